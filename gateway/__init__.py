@@ -1,0 +1,1 @@
+"""The billing gateway: a GraphQL service between a web application and Stripe."""

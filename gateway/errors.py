@@ -1,0 +1,131 @@
+"""Every failure that the gateway reports, each with a stable `code` that clients may switch on.
+
+    GatewayError                INTERNAL
+    ├── BadInput                BAD_USER_INPUT
+    ├── Unauthenticated         UNAUTHENTICATED
+    ├── Forbidden               FORBIDDEN
+    ├── NotFound                NOT_FOUND
+    ├── RateLimited             RATE_LIMITED
+    ├── QueryTooComplex         QUERY_TOO_COMPLEX
+    ├── DatabaseUnavailable     UNAVAILABLE
+    ├── SettingsError           SETTINGS
+    ├── WebhookRefused          (one code a reason, see `WebhookRefused`)
+    └── StripeFailure           STRIPE_ERROR
+        ├── StripeUnavailable   STRIPE_UNAVAILABLE
+        ├── StripeMissing       STRIPE_MISSING
+        └── StripeRefused       STRIPE_REFUSED
+
+graphql-core copies an exception's `extensions` to the client, so `GatewayError.extensions` needs no adapter.
+"""
+
+from typing import Any, ClassVar
+
+
+class GatewayError(Exception):
+    """A failure with a sentence for people and a `code` for programs. The sentence may be shown to clients."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What GraphQL answers beside the message: `{"code": …}`."""
+        return {"code": self.code}
+
+
+class BadInput(GatewayError):
+    """What the caller sent cannot be used; the message says what to send instead."""
+
+    code = "BAD_USER_INPUT"
+
+
+class Unauthenticated(GatewayError):
+    """The call needs a signed-in user or a service token, and has none that is valid."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(GatewayError):
+    """The caller is known and may not do this."""
+
+    code = "FORBIDDEN"
+
+
+class NotFound(GatewayError):
+    """There is no such object, or it is another's: the two are not told apart."""
+
+    code = "NOT_FOUND"
+
+
+class RateLimited(GatewayError):
+    """Too many calls in too short a time."""
+
+    code = "RATE_LIMITED"
+
+
+class QueryTooComplex(GatewayError):
+    """The GraphQL document asks for more than one request may cost."""
+
+    code = "QUERY_TOO_COMPLEX"
+
+
+class DatabaseUnavailable(GatewayError):
+    """The gateway's own database cannot be reached, or is not migrated."""
+
+    code = "UNAVAILABLE"
+
+
+class SettingsError(GatewayError):
+    """A setting is missing or wrong. The message is one line that names it and the mend."""
+
+    code = "SETTINGS"
+
+
+class WebhookRefused(GatewayError):
+    """A webhook delivery that is not a genuine Stripe event; answered 400 with `reason` as its code.
+
+    Args:
+        reason: a stable code such as `signature_missing`, `signature_invalid`, `timestamp_outside_tolerance`,
+            `body_not_json`, `not_an_event`.
+        message: the sentence for the operator who reads Stripe's delivery log.
+    """
+
+    code = "WEBHOOK_REFUSED"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StripeFailure(GatewayError):
+    """Stripe answered with an error that is ours to mend (a bad key, a bad call).
+
+    Args:
+        message: a sentence that is safe to show (no key, no internals).
+        stripe_code: Stripe's own `error.code`, when it gave one.
+        param: the request parameter that Stripe names, when it names one.
+    """
+
+    code = "STRIPE_ERROR"
+
+    def __init__(self, message: str, *, stripe_code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.stripe_code = stripe_code
+        self.param = param
+
+
+class StripeUnavailable(StripeFailure):
+    """Stripe could not be reached, was too slow, refused for its rate limit, or failed on its side."""
+
+    code = "STRIPE_UNAVAILABLE"
+
+
+class StripeMissing(StripeFailure):
+    """Stripe knows no such object (`resource_missing`)."""
+
+    code = "STRIPE_MISSING"
+
+
+class StripeRefused(StripeFailure):
+    """Stripe refused this request for what it asks (a card declined, an invalid parameter)."""
+
+    code = "STRIPE_REFUSED"

@@ -1,0 +1,322 @@
+"""Every table of the gateway: columns only, no logic.
+
+The mirrored tables hold what Stripe says, under Stripe's own ids and in Stripe's words; `as_of`, `as_of_lag` and
+`revision` are what lets the database refuse a stale write (see `gateway/mirror/sync.py`). Amounts are integers in the
+currency's minor unit, currencies are lower case as Stripe writes them, moments are UTC.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment in UTC. SQLite gives naive datetimes back; here every value that leaves the database is aware.
+
+    Raises:
+        ValueError: when a naive datetime is written, because its moment would be a guess.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values and write UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime ({value}) has no moment; give it a timezone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give UTC back."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Mirrored(SQLModel):
+    """What every mirrored object carries so that arrival order never decides its state.
+
+    `as_of` is a moment on Stripe's clock in whole Unix seconds: the `created` of the event that was applied, or the
+    `Date` of the response that was fetched. The state may have been read up to `as_of_lag` seconds before it (0 for an
+    event, the duration of the call for a fetch). `revision` grows with every write. `deleted` is final.
+    """
+
+    id: str = Field(primary_key=True)
+    as_of: int = Field(sa_type=sa.BigInteger)
+    as_of_lag: int = Field(default=0)
+    revision: int = Field(default=1)
+    deleted: bool = Field(default=False)
+
+
+class Product(Mirrored, table=True):
+    """What is sold (Stripe `product`)."""
+
+    __tablename__ = "product"
+
+    name: str
+    description: str | None = None
+    active: bool
+    images: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    features: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    unit_label: str | None = None
+    url: str | None = None
+    default_price_id: str | None = None
+    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created: datetime = Field(sa_type=UtcDateTime)
+    updated: datetime = Field(sa_type=UtcDateTime)
+
+
+class Price(Mirrored, table=True):
+    """What it costs (Stripe `price`); a recurring price is what clients know as a plan.
+
+    `tiers` is Stripe's list of tiers; `currency_options` maps a currency to Stripe's option object.
+    """
+
+    __tablename__ = "price"
+
+    product_id: str = Field(index=True)
+    nickname: str | None = None
+    lookup_key: str | None = Field(default=None, index=True)
+    active: bool
+    currency: str
+    unit_amount: int | None = Field(default=None, sa_type=sa.BigInteger)
+    unit_amount_decimal: str | None = None
+    billing_scheme: str
+    tiers_mode: str | None = None
+    tiers: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    currency_options: dict[str, dict[str, Any]] = Field(default_factory=dict, sa_type=sa.JSON)
+    tax_behavior: str | None = None
+    transform_quantity: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    custom_unit_amount: bool = False
+    interval: str | None = None
+    interval_count: int | None = None
+    usage_type: str | None = None
+    meter: str | None = None
+    trial_period_days: int | None = None
+    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class Customer(Mirrored, table=True):
+    """Who pays (Stripe `customer`).
+
+    `external_id` is the application's own user or organisation. It is the gateway's column: nothing that Stripe sends
+    writes it, so nobody can take over a customer by way of metadata.
+    """
+
+    __tablename__ = "customer"
+
+    external_id: str | None = Field(default=None, unique=True)
+    email: str | None = Field(default=None, index=True)
+    name: str | None = None
+    currency: str | None = None
+    default_payment_method_id: str | None = None
+    delinquent: bool = False
+    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class PaymentMethod(Mirrored, table=True):
+    """How a customer pays (Stripe `payment_method`): never more of a card than Stripe itself shows."""
+
+    __tablename__ = "payment_method"
+
+    customer_id: str | None = Field(default=None, index=True)
+    type: str
+    brand: str | None = None
+    last4: str | None = None
+    exp_month: int | None = None
+    exp_year: int | None = None
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class CheckoutSession(Mirrored, table=True):
+    """A checkout on Stripe's hosted page (Stripe `checkout.session`).
+
+    `external_id` is the signed-in user that opened it (null for a guest), a column of the gateway's own.
+    `line_items` are Stripe's line items, kept from the first full read.
+    """
+
+    __tablename__ = "checkout_session"
+
+    external_id: str | None = Field(default=None, index=True)
+    customer_id: str | None = Field(default=None, index=True)
+    customer_email: str | None = None
+    mode: str
+    ui_mode: str
+    status: str
+    payment_status: str
+    url: str | None = Field(default=None, sa_type=sa.Text)
+    client_secret: str | None = Field(default=None, sa_type=sa.Text)
+    currency: str | None = None
+    amount_subtotal: int | None = Field(default=None, sa_type=sa.BigInteger)
+    amount_total: int | None = Field(default=None, sa_type=sa.BigInteger)
+    subscription_id: str | None = Field(default=None, index=True)
+    payment_intent_id: str | None = None
+    invoice_id: str | None = None
+    line_items: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class CheckoutIntent(SQLModel, table=True):
+    """A checkout that somebody asked for, written before Stripe is called.
+
+    `scope` is who asked (`guest` or the external id), `key` the client's idempotency key, `fingerprint` a digest of
+    everything that was asked. The primary key is also the idempotency key that Stripe gets.
+    """
+
+    __tablename__ = "checkout_intent"
+    __table_args__ = (sa.UniqueConstraint("scope", "key"),)
+
+    id: str = Field(primary_key=True)
+    scope: str
+    key: str
+    fingerprint: str
+    session_id: str | None = Field(default=None, index=True)
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class Subscription(Mirrored, table=True):
+    """A subscription and how it stands (Stripe `subscription`). `canceled` and `incomplete_expired` are final."""
+
+    __tablename__ = "subscription"
+
+    customer_id: str = Field(index=True)
+    status: str
+    currency: str
+    cancel_at_period_end: bool = False
+    cancel_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    canceled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    trial_start: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    trial_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    pause_behavior: str | None = None
+    pause_resumes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    default_payment_method_id: str | None = None
+    latest_invoice_id: str | None = None
+    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    created: datetime = Field(sa_type=UtcDateTime)
+    start_date: datetime = Field(sa_type=UtcDateTime)
+
+
+class SubscriptionItem(SQLModel, table=True):
+    """One price of a subscription. Written together with its subscription, under the subscription's `as_of`."""
+
+    __tablename__ = "subscription_item"
+
+    id: str = Field(primary_key=True)
+    subscription_id: str = Field(index=True)
+    price_id: str = Field(index=True)
+    product_id: str = Field(index=True)
+    quantity: int | None = Field(default=None, sa_type=sa.BigInteger)
+    current_period_start: datetime = Field(sa_type=UtcDateTime)
+    current_period_end: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class Invoice(Mirrored, table=True):
+    """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/resources.py`."""
+
+    __tablename__ = "invoice"
+
+    customer_id: str | None = Field(default=None, index=True)
+    subscription_id: str | None = Field(default=None, index=True)
+    number: str | None = None
+    status: str | None = None
+    billing_reason: str | None = None
+    currency: str
+    subtotal: int = Field(sa_type=sa.BigInteger)
+    tax: int = Field(sa_type=sa.BigInteger)
+    total: int = Field(sa_type=sa.BigInteger)
+    amount_due: int = Field(sa_type=sa.BigInteger)
+    amount_paid: int = Field(sa_type=sa.BigInteger)
+    amount_remaining: int = Field(sa_type=sa.BigInteger)
+    attempt_count: int = 0
+    next_payment_attempt: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    hosted_invoice_url: str | None = Field(default=None, sa_type=sa.Text)
+    invoice_pdf: str | None = Field(default=None, sa_type=sa.Text)
+    lines: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    period_start: datetime = Field(sa_type=UtcDateTime)
+    period_end: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime, index=True)
+    paid_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Event(SQLModel, table=True):
+    """The inbox: every event that Stripe sent, once, with what became of it.
+
+    `status` is `pending` (recorded, still to be applied), `applied`, `stale` (recorded, an equal or newer state was
+    there), `ignored` (not ours to apply; `outcome` says why), `failed` (will be retried at `next_attempt_at`) or `dead`
+    (an operator decides). `payload` is the body as Stripe sent it, so that a stored event stays replayable.
+    """
+
+    __tablename__ = "event"
+
+    id: str = Field(primary_key=True)
+    type: str = Field(index=True)
+    api_version: str | None = None
+    account: str | None = None
+    livemode: bool
+    created: datetime = Field(sa_type=UtcDateTime, index=True)
+    object_id: str | None = Field(default=None, index=True)
+    payload: str = Field(sa_type=sa.Text)
+    source: str
+    status: str
+    outcome: str | None = None
+    attempts: int = 0
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_error: str | None = Field(default=None, sa_type=sa.Text)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+    processed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+    __table_args__ = (sa.Index("ix_event_due", "status", "next_attempt_at"),)
+
+
+class SyncState(SQLModel, table=True):
+    """How far `gateway sync` came with one resource, so that it resumes after a kill.
+
+    `cursor` is the last id that was stored in a run that has not finished; `completed_at` the end of the last full run.
+    """
+
+    __tablename__ = "sync_state"
+
+    resource: str = Field(primary_key=True)
+    cursor: str | None = None
+    count: int = 0
+    started_at: datetime = Field(sa_type=UtcDateTime)
+    completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CatalogVersion(SQLModel, table=True):
+    """One row that grows by one with every change of a product or a price; a snapshot of another version is stale."""
+
+    __tablename__ = "catalog_version"
+
+    id: int = Field(primary_key=True)
+    version: int = Field(sa_type=sa.BigInteger)
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+
+
+def utc(seconds: int | None) -> datetime | None:
+    """Stripe's Unix seconds as an aware UTC datetime; None stays None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+MIRRORED: tuple[type[Mirrored], ...] = (
+    Product,
+    Price,
+    Customer,
+    PaymentMethod,
+    CheckoutSession,
+    Subscription,
+    Invoice,
+)

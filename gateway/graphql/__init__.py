@@ -1,0 +1,1 @@
+"""The GraphQL API of the gateway and the page to explore it."""

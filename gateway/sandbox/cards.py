@@ -1,0 +1,239 @@
+"""Stripe's test cards and test bank accounts: how each one behaves when it is saved and when it is charged.
+
+Source: docs.stripe.com/testing. The tables are the registry: a new test card is one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a payment method does.
+
+    Attributes:
+        decline: the decline code of every charge; None lets charges succeed.
+        refused: the card cannot be saved to a customer either (`decline` says why).
+        authentication: when 3-D Secure is asked for: "never", "always", or "once", which is until the buyer has
+            authenticated it (off-session charges then pass).
+        delay: seconds that the payment stays `processing` before its outcome, None for at once.
+        dispute: the reason of the dispute that follows a successful charge.
+        inquiry: that dispute is only an inquiry.
+        refund: "succeeded", "pending" (succeeds later) or "failed" (succeeds first, fails later).
+        risk: the risk level that Radar reports.
+    """
+
+    decline: str | None = None
+    refused: bool = False
+    authentication: str = "never"
+    delay: int | None = None
+    dispute: str | None = None
+    inquiry: bool = False
+    refund: str = "succeeded"
+    risk: str = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class TestCard:
+    """A card number with its face, the test tokens that stand for it, and its behaviour."""
+
+    number: str
+    brand: str = "visa"
+    tokens: tuple[str, ...] = ()
+    funding: str = "credit"
+    country: str = "US"
+    behaviour: Behaviour = field(default_factory=Behaviour)
+
+    @property
+    def last4(self) -> str:
+        """The last four digits of the number."""
+        return self.number[-4:]
+
+
+@dataclass(frozen=True, slots=True)
+class TestAccount:
+    """A bank account for a debit (`us_bank_account`, `sepa_debit`), with its test tokens and its behaviour."""
+
+    type: str
+    number: str
+    tokens: tuple[str, ...] = ()
+    behaviour: Behaviour = field(default_factory=Behaviour)
+
+
+# Bank debits tell their outcome later; Stripe's slow SEPA test accounts take three minutes.
+SOON, LATER = 60, 180
+
+
+def _declines(code: str, *, refused: bool = True, authentication: str = "never") -> Behaviour:
+    return Behaviour(decline=code, refused=refused, authentication=authentication)
+
+
+CARDS = (
+    TestCard("4242424242424242", tokens=("visa",)),
+    TestCard("4000056655665556", tokens=("visa_debit",), funding="debit"),
+    TestCard("5555555555554444", "mastercard", ("mastercard",)),
+    TestCard("2223003122003222", "mastercard"),
+    TestCard("5200828282828210", "mastercard", ("mastercard_debit",), funding="debit"),
+    TestCard("5105105105105100", "mastercard", ("mastercard_prepaid",), funding="prepaid"),
+    TestCard("378282246310005", "amex", ("amex", "amex_threeDSecureNotSupported")),
+    TestCard("371449635398431", "amex"),
+    TestCard("6011111111111117", "discover", ("discover",)),
+    TestCard("3056930009020004", "diners", ("diners",)),
+    TestCard("3566002020360505", "jcb", ("jcb",)),
+    TestCard("6200000000000005", "unionpay", ("unionpay",)),
+    TestCard("4000002760000016", tokens=("de",), country="DE"),
+    TestCard("4000008260000000", tokens=("gb",), country="GB"),
+    TestCard("4000002500001001", tokens=("fr",), country="FR"),
+    # Declines. A card that says no to everything cannot be saved either.
+    TestCard("4000000000000002", tokens=("visa_chargeDeclined",), behaviour=_declines("generic_decline")),
+    TestCard(
+        "4000000000009995",
+        tokens=("visa_chargeDeclinedInsufficientFunds",),
+        behaviour=_declines("insufficient_funds"),
+    ),
+    TestCard("4000000000009987", tokens=("visa_chargeDeclinedLostCard",), behaviour=_declines("lost_card")),
+    TestCard("4000000000009979", tokens=("visa_chargeDeclinedStolenCard",), behaviour=_declines("stolen_card")),
+    TestCard("4000000000000069", tokens=("chargeDeclinedExpiredCard",), behaviour=_declines("expired_card")),
+    TestCard("4000000000000127", tokens=("chargeDeclinedIncorrectCvc",), behaviour=_declines("incorrect_cvc")),
+    TestCard("4000000000000119", tokens=("chargeDeclinedProcessingError",), behaviour=_declines("processing_error")),
+    TestCard(
+        "4000000000006975",
+        tokens=("visa_chargeDeclinedVelocityLimitExceeded",),
+        behaviour=_declines("card_velocity_exceeded"),
+    ),
+    TestCard("4100000000000019", tokens=("radarBlock",), behaviour=Behaviour("fraudulent", risk="highest")),
+    # Saves without trouble and fails when it is charged: a renewal that does not go through.
+    TestCard("4000000000000341", tokens=("chargeCustomerFail",), behaviour=_declines("generic_decline", refused=False)),
+    # 3-D Secure
+    TestCard(
+        "4000002500003155",
+        tokens=("authenticationRequiredOnSetup",),
+        behaviour=Behaviour(authentication="once"),
+    ),
+    TestCard("4000002760003184", tokens=("authenticationRequired",), behaviour=Behaviour(authentication="always")),
+    TestCard("4000003800000446", tokens=("authenticationRequiredSetupForOffSession",)),
+    TestCard(
+        "4000008260003178",
+        tokens=("authenticationRequiredChargeDeclinedInsufficientFunds",),
+        behaviour=_declines("insufficient_funds", refused=False, authentication="always"),
+    ),
+    TestCard("4000000000003220", tokens=("threeDSecure2Required",), behaviour=Behaviour(authentication="always")),
+    TestCard("4000000000003063", tokens=("threeDSecureRequired",), behaviour=Behaviour(authentication="always")),
+    TestCard(
+        "4000008400001629",
+        tokens=("threeDSecureRequiredChargeDeclined",),
+        behaviour=_declines("generic_decline", refused=False, authentication="always"),
+    ),
+    TestCard("4000000000003055", tokens=("threeDSecureOptional",)),
+    # Disputes, fraud and refunds
+    TestCard("4000000000000259", tokens=("createDispute",), behaviour=Behaviour(dispute="fraudulent")),
+    TestCard(
+        "4000000000002685",
+        tokens=("createDisputeProductNotReceived",),
+        behaviour=Behaviour(dispute="product_not_received"),
+    ),
+    TestCard(
+        "4000000000001976",
+        tokens=("createDisputeInquiry",),
+        behaviour=Behaviour(dispute="fraudulent", inquiry=True),
+    ),
+    TestCard("4000000000009235", tokens=("riskLevelElevated",), behaviour=Behaviour(risk="elevated")),
+    TestCard("4000000000004954", tokens=("riskLevelHighest",), behaviour=Behaviour("fraudulent", risk="highest")),
+    TestCard("4000000000000077", tokens=("bypassPending",)),
+    TestCard("4000000000007726", tokens=("pendingRefund",), behaviour=Behaviour(refund="pending")),
+    TestCard("4000000000005126", tokens=("refundFail",), behaviour=Behaviour(refund="failed")),
+)
+
+ACCOUNTS = (
+    TestAccount("us_bank_account", "000123456789", ("usBankAccount_success",), Behaviour(delay=SOON)),
+    TestAccount(
+        "us_bank_account",
+        "000111111116",
+        ("usBankAccount_accountClosed",),
+        Behaviour("account_closed", delay=SOON),
+    ),
+    TestAccount("us_bank_account", "000111111113", ("usBankAccount_noAccount",), Behaviour("no_account", delay=SOON)),
+    TestAccount(
+        "us_bank_account",
+        "000222222227",
+        ("usBankAccount_insufficientFunds",),
+        Behaviour("insufficient_funds", delay=SOON),
+    ),
+    TestAccount(
+        "us_bank_account",
+        "000333333335",
+        ("usBankAccount_debitNotAuthorized",),
+        Behaviour("debit_not_authorized", delay=SOON),
+    ),
+    TestAccount("us_bank_account", "000000000009", ("usBankAccount_processing",), Behaviour(delay=14 * 86_400)),
+    TestAccount(
+        "us_bank_account", "000666666661", ("usBankAccount_dispute",), Behaviour(delay=SOON, dispute="fraudulent")
+    ),
+    TestAccount("sepa_debit", "AT611904300234573201", ("sepaDebit_success",), Behaviour(delay=SOON)),
+    TestAccount("sepa_debit", "DE89370400440532013000", behaviour=Behaviour(delay=SOON)),
+    TestAccount(
+        "sepa_debit",
+        "DE62370400440532013001",
+        ("sepaDebit_fail",),
+        Behaviour("generic_decline", delay=SOON),
+    ),
+    TestAccount("sepa_debit", "DE08370400440532013003", behaviour=Behaviour(delay=LATER)),
+    TestAccount("sepa_debit", "DE78370400440532013004", behaviour=Behaviour("generic_decline", delay=LATER)),
+    TestAccount(
+        "sepa_debit", "DE65370400440532013002", behaviour=Behaviour(delay=SOON, dispute="debit_not_authorized")
+    ),
+)
+
+# Stripe's code and words for each decline code that is not plainly `card_declined`.
+CODES = {"expired_card", "incorrect_cvc", "processing_error"}
+MESSAGES = {
+    "insufficient_funds": "Your card has insufficient funds.",
+    "expired_card": "Your card has expired.",
+    "incorrect_cvc": "Your card's security code is incorrect.",
+    "processing_error": "An error occurred while processing your card. Try again in a little bit.",
+    "authentication_required": "Your card was declined. This transaction requires authentication.",
+    "card_velocity_exceeded": "Your card was declined for making repeated attempts too frequently or exceeding "
+    "its amount limit.",
+    "account_closed": "The customer's bank account has been closed.",
+    "no_account": "The customer's bank account could not be located.",
+    "debit_not_authorized": "The customer has notified their bank that this payment was unauthorized.",
+}
+
+
+def declined(decline_code: str) -> tuple[str, str]:
+    """Stripe's error `code` and message for a decline code."""
+    code = decline_code if decline_code in CODES or decline_code == "authentication_required" else "card_declined"
+    return code, MESSAGES.get(decline_code, "Your card was declined.")
+
+
+_CARDS_BY_NUMBER = {card.number: card for card in reversed(CARDS)}
+_BY_TOKEN: dict[str, TestCard | TestAccount] = {token: known for known in (*CARDS, *ACCOUNTS) for token in known.tokens}
+_ACCOUNTS_BY_NUMBER = {account.number: account for account in ACCOUNTS}
+# Older names of the same tokens, which the Stripe CLI's fixtures use.
+_PREFIXES = ("pm_card_", "pm_", "tok_", "btok_")
+
+
+def by_number(number: str) -> TestCard | None:
+    """The test card with this number (blanks and dashes are ignored), or None."""
+    return _CARDS_BY_NUMBER.get(number.replace(" ", "").replace("-", ""))
+
+
+def account_by_number(number: str) -> TestAccount | None:
+    """The test bank account with this account number or IBAN, or None."""
+    return _ACCOUNTS_BY_NUMBER.get(number.replace(" ", ""))
+
+
+def by_token(token: str) -> TestCard | TestAccount | None:
+    """What `pm_card_visa`, `tok_visa`, `pm_usBankAccount_success` and the like stand for, or None."""
+    for prefix in _PREFIXES:
+        if token.startswith(prefix):
+            name = token.removeprefix(prefix)
+            return _BY_TOKEN.get(name) or _BY_TOKEN.get(f"visa_{name}")
+    return None
+
+
+def behaviour_of(payment_method: dict[str, Any]) -> Behaviour:
+    """The behaviour that a stored payment method carries in its private `_behaviour`."""
+    return Behaviour(**payment_method.get("_behaviour", {}))

@@ -1,0 +1,141 @@
+"""The database: one engine, short sessions, and the few things in which SQLite and PostgreSQL differ."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from gateway.errors import DatabaseUnavailable, SettingsError
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+POOL_WAIT_SECONDS = 5
+
+
+def database_url(text: str) -> URL:
+    """`DATABASE_URL` with the driver that the gateway uses.
+
+    Raises:
+        SettingsError: when it is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise SettingsError(
+            "DATABASE_URL: not a database URL; use sqlite:///path or postgresql://user:password@host/name"
+        ) from None
+    driver = DRIVERS.get(url.drivername.split("+")[0])
+    if driver is None:
+        raise SettingsError(f"DATABASE_URL: {url.drivername} is not supported; use sqlite:/// or postgresql://")
+    return url.set(drivername=driver)
+
+
+class Database:
+    """The engine and its sessions.
+
+    Args:
+        url: as in `DATABASE_URL`.
+
+    `read()` gives a session whose objects outlive it; `write()` gives a connection in one transaction, committed at its
+    end. Neither may stay open across a call to Stripe.
+
+    Raises (from both): DatabaseUnavailable when the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = database_url(url)
+        self.engine = _engine(self.url)
+        # SQLite has one writer: taking the lock at BEGIN queues writers instead of failing the second one at its
+        # first write (a deferred transaction that has read cannot be upgraded once another has written).
+        self._writer = self.engine.execution_options(begin_immediate=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A short session to read with."""
+        with _reachable():
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in one transaction, committed at the end and rolled back on an error."""
+        with _reachable():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+
+
+def insert(connection: AsyncConnection, table: Any) -> Any:
+    """The dialect's own INSERT, which knows ON CONFLICT.
+
+    Args:
+        connection: tells the dialect.
+        table: a SQLModel class.
+    """
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)
+
+
+class _reachable:  # noqa: N801 - reads as a context manager
+    """Tell an unreachable database from a wrong statement; what the driver says may hold the password."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        ):
+            raise DatabaseUnavailable(f"the database cannot be used ({_why(error)})") from error
+
+
+def _why(error: BaseException) -> str:
+    """The driver's error in a word or two, never its text: that may hold the password."""
+    cause = getattr(error, "orig", None) or error
+    if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
+        return "it is not migrated: run `gateway db upgrade`"
+    return type(cause).__name__
+
+
+def _engine(url: URL) -> AsyncEngine:
+    """The engine with the safety that money asks for."""
+    if url.drivername == DRIVERS["postgresql"]:
+        return create_async_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=POOL_WAIT_SECONDS
+        )
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # isolation_level None: the driver sends no BEGIN of its own, `_begin` does
+    engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": POOL_WAIT_SECONDS})
+    sa.event.listen(engine.sync_engine, "connect", _pragmas)
+    sa.event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    """WAL lets readers go on beside the writer; FULL makes a commit survive a power cut, which 2xx promises."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Open the transaction in the mode that its engine asks for."""
+    immediate = connection.get_execution_options().get("begin_immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

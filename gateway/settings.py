@@ -1,0 +1,221 @@
+"""Every setting of the gateway: an environment variable, documented once, checked at the start.
+
+`Settings.load()` reads the environment (and, in development, `.env`); a wrong or missing value stops the start with
+one line that names the variable and the mend. Secrets are `SecretStr`: they never show in a log, an error or `repr`.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.errors import SettingsError
+
+STATE_DIR = Path(".gateway")
+"""Where the embedded database and the state of `gateway dev` live, below the current folder."""
+
+STRIPE_API = "https://api.stripe.com"
+
+LIVE_KEY = re.compile(r"^(sk|rk)_live_")
+
+
+def _split(value: Any) -> Any:
+    """A comma-separated variable as a list without blanks."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def origin_of(url: str) -> str:
+    """The origin (`scheme://host[:port]`, default ports left out) of an http(s) URL.
+
+    Raises:
+        ValueError: when it is not an http(s) URL with a host, or carries user information.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError(f"{url!r} is not an origin such as https://app.example.com")
+    default = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in {None, default} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _origins(value: Any) -> Any:
+    """A list of origins; a path, a query or a wildcard is a mistake that would be believed to protect."""
+    origins = _split(value)
+    for origin in origins if isinstance(origins, list) else []:
+        if urlsplit(origin).path not in {"", "/"} or urlsplit(origin).query or "*" in origin:
+            raise ValueError(f"{origin!r} must be an origin such as https://app.example.com, without path or wildcard")
+    return tuple(origin_of(origin) for origin in origins)
+
+
+class WebhookSecret(NamedTuple):
+    """One signing secret of a webhook endpoint, under a label that logs may show."""
+
+    label: str
+    secret: SecretStr
+
+
+def _webhook_secrets(value: Any) -> Any:
+    """`whsec_a,whsec_b` or `old:whsec_a,new:whsec_b`; a plain secret is labelled by its place (`1`, `2` …)."""
+    secrets = []
+    for place, part in enumerate(_split(value), start=1):
+        if isinstance(part, WebhookSecret):
+            secrets.append(part)
+            continue
+        label, found, secret = part.rpartition(":")
+        if not secret.startswith("whsec_"):
+            raise ValueError("a webhook secret starts with whsec_ (Stripe dashboard, Developers, Webhooks)")
+        secrets.append(WebhookSecret(label if found else str(place), SecretStr(secret)))
+    return tuple(secrets)
+
+
+def _secrets(value: Any) -> Any:
+    """A comma-separated list of secrets, for rotation."""
+    return tuple(part if isinstance(part, SecretStr) else SecretStr(part) for part in _split(value))
+
+
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
+
+
+class Settings(BaseSettings):
+    """The gateway's settings. Each field's alias is the environment variable, its description the documentation."""
+
+    model_config = SettingsConfigDict(
+        extra="ignore", populate_by_name=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    stripe_secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="STRIPE_SECRET_KEY",
+        description="Stripe's secret or restricted key (`STRIPE_API_KEY` works too).",
+    )
+    stripe_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_webhook_secrets)] = Field(
+        (),
+        validation_alias="STRIPE_WEBHOOK_SECRET",
+        description="Signing secrets of the webhook endpoint, comma-separated for rotation, each plain or "
+        "`label:whsec_…`. Without one the webhook route answers 404.",
+    )
+    stripe_api_base: str = Field(
+        STRIPE_API,
+        validation_alias="STRIPE_API_BASE",
+        description="Where Stripe's API is; another value than Stripe's own is for the offline Stripe.",
+    )
+    stripe_timeout: float = Field(
+        9.0,
+        gt=0,
+        le=80,
+        validation_alias="GATEWAY_STRIPE_TIMEOUT",
+        description="Seconds that one call to Stripe may take, retries included, while a client waits.",
+    )
+    database_url: SecretStr = Field(
+        SecretStr(f"sqlite:///{STATE_DIR}/gateway.db"),
+        validation_alias="DATABASE_URL",
+        description="`sqlite:///path` for one machine, `postgresql://user:password@host/name` for several.",
+    )
+    cors_origins: Origins = Field(
+        (),
+        validation_alias="GATEWAY_CORS_ORIGINS",
+        description="Origins whose pages may call the API from a browser, comma-separated.",
+    )
+    redirect_origins: Origins = Field(
+        (),
+        validation_alias="GATEWAY_REDIRECT_ORIGINS",
+        description="Origins that Stripe may send a buyer back to, comma-separated. Without one no checkout opens.",
+    )
+    graphiql: bool = Field(
+        False,
+        validation_alias="GATEWAY_GRAPHIQL",
+        description="Whether a browser at `/graphql` gets GraphiQL (`on`/`off`); `gateway dev` switches it on.",
+    )
+    max_quantity: int = Field(
+        1000,
+        ge=1,
+        le=999_999,
+        validation_alias="GATEWAY_MAX_QUANTITY",
+        description="The largest quantity that one line of a checkout may ask for.",
+    )
+    default_currency: str | None = Field(
+        None,
+        pattern="^[A-Za-z]{3}$",
+        validation_alias="GATEWAY_DEFAULT_CURRENCY",
+        description="The currency of `pricing` when the client names none; otherwise the one with the most prices.",
+    )
+    auth_jwks_url: str | None = Field(
+        None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."
+    )
+    auth_issuer: str | None = Field(
+        None, validation_alias="AUTH_ISSUER", description="The issuer (`iss`) that a token must name."
+    )
+    auth_audience: str | None = Field(
+        None, validation_alias="AUTH_AUDIENCE", description="The audience (`aud`) that a token must name."
+    )
+    auth_hs256_secret: SecretStr | None = Field(
+        None,
+        validation_alias="AUTH_HS256_SECRET",
+        description="The shared secret of a provider that signs with HS256 (at least 32 bytes).",
+    )
+    auth_subject_claim: str = Field(
+        "sub",
+        validation_alias="AUTH_SUBJECT_CLAIM",
+        description="The claim that names the customer; an organisation claim makes the organisation the customer.",
+    )
+    service_tokens: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)] = Field(
+        (),
+        validation_alias="GATEWAY_SERVICE_TOKEN",
+        description="Tokens of the application's own back end, comma-separated for rotation.",
+    )
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _base_is_a_url(cls, value: str) -> str:
+        """Only an origin: the SDK adds the paths."""
+        return origin_of(value)
+
+    @model_validator(mode="after")
+    def _no_live_key_offline(self) -> Self:
+        """A live key is for Stripe alone: sent to anything else it is lost."""
+        key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+        if LIVE_KEY.match(key) and self.stripe_api_base != STRIPE_API:
+            raise ValueError("STRIPE_API_BASE: a live key goes to Stripe alone; unset it, or use a test key")
+        return self
+
+    @classmethod
+    def load(cls, *, env_files: tuple[Path, ...] = (), **overrides: Any) -> Self:
+        """Read the settings from the environment, then from `env_files` (the later ones yield to the earlier).
+
+        Args:
+            env_files: dotenv files for development; none in production.
+            overrides: values by field name that stand above the environment.
+
+        Raises:
+            SettingsError: one line for each wrong value, naming the variable and the mend.
+        """
+        try:
+            return cls(_env_file=env_files[::-1] or None, **overrides)
+        except ValidationError as error:
+            raise SettingsError("\n".join(_mend(problem) for problem in error.errors())) from None
+
+    def require_stripe(self) -> str:
+        """Stripe's key.
+
+        Raises:
+            SettingsError: when there is none.
+        """
+        if self.stripe_secret_key is None:
+            raise SettingsError(
+                "STRIPE_SECRET_KEY is not set: give it a key from the Stripe dashboard (Developers, API keys), "
+                "or run `gateway dev`, which needs none"
+            )
+        return self.stripe_secret_key.get_secret_value()
+
+
+def _mend(problem: Any) -> str:
+    """One line for one pydantic problem, without the value, which may be a secret."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    name = ".".join(str(part) for part in problem["loc"])
+    field = Settings.model_fields.get(name)
+    variable = str(field.validation_alias) if field else name
+    return message if not variable else f"{variable}: {message}"

@@ -1,0 +1,230 @@
+"""The only speaker to Stripe: pinned API version, one deadline, typed failures, and the webhook signature check."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import stripe
+
+from gateway.errors import StripeFailure, StripeMissing, StripeRefused, StripeUnavailable, WebhookRefused
+from gateway.settings import Settings, WebhookSecret
+
+API_VERSION = "2026-10-28.endive"
+"""The version whose shapes the gateway asks for and reads; the SDK is pinned to the same."""
+
+SIGNATURE_TOLERANCE_SECONDS = 300
+NETWORK_RETRIES = 2
+ATTEMPT_TIMEOUT_SECONDS = 6.0
+
+stripe.enable_telemetry = False  # otherwise the SDK writes a file into the home directory
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Stripe answered.
+
+    Args:
+        object: the JSON object.
+        as_of: the moment of the answer on Stripe's clock, in Unix seconds (its `Date` header).
+        as_of_lag: how many seconds before `as_of` the state may have been read (the duration of the call).
+        replayed: whether this is the saved answer to an earlier call with the same idempotency key; its state is
+            then as old as that call and must not be stored as the present one.
+    """
+
+    object: dict[str, Any]
+    as_of: int
+    as_of_lag: int
+    replayed: bool
+
+
+class Stripe:
+    """Calls to Stripe. One instance for a process, closed at its end.
+
+    Args:
+        settings: the key, the address and the deadline.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._deadline = settings.stripe_timeout
+        self._http = stripe.HTTPXClient(timeout=min(ATTEMPT_TIMEOUT_SECONDS, self._deadline))
+        self._client = stripe.StripeClient(
+            settings.require_stripe(),
+            stripe_version=API_VERSION,
+            base_addresses={"api": settings.stripe_api_base},
+            http_client=self._http,
+            max_network_retries=NETWORK_RETRIES,
+        )
+
+    async def get(self, path: str, **params: Any) -> Answer:
+        """Read an object or a page of a list, such as `/v1/products`.
+
+        Raises:
+            StripeMissing: there is no such object.
+            StripeUnavailable: Stripe cannot be reached or was too slow.
+            StripeFailure: any other refusal.
+        """
+        return await self._call("get", path, params)
+
+    async def post(self, path: str, *, idempotency_key: str, **params: Any) -> Answer:
+        """Create or change an object.
+
+        Args:
+            path: such as `/v1/checkout/sessions`.
+            idempotency_key: the same key and parameters give the same object, however often they are sent; v1 keeps
+                them for at least 24 h.
+            params: Stripe's parameters.
+
+        Raises:
+            StripeRefused: Stripe will not do this.
+            StripeMissing: an object that the call names does not exist.
+            StripeUnavailable: Stripe cannot be reached or was too slow.
+        """
+        return await self._call("post", path, {**params, "idempotency_key": idempotency_key})
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK left it untyped
+
+    async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._deadline):
+                response = await self._client.raw_request_async(method, path, **params)
+        except TimeoutError:
+            raise StripeUnavailable("Stripe did not answer in time; try again") from None
+        except stripe.StripeError as error:
+            raise failure(error) from error
+        return Answer(
+            object=response.data,
+            as_of=_date(response.headers),
+            as_of_lag=math.ceil(time.monotonic() - started),
+            replayed=response.headers.get("idempotent-replayed") == "true",
+        )
+
+
+def _date(headers: Any) -> int:
+    """The `Date` header in Unix seconds: Stripe's clock, never ours.
+
+    Raises:
+        StripeFailure: when the answer has none, because its place in time would be a guess.
+    """
+    try:
+        return int(parsedate_to_datetime(headers["date"]).timestamp())
+    except (KeyError, ValueError):
+        raise StripeFailure("Stripe's answer has no usable Date header; is a proxy removing it?") from None
+
+
+# Who can mend it: nobody, so try again (StripeUnavailable); the caller (StripeRefused); the operator (StripeFailure).
+# The first class that fits counts. Every class of the SDK has its line here or below StripeError's: a test holds it.
+FAILURES: tuple[tuple[type[stripe.StripeError], type[StripeFailure], str | None], ...] = (
+    (stripe.APIConnectionError, StripeUnavailable, "Stripe cannot be reached; try again"),
+    (stripe.RateLimitError, StripeUnavailable, "Stripe is limiting our calls; try again in a moment"),
+    (stripe.APIError, StripeUnavailable, "Stripe failed on its side; try again"),
+    (stripe.AuthenticationError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
+    (stripe.PermissionError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
+    (stripe.InvalidRequestError, StripeRefused, None),
+    (stripe.CardError, StripeRefused, None),
+    (stripe.IdempotencyError, StripeRefused, None),
+    (stripe.StripeError, StripeFailure, "Stripe answered with an error"),
+)
+
+
+def failure(error: stripe.StripeError) -> StripeFailure:
+    """The gateway's own failure for one of the SDK's. It never carries the key or the request.
+
+    Args:
+        error: what the SDK raised. Stripe's own sentence is passed on only where the caller can mend it.
+    """
+    body = getattr(error, "error", None)
+    code = getattr(error, "code", None) or getattr(body, "code", None)
+    param = getattr(error, "param", None) or getattr(body, "param", None)
+    if code == "resource_missing":
+        return StripeMissing("Stripe knows no such object", stripe_code=code, param=param)
+    if (error.http_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return StripeUnavailable("Stripe failed on its side; try again", stripe_code=code)
+    kind, message = next((kind, message) for sdk, kind, message in FAILURES if isinstance(error, sdk))
+    return kind(message or error.user_message or "Stripe refused the request", stripe_code=code, param=param)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook body that was proved genuine.
+
+    Args:
+        event: the parsed event.
+        payload: the body, as Stripe sent it.
+        secret_label: which of the configured secrets matched.
+    """
+
+    event: dict[str, Any]
+    payload: str
+    secret_label: str
+
+
+def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) -> Delivery:
+    """Prove that a webhook body comes from Stripe and is recent, and parse it.
+
+    Every secret is tried, so that two are valid during a rotation. A timestamp more than 300 s away, in the past or in
+    the future, is refused (the SDK accepts the future). Source: Stripe, "Verify webhook signatures manually".
+
+    Args:
+        body: the raw bytes of the request.
+        header: the `Stripe-Signature` header.
+        secrets: the configured secrets.
+
+    Raises:
+        WebhookRefused: with the reason as its code; nothing that a client can send raises anything else.
+    """
+    if not header:
+        raise WebhookRefused("signature_missing", "there is no Stripe-Signature header")
+    if not header.isascii():  # the SDK compares with hmac.compare_digest, which raises on it
+        raise WebhookRefused("signature_malformed", "the Stripe-Signature header is not ASCII")
+    try:
+        payload = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WebhookRefused("body_not_utf8", "the body is not UTF-8") from None
+    label = next((name for name, secret in secrets if _signed(payload, header, secret.get_secret_value())), None)
+    if label is None:
+        raise WebhookRefused("signature_invalid", "no signature matches any configured secret for this body")
+    _check_time(header)
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise WebhookRefused("body_not_json", "the body is not JSON") from None
+    return Delivery(check_event(event), payload, label)
+
+
+def _signed(payload: str, header: str, secret: str) -> bool:
+    try:
+        return bool(stripe.WebhookSignature.verify_header(payload, header, secret))
+    except stripe.SignatureVerificationError:
+        return False
+
+
+def _check_time(header: str) -> None:
+    """Refuse an old recording, and a signature from the future. Only called when the signature is genuine."""
+    stamp = next(int(part[2:]) for part in header.split(",") if part.startswith("t="))
+    if abs(time.time() - stamp) > SIGNATURE_TOLERANCE_SECONDS:
+        raise WebhookRefused(
+            "timestamp_outside_tolerance",
+            f"the signature's time is more than {SIGNATURE_TOLERANCE_SECONDS} s away from this machine's clock",
+        )
+
+
+def check_event(event: Any) -> dict[str, Any]:
+    """The event, when it has what an event must have.
+
+    Raises:
+        WebhookRefused: when it is not an event.
+    """
+    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in ("id", "type")):
+        raise WebhookRefused("not_an_event", "the body is no Stripe event: it has no id and type")
+    if not event["id"] or event.get("object") not in {"event", "v2.core.event"}:
+        raise WebhookRefused("not_an_event", "the body is no Stripe event: its object is not `event`")
+    return event

@@ -1,0 +1,95 @@
+// After the checkout: follows the session until it is complete and paid, and says what was bought.
+
+import { SESSION, send } from "./api.js";
+import { disclose } from "./disclosure.js";
+import { h } from "./dom.js";
+import { every, periodOf } from "./periods.js";
+
+const PAUSE_MILLISECONDS = 1000;
+const MOST_READS = 60;
+
+const receipt = document.getElementById("receipt");
+const date = (text) => new Intl.DateTimeFormat(navigator.language, { dateStyle: "long" }).format(new Date(text));
+
+/** @param {string} id of the checkout session, which Stripe put into the return address */
+export async function showReceipt(id) {
+  document.getElementById("pricing").hidden = true;
+  receipt.hidden = false;
+  show(message("Confirming your payment…", "This takes a moment."));
+  const variables = { id, locale: navigator.language };
+  let seen;
+  for (let read = 0; read < MOST_READS; read += 1) {
+    if (read > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+    try {
+      const { data, milliseconds } = await send(SESSION, variables);
+      // Shown again only when something changed, so that nothing is read out twice.
+      if (JSON.stringify(data) !== seen) {
+        seen = JSON.stringify(data);
+        show(view(data.session));
+        disclose(SESSION, variables, data, milliseconds);
+      }
+      if (isSettled(data.session)) return;
+    } catch (error) {
+      return show(message("We could not read your order", `${error.message} Your payment is not affected.`, retry(id)));
+    }
+  }
+}
+
+const isPaid = ({ paymentStatus }) => paymentStatus !== "UNPAID";
+
+/** Whether reading again cannot show more: a paid subscription may come a moment after its session. */
+function isSettled(session) {
+  if (session?.status === "COMPLETE") return isPaid(session) && (session.mode !== "SUBSCRIPTION" || session.subscription !== null);
+  return session?.status !== "OPEN";
+}
+
+function view(session) {
+  if (!session) return message("We do not know this order", "The address may be incomplete. Nothing was charged by looking.", toShop());
+  if (session.status === "EXPIRED") return message("This checkout has expired", "Nothing was charged. Please choose again.", toShop());
+  if (session.status === "OPEN") {
+    const resume = session.url && h("a", { class: "button", href: session.url }, "Continue the checkout");
+    return message("Your payment is not finished yet", "The checkout is still open and waits for you.", resume);
+  }
+  if (!isPaid(session)) return message("Your payment is being processed", "Your bank needs a little longer. This page follows it.");
+  return confirmation(session);
+}
+
+function confirmation({ amountTotal, lineItems, mode, subscription }) {
+  const trial = subscription?.status === "TRIALING" && subscription.trialEnd;
+  const rows = [
+    ["You bought", lineItems.map(({ description, quantity }) => (quantity > 1 ? `${quantity} × ${description}` : description)).join(", ")],
+    [trial ? "Charged today" : "Paid", amountTotal?.formatted],
+    ...(mode === "SUBSCRIPTION" ? subscriptionRows(subscription, trial) : []),
+  ];
+  return h("article", { class: "panel", "data-testid": "confirmation" },
+    h("div", { class: "tick", "aria-hidden": "true" }, "✓"),
+    h("h1", { tabindex: "-1" }, trial ? "Your trial has started" : "Thank you, that worked"),
+    h("p", {}, trial ? `Nothing to pay until ${date(trial)}.` : "Your payment arrived and everything is ready for you."),
+    h("dl", {}, rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    h("div", { class: "actions" }, toShop(), h("a", { href: document.body.dataset.stripeUrl }, "See it in Stripe’s dashboard")));
+}
+
+function subscriptionRows(subscription, trial) {
+  if (!subscription) return [["Subscription", "Being set up…"]];
+  const { id, status, plan, currentPeriodEnd } = subscription;
+  const state = h("span", { class: "state" }, status.toLowerCase().replaceAll("_", " "));
+  return [
+    ["Plan", plan && `${plan.product.name}, billed ${every(periodOf(plan))}`],
+    ["Subscription", h("span", { "data-testid": "subscription" }, state, " ", h("code", {}, id))],
+    [trial ? "First payment" : "Renews", currentPeriodEnd && date(trial || currentPeriodEnd)],
+  ];
+}
+
+const toShop = () => h("a", { class: "button quiet", href: "/demo" }, "Back to the shop");
+const retry = (id) => h("button", { type: "button", class: "button", onclick: () => showReceipt(id) }, "Try again");
+
+const message = (title, text, action) =>
+  h("article", { class: "panel", role: "status" }, h("h1", { tabindex: "-1" }, title), h("p", {}, text), action && h("div", { class: "actions" }, action));
+
+/** Replaces what is shown and takes the keyboard and the screen reader there. */
+function show(panel) {
+  receipt.replaceChildren(panel);
+  const title = panel.querySelector("h1");
+  document.title = `${title.textContent} · Demo shop`;
+  title.focus();
+}

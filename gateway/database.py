@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.errors import DatabaseUnavailable, SettingsError
@@ -80,13 +81,14 @@ class Database:
         await self.engine.dispose()
 
 
-def insert(connection: AsyncConnection, table: Any) -> Any:
-    """The dialect's own INSERT, which knows ON CONFLICT.
+def table_of(model: type[SQLModel]) -> sa.Table:
+    """The Core table of a SQLModel class, for the hot writes."""
+    table: sa.Table = model.metadata.tables[str(model.__tablename__)]
+    return table
 
-    Args:
-        connection: tells the dialect.
-        table: a SQLModel class.
-    """
+
+def insert(connection: AsyncConnection, table: sa.Table) -> Any:
+    """The dialect's own INSERT into `table`, which knows ON CONFLICT."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
 

@@ -68,7 +68,7 @@ class Product(Mirrored, table=True):
     unit_label: str | None = None
     url: str | None = None
     default_price_id: str | None = None
-    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     updated: datetime = Field(sa_type=UtcDateTime)
 
@@ -100,7 +100,7 @@ class Price(Mirrored, table=True):
     usage_type: str | None = None
     meter: str | None = None
     trial_period_days: int | None = None
-    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -119,7 +119,7 @@ class Customer(Mirrored, table=True):
     currency: str | None = None
     default_payment_method_id: str | None = None
     delinquent: bool = False
-    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -162,7 +162,7 @@ class CheckoutSession(Mirrored, table=True):
     payment_intent_id: str | None = None
     invoice_id: str | None = None
     line_items: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
-    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -203,7 +203,7 @@ class Subscription(Mirrored, table=True):
     pause_resumes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     default_payment_method_id: str | None = None
     latest_invoice_id: str | None = None
-    meta: dict[str, str] = Field(default_factory=dict, sa_column=sa.Column("metadata", sa.JSON, nullable=False))
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     start_date: datetime = Field(sa_type=UtcDateTime)
 
@@ -256,7 +256,8 @@ class Event(SQLModel, table=True):
 
     `status` is `pending` (recorded, still to be applied), `applied`, `stale` (recorded, an equal or newer state was
     there), `ignored` (not ours to apply; `outcome` says why), `failed` (will be retried at `next_attempt_at`) or `dead`
-    (an operator decides). `payload` is the body as Stripe sent it, so that a stored event stays replayable.
+    (an operator decides). `needs` lists what must still be fetched from Stripe, as `kind:id`. `payload` is the body as
+    Stripe sent it, so that a stored event stays replayable.
     """
 
     __tablename__ = "event"
@@ -272,6 +273,7 @@ class Event(SQLModel, table=True):
     source: str
     status: str
     outcome: str | None = None
+    needs: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     attempts: int = 0
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, sa_type=sa.Text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -217,14 +218,35 @@ def _check_time(header: str) -> None:
         )
 
 
+EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}(\[[a-z0-9_.]{1,255}\])?[a-z0-9_.]{0,255}")
+LATEST_SECOND = 253_402_300_799
+"""The end of the year 9999, the last moment that a datetime can hold."""
+
+
 def check_event(event: Any) -> dict[str, Any]:
-    """The event, when it has what an event must have.
+    """The event, when it has what every event has; what its object must have is the mirror's to say.
 
     Raises:
         WebhookRefused: when it is not an event.
     """
-    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in ("id", "type")):
-        raise WebhookRefused("not_an_event", "the body is no Stripe event: it has no id and type")
-    if not event["id"] or event.get("object") not in {"event", "v2.core.event"}:
-        raise WebhookRefused("not_an_event", "the body is no Stripe event: its object is not `event`")
+    if not isinstance(event, dict):
+        raise WebhookRefused("not_an_event", "the body is no JSON object")
+    kind, made, data = event.get("object"), event.get("created"), event.get("data")
+    problem = next(
+        (
+            name
+            for name, good in {
+                "id": isinstance(event.get("id"), str) and EVENT_ID.fullmatch(event["id"]),
+                "type": isinstance(event.get("type"), str) and EVENT_TYPE.fullmatch(event["type"]),
+                "object": kind == "event",
+                "created": type(made) is int and 0 <= made <= LATEST_SECOND,
+                "data.object": isinstance(data, dict) and isinstance(data.get("object"), dict),
+            }.items()
+            if not good
+        ),
+        None,
+    )
+    if problem:
+        raise WebhookRefused("not_an_event", f"the body is no Stripe event: its `{problem}` is missing or malformed")
     return event

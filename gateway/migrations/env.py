@@ -1,0 +1,29 @@
+"""Alembic's entry: it runs on the connection that `gateway.migrations` opened."""
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlmodel import AutoString, SQLModel
+
+from gateway.models import UtcDateTime
+
+
+def plain_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
+    """Our column types under SQLAlchemy's own names: a migration must still run when the models have moved on."""
+    if kind == "type" and isinstance(thing, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(thing, AutoString):
+        return "sa.String()"
+    return False
+
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=SQLModel.metadata,
+    compare_type=True,
+    render_item=plain_type,
+    render_as_batch=True,  # SQLite cannot alter a column in place
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,1 @@
+"""The faithful local copy of what Stripe holds."""

@@ -1,0 +1,108 @@
+"""Read whole lists from Stripe into the mirror: `gateway sync`.
+
+The place that the run has reached is written after each page, so that a killed run goes on where it stopped: at worst
+it reads one page twice, which changes nothing. A list of Stripe runs from the newest to the oldest; what is created
+meanwhile comes with its events.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from gateway.database import Database, insert, table_of
+from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.mirror.resources import RESOURCES, Resource
+from gateway.mirror.sync import settle, store_page
+from gateway.models import SyncState
+from gateway.stripe_client import Answer, Stripe
+
+PAGE = 100
+RESUME_WITHIN = timedelta(hours=12)
+PAUSES_SECONDS = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come: `count` objects of `kind`, and whether its list is at the end."""
+
+    kind: str
+    count: int
+    done: bool
+
+
+async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress]:
+    """Read every list that the mirror keeps, products first, and tell the progress after each page.
+
+    Raises:
+        StripeUnavailable: when Stripe stays out of reach; the next run goes on from there.
+    """
+    for resource in RESOURCES.values():
+        if resource.synced:
+            async for progress in _fill(database, stripe, resource):
+                yield progress
+
+
+async def _fill(database: Database, stripe: Stripe, resource: Resource) -> AsyncIterator[Progress]:
+    state = await _resume(database, resource.kind)
+    more = True
+    while more:
+        answer = await _page(stripe, resource, state)
+        if answer is None:  # the object that marks the place is gone
+            state.cursor, state.count = None, 0
+            continue
+        objects, more = answer.object["data"], answer.object["has_more"]
+        await settle(database, stripe, await store_page(database, answer, objects))
+        state.cursor = objects[-1]["id"] if objects else state.cursor
+        state.count += len(objects)
+        state.completed_at = None if more else datetime.now(UTC)
+        await _remember(database, state)
+        yield Progress(resource.kind, state.count, done=not more)
+
+
+async def _page(stripe: Stripe, resource: Resource, state: SyncState) -> Answer | None:
+    """One page after the place that was reached, with patience for a short outage or Stripe's rate limit."""
+    expand = [f"data.{name}" for name in (*resource.expand, *resource.embeds)]
+    params = {"limit": PAGE, **resource.list_params}
+    params |= {"expand": expand} if expand else {}
+    params |= {"starting_after": state.cursor} if state.cursor else {}
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            return await stripe.get(resource.path, **params)
+        except StripeMissing:
+            if state.cursor is None:
+                raise
+            return None
+        except StripeUnavailable:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    return None
+
+
+async def _resume(database: Database, kind: str) -> SyncState:
+    """The unfinished run of this list, if it is recent; otherwise a new one."""
+    now = datetime.now(UTC)
+    async with database.read() as session:
+        state = await session.get(SyncState, kind)
+    if state and state.completed_at is None and now - state.started_at < RESUME_WITHIN:
+        return state
+    return SyncState(resource=kind, started_at=now)
+
+
+async def _remember(database: Database, state: SyncState) -> None:
+    table = table_of(SyncState)
+    values = state.model_dump()
+    async with database.write() as connection:
+        statement = insert(connection, table).values(**values)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+
+
+async def completed(database: Database) -> bool:
+    """Whether every list has been read to its end at least once."""
+    table = table_of(SyncState)
+    async with database.read() as session:
+        done = (await session.execute(sa.select(table.c.resource).where(table.c.completed_at.is_not(None)))).scalars()
+    return {resource.kind for resource in RESOURCES.values() if resource.synced} <= set(done)

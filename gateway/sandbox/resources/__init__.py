@@ -1,0 +1,1 @@
+"""One module per Stripe resource; being imported registers its kinds and routes."""

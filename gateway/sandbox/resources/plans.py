@@ -1,0 +1,110 @@
+"""Plans: the older view of recurring prices. https://docs.stripe.com/api/plans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.errors import invalid, parameter_missing, resource_missing
+from gateway.sandbox.lists import page
+from gateway.sandbox.merge import merge
+from gateway.sandbox.resources import prices, products
+from gateway.sandbox.routing import Request, hidden, kind, route
+from gateway.sandbox.templates import complete
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("plan", "plan")
+hidden("plan", "tiers")
+
+
+def plan_of(price: Obj) -> Obj:
+    """The plan that shows the same thing as a recurring price."""
+    shared = ["id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname", "product", "tiers_mode"]
+    return complete(
+        {
+            "object": "plan",
+            **{name: price[name] for name in shared},
+            **price["recurring"],
+            **({"tiers": price["tiers"]} if "tiers" in price else {}),
+            "amount": price["unit_amount"],
+            "amount_decimal": price["unit_amount_decimal"],
+            "transform_usage": price["transform_quantity"],
+        }
+    )
+
+
+@route("POST", "/v1/plans", params="PlanCreateParams")
+def create(sandbox: Sandbox, request: Request) -> Obj:
+    """Create a plan, which is a recurring price, and its product if that is described."""
+    params = request.params
+    product = params.get("product")
+    if product is None:
+        raise parameter_missing("product")
+    if "id" in params and sandbox.store.get("price", params["id"]):
+        raise invalid("Plan already exists.", "id", "resource_already_exists")
+    if isinstance(product, dict):
+        product = products.make(sandbox, product)["id"]
+    timing = ("interval", "interval_count", "meter", "trial_period_days", "usage_type")
+    price = {
+        "id": params.get("id") or sandbox.new_id("plan"),
+        "currency": params["currency"],
+        "product": product,
+        "recurring": {name: params[name] for name in timing if name in params},
+        **_renamed(params, amount="unit_amount", amount_decimal="unit_amount_decimal"),
+        **_renamed(params, transform_usage="transform_quantity"),
+        **{name: params[name] for name in _SAME if name in params},
+    }
+    return plan_of(prices.make(sandbox, price))
+
+
+@route("GET", "/v1/plans", params="PlanListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List plans."""
+    found = page(sandbox, request, "price", lambda price: price["type"] == "recurring")
+    return {**found, "data": [plan_of(price) for price in found["data"]]}
+
+
+@route("GET", "/v1/plans/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a plan."""
+    return plan_of(_price(sandbox, id))
+
+
+@route("POST", "/v1/plans/{id}", params="PlanUpdateParams")
+def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Change a plan."""
+    before = _price(sandbox, id)
+    price = merge(before, request.params, "active", "metadata", "nickname")
+    if "product" in request.params:
+        price["product"] = sandbox.need("product", request.params["product"], "product")["id"]
+    if "trial_period_days" in request.params:
+        price["recurring"] = {**price["recurring"], "trial_period_days": request.params["trial_period_days"] or None}
+    sandbox.store.put(price)
+    if price != before:
+        prices.announce(sandbox, "updated", price, before)
+    return plan_of(price)
+
+
+@route("DELETE", "/v1/plans/{id}")
+def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Delete a plan; subscriptions that have it go on."""
+    price = _price(sandbox, id)
+    sandbox.store.delete("price", id)
+    prices.announce(sandbox, "deleted", price)
+    return {"id": id, "object": "plan", "deleted": True}
+
+
+_SAME = ("active", "billing_scheme", "metadata", "nickname", "tiers", "tiers_mode")
+
+
+def _price(sandbox: Sandbox, id: str) -> Obj:
+    price = sandbox.store.get("price", id)
+    if price is None or not price["recurring"]:
+        raise resource_missing("plan", id)
+    return price
+
+
+def _renamed(params: Obj, **names: str) -> Obj:
+    return {new: params[old] for old, new in names.items() if old in params}

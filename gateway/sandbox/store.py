@@ -1,0 +1,206 @@
+"""The state: JSON documents, read from memory and written through to one SQLite file.
+
+Documents are kept as bytes, so that every read hands out a fresh object which nobody else can change.
+The SQLite file is only there to survive: it is read once at start and written once per transaction (WAL, so a
+killed process loses at most the transaction it was in).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Obj = dict[str, Any]
+Key = tuple[str, str]
+
+# Fields by which documents are looked up often enough to deserve an index (of strings, at the top level).
+INDEXED = frozenset(
+    ["customer", "subscription", "product", "price", "invoice", "payment_intent", "payment_method", "setup_intent", "charge", "status", "test_clock", "meter", "feature", "entitlement_feature", "coupon", "code", "lookup_key", "event", "endpoint", "schedule", "email", "identifier", "latest_charge", "checkout_session", "_subscription", "_invoice", "_customer", "_object", "credit_grant", "fingerprint", "job"]
+)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS document (
+    kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)
+) WITHOUT ROWID
+"""
+
+
+class Store:
+    """Documents by kind (their `object`) and id; lists run from the newest to the oldest."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.rollbacks = 0
+        self._bodies: dict[str, dict[str, bytes]] = {}
+        self._seq: dict[Key, int] = {}
+        self._index: dict[tuple[str, str, str], dict[str, None]] = {}
+        self._next = 1
+        self._depth = 0
+        self._before: dict[Key, bytes | None] = {}
+        self._file = self._open(path) if path else None
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The app uses the store from one event loop; tests look into it from their own thread in between.
+        file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("PRAGMA synchronous=NORMAL")
+        file.execute(_SCHEMA)
+        for kind, id, seq, body in file.execute("SELECT kind, id, seq, body FROM document ORDER BY seq"):
+            self._seq[kind, id] = seq
+            self._next = seq + 1
+            self._write((kind, id), body)
+        return file
+
+    @property
+    def sequence(self) -> int:
+        """A number that grows with every new document."""
+        return self._next
+
+    def close(self) -> None:
+        """Close the file; the store must not be used afterwards."""
+        if self._file:
+            self._file.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything put or deleted inside is kept together or, after an exception, not at all. Nests."""
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            if self._depth == 1:
+                self._rollback()
+            raise
+        else:
+            if self._depth == 1:
+                self._commit()
+        finally:
+            self._depth -= 1
+
+    def get(self, kind: str, id: str) -> Obj | None:
+        """A fresh copy of the document, or None."""
+        body = self._bodies.get(kind, {}).get(id)
+        return None if body is None else orjson.loads(body)
+
+    def put(self, obj: Obj) -> Obj:
+        """Insert or replace the document; its `object` and `id` say where. Answers the same object."""
+        self._change((obj["object"], obj["id"]), orjson.dumps(obj))
+        return obj
+
+    def delete(self, kind: str, id: str) -> None:
+        """Forget the document if there is one."""
+        self._change((kind, id), None)
+
+    def find(self, kind: str, **equals: Any) -> list[Obj]:
+        """All documents of the kind whose top-level fields have these values, newest first."""
+        return list(self.scan(kind, **equals))
+
+    def first(self, kind: str, **equals: Any) -> Obj | None:
+        """The newest such document, or None."""
+        return next(self.scan(kind, **equals), None)
+
+    def scan(self, kind: str, *, after: str | None = None, **equals: Any) -> Iterator[Obj]:
+        """Like `find`, but lazily, and only what is older than the document `after`."""
+        for id in self.ids(kind, after=after, **equals):
+            obj = self.get(kind, id)
+            if obj is not None and all(obj.get(field) == value for field, value in equals.items()):
+                yield obj
+
+    def ids(self, kind: str, *, after: str | None = None, **equals: Any) -> list[str]:
+        """Ids newest first; exact for indexed fields, a superset for others."""
+        buckets = [
+            self._index.get((kind, field, value), {})
+            for field, value in equals.items()
+            if field in INDEXED and isinstance(value, str)
+        ]
+        ids = list(min(buckets, key=len) if buckets else self._bodies.get(kind, {}))
+        # An index bucket is in order of last change, the list is in order of creation.
+        if buckets:
+            ids.sort(key=lambda id: self._seq[kind, id])
+        ids.reverse()
+        if after is None:
+            return ids
+        position = self._seq[kind, after]
+        return [id for id in ids if self._seq[kind, id] < position]
+
+    def count(self, kind: str) -> int:
+        """How many documents of the kind there are."""
+        return len(self._bodies.get(kind, {}))
+
+    def kinds(self) -> list[str]:
+        """The kinds of which there are documents."""
+        return sorted(kind for kind, bodies in self._bodies.items() if bodies)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self.transaction():
+            for kind, id in list(self._seq):
+                self.delete(kind, id)
+
+    def _change(self, key: Key, body: bytes | None) -> None:
+        if self._depth == 0:
+            with self.transaction():
+                return self._change(key, body)
+        before = self._bodies.get(key[0], {}).get(key[1])
+        if before is None and body is None:
+            return None
+        self._before.setdefault(key, before)
+        if key not in self._seq:
+            self._seq[key] = self._next
+            self._next += 1
+        self._write(key, body)
+        return None
+
+    def _write(self, key: Key, body: bytes | None) -> None:
+        kind, id = key
+        bodies = self._bodies.setdefault(kind, {})
+        old = bodies.get(id)
+        if old is not None:
+            for bucket in self._buckets(kind, old):
+                self._index[bucket].pop(id, None)
+        if body is None:
+            bodies.pop(id, None)
+            return
+        bodies[id] = body
+        for bucket in self._buckets(kind, body):
+            self._index.setdefault(bucket, {})[id] = None
+
+    @staticmethod
+    def _buckets(kind: str, body: bytes) -> list[tuple[str, str, str]]:
+        obj = orjson.loads(body)
+        return [(kind, field, obj[field]) for field in INDEXED & obj.keys() if isinstance(obj[field], str)]
+
+    def _commit(self) -> None:
+        changed, self._before = self._before, {}
+        if self._file and changed:
+            self._file.execute("BEGIN IMMEDIATE")
+            for kind, id in changed:
+                body = self._bodies[kind].get(id)
+                if body is None:
+                    self._file.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id))
+                else:
+                    row = (kind, id, self._seq[kind, id], body)
+                    self._file.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", row)
+            self._file.execute("COMMIT")
+        for key in changed:
+            if key[1] not in self._bodies[key[0]]:
+                del self._seq[key]
+
+    def _rollback(self) -> None:
+        changed, self._before = self._before, {}
+        self.rollbacks += 1
+        for key, body in changed.items():
+            self._write(key, body)
+            if body is None:
+                del self._seq[key]
+        # A restored document went to the end of its kind: put it back into its place.
+        for kind in {key[0] for key, body in changed.items() if body is not None}:
+            in_order = sorted(self._bodies[kind].items(), key=lambda item: self._seq[kind, item[0]])
+            self._bodies[kind] = dict(in_order)

@@ -1,0 +1,256 @@
+"""Webhooks: which endpoint gets which event, signed and delivered until it is taken.
+
+Source: https://docs.stripe.com/webhooks. Deliveries live in wall time, not on the sandbox's clock: they go to a real
+server. One endpoint gets its events one after the other; a failed delivery steps aside and is tried again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import heapq
+import hmac
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from gateway.sandbox.chaos import Chaos
+from gateway.sandbox.expand import public
+from gateway.sandbox.versions import render_event
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+_HOUR = 3600
+# Stripe tries for up to three days with growing waits (https://docs.stripe.com/webhooks#retries).
+RETRY_WAITS = (300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, *[12 * _HOUR] * 4)
+_ANSWER_KEPT = 500
+
+
+class Webhooks:
+    """Plans deliveries inside a request's transaction and makes them in the background."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._store = sandbox.store
+        self.chaos = Chaos(sandbox)
+        self._queues: dict[str, list[tuple[float, int, str]]] = {}
+        self._workers: dict[str, asyncio.Task[None]] = {}
+        self._order = 0
+        for delivery in reversed(self._store.find("_delivery", status="pending")):
+            self._enqueue(delivery)
+
+    # Planning --------------------------------------------------------------------------------------------------
+
+    def ensure_destination(self) -> None:
+        """Make or update the endpoint that `forward_to` asks for."""
+        options = self._sandbox.options
+        if not options.forward_to:
+            return
+        found = self._store.first("webhook_endpoint", _forward=True)
+        secret = options.webhook_secret or (found and found["_secret"]) or self.new_secret()
+        endpoint = found or {"object": "webhook_endpoint", "id": "we_sandbox_forward", "status": "enabled"}
+        endpoint |= {
+            "url": options.forward_to,
+            "enabled_events": list(options.events),
+            "api_version": options.api_version,
+            "_secret": secret,
+            "_forward": True,
+        }
+        self._sandbox.update(endpoint) if found else self._sandbox.create(endpoint)
+
+    def new_secret(self) -> str:
+        """A signing secret as Stripe makes them."""
+        return self._sandbox.new_id("whsec").replace("whsec_1", "whsec_0") + self._sandbox.new_id("x")[2:10]
+
+    def plan(self, event: Obj) -> int:
+        """Plan the deliveries of a new event; answers to how many endpoints it goes."""
+        endpoints = [each for each in self._store.scan("webhook_endpoint") if wants(each, event)]
+        for endpoint in endpoints:
+            self._plan(event, endpoint, self.chaos.strike())
+        return len(endpoints)
+
+    def redeliver(self, event: Obj, endpoint_id: str | None = None) -> list[Obj]:
+        """Send an event once more, to one endpoint or to all that want it; answers the new deliveries."""
+        if endpoint_id:
+            endpoints = [self._sandbox.need("webhook_endpoint", endpoint_id, "webhook_endpoint")]
+        else:
+            endpoints = [each for each in self._store.scan("webhook_endpoint") if wants(each, event)]
+        return [self._plan(event, each, frozenset()) for each in endpoints]
+
+    def deliveries(self, **equals: Any) -> list[Obj]:
+        """Deliveries, newest first: `event`, `endpoint`, `status`, `attempts` (each with `at`, `status`, `error`)."""
+        return self._store.find("_delivery", **equals)
+
+    def _plan(self, event: Obj, endpoint: Obj, troubles: frozenset[str]) -> Obj:
+        delivery = {
+            "object": "_delivery",
+            "id": self._sandbox.new_id("whd"),
+            "event": event["id"],
+            "type": event["type"],
+            "endpoint": endpoint["id"],
+            "status": "dropped" if "drop" in troubles else "pending",
+            "next_attempt": time.time() + self.chaos.lateness(troubles),
+            "troubles": sorted(troubles),
+            "attempts": [],
+            "_object": event["_object"],
+        }
+        self._store.put(delivery)
+        self._enqueue(delivery)
+        return delivery
+
+    def _enqueue(self, delivery: Obj) -> None:
+        if delivery["status"] == "pending":
+            self._order += 1
+            queue = self._queues.setdefault(delivery["endpoint"], [])
+            heapq.heappush(queue, (delivery["next_attempt"], self._order, delivery["id"]))
+            self._sandbox.wake()
+
+    # Sending ---------------------------------------------------------------------------------------------------
+
+    async def run(self, wake: asyncio.Event) -> None:
+        """Deliver for ever; `wake` says that something new is there."""
+        timeout = httpx.Timeout(self._sandbox.options.delivery_timeout)
+        async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client, asyncio.TaskGroup() as group:
+            while True:
+                wake.clear()
+                for endpoint, queue in self._queues.items():
+                    worker = self._workers.get(endpoint)
+                    if queue and (worker is None or worker.done()):
+                        self._workers[endpoint] = group.create_task(self._work(endpoint, client))
+                await wake.wait()
+
+    async def settled(self, object_id: str, timeout: float = 10.0) -> None:  # noqa: ASYNC109 -- gives up in silence
+        """Wait until every event about an object was tried once, at most `timeout` seconds.
+
+        Stripe does so with `checkout.session.completed` before it redirects the buyer.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            waiting = self._store.find("_delivery", _object=object_id, status="pending")
+            if all(delivery["attempts"] for delivery in waiting):
+                return
+            await asyncio.sleep(0.01)
+
+    async def _work(self, endpoint_id: str, client: httpx.AsyncClient) -> None:
+        """Make the deliveries of one endpoint until none is left, each at its time."""
+        queue = self._queues[endpoint_id]
+        while queue:
+            due, order, id = heapq.heappop(queue)
+            if due > time.time():
+                heapq.heappush(queue, (due, order, id))
+                # Short naps, because an earlier delivery may be planned meanwhile.
+                await asyncio.sleep(min(due - time.time(), 0.05))
+                continue
+            delivery = self._store.get("_delivery", id)
+            if delivery and delivery["status"] == "pending":
+                await self._attempt(delivery, client)
+
+    async def _attempt(self, delivery: Obj, client: httpx.AsyncClient) -> None:
+        endpoint = self._store.get("webhook_endpoint", delivery["endpoint"])
+        event = self._store.get("event", delivery["event"])
+        if endpoint is None or event is None:
+            self._store.delete("_delivery", delivery["id"])
+            return
+        troubles = frozenset() if delivery["attempts"] else frozenset(delivery["troubles"])
+        body = orjson.dumps(payload(event, endpoint), option=orjson.OPT_INDENT_2)
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+            "Stripe-Signature": signature(body, _secrets(endpoint, troubles)),
+        }
+        started = time.time()
+        outcome = await self._send(client, endpoint["url"], body, headers, troubles)
+        self._record(delivery["id"], {"at": started, "ms": round((time.time() - started) * 1000), **outcome})
+
+    async def _send(
+        self, client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str], troubles: frozenset[str]
+    ) -> Obj:
+        try:
+            if "cut" in troubles:
+                await _cut(url, body, headers)
+                return {"status": None, "error": "connection cut on purpose (chaos)", "answer": ""}
+            for _ in range(2 if "duplicate" in troubles else 1):
+                answer = await client.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            return {"status": None, "error": str(error) or type(error).__name__, "answer": ""}
+        ok = answer.is_success
+        return {
+            "status": answer.status_code,
+            "error": None if ok else f"HTTP {answer.status_code}",
+            "answer": answer.text[:_ANSWER_KEPT],
+        }
+
+    def _record(self, id: str, attempt: Obj) -> None:
+        with self._store.transaction():
+            delivery = self._store.get("_delivery", id)
+            if delivery is None:  # the state was reset meanwhile
+                return
+            tried = len(delivery["attempts"])
+            delivery["attempts"].append(attempt)
+            if attempt["error"] is None:
+                delivery["status"] = "delivered"
+                self._took(delivery["event"])
+            elif tried >= len(RETRY_WAITS):
+                delivery["status"] = "failed"
+            else:
+                factor = self._sandbox.options.retry_factor
+                delivery["next_attempt"] = time.time() + RETRY_WAITS[tried] * factor
+            self._store.put(delivery)
+            self._enqueue(delivery)
+
+    def _took(self, event_id: str) -> None:
+        event = self._store.get("event", event_id)
+        if event and event["pending_webhooks"]:
+            event["pending_webhooks"] -= 1
+            self._store.put(event)
+
+
+def wants(endpoint: Obj, event: Obj) -> bool:
+    """Whether an endpoint is on and listens to the event's type."""
+    enabled = endpoint["enabled_events"]
+    return bool(endpoint["status"] == "enabled" and ("*" in enabled or event["type"] in enabled))
+
+
+def payload(event: Obj, endpoint: Obj) -> Obj:
+    """The body for an endpoint: the event in the endpoint's API version."""
+    return render_event(public(event), endpoint.get("api_version"))
+
+
+def signature(body: bytes, secrets: list[str], at: int | None = None) -> str:
+    """The `Stripe-Signature` header: the time and one HMAC for each valid secret.
+
+    The time is the wall clock's even when the sandbox's clock was moved: receivers compare it with their own.
+    """
+    moment = int(time.time()) if at is None else at
+    signed = f"{moment}.".encode() + body
+    sums = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={moment}", *(f"v1={each}" for each in sums)])
+
+
+def _secrets(endpoint: Obj, troubles: frozenset[str]) -> list[str]:
+    """The secrets to sign with; a rolled one stays valid for a while beside the new one."""
+    former = endpoint.get("_former_secret")
+    if "bad_signature" in troubles:
+        return [f"{endpoint['_secret']}x"]
+    if "old_secret" in troubles and former:
+        return [former]
+    if former and endpoint["_former_until"] > time.time():
+        return [endpoint["_secret"], former]
+    return [endpoint["_secret"]]
+
+
+async def _cut(url: str, body: bytes, headers: dict[str, str]) -> None:
+    """Begin a request by hand and hang up in the middle of its body."""
+    target = urlsplit(url)
+    port = target.port or (443 if target.scheme == "https" else 80)
+    _, writer = await asyncio.open_connection(target.hostname, port, ssl=target.scheme == "https" or None)
+    lines = [f"POST {target.path or '/'} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode() + body[: len(body) // 2])
+    await writer.drain()
+    writer.close()

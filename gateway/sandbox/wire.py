@@ -1,0 +1,51 @@
+"""Stripe's wire format for parameters: form encoding with brackets (`items[0][price]=…`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+_SEGMENT = re.compile(r"\[([^\[\]]*)\]")
+
+
+def parse_form(text: str) -> dict[str, Any]:
+    """Decode a query string or form body into nested dicts and lists of strings.
+
+    `a[b]=1` is a dict, `a[0]=1` and `a[]=1` are lists. A key whose brackets do not close is taken literally.
+    """
+    tree: dict[str, Any] = {}
+    for key, value in parse_qsl(text, keep_blank_values=True):
+        _plant(tree, _path(key), value)
+    return {key: _lists(value) for key, value in tree.items()}
+
+
+def _path(key: str) -> list[str]:
+    head, bracket, rest = key.partition("[")
+    segments = _SEGMENT.findall(bracket + rest)
+    if not bracket or not head or "".join(f"[{s}]" for s in segments) != bracket + rest:
+        return [key]
+    return [head, *segments]
+
+
+def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
+    for here, below in zip(path, path[1:], strict=False):
+        name = here or str(len(tree))
+        child = tree.get(name)
+        # `a[][b]=1&a[][c]=2` fills one element until a name repeats, as Rack (Stripe's parser) does.
+        if here == "" and below != "" and tree:
+            last = tree.get(str(len(tree) - 1))
+            if isinstance(last, dict) and below not in last:
+                child = last
+        if not isinstance(child, dict):
+            child = tree[name] = {}
+        tree = child
+    tree[path[-1] or str(len(tree))] = value
+
+
+def _lists(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if node and all(key.isdecimal() for key in node):
+        return [_lists(node[key]) for key in sorted(node, key=int)]
+    return {key: _lists(value) for key, value in node.items()}

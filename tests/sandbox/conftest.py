@@ -1,0 +1,84 @@
+"""A running sandbox for tests: a real server on a real socket, every answer and event of which is checked."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import stripe
+import uvicorn
+from contract import Contract, Recorder
+
+from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.sandbox.world import Sandbox
+
+
+@dataclass
+class Server:
+    """A sandbox under test: its address, and its inside for what the API cannot show."""
+
+    url: str
+    sandbox: Sandbox
+    recorder: Recorder
+
+    def client(self, key: str = "sk_test_123", **options) -> stripe.StripeClient:
+        """The real SDK, only with another base address."""
+        options.setdefault("max_network_retries", 0)
+        return stripe.StripeClient(key, base_addresses={"api": self.url}, **options)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract | None:
+    return Contract.load()
+
+
+@pytest.fixture
+def sandbox_factory(contract) -> Iterator:
+    """Starts sandboxes with options of the test's own; all are stopped and checked at its end."""
+    running = []
+
+    def start(**options) -> Server:
+        options.setdefault("catalog", False)
+        app = create_sandbox(SandboxOptions(**options))
+        recorder = Recorder(app)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                recorder, port=0, date_header=False, log_level="error", lifespan="on", timeout_graceful_shutdown=1
+            )
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            if not thread.is_alive():
+                pytest.fail("the sandbox did not start")
+            thread.join(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        running.append((server, thread, recorder, app.state.sandbox))
+        return Server(f"http://127.0.0.1:{port}", app.state.sandbox, recorder)
+
+    yield start
+    complaints = []
+    for server, thread, recorder, sandbox in running:
+        if contract:
+            complaints += contract.complaints(recorder.answers, sandbox.store.find("event"))
+        server.should_exit = True
+        thread.join(10)
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def sandbox_server(sandbox_factory) -> Server:
+    """An empty sandbox in memory."""
+    return sandbox_factory()
+
+
+@pytest.fixture
+def stripe_client(sandbox_server) -> stripe.StripeClient:
+    """The real SDK pointed at `sandbox_server`."""
+    return sandbox_server.client()
+
+
+@pytest.fixture(autouse=True)
+def _quiet_sdk(monkeypatch):
+    monkeypatch.setattr(stripe, "enable_telemetry", False)
+    monkeypatch.setenv("STRIPE_SUPPRESS_NOTICES", "true")

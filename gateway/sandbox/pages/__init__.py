@@ -1,0 +1,19 @@
+"""The pages that people see: hosted checkout, customer portal, invoices and the dashboard.
+
+They are clients of the same objects and the same operations as the API; nothing is kept here.
+"""
+
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from . import dashboard, details, levers, site
+
+
+def page_routes() -> list[BaseRoute]:
+    """The routes of all pages; they find the sandbox at ``app.state.sandbox``."""
+    return [
+        *dashboard.routes(),
+        *details.routes(),
+        *levers.routes(),
+        Mount("/static", StaticFiles(directory=site.STATIC)),
+    ]

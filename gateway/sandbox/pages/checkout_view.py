@@ -1,0 +1,197 @@
+"""What the hosted checkout page says about a session: a pure reading of Stripe's objects, no state of its own."""
+
+from typing import Any
+
+from gateway.sandbox import money as arithmetic
+
+from . import formats
+
+Json = dict[str, Any]
+
+PAY_LABELS = {"book": "Book", "donate": "Donate", "subscribe": "Subscribe"}
+_DAY = 86_400
+
+
+def methods(session: Json) -> list[str]:
+    """The ways to pay that the page offers, in the session's order: ``card``, ``bank``."""
+    names = {"card": "card", "sepa_debit": "bank", "us_bank_account": "bank"}
+    offered = [names[each] for each in session["payment_method_types"] if each in names]
+    return list(dict.fromkeys(offered)) or ["card"]
+
+
+def needs_method(session: Json) -> bool:
+    """Whether the buyer must give a card: not when nothing is due and the session asks only ``if_required``."""
+    if session["mode"] == "payment":
+        return bool(session["amount_total"])
+    return session["mode"] == "setup" or bool(
+        session["amount_total"] or session.get("payment_method_collection") != "if_required"
+    )
+
+
+class CheckoutView:
+    """A session's order summary and wording in one locale.
+
+    Args:
+        session: the Checkout Session.
+        lines: its line items, each with its price and that price's product expanded.
+        trial_end: when the trial ends (Unix seconds), None without a trial.
+        now: the sandbox's time.
+        locale: of figures and dates.
+    """
+
+    def __init__(self, session: Json, lines: list[Json], *, trial_end: int | None, now: int, locale: str) -> None:
+        self.session, self.items = session, lines
+        self.currency = session["currency"]
+        self.trial_days = -(-(trial_end - now) // _DAY) if trial_end else 0
+        self.locale = locale
+
+    @property
+    def title(self) -> str:
+        """What the buyer is about to do."""
+        if self.session["mode"] == "setup":
+            return "Save a payment method for later"
+        first, *more = [item["price"]["product"]["name"] for item in self.items]
+        name = first if not more else f"{first} and {len(more)} more"
+        if self.session["mode"] == "payment":
+            return f"Pay for {name}"
+        return f"{'Try' if self.trial_days else 'Subscribe to'} {name}"
+
+    @property
+    def headline(self) -> str:
+        """The one figure that matters."""
+        if self.session["mode"] == "setup":
+            return "No charge today"
+        if self.trial_days:
+            return f"{self.trial_days} day{'s' if self.trial_days > 1 else ''} free"
+        return self._money(self.session["amount_total"])
+
+    @property
+    def per(self) -> str:
+        """The interval beside the headline, if that amount is what every period costs."""
+        due = self.session["amount_total"]
+        return self._interval if not self.trial_days and not self._metered and self._recurring == due else ""
+
+    @property
+    def subline(self) -> str:
+        """What comes after today."""
+        if self.session["mode"] == "setup":
+            return "Your card is checked and kept for future payments."
+        if self.session["mode"] != "subscription" or self.per:
+            return ""
+        then = f"{self._money(self._recurring)} {self._interval}" if self._recurring else ""
+        usage = f"your usage {self._interval}" if self._metered else ""
+        return "Then " + " plus ".join(part for part in (then, usage) if part)
+
+    @property
+    def lines(self) -> list[Json]:
+        """One entry for each line item."""
+        return [self._line(item) for item in self.items]
+
+    @property
+    def totals(self) -> list[Json]:
+        """Subtotal, discount, shipping, tax and what is due; the steps only where there are any."""
+        session, details = self.session, self.session["total_details"] or {}
+        steps = []
+        if details.get("amount_discount"):
+            discount = {"label": "Discount", "amount": self._money(-details["amount_discount"])}
+            steps.append(discount | self._discount())
+        if details.get("amount_shipping"):
+            steps.append({"label": "Shipping", "amount": self._money(details["amount_shipping"])})
+        if details.get("amount_tax"):
+            steps.append({"label": "Tax", "amount": self._money(details["amount_tax"])})
+        due = {"label": "Total due today", "amount": self._money(session["amount_total"]), "due": True}
+        subtotal = {"label": "Subtotal", "amount": self._money(session["amount_subtotal"])}
+        return [subtotal, *steps, due] if steps or len(self.items) > 1 else [due]
+
+    @property
+    def pay_label(self) -> str:
+        """The words on the button."""
+        if self.session["mode"] == "setup":
+            return "Save"
+        if self.trial_days:
+            return "Start trial"
+        if self.session["mode"] == "subscription":
+            return "Subscribe"
+        return f"{PAY_LABELS.get(self.session['submit_type'], 'Pay')} {self._money(self.session['amount_total'])}"
+
+    @property
+    def terms(self) -> str:
+        """What the buyer agrees to by pressing the button."""
+        if self.session["mode"] != "subscription":
+            return ""
+        renews = f"It renews {self._interval.replace('per ', 'every ')} until you cancel."
+        if not self.trial_days:
+            return renews
+        return f"Nothing is charged for {self.trial_days} days, and nothing at all if you cancel before then. {renews}"
+
+    # --- parts
+
+    def _money(self, amount: int) -> str:
+        return formats.money(amount, self.currency, self.locale)
+
+    def _discount(self) -> Json:
+        """The code or the coupon's name, and whether the buyer may take it off again."""
+        for discount in self.session["discounts"] or []:
+            promotion, coupon = discount.get("promotion_code"), discount.get("coupon")
+            if isinstance(promotion, dict):
+                return {"code": promotion["code"], "removable": bool(self.session["allow_promotion_codes"])}
+            if isinstance(coupon, dict) and coupon["name"]:
+                return {"label": coupon["name"]}
+        return {}
+
+    def _line(self, item: Json) -> Json:
+        price, product = item["price"], item["price"]["product"]
+        adjustable = item.get("adjustable_quantity") or {}
+        metered = _is_metered(price)
+        return {
+            "id": item["id"],
+            "name": product["name"],
+            "description": product["description"],
+            "quantity": item["quantity"],
+            "amount": "By usage" if metered else self._money(self._cost(item)),
+            "billing": self._billing(price, item["quantity"]),
+            "adjustable": bool(adjustable.get("enabled")),
+            "minimum": adjustable.get("minimum") or 0,
+            "maximum": adjustable.get("maximum") or 99,
+        }
+
+    def _billing(self, price: Json, quantity: int | None) -> str:
+        often = formats.per(price["recurring"])
+        if _is_metered(price):
+            return f"Billed by usage {often}"
+        amounts = arithmetic.in_currency(price, self.currency) or price
+        if price["billing_scheme"] == "tiered":
+            return f"Priced in tiers, {often}".rstrip(", ")
+        if quantity and quantity > 1:
+            unit = formats.unit_money(amounts | {"currency": self.currency}, self.locale)
+            return f"{unit} each {often}".strip()
+        if often:
+            return f"Billed {often.replace('per ', 'every ')}"
+        return "Charged once" if self.session["mode"] == "subscription" else ""
+
+    def _cost(self, item: Json) -> int:
+        return arithmetic.cost(item["price"], item["quantity"] or 0, self.currency)
+
+    @property
+    def _recurring(self) -> int:
+        """What one full period costs after the trial, with a discount that stays (Stripe: ``duration`` forever)."""
+        items = [item for item in self.items if item["price"]["recurring"] and not _is_metered(item["price"])]
+        amounts = [self._cost(item) for item in items]
+        total = sum(amounts)
+        for discount in self.session["discounts"] or []:
+            coupon = discount.get("coupon")
+            if isinstance(coupon, dict) and coupon["duration"] != "once":
+                total -= sum(arithmetic.discounted(coupon, amounts, self.currency))
+        return total
+
+    @property
+    def _metered(self) -> bool:
+        return any(_is_metered(item["price"]) for item in self.items)
+
+    @property
+    def _interval(self) -> str:
+        return next((formats.per(item["price"]["recurring"]) for item in self.items if item["price"]["recurring"]), "")
+
+
+def _is_metered(price: Json) -> bool:
+    return bool(price["recurring"]) and price["recurring"]["usage_type"] == "metered"

@@ -1,0 +1,112 @@
+"""Money, dates and intervals as people read them, in the locale of a session or of a browser.
+
+Only the figures follow the locale; the words of the pages are English.
+"""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale, UnknownLocaleError, negotiate_locale
+from babel.dates import format_date, format_datetime, format_time
+from babel.localedata import locale_identifiers
+from babel.numbers import format_currency, format_decimal
+
+DEFAULT_LOCALE = "en_US"
+NOTHING = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+# https://docs.stripe.com/currencies#zero-decimal and #three-decimal. These are the exponents of
+# Stripe's amounts, which differ from ISO 4217 and CLDR in a few currencies (ISK, UGX: amounts of two decimals).
+ZERO_DECIMAL = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+
+
+def exponent(currency: str) -> int:
+    """How many decimals Stripe's integer amounts of a currency have."""
+    code = currency.lower()
+    if code in ZERO_DECIMAL:
+        return 0
+    return 3 if code in THREE_DECIMAL else 2
+
+
+def money(amount: int | None, currency: str | None, locale: str = DEFAULT_LOCALE) -> str:
+    """An amount in minor units with its symbol: ``1900, "usd"`` is ``$19.00``. No amount is a dash."""
+    if amount is None or currency is None:
+        return NOTHING
+    return format_currency(Decimal(amount).scaleb(-exponent(currency)), currency.upper(), locale=locale)
+
+
+def unit_money(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
+    """The unit amount of a price, also of fractions of a cent (``unit_amount_decimal``)."""
+    if price.get("unit_amount") is not None or price.get("unit_amount_decimal") is None:
+        return money(price.get("unit_amount"), price["currency"], locale)
+    value = Decimal(price["unit_amount_decimal"]).scaleb(-exponent(price["currency"]))
+    return format_currency(value, price["currency"].upper(), locale=locale, decimal_quantization=False)
+
+
+def price(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
+    """A price in a few words: ``$19.00 per month``, ``in tiers per month``."""
+    amount = "in tiers" if price.get("billing_scheme") == "tiered" else unit_money(price, locale)
+    return f"{amount} {per(price['recurring'])}".strip()
+
+
+def pretty(value: Any) -> str:
+    """JSON for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def number(value: float | Decimal, locale: str = DEFAULT_LOCALE) -> str:
+    """A number with the locale's grouping."""
+    return format_decimal(value, locale=locale)
+
+
+def date(timestamp: int | None, locale: str = DEFAULT_LOCALE) -> str:
+    """A day in UTC: ``Nov 23, 2026``. No moment is a dash."""
+    if timestamp is None:
+        return NOTHING
+    return format_date(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale)
+
+
+def moment(timestamp: int | None, locale: str = DEFAULT_LOCALE) -> str:
+    """A moment in UTC, to the second."""
+    if timestamp is None:
+        return NOTHING
+    return format_datetime(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale) + " UTC"
+
+
+def clock(timestamp: int, locale: str = DEFAULT_LOCALE) -> str:
+    """The time of the day in UTC."""
+    return format_time(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale)
+
+
+def per(recurring: dict[str, Any] | None) -> str:
+    """How often a price is charged: ``per month``, ``every 3 months``; empty for a one-off price."""
+    if not recurring:
+        return ""
+    count, interval = recurring.get("interval_count") or 1, recurring["interval"]
+    return f"per {interval}" if count == 1 else f"every {count} {interval}s"
+
+
+def words(value: str | None) -> str:
+    """An enum value as words: ``past_due`` is ``Past due``."""
+    return (value or "").replace("_", " ").replace(".", " ").capitalize()
+
+
+def choose_locale(wanted: str | None, accept_language: str = "") -> str:
+    """The locale of a page.
+
+    Args:
+        wanted: a session's ``locale``; ``auto`` or None leave it to the browser.
+        accept_language: the browser's header, whose order stands for its preference.
+    """
+    if wanted and wanted != "auto":
+        try:
+            return str(Locale.parse(wanted, sep="-"))
+        except (UnknownLocaleError, ValueError):
+            pass
+    preferred = [part.split(";")[0].strip().replace("-", "_") for part in accept_language.split(",")]
+    return negotiate_locale(preferred, locale_identifiers()) or DEFAULT_LOCALE

@@ -42,6 +42,6 @@ export function write({ amount, like }) {
   const digits = like.decimal.split(".")[1]?.length ?? 0;
   const figures = String(amount).padStart(digits + 1, "0");
   const decimal = digits ? `${figures.slice(0, -digits)}.${figures.slice(-digits)}` : figures;
-  const style = { style: "currency", currency: like.currency, minimumFractionDigits: digits };
+  const style = { style: "currency", currency: like.currency, maximumFractionDigits: digits };
   return new Intl.NumberFormat(navigator.language, style).format(decimal);
 }

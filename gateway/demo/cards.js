@@ -3,9 +3,9 @@
 import { CREATE_CHECKOUT_SESSION, send } from "./api.js";
 import { total, write } from "./amounts.js";
 import { h } from "./dom.js";
-import { every, periodOf } from "./periods.js";
+import { adverb, every, periodOf } from "./periods.js";
 
-const MOST_SEATS = 999;
+const MOST_UNITS = 999;
 const number = new Intl.NumberFormat(navigator.language);
 
 /**
@@ -16,30 +16,30 @@ const number = new Intl.NumberFormat(navigator.language);
  */
 export function planCard(product, plan, named, checkout) {
   const badge = product.metadata.find(({ key }) => key === "badge")?.value;
-  const { order, quantity } = purchase(checkout, plan, product.unitLabel);
   const trial = plan.trialPeriodDays;
+  const billed = `billed ${adverb(periodOf(plan)).toLowerCase()}`;
   return h("article", { class: badge ? "card featured" : "card", "data-testid": "plan-card", "data-price-id": plan.id },
-    badge && h("p", { class: "badge" }, badge),
-    h("h2", {}, named && plan.nickname ? `${product.name} · ${plan.nickname}` : product.name),
-    h("p", { class: "description" }, product.description),
-    headline(product, plan),
-    h("p", { class: "trial" }, trial ? `${trial} days free, cancel any time before` : "Billed from today"),
-    tierList(product, plan),
-    quantity,
-    order(trial ? "Start free trial" : `Choose ${product.name}`),
-    features(product));
+    h("header", {},
+      badge && h("p", { class: "badge" }, badge),
+      h("h2", {}, named && plan.nickname ? `${product.name} · ${plan.nickname}` : product.name),
+      h("p", { class: "description" }, product.description)),
+    h("div", {},
+      headline(product, plan),
+      h("p", { class: "trial" }, trial ? `${trial} days free, then ${billed}` : `${billed[0].toUpperCase()}${billed.slice(1)}`)),
+    order(trial ? "Start free trial" : `Choose ${product.name}`, checkout, plan, product.unitLabel),
+    h("div", { class: "included" }, features(product), tierList(product, plan)));
 }
 
 /** A one-off price: paid once, no subscription. */
 export function productCard(product, price, checkout) {
-  const { order } = purchase(checkout, price);
   return h("article", { class: "card extra", "data-testid": "product-card", "data-price-id": price.id },
-    h("h3", {}, price.nickname ?? product.name),
-    h("p", { class: "description" }, product.description),
-    features(product),
+    h("header", {},
+      h("h3", {}, price.nickname ?? product.name),
+      h("p", { class: "description" }, product.description)),
+    h("div", {}, features(product)),
     h("div", { class: "row" },
       h("p", { class: "price" }, h("strong", {}, price.unitAmount?.formatted ?? "You decide"), " once"),
-      order("Buy")));
+      order("Buy", checkout, price)));
 }
 
 const features = ({ features }) => features.length > 0 && h("ul", { class: "features" }, features.map((text) => h("li", {}, text)));
@@ -68,22 +68,21 @@ function tierList({ unitLabel }, { price: { tiers, tiersMode } }) {
 }
 
 /**
- * The controls of one purchase: the quantity where something is sold by the unit, and a maker of the buy button.
- * Usage is billed later, so a metered plan has no quantity.
+ * The buy button, below a quantity where something is sold by the unit. Usage is billed later, so a metered plan has
+ * no quantity.
  */
-function purchase(checkout, offer, unitLabel) {
+function order(label, checkout, offer, unitLabel) {
   const counted = offer.usageType === "LICENSED" && (unitLabel || offer.price.tiers.length > 0);
+  const input = h("input", { type: "number", min: "1", max: `${MOST_UNITS}`, step: "1", value: "1", inputmode: "numeric", required: true });
   const problem = h("p", { class: "problem", role: "alert" });
-  const input = h("input", { type: "number", min: "1", max: `${MOST_SEATS}`, step: "1", value: "1", inputmode: "numeric", required: true });
-  const quantity = () => (counted ? input.valueAsNumber : 1);
-  const order = (label) => {
-    const button = h("button", { type: "button", class: "button", "data-testid": "buy" }, label);
-    button.addEventListener("click", () => {
-      if (input.reportValidity()) buy({ ...checkout, lineItems: [{ priceId: offer.id, quantity: quantity() }] }, button, problem);
-    });
-    return h("div", { class: "order" }, button, problem);
+  const press = ({ currentTarget }) => {
+    if (!input.reportValidity()) return;
+    buy({ ...checkout, lineItems: [{ priceId: offer.id, quantity: input.valueAsNumber }] }, currentTarget, problem);
   };
-  return { order, quantity: counted && counter(input, offer, unitLabel ?? "unit") };
+  return h("div", { class: "order" },
+    counted && counter(input, offer, unitLabel ?? "unit"),
+    h("button", { type: "button", class: "button", "data-testid": "buy", onclick: press }, label),
+    problem);
 }
 
 /** A number field with a button on each side, and what that many cost. */
@@ -91,7 +90,7 @@ function counter(input, plan, unitLabel) {
   const sum = h("output", { class: "sum" });
   const show = () => {
     const cost = input.checkValidity() ? total(plan, input.valueAsNumber) : null;
-    sum.textContent = cost ? `${write(cost)} ${every(periodOf(plan))}` : "";
+    sum.textContent = cost ? `Total ${write(cost)}` : "";
   };
   const step = (sign, label, change) => {
     const press = () => {

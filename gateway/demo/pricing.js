@@ -8,10 +8,10 @@ import { adverb, byLength, periodOf } from "./periods.js";
 
 const offers = document.getElementById("offers");
 const controls = document.getElementById("controls");
-const locale = navigator.language;
 
 // What the buyer looks at. It is kept in the address, so that it can be shared and survives the checkout.
 const view = Object.fromEntries(new URLSearchParams(location.search));
+let locale = navigator.language;
 let latest = 0;
 
 export async function showPricing() {
@@ -20,6 +20,7 @@ export async function showPricing() {
     notice.textContent = "The checkout was cancelled and nothing was charged. Your choice is still here.";
     notice.hidden = false;
     delete view.canceled;
+    remember();
   }
   await load();
 }
@@ -44,7 +45,9 @@ async function load() {
 
 function failure(error) {
   const again = () => {
-    delete view.currency; // the one thing in the question that a shared address may have wrong
+    // What the address or the browser may have asked for in vain: an unknown currency, a language without figures.
+    delete view.currency;
+    locale = "en";
     load();
   };
   return h("div", { class: "failure", role: "alert" },
@@ -111,9 +114,11 @@ function currencySwitch(pricing) {
 
 function choose({ target }) {
   view[target.name] = target.value;
-  history.replaceState(null, "", `?${new URLSearchParams(view)}`);
+  remember();
   load();
 }
+
+const remember = () => history.replaceState(null, "", `?${new URLSearchParams(view)}`);
 
 /** The largest saving, in whole per cent, of a yearly plan over twelve months of the same product's monthly plan. */
 function yearlySaving({ products }) {

@@ -3,7 +3,7 @@
 import { SESSION, send } from "./api.js";
 import { disclose } from "./disclosure.js";
 import { h } from "./dom.js";
-import { every, periodOf } from "./periods.js";
+import { adverb, periodOf } from "./periods.js";
 
 const PAUSE_MILLISECONDS = 1000;
 const MOST_READS = 60;
@@ -56,8 +56,9 @@ function view(session) {
 
 function confirmation({ amountTotal, lineItems, mode, subscription }) {
   const trial = subscription?.status === "TRIALING" && subscription.trialEnd;
+  const bought = lineItems.map(({ description, quantity }) => (quantity > 1 ? `${quantity} × ${description}` : description)).join(", ");
   const rows = [
-    ["You bought", lineItems.map(({ description, quantity }) => (quantity > 1 ? `${quantity} × ${description}` : description)).join(", ")],
+    [mode === "SUBSCRIPTION" ? "Plan" : "You bought", bought],
     [trial ? "Charged today" : "Paid", amountTotal?.formatted],
     ...(mode === "SUBSCRIPTION" ? subscriptionRows(subscription, trial) : []),
   ];
@@ -74,9 +75,9 @@ function subscriptionRows(subscription, trial) {
   const { id, status, plan, currentPeriodEnd } = subscription;
   const state = h("span", { class: "state" }, status.toLowerCase().replaceAll("_", " "));
   return [
-    ["Plan", plan && `${plan.product.name}, billed ${every(periodOf(plan))}`],
-    ["Subscription", h("span", { "data-testid": "subscription" }, state, " ", h("code", {}, id))],
+    ["Billed", plan && adverb(periodOf(plan))],
     [trial ? "First payment" : "Renews", currentPeriodEnd && date(trial || currentPeriodEnd)],
+    ["Subscription", h("span", { "data-testid": "subscription" }, state, " ", h("code", {}, id))],
   ];
 }
 

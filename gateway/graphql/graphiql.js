@@ -1,10 +1,14 @@
 // Starts GraphiQL (4.1, global `GraphiQL`) on the API that serves this page.
 
-const PRICING = `# Welcome to the billing gateway. Run this query with Ctrl-Enter (Cmd-Enter on a Mac).
+const PRICING = `# Welcome! Run this query with Ctrl-Enter.
 #
-# It is all that a pricing page needs: what is on sale, in display order, with amounts
-# written as the reader's locale writes them. Change the variables below and run it again.
-# To act as a signed-in customer, open "Headers" below: { "Authorization": "Bearer <token>" }
+# It is all that a pricing page needs: what is
+# on sale, in display order, the amounts as the
+# reader's locale writes them. Change the
+# variables below and run it again.
+#
+# To be a signed-in customer, open "Headers":
+# { "Authorization": "Bearer <token>" }
 
 query Pricing($currency: Currency, $locale: String!) {
   pricing(currency: $currency) {
@@ -37,8 +41,10 @@ query Pricing($currency: Currency, $locale: String!) {
 }
 `;
 
-const CHECKOUT = `# Opens a checkout at Stripe. Put the id of a plan, or of a one-time price, into the
-# variables below (the first tab lists them), run it, and open the session's url in a browser.
+const CHECKOUT = `# Opens a checkout at Stripe. Put the id of a
+# plan or of a one-time price, as the first tab
+# lists them, into the variables below, run it,
+# and open the session's url in a browser.
 
 mutation CreateCheckoutSession($input: CreateCheckoutSessionInput!) {
   createCheckoutSession(input: $input) {
@@ -76,14 +82,19 @@ const TABS = [
 ];
 
 // A link may bring its own query after the `#`, which browsers keep to themselves: /graphql#query=…&variables=…
-const linked = new URLSearchParams(location.hash.slice(1));
+const hash = new URLSearchParams(location.hash.slice(1));
+const linked = hash.has("query") && { query: hash.get("query"), variables: hash.get("variables") ?? undefined };
+const tabs = linked ? [linked, ...TABS] : TABS;
+
+// GraphiQL shows the tabs of the last visit. On the first it does not put the first tab's variables into their editor.
+const isFirstVisit = localStorage.getItem("graphiql:tabState") === null;
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     fetcher: GraphiQL.createFetcher({ url: location.pathname }),
-    defaultTabs: TABS,
-    query: linked.get("query") ?? undefined,
-    variables: linked.get("variables") ?? undefined,
+    defaultTabs: tabs,
+    query: linked.query,
+    variables: isFirstVisit ? tabs[0].variables : linked.variables,
     defaultEditorToolsVisibility: "variables",
   }),
 );

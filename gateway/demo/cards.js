@@ -5,7 +5,6 @@ import { total, write } from "./amounts.js";
 import { h } from "./dom.js";
 import { adverb, every, periodOf } from "./periods.js";
 
-const MOST_UNITS = 999;
 const number = new Intl.NumberFormat(navigator.language);
 
 /**
@@ -73,7 +72,7 @@ function tierList({ unitLabel }, { price: { tiers, tiersMode } }) {
  */
 function order(label, checkout, offer, unitLabel) {
   const counted = offer.usageType === "LICENSED" && (unitLabel || offer.price.tiers.length > 0);
-  const input = h("input", { type: "number", min: "1", max: `${MOST_UNITS}`, step: "1", value: "1", inputmode: "numeric", required: true });
+  const input = h("input", { type: "number", min: "1", step: "1", value: "1", inputmode: "numeric", required: true });
   const problem = h("p", { class: "problem", role: "alert" });
   const press = ({ currentTarget }) => {
     if (!input.reportValidity()) return;

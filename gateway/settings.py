@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.errors import SettingsError
@@ -89,7 +90,7 @@ class Settings(BaseSettings):
 
     stripe_secret_key: SecretStr | None = Field(
         None,
-        validation_alias="STRIPE_SECRET_KEY",
+        validation_alias=AliasChoices("STRIPE_SECRET_KEY", "STRIPE_API_KEY"),
         description="Stripe's secret or restricted key (`STRIPE_API_KEY` works too).",
     )
     stripe_webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_webhook_secrets)] = Field(
@@ -217,5 +218,10 @@ def _mend(problem: Any) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ")
     name = ".".join(str(part) for part in problem["loc"])
     field = Settings.model_fields.get(name)
-    variable = str(field.validation_alias) if field else name
-    return message if not variable else f"{variable}: {message}"
+    return f"{variable_of(field)}: {message}" if field else message if not name else f"{name}: {message}"
+
+
+def variable_of(field: FieldInfo) -> str:
+    """The environment variable of a field (the first, where it has two names)."""
+    alias = field.validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)

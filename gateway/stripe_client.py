@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import stripe
 
+from gateway import metrics
 from gateway.errors import StripeFailure, StripeMissing, StripeRefused, StripeUnavailable, WebhookRefused
 from gateway.settings import Settings, WebhookSecret
 
@@ -98,9 +99,13 @@ class Stripe:
             async with asyncio.timeout(self._deadline):
                 response = await self._client.raw_request_async(method, path, **params)
         except TimeoutError:
+            metrics.STRIPE_CALLS.labels(method, "timeout").inc()
             raise StripeUnavailable("Stripe did not answer in time; try again") from None
         except stripe.StripeError as error:
+            metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
             raise failure(error) from error
+        metrics.STRIPE_CALLS.labels(method, "ok").inc()
+        metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
         return Answer(
             object=response.data,
             as_of=_date(response.headers),

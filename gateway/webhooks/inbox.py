@@ -8,6 +8,7 @@ no transaction ever waits for the network.
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway import metrics
 from gateway.database import Database, insert, table_of
 from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
 from gateway.mirror.sync import refresh
@@ -104,6 +106,7 @@ class Inbox:
         for waiting in group:
             if not waiting.done.done():  # its sender may have hung up
                 event_id = waiting.delivery.event["id"]
+                metrics.EVENTS.labels("received" if event_id in new else "duplicate").inc()
                 waiting.done.set_result(event_id in new)
                 new.discard(event_id)  # its copy in the same group is the duplicate
 
@@ -130,6 +133,8 @@ class Inbox:
             await _fail(connection, event_id, 0, error)
             return frozenset()
         await _mark(connection, event_id, effect)
+        metrics.EVENTS.labels(effect.status).inc()
+        metrics.EVENT_LAG.observe(max(0.0, time.time() - event["created"]))
         log.info("event", event=event_id, type=event["type"], status=effect.status, outcome=str(effect.outcome))
         return effect.changed
 
@@ -283,4 +288,5 @@ async def _fail(connection: AsyncConnection, event_id: str, attempts: int, error
             last_error=f"{type(error).__name__}: {error}"[:2000],
         )
     )
+    metrics.EVENTS.labels("dead" if dead else "failed").inc()
     log.warning("event_failed", event=event_id, attempts=attempts, dead=dead, error=type(error).__name__)

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway import metrics
 from gateway.errors import DatabaseUnavailable, WebhookRefused
 from gateway.settings import Settings
 from gateway.stripe_client import verify
@@ -30,7 +31,9 @@ def webhook_route(settings: Settings, inbox: Inbox) -> Route:
             body = await _body(request)
             delivery = verify(body, request.headers.get("stripe-signature"), settings.stripe_webhook_secrets)
         except WebhookRefused as refused:
+            metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
             return _answer(413 if refused.reason == "body_too_large" else 400, refused.reason, str(refused))
+        metrics.WEBHOOK_SECRET_USED.labels(delivery.secret_label).inc()
         try:
             created = await inbox.receive(delivery)
         except DatabaseUnavailable as error:

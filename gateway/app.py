@@ -1,0 +1,165 @@
+"""Where the parts are put together: `create_app(settings)` is the gateway as one ASGI application."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import __version__, migrations
+from gateway.auth import Authenticator
+from gateway.billing.catalog import Catalog
+from gateway.billing.checkout import Checkout
+from gateway.database import Database
+from gateway.errors import DatabaseUnavailable
+from gateway.graphql.context import Services
+from gateway.graphql.http import GraphQL
+from gateway.settings import Settings
+from gateway.stripe_client import Stripe
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.route import webhook_route
+
+CATALOG_POLL_SECONDS = 1.0
+CATALOG_KINDS = frozenset({"product", "price", "plan"})
+
+
+def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> FastAPI:
+    """The gateway.
+
+    Args:
+        settings: checked settings, with a Stripe key.
+        pages: more routes; `gateway dev` adds the demo shop.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    stripe = Stripe(settings)
+    database = Database(settings.database_url.get_secret_value())
+    catalog = Catalog(settings, database)
+    checkout = Checkout(settings, database, stripe, catalog)
+    authenticator = Authenticator(settings)
+    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout), authenticator)
+
+    def changed(kinds: frozenset[str]) -> None:
+        if kinds & CATALOG_KINDS:
+            catalog.invalidate()
+
+    inbox = Inbox(database, stripe, changed)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
+            await catalog.snapshot()
+        tasks = [
+            asyncio.create_task(work, name=name)
+            for name, work in {
+                "receiver": inbox.run_receiver(),
+                "worker": inbox.run_worker(),
+                "catalog": _poll(catalog),
+            }.items()
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await authenticator.close()
+        await stripe.close()
+        await database.close()
+
+    app = FastAPI(
+        title="Billing gateway",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
+        redoc_url=None,
+    )
+    app.router.routes += [*graphql.routes(), webhook_route(settings, inbox), *pages]
+    _add_operations(app, database)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "Authorization", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+        max_age=3600,
+    )
+    app.add_middleware(RequestId)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
+    return create_app(Settings.load())
+
+
+async def _poll(catalog: Catalog) -> None:
+    """Notice catalogue changes that another process has applied."""
+    while True:
+        await asyncio.sleep(CATALOG_POLL_SECONDS)
+        await catalog.poll()
+
+
+def _add_operations(app: FastAPI, database: Database) -> None:
+    """The routes for whoever runs the gateway."""
+
+    @app.get("/healthz", summary="Whether the process is up")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Whether the database can be reached and is migrated")
+    async def readyz() -> JSONResponse:
+        problem = await _not_ready(database)
+        return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/", include_in_schema=False)
+    async def root(request: Request) -> Response:
+        shop = any(getattr(route, "path", None) == "/demo" for route in request.app.routes)
+        return RedirectResponse("/demo" if shop else "/graphql")
+
+
+async def _not_ready(database: Database) -> str | None:
+    """Why the gateway cannot serve, or None."""
+    try:
+        revision = await migrations.current(database)
+    except DatabaseUnavailable as error:
+        return str(error)
+    if revision != migrations.head():
+        return f"the database is at migration {revision}, not {migrations.head()}: run `gateway db upgrade`"
+    return None
+
+
+class RequestId:
+    """ASGI middleware: every request has an id, in its log lines, in masked errors and in `X-Request-Id`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request, then pass it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_named)

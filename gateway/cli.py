@@ -1,0 +1,214 @@
+"""The `gateway` command."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gateway import dev as development
+from gateway import doctor as checks
+from gateway import logs, migrations
+from gateway.cli_events import events_app
+from gateway.database import Database
+from gateway.errors import GatewayError
+from gateway.graphql import schema as graphql_schema
+from gateway.mirror.backfill import backfill
+from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.settings import STATE_DIR, Settings
+from gateway.stripe_client import Stripe
+
+app = typer.Typer(
+    name="gateway",
+    help="A GraphQL billing gateway between a web application and Stripe.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+db_app = typer.Typer(help="The gateway's own database.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+app.add_typer(db_app, name="db")
+
+console = Console()
+SCHEMA_FILE = Path("schema.graphql")
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")]
+StripePort = Annotated[int, typer.Option(min=1, max=65535, help="The offline Stripe's port.")]
+
+
+def main() -> None:
+    """Run the command; a failure that somebody can mend is one line and exit code 1, never a stack."""
+    try:
+        app()
+    except GatewayError as error:
+        Console(stderr=True).print(f"[red]{error.code}[/] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run an async command; what it returns is the exit code."""
+    raise typer.Exit(asyncio.run(work) or 0)
+
+
+@app.command("dev")
+def dev(
+    port: Port = 8000,
+    stripe_port: StripePort = 12111,
+    host: Host = "127.0.0.1",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start with an empty state.")] = False,
+) -> None:
+    """Run the gateway, the offline Stripe and the demo shop together: no account, no key, no network."""
+    logs.configure(readable=True)
+    place = development.Dev(host=host, port=port, stripe_port=stripe_port)
+    _run(development.run(place, console, fresh=fresh))
+
+
+@app.command("serve")
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one wants PostgreSQL.")] = 1,
+) -> None:
+    """Run the gateway alone, for production: its settings come from the environment."""
+    logs.configure(readable=False)
+    settings = Settings.load()
+    settings.require_stripe()
+    Database(settings.database_url.get_secret_value())  # a wrong URL stops the start here, not in each worker
+    uvicorn.run(
+        "gateway.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=4,
+    )
+
+
+@app.command("sandbox")
+def sandbox(  # noqa: PLR0917 - each is an option of the command line
+    port: StripePort = 12111,
+    host: Host = "127.0.0.1",
+    forward_to: Annotated[str | None, typer.Option(help="A URL that gets every event, signed.")] = None,
+    secret: Annotated[str | None, typer.Option(help="The signing secret (whsec_…); otherwise generated.")] = None,
+    state: Annotated[Path | None, typer.Option(help="The SQLite file of the state; otherwise in memory.")] = None,
+    seed: Annotated[Path | None, typer.Option(help="A fixture file to fill an empty sandbox with.")] = None,
+    clock: Annotated[int | None, typer.Option(help="Unix seconds at which an empty sandbox starts.")] = None,
+) -> None:
+    """Run the offline Stripe alone, for any client in any language."""
+    logs.configure(readable=True)
+    offline = create_sandbox(
+        SandboxOptions(path=state, forward_to=forward_to, webhook_secret=secret, seed=seed, clock=clock)
+    )
+    console.print(f"[bold]Offline Stripe[/] at http://{host}:{port} · any key that starts with sk_test_ will do")
+    uvicorn.run(offline, host=host, port=port, log_config=None, access_log=False, date_header=False)
+
+
+@app.command("sync")
+def sync() -> None:
+    """Fill or refresh the mirror from Stripe; a run that was stopped goes on where it was."""
+    _run(_sync(_settings()))
+
+
+async def _sync(settings: Settings) -> None:
+    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
+    counts: dict[str, int] = {}
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console) as progress:
+            tasks: dict[str, Any] = {}
+            async for step in backfill(database, stripe):
+                task = tasks.setdefault(step.kind, None) or progress.add_task(step.kind, total=None)
+                tasks[step.kind], counts[step.kind] = task, step.count
+                progress.update(task, completed=step.count, total=step.count if step.done else None)
+    finally:
+        await stripe.close()
+        await database.close()
+    table = Table("object", "read", title="The mirror is up to date")
+    for kind, count in counts.items():
+        table.add_row(kind, str(count))
+    console.print(table)
+
+
+@app.command("doctor")
+def doctor() -> None:
+    """Check settings, database, Stripe and the webhook endpoint: a line each, with the mend; exit 1 on a failure."""
+    _run(_doctor(_settings()))
+
+
+async def _doctor(settings: Settings) -> int:
+    failed = False
+    async for check in checks.examine(settings):
+        failed |= check.mend is not None and not check.warning
+        mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
+        console.print(
+            f"{mark} {check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""), soft_wrap=True
+        )
+    return int(failed)
+
+
+@app.command("schema")
+def schema(
+    check: Annotated[bool, typer.Option("--check", help="Compare with schema.graphql instead of printing.")] = False,
+) -> None:
+    """Print the GraphQL schema, or hold it against schema.graphql and list the breaking changes."""
+    if not check:
+        typer.echo(graphql_schema.sdl(), nl=False)
+        return
+    differences = graphql_schema.check(SCHEMA_FILE.read_text() if SCHEMA_FILE.exists() else "")
+    for difference in differences:
+        console.print(difference, markup=False)
+    if differences:
+        console.print("schema.graphql is out of date: `gateway schema > schema.graphql` writes it")
+        raise typer.Exit(1)
+    console.print("schema.graphql is up to date")
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Migrate the database to this version; safe to run from several machines at once."""
+    _run(_upgrade(_settings()))
+
+
+async def _upgrade(settings: Settings) -> None:
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        before = await migrations.current(database)
+        await migrations.upgrade(database)
+        after = await migrations.current(database)
+    finally:
+        await database.close()
+    console.print(f"already at {after}" if before == after else f"migrated from {before or 'empty'} to {after}")
+
+
+@db_app.command("current")
+def db_current() -> None:
+    """Say which migration the database is at; exit 1 when it is not this version's."""
+    _run(_current(_settings()))
+
+
+async def _current(settings: Settings) -> int:
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        revision = await migrations.current(database)
+    finally:
+        await database.close()
+    behind = revision != migrations.head()
+    console.print(
+        f"at {revision or 'nothing'}" + (f"; needs {migrations.head()}: `gateway db upgrade`" if behind else "")
+    )
+    return int(behind)
+
+
+def _settings() -> Settings:
+    """The settings of an operator's command: the environment, `.env`, and what `gateway dev` has written."""
+    logs.configure(readable=True)
+    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))

@@ -1,0 +1,158 @@
+"""`gateway events`: the inbox, for an operator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.json import JSON
+from rich.table import Table
+from sqlmodel import col, select
+
+from gateway import logs
+from gateway.database import Database
+from gateway.errors import BadInput
+from gateway.models import Event
+from gateway.settings import STATE_DIR, Settings
+from gateway.stripe_client import Stripe
+from gateway.webhooks.inbox import Inbox
+
+events_app = typer.Typer(help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True)
+console = Console()
+
+STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
+Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+
+
+@events_app.command("list")
+def list_(
+    status: Annotated[str | None, typer.Option(help=f"Only with this status: {', '.join(STATUSES)}.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
+    kind: Annotated[str | None, typer.Option("--type", help="Only of this type, such as invoice.paid.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """List events, the newest first."""
+    if status is not None and status not in STATUSES:
+        raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
+    _run(_list("dead" if dead else status, kind, limit))
+
+
+async def _list(status: str | None, kind: str | None, limit: int) -> None:
+    query = select(Event).order_by(col(Event.received_at).desc()).limit(limit)
+    query = query.where(Event.status == status) if status else query
+    query = query.where(Event.type == kind) if kind else query
+    async with _database() as database, database.read() as session:
+        rows = (await session.exec(query)).all()
+    table = Table("id", "type", "created", "status", "tries", "outcome")
+    for row in rows:
+        table.add_row(
+            row.id,
+            row.type,
+            f"{row.created:%Y-%m-%d %H:%M:%S}",
+            f"[{STATUSES[row.status]}]{row.status}[/]",
+            str(row.attempts),
+            row.last_error or row.outcome or "",
+        )
+    console.print(table if rows else "no events")
+
+
+@events_app.command("show")
+def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -> None:
+    """Show one event: what it said, and what became of it."""
+    _run(_show(id))
+
+
+async def _show(id: str) -> None:
+    async with _database() as database, database.read() as session:
+        row = await session.get(Event, id)
+    if row is None:
+        raise BadInput(f"there is no event {id}")
+    table = Table(show_header=False)
+    for name, value in row.model_dump(exclude={"payload"}).items():
+        if value not in (None, []):
+            table.add_row(name, str(value))
+    console.print(table)
+    console.print(JSON(row.payload))
+
+
+@events_app.command("retry")
+def retry(
+    ids: Ids = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Every dead letter and every failed event.")] = False,
+) -> None:
+    """Try failed events and dead letters again, now."""
+    if bool(ids) == dead:
+        raise BadInput("name the events to retry, or give --dead for all that failed")
+    query = select(Event.id).where(col(Event.status).in_(("failed", "dead")))
+    _run(_again(query if dead else query.where(col(Event.id).in_(ids or []))))
+
+
+@events_app.command("replay")
+def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
+    """Apply events again, by id or by a range of creation; what is known better already stays as it is."""
+    if bool(ids) == bool(since or until):
+        raise BadInput("name the events to replay, or a range with --since and --until")
+    query = select(Event.id).order_by(col(Event.created))
+    query = query.where(col(Event.id).in_(ids)) if ids else query
+    query = query.where(Event.created >= since.replace(tzinfo=UTC)) if since else query
+    query = query.where(Event.created < until.replace(tzinfo=UTC)) if until else query
+    _run(_again(query))
+
+
+async def _again(query: Any) -> int:
+    """Put the events back into the queue, process them here and say what became of each."""
+    settings = _settings()
+    stripe = Stripe(settings) if settings.stripe_secret_key else None
+    try:
+        async with _database() as database:
+            async with database.read() as session:
+                ids: Sequence[str] = (await session.exec(query)).all()
+            inbox = Inbox(database, stripe)
+            for event_id in ids:
+                await inbox.reopen([event_id])
+                await _finish(inbox, database, event_id)
+            async with database.read() as session:
+                rows = (await session.exec(select(Event).where(col(Event.id).in_(ids)))).all()
+    finally:
+        if stripe:
+            await stripe.close()
+    for row in rows:
+        console.print(
+            f"{row.id} {row.type}: [{STATUSES[row.status]}]{row.status}[/] {row.last_error or row.outcome or ''}"
+        )
+    console.print(f"{len(rows)} events")
+    return int(any(row.status in {"failed", "dead"} for row in rows))
+
+
+async def _finish(inbox: Inbox, database: Database, id: str) -> None:
+    """Apply an event, and fetch what it needs: two steps at most."""
+    for _ in range(2):
+        await inbox.process(id)
+        async with database.read() as session:
+            row = await session.get(Event, id)
+        if row is None or row.status != "pending":
+            return
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    raise typer.Exit(asyncio.run(work) or 0)
+
+
+def _settings() -> Settings:
+    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[Database]:
+    logs.configure(readable=True)
+    database = Database(_settings().database_url.get_secret_value())
+    try:
+        yield database
+    finally:
+        await database.close()

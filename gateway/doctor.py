@@ -1,0 +1,122 @@
+"""`gateway doctor`: what can be wrong with a gateway, looked at one by one."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gateway import migrations
+from gateway.database import Database
+from gateway.errors import DatabaseUnavailable, StripeFailure
+from gateway.settings import LIVE_KEY, STRIPE_API, Settings
+from gateway.stripe_client import API_VERSION, SIGNATURE_TOLERANCE_SECONDS, Stripe
+from gateway.webhooks.handlers import HANDLERS
+
+SKEW_WARNING_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Args:
+        name: what was looked at.
+        finding: what was found.
+        mend: what to do; None where all is well.
+        warning: whether the gateway works all the same.
+    """
+
+    name: str
+    finding: str
+    mend: str | None = None
+    warning: bool = False
+
+
+async def examine(settings: Settings) -> AsyncIterator[Check]:
+    """Every check, in an order in which an earlier failure explains a later one."""
+    yield _redirects(settings)
+    yield _secrets(settings)
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        yield await _database(database)
+    finally:
+        await database.close()
+    if settings.stripe_secret_key is None:
+        yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
+        return
+    yield _mode(settings)
+    stripe = Stripe(settings)
+    try:
+        async for check in _stripe(stripe):
+            yield check
+    finally:
+        await stripe.close()
+
+
+def _redirects(settings: Settings) -> Check:
+    if not settings.redirect_origins:
+        return Check("redirect origins", "none", "set GATEWAY_REDIRECT_ORIGINS, or no checkout can be opened")
+    return Check("redirect origins", ", ".join(settings.redirect_origins))
+
+
+def _secrets(settings: Settings) -> Check:
+    if not settings.stripe_webhook_secrets:
+        return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
+    return Check("webhook secrets", ", ".join(label for label, _ in settings.stripe_webhook_secrets))
+
+
+async def _database(database: Database) -> Check:
+    try:
+        revision = await migrations.current(database)
+    except DatabaseUnavailable as error:
+        return Check("database", str(error), "check DATABASE_URL and that the server is up")
+    if revision != migrations.head():
+        return Check("database", f"at migration {revision or 'none'}", "run `gateway db upgrade`")
+    kind = "SQLite, one machine" if database.is_sqlite else "PostgreSQL"
+    return Check("database", f"{kind}, at migration {revision}")
+
+
+def _mode(settings: Settings) -> Check:
+    live = bool(LIVE_KEY.match(settings.require_stripe()))
+    if settings.stripe_api_base != STRIPE_API:
+        return Check("Stripe mode", f"offline, at {settings.stripe_api_base}")
+    return Check("Stripe mode", "live: real money" if live else "test")
+
+
+async def _stripe(stripe: Stripe) -> AsyncIterator[Check]:
+    try:
+        answer = await stripe.get("/v1/products", limit=1)
+    except StripeFailure as error:
+        yield Check("Stripe", str(error), "check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network")
+        return
+    yield Check("Stripe", f"answers in version {API_VERSION}")
+    yield _clock(round(time.time()) - answer.as_of)
+    try:
+        endpoints = await stripe.get("/v1/webhook_endpoints", limit=100)
+    except StripeFailure as error:
+        yield Check("webhook endpoint", str(error), "let the key read webhook endpoints", warning=True)
+        return
+    yield _endpoints([found for found in endpoints.object["data"] if found["url"].endswith("/webhooks/stripe")])
+
+
+def _clock(skew: int) -> Check:
+    finding = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Stripe's"
+    if abs(skew) > SIGNATURE_TOLERANCE_SECONDS:
+        return Check("clock", finding, "set this machine's clock (NTP): every webhook is refused", warning=False)
+    if abs(skew) > SKEW_WARNING_SECONDS:
+        return Check("clock", finding, "set this machine's clock (NTP)", warning=True)
+    return Check("clock", "agrees with Stripe's")
+
+
+def _endpoints(endpoints: list[dict[str, object]]) -> Check:
+    """The endpoint at Stripe that posts to this gateway: enabled, with the events and the version that it reads."""
+    name = "webhook endpoint"
+    if not endpoints:
+        return Check(name, "none ends with /webhooks/stripe", "add one in Stripe's dashboard, Developers, Webhooks")
+    endpoint = endpoints[0]
+    url, enabled = endpoint["url"], endpoint["enabled_events"]
+    if endpoint["status"] != "enabled":
+        return Check(name, f"{url} is {endpoint['status']}", "enable it in Stripe's dashboard")
+    missing = sorted(set(HANDLERS) - set(enabled)) if isinstance(enabled, list) and "*" not in enabled else []
+    if missing:
+        return Check(name, f"{url} misses {len(missing)} events", f"let it send: {', '.join(missing)}", warning=True)
+    return Check(name, f"{url}, in version {endpoint['api_version'] or 'the account default'}")

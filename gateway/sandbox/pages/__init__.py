@@ -6,7 +6,7 @@ They are clients of the same objects and the same operations as the API; nothing
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from . import dashboard, details, levers, site
+from . import dashboard, details, invoice_page, levers, site
 
 
 def page_routes() -> list[BaseRoute]:
@@ -15,5 +15,6 @@ def page_routes() -> list[BaseRoute]:
         *dashboard.routes(),
         *details.routes(),
         *levers.routes(),
+        *invoice_page.routes(),
         Mount("/static", StaticFiles(directory=site.STATIC)),
     ]

@@ -1,5 +1,6 @@
 """API calls that a page makes on behalf of the person in front of it: the same handlers, without HTTP and key."""
 
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -24,32 +25,39 @@ def base_url(http: HttpRequest) -> str:
     return sandbox_of(http).options.public_url or str(http.base_url).rstrip("/")
 
 
-def call(http: HttpRequest, method: str, path: str, params: Json | None = None, expand: tuple[str, ...] = ()) -> Json:
-    """Do what ``method path`` of the API does, in one transaction, and answer what it answers.
+def transact(http: HttpRequest, work: Callable[[], Json], request: Request | None = None) -> Json:
+    """Do some work in one transaction.
 
     Raises:
-        StripeError: the operation refuses; what it had to keep (a failed payment) is kept.
-        LookupError: the API has no such path.
+        StripeError: the work refuses; what it had to keep (a failed payment) is kept.
     """
-    sandbox = sandbox_of(http)
-    found = match(method, path)
-    if found is None:
-        raise LookupError(f"{method} {path}")
-    entry, named = found
-    request = Request(
-        method=method,
-        path=path,
-        params=validate(entry.params, params or {}, ()),
-        expand=expand,
-        version=API_VERSION,
-        base_url=base_url(http),
-    )
     refusal: StripeError
-    with sandbox.serving(request):
+    with sandbox_of(http).serving(request or Request(http.method, http.url.path, base_url=base_url(http))):
         try:
-            return sandbox.present(entry.handler(sandbox, request, **named), expand)
+            return work()
         except StripeError as error:
             if not error.keep:
                 raise
             refusal = error
     raise refusal
+
+
+def call(http: HttpRequest, method: str, path: str, params: Json | None = None, expand: tuple[str, ...] = ()) -> Json:
+    """Do what ``method path`` of the API does and answer what it answers.
+
+    Raises:
+        StripeError: the operation refuses.
+        LookupError: the API has no such path.
+    """
+    sandbox, found = sandbox_of(http), match(method, path)
+    if found is None:
+        raise LookupError(f"{method} {path}")
+    entry, named = found
+    request = Request(
+        method,
+        path,
+        params=validate(entry.params, params or {}, ()),
+        version=API_VERSION,
+        base_url=base_url(http),
+    )
+    return transact(http, lambda: sandbox.present(entry.handler(sandbox, request, **named), expand), request)

@@ -34,13 +34,23 @@ class CheckoutView:
     Args:
         session: the Checkout Session.
         lines: its line items, each with its price and that price's product expanded.
+        discounts: what is taken off: each a ``coupon`` and, if the buyer entered one, its ``code``.
         trial_end: when the trial ends (Unix seconds), None without a trial.
         now: the sandbox's time.
         locale: of figures and dates.
     """
 
-    def __init__(self, session: Json, lines: list[Json], *, trial_end: int | None, now: int, locale: str) -> None:
-        self.session, self.items = session, lines
+    def __init__(
+        self,
+        session: Json,
+        lines: list[Json],
+        *,
+        discounts: list[Json],
+        trial_end: int | None,
+        now: int,
+        locale: str,
+    ) -> None:
+        self.session, self.items, self.discounts = session, lines, discounts
         self.currency = session["currency"]
         self.trial_days = -(-(trial_end - now) // _DAY) if trial_end else 0
         self.locale = locale
@@ -90,6 +100,8 @@ class CheckoutView:
     @property
     def totals(self) -> list[Json]:
         """Subtotal, discount, shipping, tax and what is due; the steps only where there are any."""
+        if self.session["mode"] == "setup":
+            return []
         session, details = self.session, self.session["total_details"] or {}
         steps = []
         if details.get("amount_discount"):
@@ -131,12 +143,11 @@ class CheckoutView:
 
     def _discount(self) -> Json:
         """The code or the coupon's name, and whether the buyer may take it off again."""
-        for discount in self.session["discounts"] or []:
-            promotion, coupon = discount.get("promotion_code"), discount.get("coupon")
-            if isinstance(promotion, dict):
-                return {"code": promotion["code"], "removable": bool(self.session["allow_promotion_codes"])}
-            if isinstance(coupon, dict) and coupon["name"]:
-                return {"label": coupon["name"]}
+        for discount in self.discounts:
+            if discount["code"]:
+                return {"code": discount["code"], "removable": bool(self.session["allow_promotion_codes"])}
+            if discount["coupon"]["name"]:
+                return {"label": discount["coupon"]["name"]}
         return {}
 
     def _line(self, item: Json) -> Json:
@@ -178,10 +189,9 @@ class CheckoutView:
         items = [item for item in self.items if item["price"]["recurring"] and not _is_metered(item["price"])]
         amounts = [self._cost(item) for item in items]
         total = sum(amounts)
-        for discount in self.session["discounts"] or []:
-            coupon = discount.get("coupon")
-            if isinstance(coupon, dict) and coupon["duration"] != "once":
-                total -= sum(arithmetic.discounted(coupon, amounts, self.currency))
+        for discount in self.discounts:
+            if discount["coupon"]["duration"] != "once":
+                total -= sum(arithmetic.discounted(discount["coupon"], amounts, self.currency))
         return total
 
     @property

@@ -34,7 +34,7 @@ _TILES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
 )
 _UNKNOWN = (
     Column("Path", lambda _, obj: Cell(obj["path"], mono=True)),
-    Column("Asked", lambda _, obj: Cell(str(obj["count"])), number=True),
+    Column("Asked", lambda _, obj: Cell(str(obj["count"])), style="number"),
 )
 
 

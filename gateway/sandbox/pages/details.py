@@ -26,7 +26,7 @@ _OVER = ("canceled", "incomplete_expired")
 _ITEMS = (
     Column("Product", lambda scene, obj: Cell(scene.product_name(obj["price"]))),
     Column("Price", lambda scene, obj: Cell(formats.price(obj["price"], scene.locale))),
-    Column("Quantity", lambda _, obj: Cell(str(obj.get("quantity") or "by usage")), number=True),
+    Column("Quantity", lambda _, obj: Cell(str(obj.get("quantity") or "by usage")), style="number"),
 )
 _METHODS = (
     Column("Method", lambda _, obj: Cell(method_name(obj), page_of(obj))),

@@ -59,11 +59,11 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading and what it says of an object."""
+    """A column: its heading and what it says of an object; ``style`` is "number", "wide" or nothing."""
 
     label: str
     cell: Callable[[Scene, Json], Cell]
-    number: bool = False
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ CUSTOMERS = Listing(
         Column(
             "Subscriptions",
             lambda scene, obj: Cell(str(len(scene.sandbox.store.ids("subscription", customer=obj["id"])))),
-            number=True,
+            style="number",
         ),
         Column("Created", _created),
         Column("Id", _id),
@@ -170,7 +170,7 @@ INVOICES = Listing(
     (
         Column("Number", lambda _, obj: Cell(obj["number"] or "Draft", f"/i/{obj['id']}")),
         Column("Customer", lambda scene, obj: scene.customer(obj["customer"])),
-        Column("Total", lambda scene, obj: scene.money(obj["total"], obj["currency"]), number=True),
+        Column("Total", lambda scene, obj: scene.money(obj["total"], obj["currency"]), style="number"),
         Column("Status", _status),
         Column("Created", _created),
         Column("Id", _id),
@@ -183,7 +183,7 @@ PRODUCTS = Listing(
     "product",
     (
         Column("Product", lambda _, obj: Cell(obj["name"], page_of(obj))),
-        Column("Prices", _amounts),
+        Column("Prices", _amounts, style="wide"),
         Column("Status", lambda _, obj: status("active" if obj["active"] else "archived")),
         Column("Id", _id),
     ),
@@ -195,7 +195,7 @@ PRICES = Listing(
     "price",
     (
         Column("Product", lambda scene, obj: Cell(scene.product_name(obj), f"/objects/{obj['product']}")),
-        Column("Price", lambda scene, obj: Cell(formats.unit_money(obj, scene.locale)), number=True),
+        Column("Price", lambda scene, obj: Cell(formats.unit_money(obj, scene.locale)), style="number"),
         Column("Charged", lambda _, obj: Cell(formats.per(obj["recurring"]) or "once")),
         Column("Lookup key", lambda _, obj: Cell(obj["lookup_key"] or formats.NOTHING, mono=True)),
         Column("Status", lambda _, obj: status("active" if obj["active"] else "archived")),
@@ -210,7 +210,7 @@ SESSIONS = Listing(
     (
         Column("Session", lambda _, obj: Cell(f"{obj['id'][:20]}…", page_of(obj), mono=True)),
         Column("Mode", lambda _, obj: Cell(formats.words(obj["mode"]))),
-        Column("Total", lambda scene, obj: scene.money(obj["amount_total"], obj["currency"]), number=True),
+        Column("Total", lambda scene, obj: scene.money(obj["amount_total"], obj["currency"]), style="number"),
         Column("Status", _status),
         Column("Created", _created),
         Column("", lambda _, obj: Cell("Open page", f"/c/pay/{obj['id']}") if obj["status"] == "open" else Cell("")),

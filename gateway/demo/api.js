@@ -15,15 +15,23 @@ export const PRICING = `query Pricing($currency: Currency, $locale: String!) {
         usageType
         amount { ...Amount }
         price {
+          unitAmount { ...Amount }
+          unitAmountDecimal
           tiersMode
           tiers {
             upTo
             unitAmount { ...Amount }
+            unitAmountDecimal
             flatAmount { ...Amount }
           }
         }
       }
-      oneTime { id nickname unitAmount { ...Amount } }
+      oneTime {
+        id
+        nickname
+        unitAmount { ...Amount }
+        unitAmountDecimal
+      }
     }
   }
 }

@@ -11,9 +11,9 @@ const number = new Intl.NumberFormat(navigator.language);
  * @param {object} product
  * @param {object} plan one of its plans
  * @param {boolean} named whether the plan's own nickname is needed to tell it from the product's other plans
- * @param {object} checkout the part of CreateCheckoutSessionInput that all cards share
+ * @param {object} deal what all cards share: `checkout`, a part of CreateCheckoutSessionInput, and the currency's `digits`
  */
-export function planCard(product, plan, named, checkout) {
+export function planCard(product, plan, named, deal) {
   const badge = product.metadata.find(({ key }) => key === "badge")?.value;
   const trial = plan.trialPeriodDays;
   const billed = `billed ${adverb(periodOf(plan)).toLowerCase()}`;
@@ -23,73 +23,86 @@ export function planCard(product, plan, named, checkout) {
       h("h2", {}, named && plan.nickname ? `${product.name} · ${plan.nickname}` : product.name),
       h("p", { class: "description" }, product.description)),
     h("div", {},
-      headline(product, plan),
+      headline(product, plan, deal),
       h("p", { class: "trial" }, trial ? `${trial} days free, then ${billed}` : `${billed[0].toUpperCase()}${billed.slice(1)}`)),
-    order(trial ? "Start free trial" : `Choose ${product.name}`, checkout, plan, product.unitLabel),
-    h("div", { class: "included" }, features(product), tierList(product, plan)));
+    order(trial ? "Start free trial" : `Choose ${product.name}`, deal, plan, product.unitLabel),
+    h("div", { class: "included" }, features(product), tierList(product, plan.price, deal)));
 }
 
 /** A one-off price: paid once, no subscription. */
-export function productCard(product, price, checkout) {
+export function productCard(product, price, deal) {
   return h("article", { class: "card extra", "data-testid": "product-card", "data-price-id": price.id },
     h("header", {},
       h("h3", {}, price.nickname ?? product.name),
       h("p", { class: "description" }, product.description)),
     h("div", {}, features(product)),
     h("div", { class: "row" },
-      h("p", { class: "price" }, h("strong", {}, price.unitAmount?.formatted ?? "You decide"), " once"),
-      order("Buy", checkout, price)));
+      h("p", { class: "price" }, h("strong", {}, unitCost(price, deal) ?? "You decide"), " once"),
+      order("Buy", deal, price)));
 }
 
 const features = ({ features }) => features.length > 0 && h("ul", { class: "features" }, features.map((text) => h("li", {}, text)));
 
-/** The price in large figures: of one unit, or of the first tier. */
-function headline({ unitLabel }, plan) {
+/** What one unit costs, of a price or of a tier; null where nothing is said. */
+const unitCost = ({ unitAmount, unitAmountDecimal }, { checkout, digits }) =>
+  unitAmount?.formatted ?? (unitAmountDecimal && write(unitAmountDecimal, checkout.currency, digits));
+
+const isFree = ({ unitAmountDecimal, flatAmount }) => !Number(unitAmountDecimal) && !flatAmount?.amount;
+
+/** The price in large figures: of one unit; of tiers the first. */
+function headline({ unitLabel }, plan, deal) {
   const [first] = plan.price.tiers;
-  const money = plan.amount ?? (first?.unitAmount?.amount ? first.unitAmount : first?.flatAmount ?? first?.unitAmount);
-  const free = first && money?.amount === 0;
-  const unit = unitLabel && (first ? money === first.unitAmount : true) ? `per ${unitLabel} ` : "";
-  const words = free && first.upTo ? `for the first ${number.format(first.upTo)} ${unitLabel ?? "unit"}s` : unit + every(periodOf(plan));
-  return h("p", { class: "price" }, h("strong", {}, free ? "Free" : money?.formatted ?? "On usage"), ` ${words}`);
+  const unit = unitLabel ?? "unit";
+  if (first && isFree(first) && first.upTo) return figures("Free", `for the first ${number.format(first.upTo)} ${unit}s`);
+  if (first?.flatAmount?.amount) return figures(first.flatAmount.formatted, every(periodOf(plan)));
+  const per = first || unitLabel ? `per ${unit} ` : "";
+  return figures(unitCost(first ?? plan.price, deal) ?? "You decide", per + every(periodOf(plan)));
 }
 
-function tierList({ unitLabel }, { price: { tiers, tiersMode } }) {
+const figures = (money, words) => h("p", { class: "price" }, h("strong", {}, money), ` ${words}`);
+
+function tierList({ unitLabel }, { tiers, tiersMode }, deal) {
   if (!tiers.length) return null;
+  const unit = unitLabel ?? "unit";
   const starts = [1, ...tiers.map(({ upTo }) => upTo + 1)];
-  const span = ({ upTo }, start) => (upTo ? `${number.format(start)} – ${number.format(upTo)}` : `${number.format(start)} and more`);
-  const cost = ({ unitAmount, flatAmount }) =>
-    [unitAmount?.amount ? `${unitAmount.formatted} each` : null, flatAmount?.amount ? `${flatAmount.formatted} flat` : null]
-      .filter(Boolean).join(" + ") || "free";
-  const caption = tiersMode === "VOLUME" ? `All ${unitLabel ?? "unit"}s at the price reached` : `Each ${unitLabel ?? "unit"} at its own step`;
+  const row = (tier, index) => h("tr", {},
+    h("th", { scope: "row" }, `${number.format(starts[index])} ${tier.upTo ? `– ${number.format(tier.upTo)}` : "and more"}`),
+    h("td", {}, tierCost(tier, deal)));
   return h("table", { class: "tiers" },
-    h("caption", {}, caption),
-    h("tbody", {}, tiers.map((tier, index) => h("tr", {}, h("th", { scope: "row" }, span(tier, starts[index])), h("td", {}, cost(tier))))));
+    h("caption", {}, tiersMode === "VOLUME" ? `All ${unit}s at the price reached` : `Each ${unit} at its own step`),
+    h("tbody", {}, tiers.map(row)));
+}
+
+function tierCost(tier, deal) {
+  const each = Number(tier.unitAmountDecimal) ? `${unitCost(tier, deal)} each` : null;
+  const flat = tier.flatAmount?.amount ? `${tier.flatAmount.formatted} flat` : null;
+  return [each, flat].filter(Boolean).join(" + ") || "free";
 }
 
 /**
  * The buy button, below a quantity where something is sold by the unit. Usage is billed later, so a metered plan has
  * no quantity.
  */
-function order(label, checkout, offer, unitLabel) {
+function order(label, deal, offer, unitLabel) {
   const counted = offer.usageType === "LICENSED" && (unitLabel || offer.price.tiers.length > 0);
   const input = h("input", { type: "number", min: "1", step: "1", value: "1", inputmode: "numeric", required: true });
   const problem = h("p", { class: "problem", role: "alert" });
   const press = ({ currentTarget }) => {
     if (!input.reportValidity()) return;
-    buy({ ...checkout, lineItems: [{ priceId: offer.id, quantity: input.valueAsNumber }] }, currentTarget, problem);
+    buy({ ...deal.checkout, lineItems: [{ priceId: offer.id, quantity: input.valueAsNumber }] }, currentTarget, problem);
   };
   return h("div", { class: "order" },
-    counted && counter(input, offer, unitLabel ?? "unit"),
+    counted && counter(input, offer, unitLabel ?? "unit", deal),
     h("button", { type: "button", class: "button", "data-testid": "buy", onclick: press }, label),
     problem);
 }
 
 /** A number field with a button on each side, and what that many cost. */
-function counter(input, plan, unitLabel) {
+function counter(input, plan, unitLabel, { checkout, digits }) {
   const sum = h("output", { class: "sum" });
   const show = () => {
     const cost = input.checkValidity() ? total(plan, input.valueAsNumber) : null;
-    sum.textContent = cost ? `Total ${write(cost)}` : "";
+    sum.textContent = cost === null ? "" : `Total ${write(cost, checkout.currency, digits)}`;
   };
   const step = (sign, label, change) => {
     const press = () => {

@@ -1,5 +1,6 @@
 // The price list: one query, cards for what is on sale, a switch for the period and one for the currency.
 
+import { digitsOf } from "./amounts.js";
 import { PRICING, send } from "./api.js";
 import { planCard, productCard } from "./cards.js";
 import { disclose } from "./disclosure.js";
@@ -70,10 +71,11 @@ const announce = (text) => {
 };
 
 function renderOffers(pricing) {
+  const deal = { checkout: checkout(pricing), digits: digitsOf(pricing) };
   const plans = pricing.products.flatMap(({ product, plans }) =>
-    inPeriod(plans).map((plan, _, all) => planCard(product, plan, all.length > 1, checkout(pricing))));
+    inPeriod(plans).map((plan, _, all) => planCard(product, plan, all.length > 1, deal)));
   const extras = pricing.products.flatMap(({ product, oneTime }) =>
-    oneTime.map((price) => productCard(product, price, checkout(pricing))));
+    oneTime.map((price) => productCard(product, price, deal)));
   offers.replaceChildren(
     plans.length || extras.length ? h("div", { class: "cards" }, plans) : h("p", { class: "notice" }, "Nothing is on sale yet."),
     ...(extras.length ? [h("h2", { class: "extras-title" }, "Pay once, no subscription"), h("div", { class: "cards extras" }, extras)] : []),

@@ -4,6 +4,7 @@ Only the figures follow the locale; the words of the pages are English.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,8 @@ from babel.numbers import format_currency, format_decimal
 DEFAULT_LOCALE = "en_US"
 NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+
+_LETTER_BESIDE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])")
 
 # https://docs.stripe.com/currencies#zero-decimal and #three-decimal. These are the exponents of
 # Stripe's amounts, which differ from ISO 4217 and CLDR in a few currencies (ISK, UGX: amounts of two decimals).
@@ -37,7 +40,7 @@ def money(amount: int | None, currency: str | None, locale: str = DEFAULT_LOCALE
     """An amount in minor units with its symbol: ``1900, "usd"`` is ``$19.00``. No amount is a dash."""
     if amount is None or currency is None:
         return NOTHING
-    return format_currency(Decimal(amount).scaleb(-exponent(currency)), currency.upper(), locale=locale)
+    return _spaced(format_currency(Decimal(amount).scaleb(-exponent(currency)), currency.upper(), locale=locale))
 
 
 def unit_money(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
@@ -45,7 +48,12 @@ def unit_money(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
     if price.get("unit_amount") is not None or price.get("unit_amount_decimal") is None:
         return money(price.get("unit_amount"), price["currency"], locale)
     value = Decimal(price["unit_amount_decimal"]).scaleb(-exponent(price["currency"]))
-    return format_currency(value, price["currency"].upper(), locale=locale, decimal_quantization=False)
+    return _spaced(format_currency(value, price["currency"].upper(), locale=locale, decimal_quantization=False))
+
+
+def _spaced(text: str) -> str:
+    """Babel leaves out the space that CLDR (`currencySpacing`) puts between a currency's letters and its digits."""
+    return _LETTER_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def price(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:

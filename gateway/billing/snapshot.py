@@ -112,7 +112,7 @@ def cursor_of(item: Product | Price) -> str:
     return base64.urlsafe_b64encode(item.id.encode()).decode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two readings are two snapshots
 class Snapshot:
     """The catalogue at one moment. Build it with `take`.
 
@@ -138,7 +138,7 @@ class Snapshot:
     active_prices: Mapping[str, tuple[Price, ...]]
     on_sale: Listing[Product]
     # Filtered lists, each made once: as many as there are currencies times intervals.
-    _made: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
     def pricing(self, currency: str, interval: str | None = None) -> tuple[Offer, ...]:
         """What is on sale in a currency, in display order.

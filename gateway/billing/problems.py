@@ -1,0 +1,41 @@
+"""What a caller can mend: told beside the answer (`userErrors`), never as a failure of the call."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ProblemCode(Enum):
+    """Codes that clients may switch on; each value says what it means."""
+
+    LINE_ITEMS_INVALID = "There are no lines, too many, or one that names no price or two."
+    PRICE_NOT_FOUND = "There is no such price."
+    PRICE_NOT_ON_SALE = "The price, or its product, is no longer sold."
+    DUPLICATE_PRICE = "Two lines name the same price: put their quantities together."
+    QUANTITY_INVALID = "The quantity is out of range, or the price is metered and takes none."
+    CURRENCY_NOT_OFFERED = "Not every price is offered in this currency."
+    INTERVALS_MIXED = "The plans are billed by different intervals, which one checkout cannot mix."
+    URL_REQUIRED = "This kind of checkout needs this URL."
+    URL_UNUSED = "This kind of checkout does not use this URL."
+    REDIRECT_NOT_ALLOWED = "Buyers may not be sent to this URL."
+    EMAIL_INVALID = "This is no e-mail address."
+    METADATA_INVALID = "The metadata has too many entries, a key or value that is too long, or a reserved key."
+    PROMOTION_CODE_INVALID = "The promotion code does not exist or cannot be used here."
+    IDEMPOTENCY_KEY_INVALID = "The key is too long, or a guest's key is too easy to guess."
+    IDEMPOTENCY_KEY_REUSED = "The key was used before for another request."
+    SESSION_NOT_OPEN = "The checkout is already complete or expired."
+    STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend.
+
+    Attributes:
+        code: for programs.
+        message: for people.
+        field: where in the input, such as `lineItems.0.priceId`; None when it is the whole.
+    """
+
+    code: ProblemCode
+    message: str
+    field: str | None = None

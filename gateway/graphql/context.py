@@ -1,0 +1,39 @@
+"""What resolvers may reach: the use cases, and who calls."""
+
+from dataclasses import dataclass
+
+import strawberry
+
+from gateway.auth import Principal
+from gateway.billing.catalog import Catalog
+from gateway.billing.checkout import Checkout
+from gateway.database import Database
+from gateway.settings import Settings
+from gateway.stripe_client import Stripe
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running gateway, put together by `app.py`."""
+
+    settings: Settings
+    database: Database
+    stripe: Stripe
+    catalog: Catalog
+    checkout: Checkout
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one request has.
+
+    Attributes:
+        services: the parts of the gateway.
+        principal: the caller.
+    """
+
+    services: Services
+    principal: Principal
+
+
+Info = strawberry.Info[Context, None]

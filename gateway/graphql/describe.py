@@ -1,0 +1,52 @@
+"""Docstrings are the schema's descriptions: these decorators stand for Strawberry's own and pass them on.
+
+So nothing is described twice, and what has no docstring does not pass (a test walks the schema).
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from inspect import cleandoc
+from typing import Any, TypeVar, dataclass_transform
+
+import strawberry
+
+Class = TypeVar("Class", bound=type)
+EnumClass = TypeVar("EnumClass", bound=type[Enum])
+
+
+def _text(described: Any) -> str:
+    return " ".join(cleandoc(described.__doc__ or "").split("\n\n")[0].split())
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def output(cls: Class) -> Class:
+    """An object type, described by the first paragraph of its docstring."""
+    return strawberry.type(cls, description=_text(cls))
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def entry(cls: Class) -> Class:
+    """An input type, described by the first paragraph of its docstring."""
+    return strawberry.input(cls, description=_text(cls))
+
+
+def choice(cls: EnumClass) -> EnumClass:
+    """An enum, described by the first paragraph of its docstring."""
+    return strawberry.enum(cls, description=_text(cls))
+
+
+def resolver(function: Callable[..., Any]) -> Any:
+    """A field that is computed, described by the first paragraph of its docstring."""
+    return strawberry.field(function, description=_text(function))
+
+
+def mutation(function: Callable[..., Any]) -> Any:
+    """A mutation, described by the first paragraph of its docstring."""
+    return strawberry.mutation(function, description=_text(function))
+
+
+def coded(cls: type[Enum], *, name: str) -> None:
+    """Make a use case's own enum a GraphQL enum too: each member's value is its description."""
+    described = strawberry.enum(cls, name=name, description=_text(cls))
+    for value in described.__strawberry_definition__.values:  # type: ignore[attr-defined]  # Strawberry adds it
+        value.description = value.value

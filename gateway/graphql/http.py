@@ -1,0 +1,116 @@
+"""The route `/graphql`: queries by GET, everything by POST, GraphiQL for a browser."""
+
+from http import HTTPStatus
+from inspect import isawaitable
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType, execute, get_operation_ast
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.auth import Authenticator
+from gateway.errors import BadInput, GatewayError, Unauthenticated
+from gateway.graphql import wire
+from gateway.graphql.budget import MAX_ERRORS
+from gateway.graphql.context import Context, Services
+from gateway.graphql.documents import Documents
+from gateway.graphql.graphiql import graphiql_page, static_routes
+from gateway.graphql.schema import core
+from gateway.graphql.wire import GRAPHQL, JSON, Operation, Refused
+
+PATH = "/graphql"
+
+log = structlog.get_logger()
+
+
+class GraphQL:
+    """The GraphQL endpoint.
+
+    Args:
+        services: what the resolvers use.
+        authenticator: tells who calls.
+    """
+
+    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        self._services = services
+        self._authenticator = authenticator
+        self._graphiql = services.settings.graphiql
+        self._documents = Documents(core, introspection=self._graphiql)
+
+    def routes(self) -> list[BaseRoute]:
+        """`/graphql`, and what GraphiQL loads when it is on."""
+        return [Route(PATH, self.serve, methods=["GET", "POST"]), *(static_routes() if self._graphiql else [])]
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one request. Nothing that a client can send gives a 5xx."""
+        accept = request.headers.get("accept")
+        if self._graphiql and request.method == "GET" and wire.prefers_html(accept):
+            return graphiql_page()
+        media_type = JSON
+        try:
+            media_type = wire.accepted(accept)
+            operation = await wire.read(request)
+            principal = await self._authenticator.authenticate(request.headers.get("authorization"))
+            return await self._run(request, operation, Context(self._services, principal), media_type)
+        except Refused as error:
+            body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+            return wire.answer(body, media_type, error.status, error.headers)
+        except Unauthenticated as error:
+            body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
+            return wire.answer(body, media_type, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+
+    async def _run(self, request: Request, operation: Operation, context: Context, media_type: str) -> Response:
+        prepared = self._documents.prepare(operation.query)
+        if prepared.document is None:
+            return _refusal([error.formatted for error in prepared.errors], media_type)
+        _check_method(request.method, prepared.document, operation.name)
+        result = execute(
+            core,
+            prepared.document,
+            context_value=context,
+            variable_values=operation.variables,
+            operation_name=operation.name,
+            hide_suggestions=not self._graphiql,
+        )
+        if isawaitable(result):
+            result = await result
+        return _respond(result, media_type, getattr(request.state, "request_id", None) or uuid4().hex)
+
+
+def _check_method(method: str, document: DocumentNode, name: str | None) -> None:
+    """A GET must be safe to repeat and to prefetch, so it only reads."""
+    operation = get_operation_ast(document, name)
+    if method == "GET" and operation is not None and operation.operation is not OperationType.QUERY:
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers={"Allow": "POST"})
+
+
+def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Response:
+    errors = [_shown(error, request_id) for error in (result.errors or ())[:MAX_ERRORS]]
+    if result.data is None and not any("path" in error for error in errors):
+        return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
+    body: dict[str, Any] = {"data": result.data}
+    return wire.answer({"errors": errors, **body} if errors else body, media_type)
+
+
+def _refusal(errors: list[Any], media_type: str) -> Response:
+    """A request that was understood and cannot be run: 400, but 200 for the older media type, whose clients read the
+    body of nothing else (GraphQL over HTTP, "Status Codes").
+    """
+    status = HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK
+    return wire.answer({"errors": errors}, media_type, status)
+
+
+def _shown(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """An error as a client may see it. What is not meant for clients goes to the log, under the request's id."""
+    shown: dict[str, Any] = dict(error.formatted)
+    cause = error.original_error
+    if cause is None or isinstance(cause, GatewayError):
+        shown["extensions"] = {"code": BadInput.code, **(error.extensions or {})}
+        return shown
+    log.error("graphql.internal_error", request_id=request_id, path=error.path, exc_info=cause)
+    shown["message"] = f"the gateway failed on its side; its log has more under {request_id}"
+    shown["extensions"] = {"code": GatewayError.code, "requestId": request_id}
+    return shown

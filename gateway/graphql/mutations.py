@@ -1,0 +1,179 @@
+"""What can be done. What the caller can mend comes back as `userErrors`; everything else is a GraphQL error."""
+
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from gateway.billing.cart import CheckoutRequest, Line
+from gateway.billing.checkout import Answered
+from gateway.billing.problems import Problem, ProblemCode
+from gateway.graphql.checkout import CheckoutSession
+from gateway.graphql.context import Info
+from gateway.graphql.describe import choice, coded, entry, mutation, output
+from gateway.graphql.money import Currency
+
+coded(ProblemCode, name="UserErrorCode")
+
+
+@choice
+class CheckoutUiMode(Enum):
+    """Where the buyer pays."""
+
+    HOSTED = strawberry.enum_value("hosted_page", description="On Stripe's page, reached by `url`.")
+    EMBEDDED = strawberry.enum_value(
+        "embedded_page", description="In a form of Stripe's within one's own page, opened with `clientSecret`."
+    )
+
+
+@entry
+class MetadataEntryInput:
+    """A key and a value to keep with an object at Stripe."""
+
+    key: str = strawberry.field(description="Up to 40 characters without square brackets; `gateway_…` is reserved.")
+    value: str = strawberry.field(description="Up to 500 characters.")
+
+
+@entry
+class CheckoutLineItemInput:
+    """A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount."""
+
+    price_id: strawberry.ID | None = strawberry.field(default=None, description="The price's (or plan's) id.")
+    lookup_key: str | None = strawberry.field(default=None, description="The price's lookup key.")
+    quantity: int = strawberry.field(default=1, description="How many; leave it out for a metered price.")
+
+
+@entry
+class CreateCheckoutSessionInput:
+    """What to buy, and where to go afterwards."""
+
+    line_items: list[CheckoutLineItemInput] = strawberry.field(
+        description="1 to 20 lines. Any recurring price makes it a subscription."
+    )
+    success_url: str | None = strawberry.field(
+        default=None,
+        description="HOSTED: where the buyer goes after paying. `{CHECKOUT_SESSION_ID}` in it is filled in by Stripe.",
+    )
+    cancel_url: str | None = strawberry.field(default=None, description="HOSTED: where the buyer goes to give up.")
+    return_url: str | None = strawberry.field(
+        default=None,
+        description="EMBEDDED: where the buyer goes afterwards. `{CHECKOUT_SESSION_ID}` in it is filled in by Stripe.",
+    )
+    ui_mode: CheckoutUiMode = strawberry.field(default=CheckoutUiMode.HOSTED, description="Where the buyer pays.")
+    currency: Currency | None = strawberry.field(
+        default=None, description="The currency to pay in, which every price must offer; else the prices' own."
+    )
+    locale: str | None = strawberry.field(
+        default=None, description="The language of Stripe's page, such as de or pt-BR; else the browser's."
+    )
+    promotion_code: str | None = strawberry.field(
+        default=None, description="A promotion code that is already known, as buyers write it."
+    )
+    allow_promotion_codes: bool = strawberry.field(
+        default=False, description="Whether the buyer may enter a promotion code."
+    )
+    customer_email: str | None = strawberry.field(
+        default=None, description="Fills in the e-mail field of a guest; a signed-in user's own address goes first."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=None,
+        description="The same key with the same input gives the same session, so that a retry buys once. "
+        "A guest's must be hard to guess: at least 16 characters, such as a UUID.",
+    )
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=None, description="Up to 50 entries to keep with the session at Stripe."
+    )
+
+    def request(self) -> CheckoutRequest:
+        """The same in the words of the use case."""
+        return CheckoutRequest(
+            lines=tuple(Line(line.price_id, line.lookup_key, line.quantity) for line in self.line_items),
+            embedded=self.ui_mode is CheckoutUiMode.EMBEDDED,
+            success_url=self.success_url,
+            cancel_url=self.cancel_url,
+            return_url=self.return_url,
+            currency=self.currency,
+            locale=self.locale,
+            promotion_code=self.promotion_code,
+            allow_promotion_codes=self.allow_promotion_codes,
+            customer_email=self.customer_email,
+            idempotency_key=self.idempotency_key,
+            metadata=tuple((each.key, each.value) for each in self.metadata or ()),
+        )
+
+
+@entry
+class ExpireCheckoutSessionInput:
+    """The session to close."""
+
+    id: strawberry.ID = strawberry.field(description="Its id, such as cs_….")
+
+
+@output
+class UserError:
+    """Something that the caller can mend."""
+
+    code: ProblemCode = strawberry.field(description="For programs.")
+    message: str = strawberry.field(description="For people.")
+    field: str | None = strawberry.field(
+        description="Where in the input, such as lineItems.0.priceId; null when it is the whole."
+    )
+
+    @classmethod
+    def all_of(cls, problems: list[Problem]) -> "list[UserError]":
+        """The problems as clients see them."""
+        return [cls(code=each.code, message=each.message, field=each.field) for each in problems]
+
+
+@output
+class CreateCheckoutSessionPayload:
+    """The session, or what must be mended."""
+
+    session: CheckoutSession | None = strawberry.field(description="The open session; null when there are errors.")
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+@output
+class ExpireCheckoutSessionPayload:
+    """The session as it stands now."""
+
+    session: CheckoutSession | None = strawberry.field(description="The session.")
+    user_errors: list[UserError] = strawberry.field(description="Why it could not be closed; empty when it was.")
+
+
+@output
+class Mutation:
+    """What can be done."""
+
+    @mutation
+    async def create_checkout_session(
+        self,
+        info: Info,
+        input: Annotated[
+            CreateCheckoutSessionInput, strawberry.argument(description="What to buy, and where to go afterwards.")
+        ],
+    ) -> CreateCheckoutSessionPayload:
+        """Open a checkout at Stripe and get its URL."""
+        principal = info.context.principal
+        answered = await info.context.services.checkout.create(principal, input.request())
+        return CreateCheckoutSessionPayload(
+            session=_session(answered, info, created=True), user_errors=UserError.all_of(answered.problems)
+        )
+
+    @mutation
+    async def expire_checkout_session(
+        self,
+        info: Info,
+        input: Annotated[ExpireCheckoutSessionInput, strawberry.argument(description="The session to close.")],
+    ) -> ExpireCheckoutSessionPayload:
+        """Close an open checkout, so that nobody can pay it any more."""
+        answered = await info.context.services.checkout.expire(info.context.principal, input.id)
+        return ExpireCheckoutSessionPayload(
+            session=_session(answered, info), user_errors=UserError.all_of(answered.problems)
+        )
+
+
+def _session(answered: Answered, info: Info, *, created: bool = False) -> CheckoutSession | None:
+    if answered.session is None:
+        return None
+    return CheckoutSession.of(answered.session, info.context.principal, created=created)

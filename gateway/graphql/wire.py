@@ -1,0 +1,151 @@
+"""GraphQL over HTTP: what a request must look like and which answer it accepts.
+
+Source: the GraphQL over HTTP specification. A request that cannot be read is refused here with a 4xx.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+MAX_BODY_BYTES = 100 * 1024
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+_RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
+
+
+class Refused(Exception):
+    """A request that is no GraphQL request.
+
+    Args:
+        status: the HTTP status.
+        message: what to send instead.
+        code: the error's code.
+        headers: to send along.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, message: str, code: str = "BAD_USER_INPUT", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a client wants to run."""
+
+    query: str
+    name: str | None
+    variables: dict[str, Any]
+
+
+async def read(request: Request) -> Operation:
+    """The operation of a GET or POST request.
+
+    Raises:
+        Refused: when there is none that can be read.
+    """
+    if request.method == "POST":
+        return _operation(_json(await _body(request), "the body"))
+    query = request.query_params
+    parsed = {
+        name: _json(query[name].encode(errors="replace"), f"`{name}`")
+        for name in ("variables", "extensions")
+        if query.get(name)
+    }
+    return _operation({**query, **parsed})
+
+
+async def _body(request: Request) -> bytes:
+    kind = Message()
+    kind["content-type"] = request.headers.get("content-type", "")
+    # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
+    if kind.get_content_type() != JSON or kind.get_content_charset("utf-8") != "utf-8":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
+    except ClientDisconnect:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early") from None
+    return bytes(body)
+
+
+def _json(text: bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"{what} is no JSON: {error}") from None
+
+
+def _operation(request: Any) -> Operation:
+    if isinstance(request, list):
+        raise Refused(HTTPStatus.BAD_REQUEST, "send one query in a request: batches are not supported")
+    if not isinstance(request, dict):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, 'the body must be a JSON object such as {"query": "{ pricing { asOf } }"}'
+        )
+    for name, kind, wanted in (("query", str, "string"), ("operationName", str, "string")):
+        if request.get(name) is not None and not isinstance(request[name], kind):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a {wanted}")
+    for name in ("variables", "extensions"):
+        if request.get(name) is not None and not isinstance(request[name], dict):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a JSON object")
+    if not request.get("query"):
+        raise Refused(HTTPStatus.BAD_REQUEST, "there is no `query`")
+    return Operation(request["query"], request.get("operationName") or None, request.get("variables") or {})
+
+
+def accepted(header: str | None) -> str:
+    """The media type to answer in.
+
+    Raises:
+        Refused: when the client takes none of ours.
+    """
+    for wanted in _by_quality(header or "*/*"):
+        if wanted in _RANGES:
+            return _RANGES[wanted]
+    raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"the answer can be {GRAPHQL} or {JSON}")
+
+
+def prefers_html(header: str | None) -> bool:
+    """Whether this is a browser that shows a page."""
+    first = next(iter(_by_quality(header or "")), None)
+    return first in {"text/html", "application/xhtml+xml"}
+
+
+def _by_quality(header: str) -> list[str]:
+    """The media types of an `Accept` header, the most wanted first."""
+    wanted = []
+    for part in header.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted.append((_number(quality), kind))
+    return [kind for quality, kind in sorted(wanted, key=lambda each: -each[0]) if quality > 0]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def answer(
+    body: dict[str, Any], media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A GraphQL response."""
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(orjson.dumps(body), status, {**(headers or {}), "Content-Type": content_type})

@@ -5,8 +5,8 @@ import { disclose } from "./disclosure.js";
 import { h } from "./dom.js";
 import { adverb, periodOf } from "./periods.js";
 
-const PAUSE_MILLISECONDS = 1000;
-const MOST_READS = 60;
+// Most sessions are complete at the first reading. A bank may need minutes, and the page may stay open for them.
+const pauseAfter = (reads) => (reads < 10 ? 1_000 : 5_000);
 
 const receipt = document.getElementById("receipt");
 const date = (text) => new Intl.DateTimeFormat(navigator.language, { dateStyle: "long" }).format(new Date(text));
@@ -18,8 +18,8 @@ export async function showReceipt(id) {
   show(message("Confirming your payment…", "This takes a moment."));
   const variables = { id, locale: navigator.language };
   let seen;
-  for (let read = 0; read < MOST_READS; read += 1) {
-    if (read > 0) await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLISECONDS));
+  for (let reads = 0; ; reads += 1) {
+    if (reads > 0) await new Promise((resolve) => setTimeout(resolve, pauseAfter(reads)));
     try {
       const { data, milliseconds } = await send(SESSION, variables);
       // Shown again only when something changed, so that nothing is read out twice.

@@ -1,0 +1,195 @@
+"""A buyer and a developer in a real Chromium: the demo shop, the hosted checkout, GraphiQL.
+
+Every test also proves that no page asks another host for anything, breaks its Content-Security-Policy, or writes an
+error to the console.
+"""
+
+import os
+import re
+import shutil
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REPORT_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation",
+    (event) => console.error("CSP", event.violatedDirective, event.blockedURI));
+"""
+SESSION = """
+query Session($id: ID!) {
+  session(id: $id) { status paymentStatus amountTotal { amount formatted } subscription { id status } }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+async def chromium():
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        message = "the browser tests need Chromium: apt-get install chromium (or your system's package of it)"
+        pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(chromium, gateway_dev):
+    """A page that is checked for foreign requests and errors when the test ends."""
+    ours = {urlsplit(gateway_dev.gateway_url).netloc, urlsplit(gateway_dev.stripe_url).netloc}
+    complaints = []
+
+    def check_host(request):
+        parts = urlsplit(request.url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc not in ours:
+            complaints.append(f"foreign request: {request.url}")
+
+    context = await chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(15_000)
+    await context.add_init_script(REPORT_VIOLATIONS)
+    context.on("request", check_host)
+    context.on("console", lambda line: line.type == "error" and complaints.append(f"console: {line.text}"))
+    context.on("weberror", lambda failure: complaints.append(f"uncaught: {failure.error}"))
+    page = await context.new_page()
+    yield page
+    await context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+async def shop(page, gateway_dev) -> Page:
+    """The demo shop with its prices loaded."""
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    await expect(page.get_by_test_id("plan-card").first).to_be_visible()
+    return page
+
+
+async def pay(page: Page, gateway_dev, card: str = "4242424242424242") -> None:
+    """Fills the hosted checkout in and pays."""
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    fields = {"email": "ada@example.com", "card_number": card, "card_expiry": "12 / 34", "card_cvc": "123"}
+    for name, value in fields.items():
+        await page.locator(f"input[name={name}]").fill(value)
+    await page.locator("input[name=name]").fill("Ada Lovelace")
+    await page.get_by_test_id("pay").click()
+
+
+def session_of(page: Page, gateway_dev) -> dict:
+    """What the API says of the session that the address names."""
+    (session_id,) = parse_qs(urlsplit(page.url).query)["session_id"]
+    return gateway_dev.data(SESSION, {"id": session_id})["session"]
+
+
+async def test_a_buyer_chooses_a_plan_pays_on_the_hosted_page_and_sees_the_subscription(shop, gateway_dev):
+    card = shop.get_by_test_id("plan-card").first
+    name = await card.get_by_role("heading").inner_text()
+    await card.get_by_test_id("buy").click()
+    await pay(shop, gateway_dev)
+
+    confirmation = shop.get_by_test_id("confirmation")
+    await expect(confirmation).to_be_visible()
+    await expect(confirmation).to_contain_text(name)
+    await expect(shop.get_by_test_id("subscription")).to_contain_text("sub_")
+    session = session_of(shop, gateway_dev)
+    assert (session["status"], session["paymentStatus"]) == ("COMPLETE", "PAID")
+    await expect(confirmation).to_contain_text(session["amountTotal"]["formatted"])
+    await expect(shop.get_by_test_id("subscription")).to_contain_text(session["subscription"]["id"])
+
+
+async def test_a_one_off_product_is_paid_once_and_starts_no_subscription(shop, gateway_dev):
+    card = shop.get_by_test_id("product-card").first
+    price = await card.locator(".price strong").inner_text()
+    await card.get_by_test_id("buy").click()
+    await pay(shop, gateway_dev)
+
+    await expect(shop.get_by_test_id("confirmation")).to_contain_text(price)
+    await expect(shop.get_by_test_id("subscription")).to_have_count(0)
+    assert session_of(shop, gateway_dev)["subscription"] is None
+
+
+async def test_seats_cost_at_the_checkout_what_the_shop_said(shop, gateway_dev):
+    card = shop.get_by_test_id("plan-card").filter(has=shop.get_by_role("spinbutton")).first
+    await card.get_by_role("spinbutton").fill("7")
+    total = (await card.locator(".sum").inner_text()).removeprefix("Total ")
+    await card.get_by_test_id("buy").click()
+    await shop.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await expect(shop.locator("body")).to_contain_text(total)
+
+
+async def test_after_a_declined_card_another_one_completes_the_same_checkout(shop, gateway_dev):
+    await shop.get_by_test_id("buy").first.click()
+    await pay(shop, gateway_dev, card="4000000000000002")
+    await expect(shop.get_by_role("alert")).to_contain_text(re.compile("declined", re.IGNORECASE))
+    await pay(shop, gateway_dev)
+    await expect(shop.get_by_test_id("confirmation")).to_be_visible()
+
+
+async def test_a_cancelled_checkout_leads_back_to_the_same_choice_and_charges_nothing(shop, gateway_dev):
+    await shop.get_by_test_id("interval-switch").get_by_text("Yearly").click()
+    await shop.get_by_test_id("buy").first.click()
+    await shop.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await shop.get_by_test_id("cancel").click()
+    await shop.wait_for_url(f"{gateway_dev.gateway_url}/demo**")
+    await expect(shop.get_by_text("nothing was charged")).to_be_visible()
+    await expect(shop.get_by_role("radio", name="Yearly")).to_be_checked()
+
+
+async def test_the_currency_switch_shows_prices_in_that_currency_and_survives_a_reload(shop):
+    price = shop.get_by_test_id("plan-card").first.locator(".price strong")
+    await expect(price).to_contain_text("$")
+    await shop.get_by_test_id("currency-switch").select_option("EUR")
+    await expect(price).to_contain_text("€")
+    await shop.reload()
+    await expect(price).to_contain_text("€")
+
+
+async def test_the_shop_is_used_with_the_keyboard_alone(shop, gateway_dev):
+    await shop.get_by_role("radio", name="Monthly").focus()
+    await shop.keyboard.press("ArrowRight")
+    await expect(shop.get_by_role("radio", name="Yearly")).to_be_checked()
+    await expect(shop.get_by_test_id("plan-card").first).to_contain_text("per year")
+    await shop.get_by_test_id("buy").first.focus()
+    await shop.keyboard.press("Enter")
+    await shop.wait_for_url(f"{gateway_dev.stripe_url}/**")
+
+
+async def test_an_order_that_nobody_knows_is_said_kindly(page, gateway_dev):
+    await page.goto(f"{gateway_dev.gateway_url}/demo?session_id=cs_test_nobody")
+    await expect(page.get_by_role("heading", name="We do not know this order")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+async def test_nothing_is_wider_than_the_window(shop, width):
+    await shop.set_viewport_size({"width": width, "height": 800})
+    await shop.get_by_text("See the query behind this page").click()
+    assert await shop.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
+    await page.goto(f"{gateway_dev.gateway_url}/graphql")
+    await expect(page.get_by_role("tab", name="CreateCheckoutSession")).to_be_visible()
+    await page.get_by_role("button", name=re.compile("Execute query")).click()
+    await expect(page.locator(".result-window")).to_contain_text('"products"')
+    await expect(page.locator(".result-window")).not_to_contain_text('"errors"')
+
+
+async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):
+    await shop.get_by_text("See the query behind this page").click()
+    await shop.get_by_role("link", name="Open in GraphiQL").click()
+    await expect(shop.locator(".graphiql-query-editor")).to_contain_text("trialPeriodDays")
+    await shop.get_by_role("button", name=re.compile("Execute query")).click()
+    await expect(shop.locator(".result-window")).to_contain_text('"formatted"')

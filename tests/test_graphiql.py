@@ -1,6 +1,7 @@
 """GraphiQL's page, its headers, and how its files get there."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from graphql import build_schema, parse, validate
 from starlette.applications import Starlette
 
 from gateway.graphql import assets, graphiql
+from gateway.graphql.schema import sdl
 
 ROOT = Path(__file__).parents[1]
 
@@ -147,3 +150,11 @@ async def test_a_file_whose_url_has_its_release_is_kept_forever_and_our_own_scri
 )
 async def test_only_the_listed_files_are_served(client, path):
     assert (await client.get(f"/graphql/static/{path}")).status_code == 404
+
+
+@pytest.mark.parametrize("script", ["graphql/graphiql.js", "demo/api.js"])
+def test_the_documents_in_the_pages_fit_the_schema(script):
+    documents = re.findall(r"const [A-Z_]+ = `([^`]*)`", (ROOT / "gateway" / script).read_text())
+    assert len(documents) >= 2
+    for document in documents:
+        assert validate(build_schema(sdl()), parse(document)) == []

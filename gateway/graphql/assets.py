@@ -114,7 +114,13 @@ def _npm_pack(folder: Path) -> None:
             "then run `python -m gateway.graphql.assets`. Everything else works without."
         )
     names = [f"{package.name}@{package.version}" for package in PACKAGES]
-    options = ["--ignore-scripts", "--prefer-offline", "--fetch-retries=1", "--loglevel=error"]
+    options = [
+        "--ignore-scripts",
+        "--prefer-offline",
+        "--fetch-retries=1",
+        "--fetch-retry-mintimeout=1000",
+        "--loglevel=error",
+    ]
     try:
         subprocess.run(  # noqa: S603 - npm itself, with constant arguments
             [npm, "pack", *names, *options, f"--pack-destination={folder}"],
@@ -134,8 +140,8 @@ def _npm_pack(folder: Path) -> None:
 
 def _failed(reason: str) -> str:
     return (
-        f"npm could not fetch GraphiQL's files ({reason}): mend npm's connection, "
-        "then run `python -m gateway.graphql.assets`. Everything else works without."
+        f"npm could not fetch GraphiQL's files ({reason}). Once npm reaches its registry, "
+        "run `python -m gateway.graphql.assets`. Everything else works without."
     )
 
 

@@ -197,7 +197,7 @@ async def _upsert(
     table = table_of(resource.table)
     values = {name: value for name, value in columns.items() if name != "_items"}
     statement = insert(connection, table).values(
-        id=id, as_of=as_of, as_of_lag=lag, revision=1, deleted=deleted, **_blanks(resource), **values
+        id=id, as_of=as_of, as_of_lag=lag, revision=1, deleted=deleted, **{**_blanks(resource), **values}
     )
     newer = sa.case((table.c.as_of > as_of, table.c.as_of), else_=as_of)
     statement = statement.on_conflict_do_update(

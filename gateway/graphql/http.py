@@ -106,7 +106,9 @@ def _refusal(errors: list[Any], media_type: str) -> Response:
 def _shown(error: GraphQLError, request_id: str) -> dict[str, Any]:
     """An error as a client may see it. What is not meant for clients goes to the log, under the request's id."""
     shown: dict[str, Any] = dict(error.formatted)
-    cause = error.original_error
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):  # graphql-core wraps its own errors too
+        cause = cause.original_error
     if cause is None or isinstance(cause, GatewayError):
         shown["extensions"] = {"code": BadInput.code, **(error.extensions or {})}
         return shown

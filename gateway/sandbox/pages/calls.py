@@ -1,7 +1,7 @@
 """API calls that a page makes on behalf of the person in front of it: the same handlers, without HTTP and key."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request as HttpRequest
 
@@ -12,6 +12,7 @@ from gateway.sandbox.routing import Request, match
 from gateway.sandbox.world import Sandbox
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 def sandbox_of(http: HttpRequest) -> Sandbox:
@@ -25,7 +26,7 @@ def base_url(http: HttpRequest) -> str:
     return sandbox_of(http).options.public_url or str(http.base_url).rstrip("/")
 
 
-def transact(http: HttpRequest, work: Callable[[], Json], request: Request | None = None) -> Json:
+def transact(http: HttpRequest, work: Callable[[], T], request: Request | None = None) -> T:
     """Do some work in one transaction.
 
     Raises:

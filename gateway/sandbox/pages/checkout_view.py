@@ -19,15 +19,6 @@ def methods(session: Json) -> list[str]:
     return list(dict.fromkeys(offered)) or ["card"]
 
 
-def needs_method(session: Json) -> bool:
-    """Whether the buyer must give a card: not when nothing is due and the session asks only ``if_required``."""
-    if session["mode"] == "payment":
-        return bool(session["amount_total"])
-    return session["mode"] == "setup" or bool(
-        session["amount_total"] or session.get("payment_method_collection") != "if_required"
-    )
-
-
 class CheckoutView:
     """A session's order summary and wording in one locale.
 
@@ -113,7 +104,7 @@ class CheckoutView:
             steps.append({"label": "Tax", "amount": self._money(details["amount_tax"])})
         due = {"label": "Total due today", "amount": self._money(session["amount_total"]), "due": True}
         subtotal = {"label": "Subtotal", "amount": self._money(session["amount_subtotal"])}
-        return [subtotal, *steps, due] if steps or len(self.items) > 1 else [due]
+        return [subtotal, *steps, due] if steps else [due]
 
     @property
     def pay_label(self) -> str:
@@ -132,7 +123,7 @@ class CheckoutView:
         if self.session["mode"] != "subscription":
             return ""
         renews = f"It renews {self._interval.replace('per ', 'every ')} until you cancel."
-        if not self.trial_days:
+        if not self.trial_days or self.session["amount_total"]:
             return renews
         return f"Nothing is charged for {self.trial_days} days, and nothing at all if you cancel before then. {renews}"
 
@@ -153,29 +144,35 @@ class CheckoutView:
     def _line(self, item: Json) -> Json:
         price, product = item["price"], item["price"]["product"]
         adjustable = item.get("adjustable_quantity") or {}
-        metered = _is_metered(price)
         return {
             "id": item["id"],
             "name": product["name"],
             "description": product["description"],
             "quantity": item["quantity"],
-            "amount": "By usage" if metered else self._money(self._cost(item)),
-            "billing": self._billing(price, item["quantity"]),
+            "amount": self._today(item),
+            "billing": self._billing(item),
             "adjustable": bool(adjustable.get("enabled")),
             "minimum": adjustable.get("minimum") or 0,
             "maximum": adjustable.get("maximum") or 99,
         }
 
-    def _billing(self, price: Json, quantity: int | None) -> str:
-        often = formats.per(price["recurring"])
+    def _today(self, item: Json) -> str:
+        if _is_metered(item["price"]):
+            return "By usage"
+        return "Free" if self.trial_days and item["price"]["recurring"] else self._money(self._cost(item))
+
+    def _billing(self, item: Json) -> str:
+        """How a line is charged, and what one of several costs."""
+        price, often = item["price"], formats.per(item["price"]["recurring"])
         if _is_metered(price):
             return f"Billed by usage {often}"
-        amounts = arithmetic.in_currency(price, self.currency) or price
+        if self.trial_days and often:
+            return f"{self._money(self._cost(item))} {often} after the trial"
         if price["billing_scheme"] == "tiered":
             return f"Priced in tiers, {often}".rstrip(", ")
-        if quantity and quantity > 1:
-            unit = formats.unit_money(amounts | {"currency": self.currency}, self.locale)
-            return f"{unit} each {often}".strip()
+        if item["quantity"] > 1:
+            amounts = {**(arithmetic.in_currency(price, self.currency) or price), "currency": self.currency}
+            return f"{formats.unit_money(amounts, self.locale)} each {often}".strip()
         if often:
             return f"Billed {often.replace('per ', 'every ')}"
         return "Charged once" if self.session["mode"] == "subscription" else ""

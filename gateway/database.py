@@ -94,24 +94,23 @@ def insert(connection: AsyncConnection, table: sa.Table) -> Any:
 
 
 class _reachable:  # noqa: N801 - reads as a context manager
-    """Tell an unreachable database from a wrong statement; what the driver says may hold the password."""
+    """Tell an unusable database from a wrong statement; what the driver says may hold the password."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
-            raise DatabaseUnavailable(f"the database cannot be used ({_why(error)})") from error
+        if error is not None and (reason := _unusable(error)):
+            raise DatabaseUnavailable(f"the database cannot be used ({reason})") from error
 
 
-def _why(error: BaseException) -> str:
-    """The driver's error in a word or two, never its text: that may hold the password."""
+def _unusable(error: BaseException) -> str | None:
+    """Why the database itself is at fault, in a word or two; None when it is not."""
     cause = getattr(error, "orig", None) or error
     if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
         return "it is not migrated: run `gateway db upgrade`"
-    return type(cause).__name__
+    gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    return type(cause).__name__ if gone or isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) else None
 
 
 def _engine(url: URL) -> AsyncEngine:

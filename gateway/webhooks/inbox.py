@@ -135,7 +135,7 @@ class Inbox:
         await _mark(connection, event_id, effect)
         metrics.EVENTS.labels(effect.status).inc()
         metrics.EVENT_LAG.observe(max(0.0, time.time() - event["created"]))
-        log.info("event", event=event_id, type=event["type"], status=effect.status, outcome=str(effect.outcome))
+        log.info("event_handled", id=event_id, type=event["type"], status=effect.status, outcome=str(effect.outcome))
         return effect.changed
 
     def _committed(self, changed: frozenset[str]) -> None:
@@ -289,4 +289,4 @@ async def _fail(connection: AsyncConnection, event_id: str, attempts: int, error
         )
     )
     metrics.EVENTS.labels("dead" if dead else "failed").inc()
-    log.warning("event_failed", event=event_id, attempts=attempts, dead=dead, error=type(error).__name__)
+    log.warning("event_failed", id=event_id, attempts=attempts, dead=dead, error=type(error).__name__)

@@ -1,0 +1,58 @@
+# make dev    the gateway, an offline Stripe and a demo shop: needs only python3 (3.11+) and make
+# make test   everything that must be green
+# make bench  the benchmarks
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+.PHONY: dev test check tests assets browser lock clean
+.DEFAULT_GOAL := dev
+
+dev: .venv/runtime assets
+	@$(BIN)/gateway dev $(ARGS)
+
+test: check tests
+
+# What can be said without running: style, types, layers, and artefacts that must not drift.
+check: .venv/development assets
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/gateway schema --check
+
+tests: .venv/development assets browser
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+# GraphiQL's files come from npm; without npm this says so, and everything else works.
+assets: .venv/runtime
+	@$(BIN)/python -m gateway.graphql.assets || true
+
+# The browser of the browser tests: the distribution's own Chromium.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || .ci/chromium
+
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	  --python-version 3.11 --group build pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	  --python-version 3.11 --group build --group dev pyproject.toml --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv .gateway dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/runtime: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "Installing the pinned dependencies"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/development: requirements-dev.lock .venv/runtime
+	@echo "Installing the pinned development dependencies"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

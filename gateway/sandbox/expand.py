@@ -53,6 +53,8 @@ def _expanded(sandbox: Sandbox, obj: Obj, tree: dict[str, Any], path: str) -> Ob
     shown: Obj = public(obj, frozenset(tree))
     for name, below in tree.items():
         where = f"{path}{name}"
+        if name not in obj and name in HIDDEN.get(obj.get("object", ""), _NOTHING):
+            continue  # a price without tiers has none to show
         value = _value(sandbox, obj, name, where)
         if isinstance(value, list):
             shown[name] = [_follow(sandbox, each, name, below, where) for each in value]
@@ -67,8 +69,6 @@ def _value(sandbox: Sandbox, obj: Obj, name: str, where: str) -> Any:
         return EXPANDABLE[kind, name](sandbox, obj)
     if name in obj:
         return obj[name]
-    if name in HIDDEN.get(kind, _NOTHING):
-        return None
     raise _not_expandable(where, in_list=kind == "list")
 
 

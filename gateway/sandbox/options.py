@@ -30,6 +30,8 @@ class SandboxOptions:
             before the first retry), 0.001 lets three days pass in four minutes.
         delivery_timeout: Seconds that a webhook destination has for its answer.
         random_seed: Makes ids and chaos repeat from run to run.
+        retry_days: Days between the attempts to collect a failed invoice; after the last one `after_retries` follows.
+        after_retries: What becomes of the subscription then: "cancel", "unpaid" or "past_due" (it stays so).
         rate_limit: Requests per second before 429; None never limits.
     """
 
@@ -45,5 +47,7 @@ class SandboxOptions:
     retry_factor: float = 0.001
     delivery_timeout: float = 10.0
     random_seed: int | None = None
+    retry_days: tuple[int, ...] = (3, 5, 7)
+    after_retries: str = "cancel"
     rate_limit: int | None = None
     chaos: dict[str, float] = field(default_factory=dict)

@@ -22,7 +22,11 @@ Key = tuple[str, str]
 
 # Fields by which documents are looked up often enough to deserve an index (of strings, at the top level).
 INDEXED = frozenset(
-    ["customer", "subscription", "product", "price", "invoice", "payment_intent", "payment_method", "setup_intent", "charge", "status", "test_clock", "meter", "feature", "entitlement_feature", "coupon", "code", "lookup_key", "event", "endpoint", "schedule", "email", "identifier", "latest_charge", "checkout_session", "_subscription", "_invoice", "_customer", "_object", "credit_grant", "fingerprint", "job"]
+    (  # noqa: SIM905 -- a list would take a line for each name
+        "charge checkout_session code coupon credit_grant customer email endpoint event event_name feature fingerprint "
+        "identifier invoice job latest_charge lookup_key meter payment_intent payment_method price product schedule "
+        "setup_intent status subscription test_clock _customer _invoice _object _product _subscription clock"
+    ).split()
 )
 
 _SCHEMA = """
@@ -52,10 +56,10 @@ class Store:
         file.execute("PRAGMA journal_mode=WAL")
         file.execute("PRAGMA synchronous=NORMAL")
         file.execute(_SCHEMA)
-        for kind, id, seq, body in file.execute("SELECT kind, id, seq, body FROM document ORDER BY seq"):
-            self._seq[kind, id] = seq
+        for kind, doc_id, seq, body in file.execute("SELECT kind, id, seq, body FROM document ORDER BY seq"):
+            self._seq[kind, doc_id] = seq
             self._next = seq + 1
-            self._write((kind, id), body)
+            self._write((kind, doc_id), body)
         return file
 
     @property
@@ -108,8 +112,8 @@ class Store:
 
     def scan(self, kind: str, *, after: str | None = None, **equals: Any) -> Iterator[Obj]:
         """Like `find`, but lazily, and only what is older than the document `after`."""
-        for id in self.ids(kind, after=after, **equals):
-            obj = self.get(kind, id)
+        for doc_id in self.ids(kind, after=after, **equals):
+            obj = self.get(kind, doc_id)
             if obj is not None and all(obj.get(field) == value for field, value in equals.items()):
                 yield obj
 
@@ -123,12 +127,12 @@ class Store:
         ids = list(min(buckets, key=len) if buckets else self._bodies.get(kind, {}))
         # An index bucket is in order of last change, the list is in order of creation.
         if buckets:
-            ids.sort(key=lambda id: self._seq[kind, id])
+            ids.sort(key=lambda doc_id: self._seq[kind, doc_id])
         ids.reverse()
         if after is None:
             return ids
         position = self._seq[kind, after]
-        return [id for id in ids if self._seq[kind, id] < position]
+        return [doc_id for doc_id in ids if self._seq[kind, doc_id] < position]
 
     def count(self, kind: str) -> int:
         """How many documents of the kind there are."""
@@ -141,8 +145,8 @@ class Store:
     def clear(self) -> None:
         """Forget everything."""
         with self.transaction():
-            for kind, id in list(self._seq):
-                self.delete(kind, id)
+            for kind, doc_id in list(self._seq):
+                self.delete(kind, doc_id)
 
     def _change(self, key: Key, body: bytes | None) -> None:
         if self._depth == 0:
@@ -159,18 +163,18 @@ class Store:
         return None
 
     def _write(self, key: Key, body: bytes | None) -> None:
-        kind, id = key
+        kind, doc_id = key
         bodies = self._bodies.setdefault(kind, {})
-        old = bodies.get(id)
+        old = bodies.get(doc_id)
         if old is not None:
             for bucket in self._buckets(kind, old):
-                self._index[bucket].pop(id, None)
+                self._index[bucket].pop(doc_id, None)
         if body is None:
-            bodies.pop(id, None)
+            bodies.pop(doc_id, None)
             return
-        bodies[id] = body
+        bodies[doc_id] = body
         for bucket in self._buckets(kind, body):
-            self._index.setdefault(bucket, {})[id] = None
+            self._index.setdefault(bucket, {})[doc_id] = None
 
     @staticmethod
     def _buckets(kind: str, body: bytes) -> list[tuple[str, str, str]]:
@@ -181,12 +185,12 @@ class Store:
         changed, self._before = self._before, {}
         if self._file and changed:
             self._file.execute("BEGIN IMMEDIATE")
-            for kind, id in changed:
-                body = self._bodies[kind].get(id)
+            for kind, doc_id in changed:
+                body = self._bodies[kind].get(doc_id)
                 if body is None:
-                    self._file.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, id))
+                    self._file.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, doc_id))
                 else:
-                    row = (kind, id, self._seq[kind, id], body)
+                    row = (kind, doc_id, self._seq[kind, doc_id], body)
                     self._file.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", row)
             self._file.execute("COMMIT")
         for key in changed:

@@ -140,13 +140,13 @@ class Webhooks:
         """Make the deliveries of one endpoint until none is left, each at its time."""
         queue = self._queues[endpoint_id]
         while queue:
-            due, order, id = heapq.heappop(queue)
+            due, order, delivery_id = heapq.heappop(queue)
             if due > time.time():
-                heapq.heappush(queue, (due, order, id))
+                heapq.heappush(queue, (due, order, delivery_id))
                 # Short naps, because an earlier delivery may be planned meanwhile.
                 await asyncio.sleep(min(due - time.time(), 0.05))
                 continue
-            delivery = self._store.get("_delivery", id)
+            delivery = self._store.get("_delivery", delivery_id)
             if delivery and delivery["status"] == "pending":
                 await self._attempt(delivery, client)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -29,7 +30,7 @@ def _path(key: str) -> list[str]:
 
 
 def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
-    for here, below in zip(path, path[1:], strict=False):
+    for here, below in pairwise(path):
         name = here or str(len(tree))
         child = tree.get(name)
         # `a[][b]=1&a[][c]=2` fills one element until a name repeats, as Rack (Stripe's parser) does.

@@ -35,6 +35,7 @@ class Sandbox:
         self.options = options or SandboxOptions()
         self.store = Store(self.options.path)
         self.request: Request | None = None
+        self._base_url = "http://127.0.0.1:12111"
         self.unknown_paths: Counter[str] = Counter()
         self._wakers: list[Callable[[], object]] = []
         self._random = self._seeded()
@@ -45,7 +46,7 @@ class Sandbox:
         """Ids must be new after a restart, so a given seed is mixed with how much is already there."""
         if self.options.random_seed is None:
             return random.SystemRandom()
-        return random.Random(f"{self.options.random_seed}:{self.store.sequence}")
+        return random.Random(f"{self.options.random_seed}:{self.store.sequence}")  # noqa: S311 -- must repeat
 
     # Time ------------------------------------------------------------------------------------------------------
 
@@ -135,6 +136,11 @@ class Sandbox:
         event["pending_webhooks"] = self.webhooks.plan(event)
         return self.store.put(event)
 
+    @property
+    def base_url(self) -> str:
+        """Where the hosted pages are, without a final slash: as configured, or as the last client called it."""
+        return (self.options.public_url or self._base_url).rstrip("/")
+
     def present(self, obj: Obj, expand_paths: tuple[str, ...] = ()) -> Obj:
         """The object as the API shows it, with the given paths expanded."""
         return expand.present(self, obj, expand_paths)
@@ -145,6 +151,7 @@ class Sandbox:
     def serving(self, request: Request) -> Iterator[None]:
         """One API request: a transaction, and the source of the events made in it."""
         self.request = request
+        self._base_url = request.base_url
         try:
             with self.store.transaction():
                 yield

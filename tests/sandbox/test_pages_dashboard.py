@@ -96,7 +96,9 @@ def test_a_path_that_stripe_does_not_have_is_counted(browser, sandbox_server):
     assert "GET /v1/flying_carpets 3" in text_of(browser.get("/"))
 
 
-@pytest.mark.parametrize(("jump", "days"), [("day", (1, 1)), ("week", (7, 7)), ("month", (28, 31)), ("year", (365, 366))])
+@pytest.mark.parametrize(
+    ("jump", "days"), [("day", (1, 1)), ("week", (7, 7)), ("month", (28, 31)), ("year", (365, 366))]
+)
 def test_the_clock_jumps(browser, sandbox_server, jump, days):
     before = sandbox_server.sandbox.now()
     page = browser.post("/dashboard/clock", data={"jump": jump})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.sandbox.errors import invalid
 from gateway.sandbox.lists import page
 from gateway.sandbox.merge import merge
+from gateway.sandbox.resources import customer_balance, payment_methods, sources, tax_ids
 from gateway.sandbox.routing import Request, kind, route
 
 if TYPE_CHECKING:
@@ -16,7 +17,23 @@ if TYPE_CHECKING:
 
 kind("customer", "cus", deleted_stays=True)
 
-_PLAIN = ["address", "business_name", "description", "email", "individual_name", "invoice_prefix", "invoice_settings", "metadata", "name", "next_invoice_sequence", "phone", "preferred_locales", "shipping", "tax", "tax_exempt"]
+_PLAIN = [
+    "address",
+    "business_name",
+    "description",
+    "email",
+    "individual_name",
+    "invoice_prefix",
+    "invoice_settings",
+    "metadata",
+    "name",
+    "next_invoice_sequence",
+    "phone",
+    "preferred_locales",
+    "shipping",
+    "tax",
+    "tax_exempt",
+]
 
 
 @route("POST", "/v1/customers", params="CustomerCreateParams")
@@ -39,7 +56,8 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "tax_exempt": "none",
         "test_clock": params.get("test_clock"),
     }
-    return sandbox.create(merge(customer, params, *_PLAIN), "customer.created")
+    customer = sandbox.create(merge(customer, params, *_PLAIN), "customer.created")
+    return _with_parts(sandbox, customer["id"], params)
 
 
 @route("GET", "/v1/customers", params="CustomerListParams")
@@ -59,14 +77,55 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a customer."""
     _check_email(request.params)
-    customer = merge(sandbox.need("customer", id), request.params, *_PLAIN)
-    return sandbox.update(customer, "customer.updated")
+    before = sandbox.need("customer", id)
+    customer = sandbox.update(merge(before, request.params, *_PLAIN), "customer.updated")
+    if "default_source" in request.params:
+        sandbox.need("payment_method", request.params["default_source"], "default_source")
+        customer = sandbox.update({**customer, "default_source": request.params["default_source"]}, "customer.updated")
+    if "balance" in request.params and request.params["balance"] != before["balance"]:
+        change = request.params["balance"] - before["balance"]
+        customer_balance.adjust(sandbox, customer, change, customer["currency"] or "usd", "adjustment")
+    return _with_parts(sandbox, id, request.params)
 
 
 @route("DELETE", "/v1/customers/{id}")
 def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Delete a customer for good."""
     return sandbox.remove(sandbox.need("customer", id), "customer.deleted")
+
+
+@route("DELETE", "/v1/customers/{id}/discount")
+def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Take the discount off a customer."""
+    customer = sandbox.need("customer", id)
+    discount = customer["discount"]
+    if not discount:
+        raise invalid("This customer does not have a discount.", "id", "resource_missing")
+    sandbox.update({**customer, "discount": None}, "customer.updated")
+    sandbox.emit("customer.discount.deleted", discount)
+    return {**discount, "deleted": True}
+
+
+def _with_parts(sandbox: Sandbox, id: str, params: Obj) -> Obj:
+    """Save the card, payment method and tax ids that come with a customer; answers the customer."""
+    if params.get("source"):
+        sources.save(sandbox, id, params["source"])
+    if params.get("payment_method"):
+        method = payment_methods.resolve(sandbox, params["payment_method"])
+        payment_methods.attach(sandbox, method, id)
+    default = (params.get("invoice_settings") or {}).get("default_payment_method")
+    if default:
+        method = sandbox.need("payment_method", default, "invoice_settings[default_payment_method]")
+        if method["customer"] != id:
+            raise invalid(
+                "The customer does not have a payment method with the ID " + default + ". The payment method must be "
+                "attached to the customer.",
+                "invoice_settings[default_payment_method]",
+                "resource_missing",
+            )
+    for given in params.get("tax_id_data", ()):
+        tax_ids.make(sandbox, id, given["type"], given["value"])
+    return sandbox.need("customer", id)
 
 
 def _check_email(params: Obj) -> None:

@@ -21,7 +21,18 @@ hidden("plan", "tiers")
 
 def plan_of(price: Obj) -> Obj:
     """The plan that shows the same thing as a recurring price."""
-    shared = ["id", "active", "billing_scheme", "created", "currency", "livemode", "metadata", "nickname", "product", "tiers_mode"]
+    shared = [
+        "id",
+        "active",
+        "billing_scheme",
+        "created",
+        "currency",
+        "livemode",
+        "metadata",
+        "nickname",
+        "product",
+        "tiers_mode",
+    ]
     return complete(
         {
             "object": "plan",

@@ -1,0 +1,50 @@
+"""The account that the sandbox stands for. https://docs.stripe.com/api/accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.errors import resource_missing
+from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.templates import complete
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("account", "acct", "account")
+
+ACCOUNT_ID = "acct_1SandboxSandbox00"
+NAME = "Northwind Apps"
+
+
+@route("GET", "/v1/account")
+def own(sandbox: Sandbox, _: Request) -> Obj:
+    """The account of the API key."""
+    return complete(
+        {
+            "id": ACCOUNT_ID,
+            "object": "account",
+            "business_profile": {"name": NAME},
+            "business_type": "company",
+            "capabilities": {"card_payments": "active", "transfers": "active"},
+            "charges_enabled": True,
+            "country": "US",
+            "created": sandbox.now(),
+            "default_currency": "usd",
+            "details_submitted": True,
+            "email": "billing@northwind.example",
+            "metadata": {},
+            "payouts_enabled": True,
+            "settings": {"dashboard": {"display_name": NAME, "timezone": "Etc/UTC"}},
+            "type": "standard",
+        }
+    )
+
+
+@route("GET", "/v1/accounts/{id}")
+def retrieve(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Retrieve an account; there is only the own one."""
+    if id != ACCOUNT_ID:
+        raise resource_missing("account", id)
+    return own(sandbox, request)

@@ -1,0 +1,79 @@
+"""A customer's balance: credit from or debt to later invoices.
+
+Source: https://docs.stripe.com/api/customer_balance_transactions. A negative balance is the customer's credit.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox.errors import resource_missing
+from gateway.sandbox.lists import page
+from gateway.sandbox.merge import merge
+from gateway.sandbox.routing import Request, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("customer_balance_transaction", "cbtx", "customer balance transaction")
+
+
+@route("POST", "/v1/customers/{customer}/balance_transactions", params="CustomerBalanceTransactionCreateParams")
+def create(sandbox: Sandbox, request: Request, customer: str) -> Obj:
+    """Adjust a balance by hand."""
+    params = request.params
+    more = merge({}, params, "description", "metadata")
+    return adjust(
+        sandbox, sandbox.need("customer", customer), params["amount"], params["currency"], "adjustment", **more
+    )
+
+
+@route("GET", "/v1/customers/{customer}/balance_transactions", params="CustomerBalanceTransactionListParams")
+def index(sandbox: Sandbox, request: Request, customer: str) -> Obj:
+    """List a customer's balance transactions."""
+    sandbox.need("customer", customer)
+    return page(sandbox, request, "customer_balance_transaction", customer=customer)
+
+
+@route("GET", "/v1/customers/{customer}/balance_transactions/{id}")
+def retrieve(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
+    """Retrieve a balance transaction."""
+    entry = sandbox.need("customer_balance_transaction", id)
+    if entry["customer"] != customer:
+        raise resource_missing("customer balance transaction", id)
+    return entry
+
+
+@route("POST", "/v1/customers/{customer}/balance_transactions/{id}", params="CustomerBalanceTransactionUpdateParams")
+def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
+    """Change description or metadata."""
+    return sandbox.update(merge(retrieve(sandbox, request, customer, id), request.params))
+
+
+def adjust(sandbox: Sandbox, customer: Obj, amount: int, currency: str, type: str, **more: Any) -> Obj:
+    """Book an amount on a customer's balance; answers the transaction.
+
+    Args:
+        sandbox: The world.
+        customer: The customer, whose stored `balance` changes (with `customer.updated`).
+        amount: Minor units; negative is credit for the customer.
+        currency: ISO code in lower case.
+        type: `adjustment`, `applied_to_invoice`, `unapplied_from_invoice` and so on.
+        more: Further fields, such as `invoice`.
+    """
+    customer = sandbox.need("customer", customer["id"])
+    customer["balance"] += amount
+    customer["currency"] = customer["currency"] or currency
+    sandbox.update(customer, "customer.updated")
+    entry = {
+        "object": "customer_balance_transaction",
+        "amount": amount,
+        "currency": currency,
+        "customer": customer["id"],
+        "ending_balance": customer["balance"],
+        "metadata": {},
+        "type": type,
+        **more,
+    }
+    return sandbox.create(entry)

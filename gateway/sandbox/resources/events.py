@@ -1,0 +1,46 @@
+"""The events of the last thirty days. https://docs.stripe.com/api/events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox.lists import page
+from gateway.sandbox.routing import Request, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+_RETENTION = 30 * 24 * 3600
+
+
+@route("POST", "/v1/events/{id}/retry", params="*")
+def retry(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Deliver an event once more, as `stripe events resend` asks for, to `webhook_endpoint` or to all."""
+    event = sandbox.need("event", id)
+    sandbox.webhooks.redeliver(event, request.params.get("webhook_endpoint"))
+    return event
+
+
+@route("GET", "/v1/events", params="EventListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List events of the last thirty days."""
+    wanted: Any = request.params.get("type")
+    oldest = sandbox.now() - _RETENTION
+
+    def recent(event: Obj) -> bool:
+        if wanted and not _type_fits(event["type"], wanted):
+            return False
+        return bool(event["created"] > oldest)
+
+    return page(sandbox, request, "event", recent, type=None)
+
+
+@route("GET", "/v1/events/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve an event."""
+    return sandbox.need("event", id)
+
+
+def _type_fits(type: str, wanted: str) -> bool:
+    return type == wanted or (wanted.endswith("*") and type.startswith(wanted[:-1]))

@@ -26,7 +26,12 @@ def shop(stripe_client):
     def create(mode="subscription", quantity=1, line=None, **more):
         price = once if mode == "payment" else monthly
         lines = [{"price": price.id, "quantity": quantity, **(line or {})}] if mode != "setup" else None
-        params = {"mode": mode, "success_url": SUCCESS, "cancel_url": CANCEL, **({"line_items": lines} if lines else {})}
+        params = {
+            "mode": mode,
+            "success_url": SUCCESS,
+            "cancel_url": CANCEL,
+            **({"line_items": lines} if lines else {}),
+        }
         if mode == "setup":
             params["currency"] = "usd"
         return v1.checkout.sessions.create({**params, **more})
@@ -82,9 +87,7 @@ def test_paying_leads_back_to_the_shop_with_the_session_s_id(buyer, shop, stripe
 
 
 def test_the_shop_is_told_before_the_buyer_comes_back(buyer, shop, stripe_client, receiver):  # noqa: F811
-    stripe_client.v1.webhook_endpoints.create(
-        {"url": receiver.url, "enabled_events": ["checkout.session.completed"]}
-    )
+    stripe_client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["checkout.session.completed"]})
     session = shop()
     receiver.pause = 0.5
     pay(buyer, session)
@@ -180,9 +183,7 @@ def test_a_bank_debit_completes_at_once_and_is_paid_later(buyer, shop, stripe_cl
 
 def test_a_promotion_code_lowers_the_total_and_can_be_taken_off_again(buyer, shop, stripe_client):
     coupon = stripe_client.v1.coupons.create({"percent_off": 20, "duration": "forever"})
-    stripe_client.v1.promotion_codes.create(
-        {"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "WELCOME20"}
-    )
+    stripe_client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "WELCOME20"})
     session = shop(allow_promotion_codes=True)
     wrong = pay(buyer, session, action="promotion", promotion_code="NOPE")
     assert wrong.status_code == 422
@@ -272,7 +273,10 @@ def test_a_test_card_fills_the_form_without_javascript(buyer, shop):
 
 def test_an_embedded_session_may_stand_in_a_frame_and_takes_the_whole_window_back(buyer, shop, sandbox_server):
     session = shop(
-        ui_mode="embedded_page", success_url=None, cancel_url=None, return_url="https://shop.example/back/{CHECKOUT_SESSION_ID}"
+        ui_mode="embedded_page",
+        success_url=None,
+        cancel_url=None,
+        return_url="https://shop.example/back/{CHECKOUT_SESSION_ID}",
     )
     url = f"{sandbox_server.url}/c/pay/{session.id}"
     assert "frame-ancestors *" in buyer.get(url).headers["content-security-policy"]

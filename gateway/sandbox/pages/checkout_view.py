@@ -142,7 +142,7 @@ class CheckoutView:
         return {}
 
     def _line(self, item: Json) -> Json:
-        price, product = item["price"], item["price"]["product"]
+        product = item["price"]["product"]
         adjustable = item.get("adjustable_quantity") or {}
         return {
             "id": item["id"],

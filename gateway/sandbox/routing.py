@@ -63,7 +63,7 @@ _DYNAMIC: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
 def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False) -> Kind:
     """Declare a kind of object. `deleted_stays`: a deleted one still answers `{"deleted": true}` (customers)."""
     KINDS[name] = Kind(name, prefix, noun or name, deleted_stays)
-    _PREFIXES[prefix] = name
+    _PREFIXES[prefix.rstrip("_")] = name
     return KINDS[name]
 
 

@@ -8,19 +8,18 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import events, expand
+from gateway.sandbox import events, expand, fixtures
 from gateway.sandbox.clock import Clock
-from gateway.sandbox.errors import resource_missing
+from gateway.sandbox.errors import resource_missing, unrecognized_url
 from gateway.sandbox.options import SandboxOptions
-from gateway.sandbox.routing import KINDS
+from gateway.sandbox.params import validate
+from gateway.sandbox.routing import KINDS, Request, match
 from gateway.sandbox.store import Obj, Store
 from gateway.sandbox.templates import complete, has
 from gateway.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from gateway.sandbox.routing import Request
 
 _ALPHABET = string.digits + string.ascii_letters
 # Stripe's older objects have short ids, sessions very long ones.
@@ -158,17 +157,47 @@ class Sandbox:
         finally:
             self.request = None
 
+    def call(self, method: str, path: str, params: Obj | None = None, expand_paths: tuple[str, ...] = ()) -> Obj:
+        """Do from within what a request to the API does; answers what it would answer.
+
+        Raises:
+            StripeError: The operation refuses.
+        """
+        found = match(method, path)
+        if found is None:
+            raise unrecognized_url(method, path)
+        operation, named = found
+        checked = validate(operation.params, params or {}, operation.legacy)
+        request = Request(method=method, path=path, params=checked, base_url=self.options.public_url or "")
+        with self.serving(request):
+            return self.present(operation.handler(self, request, **named), expand_paths)
+
     def reset(self) -> None:
         """Forget everything and fill the sandbox as at its first start."""
-        self.store.clear()
-        self.unknown_paths.clear()
+        with self.store.transaction():
+            self.store.clear()
+            self.unknown_paths.clear()
+            self.reopen()
+            self.populate()
+
+    def reopen(self) -> None:
+        """Take up the state of the store after it was exchanged."""
         self.clock = Clock(self, self.options.clock)
-        self.populate()
+        self.webhooks.reload()
 
     def populate(self) -> None:
-        """Give an empty sandbox its webhook destination and its catalogue."""
+        """Give the sandbox its webhook destination and, while it is empty, its seed or the sample catalogue."""
         with self.store.transaction():
             self.webhooks.ensure_destination()
+            if self.store.count("product") or self.store.count("customer"):
+                return
+            if self.options.seed:
+                fixtures.load_file(self, self.options.seed)
+            elif self.options.catalog:
+                # The same ids from one start to the next, so that examples stay true.
+                usual, self._random = self._random, random.Random("catalog")  # noqa: S311 -- must repeat
+                fixtures.load_catalog(self)
+                self._random = usual
 
     def on_wake(self, wake: Callable[[], object]) -> None:
         """Have a function called whenever there is something to deliver or to wait for."""

@@ -1,0 +1,213 @@
+"""Changing a subscription: items, quantity, dates; the prorations that follow, and the invoice if one is due at once.
+
+Source: docs.stripe.com/billing/subscriptions/change-price, .../prorations, .../billing-cycle
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox.billing import discounts, invoices, items, pending, proration, renewals, subscriptions
+from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.merge import merge
+from gateway.sandbox.resources import payment_methods
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+
+@dataclass(slots=True)
+class Change:
+    """A change as it was applied.
+
+    Attributes:
+        subscription: As it is now (stored).
+        invoice_now: Whether an invoice is due at once rather than with the next renewal.
+        bought: What that invoice charges besides the pending prorations: a new period, if one begins.
+    """
+
+    subscription: Obj
+    invoice_now: bool = False
+    bought: list[Obj] = field(default_factory=list)
+
+
+def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
+    """Change a subscription as `POST /v1/subscriptions/{id}` asks, and collect what is due at once.
+
+    Raises:
+        StripeError: It is over, a parameter does not fit, or the payment failed under `error_if_incomplete`.
+    """
+    change = apply(sandbox, subscription, params)
+    subscription = change.subscription
+    if change.invoice_now and (change.bought or pending.of(sandbox, subscription)):
+        invoice = subscriptions.bill(sandbox, subscription, change.bought, "subscription_update")
+        _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
+    return sandbox.need("subscription", subscription["id"])
+
+
+def _collect(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
+    if behavior == "default_incomplete" and invoice["collection_method"] == "charge_automatically":
+        invoices.finalize(sandbox, invoice)
+        return
+    invoice = invoices.advance(sandbox, invoice)
+    if invoice["collection_method"] == "charge_automatically":
+        subscriptions.refuse_if_unpaid(sandbox, invoice, behavior)
+
+
+def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
+    """Apply a change with its prorations, and answer what is to be invoiced: a preview stops here."""
+    if subscription["status"] in subscriptions.FINAL:
+        raise invalid(
+            "A canceled subscription can only update its cancellation_details and metadata."
+            if params.keys() - {"metadata", "cancellation_details"}
+            else f"No such subscription: '{subscription['id']}'",
+            code="resource_missing",
+        )
+    customer = sandbox.need("customer", subscription["customer"])
+    now = sandbox.now(customer)
+    at = params.get("proration_date", now)
+    before = sandbox.need("subscription", subscription["id"])
+    changed = merge(subscription, _resolved(sandbox, params, customer), *subscriptions.PLAIN, "pause_collection")
+    if "default_tax_rates" in params:
+        changed["default_tax_rates"] = items.tax_rates(sandbox, params["default_tax_rates"], "default_tax_rates")
+    if "discounts" in params:
+        changed["discounts"] = discounts.redeem(
+            sandbox, params["discounts"], customer, subscription=subscription["id"]
+        )
+    changed["items"] = {**subscription["items"], "data": _items(sandbox, customer, subscription, params)}
+    change = _dates(sandbox, before, changed, params, now)
+    if params.get("proration_behavior", "create_prorations") != "none":
+        _check_date(before, at)
+        proration.credit_and_charge(sandbox, before, change.subscription, at, fresh=bool(change.bought))
+    pending.add_extra(sandbox, changed, params.get("add_invoice_items") or [])
+    subscriptions.plan_end(changed, params, now)
+    _plan_resumption(sandbox, changed)
+    subscriptions.save(sandbox, changed)
+    change.invoice_now |= params.get("proration_behavior") == "always_invoice"
+    return change
+
+
+def _resolved(sandbox: Sandbox, params: Obj, customer: Obj) -> Obj:
+    """The parameters with a default payment method that exists (a test token becomes one)."""
+    given = params.get("default_payment_method")
+    if not given:
+        return params
+    method = payment_methods.resolve(sandbox, given, "default_payment_method")
+    if method["customer"] is None:
+        method = payment_methods.attach(sandbox, method, customer["id"])
+    return {**params, "default_payment_method": method["id"]}
+
+
+def _check_date(subscription: Obj, at: int) -> None:
+    for item in subscription["items"]["data"]:
+        if not item["current_period_start"] <= at <= item["current_period_end"]:
+            raise invalid(
+                "Cannot specify `proration_date` outside of the current period of the subscription.", "proration_date"
+            )
+
+
+def _items(sandbox: Sandbox, customer: Obj, subscription: Obj, params: Obj) -> list[Obj]:
+    """The items after the `items` parameter: entries with an `id` change or delete, others add."""
+    data: list[Obj] = list(subscription["items"]["data"])
+    for number, entry in enumerate(params.get("items") or []):
+        param = f"items[{number}]"
+        known = _known(data, entry, param)
+        if known is None:
+            item = items.make(sandbox, subscription, customer, entry, param)
+            items.start_period(item, subscription["billing_cycle_anchor"], sandbox.now(customer))
+            data.append(_in_trial(subscription, item))
+        elif entry.get("deleted"):
+            data.remove(known)
+        else:
+            data[data.index(known)] = items.patch(
+                sandbox, customer, known, entry, currency=subscription["currency"], param=param
+            )
+    if not data:
+        raise StripeError("A subscription must have at least one active plan.", code="invalid_request", param="items")
+    return data
+
+
+def _known(data: Sequence[Obj], entry: Obj, param: str) -> Obj | None:
+    if "id" not in entry:
+        return None
+    found = next((item for item in data if item["id"] == entry["id"]), None)
+    if found is None:
+        raise invalid(f"No such subscription item: '{entry['id']}'", f"{param}[id]", "resource_missing")
+    return found
+
+
+def _in_trial(subscription: Obj, item: Obj) -> Obj:
+    if subscription["status"] == "trialing":
+        item["current_period_end"] = subscription["trial_end"]
+    return item
+
+
+def _dates(sandbox: Sandbox, before: Obj, changed: Obj, params: Obj, now: int) -> Change:
+    """Trial and anchor: a new anchor begins a new period, which is billed at once."""
+    trial_end: Any = params.get("trial_end")
+    if params.get("trial_from_plan"):
+        trial_end = subscriptions.trial_end_of(params, changed["items"]["data"], now)
+    if trial_end not in (None, "now"):
+        return _start_trial(changed, trial_end, now)
+    anchor: Any = params.get("billing_cycle_anchor") or {}
+    wanted = anchor.get("type") if isinstance(anchor, dict) else anchor
+    ends_trial = trial_end == "now" and before["status"] == "trialing"
+    trialing = before["status"] == "trialing" and not ends_trial
+    if not (ends_trial or wanted == "now" or (not trialing and _new_rhythm(before, changed))):
+        return Change(changed)
+    if trialing or ends_trial:
+        changed |= {"status": "active", "trial_end": now}
+    changed["billing_cycle_anchor"] = now
+    for item in changed["items"]["data"]:
+        items.start_period(item, now, now)
+    return Change(changed, invoice_now=True, bought=subscriptions.first_lines(sandbox, changed, "none"))
+
+
+def _start_trial(changed: Obj, trial_end: int, now: int) -> Change:
+    if trial_end <= now:
+        raise invalid("Invalid timestamp: must be an integer Unix timestamp in the future.", "trial_end")
+    changed |= {"billing_cycle_anchor": trial_end, "status": "trialing", "trial_end": trial_end, "_warned": False}
+    changed["trial_start"] = changed["trial_start"] or now
+    for item in changed["items"]["data"]:
+        item |= {"current_period_start": now, "current_period_end": trial_end}
+    return Change(changed)
+
+
+def _new_rhythm(before: Obj, changed: Obj) -> bool:
+    """Whether no item keeps its billing interval (month to year), or a free subscription becomes a paid one."""
+    old = {item["id"]: item for item in before["items"]["data"]}
+    kept = [
+        item
+        for item in changed["items"]["data"]
+        if item["id"] in old and items.rhythm(item) == items.rhythm(old[item["id"]])
+    ]
+    return not kept or (proration.is_free(before) and not proration.is_free(changed))
+
+
+def _plan_resumption(sandbox: Sandbox, subscription: Obj) -> None:
+    paused = subscription["pause_collection"]
+    if paused and paused.get("resumes_at"):
+        sandbox.clock.schedule(paused["resumes_at"], "subscription.resume_collection", subscription)
+    else:
+        sandbox.clock.cancel("subscription.resume_collection", subscription)
+
+
+def cancel(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
+    """Cancel now: with `prorate` the unused time is credited, with `invoice_now` all that waits is billed."""
+    if subscription["status"] in subscriptions.FINAL:
+        raise invalid(f"No such subscription: '{subscription['id']}'", "id", "resource_missing")
+    changed = merge(subscription, params, "cancellation_details")
+    now = sandbox.now(changed)
+    if params.get("prorate"):
+        nothing = {**changed, "items": {**changed["items"], "data": []}}
+        proration.credit_and_charge(sandbox, changed, nothing, now)
+    subscriptions.end(sandbox, changed, "cancellation_requested")
+    if params.get("invoice_now"):
+        bought = renewals.last_usage(sandbox, changed, now)
+        if bought or pending.of(sandbox, changed):
+            invoices.advance(sandbox, subscriptions.bill(sandbox, changed, bought, "subscription_update"))
+    return sandbox.need("subscription", subscription["id"])

@@ -1,0 +1,337 @@
+"""Charges, their refunds and their disputes.
+
+Sources: docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/testing#disputes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox import cards
+from gateway.sandbox.clock import job
+from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.periods import DAY
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+# How long a refund that Stripe's test cards delay stays pending, and a dispute's evidence may take.
+REFUND_DELAY = 60
+EVIDENCE_DAYS = 9
+_EVENTS = {"succeeded": "charge.succeeded", "pending": "charge.pending", "failed": "charge.failed"}
+
+
+def make(
+    sandbox: Sandbox,
+    intent: Obj,
+    payment_method: Obj,
+    status: str,
+    *,
+    captured: bool = True,
+    decline_code: str | None = None,
+) -> Obj:
+    """One attempt of a payment intent: a charge that succeeded, failed or is pending."""
+    amount = intent["amount"]
+    taken = amount if captured and status == "succeeded" else 0
+    charge: Obj = {
+        "object": "charge",
+        "id": sandbox.new_id("py" if payment_method["type"] != "card" else "ch"),
+        "amount": amount,
+        "amount_captured": taken,
+        "amount_refunded": 0,
+        "billing_details": {"tax_id": None, **payment_method["billing_details"]},
+        "calculated_statement_descriptor": "SANDBOX",
+        "captured": captured and status == "succeeded",
+        "currency": intent["currency"],
+        "customer": intent["customer"],
+        "description": intent["description"],
+        "disputed": False,
+        "fraud_details": {},
+        "metadata": intent["metadata"],
+        "outcome": _outcome(payment_method, status, decline_code),
+        "paid": status == "succeeded",
+        "payment_intent": intent["id"],
+        "payment_method": payment_method["id"],
+        "payment_method_details": _details(payment_method, amount),
+        "receipt_email": intent["receipt_email"],
+        "refunded": False,
+        "shipping": intent["shipping"],
+        "statement_descriptor": intent["statement_descriptor"],
+        "status": status,
+    }
+    if decline_code:
+        charge |= _failure(decline_code)
+    charge["receipt_url"] = None
+    made = sandbox.create(charge, _EVENTS[status])
+    if status == "succeeded":
+        _dispute_soon(sandbox, made, payment_method)
+    return made
+
+
+def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
+    """A pending charge went through."""
+    payment_method = sandbox.need("payment_method", charge["payment_method"])
+    charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
+    charge["outcome"] = _outcome(payment_method, "succeeded", None)
+    sandbox.update(charge, "charge.succeeded")
+    _dispute_soon(sandbox, charge, payment_method)
+    return charge
+
+
+def fail(sandbox: Sandbox, charge: Obj, decline_code: str) -> Obj:
+    """A pending charge was returned."""
+    payment_method = sandbox.need("payment_method", charge["payment_method"])
+    charge |= {"status": "failed", "paid": False, **_failure(decline_code)}
+    charge["outcome"] = _outcome(payment_method, "failed", decline_code)
+    return sandbox.update(charge, "charge.failed")
+
+
+def capture(sandbox: Sandbox, charge: Obj, amount: int) -> Obj:
+    """Take up to the authorised amount; the rest counts as refunded."""
+    if not 0 < amount <= charge["amount"]:
+        raise invalid(
+            f"The amount to capture must be between 1 and the authorized {charge['amount']}.", "amount_to_capture"
+        )
+    charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
+    return sandbox.update(charge, "charge.captured")
+
+
+def release(sandbox: Sandbox, charge: Obj) -> Obj:
+    """Give up an authorisation."""
+    charge |= {"amount_refunded": charge["amount"], "refunded": True}
+    return sandbox.update(charge, "charge.refunded")
+
+
+def refund(sandbox: Sandbox, charge: Obj, amount: int | None = None, **fields: Any) -> Obj:
+    """Pay a charge back, wholly (`amount` None) or partly.
+
+    Raises:
+        StripeError: The charge did not succeed, is refunded or disputed already, or has less left.
+    """
+    left = charge["amount_captured"] - charge["amount_refunded"]
+    wanted = left if amount is None else amount
+    _check_refund(charge, wanted, left)
+    payment_method = sandbox.need("payment_method", charge["payment_method"])
+    outcome = cards.behaviour_of(payment_method).refund
+    made = sandbox.create(
+        {
+            "object": "refund",
+            "amount": wanted,
+            "charge": charge["id"],
+            "currency": charge["currency"],
+            "customer": charge["customer"],
+            "destination_details": _destination(payment_method),
+            "metadata": fields.get("metadata") or {},
+            "payment_intent": charge["payment_intent"],
+            "payment_method": charge["payment_method"],
+            "reason": fields.get("reason"),
+            "status": "pending" if outcome == "pending" else "succeeded",
+        }
+        | ({"pending_reason": "processing"} if outcome == "pending" else {})
+    )
+    charge["amount_refunded"] += wanted
+    charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    sandbox.emit("refund.created", made)
+    sandbox.update(charge, "charge.refunded")
+    if outcome != "succeeded":
+        sandbox.clock.schedule(sandbox.now(charge) + REFUND_DELAY, f"refund.{outcome}", made)
+    return made
+
+
+@job("refund.pending")
+def _refund_settles(sandbox: Sandbox, id: str) -> None:
+    refund = sandbox.need("refund", id)
+    if refund["status"] == "pending":
+        refund.pop("pending_reason", None)
+        _refund_changed(sandbox, refund | {"status": "succeeded"}, "refund.updated")
+
+
+@job("refund.failed")
+def _refund_fails(sandbox: Sandbox, id: str) -> None:
+    refund = sandbox.need("refund", id)
+    give_back(sandbox, refund)
+    failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+    _refund_changed(sandbox, failed, "refund.failed")
+
+
+def _refund_changed(sandbox: Sandbox, refund: Obj, event: str) -> None:
+    sandbox.update(refund, event)
+    sandbox.emit("charge.refund.updated", refund)
+
+
+def give_back(sandbox: Sandbox, refund: Obj) -> None:
+    """A refund failed or was cancelled: the charge has the money again."""
+    charge = sandbox.need("charge", refund["charge"])
+    charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
+    sandbox.update(charge, "charge.updated")
+
+
+def _check_refund(charge: Obj, wanted: int, left: int) -> None:
+    if charge["refunded"] or left == 0:
+        raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    if charge["status"] != "succeeded":
+        raise invalid(f"Charge {charge['id']} has no money to refund: its status is {charge['status']}.", "charge")
+    if charge["disputed"]:
+        raise StripeError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
+    if not 0 < wanted <= left:
+        raise invalid(
+            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})."
+            if wanted > left
+            else "Invalid positive integer",
+            "amount",
+        )
+
+
+# --- Disputes -----------------------------------------------------------------------------------------------
+
+
+def _dispute_soon(sandbox: Sandbox, charge: Obj, payment_method: Obj) -> None:
+    if cards.behaviour_of(payment_method).dispute:
+        sandbox.clock.schedule(sandbox.now(charge), "dispute.open", charge)
+
+
+@job("dispute.open")
+def _open_dispute(sandbox: Sandbox, charge_id: str) -> None:
+    """The bank of a dispute test card claims the money back."""
+    charge = sandbox.need("charge", charge_id)
+    behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
+    now = sandbox.now(charge)
+    dispute = sandbox.create(
+        {
+            "object": "dispute",
+            "amount": charge["amount"],
+            "balance_transactions": [],
+            "charge": charge["id"],
+            "currency": charge["currency"],
+            "enhanced_eligibility_types": [],
+            "evidence": {"enhanced_evidence": {}},
+            "evidence_details": {
+                "due_by": now + EVIDENCE_DAYS * DAY,
+                "enhanced_eligibility": {},
+                "has_evidence": False,
+                "past_due": False,
+                "submission_count": 0,
+            },
+            "is_charge_refundable": behaviour.inquiry,
+            "metadata": {},
+            "payment_intent": charge["payment_intent"],
+            "reason": behaviour.dispute,
+            "status": "warning_needs_response" if behaviour.inquiry else "needs_response",
+        },
+        "charge.dispute.created",
+    )
+    sandbox.update(charge | {"disputed": True}, "charge.updated")
+    if not behaviour.inquiry:
+        sandbox.emit("charge.dispute.funds_withdrawn", dispute)
+    sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=sandbox.clock_of(charge))
+
+
+@job("dispute.lapse")
+def _lapse(sandbox: Sandbox, id: str) -> None:
+    """Nobody answered in time: the dispute is lost."""
+    dispute = sandbox.need("dispute", id)
+    if dispute["status"].endswith("needs_response"):
+        dispute["evidence_details"]["past_due"] = True
+        close_dispute(sandbox, dispute, won=False)
+
+
+def close_dispute(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
+    """The bank decides; an inquiry just ends."""
+    inquiry = dispute["status"].startswith("warning")
+    dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
+    sandbox.clock.cancel("dispute.lapse", dispute)
+    sandbox.update(dispute, "charge.dispute.closed")
+    if won and not inquiry:
+        sandbox.emit("charge.dispute.funds_reinstated", dispute)
+    return dispute
+
+
+# --- The faces of a charge ----------------------------------------------------------------------------------
+
+
+def _failure(decline_code: str) -> Obj:
+    code, message = cards.declined(decline_code)
+    return {"failure_code": code, "failure_message": message}
+
+
+def _outcome(payment_method: Obj, status: str, decline_code: str | None) -> Obj | None:
+    if status == "pending":
+        return None
+    risk = cards.behaviour_of(payment_method).risk
+    blocked = status == "failed" and risk == "highest"
+    outcome: Obj = {
+        "advice_code": "try_again_later" if status == "failed" and not blocked else None,
+        "network_advice_code": None,
+        "network_decline_code": None if status == "succeeded" or blocked else "01",
+        "network_status": "not_sent_to_network" if blocked else _network_status(status),
+        "reason": "highest_risk_level" if blocked else decline_code,
+        "seller_message": "Payment complete." if status == "succeeded" else "The bank did not accept the payment.",
+        "type": "blocked" if blocked else "authorized" if status == "succeeded" else "issuer_declined",
+    }
+    if payment_method["type"] == "card":
+        outcome |= {"risk_level": risk, "risk_score": {"normal": 21, "elevated": 68, "highest": 90}[risk]}
+    return outcome
+
+
+def _network_status(status: str) -> str:
+    return "approved_by_network" if status == "succeeded" else "declined_by_network"
+
+
+_BANK_FIELDS = {
+    "us_bank_account": (
+        "account_holder_type",
+        "account_type",
+        "bank_name",
+        "fingerprint",
+        "last4",
+        "payment_reference",
+        "routing_number",
+    ),
+    "sepa_debit": ("bank_code", "branch_code", "country", "fingerprint", "last4", "mandate"),
+}
+
+
+def _details(payment_method: Obj, amount: int) -> Obj:
+    type = payment_method["type"]
+    known: Obj = payment_method.get(type) or {}
+    if type != "card":
+        fields = _BANK_FIELDS.get(type, tuple(known))
+        return {"type": type, type: {name: known.get(name) for name in fields}}
+    names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
+    return {
+        "type": "card",
+        "card": {
+            **{name: known.get(name) for name in names},
+            "amount_authorized": amount,
+            "authorization_code": "123456",
+            "electronic_commerce_indicator": None,
+            "installments": None,
+            "mandate": None,
+            "network": known.get("brand"),
+            "network_transaction_id": None,
+            "regulated_status": "unregulated",
+            "three_d_secure": _three_d_secure(payment_method),
+            "transaction_link_id": None,
+        },
+    }
+
+
+def _three_d_secure(payment_method: Obj) -> Obj | None:
+    if not payment_method.get("_authenticated"):
+        return None
+    return {
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": None,
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": payment_method["id"].removeprefix("pm_"),
+        "version": "2.2.0",
+    }
+
+
+def _destination(payment_method: Obj) -> Obj:
+    if payment_method["type"] != "card":
+        return {"type": payment_method["type"]}
+    return {"type": "card", "card": {"reference": "7853282436", "reference_status": "available", "type": "refund"}}

@@ -1,0 +1,210 @@
+"""Getting an open invoice paid: attempts, their outcome, and the other ends an invoice can come to.
+
+What an outcome means for a subscription or a checkout session is theirs to say: they register with `after`.
+
+Source: docs.stripe.com/invoicing/overview#invoice-statuses
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.sandbox.billing import dunning, payments
+from gateway.sandbox.clock import job
+from gateway.sandbox.errors import StripeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+Hook: TypeAlias = "Callable[[Sandbox, Obj], None]"
+_AFTER: dict[str, list[Hook]] = {}
+
+
+def after(outcome: str) -> Callable[[Hook], Hook]:
+    """Register what follows an outcome: `paid`, `failed`, `processing`, `forgiven`."""
+
+    def register(hook: Hook) -> Hook:
+        _AFTER.setdefault(outcome, []).append(hook)
+        return hook
+
+    return register
+
+
+def now_of(sandbox: Sandbox, invoice: Obj) -> int:
+    """The time on the clock that an invoice lives by."""
+    return sandbox.now(invoice)
+
+
+def default_payment_method(sandbox: Sandbox, invoice: Obj) -> Obj | None:
+    """Stripe's order: the invoice's own, the subscription's, the customer's default."""
+    subscription = sandbox.store.get("subscription", invoice.get("_subscription") or "") or {}
+    return invoice_default(sandbox, invoice, subscription)
+
+
+def invoice_default(sandbox: Sandbox, invoice: Obj, subscription: Obj) -> Obj | None:
+    """The payment method that an invoice of this subscription would be charged to, or None."""
+    customer = sandbox.store.get("customer", invoice["customer"]) or {}
+    candidates = (
+        invoice.get("default_payment_method"),
+        subscription.get("default_payment_method"),
+        (customer.get("invoice_settings") or {}).get("default_payment_method"),
+        customer.get("default_source"),
+    )
+    found = (sandbox.store.get("payment_method", id) for id in candidates if id)
+    return next((each for each in found if each), None)
+
+
+def payment_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
+    """The invoice payment that is (to be) made for an invoice."""
+    return sandbox.store.first("invoice_payment", invoice=invoice["id"])
+
+
+def intent_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
+    """The payment intent of an open or paid invoice; None for a draft and one over nothing."""
+    payment = payment_of(sandbox, invoice)
+    return sandbox.store.get("payment_intent", payment["_payment_intent"]) if payment else None
+
+
+def collect(sandbox: Sandbox, invoice: Obj, payment_method: Obj | None = None) -> Obj:
+    """Charge an open invoice once; its `status` and the payment intent tell the outcome."""
+    intent = intent_of(sandbox, invoice)
+    if intent is None or intent["status"] in ("processing", "succeeded"):
+        return invoice
+    payment_method = payment_method or default_payment_method(sandbox, invoice)
+    invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1, "next_payment_attempt": None}
+    sandbox.update(invoice)
+    if payment_method is None:
+        _fail(sandbox, invoice)
+    else:
+        intent = payments.confirm(sandbox, intent, payment_method)
+        if intent["status"] == "processing":
+            _tell("processing", sandbox, invoice)
+        elif intent["status"] == "requires_action":
+            _ask_buyer(sandbox, invoice)
+    return sandbox.need("invoice", invoice["id"])
+
+
+@payments.settles("invoice")
+def _settled(sandbox: Sandbox, intent: Obj) -> None:
+    invoice = sandbox.need("invoice", intent["_owner"])
+    if intent["status"] == "succeeded":
+        settle(sandbox, invoice, intent["amount_received"])
+    else:
+        _fail(sandbox, invoice)
+
+
+def _ask_buyer(sandbox: Sandbox, invoice: Obj) -> None:
+    """The bank wants the buyer, who is away at a renewal: that counts as a failed attempt there."""
+    sandbox.emit("invoice.payment_action_required", invoice)
+    if invoice["billing_reason"] != "subscription_create":
+        _fail(sandbox, invoice)
+
+
+def _fail(sandbox: Sandbox, invoice: Obj) -> None:
+    """An attempt failed: plan the next one, then tell of it."""
+    invoice["next_payment_attempt"] = dunning.next_attempt(sandbox, invoice)
+    if invoice["next_payment_attempt"]:
+        sandbox.clock.schedule(invoice["next_payment_attempt"], "invoice.retry", invoice)
+    sandbox.update(invoice, "invoice.updated")
+    sandbox.emit("invoice.payment_failed", invoice)
+    _tell("failed", sandbox, invoice)
+
+
+@job("invoice.retry")
+def _retry(sandbox: Sandbox, id: str) -> None:
+    invoice = sandbox.need("invoice", id)
+    if invoice["status"] == "open":
+        collect(sandbox, invoice)
+
+
+def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = False) -> Obj:
+    """An invoice is paid: with its payment intent, by nothing being due, or elsewhere (`out_of_band`)."""
+    now = now_of(sandbox, invoice)
+    invoice |= {
+        "amount_paid": amount,
+        "amount_remaining": 0,
+        "attempted": True,
+        "auto_advance": False,
+        "next_payment_attempt": None,
+        "status": "paid",
+    }
+    invoice["status_transitions"]["paid_at"] = now
+    if out_of_band:
+        invoice["amount_paid_off_stripe"] = amount
+    sandbox.update(invoice, "invoice.updated")
+    sandbox.clock.cancel("invoice.retry", invoice)
+    payment = payment_of(sandbox, invoice)
+    if payment and not out_of_band:
+        payment |= {"amount_paid": amount, "status": "paid"}
+        payment["status_transitions"]["paid_at"] = now
+        sandbox.update(payment)
+    sandbox.emit("invoice.paid", invoice)
+    if payment and not out_of_band:
+        sandbox.emit("invoice_payment.paid", payment)
+    sandbox.emit("invoice.payment_succeeded", invoice)
+    _tell("paid", sandbox, invoice)
+    return sandbox.need("invoice", invoice["id"])
+
+
+def send(sandbox: Sandbox, invoice: Obj) -> Obj:
+    """Send an open invoice to the customer (here: only the event)."""
+    sandbox.emit("invoice.sent", invoice)
+    return invoice
+
+
+def pay_elsewhere(sandbox: Sandbox, invoice: Obj) -> Obj:
+    """Mark an invoice as paid outside of Stripe."""
+    _cancel_payment(sandbox, invoice, None)
+    return settle(sandbox, invoice, invoice["amount_remaining"], out_of_band=True)
+
+
+def void(sandbox: Sandbox, invoice: Obj) -> Obj:
+    """Take an open or uncollectible invoice back, as if it had never been."""
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise not_in(invoice, "voided", "open or uncollectible")
+    _cancel_payment(sandbox, invoice, "void_invoice")
+    _end(sandbox, invoice, "void", "voided_at")
+    sandbox.update(invoice, "invoice.voided")
+    _tell("forgiven", sandbox, invoice)
+    return invoice
+
+
+def mark_uncollectible(sandbox: Sandbox, invoice: Obj) -> Obj:
+    """Give an open invoice up; it can still be paid."""
+    if invoice["status"] != "open":
+        raise not_in(invoice, "marked uncollectible", "open")
+    _end(sandbox, invoice, "uncollectible", "marked_uncollectible_at")
+    sandbox.update(invoice, "invoice.marked_uncollectible")
+    _tell("forgiven", sandbox, invoice)
+    return invoice
+
+
+def _end(sandbox: Sandbox, invoice: Obj, status: str, stamp: str) -> None:
+    invoice |= {"auto_advance": False, "next_payment_attempt": None, "status": status}
+    invoice["status_transitions"][stamp] = now_of(sandbox, invoice)
+    sandbox.clock.cancel("invoice.retry", invoice)
+
+
+def _cancel_payment(sandbox: Sandbox, invoice: Obj, reason: str | None) -> None:
+    intent, payment = intent_of(sandbox, invoice), payment_of(sandbox, invoice)
+    if intent and payment and intent["status"] in payments.OPEN:
+        payments.cancel(sandbox, intent, reason)
+        payment["status"] = "canceled"
+        payment["status_transitions"]["canceled_at"] = now_of(sandbox, invoice)
+        sandbox.update(payment)
+
+
+def _tell(outcome: str, sandbox: Sandbox, invoice: Obj) -> None:
+    for hook in _AFTER.get(outcome, ()):
+        hook(sandbox, sandbox.need("invoice", invoice["id"]))
+
+
+def not_in(invoice: Obj, done: str, needed: str) -> StripeError:
+    """The refusal of a change that an invoice's status forbids."""
+    return StripeError(
+        f"This invoice cannot be {done} because its status is {invoice['status']}; it must be {needed}.",
+        code="invoice_not_editable",
+    )

@@ -1,0 +1,191 @@
+"""Invoice lines: what a subscription's items and a customer's invoice items look like on an invoice.
+
+Source: docs.stripe.com/api/invoice-line-item
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from babel.numbers import format_currency
+
+from gateway.sandbox import money
+from gateway.sandbox.pages.formats import exponent
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+
+def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:
+    """A line item before discounts and taxes."""
+    quantity = fields.get("quantity")
+    return {
+        "id": sandbox.new_id("il"),
+        "object": "line_item",
+        "amount": amount,
+        "currency": currency,
+        "description": None,
+        "discount_amounts": [],
+        "discountable": True,
+        "discounts": [],
+        "invoice": None,
+        "livemode": False,
+        "metadata": {},
+        "parent": None,
+        "period": {"end": period[1], "start": period[0]},
+        "pretax_credit_amounts": [],
+        "pricing": None,
+        "quantity": quantity,
+        "quantity_decimal": None if quantity is None else str(quantity),
+        "subscription": None,
+        "subtotal": amount,
+        "taxes": [],
+        **fields,
+    }
+
+
+def of_item(
+    sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], *, quantity: int | None = None
+) -> list[Obj]:
+    """The lines of a subscription item for a period: `quantity` is the usage of a metered one."""
+    price = sandbox.need("price", item["price"]["id"])
+    units = item.get("quantity", 1) if quantity is None else quantity
+    name = product_name(sandbox, price)
+    return [
+        line(
+            sandbox,
+            amount=part.amount,
+            currency=subscription["currency"],
+            period=period,
+            quantity=part.quantity,
+            description=described(part, name, price, subscription["currency"]),
+            pricing=pricing(price, part.unit_amount),
+            **_belonging(subscription, item),
+        )
+        for part in money.parts(price, units, subscription["currency"])
+    ]
+
+
+def of_trial(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> Obj:
+    """The free line of an item in trial."""
+    price = sandbox.need("price", item["price"]["id"])
+    name = product_name(sandbox, price)
+    return line(
+        sandbox,
+        amount=0,
+        currency=subscription["currency"],
+        period=period,
+        quantity=item.get("quantity", 1),
+        description=f"Trial period for {name}",
+        pricing=pricing(price, Decimal(0)),
+        **_belonging(subscription, item),
+    )
+
+
+def of_invoice_item(item: Obj, line_id: str) -> Obj:
+    """The line that a pending invoice item (a proration, a one-off) becomes."""
+    details = (item["parent"] or {}).get("subscription_details") or {}
+    subscription = details.get("subscription")
+    return {
+        "id": line_id,
+        "object": "line_item",
+        "amount": item["amount"],
+        "currency": item["currency"],
+        "description": item["description"],
+        "discount_amounts": [],
+        "discountable": item["discountable"],
+        "discounts": item["discounts"],
+        "invoice": item["invoice"],
+        "livemode": False,
+        "metadata": item["metadata"] or {},
+        "parent": _parent(item, subscription, details.get("subscription_item")),
+        "period": item["period"],
+        "pretax_credit_amounts": [],
+        "pricing": item["pricing"],
+        "quantity": item["quantity"],
+        "quantity_decimal": item["quantity_decimal"],
+        "subscription": subscription,
+        "subtotal": item["amount"],
+        "taxes": [],
+        "_tax_rates": item["tax_rates"],
+    }
+
+
+def _parent(item: Obj, subscription: str | None, subscription_item: str | None) -> Obj:
+    details = {
+        "invoice_item": item["id"],
+        "proration": item["proration"],
+        "proration_details": {"credited_items": item.get("_credited")},
+        "subscription": subscription,
+    }
+    if subscription_item:
+        named = {**details, "subscription_item": subscription_item}
+        return {"invoice_item_details": None, "subscription_item_details": named, "type": "subscription_item_details"}
+    return {"invoice_item_details": details, "subscription_item_details": None, "type": "invoice_item_details"}
+
+
+def _belonging(subscription: Obj, item: Obj) -> Obj:
+    return {
+        "discounts": item["discounts"],
+        "metadata": {**subscription["metadata"], **item["metadata"]},
+        "parent": {
+            "invoice_item_details": None,
+            "subscription_item_details": {
+                "invoice_item": None,
+                "proration": False,
+                "proration_details": {"credited_items": None},
+                "subscription": subscription["id"],
+                "subscription_item": item["id"],
+            },
+            "type": "subscription_item_details",
+        },
+        "subscription": subscription["id"],
+        "_tax_rates": item["tax_rates"],
+    }
+
+
+def pricing(price: Obj, unit_amount: Decimal | None) -> Obj:
+    """The `pricing` of a line: the price and what a unit of it costs."""
+    return {
+        "price_details": {"price": price["id"], "product": price["product"]},
+        "type": "price_details",
+        "unit_amount_decimal": None if unit_amount is None else plain(unit_amount),
+    }
+
+
+def product_name(sandbox: Sandbox, price: Obj) -> str:
+    """The name of a price's product, also after the product was deleted."""
+    product = sandbox.store.get("product", price["product"])
+    return str(product["name"]) if product else str(price["product"])
+
+
+def described(part: money.Part, name: str, price: Obj, currency: str) -> str:
+    """Stripe's words: "1 × Pro (at $19.00 / month)"; a graduated price names the tier."""
+    every = _interval(price.get("recurring"))
+    tier = f"Tier {part.tier} " if part.tier else ""
+    if part.flat:
+        return f"{name} ({tier}flat fee at {amount_text(part.unit_amount, currency)}{every})"
+    return f"{part.quantity} × {name} ({tier}at {amount_text(part.unit_amount, currency)}{every})"  # noqa: RUF001
+
+
+def _interval(recurring: Obj | None) -> str:
+    if not recurring:
+        return ""
+    count = recurring["interval_count"]
+    return f" / {recurring['interval']}" if count == 1 else f" / every {count} {recurring['interval']}s"
+
+
+@lru_cache(maxsize=4096)
+def amount_text(amount: Decimal, currency: str) -> str:
+    """An amount in minor units with its symbol, fractions of the unit included."""
+    value = amount.scaleb(-exponent(currency))
+    whole = amount == amount.to_integral_value()
+    return str(format_currency(value, currency.upper(), locale="en_US", decimal_quantization=whole))
+
+
+def plain(value: Decimal) -> str:
+    """A decimal without exponent or trailing zeros: `1900`, `0.125`."""
+    return f"{value.normalize():f}"

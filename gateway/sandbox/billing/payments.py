@@ -1,0 +1,251 @@
+"""Charging a payment method: the life of a payment intent and of its charges.
+
+A payment intent belongs to whoever asked for it (an invoice, a checkout session): its private `_owner`. When the
+payment succeeds or fails, at once or days later, the owner's registered function is called.
+
+Source: docs.stripe.com/payments/paymentintents/lifecycle
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gateway.sandbox import cards
+from gateway.sandbox.billing import charges
+from gateway.sandbox.clock import job
+from gateway.sandbox.errors import StripeError
+from gateway.sandbox.routing import kind_of_id
+from gateway.sandbox.templates import complete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+OPEN = ("requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture")
+Settled: TypeAlias = "Callable[[Sandbox, Obj], None]"
+_OWNERS: dict[str, Settled] = {}
+
+
+def settles(kind: str) -> Callable[[Settled], Settled]:
+    """Register what an owner of that kind does when its payment intent has succeeded or failed."""
+
+    def register(function: Settled) -> Settled:
+        _OWNERS[kind] = function
+        return function
+
+    return register
+
+
+def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Obj:
+    """A new payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome."""
+    id = sandbox.new_id("pi")
+    types = fields.pop("payment_method_types", None) or ["card"]
+    return sandbox.create(
+        {
+            "id": id,
+            "object": "payment_intent",
+            "allowed_payment_method_types": types,
+            "amount": amount,
+            "amount_capturable": 0,
+            "amount_received": 0,
+            "capture_method": "automatic",
+            "client_secret": f"{id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
+            "confirmation_method": "automatic",
+            "currency": currency,
+            "excluded_payment_method_types": [],
+            "payment_method_options": {"card": _CARD_OPTIONS} if "card" in types else {},
+            "payment_method_types": types,
+            "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
+            **fields,
+        },
+        "payment_intent.created",
+    )
+
+
+_CARD_OPTIONS: Obj = {
+    "installments": None,
+    "mandate_options": None,
+    "network": None,
+    "request_three_d_secure": "automatic",
+}
+
+
+def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: bool = False) -> Obj:
+    """Try to take the money with a payment method; the intent's `status` and `last_payment_error` tell the outcome.
+
+    Args:
+        sandbox: The account.
+        intent: A payment intent that is not final.
+        payment_method: What is charged.
+        off_session: The buyer is away, so that a demand for authentication is a decline.
+    """
+    behaviour = cards.behaviour_of(payment_method)
+    intent |= {"payment_method": payment_method["id"], "next_action": None, "last_payment_error": None}
+    intent["_off_session"] = off_session
+    if _must_authenticate(behaviour, payment_method):
+        if off_session:
+            return _decline(sandbox, intent, payment_method, "authentication_required")
+        intent |= {"status": "requires_action", "next_action": _redirect(sandbox, intent)}
+        return sandbox.update(intent, "payment_intent.requires_action")
+    return _take(sandbox, intent, payment_method)
+
+
+def authenticate(sandbox: Sandbox, intent: Obj, *, succeeded: bool) -> Obj:
+    """The buyer answers the 3-D Secure step of an intent that requires action."""
+    if intent["status"] != "requires_action":
+        raise StripeError(f"This PaymentIntent's status is {intent['status']}: it does not wait for authentication.")
+    payment_method = sandbox.need("payment_method", intent["payment_method"])
+    intent["next_action"] = None
+    if not succeeded:
+        return _refuse_authentication(sandbox, intent, payment_method)
+    payment_method["_authenticated"] = True
+    sandbox.update(payment_method)
+    return _take(sandbox, intent, payment_method)
+
+
+def capture(sandbox: Sandbox, intent: Obj, amount: int | None = None) -> Obj:
+    """Take the authorised money of an intent with manual capture; what is not captured is released."""
+    if intent["status"] != "requires_capture":
+        raise _unexpected(intent, "captured", "requires_capture")
+    charge = sandbox.need("charge", intent["latest_charge"])
+    charges.capture(sandbox, charge, intent["amount_capturable"] if amount is None else amount)
+    return _succeed(sandbox, intent, charge["amount_captured"])
+
+
+def cancel(sandbox: Sandbox, intent: Obj, reason: str | None = None) -> Obj:
+    """Cancel an intent that has not succeeded."""
+    if intent["status"] not in OPEN:
+        raise _unexpected(intent, "canceled", ", ".join(OPEN))
+    if intent["status"] == "requires_capture":
+        charges.release(sandbox, sandbox.need("charge", intent["latest_charge"]))
+    sandbox.clock.cancel("payment.settle", intent)
+    intent |= {"status": "canceled", "canceled_at": sandbox.now(intent), "cancellation_reason": reason}
+    intent |= {"next_action": None, "amount_capturable": 0}
+    return sandbox.update(intent, "payment_intent.canceled")
+
+
+def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
+    """The answer to a request whose payment was declined; what the attempt left behind is kept."""
+    error = {key: value for key, value in intent["last_payment_error"].items() if value is not None}
+    shown = sandbox.present(intent)
+    message, type, code = error.pop("message"), error.pop("type"), error.pop("code")
+    error.pop("doc_url", None)
+    return StripeError(message, status=402, type=type, code=code, keep=True, **error, payment_intent=shown)
+
+
+def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj) -> bool:
+    known = payment_method.get("_authenticated", False)
+    return behaviour.authentication == "always" or (behaviour.authentication == "once" and not known)
+
+
+def _redirect(sandbox: Sandbox, intent: Obj) -> Obj:
+    return {
+        "type": "redirect_to_url",
+        "redirect_to_url": {
+            "return_url": intent.get("_return_url"),
+            "url": f"{sandbox.base_url}/3ds/{intent['id']}",
+        },
+    }
+
+
+def _take(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
+    """Past authentication: settle now, or later for a bank debit."""
+    behaviour = cards.behaviour_of(payment_method)
+    if behaviour.delay is None:
+        return _settle(sandbox, intent, payment_method)
+    charge = charges.make(sandbox, intent, payment_method, "pending")
+    intent |= {"status": "processing", "latest_charge": charge["id"]}
+    sandbox.update(intent, "payment_intent.processing")
+    sandbox.clock.schedule(sandbox.now(intent) + behaviour.delay, "payment.settle", intent)
+    return intent
+
+
+@job("payment.settle")
+def _settle_later(sandbox: Sandbox, id: str) -> None:
+    """The bank answers."""
+    intent = sandbox.need("payment_intent", id)
+    payment_method = sandbox.need("payment_method", intent["payment_method"])
+    _settle(sandbox, intent, payment_method)
+
+
+def _settle(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
+    decline = cards.behaviour_of(payment_method).decline
+    if decline:
+        return _decline(sandbox, intent, payment_method, decline)
+    manual = intent["capture_method"] == "manual"
+    charge = _pending(sandbox, intent)
+    if charge:
+        charges.succeed(sandbox, charge)
+    else:
+        charge = charges.make(sandbox, intent, payment_method, "succeeded", captured=not manual)
+    intent["latest_charge"] = charge["id"]
+    if manual:
+        intent |= {"status": "requires_capture", "amount_capturable": intent["amount"]}
+        return sandbox.update(intent, "payment_intent.amount_capturable_updated")
+    return _succeed(sandbox, intent, intent["amount"])
+
+
+def _succeed(sandbox: Sandbox, intent: Obj, received: int) -> Obj:
+    intent |= {"status": "succeeded", "amount_received": received, "amount_capturable": 0}
+    sandbox.update(intent, "payment_intent.succeeded")
+    return _tell_owner(sandbox, intent)
+
+
+def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: str) -> Obj:
+    charge = _pending(sandbox, intent)
+    if charge:
+        charges.fail(sandbox, charge, decline_code)
+    else:
+        charge = charges.make(sandbox, intent, payment_method, "failed", decline_code=decline_code)
+    code, message = cards.declined(decline_code)
+    error = _error(payment_method, code, message)
+    error |= {"charge": charge["id"], "decline_code": decline_code}
+    return _fail(sandbox, intent | {"latest_charge": charge["id"]}, error)
+
+
+def _refuse_authentication(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
+    message = (
+        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
+    )
+    error = _error(payment_method, "payment_intent_authentication_failure", message)
+    return _fail(sandbox, intent, error | {"type": "invalid_request_error"})
+
+
+def _error(payment_method: Obj, code: str, message: str) -> Obj:
+    return {
+        "type": "card_error",
+        "code": code,
+        "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
+        "message": message,
+        "payment_method": complete({k: v for k, v in payment_method.items() if k[:1] != "_"}),
+    }
+
+
+def _fail(sandbox: Sandbox, intent: Obj, error: Obj) -> Obj:
+    # Stripe gives the payment method back: the next attempt may bring another one.
+    intent |= {"status": "requires_payment_method", "payment_method": None, "last_payment_error": error}
+    sandbox.update(intent, "payment_intent.payment_failed")
+    return _tell_owner(sandbox, intent)
+
+
+def _pending(sandbox: Sandbox, intent: Obj) -> Obj | None:
+    charge = sandbox.store.get("charge", intent["latest_charge"] or "")
+    return charge if charge and charge["status"] == "pending" else None
+
+
+def _tell_owner(sandbox: Sandbox, intent: Obj) -> Obj:
+    owner = intent.get("_owner")
+    if owner:
+        _OWNERS[kind_of_id(owner) or ""](sandbox, intent)
+    return intent
+
+
+def _unexpected(intent: Obj, done: str, needed: str) -> StripeError:
+    return StripeError(
+        f"This PaymentIntent could not be {done} because it has a status of {intent['status']}. Only a PaymentIntent "
+        f"with one of the following statuses may be {done}: {needed}.",
+        code="payment_intent_unexpected_state",
+        payment_intent=intent,
+    )

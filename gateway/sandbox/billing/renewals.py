@@ -1,0 +1,161 @@
+"""The billing cycle: what happens by itself when a period, a trial or a pause ends.
+
+Source: docs.stripe.com/billing/subscriptions/overview#subscription-lifecycle, .../trials, .../pause-payment
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox import periods
+from gateway.sandbox.billing import collection, invoices, items, lines, pending, subscriptions, usage
+from gateway.sandbox.clock import job
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+
+@job("subscription.cycle")
+def cycle(sandbox: Sandbox, id: str) -> None:
+    """A billing period is over: end the subscription, or begin and bill the next period."""
+    subscription = sandbox.need("subscription", id)
+    now = sandbox.now(subscription)
+    if subscription["status"] in subscriptions.FINAL:
+        return
+    if subscription["cancel_at"] and subscription["cancel_at"] <= now:
+        subscriptions.end(sandbox, subscription)
+        _bill_the_end(sandbox, subscription, now)
+        return
+    trial_over = subscription["status"] == "trialing"
+    if trial_over and _MISSING[_end_behavior(sandbox, subscription)](sandbox, subscription):
+        return
+    if trial_over:
+        subscription["status"] = "active"
+    bought = roll(sandbox, subscription, now)
+    _bill_cycle(sandbox, subscription, bought)
+
+
+def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
+    """Move every item whose period ends by `at` into its next one.
+
+    Returns:
+        The lines to charge: usage of the period that ended, licensed items for the one that begins.
+    """
+    bought: list[Obj] = []
+    anchor = subscription["billing_cycle_anchor"]
+    for item in subscription["items"]["data"]:
+        ended = (item["current_period_start"], item["current_period_end"])
+        if ended[1] > at:
+            continue
+        begun = periods.period_at(anchor, *items.rhythm(item), ended[1])
+        item |= {"current_period_start": ended[1], "current_period_end": begun[1]}
+        if items.metered(item):
+            bought += used(sandbox, subscription, item, ended)
+        else:
+            bought += lines.of_item(sandbox, subscription, item, (ended[1], begun[1]))
+    return bought
+
+
+def used(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> list[Obj]:
+    """The lines of a metered item's usage in a period."""
+    price = sandbox.need("price", item["price"]["id"])
+    quantity = usage.metered_quantity(sandbox, price, subscription["customer"], period)
+    return lines.of_item(sandbox, subscription, item, period, quantity=quantity)
+
+
+def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
+    """The lines of what was used up to a subscription's end."""
+    bought: list[Obj] = []
+    for item in subscription["items"]["data"]:
+        if items.metered(item):
+            bought += used(sandbox, subscription, item, (item["current_period_start"], at))
+    return bought if any(line["amount"] for line in bought) else []
+
+
+def _bill_the_end(sandbox: Sandbox, subscription: Obj, at: int) -> None:
+    """At its end a subscription is billed for the last time: for usage, and for what still waits."""
+    bought = last_usage(sandbox, subscription, at)
+    if bought or pending.of(sandbox, subscription):
+        invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle")
+        invoices.advance_later(sandbox, invoice)
+
+
+def _bill_cycle(sandbox: Sandbox, subscription: Obj, bought: list[Obj]) -> None:
+    paused = subscription["pause_collection"]
+    held = subscription["status"] == "unpaid" or (paused or {}).get("behavior") == "keep_as_draft"
+    before = sandbox.need("subscription", subscription["id"])
+    invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle", auto_advance=not held)
+    sandbox.emit("customer.subscription.updated", subscription, before)
+    if paused and not held:
+        invoice = invoices.finalize(sandbox, invoice)
+        if invoice["status"] == "open":
+            _PAUSED[paused["behavior"]](sandbox, invoice)
+    else:
+        invoices.advance_later(sandbox, invoice)
+
+
+_PAUSED = {"void": collection.void, "mark_uncollectible": collection.mark_uncollectible}
+
+
+def _end_behavior(sandbox: Sandbox, subscription: Obj) -> str:
+    """What to do at the end of a trial: what was chosen for want of a payment method, or go on if there is one."""
+    customer = {"customer": subscription["customer"]}
+    if collection.invoice_default(sandbox, customer, subscription):
+        return "create_invoice"
+    return str(subscription["trial_settings"]["end_behavior"]["missing_payment_method"])
+
+
+def _go_on(sandbox: Sandbox, subscription: Obj) -> bool:  # noqa: ARG001 -- one of three with one signature
+    return False
+
+
+def _cancel(sandbox: Sandbox, subscription: Obj) -> bool:
+    subscriptions.end(sandbox, subscription)
+    return True
+
+
+def _pause(sandbox: Sandbox, subscription: Obj) -> bool:
+    pause(sandbox, subscription, "trial_end_without_payment_method")
+    return True
+
+
+_MISSING = {"create_invoice": _go_on, "cancel": _cancel, "pause": _pause}
+
+
+def pause(sandbox: Sandbox, subscription: Obj, why: str) -> Obj:
+    """Stop a subscription: no invoices until it is resumed."""
+    subscription["status"] = "paused"
+    subscription["status_details"] = {
+        "paused": {
+            "subscription": {"type": why},
+            "transitioned_at": sandbox.now(subscription),
+            "type": "subscription",
+        }
+    }
+    subscriptions.save(sandbox, subscription)
+    sandbox.emit("customer.subscription.paused", subscription)
+    return subscription
+
+
+def resume(sandbox: Sandbox, subscription: Obj, *, new_anchor: bool, proration: str = "create_prorations") -> Obj:
+    """Take a paused subscription up again: it is billed now, and active once that is paid."""
+    now = sandbox.now(subscription)
+    if new_anchor:
+        subscription["billing_cycle_anchor"] = now
+    for item in subscription["items"]["data"]:
+        if new_anchor or item["current_period_end"] <= now:
+            items.start_period(item, subscription["billing_cycle_anchor"], now)
+    bought = subscriptions.first_lines(sandbox, subscription, proration)
+    invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_update")
+    invoices.advance(sandbox, invoice)
+    return sandbox.need("subscription", subscription["id"])
+
+
+@job("subscription.resume_collection")
+def _resume_collection(sandbox: Sandbox, id: str) -> None:
+    """`pause_collection[resumes_at]` has come."""
+    subscription = sandbox.need("subscription", id)
+    if subscription["pause_collection"]:
+        subscription["pause_collection"] = None
+        subscriptions.save(sandbox, subscription)

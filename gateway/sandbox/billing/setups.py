@@ -1,0 +1,119 @@
+"""Setup intents: saving a payment method for later, with the same authentication and declines as a payment.
+
+Source: docs.stripe.com/payments/setupintents/lifecycle
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox import cards
+from gateway.sandbox.errors import StripeError
+from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.templates import complete
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
+
+
+def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
+    """A new setup intent; `fields` are further fields of it."""
+    id = sandbox.new_id("seti")
+    types = fields.pop("payment_method_types", None) or ["card"]
+    return sandbox.create(
+        {
+            "id": id,
+            "object": "setup_intent",
+            "allowed_payment_method_types": types,
+            "client_secret": f"{id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
+            "customer": customer,
+            "excluded_payment_method_types": [],
+            "metadata": {},
+            "payment_method_options": {
+                "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
+            }
+            if "card" in types
+            else {},
+            "payment_method_types": types,
+            "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
+            "usage": "off_session",
+            **fields,
+        },
+        "setup_intent.created",
+    )
+
+
+def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
+    """Try to save a payment method; `status` and `last_setup_error` tell the outcome."""
+    behaviour = cards.behaviour_of(payment_method)
+    intent |= {"payment_method": payment_method["id"], "next_action": None, "last_setup_error": None}
+    if behaviour.decline and behaviour.refused:
+        code, message = cards.declined(behaviour.decline)
+        return _fail(sandbox, intent, payment_method, code, message, behaviour.decline)
+    if behaviour.authentication != "never" and not payment_method.get("_authenticated"):
+        url = f"{sandbox.base_url}/3ds/{intent['id']}"
+        redirect = {"return_url": intent.get("_return_url"), "url": url}
+        intent |= {"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": redirect}}
+        return sandbox.update(intent, "setup_intent.requires_action")
+    return _succeed(sandbox, intent, payment_method)
+
+
+def authenticate(sandbox: Sandbox, intent: Obj, *, succeeded: bool) -> Obj:
+    """The buyer answers the 3-D Secure step."""
+    if intent["status"] != "requires_action":
+        raise StripeError(f"This SetupIntent's status is {intent['status']}: it does not wait for authentication.")
+    payment_method = sandbox.need("payment_method", intent["payment_method"])
+    intent["next_action"] = None
+    if not succeeded:
+        message = (
+            "The latest attempt to set up the payment method has failed because authentication failed. Please choose "
+            "a different payment method and try again."
+        )
+        return _fail(sandbox, intent, payment_method, "setup_intent_authentication_failure", message, None)
+    payment_method["_authenticated"] = True
+    sandbox.update(payment_method)
+    return _succeed(sandbox, intent, payment_method)
+
+
+def cancel(sandbox: Sandbox, intent: Obj, reason: str | None) -> Obj:
+    """Cancel a setup intent that has not succeeded."""
+    if intent["status"] not in OPEN:
+        raise StripeError(
+            f"You cannot cancel this SetupIntent because it has a status of {intent['status']}.",
+            code="setup_intent_unexpected_state",
+        )
+    intent |= {"status": "canceled", "cancellation_reason": reason, "next_action": None}
+    return sandbox.update(intent, "setup_intent.canceled")
+
+
+def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
+    """The answer to a request whose setup was declined; the attempt is kept."""
+    error = {key: value for key, value in intent["last_setup_error"].items() if value is not None}
+    message, type, code = error.pop("message"), error.pop("type"), error.pop("code")
+    shown = sandbox.present(intent)
+    return StripeError(message, status=402, type=type, code=code, keep=True, **error, setup_intent=shown)
+
+
+def _succeed(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
+    if intent["customer"] and payment_method["customer"] is None:
+        payment_methods.attach(sandbox, payment_method, intent["customer"])
+    intent["status"] = "succeeded"
+    return sandbox.update(intent, "setup_intent.succeeded")
+
+
+def _fail(
+    sandbox: Sandbox, intent: Obj, payment_method: Obj, code: str, message: str, decline_code: str | None
+) -> Obj:
+    error: Obj = {
+        "type": "card_error" if decline_code else "invalid_request_error",
+        "code": code,
+        "message": message,
+        "payment_method": complete({k: v for k, v in payment_method.items() if k[:1] != "_"}),
+    }
+    if decline_code:
+        error["decline_code"] = decline_code
+    intent |= {"status": "requires_payment_method", "payment_method": None, "last_setup_error": error}
+    return sandbox.update(intent, "setup_intent.setup_failed")

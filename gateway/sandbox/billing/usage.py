@@ -1,0 +1,45 @@
+"""Metered usage: what a customer's meter events come to in a period.
+
+Source: docs.stripe.com/billing/subscriptions/usage-based
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+# How a meter makes one figure of its events, which come in order of time.
+FORMULAS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {
+    "sum": lambda values: sum(values, Decimal(0)),
+    "count": lambda values: Decimal(len(values)),
+    "last": lambda values: values[-1] if values else Decimal(0),
+}
+
+
+def metered_quantity(sandbox: Sandbox, price: Obj, customer: str, period: tuple[int, int]) -> int:
+    """The usage of a metered price by a customer from the start to before the end of a period; 0 without meter."""
+    meter = sandbox.store.get("billing.meter", price["recurring"].get("meter") or "")
+    return int(total(sandbox, meter, customer, period)) if meter else 0
+
+
+def total(sandbox: Sandbox, meter: Obj, customer: str, period: tuple[int, int]) -> Decimal:
+    """The aggregated value of a meter for a customer in a period."""
+    key = meter["customer_mapping"]["event_payload_key"]
+    value = meter["value_settings"]["event_payload_key"]
+    found = [
+        event
+        for event in sandbox.store.find("billing.meter_event", _customer=customer)
+        if event["event_name"] == meter["event_name"]
+        and event["payload"].get(key) == customer
+        and period[0] <= event["timestamp"] < period[1]
+        and not event.get("_canceled")
+    ]
+    found.sort(key=lambda event: event["timestamp"])
+    values = [Decimal(event["payload"].get(value, "0")) for event in found]
+    return FORMULAS[meter["default_aggregation"]["formula"]](values)

@@ -1,0 +1,86 @@
+"""Charges. https://docs.stripe.com/api/charges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.billing import charges, payments
+from gateway.sandbox.errors import parameter_missing
+from gateway.sandbox.lists import envelope, page
+from gateway.sandbox.merge import merge
+from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.routing import Request, expandable, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("charge", "ch")
+
+
+@route("POST", "/v1/charges", params="ChargeCreateParams")
+def create(sandbox: Sandbox, request: Request) -> Obj:
+    """Charge a token or a customer's default at once (the call that payment intents replaced)."""
+    params = request.params
+    for name in ("amount", "currency"):
+        if name not in params:
+            raise parameter_missing(name)
+    customer = sandbox.need("customer", params["customer"], "customer") if "customer" in params else {}
+    settings = customer.get("invoice_settings") or {}
+    source = params.get("source") or settings.get("default_payment_method") or customer.get("default_source")
+    if not source:
+        raise parameter_missing("source")
+    method = payment_methods.resolve(sandbox, source, "source")
+    intent = payments.intend(
+        sandbox,
+        **merge({"metadata": {}}, params, "description", "metadata", "receipt_email", "statement_descriptor"),
+        amount=params["amount"],
+        currency=params["currency"].lower(),
+        customer=customer.get("id"),
+        capture_method="manual" if params.get("capture") is False else "automatic",
+    )
+    intent = payments.confirm(sandbox, intent, method, off_session=True)
+    if intent["last_payment_error"]:
+        raise payments.error_of(sandbox, intent)
+    return sandbox.need("charge", intent["latest_charge"])
+
+
+@route("GET", "/v1/charges", params="ChargeListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List charges."""
+    return page(sandbox, request, "charge")
+
+
+@route("GET", "/v1/charges/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a charge."""
+    return sandbox.need("charge", id)
+
+
+@route("POST", "/v1/charges/{id}", params="ChargeUpdateParams")
+def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Change a charge's notes."""
+    return sandbox.update(merge(sandbox.need("charge", id), request.params), "charge.updated")
+
+
+@route("POST", "/v1/charges/{id}/capture", params="ChargeCaptureParams")
+def capture(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Take the authorised money."""
+    charge = sandbox.need("charge", id)
+    intent = sandbox.need("payment_intent", charge["payment_intent"])
+    payments.capture(sandbox, intent, request.params.get("amount"))
+    return sandbox.need("charge", id)
+
+
+@route("POST", "/v1/charges/{id}/refund", params="*")
+def refund(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Refund a charge (the older form of `POST /v1/refunds`, which the Stripe CLI uses)."""
+    amount = request.params.get("amount")
+    charges.refund(sandbox, sandbox.need("charge", id), int(amount) if amount else None)
+    return sandbox.need("charge", id)
+
+
+@expandable("charge", "refunds")
+def _refunds(sandbox: Sandbox, charge: Obj) -> Obj:
+    found = sandbox.store.find("refund", charge=charge["id"])
+    return envelope(f"/v1/charges/{charge['id']}/refunds", found)

@@ -1,0 +1,26 @@
+"""Invoice payments: which payment intent pays which invoice. https://docs.stripe.com/api/invoice-payment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.lists import page
+from gateway.sandbox.routing import Request, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("invoice_payment", "inpay", "invoice payment")
+
+
+@route("GET", "/v1/invoice_payments", params="InvoicePaymentListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List invoice payments, of an invoice or of a payment intent."""
+    return page(sandbox, request, "invoice_payment")
+
+
+@route("GET", "/v1/invoice_payments/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve an invoice payment."""
+    return sandbox.need("invoice_payment", id)

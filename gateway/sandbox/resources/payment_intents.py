@@ -1,0 +1,153 @@
+"""Payment intents. https://docs.stripe.com/api/payment_intents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.billing import payments
+from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.lists import page
+from gateway.sandbox.merge import merge
+from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.routing import Request, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("payment_intent", "pi")
+
+_PLAIN = (
+    "capture_method",
+    "confirmation_method",
+    "description",
+    "metadata",
+    "receipt_email",
+    "setup_future_usage",
+    "shipping",
+    "statement_descriptor",
+    "statement_descriptor_suffix",
+    "transfer_group",
+)
+
+
+@route("POST", "/v1/payment_intents", params="PaymentIntentCreateParams", legacy=("payment_method_types",))
+def create(sandbox: Sandbox, request: Request) -> Obj:
+    """Create a payment intent, and confirm it if asked to."""
+    params = request.params
+    if params["amount"] < 1:
+        raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
+    if "customer" in params:
+        sandbox.need("customer", params["customer"], "customer")
+    method = _method(sandbox, params)
+    intent = payments.intend(
+        sandbox,
+        **merge({"metadata": {}}, params, *_PLAIN),
+        amount=params["amount"],
+        currency=params["currency"].lower(),
+        customer=params.get("customer") or (method or {}).get("customer"),
+        automatic_payment_methods=_automatic(params),
+        payment_method=method["id"] if method else None,
+        payment_method_types=params.get("payment_method_types") or params.get("allowed_payment_method_types"),
+    )
+    return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent
+
+
+def _automatic(params: Obj) -> Obj | None:
+    if params.get("payment_method_types") or params.get("allowed_payment_method_types"):
+        return None
+    return {"allow_redirects": "always", "enabled": True, **params.get("automatic_payment_methods", {})}
+
+
+def _method(sandbox: Sandbox, params: Obj) -> Obj | None:
+    """The payment method of the parameters: an id, a token, or one described by `payment_method_data`."""
+    if params.get("payment_method"):
+        return payment_methods.resolve(sandbox, params["payment_method"])
+    if params.get("payment_method_data"):
+        data = Request("POST", "/v1/payment_methods", params["payment_method_data"])
+        return payment_methods.create(sandbox, data)
+    return None
+
+
+def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> Obj:
+    if method is None:
+        raise invalid(
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
+            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
+            "payment method or ConfirmationToken.",
+            code="payment_intent_unexpected_state",
+        )
+    intent["_return_url"] = params.get("return_url")
+    # A payment method that will be used again is saved to the customer, as Stripe does on success.
+    if intent["customer"] and intent["setup_future_usage"] and method["customer"] is None:
+        method = payment_methods.attach(sandbox, method, intent["customer"])
+    intent = payments.confirm(sandbox, intent, method, off_session=bool(params.get("off_session")))
+    if intent["last_payment_error"]:
+        raise payments.error_of(sandbox, intent)
+    if intent["status"] == "requires_action" and params.get("error_on_requires_action"):
+        raise StripeError(
+            "Your card was declined. This transaction requires authentication.",
+            status=402,
+            type="card_error",
+            code="authentication_required",
+            keep=True,
+        )
+    return intent
+
+
+@route("GET", "/v1/payment_intents", params="PaymentIntentListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List payment intents."""
+    return page(sandbox, request, "payment_intent")
+
+
+@route("GET", "/v1/payment_intents/{id}", params="PaymentIntentRetrieveParams")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a payment intent."""
+    return sandbox.need("payment_intent", id)
+
+
+@route("POST", "/v1/payment_intents/{id}", params="PaymentIntentUpdateParams", legacy=("payment_method_types",))
+def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Change an intent that is not under way or over."""
+    intent = sandbox.need("payment_intent", id)
+    if intent["status"] not in payments.OPEN[:3] and request.params.keys() - {"metadata", "description"}:
+        raise invalid(
+            f"This PaymentIntent's {', '.join(request.params)} could not be updated because it has a status of "
+            f"{intent['status']}.",
+            code="payment_intent_unexpected_state",
+        )
+    method = _method(sandbox, request.params)
+    changed = merge(intent, request.params, *_PLAIN, "amount", "currency", "customer")
+    if method:
+        changed |= {"payment_method": method["id"], "status": "requires_confirmation"}
+    return sandbox.update(changed)
+
+
+@route("POST", "/v1/payment_intents/{id}/confirm", params="PaymentIntentConfirmParams")
+def confirm(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Try to take the money."""
+    intent = sandbox.need("payment_intent", id)
+    if intent["status"] not in payments.OPEN[:3]:
+        raise invalid(
+            f"You cannot confirm this PaymentIntent because it has already {intent['status']} after being previously "
+            "confirmed.",
+            code="payment_intent_unexpected_state",
+        )
+    method = _method(sandbox, request.params)
+    if method is None and intent["payment_method"]:
+        method = sandbox.need("payment_method", intent["payment_method"])
+    changed = merge(intent, request.params, "receipt_email", "setup_future_usage", "shipping")
+    return _confirm(sandbox, changed, request.params, method)
+
+
+@route("POST", "/v1/payment_intents/{id}/capture", params="PaymentIntentCaptureParams")
+def capture(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Take the authorised money."""
+    return payments.capture(sandbox, sandbox.need("payment_intent", id), request.params.get("amount_to_capture"))
+
+
+@route("POST", "/v1/payment_intents/{id}/cancel", params="PaymentIntentCancelParams")
+def cancel(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Cancel an intent."""
+    return payments.cancel(sandbox, sandbox.need("payment_intent", id), request.params.get("cancellation_reason"))

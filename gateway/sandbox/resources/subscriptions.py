@@ -1,0 +1,126 @@
+"""Subscriptions. https://docs.stripe.com/api/subscriptions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox.billing import changes, renewals
+from gateway.sandbox.billing import subscriptions as engine
+from gateway.sandbox.errors import invalid, parameter_missing
+from gateway.sandbox.lists import envelope, page
+from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.routing import Request, expandable, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("subscription", "sub")
+
+
+@route("POST", "/v1/subscriptions", params="SubscriptionCreateParams", legacy=("coupon", "promotion_code"))
+def create(sandbox: Sandbox, request: Request) -> Obj:
+    """Start a subscription and bill its first invoice."""
+    params = dict(request.params)
+    if "customer" not in params:
+        raise parameter_missing("customer")
+    customer = sandbox.need("customer", params["customer"], "customer")
+    for name in ("coupon", "promotion_code"):
+        if params.get(name):
+            params["discounts"] = [{name: params.pop(name)}]
+    if params.get("default_payment_method"):
+        method = payment_methods.resolve(sandbox, params["default_payment_method"], "default_payment_method")
+        params["default_payment_method"] = payment_methods.attach(sandbox, method, customer["id"])["id"]
+    return engine.begin(sandbox, engine.create(sandbox, customer, params), params)
+
+
+@route("GET", "/v1/subscriptions", params="SubscriptionListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List subscriptions; canceled ones only on request."""
+    wanted = request.params.get("status")
+    price = request.params.get("price") or request.params.get("plan")
+    clock = request.params.get("test_clock")
+
+    def fits(subscription: Obj) -> bool:
+        return (
+            _status_fits(subscription["status"], wanted)
+            and (not price or any(item["price"]["id"] == price for item in subscription["items"]["data"]))
+            and (not clock or subscription["test_clock"] == clock)
+        )
+
+    switched_off = dict.fromkeys(("status", "price", "plan", "test_clock", "current_period_end"))
+    return page(sandbox, request, "subscription", fits, **switched_off)
+
+
+def _status_fits(status: str, wanted: str | None) -> bool:
+    if wanted == "ended":
+        return status in engine.FINAL
+    return status not in engine.FINAL if wanted is None else wanted in ("all", status)
+
+
+@route("GET", "/v1/subscriptions/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a subscription."""
+    return sandbox.need("subscription", id)
+
+
+@route(
+    "POST",
+    "/v1/subscriptions/{id}",
+    params="SubscriptionUpdateParams",
+    legacy=("coupon", "promotion_code", "billing_cycle_anchor"),
+)
+def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Change a subscription."""
+    params = dict(request.params)
+    for name in ("coupon", "promotion_code"):
+        if params.get(name):
+            params["discounts"] = [{name: params.pop(name)}]
+    return changes.update(sandbox, sandbox.need("subscription", id), params)
+
+
+@route("DELETE", "/v1/subscriptions/{id}", params="SubscriptionCancelParams")
+def cancel(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Cancel a subscription now."""
+    return changes.cancel(sandbox, sandbox.need("subscription", id), request.params)
+
+
+@route("POST", "/v1/subscriptions/{id}/pause", params="SubscriptionPauseParams")
+def pause(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Pause a subscription until it is resumed."""
+    subscription = sandbox.need("subscription", id)
+    if subscription["status"] not in ("active", "trialing", "past_due"):
+        raise invalid(f"A subscription with status {subscription['status']} cannot be paused.")
+    return renewals.pause(sandbox, subscription, "pause_requested")
+
+
+@route("POST", "/v1/subscriptions/{id}/resume", params="SubscriptionResumeParams", legacy=("billing_cycle_anchor",))
+def resume(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Resume a paused subscription."""
+    subscription = sandbox.need("subscription", id)
+    if subscription["status"] != "paused":
+        raise invalid("This subscription is not paused and cannot be resumed.")
+    anchor = request.params.get("billing_cycle_anchor", {"type": "now"})
+    kept = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
+    proration = request.params.get("proration_behavior", "create_prorations")
+    return renewals.resume(sandbox, subscription, new_anchor=not kept, proration=proration)
+
+
+@route("DELETE", "/v1/subscriptions/{id}/discount")
+def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Take the discounts off a subscription."""
+    subscription = sandbox.need("subscription", id)
+    gone = [sandbox.need("discount", each) for each in subscription["discounts"]]
+    if not gone:
+        raise invalid("No active discount for this subscription.", code="resource_missing")
+    for discount in gone:
+        sandbox.emit("customer.discount.deleted", discount)
+    engine.save(sandbox, subscription | {"discounts": []})
+    return {**gone[0], "deleted": True}
+
+
+@expandable("customer", "subscriptions")
+def _of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
+    found = sandbox.store.find("subscription", customer=customer["id"])
+    live = [subscription for subscription in found if subscription["status"] not in engine.FINAL]
+    return envelope(f"/v1/customers/{customer['id']}/subscriptions", live)

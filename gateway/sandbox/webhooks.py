@@ -41,6 +41,12 @@ class Webhooks:
         self._queues: dict[str, list[tuple[float, int, str]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._order = 0
+        self.reload()
+
+    def reload(self) -> None:
+        """Take up the deliveries that the store says are pending."""
+        for queue in self._queues.values():
+            queue.clear()
         for delivery in reversed(self._store.find("_delivery", status="pending")):
             self._enqueue(delivery)
 

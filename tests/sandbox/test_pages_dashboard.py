@@ -152,7 +152,7 @@ def test_a_jump_never_leads_to_another_site(browser):
         assert answer.headers["location"] == "/?done=clock"
 
 
-def test_an_event_shows_its_deliveries_and_is_sent_again_on_request(browser, stripe_client, receiver):
+def test_an_event_shows_its_deliveries_and_is_sent_again_on_request(browser, stripe_client, receiver):  # noqa: F811
     stripe_client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
     stripe_client.v1.customers.create({"email": "ada@example.com"})
     receiver.wait_for(1)

@@ -6,7 +6,7 @@ They are clients of the same objects and the same operations as the API; nothing
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from . import checkout, dashboard, details, invoice_page, levers, site
+from . import checkout, dashboard, details, invoice_page, levers, portal, site
 
 
 def page_routes() -> list[BaseRoute]:
@@ -17,5 +17,6 @@ def page_routes() -> list[BaseRoute]:
         *details.routes(),
         *levers.routes(),
         *invoice_page.routes(),
+        *portal.routes(),
         Mount("/static", StaticFiles(directory=site.STATIC)),
     ]

@@ -110,7 +110,7 @@ function fillTestCard(form, button) {
   }
   document.querySelectorAll(".fill").forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
   const next = ["email", "name"].map((name) => form.elements[name]).find((input) => input && !input.value && input.offsetParent);
-  (next || form.querySelector('[data-testid="pay"]')).focus();
+  (next || form.querySelector("[data-busy]")).focus();
 }
 
 function start(form) {
@@ -132,7 +132,7 @@ function start(form) {
     const action = event.submitter ? event.submitter.value : "pay";
     if (sent || (action === "pay" && !checkForm(form))) return event.preventDefault();
     sent = true;
-    const pay = form.querySelector('[data-testid="pay"]');
+    const pay = form.querySelector("[data-busy]");
     if (action === "pay" || action === "decline") {
       pay.setAttribute("aria-disabled", "true");
       pay.replaceChildren(Object.assign(document.createElement("span"), { className: "spinner" }), pay.dataset.busy);

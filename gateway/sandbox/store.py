@@ -25,7 +25,7 @@ INDEXED = frozenset(
     (  # noqa: SIM905 -- a list would take a line for each name
         "charge checkout_session code coupon credit_grant customer email endpoint event event_name feature fingerprint "
         "identifier invoice job latest_charge lookup_key meter payment_intent payment_method price product schedule "
-        "setup_intent status subscription test_clock _customer _invoice _object _product _subscription clock"
+        "setup_intent status subscription test_clock _customer _invoice _object _payment_intent _product _subscription clock"
     ).split()
 )
 
@@ -86,6 +86,18 @@ class Store:
             if self._depth == 1:
                 self._commit()
         finally:
+            self._depth -= 1
+
+    @contextmanager
+    def dry_run(self) -> Iterator[None]:
+        """Everything put or deleted inside is undone at the end: to see what would come of it. Nests."""
+        outer, self._before = self._before, {}
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._rollback()
+            self._before = outer
             self._depth -= 1
 
     def get(self, kind: str, id: str) -> Obj | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import collection, discounts, payments, totals
+from gateway.sandbox.billing import collection, credit, discounts, payments, totals
 from gateway.sandbox.billing.collection import now_of
 from gateway.sandbox.clock import job
 from gateway.sandbox.errors import StripeError
 from gateway.sandbox.periods import DAY, HOUR
+from gateway.sandbox.resources import customer_balance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +174,7 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
         )
     sandbox.clock.cancel("invoice.finalize", invoice)
     now = now_of(sandbox, invoice)
-    invoice = reckon(sandbox, invoice)
+    invoice = reckon(sandbox, credit.apply(sandbox, reckon(sandbox, invoice)))
     customer = sandbox.need("customer", invoice["customer"])
     ending = min(0, invoice["total"] + invoice["starting_balance"])
     invoice |= {
@@ -230,26 +231,9 @@ def _move_balance(sandbox: Sandbox, customer: Obj, invoice: Obj, ending: int) ->
     """The customer's balance pays (a credit) or is paid (a debt) with this invoice; a negative total tops it up."""
     moved = ending - invoice["starting_balance"]
     if moved:
-        record_balance(sandbox, customer, moved, "applied_to_invoice", invoice)
-
-
-def record_balance(sandbox: Sandbox, customer: Obj, amount: int, type: str, invoice: Obj) -> Obj:
-    """Change a customer's balance (negative is credit) and write the transaction down."""
-    customer["balance"] = customer.get("balance", 0) + amount
-    customer["currency"] = customer.get("currency") or invoice["currency"]
-    sandbox.update(customer, "customer.updated")
-    return sandbox.create(
-        {
-            "object": "customer_balance_transaction",
-            "amount": amount,
-            "currency": invoice["currency"],
-            "customer": customer["id"],
-            "ending_balance": customer["balance"],
-            "invoice": invoice["id"],
-            "metadata": {},
-            "type": type,
-        }
-    )
+        customer_balance.adjust(
+            sandbox, customer, moved, invoice["currency"], "applied_to_invoice", invoice=invoice["id"]
+        )
 
 
 def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import collection, discounts, invoices, items, pending
+from gateway.sandbox.billing import collection, discounts, invoices, items, pending, previews
 from gateway.sandbox.errors import StripeError, invalid, parameter_missing
 from gateway.sandbox.lists import envelope, page
 from gateway.sandbox.merge import merge
@@ -213,3 +213,9 @@ def _payments(sandbox: Sandbox, invoice: Obj) -> Obj:
 def _confirmation_secret(sandbox: Sandbox, invoice: Obj) -> Obj | None:
     intent = collection.intent_of(sandbox, invoice)
     return {"client_secret": intent["client_secret"], "type": "payment_intent"} if intent else None
+
+
+@route("POST", "/v1/invoices/create_preview", params="InvoiceCreatePreviewParams")
+def create_preview(sandbox: Sandbox, request: Request) -> Obj:
+    """Show the next invoice, or what a change would cost."""
+    return previews.preview(sandbox, request.params)

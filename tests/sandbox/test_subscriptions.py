@@ -1,0 +1,446 @@
+"""The life of subscriptions on a test clock: renewal, trial, dunning, change and end, with hand-computed amounts."""
+
+import time
+
+import pytest
+import stripe
+
+DAY, HOUR = 86_400, 3_600
+# 1 January 2026: the first month has 31 days, February 28.
+START = 1_767_225_600
+FEBRUARY, MARCH = START + 31 * DAY, START + 59 * DAY
+
+
+@pytest.fixture
+def client(sandbox_factory):
+    """The SDK on a sandbox whose own clock begins where the test clocks do."""
+    return sandbox_factory(clock=START).client()
+
+
+@pytest.fixture
+def clock(client):
+    return client.v1.test_helpers.test_clocks.create({"frozen_time": START})
+
+
+@pytest.fixture
+def at(client, clock):
+    """Moves the test clock to a time and waits until everything due on the way has happened."""
+
+    def move(moment):
+        client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": moment})
+        deadline = time.monotonic() + 20
+        while client.v1.test_helpers.test_clocks.retrieve(clock.id).status != "ready":
+            assert time.monotonic() < deadline, "the test clock does not arrive"
+            time.sleep(0.01)
+
+    return move
+
+
+@pytest.fixture
+def product(client):
+    return client.v1.products.create({"name": "Team"})
+
+
+@pytest.fixture
+def price(client, product):
+    """Makes a monthly price in US dollars, or what is asked for."""
+
+    def make(unit_amount=1000, interval="month", **params):
+        amount = {} if "tiers" in params else {"unit_amount": unit_amount}
+        recurring = {"interval": interval, **params.pop("recurring", {})}
+        return client.v1.prices.create(
+            {"product": product.id, "currency": "usd", "recurring": recurring, **amount, **params}
+        ).id
+
+    return make
+
+
+@pytest.fixture
+def customer(client, clock):
+    """A customer on the test clock, with a card that pays."""
+    made = client.v1.customers.create({"email": "ada@example.com", "test_clock": clock.id})
+    give_card(client, made.id, "pm_card_visa")
+    return made
+
+
+def give_card(client, customer, token):
+    method = client.v1.payment_methods.attach(token, {"customer": customer})
+    client.v1.customers.update(customer, {"invoice_settings": {"default_payment_method": method.id}})
+
+
+@pytest.fixture
+def subscribe(client, customer):
+    def start(*prices, **params):
+        items = [each if isinstance(each, dict) else {"price": each} for each in prices]
+        return client.v1.subscriptions.create({"customer": customer.id, "items": items, **params})
+
+    return start
+
+
+def get(client, subscription):
+    return client.v1.subscriptions.retrieve(subscription.id, {"expand": ["latest_invoice"]})
+
+
+def item(subscription, number=0):
+    return subscription["items"].data[number]
+
+
+def invoices(client, subscription):
+    """Oldest first: (reason, status, total)."""
+    found = client.v1.invoices.list({"subscription": subscription.id, "limit": 100}).data
+    return [(each.billing_reason, each.status, each.total) for each in found][::-1]
+
+
+def types(client, prefix):
+    events = client.v1.events.list({"limit": 100}).auto_paging_iter()
+    return [event.type for event in events if event.type.startswith(prefix)][::-1]
+
+
+def test_a_subscription_is_paid_at_once_and_active(client, subscribe, price):
+    subscription = get(client, subscribe({"price": price(), "quantity": 3}))
+    assert subscription.status == "active"
+    assert subscription.latest_invoice.status == "paid"
+    assert subscription.latest_invoice.total == 3000
+    assert (item(subscription).current_period_start, item(subscription).current_period_end) == (START, FEBRUARY)
+    line = subscription.latest_invoice.lines.data[0]
+    assert line.description == "3 × Team (at $10.00 / month)"  # noqa: RUF001 -- Stripe's own sign
+    assert line.parent.subscription_item_details.subscription == subscription.id
+    assert line.pricing.price_details.price == item(subscription).price.id
+
+
+def test_a_renewal_is_drafted_at_the_period_s_end_and_charged_an_hour_later(client, subscribe, price, at):
+    subscription = subscribe(price())
+    at(FEBRUARY + 60)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "draft", 1000)
+    assert item(get(client, subscription)).current_period_end == MARCH
+    at(FEBRUARY + HOUR)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "paid", 1000)
+
+
+def test_a_year_renews_a_monthly_subscription_twelve_times_in_order(client, subscribe, price, at):
+    subscription = subscribe(price())
+    at(START + 365 * DAY + HOUR)
+    found = client.v1.invoices.list({"subscription": subscription.id, "limit": 100}).data[::-1]
+    assert len(found) == 13
+    assert all(invoice.status == "paid" for invoice in found)
+    starts = [invoice.lines.data[0].period.start for invoice in found]
+    assert starts == sorted(starts)
+    assert starts[1:3] == [FEBRUARY, MARCH]
+    assert len(types(client, "invoice.paid")) == 13
+
+
+def test_an_unpaid_first_invoice_leaves_it_incomplete_and_expires_it_after_23_hours(client, subscribe, price, at):
+    subscription = subscribe(
+        price(), payment_behavior="default_incomplete", expand=["latest_invoice.confirmation_secret"]
+    )
+    assert subscription.status == "incomplete"
+    assert subscription.latest_invoice.confirmation_secret.client_secret.startswith("pi_")
+    at(START + 23 * HOUR)
+    assert get(client, subscription).status == "incomplete_expired"
+    assert invoices(client, subscription) == [("subscription_create", "void", 1000)]
+
+
+def test_confirming_the_first_payment_activates_the_subscription(client, subscribe, price):
+    subscription = subscribe(price(), payment_behavior="default_incomplete", expand=["latest_invoice.payments"])
+    intent = subscription.latest_invoice.payments.data[0].payment.payment_intent
+    client.v1.payment_intents.confirm(intent, {"payment_method": "pm_card_mastercard"})
+    assert get(client, subscription).status == "active"
+
+
+def test_a_declined_first_payment_is_incomplete_or_an_error_as_asked(client, customer, subscribe, price):
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    assert subscribe(price()).status == "incomplete"
+    with pytest.raises(stripe.CardError) as error:
+        subscribe(price(), payment_behavior="error_if_incomplete")
+    assert error.value.code == "card_declined"
+    assert len(client.v1.subscriptions.list({"status": "all"}).data) == 1
+
+
+def test_without_a_payment_method_there_is_no_subscription(client, clock, price):
+    poor = client.v1.customers.create({"test_clock": clock.id})
+    with pytest.raises(stripe.InvalidRequestError, match="no attached payment source"):
+        client.v1.subscriptions.create({"customer": poor.id, "items": [{"price": price()}]})
+
+
+def test_a_trial_warns_three_days_before_its_end_and_converts(client, subscribe, price, at):
+    subscription = subscribe(price(), trial_period_days=14)
+    assert (subscription.status, invoices(client, subscription)) == ("trialing", [("subscription_create", "paid", 0)])
+    at(START + 11 * DAY - 1)
+    assert "customer.subscription.trial_will_end" not in types(client, "customer.subscription")
+    at(START + 11 * DAY)
+    assert "customer.subscription.trial_will_end" in types(client, "customer.subscription")
+    at(START + 14 * DAY + HOUR)
+    subscription = get(client, subscription)
+    assert (subscription.status, subscription.latest_invoice.amount_paid) == ("active", 1000)
+    assert subscription.billing_cycle_anchor == item(subscription).current_period_start == START + 14 * DAY
+
+
+@pytest.mark.parametrize(("behavior", "status"), [("cancel", "canceled"), ("pause", "paused")])
+def test_a_trial_without_a_card_ends_as_it_was_told_to(client, clock, price, at, behavior, status):
+    poor = client.v1.customers.create({"test_clock": clock.id})
+    subscription = client.v1.subscriptions.create(
+        {
+            "customer": poor.id,
+            "items": [{"price": price()}],
+            "trial_period_days": 7,
+            "trial_settings": {"end_behavior": {"missing_payment_method": behavior}},
+        }
+    )
+    at(START + 7 * DAY)
+    assert get(client, subscription).status == status
+    if status == "paused":
+        give_card(client, poor.id, "pm_card_visa")
+        assert client.v1.subscriptions.resume(subscription.id).status == "active"
+        assert types(client, "customer.subscription.resumed")
+
+
+def test_a_failed_renewal_is_retried_and_recovers_with_a_new_card(client, customer, subscribe, price, at):
+    subscription = subscribe(price())
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    at(FEBRUARY + HOUR)
+    subscription = get(client, subscription)
+    assert (subscription.status, subscription.latest_invoice.status) == ("past_due", "open")
+    assert subscription.latest_invoice.next_payment_attempt == FEBRUARY + HOUR + 3 * DAY
+    give_card(client, customer.id, "pm_card_visa")
+    at(FEBRUARY + HOUR + 3 * DAY)
+    assert get(client, subscription).status == "active"
+    assert types(client, "invoice.payment_failed") == ["invoice.payment_failed"]
+
+
+def test_after_the_last_retry_the_subscription_is_canceled(client, customer, subscribe, price, at):
+    subscription = subscribe(price())
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    at(FEBRUARY + HOUR + 15 * DAY)
+    subscription = get(client, subscription)
+    assert (subscription.status, subscription.cancellation_details.reason) == ("canceled", "payment_failed")
+    assert subscription.latest_invoice.attempt_count == 4
+    assert subscription.latest_invoice.status == "open"
+
+
+def test_an_upgrade_in_mid_period_is_prorated_to_the_second_on_the_next_invoice(client, subscribe, price, at):
+    # 10 to 20 USD after 10 of 31 days: -10 x 21/31 = -6.77, +20 x 21/31 = 13.55
+    subscription = subscribe(price(1000))
+    at(START + 10 * DAY)
+    client.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item(subscription).id, "price": price(2000)}]}
+    )
+    waiting = client.v1.invoice_items.list({"pending": True}).data
+    assert sorted(each.amount for each in waiting) == [-677, 1355]
+    assert {each.description for each in waiting} == {
+        "Unused time on Team after 11 Jan 2026",
+        "Remaining time on Team after 11 Jan 2026",
+    }
+    at(FEBRUARY + HOUR)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "paid", 2678)
+
+
+def test_always_invoice_charges_the_difference_at_once_and_a_preview_says_so_before(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    at(START + 15 * DAY + 12 * HOUR)
+    change = {
+        "items": [{"id": item(subscription).id, "price": price(2000)}],
+        "proration_behavior": "always_invoice",
+        "proration_date": START + 15 * DAY + 12 * HOUR,
+    }
+    preview = client.v1.invoices.create_preview({"subscription": subscription.id, "subscription_details": change})
+    # Half of the period: -5 + 10
+    assert (preview.total, [line.amount for line in preview.lines.data]) == (500, [-500, 1000])
+    before = len(client.v1.invoice_items.list().data)
+    client.v1.subscriptions.update(subscription.id, change)
+    assert before == 0
+    assert invoices(client, subscription)[-1] == ("subscription_update", "paid", 500)
+
+
+def test_a_preview_of_the_next_renewal_charges_it_and_changes_nothing(client, subscribe, price, at):
+    subscription = subscribe({"price": price(700), "quantity": 2})
+    before = [event.id for event in client.v1.events.list({"limit": 100}).data]
+    preview = client.v1.invoices.create_preview({"subscription": subscription.id})
+    assert (preview.total, preview.billing_reason, preview.status) == (1400, "upcoming", "draft")
+    assert preview.lines.data[0].period.start == FEBRUARY
+    assert [event.id for event in client.v1.events.list({"limit": 100}).data] == before
+    at(FEBRUARY + HOUR)
+    assert invoices(client, subscription)[-1][2] == preview.total
+
+
+def test_a_downgrade_leaves_a_credit_that_pays_the_next_invoice(client, customer, subscribe, price, at):
+    subscription = subscribe(price(2000))
+    at(START + 15 * DAY + 12 * HOUR)
+    client.v1.subscriptions.update(
+        subscription.id,
+        {"items": [{"id": item(subscription).id, "price": price(1000)}], "proration_behavior": "always_invoice"},
+    )
+    assert invoices(client, subscription)[-1] == ("subscription_update", "paid", -500)
+    assert client.v1.customers.retrieve(customer.id).balance == -500
+    at(FEBRUARY + HOUR)
+    last = get(client, subscription).latest_invoice
+    assert (last.total, last.amount_due, last.amount_paid, last.starting_balance) == (1000, 500, 500, -500)
+    assert client.v1.customers.retrieve(customer.id).balance == 0
+
+
+def test_without_proration_the_new_price_counts_from_the_next_period(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    at(START + 10 * DAY)
+    client.v1.subscriptions.update(
+        subscription.id,
+        {"items": [{"id": item(subscription).id, "quantity": 5}], "proration_behavior": "none"},
+    )
+    assert client.v1.invoice_items.list().data == []
+    at(FEBRUARY + HOUR)
+    assert invoices(client, subscription)[-1][2] == 5000
+
+
+def test_from_monthly_to_yearly_a_new_period_begins_and_the_rest_is_credited(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    moment = START + 15 * DAY + 12 * HOUR
+    at(moment)
+    client.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item(subscription).id, "price": price(10000, "year")}]}
+    )
+    subscription = get(client, subscription)
+    assert (subscription.latest_invoice.total, subscription.latest_invoice.status) == (9500, "paid")
+    assert item(subscription).current_period_start == subscription.billing_cycle_anchor == moment
+    assert item(subscription).current_period_end == moment + 365 * DAY
+
+
+def test_cancel_at_period_end_keeps_it_until_then(client, subscribe, price, at):
+    subscription = subscribe(price())
+    subscription = client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    assert (subscription.status, subscription.cancel_at) == ("active", FEBRUARY)
+    assert client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False}).cancel_at is None
+    client.v1.subscriptions.update(subscription.id, {"cancel_at": "min_period_end"})
+    at(FEBRUARY + HOUR)
+    subscription = get(client, subscription)
+    assert (subscription.status, subscription.ended_at) == ("canceled", FEBRUARY)
+    assert len(invoices(client, subscription)) == 1
+    assert types(client, "customer.subscription.deleted")
+
+
+def test_cancel_now_with_proration_credits_the_unused_time(client, customer, subscribe, price, at):
+    subscription = subscribe(price(3100))
+    at(START + 10 * DAY)
+    canceled = client.v1.subscriptions.cancel(subscription.id, {"prorate": True, "invoice_now": True})
+    assert canceled.status == "canceled"
+    assert client.v1.customers.retrieve(customer.id).balance == -2100
+
+
+def test_a_paused_collection_voids_its_invoices_until_it_resumes(client, subscribe, price, at):
+    subscription = subscribe(price())
+    client.v1.subscriptions.update(
+        subscription.id, {"pause_collection": {"behavior": "void", "resumes_at": MARCH - DAY}}
+    )
+    at(FEBRUARY + HOUR)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "void", 1000)
+    at(MARCH + HOUR)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "paid", 1000)
+
+
+@pytest.mark.parametrize(
+    ("coupon", "totals"),
+    [
+        ({"percent_off": 50, "duration": "once"}, [500, 1000, 1000]),
+        ({"amount_off": 300, "currency": "usd", "duration": "forever"}, [700, 700, 700]),
+        ({"percent_off": 10, "duration": "repeating", "duration_in_months": 2}, [900, 900, 1000]),
+    ],
+)
+def test_coupons_count_once_for_some_months_or_forever(client, subscribe, price, at, coupon, totals):
+    made = client.v1.coupons.create(coupon)
+    subscription = subscribe(price(), discounts=[{"coupon": made.id}])
+    at(MARCH + HOUR)
+    assert [total for _, _, total in invoices(client, subscription)] == totals
+
+
+def test_an_exclusive_and_an_inclusive_tax(client, subscribe, price):
+    on_top = client.v1.tax_rates.create({"display_name": "Sales tax", "percentage": 8.25, "inclusive": False})
+    within = client.v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": True})
+    taxed = get(client, subscribe(price(1999), default_tax_rates=[on_top.id])).latest_invoice
+    # 19.99 x 8.25 % = 1.649
+    assert (taxed.subtotal, taxed.total, taxed.total_excluding_tax) == (1999, 2164, 1999)
+    assert taxed.total_taxes[0].amount == 165
+    taxed = get(client, subscribe(price(1200), default_tax_rates=[within.id])).latest_invoice
+    assert (taxed.subtotal, taxed.total, taxed.total_excluding_tax) == (1200, 1200, 1000)
+
+
+def test_tiers_and_several_items_are_added_up(client, subscribe, price):
+    tiers = [
+        {"up_to": 5, "unit_amount": 700},
+        {"up_to": 10, "unit_amount": 650},
+        {"up_to": "inf", "unit_amount": 600},
+    ]
+    graduated = price(tiers=tiers, tiers_mode="graduated", billing_scheme="tiered")
+    volume = price(tiers=tiers, tiers_mode="volume", billing_scheme="tiered")
+    both = subscribe({"price": graduated, "quantity": 6}, {"price": volume, "quantity": 6})
+    # 5 x 7 + 1 x 6.50 = 41.50 and 6 x 6.50 = 39
+    assert get(client, both).latest_invoice.total == 4150 + 3900
+
+
+def test_metered_usage_is_billed_at_the_period_s_end_and_paid_by_credits_first(client, customer, subscribe, price, at):
+    meter = client.v1.billing.meters.create(
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}}
+    )
+    metered = price(2, recurring={"usage_type": "metered", "meter": meter.id})
+    subscription = subscribe(metered)
+    assert (subscription.status, subscription.latest_invoice) == ("active", None)
+    at(START + 2 * DAY)
+    for value in (600, 400):
+        client.v1.billing.meter_events.create(
+            {
+                "event_name": "calls",
+                "payload": {"stripe_customer_id": customer.id, "value": str(value)},
+                "timestamp": START + DAY,
+            }
+        )
+    client.v1.billing.credit_grants.create(
+        {
+            "customer": customer.id,
+            "category": "promotional",
+            "amount": {"type": "monetary", "monetary": {"currency": "usd", "value": 500}},
+            "applicability_config": {"scope": {"price_type": "metered"}},
+        }
+    )
+    at(FEBRUARY + HOUR)
+    last = get(client, subscription).latest_invoice
+    assert (last.lines.data[0].quantity, last.subtotal, last.total, last.status) == (1000, 2000, 1500, "paid")
+    assert last.total_pretax_credit_amounts[0].amount == 500
+
+
+def test_a_currency_option_decides_what_is_charged(client, subscribe, product):
+    yen = client.v1.prices.create(
+        {
+            "product": product.id,
+            "currency": "usd",
+            "unit_amount": 1000,
+            "recurring": {"interval": "month"},
+            "currency_options": {"jpy": {"unit_amount": 1500}},
+        }
+    )
+    subscription = get(client, subscribe(yen.id, currency="jpy"))
+    assert (subscription.currency, subscription.latest_invoice.total) == ("jpy", 1500)
+
+
+def test_an_item_can_be_added_changed_and_removed_by_itself(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    at(START + 15 * DAY + 12 * HOUR)
+    added = client.v1.subscription_items.create({"subscription": subscription.id, "price": price(500), "quantity": 2})
+    assert client.v1.invoice_items.list({"pending": True}).data[0].amount == 500
+    client.v1.subscription_items.update(added.id, {"quantity": 4, "proration_behavior": "none"})
+    assert [each.quantity for each in client.v1.subscription_items.list({"subscription": subscription.id}).data] == [4, 1]
+    client.v1.subscription_items.delete(added.id, {"proration_behavior": "none"})
+    assert len(get(client, subscription)["items"].data) == 1
+
+
+def test_a_plan_sent_as_an_invoice_waits_for_its_due_date(client, subscribe, price, at):
+    subscription = subscribe(price(), collection_method="send_invoice", days_until_due=30)
+    assert subscription.status == "active"
+    at(START + HOUR)
+    last = get(client, subscription).latest_invoice
+    assert (last.status, last.due_date) == ("open", START + 30 * DAY)
+    assert types(client, "invoice.sent")
+    client.v1.invoices.pay(last.id, {"paid_out_of_band": True})
+    assert get(client, subscription).latest_invoice.status == "paid"
+
+
+def test_billing_anchors_make_a_shorter_first_period_at_its_share(client, subscribe, price):
+    # Anchored on the 16th: 15 of 31 days (16 December to 16 January) are left.
+    subscription = get(client, subscribe(price(3100), billing_cycle_anchor_config={"day_of_month": 16}))
+    assert item(subscription).current_period_end == START + 15 * DAY
+    assert subscription.latest_invoice.total == 1500

@@ -51,14 +51,14 @@ def environment_of(world):
     }
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_command_and_option_has_help_and_the_readme_names_the_command(name, command):
     assert command.help
     assert all(getattr(option, "help", None) for option in command.params)
     assert f"`{name}`" in README
 
 
-@pytest.mark.parametrize("field", Settings.model_fields.values(), ids=Settings.model_fields.keys())
+@pytest.mark.parametrize("field", list(Settings.model_fields.values()), ids=list(Settings.model_fields))
 def test_every_setting_is_described_and_stands_in_the_readme(field):
     assert field.description
     row = re.search(rf"^\| `{variable_of(field)}` \| (.*) \| .* \|$", README, re.MULTILINE)
@@ -82,7 +82,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("wrong", "named"), WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize(("wrong", "named"), list(WRONG.values()), ids=list(WRONG))
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_shows_no_secret(tmp_path, wrong, named):
     right = {
         "STRIPE_SECRET_KEY": "sk_test_x",

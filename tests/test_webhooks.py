@@ -22,6 +22,10 @@ def name_of(world, product):
     return world.data(NAME, {"id": product["id"]})["product"]["name"]
 
 
+def sold(world, product):
+    return world.data(NAME, {"id": product["id"]})["product"]["active"]
+
+
 @both_databases
 def test_a_signed_event_changes_what_graphql_says_and_the_same_event_again_changes_nothing(world):
     product, later = a_product(world)
@@ -78,11 +82,11 @@ def test_of_two_events_in_one_second_neither_is_believed_and_stripe_is_asked(wor
 def test_a_deletion_is_final_whatever_comes_after_it(world):
     product, later = a_product(world)
     world.deliver(world.event("product.deleted", product, created=later))
-    assert world.data(NAME, {"id": product["id"]})["product"] is None
+    assert sold(world, product) is False
 
     resurrection = world.event("product.updated", {**product, "name": "Back"}, created=later + 60)
     assert world.deliver(resurrection).status_code == 200
-    assert world.data(NAME, {"id": product["id"]})["product"] is None
+    assert sold(world, product) is False
     assert world.status_of(resurrection) == "stale"
 
 
@@ -92,7 +96,7 @@ def test_a_deletion_that_overtakes_the_creation_stays_a_deletion(world):
     world.deliver(world.event("product.deleted", unknown, created=later + 1))
     world.deliver(world.event("product.created", unknown, created=later))
 
-    assert world.data(NAME, {"id": unknown["id"]})["product"] is None
+    assert sold(world, unknown) is False
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,7 +208,7 @@ def quiet_world(sqlite_template, tmp_path_factory):
         yield made
 
 
-@pytest.mark.parametrize(("body", "code"), MALFORMED.values(), ids=MALFORMED.keys())
+@pytest.mark.parametrize(("body", "code"), list(MALFORMED.values()), ids=list(MALFORMED))
 def test_a_signed_body_that_is_no_event_is_a_400_with_its_code(quiet_world, body, code):
     answer = quiet_world.deliver(body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
@@ -223,7 +227,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize(("header", "code"), HEADERS.values(), ids=HEADERS.keys())
+@pytest.mark.parametrize(("header", "code"), list(HEADERS.values()), ids=list(HEADERS))
 def test_a_header_that_proves_nothing_is_a_400_with_its_code(quiet_world, header, code):
     headers = {} if header is None else {"Stripe-Signature": header.encode("latin-1")}
     answer = quiet_world.client.post(f"{quiet_world.url}/webhooks/stripe", content=b"{}", headers=headers)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import sqlalchemy as sa
+from sqlmodel import col, select
 
 from gateway.database import Database, insert, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
@@ -102,7 +102,6 @@ async def _remember(database: Database, state: SyncState) -> None:
 
 async def completed(database: Database) -> bool:
     """Whether every list has been read to its end at least once."""
-    table = table_of(SyncState)
     async with database.read() as session:
-        done = (await session.execute(sa.select(table.c.resource).where(table.c.completed_at.is_not(None)))).scalars()
+        done = (await session.exec(select(SyncState.resource).where(col(SyncState.completed_at).is_not(None)))).all()
     return {resource.kind for resource in RESOURCES.values() if resource.synced} <= set(done)

@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import select
 
 from gateway.database import Database, insert, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
@@ -255,9 +256,8 @@ async def _bump_catalog(connection: AsyncConnection) -> None:
 
 
 async def _revision(database: Database, resource: Resource, id: str) -> int | None:
-    table = table_of(resource.table)
     async with database.read() as session:
-        return (await session.execute(sa.select(table.c.revision).where(table.c.id == id))).scalar()
+        return (await session.exec(select(resource.table.revision).where(resource.table.id == id))).first()
 
 
 async def _bury(database: Database, resource: Resource, id: str, seen: int | None) -> None:

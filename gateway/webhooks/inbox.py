@@ -152,7 +152,10 @@ class Inbox:
                 busy = await self.work()
             except GatewayError as error:
                 log.warning("worker_waits", error=str(error))
-                busy = False
+                busy = 0
+            except Exception:  # the worker must outlive whatever happens to one round
+                log.exception("worker_failed")
+                busy = 0
             if not busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS)
@@ -174,7 +177,7 @@ class Inbox:
             .limit(limit)
         )
         async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await session.execute(due)).first() is None:
+            if (await (await session.connection()).execute(due)).first() is None:
                 return []
         async with self._database.write() as connection:
             ids = list((await connection.execute(due.with_for_update(skip_locked=True))).scalars())

@@ -24,6 +24,7 @@ from gateway.sandbox.errors import (
 from gateway.sandbox.options import API_VERSION
 from gateway.sandbox.params import validate
 from gateway.sandbox.routing import Request, Route, match
+from gateway.sandbox.versions import render
 from gateway.sandbox.wire import parse_form
 
 if TYPE_CHECKING:
@@ -168,11 +169,11 @@ class Api:
                 sandbox.store.put({**record, "status": error.status, "body": error.body()})
         if refusal:
             raise refusal
-        return status, _json(shown)
+        return status, _json(render(shown, request.version, sandbox.store))
 
     def _limit_rate(self) -> None:
-        limit = self.sandbox.options.rate_limit
-        if limit is None:
+        limit = self.sandbox.chaos.settings()["rate_limit"]
+        if not limit:
             return
         now = time.monotonic()
         while self._recent and self._recent[0] <= now - 1:

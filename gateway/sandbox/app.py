@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.sandbox import resources
 from gateway.sandbox.api import Api
+from gateway.sandbox.control import control_routes
 from gateway.sandbox.pages import page_routes
 from gateway.sandbox.resources import test_clocks
 from gateway.sandbox.world import Sandbox
@@ -53,6 +54,7 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
     routes = [
         Route("/v1/{path:path}", api.handle, methods=["GET", "POST", "DELETE"]),
         Route("/v2/{path:path}", api.handle, methods=["GET", "POST", "DELETE"]),
+        *control_routes(),
         *page_routes(),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)

@@ -22,7 +22,8 @@ TROUBLES = {
 }
 """Each trouble and what it does; its setting is the share of deliveries that it hits, 0 to 1."""
 
-_DEFAULTS = {**dict.fromkeys(TROUBLES, 0.0), "delay_seconds": 2.0, "seed": 0.0}
+# Besides the shares: how long a delay is, where the dice start, requests per second before 429 (0 never limits).
+_DEFAULTS = {**dict.fromkeys(TROUBLES, 0.0), "delay_seconds": 2.0, "seed": 0.0, "rate_limit": 0.0}
 
 
 class Chaos:
@@ -36,7 +37,9 @@ class Chaos:
     def settings(self) -> dict[str, float]:
         """The present settings, every one with its value."""
         kept = self._sandbox.store.get("_settings", "chaos") or {}
-        return {name: kept.get(name, default) for name, default in {**_DEFAULTS, **self._sandbox.options.chaos}.items()}
+        options = self._sandbox.options
+        defaults = {**_DEFAULTS, "rate_limit": options.rate_limit or 0, "seed": options.random_seed or 0, **options.chaos}
+        return {name: kept.get(name, default) for name, default in defaults.items()}
 
     def configure(self, changes: dict[str, float]) -> dict[str, float]:
         """Change some settings and throw the dice anew from the seed; answers all settings.

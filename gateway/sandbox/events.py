@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.sandbox.expand import public
 from gateway.sandbox.options import API_VERSION
 from gateway.sandbox.routing import kind
+from gateway.sandbox.versions import changes
 
 if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
@@ -58,15 +59,3 @@ def build(sandbox: Sandbox, type: str, obj: Obj, previous: Obj | None) -> Obj:
         "type": type,
         "_object": obj.get("id") or obj.get("customer", ""),
     }
-
-
-def changes(before: Obj, after: Obj) -> Obj:
-    """The former values of what changed; hashes are compared field by field, lists as a whole."""
-    changed: Obj = {}
-    for key in before.keys() | after.keys():
-        old, new = before.get(key), after.get(key)
-        if old == new:
-            continue
-        both = isinstance(old, dict) and isinstance(new, dict)
-        changed[key] = changes(old, new) if both and key != "items" else old  # type: ignore[arg-type] # `both`
-    return dict(sorted(changed.items()))

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
-from gateway.sandbox.chaos import Chaos
 from gateway.sandbox.expand import public
-from gateway.sandbox.versions import render_event
+from gateway.sandbox.thin import thin, thin_type
+from gateway.sandbox.versions import Reader, render_event
 
 if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
@@ -37,7 +37,7 @@ class Webhooks:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._store = sandbox.store
-        self.chaos = Chaos(sandbox)
+        self.chaos = sandbox.chaos
         self._queues: dict[str, list[tuple[float, int, str]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._order = 0
@@ -163,7 +163,7 @@ class Webhooks:
             self._store.delete("_delivery", delivery["id"])
             return
         troubles = frozenset() if delivery["attempts"] else frozenset(delivery["troubles"])
-        body = orjson.dumps(payload(event, endpoint), option=orjson.OPT_INDENT_2)
+        body = orjson.dumps(payload(event, endpoint, self._store), option=orjson.OPT_INDENT_2)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
@@ -219,12 +219,15 @@ class Webhooks:
 def wants(endpoint: Obj, event: Obj) -> bool:
     """Whether an endpoint is on and listens to the event's type."""
     enabled = endpoint["enabled_events"]
-    return bool(endpoint["status"] == "enabled" and ("*" in enabled or event["type"] in enabled))
+    name = thin_type(event["type"]) if endpoint.get("_payload") == "thin" else event["type"]
+    return bool(endpoint["status"] == "enabled" and ("*" in enabled or name in enabled))
 
 
-def payload(event: Obj, endpoint: Obj) -> Obj:
-    """The body for an endpoint: the event in the endpoint's API version."""
-    return render_event(public(event), endpoint.get("api_version"))
+def payload(event: Obj, endpoint: Obj, reader: Reader) -> Obj:
+    """The body for an endpoint: the event in the endpoint's API version, or thin."""
+    if endpoint.get("_payload") == "thin":
+        return thin(event)
+    return render_event(public(event), endpoint.get("api_version"), reader)
 
 
 def signature(body: bytes, secrets: list[str], at: int | None = None) -> str:

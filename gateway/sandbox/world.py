@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from gateway.sandbox import events, expand, fixtures
+from gateway.sandbox.chaos import Chaos
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.errors import resource_missing, unrecognized_url
 from gateway.sandbox.options import SandboxOptions
@@ -39,6 +40,7 @@ class Sandbox:
         self._wakers: list[Callable[[], object]] = []
         self._random = self._seeded()
         self.clock = Clock(self, self.options.clock)
+        self.chaos = Chaos(self)
         self.webhooks = Webhooks(self)
 
     def _seeded(self) -> random.Random:
@@ -183,6 +185,7 @@ class Sandbox:
     def reopen(self) -> None:
         """Take up the state of the store after it was exchanged."""
         self.clock = Clock(self, self.options.clock)
+        self.chaos.configure({})
         self.webhooks.reload()
 
     def populate(self) -> None:

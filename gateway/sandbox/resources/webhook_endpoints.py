@@ -22,7 +22,7 @@ kind("webhook_endpoint", "we", "webhook endpoint")
 @route("POST", "/v1/webhook_endpoints", params="WebhookEndpointCreateParams")
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create an endpoint; this answer is the only one that shows the secret."""
-    _check_url(request.params["url"])
+    check_url(request.params["url"])
     secret = sandbox.webhooks.new_secret()
     endpoint = {
         "object": "webhook_endpoint",
@@ -37,7 +37,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/webhook_endpoints", params="WebhookEndpointListParams")
 def index(sandbox: Sandbox, request: Request) -> Obj:
     """List endpoints."""
-    return page(sandbox, request, "webhook_endpoint")
+    return page(sandbox, request, "webhook_endpoint", lambda each: "_destination" not in each)
 
 
 @route("GET", "/v1/webhook_endpoints/{id}")
@@ -51,7 +51,7 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change an endpoint; `disabled` switches it off or on."""
     params = dict(request.params)
     if "url" in params:
-        _check_url(params["url"])
+        check_url(params["url"])
     disabled = params.pop("disabled", None)
     endpoint = merge(sandbox.need("webhook_endpoint", id), params)
     if disabled is not None:
@@ -73,7 +73,8 @@ def roll_secret(sandbox: Sandbox, id: str, expires_in: int) -> Obj:
     return {**sandbox.store.put({**endpoint, **former, "_secret": secret}), "secret": secret}
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Refuse what no event can be sent to."""
     target = urlsplit(url)
     if target.scheme not in ("http", "https") or not target.hostname:
         raise invalid("Invalid URL: An explicit scheme (such as https) must be provided.", "url", "url_invalid")

@@ -191,16 +191,17 @@ class Sandbox:
     def populate(self) -> None:
         """Give the sandbox its webhook destination and, while it is empty, its seed or the sample catalogue."""
         with self.store.transaction():
-            self.webhooks.ensure_destination()
             if self.store.count("product") or self.store.count("customer"):
-                return
-            if self.options.seed:
+                pass
+            elif self.options.seed:
                 fixtures.load_file(self, self.options.seed)
             elif self.options.catalog:
                 # The same ids from one start to the next, so that examples stay true.
                 usual, self._random = self._random, random.Random("catalog")  # noqa: S311 -- must repeat
                 fixtures.load_catalog(self)
                 self._random = usual
+            # Last, because what was there before a destination is no news to it.
+            self.webhooks.ensure_destination()
 
     def on_wake(self, wake: Callable[[], object]) -> None:
         """Have a function called whenever there is something to deliver or to wait for."""

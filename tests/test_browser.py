@@ -58,11 +58,16 @@ async def page(chromium, gateway_dev):
         if parts.scheme not in {"data", "blob"} and parts.netloc not in ours:
             complaints.append(f"foreign request: {request.url}")
 
+    def check_console(line):
+        declined = "status of 402" in line.text  # Chromium writes down that the answer to a declined card is a 402
+        if line.type == "error" and not declined:
+            complaints.append(f"console: {line.text}")
+
     context = await chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
     context.set_default_timeout(15_000)
     await context.add_init_script(REPORT_VIOLATIONS)
     context.on("request", check_host)
-    context.on("console", lambda line: line.type == "error" and complaints.append(f"console: {line.text}"))
+    context.on("console", check_console)
     context.on("weberror", lambda failure: complaints.append(f"uncaught: {failure.error}"))
     page = await context.new_page()
     yield page
@@ -81,10 +86,12 @@ async def shop(page, gateway_dev) -> Page:
 async def pay(page: Page, gateway_dev, card: str = "4242424242424242") -> None:
     """Fills the hosted checkout in and pays."""
     await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
-    fields = {"email": "ada@example.com", "card_number": card, "card_expiry": "12 / 34", "card_cvc": "123"}
+    fields = {"card_number": card, "card_expiry": "12 / 34", "card_cvc": "123", "name": "Ada Lovelace"}
     for name, value in fields.items():
         await page.locator(f"input[name={name}]").fill(value)
-    await page.locator("input[name=name]").fill("Ada Lovelace")
+    email = page.locator("input[name=email]")
+    if await email.is_editable():  # it is settled by the first attempt
+        await email.fill("ada@example.com")
     await page.get_by_test_id("pay").click()
 
 
@@ -192,4 +199,4 @@ async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):
     await shop.get_by_role("link", name="Open in GraphiQL").click()
     await expect(shop.locator(".graphiql-query-editor")).to_contain_text("trialPeriodDays")
     await shop.get_by_role("button", name=re.compile("Execute query")).click()
-    await expect(shop.locator(".result-window")).to_contain_text('"formatted"')
+    await expect(shop.locator(".result-window")).to_contain_text('"products"')

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ def _write_environment(dev: Dev, settings: Settings) -> None:
         f"STRIPE_API_BASE={dev.stripe_url}\n"
         f"STRIPE_WEBHOOK_SECRET={secret}\n"
         f"DATABASE_URL={settings.database_url.get_secret_value()}\n"
+        f"GATEWAY_REDIRECT_ORIGINS={','.join(settings.redirect_origins)}\n"
     )
 
 
@@ -229,6 +231,12 @@ def _check_port(host: str, port: int, option: str) -> None:
             ) from None
 
 
+def _this_command() -> str:
+    """How this very command is called from the present folder."""
+    path = Path(sys.argv[0])
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+
+
 def _welcome(dev: Dev, secret: str) -> Panel:
     """What a newcomer should know and try first."""
     return Panel(
@@ -237,7 +245,7 @@ def _welcome(dev: Dev, secret: str) -> Panel:
         f"[bold]Offline Stripe[/]  {dev.stripe_url}\n"
         f"[bold]Webhook secret[/]  {secret}\n\n"
         "Try first: open the demo shop, choose a plan and pay with card [bold]4242 4242 4242 4242[/].\n"
-        "Then: [bold]gateway events list[/] in another terminal shows every event that Stripe sent.\n"
+        f"Then: [bold]{_this_command()} events list[/] in another terminal shows what Stripe has sent.\n"
         f"State is kept under [bold]{dev.state}[/]; [bold]--fresh[/] empties it. Ctrl-C stops.",
         title="The billing gateway is running",
         expand=False,

@@ -23,7 +23,12 @@ def configure(*, readable: bool, level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
         hide_secrets,
     ]
-    renderer: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if readable else structlog.processors.JSONRenderer()
+    # a traceback with local variables, structlog's default, would show whatever secret is among them
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if readable
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

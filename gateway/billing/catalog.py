@@ -58,24 +58,25 @@ class Catalog:
         return await asyncio.shield(self._loading)  # one reader that goes away must not take the others' answer along
 
     async def poll(self) -> None:
-        """Look whether another process changed the catalogue, and if so read it. A database that is down only warns."""
+        """Look whether another process changed the catalogue, and if so read it. A failure is only logged."""
         try:
             async with self._database.read() as session:
                 version = (await session.exec(select(CatalogVersion.version))).first()
             if self._snapshot is not None and version is not None and version != self._snapshot.version:
                 self.invalidate()
                 await self.snapshot()
-        except DatabaseUnavailable as error:
+        except Exception as error:  # noqa: BLE001 - the next poll tries again
             log.warning("catalog.poll_failed", error=str(error))
 
     async def _load(self, generation: int) -> Snapshot:
         try:
             async with asyncio.timeout(LOAD_SECONDS):
                 snapshot = await self._read()
-        except (DatabaseUnavailable, TimeoutError) as error:
+        except Exception as error:
+            log.warning("catalog.not_read", exc_info=error)
             if self._snapshot is None:
                 raise DatabaseUnavailable("the catalogue cannot be read from the database") from error
-            log.warning("catalog.served_stale", error=str(error), version=self._snapshot.version)
+            # whatever it was, an old catalogue is better than none
             self._pause_until = time.monotonic() + PAUSE_SECONDS
             return self._snapshot
         finally:

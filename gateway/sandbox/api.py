@@ -224,8 +224,7 @@ def _decoded(http: HttpRequest, body: str) -> Obj:
 
 
 def _validated(entry: Route, raw: Obj, request: Request) -> Request:
-    legacy = () if request.version == API_VERSION else entry.legacy
-    params = raw if entry.params == "*" else validate(entry.params, raw, legacy)
+    params = raw if entry.params == "*" else validate(entry.params, raw, entry.lets_through(request.version))
     expand = params.get("expand", [])
     return Request(
         **{

@@ -38,7 +38,8 @@ class Chaos:
         """The present settings, every one with its value."""
         kept = self._sandbox.store.get("_settings", "chaos") or {}
         options = self._sandbox.options
-        defaults = {**_DEFAULTS, "rate_limit": options.rate_limit or 0, "seed": options.random_seed or 0, **options.chaos}
+        own = {"rate_limit": options.rate_limit or 0, "seed": options.random_seed or 0}
+        defaults = {**_DEFAULTS, **own, **options.chaos}
         return {name: kept.get(name, default) for name, default in defaults.items()}
 
     def configure(self, changes: dict[str, float]) -> dict[str, float]:

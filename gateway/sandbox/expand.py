@@ -80,8 +80,8 @@ def _follow(sandbox: Sandbox, value: Any, name: str, below: dict[str, Any], wher
         value = found
     if isinstance(value, dict):
         return _expanded(sandbox, value, below, f"{where}.")
-    if value is None:
-        return None
+    if value is None or name == "total_count":  # of a search: a number that is only there when asked for
+        return value
     raise _not_expandable(where)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gateway.sandbox.options import API_VERSION
 from gateway.sandbox.store import Obj
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Route:
     handler: Handler
     params: str | None
     legacy: tuple[str, ...]
+    also: tuple[str, ...]
+
+    def lets_through(self, version: str | None) -> tuple[str, ...]:
+        """The parameters that are not checked for a client that names this API version."""
+        return self.also if version == API_VERSION else self.also + self.legacy
 
 
 KINDS: dict[str, Kind] = {}
@@ -78,7 +84,12 @@ def kind_of_id(id: str) -> str | None:
 
 
 def route(
-    method: str, path: str, *, params: str | None = None, legacy: tuple[str, ...] = ()
+    method: str,
+    path: str,
+    *,
+    params: str | None = None,
+    legacy: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Register a handler.
 
@@ -89,10 +100,11 @@ def route(
             no parameters but `expand`.
         legacy: Parameters of older API versions that are let through when the client does not name the current
             version.
+        also: Parameters that the API has and the SDK's type lacks.
     """
 
     def register(handler: Handler) -> Handler:
-        entry = Route(method, path, handler, params, legacy)
+        entry = Route(method, path, handler, params, legacy, also)
         if "{" in path:
             segments = path.split("/")
             _DYNAMIC.setdefault((method, len(segments)), []).append((segments, entry))

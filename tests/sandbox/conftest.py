@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import receiver as receivers
 import stripe
 import uvicorn
 from contract import Contract, Recorder
@@ -76,6 +77,15 @@ def sandbox_server(sandbox_factory) -> Server:
 def stripe_client(sandbox_server) -> stripe.StripeClient:
     """The real SDK pointed at `sandbox_server`."""
     return sandbox_server.client()
+
+
+@pytest.fixture
+def receiver():
+    """A webhook destination."""
+    found, server = receivers.start()
+    yield found
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     return _shown(sandbox.create(endpoint), params.get("include", ()))
 
 
-@route("GET", "/v2/core/event_destinations", params="v2.core.EventDestinationListParams", legacy=("page",))
+@route("GET", "/v2/core/event_destinations", params="v2.core.EventDestinationListParams", also=("page",))
 def index(sandbox: Sandbox, request: Request) -> Obj:
     """List destinations."""
     include = request.params.get("include", ())
@@ -94,7 +94,7 @@ def enable(sandbox: Sandbox, request: Request, id: str) -> Obj:
     return _shown(endpoint, request.params.get("include", ()))
 
 
-@route("GET", "/v2/core/events", params="v2.core.EventListParams", legacy=("page",))
+@route("GET", "/v2/core/events", params="v2.core.EventListParams", also=("page",))
 def events(sandbox: Sandbox, request: Request) -> Obj:
     """List thin events, of an object (`object_id`), of some `types`, of a time."""
     params = request.params

@@ -44,8 +44,10 @@ def search(sandbox: Sandbox, request: Request, *, kind: str, fields: frozenset[s
         raise invalid("Invalid page token.", "page")
     found = list(islice(filter(fits, sandbox.store.scan(kind, after=after)), limit + 1))
     more = len(found) > limit
+    counted = {"total_count": sum(map(fits, sandbox.store.scan(kind)))} if "total_count" in request.expand else {}
     return {
         "object": "search_result",
+        **counted,
         "data": found[:limit],
         "has_more": more,
         "next_page": found[limit - 1]["id"] if more else None,

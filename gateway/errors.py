@@ -14,6 +14,8 @@
         ├── StripeUnavailable   STRIPE_UNAVAILABLE
         ├── StripeMissing       STRIPE_MISSING
         └── StripeRefused       STRIPE_REFUSED
+            ├── CardRefused     CARD_REFUSED
+            └── KeyReused       IDEMPOTENCY_KEY_REUSED
 
 graphql-core copies an exception's `extensions` to the client, so `GatewayError.extensions` needs no adapter.
 """
@@ -129,3 +131,15 @@ class StripeRefused(StripeFailure):
     """Stripe refused this request for what it asks (a card declined, an invalid parameter)."""
 
     code = "STRIPE_REFUSED"
+
+
+class CardRefused(StripeRefused):
+    """The payment was declined, or the bank wants it confirmed; nothing was changed."""
+
+    code = "CARD_REFUSED"
+
+
+class KeyReused(StripeRefused):
+    """The idempotency key was used before, with other parameters."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"

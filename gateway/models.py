@@ -224,7 +224,11 @@ class SubscriptionItem(SQLModel, table=True):
 
 
 class Invoice(Mirrored, table=True):
-    """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/resources.py`."""
+    """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/resources.py`.
+
+    `service_end` is the end of the latest period that it charges for. `first_failed_at` is a column of the gateway's
+    own: the earliest `invoice.payment_failed` of this invoice, in whatever order those events came.
+    """
 
     __tablename__ = "invoice"
 
@@ -248,7 +252,22 @@ class Invoice(Mirrored, table=True):
     period_start: datetime = Field(sa_type=UtcDateTime)
     period_end: datetime = Field(sa_type=UtcDateTime)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
+    finalized_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paid_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    service_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class EntitlementSummary(Mirrored, table=True):
+    """What a customer may use by Stripe's own entitlements (Stripe `entitlements.active_entitlement_summary`).
+
+    Stripe gives the summary no id: here it has the customer's. `features` are the lookup keys of all active
+    entitlements, sorted; one that is removed at Stripe is not among them any more.
+    """
+
+    __tablename__ = "entitlement_summary"
+
+    features: list[str] = Field(default_factory=list, sa_type=sa.JSON)
 
 
 class Event(SQLModel, table=True):
@@ -298,6 +317,20 @@ class SyncState(SQLModel, table=True):
     completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class Notice(SQLModel, table=True):
+    """What changed, for the other processes on one SQLite file (PostgreSQL has NOTIFY): the latest thousand.
+
+    `origin` is the process that wrote it; `topics` are those of `gateway/notify.py`.
+    """
+
+    __tablename__ = "notice"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: int | None = Field(default=None, primary_key=True)
+    origin: str
+    topics: list[str] = Field(sa_type=sa.JSON)
+
+
 class CatalogVersion(SQLModel, table=True):
     """One row that grows by one with every change of a product or a price; a snapshot of another version is stale."""
 
@@ -321,4 +354,5 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     CheckoutSession,
     Subscription,
     Invoice,
+    EntitlementSummary,
 )

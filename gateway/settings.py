@@ -144,6 +144,13 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_DEFAULT_CURRENCY",
         description="The currency of `pricing` when the client names none; otherwise the one with the most prices.",
     )
+    grace_days: int = Field(
+        7,
+        ge=0,
+        le=90,
+        validation_alias="GATEWAY_GRACE_DAYS",
+        description="Days for which access goes on after the first failed charge of a renewal.",
+    )
     auth_jwks_url: str | None = Field(
         None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."
     )

@@ -14,7 +14,15 @@ import orjson
 import stripe
 
 from gateway import metrics
-from gateway.errors import StripeFailure, StripeMissing, StripeRefused, StripeUnavailable, WebhookRefused
+from gateway.errors import (
+    CardRefused,
+    KeyReused,
+    StripeFailure,
+    StripeMissing,
+    StripeRefused,
+    StripeUnavailable,
+    WebhookRefused,
+)
 from gateway.settings import Settings, WebhookSecret
 
 API_VERSION = "2026-10-28.endive"
@@ -89,6 +97,16 @@ class Stripe:
         """
         return await self._call("post", path, {**params, "idempotency_key": idempotency_key})
 
+    async def delete(self, path: str, **params: Any) -> Answer:
+        """Delete or cancel an object. It takes no idempotency key: whoever deletes twice finds it gone.
+
+        Raises:
+            StripeMissing: there is no such object (any more).
+            StripeRefused: Stripe will not do this.
+            StripeUnavailable: Stripe cannot be reached or was too slow.
+        """
+        return await self._call("delete", path, params)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK left it untyped
@@ -135,8 +153,8 @@ FAILURES: tuple[tuple[type[stripe.StripeError], type[StripeFailure], str | None]
     (stripe.AuthenticationError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
     (stripe.PermissionError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
     (stripe.InvalidRequestError, StripeRefused, None),
-    (stripe.CardError, StripeRefused, None),
-    (stripe.IdempotencyError, StripeRefused, None),
+    (stripe.CardError, CardRefused, None),
+    (stripe.IdempotencyError, KeyReused, None),
     (stripe.StripeError, StripeFailure, "Stripe answered with an error"),
 )
 

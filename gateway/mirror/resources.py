@@ -12,6 +12,7 @@ from typing import Any
 from gateway.models import (
     CheckoutSession,
     Customer,
+    EntitlementSummary,
     Invoice,
     Mirrored,
     PaymentMethod,
@@ -43,6 +44,7 @@ class Resource:
         lists: embedded lists that a payload may cut short (`has_more`).
         final: statuses that nothing follows.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
+        owner: the parameter that names whose list `path` is, for a kind that is itself the list of its owner.
     """
 
     kind: str
@@ -55,6 +57,12 @@ class Resource:
     lists: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
     synced: bool = True
+    owner: str | None = None
+
+    def id_of(self, obj: Json) -> str:
+        """The id of an object of this kind: its own, or its owner's where Stripe gives it none."""
+        found: str = obj["id"] if self.owner is None else obj.get("id") or obj[self.owner]
+        return found
 
     def read(self, obj: Json) -> Json:
         """The columns of a payload.
@@ -268,6 +276,7 @@ def invoice(obj: Json) -> Json:
     """Columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
     parent = (obj.get("parent") or {}).get("subscription_details") or {}
     taxes = obj.get("total_taxes", obj.get("total_tax_amounts")) or []
+    lines = [invoice_line(line) for line in obj["lines"]["data"]]
     return {
         "customer_id": ref(obj["customer"]),
         "subscription_id": ref(parent.get("subscription") or obj.get("subscription")),
@@ -285,11 +294,13 @@ def invoice(obj: Json) -> Json:
         "next_payment_attempt": utc(obj.get("next_payment_attempt")),
         "hosted_invoice_url": obj.get("hosted_invoice_url"),
         "invoice_pdf": obj.get("invoice_pdf"),
-        "lines": [invoice_line(line) for line in obj["lines"]["data"]],
+        "lines": lines,
         "period_start": utc(obj["period_start"]),
         "period_end": utc(obj["period_end"]),
         "created": utc(obj["created"]),
+        "finalized_at": utc(obj["status_transitions"].get("finalized_at")),
         "paid_at": utc(obj["status_transitions"]["paid_at"]),
+        "service_end": utc(max((line["period_end"] for line in lines if line["amount"] > 0), default=None)),
     }
 
 
@@ -309,6 +320,11 @@ def invoice_line(line: Json) -> Json:
         "period_start": line["period"]["start"],
         "period_end": line["period"]["end"],
     }
+
+
+def entitlement_summary(obj: Json) -> Json:
+    """Columns of an `entitlements.active_entitlement_summary`."""
+    return {"features": sorted(each["lookup_key"] for each in obj["entitlements"]["data"])}
 
 
 RESOURCES: dict[str, Resource] = {
@@ -347,5 +363,14 @@ RESOURCES: dict[str, Resource] = {
             final=("canceled", "incomplete_expired"),
         ),
         Resource("invoice", Invoice, "/v1/invoices", invoice, lists=("lines",)),
+        Resource(
+            "entitlements.active_entitlement_summary",
+            EntitlementSummary,
+            "/v1/entitlements/active_entitlements",
+            entitlement_summary,
+            lists=("entitlements",),  # an event carries ten at most
+            synced=False,
+            owner="customer",
+        ),
     )
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.billing.invoices import note_failed_charge
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Outcome, store_event
 
@@ -69,6 +70,19 @@ async def mirror_checkout(connection: AsyncConnection, event: Json) -> Effect:
     return Effect(effect.status, effect.outcome, (f"checkout.session:{event['data']['object']['id']}",), effect.changed)
 
 
+async def mirror_failed_charge(connection: AsyncConnection, event: Json) -> Effect:
+    """An invoice that could not be charged: its state, and since when, which counts also when the state is stale."""
+    effect = await _store(connection, event, deleted=False)
+    await note_failed_charge(connection, event["data"]["object"]["id"], event["created"])
+    return effect
+
+
+async def mirror_entitlements(connection: AsyncConnection, event: Json) -> Effect:
+    """What a customer may use. Stripe gives the summary no id of its own; it is kept under its customer's."""
+    obj = event["data"]["object"]
+    return await _store(connection, {**event, "data": {"object": {**obj, "id": obj.get("customer")}}}, deleted=False)
+
+
 async def _store(connection: AsyncConnection, event: Json, *, deleted: bool) -> Effect:
     """Offer the event's object to the mirror."""
     obj = event["data"]["object"]
@@ -100,7 +114,7 @@ HANDLERS: dict[str, Handler] = {
     "invoice.finalized": mirror,  # it has its number, its page and its PDF now
     "invoice.updated": mirror,  # amounts and attempts
     "invoice.payment_succeeded": mirror,  # the older twin of `invoice.paid`
-    "invoice.payment_failed": mirror,  # dunning begins: attempts and the next one
+    "invoice.payment_failed": mirror_failed_charge,  # dunning begins: attempts, the next one, and the grace period
     "invoice.payment_action_required": mirror,  # the buyer must confirm
     "invoice.voided": mirror,  # never to be paid
     "invoice.marked_uncollectible": mirror,  # written off
@@ -121,6 +135,8 @@ HANDLERS: dict[str, Handler] = {
     "payment_method.detached": mirror,  # no longer anybody's
     "payment_method.updated": mirror,  # a new expiry date
     "payment_method.automatically_updated": mirror,  # by the card network
+    # What the customer may use.
+    "entitlements.active_entitlement_summary.updated": mirror_entitlements,  # all features that are active now
     # The catalogue.
     "product.created": mirror,
     "product.updated": mirror,

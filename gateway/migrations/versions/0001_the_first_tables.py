@@ -86,6 +86,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_customer_email"), ["email"], unique=False)
 
     op.create_table(
+        "entitlement_summary",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of_lag", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("features", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "event",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
@@ -139,7 +149,10 @@ def upgrade() -> None:
         sa.Column("period_start", sa.DateTime(timezone=True), nullable=False),
         sa.Column("period_end", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finalized_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("service_end", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("invoice", schema=None) as batch_op:
@@ -147,6 +160,14 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invoice_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_subscription_id"), ["subscription_id"], unique=False)
 
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("topics", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
     op.create_table(
         "payment_method",
         sa.Column("id", sa.String(), nullable=False),
@@ -299,6 +320,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_payment_method_customer_id"))
 
     op.drop_table("payment_method")
+    op.drop_table("notice")
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_subscription_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_customer_id"))
@@ -312,6 +334,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_event_created"))
 
     op.drop_table("event")
+    op.drop_table("entitlement_summary")
     with op.batch_alter_table("customer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_customer_email"))
 

@@ -3,7 +3,10 @@
 /** How many decimals a currency has at Stripe, read off any Money of the API. */
 export function digitsOf({ products }) {
   const prices = products.flatMap(({ plans, oneTime }) => [...plans.map(({ price }) => price), ...oneTime]);
-  const amounts = prices.flatMap(({ unitAmount, tiers = [] }) => [unitAmount, ...tiers.flatMap((tier) => [tier.unitAmount, tier.flatAmount])]);
+  const amounts = prices.flatMap(({ unitAmount, tiers = [] }) => [
+    unitAmount,
+    ...tiers.flatMap((tier) => [tier.unitAmount, tier.flatAmount]),
+  ]);
   return amounts.find(Boolean)?.decimal.split(".")[1]?.length ?? 0;
 }
 
@@ -19,7 +22,9 @@ export function write(amount, currency, digits) {
   const figures = whole.padStart(digits + 1, "0");
   const point = figures.length - digits;
   const style = { style: "currency", currency, maximumFractionDigits: digits + fraction.length };
-  return new Intl.NumberFormat(navigator.language, style).format(`${figures.slice(0, point)}.${figures.slice(point)}${fraction}`);
+  return new Intl.NumberFormat(navigator.language, style).format(
+    `${figures.slice(0, point)}.${figures.slice(point)}${fraction}`,
+  );
 }
 
 /**

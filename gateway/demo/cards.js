@@ -14,34 +14,53 @@ const number = new Intl.NumberFormat(navigator.language);
  * @param {object} deal what all cards share: `checkout`, a part of CreateCheckoutSessionInput, and the currency's `digits`
  */
 export function planCard(product, plan, named, deal) {
-  const badge = product.metadata.find(({ key }) => key === "badge")?.value;
+  const recommended = product.metadata.some(({ key, value }) => key === "recommended" && value === "true");
   const trial = plan.trialPeriodDays;
   const billed = `billed ${adverb(periodOf(plan)).toLowerCase()}`;
-  return h("article", { class: badge ? "card featured" : "card", "data-testid": "plan-card", "data-price-id": plan.id },
-    h("header", {},
-      badge && h("p", { class: "badge" }, badge),
-      h("h2", {}, named && plan.nickname ? `${product.name} · ${plan.nickname}` : product.name),
-      h("p", { class: "description" }, product.description)),
-    h("div", {},
+  return h(
+    "article",
+    { class: recommended ? "card featured" : "card", "data-testid": "plan-card", "data-price-id": plan.id },
+    h(
+      "header",
+      {},
+      recommended && h("p", { class: "badge" }, "Most popular"),
+      h("h3", {}, named && plan.nickname ? `${product.name} · ${plan.nickname}` : product.name),
+      h("p", { class: "description" }, product.description),
+    ),
+    h(
+      "div",
+      {},
       headline(product, plan, deal),
-      h("p", { class: "trial" }, trial ? `${trial} days free, then ${billed}` : `${billed[0].toUpperCase()}${billed.slice(1)}`)),
+      h(
+        "p",
+        { class: "trial" },
+        trial ? `${trial} days free, then ${billed}` : `${billed[0].toUpperCase()}${billed.slice(1)}`,
+      ),
+    ),
     order(trial ? "Start free trial" : `Choose ${product.name}`, deal, plan, product.unitLabel),
-    h("div", { class: "included" }, features(product), tierList(product, plan.price, deal)));
+    h("div", { class: "included" }, features(product), tierList(product, plan.price, deal)),
+  );
 }
 
 /** A one-off price: paid once, no subscription. */
 export function productCard(product, price, deal) {
-  return h("article", { class: "card extra", "data-testid": "product-card", "data-price-id": price.id },
-    h("header", {},
-      h("h3", {}, price.nickname ?? product.name),
-      h("p", { class: "description" }, product.description)),
-    h("div", {}, features(product)),
-    h("div", { class: "row" },
-      h("p", { class: "price" }, h("strong", {}, unitCost(price, deal) ?? "You decide"), " once"),
-      order("Buy", deal, price)));
+  return h(
+    "article",
+    { class: "card", "data-testid": "product-card", "data-price-id": price.id },
+    h("header", {}, h("h3", {}, price.nickname ?? product.name), h("p", { class: "description" }, product.description)),
+    h("div", {}, figures(unitCost(price, deal) ?? "You decide", "once")),
+    order("Buy", deal, price),
+    features(product) && h("div", { class: "included" }, features(product)),
+  );
 }
 
-const features = ({ features }) => features.length > 0 && h("ul", { class: "features" }, features.map((text) => h("li", {}, text)));
+const features = ({ features }) =>
+  features.length > 0 &&
+  h(
+    "ul",
+    { class: "features" },
+    features.map((text) => h("li", {}, text)),
+  );
 
 /** What one unit costs, of a price or of a tier; null where nothing is said. */
 const unitCost = ({ unitAmount, unitAmountDecimal }, { checkout, digits }) =>
@@ -53,10 +72,12 @@ const isFree = ({ unitAmountDecimal, flatAmount }) => !Number(unitAmountDecimal)
 function headline({ unitLabel }, plan, deal) {
   const [first] = plan.price.tiers;
   const unit = unitLabel ?? "unit";
-  if (first && isFree(first) && first.upTo) return figures("Free", `for the first ${number.format(first.upTo)} ${unit}s`);
+  if (first && isFree(first) && first.upTo)
+    return figures("Free", `for the first ${number.format(first.upTo)} ${unit}s`);
   if (first?.flatAmount?.amount) return figures(first.flatAmount.formatted, every(periodOf(plan)));
-  const per = first || unitLabel ? `per ${unit} ` : "";
-  return figures(unitCost(first ?? plan.price, deal) ?? "You decide", per + every(periodOf(plan)));
+  const cost = unitCost(first ?? plan.price, deal) ?? "You decide";
+  if (plan.usageType === "METERED") return figures(cost, `per ${unit}`);
+  return figures(cost, (first || unitLabel ? `per ${unit} ` : "") + every(periodOf(plan)));
 }
 
 const figures = (money, words) => h("p", { class: "price" }, h("strong", {}, money), ` ${words}`);
@@ -65,12 +86,23 @@ function tierList({ unitLabel }, { tiers, tiersMode }, deal) {
   if (!tiers.length) return null;
   const unit = unitLabel ?? "unit";
   const starts = [1, ...tiers.map(({ upTo }) => upTo + 1)];
-  const row = (tier, index) => h("tr", {},
-    h("th", { scope: "row" }, `${number.format(starts[index])} ${tier.upTo ? `– ${number.format(tier.upTo)}` : "and more"}`),
-    h("td", {}, tierCost(tier, deal)));
-  return h("table", { class: "tiers" },
+  const row = (tier, index) =>
+    h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "row" },
+        `${number.format(starts[index])} ${tier.upTo ? `– ${number.format(tier.upTo)}` : "and more"}`,
+      ),
+      h("td", {}, tierCost(tier, deal)),
+    );
+  return h(
+    "table",
+    { class: "tiers" },
     h("caption", {}, tiersMode === "VOLUME" ? `All ${unit}s at the price reached` : `Each ${unit} at its own step`),
-    h("tbody", {}, tiers.map(row)));
+    h("tbody", {}, tiers.map(row)),
+  );
 }
 
 function tierCost(tier, deal) {
@@ -89,12 +121,19 @@ function order(label, deal, offer, unitLabel) {
   const problem = h("p", { class: "problem", role: "alert" });
   const press = ({ currentTarget }) => {
     if (!input.reportValidity()) return;
-    buy({ ...deal.checkout, lineItems: [{ priceId: offer.id, quantity: input.valueAsNumber }] }, currentTarget, problem);
+    buy(
+      { ...deal.checkout, lineItems: [{ priceId: offer.id, quantity: input.valueAsNumber }] },
+      currentTarget,
+      problem,
+    );
   };
-  return h("div", { class: "order" },
+  return h(
+    "div",
+    { class: "order" },
     counted && counter(input, offer, unitLabel ?? "unit", deal),
     h("button", { type: "button", class: "button", "data-testid": "buy", onclick: press }, label),
-    problem);
+    problem,
+  );
 }
 
 /** A number field with a button on each side, and what that many cost. */
@@ -114,12 +153,18 @@ function counter(input, plan, unitLabel, { checkout, digits }) {
   input.addEventListener("input", show);
   input.setAttribute("aria-label", `Number of ${unitLabel}s`);
   show();
-  return h("div", { class: "quantity" },
-    h("div", { class: "counter" },
+  return h(
+    "div",
+    { class: "quantity" },
+    h(
+      "div",
+      { class: "counter" },
       step("−", `One ${unitLabel} less`, () => input.stepDown()),
       input,
-      step("+", `One ${unitLabel} more`, () => input.stepUp())),
-    sum);
+      step("+", `One ${unitLabel} more`, () => input.stepUp()),
+    ),
+    sum,
+  );
 }
 
 /** Opens a checkout session and sends the buyer to it. What the buyer can mend is said next to the button. */

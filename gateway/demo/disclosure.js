@@ -14,9 +14,15 @@ export function disclose(query, variables, data, milliseconds) {
   const link = new URLSearchParams({ query, variables: asked });
   details.querySelector("div")?.remove();
   details.append(
-    h("div", { class: "panes" },
-      h("p", {}, `POST /graphql, answered in ${Math.max(1, Math.round(milliseconds))} ms. `,
-        h("a", { href: `/graphql#${link}` }, "Open in GraphiQL")),
+    h(
+      "div",
+      { class: "panes" },
+      h(
+        "p",
+        {},
+        `POST /graphql, answered in ${Math.max(1, Math.round(milliseconds))} ms. `,
+        h("a", { href: `/graphql#${link}` }, "Open in GraphiQL"),
+      ),
       pane("Query", query),
       pane("Variables", asked),
       pane("Answer", pretty(data)),

@@ -51,10 +51,13 @@ function failure(error) {
     locale = "en";
     load();
   };
-  return h("div", { class: "failure", role: "alert" },
+  return h(
+    "div",
+    { class: "failure", role: "alert" },
     h("h2", {}, "The prices could not be loaded"),
     h("p", {}, error.message),
-    h("button", { type: "button", class: "button", onclick: again }, "Try again"));
+    h("button", { type: "button", class: "button", onclick: again }, "Try again"),
+  );
 }
 
 function render(pricing) {
@@ -72,15 +75,25 @@ const announce = (text) => {
 
 function renderOffers(pricing) {
   const deal = { checkout: checkout(pricing), digits: digitsOf(pricing) };
-  const plans = pricing.products.flatMap(({ product, plans }) =>
-    inPeriod(plans).map((plan, _, all) => planCard(product, plan, all.length > 1, deal)));
-  const extras = pricing.products.flatMap(({ product, oneTime }) =>
-    oneTime.map((price) => productCard(product, price, deal)));
-  offers.replaceChildren(
-    plans.length || extras.length ? h("div", { class: "cards" }, plans) : h("p", { class: "notice" }, "Nothing is on sale yet."),
-    ...(extras.length ? [h("h2", { class: "extras-title" }, "Pay once, no subscription"), h("div", { class: "cards extras" }, extras)] : []),
+  const plans = (usageType) =>
+    pricing.products.flatMap(({ product, plans }) =>
+      inPeriod(plans.filter((plan) => plan.usageType === usageType)).map((plan, _, all) =>
+        planCard(product, plan, all.length > 1, deal),
+      ),
+    );
+  const once = pricing.products.flatMap(({ product, oneTime }) =>
+    oneTime.map((price) => productCard(product, price, deal)),
   );
+  const shelves = [
+    shelf("plans", "Plans", plans("LICENSED")),
+    shelf("usage", "Pay for what you use", plans("METERED")),
+    shelf("once", "Pay once, no subscription", once),
+  ].filter(Boolean);
+  offers.replaceChildren(...(shelves.length ? shelves : [h("p", { class: "notice" }, "Nothing is on sale yet.")]));
 }
+
+const shelf = (name, title, cards) =>
+  cards.length > 0 && h("section", { class: name }, h("h2", {}, title), h("div", { class: "cards" }, cards));
 
 /** What every purchase of this view has in common. Stripe fills the session's id in. */
 function checkout({ currency }) {
@@ -100,18 +113,38 @@ function inPeriod(plans) {
 
 function periodSwitch(pricing, periods) {
   const saving = yearlySaving(pricing);
-  return h("fieldset", { class: "segments", "data-testid": "interval-switch" },
+  return h(
+    "fieldset",
+    { class: "segments", "data-testid": "interval-switch" },
     h("legend", { class: "visually-hidden" }, "Billed"),
-    periods.map((period) => h("label", {},
-      h("input", { type: "radio", name: "interval", value: period, checked: period === view.interval, onchange: choose }),
-      h("span", {}, adverb(period), period === "YEAR" && saving > 0 && h("em", {}, `Save up to ${saving}%`)))));
+    periods.map((period) =>
+      h(
+        "label",
+        {},
+        h("input", {
+          type: "radio",
+          name: "interval",
+          value: period,
+          checked: period === view.interval,
+          onchange: choose,
+        }),
+        h("span", {}, adverb(period), period === "YEAR" && saving > 0 && h("em", {}, `Save up to ${saving}%`)),
+      ),
+    ),
+  );
 }
 
 function currencySwitch(pricing) {
-  return h("label", { class: "currency" },
+  return h(
+    "label",
+    { class: "currency" },
     h("span", { class: "visually-hidden" }, "Currency"),
-    h("select", { name: "currency", "data-testid": "currency-switch", autocomplete: "off", onchange: choose },
-      pricing.currencies.map((code) => h("option", { value: code, selected: code === pricing.currency }, code))));
+    h(
+      "select",
+      { name: "currency", "data-testid": "currency-switch", autocomplete: "off", onchange: choose },
+      pricing.currencies.map((code) => h("option", { value: code, selected: code === pricing.currency }, code)),
+    ),
+  );
 }
 
 function choose({ target }) {
@@ -125,8 +158,11 @@ const remember = () => history.replaceState(null, "", `?${new URLSearchParams(vi
 /** The largest saving, in whole per cent, of a yearly plan over twelve months of the same product's monthly plan. */
 function yearlySaving({ products }) {
   const amount = (plans, interval) => plans.find((plan) => periodOf(plan) === interval)?.amount?.amount;
-  return Math.max(0, ...products.map(({ plans }) => {
-    const [month, year] = [amount(plans, "MONTH"), amount(plans, "YEAR")];
-    return month && year ? Math.floor(100 - (100 * year) / (12 * month)) : 0;
-  }));
+  return Math.max(
+    0,
+    ...products.map(({ plans }) => {
+      const [month, year] = [amount(plans, "MONTH"), amount(plans, "YEAR")];
+      return month && year ? Math.floor(100 - (100 * year) / (12 * month)) : 0;
+    }),
+  );
 }

@@ -39,35 +39,61 @@ const isPaid = ({ paymentStatus }) => paymentStatus !== "UNPAID";
 
 /** Whether reading again cannot show more: a paid subscription may come a moment after its session. */
 function isSettled(session) {
-  if (session?.status === "COMPLETE") return isPaid(session) && (session.mode !== "SUBSCRIPTION" || session.subscription !== null);
+  if (session?.status === "COMPLETE")
+    return isPaid(session) && (session.mode !== "SUBSCRIPTION" || session.subscription !== null);
   return session?.status !== "OPEN";
 }
 
 function view(session) {
-  if (!session) return message("We do not know this order", "The address may be incomplete. Nothing was charged by looking.", toShop());
-  if (session.status === "EXPIRED") return message("This checkout has expired", "Nothing was charged. Please choose again.", toShop());
+  if (!session)
+    return message(
+      "We do not know this order",
+      "The address may be incomplete. Nothing was charged by looking.",
+      toShop(),
+    );
+  if (session.status === "EXPIRED")
+    return message("This checkout has expired", "Nothing was charged. Please choose again.", toShop());
   if (session.status === "OPEN") {
     const resume = session.url && h("a", { class: "button", href: session.url }, "Continue the checkout");
     return message("Your payment is not finished yet", "The checkout is still open and waits for you.", resume);
   }
-  if (!isPaid(session)) return message("Your payment is being processed", "Your bank needs a little longer. This page follows it.");
+  if (!isPaid(session))
+    return message("Your payment is being processed", "Your bank needs a little longer. This page follows it.");
   return confirmation(session);
 }
 
 function confirmation({ amountTotal, lineItems, mode, subscription }) {
   const trial = subscription?.status === "TRIALING" && subscription.trialEnd;
-  const bought = lineItems.map(({ description, quantity }) => (quantity > 1 ? `${quantity} × ${description}` : description)).join(", ");
+  const bought = lineItems
+    .map(({ description, quantity }) => (quantity > 1 ? `${quantity} × ${description}` : description))
+    .join(", ");
   const rows = [
     [mode === "SUBSCRIPTION" ? "Plan" : "You bought", bought],
     [trial ? "Charged today" : "Paid", amountTotal?.formatted],
     ...(mode === "SUBSCRIPTION" ? subscriptionRows(subscription, trial) : []),
   ];
-  return h("article", { class: "panel", "data-testid": "confirmation" },
+  return h(
+    "article",
+    { class: "panel", "data-testid": "confirmation" },
     h("div", { class: "tick", "aria-hidden": "true" }, "✓"),
     h("h1", { tabindex: "-1" }, trial ? "Your trial has started" : "Thank you, that worked"),
-    h("p", {}, trial ? `Nothing to pay until ${date(trial)}.` : "Your payment arrived and everything is ready for you."),
-    h("dl", {}, rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    h("div", { class: "actions" }, toShop(), h("a", { href: document.body.dataset.stripeUrl }, "See it in Stripe’s dashboard")));
+    h(
+      "p",
+      {},
+      trial ? `Nothing to pay until ${date(trial)}.` : "Your payment arrived and everything is ready for you.",
+    ),
+    h(
+      "dl",
+      {},
+      rows.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      toShop(),
+      h("a", { href: document.body.dataset.stripeUrl }, "See it in Stripe’s dashboard"),
+    ),
+  );
 }
 
 function subscriptionRows(subscription, trial) {
@@ -85,7 +111,13 @@ const toShop = () => h("a", { class: "button quiet", href: "/demo" }, "Back to t
 const retry = (id) => h("button", { type: "button", class: "button", onclick: () => showReceipt(id) }, "Try again");
 
 const message = (title, text, action) =>
-  h("article", { class: "panel", role: "status" }, h("h1", { tabindex: "-1" }, title), h("p", {}, text), action && h("div", { class: "actions" }, action));
+  h(
+    "article",
+    { class: "panel", role: "status" },
+    h("h1", { tabindex: "-1" }, title),
+    h("p", {}, text),
+    action && h("div", { class: "actions" }, action),
+  );
 
 /** Replaces what is shown and takes the keyboard and the screen reader there. */
 function show(panel) {

@@ -41,10 +41,10 @@ query Pricing($currency: Currency, $locale: String!) {
 }
 `;
 
-const CHECKOUT = `# Opens a checkout at Stripe. Put the id of a
-# plan or of a one-time price, as the first tab
-# lists them, into the variables below, run it,
-# and open the session's url in a browser.
+const CHECKOUT = `# Opens a checkout at Stripe. A price is named
+# by its lookup key, or by the id that the first
+# tab lists ("priceId"). Run it, and open the
+# session's url in a browser.
 
 mutation CreateCheckoutSession($input: CreateCheckoutSessionInput!) {
   createCheckoutSession(input: $input) {
@@ -73,7 +73,7 @@ const TABS = [
     query: CHECKOUT,
     variables: json({
       input: {
-        lineItems: [{ priceId: "price_…", quantity: 1 }],
+        lineItems: [{ lookupKey: "pro_monthly", quantity: 1 }],
         successUrl: `${location.origin}/demo?session_id={CHECKOUT_SESSION_ID}`,
         cancelUrl: `${location.origin}/demo?canceled`,
       },

@@ -140,13 +140,15 @@ class PaymentMethod(Mirrored, table=True):
 class CheckoutSession(Mirrored, table=True):
     """A checkout on Stripe's hosted page (Stripe `checkout.session`).
 
-    `external_id` is the signed-in user that opened it (null for a guest), a column of the gateway's own.
-    `line_items` are Stripe's line items, kept from the first full read.
+    Two columns are the gateway's own, written with the first state: `external_id`, the signed-in user that it was opened
+    for, and `guest`, that it was opened for nobody, so that whoever knows its id may look. A session that something
+    else has opened at Stripe has neither. `line_items` are Stripe's line items, kept from the first full read.
     """
 
     __tablename__ = "checkout_session"
 
     external_id: str | None = Field(default=None, index=True)
+    guest: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
     customer_id: str | None = Field(default=None, index=True)
     customer_email: str | None = None
     mode: str
@@ -171,7 +173,8 @@ class CheckoutIntent(SQLModel, table=True):
     """A checkout that somebody asked for, written before Stripe is called.
 
     `scope` is who asked (`guest` or the external id), `key` the client's idempotency key, `fingerprint` a digest of
-    everything that was asked. The primary key is also the idempotency key that Stripe gets.
+    everything that was asked, `offer` one of what Stripe was asked for it: a signed-in user's open session is given
+    again for the same offer. The primary key is also the idempotency key that Stripe gets.
     """
 
     __tablename__ = "checkout_intent"
@@ -181,8 +184,39 @@ class CheckoutIntent(SQLModel, table=True):
     scope: str
     key: str
     fingerprint: str
+    offer: str | None = None
     session_id: str | None = Field(default=None, index=True)
     created: datetime = Field(sa_type=UtcDateTime)
+
+
+class CustomerClaim(SQLModel, table=True):
+    """A customer that a user needs, written before Stripe is asked for it, and kept as the user's history.
+
+    The last `generation` of an `external_id` is the present one; a new one begins when Stripe no longer knows the
+    customer. `email` is fixed here, so that a repeated call asks Stripe for the same. `customer_id` is null until
+    Stripe has answered; unique, so that no two users ever share a customer.
+    """
+
+    __tablename__ = "customer_claim"
+
+    external_id: str = Field(primary_key=True)
+    generation: int = Field(primary_key=True)
+    email: str | None = None
+    customer_id: str | None = Field(default=None, unique=True)
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class Turn(SQLModel, table=True):
+    """Whose turn it is to do something that calls Stripe for one user (`gateway/billing/turns.py`).
+
+    A row is a lease: it is held by `holder` until `until`, whatever becomes of its process.
+    """
+
+    __tablename__ = "turn"
+
+    name: str = Field(primary_key=True)
+    holder: str
+    until: datetime = Field(sa_type=UtcDateTime)
 
 
 class Subscription(Mirrored, table=True):

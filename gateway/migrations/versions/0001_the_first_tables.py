@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("offer", sa.String(), nullable=True),
         sa.Column("session_id", sa.String(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -39,6 +40,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=True),
+        sa.Column("guest", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("customer_email", sa.String(), nullable=True),
         sa.Column("mode", sa.String(), nullable=False),
@@ -85,6 +87,16 @@ def upgrade() -> None:
     with op.batch_alter_table("customer", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_customer_email"), ["email"], unique=False)
 
+    op.create_table(
+        "customer_claim",
+        sa.Column("external_id", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("email", sa.String(), nullable=True),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("external_id", "generation"),
+        sa.UniqueConstraint("customer_id"),
+    )
     op.create_table(
         "entitlement_summary",
         sa.Column("id", sa.String(), nullable=False),
@@ -295,10 +307,18 @@ def upgrade() -> None:
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("resource"),
     )
+    op.create_table(
+        "turn",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
     op.execute("INSERT INTO catalog_version (id, version, changed_at) VALUES (1, 0, CURRENT_TIMESTAMP)")
 
 
 def downgrade() -> None:
+    op.drop_table("turn")
     op.drop_table("sync_state")
     with op.batch_alter_table("subscription_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_subscription_item_subscription_id"))
@@ -335,6 +355,7 @@ def downgrade() -> None:
 
     op.drop_table("event")
     op.drop_table("entitlement_summary")
+    op.drop_table("customer_claim")
     with op.batch_alter_table("customer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_customer_email"))
 

@@ -140,15 +140,15 @@ class PaymentMethod(Mirrored, table=True):
 class CheckoutSession(Mirrored, table=True):
     """A checkout on Stripe's hosted page (Stripe `checkout.session`).
 
-    Two columns are the gateway's own, written with the first state: `external_id`, the signed-in user that it was opened
-    for, and `guest`, that it was opened for nobody, so that whoever knows its id may look. A session that something
+    Two columns are the gateway's own, written with the first state: `external_id`, the signed-in user whose it is, and
+    `guest`, that it was opened for nobody, so that whoever knows its id may look. A session that something
     else has opened at Stripe has neither. `line_items` are Stripe's line items, kept from the first full read.
     """
 
     __tablename__ = "checkout_session"
 
     external_id: str | None = Field(default=None, index=True)
-    guest: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
+    guest: bool = Field(default=False, sa_column_kwargs={"server_default": sa.text("false")})
     customer_id: str | None = Field(default=None, index=True)
     customer_email: str | None = None
     mode: str

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("deleted", sa.Boolean(), nullable=False),
         sa.Column("external_id", sa.String(), nullable=True),
-        sa.Column("guest", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("guest", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
         sa.Column("customer_id", sa.String(), nullable=True),
         sa.Column("customer_email", sa.String(), nullable=True),
         sa.Column("mode", sa.String(), nullable=False),

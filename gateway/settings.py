@@ -5,6 +5,7 @@ one line that names the variable and the mend. Secrets are `SecretStr`: they nev
 """
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -205,6 +206,11 @@ class Settings(BaseSettings):
             return cls(_env_file=env_files[::-1] or None, **overrides)
         except ValidationError as error:
             raise SettingsError("\n".join(_mend(problem) for problem in error.errors())) from None
+
+    @property
+    def grace(self) -> timedelta:
+        """How long access goes on after the first failed charge of a renewal."""
+        return timedelta(days=self.grace_days)
 
     def require_stripe(self) -> str:
         """Stripe's key.

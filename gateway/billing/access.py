@@ -7,9 +7,6 @@ from enum import Enum
 
 from gateway.models import Subscription, SubscriptionItem
 
-GRACE = timedelta(days=7)
-"""How long access goes on when a renewal cannot be charged."""
-
 
 class Reason(Enum):
     """Why access is given or refused; each value says what it means."""
@@ -21,7 +18,9 @@ class Reason(Enum):
     UNPAID = "The invoices are not paid and Stripe has stopped trying."
     INCOMPLETE = "The first payment has not succeeded."
     PAUSED = "Paused: the trial ended without a way to pay."
-    CANCELED = "Ended."
+    CANCELED = "Ended; what was paid for is still given to its end."
+    NOT_INCLUDED = "No subscription of this customer includes the feature."
+    NO_SUBSCRIPTION = "The customer has never had a subscription."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,19 @@ class Access:
     until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """What the invoices of a subscription tell about it.
+
+    Attributes:
+        unpaid_since: the first failed charge of the invoice that is open longest; looked at when it is past due.
+        paid_until: the end of what was paid for; looked at when it is canceled.
+    """
+
+    unpaid_since: datetime | None = None
+    paid_until: datetime | None = None
+
+
 _REFUSED = {
     "unpaid": Reason.UNPAID,
     "incomplete": Reason.INCOMPLETE,
@@ -49,15 +61,21 @@ _REFUSED = {
 
 
 def access(
-    subscription: Subscription, items: Sequence[SubscriptionItem], now: datetime, *, unpaid_since: datetime | None
+    subscription: Subscription,
+    items: Sequence[SubscriptionItem],
+    now: datetime,
+    *,
+    grace: timedelta,
+    payments: Payments,
 ) -> Access:
     """What a subscription gives right to.
 
     Args:
         subscription: its row.
-        items: its items, which carry the paid period.
+        items: its items, which carry the present period.
         now: the present moment.
-        unpaid_since: when the invoice that could not be charged was made; only looked at when it is past due.
+        grace: how long access goes on after the first failed charge.
+        payments: what its invoices tell.
     """
     end = end_of(subscription, items)
     match subscription.status:
@@ -66,12 +84,13 @@ def access(
         case "trialing":
             return Access(allowed=True, reason=Reason.TRIALING, until=end)
         case "past_due":
-            last = (unpaid_since or min((item.current_period_start for item in items), default=now)) + GRACE
-            if now < last:
-                return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=last)
+            # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
+            since = payments.unpaid_since or min((item.current_period_start for item in items), default=now)
+            if now < since + grace:
+                return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=since + grace)
             return Access(allowed=False, reason=Reason.PAST_DUE)
-        case "canceled" if end is not None and now < end:
-            return Access(allowed=True, reason=Reason.CANCELED, until=end)
+        case "canceled" if payments.paid_until is not None and now < payments.paid_until:
+            return Access(allowed=True, reason=Reason.CANCELED, until=payments.paid_until)
         case status:
             return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
 

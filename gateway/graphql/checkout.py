@@ -99,7 +99,7 @@ class CheckoutSession:
         if self.row.subscription_id is None:
             return None
         services = info.context.services
-        found = await standing(services.database, self.row.subscription_id)
+        found = await standing(services.database, self.row.subscription_id, services.settings.grace)
         return BillingSubscription.of(found, shelf_of(await services.catalog.snapshot())) if found else None
 
     @resolver

@@ -9,11 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Receiver:
-    """`answers` are the statuses of the next answers, then 200; `arrived` holds (body, headers) in order."""
+    """`answers` are the statuses of the next answers, then 200; `arrived` holds (body, headers) in order.
+
+    `pause` is how many seconds it thinks before it has an event.
+    """
 
     url: str = ""
     answers: list[int] = field(default_factory=list)
     arrived: list[tuple[bytes, dict]] = field(default_factory=list)
+    pause: float = 0.0
 
     def types(self) -> list[str]:
         return [json.loads(body)["type"] for body, _ in self.arrived]
@@ -35,6 +39,7 @@ def start() -> tuple[Receiver, ThreadingHTTPServer]:
             body = self.rfile.read(length)
             if len(body) < length:  # the sender hung up
                 return
+            time.sleep(receiver.pause)
             receiver.arrived.append((body, dict(self.headers)))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
             self.end_headers()

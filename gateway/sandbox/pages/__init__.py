@@ -6,12 +6,13 @@ They are clients of the same objects and the same operations as the API; nothing
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from . import checkout, dashboard, details, invoice_page, levers, portal, site
+from . import authentication, checkout, dashboard, details, invoice_page, levers, portal, site
 
 
 def page_routes() -> list[BaseRoute]:
     """The routes of all pages; they find the sandbox at ``app.state.sandbox``."""
     return [
+        *authentication.routes(),
         *checkout.routes(),
         *dashboard.routes(),
         *details.routes(),

@@ -93,12 +93,20 @@ def _tiles(scene: Scene) -> list[Json]:
     ]
 
 
-def _chaos(scene: Scene) -> list[Json]:
+def _chaos(scene: Scene) -> Json:
+    """The settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
     settings = scene.sandbox.webhooks.chaos.settings()
-    return [
-        {"name": name, "label": formats.words(name), "hint": hint, "percent": f"{settings[name] * 100:g}"}
+    delay = f"{settings['delay_seconds']:g}"
+    switches = [
+        {
+            "name": name,
+            "label": formats.words(name),
+            "hint": hint.replace("`delay_seconds`", f"{delay} seconds"),
+            "percent": f"{settings[name] * 100:g}",
+        }
         for name, hint in TROUBLES.items()
     ]
+    return {"switches": switches, "delay_seconds": delay, "seed": f"{settings['seed']:g}"}
 
 
 def _next_due(scene: Scene) -> Json | None:

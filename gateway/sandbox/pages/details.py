@@ -23,6 +23,9 @@ Json = dict[str, Any]
 
 _TIMELINE_LENGTH = 100
 _OVER = ("canceled", "incomplete_expired")
+# On the page of a customer or subscription it is clear whose invoices these are.
+_INVOICES = tuple(column for column in INVOICES.columns if column.label not in ("Customer", "Id"))
+_SUBSCRIPTIONS = tuple(column for column in SUBSCRIPTIONS.columns if column.label != "Customer")
 _ITEMS = (
     Column("Product", lambda scene, obj: Cell(scene.product_name(obj["price"]))),
     Column("Price", lambda scene, obj: Cell(formats.price(obj["price"], scene.locale))),
@@ -77,8 +80,8 @@ async def customer(http: Request) -> Response:
         customer=found,
         payload=linked_json(found),
         days=history(scene, key, *related),
-        **table(scene, "subscription", SUBSCRIPTIONS.columns, subscriptions),
-        **table(scene, "invoice", INVOICES.columns, invoices),
+        **table(scene, "subscription", _SUBSCRIPTIONS, subscriptions),
+        **table(scene, "invoice", _INVOICES, invoices),
         **table(scene, "method", _METHODS, methods),
     )
 
@@ -97,7 +100,7 @@ async def subscription(http: Request) -> Response:
         section="/subscriptions",
         title=", ".join(scene.product_name(item["price"]) for item in items) or found["id"],
         subscription=found,
-        status=status(found["status"]),
+        state=status(found["status"]),
         customer=scene.customer(found["customer"]),
         period_start=min((item["current_period_start"] for item in items), default=None),
         period_end=period_end,
@@ -106,7 +109,7 @@ async def subscription(http: Request) -> Response:
         payload=linked_json(found),
         days=history(scene, found["id"], *(invoice["id"] for invoice in invoices)),
         **table(scene, "item", _ITEMS, items),
-        **table(scene, "invoice", INVOICES.columns, invoices),
+        **table(scene, "invoice", _INVOICES, invoices),
     )
 
 

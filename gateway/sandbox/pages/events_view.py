@@ -7,6 +7,8 @@ from .listings import TONES, Cell, Column, Listing, Scene, page_of, status
 
 Json = dict[str, Any]
 
+_ABOUT_LENGTH = 18
+
 
 def _delivery_state(scene: Scene, event: Json) -> Cell:
     """How the deliveries of an event stand, the worst first."""
@@ -61,7 +63,7 @@ EVENTS = Listing(
     (
         Column("Event", lambda _, obj: Cell(obj["type"], f"/events/{obj['id']}")),
         Column("About", lambda _, obj: _about(obj)),
-        Column("When", lambda scene, obj: Cell(formats.moment(obj["created"], scene.locale))),
+        Column("When", lambda scene, obj: Cell(formats.brief(obj["created"], scene.locale))),
         Column("Delivery", _delivery_state),
     ),
     "Nothing has happened yet.",
@@ -91,4 +93,4 @@ def _about(event: Json) -> Cell:
 
 
 def _short(id: str) -> str:
-    return id if len(id) <= 22 else f"{id[:20]}…"  # noqa: PLR2004  # a session's id is three times as long
+    return id if len(id) <= _ABOUT_LENGTH else f"{id[:_ABOUT_LENGTH]}…"

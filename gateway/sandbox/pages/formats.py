@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_skeleton, format_time
 from babel.localedata import locale_identifiers
 from babel.numbers import format_currency, format_decimal
 
@@ -84,6 +84,12 @@ def moment(timestamp: int | None, locale: str = DEFAULT_LOCALE) -> str:
     if timestamp is None:
         return NOTHING
     return format_datetime(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale) + " UTC"
+
+
+def brief(timestamp: int, locale: str = DEFAULT_LOCALE) -> str:
+    """A moment in UTC without its year, for narrow columns: ``Nov 23, 10:52:40 AM``."""
+    day = format_skeleton("MMMd", datetime.fromtimestamp(timestamp, UTC), locale=locale)
+    return f"{day}, {clock(timestamp, locale)}"
 
 
 def clock(timestamp: int, locale: str = DEFAULT_LOCALE) -> str:

@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.sandbox.resources import account
+
 from . import formats, site
 from .details import need
 from .listings import TONES
@@ -28,7 +30,7 @@ async def invoice(http: Request) -> Response:
         http,
         "invoice.html",
         invoice=found,
-        merchant=found["account_name"],
+        merchant=account.NAME,
         tone=TONES.get(found["status"], ""),
         issued=moments.get("finalized_at") or found["created"],
         paid_at=moments.get("paid_at"),

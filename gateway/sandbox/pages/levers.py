@@ -18,6 +18,7 @@ from .calls import call, sandbox_of
 _DAY = 86_400
 # A jump of more than a few years is a slip of the finger, and takes very long.
 _FARTHEST = 5 * 366 * _DAY
+_GREATEST_SETTING = 1e9
 
 
 def routes() -> list[Route]:
@@ -62,15 +63,23 @@ async def clock(http: Request) -> Response:
 
 
 async def chaos(http: Request) -> Response:
-    """Sets how many of a hundred deliveries each trouble hits."""
+    """Sets how many of a hundred deliveries each trouble hits, for how long a delay is, and the seed."""
     form, sandbox = await site.read_form(http), sandbox_of(http)
-    off = form.get("action") == "off"
     try:
-        shares = {name: 0.0 if off else float(form.get(name) or 0) / 100 for name in TROUBLES}
-        sandbox.webhooks.chaos.configure(shares)
+        sandbox.webhooks.chaos.configure(_chaos_settings(form))
     except (ValueError, StripeError):
         raise HTTPException(400, "Each chaos setting is a number from 0 to 100.") from None
     return site.redirect("/?done=chaos")
+
+
+def _chaos_settings(form: dict[str, str]) -> dict[str, float]:
+    """The settings that the form asks for; a ValueError says that something in it is no sensible number."""
+    off = form.get("action") == "off"
+    settings = {name: 0.0 if off else float(form.get(name) or 0) / 100 for name in TROUBLES}
+    settings |= {name: float(form[name]) for name in ("delay_seconds", "seed") if form.get(name)}
+    if not all(abs(value) < _GREATEST_SETTING for value in settings.values()):
+        raise ValueError
+    return settings
 
 
 async def resend(http: Request) -> Response:

@@ -49,7 +49,10 @@ async def home(http: Request) -> Response:
     if visit.flow:
         return site.redirect(_flow_path(visit, visit.flow))
     store, key = sandbox_of(http).store, visit.customer["id"]
-    default = visit.customer["invoice_settings"]["default_payment_method"]
+    subscriptions = [each for each in store.find("subscription", customer=key) if each["status"] in _LIVE]
+    # A subscription's own method goes before the customer's: it is the one that will be charged.
+    own = [each["default_payment_method"] for each in subscriptions if each["default_payment_method"]]
+    default = own[0] if own else visit.customer["invoice_settings"]["default_payment_method"]
     methods = [
         {
             "id": method["id"],
@@ -59,7 +62,6 @@ async def home(http: Request) -> Response:
         }
         for method in store.find("payment_method", customer=key)
     ]
-    subscriptions = [each for each in store.find("subscription", customer=key) if each["status"] in _LIVE]
     return visit.render(
         "portal.html",
         subscriptions=[portal_subscription.summary(visit, each) for each in subscriptions],
@@ -108,7 +110,7 @@ async def save_method(http: Request) -> Response:
         params = {
             "customer": visit.customer["id"],
             "payment_method": method["id"],
-            "payment_method_types": [method["type"]],
+            "allowed_payment_method_types": [method["type"]],
             "usage": "off_session",
             "confirm": True,
         }
@@ -215,7 +217,8 @@ async def save_details(http: Request) -> Response:
     visit, form = visit_of(http), await site.read_form(http)
     visit.require("customer_update")
     allowed = visit.features["customer_update"]["allowed_updates"]
-    changes: Json = {name: form.get(name, "") for name in ("name", "email", "phone") if name in allowed}
+    # The API cannot unset these: an empty field leaves what there was.
+    changes: Json = {name: form[name] for name in ("name", "email", "phone") if name in allowed and form.get(name)}
     if "address" in allowed:
         address = {name: form[name] for name in _ADDRESS if form.get(name)}
         changes["address"] = address or ""

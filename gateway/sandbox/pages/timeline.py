@@ -75,7 +75,8 @@ def _changes(event: Json, locale: str) -> str:
     if "status" in before:
         said.append(f"{formats.words(before['status'])} → {formats.words(obj.get('status'))}")
     if "items" in before:
-        said.append(f"now {_plan(obj, locale)}")
+        now, then = _plan(obj, locale), _plan({**obj, "items": before["items"]}, locale)
+        said.append(f"{then} → {now}" if now != then else _period(obj, locale))
     if {"cancel_at", "cancel_at_period_end"} & before.keys():
         at = obj.get("cancel_at")
         said.append(f"will end on {formats.date(at, locale)}" if at else "will not end any more")
@@ -86,6 +87,11 @@ def _changes(event: Json, locale: str) -> str:
     if not said:
         said.append(", ".join(name.replace("_", " ") for name in rest))
     return "; ".join(said)
+
+
+def _period(subscription: Json, locale: str) -> str:
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    return f"runs until {formats.date(min(ends, default=None), locale)}"
 
 
 def _plan(subscription: Json, locale: str) -> str:

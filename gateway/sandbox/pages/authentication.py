@@ -1,0 +1,62 @@
+"""The 3-D Secure page of a payment or setup intent that requires action (`next_action.redirect_to_url`)."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.sandbox.billing import payments, setups
+from gateway.sandbox.resources import account
+from gateway.sandbox.routing import kind_of_id
+from gateway.sandbox.store import Obj
+
+from . import formats, site
+from .calls import sandbox_of, transact
+
+_AUTHENTICATE = {"payment_intent": payments.authenticate, "setup_intent": setups.authenticate}
+
+
+def routes() -> list[Route]:
+    """The bank's question about an intent, and its answer."""
+    return [site.view("/3ds/{id}", ask), site.action("/3ds/{id}", answer)]
+
+
+async def ask(http: Request) -> Response:
+    """The bank's question; back to the merchant when there is none to answer."""
+    intent = _intent(http)
+    if intent["status"] != "requires_action":
+        return _back(intent)
+    method = sandbox_of(http).store.get("payment_method", intent["payment_method"])
+    return site.render(
+        http,
+        "challenge.html",
+        merchant=account.NAME,
+        amount=formats.money(intent["amount"], intent["currency"]) if intent.get("amount") else None,
+        last4=method["card"]["last4"] if method and method.get("card") else "",
+        action=http.url.path,
+    )
+
+
+async def answer(http: Request) -> Response:
+    """Approves or fails the bank's question."""
+    form = await site.read_form(http)
+    intent = _intent(http)
+    if intent["status"] == "requires_action":
+        approved = form.get("action") == "approve"
+        authenticate = _AUTHENTICATE[intent["object"]]
+        intent = transact(http, lambda: authenticate(sandbox_of(http), intent, succeeded=approved))
+    return _back(intent)
+
+
+def _intent(http: Request) -> Obj:
+    id_ = http.path_params["id"]
+    kind = kind_of_id(id_)
+    found = sandbox_of(http).store.get(kind, id_) if kind in _AUTHENTICATE else None
+    if found is None:
+        raise HTTPException(404, "There is no such payment.")
+    return found
+
+
+def _back(intent: Obj) -> Response:
+    """To the merchant's `return_url` if one was given, else to the dashboard."""
+    return site.redirect(site.safe_return_url(intent.get("_return_url")) or "/")

@@ -36,7 +36,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "plan": "tiers",
         "price": "currency_options tiers",
         "product": "default_price",
-        "refund": "destination_details failure_balance_transaction failure_reason instructions_email "
+        "refund": "description destination_details failure_balance_transaction failure_reason instructions_email "
         "next_action pending_reason presentment_details",
         "setup_intent": "attach_to_self",
         "subscription": "presentment_details status_details",

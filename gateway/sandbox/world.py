@@ -136,7 +136,9 @@ class Sandbox:
         """
         event = events.build(self, type, obj, previous)
         event["pending_webhooks"] = self.webhooks.plan(event)
-        return self.store.put(event)
+        self.store.put(event)
+        events.notify(self, type, obj)
+        return event
 
     @property
     def base_url(self) -> str:

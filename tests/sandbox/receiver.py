@@ -29,6 +29,12 @@ class Receiver:
             time.sleep(0.01)
         return self.types()
 
+    def wait_for_type(self, type: str, seconds: float = 10) -> None:
+        """Come back once an event of the type has arrived (or the time is over)."""
+        deadline = time.monotonic() + seconds
+        while type not in self.types() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
 
 def start() -> tuple[Receiver, ThreadingHTTPServer]:
     receiver = Receiver()

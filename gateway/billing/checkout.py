@@ -140,10 +140,8 @@ class Checkout:
         intents, sessions = table_of(CheckoutIntent), table_of(CheckoutSession)
         async with self._database.write() as connection:
             await connection.execute(sa.update(intents).where(intents.c.id == intent.id).values(session_id=session_id))
-            if subject is not None:
-                await connection.execute(
-                    sa.update(sessions).where(sessions.c.id == session_id).values(external_id=subject)
-                )
+            whose = {"guest": True} if subject is None else {"external_id": subject}
+            await connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(**whose))
 
     async def _promotion(self, code: str) -> str:
         """The id of an active promotion code.

@@ -9,12 +9,14 @@ import strawberry
 from gateway import models
 from gateway.auth import Principal
 from gateway.billing.checkout import owns
+from gateway.billing.ownership import Owner, owner_of_session
 from gateway.billing.subscriptions import standing
 from gateway.graphql import money
 from gateway.graphql.catalog import Price
 from gateway.graphql.context import Info
 from gateway.graphql.describe import choice, output, resolver
 from gateway.graphql.money import Money
+from gateway.graphql.ownership import private
 from gateway.graphql.shelf import Shelf, shelf_of
 from gateway.graphql.subscriptions import BillingSubscription
 
@@ -72,10 +74,11 @@ class CheckoutLineItem:
         )
 
 
-@output
+@private
 class CheckoutSession:
     """A checkout on Stripe's page. Whoever knows a guest's session may read how it stands, never who it is."""
 
+    owner: strawberry.Private[Owner]
     row: strawberry.Private[models.CheckoutSession]
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as cs_….")
     status: CheckoutSessionStatus = strawberry.field(description="How far it is.")
@@ -120,6 +123,7 @@ class CheckoutSession:
         is_open = row.status == "open"
         personal = owns(principal, row)
         return cls(
+            owner=owner_of_session(row),
             row=row,
             id=strawberry.ID(row.id),
             status=CheckoutSessionStatus(row.status),

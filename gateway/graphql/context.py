@@ -1,12 +1,13 @@
 """What resolvers may reach: the use cases, and who calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import strawberry
 
 from gateway.auth import Principal
 from gateway.billing.catalog import Catalog
 from gateway.billing.checkout import Checkout
+from gateway.billing.ownership import Ownership
 from gateway.database import Database
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
@@ -30,10 +31,15 @@ class Context:
     Attributes:
         services: the parts of the gateway.
         principal: the caller.
+        ownership: what the caller may name and see.
     """
 
     services: Services
     principal: Principal
+    ownership: Ownership = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ownership", Ownership(self.services.database, self.principal))
 
 
 Info = strawberry.Info[Context, None]

@@ -7,9 +7,11 @@ import strawberry
 
 from gateway.billing import access as rules
 from gateway.billing.access import Reason
+from gateway.billing.ownership import Owner
 from gateway.billing.subscriptions import Standing
 from gateway.graphql.catalog import Plan
 from gateway.graphql.describe import choice, coded, output
+from gateway.graphql.ownership import private
 from gateway.graphql.shelf import Shelf
 from gateway.models import SubscriptionItem as ItemRow
 
@@ -64,10 +66,11 @@ class Access:
     subscription: "BillingSubscription | None" = strawberry.field(description="The subscription that decides.")
 
 
-@output
+@private
 class BillingSubscription:
     """Something that is paid for again and again."""
 
+    owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as sub_….")
     status: SubscriptionStatus = strawberry.field(description="How it stands.")
     plan: Plan | None = strawberry.field(description="The plan of its first item.")
@@ -95,6 +98,7 @@ class BillingSubscription:
             subscription=None,
         )
         decision.subscription = cls(
+            owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(row.id),
             status=SubscriptionStatus(row.status),
             plan=first.plan if first else None,

@@ -221,9 +221,7 @@ def test_an_upgrade_in_mid_period_is_prorated_to_the_second_on_the_next_invoice(
     # 10 to 20 USD after 10 of 31 days: -10 x 21/31 = -6.77, +20 x 21/31 = 13.55
     subscription = subscribe(price(1000))
     at(START + 10 * DAY)
-    client.v1.subscriptions.update(
-        subscription.id, {"items": [{"id": item(subscription).id, "price": price(2000)}]}
-    )
+    client.v1.subscriptions.update(subscription.id, {"items": [{"id": item(subscription).id, "price": price(2000)}]})
     waiting = client.v1.invoice_items.list({"pending": True}).data
     assert sorted(each.amount for each in waiting) == [-677, 1355]
     assert {each.description for each in waiting} == {
@@ -423,7 +421,10 @@ def test_an_item_can_be_added_changed_and_removed_by_itself(client, subscribe, p
     added = client.v1.subscription_items.create({"subscription": subscription.id, "price": price(500), "quantity": 2})
     assert client.v1.invoice_items.list({"pending": True}).data[0].amount == 500
     client.v1.subscription_items.update(added.id, {"quantity": 4, "proration_behavior": "none"})
-    assert [each.quantity for each in client.v1.subscription_items.list({"subscription": subscription.id}).data] == [4, 1]
+    assert [each.quantity for each in client.v1.subscription_items.list({"subscription": subscription.id}).data] == [
+        4,
+        1,
+    ]
     client.v1.subscription_items.delete(added.id, {"proration_behavior": "none"})
     assert len(get(client, subscription)["items"].data) == 1
 

@@ -1,0 +1,143 @@
+"""Invoices that no subscription made, over the SDK."""
+
+import httpx
+import pytest
+import stripe
+
+
+@pytest.fixture
+def client(stripe_client):
+    return stripe_client
+
+
+@pytest.fixture
+def customer(client):
+    """A customer with a card that pays."""
+    made = client.v1.customers.create({"email": "ada@example.com", "name": "Ada"})
+    method = client.v1.payment_methods.attach("pm_card_visa", {"customer": made.id})
+    client.v1.customers.update(made.id, {"invoice_settings": {"default_payment_method": method.id}})
+    return made
+
+
+@pytest.fixture
+def draft(client, customer):
+    """A draft with one line of 15 USD."""
+
+    def make(**params):
+        invoice = client.v1.invoices.create({"customer": customer.id, "currency": "usd", **params})
+        client.v1.invoice_items.create(
+            {"customer": customer.id, "invoice": invoice.id, "amount": 1500, "currency": "usd", "description": "Help"}
+        )
+        return client.v1.invoices.retrieve(invoice.id)
+
+    return make
+
+
+def test_a_draft_is_finalized_and_paid(client, customer, draft):
+    invoice = draft()
+    assert (invoice.status, invoice.total, invoice.number) == ("draft", 1500, None)
+    opened = client.v1.invoices.finalize_invoice(invoice.id)
+    assert (opened.status, opened.amount_due, opened.customer_name) == ("open", 1500, "Ada")
+    assert opened.number.endswith("-0001")
+    paid = client.v1.invoices.pay(invoice.id, {"expand": ["payments.data.payment.payment_intent"]})
+    assert (paid.status, paid.amount_paid, paid.amount_remaining) == ("paid", 1500, 0)
+    assert paid.payments.data[0].payment.payment_intent.status == "succeeded"
+    [payment] = client.v1.invoice_payments.list({"invoice": invoice.id}).data
+    assert (payment.status, payment.amount_paid) == ("paid", 1500)
+    assert client.v1.invoices.list({"customer": customer.id, "status": "paid"}).data[0].id == invoice.id
+
+
+def test_pending_items_go_onto_an_invoice_that_includes_them(client, customer):
+    item = client.v1.invoice_items.create({"customer": customer.id, "amount": 700, "currency": "usd"})
+    assert client.v1.invoices.create({"customer": customer.id}).total == 0
+    invoice = client.v1.invoices.create({"customer": customer.id, "pending_invoice_items_behavior": "include"})
+    assert (invoice.total, client.v1.invoice_items.retrieve(item.id).invoice) == (700, invoice.id)
+
+
+def test_items_and_lines_of_a_draft_change_its_totals(client, draft):
+    invoice = draft()
+    [line] = client.v1.invoices.line_items.list(invoice.id).data
+    item = line.parent.invoice_item_details.invoice_item
+    client.v1.invoice_items.update(item, {"amount": 2500})
+    assert client.v1.invoices.retrieve(invoice.id).total == 2500
+    client.v1.invoices.add_lines(invoice.id, {"lines": [{"amount": 100, "description": "Postage"}]})
+    assert client.v1.invoices.retrieve(invoice.id).total == 2600
+    client.v1.invoices.line_items.update(invoice.id, line.id, {"amount": 1000})
+    assert client.v1.invoices.retrieve(invoice.id).total == 1100
+    client.v1.invoices.remove_lines(invoice.id, {"lines": [{"id": line.id, "behavior": "delete"}]})
+    assert client.v1.invoices.retrieve(invoice.id).total == 100
+
+
+def test_an_invoice_takes_discounts_and_taxes(client, draft):
+    coupon = client.v1.coupons.create({"percent_off": 20, "duration": "once"})
+    rate = client.v1.tax_rates.create({"display_name": "VAT", "percentage": 10, "inclusive": False})
+    invoice = draft(discounts=[{"coupon": coupon.id}], default_tax_rates=[rate.id])
+    # 15.00 - 20 % = 12.00, + 10 % = 13.20
+    assert (invoice.subtotal, invoice.total_discount_amounts[0].amount, invoice.total) == (1500, 300, 1320)
+    assert client.v1.coupons.retrieve(coupon.id).times_redeemed == 1
+
+
+def test_a_credit_balance_pays_first_and_a_debt_is_collected(client, customer, draft):
+    client.v1.customers.balance_transactions.create(customer.id, {"amount": -2000, "currency": "usd"})
+    first = client.v1.invoices.finalize_invoice(draft().id)
+    assert (first.status, first.amount_due, first.ending_balance) == ("paid", 0, -500)
+    second = client.v1.invoices.finalize_invoice(draft().id)
+    assert (second.status, second.amount_due, second.starting_balance) == ("open", 1000, -500)
+    entries = client.v1.customers.balance_transactions.list(customer.id).data
+    assert [each.amount for each in entries] == [500, 1500, -2000]
+
+
+def test_a_declined_invoice_stays_open_and_is_paid_with_another_card(client, draft):
+    invoice = client.v1.invoices.finalize_invoice(draft().id)
+    with pytest.raises(stripe.CardError) as error:
+        client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_chargeCustomerFail"})
+    assert error.value.code == "card_declined"
+    assert client.v1.invoices.retrieve(invoice.id).attempt_count == 1
+    assert client.v1.invoices.pay(invoice.id, {"payment_method": "pm_card_visa"}).status == "paid"
+
+
+def test_an_open_invoice_is_voided_or_given_up_and_a_lost_one_can_still_be_paid(client, draft):
+    void = client.v1.invoices.void_invoice(client.v1.invoices.finalize_invoice(draft().id).id)
+    assert (void.status, void.status_transitions.voided_at is not None) == ("void", True)
+    lost = client.v1.invoices.mark_uncollectible(client.v1.invoices.finalize_invoice(draft().id).id)
+    assert lost.status == "uncollectible"
+    assert client.v1.invoices.pay(lost.id, {"paid_out_of_band": True}).status == "paid"
+
+
+def test_a_finalized_invoice_cannot_be_edited_or_deleted_and_a_draft_can(client, draft):
+    invoice = client.v1.invoices.finalize_invoice(draft().id)
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.invoices.delete(invoice.id)
+    assert error.value.code == "invoice_not_editable"
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.invoices.finalize_invoice(invoice.id)
+    assert client.v1.invoices.delete(draft().id).deleted
+
+
+def test_an_automatic_draft_collects_itself_after_an_hour(client, sandbox_server, draft):
+    invoice = draft(auto_advance=True)
+    httpx.post(f"{sandbox_server.url}/_sandbox/clock/advance", json={"by": 3601}).raise_for_status()
+    assert client.v1.invoices.retrieve(invoice.id).status == "paid"
+
+
+def test_an_invoice_that_is_sent_has_a_due_date_and_a_page(client, draft):
+    invoice = draft(collection_method="send_invoice", days_until_due=14)
+    sent = client.v1.invoices.send_invoice(invoice.id)
+    assert (sent.status, sent.due_date - sent.created) == ("open", 14 * 86_400)
+    assert sent.hosted_invoice_url.endswith(f"/i/{sent.id}")
+
+
+def test_a_preview_of_pending_items_and_of_a_new_subscription_keeps_nothing(client, customer):
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.invoices.create_preview({"customer": customer.id})
+    assert error.value.code == "invoice_upcoming_none"
+    product = client.v1.products.create({"name": "Team"})
+    price = client.v1.prices.create(
+        {"product": product.id, "currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}}
+    )
+    preview = client.v1.invoices.create_preview(
+        {"customer": customer.id, "subscription_details": {"items": [{"price": price.id, "quantity": 2}]}}
+    )
+    assert preview.total == 1800
+    assert client.v1.subscriptions.list().data == []
+    assert client.v1.invoices.list().data == []

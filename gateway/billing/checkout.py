@@ -15,7 +15,7 @@ from gateway.billing.catalog import Catalog
 from gateway.billing.problems import Problem, ProblemCode
 from gateway.database import Database, insert, table_of
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
-from gateway.mirror.sync import refresh, store_answer
+from gateway.mirror.sync import refresh, settle, store_answer, store_page
 from gateway.models import CheckoutIntent, CheckoutSession
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
@@ -79,7 +79,9 @@ class Checkout:
             answer = await self._stripe.post(SESSIONS, idempotency_key=intent.id, **parameters)
         except (StripeRefused, StripeMissing) as error:
             return Answered(None, [_problem(error)])
-        await store_answer(self._database, self._stripe, answer)
+        unclear = await store_page(self._database, answer, [answer.object])
+        if not answer.replayed:  # a replay only fills a gap: who got the first answer reads again what is unclear
+            await settle(self._database, self._stripe, unclear)
         await self._own(intent, answer.object["id"], principal.subject)
         return Answered(await self._row(answer.object["id"]), [])
 

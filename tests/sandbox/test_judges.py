@@ -1,0 +1,231 @@
+"""Judges that nobody here wrote: the real Stripe CLI and the official Node SDK, only with another base address."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+JUDGES = Path(__file__).parent / "judges"
+KEY = "sk_test_1234567890123456"
+
+# What `stripe trigger` offers (version 1.52.0); a test holds this list against the CLI's own.
+TRIGGERS = """\
+billing_portal.configuration.created billing_portal.configuration.updated billing_portal.session.created
+charge.captured charge.dispute.closed charge.dispute.created charge.dispute.updated charge.failed
+charge.refund.updated charge.refunded charge.succeeded
+checkout.session.async_payment_failed checkout.session.async_payment_succeeded checkout.session.completed
+checkout.session.expired coupon.created coupon.deleted coupon.updated
+credit_note.created credit_note.updated credit_note.voided
+customer.created customer.deleted customer.discount.created customer.discount.deleted customer.discount.updated
+customer.source.created customer.source.updated customer.subscription.created customer.subscription.deleted
+customer.subscription.paused customer.subscription.trial_will_end customer.subscription.updated customer.updated
+invoice.created invoice.deleted invoice.finalized invoice.marked_uncollectible invoice.paid
+invoice.payment_action_required invoice.payment_failed invoice.payment_succeeded invoice.sent invoice.updated
+invoice.voided invoiceitem.created invoiceitem.deleted
+payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created
+payment_intent.payment_failed payment_intent.processing payment_intent.requires_action payment_intent.succeeded
+payment_method.attached payment_method.detached payment_method.updated
+plan.created plan.deleted plan.updated price.created price.updated product.created product.deleted product.updated
+promotion_code.created promotion_code.updated
+setup_intent.canceled setup_intent.created setup_intent.requires_action setup_intent.setup_failed
+setup_intent.succeeded subscription.payment_failed subscription.payment_succeeded
+subscription_schedule.aborted subscription_schedule.canceled subscription_schedule.completed
+subscription_schedule.created subscription_schedule.expiring subscription_schedule.released
+subscription_schedule.updated
+tax_rate.created tax_rate.updated
+test_helpers.test_clock.advancing test_helpers.test_clock.created test_helpers.test_clock.deleted
+test_helpers.test_clock.ready
+""".split()  # noqa: SIM905 - people read it
+
+# The others, each with the reason why the offline Stripe does not play it. It says so itself, as a 404 or a 400.
+OUT_OF_SCOPE = {
+    "account.": "Connect: accounts of others",
+    "balance.": "the platform's own balance and payouts",
+    "cash_balance.": "bank transfers into a customer's cash balance",
+    "customer_cash_balance_transaction.": "bank transfers into a customer's cash balance",
+    "payment_intent.partially_funded": "bank transfers into a customer's cash balance",
+    "identity.": "Stripe Identity",
+    "issuing": "Stripe Issuing",
+    "payment_link.": "Payment Links: the gateway opens its own checkouts",
+    "payout.": "the platform's own balance and payouts",
+    "quote.": "Quotes",
+    "reporting.": "Stripe's reports",
+    "topup.": "the platform's own balance and payouts",
+    "transfer.": "Connect: accounts of others",
+    "v1.billing.meter.": "needs the v2 meter event stream, which is another host at Stripe",
+}
+
+
+@pytest.fixture(scope="session")
+def judges(tmp_path_factory) -> Path:
+    """The judges, installed from npm by the project's own lock; where npm is missing this says so."""
+    if shutil.which("npm") is None:
+        message = "the Stripe CLI and the Node SDK come from npm, which is missing: their judgement is left out"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    modules = JUDGES / "node_modules"
+    stamp = modules / ".installed"
+    lock = (JUDGES / "package-lock.json").read_text()
+    if not stamp.exists() or stamp.read_text() != lock:
+        with Alone(JUDGES / "node_modules.lock"):
+            if not stamp.exists() or stamp.read_text() != lock:
+                subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=JUDGES, check=True)
+                stamp.write_text(lock)
+    return modules
+
+
+class Alone:
+    """One process at a time: the tests run in several."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w")
+
+    def __enter__(self):
+        import fcntl  # noqa: PLC0415 - the judges run on Linux only
+
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
+@pytest.fixture
+def cli(judges, sandbox_server, tmp_path):
+    """Run the real Stripe CLI against the sandbox: its exit code and everything that it printed."""
+    binary = judges / "@stripe/cli-linux-x64/bin/stripe"
+
+    def run(*arguments, check=True):
+        result = subprocess.run(
+            [binary, *arguments, "--api-key", KEY, "--api-base", sandbox_server.url],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "STRIPE_CLI_TELEMETRY_OPTOUT": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert not check or result.returncode == 0, result.stdout
+        return result.stdout
+
+    return run
+
+
+def out_of_scope(event):
+    return next((why for prefix, why in OUT_OF_SCOPE.items() if event.startswith(prefix)), None)
+
+
+def test_every_trigger_of_the_cli_is_either_played_or_has_a_reason(cli):
+    listed = re.findall(r"^  ([a-z_0-9]+\.[a-z_.0-9]+)$", cli("trigger", "--help"), re.MULTILINE)
+    assert set(TRIGGERS) <= set(listed)
+    assert [event for event in listed if event not in TRIGGERS and not out_of_scope(event)] == []
+
+
+@pytest.mark.parametrize("event", TRIGGERS)
+def test_the_cli_triggers(cli, sandbox_server, event):
+    output = cli("trigger", event)
+    assert "Trigger succeeded" in output
+    # `subscription.payment_failed` and its like are names of the CLI's own, not event types
+    if not event.startswith("subscription."):
+        kinds = {found["type"] for found in sandbox_server.sandbox.store.find("event")}
+        assert event in kinds, f"the trigger ran, but the sandbox sent only {sorted(kinds)}"
+
+
+def test_what_is_out_of_scope_is_refused_as_stripe_refuses_it(cli):
+    with ThreadPoolExecutor(2) as pool:
+        events = ["payout.created", "quote.created", "payment_link.created", "identity.verification_session.created"]
+        for event, output in zip(events, pool.map(lambda name: cli("trigger", name, check=False), events), strict=True):
+            assert "Trigger succeeded" not in output, f"{event} works now: move it to TRIGGERS"
+            assert "Unrecognized request URL" in output
+
+
+def test_get_post_and_the_resource_commands(cli):
+    created = json.loads(cli("post", "/v1/customers", "-d", "email=ada@example.com", "-d", "metadata[plan]=pro"))
+    assert (created["email"], created["metadata"]) == ("ada@example.com", {"plan": "pro"})
+    assert json.loads(cli("get", f"/v1/customers/{created['id']}"))["id"] == created["id"]
+    assert json.loads(cli("customers", "retrieve", created["id"]))["id"] == created["id"]
+    product = json.loads(cli("products", "create", "--name", "Tea"))
+    listed = json.loads(cli("products", "list", "--limit", "3"))
+    assert [found["id"] for found in listed["data"]] == [product["id"]]
+    updated = json.loads(cli("products", "update", product["id"], "--name", "Green tea"))
+    assert updated["name"] == "Green tea"
+    assert json.loads(cli("products", "delete", product["id"], "--confirm"))["deleted"] is True
+
+
+def test_a_checkout_from_the_command_line(cli):
+    price = json.loads(
+        cli("prices", "create", "--currency", "usd", "--unit-amount", "1200", "-d", "product_data[name]=Tea")
+    )
+    session = json.loads(
+        cli(
+            *("checkout", "sessions", "create", "--mode", "payment", "--success-url", "https://shop.example/ok"),
+            *("-d", f"line_items[0][price]={price['id']}", "-d", "line_items[0][quantity]=2"),
+        )
+    )
+    assert (session["amount_total"], session["status"], session["payment_status"]) == (2400, "open", "unpaid")
+
+
+def test_a_fixture_file_runs_with_its_references(cli, sandbox_server, tmp_path):
+    scene = {
+        "_meta": {"template_version": 0},
+        "fixtures": [
+            {"name": "who", "path": "/v1/customers", "method": "post", "params": {"email": "grace@example.com"}},
+            {"name": "what", "path": "/v1/products", "method": "post", "params": {"name": "Tea"}},
+            {
+                "name": "how_much",
+                "path": "/v1/prices",
+                "method": "post",
+                "params": {"product": "${what:id}", "currency": "eur", "unit_amount": 900},
+            },
+        ],
+    }
+    (tmp_path / "scene.json").write_text(json.dumps(scene))
+    cli("fixtures", str(tmp_path / "scene.json"))
+    (price,) = sandbox_server.sandbox.store.find("price")
+    (product,) = sandbox_server.sandbox.store.find("product")
+    assert (price["product"], price["unit_amount"]) == (product["id"], 900)
+
+
+def test_listen_forwards_every_event_signed(judges, sandbox_server, receiver, tmp_path):
+    listening = subprocess.Popen(
+        [
+            *(judges / "@stripe/cli-linux-x64/bin/stripe", "listen", "--no-wss", "--skip-update"),
+            *("--forward-to", receiver.url, "--api-key", KEY, "--api-base", sandbox_server.url),
+        ],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "STRIPE_CLI_TELEMETRY_OPTOUT": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines, ready = [], threading.Event()
+
+    def follow():
+        for line in listening.stdout:
+            lines.append(line)
+            if "Ready!" in line:
+                ready.set()
+
+    threading.Thread(target=follow, daemon=True).start()
+    try:
+        assert ready.wait(20), "".join(lines)
+        sandbox_server.client().v1.customers.create({"email": "ada@example.com"})
+        assert receiver.wait_for(1) == ["customer.created"]
+        assert receiver.arrived[0][1]["Stripe-Signature"].startswith("t=")
+    finally:
+        listening.terminate()
+        listening.wait(10)
+
+
+def test_the_node_sdk_lives_through_a_subscription(judges, sandbox_server):
+    script = JUDGES / "life.mjs"
+    result = subprocess.run(
+        ["node", script, sandbox_server.url], cwd=JUDGES, text=True, capture_output=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "the Node SDK is content" in result.stdout

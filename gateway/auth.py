@@ -1,10 +1,28 @@
-"""Who calls: nobody in particular, a signed-in user, or the application's own back end."""
+"""Who calls: nobody in particular, a signed-in user, or the application's own back end.
+
+A user comes with a JSON Web Token of an OpenID provider. Its signature is checked with one of the provider's public
+keys, or, with HS256, with a shared secret; the two never mix, so that no public key can pass for a secret.
+Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
+"""
 
 import hmac
+import re
 from dataclasses import dataclass
+from typing import Any
+
+import jwt
 
 from gateway.errors import Unauthenticated
+from gateway.jwks import KeySet
 from gateway.settings import Settings
+
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""The algorithms that a provider's published keys may be used with; never `none`, never an HMAC."""
+
+LEEWAY_SECONDS = 10
+MAX_TOKEN = 8192
+MAX_EMAIL = 254
+_SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # Stripe keeps it as `client_reference_id`, up to 200 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +34,14 @@ class Principal:
         email: as the identity provider says it.
         email_verified: whether the provider has proved it.
         is_service: whether it is the application's own back end, which may act for any customer.
+        expires_at: when the token ends, in Unix seconds; None when it does not.
     """
 
     subject: str | None = None
     email: str | None = None
     email_verified: bool = False
     is_service: bool = False
+    expires_at: int | None = None
 
 
 ANONYMOUS = Principal()
@@ -32,11 +52,15 @@ class Authenticator:
     """Tells who sends a request.
 
     Args:
-        settings: the service tokens.
+        settings: the service tokens, and how users sign in.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._service_tokens = [token.get_secret_value().encode() for token in settings.service_tokens]
+        self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
+        self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause) if settings.auth_jwks_url else None
+        self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
+        self._subject_claim = settings.auth_subject_claim
 
     async def authenticate(self, header: str | None) -> Principal:
         """The caller that an `Authorization` header names; without one, `ANONYMOUS`.
@@ -47,13 +71,77 @@ class Authenticator:
         if header is None:
             return ANONYMOUS
         scheme, _, token = header.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("the Authorization header must be `Bearer` and a token")
-        presented = token.strip().encode()
         # every token is compared, in constant time, so that timing tells nothing
-        if any([hmac.compare_digest(presented, token) for token in self._service_tokens]):  # noqa: C419
+        presented = token.encode(errors="replace")
+        if any([hmac.compare_digest(presented, known) for known in self._service_tokens]):  # noqa: C419
             return SERVICE
-        raise Unauthenticated("this token is not valid here")
+        return self._principal(await self._claims(token))
 
     async def close(self) -> None:
         """Give back what is held."""
+        if self._keys:
+            await self._keys.close()
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        """What a token claims, once everything about it is proved."""
+        try:
+            if len(token) > MAX_TOKEN or not token.isascii():
+                raise jwt.DecodeError
+            header = jwt.get_unverified_header(token)
+            algorithm, key = await self._key(header)
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={
+                    "require": ["exp"],
+                    "verify_aud": self._audience is not None,
+                    "verify_sub": False,  # the claim of the settings is what counts
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overruns the JSON parser
+            raise Unauthenticated(_why(error)) from None
+
+    async def _key(self, header: dict[str, Any]) -> tuple[str, Any]:
+        """The algorithm that the token may be signed with, and the key for it."""
+        algorithm = header.get("alg")
+        if algorithm == "HS256" and self._secret is not None:
+            return algorithm, self._secret
+        if algorithm in ASYMMETRIC and self._keys is not None:
+            return algorithm, await self._keys.find(header.get("kid"), algorithm)
+        raise jwt.InvalidAlgorithmError
+
+    def _principal(self, claims: dict[str, Any]) -> Principal:
+        subject, email = claims.get(self._subject_claim), claims.get("email")
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+            raise Unauthenticated(f"the token's `{self._subject_claim}` must be a text of 1 to 200 characters")
+        known = isinstance(email, str) and "@" in email and len(email) <= MAX_EMAIL
+        return Principal(
+            subject=subject,
+            email=email if known else None,
+            email_verified=known and claims.get("email_verified") is True,
+            expires_at=int(claims["exp"]),
+        )
+
+
+def _why(error: Exception) -> str:
+    """What the caller should know: what time, issuer and audience mend, and nothing of keys."""
+    return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), "this token is not valid")
+
+
+_REASONS: dict[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "the token has expired; sign in again",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
+    jwt.InvalidAudienceError: "the token is for another audience",
+    jwt.InvalidIssuerError: "the token is from another issuer",
+    jwt.MissingRequiredClaimError: "the token lacks a claim that it must have, such as `exp`",
+    jwt.InvalidAlgorithmError: "the token is not signed in a way that is accepted here",
+    jwt.PyJWKClientConnectionError: "the sign-in provider's keys cannot be read now; try again",
+}

@@ -22,6 +22,7 @@ from gateway import migrations
 from gateway.app import create_app
 from gateway.database import Database
 from gateway.demo import demo_routes
+from gateway.demo.sign_in import sign_in_routes
 from gateway.errors import SettingsError
 from gateway.mirror.backfill import backfill, completed
 from gateway.sandbox import SandboxOptions, create_sandbox
@@ -87,7 +88,11 @@ def settings_for(dev: Dev) -> Settings:
     return given.model_copy(
         update={
             "database_url": SecretStr(f"sqlite:///{dev.state}/gateway.db"),
-            "stripe_webhook_secrets": Settings.load(stripe_webhook_secrets=_webhook_secret(dev)).stripe_webhook_secrets,
+            "stripe_webhook_secrets": Settings.load(
+                stripe_webhook_secrets=_kept(dev, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}"
+            ).stripe_webhook_secrets,
+            "auth_hs256_secret": given.auth_hs256_secret
+            or SecretStr(_kept(dev, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
             "redirect_origins": given.redirect_origins or (dev.gateway_url, *pages),
             "cors_origins": given.cors_origins or pages,
             "graphiql": True,
@@ -95,18 +100,16 @@ def settings_for(dev: Dev) -> Settings:
     )
 
 
-def _webhook_secret(dev: Dev) -> str:
-    """The secret of the webhooks, generated once and kept beside the state."""
-    kept = dev.environment_file.read_text() if dev.environment_file.exists() else ""
-    for line in kept.splitlines():
-        if line.startswith("STRIPE_WEBHOOK_SECRET="):
-            return line.partition("=")[2]
-    return f"whsec_{secrets.token_hex(24)}"
+def _kept(dev: Dev, variable: str) -> str | None:
+    """A secret that was generated once and is kept beside the state."""
+    lines = dev.environment_file.read_text().splitlines() if dev.environment_file.exists() else []
+    return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)
 
 
 def _write_environment(dev: Dev, settings: Settings) -> None:
     """Let the other commands (`gateway sync`, `gateway events list` …) find this gateway."""
     secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
+    sign_in = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else ""
     dev.state.mkdir(parents=True, exist_ok=True)
     dev.environment_file.touch(mode=0o600)
     dev.environment_file.write_text(
@@ -114,6 +117,7 @@ def _write_environment(dev: Dev, settings: Settings) -> None:
         f"STRIPE_SECRET_KEY={OFFLINE_KEY}\n"
         f"STRIPE_API_BASE={dev.stripe_url}\n"
         f"STRIPE_WEBHOOK_SECRET={secret}\n"
+        f"AUTH_HS256_SECRET={sign_in}\n"
         f"DATABASE_URL={settings.database_url.get_secret_value()}\n"
         f"GATEWAY_REDIRECT_ORIGINS={','.join(settings.redirect_origins)}\n"
     )
@@ -139,7 +143,7 @@ async def run(dev: Dev, console: Console, *, fresh: bool) -> None:
             path=dev.state / "stripe.db", forward_to=f"{dev.gateway_url}/webhooks/stripe", webhook_secret=secret
         )
     )
-    gateway = create_app(settings, pages=tuple(demo_routes(dev.stripe_url)))
+    gateway = create_app(settings, pages=(*demo_routes(dev.stripe_url), *sign_in_routes(settings)))
     # the offline Stripe answers with the date of its own clock
     async with _serve(sandbox, dev.host, dev.stripe_port, date_header=False):
         await _first_sync(settings, database, console)

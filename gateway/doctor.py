@@ -35,6 +35,7 @@ async def examine(settings: Settings) -> AsyncIterator[Check]:
     """Every check, in an order in which an earlier failure explains a later one."""
     yield _redirects(settings)
     yield _secrets(settings)
+    yield _sign_in(settings)
     database = Database(settings.database_url.get_secret_value())
     try:
         yield await _database(database)
@@ -62,6 +63,22 @@ def _secrets(settings: Settings) -> Check:
     if not settings.stripe_webhook_secrets:
         return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
     return Check("webhook secrets", ", ".join(label for label, _ in settings.stripe_webhook_secrets))
+
+
+def _sign_in(settings: Settings) -> Check:
+    name = "sign-in"
+    ways = [way for way, on in (("JWKS", settings.auth_jwks_url), ("HS256", settings.auth_hs256_secret)) if on]
+    if not ways:
+        return Check(name, "none: guests only", "set AUTH_JWKS_URL to let users sign in", warning=True)
+    missing = [
+        variable
+        for variable, value in (("AUTH_ISSUER", settings.auth_issuer), ("AUTH_AUDIENCE", settings.auth_audience))
+        if not value
+    ]
+    if missing:
+        mend = f"set {' and '.join(missing)}, or tokens that the provider made for other applications are taken"
+        return Check(name, " and ".join(ways), mend, warning=True)
+    return Check(name, f"{' and '.join(ways)}, from {settings.auth_issuer} for {settings.auth_audience}")
 
 
 async def _database(database: Database) -> Check:

@@ -7,7 +7,7 @@ one line that names the variable and the mend. Secrets are `SecretStr`: they nev
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -79,6 +79,11 @@ def _secrets(value: Any) -> Any:
     return tuple(part if isinstance(part, SecretStr) else SecretStr(part) for part in _split(value))
 
 
+MIN_HS256_BYTES = 32
+MIN_SERVICE_TOKEN = 16
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
@@ -99,6 +104,19 @@ class Settings(BaseSettings):
         validation_alias="STRIPE_WEBHOOK_SECRET",
         description="Signing secrets of the webhook endpoint, comma-separated for rotation, each plain or "
         "`label:whsec_…`. Without one the webhook route answers 404.",
+    )
+    connect_accounts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        validation_alias="GATEWAY_CONNECT_ACCOUNTS",
+        description="Connected accounts (`acct_…`) whose events are applied, comma-separated; those of others are "
+        "recorded as ignored.",
+    )
+    reconcile_minutes: int = Field(
+        60,
+        ge=0,
+        le=7 * 24 * 60,
+        validation_alias="GATEWAY_RECONCILE_MINUTES",
+        description="How often Stripe's own list of events is read for what no delivery brought; 0 never.",
     )
     stripe_api_base: str = Field(
         STRIPE_API,
@@ -155,6 +173,12 @@ class Settings(BaseSettings):
     auth_jwks_url: str | None = Field(
         None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."
     )
+    auth_jwks_pause: float = Field(
+        30.0,
+        ge=0,
+        validation_alias="AUTH_JWKS_PAUSE",
+        description="Seconds that lie at least between two requests for the provider's keys, whatever tokens come.",
+    )
     auth_issuer: str | None = Field(
         None, validation_alias="AUTH_ISSUER", description="The issuer (`iss`) that a token must name."
     )
@@ -174,7 +198,46 @@ class Settings(BaseSettings):
     service_tokens: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets)] = Field(
         (),
         validation_alias="GATEWAY_SERVICE_TOKEN",
-        description="Tokens of the application's own back end, comma-separated for rotation.",
+        description="Tokens of the application's own back end (at least 16 characters each), comma-separated for "
+        "rotation.",
+    )
+    adopt_customers: bool = Field(
+        True,
+        validation_alias="GATEWAY_ADOPT_CUSTOMERS",
+        description="Whether a user with a verified e-mail takes over the one customer at Stripe that has this e-mail "
+        "and belongs to nobody; otherwise every user begins with a new one.",
+    )
+    several_subscriptions: bool = Field(
+        False,
+        validation_alias="GATEWAY_SEVERAL_SUBSCRIPTIONS",
+        description="Whether a user may have more than one live subscription to the same product.",
+    )
+    repeated_trials: bool = Field(
+        False,
+        validation_alias="GATEWAY_REPEATED_TRIALS",
+        description="Whether a user who has had a trial may have another.",
+    )
+    automatic_tax: bool = Field(
+        False,
+        validation_alias="GATEWAY_AUTOMATIC_TAX",
+        description="Whether Stripe Tax computes the tax of every checkout.",
+    )
+    tax_id_collection: bool = Field(
+        False,
+        validation_alias="GATEWAY_TAX_ID_COLLECTION",
+        description="Whether a checkout asks business buyers for their tax id.",
+    )
+    billing_address: Literal["auto", "required"] = Field(
+        "auto",
+        validation_alias="GATEWAY_BILLING_ADDRESS",
+        description="Whether a checkout asks for the billing address only when it is needed (`auto`) or always "
+        "(`required`).",
+    )
+    portal_configuration: str | None = Field(
+        None,
+        pattern=r"^bpc_\w+$",
+        validation_alias="GATEWAY_PORTAL_CONFIGURATION",
+        description="The configuration of Stripe's customer portal (`bpc_…`); otherwise the account's default.",
     )
 
     @field_validator("stripe_api_base")
@@ -182,6 +245,31 @@ class Settings(BaseSettings):
     def _base_is_a_url(cls, value: str) -> str:
         """Only an origin: the SDK adds the paths."""
         return origin_of(value)
+
+    @field_validator("auth_jwks_url")
+    @classmethod
+    def _keys_come_over_tls(cls, value: str | None) -> str | None:
+        """Whoever can change the keys on their way can sign in as anybody."""
+        if value is not None:
+            scheme, host = origin_of(value).partition("://")[0], urlsplit(value).hostname
+            if scheme != "https" and host not in LOOPBACK:
+                raise ValueError("use https: whoever can change the keys on their way can sign in as anybody")
+        return value
+
+    @field_validator("auth_hs256_secret")
+    @classmethod
+    def _secret_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        """RFC 7518, 3.2: a key of the same size as the hash output or larger."""
+        if value is not None and len(value.get_secret_value().encode()) < MIN_HS256_BYTES:
+            raise ValueError(f"use a random secret of at least {MIN_HS256_BYTES} bytes (openssl rand -hex 32)")
+        return value
+
+    @field_validator("service_tokens")
+    @classmethod
+    def _tokens_are_long(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(token.get_secret_value()) < MIN_SERVICE_TOKEN for token in value):
+            raise ValueError(f"use random tokens of at least {MIN_SERVICE_TOKEN} characters (openssl rand -hex 32)")
+        return value
 
     @model_validator(mode="after")
     def _no_live_key_offline(self) -> Self:

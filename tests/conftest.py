@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 import sqlalchemy as sa
 import uvicorn
@@ -25,6 +26,7 @@ from gateway import migrations
 from gateway.app import create_app
 from gateway.database import Database
 from gateway.demo import demo_routes
+from gateway.demo.sign_in import sign_in_routes
 from gateway.mirror.backfill import backfill
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
@@ -32,6 +34,8 @@ from gateway.stripe_client import Stripe
 
 SECRET = "whsec_of_the_tests"
 SERVICE_TOKEN = "the-token-of-the-back-end-000000"
+SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+SIGN_IN_SECRET = "the-secret-that-signs-the-tokens-of-the-tests"
 
 
 @pytest.fixture(scope="session")
@@ -98,6 +102,17 @@ class World:
         answer = self.graphql(query, variables, headers).json()
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
+
+    def sign_in(self, email: str) -> dict[str, str]:
+        """The headers of a sample user who has signed in as `gateway dev` lets them."""
+        answer = self.client.post(f"{self.url}/dev/sign-in", json={"email": email})
+        assert answer.is_success, answer.text
+        return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    def token(self, subject: str, **claims: Any) -> dict[str, str]:
+        """The headers of any user."""
+        claims = {"sub": subject, "exp": int(time.time()) + 600, **claims}
+        return {"Authorization": f"Bearer {jwt.encode(claims, SIGN_IN_SECRET, algorithm='HS256')}"}
 
     def stripe(self, method: str, path: str, **form: Any) -> Any:
         """Call the offline Stripe's API; the JSON of a call that must not fail."""
@@ -283,6 +298,7 @@ def make_world(database_url: str, *, fill: bool = True, **overrides: Any) -> Ite
             "redirect_origins": f"{url},https://shop.example",
             "cors_origins": "https://shop.example",
             "service_tokens": SERVICE_TOKEN,
+            "auth_hs256_secret": SIGN_IN_SECRET,
             "graphiql": True,
             **overrides,
         }
@@ -290,7 +306,7 @@ def make_world(database_url: str, *, fill: bool = True, **overrides: Any) -> Ite
     with serve(sandbox, stripe_listener, date_header=False):
         if fill:
             asyncio.run(fill_mirror(settings))
-        gateway = create_app(settings, pages=tuple(demo_routes(stripe_url)))
+        gateway = create_app(settings, pages=(*demo_routes(stripe_url), *sign_in_routes(settings)))
         with serve(gateway, listener), httpx.Client(timeout=20) as client:
             yield World(url, stripe_url, sandbox.state.sandbox, settings, client)
 

@@ -22,6 +22,11 @@ class ProblemCode(Enum):
     PROMOTION_CODE_INVALID = "The promotion code does not exist or cannot be used here."
     IDEMPOTENCY_KEY_INVALID = "The key is too long, or a guest's key is too easy to guess."
     IDEMPOTENCY_KEY_REUSED = "The key was used before for another request."
+    PRICE_NOT_RECURRING = "The price is paid once, and this needs a plan."
+    SUBSCRIPTION_ENDED = "The subscription has ended for good."
+    PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
+    PAYMENT_FAILED = "The payment did not go through, and nothing was changed."
+    COMMENT_TOO_LONG = "The comment is too long."
     SESSION_NOT_OPEN = "The checkout is already complete or expired."
     STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."
 

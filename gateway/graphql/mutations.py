@@ -7,13 +7,11 @@ import strawberry
 
 from gateway.billing.cart import CheckoutRequest, Line
 from gateway.billing.checkout import Answered
-from gateway.billing.problems import Problem, ProblemCode
 from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.context import Info
-from gateway.graphql.describe import choice, coded, entry, mutation, output
+from gateway.graphql.describe import choice, entry, mutation, output
 from gateway.graphql.money import Currency
-
-coded(ProblemCode, name="UserErrorCode")
+from gateway.graphql.problems import UserError
 
 
 @choice
@@ -107,22 +105,6 @@ class ExpireCheckoutSessionInput:
     """The session to close."""
 
     id: strawberry.ID = strawberry.field(description="Its id, such as cs_….")
-
-
-@output
-class UserError:
-    """Something that the caller can mend."""
-
-    code: ProblemCode = strawberry.field(description="For programs.")
-    message: str = strawberry.field(description="For people.")
-    field: str | None = strawberry.field(
-        description="Where in the input, such as lineItems.0.priceId; null when it is the whole."
-    )
-
-    @classmethod
-    def all_of(cls, problems: list[Problem]) -> "list[UserError]":
-        """The problems as clients see them."""
-        return [cls(code=each.code, message=each.message, field=each.field) for each in problems]
 
 
 @output

@@ -128,6 +128,14 @@ async def test_a_one_off_product_is_paid_once_and_starts_no_subscription(shop, g
     assert session_of(shop, gateway_dev)["subscription"] is None
 
 
+async def test_a_trial_charges_nothing_today_and_says_when_the_first_payment_is(shop, gateway_dev):
+    await shop.get_by_role("button", name="Start free trial").first.click()
+    await pay(shop, gateway_dev)
+    await expect(shop.get_by_role("heading", name="Your trial has started")).to_be_visible()
+    await expect(shop.get_by_test_id("confirmation")).to_contain_text("Charged today$0.00First payment")
+    await expect(shop.get_by_test_id("subscription")).to_contain_text("trialing")
+
+
 async def test_seats_cost_at_the_checkout_what_the_shop_said(shop, gateway_dev):
     card = shop.get_by_test_id("plan-card").filter(has=shop.get_by_role("spinbutton")).first
     await card.get_by_role("spinbutton").fill("7")
@@ -153,6 +161,15 @@ async def test_a_cancelled_checkout_leads_back_to_the_same_choice_and_charges_no
     await shop.wait_for_url(f"{gateway_dev.gateway_url}/demo**")
     await expect(shop.get_by_text("nothing was charged")).to_be_visible()
     await expect(shop.get_by_role("radio", name="Yearly")).to_be_checked()
+
+
+async def test_when_stripe_cannot_be_reached_the_shop_says_so_and_the_buyer_may_try_again(shop):
+    failure = {"data": None, "errors": [{"message": "-", "extensions": {"code": "STRIPE_UNAVAILABLE"}}]}
+    await shop.route("**/graphql", lambda route: route.fulfill(json=failure))
+    button = shop.get_by_test_id("buy").first
+    await button.click()
+    await expect(shop.get_by_role("alert").filter(has_text="cannot be reached right now")).to_be_visible()
+    await expect(button).to_be_enabled()
 
 
 async def test_the_currency_switch_shows_prices_in_that_currency_and_survives_a_reload(shop):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,18 +18,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import __version__, migrations
 from gateway.auth import Authenticator
 from gateway.billing.catalog import Catalog
+from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
 from gateway.graphql.http import GraphQL
+from gateway.metrics import render
+from gateway.notify import Notifications
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
-from gateway.webhooks.inbox import Inbox
-from gateway.webhooks.route import webhook_route
-
-CATALOG_POLL_SECONDS = 1.0
-CATALOG_KINDS = frozenset({"product", "price", "plan"})
+from gateway.webhooks.inbox import Inbox, count_open
+from gateway.webhooks.receiver import Receiver
+from gateway.webhooks.route import Webhooks
+from gateway.webhooks.worker import Worker
 
 
 def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> FastAPI:
@@ -47,13 +49,12 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     catalog = Catalog(settings, database)
     checkout = Checkout(settings, database, stripe, catalog)
     authenticator = Authenticator(settings)
-    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout), authenticator)
-
-    def changed(kinds: frozenset[str]) -> None:
-        if kinds & CATALOG_KINDS:
-            catalog.invalidate()
-
-    inbox = Inbox(database, stripe, changed)
+    changes = Changes(settings, database, stripe, catalog)
+    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, changes), authenticator)
+    notifications = Notifications(database)
+    notifications.on("catalog", catalog.invalidate)
+    inbox = Inbox(database, settings.connect_accounts)
+    receiver = Receiver(inbox)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -62,9 +63,9 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
         tasks = [
             asyncio.create_task(work, name=name)
             for name, work in {
-                "receiver": inbox.run_receiver(),
-                "worker": inbox.run_worker(),
-                "catalog": _poll(catalog),
+                "receiver": receiver.run(),
+                "worker": Worker(inbox, stripe).run(),
+                "notifications": notifications.run(),
             }.items()
         ]
         yield
@@ -82,7 +83,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    app.router.routes += [*graphql.routes(), webhook_route(settings, inbox), *pages]
+    app.router.routes += [*graphql.routes(), *pages]
     _add_operations(app, database)
     app.add_middleware(
         CORSMiddleware,
@@ -93,19 +94,13 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
         max_age=3600,
     )
     app.add_middleware(RequestId)
+    app.add_middleware(Webhooks, settings=settings, receiver=receiver)
     return app
 
 
 def from_environment() -> FastAPI:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
     return create_app(Settings.load())
-
-
-async def _poll(catalog: Catalog) -> None:
-    """Notice catalogue changes that another process has applied."""
-    while True:
-        await asyncio.sleep(CATALOG_POLL_SECONDS)
-        await catalog.poll()
 
 
 def _add_operations(app: FastAPI, database: Database) -> None:
@@ -122,7 +117,9 @@ def _add_operations(app: FastAPI, database: Database) -> None:
 
     @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        with suppress(DatabaseUnavailable):  # the rest is worth seeing then
+            await count_open(database)
+        return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", include_in_schema=False)
     async def root(request: Request) -> Response:

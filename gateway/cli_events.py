@@ -20,6 +20,7 @@ from gateway.models import Event
 from gateway.settings import STATE_DIR, Settings
 from gateway.stripe_client import Stripe
 from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.worker import Worker
 
 events_app = typer.Typer(help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True)
 console = Console()
@@ -113,10 +114,11 @@ async def _again(query: Any) -> int:
         async with _database() as database:
             async with database.read() as session:
                 ids: Sequence[str] = (await session.exec(query)).all()
-            inbox = Inbox(database, stripe)
+            inbox = Inbox(database, settings.connect_accounts)
+            worker = Worker(inbox, stripe)
             for event_id in ids:
                 await inbox.reopen([event_id])
-                await _finish(inbox, database, event_id)
+                await _finish(worker, event_id)
             async with database.read() as session:
                 rows = (await session.exec(select(Event).where(col(Event.id).in_(ids)))).all()
     finally:
@@ -130,14 +132,11 @@ async def _again(query: Any) -> int:
     return int(any(row.status in {"failed", "dead"} for row in rows))
 
 
-async def _finish(inbox: Inbox, database: Database, id: str) -> None:
+async def _finish(worker: Worker, id: str) -> None:
     """Apply an event, and fetch what it needs: two steps at most."""
     for _ in range(2):
-        await inbox.process(id)
-        async with database.read() as session:
-            row = await session.get(Event, id)
-        if row is None or row.status != "pending":
-            return
+        rows = await worker.rows([id])
+        await worker.process([row for row in rows if row.status == "pending"])
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> None:

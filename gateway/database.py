@@ -1,9 +1,11 @@
 """The database: one engine, short sessions, and the few things in which SQLite and PostgreSQL differ."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +20,11 @@ from gateway.errors import DatabaseUnavailable, SettingsError
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
+DEADLOCK_RETRIES = 5
+T = TypeVar("T")
+
+ANNOUNCED = "gateway.announced"
+"""Where a connection keeps the topics that `gateway/notify.py` tells with the commit."""
 
 
 def database_url(text: str) -> URL:
@@ -56,6 +63,8 @@ class Database:
         # SQLite has one writer: taking the lock at BEGIN queues writers instead of failing the second one at its
         # first write (a deferred transaction that has read cannot be upgraded once another has written).
         self._writer = self.engine.execution_options(begin_immediate=True)
+        self.before_commit: Callable[[AsyncConnection, set[str]], Awaitable[None]] | None = None
+        self.after_commit: Callable[[set[str]], None] | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -72,13 +81,41 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A connection in one transaction, committed at the end and rolled back on an error."""
+        announced: set[str] = set()
         with _reachable():
             async with self._writer.begin() as connection:
+                connection.info[ANNOUNCED] = announced
                 yield connection
+                if announced and self.before_commit:
+                    await self.before_commit(connection, announced)
+        if announced and self.after_commit:
+            self.after_commit(announced)
+
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, again from its start when PostgreSQL chose it to end a deadlock.
+
+        Args:
+            work: what is written; it leaves nothing behind when it is rolled back.
+        """
+        for _ in range(DEADLOCK_RETRIES):
+            try:
+                async with self.write() as connection:
+                    return await work(connection)
+            except DatabaseUnavailable as error:
+                if not is_deadlock(error.__cause__):
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
+        async with self.write() as connection:
+            return await work(connection)
 
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Whether PostgreSQL ended this transaction so that others could go on; the same again will work."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}
 
 
 def table_of(model: type[SQLModel]) -> sa.Table:
@@ -87,10 +124,10 @@ def table_of(model: type[SQLModel]) -> sa.Table:
     return table
 
 
-def insert(connection: AsyncConnection, table: sa.Table) -> Any:
-    """The dialect's own INSERT into `table`, which knows ON CONFLICT."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
+def insert(database: AsyncConnection | str, table: sa.Table) -> Any:
+    """The INSERT into `table` of the connection's (or the named) dialect, which knows ON CONFLICT."""
+    name = database if isinstance(database, str) else database.dialect.name
+    return (sqlite if name == "sqlite" else postgresql).insert(table)
 
 
 class _reachable:  # noqa: N801 - reads as a context manager
@@ -100,12 +137,12 @@ class _reachable:  # noqa: N801 - reads as a context manager
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and (reason := _unusable(error)):
+        if error is not None and (reason := unusable(error)):
             raise DatabaseUnavailable(f"the database cannot be used ({reason})") from error
 
 
-def _unusable(error: BaseException) -> str | None:
-    """Why the database itself is at fault, in a word or two; None when it is not."""
+def unusable(error: BaseException) -> str | None:
+    """Why the database itself is at fault, and not what was asked of it, in a word or two; None when it is not."""
     cause = getattr(error, "orig", None) or error
     if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
         return "it is not migrated: run `gateway db upgrade`"

@@ -1,14 +1,57 @@
-"""What Prometheus reads at `/metrics`: one line here for everything that is counted anywhere."""
+"""What Prometheus reads at `/metrics`: one line here for everything that is counted anywhere.
 
-from prometheus_client import Counter, Histogram
+Several processes (`gateway serve --workers`) share a folder, named by `PROMETHEUS_MULTIPROC_DIR` before this module is
+imported, and any of them answers for all.
+"""
 
-EVENTS = Counter("gateway_events_total", "Events by what became of them", ["outcome"])
-WEBHOOKS_REFUSED = Counter("gateway_webhooks_refused_total", "Deliveries that were not genuine events", ["reason"])
-WEBHOOK_SECRET_USED = Counter("gateway_webhook_secret_used_total", "Deliveries by the secret that signed", ["label"])
+import os
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector  # type: ignore[attr-defined]
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+EVENTS = Counter(
+    "gateway_events_total",
+    "Events by what became of them: applied, stale, ignored, pending (a fetch is needed), failed, dead, duplicate, "
+    "not_recorded (answered 503)",
+    ["outcome"],
+)
 EVENT_LAG = Histogram(
     "gateway_event_lag_seconds",
-    "From the event's creation on Stripe's clock to its being recorded here",
+    "From the event's creation on Stripe's clock to its being applied here",
     buckets=(0.5, 1, 2, 5, 15, 60, 300, 3600, 86400),
+)
+QUEUE = Gauge("gateway_queue_depth", "Deliveries that wait for their commit", multiprocess_mode="livesum")
+GROUP_SECONDS = Histogram("gateway_group_seconds", "How long recording a group of deliveries took", buckets=SECONDS)
+INBOX = Gauge(
+    "gateway_inbox_events",
+    "Events in the inbox that are not finished: pending, failed (will be retried) and dead (waits for an operator)",
+    ["status"],
+    multiprocess_mode="mostrecent",
+)
+WEBHOOKS_REFUSED = Counter("gateway_webhooks_refused_total", "Deliveries that were not genuine events", ["reason"])
+WEBHOOK_SECRET_USED = Counter("gateway_webhook_secret_used_total", "Deliveries by the secret that signed", ["label"])
+WEBHOOK_SECRET_LAST_USED = Gauge(
+    "gateway_webhook_secret_last_used_seconds",
+    "When a secret last signed a delivery, in Unix seconds",
+    ["label"],
+    multiprocess_mode="max",
 )
 STRIPE_CALLS = Counter("gateway_stripe_calls_total", "Calls to Stripe by how they ended", ["method", "outcome"])
 STRIPE_SECONDS = Histogram("gateway_stripe_call_seconds", "How long a call to Stripe took, retries included")
+RECONCILED = Gauge(
+    "gateway_reconciled_seconds",
+    "When Stripe's own list of events was last read to its end, in Unix seconds",
+    multiprocess_mode="max",
+)
+EVENTS_MISSED = Counter("gateway_events_missed_total", "Events that no delivery brought, found in Stripe's list")
+
+
+def render() -> bytes:
+    """The metrics of all processes, in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

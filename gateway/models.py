@@ -316,7 +316,7 @@ class Event(SQLModel, table=True):
     __tablename__ = "event"
 
     id: str = Field(primary_key=True)
-    type: str = Field(index=True)
+    type: str
     api_version: str | None = None
     account: str | None = None
     livemode: bool
@@ -333,7 +333,16 @@ class Event(SQLModel, table=True):
     received_at: datetime = Field(sa_type=UtcDateTime)
     processed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
-    __table_args__ = (sa.Index("ix_event_due", "status", "next_attempt_at"),)
+    # Only what is not finished is looked for by its status: an index over the rest would cost every event.
+    __table_args__ = (
+        sa.Index(
+            "ix_event_open",
+            "status",
+            "next_attempt_at",
+            sqlite_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+            postgresql_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+        ),
+    )
 
 
 class SyncState(SQLModel, table=True):
@@ -349,6 +358,15 @@ class SyncState(SQLModel, table=True):
     count: int = 0
     started_at: datetime = Field(sa_type=UtcDateTime)
     completed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class WebhookSecretUse(SQLModel, table=True):
+    """When each signing secret, by its label, last proved a delivery (kept to about a minute): rotation asks for it."""
+
+    __tablename__ = "webhook_secret_use"
+
+    label: str = Field(primary_key=True)
+    last_used_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Notice(SQLModel, table=True):

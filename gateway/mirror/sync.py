@@ -9,91 +9,62 @@ things arrive in:
 - in between nobody can tell: unless the payload says what the row says already, the object is fetched;
 - a deletion, and a final status, is never undone.
 
-The guards stand in the SQL statement itself, so that the database serialises whoever comes at the same moment.
+`mirror/upsert.py` holds the statements.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import select
 
-from gateway.database import Database, insert, table_of
+from gateway.database import Database, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
 from gateway.mirror.resources import RESOURCES, Json, Resource, Unreadable
-from gateway.models import CatalogVersion, Price, Product, SubscriptionItem
+from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_catalog, upsert
 from gateway.stripe_client import Answer, Stripe
 
 REFRESH_TRIES = 5
 
 
-class Outcome(StrEnum):
-    """What became of an object that was offered to the mirror."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    STALE = "stale"
-    UNCLEAR = "unclear"
-    """Its place in time cannot be told; only a fetch can."""
-
-
-async def store_event(
-    connection: AsyncConnection, resource: Resource, obj: Json, *, created: int, deleted: bool = False
-) -> Outcome:
-    """Write the object that an event carries, if it is newer than what is there.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event says about an object.
 
     Args:
-        connection: the transaction that also marks the event.
         resource: how this kind is mirrored.
-        obj: the event's `data.object`.
+        object: the event's `data.object`.
         created: the event's `created`, Unix seconds.
-        deleted: whether the event says that the object is gone.
-
-    Raises:
-        Unreadable: the payload must be fetched.
+        deleted: whether the object is gone.
     """
-    columns = resource.read(obj)
-    table = table_of(resource.table)
-    final = deleted or columns.get("status") in resource.final
-    # What is final is true whenever it was said; everything else must be newer than what we know.
-    newer = table.c.as_of < created
-    guard = sa.or_(newer, _open(resource)) if final else sa.and_(newer, _open(resource))
-    outcome = await _upsert(
-        connection, resource, obj["id"], columns, as_of=created, lag=0, guard=guard, deleted=deleted
-    )
-    return outcome or await _place(connection, resource, obj["id"], columns, created)
+
+    resource: Resource
+    object: Json
+    created: int
+    deleted: bool = False
 
 
-async def store_read(connection: AsyncConnection, answer: Answer, obj: Json) -> Outcome:
-    """Write an object that Stripe answered with, in a list or to a POST.
+async def store_events(connection: AsyncConnection, changes: Sequence[Change]) -> list[Outcome | Unreadable]:
+    """Write the objects that events carry, where they are newer than what is there; an outcome for each.
 
     Args:
-        connection: a transaction.
-        answer: the answer that holds the object, for its time.
-        obj: the object.
+        connection: the transaction that also marks the events.
+        changes: what the events say.
 
     Returns:
-        UNCLEAR when something was written within the duration of the call, or the payload is not whole: then `refresh`.
+        an outcome for each, or why its payload cannot be read and must be fetched.
     """
-    resource = RESOURCES[obj["object"]]
-    table = table_of(resource.table)
-    try:
-        columns = resource.read(obj)
-    except Unreadable:
-        return Outcome.UNCLEAR
-    before = answer.as_of - answer.as_of_lag
-    # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
-    guard = sa.false() if answer.replayed else sa.and_(table.c.as_of < before, _open(resource))
-    outcome = await _upsert(
-        connection, resource, obj["id"], columns, as_of=answer.as_of, lag=answer.as_of_lag, guard=guard
-    )
-    if outcome is None and answer.replayed:
-        return Outcome.UNCLEAR
-    return outcome or await _place(connection, resource, obj["id"], columns, before)
+    offers: dict[int, Offer] = {}
+    outcomes: dict[int, Outcome | Unreadable] = {}
+    for place, change in enumerate(changes):
+        try:
+            offers[place] = _offer(change.resource, change.object, change.created, deleted=change.deleted)
+        except Unreadable as error:
+            outcomes[place] = error
+    outcomes |= zip(offers, await upsert(connection, list(offers.values())), strict=True)
+    return [outcomes[place] for place in range(len(changes))]
 
 
 async def store_answer(database: Database, stripe: Stripe, answer: Answer) -> None:
@@ -111,15 +82,20 @@ async def store_page(database: Database, answer: Answer, objects: Iterable[Json]
     """Write the objects of an answer, and what came expanded within them, in one transaction.
 
     Returns:
-        those that must be refreshed, because their place in time is unclear or their payload is not whole.
+        those that must be refreshed: something was written within the duration of the call, the payload is not whole,
+        or the answer repeats an earlier one.
     """
-    async with database.write() as connection:
-        return [
-            obj
-            for whole in objects
-            for obj in (whole, *RESOURCES[whole["object"]].embedded(whole))
-            if await store_read(connection, answer, obj) is Outcome.UNCLEAR
-        ]
+    offers, unclear = [], []
+    for obj in (each for whole in objects for each in (whole, *RESOURCES[whole["object"]].embedded(whole))):
+        try:
+            offers.append((obj, _offer(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.as_of_lag)))
+        except Unreadable:
+            unclear.append(obj)
+    # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
+    guard = Guard.NEVER if answer.replayed else Guard.NEWER
+    outcomes = await database.transact(lambda connection: upsert(connection, [offer for _, offer in offers], guard))
+    again = {Outcome.UNCLEAR, Outcome.STALE} if answer.replayed else {Outcome.UNCLEAR}
+    return unclear + [obj for (obj, _), outcome in zip(offers, outcomes, strict=True) if outcome in again]
 
 
 async def settle(database: Database, stripe: Stripe, unclear: Iterable[Json]) -> None:
@@ -129,8 +105,8 @@ async def settle(database: Database, stripe: Stripe, unclear: Iterable[Json]) ->
             await refresh(database, stripe, obj["object"], obj["id"])
 
 
-async def refresh(database: Database, stripe: Stripe, kind: str, id: str) -> Outcome:
-    """Read one object from Stripe and write what it says now.
+async def refresh(database: Database, stripe: Stripe, kind: str, id: str) -> Json:
+    """Read one object from Stripe and write what it says now; the object.
 
     The row's `revision` is noted before the call and must be the same after it: otherwise something newer may have been
     written meanwhile, and the object is read again. No transaction is open during the call.
@@ -150,16 +126,17 @@ async def refresh(database: Database, stripe: Stripe, kind: str, id: str) -> Out
             raise
         if answer.object.get("deleted"):
             await _bury(database, resource, id, seen)
-            return Outcome.UPDATED
-        outcome = await _store_fetched(database, answer, seen)
-        if outcome is not None:
+            return answer.object
+        if await _store_fetched(database, answer, seen):
             await settle(database, stripe, await store_page(database, answer, resource.embedded(answer.object)))
-            return outcome
+            return answer.object
     raise StripeUnavailable(f"{kind} {id} changes faster than it can be read; try again")
 
 
 async def fetch(stripe: Stripe, resource: Resource, id: str) -> Answer:
     """Read one object whole: with the fields that must be asked for, and with every page of its embedded lists."""
+    if resource.owner:
+        return await _fetch_list(stripe, resource, id)
     expand = [*resource.expand, *resource.embeds]
     answer = await stripe.get(f"{resource.path}/{id}", **({"expand": expand} if expand else {}))
     for name in resource.lists:
@@ -171,88 +148,35 @@ async def fetch(stripe: Stripe, resource: Resource, id: str) -> Answer:
     return answer
 
 
-async def _store_fetched(database: Database, answer: Answer, seen: int | None) -> Outcome | None:
-    """Write a fetched object if the row is still as it was before the fetch; None if it is not."""
-    obj = answer.object
-    resource = RESOURCES[obj["object"]]
-    table = table_of(resource.table)
-    guard = sa.false() if seen is None else table.c.revision == seen
-    async with database.write() as connection:
-        return await _upsert(
-            connection, resource, obj["id"], resource.read(obj), as_of=answer.as_of, lag=answer.as_of_lag, guard=guard
-        )
+async def _fetch_list(stripe: Stripe, resource: Resource, id: str) -> Answer:
+    """Read the whole list of an owner as one object, which bears the owner's id. Its pages are read one by one, so it
+    is as old as the first.
+    """
+    params = {str(resource.owner): id, "limit": 100}
+    answer = await stripe.get(resource.path, **params)
+    found, began = answer.object["data"], answer.as_of - answer.as_of_lag
+    while answer.object["has_more"]:
+        answer = await stripe.get(resource.path, **params, starting_after=found[-1]["id"])
+        found = found + answer.object["data"]
+    whole = {"object": resource.kind, "id": id, str(resource.owner): id, resource.lists[0]: {"data": found}}
+    return replace(answer, object=whole, as_of_lag=answer.as_of - began)
 
 
-async def _upsert(
-    connection: AsyncConnection,
-    resource: Resource,
-    id: str,
-    columns: Json,
-    *,
-    as_of: int,
-    lag: int,
-    guard: Any,
-    deleted: bool = False,
-) -> Outcome | None:
-    """Insert the row, or update it where `guard` allows; None when the guard refused."""
-    table = table_of(resource.table)
-    values = {name: value for name, value in columns.items() if name != "_items"}
-    statement = insert(connection, table).values(
-        id=id, as_of=as_of, as_of_lag=lag, revision=1, deleted=deleted, **{**_blanks(resource), **values}
-    )
-    newer = sa.case((table.c.as_of > as_of, table.c.as_of), else_=as_of)
-    statement = statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={
-            **values,
-            "as_of": newer,
-            "as_of_lag": sa.case((table.c.as_of > as_of, table.c.as_of_lag), else_=lag),
-            "revision": table.c.revision + 1,
-            "deleted": sa.or_(table.c.deleted, sa.literal(deleted)),
-        },
-        where=guard,
-    ).returning(table.c.revision)
-    revision = (await connection.execute(statement)).scalar()
-    if revision is None:
-        return None
-    if "_items" in columns:
-        await _replace_items(connection, id, columns["_items"])
-    if resource.table in (Product, Price):
-        await _bump_catalog(connection)
-    return Outcome.CREATED if revision == 1 else Outcome.UPDATED
+async def _store_fetched(database: Database, answer: Answer, seen: int | None) -> bool:
+    """Write a fetched object if the row is still as it was before the fetch; whether it was."""
+    offer = _offer(RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.as_of_lag)
+    guard = Guard.NEVER if seen is None else Guard.UNCHANGED
+    (outcome,) = await database.transact(lambda connection: upsert(connection, [offer], guard, seen))
+    return outcome in {Outcome.CREATED, Outcome.UPDATED}
 
 
-async def _place(connection: AsyncConnection, resource: Resource, id: str, columns: Json, moment: int) -> Outcome:
-    """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
-    table = table_of(resource.table)
-    row = (await connection.execute(sa.select(table).where(table.c.id == id))).mappings().one()
-    if row["deleted"] or row.get("status") in resource.final or moment < row["as_of"] - row["as_of_lag"]:
-        return Outcome.STALE
-    told = {name: value for name, value in columns.items() if name != "_items"}
-    if any(row[name] != value for name, value in told.items()):
-        return Outcome.UNCLEAR
-    return Outcome.STALE if "_items" not in columns or await _same_items(connection, id, columns) else Outcome.UNCLEAR
+def _offer(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Offer:
+    """The object as it is offered to the mirror.
 
-
-async def _same_items(connection: AsyncConnection, id: str, columns: Json) -> bool:
-    """Whether the subscription's items are the stored ones."""
-    items = table_of(SubscriptionItem)
-    rows = (await connection.execute(sa.select(items).where(items.c.subscription_id == id))).mappings()
-    return {row["id"]: dict(row) for row in rows} == {item["id"]: item for item in columns["_items"]}
-
-
-async def _replace_items(connection: AsyncConnection, id: str, rows: Iterable[Json]) -> None:
-    """A subscription's items are those that it came with, and no others."""
-    table = table_of(SubscriptionItem)
-    await connection.execute(sa.delete(table).where(table.c.subscription_id == id))
-    if items := list(rows):
-        await connection.execute(sa.insert(table), items)
-
-
-async def _bump_catalog(connection: AsyncConnection) -> None:
-    """Let every process know that its snapshot of the catalogue is out of date."""
-    catalog = table_of(CatalogVersion)
-    await connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
+    Raises:
+        Unreadable: it must be fetched.
+    """
+    return Offer(resource, resource.id_of(obj), resource.read(obj), as_of, lag, deleted)
 
 
 async def _revision(database: Database, resource: Resource, id: str) -> int | None:
@@ -269,18 +193,5 @@ async def _bury(database: Database, resource: Resource, id: str, seen: int | Non
             .where(table.c.id == id, table.c.revision == seen, table.c.deleted.is_(False))
             .values(deleted=True, revision=table.c.revision + 1)
         )
-        if result.rowcount and resource.table in (Product, Price):
-            await _bump_catalog(connection)
-
-
-def _open(resource: Resource) -> Any:
-    """The condition that a row can still change."""
-    table = table_of(resource.table)
-    if not resource.final:
-        return table.c.deleted.is_(False)
-    return sa.and_(table.c.deleted.is_(False), table.c.status.not_in(resource.final))
-
-
-def _blanks(resource: Resource) -> Json:
-    """Values of the columns that may not be null and that this payload may not speak for."""
-    return {"tiers": [], "currency_options": {}} if resource.table is Price else {}
+        if result.rowcount and resource.kind in CATALOG_KINDS:
+            await bump_catalog(connection)

@@ -1,18 +1,20 @@
 """One visible table: what each type of event does, with the reason on each line.
 
+The objects of a whole group of events are written first, in few statements; then comes what an event does beside that.
 A handler writes what the event itself proves, within the transaction that also marks the event, and names what must be
 fetched from Stripe afterwards. It holds no mapping: that is `mirror/resources.py`.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.billing.invoices import note_failed_charge
 from gateway.mirror.resources import RESOURCES, Unreadable
-from gateway.mirror.sync import Outcome, store_event
+from gateway.mirror.sync import Change, store_events
+from gateway.mirror.upsert import Outcome
 
 Json = dict[str, Any]
 
@@ -25,83 +27,65 @@ class Effect:
         status: the event's status in the inbox: `applied`, `stale` or `ignored`.
         outcome: a word or a sentence for the operator.
         needs: what must still be fetched, as `kind:id`.
-        changed: the kinds of the objects whose rows changed.
     """
 
     status: str
     outcome: str
     needs: tuple[str, ...] = ()
-    changed: frozenset[str] = frozenset()
 
 
-Handler = Callable[[AsyncConnection, Json], Awaitable[Effect]]
+Then = Callable[[AsyncConnection, Json, Effect], Awaitable[Effect]]
 
 
-async def mirror(connection: AsyncConnection, event: Json) -> Effect:
-    """The object as the event carries it."""
-    return await _store(connection, event, deleted=False)
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """What a type of event does.
+
+    Args:
+        deleted: whether the event says that its object is gone for good.
+        stores: whether the event's object goes into the mirror.
+        then: what follows, in the same transaction; also when the object was stale, because effects are keyed by their
+            own facts. It gets the effect so far and gives it back, changed or not. Rows of its own it locks in a fixed
+            order.
+    """
+
+    deleted: bool = False
+    stores: bool = True
+    then: Then | None = None
 
 
-async def bury(connection: AsyncConnection, event: Json) -> Effect:
-    """The object is gone for good."""
-    return await _store(connection, event, deleted=True)
-
-
-async def mirror_price(connection: AsyncConnection, event: Json) -> Effect:
-    """A price or plan. Its tiers and currency options are in no event: they are fetched, unless only others changed."""
-    effect = await _store(connection, event, deleted=False)
+async def fetch_price(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """Tiers and currency options of a price are in no event: they are fetched, unless only others changed."""
     obj = event["data"]["object"]
     changed = event["data"].get("previous_attributes")
     told = bool(changed) and set(changed) <= set(obj) and effect.outcome != Outcome.CREATED
     whole = {"tiers", "currency_options"} <= set(obj)
     if effect.status == "stale" or told or whole or effect.needs:
         return effect
-    return Effect(effect.status, effect.outcome, (f"price:{obj['id']}",), effect.changed)
+    return replace(effect, needs=(f"price:{obj['id']}",))
 
 
-async def mirror_checkout(connection: AsyncConnection, event: Json) -> Effect:
-    """A checkout that ended well: its state now; then, fetched, the customer, the e-mail and the card it was paid with.
+async def fetch_checkout(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """A checkout that ended well: the customer, the e-mail and the card it was paid with are fetched.
 
     Credits and access are never given here: they wait for `invoice.paid` and the subscription's own events.
     """
-    effect = await _store(connection, event, deleted=False)
-    if effect.status == "stale":
+    if effect.status != "applied":
         return effect
-    return Effect(effect.status, effect.outcome, (f"checkout.session:{event['data']['object']['id']}",), effect.changed)
+    return replace(effect, needs=(f"checkout.session:{event['data']['object']['id']}",))
 
 
-async def mirror_failed_charge(connection: AsyncConnection, event: Json) -> Effect:
-    """An invoice that could not be charged: its state, and since when, which counts also when the state is stale."""
-    effect = await _store(connection, event, deleted=False)
+async def note_failure(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """Since when an invoice could not be charged, which counts also when its state is stale."""
     await note_failed_charge(connection, event["data"]["object"]["id"], event["created"])
     return effect
 
 
-async def mirror_entitlements(connection: AsyncConnection, event: Json) -> Effect:
-    """What a customer may use. Stripe gives the summary no id of its own; it is kept under its customer's."""
-    obj = event["data"]["object"]
-    return await _store(connection, {**event, "data": {"object": {**obj, "id": obj.get("customer")}}}, deleted=False)
-
-
-async def _store(connection: AsyncConnection, event: Json, *, deleted: bool) -> Effect:
-    """Offer the event's object to the mirror."""
-    obj = event["data"]["object"]
-    kind = obj["object"]
-    resource = RESOURCES.get(kind)
-    if resource is None or not isinstance(obj.get("id"), str):
-        return Effect("ignored", f"the event carries a {kind}, which its type does not promise")
-    try:
-        outcome = await store_event(connection, resource, obj, created=event["created"], deleted=deleted)
-    except Unreadable as error:
-        return Effect("applied", f"unreadable, fetched instead ({error})", (f"{kind}:{obj['id']}",))
-    match outcome:
-        case Outcome.STALE:
-            return Effect("stale", "an equal or newer state was there")
-        case Outcome.UNCLEAR:
-            return Effect("applied", "same second as the known state, fetched instead", (f"{kind}:{obj['id']}",))
-        case _:
-            return Effect("applied", outcome, (), frozenset({kind}))
-
+mirror = Handler()
+bury = Handler(deleted=True)
+mirror_price = Handler(then=fetch_price)
+mirror_checkout = Handler(then=fetch_checkout)
+mirror_failed_charge = Handler(then=note_failure)
 
 HANDLERS: dict[str, Handler] = {
     # The four of the original, each followed by its company.
@@ -136,7 +120,7 @@ HANDLERS: dict[str, Handler] = {
     "payment_method.updated": mirror,  # a new expiry date
     "payment_method.automatically_updated": mirror,  # by the card network
     # What the customer may use.
-    "entitlements.active_entitlement_summary.updated": mirror_entitlements,  # all features that are active now
+    "entitlements.active_entitlement_summary.updated": mirror,  # all features that are active now
     # The catalogue.
     "product.created": mirror,
     "product.updated": mirror,
@@ -150,16 +134,60 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-async def apply(connection: AsyncConnection, event: Json) -> Effect:
-    """Apply one event within the given transaction.
+async def apply(connection: AsyncConnection, events: Sequence[Json]) -> list[Effect]:
+    """Apply events within the given transaction; what became of each.
 
     Args:
         connection: the transaction; what is written is undone with it.
-        event: a Stripe event that `webhooks.inbox` has recorded.
+        events: Stripe events that `webhooks.inbox` has recorded, of accounts that the gateway serves.
     """
-    if event.get("account"):
-        return Effect("ignored", "of a connected account, which this gateway does not serve")
+    effects: list[Effect | None] = [None] * len(events)
+    changes: dict[int, Change] = {}
+    for place, event in enumerate(events):
+        planned = _plan(event)
+        if isinstance(planned, Change):
+            changes[place] = planned
+        else:
+            effects[place] = planned
+    for place, outcome in zip(changes, await store_events(connection, list(changes.values())), strict=True):
+        effects[place] = _effect(changes[place], outcome)
+    return [await _follow(connection, event, effect) for event, effect in zip(events, effects, strict=True) if effect]
+
+
+def _plan(event: Json) -> Change | Effect:
+    """What an event is to change in the mirror, or its effect where that is nothing."""
     handler = HANDLERS.get(event["type"])
     if handler is None:
         return Effect("ignored", "no handler for this type: nothing in the mirror depends on it")
-    return await handler(connection, event)
+    if not handler.stores:
+        return Effect("applied", "noted")
+    obj = event["data"]["object"]
+    resource = RESOURCES.get(obj.get("object"))
+    if resource is None or not isinstance(obj.get(resource.owner or "id"), str):
+        return Effect("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
+    return Change(resource, obj, event["created"], handler.deleted)
+
+
+def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
+    """What storing an object came to, in the operator's words."""
+    needs = (f"{change.resource.kind}:{change.resource.id_of(change.object)}",)
+    match outcome:
+        case Unreadable():
+            return Effect("applied", f"unreadable, fetched instead ({outcome})", needs)
+        case Outcome.UNCLEAR:
+            return Effect("applied", "same second as the known state, fetched instead", needs)
+        case Outcome.STALE:
+            return Effect("stale", "an equal or newer state was there")
+        case _:
+            return Effect("applied", str(outcome))
+
+
+async def _follow(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """What the event does beside its object; a thin event only once its object was fetched."""
+    return effect if event.get("thin") or effect.status == "ignored" else await follow(connection, event, effect)
+
+
+async def follow(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """What the event does beside its object, which it holds."""
+    then = HANDLERS[event["type"]].then
+    return await then(connection, event, effect) if then else effect

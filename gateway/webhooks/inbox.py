@@ -1,257 +1,214 @@
-"""The inbox: every event is written down once before it is answered, and then applied exactly once.
+"""The inbox: every event is written down once before it is answered, and applied in the same transaction.
 
-Deliveries that arrive together share one transaction: recorded, applied each within a savepoint, marked, committed, and
-only then answered. What fails, or needs a fetch from Stripe, stays in the table, which is the queue of `run_worker`:
-no transaction ever waits for the network.
+Deliveries that arrive together share one transaction: recorded, applied, marked, committed, and only then answered.
+What fails, or needs a fetch from Stripe, stays in the table, which is the queue of `webhooks/worker.py`: no transaction
+ever waits for the network.
 """
 
 import asyncio
-import contextlib
+import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import metrics
-from gateway.database import Database, insert, table_of
-from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
-from gateway.mirror.sync import refresh
-from gateway.models import Event
-from gateway.stripe_client import Delivery, Stripe
-from gateway.webhooks.handlers import Effect, apply
+from gateway.database import Database, insert, table_of, unusable
+from gateway.models import Event, WebhookSecretUse
+from gateway.stripe_client import Delivery, event_of
+from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow
 
 log = structlog.get_logger()
 
-GROUP_LIMIT = 100
-QUEUE_LIMIT = 2_000
-LEASE = timedelta(seconds=60)
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 4 * 3600
 MOST_ATTEMPTS = 17  # 5 s, doubled up to 4 h: the last try is about a day after the first
-IDLE_POLL_SECONDS = 1.0
+SECRET_USE_SECONDS = 60.0
 EVENTS = table_of(Event)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A delivery whose sender waits for the commit."""
-
-    delivery: Delivery
-    done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+SECRET_USES = table_of(WebhookSecretUse)
+EXPECTED = Effect("applied", "updated")
+"""What becomes of most events: they are recorded as that, and those that come out differently are marked."""
+FOREIGN = Effect("ignored", "of a connected account that GATEWAY_CONNECT_ACCOUNTS does not name")
 
 
 class Inbox:
-    """Receives, applies and retries events.
+    """Records events, applies them and remembers what became of each.
 
     Args:
         database: where they are kept.
-        stripe: for what must be fetched; None where no key is configured, and fetches then fail and are retried.
-        on_change: called after a commit with the kinds of the objects whose rows changed.
+        accounts: the connected accounts whose events are applied beside our own.
     """
 
-    def __init__(
-        self, database: Database, stripe: Stripe | None, on_change: Callable[[frozenset[str]], None] = lambda _: None
-    ) -> None:
-        self._database = database
-        self._stripe = stripe
-        self._on_change = on_change
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_LIMIT)
-        self._wake = asyncio.Event()
+    def __init__(self, database: Database, accounts: Collection[str] = ()) -> None:
+        self.database = database
+        self.due = asyncio.Event()
+        """Set when there may be work for the worker."""
+        self._accounts = frozenset(accounts)
+        self._secrets_seen: dict[str, float] = {}
 
-    async def receive(self, delivery: Delivery) -> bool:
-        """Record an event and apply it, together with whatever else arrives at this moment.
+    async def record(self, deliveries: Sequence[Delivery], *, source: str) -> set[str]:
+        """Record and apply a group of events in one transaction; the ids of those that were new.
 
-        Returns:
-            whether it was new; a duplicate changes nothing.
+        Args:
+            deliveries: genuine events, possibly with copies among them.
+            source: how they came: `webhook`, or `list` when they were read from Stripe's list.
 
         Raises:
-            DatabaseUnavailable: it could not be recorded, and Stripe must deliver it again.
+            DatabaseUnavailable: nothing was recorded.
         """
-        waiting = _Waiting(delivery)
-        try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise DatabaseUnavailable("more events wait than can be recorded in time") from None
-        return await waiting.done
-
-    async def run_receiver(self) -> None:
-        """Serve `receive`, group by group, until cancelled."""
-        while True:
-            group = [await self._queue.get()]
-            while len(group) < GROUP_LIMIT and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-            await self._answer(group)
-
-    async def _answer(self, group: Sequence[_Waiting]) -> None:
-        """Record a group, and tell each sender what became of its delivery."""
-        try:
-            new = await self._record([waiting.delivery for waiting in group], source="webhook")
-        except BaseException as error:
-            for waiting in group:
-                if not waiting.done.done():
-                    waiting.done.set_exception(
-                        error if isinstance(error, GatewayError) else DatabaseUnavailable("the event was not recorded")
-                    )
-            if not isinstance(error, Exception):
-                raise
-            log.warning("events_not_recorded", count=len(group), error=type(error).__name__)
-            return
-        for waiting in group:
-            if not waiting.done.done():  # its sender may have hung up
-                event_id = waiting.delivery.event["id"]
-                metrics.EVENTS.labels("received" if event_id in new else "duplicate").inc()
-                waiting.done.set_result(event_id in new)
-                new.discard(event_id)  # its copy in the same group is the duplicate
-
-    async def _record(self, deliveries: Sequence[Delivery], *, source: str) -> set[str]:
-        """Record and apply in one transaction; the ids that were new."""
-        # one order for all processes, so that two of them with the same events wait for, and never block, each other
+        started = time.monotonic()
+        # one order for all processes, so that two of them with the same events wait in turn and do not block
         events = {delivery.event["id"]: delivery for delivery in sorted(deliveries, key=lambda d: str(d.event["id"]))}
-        changed: set[str] = set()
-        async with self._database.write() as connection:
-            rows = [_row(delivery, source) for delivery in events.values()]
-            statement = insert(connection, EVENTS).values(rows).on_conflict_do_nothing().returning(EVENTS.c.id)
-            new = set((await connection.execute(statement)).scalars())
-            for event_id in (known for known in events if known in new):
-                changed |= await self._apply(connection, event_id, events[event_id].event)
-        self._committed(frozenset(changed))
-        return new
 
-    async def _apply(self, connection: AsyncConnection, event_id: str, event: dict[str, Any]) -> frozenset[str]:
-        """Apply within a savepoint and mark: one bad event takes neither its neighbours nor its own record along."""
-        try:
-            async with connection.begin_nested():
-                effect = await apply(connection, event)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept and tried again
-            await _fail(connection, event_id, 0, error)
-            return frozenset()
-        await _mark(connection, event_id, effect)
-        metrics.EVENTS.labels(effect.status).inc()
-        metrics.EVENT_LAG.observe(max(0.0, time.time() - event["created"]))
-        log.info("event_handled", id=event_id, type=event["type"], status=effect.status, outcome=str(effect.outcome))
-        return effect.changed
+        async def work(connection: AsyncConnection) -> dict[str, Effect | Exception]:
+            rows = [self._row(delivery, source) for delivery in events.values()]
+            found = await connection.execute(_record_statement(connection.dialect.name), rows)
+            new = set(found.scalars())
+            fresh = [delivery.event for key, delivery in events.items() if key in new]
+            effects = await self._apply_all(connection, fresh)
+            marks = {key: effect for key, effect in effects.items() if effect != self._guess(events[key].event)}
+            await mark(connection, marks, dict.fromkeys(marks, 0))
+            await self._remember_secrets(connection, deliveries)
+            return effects
 
-    def _committed(self, changed: frozenset[str]) -> None:
-        """Tell the others what the commit has changed, and the worker that there may be work."""
-        self._wake.set()
-        if changed:
-            self._on_change(changed)
+        effects = await self.database.transact(work)
+        if any(isinstance(effect, Exception) or effect.needs for effect in effects.values()):
+            self.due.set()
+        for key, effect in effects.items():
+            report(events[key].event, effect, 0, time.monotonic() - started)
+        return set(effects)
 
-    async def run_worker(self) -> None:
-        """Finish what is pending and retry what failed, until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                busy = await self.work()
-            except GatewayError as error:
-                log.warning("worker_waits", error=str(error))
-                busy = 0
-            except Exception:  # the worker must outlive whatever happens to one round
-                log.exception("worker_failed")
-                busy = 0
-            if not busy:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_POLL_SECONDS)
+    async def apply_again(self, event: dict[str, Any], attempts: int) -> None:
+        """Apply a recorded event once more, from its payload, and mark it.
 
-    async def work(self, limit: int = 20) -> int:
-        """Process events that are due, at most `limit`; how many there were."""
-        claimed = await self._claim(limit)
-        for event_id in claimed:
-            await self.process(event_id)
-        return len(claimed)
+        Args:
+            event: the event.
+            attempts: how often it has failed so far.
+        """
+        started = time.monotonic()
 
-    async def _claim(self, limit: int) -> list[str]:
-        """Take events that are due, for as long as a lease; other processes pass over them."""
-        now = datetime.now(UTC)
-        due = (
-            sa.select(EVENTS.c.id)
-            .where(EVENTS.c.status.in_(("pending", "failed")), EVENTS.c.next_attempt_at <= now)
-            .order_by(EVENTS.c.next_attempt_at)
-            .limit(limit)
-        )
-        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await (await session.connection()).execute(due)).first() is None:
-                return []
-        async with self._database.write() as connection:
-            ids = list((await connection.execute(due.with_for_update(skip_locked=True))).scalars())
-            await connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
-        return ids
+        async def work(connection: AsyncConnection) -> Effect | Exception:
+            effect = (await self._apply_all(connection, [event]))[event["id"]]
+            await mark(connection, {event["id"]: effect}, {event["id"]: attempts})
+            return effect
 
-    async def process(self, event_id: str) -> None:
-        """Apply a recorded event and fetch what it needs; a failure is written down and tried again later."""
-        async with self._database.read() as session:
-            row = await session.get(Event, event_id)
-        if row is None:
-            return
-        try:
-            changed = await (self._fetch(row) if row.needs else self._apply_again(row))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the event is kept and tried again
-            async with self._database.write() as connection:
-                await _fail(connection, event_id, row.attempts, error)
-            return
-        self._committed(changed)
+        report(event, await self.database.transact(work), attempts, time.monotonic() - started)
 
-    async def _apply_again(self, row: Event) -> frozenset[str]:
-        event = orjson.loads(row.payload)
-        async with self._database.write() as connection:
-            effect = await apply(connection, event)
-            await _mark(connection, row.id, effect)
-        return effect.changed
+    async def finish(self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float) -> None:
+        """Mark events whose objects were fetched; a thin event can have its effects only now.
 
-    async def _fetch(self, row: Event) -> frozenset[str]:
-        """Fetch what the event could not say itself, then mark it."""
-        if self._stripe is None:
-            raise SettingsError("STRIPE_SECRET_KEY is not set, so that nothing can be fetched")
-        changed = set()
-        for need in row.needs:
-            kind, _, object_id = need.partition(":")
-            with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
-                await refresh(self._database, self._stripe, kind, object_id)
-            changed.add(kind)
-        async with self._database.write() as connection:
-            await _mark(connection, row.id, Effect("applied", row.outcome or "fetched"))
-        return frozenset(changed)
+        Args:
+            rows: the events.
+            fetched: what was fetched, by `kind:id`.
+            started: when that began, on the monotonic clock.
+        """
+        events = {row.id: event_of(row.payload) for row in rows}
+
+        async def work(connection: AsyncConnection) -> dict[str, Effect | Exception]:
+            effects: dict[str, Effect | Exception] = {}
+            for row in rows:
+                effect = Effect("applied", row.outcome or "fetched")
+                obj = fetched.get(row.needs[0])
+                if events[row.id].get("thin") and obj is not None:
+                    effect = await follow(connection, {**events[row.id], "data": {"object": obj}}, effect)
+                effects[row.id] = replace(effect, needs=tuple(need for need in effect.needs if need not in row.needs))
+            await mark(connection, effects, {})
+            return effects
+
+        effects = await self.database.transact(work)
+        for row in rows:
+            report(events[row.id], effects[row.id], row.attempts, time.monotonic() - started)
+
+    async def give_back(self, rows: Sequence[Event], error: Exception, started: float) -> None:
+        """Mark events as failed: they are tried again later, or given up."""
+        async with self.database.write() as connection:
+            await mark(connection, {row.id: error for row in rows}, {row.id: row.attempts for row in rows})
+        for row in rows:
+            report(event_of(row.payload), error, row.attempts, time.monotonic() - started)
 
     async def reopen(self, event_ids: Sequence[str]) -> int:
         """Put recorded events back into the queue, due now, with a fresh count of attempts; how many were found."""
-        async with self._database.write() as connection:
+        async with self.database.write() as connection:
             result = await connection.execute(
                 sa.update(EVENTS)
                 .where(EVENTS.c.id.in_(event_ids))
                 .values(status="pending", needs=[], attempts=0, next_attempt_at=datetime.now(UTC), last_error=None)
             )
-        self._wake.set()
+        self.due.set()
         return result.rowcount
 
+    async def _apply_all(
+        self, connection: AsyncConnection, events: Sequence[dict[str, Any]]
+    ) -> dict[str, Effect | Exception]:
+        """Apply a group at once; when that fails, one by one, so that a bad event takes no neighbour along."""
+        effects: dict[str, Effect | Exception] = {event["id"]: FOREIGN for event in events}
+        ours = [event for event in events if self._is_ours(event)]
+        if not ours:
+            return effects
+        try:
+            async with connection.begin_nested():
+                done = await apply(connection, ours)
+            return effects | {event["id"]: effect for event, effect in zip(ours, done, strict=True)}
+        except Exception as error:
+            if unusable(error):  # the database is at fault, not an event: nothing is recorded, and Stripe tries again
+                raise
+            if len(ours) == 1:
+                return effects | {ours[0]["id"]: error}
+        for event in ours:
+            effects |= await self._apply_all(connection, [event])
+        return effects
 
-def _row(delivery: Delivery, source: str) -> dict[str, Any]:
-    """The event as it is recorded, before anything is applied."""
-    event = delivery.event
-    obj = event["data"]["object"]
-    now = datetime.now(UTC)
-    return {
-        "id": event["id"],
-        "type": event["type"],
-        "api_version": _text(event.get("api_version")),
-        "account": _text(event.get("account")),
-        "livemode": bool(event.get("livemode")),
-        "created": datetime.fromtimestamp(event["created"], UTC),
-        "object_id": _text(obj.get("id")),
-        "payload": delivery.payload,
-        "source": source,
-        "status": "pending",
-        "needs": [],
-        "attempts": 0,
-        "next_attempt_at": now,
-        "received_at": now,
-    }
+    async def _remember_secrets(self, connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
+        """Keep when each signing secret was last used, once a minute at most."""
+        now = time.monotonic()
+        for label in sorted({delivery.secret_label for delivery in deliveries if delivery.secret_label}):
+            if now - self._secrets_seen.get(label, -SECRET_USE_SECONDS) >= SECRET_USE_SECONDS:
+                self._secrets_seen[label] = now
+                use = {"label": label, "last_used_at": datetime.now(UTC)}
+                statement = insert(connection, SECRET_USES).values(use)
+                await connection.execute(statement.on_conflict_do_update(index_elements=["label"], set_=use))
+
+    def _is_ours(self, event: dict[str, Any]) -> bool:
+        return not event.get("account") or event["account"] in self._accounts
+
+    def _guess(self, event: dict[str, Any]) -> Effect:
+        """What will surely or mostly become of an event, so that it need not be written twice."""
+        if not self._is_ours(event):
+            return FOREIGN
+        return EXPECTED if event["type"] in HANDLERS else Effect("ignored", "")
+
+    def _row(self, delivery: Delivery, source: str) -> dict[str, Any]:
+        """The event as it is recorded, with what is expected to become of it in this transaction."""
+        event, guess, now = delivery.event, self._guess(delivery.event), datetime.now(UTC)
+        return {
+            "id": event["id"],
+            "type": event["type"],
+            "api_version": _text(event.get("api_version")),
+            "account": _text(event.get("account")),
+            "livemode": bool(event.get("livemode")),
+            "created": datetime.fromtimestamp(event["created"], UTC),
+            "object_id": _text(event["data"]["object"].get("id")),
+            "payload": delivery.payload,
+            "source": source,
+            "status": guess.status,
+            "outcome": guess.outcome,
+            "needs": [],
+            "attempts": 0,
+            "received_at": now,
+            "processed_at": now,
+        }
+
+
+def _record_statement(dialect: str) -> Any:
+    """INSERT what is new; the ids of those."""
+    return insert(dialect, EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id)
 
 
 def _text(value: Any) -> str | None:
@@ -259,37 +216,98 @@ def _text(value: Any) -> str | None:
     return value[:255].replace("\0", "") if isinstance(value, str) else None
 
 
-async def _mark(connection: AsyncConnection, event_id: str, effect: Effect) -> None:
-    """Write down what became of an event; with needs it stays pending, due at once."""
+async def mark(
+    connection: AsyncConnection, effects: Mapping[str, Effect | Exception], attempts: Mapping[str, int]
+) -> None:
+    """Write down what became of some events.
+
+    One with needs is pending, due at once. One that failed is kept with its error and due after a growing pause; after
+    the last try it is a dead letter, which waits for an operator.
+
+    Args:
+        connection: the transaction that applied them.
+        effects: what became of each.
+        attempts: how often each has failed before.
+    """
+    alike: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for event_id, effect in effects.items():
+        if isinstance(effect, Exception):
+            values = failure(effect, attempts[event_id])
+            await connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id).values(**values))
+        else:
+            alike[effect.status, effect.outcome, effect.needs].append(event_id)
     now = datetime.now(UTC)
-    await connection.execute(
-        sa.update(EVENTS)
-        .where(EVENTS.c.id == event_id)
-        .values(
-            status="pending" if effect.needs else effect.status,
-            outcome=str(effect.outcome),
-            needs=list(effect.needs),
-            next_attempt_at=now if effect.needs else None,
-            processed_at=None if effect.needs else now,
-            last_error=None,
+    for (status, outcome, needs), event_ids in alike.items():
+        await connection.execute(
+            sa.update(EVENTS)
+            .where(EVENTS.c.id.in_(event_ids))
+            .values(
+                status="pending" if needs else status,
+                outcome=outcome,
+                needs=list(needs),
+                next_attempt_at=now if needs else None,
+                processed_at=None if needs else now,
+                last_error=None,
+            )
         )
+
+
+def failure(error: Exception, attempts: int) -> dict[str, Any]:
+    """The columns of an event that failed once more, after `attempts` failures."""
+    pause = min(FIRST_PAUSE_SECONDS * 2**attempts, LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
+    dead = _is_last(attempts)
+    return {
+        "status": "dead" if dead else "failed",
+        "attempts": attempts + 1,
+        "next_attempt_at": None if dead else datetime.now(UTC) + timedelta(seconds=pause),
+        "processed_at": None,
+        "last_error": f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
+    }
+
+
+def _is_last(attempts: int) -> bool:
+    return attempts + 1 >= MOST_ATTEMPTS
+
+
+def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, seconds: float) -> None:
+    """Count and log what became of an event, once that is committed.
+
+    Args:
+        event: the event.
+        effect: what became of it.
+        attempts: how often it had failed before.
+        seconds: how long that took here.
+    """
+    failed = isinstance(effect, Exception)
+    if isinstance(effect, Exception):
+        status = "dead" if _is_last(attempts) else "failed"
+        outcome = type(effect).__name__  # not its words, which may quote what no log may hold
+    else:
+        status, outcome = "pending" if effect.needs else effect.status, effect.outcome
+    metrics.EVENTS.labels(status).inc()
+    if status == "applied":
+        metrics.EVENT_LAG.observe(max(0.0, time.time() - event["created"]))
+    log.log(
+        logging.WARNING if failed else logging.INFO,
+        "event_failed" if failed else "event_handled",
+        id=event["id"],
+        type=event["type"],
+        object=event["data"]["object"].get("id"),
+        status=status,
+        outcome=outcome,
+        ms=round(seconds * 1000, 1),
     )
 
 
-async def _fail(connection: AsyncConnection, event_id: str, attempts: int, error: Exception) -> None:
-    """Keep the event with its error; after the last try it is a dead letter, which waits for an operator."""
-    attempts += 1
-    dead = attempts >= MOST_ATTEMPTS
-    pause = min(FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
-    await connection.execute(
-        sa.update(EVENTS)
-        .where(EVENTS.c.id == event_id)
-        .values(
-            status="dead" if dead else "failed",
-            attempts=attempts,
-            next_attempt_at=None if dead else datetime.now(UTC) + timedelta(seconds=pause),
-            last_error=f"{type(error).__name__}: {error}"[:2000],
-        )
-    )
-    metrics.EVENTS.labels("dead" if dead else "failed").inc()
-    log.warning("event_failed", id=event_id, attempts=attempts, dead=dead, error=type(error).__name__)
+async def count_open(database: Database) -> None:
+    """Count the events that are not finished, for the metrics.
+
+    Raises:
+        DatabaseUnavailable: they cannot be counted.
+    """
+    open_ = ("pending", "failed", "dead")
+    async with database.read() as session:
+        query = sa.select(EVENTS.c.status, sa.func.count()).where(EVENTS.c.status.in_(open_)).group_by(EVENTS.c.status)
+        counts: dict[str, int] = dict((await (await session.connection()).execute(query)).all())
+    for status in open_:
+        metrics.INBOX.labels(status).set(counts.get(status, 0))

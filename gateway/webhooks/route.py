@@ -1,63 +1,90 @@
-"""`POST /webhooks/stripe`: prove, record, answer.
+"""`POST /webhooks/stripe`: prove, record, answer. 2xx means durably recorded; anything else is delivered again.
 
-2xx means durably recorded; anything else makes Stripe deliver again, for three days.
+A thin ASGI layer in front of the application: routing, dependencies and request objects would cost more than the event.
 """
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from http import HTTPStatus
+
+import orjson
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import metrics
 from gateway.errors import DatabaseUnavailable, WebhookRefused
 from gateway.settings import Settings
 from gateway.stripe_client import verify
-from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.receiver import Receiver
 
+PATH = "/webhooks/stripe"
 BODY_LIMIT = 2 * 1024 * 1024
+RETRY_AFTER = (b"retry-after", b"5")
 
 
-def webhook_route(settings: Settings, inbox: Inbox) -> Route:
-    """The route. Without a secret it answers 404: an empty secret is forgeable.
+class Webhooks:
+    """ASGI middleware that answers the webhook route and passes everything else on.
 
     Args:
-        settings: the signing secrets.
-        inbox: where genuine events go.
+        app: the rest of the gateway.
+        settings: the signing secrets. Without one the route answers 404: an empty secret is forgeable.
+        receiver: where genuine events go.
     """
 
-    async def receive(request: Request) -> Response:
-        if not settings.stripe_webhook_secrets:
-            return _answer(404, "not_configured", "STRIPE_WEBHOOK_SECRET is not set, so that no event can be proved")
+    def __init__(self, app: ASGIApp, settings: Settings, receiver: Receiver) -> None:
+        self._app = app
+        self._secrets = settings.stripe_webhook_secrets
+        self._receiver = receiver
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a delivery."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
         try:
-            body = await _body(request)
-            delivery = verify(body, request.headers.get("stripe-signature"), settings.stripe_webhook_secrets)
+            await _answer(send, 200, _RECEIVED[await self._take(scope, receive)])
         except WebhookRefused as refused:
             metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
-            return _answer(413 if refused.reason == "body_too_large" else 400, refused.reason, str(refused))
-        metrics.WEBHOOK_SECRET_USED.labels(delivery.secret_label).inc()
-        try:
-            created = await inbox.receive(delivery)
+            await _answer(send, _STATUS.get(refused.reason, 400), _error(refused.reason, str(refused)))
         except DatabaseUnavailable as error:
-            answer = _answer(503, "not_recorded", str(error))
-            answer.headers["retry-after"] = "5"
-            return answer
-        return JSONResponse({"received": True, "duplicate": not created})
+            await _answer(send, 503, _error("not_recorded", str(error)), RETRY_AFTER)
 
-    return Route("/webhooks/stripe", receive, methods=["POST"])
+    async def _take(self, scope: Scope, receive: Receive) -> bool:
+        """Prove and record a delivery; whether it was new."""
+        if not self._secrets:
+            raise WebhookRefused("not_configured", "STRIPE_WEBHOOK_SECRET is not set, so that no event can be proved")
+        header = next((value for name, value in scope["headers"] if name == b"stripe-signature"), None)
+        delivery = verify(await _body(receive), header and header.decode("latin-1"), self._secrets)
+        metrics.WEBHOOK_SECRET_USED.labels(delivery.secret_label).inc()
+        metrics.WEBHOOK_SECRET_LAST_USED.labels(delivery.secret_label).set_to_current_time()
+        return await self._receiver.receive(delivery)
 
 
-async def _body(request: Request) -> bytes:
+_STATUS = {"body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not_configured": HTTPStatus.NOT_FOUND}
+_RECEIVED = {new: orjson.dumps({"received": True, "duplicate": not new}) for new in (True, False)}
+
+
+async def _body(receive: Receive) -> bytes:
     """The raw body, which is what was signed.
 
     Raises:
-        WebhookRefused: it is larger than any event.
+        WebhookRefused: it is larger than any event, or its sender hung up.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
-    return bytes(body)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= BODY_LIMIT:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise WebhookRefused("body_cut_off", "the connection broke within the body")
+        body += message.get("body", b"")
+    if len(body) > BODY_LIMIT:
+        raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
+    return body
 
 
-def _answer(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+def _error(code: str, message: str) -> bytes:
+    return orjson.dumps({"error": {"code": code, "message": message}})
+
+
+async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    headers = ((b"content-type", b"application/json"), length, *headers)
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -130,9 +130,14 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_event_created"), ["created"], unique=False)
-        batch_op.create_index("ix_event_due", ["status", "next_attempt_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_event_object_id"), ["object_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_event_type"), ["type"], unique=False)
+        batch_op.create_index(
+            "ix_event_open",
+            ["status", "next_attempt_at"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+            postgresql_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+        )
 
     op.create_table(
         "invoice",
@@ -314,10 +319,17 @@ def upgrade() -> None:
         sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "webhook_secret_use",
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("label"),
+    )
     op.execute("INSERT INTO catalog_version (id, version, changed_at) VALUES (1, 0, CURRENT_TIMESTAMP)")
 
 
 def downgrade() -> None:
+    op.drop_table("webhook_secret_use")
     op.drop_table("turn")
     op.drop_table("sync_state")
     with op.batch_alter_table("subscription_item", schema=None) as batch_op:
@@ -348,9 +360,12 @@ def downgrade() -> None:
 
     op.drop_table("invoice")
     with op.batch_alter_table("event", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_event_type"))
+        batch_op.drop_index(
+            "ix_event_open",
+            sqlite_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+            postgresql_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+        )
         batch_op.drop_index(batch_op.f("ix_event_object_id"))
-        batch_op.drop_index("ix_event_due")
         batch_op.drop_index(batch_op.f("ix_event_created"))
 
     op.drop_table("event")

@@ -1,0 +1,238 @@
+"""The guarded write: many rows in one statement, each only where it may not undo something newer.
+
+The guard stands in the statement itself, so that the database serialises whoever comes at the same moment. Rows are
+locked in one order (table, then id) by every process, so that two groups wait for each other in turn and do not block.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import insert, table_of
+from gateway.mirror.resources import RESOURCES, Json, Resource
+from gateway.models import CatalogVersion, Price, SubscriptionItem
+from gateway.notify import announce
+
+ITEMS = table_of(SubscriptionItem)
+CATALOG_KINDS = frozenset({"product", "price", "plan"})
+
+
+class Outcome(StrEnum):
+    """What became of an object that was offered to the mirror."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    STALE = "stale"
+    UNCLEAR = "unclear"
+    """Its place in time cannot be told; only a fetch can."""
+
+
+class Guard(StrEnum):
+    """Under which condition an existing row is overwritten."""
+
+    NEWER = "newer"
+    """What is offered was true after all that the row knows, or is final."""
+    NEVER = "never"
+    """It may fill a gap, nothing more."""
+    UNCHANGED = "unchanged"
+    """The row is still at the revision `seen`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An object on its way into the mirror.
+
+    Args:
+        resource: how its kind is mirrored.
+        id: the object's id.
+        columns: what the payload says (`_items`: a subscription's items).
+        as_of: the moment on Stripe's clock, in Unix seconds.
+        lag: how many seconds before `as_of` the state may have been read.
+        deleted: whether the object is gone.
+    """
+
+    resource: Resource
+    id: str
+    columns: Json
+    as_of: int
+    lag: int = 0
+    deleted: bool = False
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """Which row it is about; a plan and a price share one."""
+        return str(self.resource.table.__tablename__), self.id
+
+
+async def upsert(
+    connection: AsyncConnection, offers: Sequence[Offer], guard: Guard = Guard.NEWER, seen: int | None = None
+) -> list[Outcome]:
+    """Write what the guard lets through; an outcome for each offer, in their order.
+
+    Args:
+        connection: a transaction.
+        offers: several may be about one row; they are then written in the order of their time.
+        guard: the condition.
+        seen: the revision of `Guard.UNCHANGED`.
+    """
+    written: dict[int, Outcome] = {}
+    for batch in _batches(offers):
+        first = offers[batch[0]]
+        statement = _statement(connection.dialect.name, first.resource.kind, frozenset(first.columns), guard)
+        places = {offers[place].id: place for place in batch}
+        values = [_values(offers[place]) for place in batch]
+        if guard is Guard.UNCHANGED:
+            values[0]["seen"] = seen
+        for object_id, revision in await connection.execute(statement, values):
+            written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
+    accepted = [offers[place] for place in sorted(written)]
+    await _replace_items(connection, accepted)
+    await _tell(connection, accepted)
+    refused = [offer for place, offer in enumerate(offers) if place not in written]
+    reasons = iter(await _places(connection, refused))
+    return [written.get(place) or next(reasons) for place in range(len(offers))]
+
+
+def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
+    """Places of the offers that one statement can write: one table, the same columns, each row once, in order."""
+    turns: Counter[tuple[str, str]] = Counter()
+    keyed = []
+    for place in sorted(range(len(offers)), key=lambda place: offers[place].as_of):
+        offer = offers[place]
+        table, object_id = offer.row
+        keyed.append((turns[offer.row], table, sorted(offer.columns), object_id, place))
+        turns[offer.row] += 1
+    for _, batch in groupby(sorted(keyed), key=lambda each: each[:3]):
+        yield [each[-1] for each in batch]
+
+
+def _values(offer: Offer) -> Json:
+    """The row as it is inserted. Columns that may not be null and that this payload does not speak for are blank."""
+    blanks: Json = {"tiers": [], "currency_options": {}} if offer.resource.table is Price else {}
+    values = {**blanks, **offer.columns}
+    values.pop("_items", None)
+    return {
+        "id": offer.id,
+        "as_of": offer.as_of,
+        "as_of_lag": offer.lag,
+        "revision": 1,
+        "deleted": offer.deleted,
+        **values,
+    }
+
+
+@lru_cache(maxsize=256)
+def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
+    """INSERT, or UPDATE where the guard allows; the revisions of the rows that were written."""
+    resource = RESOURCES[kind]
+    table = table_of(resource.table)
+    statement = insert(dialect, table)
+    new = statement.excluded
+    is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)
+    newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.as_of_lag
+    if resource.final:  # what is final is true whenever it was said
+        is_open = sa.and_(is_open, table.c.status.not_in(resource.final))
+        newer = sa.or_(newer, new.status.in_(resource.final))
+    where = {
+        Guard.NEWER: sa.and_(is_open, sa.or_(newer, new.deleted)),
+        Guard.NEVER: sa.false(),
+        Guard.UNCHANGED: table.c.revision == sa.bindparam("seen", type_=sa.Integer),
+    }[guard]
+    later = table.c.as_of > new.as_of
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            **{name: new[name] for name in names - {"_items"}},
+            "as_of": sa.case((later, table.c.as_of), else_=new.as_of),
+            "as_of_lag": sa.case((later, table.c.as_of_lag), else_=new.as_of_lag),
+            "revision": table.c.revision + 1,
+            "deleted": sa.or_(table.c.deleted, new.deleted),
+        },
+        where=where,
+    ).returning(table.c.id, table.c.revision)
+
+
+async def _places(connection: AsyncConnection, refused: Sequence[Offer]) -> list[Outcome]:
+    """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
+    rows: dict[tuple[str, str], Any] = {}
+    for table in {table_of(offer.resource.table) for offer in refused}:
+        ids = [offer.id for offer in refused if offer.row[0] == table.name]
+        found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
+        rows |= {(table.name, row["id"]): row for row in found.mappings()}
+    items = await _items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
+    return [_place(offer, rows[offer.row], items) for offer in refused]
+
+
+def _place(offer: Offer, row: Any, items: dict[str, Json]) -> Outcome:
+    if row["deleted"] or row.get("status") in offer.resource.final:
+        return Outcome.STALE
+    if offer.as_of - offer.lag < row["as_of"] - row["as_of_lag"]:
+        return Outcome.STALE
+    told = dict(offer.columns)
+    same = items.get(offer.id, {}) == {item["id"]: item for item in told.pop("_items", ())}
+    return Outcome.STALE if same and all(row[name] == value for name, value in told.items()) else Outcome.UNCLEAR
+
+
+async def _items_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Json]:
+    """The stored items of some subscriptions, by subscription and item."""
+    found: dict[str, Json] = {}
+    if ids:
+        rows = await connection.execute(sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(ids)))
+        for row in rows.mappings():
+            found.setdefault(row["subscription_id"], {})[row["id"]] = dict(row)
+    return found
+
+
+async def _replace_items(connection: AsyncConnection, accepted: Sequence[Offer]) -> None:
+    """A subscription's items are those that it came with last, and no others."""
+    latest = {
+        offer.id: offer.columns["_items"]
+        for offer in sorted(accepted, key=lambda offer: offer.as_of)
+        if "_items" in offer.columns
+    }
+    if not latest:
+        return
+    items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
+    others = ITEMS.c.subscription_id.in_(list(latest)), ITEMS.c.id.not_in([item["id"] for item in items])
+    await connection.execute(sa.delete(ITEMS).where(*others))
+    if items:
+        await connection.execute(_item_statement(connection.dialect.name), items)
+
+
+@lru_cache
+def _item_statement(dialect: str) -> Any:
+    """INSERT, or UPDATE where something differs: mostly nothing does."""
+    statement = insert(dialect, ITEMS)
+    told = [column.name for column in ITEMS.c if column.name != "id"]
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={name: statement.excluded[name] for name in told},
+        where=sa.or_(*(ITEMS.c[name].is_distinct_from(statement.excluded[name]) for name in told)),
+    )
+
+
+async def _tell(connection: AsyncConnection, accepted: Sequence[Offer]) -> None:
+    """Announce whose state has changed."""
+    for offer in accepted:
+        kind, customer = offer.resource.kind, offer.columns.get("customer_id")
+        if kind == "customer" or customer:
+            announce(connection, f"customer:{customer or offer.id}")
+        if kind == "checkout.session":
+            announce(connection, f"session:{offer.id}")
+    if any(offer.resource.kind in CATALOG_KINDS for offer in accepted):
+        await bump_catalog(connection)
+
+
+async def bump_catalog(connection: AsyncConnection) -> None:
+    """Let every process know that its snapshot of the catalogue is out of date."""
+    catalog = table_of(CatalogVersion)
+    await connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
+    announce(connection, "catalog")

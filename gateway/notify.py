@@ -1,0 +1,172 @@
+"""Who needs to look again: a change that is committed by one process is heard by every process.
+
+Whoever writes announces topics within the transaction: `announce(connection, "customer:cus_1")`. They are told with its
+commit and dropped with its rollback. On PostgreSQL they travel by NOTIFY, in the same transaction, to the LISTEN of
+every other process. SQLite has no such channel: there they are rows of a small table, which every process reads when
+SQLite says that somebody has written.
+
+Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer.
+"""
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import orjson
+import psycopg
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.database import ANNOUNCED, Database, table_of
+from gateway.errors import DatabaseUnavailable
+from gateway.models import Notice
+
+log = structlog.get_logger()
+
+CHANNEL = "gateway"
+PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
+RECONNECT_SECONDS = 1.0
+SILENCE_SECONDS = 10.0
+POLL_SECONDS = 0.5
+KEPT_NOTICES = 1_000
+NOTICES = table_of(Notice)
+
+
+def announce(connection: AsyncConnection, *topics: str) -> None:
+    """Tell, with the commit of this transaction, that something about these topics has changed."""
+    connection.info[ANNOUNCED].update(topics)
+
+
+class Notifications:
+    """What one process hears.
+
+    Args:
+        database: whose commits are heard; one `Notifications` for one `Database`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._origin = uuid.uuid4().hex
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._healthy = database.is_sqlite
+        database.before_commit, database.after_commit = self._send, self._hear
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the changes of other processes are being heard at this moment."""
+        return self._healthy
+
+    def on(self, topic: str, callback: Callable[[], None]) -> None:
+        """Call `callback` when the topic changes; for this process's own commits, before `write()` returns."""
+        self._callbacks[topic].append(callback)
+
+    @contextmanager
+    def subscribe(self, *topics: str) -> Iterator["Changed"]:
+        """Hear of some topics while the block runs."""
+        event = asyncio.Event()
+        for topic in topics:
+            self._waiting[topic].add(event)
+        try:
+            yield Changed(event)
+        finally:
+            for topic in topics:
+                self._waiting[topic].discard(event)
+                if not self._waiting[topic]:
+                    del self._waiting[topic]
+
+    async def run(self) -> None:
+        """Hear the other processes, until cancelled. After a gap everybody looks again."""
+        hear = self._poll if self._database.is_sqlite else self._listen
+        while True:
+            try:
+                await hear()
+            except (psycopg.Error, OSError, DatabaseUnavailable) as error:
+                log.warning("notifications_interrupted", error=type(error).__name__)
+            self._healthy = self._database.is_sqlite
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        """PostgreSQL: on a connection of its own, because a pooled one would carry its LISTEN to somebody else."""
+        url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute(f"LISTEN {CHANNEL}")
+            self._healthy = True
+            self._hear(self._everything())
+            while True:
+                async for notice in connection.notifies(timeout=SILENCE_SECONDS):
+                    sent = orjson.loads(notice.payload)
+                    if sent["from"] != self._origin:
+                        self._hear(sent["topics"])
+                await connection.execute("SELECT 1")  # a connection that was cut without a word is noticed here
+
+    async def _poll(self) -> None:
+        """SQLite: `data_version` says whether any other connection has written; only then the table is read."""
+        looked, last = -1, await self._last_notice()
+        async with self._database.read() as session:
+            connection = await session.connection()
+            while True:
+                version = (await connection.exec_driver_sql("PRAGMA data_version")).scalar_one()
+                await connection.rollback()  # a transaction that stays open sees no later version
+                if version != looked:
+                    looked, last = version, await self._read_notices(last)
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _last_notice(self) -> int:
+        async with self._database.read() as session:
+            found = (await (await session.connection()).execute(sa.select(sa.func.max(NOTICES.c.id)))).scalar()
+        return found or 0
+
+    async def _read_notices(self, last: int) -> int:
+        """Hear what the others have written since `last`; the id of the newest notice."""
+        later = sa.select(NOTICES).where(NOTICES.c.id > last).order_by(NOTICES.c.id)
+        async with self._database.read() as session:
+            rows = (await (await session.connection()).execute(later)).all()
+        if rows and rows[0].id > last + 1:  # some were cleared away unread
+            self._hear(self._everything())
+        for row in rows:
+            if row.origin != self._origin:
+                self._hear(row.topics)
+        return rows[-1].id if rows else last
+
+    async def _send(self, connection: AsyncConnection, topics: Iterable[str]) -> None:
+        """Within the transaction: leave the message, which the others get with the commit."""
+        known = sorted(topics)
+        if self._database.is_sqlite:
+            notice = sa.insert(NOTICES).values(origin=self._origin, topics=known).returning(NOTICES.c.id)
+            newest = (await connection.execute(notice)).scalar_one()
+            await connection.execute(sa.delete(NOTICES).where(NOTICES.c.id <= newest - KEPT_NOTICES))
+            return
+        for part in _parts(known):
+            payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
+            await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+
+    def _hear(self, topics: Iterable[str]) -> None:
+        for topic in topics:
+            for callback in self._callbacks.get(topic, ()):
+                callback()
+            for event in self._waiting.get(topic, ()):
+                event.set()
+
+    def _everything(self) -> list[str]:
+        return [*self._callbacks, *self._waiting]
+
+
+class Changed:
+    """Changes of the topics that were subscribed to, however many since the last look as one."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self._event = event
+
+    async def wait(self) -> None:
+        """Return when something has changed since the last `wait`; at once if it already has."""
+        await self._event.wait()
+        self._event.clear()
+
+
+def _parts(topics: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(topics), PART):
+        yield topics[start : start + PART]

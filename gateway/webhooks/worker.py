@@ -1,0 +1,135 @@
+"""Finish what could not be finished within a delivery: fetch what events need, and retry those that failed.
+
+The inbox table is the queue. A worker takes events that are due for as long as a lease; those of other processes pass
+over them (FOR UPDATE SKIP LOCKED). What one takes is processed side by side, so that a slow or poisoned event delays
+none of the others.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlmodel import col, select
+
+from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
+from gateway.mirror.resources import Json
+from gateway.mirror.sync import refresh
+from gateway.models import Event
+from gateway.stripe_client import Stripe, event_of
+from gateway.webhooks.inbox import EVENTS, Inbox
+
+log = structlog.get_logger()
+
+CLAIM = 50
+SIDE_BY_SIDE = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
+LEASE = timedelta(seconds=60)
+MOST_SECONDS = 45.0  # for one event: less than the lease, so that nobody else takes it meanwhile
+IDLE_SECONDS = 1.0
+
+
+class Worker:
+    """Processes what is due.
+
+    Args:
+        inbox: where the events are.
+        stripe: for what must be fetched; None where no key is configured: fetches then fail and are retried.
+    """
+
+    def __init__(self, inbox: Inbox, stripe: Stripe | None) -> None:
+        self._inbox = inbox
+        self._database = inbox.database
+        self._stripe = stripe
+
+    async def run(self) -> None:
+        """Process what is due, until cancelled."""
+        while True:
+            self._inbox.due.clear()
+            try:
+                busy = await self.work()
+            except GatewayError as error:
+                log.warning("worker_waits", error=str(error))
+                busy = 0
+            except Exception:  # the worker must outlive whatever happens to one round
+                log.exception("worker_failed")
+                busy = 0
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._inbox.due.wait(), IDLE_SECONDS)
+
+    async def work(self, limit: int = CLAIM) -> int:
+        """Process events that are due, at most `limit`; how many there were."""
+        claimed = await self._claim(limit)
+        await self.process(claimed)
+        return len(claimed)
+
+    async def process(self, rows: Sequence[Event]) -> None:
+        """Process recorded events side by side. Those that need the same object share its reading."""
+        alike: defaultdict[tuple[str, ...], list[Event]] = defaultdict(list)
+        for row in rows:
+            alike[(row.account or "", *row.needs) if row.needs else (row.id,)].append(row)
+        slots = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def one(group: Sequence[Event]) -> None:
+            async with slots:
+                await self._process(group)
+
+        async with asyncio.TaskGroup() as tasks:
+            for group in alike.values():
+                tasks.create_task(one(group))
+
+    async def _claim(self, limit: int) -> Sequence[Event]:
+        """Take events that are due, for as long as a lease; other processes pass over them."""
+        now = datetime.now(UTC)
+        due = (
+            sa.select(EVENTS.c.id)
+            .where(EVENTS.c.status.in_(("pending", "failed")), EVENTS.c.next_attempt_at <= now)
+            .order_by(EVENTS.c.next_attempt_at)
+            .limit(limit)
+        )
+        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
+            if (await (await session.connection()).execute(due)).first() is None:
+                return []
+        async with self._database.write() as connection:
+            ids = list((await connection.execute(due.with_for_update(skip_locked=True))).scalars())
+            await connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
+        return await self.rows(ids)
+
+    async def rows(self, event_ids: Sequence[str]) -> Sequence[Event]:
+        """Recorded events."""
+        async with self._database.read() as session:
+            chosen = select(Event).where(col(Event.id).in_(event_ids)).order_by(col(Event.created), col(Event.id))
+            return (await session.exec(chosen)).all()
+
+    async def _process(self, rows: Sequence[Event]) -> None:
+        """Process events that need the same; a failure is written down, and tried again later."""
+        started = time.monotonic()
+        try:
+            try:
+                async with asyncio.timeout(MOST_SECONDS):
+                    if not rows[0].needs:
+                        await self._inbox.apply_again(event_of(rows[0].payload), rows[0].attempts)
+                    else:
+                        await self._inbox.finish(rows, await self._fetch(rows[0]), started)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the events are kept and tried again
+                await self._inbox.give_back(rows, error, started)
+        except DatabaseUnavailable as error:
+            log.warning("worker_waits", error=str(error))  # they stay as they are, due again after the lease
+
+    async def _fetch(self, row: Event) -> dict[str, Json]:
+        """Fetch what an event could not say itself; the objects by `kind:id`, without those that are gone."""
+        if self._stripe is None:
+            raise SettingsError("STRIPE_SECRET_KEY is not set, so that nothing can be fetched")
+        stripe = self._stripe.on_behalf_of(row.account) if row.account else self._stripe
+        found = {}
+        for need in row.needs:
+            kind, _, object_id = need.partition(":")
+            with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
+                found[need] = await refresh(self._database, stripe, kind, object_id)
+        return found

@@ -45,6 +45,10 @@ class Page:
     has_previous: bool
 
 
+NO_PAGE = Page((), has_next=False, has_previous=False)
+"""Of somebody without invoices."""
+
+
 def cursor_of(invoice: Invoice) -> str:
     """The opaque cursor of an invoice: its place in time, which stays its place when it or another one goes."""
     return base64.urlsafe_b64encode(f"{int(invoice.created.timestamp())} {invoice.id}".encode()).decode()

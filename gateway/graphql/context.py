@@ -6,9 +6,11 @@ import strawberry
 
 from gateway.auth import Principal
 from gateway.billing.catalog import Catalog
+from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
 from gateway.billing.ownership import Ownership
 from gateway.database import Database
+from gateway.graphql.loaders import Loaders
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -22,6 +24,7 @@ class Services:
     stripe: Stripe
     catalog: Catalog
     checkout: Checkout
+    changes: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,17 @@ class Context:
         services: the parts of the gateway.
         principal: the caller.
         ownership: what the caller may name and see.
+        loaders: what this request reads of the mirror, gathered.
     """
 
     services: Services
     principal: Principal
     ownership: Ownership = field(init=False)
+    loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ownership", Ownership(self.services.database, self.principal))
+        object.__setattr__(self, "loaders", Loaders(self.services.settings, self.services.database))
 
 
 Info = strawberry.Info[Context, None]

@@ -7,6 +7,7 @@ import strawberry
 
 from gateway.billing.cart import CheckoutRequest, Line
 from gateway.billing.checkout import Answered
+from gateway.graphql.changes import ChangeMutations
 from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.context import Info
 from gateway.graphql.describe import choice, entry, mutation, output
@@ -124,7 +125,7 @@ class ExpireCheckoutSessionPayload:
 
 
 @output
-class Mutation:
+class Mutation(ChangeMutations):
     """What can be done."""
 
     @mutation

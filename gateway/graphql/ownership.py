@@ -51,6 +51,13 @@ CALLERS: dict[str, Caller] = {
     "Query.session": Caller.ANYONE,
     "Mutation.createCheckoutSession": Caller.ANYONE,
     "Mutation.expireCheckoutSession": Caller.ANYONE,
+    # One's own account; a page asks for it before it knows whether anybody is signed in.
+    "Query.viewer": Caller.ANYONE,
+    "Mutation.changeSubscription": Caller.SIGNED_IN,
+    "Mutation.cancelSubscription": Caller.SIGNED_IN,
+    "Mutation.resumeSubscription": Caller.SIGNED_IN,
+    # Anybody's account.
+    "Query.customer": Caller.SERVICE,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 

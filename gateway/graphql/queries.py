@@ -4,11 +4,13 @@ from typing import Annotated
 
 import strawberry
 
+from gateway.billing.ownership import Owner
 from gateway.billing.snapshot import cursor_of
 from gateway.graphql.catalog import BillingInterval, Plan, Pricing, Product
 from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.connection import Connection
 from gateway.graphql.context import Info
+from gateway.graphql.customers import Customer, Viewer
 from gateway.graphql.describe import output, resolver
 from gateway.graphql.money import Currency
 from gateway.graphql.shelf import shelf_of
@@ -83,6 +85,32 @@ class Query:
         principal = info.context.principal
         row = await info.context.services.checkout.session(principal, id)
         return CheckoutSession.of(row, principal) if row else None
+
+    @resolver
+    async def viewer(self, info: Info) -> Viewer | None:
+        """The signed-in user's own account; null when nobody is signed in."""
+        principal = info.context.principal
+        if principal.subject is None:
+            return None
+        return Viewer(
+            owner=Owner(external_id=principal.subject),
+            subject=principal.subject,
+            row=await info.context.loaders.customer.load(principal.subject),
+            id=strawberry.ID(principal.subject),
+            email=principal.email,
+        )
+
+    @resolver
+    async def customer(
+        self,
+        info: Info,
+        external_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The id by which the application knows the customer.")
+        ],
+    ) -> Customer | None:
+        """Any user's account, for the application's own back end; null when there is none."""
+        row = await info.context.loaders.customer.load(external_id)
+        return Customer.of(row) if row else None
 
 
 def _name(interval: BillingInterval | None) -> str | None:

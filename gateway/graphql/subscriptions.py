@@ -7,6 +7,7 @@ import strawberry
 
 from gateway.billing import access as rules
 from gateway.billing.access import Reason
+from gateway.billing.entitlements import Grant
 from gateway.billing.ownership import Owner
 from gateway.billing.subscriptions import Standing
 from gateway.graphql.catalog import Plan
@@ -63,7 +64,19 @@ class Access:
     allowed: bool = strawberry.field(description="Whether there is access.")
     reason: Reason = strawberry.field(description="Why there is, or is not.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
+    limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
     subscription: "BillingSubscription | None" = strawberry.field(description="The subscription that decides.")
+
+    @classmethod
+    def of(cls, grant: Grant, shelf: Shelf) -> "Access":
+        """The decision on a feature."""
+        return cls(
+            allowed=grant.access.allowed,
+            reason=grant.access.reason,
+            until=grant.access.until,
+            limit=grant.limit,
+            subscription=BillingSubscription.of(grant.standing, shelf) if grant.standing else None,
+        )
 
 
 @private
@@ -95,6 +108,7 @@ class BillingSubscription:
             allowed=standing.access.allowed,
             reason=standing.access.reason,
             until=standing.access.until,
+            limit=None,
             subscription=None,
         )
         decision.subscription = cls(

@@ -1,0 +1,199 @@
+"""Customers: the signed-in one as `Viewer`, and any one for the application's back end. Both have the same account."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from gateway import models
+from gateway.billing import entitlements as rules
+from gateway.billing.entitlements import Source
+from gateway.billing.invoices import NO_PAGE, PageRequest, cursor_of
+from gateway.billing.ownership import Owner
+from gateway.billing.payment_methods import default_of
+from gateway.billing.plan_change import PlanChange
+from gateway.billing.subscriptions import Standing, current
+from gateway.graphql.changes import ChangePreview
+from gateway.graphql.connection import Connection
+from gateway.graphql.context import Info
+from gateway.graphql.describe import coded, output, resolver
+from gateway.graphql.invoices import Invoice
+from gateway.graphql.money import Currency
+from gateway.graphql.ownership import private
+from gateway.graphql.shelf import shelf_of
+from gateway.graphql.subscriptions import Access, BillingSubscription
+
+coded(Source, name="EntitlementSource")
+
+Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
+
+
+@private
+class PaymentMethod:
+    """How a customer pays; never more of a card than Stripe itself shows."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as pm_….")
+    type: str = strawberry.field(description="Stripe's word for its kind, such as card or sepa_debit.")
+    brand: str | None = strawberry.field(description="The card's brand, or the bank.")
+    last4: str | None = strawberry.field(description="The last four digits.")
+    exp_month: int | None = strawberry.field(description="The month after which a card is no longer good, 1 to 12.")
+    exp_year: int | None = strawberry.field(description="The year of that month.")
+
+    @classmethod
+    def of(cls, row: models.PaymentMethod) -> "PaymentMethod":
+        """A payment method as it is in the mirror."""
+        return cls(
+            owner=Owner(customer_id=row.customer_id),
+            id=strawberry.ID(row.id),
+            type=row.type,
+            brand=row.brand,
+            last4=row.last4,
+            exp_month=row.exp_month,
+            exp_year=row.exp_year,
+        )
+
+
+@output
+class Entitlement:
+    """A feature that the customer may use now."""
+
+    feature: str = strawberry.field(description="Its key.")
+    limit: int | None = strawberry.field(description="How much of it; null without a limit.")
+    until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
+    source: Source = strawberry.field(description="Who says so.")
+
+
+@output
+class Account:
+    """What a customer has. Everything is read from the mirror; Stripe is not asked."""
+
+    subject: strawberry.Private[str]
+    row: strawberry.Private[models.Customer | None]
+
+    @resolver
+    async def subscription(self, info: Info) -> BillingSubscription | None:
+        """The subscription that counts: one with access before one without, then the newest; null without any."""
+        found = current(await self._standings(info))
+        return (
+            BillingSubscription.of(found, shelf_of(await info.context.services.catalog.snapshot())) if found else None
+        )
+
+    @resolver
+    async def subscriptions(self, info: Info) -> list[BillingSubscription]:
+        """All subscriptions, also those that have ended, the newest first."""
+        shelf = shelf_of(await info.context.services.catalog.snapshot())
+        return [BillingSubscription.of(each, shelf) for each in await self._standings(info)]
+
+    @resolver
+    async def invoices(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
+    ) -> Connection[Invoice]:
+        """The invoices, the newest first, without drafts."""
+        wanted = PageRequest(self.row.id if self.row else "", first, after)  # nobody's list is checked all the same
+        page = await info.context.loaders.invoices.load(wanted) or NO_PAGE
+        shelf = shelf_of(await info.context.services.catalog.snapshot())
+        return Connection.of(
+            [(cursor_of(row), Invoice.of(row, shelf)) for row in page.invoices],
+            has_next=page.has_next,
+            has_previous=page.has_previous,
+        )
+
+    @resolver
+    async def payment_method(self, info: Info) -> PaymentMethod | None:
+        """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest."""
+        if self.row is None:
+            return None
+        counting = current(await self._standings(info))
+        methods = await info.context.loaders.payment_methods.load(self.row.id)
+        found = default_of(self.row, counting.subscription if counting else None, methods)
+        return PaymentMethod.of(found) if found else None
+
+    @resolver
+    async def entitlements(self, info: Info) -> list[Entitlement]:
+        """The features that may be used now, by name."""
+        snapshot = await info.context.services.catalog.snapshot()
+        grants = rules.entitlements(await self._standings(info), await self._features(info), snapshot.products)
+        return [
+            Entitlement(feature=grant.feature, limit=grant.limit, until=grant.access.until, source=grant.source)
+            for grant in grants
+            if grant.source
+        ]
+
+    @resolver
+    async def access(self, info: Info, feature: Feature) -> Access:
+        """Whether a feature may be used, why, and until when."""
+        snapshot = await info.context.services.catalog.snapshot()
+        grant = rules.decide(feature, await self._standings(info), await self._features(info), snapshot.products)
+        return Access.of(grant, shelf_of(snapshot))
+
+    async def _standings(self, info: Info) -> list[Standing]:
+        return await info.context.loaders.standings.load(self.row.id) if self.row else []
+
+    async def _features(self, info: Info) -> list[str]:
+        return await info.context.loaders.features.load(self.row.id) if self.row else []
+
+
+@private
+class Customer(Account):
+    """A user or organisation of the application that pays, or has begun to."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as cus_….")
+    external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
+    email: str | None = strawberry.field(description="Where Stripe writes to.")
+    name: str | None = strawberry.field(description="The name on the invoices.")
+    currency: Currency | None = strawberry.field(description="What the customer has been billed in.")
+    delinquent: bool = strawberry.field(description="Whether the latest charge of an invoice has failed.")
+    created_at: datetime = strawberry.field(description="When the customer was made at Stripe.")
+
+    @classmethod
+    def of(cls, row: models.Customer) -> "Customer":
+        """A customer as it is in the mirror."""
+        return cls(
+            owner=Owner(customer_id=row.id),
+            subject=str(row.external_id),
+            row=row,
+            id=strawberry.ID(row.id),
+            external_id=strawberry.ID(str(row.external_id)),
+            email=row.email,
+            name=row.name,
+            currency=Currency(row.currency) if row.currency else None,
+            delinquent=row.delinquent,
+            created_at=row.created,
+        )
+
+
+@private
+class Viewer(Account):
+    """The signed-in user or organisation, also one that has bought nothing yet."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="The id by which the application knows the caller.")
+    email: str | None = strawberry.field(description="The e-mail address, as the sign-in says it.")
+
+    @resolver
+    def customer(self) -> Customer | None:
+        """The customer at Stripe; null until the first checkout."""
+        return Customer.of(self.row) if self.row else None
+
+    @resolver
+    async def preview_change(
+        self,
+        info: Info,
+        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of one's own.")],
+        price_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The plan to change to, or the present one.")
+        ],
+        quantity: Annotated[
+            int | None, strawberry.argument(description="How many; the present ones if left out.")
+        ] = None,
+    ) -> ChangePreview:
+        """What a change of plan or quantity would cost, as Stripe reckons it. It changes nothing."""
+        services = info.context.services
+        change = PlanChange(price_id, quantity)
+        preview = await services.changes.preview(info.context.principal, subscription_id, change)
+        return ChangePreview.of(preview, shelf_of(await services.catalog.snapshot()))

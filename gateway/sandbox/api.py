@@ -22,7 +22,6 @@ from gateway.sandbox.errors import (
     unrecognized_url,
 )
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.params import validate
 from gateway.sandbox.routing import Request, Route, match
 from gateway.sandbox.versions import render
 from gateway.sandbox.wire import parse_form
@@ -224,7 +223,7 @@ def _decoded(http: HttpRequest, body: str) -> Obj:
 
 
 def _validated(entry: Route, raw: Obj, request: Request) -> Request:
-    params = raw if entry.params == "*" else validate(entry.params, raw, entry.lets_through(request.version))
+    params = entry.checked(raw, request.version)
     expand = params.get("expand", [])
     return Request(
         **{

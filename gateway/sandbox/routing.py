@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.options import API_VERSION
+from gateway.sandbox.params import validate
 from gateway.sandbox.store import Obj
 
 if TYPE_CHECKING:
@@ -54,9 +55,17 @@ class Route:
     params: str | None
     legacy: tuple[str, ...]
     also: tuple[str, ...]
+    older: Callable[[Obj], Obj] | None
 
-    def lets_through(self, version: str | None) -> tuple[str, ...]:
-        """The parameters that are not checked for a client that names this API version."""
+    def checked(self, raw: Obj, version: str | None) -> Obj:
+        """The validated parameters of a client that names this API version, or none."""
+        if self.params == "*":
+            return raw
+        if self.older and version != API_VERSION:
+            raw = self.older(raw)
+        return validate(self.params, raw, self._unchecked(version))
+
+    def _unchecked(self, version: str | None) -> tuple[str, ...]:
         return self.also if version == API_VERSION else self.also + self.legacy
 
 
@@ -90,6 +99,7 @@ def route(
     params: str | None = None,
     legacy: tuple[str, ...] = (),
     also: tuple[str, ...] = (),
+    older: Callable[[Obj], Obj] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler.
 
@@ -101,10 +111,11 @@ def route(
         legacy: Parameters of older API versions that are let through when the client does not name the current
             version.
         also: Parameters that the API has and the SDK's type lacks.
+        older: Writes the parameters of an older API version in today's form, before they are checked.
     """
 
     def register(handler: Handler) -> Handler:
-        entry = Route(method, path, handler, params, legacy, also)
+        entry = Route(method, path, handler, params, legacy, also, older)
         if "{" in path:
             segments = path.split("/")
             _DYNAMIC.setdefault((method, len(segments)), []).append((segments, entry))

@@ -13,7 +13,6 @@ from gateway.sandbox.chaos import Chaos
 from gateway.sandbox.clock import Clock
 from gateway.sandbox.errors import resource_missing, unrecognized_url
 from gateway.sandbox.options import SandboxOptions
-from gateway.sandbox.params import validate
 from gateway.sandbox.routing import KINDS, Request, match
 from gateway.sandbox.store import Obj, Store
 from gateway.sandbox.templates import complete, has
@@ -172,7 +171,7 @@ class Sandbox:
         if found is None:
             raise unrecognized_url(method, path)
         operation, named = found
-        checked = validate(operation.params, params or {}, operation.lets_through(None))
+        checked = operation.checked(params or {}, None)
         request = Request(method=method, path=path, params=checked, base_url=self.options.public_url or "")
         with self.serving(request):
             return self.present(operation.handler(self, request, **named), expand_paths)

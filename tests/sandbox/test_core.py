@@ -101,7 +101,7 @@ def test_an_object_that_is_not_there_is_404_in_the_url_and_400_in_a_parameter(st
         ("/v1/coupons", {"percent_off": "inf"}, None, "percent_off", "Invalid decimal: inf"),
     ],
 )
-def test_a_wrong_parameter_is_refused_in_stripes_words(sandbox_server, path, data, code, param, message):  # noqa: PLR0917 -- columns of a table
+def test_a_wrong_parameter_is_refused_in_stripes_words(sandbox_server, path, data, code, param, message):
     error = refused(post(sandbox_server, path, data))
     assert error["type"] == "invalid_request_error"
     assert (error.get("code"), error["param"]) == (code, param)
@@ -126,10 +126,10 @@ def test_metadata_values_have_a_length_limit(stripe_client):
 
 def test_an_older_client_may_use_older_parameters_and_the_current_one_may_not(sandbox_server):
     coupon = post(sandbox_server, "/v1/coupons", {"percent_off": "10"}).json()["id"]
-    data = {"coupon": coupon, "promotion[type]": "coupon"}
+    data = {"coupon": coupon}
     assert post(sandbox_server, "/v1/promotion_codes", data).status_code == 200
     current = post(sandbox_server, "/v1/promotion_codes", data, **{"Stripe-Version": "2026-10-28.endive"})
-    assert refused(current)["code"] == "parameter_unknown"
+    assert refused(current)["param"] == "coupon"
 
 
 def test_the_same_idempotency_key_makes_one_object_and_replays_the_answer(sandbox_server):

@@ -1,5 +1,6 @@
 """The resources that carry little behaviour of their own."""
 
+import httpx
 import pytest
 import stripe
 
@@ -192,6 +193,31 @@ def test_a_coupon_takes_off_a_share_or_an_amount_but_not_both(v1):
             v1.coupons.create(wrong)
 
 
+def test_an_old_client_may_put_a_coupon_on_a_customer(sandbox_server, v1):
+    coupon = v1.coupons.create({"percent_off": 10, "duration": "forever", "max_redemptions": 1})
+    headers = {"Authorization": "Bearer sk_test_1"}
+    made = httpx.post(f"{sandbox_server.url}/v1/customers", data={"coupon": coupon.id}, headers=headers).json()
+    assert v1.customers.retrieve(made["id"]).discount.source.coupon == coupon.id
+    assert not v1.coupons.retrieve(coupon.id).valid
+    v1.customers.delete_discount(made["id"])
+    assert v1.customers.retrieve(made["id"]).discount is None
+    assert types(v1)[0] == "customer.discount.deleted"
+
+
+def test_a_saved_card_can_be_changed(v1, customer):
+    card = v1.customers.payment_sources.create(customer.id, {"source": "tok_mastercard"})
+    changed = v1.customers.payment_sources.update(customer.id, card.id, {"exp_year": "2035", "name": "Ada"})
+    assert (changed.exp_year, changed.name, changed.brand) == (2035, "Ada", "Mastercard")
+    assert types(v1)[0] == "customer.source.updated"
+
+
+def test_one_test_token_in_two_places_is_one_payment_method(v1):
+    settings = {"default_payment_method": "pm_card_visa"}
+    made = v1.customers.create({"payment_method": "pm_card_visa", "invoice_settings": settings})
+    (method,) = v1.customers.payment_methods.list(made.id).data
+    assert made.invoice_settings.default_payment_method == method.id
+
+
 def test_a_coupon_ends_when_its_time_has_come(v1, sandbox_server):
     sandbox = sandbox_server.sandbox
     coupon = v1.coupons.create({"percent_off": 5, "redeem_by": sandbox.now() + 3600})
@@ -237,6 +263,18 @@ def test_a_meter_makes_one_figure_of_its_events(v1, customer, sandbox_server, fo
     start = now // 60 * 60 - 60
     period = {"customer": customer.id, "start_time": start, "end_time": start + 180}
     assert v1.billing.meters.event_summaries.list(meter.id, period).data[0].aggregated_value == total
+
+
+def test_usage_may_come_through_the_v2_api(stripe_client, v1, customer, sandbox_server):
+    meter = v1.billing.meters.create(
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}}
+    )
+    payload = {"stripe_customer_id": customer.id, "value": "7"}
+    event = stripe_client.v2.billing.meter_events.create({"event_name": "calls", "payload": payload})
+    assert event.created.endswith("Z")
+    start = sandbox_server.sandbox.now() // 60 * 60 - 60
+    period = {"customer": customer.id, "start_time": start, "end_time": start + 180}
+    assert v1.billing.meters.event_summaries.list(meter.id, period).data[0].aggregated_value == 7
 
 
 def test_usage_is_counted_once_for_an_identifier_and_can_be_taken_back(v1, customer, sandbox_server):

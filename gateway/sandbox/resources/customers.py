@@ -5,7 +5,9 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.billing import discounts
 from gateway.sandbox.errors import invalid
+from gateway.sandbox.expand import public
 from gateway.sandbox.lists import page
 from gateway.sandbox.merge import merge
 from gateway.sandbox.resources import customer_balance, payment_methods, sources, tax_ids
@@ -36,7 +38,7 @@ _PLAIN = [
 ]
 
 
-@route("POST", "/v1/customers", params="CustomerCreateParams")
+@route("POST", "/v1/customers", params="CustomerCreateParams", legacy=("coupon", "promotion_code"))
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a customer."""
     params = request.params
@@ -73,7 +75,7 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     return sandbox.need("customer", id)
 
 
-@route("POST", "/v1/customers/{id}", params="CustomerUpdateParams")
+@route("POST", "/v1/customers/{id}", params="CustomerUpdateParams", legacy=("coupon", "promotion_code"))
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a customer."""
     _check_email(request.params)
@@ -97,23 +99,38 @@ def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
 @route("DELETE", "/v1/customers/{id}/discount")
 def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Take the discount off a customer."""
-    customer = sandbox.need("customer", id)
-    discount = customer["discount"]
+    discount = _take_discount(sandbox, sandbox.need("customer", id))
     if not discount:
         raise invalid("This customer does not have a discount.", "id", "resource_missing")
-    sandbox.update({**customer, "discount": None}, "customer.updated")
-    sandbox.emit("customer.discount.deleted", discount)
     return {**discount, "deleted": True}
+
+
+def _give_discount(sandbox: Sandbox, customer: Obj, given: Obj) -> None:
+    """A discount on all of a customer's invoices, which only API versions before basil could ask for."""
+    (discount_id,) = discounts.redeem(sandbox, [given], customer)
+    discount = sandbox.need("discount", discount_id)
+    sandbox.update({**customer, "discount": public(discount)}, "customer.updated")
+
+
+def _take_discount(sandbox: Sandbox, customer: Obj) -> Obj | None:
+    discount: Obj | None = customer["discount"]
+    if discount:
+        sandbox.update({**customer, "discount": None}, "customer.updated")
+        sandbox.emit("customer.discount.deleted", discount)
+    return discount
 
 
 def _with_parts(sandbox: Sandbox, id: str, params: Obj) -> Obj:
     """Save the card, payment method and tax ids that come with a customer; answers the customer."""
     if params.get("source"):
         sources.save(sandbox, id, params["source"])
-    if params.get("payment_method"):
-        method = payment_methods.resolve(sandbox, params["payment_method"])
-        payment_methods.attach(sandbox, method, id)
     default = (params.get("invoice_settings") or {}).get("default_payment_method")
+    if params.get("payment_method"):
+        method = payment_methods.attach(sandbox, payment_methods.resolve(sandbox, params["payment_method"]), id)
+        if default == params["payment_method"]:  # one test token in both places is one payment method
+            customer = sandbox.need("customer", id)
+            customer["invoice_settings"]["default_payment_method"] = default = method["id"]
+            sandbox.update(customer)
     if default:
         method = sandbox.need("payment_method", default, "invoice_settings[default_payment_method]")
         if method["customer"] != id:
@@ -123,6 +140,11 @@ def _with_parts(sandbox: Sandbox, id: str, params: Obj) -> Obj:
                 "invoice_settings[default_payment_method]",
                 "resource_missing",
             )
+    discount = {name: params[name] for name in ("coupon", "promotion_code") if params.get(name)}
+    if discount:
+        _give_discount(sandbox, sandbox.need("customer", id), discount)
+    elif params.get("coupon") == "":
+        _take_discount(sandbox, sandbox.need("customer", id))
     for given in params.get("tax_id_data", ()):
         tax_ids.make(sandbox, id, given["type"], given["value"])
     return sandbox.need("customer", id)

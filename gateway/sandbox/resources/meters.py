@@ -6,6 +6,8 @@ Meter events have no id of their own at Stripe; they are stored under their iden
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import usage
@@ -14,6 +16,7 @@ from gateway.sandbox.lists import page, page_of
 from gateway.sandbox.merge import merge
 from gateway.sandbox.routing import Request, kind, route
 from gateway.sandbox.templates import complete
+from gateway.sandbox.thin import iso
 
 if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
@@ -118,6 +121,17 @@ def record(sandbox: Sandbox, request: Request) -> Obj:
     sandbox.create(event)
     del event["id"]
     return complete(event)
+
+
+@route("POST", "/v2/billing/meter_events", params="v2.billing.MeterEventCreateParams")
+def record_v2(sandbox: Sandbox, request: Request) -> Obj:
+    """Count usage through the v2 API, which writes times as text."""
+    params = dict(request.params)
+    if "timestamp" in params:
+        params["timestamp"] = int(datetime.fromisoformat(params["timestamp"]).timestamp())
+    event = record(sandbox, replace(request, params=params))
+    times = {name: iso(event[name]) for name in ("created", "timestamp")}
+    return {**event, **times, "object": "v2.billing.meter_event"}
 
 
 @route("POST", "/v1/billing/meter_event_adjustments", params="billing.MeterEventAdjustmentCreateParams")

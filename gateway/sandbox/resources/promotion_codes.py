@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 kind("promotion_code", "promo", "promotion code")
 
 
-@route("POST", "/v1/promotion_codes", params="PromotionCodeCreateParams", legacy=("coupon",))
+def _before_clover(params: Obj) -> Obj:
+    """The coupon stood by itself."""
+    if "coupon" not in params:
+        return params
+    rest = {key: value for key, value in params.items() if key != "coupon"}
+    return {"promotion": {"type": "coupon", "coupon": params["coupon"]}, **rest}
+
+
+@route("POST", "/v1/promotion_codes", params="PromotionCodeCreateParams", older=_before_clover)
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a promotion code for a coupon."""
-    params = dict(request.params)
-    coupon_id = params.pop("coupon", None) or params["promotion"].get("coupon")
+    params = request.params
+    coupon_id = params["promotion"].get("coupon")
     if coupon_id is None:
         raise parameter_missing("promotion[coupon]")
     coupon = sandbox.need("coupon", coupon_id, "promotion[coupon]")

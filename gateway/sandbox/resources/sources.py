@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.errors import invalid, parameter_missing, resource_missing
 from gateway.sandbox.lists import envelope, page
+from gateway.sandbox.merge import merge
 from gateway.sandbox.resources import payment_methods
 from gateway.sandbox.routing import Request, expandable, kind, route
 from gateway.sandbox.templates import complete
@@ -58,6 +59,24 @@ def index(sandbox: Sandbox, request: Request, customer: str) -> Obj:
 def retrieve(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
     """Retrieve a saved card."""
     return card_of(_saved(sandbox, customer, id))
+
+
+@route("POST", "/v1/customers/{customer}/sources/{id}", params="CustomerPaymentSourceUpdateParams")
+def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
+    """Change a saved card's holder, expiry or metadata."""
+    before = _saved(sandbox, customer, id)
+    method = merge(before, request.params, "metadata")
+    expiry = {name: int(request.params[name]) for name in ("exp_month", "exp_year") if name in request.params}
+    method["card"] = merge(method["card"], expiry)
+    address = {
+        name.removeprefix("address_"): value for name, value in request.params.items() if name.startswith("address_")
+    }
+    method["billing_details"] = merge(
+        method["billing_details"], {"address": address, **request.params}, "address", "name"
+    )
+    sandbox.store.put(method)
+    sandbox.emit("customer.source.updated", card_of(method), card_of(before))
+    return card_of(method)
 
 
 @route("DELETE", "/v1/customers/{customer}/sources/{id}")

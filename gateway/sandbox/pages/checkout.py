@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.billing import checkout
+from gateway.sandbox.billing import cart, checkout
 from gateway.sandbox.errors import StripeError
-from gateway.sandbox.resources import account, checkout_sessions
+from gateway.sandbox.resources import account
 
 from . import formats, payment_form, site
 from .calls import sandbox_of, transact
@@ -172,14 +172,14 @@ async def _apply_promotion(http: Request, session: Json, form: Form) -> Response
     if not code:
         return form_page(http, session, form, {"promotion_code": "Enter a code first."}, status=_INVALID)
     try:
-        transact(http, lambda: checkout_sessions.apply_promotion_code(sandbox_of(http), session["id"], code))
+        transact(http, lambda: cart.apply_promotion_code(sandbox_of(http), session["id"], code))
     except StripeError as error:
         return form_page(http, session, form, {"promotion_code": error.message}, status=_INVALID)
     return form_page(http, session_of(http), {**form, "promotion_code": ""})
 
 
 async def _remove_promotion(http: Request, session: Json, form: Form) -> Response:
-    transact(http, lambda: checkout_sessions.apply_promotion_code(sandbox_of(http), session["id"], None))
+    transact(http, lambda: cart.apply_promotion_code(sandbox_of(http), session["id"], None))
     return form_page(http, session_of(http), form)
 
 
@@ -200,7 +200,7 @@ def _with_quantities(http: Request, session: Json, form: Form) -> Json:
             continue
         if not value.isdecimal():
             raise StripeError("Enter the quantity as a whole number.")
-        change = partial(checkout_sessions.change_quantity, sandbox_of(http), session["id"], item["id"], int(value[:9]))
+        change = partial(cart.change_quantity, sandbox_of(http), session["id"], item["id"], int(value[:9]))
         session = transact(http, change)
     return session
 

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.sandbox.billing import checkout
-from gateway.sandbox.billing.subscriptions import trial_end_of
+from gateway.sandbox.billing.completion import intent_of
+from gateway.sandbox.billing.starting import trial_end_of
 from gateway.sandbox.resources import account
 
 from . import formats, payment_form, site
@@ -23,7 +24,7 @@ _LINES = tuple(f"line_items.data.price.{name}" for name in ("product", "tiers", 
 
 def pending_intent(http: Request, session: Json) -> Json | None:
     """The intent of an open session that waits for 3-D Secure."""
-    intent = checkout.intent_of(sandbox_of(http), session) if session["status"] == "open" else None
+    intent = intent_of(sandbox_of(http), session) if session["status"] == "open" else None
     return intent if intent and intent["status"] == "requires_action" else None
 
 

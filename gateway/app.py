@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import __version__, migrations
 from gateway.auth import Authenticator
+from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
 from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
@@ -26,6 +28,7 @@ from gateway.graphql.context import Services
 from gateway.graphql.http import GraphQL
 from gateway.metrics import render
 from gateway.notify import Notifications
+from gateway.policy import policy_router
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 from gateway.webhooks.inbox import Inbox, count_open
@@ -84,6 +87,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
         redoc_url=None,
     )
     app.router.routes += [*graphql.routes(), *pages]
+    app.include_router(policy_router(authenticator, partial(decision, settings, database, catalog)))
     _add_operations(app, database)
     app.add_middleware(
         CORSMiddleware,

@@ -3,7 +3,7 @@
 # make bench  the benchmarks
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 
 .PHONY: dev test check tests assets browser lock clean
 .DEFAULT_GOAL := dev

@@ -7,13 +7,15 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
 
+_DEEPEST = 20
 _SEGMENT = re.compile(r"\[([^\[\]]*)\]")
 
 
 def parse_form(text: str) -> dict[str, Any]:
     """Decode a query string or form body into nested dicts and lists of strings.
 
-    `a[b]=1` is a dict, `a[0]=1` and `a[]=1` are lists. A key whose brackets do not close is taken literally.
+    `a[b]=1` is a dict, `a[0]=1` and `a[]=1` are lists. A key whose brackets do not close, or are
+    deeper than any parameter of Stripe's, is taken literally.
     """
     tree: dict[str, Any] = {}
     for key, value in parse_qsl(text, keep_blank_values=True):
@@ -24,7 +26,8 @@ def parse_form(text: str) -> dict[str, Any]:
 def _path(key: str) -> list[str]:
     head, bracket, rest = key.partition("[")
     segments = _SEGMENT.findall(bracket + rest)
-    if not bracket or not head or "".join(f"[{s}]" for s in segments) != bracket + rest:
+    readable = "".join(f"[{segment}]" for segment in segments) == bracket + rest
+    if not bracket or not head or not readable or len(segments) > _DEEPEST:
         return [key]
     return [head, *segments]
 

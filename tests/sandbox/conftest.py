@@ -28,6 +28,12 @@ class Server:
         return stripe.StripeClient(key, base_addresses={"api": self.url}, **options)
 
 
+def pytest_report_header() -> str:
+    """Say whether answers and events are held against Stripe's API description."""
+    found = Contract.place()
+    return f"stripe's API description: {found or 'not found, answers are not checked (set STRIPE_OPENAPI)'}"
+
+
 @pytest.fixture(scope="session")
 def contract() -> Contract | None:
     return Contract.load()

@@ -41,6 +41,7 @@ class Contract:
     """Validators built from the API description on first use."""
 
     def __init__(self, document):
+        self.document = document
         self._document = _as_json_schema(document)
         self._registry = Registry().with_resource("urn:stripe", Resource.opaque(self._document))
         self._validators = {}
@@ -52,10 +53,13 @@ class Contract:
     @classmethod
     def load(cls):
         """The contract, or None where the description is not installed."""
-        for place in PLACES:
-            if place and Path(place).is_file():
-                return cls(json.loads(Path(place).read_text()))
-        return None
+        found = cls.place()
+        return cls(json.loads(found.read_text())) if found else None
+
+    @staticmethod
+    def place():
+        """Where the description is, or None."""
+        return next((Path(place) for place in PLACES if place and Path(place).is_file()), None)
 
     def complaints(self, answers, events):
         """What is wrong with these answers and stored events, one line each."""

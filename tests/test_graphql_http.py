@@ -16,7 +16,7 @@ RESPONSE = "application/graphql-response+json"
 def shop(sqlite_template, tmp_path_factory):
     path = tmp_path_factory.mktemp("shop") / "gateway.db"
     shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", fill=False) as world:
+    with make_world(f"sqlite:///{path}") as world:
         yield world
 
 
@@ -319,7 +319,7 @@ def test_the_back_end_is_known_by_its_token(shop):
 
 
 def test_a_failure_inside_is_masked_and_found_in_the_log_by_its_request_id(shop, capfd):
-    price = shop.eventually(lambda: shop.data("{ plans(first: 1) { nodes { id } } }")["plans"]["nodes"])[0]
+    price = shop.data("{ plans(first: 1) { nodes { id } } }")["plans"]["nodes"][0]
     created = shop.data(
         """mutation($input: CreateCheckoutSessionInput!) {
             createCheckoutSession(input: $input) { session { id } userErrors { message } } }""",

@@ -16,7 +16,7 @@ from gateway.billing.problems import Problem, ProblemCode
 from gateway.database import Database, insert, table_of
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, settle, store_answer, store_page
-from gateway.models import CheckoutIntent, CheckoutSession
+from gateway.models import CheckoutIntent, CheckoutSession, Subscription
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -94,7 +94,7 @@ class Checkout:
         row = await self._row(id) if _ID.fullmatch(id) else None
         if row is None or not may_see(principal, row):
             return None
-        if _settled(row):
+        if _settled(row) and await self._has_begun(row.subscription_id):
             return row
         await self._refresh(id)
         return await self._row(id)
@@ -159,6 +159,14 @@ class Checkout:
     async def _row(self, id: str) -> CheckoutSession | None:
         async with self._database.read() as session:
             return await session.get(CheckoutSession, id)
+
+    async def _has_begun(self, subscription_id: str | None) -> bool:
+        """Whether the mirror has the subscription as a paid checkout leaves it: its events may be on their way."""
+        if subscription_id is None:
+            return True
+        async with self._database.read() as session:
+            subscription = await session.get(Subscription, subscription_id)
+        return subscription is not None and subscription.status != "incomplete"
 
     async def _refresh(self, id: str) -> None:
         """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne."""

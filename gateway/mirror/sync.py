@@ -12,7 +12,7 @@ things arrive in:
 `mirror/upsert.py` holds the statements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,9 @@ from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_cat
 from gateway.stripe_client import Answer, Stripe
 
 REFRESH_TRIES = 5
+
+Beside = Callable[[AsyncConnection], Awaitable[None]]
+"""Writes what belongs to the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +70,27 @@ async def store_events(connection: AsyncConnection, changes: Sequence[Change]) -
     return [outcomes[place] for place in range(len(changes))]
 
 
-async def store_answer(database: Database, stripe: Stripe, answer: Answer) -> None:
+async def store_answer(database: Database, stripe: Stripe, answer: Answer, beside: Beside | None = None) -> None:
     """Write the object that a call to Stripe answered with, and what came expanded within it.
 
     What has no clear place in time is read again.
 
+    Args:
+        database: the mirror.
+        stripe: to read again with.
+        answer: what Stripe said.
+        beside: writes what is the gateway's own about the object, such as whose it is, in the same transaction.
+
     Raises:
         StripeUnavailable: when something had to be read again and Stripe did not answer.
     """
-    await settle(database, stripe, await store_page(database, answer, [answer.object]))
+    await settle(database, stripe, await store_page(database, answer, [answer.object], beside))
 
 
-async def store_page(database: Database, answer: Answer, objects: Iterable[Json]) -> list[Json]:
-    """Write the objects of an answer, and what came expanded within them, in one transaction.
+async def store_page(
+    database: Database, answer: Answer, objects: Iterable[Json], beside: Beside | None = None
+) -> list[Json]:
+    """Write the objects of an answer, what came expanded within them, and what is `beside`, in one transaction.
 
     Returns:
         those that must be refreshed: something was written within the duration of the call, the payload is not whole,
@@ -93,7 +104,14 @@ async def store_page(database: Database, answer: Answer, objects: Iterable[Json]
             unclear.append(obj)
     # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
     guard = Guard.NEVER if answer.replayed else Guard.NEWER
-    outcomes = await database.transact(lambda connection: upsert(connection, [offer for _, offer in offers], guard))
+
+    async def write(connection: AsyncConnection) -> list[Outcome]:
+        outcomes = await upsert(connection, [offer for _, offer in offers], guard)
+        if beside:
+            await beside(connection)
+        return outcomes
+
+    outcomes = await database.transact(write)
     again = {Outcome.UNCLEAR, Outcome.STALE} if answer.replayed else {Outcome.UNCLEAR}
     return unclear + [obj for (obj, _), outcome in zip(offers, outcomes, strict=True) if outcome in again]
 

@@ -129,9 +129,7 @@ def test_a_thousand_subscriptions_renew_in_well_under_a_minute():
         return create(sandbox, Request("POST", "/v1", params))
 
     product = post(products.create, name="Team")
-    price = post(
-        prices.create, product=product["id"], currency="usd", unit_amount=900, recurring={"interval": "month"}
-    )
+    price = post(prices.create, product=product["id"], currency="usd", unit_amount=900, recurring={"interval": "month"})
     for _ in range(1000):
         customer = post(customers.create)
         post(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import discounts, invoices, items, pending, proration, renewals, subscriptions
+from gateway.sandbox.billing import discounts, invoices, items, pending, proration, renewals, starting, subscriptions
 from gateway.sandbox.errors import StripeError, invalid
 from gateway.sandbox.merge import merge
 from gateway.sandbox.resources import payment_methods
@@ -75,9 +75,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     if "default_tax_rates" in params:
         changed["default_tax_rates"] = items.tax_rates(sandbox, params["default_tax_rates"], "default_tax_rates")
     if "discounts" in params:
-        changed["discounts"] = discounts.redeem(
-            sandbox, params["discounts"], customer, subscription=subscription["id"]
-        )
+        changed["discounts"] = discounts.redeem(sandbox, params["discounts"], customer, subscription=subscription["id"])
     changed["items"] = {**subscription["items"], "data": _items(sandbox, customer, subscription, params)}
     change = _dates(sandbox, before, changed, params, now)
     if params.get("proration_behavior", "create_prorations") != "none":
@@ -150,7 +148,7 @@ def _dates(sandbox: Sandbox, before: Obj, changed: Obj, params: Obj, now: int) -
     """Trial and anchor: a new anchor begins a new period, which is billed at once."""
     trial_end: Any = params.get("trial_end")
     if params.get("trial_from_plan"):
-        trial_end = subscriptions.trial_end_of(params, changed["items"]["data"], now)
+        trial_end = starting.trial_end_of(params, changed["items"]["data"], now)
     if trial_end not in (None, "now"):
         return _start_trial(changed, trial_end, now)
     anchor: Any = params.get("billing_cycle_anchor") or {}
@@ -164,7 +162,7 @@ def _dates(sandbox: Sandbox, before: Obj, changed: Obj, params: Obj, now: int) -
     changed["billing_cycle_anchor"] = now
     for item in changed["items"]["data"]:
         items.start_period(item, now, now)
-    return Change(changed, invoice_now=True, bought=subscriptions.first_lines(sandbox, changed, "none"))
+    return Change(changed, invoice_now=True, bought=starting.first_lines(sandbox, changed, "none"))
 
 
 def _start_trial(changed: Obj, trial_end: int, now: int) -> Change:

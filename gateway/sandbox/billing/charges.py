@@ -1,6 +1,6 @@
-"""Charges, their refunds and their disputes.
+"""Charges and their refunds.
 
-Sources: docs.stripe.com/refunds, docs.stripe.com/disputes, docs.stripe.com/testing#disputes
+Sources: docs.stripe.com/api/charges, docs.stripe.com/refunds
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox import cards
+from gateway.sandbox.billing import disputes
 from gateway.sandbox.clock import job
 from gateway.sandbox.errors import StripeError, invalid
-from gateway.sandbox.periods import DAY
 
 if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
     from gateway.sandbox.world import Sandbox
 
-# How long a refund that Stripe's test cards delay stays pending, and a dispute's evidence may take.
+# How long a refund that a test card delays stays pending, in seconds.
 REFUND_DELAY = 60
-EVIDENCE_DAYS = 9
 _EVENTS = {"succeeded": "charge.succeeded", "pending": "charge.pending", "failed": "charge.failed"}
 
 
@@ -65,7 +64,7 @@ def make(
     charge["receipt_url"] = None
     made = sandbox.create(charge, _EVENTS[status])
     if status == "succeeded":
-        _dispute_soon(sandbox, made, payment_method)
+        disputes.soon(sandbox, made, payment_method)
     return made
 
 
@@ -75,7 +74,7 @@ def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
     charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
     charge["outcome"] = _outcome(payment_method, "succeeded", None)
     sandbox.update(charge, "charge.succeeded")
-    _dispute_soon(sandbox, charge, payment_method)
+    disputes.soon(sandbox, charge, payment_method)
     return charge
 
 
@@ -173,7 +172,9 @@ def _check_refund(charge: Obj, wanted: int, left: int) -> None:
     if charge["status"] != "succeeded":
         raise invalid(f"Charge {charge['id']} has no money to refund: its status is {charge['status']}.", "charge")
     if charge["disputed"]:
-        raise StripeError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
+        raise StripeError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
+        )
     if not 0 < wanted <= left:
         raise invalid(
             f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})."
@@ -181,70 +182,6 @@ def _check_refund(charge: Obj, wanted: int, left: int) -> None:
             else "Invalid positive integer",
             "amount",
         )
-
-
-# --- Disputes -----------------------------------------------------------------------------------------------
-
-
-def _dispute_soon(sandbox: Sandbox, charge: Obj, payment_method: Obj) -> None:
-    if cards.behaviour_of(payment_method).dispute:
-        sandbox.clock.schedule(sandbox.now(charge), "dispute.open", charge)
-
-
-@job("dispute.open")
-def _open_dispute(sandbox: Sandbox, charge_id: str) -> None:
-    """The bank of a dispute test card claims the money back."""
-    charge = sandbox.need("charge", charge_id)
-    behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
-    now = sandbox.now(charge)
-    dispute = sandbox.create(
-        {
-            "object": "dispute",
-            "amount": charge["amount"],
-            "balance_transactions": [],
-            "charge": charge["id"],
-            "currency": charge["currency"],
-            "enhanced_eligibility_types": [],
-            "evidence": {"enhanced_evidence": {}},
-            "evidence_details": {
-                "due_by": now + EVIDENCE_DAYS * DAY,
-                "enhanced_eligibility": {},
-                "has_evidence": False,
-                "past_due": False,
-                "submission_count": 0,
-            },
-            "is_charge_refundable": behaviour.inquiry,
-            "metadata": {},
-            "payment_intent": charge["payment_intent"],
-            "reason": behaviour.dispute,
-            "status": "warning_needs_response" if behaviour.inquiry else "needs_response",
-        },
-        "charge.dispute.created",
-    )
-    sandbox.update(charge | {"disputed": True}, "charge.updated")
-    if not behaviour.inquiry:
-        sandbox.emit("charge.dispute.funds_withdrawn", dispute)
-    sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=sandbox.clock_of(charge))
-
-
-@job("dispute.lapse")
-def _lapse(sandbox: Sandbox, id: str) -> None:
-    """Nobody answered in time: the dispute is lost."""
-    dispute = sandbox.need("dispute", id)
-    if dispute["status"].endswith("needs_response"):
-        dispute["evidence_details"]["past_due"] = True
-        close_dispute(sandbox, dispute, won=False)
-
-
-def close_dispute(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
-    """The bank decides; an inquiry just ends."""
-    inquiry = dispute["status"].startswith("warning")
-    dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
-    sandbox.clock.cancel("dispute.lapse", dispute)
-    sandbox.update(dispute, "charge.dispute.closed")
-    if won and not inquiry:
-        sandbox.emit("charge.dispute.funds_reinstated", dispute)
-    return dispute
 
 
 # --- The faces of a charge ----------------------------------------------------------------------------------
@@ -293,11 +230,11 @@ _BANK_FIELDS = {
 
 
 def _details(payment_method: Obj, amount: int) -> Obj:
-    type = payment_method["type"]
-    known: Obj = payment_method.get(type) or {}
-    if type != "card":
-        fields = _BANK_FIELDS.get(type, tuple(known))
-        return {"type": type, type: {name: known.get(name) for name in fields}}
+    kind = payment_method["type"]
+    known: Obj = payment_method.get(kind) or {}
+    if kind != "card":
+        fields = _BANK_FIELDS.get(kind, tuple(known))
+        return {"type": kind, kind: {name: known.get(name) for name in fields}}
     names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
     return {
         "type": "card",

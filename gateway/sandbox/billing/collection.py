@@ -53,7 +53,7 @@ def invoice_default(sandbox: Sandbox, invoice: Obj, subscription: Obj) -> Obj | 
         (customer.get("invoice_settings") or {}).get("default_payment_method"),
         customer.get("default_source"),
     )
-    found = (sandbox.store.get("payment_method", id) for id in candidates if id)
+    found = (sandbox.store.get("payment_method", each) for each in candidates if each)
     return next((each for each in found if each), None)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox import money, periods
 from gateway.sandbox.billing.totals import Discount
-from gateway.sandbox.errors import StripeError, invalid, resource_missing
+from gateway.sandbox.errors import StripeError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from gateway.sandbox.world import Sandbox
 
 
-def resolve(sandbox: Sandbox, given: Obj, customer: Obj | None = None, param: str = "discounts") -> tuple[Obj, Obj | None]:
+def resolve(
+    sandbox: Sandbox, given: Obj, customer: Obj | None = None, param: str = "discounts"
+) -> tuple[Obj, Obj | None]:
     """The coupon, and the promotion code if one was used, that an entry of a `discounts` parameter names.
 
     Raises:
@@ -91,6 +93,8 @@ def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, owner: Obj) -> Obj:
     for used in (coupon, code):
         if used:
             used["times_redeemed"] += 1
+            most = used["max_redemptions"]
+            used["valid" if used is coupon else "active"] = not most or used["times_redeemed"] < most
             sandbox.update(used)
     start = sandbox.now(customer)
     months = coupon["duration_in_months"] if coupon["duration"] == "repeating" else None
@@ -118,22 +122,17 @@ def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, owner: Obj) -> Obj:
 
 def active(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[Discount]:
     """The discounts among `ids` that still count at a time, with their coupons."""
-    found = (sandbox.store.get("discount", id) for id in ids)
+    found = (sandbox.store.get("discount", each) for each in ids)
     return [
-        Discount(each["id"], each["_coupon"])
-        for each in found
-        if each and (each["end"] is None or at < each["end"])
+        Discount(each["id"], each["_coupon"]) for each in found if each and (each["end"] is None or at < each["end"])
     ]
 
 
 def spend(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[str]:
     """After an invoice: the ids without what was good for that one only, or is over."""
-    kept = []
-    for discount in active(sandbox, ids, at):
-        if discount.coupon["duration"] != "once":
-            kept.append(discount.id)
-    for id in ids:
-        gone = id not in kept and sandbox.store.get("discount", id)
+    kept = [discount.id for discount in active(sandbox, ids, at) if discount.coupon["duration"] != "once"]
+    for each in ids:
+        gone = each not in kept and sandbox.store.get("discount", each)
         if gone:
             sandbox.emit("customer.discount.deleted", gone)
     return kept

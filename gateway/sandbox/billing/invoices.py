@@ -36,9 +36,7 @@ def draft(
 ) -> Obj:
     """A new draft with these lines; `fields` are further fields of the invoice (`discounts`, `auto_advance` …)."""
     return sandbox.create(
-        compose(
-            sandbox, customer, currency=currency, lines=lines, reason=reason, subscription=subscription, **fields
-        ),
+        compose(sandbox, customer, currency=currency, lines=lines, reason=reason, subscription=subscription, **fields),
         "invoice.created",
     )
 
@@ -55,11 +53,11 @@ def compose(
 ) -> Obj:
     """An invoice that is reckoned but not stored: what `draft` stores and a preview shows."""
     now = sandbox.now(customer)
-    id = sandbox.new_id("in")
+    new_id = sandbox.new_id("in")
     for line in lines:
-        line["invoice"] = id
+        line["invoice"] = new_id
     invoice: Obj = {
-        "id": id,
+        "id": new_id,
         "object": "invoice",
         "account_country": "US",
         "account_name": "Sandbox",
@@ -80,7 +78,7 @@ def compose(
         "discounts": [],
         "due_date": None,
         "issuer": {"type": "self"},
-        "lines": {"data": list(lines), "has_more": False, "object": "list", "url": f"/v1/invoices/{id}/lines"},
+        "lines": {"data": list(lines), "has_more": False, "object": "list", "url": f"/v1/invoices/{new_id}/lines"},
         "metadata": {},
         "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
         "period_end": now,
@@ -138,7 +136,7 @@ def reckon(sandbox: Sandbox, invoice: Obj) -> Obj:
     """Reckon the totals of a draft from its lines, discounts, tax rates and the customer's balance."""
     at = invoice["created"]
     lines = invoice["lines"]["data"]
-    on_lines = [id for line in lines for id in line["discounts"]]
+    on_lines = [each for line in lines for each in line["discounts"]]
     rules = totals.Rules(
         currency=invoice["currency"],
         discounts=discounts.active(sandbox, invoice["discounts"], at),
@@ -147,7 +145,7 @@ def reckon(sandbox: Sandbox, invoice: Obj) -> Obj:
         tax_exempt=invoice["customer_tax_exempt"] or "none",
     )
     for line in lines:
-        line["discounts"] = [id for id in line["discounts"] if id in rules.line_discounts]
+        line["discounts"] = [each for each in line["discounts"] if each in rules.line_discounts]
     invoice |= totals.reckon(lines, rules)
     customer = sandbox.store.get("customer", invoice["customer"]) or {}
     in_currency = customer.get("currency") in (None, invoice["currency"])

@@ -22,11 +22,11 @@ def price_of(sandbox: Sandbox, given: Obj, param: str, *, recurring: bool = True
     """The price that an entry names by `price`, `plan` or `price_data`; None if it names none."""
     if given.get("price_data"):
         return prices.make(sandbox, {**given["price_data"], "active": False})
-    id = given.get("price") or given.get("plan")
-    if not id:
+    price_id = given.get("price") or given.get("plan")
+    if not price_id:
         return None
     where = f"{param}[{'price' if given.get('price') else 'plan'}]"
-    price = sandbox.need("price", id, where)
+    price = sandbox.need("price", price_id, where)
     if not price["active"]:
         raise invalid("The price specified is inactive. This field only accepts active prices.", where)
     if recurring and price["type"] != "recurring":
@@ -103,7 +103,7 @@ def _tax_rates(sandbox: Sandbox, given: Obj) -> list[Obj]:
 
 def tax_rates(sandbox: Sandbox, ids: Any, param: str) -> list[Obj]:
     """The tax rates that a parameter names ("" is none)."""
-    return [sandbox.need("tax_rate", id, param) for id in ids or []]
+    return [sandbox.need("tax_rate", each, param) for each in ids or []]
 
 
 def metered(item: Obj) -> bool:

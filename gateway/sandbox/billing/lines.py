@@ -163,7 +163,7 @@ def product_name(sandbox: Sandbox, price: Obj) -> str:
 
 
 def described(part: money.Part, name: str, price: Obj, currency: str) -> str:
-    """Stripe's words: "1 × Pro (at $19.00 / month)"; a graduated price names the tier."""
+    """Stripe's words: "1 x Pro (at $19.00 / month)", with its own sign; a graduated price names the tier."""
     every = _interval(price.get("recurring"))
     tier = f"Tier {part.tier} " if part.tier else ""
     if part.flat:

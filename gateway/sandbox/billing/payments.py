@@ -40,18 +40,18 @@ def settles(kind: str) -> Callable[[Settled], Settled]:
 
 def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Obj:
     """A new payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome."""
-    id = sandbox.new_id("pi")
+    new_id = sandbox.new_id("pi")
     types = fields.pop("payment_method_types", None) or ["card"]
     return sandbox.create(
         {
-            "id": id,
+            "id": new_id,
             "object": "payment_intent",
             "allowed_payment_method_types": types,
             "amount": amount,
             "amount_capturable": 0,
             "amount_received": 0,
             "capture_method": "automatic",
-            "client_secret": f"{id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
+            "client_secret": f"{new_id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
             "confirmation_method": "automatic",
             "currency": currency,
             "excluded_payment_method_types": [],
@@ -130,9 +130,9 @@ def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
     """The answer to a request whose payment was declined; what the attempt left behind is kept."""
     error = {key: value for key, value in intent["last_payment_error"].items() if value is not None}
     shown = sandbox.present(intent)
-    message, type, code = error.pop("message"), error.pop("type"), error.pop("code")
+    message, kind, code = error.pop("message"), error.pop("type"), error.pop("code")
     error.pop("doc_url", None)
-    return StripeError(message, status=402, type=type, code=code, keep=True, **error, payment_intent=shown)
+    return StripeError(message, status=402, type=kind, code=code, keep=True, **error, payment_intent=shown)
 
 
 def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj) -> bool:

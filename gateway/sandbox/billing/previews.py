@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import changes, discounts, invoices, pending, renewals, subscriptions
+from gateway.sandbox.billing import changes, discounts, invoices, pending, renewals, starting, subscriptions
 from gateway.sandbox.errors import StripeError, invalid, parameter_missing
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _next(sandbox: Sandbox, params: Obj) -> Obj:
 def _wait(sandbox: Sandbox, customer: Obj, params: Obj, currency: str) -> None:
     """The `invoice_items` of a preview wait as if they had been made."""
     for number, entry in enumerate(params.get("invoice_items") or []):
-        fields = pending.from_params(sandbox, customer, entry, entry.get("currency", currency), f"invoice_items[{number}]")
+        own = entry.get("currency", currency)
+        fields = pending.from_params(sandbox, customer, entry, own, f"invoice_items[{number}]")
         pending.add(sandbox, customer, **fields)
 
 
@@ -95,8 +96,8 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
 
 def _of_start(sandbox: Sandbox, customer: Obj, change: Obj, params: Obj) -> Obj:
     given = {"currency": params["currency"], **change} if "currency" in params else change
-    subscription = subscriptions.create(sandbox, customer, given)
-    bought = subscriptions.first_lines(sandbox, subscription, change.get("proration_behavior", "create_prorations"))
+    subscription = starting.create(sandbox, customer, given)
+    bought = starting.first_lines(sandbox, subscription, change.get("proration_behavior", "create_prorations"))
     waiting = pending.as_lines(sandbox, pending.of(sandbox, subscription))
     return _compose(sandbox, customer, subscription, [*waiting, *bought], sandbox.now(customer))
 

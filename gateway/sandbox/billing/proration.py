@@ -30,12 +30,12 @@ def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fre
     old = {item["id"]: item for item in before["items"]["data"]}
     new = {item["id"]: item for item in after["items"]["data"]}
     made = []
-    for id, item in old.items():
-        if fresh or after["status"] == "trialing" or not _same(item, new.get(id)):
+    for key, item in old.items():
+        if fresh or after["status"] == "trialing" or not _same(item, new.get(key)):
             made += _prorate(sandbox, before, item, at, sign=-1)
     if not fresh and after["status"] != "trialing":
-        for id, item in new.items():
-            if not _same(item, old.get(id)):
+        for key, item in new.items():
+            if not _same(item, old.get(key)):
                 made += _prorate(sandbox, after, item, at, sign=1)
     return made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox import periods
-from gateway.sandbox.billing import collection, invoices, items, lines, pending, subscriptions, usage
+from gateway.sandbox.billing import collection, invoices, items, lines, pending, starting, subscriptions, usage
 from gateway.sandbox.clock import job
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def resume(sandbox: Sandbox, subscription: Obj, *, new_anchor: bool, proration: 
     for item in subscription["items"]["data"]:
         if new_anchor or item["current_period_end"] <= now:
             items.start_period(item, subscription["billing_cycle_anchor"], now)
-    bought = subscriptions.first_lines(sandbox, subscription, proration)
+    bought = starting.first_lines(sandbox, subscription, proration)
     invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_update")
     invoices.advance(sandbox, invoice)
     return sandbox.need("subscription", subscription["id"])

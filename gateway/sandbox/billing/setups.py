@@ -21,14 +21,14 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
     """A new setup intent; `fields` are further fields of it."""
-    id = sandbox.new_id("seti")
+    new_id = sandbox.new_id("seti")
     types = fields.pop("payment_method_types", None) or ["card"]
     return sandbox.create(
         {
-            "id": id,
+            "id": new_id,
             "object": "setup_intent",
             "allowed_payment_method_types": types,
-            "client_secret": f"{id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
+            "client_secret": f"{new_id}_secret_{sandbox.new_id('x').removeprefix('x_')}",
             "customer": customer,
             "excluded_payment_method_types": [],
             "metadata": {},
@@ -52,7 +52,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     intent |= {"payment_method": payment_method["id"], "next_action": None, "last_setup_error": None}
     if behaviour.decline and behaviour.refused:
         code, message = cards.declined(behaviour.decline)
-        return _fail(sandbox, intent, payment_method, code, message, behaviour.decline)
+        return _fail(sandbox, intent, payment_method, code, message, decline_code=behaviour.decline)
     if behaviour.authentication != "never" and not payment_method.get("_authenticated"):
         url = f"{sandbox.base_url}/3ds/{intent['id']}"
         redirect = {"return_url": intent.get("_return_url"), "url": url}
@@ -72,7 +72,7 @@ def authenticate(sandbox: Sandbox, intent: Obj, *, succeeded: bool) -> Obj:
             "The latest attempt to set up the payment method has failed because authentication failed. Please choose "
             "a different payment method and try again."
         )
-        return _fail(sandbox, intent, payment_method, "setup_intent_authentication_failure", message, None)
+        return _fail(sandbox, intent, payment_method, "setup_intent_authentication_failure", message)
     payment_method["_authenticated"] = True
     sandbox.update(payment_method)
     return _succeed(sandbox, intent, payment_method)
@@ -92,9 +92,9 @@ def cancel(sandbox: Sandbox, intent: Obj, reason: str | None) -> Obj:
 def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
     """The answer to a request whose setup was declined; the attempt is kept."""
     error = {key: value for key, value in intent["last_setup_error"].items() if value is not None}
-    message, type, code = error.pop("message"), error.pop("type"), error.pop("code")
+    message, kind, code = error.pop("message"), error.pop("type"), error.pop("code")
     shown = sandbox.present(intent)
-    return StripeError(message, status=402, type=type, code=code, keep=True, **error, setup_intent=shown)
+    return StripeError(message, status=402, type=kind, code=code, keep=True, **error, setup_intent=shown)
 
 
 def _succeed(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
@@ -104,16 +104,13 @@ def _succeed(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     return sandbox.update(intent, "setup_intent.succeeded")
 
 
-def _fail(
-    sandbox: Sandbox, intent: Obj, payment_method: Obj, code: str, message: str, decline_code: str | None
-) -> Obj:
+def _fail(sandbox: Sandbox, intent: Obj, payment_method: Obj, code: str, message: str, **more: str) -> Obj:
     error: Obj = {
-        "type": "card_error" if decline_code else "invalid_request_error",
+        "type": "card_error" if more else "invalid_request_error",
         "code": code,
         "message": message,
         "payment_method": complete({k: v for k, v in payment_method.items() if k[:1] != "_"}),
+        **more,
     }
-    if decline_code:
-        error["decline_code"] = decline_code
     intent |= {"status": "requires_payment_method", "payment_method": None, "last_setup_error": error}
     return sandbox.update(intent, "setup_intent.setup_failed")

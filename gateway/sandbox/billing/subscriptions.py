@@ -1,4 +1,4 @@
-"""A subscription's life: created, activated, paused, resumed and ended, and what its invoices do to its status.
+"""A subscription as it runs: stored with its plans, billed, ended, and what its invoices do to its status.
 
 Source: docs.stripe.com/billing/subscriptions/overview
 """
@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import money, periods
-from gateway.sandbox.billing import collection, discounts, invoices, items, lines, pending
+from gateway.sandbox import periods
+from gateway.sandbox.billing import collection, discounts, invoices, pending
 from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing
-from gateway.sandbox.merge import merge
+from gateway.sandbox.errors import StripeError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,143 +19,24 @@ if TYPE_CHECKING:
     from gateway.sandbox.world import Sandbox
 
 FINAL = ("canceled", "incomplete_expired")
-INCOMPLETE_TIME = 23 * periods.HOUR
 TRIAL_WARNING = 3 * periods.DAY
-_NO_PAYMENT_METHOD = (
-    "This customer has no attached payment source or default payment method. Please consider adding a default payment "
-    "method. For more information, visit "
-    "https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority."
-)
 # Parameters that are stored as they come.
 PLAIN = (
-    "application_fee_percent billing_thresholds cancellation_details days_until_due default_payment_method "
-    "default_source description invoice_settings metadata on_behalf_of payment_settings pending_invoice_item_interval "
-    "trial_settings collection_method"
-).split()
-
-
-def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
-    """Start a subscription from the parameters of `POST /v1/subscriptions`; it is not billed yet (see `begin`)."""
-    now = sandbox.now(customer)
-    given = params.get("items") or []
-    if not given and not params.get("add_invoice_items"):
-        raise parameter_missing("items")
-    subscription = merge(_blank(sandbox, customer, now), params, *PLAIN)
-    _check_collection(subscription)
-    subscription["billing_mode"] = _billing_mode(params)
-    subscription["currency"] = _currency(sandbox, customer, params)
-    subscription["default_tax_rates"] = items.tax_rates(sandbox, params.get("default_tax_rates"), "default_tax_rates")
-    data = [
-        items.make(sandbox, subscription, customer, entry, f"items[{number}]") for number, entry in enumerate(given)
-    ]
-    subscription["items"]["data"] = data
-    _start(subscription, params, now)
-    subscription["discounts"] = discounts.redeem(
-        sandbox, params.get("discounts"), customer, subscription=subscription["id"]
-    )
-    plan_end(subscription, params, now)
-    customer["currency"] = customer.get("currency") or subscription["currency"]
-    sandbox.update(customer)
-    return save(sandbox, sandbox.create(subscription))
-
-
-def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
-    id = sandbox.new_id("sub")
-    return {
-        "id": id,
-        "object": "subscription",
-        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
-        "billing_schedules": [],
-        "cancel_at_period_end": False,
-        "cancellation_details": {"comment": None, "feedback": None, "feedback_option": None, "reason": None},
-        "collection_method": "charge_automatically",
-        "created": now,
-        "customer": customer["id"],
-        "days_until_due": None,
-        "default_payment_method": None,
-        "invoice_settings": {
-            "account_tax_ids": [],
-            "custom_fields": [],
-            "description": None,
-            "footer": None,
-            "issuer": {"type": "self"},
-        },
-        "items": {"data": [], "has_more": False, "object": "list", "url": f"/v1/subscription_items?subscription={id}"},
-        "metadata": {},
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "test_clock": customer.get("test_clock"),
-        "trial_settings": {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}},
-    }
-
-
-def _billing_mode(params: Obj) -> Obj:
-    mode = params.get("billing_mode") or {}
-    if mode.get("type") == "classic":
-        return {"flexible": None, "type": "classic"}
-    return {"flexible": {"proration_discounts": "included", **(mode.get("flexible") or {})}, "type": "flexible"}
-
-
-def _check_collection(subscription: Obj) -> None:
-    by_invoice = subscription["collection_method"] == "send_invoice"
-    if by_invoice and subscription["days_until_due"] is None:
-        raise parameter_missing("days_until_due")
-    if not by_invoice and subscription["days_until_due"] is not None:
-        raise invalid("You may only specify `days_until_due` with `collection_method=send_invoice`.", "days_until_due")
-
-
-def _currency(sandbox: Sandbox, customer: Obj, params: Obj) -> str:
-    if params.get("currency"):
-        return str(params["currency"]).lower()
-    entry = (params.get("items") or params["add_invoice_items"])[0]
-    data = entry.get("price_data")
-    if data:
-        return str(data["currency"]).lower()
-    price = sandbox.store.get("price", entry.get("price") or entry.get("plan") or "")
-    customers_own = customer.get("currency")
-    if price and customers_own in (price.get("currency_options") or {}):
-        return str(customers_own)
-    return str(price["currency"]) if price else "usd"
-
-
-def _start(subscription: Obj, params: Obj, now: int) -> None:
-    """Trial, anchor and first periods."""
-    data = subscription["items"]["data"]
-    start = params.get("backdate_start_date") or now
-    subscription["start_date"] = start
-    trial_end = trial_end_of(params, data, now)
-    subscription["trial_start"] = now if trial_end else None
-    subscription["trial_end"] = trial_end
-    config = params.get("billing_cycle_anchor_config")
-    subscription["billing_cycle_anchor_config"] = config
-    anchor = trial_end or params.get("billing_cycle_anchor") or start
-    if config and not trial_end:
-        anchor = periods.anchored(config, items.rhythm(data[0])[0], now)
-    subscription["billing_cycle_anchor"] = anchor
-    automatic = subscription["collection_method"] == "charge_automatically"
-    subscription["status"] = "trialing" if trial_end else "incomplete" if automatic else "active"
-    for item in data:
-        items.start_period(item, anchor, now)
-        if trial_end:
-            item["current_period_end"] = trial_end
-
-
-def trial_end_of(params: Obj, data: Sequence[Obj], now: int) -> int | None:
-    """When the trial that the parameters ask for ends; None for none."""
-    end = params.get("trial_end")
-    days = params.get("trial_period_days")
-    if params.get("trial_from_plan"):
-        days = max((item["price"]["recurring"]["trial_period_days"] or 0 for item in data), default=0)
-    if end is not None and days:
-        raise invalid("You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end")
-    if end == "now":
-        return None
-    if end is not None and end <= now:
-        raise invalid("Invalid timestamp: must be an integer Unix timestamp in the future.", "trial_end")
-    return end or (now + days * periods.DAY if days else None)
+    "application_fee_percent",
+    "billing_thresholds",
+    "cancellation_details",
+    "days_until_due",
+    "default_payment_method",
+    "default_source",
+    "description",
+    "invoice_settings",
+    "metadata",
+    "on_behalf_of",
+    "payment_settings",
+    "pending_invoice_item_interval",
+    "trial_settings",
+    "collection_method",
+)
 
 
 def save(sandbox: Sandbox, subscription: Obj, event: str | None = "customer.subscription.updated") -> Obj:
@@ -192,47 +72,6 @@ def schedule(sandbox: Sandbox, subscription: Obj) -> None:
             clock.schedule(at, name, subscription)
 
 
-def begin(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
-    """Bill a new subscription's first invoice and tell of its birth.
-
-    Args:
-        sandbox: The account.
-        subscription: As `create` made it.
-        params: `payment_behavior` ("allow_incomplete" by default), `add_invoice_items`, `proration_behavior`.
-
-    Raises:
-        StripeError: No payment method to charge, or a decline under `error_if_incomplete`.
-    """
-    behavior = params.get("payment_behavior", "allow_incomplete")
-    bought = first_lines(sandbox, subscription, params.get("proration_behavior", "create_prorations"))
-    pending.add_extra(sandbox, subscription, params.get("add_invoice_items") or [])
-    charged = bought or pending.of(sandbox, subscription)
-    invoice = bill(sandbox, subscription, bought, "subscription_create") if charged else None
-    sandbox.emit("customer.subscription.created", subscription)
-    if subscription["status"] == "trialing" and subscription["trial_end"] - TRIAL_WARNING <= sandbox.now(subscription):
-        warn_of_trial_end(sandbox, subscription["id"])
-    if invoice is None:
-        return activate(sandbox, subscription)
-    if subscription["collection_method"] == "send_invoice":
-        invoices.advance_later(sandbox, invoice)
-        return sandbox.need("subscription", subscription["id"])
-    invoice = invoices.finalize(sandbox, invoice)
-    if invoice["status"] == "open":
-        at = sandbox.now(subscription) + INCOMPLETE_TIME
-        sandbox.clock.schedule(at, "subscription.expire", subscription)
-        _first_payment(sandbox, invoice, behavior)
-    return sandbox.need("subscription", subscription["id"])
-
-
-def _first_payment(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
-    if behavior == "default_incomplete":
-        return
-    if collection.default_payment_method(sandbox, invoice) is None:
-        raise StripeError(_NO_PAYMENT_METHOD, code="resource_missing")
-    invoice = collection.collect(sandbox, invoice)
-    refuse_if_unpaid(sandbox, invoice, behavior)
-
-
 def refuse_if_unpaid(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
     """Under `error_if_incomplete` a change whose payment fails is undone and answered 402."""
     if behavior != "error_if_incomplete" or invoice["status"] == "paid":
@@ -240,36 +79,12 @@ def refuse_if_unpaid(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
     intent = collection.intent_of(sandbox, invoice) or {}
     error = intent.get("last_payment_error") or {}
     raise StripeError(
-        error.get("message", "Payment for this subscription requires additional user action before it can be completed."),
+        error.get("message", "This payment requires additional user action before it can be completed successfully."),
         status=402,
         type="card_error",
         code=error.get("code", "subscription_payment_intent_requires_action"),
         **({"decline_code": error["decline_code"]} if error.get("decline_code") else {}),
     )
-
-
-def first_lines(sandbox: Sandbox, subscription: Obj, proration: str) -> list[Obj]:
-    """What a new (or newly anchored) subscription is charged at once: licensed items for their first period."""
-    found: list[Obj] = []
-    for item in subscription["items"]["data"]:
-        period = (item["current_period_start"], item["current_period_end"])
-        if subscription["status"] == "trialing":
-            found.append(lines.of_trial(sandbox, subscription, item, period))
-        elif not items.metered(item):
-            found += _first_of(sandbox, subscription, item, period, proration)
-    return found
-
-
-def _first_of(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], proration: str) -> list[Obj]:
-    """A period that begins between two anchors costs its share, or nothing without proration."""
-    full = items.full_period(item, subscription["billing_cycle_anchor"])
-    charged = lines.of_item(sandbox, subscription, item, period)
-    if full[0] < period[0]:
-        for line in charged:
-            share = money.prorated(line["amount"], *full, period[0])
-            line["amount"] = line["subtotal"] = share if proration != "none" else 0
-            line["parent"]["subscription_item_details"]["proration"] = True
-    return charged
 
 
 def bill(sandbox: Sandbox, subscription: Obj, bought: list[Obj], reason: str, **fields: Any) -> Obj:
@@ -369,7 +184,11 @@ def _suspend(sandbox: Sandbox, subscription: Obj) -> None:
     save(sandbox, subscription)
 
 
-_AFTER_RETRIES = {"cancel": _give_up, "unpaid": _suspend, "past_due": lambda sandbox, subscription: None}  # noqa: ARG005
+def _keep_past_due(sandbox: Sandbox, subscription: Obj) -> None:
+    """It stays as it is, until somebody pays or cancels."""
+
+
+_AFTER_RETRIES = {"cancel": _give_up, "unpaid": _suspend, "past_due": _keep_past_due}
 
 
 @collection.after("forgiven")

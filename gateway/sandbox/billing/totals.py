@@ -62,8 +62,8 @@ def reckon(lines: Sequence[Json], rules: Rules) -> Json:
         line["subtotal"] = line["amount"]
         line["pretax_credit_amounts"] = []
     for line in lines:
-        for id in line["discounts"]:
-            _discount([line], rules.line_discounts[id], rules.currency)
+        for each in line["discounts"]:
+            _discount([line], rules.line_discounts[each], rules.currency)
     for discount in rules.discounts:
         _discount(lines, discount, rules.currency)
     for line in lines:
@@ -106,20 +106,22 @@ def _taxes(line: Json, rules: Rules) -> list[Json]:
 
 def _sums(lines: Sequence[Json]) -> Json:
     taxes = _merged([tax for line in lines for tax in line["taxes"]], ("amount", "taxable_amount"))
-    credits = _merged([each for line in lines for each in line["pretax_credit_amounts"]], ("amount",))
+    reductions = _merged([each for line in lines for each in line["pretax_credit_amounts"]], ("amount",))
     subtotal = sum(line["amount"] for line in lines)
     inclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "inclusive")
     exclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive")
-    before_tax = subtotal - sum(each["amount"] for each in credits)
+    before_tax = subtotal - sum(each["amount"] for each in reductions)
     return {
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal - sum(_inclusive_before_discount(line) for line in lines),
         "total": before_tax + exclusive,
         "total_excluding_tax": before_tax - inclusive,
         "total_discount_amounts": [
-            {"amount": each["amount"], "discount": each["discount"]} for each in credits if each["type"] == "discount"
+            {"amount": each["amount"], "discount": each["discount"]}
+            for each in reductions
+            if each["type"] == "discount"
         ],
-        "total_pretax_credit_amounts": credits,
+        "total_pretax_credit_amounts": reductions,
         "total_taxes": taxes,
     }
 

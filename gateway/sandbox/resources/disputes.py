@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import charges
+from gateway.sandbox.billing import disputes
 from gateway.sandbox.lists import page
 from gateway.sandbox.merge import merge
 from gateway.sandbox.routing import Request, kind, route
@@ -44,11 +44,11 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     sandbox.update(dispute, "charge.dispute.updated")
     verdict = (request.params.get("evidence") or {}).get("uncategorized_text")
     if verdict in (WINNING, LOSING):
-        return charges.close_dispute(sandbox, dispute, won=verdict == WINNING)
+        return disputes.close(sandbox, dispute, won=verdict == WINNING)
     return dispute
 
 
 @route("POST", "/v1/disputes/{id}/close")
 def close(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Accept the dispute as lost."""
-    return charges.close_dispute(sandbox, sandbox.need("dispute", id), won=False)
+    return disputes.close(sandbox, sandbox.need("dispute", id), won=False)

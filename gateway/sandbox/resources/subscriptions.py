@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import changes, renewals
+from gateway.sandbox.billing import changes, renewals, starting
 from gateway.sandbox.billing import subscriptions as engine
 from gateway.sandbox.errors import invalid, parameter_missing
 from gateway.sandbox.lists import envelope, page
@@ -31,7 +31,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     if params.get("default_payment_method"):
         method = payment_methods.resolve(sandbox, params["default_payment_method"], "default_payment_method")
         params["default_payment_method"] = payment_methods.attach(sandbox, method, customer["id"])["id"]
-    return engine.begin(sandbox, engine.create(sandbox, customer, params), params)
+    return starting.begin(sandbox, starting.create(sandbox, customer, params), params)
 
 
 @route("GET", "/v1/subscriptions", params="SubscriptionListParams")
@@ -86,7 +86,7 @@ def cancel(sandbox: Sandbox, request: Request, id: str) -> Obj:
 
 
 @route("POST", "/v1/subscriptions/{id}/pause", params="SubscriptionPauseParams")
-def pause(sandbox: Sandbox, request: Request, id: str) -> Obj:
+def pause(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Pause a subscription until it is resumed."""
     subscription = sandbox.need("subscription", id)
     if subscription["status"] not in ("active", "trialing", "past_due"):

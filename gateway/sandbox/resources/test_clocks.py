@@ -79,3 +79,10 @@ def arrive(sandbox: Sandbox, id: str) -> None:
     target = clock["status_details"]["advancing"]["target_frozen_time"]
     clock = sandbox.store.put({**clock, "frozen_time": target, "status": "ready", "status_details": {}})
     sandbox.emit("test_helpers.test_clock.ready", clock)
+
+
+def fail(sandbox: Sandbox, id: str) -> None:
+    """End an advance that came upon a fault of the sandbox's own."""
+    clock = sandbox.need("test_helpers.test_clock", id)
+    clock = sandbox.store.put({**clock, "status": "internal_failure", "status_details": {}})
+    sandbox.emit("test_helpers.test_clock.internal_failure", clock)

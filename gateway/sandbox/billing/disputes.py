@@ -1,0 +1,80 @@
+"""Disputes: the bank of a test card claims a payment back, and decides.
+
+Sources: docs.stripe.com/disputes, docs.stripe.com/testing#disputes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.sandbox import cards
+from gateway.sandbox.clock import job
+from gateway.sandbox.periods import DAY
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+EVIDENCE_DAYS = 9
+
+
+def soon(sandbox: Sandbox, charge: Obj, payment_method: Obj) -> None:
+    """Have a charge disputed if its payment method is one that does so."""
+    if cards.behaviour_of(payment_method).dispute:
+        sandbox.clock.schedule(sandbox.now(charge), "dispute.open", charge)
+
+
+@job("dispute.open")
+def _open_dispute(sandbox: Sandbox, charge_id: str) -> None:
+    """The bank of a dispute test card claims the money back."""
+    charge = sandbox.need("charge", charge_id)
+    behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
+    now = sandbox.now(charge)
+    dispute = sandbox.create(
+        {
+            "object": "dispute",
+            "amount": charge["amount"],
+            "balance_transactions": [],
+            "charge": charge["id"],
+            "currency": charge["currency"],
+            "enhanced_eligibility_types": [],
+            "evidence": {"enhanced_evidence": {}},
+            "evidence_details": {
+                "due_by": now + EVIDENCE_DAYS * DAY,
+                "enhanced_eligibility": {},
+                "has_evidence": False,
+                "past_due": False,
+                "submission_count": 0,
+            },
+            "is_charge_refundable": behaviour.inquiry,
+            "metadata": {},
+            "payment_intent": charge["payment_intent"],
+            "reason": behaviour.dispute,
+            "status": "warning_needs_response" if behaviour.inquiry else "needs_response",
+        },
+        "charge.dispute.created",
+    )
+    sandbox.update(charge | {"disputed": True}, "charge.updated")
+    if not behaviour.inquiry:
+        sandbox.emit("charge.dispute.funds_withdrawn", dispute)
+    sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=sandbox.clock_of(charge))
+
+
+@job("dispute.lapse")
+def _lapse(sandbox: Sandbox, id: str) -> None:
+    """Nobody answered in time: the dispute is lost."""
+    dispute = sandbox.need("dispute", id)
+    if dispute["status"].endswith("needs_response"):
+        dispute["evidence_details"]["past_due"] = True
+        close(sandbox, dispute, won=False)
+
+
+def close(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
+    """The bank decides; an inquiry just ends."""
+    inquiry = dispute["status"].startswith("warning")
+    dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
+    sandbox.clock.cancel("dispute.lapse", dispute)
+    sandbox.update(dispute, "charge.dispute.closed")
+    if won and not inquiry:
+        sandbox.emit("charge.dispute.funds_reinstated", dispute)
+    return dispute

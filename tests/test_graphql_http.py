@@ -211,13 +211,14 @@ def test_other_methods_are_refused(shop, method):
         ("{" + " ".join(f"a{n}: __typename" for n in range(16)) + "}", "16 aliases"),
         ("{" + " ".join("__typename" for n in range(21)) + "}", "21 root fields"),
         ("{ __typename" + " @skip(if: false)" * 6 + "}", "6 directives"),
+        ("{ pricing {" + " products { product { id } }" * 101 + "} }", "101 fields side by side"),
         ("{ plans(first: 100) { nodes { product { plans { " + "id " * 60 + "} } } } }", "costs 6"),
         (
             "query($n: Int!) { plans(first: $n) { nodes { product { plans { " + "id " * 60 + "} } } } }",
             "costs 6",
         ),
     ],
-    ids=["depth", "aliases", "roots", "directives", "cost", "cost by variable"],
+    ids=["depth", "aliases", "roots", "directives", "width", "cost", "cost by variable"],
 )
 def test_a_document_over_budget_is_refused_before_it_runs(shop, query, said):
     answer = post(shop, {"query": query}, accept=RESPONSE)

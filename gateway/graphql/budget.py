@@ -33,6 +33,7 @@ MAX_DEPTH = 12
 MAX_ALIASES = 15
 MAX_ROOT_FIELDS = 20
 MAX_DIRECTIVES = 5
+MAX_FIELDS = 100  # validation compares the fields of one level with each other: 240 repeated ones take it a second
 MAX_COST = 5000
 MAX_ERRORS = 10
 
@@ -76,6 +77,7 @@ def over_budget(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Graph
                 ("has {} aliases", weight.aliases, MAX_ALIASES),
                 ("has {} root fields", weight.fields, MAX_ROOT_FIELDS),
                 ("has {} directives on one field", scale.directives, MAX_DIRECTIVES),
+                ("has {} fields side by side", scale.fields, MAX_FIELDS),
                 ("costs {}", weight.cost, MAX_COST),
             ):
                 if is_ > most:
@@ -97,6 +99,7 @@ class _Scale:
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self.directives = 0
+        self.fields = 0
         self._schema = schema
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
@@ -115,6 +118,7 @@ class _Scale:
                 total += self.selection(part.selection_set, on)
             elif isinstance(part, FragmentSpreadNode):
                 total += self._fragment(part.name.value)
+        self.fields = max(self.fields, total.fields)
         return total
 
     def _fragment(self, name: str) -> Weight:

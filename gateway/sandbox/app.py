@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pkgutil
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,15 @@ from gateway.sandbox.resources import test_clocks
 from gateway.sandbox.world import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from gateway.sandbox.options import SandboxOptions
 
+_log = logging.getLogger(__name__)
 _IDLE = 1.0
 """Seconds between looks at the clock when nothing is due sooner."""
+_AFTER_FAULT = 5.0
+"""Seconds before a job that failed is tried again."""
 
 
 def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
@@ -62,25 +66,51 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
     return app
 
 
+@contextmanager
+def _alarm(sandbox: Sandbox) -> Iterator[asyncio.Event]:
+    """An event that is set whenever the sandbox has something new to do, from whichever thread."""
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ring() -> None:
+        loop.call_soon_threadsafe(event.set)
+
+    sandbox.on_wake(ring)
+    try:
+        yield event
+    finally:
+        sandbox.off_wake(ring)
+
+
 async def _deliver(sandbox: Sandbox) -> None:
-    wake, loop = asyncio.Event(), asyncio.get_running_loop()
-    sandbox.on_wake(lambda: loop.call_soon_threadsafe(wake.set))
-    await sandbox.webhooks.run(wake)
+    with _alarm(sandbox) as wake:
+        await sandbox.webhooks.run(wake)
 
 
 async def _keep_time(sandbox: Sandbox) -> None:
     """Run jobs as real time makes them due, and advance the test clocks that were told to."""
-    wake, loop = asyncio.Event(), asyncio.get_running_loop()
-    sandbox.on_wake(lambda: loop.call_soon_threadsafe(wake.set))
-    while True:
-        wake.clear()
-        sandbox.clock.run_due()
-        for clock in sandbox.store.find("test_helpers.test_clock", status="advancing"):
-            target = clock["status_details"]["advancing"]["target_frozen_time"]
+    with _alarm(sandbox) as wake:
+        while True:
+            wake.clear()
+            try:
+                await _catch_up(sandbox)
+            except Exception:  # noqa: BLE001 -- a fault must be seen and must not stop the time
+                _log.exception("a job of the sandbox failed; it stays planned")
+                await asyncio.sleep(_AFTER_FAULT)
+            due = sandbox.clock.next_due()
+            wait = _IDLE if due is None else min(max(due - sandbox.now(), 0.05), _IDLE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), wait)
+
+
+async def _catch_up(sandbox: Sandbox) -> None:
+    for _ in sandbox.clock.steps(sandbox.now()):
+        await asyncio.sleep(0)
+    for clock in sandbox.store.find("test_helpers.test_clock", status="advancing"):
+        target = clock["status_details"]["advancing"]["target_frozen_time"]
+        try:
             for _ in sandbox.clock.steps(target, clock["id"]):
                 await asyncio.sleep(0)
-            test_clocks.arrive(sandbox, clock["id"])
-        due = sandbox.clock.next_due()
-        wait = _IDLE if due is None else min(max(due - sandbox.now(), 0.05), _IDLE)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), wait)
+        except Exception:
+            test_clocks.fail(sandbox, clock["id"])
+            raise
+        test_clocks.arrive(sandbox, clock["id"])

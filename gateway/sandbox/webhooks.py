@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import heapq
 import hmac
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.store import Obj
     from gateway.sandbox.world import Sandbox
 
+_log = logging.getLogger(__name__)
 _HOUR = 3600
 # Stripe tries for up to three days with growing waits (https://docs.stripe.com/webhooks#retries).
 RETRY_WAITS = (300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, *[12 * _HOUR] * 4)
@@ -154,7 +156,10 @@ class Webhooks:
                 continue
             delivery = self._store.get("_delivery", delivery_id)
             if delivery and delivery["status"] == "pending":
-                await self._attempt(delivery, client)
+                try:
+                    await self._attempt(delivery, client)
+                except Exception:  # noqa: BLE001 -- a fault must be seen and must not stop other deliveries
+                    _log.exception("the event %s could not be delivered", delivery["event"])
 
     async def _attempt(self, delivery: Obj, client: httpx.AsyncClient) -> None:
         endpoint = self._store.get("webhook_endpoint", delivery["endpoint"])

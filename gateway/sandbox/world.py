@@ -209,6 +209,10 @@ class Sandbox:
         """Have a function called whenever there is something to deliver or to wait for."""
         self._wakers.append(wake)
 
+    def off_wake(self, wake: Callable[[], object]) -> None:
+        """Undo `on_wake`."""
+        self._wakers.remove(wake)
+
     def wake(self) -> None:
         """Tell the background tasks that there is work."""
         for wake in self._wakers:

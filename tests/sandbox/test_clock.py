@@ -7,6 +7,8 @@ import httpx
 import pytest
 import stripe
 
+from gateway.sandbox.clock import job
+
 DAY = 86_400
 START = 1_750_000_000
 
@@ -108,3 +110,23 @@ def test_the_clock_does_not_go_back(sandbox_server):
 def test_a_sandbox_can_start_at_another_time(sandbox_factory):
     server = sandbox_factory(clock=START)
     assert START <= server.client().v1.customers.create({}).created <= START + 60
+
+
+def test_a_fault_in_a_job_ends_the_advance_visibly_and_stops_nothing_else(stripe_client, sandbox_server, caplog):
+    @job("test.fault")
+    def _fault(*_):
+        raise ZeroDivisionError
+
+    v1, clocks = stripe_client.v1, stripe_client.v1.test_helpers.test_clocks
+    broken, sound = (clocks.create({"frozen_time": START}) for _ in range(2))
+    customer = v1.customers.create({"test_clock": broken.id})
+    sandbox_server.sandbox.clock.schedule(START + DAY, "test.fault", customer.id)
+    clocks.advance(broken.id, {"frozen_time": START + 2 * DAY})
+    for _ in range(500):
+        if clocks.retrieve(broken.id).status == "internal_failure":
+            break
+        time.sleep(0.01)
+    assert clocks.retrieve(broken.id).status == "internal_failure"
+    assert "ZeroDivisionError" in caplog.text
+    assert v1.customers.create({}).id
+    assert clocks.retrieve(sound.id).status == "ready"

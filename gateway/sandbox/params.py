@@ -1,8 +1,8 @@
 """Requests checked against the SDK's own parameter types, refused in Stripe's words.
 
 The SDK ships every call's parameters as TypedDicts (`stripe.params`). They are read lazily, only along the branches
-that a request uses: compiling a checkout session's hundreds of nested types into a validator would cost more than
-the sandbox's whole start.
+that a request uses, because a checkout session alone has hundreds of nested types; and the errors must be Stripe's in
+word and order, which a general validator's report would have to be translated into.
 """
 
 from __future__ import annotations

@@ -163,3 +163,28 @@ def test_an_event_shows_its_deliveries_and_is_sent_again_on_request(browser, str
     assert "is on its way again" in text_of(browser.post(f"/dashboard/events/{event.id}/resend"))
     receiver.wait_for(2)
     assert [json.loads(body)["id"] for body, _ in receiver.arrived] == [event.id, event.id]
+
+
+def test_a_jump_to_the_next_renewal_renews(browser, sandbox_server, stripe_client):
+    v1 = stripe_client.v1
+    customer = v1.customers.create({"email": "ada@example.com"})
+    card = v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    params = {"currency": "usd", "unit_amount": 2900, "recurring": {"interval": "month"}}
+    price = v1.prices.create({**params, "product_data": {"name": "Team"}})
+    items = {"customer": customer.id, "items": [{"price": price.id}], "default_payment_method": card.id}
+    subscription = v1.subscriptions.create(items)
+    assert browser.post("/dashboard/clock", data={"jump": "renewal"}).status_code == 200
+    browser.post("/dashboard/clock", data={"jump": "day"})
+    shown = text_of(browser.get(f"/subscriptions/{subscription.id}"))
+    assert shown.count("$29.00 Paid") == 2
+    assert "runs until" in shown
+
+
+def test_without_a_subscription_there_is_no_renewal_to_jump_to(browser):
+    assert re.search(r'value="renewal"[^>]* disabled', browser.get("/").text)
+    assert browser.post("/dashboard/clock", data={"jump": "renewal"}).status_code == 400
+
+
+def test_the_dashboard_shows_the_secret_that_a_receiver_needs(browser, stripe_client):
+    endpoint = stripe_client.v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/hook", "enabled_events": ["*"]})
+    assert endpoint.secret in text_of(browser.get("/"))

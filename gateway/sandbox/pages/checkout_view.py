@@ -79,9 +79,10 @@ class CheckoutView:
             return "Your card is checked and kept for future payments."
         if self.session["mode"] != "subscription" or self.per:
             return ""
-        then = f"{self._money(self._recurring)} {self._interval}" if self._recurring else ""
-        usage = f"your usage {self._interval}" if self._metered else ""
-        return "Then " + " plus ".join(part for part in (then, usage) if part)
+        parts = [self._money(self._recurring)] if self._recurring else []
+        if self._metered:
+            parts.append("your usage")
+        return f"Then {' plus '.join(parts)} {self._interval}" if parts else ""
 
     @property
     def lines(self) -> list[Json]:

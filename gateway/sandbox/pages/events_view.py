@@ -52,7 +52,7 @@ def _last_answer(scene: Scene, endpoint: Json) -> Cell:
     for delivery in scene.sandbox.webhooks.deliveries(endpoint=endpoint["id"])[:20]:
         if delivery["attempts"]:
             last = delivery["attempts"][-1]
-            return Cell(str(last["status"] or last["error"]), tone="danger" if last["error"] else "ok")
+            return Cell(str(last["status"] or "No answer"), tone="danger" if last["error"] else "ok")
     return Cell(formats.NOTHING)
 
 
@@ -77,9 +77,9 @@ DESTINATIONS = Listing(
         Column(
             "Events", lambda _, obj: Cell("all" if "*" in obj["enabled_events"] else str(len(obj["enabled_events"])))
         ),
-        Column("Version", lambda _, obj: Cell(obj["api_version"] or formats.NOTHING)),
         Column("State", lambda _, obj: status(obj["status"])),
         Column("Last answer", _last_answer),
+        Column("Signing secret", lambda _, obj: Cell(obj["_secret"], mono=True)),
     ),
     "No destination.",
 )

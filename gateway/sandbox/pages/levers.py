@@ -1,13 +1,12 @@
 """What the dashboard's buttons do: move the clock, make trouble, resend an event, open the customer portal."""
 
-from collections.abc import Iterator
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.sandbox.chaos import TROUBLES
+from gateway.sandbox.clock import WALL
 from gateway.sandbox.errors import StripeError
 from gateway.sandbox.periods import shifted
 from gateway.sandbox.world import Sandbox
@@ -18,6 +17,7 @@ from .calls import call, sandbox_of
 _DAY = 86_400
 # A jump of more than a few years is a slip of the finger, and takes very long.
 _FARTHEST = 5 * 366 * _DAY
+_PERIOD_ENDS = ("subscription.cycle", "subscription.end")
 _GREATEST_SETTING = 1e9
 
 
@@ -33,15 +33,8 @@ def routes() -> list[Route]:
 
 def next_renewal(sandbox: Sandbox) -> int | None:
     """When the next subscription on the sandbox's own clock comes to the end of a period, None without one."""
-    now = sandbox.now()
-    return min((end for end in _period_ends(sandbox) if end > now), default=None)
-
-
-def _period_ends(sandbox: Sandbox) -> Iterator[int]:
-    for status in ("active", "trialing", "past_due"):
-        for subscription in sandbox.store.scan("subscription", status=status):
-            if not sandbox.clock_of(subscription):
-                yield from (int(item["current_period_end"]) for item in subscription["items"]["data"])
+    planned = (job for name in _PERIOD_ENDS for job in sandbox.store.scan("_job", job=name))
+    return min((int(job["at"]) for job in planned if job["clock"] == WALL), default=None)
 
 
 async def clock(http: Request) -> Response:

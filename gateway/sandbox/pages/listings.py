@@ -129,8 +129,8 @@ def _period_end(scene: Scene, obj: Json) -> Cell:
 
 def _amounts(scene: Scene, product: Json) -> Cell:
     prices = [price for price in scene.sandbox.store.find("price", product=product["id"]) if price["active"]]
-    said = [formats.price(price, scene.locale) for price in prices]
-    return Cell(", ".join(reversed(said)) or formats.NOTHING)
+    prices.sort(key=lambda price: price["unit_amount"] or 0)
+    return Cell(", ".join(formats.price(price, scene.locale) for price in prices) or formats.NOTHING)
 
 
 CUSTOMERS = Listing(

@@ -45,7 +45,7 @@ EXAMPLES = (
     Example("Insufficient funds", "4000000000009995", "danger"),
     Example("Expired card", "4000000000000069", "danger"),
     Example("Wrong CVC", "4000000000000127", "danger"),
-    Example("Fails at renewal", "4000000000000341", "warn"),
+    Example("Fails when charged", "4000000000000341", "warn"),
     Example("Disputed later", "4000000000000259", "warn"),
     Example("Debit settles later", "DE89370400440532013000", "info", "bank"),
     Example("Debit fails later", "DE62370400440532013001", "warn", "bank"),

@@ -93,6 +93,10 @@ class Clock:
         object_id = obj if isinstance(obj, str) else obj["id"]
         return sorted(self._store.find("_job", _object=object_id), key=lambda entry: entry["at"])
 
+    def next_job(self, clock: str | None = None) -> Obj | None:
+        """The next job of a clock: a dict with `at`, `job` and the object's id in `_object`."""
+        return self._peek(clock or WALL)
+
     def next_due(self, clock: str | None = None) -> int | None:
         """When the next job of a clock is due."""
         entry = self._peek(clock or WALL)

@@ -66,7 +66,7 @@ def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
     """Change a saved card's holder, expiry or metadata."""
     before = _saved(sandbox, customer, id)
     method = merge(before, request.params, "metadata")
-    expiry = {name: int(request.params[name]) for name in ("exp_month", "exp_year") if name in request.params}
+    expiry: Obj = {name: int(request.params[name]) for name in ("exp_month", "exp_year") if name in request.params}
     method["card"] = merge(method["card"], expiry)
     address = {
         name.removeprefix("address_"): value for name, value in request.params.items() if name.startswith("address_")

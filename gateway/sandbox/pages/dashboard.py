@@ -111,8 +111,5 @@ def _chaos(scene: Scene) -> Json:
 
 def _next_due(scene: Scene) -> Json | None:
     """What falls due next on the sandbox's own clock, in words."""
-    due = scene.sandbox.clock.next_due()
-    if due is None:
-        return None
-    job = next((job for job in scene.sandbox.store.scan("_job") if job["at"] == due), None)
-    return {"at": due, "what": formats.words(job["job"]) if job else "something", "id": job["_object"] if job else ""}
+    job = scene.sandbox.clock.next_job()
+    return {"at": job["at"], "what": formats.words(job["job"]), "id": job["_object"]} if job else None

@@ -278,17 +278,18 @@ def gateway_dev(world: World) -> World:
 
 
 @contextlib.contextmanager
-def make_world(database_url: str, *, fill: bool = True, **overrides: Any) -> Iterator[World]:
+def make_world(database_url: str, *, fill: bool = True, clock: int | None = None, **overrides: Any) -> Iterator[World]:
     """Start an offline Stripe and a gateway.
 
     Args:
         database_url: a migrated database.
         fill: whether the mirror is filled before the gateway starts.
+        clock: where the offline Stripe's time begins, Unix seconds; None is the present.
         overrides: settings by field name.
     """
     stripe_listener, stripe_url = listening()
     listener, url = listening()
-    sandbox = create_sandbox(SandboxOptions(forward_to=f"{url}/webhooks/stripe", webhook_secret=SECRET))
+    sandbox = create_sandbox(SandboxOptions(forward_to=f"{url}/webhooks/stripe", webhook_secret=SECRET, clock=clock))
     settings = Settings.load(
         **{
             "stripe_secret_key": "sk_test_tests",

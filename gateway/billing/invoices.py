@@ -149,8 +149,7 @@ async def paid_until(session: AsyncSession, subscription_ids: Collection[str]) -
         )
         .group_by(col(Invoice.subscription_id))
     )
-    rows: Iterable[tuple[str, datetime]] = (await session.execute(query)).tuples()
-    return dict(iter(rows))
+    return {str(subscription_id): end for subscription_id, end in (await session.exec(query)).all() if end}
 
 
 async def note_failed_charge(connection: AsyncConnection, invoice_id: str, moment: int) -> None:

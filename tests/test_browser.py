@@ -4,30 +4,15 @@ Every test also proves that no page asks another host for anything, breaks its C
 error to the console.
 """
 
-import os
 import re
-import shutil
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from chromium import checked_page, chromium  # noqa: F401 - a fixture
+from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-REPORT_VIOLATIONS = """
-document.addEventListener("securitypolicyviolation",
-    (event) => console.error("CSP", event.violatedDirective, event.blockedURI));
-"""
 SESSION = """
 query Session($id: ID!) {
   session(id: $id) { status paymentStatus amountTotal { amount formatted } subscription { id status } }
@@ -35,44 +20,11 @@ query Session($id: ID!) {
 """
 
 
-@pytest.fixture(scope="module")
-async def chromium():
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        message = "the browser tests need Chromium: apt-get install chromium (or your system's package of it)"
-        pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
 @pytest.fixture
-async def page(chromium, gateway_dev):
+async def page(chromium, gateway_dev):  # noqa: F811
     """A page that is checked for foreign requests and errors when the test ends."""
-    ours = {urlsplit(gateway_dev.gateway_url).netloc, urlsplit(gateway_dev.stripe_url).netloc}
-    complaints = []
-
-    def check_host(request):
-        parts = urlsplit(request.url)
-        if parts.scheme not in {"data", "blob"} and parts.netloc not in ours:
-            complaints.append(f"foreign request: {request.url}")
-
-    def check_console(line):
-        declined = "status of 402" in line.text  # Chromium writes down that the answer to a declined card is a 402
-        if line.type == "error" and not declined:
-            complaints.append(f"console: {line.text}")
-
-    context = await chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
-    await context.add_init_script(REPORT_VIOLATIONS)
-    context.on("request", check_host)
-    context.on("console", check_console)
-    context.on("weberror", lambda failure: complaints.append(f"uncaught: {failure.error}"))
-    page = await context.new_page()
-    yield page
-    await context.close()
-    assert complaints == []
+    async with checked_page(chromium, gateway_dev.gateway_url, gateway_dev.stripe_url) as page:
+        yield page
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
 from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
+from gateway.billing.customers import Customers
+from gateway.billing.portal import Portal
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
@@ -50,10 +52,14 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     stripe = Stripe(settings)
     database = Database(settings.database_url.get_secret_value())
     catalog = Catalog(settings, database)
-    checkout = Checkout(settings, database, stripe, catalog)
+    customers = Customers(settings, database, stripe)
+    checkout = Checkout(settings, database, stripe, catalog, customers)
+    portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
     changes = Changes(settings, database, stripe, catalog)
-    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, changes), authenticator)
+    graphql = GraphQL(
+        Services(settings, database, stripe, catalog, checkout, customers, portal, changes), authenticator
+    )
     notifications = Notifications(database)
     notifications.on("catalog", catalog.invalidate)
     inbox = Inbox(database, settings.connect_accounts)

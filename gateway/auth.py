@@ -8,7 +8,7 @@ Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
 import hmac
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 
@@ -120,7 +120,7 @@ class Authenticator:
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         subject, email = claims.get(self._subject_claim), claims.get("email")
-        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+        if not is_subject(subject):
             raise Unauthenticated(f"the token's `{self._subject_claim}` must be a text of 1 to 200 characters")
         known = isinstance(email, str) and "@" in email and len(email) <= MAX_EMAIL
         return Principal(
@@ -129,6 +129,11 @@ class Authenticator:
             email_verified=known and claims.get("email_verified") is True,
             expires_at=int(claims["exp"]),
         )
+
+
+def is_subject(value: Any) -> TypeGuard[str]:
+    """Whether a user can be called so."""
+    return isinstance(value, str) and _SUBJECT.fullmatch(value) is not None
 
 
 def _why(error: Exception) -> str:

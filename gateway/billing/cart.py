@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any
 
 import orjson
 
@@ -27,11 +26,15 @@ RESERVED = "gateway_"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A price, by exactly one of its two names, and how many."""
+    """A price, by exactly one of its two names, and how many.
+
+    `adjustable` is the least and the most that the buyer may make of the quantity on Stripe's page.
+    """
 
     price_id: str | None = None
     lookup_key: str | None = None
     quantity: int = 1
+    adjustable: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class CheckoutRequest:
     """What a client asks for, in the words of `CreateCheckoutSessionInput`."""
 
     lines: tuple[Line, ...]
+    setup: bool = False
+    external_id: str | None = None
     embedded: bool = False
     success_url: str | None = None
     cancel_url: str | None = None
@@ -46,6 +51,7 @@ class CheckoutRequest:
     currency: str | None = None
     locale: str | None = None
     promotion_code: str | None = None
+    coupon: str | None = None
     allow_promotion_codes: bool = False
     customer_email: str | None = None
     idempotency_key: str | None = None
@@ -59,25 +65,32 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class Cart:
-    """Prices with their quantities (None for a metered price), all of which Stripe will take in one checkout.
+    """Prices, all of which Stripe will take in one checkout.
 
     Attributes:
-        lines: in the client's order.
+        lines: each price with what was asked for it, in the client's order; none when only a way to pay is kept.
         currency: the one to ask Stripe for; None for the prices' own.
     """
 
-    lines: tuple[tuple[Price, int | None], ...]
+    lines: tuple[tuple[Price, Line], ...]
     currency: str | None
 
     @property
     def mode(self) -> str:
-        """Stripe's mode: any recurring price makes it a subscription."""
-        return "subscription" if any(price.interval for price, _ in self.lines) else "payment"
+        """Stripe's mode: nothing to buy is a set-up, any recurring price makes it a subscription."""
+        if not self.lines:
+            return "setup"
+        return "subscription" if self.plans else "payment"
+
+    @property
+    def plans(self) -> list[Price]:
+        """The recurring prices."""
+        return [price for price, _ in self.lines if price.interval]
 
     @property
     def trial_days(self) -> int | None:
         """The shortest trial of its plans; Checkout does not apply a price's trial by itself."""
-        return min((price.trial_period_days for price, _ in self.lines if price.trial_period_days), default=None)
+        return min((price.trial_period_days for price in self.plans if price.trial_period_days), default=None)
 
 
 def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Cart | list[Problem]:
@@ -88,6 +101,8 @@ def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Car
         snapshot: the only prices there are.
         max_quantity: of one line.
     """
+    if request.setup:
+        return _nothing(request, snapshot)
     if not 1 <= len(request.lines) <= MAX_LINES:
         return [Problem(ProblemCode.LINE_ITEMS_INVALID, f"a checkout has 1 to {MAX_LINES} lines", "lineItems")]
     found = [_line(line, place, snapshot, max_quantity) for place, line in enumerate(request.lines)]
@@ -99,7 +114,16 @@ def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Car
     return problems or Cart(lines, request.currency)
 
 
-def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tuple[Price, int | None] | Problem:
+def _nothing(request: CheckoutRequest, snapshot: Snapshot) -> Cart | list[Problem]:
+    """A set-up: nothing is bought, so there is nothing to reduce either."""
+    if request.lines:
+        return [Problem(ProblemCode.LINE_ITEMS_INVALID, "a set-up buys nothing: leave the lines empty", "lineItems")]
+    if request.promotion_code or request.coupon or request.allow_promotion_codes:
+        return [Problem(ProblemCode.PROMOTION_CODE_INVALID, "a set-up buys nothing that a code could reduce")]
+    return Cart((), request.currency or snapshot.currency)
+
+
+def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tuple[Price, Line] | Problem:
     at = f"lineItems.{place}"
     if (line.price_id is None) == (line.lookup_key is None):
         return Problem(ProblemCode.LINE_ITEMS_INVALID, "name the price by `priceId` or by `lookupKey`, not both", at)
@@ -109,16 +133,21 @@ def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tupl
         return Problem(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", f"{at}.{name}")
     if not is_active(price) or not is_active(snapshot.products[price.product_id]):
         return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", f"{at}.{name}")
-    if why := _wrong_quantity(price, line.quantity, max_quantity):
+    if why := _wrong_quantity(price, line, max_quantity):
         return Problem(ProblemCode.QUANTITY_INVALID, why, f"{at}.quantity")
-    return price, None if price.usage_type == "metered" else line.quantity
+    return price, line
 
 
-def _wrong_quantity(price: Price, quantity: int, most: int) -> str | None:
+def _wrong_quantity(price: Price, line: Line, most: int) -> str | None:
     """Why this many cannot be bought. A metered price is billed by use, so it takes no quantity."""
     if price.usage_type == "metered":
-        return None if quantity == 1 else "a metered price is billed by use: leave the quantity out"
-    return None if 1 <= quantity <= most else f"the quantity must be 1 to {most}"
+        plain = line.quantity == 1 and line.adjustable is None
+        return None if plain else "a metered price is billed by use: leave the quantity out"
+    if not 1 <= line.quantity <= most:
+        return f"the quantity must be 1 to {most}"
+    low, high = line.adjustable or (line.quantity, line.quantity)
+    fits = 0 <= low <= line.quantity <= high <= most
+    return None if fits else f"the quantity must lie within its adjustable range, and that within 0 to {most}"
 
 
 def _duplicates(prices: Sequence[Price]) -> Iterator[Problem]:
@@ -187,8 +216,8 @@ def _email(email: str | None) -> Iterator[Problem]:
 
 
 def _promotion(request: CheckoutRequest) -> Iterator[Problem]:
-    if request.promotion_code is not None and request.allow_promotion_codes:
-        message = "give a `promotionCode` or set `allowPromotionCodes`, not both"
+    if sum((request.promotion_code is not None, request.coupon is not None, request.allow_promotion_codes)) > 1:
+        message = "give one of `promotionCode`, `coupon` and `allowPromotionCodes`: Stripe combines no two of them"
         yield Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode")
 
 
@@ -214,40 +243,3 @@ def _metadata(entries: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
         why = f"keys that begin with {RESERVED} are the gateway's own"
     if why:
         yield Problem(ProblemCode.METADATA_INVALID, why, "metadata")
-
-
-def stripe_parameters(
-    request: CheckoutRequest, cart: Cart, *, subject: str | None, email: str | None
-) -> dict[str, Any]:
-    """What Stripe is asked for. Source: Stripe API, "Create a Checkout Session".
-
-    Args:
-        request: what the client asks for.
-        cart: its lines.
-        subject: the signed-in user, kept at Stripe as `client_reference_id`.
-        email: fills the e-mail field of the page.
-    """
-    parameters: dict[str, Any] = {
-        "mode": cart.mode,
-        "ui_mode": "embedded_page" if request.embedded else "hosted_page",
-        "line_items": [
-            {"price": price.id} if quantity is None else {"price": price.id, "quantity": quantity}
-            for price, quantity in cart.lines
-        ],
-        "success_url": request.success_url,
-        "cancel_url": request.cancel_url,
-        "return_url": request.return_url,
-        "currency": cart.currency,
-        "locale": request.locale,
-        "customer_email": email,
-        "client_reference_id": subject,
-        "metadata": dict(request.metadata),
-        "expand": ["line_items"],
-    }
-    if request.allow_promotion_codes:
-        parameters["allow_promotion_codes"] = True
-    if cart.mode == "payment":
-        parameters["customer_creation"] = "always"  # otherwise a guest's payment belongs to nobody
-    elif cart.trial_days:
-        parameters["subscription_data"] = {"trial_period_days": cart.trial_days}
-    return {name: value for name, value in parameters.items() if value is not None and value != {}}

@@ -1,30 +1,25 @@
 """Checkout: open a session at Stripe, look at it, give it up."""
 
-import asyncio
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import uuid4
+from dataclasses import dataclass, replace
+from typing import Any
 
-import sqlalchemy as sa
-import structlog
-
-from gateway.auth import Principal
-from gateway.billing.cart import CheckoutRequest, check, fill, stripe_parameters
+from gateway.auth import Principal, is_subject
+from gateway.billing.cart import Cart, CheckoutRequest, check, fill
 from gateway.billing.catalog import Catalog
+from gateway.billing.customers import Customers
+from gateway.billing.eligibility import already_subscribed, had_trial, read_subscriptions
+from gateway.billing.parameters import for_guest, for_user, stripe_parameters, with_trial
 from gateway.billing.problems import Problem, ProblemCode
-from gateway.database import Database, insert, table_of
-from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
-from gateway.mirror.sync import refresh, settle, store_answer, store_page
-from gateway.models import CheckoutIntent, CheckoutSession, Subscription
+from gateway.billing.sessions import Sessions, offer_of
+from gateway.billing.turns import turn
+from gateway.database import Database
+from gateway.errors import BadInput, Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
+from gateway.models import CheckoutIntent, CheckoutSession, Customer
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
-SESSIONS = "/v1/checkout/sessions"
-REFRESH_PAUSE_SECONDS = 1.0
 _ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,111 +34,128 @@ class Checkout:
     """The use cases of a checkout.
 
     Args:
-        settings: the redirect origins and the largest quantity.
-        database: the mirror and the intents.
+        settings: the redirect origins, the largest quantity, and the policies.
+        database: the mirror.
         stripe: opens the sessions.
         catalog: the only prices that can be bought.
+        customers: finds and makes the customers of users.
     """
 
-    def __init__(self, settings: Settings, database: Database, stripe: Stripe, catalog: Catalog) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, stripe: Stripe, catalog: Catalog, customers: Customers
+    ) -> None:
         self._settings = settings
         self._database = database
         self._stripe = stripe
         self._catalog = catalog
-        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._customers = customers
+        self._sessions = Sessions(database, stripe)
 
     async def create(self, principal: Principal, request: CheckoutRequest) -> Answered:
-        """Open a session, or give the one that the same idempotency key opened before.
+        """Open a session, or give the one that was opened before: by the same key, or by a user's same request.
 
         Raises:
-            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+            Unauthenticated: a set-up is for somebody.
+            Forbidden: it asks for what only the back end may.
+            RateLimited: an earlier request of the same user takes too long.
+            StripeUnavailable: Stripe cannot be reached; the same may be tried again.
             DatabaseUnavailable: nothing was opened.
         """
+        buyer = _buyer(principal, request)
         cart = fill(request, await self._catalog.snapshot(), self._settings.max_quantity)
-        problems = check(request, self._settings, guest=principal.subject is None)
+        problems = check(request, self._settings, guest=buyer.subject is None)
         if isinstance(cart, list) or problems:
             return Answered(None, [*(cart if isinstance(cart, list) else ()), *problems])
-        intent = await self._intend(principal, request)
+        scope = f"user:{buyer.subject}" if buyer.subject else "service" if buyer.is_service else "guest"
+        if buyer.subject is None and request.idempotency_key is None:
+            return await self._answer(scope, buyer, request, cart)
+        # Two tabs, or two machines, must not both find that nothing stands against it.
+        name = f"checkout:{scope}" if buyer.subject else f"checkout:{scope}:{request.idempotency_key}"
+        async with turn(self._database, name):
+            return await self._answer(scope, buyer, request, cart)
+
+    async def _answer(self, scope: str, buyer: Principal, request: CheckoutRequest, cart: Cart) -> Answered:
+        intent = await self._sessions.intend(scope, request)
         if intent.fingerprint != request.fingerprint:
             message = "this key was used for another request; use a new one"
             return Answered(None, [Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")])
         if intent.session_id is not None:
-            return Answered(await self._row(intent.session_id), [])
-        parameters = stripe_parameters(
-            request, cart, subject=principal.subject, email=principal.email or request.customer_email
-        )
-        # Issue 4 puts the user's own customer here, and asks whether this user has had a trial.
+            return Answered(await self._sessions.get(intent.session_id), [])
         try:
+            parameters = stripe_parameters(request, cart, self._settings)
             if request.promotion_code is not None:
                 parameters["discounts"] = [{"promotion_code": await self._promotion(request.promotion_code)}]
-            answer = await self._stripe.post(SESSIONS, idempotency_key=intent.id, **parameters)
+            if buyer.subject is None:
+                email = buyer.email or request.customer_email
+                parameters = for_guest(with_trial(parameters, cart.trial_days), email)
+                return Answered(await self._sessions.open(intent, parameters, None), [])
+            return await self._for_user(buyer, buyer.subject, intent, cart, parameters)
         except (StripeRefused, StripeMissing) as error:
             return Answered(None, [_problem(error)])
-        unclear = await store_page(self._database, answer, [answer.object])
-        if not answer.replayed:  # a replay only fills a gap: who got the first answer reads again what is unclear
-            await settle(self._database, self._stripe, unclear)
-        await self._own(intent, answer.object["id"], principal.subject)
-        return Answered(await self._row(answer.object["id"]), [])
 
-    async def session(self, principal: Principal, id: str) -> CheckoutSession | None:
-        """A session as it stands; None when there is none, or it is another's.
+    async def _for_user(
+        self, buyer: Principal, subject: str, intent: CheckoutIntent, cart: Cart, parameters: dict[str, Any]
+    ) -> Answered:
+        """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that."""
+        customer = await self._customers.customer_for(buyer)
+        try:
+            return await self._with_customer(customer, subject, intent, cart, parameters)
+        except StripeMissing:
+            if not await self._customers.vanished(customer.id):
+                raise
+        customer = await self._customers.customer_for(buyer)
+        return await self._with_customer(customer, subject, intent, cart, parameters)
+
+    async def _with_customer(
+        self, customer: Customer, subject: str, intent: CheckoutIntent, cart: Cart, parameters: dict[str, Any]
+    ) -> Answered:
+        if cart.plans:
+            await read_subscriptions(self._database, self._stripe, customer.id)
+            if not self._settings.several_subscriptions and (
+                problems := await already_subscribed(self._database, customer.id, cart)
+            ):
+                return Answered(None, problems)
+            if self._settings.repeated_trials or not await had_trial(self._database, subject):
+                parameters = with_trial(parameters, cart.trial_days)
+        parameters = for_user(parameters, subject, customer.id)
+        offer = offer_of(parameters)
+        for opened, known in (await self._sessions.open_of(subject)).items():
+            same = known == offer
+            earlier = await (self._sessions.read(opened) if same else self._sessions.close(opened))
+            if earlier and earlier.status == "complete":
+                return Answered(earlier, [_PAID])
+            if same and earlier and earlier.status == "open":
+                await self._sessions.reuse(intent, opened, offer)
+                return Answered(earlier, [])
+        return Answered(await self._sessions.open(intent, parameters, subject), [])
+
+    async def session(self, id: str) -> CheckoutSession | None:
+        """A session as it stands; None when there is none.
 
         One that can still change is read from Stripe, at most about once a second, so that a buyer who comes back sees
         the truth before the webhook arrives. While Stripe does not answer, what is known is told.
         """
-        row = await self._row(id) if _ID.fullmatch(id) else None
-        if row is None or not may_see(principal, row):
-            return None
-        if _settled(row) and await self._has_begun(row.subscription_id):
+        row = await self._sessions.get(id) if _ID.fullmatch(id) else None
+        if row is None or _settled(row):
             return row
-        await self._refresh(id)
-        return await self._row(id)
+        await self._sessions.look(id)
+        return await self._sessions.get(id)
 
-    async def expire(self, principal: Principal, id: str) -> Answered:
+    async def expire(self, id: str) -> Answered:
         """Close an open session, so that nobody can pay it any more.
 
         Raises:
-            NotFound: there is no such session, or it is another's.
+            NotFound: there is no such session.
             StripeUnavailable: Stripe cannot be reached.
         """
-        row = await self._row(id) if _ID.fullmatch(id) else None
-        if row is None or not may_see(principal, row):
-            raise NotFound("there is no such checkout session")
-        if row.status == "open":
-            try:
-                answer = await self._stripe.post(f"{SESSIONS}/{id}/expire", idempotency_key=f"expire-{id}")
-                await store_answer(self._database, self._stripe, answer)
-                return Answered(await self._row(id), [])
-            except (StripeRefused, StripeMissing):
-                await self._refresh(id)  # it was paid or expired a moment ago
-                row = await self._row(id)
-        status = row.status if row else "gone"
-        return Answered(row, [Problem(ProblemCode.SESSION_NOT_OPEN, f"this checkout is {status} already", "id")])
-
-    async def _intend(self, principal: Principal, request: CheckoutRequest) -> CheckoutIntent:
-        """The intent of this key, written down before Stripe is called. Without a key every request is a new one."""
-        scope = f"user:{principal.subject}" if principal.subject else "service" if principal.is_service else "guest"
-        intent = CheckoutIntent(
-            id=f"intent_{uuid4().hex}",
-            scope=scope,
-            key=request.idempotency_key or uuid4().hex,
-            fingerprint=request.fingerprint,
-            created=datetime.now(UTC),
-        )
-        table = table_of(CheckoutIntent)
-        async with self._database.write() as connection:
-            statement = insert(connection, table).values(intent.model_dump())
-            await connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
-            found = sa.select(table).where(table.c.scope == scope, table.c.key == intent.key)
-            return CheckoutIntent(**(await connection.execute(found)).mappings().one())
-
-    async def _own(self, intent: CheckoutIntent, session_id: str, subject: str | None) -> None:
-        """Write down whose session it is, and that the intent has been met."""
-        intents, sessions = table_of(CheckoutIntent), table_of(CheckoutSession)
-        async with self._database.write() as connection:
-            await connection.execute(sa.update(intents).where(intents.c.id == intent.id).values(session_id=session_id))
-            whose = {"guest": True} if subject is None else {"external_id": subject}
-            await connection.execute(sa.update(sessions).where(sessions.c.id == session_id).values(**whose))
+        row = await self._sessions.get(id) if _ID.fullmatch(id) else None
+        if row is None:
+            raise NotFound("there is no such object")
+        closed = await self._sessions.close(id) if row.status == "open" else row
+        status = closed.status if closed else "gone"
+        if row.status == "open" and status == "expired":
+            return Answered(closed, [])
+        return Answered(closed, [Problem(ProblemCode.SESSION_NOT_OPEN, f"this checkout is {status} already", "id")])
 
     async def _promotion(self, code: str) -> str:
         """The id of an active promotion code.
@@ -156,38 +168,42 @@ class Checkout:
             return str(found["id"])
         raise StripeRefused("there is no such promotion code", param="discounts")
 
-    async def _row(self, id: str) -> CheckoutSession | None:
-        async with self._database.read() as session:
-            return await session.get(CheckoutSession, id)
 
-    async def _has_begun(self, subscription_id: str | None) -> bool:
-        """Whether the mirror has the subscription as a paid checkout leaves it: its events may be on their way."""
-        if subscription_id is None:
-            return True
-        async with self._database.read() as session:
-            subscription = await session.get(Subscription, subscription_id)
-        return subscription is not None and subscription.status != "incomplete"
-
-    async def _refresh(self, id: str) -> None:
-        """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne."""
-        task = self._refreshing.get(id)
-        if task is None:
-            task = self._refreshing[id] = asyncio.create_task(self._read(id))
-            task.add_done_callback(
-                lambda _: asyncio.get_running_loop().call_later(REFRESH_PAUSE_SECONDS, self._refreshing.pop, id)
-            )
-        await asyncio.shield(task)
-
-    async def _read(self, id: str) -> None:
-        try:
-            await refresh(self._database, self._stripe, "checkout.session", id)
-        except StripeFailure as error:
-            log.warning("checkout.refresh_failed", session=id, error=str(error))
+_PAID = Problem(
+    ProblemCode.EARLIER_SESSION_PAID,
+    "the checkout that was opened before was paid a moment ago, and is answered here; ask again to buy more",
+)
 
 
-def may_see(principal: Principal, session: CheckoutSession) -> bool:
-    """A guest's session is seen by whoever knows its id, a user's by that user alone, and any by the back end."""
-    return principal.is_service or session.external_id in {None, principal.subject}
+def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:
+    """For whom it is: the caller, or whom the back end names.
+
+    Raises:
+        Unauthenticated: a set-up is for somebody.
+        Forbidden: only the back end may name another user, or a coupon.
+    """
+    if request.coupon is not None and not principal.is_service:
+        raise Forbidden("a `coupon` is the back end's to give; buyers have a `promotionCode`")
+    buyer = acting_for(principal, request.external_id, request.customer_email)
+    if request.setup and buyer.subject is None:
+        raise Unauthenticated("sign in first: a way to pay is kept for somebody")
+    return buyer
+
+
+def acting_for(principal: Principal, external_id: str | None, email: str | None = None) -> Principal:
+    """The caller, or, for the back end, the user that it names.
+
+    Raises:
+        Forbidden: the caller is not the back end.
+        BadInput: no user can be called so.
+    """
+    if external_id is None:
+        return principal
+    if not principal.is_service:
+        raise Forbidden("only the application's own back end names a user; leave `externalId` out")
+    if not is_subject(external_id):
+        raise BadInput("`externalId` must be a text of 1 to 200 characters")
+    return replace(principal, subject=external_id, email=email)
 
 
 def owns(principal: Principal, session: CheckoutSession) -> bool:
@@ -210,7 +226,8 @@ def _problem(error: StripeRefused | StripeMissing) -> Problem:
     parts = re.findall(r"[^\[\]]+", error.param or "")
     names = [_FIELDS.get(part, re.sub(r"_(\w)", lambda match: match[1].upper(), part)) for part in parts]
     if names[:1] == ["promotionCode"]:
-        return Problem(ProblemCode.PROMOTION_CODE_INVALID, str(error), "promotionCode")
+        field = "coupon" if "coupon" in names else "promotionCode"
+        return Problem(ProblemCode.PROMOTION_CODE_INVALID, str(error), field)
     if isinstance(error, StripeMissing):
         return Problem(ProblemCode.PRICE_NOT_FOUND, "Stripe no longer knows this price", ".".join(names) or None)
     return Problem(ProblemCode.STRIPE_REFUSED, str(error), ".".join(names) or None)

@@ -27,6 +27,10 @@ class ProblemCode(Enum):
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
     PAYMENT_FAILED = "The payment did not go through, and nothing was changed."
     COMMENT_TOO_LONG = "The comment is too long."
+    ALREADY_SUBSCRIBED = "There is a live subscription to this product: change that one instead."
+    EARLIER_SESSION_PAID = "The checkout that was opened before has just been paid; it is answered instead."
+    NO_CUSTOMER = "Nothing was bought yet, or Stripe no longer has the customer: a checkout makes one."
+    SUBSCRIPTION_NEEDED = "The subscription is not named and cannot be chosen, or has ended, or the flow needs none."
     SESSION_NOT_OPEN = "The checkout is already complete or expired."
     STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."
 

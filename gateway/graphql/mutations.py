@@ -12,6 +12,7 @@ from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.context import Info
 from gateway.graphql.describe import choice, entry, mutation, output
 from gateway.graphql.money import Currency
+from gateway.graphql.portal import PortalMutations
 from gateway.graphql.problems import UserError
 
 
@@ -34,12 +35,28 @@ class MetadataEntryInput:
 
 
 @entry
+class AdjustableQuantityInput:
+    """Within which bounds a buyer may change a quantity."""
+
+    minimum: int = strawberry.field(default=1, description="The least, 0 or more.")
+    maximum: int = strawberry.field(description="The most.")
+
+
+@entry
 class CheckoutLineItemInput:
     """A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount."""
 
     price_id: strawberry.ID | None = strawberry.field(default=None, description="The price's (or plan's) id.")
     lookup_key: str | None = strawberry.field(default=None, description="The price's lookup key.")
     quantity: int = strawberry.field(default=1, description="How many; leave it out for a metered price.")
+    adjustable_quantity: AdjustableQuantityInput | None = strawberry.field(
+        default=None, description="Lets the buyer change the quantity on Stripe's page, such as the seats of a team."
+    )
+
+    def line(self) -> Line:
+        """The same in the words of the use case."""
+        range_ = self.adjustable_quantity
+        return Line(self.price_id, self.lookup_key, self.quantity, (range_.minimum, range_.maximum) if range_ else None)
 
 
 @entry
@@ -48,6 +65,13 @@ class CreateCheckoutSessionInput:
 
     line_items: list[CheckoutLineItemInput] = strawberry.field(
         description="1 to 20 lines. Any recurring price makes it a subscription."
+    )
+    setup: bool = strawberry.field(
+        default=False,
+        description="Buy nothing, only keep a way to pay for later; the lines are empty then. For signed-in users.",
+    )
+    external_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The user that it is for, when the application's own back end asks; nobody else may."
     )
     success_url: str | None = strawberry.field(
         default=None,
@@ -68,6 +92,9 @@ class CreateCheckoutSessionInput:
     promotion_code: str | None = strawberry.field(
         default=None, description="A promotion code that is already known, as buyers write it."
     )
+    coupon: strawberry.ID | None = strawberry.field(
+        default=None, description="A coupon that the application's own back end grants; nobody else may."
+    )
     allow_promotion_codes: bool = strawberry.field(
         default=False, description="Whether the buyer may enter a promotion code."
     )
@@ -76,17 +103,22 @@ class CreateCheckoutSessionInput:
     )
     idempotency_key: str | None = strawberry.field(
         default=None,
-        description="The same key with the same input gives the same session, so that a retry buys once. "
-        "A guest's must be hard to guess: at least 16 characters, such as a UUID.",
+        description="The same key with the same input gives the same session, so that a retry buys once; a signed-in "
+        "user's same request gives the same open session also without one. A guest's must be hard to guess: at least "
+        "16 characters, such as a UUID.",
     )
     metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=None, description="Up to 50 entries to keep with the session at Stripe."
+        default=None,
+        description="Up to 50 entries to keep at Stripe with the session and with the subscription or payment that it "
+        "makes.",
     )
 
     def request(self) -> CheckoutRequest:
         """The same in the words of the use case."""
         return CheckoutRequest(
-            lines=tuple(Line(line.price_id, line.lookup_key, line.quantity) for line in self.line_items),
+            lines=tuple(line.line() for line in self.line_items),
+            setup=self.setup,
+            external_id=self.external_id,
             embedded=self.ui_mode is CheckoutUiMode.EMBEDDED,
             success_url=self.success_url,
             cancel_url=self.cancel_url,
@@ -94,6 +126,7 @@ class CreateCheckoutSessionInput:
             currency=self.currency,
             locale=self.locale,
             promotion_code=self.promotion_code,
+            coupon=self.coupon,
             allow_promotion_codes=self.allow_promotion_codes,
             customer_email=self.customer_email,
             idempotency_key=self.idempotency_key,
@@ -112,7 +145,9 @@ class ExpireCheckoutSessionInput:
 class CreateCheckoutSessionPayload:
     """The session, or what must be mended."""
 
-    session: CheckoutSession | None = strawberry.field(description="The open session; null when there are errors.")
+    session: CheckoutSession | None = strawberry.field(
+        description="The open session; null when there are errors, but with EARLIER_SESSION_PAID the paid one."
+    )
     user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
 
 
@@ -125,7 +160,7 @@ class ExpireCheckoutSessionPayload:
 
 
 @output
-class Mutation(ChangeMutations):
+class Mutation(ChangeMutations, PortalMutations):
     """What can be done."""
 
     @mutation
@@ -150,7 +185,7 @@ class Mutation(ChangeMutations):
         input: Annotated[ExpireCheckoutSessionInput, strawberry.argument(description="The session to close.")],
     ) -> ExpireCheckoutSessionPayload:
         """Close an open checkout, so that nobody can pay it any more."""
-        answered = await info.context.services.checkout.expire(info.context.principal, input.id)
+        answered = await info.context.services.checkout.expire(input.id)
         return ExpireCheckoutSessionPayload(
             session=_session(answered, info), user_errors=UserError.all_of(answered.problems)
         )

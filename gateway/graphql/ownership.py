@@ -51,6 +51,8 @@ CALLERS: dict[str, Caller] = {
     "Query.session": Caller.ANYONE,
     "Mutation.createCheckoutSession": Caller.ANYONE,
     "Mutation.expireCheckoutSession": Caller.ANYONE,
+    # A user's own, or any for the back end.
+    "Mutation.createPortalSession": Caller.KNOWN,
     # One's own account; a page asks for it before it knows whether anybody is signed in.
     "Query.viewer": Caller.ANYONE,
     "Mutation.changeSubscription": Caller.SIGNED_IN,

@@ -83,7 +83,7 @@ class Query:
     async def session(self, info: Info, id: Id) -> CheckoutSession | None:
         """A checkout as it stands at Stripe; null when there is none, or it is another's."""
         principal = info.context.principal
-        row = await info.context.services.checkout.session(principal, id)
+        row = await info.context.services.checkout.session(id)
         return CheckoutSession.of(row, principal) if row else None
 
     @resolver

@@ -1,0 +1,149 @@
+"""Stripe's customer portal: where users change how they pay, cancel, or change plans by themselves."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import uuid4
+
+from sqlmodel import col, select
+
+from gateway.auth import Principal
+from gateway.billing.checkout import acting_for
+from gateway.billing.customers import Customers
+from gateway.billing.eligibility import LIVE
+from gateway.billing.problems import Problem, ProblemCode
+from gateway.billing.redirects import redirect_problem
+from gateway.database import Database
+from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused
+from gateway.models import Subscription
+from gateway.settings import Settings
+from gateway.stripe_client import Stripe
+
+PATH = "/v1/billing_portal/sessions"
+
+
+class PortalFlow(Enum):
+    """What the portal opens with; each value says what it means."""
+
+    OVERVIEW = "Everything that the portal's configuration offers."
+    PAYMENT_METHOD_UPDATE = "Only to give another way to pay."
+    SUBSCRIPTION_CANCEL = "Only to cancel a subscription."
+    SUBSCRIPTION_UPDATE = "Only to change a subscription's plan."
+
+
+@dataclass(frozen=True, slots=True)
+class PortalRequest:
+    """What a client asks for, in the words of `CreatePortalSessionInput`."""
+
+    return_url: str
+    flow: PortalFlow = PortalFlow.OVERVIEW
+    subscription_id: str | None = None
+    locale: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Where the portal is, or what must be mended."""
+
+    url: str | None
+    problems: list[Problem]
+
+
+class Portal:
+    """Opens the portal.
+
+    Args:
+        settings: the redirect origins and the portal's configuration.
+        database: the mirror.
+        stripe: opens the sessions.
+        customers: finds the customers of users; none is made here.
+    """
+
+    def __init__(self, settings: Settings, database: Database, stripe: Stripe, customers: Customers) -> None:
+        self._settings = settings
+        self._database = database
+        self._stripe = stripe
+        self._customers = customers
+
+    async def open(self, principal: Principal, request: PortalRequest) -> Opened:
+        """Open the portal for the caller's own customer.
+
+        Raises:
+            Forbidden: a service token that names no user, or a user that names another.
+            NotFound: the subscription does not exist or is another's.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        user = acting_for(principal, request.external_id)
+        if user.subject is None:
+            raise Forbidden("a service token says with `externalId` for whom the portal is")
+        if why := redirect_problem(request.return_url, self._settings.redirect_origins):
+            return _refused(ProblemCode.REDIRECT_NOT_ALLOWED, f"`returnUrl` is refused: {why}", "returnUrl")
+        customer = await self._customers.of(user.subject)
+        if customer is None:
+            return _refused(ProblemCode.NO_CUSTOMER, "there is nothing to manage yet: a first checkout comes before it")
+        flow = await self._flow(customer.id, request)
+        if isinstance(flow, Problem):
+            return Opened(None, [flow])
+        return await self._open(customer.id, request, flow)
+
+    async def _open(self, customer_id: str, request: PortalRequest, flow: dict[str, Any]) -> Opened:
+        parameters = {
+            "customer": customer_id,
+            "return_url": request.return_url,
+            "locale": request.locale,
+            "configuration": self._settings.portal_configuration,
+            "flow_data": flow,
+        }
+        given = {name: value for name, value in parameters.items() if value}
+        try:
+            answer = await self._stripe.post(PATH, idempotency_key=f"portal-{uuid4().hex}", **given)
+        except (StripeMissing, StripeRefused) as error:
+            if await self._customers.vanished(customer_id):
+                # A new customer would be an empty portal, without a word about where everything has gone.
+                return _refused(ProblemCode.NO_CUSTOMER, "Stripe no longer has this customer; a checkout makes another")
+            return _refused(ProblemCode.STRIPE_REFUSED, str(error), error.param)
+        return Opened(answer.object["url"], [])
+
+    async def _flow(self, customer_id: str, request: PortalRequest) -> dict[str, Any] | Problem:
+        """Stripe's `flow_data`; empty for the overview. A flow that is done leads back to the application."""
+        kind = request.flow.name.lower()
+        back = {"type": "redirect", "redirect": {"return_url": request.return_url}}
+        if request.flow in {PortalFlow.OVERVIEW, PortalFlow.PAYMENT_METHOD_UPDATE}:
+            if request.subscription_id is not None:
+                return _subscription_problem("this flow is about no subscription: leave `subscriptionId` out")
+            return {} if request.flow is PortalFlow.OVERVIEW else {"type": kind, "after_completion": back}
+        found = await self._subscription(customer_id, request.subscription_id)
+        if isinstance(found, Problem):
+            return found
+        return {"type": kind, kind: {"subscription": found}, "after_completion": back}
+
+    async def _subscription(self, customer_id: str, id: str | None) -> str | Problem:
+        """The subscription that is meant: the one that is named, or the only live one.
+
+        Raises:
+            NotFound: it is not the customer's.
+        """
+        theirs = select(Subscription).where(Subscription.customer_id == customer_id)
+        async with self._database.read() as session:
+            if id is not None:
+                theirs = theirs.where(Subscription.id == id)
+            found = (await session.exec(theirs.order_by(col(Subscription.created).desc()))).all()
+        if id is not None and not found:
+            raise NotFound("there is no such object")
+        live = [each.id for each in found if each.status in LIVE]
+        if len(live) == 1:
+            return live[0]
+        return _subscription_problem(
+            "there are several subscriptions: name one in `subscriptionId`"
+            if live
+            else "there is no subscription that could be changed"
+        )
+
+
+def _subscription_problem(message: str) -> Problem:
+    return Problem(ProblemCode.SUBSCRIPTION_NEEDED, message, "subscriptionId")
+
+
+def _refused(code: ProblemCode, message: str, field: str | None = None) -> Opened:
+    return Opened(None, [Problem(code, message, field)])

@@ -172,6 +172,10 @@ ACCOUNTS = (
         "us_bank_account", "000666666661", ("usBankAccount_dispute",), Behaviour(delay=SOON, dispute="fraudulent")
     ),
     TestAccount("sepa_debit", "AT611904300234573201", ("sepaDebit_success",), Behaviour(delay=SOON)),
+    TestAccount("sepa_debit", "IT60X0542811101000000123456", behaviour=Behaviour("generic_decline", delay=SOON)),
+    TestAccount("sepa_debit", "AT861904300235473202", behaviour=Behaviour("generic_decline", delay=SOON)),
+    TestAccount("sepa_debit", "AT321904300235473204", behaviour=Behaviour(delay=LATER)),
+    TestAccount("sepa_debit", "AT981904300235473205", behaviour=Behaviour("generic_decline", delay=LATER)),
     TestAccount("sepa_debit", "DE89370400440532013000", behaviour=Behaviour(delay=SOON)),
     TestAccount(
         "sepa_debit",
@@ -185,6 +189,9 @@ ACCOUNTS = (
         "sepa_debit", "DE65370400440532013002", behaviour=Behaviour(delay=SOON, dispute="debit_not_authorized")
     ),
 )
+
+# What an account number that is in no table does: bank debits are never settled at once.
+ANY_DEBIT = Behaviour(delay=SOON)
 
 # Stripe's code and words for each decline code that is not plainly `card_declined`.
 CODES = {"expired_card", "incorrect_cvc", "processing_error"}

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 JUDGES = Path(__file__).parent / "judges"
@@ -36,7 +37,7 @@ promotion_code.created promotion_code.updated
 setup_intent.canceled setup_intent.created setup_intent.requires_action setup_intent.setup_failed
 setup_intent.succeeded subscription.payment_failed subscription.payment_succeeded
 subscription_schedule.aborted subscription_schedule.canceled subscription_schedule.completed
-subscription_schedule.created subscription_schedule.expiring subscription_schedule.released
+subscription_schedule.created subscription_schedule.released
 subscription_schedule.updated
 tax_rate.created tax_rate.updated
 test_helpers.test_clock.advancing test_helpers.test_clock.created test_helpers.test_clock.deleted
@@ -56,6 +57,7 @@ OUT_OF_SCOPE = {
     "payout.": "the platform's own balance and payouts",
     "quote.": "Quotes",
     "reporting.": "Stripe's reports",
+    "subscription_schedule.expiring": "its fixture stops nine days before the schedule's end, Stripe documents seven",
     "topup.": "the platform's own balance and payouts",
     "transfer.": "Connect: accounts of others",
     "v1.billing.meter.": "needs the v2 meter event stream, which is another host at Stripe",
@@ -131,6 +133,8 @@ def test_every_trigger_of_the_cli_is_either_played_or_has_a_reason(cli):
 def test_the_cli_triggers(cli, sandbox_server, event):
     output = cli("trigger", event)
     assert "Trigger succeeded" in output
+    # What a bank answers later (asynchronous payments) comes now.
+    httpx.post(f"{sandbox_server.url}/_sandbox/clock/advance", json={"by": 3600}).raise_for_status()
     # `subscription.payment_failed` and its like are names of the CLI's own, not event types
     if not event.startswith("subscription."):
         kinds = {found["type"] for found in sandbox_server.sandbox.store.find("event")}

@@ -41,6 +41,9 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     Raises:
         StripeError: It is over, a parameter does not fit, or the payment failed under `error_if_incomplete`.
     """
+    trial_ends = subscription["status"] == "trialing" and params.get("trial_end") == "now"
+    if trial_ends and renewals.end_for_want_of_card(sandbox, subscription):
+        return sandbox.need("subscription", subscription["id"])
     change = apply(sandbox, subscription, params)
     subscription = change.subscription
     if change.invoice_now and (change.bought or pending.of(sandbox, subscription)):

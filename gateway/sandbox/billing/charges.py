@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox import cards
-from gateway.sandbox.billing import disputes
 from gateway.sandbox.clock import job
 from gateway.sandbox.errors import StripeError, invalid
 
@@ -62,10 +61,7 @@ def make(
     if decline_code:
         charge |= _failure(decline_code)
     charge["receipt_url"] = None
-    made = sandbox.create(charge, _EVENTS[status])
-    if status == "succeeded":
-        disputes.soon(sandbox, made, payment_method)
-    return made
+    return sandbox.create(charge, _EVENTS[status])
 
 
 def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
@@ -73,9 +69,7 @@ def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
     payment_method = sandbox.need("payment_method", charge["payment_method"])
     charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
     charge["outcome"] = _outcome(payment_method, "succeeded", None)
-    sandbox.update(charge, "charge.succeeded")
-    disputes.soon(sandbox, charge, payment_method)
-    return charge
+    return sandbox.update(charge, "charge.succeeded")
 
 
 def fail(sandbox: Sandbox, charge: Obj, decline_code: str) -> Obj:
@@ -143,7 +137,7 @@ def _refund_settles(sandbox: Sandbox, id: str) -> None:
     refund = sandbox.need("refund", id)
     if refund["status"] == "pending":
         refund.pop("pending_reason", None)
-        _refund_changed(sandbox, refund | {"status": "succeeded"}, "refund.updated")
+        refund_changed(sandbox, refund | {"status": "succeeded"}, "refund.updated")
 
 
 @job("refund.failed")
@@ -151,12 +145,14 @@ def _refund_fails(sandbox: Sandbox, id: str) -> None:
     refund = sandbox.need("refund", id)
     give_back(sandbox, refund)
     failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}
-    _refund_changed(sandbox, failed, "refund.failed")
+    refund_changed(sandbox, failed, "refund.failed")
 
 
-def _refund_changed(sandbox: Sandbox, refund: Obj, event: str) -> None:
+def refund_changed(sandbox: Sandbox, refund: Obj, event: str) -> Obj:
+    """Store a changed refund and tell of it under both of its events' names."""
     sandbox.update(refund, event)
     sandbox.emit("charge.refund.updated", refund)
+    return refund
 
 
 def give_back(sandbox: Sandbox, refund: Obj) -> None:

@@ -69,26 +69,34 @@ def reaches_minimum(code: Obj, amount: int, currency: str) -> bool:
     return amount >= option["minimum_amount"] if option else not rules["minimum_amount"]
 
 
-def redeem(sandbox: Sandbox, given: Iterable[Obj] | str | None, customer: Obj, **owner: Any) -> list[str]:
+def redeem(
+    sandbox: Sandbox,
+    given: Iterable[Obj] | str | None,
+    customer: Obj,
+    *,
+    replacing: Obj | None = None,
+    **owner: Any,
+) -> list[str]:
     """Make a discount of each entry of a `discounts` parameter.
 
     Args:
         sandbox: The account.
         given: Hashes with `coupon`, `promotion_code` or `discount` (which is kept as it is).
         customer: Who gets it.
+        replacing: The discount whose place it takes.
         owner: What it is on: `subscription`, `subscription_item`, `invoice`, `checkout_session` ids.
 
     Returns:
         Ids of discounts.
     """
     return [
-        entry["discount"] if entry.get("discount") else _redeem_one(sandbox, entry, customer, owner)["id"]
+        entry["discount"] if entry.get("discount") else _redeem_one(sandbox, entry, customer, replacing, owner)["id"]
         for entry in given or []
         if isinstance(entry, dict)
     ]
 
 
-def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, owner: Obj) -> Obj:
+def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, replacing: Obj | None, owner: Obj) -> Obj:
     coupon, code = resolve(sandbox, entry, customer)
     for used in (coupon, code):
         if used:
@@ -116,7 +124,7 @@ def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, owner: Obj) -> Obj:
         **owner,
     }
     sandbox.store.put(discount)
-    sandbox.emit("customer.discount.created", discount)
+    sandbox.emit(f"customer.discount.{'updated' if replacing else 'created'}", discount, replacing)
     return discount
 
 

@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 EVIDENCE_DAYS = 9
 
 
-def soon(sandbox: Sandbox, charge: Obj, payment_method: Obj) -> None:
-    """Have a charge disputed if its payment method is one that does so."""
-    if cards.behaviour_of(payment_method).dispute:
-        sandbox.clock.schedule(sandbox.now(charge), "dispute.open", charge)
-
-
-@job("dispute.open")
-def _open_dispute(sandbox: Sandbox, charge_id: str) -> None:
-    """The bank of a dispute test card claims the money back."""
-    charge = sandbox.need("charge", charge_id)
+def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
+    """Have a succeeded charge disputed at once if its payment method is one that does so."""
     behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
+    if not behaviour.dispute:
+        return
     now = sandbox.now(charge)
     dispute = sandbox.create(
         {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gateway.sandbox import cards
-from gateway.sandbox.billing import charges
+from gateway.sandbox.billing import charges, disputes
 from gateway.sandbox.clock import job
 from gateway.sandbox.errors import StripeError
 from gateway.sandbox.routing import kind_of_id
@@ -190,7 +190,9 @@ def _settle(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
 def _succeed(sandbox: Sandbox, intent: Obj, received: int) -> Obj:
     intent |= {"status": "succeeded", "amount_received": received, "amount_capturable": 0}
     sandbox.update(intent, "payment_intent.succeeded")
-    return _tell_owner(sandbox, intent)
+    _tell_owner(sandbox, intent)
+    disputes.open_if_disputed(sandbox, sandbox.need("charge", intent["latest_charge"]))
+    return intent
 
 
 def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: str) -> Obj:

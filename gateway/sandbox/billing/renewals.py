@@ -27,10 +27,9 @@ def cycle(sandbox: Sandbox, id: str) -> None:
         subscriptions.end(sandbox, subscription)
         _bill_the_end(sandbox, subscription, now)
         return
-    trial_over = subscription["status"] == "trialing"
-    if trial_over and _MISSING[_end_behavior(sandbox, subscription)](sandbox, subscription):
-        return
-    if trial_over:
+    if subscription["status"] == "trialing":
+        if end_for_want_of_card(sandbox, subscription):
+            return
         subscription["status"] = "active"
     bought = roll(sandbox, subscription, now)
     _bill_cycle(sandbox, subscription, bought)
@@ -96,6 +95,11 @@ def _bill_cycle(sandbox: Sandbox, subscription: Obj, bought: list[Obj]) -> None:
 
 
 _PAUSED = {"void": collection.void, "mark_uncollectible": collection.mark_uncollectible}
+
+
+def end_for_want_of_card(sandbox: Sandbox, subscription: Obj) -> bool:
+    """Cancel or pause a subscription whose trial is over, if there is no payment method and it was told to."""
+    return _MISSING[_end_behavior(sandbox, subscription)](sandbox, subscription)
 
 
 def _end_behavior(sandbox: Sandbox, subscription: Obj) -> str:

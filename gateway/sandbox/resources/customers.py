@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import discounts
+from gateway.sandbox.billing import discounts, subscriptions
 from gateway.sandbox.errors import invalid
 from gateway.sandbox.expand import public
 from gateway.sandbox.lists import page
@@ -92,7 +92,10 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
 
 @route("DELETE", "/v1/customers/{id}")
 def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
-    """Delete a customer for good."""
+    """Delete a customer for good; the subscriptions end at once."""
+    for subscription in sandbox.store.find("subscription", customer=id):
+        if subscription["status"] not in subscriptions.FINAL:
+            subscriptions.end(sandbox, subscription)
     return sandbox.remove(sandbox.need("customer", id), "customer.deleted")
 
 
@@ -107,7 +110,7 @@ def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
 
 def _give_discount(sandbox: Sandbox, customer: Obj, given: Obj) -> None:
     """A discount on all of a customer's invoices, which only API versions before basil could ask for."""
-    (discount_id,) = discounts.redeem(sandbox, [given], customer)
+    (discount_id,) = discounts.redeem(sandbox, [given], customer, replacing=customer["discount"])
     discount = sandbox.need("discount", discount_id)
     sandbox.update({**customer, "discount": public(discount)}, "customer.updated")
 

@@ -224,7 +224,7 @@ def _card(card: cards.TestCard, month: int, year: int, *, checked: bool) -> Obj:
 def _account_details(type: str, given: Obj) -> Obj:
     number = given.get("iban") or given.get("account_number") or ""
     known = cards.account_by_number(number)
-    behaviour = asdict(known.behaviour) if known else asdict(cards.Behaviour())
+    behaviour = asdict(known.behaviour if known else cards.ANY_DEBIT)
     shared: Obj = {"fingerprint": _fingerprint(number), "last4": number[-4:]}
     details: Obj = dict(given)
     if type == "us_bank_account":

@@ -52,7 +52,9 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 @route("POST", "/v1/refunds/{id}", params="RefundUpdateParams")
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a refund's metadata."""
-    return sandbox.update(merge(sandbox.need("refund", id), request.params, "metadata"), "refund.updated")
+    return charges.refund_changed(
+        sandbox, merge(sandbox.need("refund", id), request.params, "metadata"), "refund.updated"
+    )
 
 
 @route("POST", "/v1/refunds/{id}/cancel")
@@ -64,4 +66,4 @@ def cancel(sandbox: Sandbox, _: Request, id: str) -> Obj:
     refund.pop("pending_reason", None)
     sandbox.clock.cancel("refund.pending", refund)
     charges.give_back(sandbox, refund)
-    return sandbox.update(refund | {"status": "canceled"}, "refund.updated")
+    return charges.refund_changed(sandbox, refund | {"status": "canceled"}, "refund.updated")

@@ -1,0 +1,139 @@
+"""Subscription schedules. https://docs.stripe.com/api/subscription_schedules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox.billing import changes, schedules, subscriptions
+from gateway.sandbox.errors import invalid, parameter_missing
+from gateway.sandbox.lists import page
+from gateway.sandbox.merge import merge
+from gateway.sandbox.routing import Request, kind, route
+
+if TYPE_CHECKING:
+    from gateway.sandbox.store import Obj
+    from gateway.sandbox.world import Sandbox
+
+kind("subscription_schedule", "sub_sched", "subscription schedule")
+
+
+@route("POST", "/v1/subscription_schedules", params="SubscriptionScheduleCreateParams", legacy=("phases",))
+def create(sandbox: Sandbox, request: Request) -> Obj:
+    """Create a schedule: from phases, or around a subscription that exists."""
+    params = request.params
+    if "from_subscription" in params:
+        return _around(sandbox, sandbox.need("subscription", params["from_subscription"], "from_subscription"))
+    if "customer" not in params:
+        raise parameter_missing("customer")
+    customer = sandbox.need("customer", params["customer"], "customer")
+    now = sandbox.now(customer)
+    start: Any = params.get("start_date", now)
+    made = schedules.phases(sandbox, _listed(params.get("phases")), now if start == "now" else int(start))
+    schedule = sandbox.create(
+        merge(_blank(customer["id"], customer["test_clock"], made), params, "end_behavior", "metadata"),
+        "subscription_schedule.created",
+    )
+    schedules.begin(sandbox, schedule)
+    return sandbox.need("subscription_schedule", schedule["id"])
+
+
+def _blank(customer: str, test_clock: str | None, made: list[Obj]) -> Obj:
+    return {
+        "object": "subscription_schedule",
+        "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
+        "current_phase": None,
+        "customer": customer,
+        "default_settings": {
+            "billing_cycle_anchor": "automatic",
+            "collection_method": "charge_automatically",
+            "invoice_settings": {"account_tax_ids": None, "days_until_due": None, "issuer": {"type": "self"}},
+        },
+        "end_behavior": "release",
+        "metadata": {},
+        "phases": made,
+        "status": "not_started",
+        "subscription": None,
+        "test_clock": test_clock,
+    }
+
+
+def _listed(given: Any) -> list[Obj]:
+    """The Stripe CLI numbers the phases (`phases[0][items]…`), which older versions let through unchecked."""
+    return list(given.values()) if isinstance(given, dict) else given or []
+
+
+def _around(sandbox: Sandbox, subscription: Obj) -> Obj:
+    if subscription["status"] in subscriptions.FINAL or subscription["schedule"]:
+        raise invalid("This subscription is over, or has a schedule already.", "from_subscription")
+    data = subscription["items"]["data"]
+    phase = {
+        "items": [{"price": item["price"]["id"], "quantity": item.get("quantity", 1)} for item in data],
+        "end_date": min(item["current_period_end"] for item in data),
+        "metadata": subscription["metadata"],
+    }
+    start = min(item["current_period_start"] for item in data)
+    made = schedules.phases(sandbox, [phase], start)
+    schedule = _blank(subscription["customer"], subscription["test_clock"], made)
+    schedule |= {"status": "active", "subscription": subscription["id"]}
+    schedule = sandbox.create(schedule, "subscription_schedule.created")
+    subscriptions.save(sandbox, subscription | {"schedule": schedule["id"]})
+    schedules.follow(sandbox, schedule, schedule["phases"][0])
+    return schedule
+
+
+@route("GET", "/v1/subscription_schedules", params="SubscriptionScheduleListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List schedules."""
+    return page(sandbox, request, "subscription_schedule", scheduled=None)
+
+
+@route("GET", "/v1/subscription_schedules/{id}")
+def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a schedule."""
+    return sandbox.need("subscription_schedule", id)
+
+
+@route("POST", "/v1/subscription_schedules/{id}", params="SubscriptionScheduleUpdateParams", legacy=("phases",))
+def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Change a schedule; phases are given anew, the first of them being the current one."""
+    before = sandbox.need("subscription_schedule", id)
+    if before["status"] not in schedules.LIVE:
+        raise invalid(f"You cannot update a subscription schedule that is {before['status']}.")
+    schedule = merge(before, request.params, "end_behavior", "metadata")
+    given = _listed(request.params.get("phases"))
+    if given:
+        start: Any = given[0].get("start_date") or before["phases"][0]["start_date"]
+        schedule["phases"] = schedules.phases(sandbox, given, sandbox.now(before) if start == "now" else int(start))
+        schedule["_warned"] = False
+    sandbox.update(schedule, "subscription_schedule.updated")
+    if given and schedule["status"] == "active":
+        schedules.enter(sandbox, id)
+    elif given:
+        schedules.begin(sandbox, schedule)
+    return sandbox.need("subscription_schedule", id)
+
+
+@route("POST", "/v1/subscription_schedules/{id}/cancel", params="SubscriptionScheduleCancelParams")
+def cancel(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Cancel a schedule and its subscription."""
+    schedule = sandbox.need("subscription_schedule", id)
+    begun = schedule["subscription"]
+    schedules.stop(sandbox, schedule, "canceled")
+    if begun:
+        changes.cancel(sandbox, sandbox.need("subscription", begun), request.params)
+    else:
+        sandbox.emit("subscription_schedule.aborted", schedule)
+    return sandbox.need("subscription_schedule", id)
+
+
+@route("POST", "/v1/subscription_schedules/{id}/release", params="SubscriptionScheduleReleaseParams")
+def release(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Let the subscription go on without its schedule."""
+    schedule = sandbox.need("subscription_schedule", id)
+    subscription = sandbox.store.get("subscription", schedule["subscription"] or "")
+    released = schedules.stop(
+        sandbox, schedule, "released", released_subscription=schedule["subscription"], subscription=None
+    )
+    if subscription:
+        subscriptions.save(sandbox, subscription | {"schedule": None})
+    return released

@@ -51,7 +51,7 @@ def environment_of(world):
     }
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
 def test_every_command_and_option_has_help_and_the_readme_names_the_command(name, command):
     assert command.help
     assert all(getattr(option, "help", None) for option in command.params)

@@ -132,7 +132,7 @@ class KeySet:
                     raise ValueError("the key set is too large")
         listed = orjson.loads(body)
         entries = listed.get("keys") if isinstance(listed, dict) else None
-        keys = tuple(key for entry in entries or () if (key := _usable(entry)))
+        keys = tuple(key for entry in entries if (key := _usable(entry))) if isinstance(entries, list) else ()
         if not keys:
             raise ValueError("there is no usable key")
         return keys

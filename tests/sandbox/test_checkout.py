@@ -126,6 +126,12 @@ def test_a_one_off_purchase_by_a_guest_has_a_payment_intent_and_no_customer(stri
     assert (session.payment_intent.amount_received, session.payment_intent.metadata["order"]) == (1000, "1")
 
 
+def test_a_one_off_purchase_makes_a_paid_invoice_on_request(stripe_client, open_session, pay):
+    paid = pay(open_session("once", "payment", invoice_creation={"enabled": True}))
+    invoice = stripe_client.v1.invoices.retrieve(paid.invoice)
+    assert (invoice.status, invoice.total, invoice.customer) == ("paid", 1000, paid.customer)
+
+
 def test_a_declined_card_leaves_the_session_open_for_another_one(stripe_client, open_session, pay):
     session = open_session()
     with pytest.raises(stripe.CardError, match="insufficient funds"):

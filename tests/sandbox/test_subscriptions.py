@@ -2,6 +2,7 @@
 
 import time
 
+import httpx
 import pytest
 import stripe
 
@@ -215,6 +216,29 @@ def test_after_the_last_retry_the_subscription_is_canceled(client, customer, sub
     assert (subscription.status, subscription.cancellation_details.reason) == ("canceled", "payment_failed")
     assert subscription.latest_invoice.attempt_count == 4
     assert subscription.latest_invoice.status == "open"
+
+
+def test_retries_can_end_in_unpaid_which_only_drafts_further_invoices(sandbox_factory):
+    server = sandbox_factory(clock=START, after_retries="unpaid", retry_days=(3,))
+    client = server.client()
+    price = client.v1.prices.create(
+        {
+            "currency": "usd",
+            "unit_amount": 1000,
+            "recurring": {"interval": "month"},
+            "product_data": {"name": "Team"},
+        }
+    )
+    customer = client.v1.customers.create()
+    give_card(client, customer.id, "pm_card_visa")
+    subscription = client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": price.id}]})
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    httpx.post(f"{server.url}/_sandbox/clock/advance", json={"to": MARCH + DAY}, timeout=30).raise_for_status()
+    assert get(client, subscription).status == "unpaid"
+    assert invoices(client, subscription)[1:] == [
+        ("subscription_cycle", "open", 1000),
+        ("subscription_cycle", "draft", 1000),
+    ]
 
 
 def test_an_upgrade_in_mid_period_is_prorated_to_the_second_on_the_next_invoice(client, subscribe, price, at):
@@ -436,8 +460,11 @@ def test_a_plan_sent_as_an_invoice_waits_for_its_due_date(client, subscribe, pri
     last = get(client, subscription).latest_invoice
     assert (last.status, last.due_date) == ("open", START + 30 * DAY)
     assert types(client, "invoice.sent")
+    at(START + 30 * DAY)
+    assert get(client, subscription).status == "past_due"
+    assert types(client, "invoice.overdue")
     client.v1.invoices.pay(last.id, {"paid_out_of_band": True})
-    assert get(client, subscription).latest_invoice.status == "paid"
+    assert get(client, subscription).status == "active"
 
 
 def test_billing_anchors_make_a_shorter_first_period_at_its_share(client, subscribe, price):

@@ -24,7 +24,7 @@ _AFTER: dict[str, list[Hook]] = {}
 
 
 def after(outcome: str) -> Callable[[Hook], Hook]:
-    """Register what follows an outcome: `paid`, `failed`, `processing`, `forgiven`."""
+    """Register what follows an outcome: `paid`, `failed`, `processing`, `overdue`, `forgiven`."""
 
     def register(hook: Hook) -> Hook:
         _AFTER.setdefault(outcome, []).append(hook)
@@ -152,7 +152,18 @@ def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = F
 def send(sandbox: Sandbox, invoice: Obj) -> Obj:
     """Send an open invoice to the customer (here: only the event)."""
     sandbox.emit("invoice.sent", invoice)
+    if invoice["due_date"]:
+        sandbox.clock.schedule(invoice["due_date"], "invoice.overdue", invoice)
     return invoice
+
+
+@job("invoice.overdue")
+def _overdue(sandbox: Sandbox, id: str) -> None:
+    """The due date of a sent invoice has passed without payment."""
+    invoice = sandbox.need("invoice", id)
+    if invoice["status"] == "open":
+        sandbox.emit("invoice.overdue", invoice)
+        _tell("overdue", sandbox, invoice)
 
 
 def pay_elsewhere(sandbox: Sandbox, invoice: Obj) -> Obj:

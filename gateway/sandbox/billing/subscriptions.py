@@ -175,6 +175,13 @@ def _failed(sandbox: Sandbox, invoice: Obj) -> None:
         _AFTER_RETRIES[sandbox.options.after_retries](sandbox, subscription)
 
 
+@collection.after("overdue")
+def _overdue(sandbox: Sandbox, invoice: Obj) -> None:
+    subscription = subscription_of(sandbox, invoice)
+    if subscription and subscription["status"] == "active":
+        save(sandbox, subscription | {"status": "past_due"})
+
+
 def _give_up(sandbox: Sandbox, subscription: Obj) -> None:
     end(sandbox, subscription, "payment_failed")
 

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from gateway.sandbox import resources
 from gateway.sandbox.api import Api
 from gateway.sandbox.control import control_routes
+from gateway.sandbox.listening import listening_routes
 from gateway.sandbox.pages import page_routes
 from gateway.sandbox.resources import test_clocks
 from gateway.sandbox.world import Sandbox
@@ -58,6 +59,7 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
     routes = [
         Route("/v1/{path:path}", api.handle, methods=["GET", "POST", "DELETE"]),
         Route("/v2/{path:path}", api.handle, methods=["GET", "POST", "DELETE"]),
+        *listening_routes(),
         *control_routes(),
         *page_routes(),
     ]

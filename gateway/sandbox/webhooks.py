@@ -12,6 +12,7 @@ import heapq
 import hmac
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,9 @@ from gateway.sandbox.thin import thin, thin_type
 from gateway.sandbox.versions import Reader, render_event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.sandbox.listening import Line
     from gateway.sandbox.store import Obj
     from gateway.sandbox.world import Sandbox
 
@@ -42,6 +46,7 @@ class Webhooks:
         self.chaos = sandbox.chaos
         self._queues: dict[str, list[tuple[float, int, str]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
+        self._lines: dict[str, Line] = {}
         self._order = 0
         self.reload()
 
@@ -49,13 +54,18 @@ class Webhooks:
         """Take up the deliveries that the store says are pending."""
         for queue in self._queues.values():
             queue.clear()
+        for endpoint in self._store.find("webhook_endpoint", _listener=True):
+            if endpoint["id"] not in self._lines:  # of a CLI that is long gone
+                self._store.delete("webhook_endpoint", endpoint["id"])
         for delivery in reversed(self._store.find("_delivery", status="pending")):
             self._enqueue(delivery)
 
     # Planning --------------------------------------------------------------------------------------------------
 
     def ensure_destination(self) -> None:
-        """Make or update the endpoint that `forward_to` asks for."""
+        """Make or update the endpoint that `forward_to` asks for, and those of the CLIs that listen."""
+        for line in self._lines.values():
+            self._sandbox.create(line.endpoint)
         options = self._sandbox.options
         if not options.forward_to:
             return
@@ -74,6 +84,24 @@ class Webhooks:
     def new_secret(self) -> str:
         """A signing secret as Stripe makes them."""
         return self._sandbox.new_id("whsec").replace("whsec_1", "whsec_0") + self._sandbox.new_id("x")[2:10]
+
+    def listening_secret(self) -> str:
+        """What events for `stripe listen` are signed with: that of `forward_to`, or one that stays the same."""
+        if self._sandbox.options.webhook_secret:
+            return self._sandbox.options.webhook_secret
+        kept = self._store.get("_cli_secret", "") or {"object": "_cli_secret", "id": "", "secret": self.new_secret()}
+        return str(self._store.put(kept)["secret"])
+
+    @contextmanager
+    def listening(self, line: Line) -> Iterator[None]:
+        """Send every event through the WebSocket of a CLI as well, as long as it is open."""
+        endpoint_id = self._sandbox.create(line.endpoint)["id"]
+        self._lines[endpoint_id] = line
+        try:
+            yield
+        finally:
+            del self._lines[endpoint_id]
+            self._store.delete("webhook_endpoint", endpoint_id)
 
     def plan(self, event: Obj) -> int:
         """Plan the deliveries of a new event; answers to how many endpoints it goes."""
@@ -175,7 +203,11 @@ class Webhooks:
             "Stripe-Signature": signature(body, _secrets(endpoint, troubles)),
         }
         started = time.time()
-        outcome = await self._send(client, endpoint["url"], body, headers, troubles)
+        line = self._lines.get(endpoint["id"])
+        if line:
+            outcome = await line.carry(delivery["id"], body, headers)
+        else:
+            outcome = await self._send(client, endpoint["url"], body, headers, troubles)
         self._record(delivery["id"], {"at": started, "ms": round((time.time() - started) * 1000), **outcome})
 
     async def _send(

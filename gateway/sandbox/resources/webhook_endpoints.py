@@ -37,7 +37,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/webhook_endpoints", params="WebhookEndpointListParams")
 def index(sandbox: Sandbox, request: Request) -> Obj:
     """List endpoints."""
-    return page(sandbox, request, "webhook_endpoint", lambda each: "_destination" not in each)
+    return page(sandbox, request, "webhook_endpoint", lambda each: not each.keys() & {"_destination", "_listener"})
 
 
 @route("GET", "/v1/webhook_endpoints/{id}")

@@ -1,11 +1,12 @@
 # make dev    the gateway, an offline Stripe and a demo shop: needs only python3 (3.11+) and make
 # make test   everything that must be green
 # make bench  the benchmarks
+# make soak   the long storms
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 
-.PHONY: dev test check tests assets browser lock clean
+.PHONY: dev test check tests bench soak assets browser lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -23,6 +24,14 @@ check: .venv/development assets
 
 tests: .venv/development assets browser
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+# Ratios, measured in alternating rounds of one run.
+bench: .venv/development
+	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
+
+# The long storms: crashes, outages, a full disk, several processes.
+soak: .venv/development
+	$(BIN)/python -m pytest tests/soak --timeout 900 -q $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

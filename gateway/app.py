@@ -34,6 +34,7 @@ from gateway.policy import policy_router
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 from gateway.webhooks.inbox import Inbox, count_open
+from gateway.webhooks.missed import run_catch_up
 from gateway.webhooks.receiver import Receiver
 from gateway.webhooks.route import Webhooks
 from gateway.webhooks.worker import Worker
@@ -75,6 +76,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
                 "receiver": receiver.run(),
                 "worker": Worker(inbox, stripe).run(),
                 "notifications": notifications.run(),
+                "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
             }.items()
         ]
         yield

@@ -8,20 +8,17 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from gateway import dev as development
 from gateway import doctor as checks
 from gateway import logs, migrations
 from gateway.cli_events import events_app
+from gateway.cli_mirror import reconcile, sync
 from gateway.database import Database
 from gateway.errors import GatewayError
 from gateway.graphql import schema as graphql_schema
-from gateway.mirror.backfill import backfill
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import STATE_DIR, Settings
-from gateway.stripe_client import Stripe
 
 app = typer.Typer(
     name="gateway",
@@ -32,6 +29,8 @@ app = typer.Typer(
 db_app = typer.Typer(help="The gateway's own database.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 app.add_typer(db_app, name="db")
+app.command("sync")(sync)
+app.command("reconcile")(reconcile)
 
 console = Console()
 SCHEMA_FILE = Path("schema.graphql")
@@ -110,32 +109,6 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     )
     console.print(f"[bold]Offline Stripe[/] at http://{host}:{port} · any key that starts with sk_test_ will do")
     uvicorn.run(offline, host=host, port=port, log_config=None, access_log=False, date_header=False)
-
-
-@app.command("sync")
-def sync() -> None:
-    """Fill or refresh the mirror from Stripe; a run that was stopped goes on where it was."""
-    _run(_sync(_settings()))
-
-
-async def _sync(settings: Settings) -> None:
-    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
-    counts: dict[str, int] = {}
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
-    try:
-        with Progress(*columns, console=console) as progress:
-            tasks: dict[str, Any] = {}
-            async for step in backfill(database, stripe):
-                task = tasks.setdefault(step.kind, None) or progress.add_task(step.kind, total=None)
-                tasks[step.kind], counts[step.kind] = task, step.count
-                progress.update(task, completed=step.count, total=step.count if step.done else None)
-    finally:
-        await stripe.close()
-        await database.close()
-    table = Table("object", "read", title="The mirror is up to date")
-    for kind, count in counts.items():
-        table.add_row(kind, str(count))
-    console.print(table)
 
 
 @app.command("doctor")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -151,18 +152,23 @@ def unusable(error: BaseException) -> str | None:
 
 
 def _engine(url: URL) -> AsyncEngine:
-    """The engine with the safety that money asks for."""
+    """The engine with the safety that money asks for. Its errors do not quote what was written."""
+    options: dict[str, Any] = {"hide_parameters": True, "json_serializer": _to_json, "json_deserializer": orjson.loads}
     if url.drivername == DRIVERS["postgresql"]:
         return create_async_engine(
-            url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=POOL_WAIT_SECONDS
+            url, **options, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=POOL_WAIT_SECONDS
         )
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level None: the driver sends no BEGIN of its own, `_begin` does
-    engine = create_async_engine(url, connect_args={"isolation_level": None, "timeout": POOL_WAIT_SECONDS})
+    engine = create_async_engine(url, **options, connect_args={"isolation_level": None, "timeout": POOL_WAIT_SECONDS})
     sa.event.listen(engine.sync_engine, "connect", _pragmas)
     sa.event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def _to_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _pragmas(connection: Any, _record: object) -> None:

@@ -25,7 +25,7 @@ from gateway.errors import (
     StripeUnavailable,
     WebhookRefused,
 )
-from gateway.settings import Settings, WebhookSecret
+from gateway.settings import LIVE_KEY, Settings, WebhookSecret
 
 API_VERSION = "2026-10-28.endive"
 """The version whose shapes the gateway asks for and reads; the SDK is pinned to the same."""
@@ -64,6 +64,7 @@ class Stripe:
 
     def __init__(self, settings: Settings) -> None:
         self._account: str | None = None
+        self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._http = stripe.HTTPXClient(timeout=min(ATTEMPT_TIMEOUT_SECONDS, self._deadline))
         self._client = stripe.StripeClient(

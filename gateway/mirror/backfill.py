@@ -5,7 +5,6 @@ it reads one page twice, which changes nothing. A list of Stripe runs from the n
 meanwhile comes with its events.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,15 +12,14 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import col, select
 
 from gateway.database import Database, insert, table_of
-from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.errors import StripeMissing
+from gateway.mirror.reading import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.sync import settle, store_page
 from gateway.models import SyncState
 from gateway.stripe_client import Answer, Stripe
 
-PAGE = 100
 RESUME_WITHIN = timedelta(hours=12)
-PAUSES_SECONDS = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +37,23 @@ async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress
     Raises:
         StripeUnavailable: when Stripe stays out of reach; the next run goes on from there.
     """
+    reader = Reader(stripe)
     for resource in RESOURCES.values():
         if resource.synced:
-            async for progress in _fill(database, stripe, resource):
+            async for progress in _fill(database, reader, resource):
                 yield progress
 
 
-async def _fill(database: Database, stripe: Stripe, resource: Resource) -> AsyncIterator[Progress]:
+async def _fill(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Progress]:
     state = await _resume(database, resource.kind)
     more = True
     while more:
-        answer = await _page(stripe, resource, state)
-        if answer is None:  # the object that marks the place is gone
+        answer = await _page(reader, resource, state)
+        if answer is None:
             state.cursor, state.count = None, 0
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
-        await settle(database, stripe, await store_page(database, answer, objects))
+        await settle(database, reader.stripe, await store_page(database, answer, objects))
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)
@@ -62,24 +61,15 @@ async def _fill(database: Database, stripe: Stripe, resource: Resource) -> Async
         yield Progress(resource.kind, state.count, done=not more)
 
 
-async def _page(stripe: Stripe, resource: Resource, state: SyncState) -> Answer | None:
-    """One page after the place that was reached, with patience for a short outage or Stripe's rate limit."""
-    expand = [f"data.{name}" for name in (*resource.expand, *resource.embeds)]
-    params = {"limit": PAGE, **resource.list_params}
-    params |= {"expand": expand} if expand else {}
-    params |= {"starting_after": state.cursor} if state.cursor else {}
-    for pause in (*PAUSES_SECONDS, None):
-        try:
-            return await stripe.get(resource.path, **params)
-        except StripeMissing:
-            if state.cursor is None:
-                raise
-            return None
-        except StripeUnavailable:
-            if pause is None:
-                raise
-            await asyncio.sleep(pause)
-    return None
+async def _page(reader: Reader, resource: Resource, state: SyncState) -> Answer | None:
+    """One page after the place that was reached; None when the object that marks the place is gone."""
+    after = {"starting_after": state.cursor} if state.cursor else {}
+    try:
+        return await reader.get(resource.path, limit=PAGE, **resource.list_all(), **after)
+    except StripeMissing:
+        if state.cursor is None:
+            raise
+        return None
 
 
 async def _resume(database: Database, kind: str) -> SyncState:

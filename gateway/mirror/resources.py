@@ -64,6 +64,11 @@ class Resource:
         found: str = obj["id"] if self.owner is None else obj.get("id") or obj[self.owner]
         return found
 
+    def list_all(self) -> Json:
+        """The parameters with which the list gives every object, whole, with what is embedded."""
+        expand = [f"data.{name}" for name in (*self.expand, *self.embeds)]
+        return {**self.list_params, **({"expand": expand} if expand else {})}
+
     def read(self, obj: Json) -> Json:
         """The columns of a payload.
 

@@ -22,6 +22,7 @@ from sqlmodel import select
 
 from gateway.database import Database, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.mirror.reading import Reader
 from gateway.mirror.resources import RESOURCES, Json, Resource, Unreadable
 from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_catalog, upsert
 from gateway.stripe_client import Answer, Stripe
@@ -151,7 +152,7 @@ async def refresh(database: Database, stripe: Stripe, kind: str, id: str) -> Jso
     raise StripeUnavailable(f"{kind} {id} changes faster than it can be read; try again")
 
 
-async def fetch(stripe: Stripe, resource: Resource, id: str) -> Answer:
+async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> Answer:
     """Read one object whole: with the fields that must be asked for, and with every page of its embedded lists."""
     if resource.owner:
         return await _fetch_list(stripe, resource, id)
@@ -166,7 +167,7 @@ async def fetch(stripe: Stripe, resource: Resource, id: str) -> Answer:
     return answer
 
 
-async def _fetch_list(stripe: Stripe, resource: Resource, id: str) -> Answer:
+async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> Answer:
     """Read the whole list of an owner as one object, which bears the owner's id. Its pages are read one by one, so it
     is as old as the first.
     """

@@ -139,8 +139,8 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
     is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)
     newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.as_of_lag
     if resource.final:  # what is final is true whenever it was said
-        is_open = sa.and_(is_open, table.c.status.not_in(resource.final))
-        newer = sa.or_(newer, new.status.in_(resource.final))
+        is_open = sa.and_(is_open, *(table.c.status != status for status in resource.final))
+        newer = sa.or_(newer, *(new.status == status for status in resource.final))
     where = {
         Guard.NEWER: sa.and_(is_open, sa.or_(newer, new.deleted)),
         Guard.NEVER: sa.false(),
@@ -167,21 +167,21 @@ async def _places(connection: AsyncConnection, refused: Sequence[Offer]) -> list
         ids = [offer.id for offer in refused if offer.row[0] == table.name]
         found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows |= {(table.name, row["id"]): row for row in found.mappings()}
-    items = await _items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
+    items = await items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
     return [_place(offer, rows[offer.row], items) for offer in refused]
 
 
 def _place(offer: Offer, row: Any, items: dict[str, Json]) -> Outcome:
     if row["deleted"] or row.get("status") in offer.resource.final:
         return Outcome.STALE
-    if offer.as_of - offer.lag < row["as_of"] - row["as_of_lag"]:
+    if offer.as_of < row["as_of"] - row["as_of_lag"]:  # at its latest it was read before all that the row knows
         return Outcome.STALE
     told = dict(offer.columns)
     same = items.get(offer.id, {}) == {item["id"]: item for item in told.pop("_items", ())}
     return Outcome.STALE if same and all(row[name] == value for name, value in told.items()) else Outcome.UNCLEAR
 
 
-async def _items_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Json]:
+async def items_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Json]:
     """The stored items of some subscriptions, by subscription and item."""
     found: dict[str, Json] = {}
     if ids:

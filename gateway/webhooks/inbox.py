@@ -161,6 +161,7 @@ class Inbox:
                 raise
             if len(ours) == 1:
                 return effects | {ours[0]["id"]: error}
+            log.warning("events_one_by_one", count=len(ours), error=type(error).__name__)
         for event in ours:
             effects |= await self._apply_all(connection, [event])
         return effects

@@ -15,6 +15,7 @@ log = structlog.get_logger()
 
 GROUP_LIMIT = 100
 QUEUE_LIMIT = 2_000
+LINGER_SECONDS = 0.002
 PATIENCE_SECONDS = 10.0  # Stripe gives an endpoint longer; whoever waits this long is better off trying again
 
 
@@ -60,10 +61,14 @@ class Receiver:
 
     async def run(self) -> None:
         """Serve `receive`, group by group, until cancelled."""
+        crowded = False
         while True:
             group = [await self._queue.get()]
+            if crowded:  # those whom the last commit set free send again at once: let them come into one group
+                await asyncio.sleep(LINGER_SECONDS)
             while len(group) < GROUP_LIMIT and not self._queue.empty():
                 group.append(self._queue.get_nowait())
+            crowded = len(group) > 1
             # who has hung up or lost patience was not told 2xx: Stripe delivers it again
             await self._answer([waiting for waiting in group if not waiting.done.done()])
 

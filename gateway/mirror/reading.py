@@ -1,0 +1,59 @@
+"""Read long lists from Stripe: below its rate limits, and with patience for a short outage."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from gateway.errors import StripeUnavailable
+from gateway.stripe_client import Answer, Stripe
+
+PAGE = 100
+PAUSES_SECONDS = (1, 2, 4, 8, 16)
+LIVE_CALLS_A_SECOND = 80  # Stripe's limit is 100, and 25 in test mode; the rest is for everybody else
+TEST_CALLS_A_SECOND = 20
+
+
+class Reader:
+    """Reads from Stripe without hurry.
+
+    Args:
+        stripe: the client.
+    """
+
+    def __init__(self, stripe: Stripe) -> None:
+        self.stripe = stripe
+        self._interval = 1 / (LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
+        self._next = 0.0
+
+    async def get(self, path: str, **params: Any) -> Answer:
+        """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.
+
+        Raises:
+            StripeUnavailable: Stripe stays out of reach.
+            StripeFailure: any other refusal.
+        """
+        for pause in PAUSES_SECONDS:
+            await self._turn()
+            try:
+                return await self.stripe.get(path, **params)
+            except StripeUnavailable:
+                await asyncio.sleep(pause)
+        await self._turn()
+        return await self.stripe.get(path, **params)
+
+    async def pages(self, path: str, **params: Any) -> AsyncIterator[Answer]:
+        """Every page of a list, from the newest object to the oldest."""
+        after: dict[str, str] = {}
+        more = True
+        while more:
+            answer = await self.get(path, limit=PAGE, **params, **after)
+            yield answer
+            more = answer.object["has_more"]
+            after = {"starting_after": answer.object["data"][-1]["id"]} if more else {}
+
+    async def _turn(self) -> None:
+        """Wait for this call's place in time."""
+        now = time.monotonic()
+        due, self._next = max(now, self._next), max(now, self._next) + self._interval
+        await asyncio.sleep(due - now)

@@ -1,0 +1,162 @@
+"""Compare the mirror with Stripe, row by row: `gateway reconcile`.
+
+A difference is looked at twice: what was on its way when the lists were read has arrived by then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.database import Database, table_of
+from gateway.errors import StripeMissing
+from gateway.mirror.reading import Reader
+from gateway.mirror.resources import RESOURCES, Json, Resource, Unreadable
+from gateway.mirror.sync import fetch, refresh
+from gateway.mirror.upsert import items_of
+from gateway.stripe_client import Stripe
+
+SECOND_LOOK_SECONDS = 2.0
+MISSING, GONE = "is missing here", "is gone at Stripe"
+PERSONAL = frozenset({"client_secret", "url", "customer_email", "email", "name"})
+"""Columns whose values no report quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the mirror is not what Stripe says.
+
+    Args:
+        kind: Stripe's `object`.
+        id: the object's id.
+        fields: for each column that differs, our value and Stripe's.
+        finding: what is wrong where it is not a column.
+    """
+
+    kind: str
+    id: str
+    fields: dict[str, tuple[Any, Any]]
+    finding: str | None = None
+
+    def __str__(self) -> str:
+        """The difference in words."""
+        words = [
+            f"{name} differs" if name in PERSONAL else f"{name} is {ours!r} here and {theirs!r} at Stripe"
+            for name, (ours, theirs) in sorted(self.fields.items())
+        ]
+        return f"{self.kind} {self.id}: " + "; ".join([self.finding] if self.finding else words)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How far a comparison has come: `count` objects of `kind`, and what differed among them."""
+
+    kind: str
+    count: int
+    differences: tuple[Difference, ...] = ()
+
+
+async def compare(database: Database, stripe: Stripe) -> AsyncIterator[Compared]:
+    """Compare everything that Stripe lists, and find what it lists no more.
+
+    Raises:
+        StripeUnavailable: Stripe stays out of reach.
+    """
+    reader = Reader(stripe)
+    for resource in RESOURCES.values():
+        if resource.synced:
+            async for step in _compare_kind(database, reader, resource):
+                yield step
+
+
+async def repair(database: Database, stripe: Stripe, differences: Iterable[Difference]) -> None:
+    """Read each object that differs from Stripe, and write what it says."""
+    for difference in differences:
+        with suppress(StripeMissing):  # `refresh` has marked it as deleted, which is the repair
+            await refresh(database, stripe, difference.kind, difference.id)
+
+
+async def _compare_kind(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Compared]:
+    listed: set[str] = set()
+    async for answer in reader.pages(resource.path, **resource.list_all()):
+        objects = answer.object["data"]
+        listed |= {obj["id"] for obj in objects}
+        whole = [each for obj in objects for each in (obj, *resource.embedded(obj))]
+        suspects = await _differing(database, whole)
+        yield Compared(resource.kind, len(objects), await _look_again(database, reader, suspects))
+    gone = [(resource.kind, known) for known in await _known(database, resource) if known not in listed]
+    yield Compared(resource.kind, 0, await _look_again(database, reader, gone))
+
+
+async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[str, str]]:
+    """Kind and id of the objects that are not in the mirror as they are."""
+    found = []
+    for kind in dict.fromkeys(obj["object"] for obj in objects):
+        resource = RESOURCES[kind]
+        alike = {resource.id_of(obj): obj for obj in objects if obj["object"] == kind}
+        rows, items = await _rows(database, resource, list(alike))
+        found += [(kind, key) for key, obj in alike.items() if _difference(resource, key, obj, rows.get(key), items)]
+    return found
+
+
+async def _look_again(
+    database: Database, reader: Reader, suspects: Sequence[tuple[str, str]]
+) -> tuple[Difference, ...]:
+    """The differences that are still there when each object is read by itself."""
+    if suspects:
+        await asyncio.sleep(SECOND_LOOK_SECONDS)
+    found = []
+    for kind, suspect in suspects:
+        resource, obj = RESOURCES[kind], None
+        with suppress(StripeMissing):
+            answer = await fetch(reader, resource, suspect)
+            obj = None if answer.object.get("deleted") else answer.object
+        rows, items = await _rows(database, resource, [suspect])
+        if difference := _difference(resource, suspect, obj, rows.get(suspect), items):
+            found.append(difference)
+    return tuple(found)
+
+
+def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: dict[str, Json]) -> Difference | None:
+    """What is not alike in an object (None: Stripe has it no more) and its row."""
+    ours = None if row is None or row["deleted"] else row
+    if obj is None:
+        return None if ours is None else Difference(resource.kind, id, {}, GONE)
+    if ours is None:
+        return Difference(resource.kind, id, {}, MISSING)
+    try:
+        theirs = resource.read(obj)
+    except Unreadable:
+        return Difference(resource.kind, id, {}, "must be read by itself")  # a cut list: the second look has it whole
+    told = {item["id"]: item for item in theirs.pop("_items", ())}
+    fields = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+    kept = items.get(id, {})
+    for item_id in sorted({*told, *kept}):
+        one, other = kept.get(item_id, {}), told.get(item_id, {})
+        fields |= {
+            f"{item_id}.{name}": (one.get(name), other.get(name))
+            for name in sorted({*one, *other})
+            if one.get(name) != other.get(name)
+        }
+    return Difference(resource.kind, id, fields) if fields else None
+
+
+async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:
+    """The rows of some objects, and the items of those that are subscriptions."""
+    table = table_of(resource.table)
+    async with database.read() as session:
+        connection = await session.connection()
+        found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
+        rows = {row["id"]: row for row in found.mappings()}
+        return rows, await items_of(connection, ids) if resource.kind == "subscription" else {}
+
+
+async def _known(database: Database, resource: Resource) -> Sequence[str]:
+    """The ids of the rows that are not deleted."""
+    table = table_of(resource.table)
+    async with database.read() as session:
+        found = await (await session.connection()).execute(sa.select(table.c.id).where(table.c.deleted.is_(False)))
+        return found.scalars().all()

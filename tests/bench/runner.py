@@ -1,0 +1,193 @@
+"""The bench: real server processes, the same load, CPU seconds of each, in alternating rounds of one run.
+
+A figure is a ratio between contestants of the same run, the median of the rounds: what else the machine does at the
+time hits all of them alike. `make bench` runs every `bench_*.py` beside this file.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU seconds that living processes have used, to the microsecond (the clock ticks of `stat` are too coarse)."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def family(pid: int) -> list[int]:
+    """A process and its living descendants."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return found
+
+
+@dataclass
+class Server:
+    """A server process under test.
+
+    Attributes:
+        name: how the report calls it.
+        app: what uvicorn serves (`module:app`, or with `factory` a function).
+        environment: its environment variables beside ours.
+        others: processes whose CPU is counted as `database`.
+    """
+
+    name: str
+    app: str
+    environment: dict[str, str] = field(default_factory=dict)
+    factory: bool = False
+    others: Callable[[], Sequence[int]] = tuple
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Server"]:
+        """Start it on a free port, and stop it at the end."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "uvicorn", self.app, "--port", str(self.port), "--no-access-log"]
+        command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+        command += ["--factory"] if self.factory else []
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **self.environment}
+        with tempfile.TemporaryFile() as log:  # a file, as in production: what is logged has its price
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            try:
+                self._wait()
+                yield self
+            finally:
+                self.process.terminate()
+                self.process.wait(20)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                httpx.get(f"http://127.0.0.1:{self.port}/healthz", timeout=2)
+                return
+            assert self.process is not None
+            assert self.process.poll() is None, f"{self.name} did not start"
+            assert time.monotonic() < deadline, f"{self.name} does not answer"
+            time.sleep(0.05)
+
+    def used(self) -> tuple[float, float]:
+        """CPU seconds so far: the server's and the database's."""
+        assert self.process is not None
+        return cpu_seconds(family(self.process.pid)), cpu_seconds(self.others())
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of one contestant.
+
+    Attributes:
+        requests: how many.
+        seconds: of wall time.
+        cpu: CPU microseconds of the server for each request.
+        database: the same of the database.
+        latencies: seconds of each request, sorted.
+    """
+
+    requests: int
+    seconds: float
+    cpu: float
+    database: float
+    latencies: list[float]
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The latency that a share of the requests stays below."""
+        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+
+
+def request(path: str, body: bytes = b"", headers: dict[str, str] | None = None, method: str = "POST") -> bytes:
+    """A whole HTTP request, ready to be sent again and again."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: bench", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def measure(server: Server, requests: Sequence[bytes], *, connections: int = 32, rate: float | None = None) -> Round:
+    """Send every request once over some connections, as fast as the server answers or at a rate a second."""
+    before = server.used()
+    started = time.monotonic()
+    latencies = asyncio.run(_fire(server.port, requests, connections, rate))
+    seconds = time.monotonic() - started
+    cpu, database = ((after - start) / len(requests) * 1e6 for after, start in zip(server.used(), before, strict=True))
+    return Round(len(requests), seconds, cpu, database, sorted(latencies))
+
+
+async def _fire(port: int, requests: Sequence[bytes], connections: int, rate: float | None) -> list[float]:
+    waiting = iter(enumerate(requests))
+    latencies: list[float] = []
+    began = time.monotonic()
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for place, each in waiting:
+            due = began + place / rate if rate else time.monotonic()
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            writer.write(each)
+            status = await _read(reader)
+            latencies.append(time.monotonic() - due)
+            assert 200 <= status < 400, f"answered {status}"
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return latencies
+
+
+async def _read(reader: asyncio.StreamReader) -> int:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
+    if length:
+        await reader.readexactly(length)
+    return int(head.split(b" ", 2)[1])
+
+
+def median(rounds: Sequence[float]) -> float:
+    return statistics.median(rounds)
+
+
+def ratios(of: Sequence[float], to: Sequence[float]) -> float:
+    """The median, over the rounds, of one contestant's figure in relation to another's."""
+    return statistics.median(one / other for one, other in zip(of, to, strict=True))
+
+
+def line(*columns: object) -> None:
+    """A line of the report, at once."""
+    name, *rest = columns
+    print(f"{name!s:<34}" + "".join(f"{column!s:>14}" for column in rest), flush=True)  # noqa: T201 - a report
+
+
+def verdict(what: str, value: float, limit: float) -> bool:
+    """Hold a ratio against its limit, and say so."""
+    good = value <= limit
+    line(f"{'ok  ' if good else 'MISS'} {what}", f"{value:.2f}", f"limit {limit:g}")
+    return good

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DEEPEST = 4
 _NOTHING: frozenset[str] = frozenset()
+_NESTED = (dict, list)
 
 
 def public(obj: Any, reveal: frozenset[str] = _NOTHING) -> Any:
@@ -27,7 +28,7 @@ def public(obj: Any, reveal: frozenset[str] = _NOTHING) -> Any:
         # An event's data has the object itself under this name; metadata may use any name it likes.
         hidden = HIDDEN.get(kind, _NOTHING) if isinstance(kind, str) else _NOTHING
         return {
-            key: value if key == "metadata" else public(value)
+            key: public(value) if isinstance(value, _NESTED) and key != "metadata" else value
             for key, value in obj.items()
             if key[:1] != "_" and (key not in hidden or key in reveal)
         }
@@ -51,6 +52,8 @@ def present(sandbox: Sandbox, obj: Obj, expand: Iterable[str] = ()) -> Obj:
 
 def _expanded(sandbox: Sandbox, obj: Obj, tree: dict[str, Any], path: str) -> Obj:
     shown: Obj = public(obj, frozenset(tree))
+    if obj.get("deleted"):
+        return shown  # it has nothing left to expand, and Stripe does not mind
     for name, below in tree.items():
         where = f"{path}{name}"
         if name not in obj and name in HIDDEN.get(obj.get("object", ""), _NOTHING):

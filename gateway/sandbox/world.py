@@ -45,7 +45,7 @@ class Sandbox:
     def _seeded(self) -> random.Random:
         """Ids must be new after a restart, so a given seed is mixed with how much is already there."""
         if self.options.random_seed is None:
-            return random.SystemRandom()
+            return random.Random()  # noqa: S311 -- ids need to be new, not secret
         return random.Random(f"{self.options.random_seed}:{self.store.sequence}")  # noqa: S311 -- must repeat
 
     # Time ------------------------------------------------------------------------------------------------------

@@ -103,6 +103,13 @@ class World:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
+    @contextlib.contextmanager
+    def twin(self) -> Iterator["World"]:
+        """Another gateway on the same database and the same Stripe, as a second machine would run it."""
+        listener, url = listening()
+        with serve(create_app(self.settings), listener), httpx.Client(timeout=20) as client:
+            yield World(url, self.stripe_url, self.sandbox, self.settings, client)
+
     def sign_in(self, email: str) -> dict[str, str]:
         """The headers of a sample user who has signed in as `gateway dev` lets them."""
         answer = self.client.post(f"{self.url}/dev/sign-in", json={"email": email})
@@ -140,13 +147,15 @@ class World:
             **more,
         }
 
-    def deliver(self, event: Any, *, secret: str = SECRET, at: int | None = None) -> httpx.Response:
-        """Post an event (or any raw body) to the gateway, signed as Stripe signs."""
+    def deliver(
+        self, event: Any, *, secret: str = SECRET, at: int | None = None, url: str | None = None
+    ) -> httpx.Response:
+        """Post an event (or any raw body) to the gateway (or another at `url`), signed as Stripe signs."""
         body = event if isinstance(event, bytes) else json.dumps(event, indent=2).encode()
         moment = int(time.time()) if at is None else at
         signature = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
         return self.client.post(
-            f"{self.url}/webhooks/stripe",
+            f"{url or self.url}/webhooks/stripe",
             content=body,
             headers={"Stripe-Signature": f"t={moment},v1={signature}", "Content-Type": "application/json"},
         )
@@ -246,6 +255,15 @@ def postgres_url(postgres: str) -> Iterator[str]:
     """An empty, migrated PostgreSQL database of the test's own."""
     name = f"test_{uuid.uuid4().hex}"
     _admin(postgres, f"CREATE DATABASE {name} TEMPLATE template_gateway")
+    yield _database_of(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_postgres_url(postgres: str) -> Iterator[str]:
+    """A PostgreSQL database of the test's own with no tables in it."""
+    name = f"test_{uuid.uuid4().hex}"
+    _admin(postgres, f"CREATE DATABASE {name}")
     yield _database_of(postgres, name)
     _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 

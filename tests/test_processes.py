@@ -1,0 +1,142 @@
+"""`gateway dev` and `gateway serve` as real processes, started and stopped as people do."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+from conftest import both_databases
+
+BUY = """mutation($to: String!) {
+  createCheckoutSession(input: {lineItems: [{lookupKey: "starter_monthly"}], successUrl: $to}) {
+    session { id url }
+    userErrors { code message }
+  }
+}"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(cwd, *arguments, ready, **environment):
+    """The real program, from when it answers at `ready` until it is told to stop."""
+    output = (cwd / "output.txt").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "COLUMNS": "120", **environment},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        deadline = time.monotonic() + 40
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(ready)
+                break
+            assert process.poll() is None, (cwd / "output.txt").read_text()
+            assert time.monotonic() < deadline, (cwd / "output.txt").read_text()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            output.close()
+
+
+@pytest.mark.timeout(180)
+def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_when_asked(tmp_path):
+    port, stripe_port = free_port(), free_port()
+    url, ports = f"http://127.0.0.1:{port}", ("--port", str(port), "--stripe-port", str(stripe_port))
+
+    with running(tmp_path, "dev", *ports, ready=f"{url}/readyz") as process:
+        welcome = (tmp_path / "output.txt").read_text()
+        for expected in (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "whsec_", "4242"):
+            assert expected in welcome
+        bought = httpx.post(f"{url}/graphql", json={"query": BUY, "variables": {"to": f"{url}/demo"}}).json()
+        session = bought["data"]["createCheckoutSession"]["session"]["id"]
+        assert httpx.get(f"{url}/demo").status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{stripe_port}/").status_code == 200
+        secret = re.search(r"whsec_\w+", welcome).group()
+    assert process.returncode == 0
+
+    ask = {"query": "query($id: ID!) { session(id: $id) { status } }", "variables": {"id": session}}
+    with running(tmp_path, "dev", *ports, ready=f"{url}/readyz"):
+        assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] == {"status": "OPEN"}
+        assert secret in (tmp_path / "output.txt").read_text()
+
+    with running(tmp_path, "dev", *ports, "--fresh", ready=f"{url}/readyz"):
+        assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] is None
+
+
+def test_gateway_dev_says_in_one_line_that_a_port_is_taken(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "gateway", "dev", "--port", str(port), "--stripe-port", str(free_port())],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert result.returncode == 1
+    assert f"port {port}" in result.stderr
+    assert "--port" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@both_databases
+def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_is_migrated(
+    tmp_path, request, database_url
+):
+    if database_url.startswith("sqlite"):
+        database_url = f"sqlite:///{tmp_path}/empty.db"
+    else:
+        database_url = request.getfixturevalue("empty_postgres_url")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "STRIPE_SECRET_KEY": "sk_live_51NotARealKeyButOneThatLooksLikeIt",
+        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+        "DATABASE_URL": database_url,
+        "GATEWAY_REDIRECT_ORIGINS": "https://app.example.com",
+        "GATEWAY_CORS_ORIGINS": "https://app.example.com",
+    }
+    with running(tmp_path, "serve", "--port", str(port), ready=f"{url}/healthz", **environment) as process:
+        not_ready = httpx.get(f"{url}/readyz")
+        assert (not_ready.status_code, "gateway db upgrade" in not_ready.text) == (503, True)
+
+        subprocess.run(
+            [sys.executable, "-m", "gateway", "db", "upgrade"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **environment},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+        answer = httpx.post(f"{url}/graphql", json={"query": "{ pricing { products { product { name } } } }"}).json()
+        assert answer == {"data": {"pricing": {"products": []}}}
+        page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"})
+        assert page.status_code >= 400, "GraphiQL is off in production unless it is switched on"
+        assert httpx.get(f"{url}/demo").status_code == 404
+        assert "gateway_" in httpx.get(f"{url}/metrics").text
+    assert process.returncode in {0, -signal.SIGTERM}  # uvicorn ends in good order, then by the signal itself
+    assert "sk_live" not in (tmp_path / "output.txt").read_text()

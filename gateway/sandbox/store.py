@@ -31,9 +31,7 @@ INDEXED = frozenset(
 )
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS document (
-    kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id)
-) WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS documents (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL)
 """
 
 
@@ -57,7 +55,7 @@ class Store:
         file.execute("PRAGMA journal_mode=WAL")
         file.execute("PRAGMA synchronous=NORMAL")
         file.execute(_SCHEMA)
-        for kind, doc_id, seq, body in file.execute("SELECT kind, id, seq, body FROM document ORDER BY seq"):
+        for seq, kind, doc_id, body in file.execute("SELECT seq, kind, id, body FROM documents ORDER BY seq"):
             self._seq[kind, doc_id] = seq
             self._next = seq + 1
             self._write((kind, doc_id), body)
@@ -198,13 +196,10 @@ class Store:
         changed, self._before = self._before, {}
         if self._file and changed:
             self._file.execute("BEGIN IMMEDIATE")
-            for kind, doc_id in changed:
-                body = self._bodies[kind].get(doc_id)
-                if body is None:
-                    self._file.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, doc_id))
-                else:
-                    row = (kind, doc_id, self._seq[kind, doc_id], body)
-                    self._file.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?)", row)
+            kept = [(self._seq[key], *key, body) for key in changed if (body := self._bodies[key[0]].get(key[1]))]
+            self._file.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", kept)
+            gone = [(self._seq[key],) for key in changed if key[1] not in self._bodies[key[0]]]
+            self._file.executemany("DELETE FROM documents WHERE seq = ?", gone)
             self._file.execute("COMMIT")
         for key in changed:
             if key[1] not in self._bodies[key[0]]:

@@ -1,18 +1,16 @@
 """What a user may still buy: no plan of a product twice at once, and one trial only."""
 
-import sqlalchemy as sa
+from sqlmodel import col, select
 
 from gateway.billing.cart import Cart
 from gateway.billing.problems import Problem, ProblemCode
-from gateway.database import Database, table_of
+from gateway.database import Database
 from gateway.mirror.sync import settle, store_page
 from gateway.models import CustomerClaim, Subscription, SubscriptionItem
 from gateway.stripe_client import Stripe
 
 LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
 """An `incomplete` subscription is none yet: it was not paid, and goes by itself within a day."""
-
-_SUBSCRIPTIONS, _ITEMS, _CLAIMS = table_of(Subscription), table_of(SubscriptionItem), table_of(CustomerClaim)
 
 
 async def read_subscriptions(database: Database, stripe: Stripe, customer_id: str) -> None:
@@ -35,12 +33,12 @@ async def read_subscriptions(database: Database, stripe: Stripe, customer_id: st
 async def already_subscribed(database: Database, customer_id: str, cart: Cart) -> list[Problem]:
     """The lines whose product the customer has a live subscription to, each with what to do instead."""
     live = (
-        sa.select(_ITEMS.c.product_id, _SUBSCRIPTIONS.c.id)
-        .join(_SUBSCRIPTIONS, _SUBSCRIPTIONS.c.id == _ITEMS.c.subscription_id)
-        .where(_SUBSCRIPTIONS.c.customer_id == customer_id, _SUBSCRIPTIONS.c.status.in_(LIVE))
+        select(SubscriptionItem.product_id, Subscription.id)
+        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
+        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(LIVE))
     )
     async with database.read() as session:
-        held = {row.product_id: row.id for row in await session.execute(live)}
+        held = dict((await session.exec(live)).all())
     return [
         Problem(
             ProblemCode.ALREADY_SUBSCRIBED,
@@ -55,9 +53,9 @@ async def already_subscribed(database: Database, customer_id: str, cart: Cart) -
 
 async def had_trial(database: Database, external_id: str) -> bool:
     """Whether any subscription of a user has ever had a trial, also those of customers that are gone."""
-    theirs = sa.select(_CLAIMS.c.customer_id).where(_CLAIMS.c.external_id == external_id)
-    trials = sa.select(_SUBSCRIPTIONS.c.id).where(
-        _SUBSCRIPTIONS.c.customer_id.in_(theirs), _SUBSCRIPTIONS.c.trial_start.is_not(None)
+    theirs = select(CustomerClaim.customer_id).where(CustomerClaim.external_id == external_id)
+    trials = select(Subscription.id).where(
+        col(Subscription.customer_id).in_(theirs), col(Subscription.trial_start).is_not(None)
     )
     async with database.read() as session:
-        return (await session.execute(trials.limit(1))).first() is not None
+        return (await session.exec(trials.limit(1))).first() is not None

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from buyers import ask, at_stripe, buy, codes, opened, pay
+from buyers import CREATE, ask, at_stripe, buy, codes, opened, pay
 from conftest import SERVICE, both_databases, make_world
 
 ADA = {"email": "ada@example.com", "email_verified": True}
@@ -174,14 +174,11 @@ def test_the_back_end_buys_for_a_user_and_a_user_for_nobody_else(world):
     assert opened(world, world.token("user_1"), "credits_100")["id"] == session["id"]
 
     given = {"lineItems": [{"lookupKey": "credits_100"}], "successUrl": "https://shop.example/", "externalId": "user_1"}
-    mutation = (
-        "mutation($input: CreateCheckoutSessionInput!) { createCheckoutSession(input: $input) { session { id } } }"
-    )
     for headers in (world.token("user_2"), None):
-        answer = world.graphql(mutation, {"input": given}, headers).json()
+        answer = world.graphql(CREATE, {"input": given}, headers).json()
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     for name in ("", "x" * 201, "a\nb"):
-        answer = world.graphql(mutation, {"input": {**given, "externalId": name}}, SERVICE).json()
+        answer = world.graphql(CREATE, {"input": {**given, "externalId": name}}, SERVICE).json()
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 

@@ -1,5 +1,7 @@
 // The shop's only way to the server: documents for the public GraphQL API and the call that sends them.
 
+import { authorization } from "./session.js";
+
 export const PRICING = `query Pricing($currency: Currency, $locale: String!) {
   pricing(currency: $currency) {
     currency
@@ -95,7 +97,7 @@ export async function send(query, variables) {
   try {
     response = await fetch("/graphql", {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      headers: { "Content-Type": "application/json", Accept: "application/json", ...authorization() },
       body: JSON.stringify({ query, variables }),
     });
     answer = await response.json();

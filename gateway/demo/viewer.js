@@ -1,0 +1,97 @@
+// What the account page asks the public GraphQL API.
+
+export const VIEWER = `query Viewer($locale: String!) {
+  viewer {
+    email
+    subscription {
+      id
+      status
+      quantity
+      trialEnd
+      cancelAt
+      willCancel
+      currentPeriodEnd
+      access { allowed reason until }
+      plan {
+        id
+        interval
+        intervalCount
+        usageType
+        product { name unitLabel }
+        amount { currency formatted(locale: $locale) }
+        price { tiersMode }
+      }
+    }
+    paymentMethod { type brand last4 expMonth expYear }
+    entitlements { feature limit }
+    invoices(first: 12) {
+      nodes {
+        id
+        number
+        status
+        createdAt
+        hostedInvoiceUrl
+        invoicePdf
+        total { formatted(locale: $locale) }
+      }
+    }
+  }
+}`;
+
+export const PLANS = `query Plans($locale: String!, $currency: Currency) {
+  pricing(currency: $currency) {
+    products {
+      plans {
+        id
+        interval
+        intervalCount
+        usageType
+        product { name unitLabel }
+        amount { formatted(locale: $locale) }
+        price { tiersMode }
+      }
+    }
+  }
+}`;
+
+export const PREVIEW_CHANGE = `query PreviewChange($subscriptionId: ID!, $priceId: ID!, $quantity: Int, $locale: String!) {
+  viewer {
+    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity) {
+      dueNow { formatted(locale: $locale) }
+      credit { amount formatted(locale: $locale) }
+      dueAtRenewal { formatted(locale: $locale) }
+      renewsAt
+      prorationDate
+      lines { id description amount { formatted(locale: $locale) } }
+    }
+  }
+}`;
+
+export const CHANGE_SUBSCRIPTION = `mutation ChangeSubscription($input: ChangeSubscriptionInput!, $locale: String!) {
+  changeSubscription(input: $input) {
+    subscription { id plan { id } }
+    invoice { amountDue { amount formatted(locale: $locale) } }
+    userErrors { code message field }
+  }
+}`;
+
+export const CANCEL_SUBSCRIPTION = `mutation CancelSubscription($input: CancelSubscriptionInput!) {
+  cancelSubscription(input: $input) {
+    subscription { id status cancelAt }
+    userErrors { code message field }
+  }
+}`;
+
+export const RESUME_SUBSCRIPTION = `mutation ResumeSubscription($input: ResumeSubscriptionInput!) {
+  resumeSubscription(input: $input) {
+    subscription { id status cancelAt }
+    userErrors { code message field }
+  }
+}`;
+
+export const CREATE_PORTAL_SESSION = `mutation CreatePortalSession($input: CreatePortalSessionInput!) {
+  createPortalSession(input: $input) {
+    url
+    userErrors { code message field }
+  }
+}`;

@@ -1,0 +1,133 @@
+"""The life of a signed-in customer in a real Chromium: the demo shop's account page against the offline Stripe."""
+
+import re
+
+import pytest
+from chromium import checked_page, chromium  # noqa: F401 - a fixture
+from playwright.async_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+ADA, GRACE = "ada@example.com", "grace@example.com"
+
+
+@pytest.fixture
+async def page(chromium, gateway_dev):  # noqa: F811
+    """A page that is checked for foreign requests and errors when the test ends."""
+    async with checked_page(chromium, gateway_dev.gateway_url, gateway_dev.stripe_url) as page:
+        yield page
+
+
+async def sign_in(page: Page, gateway_dev, email: str) -> None:
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    await page.get_by_test_id(f"sign-in-{email}").click()
+    await expect(page.get_by_test_id("who")).to_contain_text(email)
+
+
+async def buy(page: Page, gateway_dev, plan: str) -> None:
+    """Choose a plan in the shop and pay for it on the hosted page."""
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    card = page.get_by_test_id("plan-card").filter(has=page.get_by_role("heading", name=plan, exact=True))
+    await card.get_by_test_id("buy").click()
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    fields = {"card_number": "4242424242424242", "card_expiry": "12 / 34", "card_cvc": "123", "name": "Ada Lovelace"}
+    for name, value in fields.items():
+        await page.locator(f"input[name={name}]").fill(value)
+    await page.get_by_test_id("pay").click()
+    await expect(page.get_by_test_id("confirmation")).to_be_visible()
+
+
+async def choose(page: Page, plan: str) -> str:
+    """Choose a plan to change to; what Stripe says is due now."""
+    await page.get_by_test_id("change").click()
+    options = page.get_by_test_id("new-plan").locator("option")
+    await expect(options).not_to_have_count(0)
+    (label,) = [text for text in await options.all_inner_texts() if text.startswith(plan)]
+    await page.get_by_test_id("new-plan").select_option(label)
+    await expect(page.get_by_test_id("confirm-change")).to_be_visible()
+    return await page.get_by_test_id("due-now").inner_text()
+
+
+async def test_a_customer_buys_upgrades_as_quoted_cancels_resumes_and_leaves(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await expect(page.get_by_test_id("plan")).to_contain_text("No plan yet")
+
+    await buy(page, gateway_dev, "Starter")
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Starter")
+    await expect(page.get_by_test_id("status")).to_have_text("active")
+    await expect(page.get_by_test_id("payment-method")).to_contain_text("4242")
+    await expect(page.get_by_test_id("invoice")).to_have_count(1)
+
+    due = await choose(page, "Business, monthly")
+    await page.get_by_test_id("confirm-change").click()
+    await expect(page.get_by_test_id("notice")).to_have_text(f"Your plan has changed. You paid {due}.")
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Business")
+    await expect(page.get_by_test_id("invoice")).to_have_count(2)
+    await expect(page.get_by_test_id("invoice").filter(has_text=due)).to_have_count(1)
+    (subscription,) = gateway_dev.stripe("GET", "/v1/subscriptions")["data"]
+    invoice = gateway_dev.stripe("GET", f"/v1/invoices/{subscription['latest_invoice']}")
+    assert f"${invoice['amount_paid'] / 100:.2f}" == due
+
+    await page.get_by_test_id("cancel").click()
+    await page.get_by_label("Why").select_option("TOO_EXPENSIVE")
+    await page.get_by_label("Anything you want to tell us").fill("Perhaps next year")
+    await page.get_by_test_id("confirm-cancel").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("Your plan ends on")
+    details = gateway_dev.stripe("GET", f"/v1/subscriptions/{subscription['id']}")["cancellation_details"]
+    assert (details["feedback"], details["comment"]) == ("too_expensive", "Perhaps next year")
+
+    await page.get_by_test_id("resume").click()
+    await expect(page.get_by_test_id("notice")).to_have_text("Your plan goes on.")
+    await expect(page.get_by_test_id("plan")).to_contain_text("Renews")
+
+    await page.get_by_test_id("cancel").click()
+    await page.get_by_role("radio", name="Now").check()
+    await page.get_by_test_id("confirm-cancel").click()
+    await expect(page.get_by_test_id("status")).to_have_text("canceled")
+    await expect(page.get_by_test_id("plan")).to_contain_text("Access until")
+
+
+async def test_what_cannot_be_charged_is_said_where_it_was_asked(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await buy(page, gateway_dev, "Starter")
+    (subscription,) = gateway_dev.stripe("GET", "/v1/subscriptions")["data"]
+    bad = gateway_dev.stripe(
+        "POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=subscription["customer"]
+    )
+    gateway_dev.stripe("POST", f"/v1/subscriptions/{subscription['id']}", default_payment_method=bad["id"])
+    await page.get_by_role("link", name="Account").click()
+    await choose(page, "Business, monthly")
+    await page.get_by_test_id("confirm-change").click()
+    await expect(page.get_by_test_id("change-form").get_by_role("alert")).to_contain_text(re.compile("declined"))
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Starter")
+
+
+async def test_the_portal_opens_for_the_customer_and_leads_back(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await buy(page, gateway_dev, "Starter")
+    await page.get_by_role("link", name="Account").click()
+    await page.get_by_test_id("portal").click()
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await expect(page.locator("body")).to_contain_text("Starter")
+
+
+async def test_the_other_user_sees_nothing_of_it(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await buy(page, gateway_dev, "Starter")
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Starter")
+    await page.get_by_test_id("sign-out").click()
+    await page.get_by_test_id(f"sign-in-{GRACE}").click()
+    await expect(page.get_by_test_id("plan")).to_contain_text("No plan yet")
+    await expect(page.get_by_test_id("invoice")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+async def test_nothing_of_the_account_is_wider_than_the_window(page, gateway_dev, width):
+    await sign_in(page, gateway_dev, ADA)
+    await buy(page, gateway_dev, "Starter")
+    await page.set_viewport_size({"width": width, "height": 800})
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    await choose(page, "Pro, yearly")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width

@@ -14,10 +14,10 @@ from gateway import doctor as checks
 from gateway import logs, migrations
 from gateway.cli_events import events_app
 from gateway.cli_mirror import reconcile, sync
+from gateway.cli_sandbox import sandbox
 from gateway.database import Database
 from gateway.errors import GatewayError
 from gateway.graphql import schema as graphql_schema
-from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import STATE_DIR, Settings
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(events_app, name="events")
 app.add_typer(db_app, name="db")
 app.command("sync")(sync)
 app.command("reconcile")(reconcile)
+app.command("sandbox")(sandbox)
 
 console = Console()
 SCHEMA_FILE = Path("schema.graphql")
@@ -90,25 +91,6 @@ def serve(
         ws="websockets-sansio",
         timeout_graceful_shutdown=4,
     )
-
-
-@app.command("sandbox")
-def sandbox(  # noqa: PLR0917 - each is an option of the command line
-    port: StripePort = 12111,
-    host: Host = "127.0.0.1",
-    forward_to: Annotated[str | None, typer.Option(help="A URL that gets every event, signed.")] = None,
-    secret: Annotated[str | None, typer.Option(help="The signing secret (whsec_…); otherwise generated.")] = None,
-    state: Annotated[Path | None, typer.Option(help="The SQLite file of the state; otherwise in memory.")] = None,
-    seed: Annotated[Path | None, typer.Option(help="A fixture file to fill an empty sandbox with.")] = None,
-    clock: Annotated[int | None, typer.Option(help="Unix seconds at which an empty sandbox starts.")] = None,
-) -> None:
-    """Run the offline Stripe alone, for any client in any language."""
-    logs.configure(readable=True)
-    offline = create_sandbox(
-        SandboxOptions(path=state, forward_to=forward_to, webhook_secret=secret, seed=seed, clock=clock)
-    )
-    console.print(f"[bold]Offline Stripe[/] at http://{host}:{port} · any key that starts with sk_test_ will do")
-    uvicorn.run(offline, host=host, port=port, log_config=None, access_log=False, date_header=False)
 
 
 @app.command("doctor")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from buyers import opened
+
 
 def price_id(world, lookup_key: str) -> str:
     """The price of a lookup key of the sample catalogue."""
@@ -9,14 +11,16 @@ def price_id(world, lookup_key: str) -> str:
     return found["id"]
 
 
-def customer(world, subject: str | None, *, card: str = "pm_card_visa", **params: Any) -> str:
-    """A customer with a card, who is this user of the application; the customer's id."""
-    made = world.stripe("POST", "/v1/customers", email=f"{subject}@example.com", **params)
-    world.stripe("POST", f"/v1/payment_methods/{card}/attach", customer=made["id"])
-    world.eventually(lambda: world.rows("customer", id=made["id"]))
-    world.eventually(lambda: world.rows("payment_method", customer_id=made["id"]))
-    world._execute("UPDATE customer SET external_id = :subject WHERE id = :id", {"subject": subject, "id": made["id"]})
-    return made["id"]
+def customer(world, subject: str, *, card: str = "pm_card_visa", **params: Any) -> str:
+    """The customer that a user of the application became by going to the checkout, with a card; the customer's id."""
+    opened(world, world.token(subject), "starter_monthly")
+    (row,) = world.rows("customer", external_id=subject)
+    world.stripe("POST", f"/v1/payment_methods/{card}/attach", customer=row["id"])
+    world.eventually(lambda: world.rows("payment_method", customer_id=row["id"]))
+    if params:
+        world.stripe("POST", f"/v1/customers/{row['id']}", **params)
+        world.eventually(lambda: params.items() <= world.rows("customer", id=row["id"])[0].items())
+    return row["id"]
 
 
 def subscribe(world, customer_id: str, lookup_key: str = "starter_monthly", **params: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ export function changeForm(subscription, { done, close }) {
   const quote = h("div", { class: "quote", "aria-live": "polite", "data-testid": "quote" });
   const choice = h("select", { name: "plan", "data-testid": "new-plan" });
   const count = h("input", { type: "number", min: "1", step: "1", value: chosen.quantity, "data-testid": "quantity" });
+  const back = () => h("button", { type: "button", class: "button quiet", onclick: close }, "Back");
   let turn = 0;
 
   /** Asks what the choice costs; an answer that a newer choice has overtaken is dropped. */
@@ -72,6 +73,7 @@ export function changeForm(subscription, { done, close }) {
           { type: "button", class: "button", "data-testid": "confirm-change", onclick: confirm },
           "Confirm the change",
         ),
+        back(),
       ),
       h("p", { class: "problem", role: "alert" }),
     ];
@@ -88,7 +90,6 @@ export function changeForm(subscription, { done, close }) {
     h("h3", {}, "Change your plan"),
     h("div", { class: "fields" }, h("label", {}, "Plan", choice), h("label", {}, "Quantity", count)),
     quote,
-    h("div", { class: "row" }, h("button", { type: "button", class: "button quiet", onclick: close }, "Back")),
   );
 }
 

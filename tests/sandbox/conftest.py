@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 import receiver as receivers
 import stripe
+import triggers
 import uvicorn
 from contract import Contract, Recorder
 
@@ -32,6 +33,11 @@ def pytest_report_header() -> str:
     """Say whether answers and events are held against Stripe's API description."""
     found = Contract.place()
     return f"stripe's API description: {found or 'not found, answers are not checked (set STRIPE_OPENAPI)'}"
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say which triggers of the Stripe CLI were played, and why others are not."""
+    triggers.report(terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -13,57 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
+from triggers import TRIGGERS, out_of_scope
 
 JUDGES = Path(__file__).parent / "judges"
 KEY = "sk_test_1234567890123456"
-
-# What `stripe trigger` offers (version 1.52.0); a test holds this list against the CLI's own.
-TRIGGERS = """\
-billing_portal.configuration.created billing_portal.configuration.updated billing_portal.session.created
-charge.captured charge.dispute.closed charge.dispute.created charge.dispute.updated charge.failed
-charge.refund.updated charge.refunded charge.succeeded
-checkout.session.async_payment_failed checkout.session.async_payment_succeeded checkout.session.completed
-checkout.session.expired coupon.created coupon.deleted coupon.updated
-credit_note.created credit_note.updated credit_note.voided
-customer.created customer.deleted customer.discount.created customer.discount.deleted customer.discount.updated
-customer.source.created customer.source.updated customer.subscription.created customer.subscription.deleted
-customer.subscription.paused customer.subscription.trial_will_end customer.subscription.updated customer.updated
-invoice.created invoice.deleted invoice.finalized invoice.marked_uncollectible invoice.paid
-invoice.payment_action_required invoice.payment_failed invoice.payment_succeeded invoice.sent invoice.updated
-invoice.voided invoiceitem.created invoiceitem.deleted
-payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created
-payment_intent.payment_failed payment_intent.processing payment_intent.requires_action payment_intent.succeeded
-payment_method.attached payment_method.detached payment_method.updated
-plan.created plan.deleted plan.updated price.created price.updated product.created product.deleted product.updated
-promotion_code.created promotion_code.updated
-setup_intent.canceled setup_intent.created setup_intent.requires_action setup_intent.setup_failed
-setup_intent.succeeded subscription.payment_failed subscription.payment_succeeded
-subscription_schedule.aborted subscription_schedule.canceled subscription_schedule.completed
-subscription_schedule.created subscription_schedule.released
-subscription_schedule.updated
-tax_rate.created tax_rate.updated
-test_helpers.test_clock.advancing test_helpers.test_clock.created test_helpers.test_clock.deleted
-test_helpers.test_clock.ready
-""".split()  # noqa: SIM905 - people read it
-
-# The others, each with the reason why the offline Stripe does not play it. It says so itself, as a 404 or a 400.
-OUT_OF_SCOPE = {
-    "account.": "Connect: accounts of others",
-    "balance.": "the platform's own balance and payouts",
-    "cash_balance.": "bank transfers into a customer's cash balance",
-    "customer_cash_balance_transaction.": "bank transfers into a customer's cash balance",
-    "payment_intent.partially_funded": "bank transfers into a customer's cash balance",
-    "identity.": "Stripe Identity",
-    "issuing": "Stripe Issuing",
-    "payment_link.": "Payment Links: the gateway opens its own checkouts",
-    "payout.": "the platform's own balance and payouts",
-    "quote.": "Quotes",
-    "reporting.": "Stripe's reports",
-    "subscription_schedule.expiring": "its fixture stops nine days before the schedule's end, Stripe documents seven",
-    "topup.": "the platform's own balance and payouts",
-    "transfer.": "Connect: accounts of others",
-    "v1.billing.meter.": "needs the v2 meter event stream, which is another host at Stripe",
-}
 
 
 @pytest.fixture(scope="session")
@@ -127,10 +80,6 @@ def eventually(look, seconds=10):
     while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
-
-
-def out_of_scope(event):
-    return next((why for prefix, why in OUT_OF_SCOPE.items() if event.startswith(prefix)), None)
 
 
 def test_every_trigger_of_the_cli_is_either_played_or_has_a_reason(cli):

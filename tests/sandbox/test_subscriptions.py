@@ -472,3 +472,11 @@ def test_billing_anchors_make_a_shorter_first_period_at_its_share(client, subscr
     subscription = get(client, subscribe(price(3100), billing_cycle_anchor_config={"day_of_month": 16}))
     assert item(subscription).current_period_end == START + 15 * DAY
     assert subscription.latest_invoice.total == 1500
+
+
+def test_a_classic_subscription_migrates_to_flexible_billing_once(client, subscribe, price):
+    classic = subscribe(price(1000), billing_mode={"type": "classic"})
+    migrated = client.v1.subscriptions.migrate(classic.id, {"billing_mode": {"type": "flexible"}})
+    assert (migrated.billing_mode.type, migrated.billing_mode.updated_at) == ("flexible", START)
+    with pytest.raises(stripe.InvalidRequestError, match="already has the flexible billing mode"):
+        client.v1.subscriptions.migrate(classic.id, {"billing_mode": {"type": "flexible"}})

@@ -34,7 +34,7 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
         raise parameter_missing("items")
     subscription = merge(_blank(sandbox, customer, now), params, *subscriptions.PLAIN)
     _check_collection(subscription)
-    subscription["billing_mode"] = _billing_mode(params)
+    subscription["billing_mode"] = billing_mode(params)
     subscription["currency"] = _currency(sandbox, customer, params)
     subscription["default_tax_rates"] = items.tax_rates(sandbox, params.get("default_tax_rates"), "default_tax_rates")
     data = [
@@ -89,7 +89,8 @@ def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
     }
 
 
-def _billing_mode(params: Obj) -> Obj:
+def billing_mode(params: Obj) -> Obj:
+    """The billing mode that the parameters ask for: flexible unless they say classic."""
     mode = params.get("billing_mode") or {}
     if mode.get("type") == "classic":
         return {"flexible": None, "type": "classic"}

@@ -106,6 +106,16 @@ def resume(sandbox: Sandbox, request: Request, id: str) -> Obj:
     return renewals.resume(sandbox, subscription, new_anchor=not kept, proration=proration)
 
 
+@route("POST", "/v1/subscriptions/{id}/migrate", params="SubscriptionMigrateParams")
+def migrate(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Take a subscription from classic billing to flexible billing; there is no way back."""
+    subscription = sandbox.need("subscription", id)
+    if subscription["billing_mode"]["type"] == "flexible":
+        raise invalid("This subscription already has the flexible billing mode.", "billing_mode")
+    mode = {**starting.billing_mode(request.params), "updated_at": sandbox.now(subscription)}
+    return engine.save(sandbox, subscription | {"billing_mode": mode})
+
+
 @route("DELETE", "/v1/subscriptions/{id}/discount")
 def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Take the discounts off a subscription."""

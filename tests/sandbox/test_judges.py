@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
+from npm import install
 from triggers import TRIGGERS, out_of_scope
 
 JUDGES = Path(__file__).parent / "judges"
@@ -20,37 +20,8 @@ KEY = "sk_test_1234567890123456"
 
 
 @pytest.fixture(scope="session")
-def judges(tmp_path_factory) -> Path:
-    """The judges, installed from npm by the project's own lock; where npm is missing this says so."""
-    if shutil.which("npm") is None:
-        message = "the Stripe CLI and the Node SDK come from npm, which is missing: their judgement is left out"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    modules = JUDGES / "node_modules"
-    stamp = modules / ".installed"
-    lock = (JUDGES / "package-lock.json").read_text()
-    if not stamp.exists() or stamp.read_text() != lock:
-        with Alone(JUDGES / "node_modules.lock"):
-            if not stamp.exists() or stamp.read_text() != lock:
-                subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=JUDGES, check=True)
-                stamp.write_text(lock)
-    return modules
-
-
-class Alone:
-    """One process at a time: the tests run in several."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w")
-
-    def __enter__(self):
-        import fcntl  # noqa: PLC0415 - the judges run on Linux only
-
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_):
-        self._file.close()
+def judges() -> Path:
+    return install(JUDGES, "the judgement of the Stripe CLI and of the Node SDK is")
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ class CheckoutSession(Mirrored, table=True):
     amount_subtotal: int | None = Field(default=None, sa_type=sa.BigInteger)
     amount_total: int | None = Field(default=None, sa_type=sa.BigInteger)
     subscription_id: str | None = Field(default=None, index=True)
-    payment_intent_id: str | None = None
+    payment_intent_id: str | None = Field(default=None, index=True)
     invoice_id: str | None = None
     line_items: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
@@ -292,6 +292,47 @@ class Invoice(Mirrored, table=True):
     first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class InvoicePayment(Mirrored, table=True):
+    """Which payment has paid an invoice (Stripe `invoice_payment`): the way from a charge to what it was for."""
+
+    __tablename__ = "invoice_payment"
+
+    invoice_id: str = Field(index=True)
+    payment_intent_id: str | None = Field(default=None, index=True)
+    status: str
+
+
+class Charge(Mirrored, table=True):
+    """A payment, as far as it can go back to the buyer (Stripe `charge`).
+
+    `amount_refunded` is the sum of all refunds that did not fail. `invoice_id` is said by older API versions only.
+    """
+
+    __tablename__ = "charge"
+
+    customer_id: str | None = Field(default=None, index=True)
+    payment_intent_id: str | None = Field(default=None, index=True)
+    invoice_id: str | None = Field(default=None, index=True)
+    amount: int = Field(sa_type=sa.BigInteger)
+    amount_captured: int = Field(sa_type=sa.BigInteger)
+    amount_refunded: int = Field(sa_type=sa.BigInteger)
+    currency: str
+    status: str
+
+
+class Dispute(Mirrored, table=True):
+    """A payment that the buyer's bank claims back (Stripe `dispute`)."""
+
+    __tablename__ = "dispute"
+
+    charge_id: str = Field(index=True)
+    payment_intent_id: str | None = Field(default=None, index=True)
+    amount: int = Field(sa_type=sa.BigInteger)
+    currency: str
+    reason: str
+    status: str
+
+
 class EntitlementSummary(Mirrored, table=True):
     """What a customer may use by Stripe's own entitlements (Stripe `entitlements.active_entitlement_summary`).
 
@@ -406,5 +447,8 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     CheckoutSession,
     Subscription,
     Invoice,
+    InvoicePayment,
+    Charge,
+    Dispute,
     EntitlementSummary,
 )

@@ -31,6 +31,8 @@ class ProblemCode(Enum):
     EARLIER_SESSION_PAID = "The checkout that was opened before has just been paid; it is answered instead."
     NO_CUSTOMER = "Nothing was bought yet, or Stripe no longer has the customer: a checkout makes one."
     SUBSCRIPTION_NEEDED = "The subscription is not named and cannot be chosen, or has ended, or the flow needs none."
+    AMOUNT_INVALID = "The amount is out of range."
+    INSUFFICIENT_CREDITS = "There are not enough credits; nothing was spent."
     SESSION_NOT_OPEN = "The checkout is already complete or expired."
     STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."
 

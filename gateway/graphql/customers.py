@@ -16,6 +16,7 @@ from gateway.billing.subscriptions import Standing, current
 from gateway.graphql.changes import ChangePreview
 from gateway.graphql.connection import Connection
 from gateway.graphql.context import Info
+from gateway.graphql.credits import CreditAccount
 from gateway.graphql.describe import coded, output, resolver
 from gateway.graphql.invoices import Invoice
 from gateway.graphql.money import Currency
@@ -111,6 +112,11 @@ class Account:
         methods = await info.context.loaders.payment_methods.load(self.row.id)
         found = default_of(self.row, counting.subscription if counting else None, methods)
         return PaymentMethod.of(found) if found else None
+
+    @resolver
+    def credits(self) -> CreditAccount:
+        """The credits that were bought, and where they went."""
+        return CreditAccount(customer_id=self.row.id if self.row else "")
 
     @resolver
     async def entitlements(self, info: Info) -> list[Entitlement]:

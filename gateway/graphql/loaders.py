@@ -10,6 +10,8 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from gateway.billing import accounts, entitlements, invoices, payment_methods, subscriptions
+from gateway.billing.credits import EntriesPage, EntriesRequest, balances
+from gateway.billing.credits import pages as credit_pages
 from gateway.billing.invoices import Page, PageRequest
 from gateway.billing.subscriptions import Standing
 from gateway.database import Database
@@ -34,6 +36,8 @@ class Loaders:
         payment_methods: by customer, the newest first.
         features: by customer, what Stripe's entitlements give.
         invoices: by customer and page.
+        credits: the balance, by customer.
+        credit_entries: by customer and page.
     """
 
     customer: DataLoader[str, Customer | None]
@@ -41,6 +45,8 @@ class Loaders:
     payment_methods: DataLoader[str, list[PaymentMethod]]
     features: DataLoader[str, list[str]]
     invoices: DataLoader[PageRequest, Page | None]
+    credits: DataLoader[str, int]
+    credit_entries: DataLoader[EntriesRequest, EntriesPage | None]
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.customer = _loader(lambda ids: accounts.by_external_id(database, ids), None)
@@ -48,6 +54,8 @@ class Loaders:
         self.payment_methods = _loader(lambda ids: payment_methods.of_customers(database, ids), [])
         self.features = _loader(lambda ids: entitlements.active_features(database, ids), [])
         self.invoices = _loader(lambda requests: invoices.pages(database, requests), None)
+        self.credits = _loader(lambda ids: balances(database, ids), 0)
+        self.credit_entries = _loader(lambda requests: credit_pages(database, requests), None)
 
 
 def _loader(

@@ -10,7 +10,9 @@ from gateway.billing.checkout import Answered
 from gateway.graphql.changes import ChangeMutations
 from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.context import Info
+from gateway.graphql.credits import CreditMutations
 from gateway.graphql.describe import choice, entry, mutation, output
+from gateway.graphql.metadata import MetadataEntryInput
 from gateway.graphql.money import Currency
 from gateway.graphql.portal import PortalMutations
 from gateway.graphql.problems import UserError
@@ -24,14 +26,6 @@ class CheckoutUiMode(Enum):
     EMBEDDED = strawberry.enum_value(
         "embedded_page", description="In a form of Stripe's within one's own page, opened with `clientSecret`."
     )
-
-
-@entry
-class MetadataEntryInput:
-    """A key and a value to keep with an object at Stripe."""
-
-    key: str = strawberry.field(description="Up to 40 characters without square brackets; `gateway_…` is reserved.")
-    value: str = strawberry.field(description="Up to 500 characters.")
 
 
 @entry
@@ -160,7 +154,7 @@ class ExpireCheckoutSessionPayload:
 
 
 @output
-class Mutation(ChangeMutations, PortalMutations):
+class Mutation(ChangeMutations, PortalMutations, CreditMutations):
     """What can be done."""
 
     @mutation

@@ -60,6 +60,7 @@ CALLERS: dict[str, Caller] = {
     "Mutation.resumeSubscription": Caller.SIGNED_IN,
     # Anybody's account.
     "Query.customer": Caller.SERVICE,
+    "Mutation.spendCredits": Caller.SERVICE,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel import AutoString, SQLModel
 
+from gateway import records as _records  # noqa: F401 - its tables belong to the metadata
 from gateway.models import UtcDateTime
 
 

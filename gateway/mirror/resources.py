@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.models import (
+    Charge,
     CheckoutSession,
     Customer,
+    Dispute,
     EntitlementSummary,
     Invoice,
+    InvoicePayment,
     Mirrored,
     PaymentMethod,
     Price,
@@ -45,6 +48,7 @@ class Resource:
         final: statuses that nothing follows.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
         owner: the parameter that names whose list `path` is, for a kind that is itself the list of its owner.
+        made_of: the list of what such a kind is made of; where it is empty there is nothing to read.
     """
 
     kind: str
@@ -58,6 +62,7 @@ class Resource:
     final: tuple[str, ...] = ()
     synced: bool = True
     owner: str | None = None
+    made_of: str | None = None
 
     def id_of(self, obj: Json) -> str:
         """The id of an object of this kind: its own, or its owner's where Stripe gives it none."""
@@ -90,8 +95,10 @@ class Resource:
             found: Any = obj
             for name in path.split("."):
                 found = found.get(name) if isinstance(found, dict) else None
-            if isinstance(found, dict) and found.get("object") in RESOURCES and not found.get("deleted"):
-                yield found
+            listed = isinstance(found, dict) and found.get("object") == "list"
+            for each in found["data"] if listed else [found]:
+                if isinstance(each, dict) and each.get("object") in RESOURCES and not each.get("deleted"):
+                    yield each
 
 
 def ref(value: Any) -> str | None:
@@ -327,6 +334,43 @@ def invoice_line(line: Json) -> Json:
     }
 
 
+def invoice_payment(obj: Json) -> Json:
+    """Columns of an `invoice_payment`; not every payment is made by a payment intent."""
+    return {
+        "invoice_id": ref(obj["invoice"]),
+        "payment_intent_id": ref(obj["payment"].get("payment_intent")),
+        "status": obj["status"],
+    }
+
+
+def charge(obj: Json) -> Json:
+    """Columns of a `charge`. Its invoice is said before basil only."""
+    columns = {
+        "customer_id": ref(obj["customer"]),
+        "payment_intent_id": ref(obj.get("payment_intent")),
+        "amount": obj["amount"],
+        "amount_captured": obj["amount_captured"],
+        "amount_refunded": obj["amount_refunded"],
+        "currency": obj["currency"],
+        "status": obj["status"],
+    }
+    if "invoice" in obj:
+        columns["invoice_id"] = ref(obj["invoice"])
+    return columns
+
+
+def dispute(obj: Json) -> Json:
+    """Columns of a `dispute`."""
+    return {
+        "charge_id": ref(obj["charge"]),
+        "payment_intent_id": ref(obj.get("payment_intent")),
+        "amount": obj["amount"],
+        "currency": obj["currency"],
+        "reason": obj["reason"],
+        "status": obj["status"],
+    }
+
+
 def entitlement_summary(obj: Json) -> Json:
     """Columns of an `entitlements.active_entitlement_summary`."""
     return {"features": sorted(each["lookup_key"] for each in obj["entitlements"]["data"])}
@@ -367,7 +411,10 @@ RESOURCES: dict[str, Resource] = {
             lists=("items",),
             final=("canceled", "incomplete_expired"),
         ),
-        Resource("invoice", Invoice, "/v1/invoices", invoice, lists=("lines",)),
+        Resource("invoice", Invoice, "/v1/invoices", invoice, lists=("lines",), embeds=("payments",)),
+        Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", invoice_payment, synced=False),
+        Resource("charge", Charge, "/v1/charges", charge),
+        Resource("dispute", Dispute, "/v1/disputes", dispute),
         Resource(
             "entitlements.active_entitlement_summary",
             EntitlementSummary,
@@ -376,6 +423,7 @@ RESOURCES: dict[str, Resource] = {
             lists=("entitlements",),  # an event carries ten at most
             synced=False,
             owner="customer",
+            made_of="/v1/entitlements/features",
         ),
     )
 }

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import insert, table_of
+from gateway.ledger import react
+from gateway.ledger.changes import Written
 from gateway.mirror.resources import RESOURCES, Json, Resource
 from gateway.models import CatalogVersion, Price, SubscriptionItem
 from gateway.notify import announce
@@ -96,6 +98,13 @@ async def upsert(
     accepted = [offers[place] for place in sorted(written)]
     await _replace_items(connection, accepted)
     await _tell(connection, accepted)
+    await react(
+        connection,
+        [
+            Written(offers[place].resource.kind, offers[place].id, offers[place].columns, outcome is Outcome.CREATED)
+            for place, outcome in sorted(written.items())
+        ],
+    )
     refused = [offer for place, offer in enumerate(offers) if place not in written]
     reasons = iter(await _places(connection, refused))
     return [written.get(place) or next(reasons) for place in range(len(offers))]

@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.billing.invoices import note_failed_charge
-from gateway.mirror.resources import RESOURCES, Unreadable
+from gateway.ledger.credits import settle
+from gateway.ledger.purchases import unknown_prices
+from gateway.mirror.resources import RESOURCES, Unreadable, ref
 from gateway.mirror.sync import Change, store_events
 from gateway.mirror.upsert import Outcome
 
@@ -81,11 +83,35 @@ async def note_failure(connection: AsyncConnection, event: Json, effect: Effect)
     return effect
 
 
+async def grant_credits(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """What a paid invoice's lines grant stands in their prices: unknown ones are fetched, then the invoice again.
+
+    Settled here once more, because a price may have come between the writing of the invoice and this look.
+    """
+    try:
+        lines = RESOURCES["invoice"].read(event["data"]["object"])["lines"]
+    except Unreadable:  # the whole invoice is fetched, and settled when it is written
+        return effect
+    invoice_id = event["data"]["object"]["id"]
+    if missing := await unknown_prices(connection, lines):
+        return replace(effect, needs=(*effect.needs, *missing, f"invoice:{invoice_id}"))
+    await settle(connection, [invoice_id])
+    return effect
+
+
+async def fetch_charge(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+    """A refund names its charge, which holds the sum of all refunds: that is fetched."""
+    found = ref(event["data"]["object"].get("charge"))
+    return replace(effect, needs=(f"charge:{found}",)) if found else effect
+
+
 mirror = Handler()
 bury = Handler(deleted=True)
 mirror_price = Handler(then=fetch_price)
 mirror_checkout = Handler(then=fetch_checkout)
 mirror_failed_charge = Handler(then=note_failure)
+mirror_paid_invoice = Handler(then=grant_credits)
+read_charge = Handler(stores=False, then=fetch_charge)
 
 HANDLERS: dict[str, Handler] = {
     # The four of the original, each followed by its company.
@@ -93,7 +119,8 @@ HANDLERS: dict[str, Handler] = {
     "checkout.session.async_payment_succeeded": mirror_checkout,  # the delayed payment arrived: `paid` only now
     "checkout.session.async_payment_failed": mirror,  # the delayed payment failed: complete, and unpaid for good
     "checkout.session.expired": mirror,  # nobody came: the session is no longer open
-    "invoice.paid": mirror,  # bought or renewed
+    "invoice.paid": mirror_paid_invoice,  # bought or renewed: credits are granted, once for each line
+    "invoice_payment.paid": mirror,  # by which payment, so that a refund finds its invoice
     "invoice.created": mirror,  # a draft that people may see coming
     "invoice.finalized": mirror,  # it has its number, its page and its PDF now
     "invoice.updated": mirror,  # amounts and attempts
@@ -119,6 +146,15 @@ HANDLERS: dict[str, Handler] = {
     "payment_method.detached": mirror,  # no longer anybody's
     "payment_method.updated": mirror,  # a new expiry date
     "payment_method.automatically_updated": mirror,  # by the card network
+    # What goes back to the buyer: credits are taken back in proportion.
+    "charge.refunded": mirror,  # the sum of all refunds
+    "charge.updated": mirror,  # the same, after a refund has failed
+    "refund.created": read_charge,  # the refund of an older kind of payment comes without `charge.refunded`
+    "refund.updated": read_charge,  # canceled, or succeeded after a while
+    "refund.failed": read_charge,  # the charge has its money again, and tells nobody
+    "charge.dispute.created": mirror,  # the bank claims it back
+    "charge.dispute.updated": mirror,  # evidence
+    "charge.dispute.closed": mirror,  # lost: credits go; won: they stay, or come back
     # What the customer may use.
     "entitlements.active_entitlement_summary.updated": mirror,  # all features that are active now
     # The catalogue.

@@ -18,6 +18,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "charge",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of_lag", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=True),
+        sa.Column("payment_intent_id", sa.String(), nullable=True),
+        sa.Column("invoice_id", sa.String(), nullable=True),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("amount_captured", sa.BigInteger(), nullable=False),
+        sa.Column("amount_refunded", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("charge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_charge_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_charge_invoice_id"), ["invoice_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_charge_payment_intent_id"), ["payment_intent_id"], unique=False)
+
+    op.create_table(
         "checkout_intent",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("scope", sa.String(), nullable=False),
@@ -64,7 +86,53 @@ def upgrade() -> None:
     with op.batch_alter_table("checkout_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_checkout_session_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_checkout_session_external_id"), ["external_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_checkout_session_payment_intent_id"), ["payment_intent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_checkout_session_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "credit_account",
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("clock", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
+    op.create_table(
+        "credit_entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("balance", sa.BigInteger(), nullable=False),
+        sa.Column("lot_id", sa.String(), nullable=True),
+        sa.Column("purchase_id", sa.String(), nullable=True),
+        sa.Column("key", sa.String(), nullable=True),
+        sa.Column("fingerprint", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("meta", sa.JSON(), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("customer_id", "key"),
+    )
+    with op.batch_alter_table("credit_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credit_entry_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "credit_lot",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("purchase_id", sa.String(), nullable=False),
+        sa.Column("granted", sa.BigInteger(), nullable=False),
+        sa.Column("revoked", sa.BigInteger(), nullable=False),
+        sa.Column("spent", sa.BigInteger(), nullable=False),
+        sa.Column("expired", sa.BigInteger(), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("credit_lot", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_credit_lot_customer_id"), ["customer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_credit_lot_purchase_id"), ["purchase_id"], unique=False)
 
     op.create_table(
         "customer",
@@ -97,6 +165,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("external_id", "generation"),
         sa.UniqueConstraint("customer_id"),
     )
+    op.create_table(
+        "dispute",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of_lag", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("charge_id", sa.String(), nullable=False),
+        sa.Column("payment_intent_id", sa.String(), nullable=True),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("dispute", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_dispute_charge_id"), ["charge_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_dispute_payment_intent_id"), ["payment_intent_id"], unique=False)
+
     op.create_table(
         "entitlement_summary",
         sa.Column("id", sa.String(), nullable=False),
@@ -176,6 +263,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invoice_created"), ["created"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "invoice_payment",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of_lag", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("payment_intent_id", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("invoice_payment", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_invoice_payment_invoice_id"), ["invoice_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_payment_payment_intent_id"), ["payment_intent_id"], unique=False)
 
     op.create_table(
         "notice",
@@ -353,6 +456,11 @@ def downgrade() -> None:
 
     op.drop_table("payment_method")
     op.drop_table("notice")
+    with op.batch_alter_table("invoice_payment", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_invoice_payment_payment_intent_id"))
+        batch_op.drop_index(batch_op.f("ix_invoice_payment_invoice_id"))
+
+    op.drop_table("invoice_payment")
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_subscription_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_customer_id"))
@@ -370,13 +478,29 @@ def downgrade() -> None:
 
     op.drop_table("event")
     op.drop_table("entitlement_summary")
+    with op.batch_alter_table("dispute", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_dispute_payment_intent_id"))
+        batch_op.drop_index(batch_op.f("ix_dispute_charge_id"))
+
+    op.drop_table("dispute")
     op.drop_table("customer_claim")
     with op.batch_alter_table("customer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_customer_email"))
 
     op.drop_table("customer")
+    with op.batch_alter_table("credit_lot", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_credit_lot_purchase_id"))
+        batch_op.drop_index(batch_op.f("ix_credit_lot_customer_id"))
+
+    op.drop_table("credit_lot")
+    with op.batch_alter_table("credit_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_credit_entry_customer_id"))
+
+    op.drop_table("credit_entry")
+    op.drop_table("credit_account")
     with op.batch_alter_table("checkout_session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_checkout_session_subscription_id"))
+        batch_op.drop_index(batch_op.f("ix_checkout_session_payment_intent_id"))
         batch_op.drop_index(batch_op.f("ix_checkout_session_external_id"))
         batch_op.drop_index(batch_op.f("ix_checkout_session_customer_id"))
 
@@ -385,4 +509,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_checkout_intent_session_id"))
 
     op.drop_table("checkout_intent")
+    with op.batch_alter_table("charge", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_charge_payment_intent_id"))
+        batch_op.drop_index(batch_op.f("ix_charge_invoice_id"))
+        batch_op.drop_index(batch_op.f("ix_charge_customer_id"))
+
+    op.drop_table("charge")
     op.drop_table("catalog_version")

@@ -1,0 +1,208 @@
+"""Spending credits, and reading how many there are and where they came from and went."""
+
+import base64
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col, select
+
+from gateway.billing.problems import Problem, ProblemCode
+from gateway.billing.snapshot import MAX_PAGE
+from gateway.database import Database
+from gateway.errors import BadInput
+from gateway.ledger.accounts import ACCOUNTS, ENTRIES, LONG_AGO, LOTS, Account, lapsed, left, open_accounts
+from gateway.models import Customer
+from gateway.records import CreditEntry
+
+MAX_SPEND = 1_000_000_000
+MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What to spend.
+
+    Attributes:
+        external_id: the application's own user.
+        amount: how many credits, at least 1.
+        key: the same key with the same spend spends once.
+        reason: for people.
+        meta: for programs.
+    """
+
+    external_id: str
+    amount: int
+    key: str
+    reason: str | None = None
+    meta: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be the same under one key."""
+        told = [self.amount, self.reason, sorted(self.meta.items())]
+        return sha256(orjson.dumps(told)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What became of a spend: its entry in the ledger, or what to mend."""
+
+    customer: Customer | None = None
+    entry: CreditEntry | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+async def spend(database: Database, wanted: Spend) -> Spent:
+    """Spend credits, those that run out first before others; all of them or none.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached; the same spend can be sent again.
+    """
+    if problems := _problems(wanted):
+        return Spent(problems=problems)
+    async with database.read() as session:
+        its = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
+        customer = (await session.exec(its)).first()
+    if customer is None:
+        return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
+    customer_id = customer.id
+
+    async def work(connection: AsyncConnection) -> CreditEntry | Problem:
+        account = (await open_accounts(connection, {customer_id: LONG_AGO}))[customer_id]
+        return await _spend(account, wanted)
+
+    outcome = await database.transact(work)
+    return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
+
+
+async def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
+    """Spend from an account that is locked."""
+    connection = account.connection
+    same = ENTRIES.c.customer_id == account.customer_id, ENTRIES.c.key == wanted.key
+    done = (await connection.execute(sa.select(ENTRIES).where(*same))).mappings().first()
+    if done is not None:
+        if done["fingerprint"] == wanted.fingerprint:
+            return CreditEntry(**done)
+        message = "this key was used for another amount, reason or metadata; use a new one for another spend"
+        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
+    await account.expire()
+    if account.balance < wanted.amount:
+        there = max(account.balance, 0)
+        message = f"{wanted.amount} credits are wanted and {there} are there"
+        return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
+    parts: dict[str, int] = {}
+    for lot in await account.lots():
+        parts[lot["id"]] = min(lot["left"], wanted.amount - sum(parts.values()))
+        await account.book(lot, "spent", parts[lot["id"]])
+        if sum(parts.values()) == wanted.amount:
+            break
+    told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
+    return CreditEntry(**await account.append("spend", -wanted.amount, parts=parts, **told))
+
+
+def _problems(wanted: Spend) -> tuple[Problem, ...]:
+    """What is wrong with a request, whoever's credits it is about."""
+    found = []
+    if not 1 <= wanted.amount <= MAX_SPEND:
+        found.append(Problem(ProblemCode.AMOUNT_INVALID, f"spend 1 to {MAX_SPEND} credits", "amount"))
+    if not 1 <= len(wanted.key) <= MAX_KEY:
+        message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
+        found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey"))
+    if len(wanted.reason or "") > MAX_REASON:
+        found.append(Problem(ProblemCode.COMMENT_TOO_LONG, f"at most {MAX_REASON} characters", "reason"))
+    if len(wanted.meta) > MAX_META or any(len(key) > 40 or len(text) > 500 for key, text in wanted.meta.items()):  # noqa: PLR2004 - Stripe's own limits
+        message = f"at most {MAX_META} entries, keys up to 40 and values up to 500 characters"
+        found.append(Problem(ProblemCode.METADATA_INVALID, message, "metadata"))
+    return tuple(found)
+
+
+async def balances(database: Database, customer_ids: Collection[str]) -> dict[str, int]:
+    """How many credits customers have, without those whose time is over; who never had any is left out.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    over = sa.and_(lapsed(datetime.now(UTC)), left > 0)
+    query = (
+        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=left)))
+        .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
+        .where(LOTS.c.customer_id.in_(customer_ids))
+        .group_by(LOTS.c.customer_id)
+    )
+    async with database.read() as session:
+        found = await (await session.connection()).execute(query)
+        return {customer_id: int(total) for customer_id, total in found}
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesRequest:
+    """Which page of a customer's ledger, the newest first.
+
+    Attributes:
+        customer_id: whose.
+        first: how many, 1 to 100.
+        after: the cursor of the last entry of the page before.
+    """
+
+    customer_id: str
+    first: int
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesPage:
+    """A page of the ledger, and whether another follows it or one precedes it."""
+
+    entries: tuple[CreditEntry, ...] = ()
+    has_next: bool = False
+    has_previous: bool = False
+
+
+def cursor_of(entry: CreditEntry) -> str:
+    """The opaque cursor of an entry."""
+    return base64.urlsafe_b64encode(f"credit {entry.id}".encode()).decode()
+
+
+def _place(cursor: str) -> int:
+    try:
+        kind, place = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        if kind == "credit" and place.isdecimal():
+            return int(place)
+    except ValueError:
+        pass
+    raise BadInput("`after` is no cursor of this list; start again without it")
+
+
+async def pages(database: Database, requests: Iterable[EntriesRequest]) -> dict[EntriesRequest, EntriesPage]:
+    """Pages of many customers' ledgers, with one query for all requests of the same `first` and `after`.
+
+    Raises:
+        BadInput: `first` is out of range, or `after` is no cursor.
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    groups: dict[tuple[int, str | None], list[EntriesRequest]] = {}
+    for request in requests:
+        groups.setdefault((request.first, request.after), []).append(request)
+    found: dict[EntriesRequest, EntriesPage] = {}
+    async with database.read() as session:
+        for (first, after), group in groups.items():
+            if not 1 <= first <= MAX_PAGE:
+                raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
+            customers = {each.customer_id for each in group}
+            conditions: list[sa.ColumnElement[bool]] = [col(CreditEntry.customer_id).in_(customers)]
+            if after is not None:
+                conditions.append(col(CreditEntry.id) < _place(after))
+            newest_first = col(CreditEntry.id).desc()
+            number = sa.func.row_number().over(partition_by=col(CreditEntry.customer_id), order_by=newest_first)
+            ranked = sa.select(col(CreditEntry.id), number.label("number")).where(*conditions).subquery()
+            query = select(CreditEntry).join(ranked, ranked.c.id == CreditEntry.id).where(ranked.c.number <= first + 1)
+            rows = (await session.exec(query.order_by(newest_first))).all()
+            for request in group:
+                its = tuple(row for row in rows if row.customer_id == request.customer_id)
+                found[request] = EntriesPage(its[:first], len(its) > first, after is not None)
+    return found

@@ -1,0 +1,22 @@
+"""What follows from a change of the copy, written down in the same transaction and never altered.
+
+`react` is called by the guarded write (`mirror/upsert.py`) with the rows that it has written, whatever brought them: an
+event, an answer of Stripe, a repair. So no path can forget the consequences.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.ledger import credits as credit_ledger
+from gateway.ledger.changes import Written
+
+
+async def react(connection: AsyncConnection, written: Sequence[Written]) -> None:
+    """Write what follows from these rows.
+
+    Args:
+        connection: the transaction that wrote them.
+        written: the rows, as they are now.
+    """
+    await credit_ledger.react(connection, written)

@@ -1,6 +1,12 @@
 """Stripe's own entitlements: all of them, also beyond the ten of an event, gone when they are removed, in any order."""
 
-from conftest import SERVICE_TOKEN, both_databases
+import asyncio
+import json
+import shutil
+import sqlite3
+
+from conftest import SERVICE_TOKEN, both_databases, fill_mirror
+from pydantic import SecretStr
 from subscribers import customer, price_id, subscribe
 
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -108,3 +114,18 @@ def test_the_entitlements_of_a_customer_that_stripe_no_longer_has_are_gone(world
     world.stripe("DELETE", f"/v1/customers/{ann}")
     world.eventually(lambda: world.rows("customer", id=ann)[0]["deleted"])
     assert world.data(FEATURES, {"id": "ann"}, SERVICE)["customer"] is None
+
+
+def test_a_gateway_that_is_set_up_later_reads_the_entitlements_that_are_there(world, tmp_path, sqlite_template):
+    ann = customer(world, "ann")
+    subscribe(world, ann, "business_monthly")
+    customer(world, "bob")  # no subscription, nothing to read
+    later = tmp_path / "later.db"
+    shutil.copy(sqlite_template, later)
+    settings = world.settings.model_copy(update={"database_url": SecretStr(f"sqlite:///{later}")})
+    asyncio.run(fill_mirror(settings))
+    with sqlite3.connect(later) as rows:
+        found = rows.execute("SELECT id, features FROM entitlement_summary").fetchall()
+    assert [(customer_id, json.loads(features)) for customer_id, features in found] == [
+        (ann, ["audit_log", "automation", "priority_support", "projects", "sso"])
+    ]

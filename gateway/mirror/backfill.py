@@ -6,6 +6,7 @@ meanwhile comes with its events.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,8 +16,8 @@ from gateway.database import Database, insert, table_of
 from gateway.errors import StripeMissing
 from gateway.mirror.reading import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.mirror.sync import settle, store_page
-from gateway.models import SyncState
+from gateway.mirror.sync import refresh, settle, store_page
+from gateway.models import Subscription, SyncState
 from gateway.stripe_client import Answer, Stripe
 
 RESUME_WITHIN = timedelta(hours=12)
@@ -39,7 +40,10 @@ async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress
     """
     reader = Reader(stripe)
     for resource in RESOURCES.values():
-        if resource.synced:
+        if resource.owner:
+            async for progress in _fill_owned(database, reader, resource):
+                yield progress
+        elif resource.synced:
             async for progress in _fill(database, reader, resource):
                 yield progress
 
@@ -59,6 +63,43 @@ async def _fill(database: Database, reader: Reader, resource: Resource) -> Async
         state.completed_at = None if more else datetime.now(UTC)
         await _remember(database, state)
         yield Progress(resource.kind, state.count, done=not more)
+
+
+async def _fill_owned(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Progress]:
+    """What Stripe lists for one owner at a time: read for those who have a subscription that is not over.
+
+    An account that has nothing of what it is made of is spared the calls.
+    """
+    state = await _resume(database, resource.kind)
+    used = resource.made_of is None or (await reader.get(resource.made_of, limit=1)).object["data"]
+    while used and (owners := await _owners(database, state.cursor)):
+        for owner in owners:
+            with suppress(StripeMissing):
+                await refresh(database, reader, resource.kind, owner)
+        state.cursor = owners[-1]
+        state.count += len(owners)
+        await _remember(database, state)
+        yield Progress(resource.kind, state.count, done=False)
+    state.completed_at = datetime.now(UTC)
+    await _remember(database, state)
+    yield Progress(resource.kind, state.count, done=True)
+
+
+async def _owners(database: Database, after: str | None) -> list[str]:
+    """The next customers with a subscription that is not over, by id."""
+    live = (
+        select(Subscription.customer_id)
+        .where(
+            Subscription.customer_id > (after or ""),
+            col(Subscription.status).not_in(RESOURCES["subscription"].final),
+            col(Subscription.deleted).is_(False),
+        )
+        .distinct()
+        .order_by(Subscription.customer_id)
+        .limit(PAGE)
+    )
+    async with database.read() as session:
+        return list((await session.exec(live)).all())
 
 
 async def _page(reader: Reader, resource: Resource, state: SyncState) -> Answer | None:

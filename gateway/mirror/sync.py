@@ -117,14 +117,14 @@ async def store_page(
     return unclear + [obj for (obj, _), outcome in zip(offers, outcomes, strict=True) if outcome in again]
 
 
-async def settle(database: Database, stripe: Stripe, unclear: Iterable[Json]) -> None:
+async def settle(database: Database, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
     """Read again what `store_page` could not place."""
     for obj in unclear:
         with suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
             await refresh(database, stripe, obj["object"], obj["id"])
 
 
-async def refresh(database: Database, stripe: Stripe, kind: str, id: str) -> Json:
+async def refresh(database: Database, stripe: Stripe | Reader, kind: str, id: str) -> Json:
     """Read one object from Stripe and write what it says now; the object.
 
     The row's `revision` is noted before the call and must be the same after it: otherwise something newer may have been

@@ -7,8 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from gateway.database import Database, table_of
@@ -44,10 +46,15 @@ class Difference:
     def __str__(self) -> str:
         """The difference in words."""
         words = [
-            f"{name} differs" if name in PERSONAL else f"{name} is {ours!r} here and {theirs!r} at Stripe"
+            f"{name} differs" if name in PERSONAL else f"{name} is {_shown(ours)} here and {_shown(theirs)} at Stripe"
             for name, (ours, theirs) in sorted(self.fields.items())
         ]
         return f"{self.kind} {self.id}: " + "; ".join([self.finding] if self.finding else words)
+
+
+def _shown(value: Any) -> str:
+    """A value for a line of text."""
+    return value.isoformat() if isinstance(value, datetime) else orjson.dumps(value, default=str).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,11 @@ HANDLERS: dict[str, Handler] = {
     "payment_method.updated": mirror,  # a new expiry date
     "payment_method.automatically_updated": mirror,  # by the card network
     # What goes back to the buyer: credits are taken back in proportion.
+    "charge.succeeded": mirror,  # so that reconciling finds what is at Stripe
+    "charge.failed": mirror,
+    "charge.pending": mirror,  # a bank debit takes days
+    "charge.captured": mirror,
+    "charge.expired": mirror,
     "charge.refunded": mirror,  # the sum of all refunds
     "charge.updated": mirror,  # the same, after a refund has failed
     "refund.created": read_charge,  # the refund of an older kind of payment comes without `charge.refunded`

@@ -47,7 +47,7 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
     )
     subscriptions.plan_end(subscription, params, now)
     customer["currency"] = customer.get("currency") or subscription["currency"]
-    sandbox.update(customer)
+    sandbox.update(customer, "customer.updated")
     return subscriptions.save(sandbox, sandbox.create(subscription))
 
 

@@ -133,7 +133,7 @@ def _with_parts(sandbox: Sandbox, id: str, params: Obj) -> Obj:
         if default == params["payment_method"]:  # one test token in both places is one payment method
             customer = sandbox.need("customer", id)
             customer["invoice_settings"]["default_payment_method"] = default = method["id"]
-            sandbox.update(customer)
+            sandbox.update(customer, "customer.updated")
     if default:
         method = sandbox.need("payment_method", default, "invoice_settings[default_payment_method]")
         if method["customer"] != id:

@@ -24,15 +24,15 @@ async def sign_in(page: Page, gateway_dev, email: str) -> None:
     await expect(page.get_by_test_id("who")).to_contain_text(email)
 
 
-async def buy(page: Page, gateway_dev, plan: str) -> None:
-    """Choose a plan in the shop and pay for it on the hosted page."""
+async def buy(page: Page, gateway_dev, name: str, *, card: str = "plan-card") -> None:
+    """Choose something in the shop and pay for it on the hosted page."""
     await page.goto(f"{gateway_dev.gateway_url}/demo")
-    card = page.get_by_test_id("plan-card").filter(has=page.get_by_role("heading", name=plan, exact=True))
-    await card.get_by_test_id("buy").click()
+    chosen = page.get_by_test_id(card).filter(has=page.get_by_role("heading", name=name, exact=True))
+    await chosen.get_by_test_id("buy").click()
     await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
     fields = {"card_number": "4242424242424242", "card_expiry": "12 / 34", "card_cvc": "123", "name": "Ada Lovelace"}
-    for name, value in fields.items():
-        await page.locator(f"input[name={name}]").fill(value)
+    for field, value in fields.items():
+        await page.locator(f"input[name={field}]").fill(value)
     await page.get_by_test_id("pay").click()
     await expect(page.get_by_test_id("confirmation")).to_be_visible()
 
@@ -110,6 +110,15 @@ async def test_the_portal_opens_for_the_customer_and_leads_back(page, gateway_de
     await page.get_by_test_id("portal").click()
     await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
     await expect(page.locator("body")).to_contain_text("Starter")
+
+
+async def test_credits_that_were_bought_stand_in_the_account(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await expect(page.get_by_test_id("credit-balance")).to_have_text("0")
+    await buy(page, gateway_dev, "100 credits", card="product-card")
+    await page.get_by_role("link", name="Account").click()
+    await expect(page.get_by_test_id("credit-balance")).to_have_text("100")
+    await expect(page.get_by_test_id("credit-entry")).to_contain_text("+100")
 
 
 async def test_the_other_user_sees_nothing_of_it(page, gateway_dev):

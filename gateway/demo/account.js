@@ -3,6 +3,7 @@
 import { send } from "./api.js";
 import { cancelForm } from "./cancel.js";
 import { changeForm } from "./change.js";
+import { creditPanel } from "./credits.js";
 import { disclose } from "./disclosure.js";
 import { h } from "./dom.js";
 import { invoiceTable } from "./invoices.js";
@@ -91,9 +92,9 @@ function render(viewer, notice) {
     h(
       "div",
       { class: "account" },
-      viewer.subscription ? planPanel(viewer.subscription) : emptyPanel(),
+      viewer.subscription ? planPanel(viewer.subscription, viewer.paymentMethod) : emptyPanel(),
       featurePanel(viewer.entitlements),
-      paymentPanel(viewer.paymentMethod),
+      creditPanel(viewer.credits),
       h(
         "section",
         { class: "tile wide", "data-testid": "invoices" },
@@ -121,7 +122,7 @@ const REASONS = {
   PAUSED: "Paused, because the trial ended without a way to pay.",
 };
 
-function planPanel(subscription) {
+function planPanel(subscription, paymentMethod) {
   const { plan, status, quantity, access, willCancel, cancelAt, trialEnd, currentPeriodEnd } = subscription;
   const seats = quantity > 1 ? `${quantity} × ` : "";
   const next = willCancel
@@ -156,6 +157,7 @@ function planPanel(subscription) {
         plan?.amount ? `${plan.amount.formatted} ${adverb(periodOf(plan)).toLowerCase()}` : "By quantity or use",
       ),
       !over && labelled(next[0], next[1] && day(next[1]), "until"),
+      paymentMethod && labelled("Paid with", cardOf(paymentMethod), "payment-method"),
       over && labelled("Access until", access.until ? day(access.until) : "ended", "until"),
     ),
     h(
@@ -223,18 +225,8 @@ const featurePanel = (entitlements) =>
       : h("p", {}, "Nothing beyond the basics."),
   );
 
-const paymentPanel = (method) =>
-  h(
-    "section",
-    { class: "tile", "data-testid": "payment-method" },
-    h("h2", {}, "Payment method"),
-    h(
-      "p",
-      {},
-      method
-        ? `${method.brand ?? method.type} •••• ${method.last4 ?? ""}${method.expYear ? `, expires ${method.expMonth}/${method.expYear}` : ""}`
-        : "None yet.",
-    ),
-  );
+/** "visa •••• 4242, expires 12/2034" */
+const cardOf = ({ type, brand, last4, expMonth, expYear }) =>
+  `${brand ?? type}${last4 ? ` •••• ${last4}` : ""}${expYear ? `, expires ${expMonth}/${expYear}` : ""}`;
 
 show();

@@ -24,6 +24,10 @@ export const VIEWER = `query Viewer($locale: String!) {
     }
     paymentMethod { type brand last4 expMonth expYear }
     entitlements { feature limit }
+    credits {
+      balance
+      entries(first: 5) { nodes { id kind amount reason createdAt } }
+    }
     invoices(first: 12) {
       nodes {
         id

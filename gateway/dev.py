@@ -22,7 +22,7 @@ from gateway import migrations
 from gateway.app import create_app
 from gateway.database import Database
 from gateway.demo import demo_routes
-from gateway.demo.sign_in import sign_in_routes
+from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
 from gateway.mirror.backfill import backfill, completed
 from gateway.sandbox import SandboxOptions, create_sandbox
@@ -249,6 +249,7 @@ def _welcome(dev: Dev, secret: str) -> Panel:
         f"[bold]Offline Stripe[/]  {dev.stripe_url}\n"
         f"[bold]Webhook secret[/]  {secret}\n\n"
         "Try first: open the demo shop, choose a plan and pay with card [bold]4242 4242 4242 4242[/].\n"
+        f"Sign in there as {' or '.join(USERS)}, or without a page: POST {dev.gateway_url}/dev/sign-in.\n"
         f"Then: [bold]{_this_command()} events list[/] in another terminal shows what Stripe has sent.\n"
         f"State is kept under [bold]{dev.state}[/]; [bold]--fresh[/] empties it. Ctrl-C stops.",
         title="The billing gateway is running",

@@ -8,14 +8,13 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 from gateway.auth import Principal
 from gateway.billing.catalog import Catalog
-from gateway.billing.plan_change import PlanChange, Preview, aim, preview_of
+from gateway.billing.plan_change import PlanChange, Preview, aim, is_there, preview_of, stale_quote
 from gateway.billing.problems import Problem, ProblemCode
 from gateway.billing.subscriptions import OVER, Standing, standing
 from gateway.database import Database
@@ -27,10 +26,6 @@ from gateway.stripe_client import Answer, Stripe
 
 SUBSCRIPTIONS = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
-QUOTE_SECONDS = 15 * 60
-"""How long a quote is honoured. Longer would let a buyer pay less for having waited."""
-
-CLOCK_SLACK_SECONDS = 60
 MAX_COMMENT = 500
 MAX_KEY = 255
 
@@ -132,9 +127,9 @@ class Changes:
             return Changed(None, None, [items])
         if problem := _bad_key(key) or _over(present):
             return Changed(None, None, [problem])
-        if _is_there(present, items):
+        if is_there(present, items):
             return Changed(present, await self._billed(answer.object, change.price_id), [])
-        if problem := _stale_quote(change, answer):
+        if problem := stale_quote(change, answer):
             return Changed(None, None, [problem])
         parameters: dict[str, Any] = {
             "items": items,
@@ -286,23 +281,6 @@ def _over(present: Standing) -> Problem | None:
     return Problem(
         ProblemCode.SUBSCRIPTION_ENDED, "this subscription has ended; buy a new one at the checkout", "subscriptionId"
     )
-
-
-def _is_there(present: Standing, items: list[dict[str, Any]]) -> bool:
-    """Whether it is so already: then nothing is to be done, as when a request is sent again."""
-    have = {item.id: (item.price_id, item.quantity) for item in present.items}
-    return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
-
-
-def _stale_quote(change: PlanChange, answer: Answer) -> Problem | None:
-    """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
-    if change.proration_date is None or answer.object.get("test_clock"):
-        return None
-    age = datetime.fromtimestamp(answer.as_of, UTC) - change.proration_date
-    if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
-        return None
-    message = f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"
-    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
 
 
 def _problem(error: StripeRefused) -> Problem:

@@ -12,6 +12,11 @@ from gateway.mirror.resources import invoice as invoice_columns
 from gateway.models import Price, SubscriptionItem
 from gateway.stripe_client import Answer
 
+QUOTE_SECONDS = 15 * 60
+"""How long a quote is honoured. Longer would let a buyer pay less for having waited."""
+
+CLOCK_SLACK_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
@@ -99,6 +104,23 @@ def _quantity(change: PlanChange, price: Price, item: SubscriptionItem, most: in
     if not 1 <= quantity <= most:
         return Problem(ProblemCode.QUANTITY_INVALID, f"the quantity must be 1 to {most}", "quantity")
     return [{**target, "quantity": quantity}]
+
+
+def is_there(present: Standing, items: list[dict[str, Any]]) -> bool:
+    """Whether it is so already: then nothing is to be done, as when a request is sent again."""
+    have = {item.id: (item.price_id, item.quantity) for item in present.items}
+    return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
+
+
+def stale_quote(change: PlanChange, answer: Answer) -> Problem | None:
+    """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
+    if change.proration_date is None or answer.object.get("test_clock"):
+        return None
+    age = datetime.fromtimestamp(answer.as_of, UTC) - change.proration_date
+    if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
+        return None
+    message = f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"
+    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
 
 
 def preview_of(present: Standing, price_id: str, *, due: Answer | None, renewal: Answer | None) -> Preview:

@@ -3,21 +3,16 @@
 import json
 import time
 from itertools import product
-from types import SimpleNamespace
 
 import jwt
 import pytest
-import strawberry
 from buyers import buy
 from conftest import SERVICE, SIGN_IN_SECRET, both_databases, make_world
-from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type, graphql
+from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from schema_walk import FIELDS, NAMED, ROOT_FIELDS, ROOTS, WAYS, ids_within, objects, operation
 
-from gateway.auth import ANONYMOUS, Principal
-from gateway.billing.ownership import PRIVATE, Owner, Ownership
-from gateway.database import Database
-from gateway.graphql import ownership
-from gateway.graphql.ownership import CALLERS, Caller, guard, is_private, private
+from gateway.billing.ownership import PRIVATE
+from gateway.graphql.ownership import CALLERS, Caller, is_private
 from gateway.graphql.schema import core
 
 # What anybody may see. A type that turns up here unasked has to be private, or has to be thought about.
@@ -66,6 +61,17 @@ def test_whatever_names_something_is_of_the_type_that_is_checked():
         if name.lower().endswith(("id", "ids")) and get_named_type(field.type).name != "ID"
     ]
     assert astray == []
+
+
+def test_every_field_that_takes_an_id_is_tried():
+    """The walk comes to a type by fields that require nothing; where there is none, it has to learn the way."""
+    takes_ids = {
+        kind.name
+        for kind in objects()
+        for field in kind.fields.values()
+        if any(True for name, argument in field.args.items() for _ in ids_within(argument.type, (name,)))
+    }
+    assert takes_ids - {"Subscription"} <= set(WAYS)
 
 
 @pytest.fixture(scope="module")
@@ -206,112 +212,3 @@ def test_a_guests_checkout_is_seen_with_what_it_started_by_whoever_knows_it_and_
         core.mutation_type, "cancelSubscription", {("input", "subscriptionId"): session["subscription"]["id"]}
     )
     assert_refused(shop.graphql(document, variables, shop.grace).json())
-
-
-# A schema in which every mistake is made that a new resolver could make.
-
-
-@private
-class Secret:
-    """Something of Ada's."""
-
-    owner: strawberry.Private[Owner]
-    text: str = strawberry.field(default="Ada's", description="What nobody else may read.")
-
-
-@strawberry.type
-class Box:
-    """Holds secrets, and is not private itself."""
-
-    @strawberry.field
-    def inside(self) -> list[Secret]:
-        """The resolver looks at nothing."""
-        return [Secret(owner=Owner(customer_id="cus_of_ada"))]
-
-
-@strawberry.type
-class Careless:
-    """Resolvers that forget to ask whose it is."""
-
-    @strawberry.field
-    def secret(self) -> Secret | None:
-        """Shows it to everybody."""
-        return Secret(owner=Owner(external_id="user_ada"))
-
-    @strawberry.field
-    async def later(self) -> Secret | None:
-        """Shows it to everybody, after a while."""
-        return Secret(owner=Owner(customer_id="cus_of_ada"))
-
-    @strawberry.field
-    def box(self) -> Box:
-        """Leads to it by another way."""
-        return Box()
-
-    @strawberry.field
-    def unowned(self) -> Secret | None:
-        """Shows what is nobody's, and so the back end's alone."""
-        return Secret(owner=Owner())
-
-
-@pytest.fixture
-def careless(monkeypatch):
-    names = ("secret", "later", "box", "unowned")
-    monkeypatch.setattr(ownership, "CALLERS", {f"Careless.{name}": Caller.ANYONE for name in names})
-    schema = strawberry.Schema(query=Careless)._schema
-    guard(schema)
-    return schema
-
-
-@pytest.mark.parametrize(
-    ("principal", "shown"),
-    [
-        (ANONYMOUS, []),
-        (Principal(subject="user_grace"), []),
-        (Principal(subject="user_ada"), ["secret", "later", "box"]),
-        (Principal(is_service=True), ["secret", "later", "box", "unowned"]),
-    ],
-)
-async def test_a_resolver_that_forgets_to_ask_shows_nothing_all_the_same(careless, sqlite_url, principal, shown):
-    database = Database(sqlite_url)
-    async with database.write() as connection:
-        await connection.exec_driver_sql(
-            "INSERT INTO customer (id, external_id, as_of, as_of_lag, revision, deleted, delinquent, meta, created) "
-            "VALUES ('cus_of_ada', 'user_ada', 1, 0, 1, 0, 0, '{}', '2026-01-01 00:00:00')"
-        )
-    seen = []
-    for name in ("secret", "later", "box", "unowned"):
-        context = SimpleNamespace(principal=principal, ownership=Ownership(database, principal))
-        query = "{ box { inside { text } } }" if name == "box" else f"{{ {name} {{ text }} }}"
-        result = await graphql(careless, query, context_value=context)
-        if "Ada's" in str(result.data):
-            seen.append(name)
-    await database.close()
-    assert seen == shown
-
-
-def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start(monkeypatch):
-    monkeypatch.setattr(ownership, "CALLERS", {"Careless.secret": Caller.ANYONE, "Careless.gone": Caller.ANYONE})
-    with pytest.raises(TypeError, match=r"Careless\.box, Careless\.gone, Careless\.later, Careless\.unowned"):
-        guard(strawberry.Schema(query=Careless)._schema)
-
-
-def test_a_private_type_that_does_not_say_whose_it_is_stops_the_start():
-    with pytest.raises(TypeError, match="Ownerless is private, so it needs `owner"):
-
-        @private
-        class Ownerless:
-            """Belongs to somebody."""
-
-            text: str
-
-
-def test_every_field_that_takes_an_id_is_tried():
-    """The walk comes to a type by fields that require nothing; where there is none, it has to learn the way."""
-    takes_ids = {
-        kind.name
-        for kind in objects()
-        for field in kind.fields.values()
-        if any(True for name, argument in field.args.items() for _ in ids_within(argument.type, (name,)))
-    }
-    assert takes_ids - {"Subscription"} <= set(WAYS)

@@ -1,0 +1,147 @@
+"""The guard around the schema, tried on a schema in which every mistake is made that a new resolver could make."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+import strawberry
+from graphql import ExecutionResult, graphql, parse, subscribe
+
+from gateway.auth import ANONYMOUS, Principal
+from gateway.billing.ownership import Owner, Ownership
+from gateway.database import Database
+from gateway.graphql import ownership
+from gateway.graphql.ownership import Caller, guard, private
+
+
+@private
+class Secret:
+    """Something of Ada's."""
+
+    owner: strawberry.Private[Owner]
+    text: str = strawberry.field(default="Ada's", description="What nobody else may read.")
+
+
+@strawberry.type
+class Box:
+    """Holds secrets, and is not private itself."""
+
+    @strawberry.field
+    def inside(self) -> list[Secret]:
+        """The resolver looks at nothing."""
+        return [Secret(owner=Owner(customer_id="cus_of_ada"))]
+
+
+@strawberry.type
+class Careless:
+    """Resolvers that forget to ask whose it is."""
+
+    @strawberry.field
+    def secret(self) -> Secret | None:
+        """Shows it to everybody."""
+        return Secret(owner=Owner(external_id="user_ada"))
+
+    @strawberry.field
+    async def later(self) -> Secret | None:
+        """Shows it to everybody, after a while."""
+        return Secret(owner=Owner(customer_id="cus_of_ada"))
+
+    @strawberry.field
+    def box(self) -> Box:
+        """Leads to it by another way."""
+        return Box()
+
+    @strawberry.field
+    def unowned(self) -> Secret | None:
+        """Shows what is nobody's, and so the back end's alone."""
+        return Secret(owner=Owner())
+
+
+@strawberry.type
+class Live:
+    """Streams that forget to ask whose it is."""
+
+    @strawberry.subscription
+    async def watched(self, id: strawberry.ID) -> AsyncIterator[Secret]:
+        """Begins to watch whatever is named."""
+        yield Secret(owner=Owner(customer_id="cus_of_ada"), text=f"Ada's {id}")
+
+
+@pytest.fixture
+def careless(monkeypatch):
+    names = ("Careless.secret", "Careless.later", "Careless.box", "Careless.unowned", "Live.watched")
+    monkeypatch.setattr(ownership, "CALLERS", dict.fromkeys(names, Caller.ANYONE))
+    schema = strawberry.Schema(query=Careless, subscription=Live)._schema
+    guard(schema)
+    return schema
+
+
+@pytest.fixture
+async def database(sqlite_url):
+    """A database in which Ada has a customer."""
+    database = Database(sqlite_url)
+    async with database.write() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO customer (id, external_id, as_of, as_of_lag, revision, deleted, delinquent, meta, created) "
+            "VALUES ('cus_of_ada', 'user_ada', 1, 0, 1, 0, 0, '{}', '2026-01-01 00:00:00')"
+        )
+    yield database
+    await database.close()
+
+
+def context_of(database, principal):
+    return SimpleNamespace(principal=principal, ownership=Ownership(database, principal))
+
+
+@pytest.mark.parametrize(
+    ("principal", "shown"),
+    [
+        (ANONYMOUS, []),
+        (Principal(subject="user_grace"), []),
+        (Principal(subject="user_ada"), ["secret", "later", "box"]),
+        (Principal(is_service=True), ["secret", "later", "box", "unowned"]),
+    ],
+)
+async def test_a_resolver_that_forgets_to_ask_shows_nothing_all_the_same(careless, database, principal, shown):
+    seen = []
+    for name in ("secret", "later", "box", "unowned"):
+        query = "{ box { inside { text } } }" if name == "box" else f"{{ {name} {{ text }} }}"
+        result = await graphql(careless, query, context_value=context_of(database, principal))
+        if "Ada's" in str(result.data):
+            seen.append(name)
+    assert seen == shown
+
+
+@pytest.mark.parametrize(
+    ("principal", "named", "told"),
+    [
+        (Principal(subject="user_ada"), "cus_of_ada", "Ada's cus_of_ada"),
+        (Principal(subject="user_grace"), "cus_of_ada", "there is no such object"),
+        (Principal(subject="user_grace"), "cus_nothing", "there is no such object"),
+        (ANONYMOUS, "cus_of_ada", "there is no such object"),
+        (ANONYMOUS, "a word that is no id", "there is no such object"),
+    ],
+)
+async def test_a_stream_that_forgets_to_ask_tells_nothing_all_the_same(careless, database, principal, named, told):
+    """What may not be named is not begun; what is yielded is not shown."""
+    document = parse("subscription($id: ID!) { watched(id: $id) { text } }")
+    context = context_of(database, principal)
+    stream = await subscribe(careless, document, context_value=context, variable_values={"id": named})
+    result = stream if isinstance(stream, ExecutionResult) else await anext(stream)
+    assert told in (str(result.errors) if result.errors else str(result.data))
+
+
+def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start(monkeypatch):
+    monkeypatch.setattr(ownership, "CALLERS", {"Careless.secret": Caller.ANYONE, "Careless.gone": Caller.ANYONE})
+    with pytest.raises(TypeError, match=r"Careless\.box, Careless\.gone, Careless\.later, Careless\.unowned"):
+        guard(strawberry.Schema(query=Careless)._schema)
+
+
+def test_a_private_type_that_does_not_say_whose_it_is_stops_the_start():
+    with pytest.raises(TypeError, match="Ownerless is private, so it needs `owner"):
+
+        @private
+        class Ownerless:
+            """Belongs to somebody."""
+
+            text: str

@@ -24,6 +24,7 @@ from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
 from gateway.billing.customers import Customers
 from gateway.billing.portal import Portal
+from gateway.billing.usage import UsageForwarder
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
@@ -59,7 +60,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     authenticator = Authenticator(settings)
     changes = Changes(settings, database, stripe, catalog)
     graphql = GraphQL(
-        Services(settings, database, stripe, catalog, checkout, customers, portal, changes), authenticator
+        Services(settings, database, stripe, catalog, checkout, portal, changes), authenticator
     )
     notifications = Notifications(database)
     notifications.on("catalog", catalog.invalidate)
@@ -76,6 +77,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
                 "receiver": receiver.run(),
                 "worker": Worker(inbox, stripe).run(),
                 "notifications": notifications.run(),
+                "usage": UsageForwarder(database, stripe).run(),
                 "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
             }.items()
         ]

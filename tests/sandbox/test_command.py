@@ -1,7 +1,6 @@
 """`gateway sandbox` as a process of its own: what each of its options promises."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import stripe
+
+from gateway.cli import main
 
 COMMAND = [sys.executable, "-m", "gateway", "sandbox"]
 SECRET = "whsec_0123456789abcdef"
@@ -43,6 +44,22 @@ def wait_for(base, process):
         else:
             return
     pytest.fail("it does not answer")
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys, tmp_path):
+    """What the command says on its way out."""
+
+    def run(*options):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["gateway", "sandbox", *options])
+        with pytest.raises(SystemExit) as out:
+            main()
+        assert out.value.code
+        return capsys.readouterr().err
+
+    return run
 
 
 def test_clock_chaos_and_the_destination_of_events_are_options(receiver):
@@ -91,22 +108,13 @@ def test_the_same_random_seed_gives_the_same_ids():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_option_is_refused_in_a_sentence(options, complaint, tmp_path):
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    result = subprocess.run(
-        [*COMMAND, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert result.returncode != 0
-    assert complaint in result.stderr
-    assert "Traceback" not in result.stderr
+def test_a_wrong_option_is_refused_in_a_sentence(options, complaint, refused):
+    assert complaint in refused(*options)
 
 
-def test_a_scene_with_a_refused_request_says_which(tmp_path):
+def test_a_scene_with_a_refused_request_says_which(tmp_path, refused):
     scene = {"fixtures": [{"name": "tea", "path": "/v1/products", "method": "post", "params": {"colour": "green"}}]}
     (tmp_path / "scene.json").write_text(json.dumps(scene))
-    result = subprocess.run(
-        [*COMMAND, "--seed", "scene.json"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert result.returncode == 1
-    assert "tea" in result.stderr
-    assert "colour" in result.stderr
+    said = refused("--seed", str(tmp_path / "scene.json"))
+    assert "tea" in said
+    assert "colour" in said

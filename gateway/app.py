@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import __version__, migrations
+from gateway import __version__, logs, migrations
 from gateway.auth import Authenticator
 from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
@@ -29,12 +29,12 @@ from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
 from gateway.graphql.http import GraphQL
-from gateway.metrics import render
+from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
 from gateway.policy import policy_router
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
-from gateway.webhooks.inbox import Inbox, count_open
+from gateway.webhooks.inbox import Inbox, open_events
 from gateway.webhooks.missed import run_catch_up
 from gateway.webhooks.receiver import Receiver
 from gateway.webhooks.route import Webhooks
@@ -59,9 +59,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
     changes = Changes(settings, database, stripe, catalog)
-    graphql = GraphQL(
-        Services(settings, database, stripe, catalog, checkout, portal, changes), authenticator
-    )
+    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, portal, changes), authenticator)
     notifications = Notifications(database)
     notifications.on("catalog", catalog.invalidate)
     inbox = Inbox(database, settings.connect_accounts)
@@ -114,6 +112,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
 
 def from_environment() -> FastAPI:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
+    logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     return create_app(Settings.load())
 
 
@@ -132,7 +131,8 @@ def _add_operations(app: FastAPI, database: Database) -> None:
     @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         with suppress(DatabaseUnavailable):  # the rest is worth seeing then
-            await count_open(database)
+            for status, count in (await open_events(database)).items():
+                INBOX.labels(status).set(count)
         return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/", include_in_schema=False)

@@ -333,6 +333,19 @@ class Dispute(Mirrored, table=True):
     status: str
 
 
+class Meter(Mirrored, table=True):
+    """What counts usage (Stripe `billing.meter`). The keys are those of a meter event's payload."""
+
+    __tablename__ = "meter"
+
+    event_name: str = Field(index=True)
+    display_name: str
+    formula: str
+    customer_key: str
+    value_key: str
+    status: str
+
+
 class EntitlementSummary(Mirrored, table=True):
     """What a customer may use by Stripe's own entitlements (Stripe `entitlements.active_entitlement_summary`).
 
@@ -450,5 +463,6 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     InvoicePayment,
     Charge,
     Dispute,
+    Meter,
     EntitlementSummary,
 )

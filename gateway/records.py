@@ -70,3 +70,34 @@ class CreditEntry(SQLModel, table=True):
     parts: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON)
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
+
+
+class UsageRecord(SQLModel, table=True):
+    """Usage that was reported, on its way to Stripe's meters.
+
+    `id` is the caller's identifier, which Stripe gets as well; `fingerprint` a digest of what was reported under it.
+    `status` is `pending` (due at `next_attempt_at`), `sent`, or `dead` (Stripe refuses it; `last_error` says why).
+    """
+
+    __tablename__ = "usage_record"
+    __table_args__ = (
+        sa.Index(
+            "ix_usage_record_due",
+            "next_attempt_at",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        ),
+        sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
+    )
+
+    id: str = Field(primary_key=True)
+    customer_id: str
+    event_name: str
+    value: int = Field(sa_type=sa.BigInteger)
+    timestamp: datetime = Field(sa_type=UtcDateTime)
+    fingerprint: str
+    status: str
+    attempts: int = 0
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_error: str | None = Field(default=None, sa_type=sa.Text)
+    created: datetime = Field(sa_type=UtcDateTime)

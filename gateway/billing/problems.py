@@ -32,6 +32,8 @@ class ProblemCode(Enum):
     NO_CUSTOMER = "Nothing was bought yet, or Stripe no longer has the customer: a checkout makes one."
     SUBSCRIPTION_NEEDED = "The subscription is not named and cannot be chosen, or has ended, or the flow needs none."
     AMOUNT_INVALID = "The amount is out of range."
+    METER_NOT_FOUND = "There is no active meter with this event name."
+    TIMESTAMP_INVALID = "The time is too long ago, or too far ahead."
     INSUFFICIENT_CREDITS = "There are not enough credits; nothing was spent."
     SESSION_NOT_OPEN = "The checkout is already complete or expired."
     STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."

@@ -23,6 +23,7 @@ from gateway.graphql.money import Currency
 from gateway.graphql.ownership import private
 from gateway.graphql.shelf import shelf_of
 from gateway.graphql.subscriptions import Access, BillingSubscription
+from gateway.graphql.usage import EventName, Usage
 
 coded(Source, name="EntitlementSource")
 
@@ -117,6 +118,11 @@ class Account:
     def credits(self) -> CreditAccount:
         """The credits that were bought, and where they went."""
         return CreditAccount(customer_id=self.row.id if self.row else "")
+
+    @resolver
+    async def usage(self, info: Info, event_name: EventName) -> Usage | None:
+        """What was used in the present period of the subscription that counts it; null when there is no such meter."""
+        return await Usage.of(info, self.row.id if self.row else None, event_name)
 
     @resolver
     async def entitlements(self, info: Info) -> list[Entitlement]:

@@ -16,6 +16,7 @@ from gateway.graphql.metadata import MetadataEntryInput
 from gateway.graphql.money import Currency
 from gateway.graphql.portal import PortalMutations
 from gateway.graphql.problems import UserError
+from gateway.graphql.usage import UsageMutations
 
 
 @choice
@@ -154,7 +155,7 @@ class ExpireCheckoutSessionPayload:
 
 
 @output
-class Mutation(ChangeMutations, PortalMutations, CreditMutations):
+class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations):
     """What can be done."""
 
     @mutation

@@ -61,6 +61,7 @@ CALLERS: dict[str, Caller] = {
     # Anybody's account.
     "Query.customer": Caller.SERVICE,
     "Mutation.spendCredits": Caller.SERVICE,
+    "Mutation.reportUsage": Caller.SERVICE,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 

@@ -17,6 +17,7 @@ from gateway.models import (
     EntitlementSummary,
     Invoice,
     InvoicePayment,
+    Meter,
     Mirrored,
     PaymentMethod,
     Price,
@@ -371,6 +372,18 @@ def dispute(obj: Json) -> Json:
     }
 
 
+def meter(obj: Json) -> Json:
+    """Columns of a `billing.meter`."""
+    return {
+        "event_name": obj["event_name"],
+        "display_name": obj["display_name"],
+        "formula": obj["default_aggregation"]["formula"],
+        "customer_key": obj["customer_mapping"]["event_payload_key"],
+        "value_key": obj["value_settings"]["event_payload_key"],
+        "status": obj["status"],
+    }
+
+
 def entitlement_summary(obj: Json) -> Json:
     """Columns of an `entitlements.active_entitlement_summary`."""
     return {"features": sorted(each["lookup_key"] for each in obj["entitlements"]["data"])}
@@ -415,6 +428,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", invoice_payment, synced=False),
         Resource("charge", Charge, "/v1/charges", charge),
         Resource("dispute", Dispute, "/v1/disputes", dispute),
+        Resource("billing.meter", Meter, "/v1/billing/meters", meter),
         Resource(
             "entitlements.active_entitlement_summary",
             EntitlementSummary,

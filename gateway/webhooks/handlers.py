@@ -162,6 +162,11 @@ HANDLERS: dict[str, Handler] = {
     "charge.dispute.closed": mirror,  # lost: credits go; won: they stay, or come back
     # What the customer may use.
     "entitlements.active_entitlement_summary.updated": mirror,  # all features that are active now
+    # What counts usage.
+    "billing.meter.created": mirror,  # usage can be reported to it
+    "billing.meter.updated": mirror,  # its name for people
+    "billing.meter.deactivated": mirror,  # usage is refused
+    "billing.meter.reactivated": mirror,  # and taken again
     # The catalogue.
     "product.created": mirror,
     "product.updated": mirror,

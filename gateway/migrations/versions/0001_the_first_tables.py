@@ -281,6 +281,24 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_invoice_payment_payment_intent_id"), ["payment_intent_id"], unique=False)
 
     op.create_table(
+        "meter",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.BigInteger(), nullable=False),
+        sa.Column("as_of_lag", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("event_name", sa.String(), nullable=False),
+        sa.Column("display_name", sa.String(), nullable=False),
+        sa.Column("formula", sa.String(), nullable=False),
+        sa.Column("customer_key", sa.String(), nullable=False),
+        sa.Column("value_key", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("meter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_meter_event_name"), ["event_name"], unique=False)
+
+    op.create_table(
         "notice",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("origin", sa.String(), nullable=False),
@@ -423,6 +441,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "usage_record",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("event_name", sa.String(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("usage_record", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_usage_record_due",
+            ["next_attempt_at"],
+            unique=False,
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+        batch_op.create_index("ix_usage_record_sum", ["customer_id", "event_name", "timestamp"], unique=False)
+
+    op.create_table(
         "webhook_secret_use",
         sa.Column("label", sa.String(), nullable=False),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=False),
@@ -433,6 +476,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("webhook_secret_use")
+    with op.batch_alter_table("usage_record", schema=None) as batch_op:
+        batch_op.drop_index("ix_usage_record_sum")
+        batch_op.drop_index(
+            "ix_usage_record_due",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+
+    op.drop_table("usage_record")
     op.drop_table("turn")
     op.drop_table("sync_state")
     with op.batch_alter_table("subscription_item", schema=None) as batch_op:
@@ -456,6 +508,10 @@ def downgrade() -> None:
 
     op.drop_table("payment_method")
     op.drop_table("notice")
+    with op.batch_alter_table("meter", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_meter_event_name"))
+
+    op.drop_table("meter")
     with op.batch_alter_table("invoice_payment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_payment_payment_intent_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_payment_invoice_id"))

@@ -104,6 +104,7 @@ def test_the_events_of_a_purchase_come_in_stripes_order(stripe_client, open_sess
     assert [each for each in types(stripe_client) if not each.startswith(made_before)] == [
         "customer.created",
         "payment_method.attached",
+        "customer.updated",  # its currency
         "invoice.created",
         "customer.subscription.created",
         "invoice.finalized",

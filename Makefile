@@ -31,7 +31,7 @@ bench: .venv/development
 
 # The long storms: crashes, outages, a full disk, several processes.
 soak: .venv/development
-	$(BIN)/python -m pytest tests/soak --timeout 900 -q $(ARGS)
+	$(BIN)/python -m pytest tests/test_storm.py tests/test_histories.py -m soak --timeout 600 -s $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

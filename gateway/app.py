@@ -31,6 +31,7 @@ from gateway.graphql.context import Services
 from gateway.graphql.http import GraphQL
 from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
+from gateway.outbound.relay import Relay
 from gateway.policy import policy_router
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
@@ -53,6 +54,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     """
     stripe = Stripe(settings)
     database = Database(settings.database_url.get_secret_value())
+    database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
     catalog = Catalog(settings, database)
     customers = Customers(settings, database, stripe)
     checkout = Checkout(settings, database, stripe, catalog, customers)
@@ -76,6 +78,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
                 "worker": Worker(inbox, stripe).run(),
                 "notifications": notifications.run(),
                 "usage": UsageForwarder(database, stripe).run(),
+                "outbox": Relay(database, settings.outbound_endpoints).run(),
                 "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
             }.items()
         ]

@@ -1,8 +1,11 @@
 """The `gateway` command."""
 
 import asyncio
+import os
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +17,7 @@ from gateway import doctor as checks
 from gateway import logs, migrations
 from gateway.cli_events import events_app
 from gateway.cli_mirror import reconcile, sync
+from gateway.cli_outbox import outbox_app
 from gateway.cli_sandbox import sandbox
 from gateway.database import Database
 from gateway.errors import GatewayError
@@ -29,6 +33,7 @@ app = typer.Typer(
 db_app = typer.Typer(help="The gateway's own database.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 app.add_typer(db_app, name="db")
+app.add_typer(outbox_app, name="outbox")
 app.command("sync")(sync)
 app.command("reconcile")(reconcile)
 app.command("sandbox")(sandbox)
@@ -79,6 +84,13 @@ def serve(
     settings = Settings.load()
     settings.require_stripe()
     Database(settings.database_url.get_secret_value())  # a wrong URL stops the start here, not in each worker
+    with ExitStack() as stack:
+        if workers > 1:  # they count into one folder, so that whichever is asked for its metrics answers for all
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", stack.enter_context(TemporaryDirectory()))
+        _serve(host, port, workers)
+
+
+def _serve(host: str, port: int, workers: int) -> None:
     uvicorn.run(
         "gateway.app:from_environment",
         factory=True,

@@ -4,12 +4,17 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from sqlmodel import select
+
 from gateway import migrations
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable, StripeFailure
+from gateway.models import WebhookSecretUse
 from gateway.settings import LIVE_KEY, STRIPE_API, Settings
 from gateway.stripe_client import API_VERSION, SIGNATURE_TOLERANCE_SECONDS, Stripe
 from gateway.webhooks.handlers import HANDLERS
+from gateway.webhooks.inbox import open_events
+from gateway.webhooks.missed import WARN_AFTER, unread_for
 
 SKEW_WARNING_SECONDS = 30
 
@@ -34,11 +39,15 @@ class Check:
 async def examine(settings: Settings) -> AsyncIterator[Check]:
     """Every check, in an order in which an earlier failure explains a later one."""
     yield _redirects(settings)
-    yield _secrets(settings)
     yield _sign_in(settings)
     database = Database(settings.database_url.get_secret_value())
     try:
-        yield await _database(database)
+        found = await _database(database)
+        yield found
+        yield await _secrets(settings, database if found.mend is None else None)
+        if found.mend is None:
+            yield await _caught_up(database)
+            yield await _dead_letters(database)
     finally:
         await database.close()
     if settings.stripe_secret_key is None:
@@ -59,10 +68,41 @@ def _redirects(settings: Settings) -> Check:
     return Check("redirect origins", ", ".join(settings.redirect_origins))
 
 
-def _secrets(settings: Settings) -> Check:
+async def _secrets(settings: Settings, database: Database | None) -> Check:
+    """Which signing secrets there are and when each last proved a delivery, so that the old one can be let go."""
     if not settings.stripe_webhook_secrets:
         return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
-    return Check("webhook secrets", ", ".join(label for label, _ in settings.stripe_webhook_secrets))
+    used = {}
+    if database is not None:
+        async with database.read() as session:
+            used = {row.label: row.last_used_at for row in (await session.exec(select(WebhookSecretUse))).all()}
+    words = [
+        f"{label} (last used {used[label]:%Y-%m-%d %H:%M} UTC)" if label in used else f"{label} (never used)"
+        for label, _ in settings.stripe_webhook_secrets
+    ]
+    return Check("webhook secrets", ", ".join(words))
+
+
+async def _caught_up(database: Database) -> Check:
+    """When Stripe's own list of events was last read: Stripe keeps it for 30 days."""
+    seconds = await unread_for(database)
+    if seconds is None:
+        return Check("missed events", "never looked for", "run `gateway reconcile`", warning=True)
+    finding = f"looked for {seconds / 3600:.0f} h ago"
+    if seconds > WARN_AFTER:
+        return Check("missed events", finding, "run `gateway reconcile` before Stripe's 30 days are over")
+    return Check("missed events", finding)
+
+
+async def _dead_letters(database: Database) -> Check:
+    """Events that were given up."""
+    counts = await open_events(database)
+    finding = ", ".join(f"{count} {status}" for status, count in counts.items())
+    if counts["dead"]:
+        return Check(
+            "inbox", finding, "look at `gateway events list --dead`, then `gateway events retry`", warning=True
+        )
+    return Check("inbox", finding)
 
 
 def _sign_in(settings: Settings) -> Check:

@@ -300,15 +300,14 @@ def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, 
     )
 
 
-async def count_open(database: Database) -> None:
-    """Count the events that are not finished, for the metrics.
+async def open_events(database: Database) -> dict[str, int]:
+    """How many events are not finished, by status.
 
     Raises:
         DatabaseUnavailable: they cannot be counted.
     """
-    open_ = ("pending", "failed", "dead")
+    unfinished = ("pending", "failed", "dead")
+    query = sa.select(EVENTS.c.status, sa.func.count()).where(EVENTS.c.status.in_(unfinished)).group_by(EVENTS.c.status)
     async with database.read() as session:
-        query = sa.select(EVENTS.c.status, sa.func.count()).where(EVENTS.c.status.in_(open_)).group_by(EVENTS.c.status)
         counts: dict[str, int] = dict((await (await session.connection()).execute(query)).all())
-    for status in open_:
-        metrics.INBOX.labels(status).set(counts.get(status, 0))
+    return {status: counts.get(status, 0) for status in unfinished}

@@ -67,10 +67,28 @@ def subscription(number: int, moment: int) -> dict[str, object]:
         "tax_rates": [],
     }
     nothing = dict.fromkeys(
-        "application application_fee_percent billing_cycle_anchor_config billing_thresholds cancel_at canceled_at "
-        "days_until_due default_source description ended_at next_pending_invoice_item_invoice on_behalf_of "
-        "pause_collection pending_invoice_item_interval pending_setup_intent pending_update schedule transfer_data "
-        "trial_end trial_start".split()
+        [
+            "application",
+            "application_fee_percent",
+            "billing_cycle_anchor_config",
+            "billing_thresholds",
+            "cancel_at",
+            "canceled_at",
+            "days_until_due",
+            "default_source",
+            "description",
+            "ended_at",
+            "next_pending_invoice_item_invoice",
+            "on_behalf_of",
+            "pause_collection",
+            "pending_invoice_item_interval",
+            "pending_setup_intent",
+            "pending_update",
+            "schedule",
+            "transfer_data",
+            "trial_end",
+            "trial_start",
+        ]
     )
     return {
         "id": f"sub_bench{number}",

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from conftest import both_databases, make_world
 from stock import stock
 
-from gateway.notify import POLL_SECONDS
 from gateway.billing.catalog import Catalog
 from gateway.database import Database
+from gateway.notify import POLL_SECONDS
 
 PRICING = """query($currency: Currency, $interval: BillingInterval) {
   pricing(currency: $currency, interval: $interval) {

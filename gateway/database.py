@@ -24,6 +24,9 @@ POOL_WAIT_SECONDS = 5
 DEADLOCK_RETRIES = 5
 T = TypeVar("T")
 
+ENDPOINTS = "gateway.endpoints"
+"""Where a connection keeps whom `gateway/ledger/outbox.py` tells of changes."""
+
 ANNOUNCED = "gateway.announced"
 """Where a connection keeps the topics that `gateway/notify.py` tells with the commit."""
 
@@ -64,6 +67,7 @@ class Database:
         # SQLite has one writer: taking the lock at BEGIN queues writers instead of failing the second one at its
         # first write (a deferred transaction that has read cannot be upgraded once another has written).
         self._writer = self.engine.execution_options(begin_immediate=True)
+        self.endpoints: tuple[str, ...] = ()  # whom changes are told; set where the settings name some
         self.before_commit: Callable[[AsyncConnection, set[str]], Awaitable[None]] | None = None
         self.after_commit: Callable[[set[str]], None] | None = None
 
@@ -85,7 +89,7 @@ class Database:
         announced: set[str] = set()
         with _reachable():
             async with self._writer.begin() as connection:
-                connection.info[ANNOUNCED] = announced
+                connection.info.update({ANNOUNCED: announced, ENDPOINTS: self.endpoints})
                 yield connection
                 if announced and self.before_commit:
                     await self.before_commit(connection, announced)

@@ -21,6 +21,7 @@ STATE_DIR = Path(".gateway")
 
 STRIPE_API = "https://api.stripe.com"
 
+SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
 LIVE_KEY = re.compile(r"^(sk|rk)_live_")
 
 
@@ -72,6 +73,28 @@ def _webhook_secrets(value: Any) -> Any:
             raise ValueError("a webhook secret starts with whsec_ (Stripe dashboard, Developers, Webhooks)")
         secrets.append(WebhookSecret(label if found else str(place), SecretStr(secret)))
     return tuple(secrets)
+
+
+class OutboundEndpoint(NamedTuple):
+    """An endpoint of the application that is told of changes, and the secrets that sign what it is told."""
+
+    url: str
+    secrets: tuple[SecretStr, ...]
+
+
+def _endpoints(value: Any) -> Any:
+    """`url whsec_…`, comma-separated; a second secret after the first is for rotation."""
+    endpoints = []
+    for part in _split(value):
+        if isinstance(part, OutboundEndpoint):
+            endpoints.append(part)
+            continue
+        url, *secrets = part.split()
+        origin_of(url)
+        if not secrets or not all(SIGNING_SECRET.fullmatch(secret) for secret in secrets):
+            raise ValueError("write `https://app.example.com/hooks whsec_…`: a secret is whsec_ and base64 of 24 bytes")
+        endpoints.append(OutboundEndpoint(url, tuple(SecretStr(secret) for secret in secrets)))
+    return tuple(endpoints)
 
 
 def _secrets(value: Any) -> Any:
@@ -200,6 +223,12 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_SERVICE_TOKEN",
         description="Tokens of the application's own back end (at least 16 characters each), comma-separated for "
         "rotation.",
+    )
+    outbound_endpoints: Annotated[tuple[OutboundEndpoint, ...], NoDecode, BeforeValidator(_endpoints)] = Field(
+        (),
+        validation_alias="GATEWAY_OUTBOUND_ENDPOINTS",
+        description="Who is told of changes by signed webhooks: `https://app.example.com/hooks whsec_…`, "
+        "comma-separated; a second secret behind the first signs as well, for rotation.",
     )
     adopt_customers: bool = Field(
         True,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ledger import credits as credit_ledger
+from gateway.ledger import outbox
 from gateway.ledger.changes import Written
 
 
@@ -19,4 +20,5 @@ async def react(connection: AsyncConnection, written: Sequence[Written]) -> None
         connection: the transaction that wrote them.
         written: the rows, as they are now.
     """
+    await outbox.react(connection, written)
     await credit_ledger.react(connection, written)

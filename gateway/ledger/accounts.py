@@ -12,11 +12,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import insert, table_of
+from gateway.ledger import outbox
 from gateway.notify import announce
 from gateway.records import CreditAccount, CreditEntry, CreditLot
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 """The clock of an account of which nothing is known."""
+
+TOLD = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "credits.revoked"}
+"""What the application is told of; what it spends itself it knows."""
 
 ACCOUNTS, LOTS, ENTRIES = table_of(CreditAccount), table_of(CreditLot), table_of(CreditEntry)
 
@@ -56,6 +60,9 @@ class Account:
             sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
         )
         announce(self.connection, f"customer:{self.customer_id}")
+        if kind in TOLD:
+            data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
+            await outbox.append(self.connection, self.customer_id, TOLD[kind], data)
         return {**values, "id": found.scalar_one()}
 
     async def book(self, lot: Any, column: str, amount: int) -> None:

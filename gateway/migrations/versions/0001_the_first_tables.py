@@ -307,6 +307,46 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "outbox_delivery",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", "endpoint"),
+    )
+    with op.batch_alter_table("outbox_delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_outbox_delivery_open",
+            ["endpoint", "customer_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+
+    op.create_table(
+        "outbox_message",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("message_id"),
+    )
+    with op.batch_alter_table("outbox_message", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_outbox_message_customer_id"), ["customer_id"], unique=False)
+
+    op.create_table(
+        "outbox_state",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "payment_method",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("as_of", sa.BigInteger(), nullable=False),
@@ -507,6 +547,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_payment_method_customer_id"))
 
     op.drop_table("payment_method")
+    op.drop_table("outbox_state")
+    with op.batch_alter_table("outbox_message", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_outbox_message_customer_id"))
+
+    op.drop_table("outbox_message")
+    with op.batch_alter_table("outbox_delivery", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_outbox_delivery_open",
+            sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
+        )
+
+    op.drop_table("outbox_delivery")
     op.drop_table("notice")
     with op.batch_alter_table("meter", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_meter_event_name"))

@@ -22,6 +22,7 @@ from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
 from gateway.billing.changes import Changes
 from gateway.billing.checkout import Checkout
+from gateway.billing.credits import keep_books
 from gateway.billing.customers import Customers
 from gateway.billing.portal import Portal
 from gateway.billing.usage import UsageForwarder
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
                 "worker": Worker(inbox, stripe).run(),
                 "notifications": notifications.run(),
                 "usage": UsageForwarder(database, stripe).run(),
+                "credits": keep_books(database),
                 "outbox": Relay(database, settings.outbound_endpoints).run(),
                 "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
             }.items()

@@ -150,7 +150,9 @@ def _settings() -> Settings:
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
     logs.configure(readable=True)
-    database = Database(_settings().database_url.get_secret_value())
+    settings = _settings()
+    database = Database(settings.database_url.get_secret_value())
+    database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
     try:
         yield database
     finally:

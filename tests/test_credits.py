@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from buyers import buy
-from conftest import SERVICE, both_databases, make_world
+from conftest import SERVICE, both_databases, listening, make_world, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from subscribers import customer, settled, subscribe
 
+from gateway.app import create_app
 from gateway.webhooks.handlers import HANDLERS
 
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) {
@@ -305,3 +306,15 @@ def test_any_history_delivered_in_any_order_with_copies_leaves_what_the_payments
     entries = world.rows("credit_entry", customer_id=who)
     (account,) = world.rows("credit_account", customer_id=who) or [{"balance": 0}]
     assert account["balance"] == sum(entry["amount"] for entry in entries) == balance(world, subject)
+
+
+def test_what_runs_out_with_nobody_looking_is_written_down(world, monkeypatch):
+    ada, _ = give(world, "ada", credits=100, credits_expire_days=1)
+    world.eventually(lambda: balance(world, "ada"), 100)
+    world._execute("UPDATE credit_lot SET expires_at = '2020-01-01'")
+    assert balance(world, "ada") == 0
+    monkeypatch.setattr("gateway.billing.credits.EXPIRY_SECONDS", 0.05)
+    listener, _ = listening()
+    with serve(create_app(world.settings), listener):
+        world.eventually(lambda: [row["amount"] for row in world.rows("credit_entry", kind="expire")], [-100])
+    assert world.rows("credit_account", customer_id=ada)[0]["balance"] == 0

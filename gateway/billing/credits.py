@@ -1,5 +1,6 @@
 """Spending credits, and reading how many there are and where they came from and went."""
 
+import asyncio
 import base64
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -8,17 +9,31 @@ from hashlib import sha256
 
 import orjson
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from gateway.billing.problems import Problem, ProblemCode
 from gateway.billing.snapshot import MAX_PAGE
 from gateway.database import Database
-from gateway.errors import BadInput
-from gateway.ledger.accounts import ACCOUNTS, ENTRIES, LONG_AGO, LOTS, Account, lapsed, left, open_accounts
+from gateway.errors import BadInput, DatabaseUnavailable
+from gateway.ledger.accounts import (
+    ACCOUNTS,
+    ENTRIES,
+    LONG_AGO,
+    LOTS,
+    Account,
+    expire_due,
+    lapsed,
+    left,
+    open_accounts,
+)
 from gateway.models import Customer
 from gateway.records import CreditEntry
 
+log = structlog.get_logger()
+
+EXPIRY_SECONDS = 60
 MAX_SPEND = 1_000_000_000
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
 
@@ -119,6 +134,19 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
         message = f"at most {MAX_META} entries, keys up to 40 and values up to 500 characters"
         found.append(Problem(ProblemCode.METADATA_INVALID, message, "metadata"))
     return tuple(found)
+
+
+async def keep_books(database: Database) -> None:
+    """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
+    while True:
+        try:
+            while await database.transact(expire_due):
+                pass
+        except DatabaseUnavailable as error:
+            log.warning("credits_wait", error=str(error))
+        except Exception:  # it must outlive whatever happens to one round
+            log.exception("credits_failed")
+        await asyncio.sleep(EXPIRY_SECONDS)
 
 
 async def balances(database: Database, customer_ids: Collection[str]) -> dict[str, int]:

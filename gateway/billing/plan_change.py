@@ -8,7 +8,7 @@ from typing import Any
 from gateway.billing.problems import Problem, ProblemCode
 from gateway.billing.snapshot import Snapshot, is_active, is_offered
 from gateway.billing.subscriptions import Standing
-from gateway.mirror.resources import invoice as invoice_columns
+from gateway.mirror.columns import invoice as invoice_columns
 from gateway.models import Price, SubscriptionItem
 from gateway.stripe_client import Answer
 

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from gateway.database import Database, table_of
 from gateway.errors import StripeMissing
+from gateway.mirror.columns import Json
 from gateway.mirror.reading import Reader
-from gateway.mirror.resources import RESOURCES, Json, Resource, Unreadable
+from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.sync import fetch, refresh
 from gateway.mirror.upsert import items_of
 from gateway.stripe_client import Stripe

@@ -22,8 +22,9 @@ from sqlmodel import select
 
 from gateway.database import Database, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.mirror.columns import Json
 from gateway.mirror.reading import Reader
-from gateway.mirror.resources import RESOURCES, Json, Resource, Unreadable
+from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_catalog, upsert
 from gateway.stripe_client import Answer, Stripe
 

@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.database import insert, table_of
 from gateway.ledger import react
 from gateway.ledger.changes import Written
-from gateway.mirror.resources import RESOURCES, Json, Resource
+from gateway.mirror.columns import Json
+from gateway.mirror.resources import RESOURCES, Resource
 from gateway.models import CatalogVersion, Price, SubscriptionItem
 from gateway.notify import announce
 

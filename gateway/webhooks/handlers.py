@@ -2,7 +2,7 @@
 
 The objects of a whole group of events are written first, in few statements; then comes what an event does beside that.
 A handler writes what the event itself proves, within the transaction that also marks the event, and names what must be
-fetched from Stripe afterwards. It holds no mapping: that is `mirror/resources.py`.
+fetched from Stripe afterwards. It holds no mapping: that is `mirror/columns.py`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.billing.invoices import note_failed_charge
 from gateway.ledger.credits import settle
 from gateway.ledger.purchases import unknown_prices
-from gateway.mirror.resources import RESOURCES, Unreadable, ref
+from gateway.mirror.columns import ref
+from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, store_events
 from gateway.mirror.upsert import Outcome
 

@@ -19,8 +19,8 @@ from sqlmodel import col, select
 from gateway import metrics
 from gateway.database import Database, insert, table_of
 from gateway.errors import GatewayError
+from gateway.mirror.columns import Json
 from gateway.mirror.reading import PAGE, Reader
-from gateway.mirror.resources import Json
 from gateway.models import SyncState
 from gateway.stripe_client import Delivery, Stripe
 from gateway.webhooks.handlers import HANDLERS

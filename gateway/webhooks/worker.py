@@ -17,7 +17,7 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
-from gateway.mirror.resources import Json
+from gateway.mirror.columns import Json
 from gateway.mirror.sync import refresh
 from gateway.models import Event
 from gateway.stripe_client import Stripe, event_of

@@ -1,4 +1,4 @@
-"""The `gateway` command."""
+"""The `gateway` command. A command imports what it alone needs when it runs: the start is what people wait for."""
 
 import asyncio
 import os
@@ -12,8 +12,6 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from gateway import dev as development
-from gateway import doctor as checks
 from gateway import logs, migrations
 from gateway.cli_events import events_app
 from gateway.cli_mirror import reconcile, sync
@@ -21,7 +19,6 @@ from gateway.cli_outbox import outbox_app
 from gateway.cli_sandbox import sandbox
 from gateway.database import Database
 from gateway.errors import GatewayError
-from gateway.graphql import schema as graphql_schema
 from gateway.settings import STATE_DIR, Settings
 
 app = typer.Typer(
@@ -69,6 +66,8 @@ def dev(
 ) -> None:
     """Run the gateway, the offline Stripe and the demo shop together: no account, no key, no network."""
     logs.configure(readable=True)
+    from gateway import dev as development
+
     place = development.Dev(host=host, port=port, stripe_port=stripe_port)
     _run(development.run(place, console, fresh=fresh))
 
@@ -113,6 +112,8 @@ def doctor() -> None:
 
 async def _doctor(settings: Settings) -> int:
     failed = False
+    from gateway import doctor as checks
+
     async for check in checks.examine(settings):
         failed |= check.mend is not None and not check.warning
         mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
@@ -127,6 +128,8 @@ def schema(
     check: Annotated[bool, typer.Option("--check", help="Compare with schema.graphql instead of printing.")] = False,
 ) -> None:
     """Print the GraphQL schema, or hold it against schema.graphql and list the breaking changes."""
+    from gateway.graphql import schema as graphql_schema
+
     if not check:
         typer.echo(graphql_schema.sdl(), nl=False)
         return

@@ -111,9 +111,9 @@ def doctor() -> None:
 
 
 async def _doctor(settings: Settings) -> int:
-    failed = False
     from gateway import doctor as checks
 
+    failed = False
     async for check in checks.examine(settings):
         failed |= check.mend is not None and not check.warning
         mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway import logs
@@ -25,7 +25,7 @@ from gateway.webhooks.missed import DAY, catch_up
 from gateway.webhooks.worker import Worker
 
 console = Console()
-COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+COLUMNS = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
 
 
 def sync() -> None:

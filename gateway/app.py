@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import __version__, logs, migrations
 from gateway.auth import Authenticator
@@ -29,11 +30,13 @@ from gateway.billing.usage import UsageForwarder
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
-from gateway.graphql.http import GraphQL
+from gateway.graphql.http import PATH, GraphQL
+from gateway.graphql.rates import Throttle
 from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
 from gateway.outbound.relay import Relay
 from gateway.policy import policy_router
+from gateway.rates import Rates
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 from gateway.webhooks.inbox import Inbox, open_events
@@ -43,7 +46,7 @@ from gateway.webhooks.route import Webhooks
 from gateway.webhooks.worker import Worker
 
 
-def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> FastAPI:
+def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
     """The gateway.
 
     Args:
@@ -61,8 +64,9 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     checkout = Checkout(settings, database, stripe, catalog, customers)
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
+    rates = Rates(settings)
     changes = Changes(settings, database, stripe, catalog)
-    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, portal, changes), authenticator)
+    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, portal, changes, rates), authenticator)
     notifications = Notifications(database)
     notifications.on("catalog", catalog.invalidate)
     inbox = Inbox(database, settings.connect_accounts)
@@ -102,6 +106,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
     app.router.routes += [*graphql.routes(), *pages]
     app.include_router(policy_router(authenticator, partial(decision, settings, database, catalog)))
     _add_operations(app, database)
+    app.add_middleware(Throttle, path=PATH, rates=rates, authenticator=authenticator)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -111,11 +116,12 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> Fast
         max_age=3600,
     )
     app.add_middleware(RequestId)
-    app.add_middleware(Webhooks, settings=settings, receiver=receiver)
-    return app
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+    return Webhooks(app, settings, receiver)
 
 
-def from_environment() -> FastAPI:
+def from_environment() -> ASGIApp:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
     logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     return create_app(Settings.load())

@@ -99,6 +99,7 @@ def _serve(host: str, port: int, workers: int) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the application reads them, of declared proxies alone
         ws="websockets-sansio",
         timeout_graceful_shutdown=4,
     )

@@ -30,6 +30,9 @@ from gateway.settings import LIVE_KEY, STATE_DIR, Settings
 from gateway.stripe_client import Stripe
 
 OFFLINE_KEY = "sk_test_offline"
+RATES = ("rate_requests", "rate_checkouts", "rate_guest_checkouts", "rate_changes")
+"""The limits that are off in development unless they are set: one address plays all the buyers."""
+
 FRONT_END_PORTS = (3000, 4200, 5173, 8080)
 """Where the usual front-end tools serve; in development their pages may call the API and be returned to."""
 
@@ -96,6 +99,7 @@ def settings_for(dev: Dev) -> Settings:
             "redirect_origins": given.redirect_origins or (dev.gateway_url, *pages),
             "cors_origins": given.cors_origins or pages,
             "graphiql": True,
+            **{name: "off" for name in RATES if name not in given.model_fields_set},
         }
     )
 
@@ -194,6 +198,7 @@ async def _serve(app: Any, host: str, port: int, *, date_header: bool = True) ->
             access_log=False,
             date_header=date_header,
             ws="websockets-sansio",
+            proxy_headers=False,
             timeout_graceful_shutdown=3,
         )
     )

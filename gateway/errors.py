@@ -59,9 +59,23 @@ class NotFound(GatewayError):
 
 
 class RateLimited(GatewayError):
-    """Too many calls in too short a time."""
+    """Too many calls in too short a time.
+
+    Args:
+        message: the sentence for the caller.
+        retry_after: seconds until it is worth trying again; also the `Retry-After` header.
+    """
 
     code = "RATE_LIMITED"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """The code, and when to try again."""
+        return {"code": self.code, "retryAfter": self.retry_after}
 
 
 class QueryTooComplex(GatewayError):

@@ -6,10 +6,12 @@ one line that names the variable and the mend. Secrets are `SecretStr`: they nev
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
+import limits
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -102,11 +104,30 @@ def _secrets(value: Any) -> Any:
     return tuple(part if isinstance(part, SecretStr) else SecretStr(part) for part in _split(value))
 
 
+def _rate(value: Any) -> Any:
+    """Limits in the notation of the `limits` library, or `off`."""
+    if value != "off":
+        try:
+            limits.parse_many(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{value!r} is no rate such as 5/minute or 5/minute; 30/hour, nor off") from None
+    return value
+
+
+def _networks(value: Any) -> Any:
+    """Addresses and networks."""
+    parts = _split(value)
+    for part in parts:
+        ip_network(part)
+    return tuple(parts)
+
+
 MIN_HS256_BYTES = 32
 MIN_SERVICE_TOKEN = 16
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+Rate = Annotated[str, BeforeValidator(_rate)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
@@ -179,6 +200,38 @@ class Settings(BaseSettings):
         le=999_999,
         validation_alias="GATEWAY_MAX_QUANTITY",
         description="The largest quantity that one line of a checkout may ask for.",
+    )
+    rate_requests: Rate = Field(
+        "3000/minute",
+        validation_alias="GATEWAY_RATE_REQUESTS",
+        description="GraphQL requests of one address, such as `3000/minute` or `50/second; 3000/minute`; `off` without "
+        "limit. Many buyers may share an address.",
+    )
+    rate_checkouts: Rate = Field(
+        "5/minute",
+        validation_alias="GATEWAY_RATE_CHECKOUTS",
+        description="Checkouts of one signed-in user; `off` without limit.",
+    )
+    rate_guest_checkouts: Rate = Field(
+        "3/minute; 30/hour",
+        validation_alias="GATEWAY_RATE_GUEST_CHECKOUTS",
+        description="Checkouts of guests from one address: stricter, against card testing; `off` without limit.",
+    )
+    rate_changes: Rate = Field(
+        "30/minute",
+        validation_alias="GATEWAY_RATE_CHANGES",
+        description="Other mutations of one user, or of guests from one address; `off` without limit.",
+    )
+    rate_storage: SecretStr = Field(
+        SecretStr("memory://"),
+        validation_alias="GATEWAY_RATE_STORAGE",
+        description="Where the limits are counted: `memory://` for one process, `redis://host:6379/0` for several.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (),
+        validation_alias="GATEWAY_TRUSTED_PROXIES",
+        description="Addresses or networks of the proxies in front, comma-separated, whose `X-Forwarded-For` is "
+        "believed. Without them everybody behind a proxy counts as one address.",
     )
     default_currency: str | None = Field(
         None,

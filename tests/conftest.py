@@ -28,6 +28,7 @@ from gateway.app import create_app
 from gateway.database import Database
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import sign_in_routes
+from gateway.dev import RATES
 from gateway.mirror.backfill import backfill
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
@@ -48,7 +49,9 @@ def anyio_backend() -> str:
 @contextlib.contextmanager
 def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
     """Serve an app on a real socket, from a thread of its own, while the block runs."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2, **options)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=2, proxy_headers=False, **options
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -344,6 +347,7 @@ def make_world(database_url: str, *, fill: bool = True, clock: int | None = None
             "service_tokens": SERVICE_TOKEN,
             "auth_hs256_secret": SIGN_IN_SECRET,
             "graphiql": True,
+            **dict.fromkeys(RATES, "off"),
             **overrides,
         }
     )

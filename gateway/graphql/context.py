@@ -12,6 +12,7 @@ from gateway.billing.ownership import Ownership
 from gateway.billing.portal import Portal
 from gateway.database import Database
 from gateway.graphql.loaders import Loaders
+from gateway.rates import Rates
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -27,6 +28,7 @@ class Services:
     checkout: Checkout
     portal: Portal
     changes: Changes
+    rates: Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,14 @@ class Context:
     Attributes:
         services: the parts of the gateway.
         principal: the caller.
+        address: the IP address of the client, when it is known.
         ownership: what the caller may name and see.
         loaders: what this request reads of the mirror, gathered.
     """
 
     services: Services
     principal: Principal
+    address: str | None = None
     ownership: Ownership = field(init=False)
     loaders: Loaders = field(init=False)
 

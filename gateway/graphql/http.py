@@ -18,6 +18,7 @@ from gateway.graphql.budget import MAX_ERRORS
 from gateway.graphql.context import Context, Services
 from gateway.graphql.documents import Documents
 from gateway.graphql.graphiql import graphiql_page, static_routes
+from gateway.graphql.rates import address_of
 from gateway.graphql.schema import core
 from gateway.graphql.wire import GRAPHQL, JSON, Operation, Refused
 
@@ -54,7 +55,9 @@ class GraphQL:
             media_type = wire.accepted(accept)
             operation = await wire.read(request)
             principal = await self._authenticator.authenticate(request.headers.get("authorization"))
-            return await self._run(request, operation, Context(self._services, principal), media_type)
+            return await self._run(
+                request, operation, Context(self._services, principal, address_of(request)), media_type
+            )
         except Refused as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             return wire.answer(body, media_type, error.status, error.headers)
@@ -92,7 +95,13 @@ def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Respo
     if result.data is None and not any("path" in error for error in errors):
         return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
     body: dict[str, Any] = {"data": result.data}
-    return wire.answer({"errors": errors, **body} if errors else body, media_type)
+    return wire.answer({"errors": errors, **body} if errors else body, media_type, headers=_waiting(errors))
+
+
+def _waiting(errors: list[dict[str, Any]]) -> dict[str, str]:
+    """`Retry-After`, when something was refused for its rate: the longest wait of all."""
+    waits = [wait for error in errors if (wait := error["extensions"].get("retryAfter")) is not None]
+    return {"Retry-After": str(max(waits))} if waits else {}
 
 
 def _refusal(errors: list[Any], media_type: str) -> Response:

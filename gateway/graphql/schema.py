@@ -8,11 +8,13 @@ from gateway.graphql.money import SCALARS
 from gateway.graphql.mutations import Mutation
 from gateway.graphql.ownership import guard
 from gateway.graphql.queries import Query
+from gateway.graphql.rates import limit
 
 schema = strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it, and the engine needs it
 guard(core)
+limit(core)
 
 # An argument that may be left out has no default worth printing: `= null` says nothing.
 for _type in core.type_map.values():

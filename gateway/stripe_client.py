@@ -16,6 +16,7 @@ import orjson
 import stripe
 
 from gateway import metrics
+from gateway.breaker import Breaker
 from gateway.errors import (
     CardRefused,
     KeyReused,
@@ -66,6 +67,7 @@ class Stripe:
         self._account: str | None = None
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
+        self._breaker = Breaker()
         self._http = stripe.HTTPXClient(timeout=min(ATTEMPT_TIMEOUT_SECONDS, self._deadline))
         self._client = stripe.StripeClient(
             settings.require_stripe(),
@@ -123,16 +125,26 @@ class Stripe:
 
     async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
         started = time.monotonic()
+        if self._breaker.wait():
+            metrics.STRIPE_CALLS.labels(method, "spared").inc()
+            raise StripeUnavailable("Stripe is failing at the moment; try again in some seconds")
         try:
             async with asyncio.timeout(self._deadline):
                 params = {**params, "stripe_account": self._account} if self._account else params
                 response = await self._client.raw_request_async(method, path, **params)
         except TimeoutError:
             metrics.STRIPE_CALLS.labels(method, "timeout").inc()
+            self._breaker.failed()
             raise StripeUnavailable("Stripe did not answer in time; try again") from None
         except stripe.StripeError as error:
             metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
-            raise failure(error) from error
+            refused = failure(error)
+            if isinstance(refused, StripeUnavailable):
+                self._breaker.failed(_retry_after(error))
+            else:
+                self._breaker.answered()  # a refusal is an answer
+            raise refused from error
+        self._breaker.answered()
         metrics.STRIPE_CALLS.labels(method, "ok").inc()
         metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
         return Answer(
@@ -141,6 +153,14 @@ class Stripe:
             as_of_lag=math.ceil(time.monotonic() - started),
             replayed=response.headers.get("idempotent-replayed") == "true",
         )
+
+
+def _retry_after(error: stripe.StripeError) -> float | None:
+    """How many seconds Stripe asks to be left alone."""
+    try:
+        return float((error.headers or {})["retry-after"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _date(headers: Any) -> int:

@@ -34,6 +34,7 @@ from gateway.graphql.http import PATH, GraphQL
 from gateway.graphql.rates import Throttle
 from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
+from gateway.outbound.access import AccessTeller
 from gateway.outbound.relay import Relay
 from gateway.policy import policy_router
 from gateway.rates import Rates
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
                 "notifications": notifications.run(),
                 "usage": UsageForwarder(database, stripe).run(),
                 "credits": keep_books(database),
+                "access": AccessTeller(database, settings.grace).run(),
                 "outbox": Relay(database, settings.outbound_endpoints).run(),
                 "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
             }.items()

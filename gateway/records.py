@@ -151,3 +151,18 @@ class OutboxState(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     state: str
+
+
+class AccessWatch(SQLModel, table=True):
+    """Whose access is told to the application, and when to look at it again.
+
+    `told` is the decision that was told last (empty for a refusal), null when nobody has looked yet. `look_at` is now
+    when something was written about the customer, else the next moment at which time alone may change the decision;
+    null when there is none.
+    """
+
+    __tablename__ = "access_watch"
+
+    customer_id: str = Field(primary_key=True)
+    told: str | None = None
+    look_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from conftest import both_databases, listening, make_world, serve
@@ -13,7 +14,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
-from subscribers import customer, settled, subscribe
+from subscribers import agrees, customer, settled, subscribe
+from test_access import decline_from_now_on
 from test_credits import bill, intent_of
 
 from gateway.app import create_app
@@ -43,15 +45,23 @@ class Receiver:
             body["type"] for _, body in self.taken if customer_id is None or body["data"]["customerId"] == customer_id
         ]
 
+    def decisions(self, customer_id):
+        """What `access.changed` has said about a customer, in order."""
+        return [
+            (body["data"]["allowed"], body["data"]["reason"])
+            for _, body in self.taken
+            if body["type"] == "access.changed" and body["data"]["customerId"] == customer_id
+        ]
+
 
 @contextmanager
-def told(database_url):
+def told(database_url, **options):
     """A gateway that tells a receiver, and the receiver."""
     receiver = Receiver()
     listener, url = listening()
     with (
         serve(Starlette(routes=[Route("/hooks", receiver.take, methods=["POST"])]), listener),
-        make_world(database_url, outbound_endpoints=f"{url}/hooks {NEW} {OLD}") as world,
+        make_world(database_url, outbound_endpoints=f"{url}/hooks {NEW} {OLD}", **options) as world,
     ):
         yield world, receiver
 
@@ -187,6 +197,115 @@ def test_two_gateways_share_the_work_and_tell_nothing_twice(both):
         world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
     messages = [message for message, _ in receiver.taken]
     assert len(messages) == len(set(messages))
+
+
+def quiet(world):
+    """Wait until nothing is left to look at or to tell."""
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    world.eventually(lambda: [row for row in world.rows("access_watch") if due(row)], [])
+    world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
+
+
+def due(row):
+    return row["look_at"] and moment(row["look_at"]) <= datetime.now(UTC)
+
+
+def moment(value):
+    return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+
+
+@both_databases
+def test_access_that_begins_is_told_once_however_often_its_events_come(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    (data,) = [body["data"] for _, body in receiver.taken if body["type"] == "access.changed"]
+    assert data == {
+        "customerId": ada,
+        "externalId": "ada",
+        "allowed": True,
+        "reason": "ACTIVE",
+        "until": datetime.fromtimestamp(made["items"]["data"][0]["current_period_end"], UTC).isoformat(),
+        "subscriptionId": made["id"],
+    }
+    for event in world.stripe("GET", "/v1/events", limit=100)["data"]:
+        assert world.deliver({**event, "id": f"{event['id']}_again"}).status_code == 200
+    world.stripe("POST", f"/v1/subscriptions/{made['id']}", **{"metadata[color]": "red"})
+    world.eventually(lambda: "red" in str(world.rows("subscription", id=made["id"])))
+    quiet(world)
+    assert receiver.decisions(ada) == [(True, "ACTIVE")]
+
+
+def test_a_paid_subscription_that_is_canceled_at_once_keeps_access_to_the_end_of_what_was_paid_and_says_so(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE"), (True, "CANCELED")])
+    world.stripe("DELETE", f"/v1/customers/{ada}")
+    world.eventually(lambda: receiver.decisions(ada)[2:], [(False, "NO_SUBSCRIPTION")])
+
+
+@both_databases
+def test_a_subscription_that_is_canceled_with_nothing_paid_ends_access_at_once(database_url):
+    month_ago = int(time.time()) - 33 * 86_400
+    with told(database_url, clock=month_ago) as (world, receiver):
+        ada = customer(world, "ada")
+        made = subscribe(world, ada)
+        decline_from_now_on(world, ada, made["id"])
+        world.sandbox.clock.advance(int(time.time()))  # the renewal has failed, and its grace period goes on
+        world.eventually(lambda: receiver.decisions(ada)[-1:], [(True, "GRACE_PERIOD")])
+        world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
+        world.eventually(lambda: receiver.decisions(ada)[-1:], [(False, "CANCELED")])
+        quiet(world)
+        assert [allowed for allowed, _ in receiver.decisions(ada)].count(False) == 1
+
+
+def fail_the_renewal(world, made, *, grace_ends):
+    """Have the gateway told that a subscription is past due, with a grace period that ends at a moment of ours."""
+    invoice = world.stripe("GET", f"/v1/invoices/{made['latest_invoice']}")
+    invoice |= {"id": "in_renewal", "status": "open", "attempt_count": 1, "amount_paid": 0}
+    world.deliver(world.event("invoice.payment_failed", invoice, created=grace_ends - 7 * 86_400))
+    late = int(time.time()) + 1  # surely after what Stripe has told of it
+    world.deliver(world.event("customer.subscription.updated", {**made, "status": "past_due"}, created=late))
+
+
+@both_databases
+def test_a_grace_period_that_ends_is_told_once_by_one_of_two_gateways_though_nothing_happens(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    with world.twin():
+        ends = int(time.time()) + 6
+        fail_the_renewal(world, made, grace_ends=ends)
+        world.eventually(lambda: receiver.decisions(ada)[1:], [(True, "GRACE_PERIOD")], seconds=5)
+        world.eventually(lambda: receiver.decisions(ada)[2:], [(False, "PAST_DUE")], seconds=15)
+        assert time.time() >= ends
+        quiet(world)
+        time.sleep(1)
+    assert receiver.decisions(ada)[1:] == [(True, "GRACE_PERIOD"), (False, "PAST_DUE")]
+
+
+@both_databases
+def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_when_time_ends_access(database_url):
+    with make_world(database_url) as before:
+        ada, bob = customer(before, "ada"), customer(before, "bob")
+        subscribe(before, bob)
+        made = subscribe(before, ada)
+        assert before.rows("access_watch") == []  # nobody is told, so nothing is kept
+        ends = int(time.time()) + 10
+        fail_the_renewal(before, made, grace_ends=ends)
+        agrees(before, "subscription", {**made, "status": "past_due"})
+    with told(database_url, fill=False) as (world, receiver):
+        world.eventually(lambda: [row for row in world.rows("access_watch") if row["told"] is None], [])
+        world.eventually(lambda: len(world.rows("access_watch")), 2)
+        assert time.time() < ends, "this machine was too slow for the test"
+        assert receiver.taken == []
+        world.eventually(lambda: receiver.decisions(ada), [(False, "PAST_DUE")], seconds=20)
+        assert receiver.decisions(bob) == []
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from gateway.billing.snapshot import MAX_PAGE
 from gateway.database import Database, table_of
 from gateway.errors import BadInput
+from gateway.ledger.watch import mark
 from gateway.models import Invoice, UtcDateTime, utc
 
 
@@ -162,9 +163,11 @@ async def note_failed_charge(connection: AsyncConnection, invoice_id: str, momen
     """
     table = table_of(Invoice)
     failed = utc(moment)
-    await connection.execute(
+    found = await connection.execute(
         sa.update(table)
         .where(table.c.id == invoice_id)
         .where(sa.or_(table.c.first_failed_at.is_(None), table.c.first_failed_at > failed))
         .values(first_failed_at=failed)
+        .returning(table.c.customer_id)
     )
+    await mark(connection, set(found.scalars()) - {None})

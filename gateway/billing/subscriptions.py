@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.billing.access import Access, Payments, access
 from gateway.billing.invoices import paid_until, unpaid_since
@@ -36,7 +37,8 @@ async def standing(database: Database, id: str, grace: timedelta) -> Standing | 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    return next(iter(await _standings(database, col(Subscription.id) == id, grace)), None)
+    async with database.read() as session:
+        return next(iter(await _standings(session, col(Subscription.id) == id, grace)), None)
 
 
 async def of_customers(
@@ -47,8 +49,14 @@ async def of_customers(
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
+    async with database.read() as session:
+        return await read(session, customer_ids, grace)
+
+
+async def read(session: AsyncSession, customer_ids: Collection[str], grace: timedelta) -> dict[str, list[Standing]]:
+    """The same as `of_customers`, within a session."""
     found: dict[str, list[Standing]] = {}
-    for each in await _standings(database, col(Subscription.customer_id).in_(customer_ids), grace):
+    for each in await _standings(session, col(Subscription.customer_id).in_(customer_ids), grace):
         found.setdefault(each.subscription.customer_id, []).append(each)
     return found
 
@@ -59,23 +67,22 @@ def current(standings: Iterable[Standing]) -> Standing | None:
     return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
 
 
-async def _standings(database: Database, which: Any, grace: timedelta) -> list[Standing]:
+async def _standings(session: AsyncSession, which: Any, grace: timedelta) -> list[Standing]:
     """The subscriptions that fit, the newest first. What only some statuses need is only read when one has it."""
-    async with database.read() as session:
-        newest_first = (col(Subscription.created).desc(), col(Subscription.id).desc())
-        query = select(Subscription).where(which, col(Subscription.deleted).is_(False)).order_by(*newest_first)
-        rows = (await session.exec(query)).all()
-        items = (
-            await session.exec(
-                select(SubscriptionItem)
-                .where(col(SubscriptionItem.subscription_id).in_([row.id for row in rows]))
-                .order_by(col(SubscriptionItem.created), col(SubscriptionItem.id))
-            )
-            if rows
-            else ()
+    newest_first = (col(Subscription.created).desc(), col(Subscription.id).desc())
+    query = select(Subscription).where(which, col(Subscription.deleted).is_(False)).order_by(*newest_first)
+    rows = (await session.exec(query)).all()
+    items = (
+        await session.exec(
+            select(SubscriptionItem)
+            .where(col(SubscriptionItem.subscription_id).in_([row.id for row in rows]))
+            .order_by(col(SubscriptionItem.created), col(SubscriptionItem.id))
         )
-        unpaid = await unpaid_since(session, _ids(rows, "past_due"))
-        paid = await paid_until(session, _ids(rows, "canceled"))
+        if rows
+        else ()
+    )
+    unpaid = await unpaid_since(session, _ids(rows, "past_due"))
+    paid = await paid_until(session, _ids(rows, "canceled"))
     its: dict[str, list[SubscriptionItem]] = {row.id: [] for row in rows}
     for item in items:
         its[item.subscription_id].append(item)

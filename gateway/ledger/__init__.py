@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.ledger import credits as credit_ledger
-from gateway.ledger import outbox
+from gateway.ledger import outbox, watch
 from gateway.ledger.changes import Written
 
 
@@ -21,4 +21,5 @@ async def react(connection: AsyncConnection, written: Sequence[Written]) -> None
         written: the rows, as they are now.
     """
     await outbox.react(connection, written)
+    await watch.react(connection, written)
     await credit_ledger.react(connection, written)

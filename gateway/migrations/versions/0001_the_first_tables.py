@@ -11,6 +11,16 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "access_watch",
+        sa.Column("customer_id", sa.String(), nullable=False),
+        sa.Column("told", sa.String(), nullable=True),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("customer_id"),
+    )
+    with op.batch_alter_table("access_watch", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_access_watch_look_at"), ["look_at"], unique=False)
+
+    op.create_table(
         "catalog_version",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -625,3 +635,7 @@ def downgrade() -> None:
 
     op.drop_table("charge")
     op.drop_table("catalog_version")
+    with op.batch_alter_table("access_watch", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_access_watch_look_at"))
+
+    op.drop_table("access_watch")

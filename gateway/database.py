@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.errors import DatabaseUnavailable, SettingsError
+from gateway.sqlite import connect
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
@@ -135,6 +137,37 @@ def insert(database: AsyncConnection | str, table: sa.Table) -> Any:
     return (sqlite if name == "sqlite" else postgresql).insert(table)
 
 
+def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
+    """The INSERT of many rows that come as one parameter, `rows`, made by `rows_of`.
+
+    The statement is the same for any number of rows, so that it is compiled, parsed and prepared once; with a parameter
+    for each value, that costs more than the writing itself.
+    """
+    if dialect == "sqlite":
+        each = sa.func.json_each(sa.bindparam("rows", type_=sa.Text)).table_valued("value")
+        values: list[Any] = [sa.func.json_extract(each.c.value, sa.literal_column(f"'$.{name}'")) for name in names]
+        chosen = sa.select(*values).select_from(each)
+    else:
+        rows = sa.text(f'json_populate_recordset(NULL::"{table.name}", CAST(:rows AS json)) AS each')
+        chosen = sa.select(*(sa.literal_column(f'each."{name}"') for name in names)).select_from(rows)
+    # WHERE, because SQLite cannot tell the ON of ON CONFLICT from that of a join without it
+    return insert(dialect, table).from_select(list(names), chosen.where(sa.true()), include_defaults=False)
+
+
+def rows_of(dialect: str, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The parameter of `insert_rows`: JSON, with datetimes as the database writes them."""
+    if dialect == "sqlite":
+        option = orjson.OPT_PASSTHROUGH_DATETIME
+        return {"rows": orjson.dumps(rows, default=_as_sqlite, option=option).decode()}
+    return {"rows": orjson.dumps(rows).decode()}
+
+
+def _as_sqlite(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    raise TypeError(f"{type(value).__name__} has no place in a row")
+
+
 class _reachable:  # noqa: N801 - reads as a context manager
     """Tell an unusable database from a wrong statement; what the driver says may hold the password."""
 
@@ -165,7 +198,8 @@ def _engine(url: URL) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level None: the driver sends no BEGIN of its own, `_begin` does
-    engine = create_async_engine(url, **options, connect_args={"isolation_level": None, "timeout": POOL_WAIT_SECONDS})
+    driver = {"isolation_level": None, "timeout": POOL_WAIT_SECONDS, "async_creator_fn": connect}
+    engine = create_async_engine(url, **options, connect_args=driver)
     sa.event.listen(engine.sync_engine, "connect", _pragmas)
     sa.event.listen(engine.sync_engine, "begin", _begin)
     return engine

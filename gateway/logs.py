@@ -9,7 +9,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-SECRET = re.compile(r"\S*(?:[sr]k_(?:live|test)_|whsec_)\S*")
+MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_")
+SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
 
 
 def configure(*, readable: bool, level: int = logging.INFO) -> None:
@@ -58,4 +59,4 @@ def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 
 def _hidden(value: object) -> object:
-    return SECRET.sub("[secret]", value) if isinstance(value, str) else value
+    return SECRET.sub("[secret]", value) if isinstance(value, str) and MARK.search(value) else value

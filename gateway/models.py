@@ -30,7 +30,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"a naive datetime ({value}) has no moment; give it a timezone")
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give UTC back."""
@@ -258,7 +258,7 @@ class SubscriptionItem(SQLModel, table=True):
 
 
 class Invoice(Mirrored, table=True):
-    """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/resources.py`.
+    """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/columns.py`.
 
     `service_end` is the end of the latest period that it charges for. `first_failed_at` is a column of the gateway's
     own: the earliest `invoice.payment_failed` of this invoice, in whatever order those events came.

@@ -133,8 +133,10 @@ def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url
 def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
     with make_world(sqlite_url) as world:
         product = world.stripe("GET", "/v1/products", limit=1)["data"][0]
-        event = world.event("product.updated", {**product, "name": {"not": "a name"}}, created=2_000_000_000)
+        unknown = {**product, "id": "prod/none", "name": {"not": "a name"}}  # to be read nowhere
+        event = world.event("product.updated", unknown, created=2_000_000_000)
         world.deliver(event)
+        world.eventually(lambda: world.status_of(event), "failed")
         environment = environment_of(world)
 
         listed = run("events", "list", "--status", "failed", cwd=tmp_path, **environment).stdout

@@ -5,7 +5,11 @@ A payload that cannot be read raises `Unreadable`; the object is then fetched at
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import SQLModel
 
 from gateway.mirror import columns
 from gateway.mirror.columns import Json
@@ -23,11 +27,45 @@ from gateway.models import (
     Price,
     Product,
     Subscription,
+    SubscriptionItem,
 )
+
+LARGEST = 2**63  # of the databases' integers
 
 
 class Unreadable(Exception):
     """The payload has not the shape that the mapping knows, or is not whole; fetch the object instead."""
+
+
+def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
+    """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
+    fits = _types(model)
+    return [name for name, value in read.items() if name in fits and not _fits(value, *fits[name])]
+
+
+@cache
+def _types(model: type[SQLModel]) -> dict[str, tuple[type, bool]]:
+    """The Python type of each column, and whether it may be null; what is kept as JSON may be anything."""
+    table = model.metadata.tables[str(model.__tablename__)]
+    kinds = {
+        column: column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
+        for column in table.c
+    }
+    return {
+        column.name: (kind.python_type, bool(column.nullable))
+        for column, kind in kinds.items()
+        if not isinstance(kind, sa.JSON)
+    }
+
+
+def _fits(value: Any, kind: type, nullable: bool) -> bool:
+    if value is None:
+        return nullable
+    if isinstance(value, int) and kind is int:
+        return type(value) is int and abs(value) < LARGEST
+    if isinstance(value, str) and kind is str:
+        return "\0" not in value
+    return type(value) is kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +123,11 @@ class Resource:
         cut_short = [name for name in self.lists if (obj.get(name) or {}).get("has_more")]
         if cut_short:
             raise Unreadable(f"{self.kind} {obj.get('id')}: {', '.join(cut_short)} is not whole")
+        wrong = wrong_columns(self.table, read)
+        for item in read.get("_items", ()):
+            wrong += wrong_columns(SubscriptionItem, item)
+        if wrong:
+            raise Unreadable(f"{self.kind} {obj.get('id')}: {', '.join(wrong)} is of another type")
         return read
 
     def embedded(self, obj: Json) -> Iterator[Json]:

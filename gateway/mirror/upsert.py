@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.database import insert, table_of
+from gateway.database import insert_rows, rows_of, table_of
 from gateway.ledger import react
 from gateway.ledger.changes import Written
 from gateway.mirror.columns import Json
@@ -89,12 +89,12 @@ async def upsert(
     written: dict[int, Outcome] = {}
     for batch in _batches(offers):
         first = offers[batch[0]]
-        statement = _statement(connection.dialect.name, first.resource.kind, frozenset(first.columns), guard)
+        dialect = connection.dialect.name
+        statement = _statement(dialect, first.resource.kind, frozenset(first.columns), guard)
         places = {offers[place].id: place for place in batch}
         values = [_values(offers[place]) for place in batch]
-        if guard is Guard.UNCHANGED:
-            values[0]["seen"] = seen
-        for object_id, revision in await connection.execute(statement, values):
+        parameters = rows_of(dialect, values) | ({"seen": seen} if guard is Guard.UNCHANGED else {})
+        for object_id, revision in await connection.execute(statement, parameters):
             written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
     accepted = [offers[place] for place in sorted(written)]
     await _replace_items(connection, accepted)
@@ -125,9 +125,8 @@ def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
 
 
 def _values(offer: Offer) -> Json:
-    """The row as it is inserted. Columns that may not be null and that this payload does not speak for are blank."""
-    blanks: Json = {"tiers": [], "currency_options": {}} if offer.resource.table is Price else {}
-    values = {**blanks, **offer.columns}
+    """The row as it is inserted."""
+    values = {**_blanks(offer.resource), **offer.columns}
     values.pop("_items", None)
     return {
         "id": offer.id,
@@ -139,12 +138,18 @@ def _values(offer: Offer) -> Json:
     }
 
 
+def _blanks(resource: Resource) -> Json:
+    """Columns that may not be null and that a payload may not speak for."""
+    return {"tiers": [], "currency_options": {}} if resource.table is Price else {}
+
+
 @lru_cache(maxsize=256)
 def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
     """INSERT, or UPDATE where the guard allows; the revisions of the rows that were written."""
     resource = RESOURCES[kind]
     table = table_of(resource.table)
-    statement = insert(dialect, table)
+    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_blanks(resource), *names} - {"_items"}
+    statement = insert_rows(dialect, table, sorted(known))
     new = statement.excluded
     is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)
     newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.as_of_lag
@@ -214,13 +219,14 @@ async def _replace_items(connection: AsyncConnection, accepted: Sequence[Offer])
     others = ITEMS.c.subscription_id.in_(list(latest)), ITEMS.c.id.not_in([item["id"] for item in items])
     await connection.execute(sa.delete(ITEMS).where(*others))
     if items:
-        await connection.execute(_item_statement(connection.dialect.name), items)
+        dialect = connection.dialect.name
+        await connection.execute(_item_statement(dialect), rows_of(dialect, items))
 
 
 @lru_cache
 def _item_statement(dialect: str) -> Any:
     """INSERT, or UPDATE where something differs: mostly nothing does."""
-    statement = insert(dialect, ITEMS)
+    statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
     told = [column.name for column in ITEMS.c if column.name != "id"]
     return statement.on_conflict_do_update(
         index_elements=["id"],

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import metrics
-from gateway.database import Database, insert, table_of, unusable
+from gateway.database import Database, insert, insert_rows, rows_of, table_of, unusable
+from gateway.errors import DatabaseUnavailable
 from gateway.models import Event, WebhookSecretUse
 from gateway.stripe_client import Delivery, event_of
 from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow
@@ -33,6 +35,7 @@ MOST_ATTEMPTS = 17  # 5 s, doubled up to 4 h: the last try is about a day after 
 SECRET_USE_SECONDS = 60.0
 EVENTS = table_of(Event)
 SECRET_USES = table_of(WebhookSecretUse)
+RECORDED = [column.name for column in EVENTS.c if column.name not in {"next_attempt_at", "last_error"}]
 EXPECTED = Effect("applied", "updated")
 """What becomes of most events: they are recorded as that, and those that come out differently are marked."""
 FOREIGN = Effect("ignored", "of a connected account that GATEWAY_CONNECT_ACCOUNTS does not name")
@@ -67,18 +70,25 @@ class Inbox:
         # one order for all processes, so that two of them with the same events wait in turn and do not block
         events = {delivery.event["id"]: delivery for delivery in sorted(deliveries, key=lambda d: str(d.event["id"]))}
 
-        async def work(connection: AsyncConnection) -> dict[str, Effect | Exception]:
+        async def work(connection: AsyncConnection, *, one_by_one: bool = False) -> dict[str, Effect | Exception]:
             rows = [self._row(delivery, source) for delivery in events.values()]
-            found = await connection.execute(_record_statement(connection.dialect.name), rows)
+            dialect = connection.dialect.name
+            found = await connection.execute(_record_statement(dialect), rows_of(dialect, rows))
             new = set(found.scalars())
             fresh = [delivery.event for key, delivery in events.items() if key in new]
-            effects = await self._apply_all(connection, fresh)
+            effects = await self._apply(connection, fresh, one_by_one=one_by_one)
             marks = {key: effect for key, effect in effects.items() if effect != self._guess(events[key].event)}
             await mark(connection, marks, dict.fromkeys(marks, 0))
             await self._remember_secrets(connection, deliveries)
             return effects
 
-        effects = await self.database.transact(work)
+        try:
+            effects = await self.database.transact(work)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one of them is bad; each by itself, it takes no neighbour along
+            log.warning("events_one_by_one", count=len(events), error=type(error).__name__)
+            effects = await self.database.transact(partial(work, one_by_one=True))
         if any(isinstance(effect, Exception) or effect.needs for effect in effects.values()):
             self.due.set()
         for key, effect in effects.items():
@@ -95,7 +105,7 @@ class Inbox:
         started = time.monotonic()
 
         async def work(connection: AsyncConnection) -> Effect | Exception:
-            effect = (await self._apply_all(connection, [event]))[event["id"]]
+            effect = (await self._apply(connection, [event], one_by_one=True))[event["id"]]
             await mark(connection, {event["id"]: effect}, {event["id"]: attempts})
             return effect
 
@@ -144,26 +154,23 @@ class Inbox:
         self.due.set()
         return result.rowcount
 
-    async def _apply_all(
-        self, connection: AsyncConnection, events: Sequence[dict[str, Any]]
+    async def _apply(
+        self, connection: AsyncConnection, events: Sequence[dict[str, Any]], *, one_by_one: bool
     ) -> dict[str, Effect | Exception]:
-        """Apply a group at once; when that fails, one by one, so that a bad event takes no neighbour along."""
+        """Apply new events: together, which raises when one is bad; or each within a savepoint."""
         effects: dict[str, Effect | Exception] = {event["id"]: FOREIGN for event in events}
         ours = [event for event in events if self._is_ours(event)]
-        if not ours:
-            return effects
-        try:
-            async with connection.begin_nested():
-                done = await apply(connection, ours)
+        if not one_by_one:
+            done = await apply(connection, ours)
             return effects | {event["id"]: effect for event, effect in zip(ours, done, strict=True)}
-        except Exception as error:
-            if unusable(error):  # the database is at fault, not an event: nothing is recorded, and Stripe tries again
-                raise
-            if len(ours) == 1:
-                return effects | {ours[0]["id"]: error}
-            log.warning("events_one_by_one", count=len(ours), error=type(error).__name__)
         for event in ours:
-            effects |= await self._apply_all(connection, [event])
+            try:
+                async with connection.begin_nested():
+                    (effects[event["id"]],) = await apply(connection, [event])
+            except Exception as error:
+                if unusable(error):  # the database is at fault, not the event: Stripe tries again
+                    raise
+                effects[event["id"]] = error
         return effects
 
     async def _remember_secrets(self, connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
@@ -207,9 +214,10 @@ class Inbox:
         }
 
 
+@lru_cache
 def _record_statement(dialect: str) -> Any:
     """INSERT what is new; the ids of those."""
-    return insert(dialect, EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id)
+    return insert_rows(dialect, EVENTS, RECORDED).on_conflict_do_nothing().returning(EVENTS.c.id)
 
 
 def _text(value: Any) -> str | None:

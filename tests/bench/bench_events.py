@@ -192,7 +192,8 @@ def contestants(urls: dict[str, tuple[str, int | None]]) -> list[Server]:
         }
         others = (lambda pid=pid: family(pid)) if pid else tuple
         found.append(Server(f"gateway, {name}", "contestants:gateway", environment, True, others))
-        found.append(Server(f"one commit an event, {name}", "contestants:one_commit", environment, True, others))
+        if not os.environ.get("BENCH_FEW"):
+            found.append(Server(f"one commit an event, {name}", "contestants:one_commit", environment, True, others))
     return found
 
 

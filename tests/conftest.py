@@ -273,27 +273,44 @@ def _database_of(url: str, name: str) -> str:
 @pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     """An empty, migrated SQLite database of the test's own."""
-    path = tmp_path / "gateway.db"
-    shutil.copy(sqlite_template, path)
+    return _sqlite_copy(sqlite_template, tmp_path / "gateway.db")
+
+
+def _sqlite_copy(template: Path, path: Path) -> str:
+    shutil.copy(template, path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture
 def postgres_url(postgres: str) -> Iterator[str]:
     """An empty, migrated PostgreSQL database of the test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    _admin(postgres, f"CREATE DATABASE {name} TEMPLATE template_gateway")
-    yield _database_of(postgres, name)
-    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    with _postgres_database(postgres, "template_gateway") as url:
+        yield url
 
 
 @pytest.fixture
 def empty_postgres_url(postgres: str) -> Iterator[str]:
     """A PostgreSQL database of the test's own with no tables in it."""
+    with _postgres_database(postgres, "template1") as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _postgres_database(server: str, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    _admin(postgres, f"CREATE DATABASE {name}")
-    yield _database_of(postgres, name)
-    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _database_of(server, name)
+    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def another_database_url(database_url: str, request, tmp_path: Path) -> Iterator[str]:
+    """One more empty, migrated database of the kind of `database_url`."""
+    if database_url.startswith("sqlite"):
+        yield _sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path / "another.db")
+    else:
+        with _postgres_database(request.getfixturevalue("postgres"), "template_gateway") as url:
+            yield url
 
 
 @pytest.fixture

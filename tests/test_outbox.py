@@ -290,6 +290,17 @@ def test_a_grace_period_that_ends_is_told_once_by_one_of_two_gateways_though_not
 
 
 @both_databases
+def test_two_gateways_that_look_at_many_customers_at_once_tell_each_change_once(both):
+    world, _ = both
+    ids = [f"cus_{place:03}" for place in range(300)]
+    rows = ", ".join(f"('{each}', 'ACTIVE', '2020-01-01')" for each in ids)
+    with world.twin():
+        world._execute(f"INSERT INTO access_watch (customer_id, told, look_at) VALUES {rows}")  # noqa: S608 - our own
+        world.eventually(lambda: [row for row in world.rows("access_watch") if due(row)], [], seconds=30)
+    assert sorted(row["customer_id"] for row in world.rows("outbox_message", type="access.changed")) == ids
+
+
+@both_databases
 def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_when_time_ends_access(database_url):
     with make_world(database_url) as before:
         ada, bob = customer(before, "ada"), customer(before, "bob")

@@ -9,14 +9,15 @@ import { h } from "./dom.js";
 import { invoiceTable } from "./invoices.js";
 import { adverb, periodOf } from "./periods.js";
 import { session, signIn, signOut, users } from "./session.js";
-import { CREATE_PORTAL_SESSION, RESUME_SUBSCRIPTION, VIEWER } from "./viewer.js";
+import { usagePanel } from "./usage.js";
+import { CREATE_PORTAL_SESSION, METER, RESUME_SUBSCRIPTION, VIEWER } from "./viewer.js";
 import { attempt, day, labelled, mutate } from "./words.js";
 
 const root = document.getElementById("account");
 
 async function show(notice) {
   if (!session()) return root.replaceChildren(await signInPanel());
-  const variables = { locale: navigator.language };
+  const variables = { locale: navigator.language, meter: METER };
   root.setAttribute("aria-busy", "true");
   try {
     const { data, milliseconds } = await send(VIEWER, variables);
@@ -95,6 +96,7 @@ function render(viewer, notice) {
       viewer.subscription ? planPanel(viewer.subscription, viewer.paymentMethod) : emptyPanel(),
       featurePanel(viewer.entitlements),
       creditPanel(viewer.credits),
+      usagePanel(viewer.usage, viewer.subscriptions),
       h(
         "section",
         { class: "tile wide", "data-testid": "invoices" },

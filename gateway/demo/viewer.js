@@ -1,6 +1,9 @@
 // What the account page asks the public GraphQL API.
 
-export const VIEWER = `query Viewer($locale: String!) {
+/** The event name of the sample catalogue's meter. */
+export const METER = "api_calls";
+
+export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
   viewer {
     email
     subscription {
@@ -22,6 +25,11 @@ export const VIEWER = `query Viewer($locale: String!) {
         price { tiersMode }
       }
     }
+    subscriptions {
+      endedAt
+      items { plan { usageType product { unitLabel } } }
+    }
+    usage(eventName: $meter) { value periodStart periodEnd }
     paymentMethod { type brand last4 expMonth expYear }
     entitlements { feature limit }
     credits {

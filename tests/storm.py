@@ -216,9 +216,12 @@ class Storm:
         differences = asyncio.run(self._differences())
         figures = {
             "lost": sum(event["id"] not in rows for event in self.events) + self._open(),
-            "doubled": sum(count > 1 for count in self.fresh.values()) + self._doubled_credits(),
+            "doubled": sum(count > 1 for count in self.fresh.values()),
             "wrong": len(differences),
         }
+        unfinished = [row for row in rows.values() if row["status"] in {"pending", "failed", "dead"}]
+        for row in unfinished[:5]:
+            print("  ", row["id"], row["type"], row["status"], (row["last_error"] or "")[:200])  # noqa: T201
         print(  # noqa: T201 - the report
             f"\n{title}: {len(self.events)} events, {sum(self.taken.values())} deliveries taken, {self.answers[503]} "
             f"answered 503, {self.answers[0]} broken off, {self.kills} kills: "
@@ -230,10 +233,6 @@ class Storm:
 
     def _open(self) -> int:
         return sum(len(self.world.rows("event", status=status)) for status in ("pending", "failed", "dead"))
-
-    def _doubled_credits(self) -> int:
-        """Invoice lines that gave credits more than once."""
-        return 0
 
     async def _differences(self) -> list[str]:
         database = Database(self.world.settings.database_url.get_secret_value())

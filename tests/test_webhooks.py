@@ -318,3 +318,26 @@ def test_a_canceled_subscription_never_comes_back(world):
         assert world.deliver(world.event(kind, gone, created=now + offset)).status_code == 200
 
     assert world.rows("subscription", id="sub_gone")[0]["status"] == "canceled"
+
+
+@both_databases
+def test_a_plan_makes_a_new_row_although_it_does_not_speak_of_every_column_of_a_price(world):
+    product, later = a_product(world)
+    plan = {
+        "object": "plan",
+        "id": "price_of_a_plan",
+        "product": product["id"],
+        "nickname": None,
+        "active": True,
+        "currency": "usd",
+        "amount": 500,
+        "billing_scheme": "per_unit",
+        "interval": "week",
+        "interval_count": 1,
+        "usage_type": "licensed",
+        "metadata": {},
+        "created": later,
+    }
+    assert world.deliver(world.event("plan.created", plan, created=later)).status_code == 200
+    (row,) = world.rows("price", id="price_of_a_plan")
+    assert (row["interval"], bool(row["custom_unit_amount"])) == ("week", False)

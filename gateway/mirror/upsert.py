@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -21,7 +21,7 @@ from gateway.ledger import react
 from gateway.ledger.changes import Written
 from gateway.mirror.columns import Json
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.models import CatalogVersion, Price, SubscriptionItem
+from gateway.models import CatalogVersion, Mirrored, SubscriptionItem
 from gateway.notify import announce
 
 ITEMS = table_of(SubscriptionItem)
@@ -126,7 +126,7 @@ def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
 
 def _values(offer: Offer) -> Json:
     """The row as it is inserted."""
-    values = {**_blanks(offer.resource), **offer.columns}
+    values = {**_blanks(offer.resource.table), **offer.columns}
     values.pop("_items", None)
     return {
         "id": offer.id,
@@ -138,9 +138,14 @@ def _values(offer: Offer) -> Json:
     }
 
 
-def _blanks(resource: Resource) -> Json:
-    """Columns that may not be null and that a payload may not speak for."""
-    return {"tiers": [], "currency_options": {}} if resource.table is Price else {}
+@cache
+def _blanks(model: type[Mirrored]) -> Json:
+    """What the columns hold in a new row of which the payload does not speak: a plan of `custom_unit_amount`, say."""
+    defaults = {column.name: column.default for column in table_of(model).c if column.default is not None}
+    return {
+        name: default.arg if default.is_scalar else default.arg(None)  # type: ignore[attr-defined]  # one of the two
+        for name, default in defaults.items()
+    }
 
 
 @lru_cache(maxsize=256)
@@ -148,7 +153,7 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
     """INSERT, or UPDATE where the guard allows; the revisions of the rows that were written."""
     resource = RESOURCES[kind]
     table = table_of(resource.table)
-    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_blanks(resource), *names} - {"_items"}
+    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_blanks(resource.table), *names} - {"_items"}
     statement = insert_rows(dialect, table, sorted(known))
     new = statement.excluded
     is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)

@@ -9,6 +9,7 @@ import pytest
 from buyers import buy
 from conftest import SERVICE, SIGN_IN_SECRET, both_databases, make_world
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
+from provider import AUDIENCE, ISSUER
 from schema_walk import FIELDS, NAMED, ROOT_FIELDS, ROOTS, WAYS, ids_within, objects, operation
 
 from gateway.billing.ownership import PRIVATE
@@ -79,7 +80,7 @@ def shop(sqlite_template, tmp_path_factory):
     """A world where Ada and Grace have bought; `ids` has one thing of Ada's of each kind."""
     path = tmp_path_factory.mktemp("ownership") / "gateway.db"
     path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}") as world:
+    with make_world(f"sqlite:///{path}", auth_issuer=ISSUER, auth_audience=AUDIENCE) as world:
         world.ada, world.grace = world.sign_in("ada@example.com"), world.sign_in("grace@example.com")
         buy(world, world.grace, "starter_monthly")
         world.ids = bought_by(world, world.ada, "user_ada")
@@ -159,19 +160,25 @@ def test_a_field_is_called_by_whom_it_is_for_and_nobody_else(shop, root, name):
 
 @pytest.mark.parametrize(("root", "name"), ROOT_FIELDS, ids=name_of)
 def test_a_token_that_proves_nothing_opens_nothing_not_even_the_shop_window(shop, root, name):
-    claims = {"sub": "user_ada", "exp": int(time.time()) + 60}
-    tokens = [
-        jwt.encode({**claims, "exp": 1}, SIGN_IN_SECRET, algorithm="HS256"),
-        jwt.encode(claims, SIGN_IN_SECRET[::-1], algorithm="HS256"),
-        jwt.encode(claims, SIGN_IN_SECRET * 2, algorithm="HS512"),
-        jwt.encode(claims, None, algorithm="none"),
-    ]
+    claims = {"sub": "user_ada", "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 60}
+    tokens = {
+        "expired": jwt.encode({**claims, "exp": 1}, SIGN_IN_SECRET, algorithm="HS256"),
+        "of another audience": jwt.encode({**claims, "aud": "another-shop"}, SIGN_IN_SECRET, algorithm="HS256"),
+        "of another issuer": jwt.encode({**claims, "iss": ISSUER[::-1]}, SIGN_IN_SECRET, algorithm="HS256"),
+        "forged": jwt.encode(claims, SIGN_IN_SECRET[::-1], algorithm="HS256"),
+        "of another algorithm": jwt.encode(claims, SIGN_IN_SECRET * 2, algorithm="HS512"),
+        "unsigned": jwt.encode(claims, None, algorithm="none"),
+    }
     document, variables = operation(root, name, {})
-    for token in tokens:
+    for kind, token in tokens.items():
         answer = shop.graphql(document, variables, {"Authorization": f"Bearer {token}"})
-        assert answer.status_code == 401
+        assert answer.status_code == 401, kind
         assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
         assert "data" not in answer.json()
+    good = jwt.encode(claims, SIGN_IN_SECRET, algorithm="HS256")
+    assert shop.graphql("{ viewer { id } }", headers={"Authorization": f"Bearer {good}"}).json() == {
+        "data": {"viewer": {"id": "user_ada"}}
+    }
 
 
 @pytest.mark.parametrize(("kind", "name"), [each for each in FIELDS if each[0].name != "Mutation"], ids=name_of)

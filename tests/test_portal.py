@@ -109,7 +109,7 @@ def test_a_vanished_customer_is_not_silently_made_again(sqlite_url, told):
         (customer,) = at_stripe(world, "customers")
         world.stripe("DELETE", f"/v1/customers/{customer['id']}")
         if told:
-            world.eventually(lambda: world.rows("customer", id=customer["id"])[0]["deleted"])
+            world.eventually(lambda: [row["deleted"] for row in world.rows("customer", id=customer["id"])], [True])
 
         assert errors(ask(world, ada)) == [("NO_CUSTOMER", None)]
 

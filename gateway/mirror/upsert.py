@@ -126,16 +126,18 @@ def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
 
 def _values(offer: Offer) -> Json:
     """The row as it is inserted."""
-    values = {**_blanks(offer.resource.table), **offer.columns}
-    values.pop("_items", None)
-    return {
+    # the blanks come first: they have a value for `deleted` and `as_of_lag` too, which is the offer's to say
+    values = {
+        **_blanks(offer.resource.table),
+        **offer.columns,
         "id": offer.id,
         "as_of": offer.as_of,
         "as_of_lag": offer.lag,
         "revision": 1,
         "deleted": offer.deleted,
-        **values,
     }
+    values.pop("_items", None)
+    return values
 
 
 @cache

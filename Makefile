@@ -23,7 +23,7 @@ check: .venv/development assets
 	$(BIN)/gateway schema --check
 
 tests: .venv/development assets browser
-	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run.
 bench: .venv/development

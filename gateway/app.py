@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -46,6 +46,10 @@ from gateway.webhooks.receiver import Receiver
 from gateway.webhooks.route import Webhooks
 from gateway.webhooks.worker import Worker
 
+log = structlog.get_logger()
+
+RESTART_SECONDS = 1.0
+
 
 def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
     """The gateway.
@@ -78,16 +82,16 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await catalog.snapshot()
         tasks = [
-            asyncio.create_task(work, name=name)
-            for name, work in {
-                "receiver": receiver.run(),
-                "worker": Worker(inbox, stripe).run(),
-                "notifications": notifications.run(),
-                "usage": UsageForwarder(database, stripe).run(),
-                "credits": keep_books(database),
-                "access": AccessTeller(database, settings.grace).run(),
-                "outbox": Relay(database, settings.outbound_endpoints).run(),
-                "catch up": run_catch_up(inbox, stripe, settings.reconcile_minutes * 60),
+            asyncio.create_task(_lasting(name, run), name=name)
+            for name, run in {
+                "receiver": receiver.run,
+                "worker": Worker(inbox, stripe).run,
+                "notifications": notifications.run,
+                "usage": UsageForwarder(database, stripe).run,
+                "credits": partial(keep_books, database),
+                "access": AccessTeller(database, settings.grace).run,
+                "outbox": Relay(database, settings.outbound_endpoints).run,
+                "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
             }.items()
         ]
         yield
@@ -127,6 +131,21 @@ def from_environment() -> ASGIApp:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
     logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     return create_app(Settings.load())
+
+
+async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a task for as long as the gateway runs: whatever ends it early is told, and it begins again."""
+    while True:
+        try:
+            await run()
+            return  # it has nothing to do
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            log.exception("background_task_ended", task=name)  # something within it was cancelled, not the task
+        except Exception:
+            log.exception("background_task_ended", task=name)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 def _add_operations(app: FastAPI, database: Database) -> None:

@@ -3,11 +3,14 @@
 import logging
 import re
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from gateway import metrics
 
 MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_")
 SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
@@ -28,10 +31,10 @@ def configure(*, readable: bool, level: int = logging.INFO) -> None:
         hide_secrets,
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    factory: Any = structlog.PrintLoggerFactory(sys.stderr)
+    factory: Any = structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(lambda: sys.stderr)))
     if not readable:  # straight to the stream: the standard library's machinery would cost as much as an event does
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
+        factory = structlog.BytesLoggerFactory(cast("BinaryIO", _Unfailing(lambda: sys.stderr.buffer)))
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -51,6 +54,33 @@ def configure(*, readable: bool, level: int = logging.INFO) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the start and the stop are said by the commands
+
+
+class _Unfailing:
+    """A stream that drops what it cannot write, because a log line must never undo what it tells of.
+
+    A full disk or a closed pipe would otherwise raise where an event has just been committed.
+
+    Args:
+        stream: gives the stream, anew for each line: who redirects it meanwhile is followed.
+    """
+
+    def __init__(self, stream: Callable[[], Any]) -> None:
+        self._stream = stream
+
+    def write(self, text: Any) -> None:
+        """Write, if that is possible."""
+        try:
+            self._stream().write(text)
+        except (OSError, ValueError):
+            metrics.LOG_LINES_LOST.inc()
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        try:
+            self._stream().flush()
+        except (OSError, ValueError):
+            metrics.LOG_LINES_LOST.inc()
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

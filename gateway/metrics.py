@@ -46,6 +46,7 @@ RECONCILED = Gauge(
     multiprocess_mode="max",
 )
 EVENTS_MISSED = Counter("gateway_events_missed_total", "Events that no delivery brought, found in Stripe's list")
+LOG_LINES_LOST = Counter("gateway_log_lines_lost_total", "Log lines that could not be written, such as to a full disk")
 
 
 def render() -> bytes:

@@ -27,8 +27,8 @@ log = structlog.get_logger()
 
 CLAIM = 50
 SIDE_BY_SIDE = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
-LEASE = timedelta(seconds=60)
-MOST_SECONDS = 45.0  # for one event: less than the lease, so that nobody else takes it meanwhile
+LEASE = timedelta(seconds=20)  # so long does an event wait whose process was killed
+MOST_SECONDS = 15.0  # for one event: less than the lease, so that nobody else takes it meanwhile
 IDLE_SECONDS = 1.0
 
 
@@ -64,7 +64,11 @@ class Worker:
     async def work(self, limit: int = CLAIM) -> int:
         """Process events that are due, at most `limit`; how many there were."""
         claimed = await self._claim(limit)
-        await self.process(claimed)
+        try:
+            await self.process(claimed)
+        except asyncio.CancelledError:  # at shutdown: whoever comes next need not wait for the lease to end
+            await self._release(claimed)
+            raise
         return len(claimed)
 
     async def process(self, rows: Sequence[Event]) -> None:
@@ -98,6 +102,15 @@ class Worker:
             ids = list((await connection.execute(due.with_for_update(skip_locked=True))).scalars())
             await connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
         return await self.rows(ids)
+
+    async def _release(self, claimed: Sequence[Event]) -> None:
+        """Give back what was taken and not finished: it is due at once."""
+        unfinished = EVENTS.c.id.in_([row.id for row in claimed]), EVENTS.c.status.in_(("pending", "failed"))
+        leased = EVENTS.c.next_attempt_at.in_({row.next_attempt_at for row in claimed})
+        async with self._database.write() as connection:
+            await connection.execute(
+                sa.update(EVENTS).where(*unfinished, leased).values(next_attempt_at=datetime.now(UTC))
+            )
 
     async def rows(self, event_ids: Sequence[str]) -> Sequence[Event]:
         """Recorded events."""

@@ -1,7 +1,9 @@
 """The world that the tests live in: a real offline Stripe and a real gateway, each on a port of its own."""
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import hashlib
 import hmac
 import json
@@ -22,14 +24,16 @@ import jwt
 import pytest
 import sqlalchemy as sa
 import uvicorn
+from sqlmodel import SQLModel
 
 from gateway import migrations
 from gateway.app import create_app
-from gateway.database import Database
+from gateway.database import Database, table_of
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import sign_in_routes
 from gateway.dev import RATES
 from gateway.mirror.backfill import backfill
+from gateway.models import Product
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
@@ -176,13 +180,9 @@ class World:
         return [dict(row) for row in self._execute(query, equals).mappings()]
 
     def _execute(self, statement: str, parameters: dict[str, Any] | None = None) -> sa.CursorResult[Any]:
-        url = sa.make_url(self.settings.database_url.get_secret_value())
-        engine = sa.create_engine(url.set(drivername="postgresql+psycopg" if url.drivername != "sqlite" else "sqlite"))
-        with engine.begin() as connection:
+        with _connected(self.settings.database_url.get_secret_value()) as connection:
             result = connection.execute(sa.text(statement), parameters or {})
-            frozen = result.freeze()() if result.returns_rows else result
-        engine.dispose()
-        return frozen
+            return result.freeze()() if result.returns_rows else result
 
     @contextlib.contextmanager
     def renamed(self, table: str, other: str) -> Iterator[None]:
@@ -352,7 +352,10 @@ def make_world(database_url: str, *, fill: bool = True, clock: int | None = None
     """
     stripe_listener, stripe_url = listening()
     listener, url = listening()
-    sandbox = create_sandbox(SandboxOptions(forward_to=f"{url}/webhooks/stripe", webhook_secret=SECRET, clock=clock))
+    seed, rows = scene() if fill and clock is None else (None, {})
+    sandbox = create_sandbox(
+        SandboxOptions(forward_to=f"{url}/webhooks/stripe", webhook_secret=SECRET, clock=clock, seed=seed)
+    )
     settings = Settings.load(
         **{
             "stripe_secret_key": "sk_test_tests",
@@ -369,11 +372,51 @@ def make_world(database_url: str, *, fill: bool = True, clock: int | None = None
         }
     )
     with serve(sandbox, stripe_listener, date_header=False):
-        if fill:
+        if fill and not put_rows(database_url, rows):
             asyncio.run(fill_mirror(settings))
         gateway = create_app(settings, pages=(*demo_routes(stripe_url), *sign_in_routes(settings)))
         with serve(gateway, listener), httpx.Client(timeout=20) as client:
             yield World(url, stripe_url, sandbox.state.sandbox, settings, client)
+
+
+@functools.cache
+def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
+    """The sample catalogue at one moment: what seeds the offline Stripe of a test, and the rows of its mirror."""
+    folder = Path(tempfile.mkdtemp(prefix="gateway-scene-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    url = f"sqlite:///{folder}/filled.db"
+    _migrate(url)
+    listener, stripe_url = listening()
+    with serve(create_sandbox(SandboxOptions()), listener, date_header=False):
+        (folder / "seed.json").write_bytes(httpx.get(f"{stripe_url}/_sandbox/export").content)
+        settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=stripe_url, database_url=url)
+        asyncio.run(fill_mirror(settings))
+    with _connected(url) as connection:
+        tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notice"]
+        rows = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
+    return folder / "seed.json", {table: found for table, found in rows.items() if found}
+
+
+def put_rows(url: str, rows: dict[sa.Table, list[dict[str, Any]]]) -> bool:
+    """Fill a mirror without asking Stripe; whether there was something to put into one that is empty."""
+    with _connected(url) as connection:
+        if not rows or connection.execute(sa.select(sa.exists(sa.select(table_of(Product))))).scalar():
+            return False
+        for table, found in rows.items():
+            connection.execute(table.delete())
+            connection.execute(table.insert(), found)
+        return True
+
+
+@contextlib.contextmanager
+def _connected(url: str) -> Iterator[sa.Connection]:
+    """A transaction of the test's own."""
+    parsed = sa.make_url(url)
+    driver = "sqlite" if parsed.drivername == "sqlite" else "postgresql+psycopg"
+    engine = sa.create_engine(parsed.set(drivername=driver), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
 
 
 async def fill_mirror(settings: Settings) -> None:

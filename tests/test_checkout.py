@@ -88,6 +88,21 @@ def test_the_truth_is_told_at_once_when_no_webhook_arrives(sqlite_url):
         assert world.rows("event") == []
 
 
+def test_the_subscription_of_a_paid_session_has_begun_though_its_own_event_is_still_on_its_way(sqlite_url):
+    with make_world(sqlite_url, stripe_webhook_secrets=(secret := "whsec_that_nobody_signs_with")) as world:
+        session = opened(world, "starter_monthly")
+        pay(world, session)
+        (event,) = world.stripe("GET", "/v1/events", type="checkout.session.completed")["data"]
+        world.deliver(event, secret=secret)
+        world.eventually(lambda: world.status_of(event), "applied")
+        world._execute("UPDATE subscription SET status = 'incomplete'")
+
+        bought = look(world, session)
+
+        assert (bought["status"], bought["paymentStatus"]) == ("COMPLETE", "PAID")
+        assert bought["subscription"]["status"] == "ACTIVE"
+
+
 def test_a_one_off_purchase_is_a_payment(world):
     session = opened(world, {"lookupKey": "credits_100", "quantity": 3})
     assert session["mode"] == "PAYMENT"

@@ -136,7 +136,7 @@ class Checkout:
         the truth before the webhook arrives. While Stripe does not answer, what is known is told.
         """
         row = await self._sessions.get(id) if _ID.fullmatch(id) else None
-        if row is None or _settled(row):
+        if row is None or (_settled(row) and await self._sessions.has_begun(row)):
             return row
         await self._sessions.look(id)
         return await self._sessions.get(id)

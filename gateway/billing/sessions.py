@@ -16,7 +16,7 @@ from gateway.billing.cart import CheckoutRequest
 from gateway.database import Database, insert, table_of
 from gateway.errors import StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
-from gateway.models import CheckoutIntent, CheckoutSession
+from gateway.models import CheckoutIntent, CheckoutSession, Subscription
 from gateway.stripe_client import Stripe
 
 PATH = "/v1/checkout/sessions"
@@ -43,6 +43,14 @@ class Sessions:
         """A session as the mirror has it."""
         async with self._database.read() as session:
             return await session.get(CheckoutSession, id)
+
+    async def has_begun(self, paid: CheckoutSession) -> bool:
+        """Whether the subscription that a session started stands in the mirror, where its own events may still lack."""
+        if paid.status != "complete" or paid.subscription_id is None:
+            return True
+        async with self._database.read() as session:
+            found = await session.get(Subscription, paid.subscription_id)
+        return found is not None and found.status != "incomplete"
 
     async def intend(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
         """The intent of this key, written down before Stripe is called. Without a key every request is a new one.

@@ -80,9 +80,13 @@ def serve(
 ) -> None:
     """Run the gateway alone, for production: its settings come from the environment."""
     logs.configure(readable=False)
+    from gateway.graphql.persisted import PersistedDocuments
+
     settings = Settings.load()
     settings.require_stripe()
-    Database(settings.database_url.get_secret_value())  # a wrong URL stops the start here, not in each worker
+    # What is wrong with these stops the start here, not in each worker.
+    Database(settings.database_url.get_secret_value())
+    PersistedDocuments(settings)
     with ExitStack() as stack:
         if workers > 1:  # they count into one folder, so that whichever is asked for its metrics answers for all
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", stack.enter_context(TemporaryDirectory()))

@@ -19,6 +19,7 @@ from gateway.cli_outbox import outbox_app
 from gateway.cli_sandbox import sandbox
 from gateway.database import Database
 from gateway.errors import GatewayError
+from gateway.server import OPTIONS
 from gateway.settings import STATE_DIR, Settings
 
 app = typer.Typer(
@@ -100,12 +101,8 @@ def _serve(host: str, port: int, workers: int) -> None:
         host=host,
         port=port,
         workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # the application reads them, of declared proxies alone
-        ws="websockets-sansio",
         timeout_graceful_shutdown=4,
+        **OPTIONS,
     )
 
 

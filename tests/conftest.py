@@ -31,6 +31,7 @@ from gateway.demo.sign_in import sign_in_routes
 from gateway.dev import RATES
 from gateway.mirror.backfill import backfill
 from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.server import OPTIONS
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -49,9 +50,7 @@ def anyio_backend() -> str:
 @contextlib.contextmanager
 def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
     """Serve an app on a real socket, from a thread of its own, while the block runs."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=2, proxy_headers=False, **options
-    )
+    config = uvicorn.Config(app, timeout_graceful_shutdown=2, **{**OPTIONS, **options})
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -32,6 +32,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.graphql.context import Services
 from gateway.graphql.http import PATH, GraphQL
 from gateway.graphql.rates import Throttle
+from gateway.headers import SecurityHeaders
 from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
 from gateway.outbound.access import AccessTeller
@@ -122,7 +123,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     app.add_middleware(RequestId)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    return Webhooks(app, settings, receiver)
+    return SecurityHeaders(Webhooks(app, settings, receiver))
 
 
 def from_environment() -> ASGIApp:

@@ -19,6 +19,7 @@ from gateway.cli_outbox import outbox_app
 from gateway.cli_sandbox import sandbox
 from gateway.database import Database
 from gateway.errors import GatewayError
+from gateway.server import OPTIONS
 from gateway.settings import STATE_DIR, Settings
 
 app = typer.Typer(
@@ -80,9 +81,13 @@ def serve(
 ) -> None:
     """Run the gateway alone, for production: its settings come from the environment."""
     logs.configure(readable=False)
+    from gateway.graphql.persisted import PersistedDocuments
+
     settings = Settings.load()
     settings.require_stripe()
-    Database(settings.database_url.get_secret_value())  # a wrong URL stops the start here, not in each worker
+    # What is wrong with these stops the start here, not in each worker.
+    Database(settings.database_url.get_secret_value())
+    PersistedDocuments(settings)
     with ExitStack() as stack:
         if workers > 1:  # they count into one folder, so that whichever is asked for its metrics answers for all
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", stack.enter_context(TemporaryDirectory()))
@@ -96,12 +101,8 @@ def _serve(host: str, port: int, workers: int) -> None:
         host=host,
         port=port,
         workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # the application reads them, of declared proxies alone
-        ws="websockets-sansio",
         timeout_graceful_shutdown=4,
+        **OPTIONS,
     )
 
 

@@ -26,6 +26,7 @@ from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
 from gateway.mirror.backfill import backfill, completed
 from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.server import OPTIONS
 from gateway.settings import LIVE_KEY, STATE_DIR, Settings
 from gateway.stripe_client import Stripe
 
@@ -194,12 +195,9 @@ async def _serve(app: Any, host: str, port: int, *, date_header: bool = True) ->
             app,
             host=host,
             port=port,
-            log_config=None,
-            access_log=False,
             date_header=date_header,
-            ws="websockets-sansio",
-            proxy_headers=False,
             timeout_graceful_shutdown=3,
+            **OPTIONS,
         )
     )
     serving = asyncio.create_task(server.serve())

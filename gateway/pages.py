@@ -1,4 +1,4 @@
-"""What every page that the gateway shows a browser has in common: strict headers, and files served from a list."""
+"""What every page that the gateway shows a browser has in common: a strict policy, and files served from a list."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +18,6 @@ _POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-
 FOREVER = "public, max-age=31536000, immutable"
 """`Cache-Control` of a file whose URL changes with its content."""
 
@@ -41,7 +35,6 @@ def page(html: str, *, status: int = 200, policy: Mapping[str, str] | None = Non
     """
     directives = {**_POLICY, **(policy or {})}
     headers = {
-        **_HEADERS,
         "Content-Security-Policy": "; ".join(f"{name} {sources}" for name, sources in directives.items()),
         "Cache-Control": FRESH,
     }
@@ -60,6 +53,6 @@ def file_route(url: str, path: Path, *, cache: str = FRESH) -> Route:
     def serve(_request: Request) -> Response:
         if not path.is_file():
             return Response(status_code=404)
-        return FileResponse(path, headers={**_HEADERS, "Cache-Control": cache})
+        return FileResponse(path, headers={"Cache-Control": cache})
 
     return Route(url, serve, methods=["GET"])

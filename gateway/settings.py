@@ -194,6 +194,18 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_GRAPHIQL",
         description="Whether a browser at `/graphql` gets GraphiQL (`on`/`off`); `gateway dev` switches it on.",
     )
+    trusted_documents: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        validation_alias="GATEWAY_TRUSTED_DOCUMENTS",
+        description="Manifests of documents that clients may name by their hash, comma-separated paths, as Apollo's, "
+        "GraphQL Code Generator's or Relay's tool writes them.",
+    )
+    trusted_documents_only: bool = Field(
+        False,
+        validation_alias="GATEWAY_TRUSTED_DOCUMENTS_ONLY",
+        description="Whether the documents of the manifests are all that runs (`on`/`off`); otherwise clients may also "
+        "send others, and name them by their hash from then on (automatic persisted queries).",
+    )
     max_quantity: int = Field(
         1000,
         ge=1,
@@ -352,6 +364,12 @@ class Settings(BaseSettings):
         if any(len(token.get_secret_value()) < MIN_SERVICE_TOKEN for token in value):
             raise ValueError(f"use random tokens of at least {MIN_SERVICE_TOKEN} characters (openssl rand -hex 32)")
         return value
+
+    @model_validator(mode="after")
+    def _something_may_run(self) -> Self:
+        if self.trusted_documents_only and not self.trusted_documents:
+            raise ValueError("GATEWAY_TRUSTED_DOCUMENTS: name the manifest, because nothing else may run")
+        return self
 
     @model_validator(mode="after")
     def _no_live_key_offline(self) -> Self:

@@ -35,6 +35,7 @@ from gateway.dev import RATES
 from gateway.mirror.backfill import backfill
 from gateway.models import Product
 from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.server import OPTIONS
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -53,9 +54,7 @@ def anyio_backend() -> str:
 @contextlib.contextmanager
 def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
     """Serve an app on a real socket, from a thread of its own, while the block runs."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=2, proxy_headers=False, **options
-    )
+    config = uvicorn.Config(app, timeout_graceful_shutdown=2, **{**OPTIONS, **options})
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None and not os.environ.get("CI"), reason="node is missing: its parser of URLs is not asked"
+)
+
 
 def install(project: Path, what: str) -> Path:
     """Install a project's dependencies, once for all test processes.

@@ -163,6 +163,16 @@ async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
     await expect(page.locator(".result-window")).not_to_contain_text('"errors"')
 
 
+async def test_graphiqls_editor_is_ready_within_two_seconds(page, gateway_dev):
+    """The best of three: the machine that runs the tests does more than this."""
+    took = []
+    while len(took) < 3 and min(took, default=9999) >= 2000:
+        await page.goto(f"{gateway_dev.gateway_url}/graphql", wait_until="commit")
+        await page.locator(".graphiql-query-editor .CodeMirror-code").wait_for()
+        took.append(await page.evaluate("performance.now()"))
+    assert min(took) < 2000, took
+
+
 async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):
     await shop.get_by_text("See the query behind this page").click()
     await shop.get_by_role("link", name="Open in GraphiQL").click()

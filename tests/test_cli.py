@@ -78,6 +78,8 @@ WRONG = {
     "a database URL that is none": ({"DATABASE_URL": "hunter2"}, "DATABASE_URL"),
     "no key": ({"STRIPE_SECRET_KEY": ""}, "STRIPE_SECRET_KEY"),
     "a live key for another address": ({"STRIPE_SECRET_KEY": "sk_live_hunter2"}, "STRIPE_API_BASE"),
+    "a manifest that is not there": ({"GATEWAY_TRUSTED_DOCUMENTS": "away.json"}, "GATEWAY_TRUSTED_DOCUMENTS"),
+    "trusted documents alone, and none": ({"GATEWAY_TRUSTED_DOCUMENTS_ONLY": "on"}, "GATEWAY_TRUSTED_DOCUMENTS"),
     "a quantity of nought": ({"GATEWAY_MAX_QUANTITY": "0"}, "GATEWAY_MAX_QUANTITY"),
 }
 

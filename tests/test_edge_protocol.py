@@ -69,6 +69,8 @@ def asked(name):
     [
         "Apollo Client",
         "Apollo Client by GET",
+        "Apollo Client by hash",
+        "Apollo Client by hash and GET",
         "urql",
         "urql by GET",
         "graphql-request",
@@ -84,6 +86,12 @@ def test_a_client_for_browsers_works_unmodified(got, shop, buyer, name):
     session = found["mutation"]["createCheckoutSession"]["session"]
     assert session["url"].startswith(shop.stripe_url)
     assert found["refused"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+def test_apollos_persisted_queries_send_a_document_once_and_then_its_hash(got):
+    # The client by GET comes second and finds that the document is known already.
+    assert got["Apollo Client by hash"]["sent"] == ["POST hash", "POST document", "POST hash"]
+    assert got["Apollo Client by hash and GET"]["sent"][:2] == ["GET hash", "GET hash"]
 
 
 def test_the_same_purchase_by_every_client_is_one_session(got):

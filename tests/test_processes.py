@@ -27,6 +27,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def guarded(port):
+    """Whether the server ends what has no end, which uvicorn alone does not."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(b"GET / HTTP/1.1\r\nx-long: ")
+        for _ in range(100):
+            connection.sendall(b"x" * 10_000)
+            time.sleep(0.001)
+        return connection.recv(12) == b"HTTP/1.1 431"
+    return True  # the end overtook the answer
+
+
 @contextlib.contextmanager
 def running(cwd, *arguments, ready, **environment):
     """The real program, from when it answers at `ready` until it is told to stop."""
@@ -69,6 +80,7 @@ def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_w
         bought = httpx.post(f"{url}/graphql", json={"query": BUY, "variables": {"to": f"{url}/demo"}}).json()
         session = bought["data"]["createCheckoutSession"]["session"]["id"]
         assert httpx.get(f"{url}/demo").status_code == 200
+        assert guarded(port)
         assert httpx.get(f"http://127.0.0.1:{stripe_port}/").status_code == 200
         secret = re.search(r"whsec_\w+", welcome).group()
     assert process.returncode == 0
@@ -107,9 +119,9 @@ def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_i
     tmp_path, request, database_url
 ):
     if database_url.startswith("sqlite"):
-        database_url = f"sqlite:///{tmp_path}/empty.db"
+        database_url, workers = f"sqlite:///{tmp_path}/empty.db", "1"
     else:
-        database_url = request.getfixturevalue("empty_postgres_url")
+        database_url, workers = request.getfixturevalue("empty_postgres_url"), "2"
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -119,7 +131,9 @@ def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_i
         "GATEWAY_REDIRECT_ORIGINS": "https://app.example.com",
         "GATEWAY_CORS_ORIGINS": "https://app.example.com",
     }
-    with running(tmp_path, "serve", "--port", str(port), ready=f"{url}/healthz", **environment) as process:
+    with running(
+        tmp_path, "serve", "--port", str(port), "--workers", workers, ready=f"{url}/healthz", **environment
+    ) as process:
         not_ready = httpx.get(f"{url}/readyz")
         assert (not_ready.status_code, "gateway db upgrade" in not_ready.text) == (503, True)
 
@@ -138,5 +152,6 @@ def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_i
         assert page.status_code >= 400, "GraphiQL is off in production unless it is switched on"
         assert httpx.get(f"{url}/demo").status_code == 404
         assert "gateway_" in httpx.get(f"{url}/metrics").text
+        assert guarded(port)
     assert process.returncode in {0, -signal.SIGTERM}  # uvicorn ends in good order, then by the signal itself
     assert "sk_live" not in (tmp_path / "output.txt").read_text()

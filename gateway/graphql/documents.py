@@ -15,6 +15,8 @@ from graphql import (
 )
 
 from gateway.graphql.budget import MAX_ERRORS, MAX_TOKENS, over_budget
+from gateway.graphql.persisted import PersistedDocuments
+from gateway.graphql.wire import Operation
 
 MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
 
@@ -32,18 +34,24 @@ class Documents:
 
     Args:
         schema: what they are validated against.
+        persisted: what clients may name, and whether they may send anything else.
         introspection: whether they may ask for the schema, and errors may name its fields.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    def __init__(self, schema: GraphQLSchema, persisted: PersistedDocuments, *, introspection: bool) -> None:
         self._schema = schema
+        self._persisted = persisted
         self._open = introspection
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         self._remembered: OrderedDict[str, Prepared] = OrderedDict()
         self._characters = 0
 
-    def prepare(self, text: str) -> Prepared:
-        """The document, parsed and checked; its errors carry a code."""
+    def prepare(self, operation: Operation) -> Prepared:
+        """The document of an operation, found, parsed and checked; its errors carry a code."""
+        try:
+            text = self._persisted.text_of(operation)
+        except GraphQLError as error:
+            return Prepared(None, (error,))
         prepared = self._remembered.get(text)
         if prepared is not None:
             self._remembered.move_to_end(text)

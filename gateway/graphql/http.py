@@ -18,6 +18,7 @@ from gateway.graphql.budget import MAX_ERRORS
 from gateway.graphql.context import Context, Services
 from gateway.graphql.documents import Documents
 from gateway.graphql.graphiql import graphiql_page, static_routes
+from gateway.graphql.persisted import PersistedDocuments
 from gateway.graphql.rates import address_of
 from gateway.graphql.schema import core
 from gateway.graphql.wire import GRAPHQL, JSON, Operation, Refused
@@ -39,7 +40,7 @@ class GraphQL:
         self._services = services
         self._authenticator = authenticator
         self._graphiql = services.settings.graphiql
-        self._documents = Documents(core, introspection=self._graphiql)
+        self._documents = Documents(core, PersistedDocuments(services.settings), introspection=self._graphiql)
 
     def routes(self) -> list[BaseRoute]:
         """`/graphql`, and what GraphiQL loads when it is on."""
@@ -66,7 +67,7 @@ class GraphQL:
             return wire.answer(body, media_type, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
 
     async def _run(self, request: Request, operation: Operation, context: Context, media_type: str) -> Response:
-        prepared = self._documents.prepare(operation.query)
+        prepared = self._documents.prepare(operation)
         if prepared.document is None:
             return _refusal([error.formatted for error in prepared.errors], media_type)
         _check_method(request.method, prepared.document, operation.name)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 MAX_BODY_BYTES = 100 * 1024
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
+_DOCUMENT_IDS = ("documentId", "doc_id", "id")  # the specification's draft, Relay, and others
 _RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
 
 
@@ -40,11 +41,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a client wants to run."""
+    """What a client wants to run: the text of a document, the name of a persisted one, or both."""
 
-    query: str
+    query: str | None
     name: str | None
     variables: dict[str, Any]
+    document_id: str | None = None
 
 
 async def read(request: Request) -> Operation:
@@ -97,15 +99,30 @@ def _operation(request: Any) -> Operation:
         raise Refused(
             HTTPStatus.BAD_REQUEST, 'the body must be a JSON object such as {"query": "{ pricing { asOf } }"}'
         )
-    for name, kind, wanted in (("query", str, "string"), ("operationName", str, "string")):
-        if request.get(name) is not None and not isinstance(request[name], kind):
-            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a {wanted}")
+    for name in ("query", "operationName", *_DOCUMENT_IDS):
+        if request.get(name) is not None and not isinstance(request[name], str):
+            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a string")
     for name in ("variables", "extensions"):
         if request.get(name) is not None and not isinstance(request[name], dict):
             raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a JSON object")
-    if not request.get("query"):
+    document_id = next((request[name] for name in _DOCUMENT_IDS if request.get(name)), None) or _apollo_hash(request)
+    if not request.get("query") and not document_id:
         raise Refused(HTTPStatus.BAD_REQUEST, "there is no `query`")
-    return Operation(request["query"], request.get("operationName") or None, request.get("variables") or {})
+    return Operation(
+        request.get("query") or None, request.get("operationName") or None, request.get("variables") or {}, document_id
+    )
+
+
+def _apollo_hash(request: dict[str, Any]) -> str | None:
+    """The hash of Apollo's persisted queries."""
+    persisted = (request.get("extensions") or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    if isinstance(persisted, dict) and persisted.get("version") == 1 and isinstance(persisted.get("sha256Hash"), str):
+        return str(persisted["sha256Hash"])
+    raise Refused(
+        HTTPStatus.BAD_REQUEST, "`extensions.persistedQuery` must be an object with `version` 1 and a `sha256Hash`"
+    )
 
 
 def accepted(header: str | None) -> str:

@@ -1,9 +1,12 @@
 // Clients that others wrote, each as its documentation shows it: a query by POST, a query by GET where the client can,
-// a mutation as a signed-in user, and a document that is refused. What each of them got, as JSON.
+// a mutation as a signed-in user, and a document that is refused. What each of them got, as JSON. Apollo's link for
+// persisted queries also says which requests carried a document.
 //
 // node clients.mjs <url of /graphql> <bearer token> <id of a price>
 import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from "@apollo/client";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { Client, cacheExchange, fetchExchange } from "@urql/core";
 import { parse, print } from "graphql";
 import { GraphQLClient } from "graphql-request";
@@ -27,6 +30,32 @@ async function apollo(useGETForQueries) {
   const refused = await client.query({ query: gql(wrong), errorPolicy: "all" });
   return {
     query: (await client.query({ query: gql(plans), variables: wanted })).data,
+    mutation: (await client.mutate({ mutation: gql(checkout), variables: bought })).data,
+    refused: refused.error.errors[0].extensions.code,
+  };
+}
+
+async function apolloByHash(useGETForHashedQueries) {
+  const sent = [];
+  const watched = (address, options) => {
+    sent.push(`${options.method} ${/[?&{"]query[="]/.test(`${address} ${options.body}`) ? "document" : "hash"}`);
+    return fetch(address, options);
+  };
+  const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+  const client = new ApolloClient({
+    link: ApolloLink.from([
+      new PersistedQueryLink({ sha256, useGETForHashedQueries }),
+      new HttpLink({ uri: url, headers, fetch: watched }),
+    ]),
+    cache: new InMemoryCache(),
+  });
+  const ask = () => client.query({ query: gql(plans), variables: wanted, fetchPolicy: "network-only" });
+  await ask();
+  const query = (await ask()).data;
+  const refused = await client.query({ query: gql(wrong), errorPolicy: "all" });
+  return {
+    query,
+    sent: sent.slice(0, 3),
     mutation: (await client.mutate({ mutation: gql(checkout), variables: bought })).data,
     refused: refused.error.errors[0].extensions.code,
   };
@@ -72,6 +101,8 @@ async function relayNetwork() {
 const clients = {
   "Apollo Client": () => apollo(false),
   "Apollo Client by GET": () => apollo(true),
+  "Apollo Client by hash": () => apolloByHash(false),
+  "Apollo Client by hash and GET": () => apolloByHash(true),
   urql: () => urql(false),
   "urql by GET": () => urql(true),
   "graphql-request": () => graphqlRequest("POST"),

@@ -1,0 +1,45 @@
+"""What every answer tells a browser to refuse, whichever route gave it."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # An answer is data: nothing in it is run, loaded or framed. A page brings a policy of its own.
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    # Neither hinders a page that CORS allows to call: these are about windows, and about loads without CORS.
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cache-control", b"no-store"),
+)
+_TLS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class SecurityHeaders:
+    """ASGI middleware: adds to every answer the headers that it does not have yet.
+
+    Args:
+        app: what answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and mind what else the browser must know."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                given += [header for header in _ALWAYS if header[0] not in names]
+                if scope["scheme"] == "https":  # as a declared proxy tells: its word has changed this very scope
+                    given.append(_TLS)
+                message = {**message, "headers": given}
+            await send(message)
+
+        await self._app(scope, receive, send_guarded)

@@ -1,0 +1,134 @@
+"""How the gateway listens: uvicorn, with an end to its patience.
+
+Alone, uvicorn waits for the rest of a request for ever, and takes as many connections and headers as come.
+"""
+
+from asyncio import TimerHandle, Transport
+from resource import RLIMIT_NOFILE, getrlimit
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+# Some files stay for the database, Stripe and ourselves.
+_OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
+_MOST_CONNECTIONS = min(10_000, max(_OPEN_FILES - 200, _OPEN_FILES // 2))
+
+_NOT_BEGUN, _HEAD, _BODY, _WHOLE = range(4)
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """An HTTP connection that is ended when its client is too slow, sends too much, or is one too many.
+
+    Attributes:
+        seconds: in which a request must have arrived whole, and in which a stalled answer must be read on.
+        head_bytes: of a request's line and headers.
+        message_bytes: of a whole request, trailers included; the routes allow less.
+        most_connections: at once, WebSockets included.
+    """
+
+    seconds: ClassVar[float] = 15
+    head_bytes: ClassVar[int] = 64 * 1024
+    message_bytes: ClassVar[int] = 4 * 1024 * 1024
+    most_connections: ClassVar[int] = _MOST_CONNECTIONS
+
+    _phase = _NOT_BEGUN
+    _received = 0
+    _arriving: TimerHandle | None = None
+    _leaving: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Take the connection, or say that there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._end(503)
+        else:
+            self._arriving = self.loop.call_later(self.seconds, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._arrived()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. The clock runs from the first byte of a request to the last; one that comes at once sets none."""
+        super().data_received(data)
+        if self._phase == _WHOLE:
+            self._arrived()
+            return
+        self._received += len(data)
+        if self._phase == _BODY and self._received > self.message_bytes:
+            self._end(413)
+        elif self._phase == _HEAD and self._received > self.head_bytes:
+            self._end(431)
+        elif self._arriving is None and not self.transport.is_closing():
+            self._arriving = self.loop.call_later(self.seconds, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._phase, self._received = _HEAD, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its headers are there."""
+        self._phase = _BODY
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is there; if it was answered before, nothing is left to do for it."""
+        self._phase = _NOT_BEGUN if self.cycle is not None and self.cycle.response_complete else _WHOLE
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """From here on every byte belongs to the next request."""
+        if self._phase == _WHOLE and not self.pipeline:
+            self._phase = _NOT_BEGUN
+        super().on_response_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over."""
+        self._phase = _WHOLE
+        self._arrived()
+        super().handle_websocket_upgrade()
+
+    def pause_writing(self) -> None:
+        """The client does not read its answer."""
+        super().pause_writing()
+        self._leaving = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        super().resume_writing()
+
+    def _arrived(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+
+    def _too_slow(self) -> None:
+        if self._phase == _NOT_BEGUN:
+            self.transport.close()
+        else:
+            self._end(408)
+
+    def _end(self, status: int) -> None:
+        """End the connection, with an answer where none has begun."""
+        if not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+                self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+
+
+OPTIONS: dict[str, Any] = {
+    "http": GuardedProtocol,
+    "ws": "websockets-sansio",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,  # the application reads them, of declared proxies alone
+    "timeout_keep_alive": 75,  # longer than proxies keep a connection (60 s), so that none sends into a closed one
+}
+"""How `gateway serve` and `gateway dev` run uvicorn."""

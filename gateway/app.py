@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import __version__, logs, migrations
+from gateway import __version__, logs, migrations, tracing
 from gateway.auth import Authenticator
 from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
@@ -62,6 +62,8 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         SettingsError: a setting is missing or wrong.
     """
     stripe = Stripe(settings)
+    if settings.otlp_endpoint:
+        tracing.start(settings.otlp_endpoint)
     database = Database(settings.database_url.get_secret_value())
     database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
     catalog = Catalog(settings, database)
@@ -101,6 +103,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         await authenticator.close()
         await stripe.close()
         await database.close()
+        tracing.stop()
 
     app = FastAPI(
         title="Billing gateway",

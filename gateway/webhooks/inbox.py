@@ -20,7 +20,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway import metrics
+from gateway import metrics, tracing
 from gateway.database import Database, insert, insert_rows, rows_of, table_of, unusable
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Event, WebhookSecretUse
@@ -306,6 +306,8 @@ def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, 
         outcome=outcome,
         ms=round(seconds * 1000, 1),
     )
+    error = outcome if failed else None
+    tracing.past("event", seconds, id=event["id"], type=event["type"], status=status, tries=attempts, error=error)
 
 
 async def open_events(database: Database) -> dict[str, int]:

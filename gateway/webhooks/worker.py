@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
+from gateway import tracing
 from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
 from gateway.mirror.columns import Json
 from gateway.mirror.sync import refresh
@@ -80,7 +81,8 @@ class Worker:
 
         async def one(group: Sequence[Event]) -> None:
             async with slots:
-                await self._process(group)
+                with tracing.span("events again", count=len(group), needs=", ".join(group[0].needs)):
+                    await self._process(group)
 
         async with asyncio.TaskGroup() as tasks:
             for group in alike.values():

@@ -130,7 +130,7 @@ def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url
         world.eventually(lambda: bool(world.data("{ products { edges { node { id } } } }")["products"]["edges"]))
 
 
-def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
+def test_an_operator_applies_a_failed_event_again(tmp_path, sqlite_url):
     with make_world(sqlite_url) as world:
         product = world.stripe("GET", "/v1/products", limit=1)["data"][0]
         unknown = {**product, "id": "prod/none", "name": {"not": "a name"}}  # to be read nowhere
@@ -139,10 +139,6 @@ def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
         world.eventually(lambda: world.status_of(event), "failed")
         environment = environment_of(world)
 
-        listed = run("events", "list", "--status", "failed", cwd=tmp_path, **environment).stdout
-        assert event["id"] in listed
-        shown = run("events", "show", event["id"], cwd=tmp_path, **environment).stdout
-        assert '"not": "a name"' in shown
         retried = run("events", "retry", "--dead", cwd=tmp_path, **environment)
         assert (retried.returncode, "failed" in retried.stdout) == (1, True)
 

@@ -40,7 +40,9 @@ class Watched:
         self.times.append(time.monotonic())
         if self.hold and self.hold(self.calls):
             self.held.set()
-            await asyncio.sleep(3600)  # until the caller has hung up and the test is over
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
 
         async def noted(message):
             self.refused += message.get("status") == 429

@@ -14,9 +14,11 @@ from graphql import (
     validate,
 )
 
+from gateway import metrics
 from gateway.graphql.budget import MAX_ERRORS, MAX_TOKENS, over_budget
 
 MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
+HIT, MISS = metrics.CACHE.labels("documents", "hit"), metrics.CACHE.labels("documents", "miss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,10 @@ class Documents:
         """The document, parsed and checked; its errors carry a code."""
         prepared = self._remembered.get(text)
         if prepared is not None:
+            HIT.inc()
             self._remembered.move_to_end(text)
             return prepared
+        MISS.inc()
         prepared = self._remembered[text] = self._prepare(text)
         self._characters += len(text)
         while self._characters > MAX_REMEMBERED_CHARACTERS:

@@ -74,6 +74,7 @@ class Receiver:
 
     async def _answer(self, group: Sequence[_Waiting]) -> None:
         """Record a group, and tell each sender what became of its delivery."""
+        metrics.DELIVERIES.inc(len(group))
         try:
             with metrics.GROUP_SECONDS.time(), tracing.span("webhook deliveries", count=len(group)):
                 new = await self._inbox.record([waiting.delivery for waiting in group], source="webhook")

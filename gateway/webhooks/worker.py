@@ -73,7 +73,11 @@ class Worker:
         return len(claimed)
 
     async def process(self, rows: Sequence[Event]) -> None:
-        """Process recorded events side by side. Those that need the same object share its reading."""
+        """Process recorded events side by side. Those that need the same object share its reading.
+
+        What has waited for so long that its lease might end on the way is left: whoever takes it next has time for it.
+        """
+        latest = time.monotonic() + LEASE.total_seconds() - MOST_SECONDS
         alike: defaultdict[tuple[str, ...], list[Event]] = defaultdict(list)
         for row in rows:
             alike[(row.account or "", *row.needs) if row.needs else (row.id,)].append(row)
@@ -81,6 +85,8 @@ class Worker:
 
         async def one(group: Sequence[Event]) -> None:
             async with slots:
+                if time.monotonic() > latest:
+                    return
                 with tracing.span("events again", count=len(group), needs=", ".join(group[0].needs)):
                     await self._process(group)
 

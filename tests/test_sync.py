@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from conftest import listening, serve
+from conftest import fill_mirror, listening, serve
 
 from gateway.database import Database
 from gateway.mirror import reconcile
@@ -110,7 +110,8 @@ def test_killed_in_the_middle_it_goes_on_there_and_waits_when_stripe_wants_fewer
     assert re.search(rf"customer\s.*{CUSTOMERS}", done.stdout)
     stripe.calls = []
     limit(stripe, 0)
-    subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=60)
+    key = {"stripe_secret_key": "sk_test_x", "stripe_api_base": stripe.url, "database_url": sqlite_url}
+    asyncio.run(fill_mirror(Settings.load(**key)))
     assert stripe.calls[0] == ("/v1/products", None)  # the next one is a new one
 
 

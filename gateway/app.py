@@ -83,19 +83,17 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await catalog.snapshot()
-        tasks = [
-            asyncio.create_task(_lasting(name, run), name=name)
-            for name, run in {
-                "receiver": receiver.run,
-                "worker": Worker(inbox, stripe).run,
-                "notifications": notifications.run,
-                "usage": UsageForwarder(database, stripe).run,
-                "credits": partial(keep_books, database),
-                "access": AccessTeller(database, settings.grace).run,
-                "outbox": Relay(database, settings.outbound_endpoints).run,
-                "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
-            }.items()
-        ]
+        lasting: dict[str, Callable[[], Awaitable[None]]] = {
+            "receiver": receiver.run,
+            "worker": Worker(inbox, stripe).run,
+            "notifications": notifications.run,
+            "usage": UsageForwarder(database, stripe).run,
+            "credits": partial(keep_books, database),
+            "access": AccessTeller(database, settings.grace).run,
+            "outbox": Relay(database, settings.outbound_endpoints).run,
+            "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
+        }
+        tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]
         yield
         for task in tasks:
             task.cancel()

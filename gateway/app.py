@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import __version__, logs, migrations
+from gateway import __version__, logs, migrations, tracing
 from gateway.auth import Authenticator
 from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
@@ -63,6 +63,8 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         SettingsError: a setting is missing or wrong.
     """
     stripe = Stripe(settings)
+    if settings.otlp_endpoint:
+        tracing.start(settings.otlp_endpoint)
     database = Database(settings.database_url.get_secret_value())
     database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
     catalog = Catalog(settings, database)
@@ -82,7 +84,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await catalog.snapshot()
-        beside: dict[str, Callable[[], Awaitable[None]]] = {
+        lasting: dict[str, Callable[[], Awaitable[None]]] = {
             "receiver": receiver.run,
             "worker": Worker(inbox, stripe).run,
             "notifications": notifications.run,
@@ -92,7 +94,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             "outbox": Relay(database, settings.outbound_endpoints).run,
             "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
         }
-        tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in beside.items()]
+        tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]
         yield
         for task in tasks:
             task.cancel()
@@ -100,6 +102,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         await authenticator.close()
         await stripe.close()
         await database.close()
+        tracing.stop()
 
     app = FastAPI(
         title="Billing gateway",

@@ -1,24 +1,27 @@
 """`gateway events`: the inbox, for an operator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 from rich.json import JSON
+from rich.markup import escape
 from rich.table import Table
 from sqlmodel import col, select
 
 from gateway import logs
 from gateway.database import Database
 from gateway.errors import BadInput
+from gateway.mirror.columns import Json
 from gateway.models import Event
 from gateway.settings import STATE_DIR, Settings
-from gateway.stripe_client import Stripe
+from gateway.stripe_client import Stripe, event_of
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 
@@ -54,18 +57,18 @@ async def _list(status: str | None, kind: str | None, limit: int) -> None:
     for row in rows:
         table.add_row(
             row.id,
-            row.type,
+            escape(row.type),
             f"{row.created:%Y-%m-%d %H:%M:%S}",
             f"[{STATUSES[row.status]}]{row.status}[/]",
             str(row.attempts),
-            row.last_error or row.outcome or "",
+            escape(row.last_error or row.outcome or ""),
         )
     console.print(table if rows else "no events")
 
 
 @events_app.command("show")
 def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -> None:
-    """Show one event: what it said, and what became of it."""
+    """Show one event: what became of it, what it says has changed, and the whole of it."""
     _run(_show(id))
 
 
@@ -77,9 +80,34 @@ async def _show(id: str) -> None:
     table = Table(show_header=False)
     for name, value in row.model_dump(exclude={"payload"}).items():
         if value not in (None, []):
-            table.add_row(name, str(value))
+            table.add_row(name, escape(str(value)))
     console.print(table)
+    changes = Table("changed", "from", "to")
+    for name, before, after in _changes(event_of(row.payload)["data"]):
+        changes.add_row(name, _shown(before), _shown(after))
+    console.print(changes if changes.row_count else "it names no changes: what it holds is the whole state")
     console.print(JSON(row.payload))
+
+
+def _changes(data: Json) -> Iterator[tuple[str, Any, Any]]:
+    """What an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
+    before = data.get("previous_attributes")
+    return _compared("", before, data["object"]) if isinstance(before, dict) else iter(())
+
+
+def _compared(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    names = before.keys() if isinstance(before, dict) else range(len(before)) if isinstance(before, list) else ()
+    if not names or type(before) is not type(after):
+        if before != after:
+            yield path, before, after
+        return
+    for name in names:
+        known = name in after if isinstance(after, dict) else name < len(after)
+        yield from _compared(f"{path}.{name}".lstrip("."), before[name], after[name] if known else None)
+
+
+def _shown(value: Any) -> str:
+    return escape(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
 @events_app.command("retry")
@@ -126,7 +154,8 @@ async def _again(query: Any) -> int:
             await stripe.close()
     for row in rows:
         console.print(
-            f"{row.id} {row.type}: [{STATUSES[row.status]}]{row.status}[/] {row.last_error or row.outcome or ''}"
+            f"{row.id} {escape(row.type)}: [{STATUSES[row.status]}]{row.status}[/] "
+            + escape(row.last_error or row.outcome or "")
         )
     console.print(f"{len(rows)} events")
     return int(any(row.status in {"failed", "dead"} for row in rows))

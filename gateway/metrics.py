@@ -11,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
+DELIVERIES = Counter("gateway_deliveries_total", "Genuine deliveries that were received, duplicates included")
 EVENTS = Counter(
     "gateway_events_total",
     "Events by what became of them: applied, stale, ignored, pending (a fetch is needed), failed, dead, duplicate, "
@@ -44,6 +45,11 @@ RECONCILED = Gauge(
     "gateway_reconciled_seconds",
     "When Stripe's own list of events was last read to its end, in Unix seconds",
     multiprocess_mode="max",
+)
+CACHE = Counter(
+    "gateway_cache_total",
+    "Looks into what is kept in memory: `catalog`, `documents` (parsed operations)",
+    ["cache", "result"],
 )
 EVENTS_MISSED = Counter("gateway_events_missed_total", "Events that no delivery brought, found in Stripe's list")
 LOG_LINES_LOST = Counter("gateway_log_lines_lost_total", "Log lines that could not be written, such as to a full disk")

@@ -334,6 +334,13 @@ class Settings(BaseSettings):
         description="The configuration of Stripe's customer portal (`bpc_…`); otherwise the account's default.",
     )
 
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The OpenTelemetry collector that traces go to, by OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318`; none are made without it. OpenTelemetry's other variables count as well.",
+    )
+
     @field_validator("stripe_api_base")
     @classmethod
     def _base_is_a_url(cls, value: str) -> str:

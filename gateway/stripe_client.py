@@ -15,7 +15,7 @@ from typing import Any, Self
 import orjson
 import stripe
 
-from gateway import metrics
+from gateway import metrics, tracing
 from gateway.breaker import Breaker
 from gateway.errors import (
     CardRefused,
@@ -124,6 +124,13 @@ class Stripe:
         await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK left it untyped
 
     async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+        with tracing.span(f"stripe {method}", kind="CLIENT", path=path, account=self._account) as note:
+            answer, request_id = await self._measured(method, path, params)
+            note(**{"stripe.request_id": request_id, "replayed": answer.replayed})
+            return answer
+
+    async def _measured(self, method: str, path: str, params: dict[str, Any]) -> tuple[Answer, str | None]:
+        """The answer, and the id under which Stripe's own log has the request."""
         started = time.monotonic()
         if self._breaker.wait():
             metrics.STRIPE_CALLS.labels(method, "spared").inc()
@@ -147,12 +154,13 @@ class Stripe:
         self._breaker.answered()
         metrics.STRIPE_CALLS.labels(method, "ok").inc()
         metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
-        return Answer(
+        answer = Answer(
             object=response.data,
             as_of=_date(response.headers),
             as_of_lag=math.ceil(time.monotonic() - started),
             replayed=response.headers.get("idempotent-replayed") == "true",
         )
+        return answer, response.headers.get("request-id")
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:
@@ -284,9 +292,21 @@ def event_of(payload: bytes | str) -> dict[str, Any]:
         event = orjson.loads(payload)
     except orjson.JSONDecodeError:
         raise WebhookRefused("body_not_json", "the body is not JSON") from None
-    if isinstance(event, dict) and event.get("object") == "v2.core.event":
-        event = _from_thin(event)
+    if isinstance(event, dict):
+        event["account"] = _account(event)
+        if event.get("object") == "v2.core.event":
+            event = _from_thin(event)
     return check_event(event)
+
+
+def _account(event: dict[str, Any]) -> str | None:
+    """The account that an event is from, where it is not our own. Connect names it in `account`; a thin event, and any
+    that an organisation's endpoint gets, in `context`: `acct_…`, below an organisation `org_…/acct_…`.
+
+    Source: https://docs.stripe.com/changelog/basil/2025-04-30/additional-context-organization-events.
+    """
+    found = event.get("account") or event.get("context")
+    return str(found).rpartition("/")[2] or str(found) if found else None
 
 
 def _from_thin(event: dict[str, Any]) -> dict[str, Any]:
@@ -294,7 +314,7 @@ def _from_thin(event: dict[str, Any]) -> dict[str, Any]:
 
     What it does not hold is fetched. Source: https://docs.stripe.com/event-destinations#thin-events.
     """
-    related, kind, context = event.get("related_object"), event.get("type"), event.get("context")
+    related, kind = event.get("related_object"), event.get("type")
     try:
         created = int(datetime.fromisoformat(str(event.get("created"))).timestamp())
     except (ValueError, OverflowError):
@@ -305,7 +325,6 @@ def _from_thin(event: dict[str, Any]) -> dict[str, Any]:
         "thin": True,
         "type": kind.removeprefix("v1.") if isinstance(kind, str) else kind,
         "created": created,
-        "account": context if isinstance(context, str) and context.startswith("acct_") else None,
         "data": {"object": {"id": related.get("id"), "object": related.get("type")}}
         if isinstance(related, dict)
         else {"object": {}},

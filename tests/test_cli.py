@@ -1,5 +1,6 @@
 """The command line and the documents that describe it."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import SECRET, both_databases, make_world
+from conftest import SECRET, both_databases, fill_mirror, make_world
 
 from gateway.cli import app
 from gateway.settings import Settings, variable_of
@@ -132,7 +133,7 @@ def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url
         world.eventually(lambda: bool(world.data("{ products { edges { node { id } } } }")["products"]["edges"]))
 
 
-def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
+def test_an_operator_applies_a_failed_event_again(tmp_path, sqlite_url):
     with make_world(sqlite_url) as world:
         product = world.stripe("GET", "/v1/products", limit=1)["data"][0]
         unknown = {**product, "id": "prod/none", "name": {"not": "a name"}}  # to be read nowhere
@@ -141,10 +142,6 @@ def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
         world.eventually(lambda: world.status_of(event), "failed")
         environment = environment_of(world)
 
-        listed = run("events", "list", "--status", "failed", cwd=tmp_path, **environment).stdout
-        assert event["id"] in listed
-        shown = run("events", "show", event["id"], cwd=tmp_path, **environment).stdout
-        assert '"not": "a name"' in shown
         retried = run("events", "retry", "--dead", cwd=tmp_path, **environment)
         assert (retried.returncode, "failed" in retried.stdout) == (1, True)
 
@@ -152,6 +149,26 @@ def test_an_operator_sees_an_event_and_applies_it_again(tmp_path, sqlite_url):
         world.deliver(healthy)
         replayed = run("events", "replay", healthy["id"], cwd=tmp_path, **environment)
         assert (replayed.returncode, "1 events" in replayed.stdout) == (0, True)
+
+
+def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_path, sqlite_url):
+    with make_world(sqlite_url, fill=False, reconcile_minutes=0) as world:
+        world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})
+        world.client.post(f"{world.stripe_url}/_sandbox/clock/advance", json={"by": 3600})  # no event is news any more
+        asyncio.run(fill_mirror(world.settings))
+        changed = world.stripe("GET", "/v1/products", limit=1)["data"][0]
+        world._execute("UPDATE product SET unit_label = 'ounce', name = 'Wrong' WHERE id = :id", {"id": changed["id"]})
+        lost = world.stripe("POST", "/v1/customers", email="ada@example.com")
+
+        found = run("reconcile", cwd=tmp_path, **environment_of(world))
+        assert found.returncode == 1, found.stdout
+        assert f'product {changed["id"]}: name differs; unit_label is "ounce" here and null at Stripe' in found.stdout
+        assert "1 differences" in found.stdout
+        assert world.rows("customer", id=lost["id"])  # its event, which nobody delivered, was found
+
+        mended = run("reconcile", "--repair", cwd=tmp_path, **environment_of(world))
+        assert mended.returncode == 0, mended.stdout
+        assert world.rows("product", id=changed["id"])[0]["name"] == changed["name"]
 
 
 def test_an_unknown_event_is_said_to_be_unknown(tmp_path, sqlite_url):

@@ -143,14 +143,6 @@ def test_an_unknown_type_is_recorded_as_ignored_and_answered_200(world):
     assert world.status_of(event) == "ignored"
 
 
-def test_an_event_of_a_connected_account_is_recorded_as_ignored(world):
-    product, later = a_product(world)
-    event = world.event("product.updated", {**product, "name": "Theirs"}, created=later, account="acct_other")
-    assert world.deliver(event).status_code == 200
-    assert world.status_of(event) == "ignored"
-    assert name_of(world, product) == product["name"]
-
-
 def test_a_known_type_with_a_foreign_object_is_ignored_not_failed(world):
     event = world.event("product.updated", {"object": "spaceship", "id": "ship_1"})
     assert world.deliver(event).status_code == 200

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import structlog
 from sqlmodel import select
 
+from gateway import metrics
 from gateway.billing.snapshot import Snapshot, take
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 
 PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
 LOAD_SECONDS = 5.0
+HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
 
 log = structlog.get_logger()
 
@@ -52,7 +54,9 @@ class Catalog:
             DatabaseUnavailable: when there is no database and no earlier snapshot.
         """
         if self._snapshot is not None and (self._present == self._wanted or time.monotonic() < self._pause_until):
+            HIT.inc()
             return self._snapshot
+        MISS.inc()
         if self._loading is None:
             self._loading = asyncio.create_task(self._load(self._wanted))
         return await asyncio.shield(self._loading)  # one reader that goes away must not take the others' answer along

@@ -14,11 +14,13 @@ from graphql import (
     validate,
 )
 
+from gateway import metrics
 from gateway.graphql.budget import MAX_ERRORS, MAX_TOKENS, over_budget
 from gateway.graphql.persisted import PersistedDocuments
 from gateway.graphql.wire import Operation
 
 MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
+HIT, MISS = metrics.CACHE.labels("documents", "hit"), metrics.CACHE.labels("documents", "miss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,10 @@ class Documents:
             return Prepared(None, (error,))
         prepared = self._remembered.get(text)
         if prepared is not None:
+            HIT.inc()
             self._remembered.move_to_end(text)
             return prepared
+        MISS.inc()
         prepared = self._remembered[text] = self._prepare(text)
         self._characters += len(text)
         while self._characters > MAX_REMEMBERED_CHARACTERS:

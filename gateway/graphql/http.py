@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway import tracing
 from gateway.auth import Authenticator
 from gateway.errors import BadInput, GatewayError, Unauthenticated
 from gateway.graphql import wire
@@ -71,17 +72,27 @@ class GraphQL:
         if prepared.document is None:
             return _refusal([error.formatted for error in prepared.errors], media_type)
         _check_method(request.method, prepared.document, operation.name)
-        result = execute(
-            core,
-            prepared.document,
-            context_value=context,
-            variable_values=operation.variables,
-            operation_name=operation.name,
-            hide_suggestions=not self._graphiql,
-        )
-        if isawaitable(result):
-            result = await result
+        with tracing.span(_title(prepared.document, operation.name), kind="SERVER", caller=request.headers) as note:
+            result = execute(
+                core,
+                prepared.document,
+                context_value=context,
+                variable_values=operation.variables,
+                operation_name=operation.name,
+                hide_suggestions=not self._graphiql,
+            )
+            if isawaitable(result):
+                result = await result
+            note(errors=len(result.errors or ()))
         return _respond(result, media_type, getattr(request.state, "request_id", None) or uuid4().hex)
+
+
+def _title(document: DocumentNode, name: str | None) -> str:
+    """An operation's name for a trace, such as `query Pricing`: without its variables."""
+    operation = get_operation_ast(document, name)
+    if operation is None:
+        return "graphql"
+    return f"{operation.operation.value} {operation.name.value[:100] if operation.name else 'without a name'}"
 
 
 def _check_method(method: str, document: DocumentNode, name: str | None) -> None:

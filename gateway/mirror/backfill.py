@@ -1,8 +1,8 @@
 """Read whole lists from Stripe into the mirror: `gateway sync`.
 
-The place that the run has reached is written after each page, so that a killed run goes on where it stopped: at worst
-it reads one page twice, which changes nothing. A list of Stripe runs from the newest to the oldest; what is created
-meanwhile comes with its events.
+The place that the run has reached is written after each page, so that a killed run goes on where it stopped: lists that
+it had read are not read again, and of the others at worst one page, which changes nothing. A list of Stripe runs from
+the newest to the oldest; what is created meanwhile comes with its events.
 """
 
 from collections.abc import AsyncIterator
@@ -20,6 +20,8 @@ from gateway.mirror.sync import refresh, settle, store_page
 from gateway.models import Subscription, SyncState
 from gateway.stripe_client import Answer, Stripe
 
+RUN = "sync"
+"""The row of `sync_state` that stands for the whole run."""
 RESUME_WITHIN = timedelta(hours=12)
 
 
@@ -38,18 +40,24 @@ async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress
     Raises:
         StripeUnavailable: when Stripe stays out of reach; the next run goes on from there.
     """
-    reader = Reader(stripe)
+    reader, run = Reader(stripe), await _run(database)
     for resource in RESOURCES.values():
-        if resource.owner:
-            async for progress in _fill_owned(database, reader, resource):
-                yield progress
-        elif resource.synced:
-            async for progress in _fill(database, reader, resource):
-                yield progress
+        if not (resource.owner or resource.synced):
+            continue
+        state = await _state(database, resource.kind)
+        if state is None or state.started_at < run.started_at:
+            state = SyncState(resource=resource.kind, started_at=datetime.now(UTC))
+        if state.completed_at:
+            yield Progress(resource.kind, state.count, done=True)
+            continue
+        fill = _fill_owned if resource.owner else _fill
+        async for progress in fill(database, reader, resource, state):
+            yield progress
+    run.completed_at = datetime.now(UTC)
+    await _remember(database, run)
 
 
-async def _fill(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Progress]:
-    state = await _resume(database, resource.kind)
+async def _fill(database: Database, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
     more = True
     while more:
         answer = await _page(reader, resource, state)
@@ -57,7 +65,7 @@ async def _fill(database: Database, reader: Reader, resource: Resource) -> Async
             state.cursor, state.count = None, 0
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
-        await settle(database, reader.stripe, await store_page(database, answer, objects))
+        await settle(database, reader, await store_page(database, answer, objects))
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)
@@ -65,12 +73,13 @@ async def _fill(database: Database, reader: Reader, resource: Resource) -> Async
         yield Progress(resource.kind, state.count, done=not more)
 
 
-async def _fill_owned(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Progress]:
+async def _fill_owned(
+    database: Database, reader: Reader, resource: Resource, state: SyncState
+) -> AsyncIterator[Progress]:
     """What Stripe lists for one owner at a time: read for those who have a subscription that is not over.
 
     An account that has nothing of what it is made of is spared the calls.
     """
-    state = await _resume(database, resource.kind)
     used = resource.made_of is None or (await reader.get(resource.made_of, limit=1)).object["data"]
     while used and (owners := await _owners(database, state.cursor)):
         for owner in owners:
@@ -113,14 +122,19 @@ async def _page(reader: Reader, resource: Resource, state: SyncState) -> Answer 
         return None
 
 
-async def _resume(database: Database, kind: str) -> SyncState:
-    """The unfinished run of this list, if it is recent; otherwise a new one."""
-    now = datetime.now(UTC)
+async def _run(database: Database) -> SyncState:
+    """The run that was stopped, if that was not long ago; otherwise a new one."""
+    now, run = datetime.now(UTC), await _state(database, RUN)
+    if run and run.completed_at is None and now - run.started_at < RESUME_WITHIN:
+        return run
+    run = SyncState(resource=RUN, started_at=now)
+    await _remember(database, run)
+    return run
+
+
+async def _state(database: Database, name: str) -> SyncState | None:
     async with database.read() as session:
-        state = await session.get(SyncState, kind)
-    if state and state.completed_at is None and now - state.started_at < RESUME_WITHIN:
-        return state
-    return SyncState(resource=kind, started_at=now)
+        return await session.get(SyncState, name)
 
 
 async def _remember(database: Database, state: SyncState) -> None:

@@ -156,7 +156,7 @@ def subscription(obj: Json) -> Json:
     return {
         "customer_id": ref(obj["customer"]),
         "status": obj["status"],
-        "currency": obj["currency"],
+        "currency": obj.get("currency") or obj["items"]["data"][0]["plan"]["currency"],  # it came in 2022
         "cancel_at_period_end": obj["cancel_at_period_end"],
         "cancel_at": utc(obj["cancel_at"]),
         "canceled_at": utc(obj["canceled_at"]),
@@ -174,20 +174,25 @@ def subscription(obj: Json) -> Json:
 
 
 def subscription_items(obj: Json) -> list[Json]:
-    """Rows of a subscription's items. The period stands on the item since basil, on the subscription before."""
-    return [
-        {
-            "id": item["id"],
-            "subscription_id": obj["id"],
-            "price_id": item["price"]["id"],
-            "product_id": ref(item["price"]["product"]),
-            "quantity": item.get("quantity"),
-            "current_period_start": utc(item.get("current_period_start") or obj["current_period_start"]),
-            "current_period_end": utc(item.get("current_period_end") or obj["current_period_end"]),
-            "created": utc(item["created"]),
-        }
-        for item in obj["items"]["data"]
-    ]
+    """Rows of a subscription's items. The period stands on the item since basil, on the subscription before; what was
+    bought was called a plan before 2020, under the same id.
+    """
+    rows = []
+    for item in obj["items"]["data"]:
+        bought = item.get("price") or item["plan"]
+        rows.append(
+            {
+                "id": item["id"],
+                "subscription_id": obj["id"],
+                "price_id": bought["id"],
+                "product_id": ref(bought["product"]),
+                "quantity": item.get("quantity"),
+                "current_period_start": utc(item.get("current_period_start") or obj["current_period_start"]),
+                "current_period_end": utc(item.get("current_period_end") or obj["current_period_end"]),
+                "created": utc(item["created"]),
+            }
+        )
+    return rows
 
 
 def subscription_with_items(obj: Json) -> Json:
@@ -198,7 +203,7 @@ def subscription_with_items(obj: Json) -> Json:
 def invoice(obj: Json) -> Json:
     """Columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
     parent = (obj.get("parent") or {}).get("subscription_details") or {}
-    taxes = obj.get("total_taxes", obj.get("total_tax_amounts")) or []
+    taxes = obj.get("total_taxes", obj.get("total_tax_amounts"))
     lines = [invoice_line(line) for line in obj["lines"]["data"]]
     return {
         "customer_id": ref(obj["customer"]),
@@ -208,7 +213,7 @@ def invoice(obj: Json) -> Json:
         "billing_reason": obj["billing_reason"],
         "currency": obj["currency"],
         "subtotal": obj["subtotal"],
-        "tax": sum(tax["amount"] for tax in taxes),
+        "tax": (obj["tax"] or 0) if taxes is None else sum(tax["amount"] for tax in taxes),
         "total": obj["total"],
         "amount_due": obj["amount_due"],
         "amount_paid": obj["amount_paid"],
@@ -233,16 +238,26 @@ def invoice_line(line: Json) -> Json:
     item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
     details = (line.get("pricing") or {}).get("price_details") or {}
     return {
-        "id": line["id"],
+        "id": _line_id(line),
         "description": line["description"],
         "amount": line["amount"],
         "quantity": line["quantity"],
-        "price": ref(details.get("price") or line.get("price")),
+        "price": ref(details.get("price") or line.get("price") or line.get("plan")),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
         "proration": bool(item.get("proration", line.get("proration"))),
         "period_start": line["period"]["start"],
         "period_end": line["period"]["end"],
     }
+
+
+def _line_id(line: Json) -> str:
+    """The id that a line has in every version. Before 2019-12-03 its `id` was another (`sli_…`, `ii_…`), and this was
+    its `unique_id`. Credits are granted once for each id: under two of them one line would bring them twice.
+    """
+    found: str = line.get("unique_id") or line["id"]
+    if not found.startswith("il_"):
+        raise ValueError(f"line {found} has not the id that it is known by")
+    return found
 
 
 def invoice_payment(obj: Json) -> Json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,8 +24,7 @@ class Reader:
 
     def __init__(self, stripe: Stripe) -> None:
         self.stripe = stripe
-        self._interval = 1 / (LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
-        self._next = 0.0
+        self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
 
     async def get(self, path: str, **params: Any) -> Answer:
         """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.
@@ -53,7 +53,8 @@ class Reader:
             after = {"starting_after": answer.object["data"][-1]["id"]} if more else {}
 
     async def _turn(self) -> None:
-        """Wait for this call's place in time."""
+        """Wait until this call is one of no more than the limit within any second."""
         now = time.monotonic()
-        due, self._next = max(now, self._next), max(now, self._next) + self._interval
+        due = max(now, self._calls[0] + 1) if len(self._calls) == self._calls.maxlen else now
+        self._calls.append(due)
         await asyncio.sleep(due - now)

@@ -82,9 +82,10 @@ async def compare(database: Database, stripe: Stripe) -> AsyncIterator[Compared]
 
 async def repair(database: Database, stripe: Stripe, differences: Iterable[Difference]) -> None:
     """Read each object that differs from Stripe, and write what it says."""
+    reader = Reader(stripe)
     for difference in differences:
         with suppress(StripeMissing):  # `refresh` has marked it as deleted, which is the repair
-            await refresh(database, stripe, difference.kind, difference.id)
+            await refresh(database, reader, difference.kind, difference.id)
 
 
 async def _compare_kind(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Compared]:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway import metrics
+from gateway import metrics, tracing
 from gateway.database import Database, insert, insert_rows, rows_of, table_of, unusable
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Event, WebhookSecretUse
@@ -92,7 +92,7 @@ class Inbox:
         if any(isinstance(effect, Exception) or effect.needs for effect in effects.values()):
             self.due.set()
         for key, effect in effects.items():
-            report(events[key].event, effect, 0, time.monotonic() - started)
+            report(events[key].event, effect, 0, time.monotonic() - started, events[key].secret_label or None)
         return set(effects)
 
     async def apply_again(self, event: dict[str, Any], attempts: int) -> None:
@@ -278,7 +278,9 @@ def _is_last(attempts: int) -> bool:
     return attempts + 1 >= MOST_ATTEMPTS
 
 
-def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, seconds: float) -> None:
+def report(
+    event: Mapping[str, Any], effect: Effect | Exception, attempts: int, seconds: float, secret: str | None = None
+) -> None:
     """Count and log what became of an event, once that is committed.
 
     Args:
@@ -286,6 +288,7 @@ def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, 
         effect: what became of it.
         attempts: how often it had failed before.
         seconds: how long that took here.
+        secret: the label of the secret that signed its delivery, if that is what brought it now.
     """
     failed = isinstance(effect, Exception)
     if isinstance(effect, Exception):
@@ -305,7 +308,10 @@ def report(event: Mapping[str, Any], effect: Effect | Exception, attempts: int, 
         status=status,
         outcome=outcome,
         ms=round(seconds * 1000, 1),
+        **({"secret": secret} if secret else {}),
     )
+    error = outcome if failed else None
+    tracing.past("event", seconds, id=event["id"], type=event["type"], status=status, tries=attempts, error=error)
 
 
 async def open_events(database: Database) -> dict[str, int]:

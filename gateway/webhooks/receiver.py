@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway import metrics
+from gateway import metrics, tracing
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.stripe_client import Delivery
 from gateway.webhooks.inbox import Inbox
@@ -74,8 +74,9 @@ class Receiver:
 
     async def _answer(self, group: Sequence[_Waiting]) -> None:
         """Record a group, and tell each sender what became of its delivery."""
+        metrics.DELIVERIES.inc(len(group))
         try:
-            with metrics.GROUP_SECONDS.time():
+            with metrics.GROUP_SECONDS.time(), tracing.span("webhook deliveries", count=len(group)):
                 new = await self._inbox.record([waiting.delivery for waiting in group], source="webhook")
         except BaseException as error:
             reason = error if isinstance(error, GatewayError) else DatabaseUnavailable("the event was not recorded")

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
+from gateway import tracing
 from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
 from gateway.mirror.columns import Json
 from gateway.mirror.sync import refresh
@@ -65,26 +66,41 @@ class Worker:
         """Process events that are due, at most `limit`; how many there were."""
         claimed = await self._claim(limit)
         try:
-            await self.process(claimed)
+            complete = await self.process(claimed)
         except asyncio.CancelledError:  # at shutdown: whoever comes next need not wait for the lease to end
             await self._release(claimed)
             raise
+        if not complete:
+            await self._release(claimed)
         return len(claimed)
 
-    async def process(self, rows: Sequence[Event]) -> None:
-        """Process recorded events side by side. Those that need the same object share its reading."""
+    async def process(self, rows: Sequence[Event]) -> bool:
+        """Process recorded events side by side. Those that need the same object share its reading.
+
+        Returns:
+            whether each had its turn. What has waited until its lease might end on the way is left: whoever takes it
+            next has the time for it.
+        """
+        complete = True
+        latest = time.monotonic() + LEASE.total_seconds() - MOST_SECONDS
         alike: defaultdict[tuple[str, ...], list[Event]] = defaultdict(list)
         for row in rows:
             alike[(row.account or "", *row.needs) if row.needs else (row.id,)].append(row)
         slots = asyncio.Semaphore(SIDE_BY_SIDE)
 
         async def one(group: Sequence[Event]) -> None:
+            nonlocal complete
             async with slots:
-                await self._process(group)
+                if time.monotonic() > latest:
+                    complete = False
+                    return
+                with tracing.span("events again", count=len(group), needs=", ".join(group[0].needs)):
+                    await self._process(group)
 
         async with asyncio.TaskGroup() as tasks:
             for group in alike.values():
                 tasks.create_task(one(group))
+        return complete
 
     async def _claim(self, limit: int) -> Sequence[Event]:
         """Take events that are due, for as long as a lease; other processes pass over them."""

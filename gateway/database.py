@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,10 +22,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.errors import DatabaseUnavailable, SettingsError
 from gateway.sqlite import connect
+from gateway.threads import Threads
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
 DEADLOCK_RETRIES = 5
+TRANSACTIONS = 5  # at a time in one process, of those that run in threads
 T = TypeVar("T")
 
 ENDPOINTS = "gateway.endpoints"
@@ -57,10 +61,11 @@ class Database:
     Args:
         url: as in `DATABASE_URL`.
 
-    `read()` gives a session whose objects outlive it; `write()` gives a connection in one transaction, committed at its
-    end. Neither may stay open across a call to Stripe.
+    `read()` gives a session whose objects outlive it; `transact()` runs a function in one transaction, in a thread;
+    `write()` gives a connection in one transaction, for a few small statements between which something is awaited.
+    None may stay open across a call to Stripe.
 
-    Raises (from both): DatabaseUnavailable when the database cannot be reached.
+    Raises (from all): DatabaseUnavailable when the database cannot be reached.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,8 +74,13 @@ class Database:
         # SQLite has one writer: taking the lock at BEGIN queues writers instead of failing the second one at its
         # first write (a deferred transaction that has read cannot be upgraded once another has written).
         self._writer = self.engine.execution_options(begin_immediate=True)
+        # Many statements in a row cost a third without the event loop between them and the driver.
+        count = 1 if self.is_sqlite else TRANSACTIONS
+        self._threads = Threads(count, "transactions")
+        self._blocking = _blocking_engine(self.url, count).execution_options(begin_immediate=True)
+        self._turn = asyncio.Lock() if self.is_sqlite else nullcontext()
         self.endpoints: tuple[str, ...] = ()  # whom changes are told; set where the settings name some
-        self.before_commit: Callable[[AsyncConnection, set[str]], Awaitable[None]] | None = None
+        self.before_commit: Callable[[sa.Connection, set[str]], None] | None = None
         self.after_commit: Callable[[set[str]], None] | None = None
 
     @property
@@ -87,36 +97,55 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in one transaction, committed at the end and rolled back on an error."""
-        announced: set[str] = set()
+        """A connection in one transaction, committed at the end and rolled back on an error. It announces nothing."""
         with _reachable():
-            async with self._writer.begin() as connection:
-                connection.info.update({ANNOUNCED: announced, ENDPOINTS: self.endpoints})
+            async with self._turn, self._writer.begin() as connection:
+                connection.info[ENDPOINTS] = self.endpoints
                 yield connection
-                if announced and self.before_commit:
-                    await self.before_commit(connection, announced)
-        if announced and self.after_commit:
-            self.after_commit(announced)
 
-    async def transact(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in one transaction, again from its start when PostgreSQL chose it to end a deadlock.
+
+        It runs in a thread. Once begun it goes on to its end, also when the caller is cancelled.
 
         Args:
             work: what is written; it leaves nothing behind when it is rolled back.
         """
-        for _ in range(DEADLOCK_RETRIES):
+        async with self._turn:
+            running = self._threads.run(partial(self._transact, work))
+            running.add_done_callback(self._tell)
+            return (await asyncio.shield(running))[0]
+
+    def _transact(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
+        """In a thread: what `work` returns, and the topics that it announced."""
+        for tried in range(DEADLOCK_RETRIES + 1):
             try:
-                async with self.write() as connection:
-                    return await work(connection)
+                with _reachable():
+                    return self._try(work)
             except DatabaseUnavailable as error:
-                if not is_deadlock(error.__cause__):
+                if tried == DEADLOCK_RETRIES or not is_deadlock(error.__cause__):
                     raise
-            await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
-        async with self.write() as connection:
-            return await work(connection)
+            time.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
+        raise AssertionError("unreachable")
+
+    def _try(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
+        announced: set[str] = set()
+        with self._blocking.begin() as connection:
+            connection.info.update({ANNOUNCED: announced, ENDPOINTS: self.endpoints})
+            outcome = work(connection)
+            if announced and self.before_commit:
+                self.before_commit(connection, announced)
+        return outcome, announced
+
+    def _tell(self, done: "asyncio.Future[tuple[Any, set[str]]]") -> None:
+        """Back on the event loop, once it is committed, whether or not somebody still waits."""
+        if not done.cancelled() and not done.exception() and (announced := done.result()[1]) and self.after_commit:
+            self.after_commit(announced)
 
     async def close(self) -> None:
         """Give every connection back."""
+        await asyncio.to_thread(self._threads.close)
+        self._blocking.dispose()
         await self.engine.dispose()
 
 
@@ -131,7 +160,7 @@ def table_of(model: type[SQLModel]) -> sa.Table:
     return table
 
 
-def insert(database: AsyncConnection | str, table: sa.Table) -> Any:
+def insert(database: AsyncConnection | sa.Connection | str, table: sa.Table) -> Any:
     """The INSERT into `table` of the connection's (or the named) dialect, which knows ON CONFLICT."""
     name = database if isinstance(database, str) else database.dialect.name
     return (sqlite if name == "sqlite" else postgresql).insert(table)
@@ -188,25 +217,44 @@ def unusable(error: BaseException) -> str | None:
     return type(cause).__name__ if gone or isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) else None
 
 
+OPTIONS: dict[str, Any] = {
+    "hide_parameters": True,  # errors do not quote what was written
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
+
+
 def _engine(url: URL) -> AsyncEngine:
-    """The engine with the safety that money asks for. Its errors do not quote what was written."""
-    options: dict[str, Any] = {"hide_parameters": True, "json_serializer": _to_json, "json_deserializer": orjson.loads}
+    """The engine of the event loop."""
     if url.drivername == DRIVERS["postgresql"]:
-        return create_async_engine(
-            url, **options, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=POOL_WAIT_SECONDS
-        )
+        pool = {"pool_size": 10, "max_overflow": 10, "pool_timeout": POOL_WAIT_SECONDS, "pool_pre_ping": True}
+        return create_async_engine(url, **OPTIONS, **pool)
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    # isolation_level None: the driver sends no BEGIN of its own, `_begin` does
-    driver = {"isolation_level": None, "timeout": POOL_WAIT_SECONDS, "async_creator_fn": connect}
-    engine = create_async_engine(url, **options, connect_args=driver)
-    sa.event.listen(engine.sync_engine, "connect", _pragmas)
-    sa.event.listen(engine.sync_engine, "begin", _begin)
+    engine = create_async_engine(url, **OPTIONS, connect_args={**SQLITE, "async_creator_fn": connect})
+    _make_safe(engine.sync_engine)
     return engine
 
 
-def _to_json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def _blocking_engine(url: URL, connections: int) -> sa.Engine:
+    """The engine of the threads."""
+    if url.drivername == DRIVERS["postgresql"]:
+        return sa.create_engine(url, **OPTIONS, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+    engine = sa.create_engine(url.set(drivername="sqlite"), **OPTIONS, connect_args=SQLITE)
+    _make_safe(engine)
+    return engine
+
+
+SQLITE: dict[str, Any] = {
+    "isolation_level": None,  # the driver sends no BEGIN of its own, `_begin` does
+    "timeout": POOL_WAIT_SECONDS,
+}
+
+
+def _make_safe(engine: sa.Engine) -> None:
+    """Give SQLite the safety that money asks for."""
+    sa.event.listen(engine, "connect", _pragmas)
+    sa.event.listen(engine, "begin", _begin)
 
 
 def _pragmas(connection: Any, _record: object) -> None:

@@ -18,7 +18,6 @@ import orjson
 import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import ANNOUNCED, Database, table_of
 from gateway.errors import DatabaseUnavailable
@@ -35,7 +34,7 @@ KEPT_NOTICES = 1_000
 NOTICES = table_of(Notice)
 
 
-def announce(connection: AsyncConnection, *topics: str) -> None:
+def announce(connection: sa.Connection, *topics: str) -> None:
     """Tell, with the commit of this transaction, that something about these topics has changed."""
     connection.info[ANNOUNCED].update(topics)
 
@@ -132,17 +131,17 @@ class Notifications:
                 self._hear(row.topics)
         return rows[-1].id if rows else last
 
-    async def _send(self, connection: AsyncConnection, topics: Iterable[str]) -> None:
+    def _send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
         """Within the transaction: leave the message, which the others get with the commit."""
         known = sorted(topics)
         if self._database.is_sqlite:
             notice = sa.insert(NOTICES).values(origin=self._origin, topics=known).returning(NOTICES.c.id)
-            newest = (await connection.execute(notice)).scalar_one()
-            await connection.execute(sa.delete(NOTICES).where(NOTICES.c.id <= newest - KEPT_NOTICES))
+            newest = connection.execute(notice).scalar_one()
+            connection.execute(sa.delete(NOTICES).where(NOTICES.c.id <= newest - KEPT_NOTICES))
             return
         for part in _parts(known):
             payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
-            await connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
 
     def _hear(self, topics: Iterable[str]) -> None:
         for topic in topics:

@@ -10,7 +10,6 @@ from hashlib import sha256
 import orjson
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from gateway.billing.problems import Problem, ProblemCode
@@ -87,37 +86,37 @@ async def spend(database: Database, wanted: Spend) -> Spent:
         return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
     customer_id = customer.id
 
-    async def work(connection: AsyncConnection) -> CreditEntry | Problem:
-        account = (await open_accounts(connection, {customer_id: LONG_AGO}))[customer_id]
-        return await _spend(account, wanted)
+    def work(connection: sa.Connection) -> CreditEntry | Problem:
+        account = open_accounts(connection, {customer_id: LONG_AGO})[customer_id]
+        return _spend(account, wanted)
 
     outcome = await database.transact(work)
     return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
 
 
-async def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
+def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
     """Spend from an account that is locked."""
     connection = account.connection
     same = ENTRIES.c.customer_id == account.customer_id, ENTRIES.c.key == wanted.key
-    done = (await connection.execute(sa.select(ENTRIES).where(*same))).mappings().first()
+    done = connection.execute(sa.select(ENTRIES).where(*same)).mappings().first()
     if done is not None:
         if done["fingerprint"] == wanted.fingerprint:
             return CreditEntry(**done)
         message = "this key was used for another amount, reason or metadata; use a new one for another spend"
         return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
-    await account.expire()
+    account.expire()
     if account.balance < wanted.amount:
         there = max(account.balance, 0)
         message = f"{wanted.amount} credits are wanted and {there} are there"
         return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
     parts: dict[str, int] = {}
-    for lot in await account.lots():
+    for lot in account.lots():
         parts[lot["id"]] = min(lot["left"], wanted.amount - sum(parts.values()))
-        await account.book(lot, "spent", parts[lot["id"]])
+        account.book(lot, "spent", parts[lot["id"]])
         if sum(parts.values()) == wanted.amount:
             break
     told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
-    return CreditEntry(**await account.append("spend", -wanted.amount, parts=parts, **told))
+    return CreditEntry(**account.append("spend", -wanted.amount, parts=parts, **told))
 
 
 def _problems(wanted: Spend) -> tuple[Problem, ...]:

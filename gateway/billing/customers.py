@@ -1,6 +1,6 @@
 """The Stripe customer of a signed-in user: made once, whoever asks at the same moment, and found ever after."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from gateway.auth import Principal
@@ -150,18 +149,18 @@ def _digest(claim: CustomerClaim) -> str:
     return sha256(claim.external_id.encode()).hexdigest()[:32]
 
 
-def _owning(claim: CustomerClaim, id: str) -> Callable[[AsyncConnection], Awaitable[None]]:
+def _owning(claim: CustomerClaim, id: str) -> Callable[[sa.Connection], None]:
     """Write down whose customer it is, in the transaction that stores it."""
 
-    async def own(connection: AsyncConnection) -> None:
-        await connection.execute(
+    def own(connection: sa.Connection) -> None:
+        connection.execute(
             sa.update(CLAIMS)
             .where(CLAIMS.c.external_id == claim.external_id, CLAIMS.c.generation == claim.generation)
             .values(customer_id=id)
         )
-        await connection.execute(
+        connection.execute(
             sa.update(CUSTOMERS).where(CUSTOMERS.c.external_id == claim.external_id).values(external_id=None)
         )
-        await connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == id).values(external_id=claim.external_id))
+        connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == id).values(external_id=claim.external_id))
 
     return own

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -153,7 +152,7 @@ async def paid_until(session: AsyncSession, subscription_ids: Collection[str]) -
     return {str(subscription_id): end for subscription_id, end in (await session.exec(query)).all() if end}
 
 
-async def note_failed_charge(connection: AsyncConnection, invoice_id: str, moment: int) -> None:
+def note_failed_charge(connection: sa.Connection, invoice_id: str, moment: int) -> None:
     """Keep the earliest moment at which an invoice could not be charged, in whatever order the failures are told.
 
     Args:
@@ -163,11 +162,11 @@ async def note_failed_charge(connection: AsyncConnection, invoice_id: str, momen
     """
     table = table_of(Invoice)
     failed = utc(moment)
-    found = await connection.execute(
+    found = connection.execute(
         sa.update(table)
         .where(table.c.id == invoice_id)
         .where(sa.or_(table.c.first_failed_at.is_(None), table.c.first_failed_at > failed))
         .values(first_failed_at=failed)
         .returning(table.c.customer_id)
     )
-    await mark(connection, set(found.scalars()) - {None})
+    mark(connection, set(found.scalars()) - {None})

@@ -9,7 +9,6 @@ from uuid import uuid4
 import orjson
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from gateway.billing.cart import CheckoutRequest
@@ -91,22 +90,17 @@ class Sessions:
         answer = await self._stripe.post(PATH, idempotency_key=f"{intent.id}-{offer[:16]}", **parameters)
         opened = answer.object["id"]
 
-        async def own(connection: AsyncConnection) -> None:
+        def own(connection: sa.Connection) -> None:
             whose = {"guest": True} if external_id is None else {"external_id": external_id}
-            await connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
-            await self._meet(connection, intent, opened, offer)
+            connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
+            _meet(connection, intent, opened, offer)
 
         await store_answer(self._database, self._stripe, answer, own)
         return await self.get(opened)
 
     async def reuse(self, intent: CheckoutIntent, id: str, offer: str) -> None:
         """Meet an intent with a session that is there already."""
-        async with self._database.write() as connection:
-            await self._meet(connection, intent, id, offer)
-
-    async def _meet(self, connection: AsyncConnection, intent: CheckoutIntent, id: str, offer: str) -> None:
-        met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
-        await connection.execute(met)
+        await self._database.transact(lambda connection: _meet(connection, intent, id, offer))
 
     async def open_of(self, external_id: str) -> dict[str, str | None]:
         """A user's sessions that are open as far as the mirror knows, each with what it offers."""
@@ -163,3 +157,8 @@ class Sessions:
 def offer_of(parameters: dict[str, Any]) -> str:
     """A digest of what Stripe is asked for."""
     return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _meet(connection: sa.Connection, intent: CheckoutIntent, id: str, offer: str) -> None:
+    met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
+    connection.execute(met)

@@ -6,20 +6,20 @@ event, an answer of Stripe, a repair. So no path can forget the consequences.
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import sqlalchemy as sa
 
 from gateway.ledger import credits as credit_ledger
 from gateway.ledger import outbox, watch
 from gateway.ledger.changes import Written
 
 
-async def react(connection: AsyncConnection, written: Sequence[Written]) -> None:
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Write what follows from these rows.
 
     Args:
         connection: the transaction that wrote them.
         written: the rows, as they are now.
     """
-    await outbox.react(connection, written)
-    await watch.react(connection, written)
-    await credit_ledger.react(connection, written)
+    outbox.react(connection, written)
+    watch.react(connection, written)
+    credit_ledger.react(connection, written)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import insert, table_of
 from gateway.ledger import outbox
@@ -37,12 +36,12 @@ def lapsed(now: datetime) -> sa.ColumnElement[bool]:
 class Account:
     """An account that is locked by this transaction."""
 
-    connection: AsyncConnection
+    connection: sa.Connection
     customer_id: str
     balance: int
     now: datetime
 
-    async def append(self, kind: str, amount: int, **columns: Any) -> dict[str, Any]:
+    def append(self, kind: str, amount: int, **columns: Any) -> dict[str, Any]:
         """Append an entry and keep the balance; the entry."""
         self.balance += amount
         values = {
@@ -55,43 +54,41 @@ class Account:
             "created": datetime.now(UTC),
             **columns,
         }
-        found = await self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
-        await self.connection.execute(
+        found = self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
+        self.connection.execute(
             sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
         )
         announce(self.connection, f"customer:{self.customer_id}")
         if kind in TOLD:
             data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
-            await outbox.append(self.connection, self.customer_id, TOLD[kind], data)
+            outbox.append(self.connection, self.customer_id, TOLD[kind], data)
         return {**values, "id": found.scalar_one()}
 
-    async def book(self, lot: Any, column: str, amount: int) -> None:
+    def book(self, lot: Any, column: str, amount: int) -> None:
         """Add to one of a lot's sums."""
-        await self.connection.execute(
-            sa.update(LOTS).where(LOTS.c.id == lot["id"]).values({column: LOTS.c[column] + amount})
-        )
+        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot["id"]).values({column: LOTS.c[column] + amount}))
 
-    async def expire(self) -> None:
+    def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
         over = sa.and_(LOTS.c.customer_id == self.customer_id, LOTS.c.expires_at <= self.now)
         wrong = sa.or_(left > 0, sa.and_(left < 0, LOTS.c.expired > 0))
-        for lot in (await self.connection.execute(sa.select(LOTS).where(over, wrong))).mappings().all():
+        for lot in (self.connection.execute(sa.select(LOTS).where(over, wrong))).mappings().all():
             target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
             change = target - lot["expired"]
-            await self.book(lot, "expired", change)
-            await self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
+            self.book(lot, "expired", change)
+            self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
 
-    async def lots(self) -> list[Any]:
+    def lots(self) -> list[Any]:
         """The lots with something left, in the order in which they are spent: those that expire first come first."""
         query = (
             sa.select(LOTS, left.label("left"))
             .where(LOTS.c.customer_id == self.customer_id, left > 0)
             .order_by(LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
         )
-        return list((await self.connection.execute(query)).mappings().all())
+        return list((self.connection.execute(query)).mappings().all())
 
 
-async def open_accounts(connection: AsyncConnection, clocks: dict[str, datetime]) -> dict[str, Account]:
+def open_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
     """Lock accounts, made where there were none, in one order for all.
 
     Args:
@@ -104,12 +101,12 @@ async def open_accounts(connection: AsyncConnection, clocks: dict[str, datetime]
         new = insert(connection, ACCOUNTS).values(customer_id=customer_id, balance=0, clock=clock)
         later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
         locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
-        row = (await connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock))).one()
+        row = (connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock))).one()
         accounts[customer_id] = Account(connection, customer_id, row.balance, max(datetime.now(UTC), row.clock))
     return accounts
 
 
-async def expire_due(connection: AsyncConnection, limit: int = 100) -> int:
+def expire_due(connection: sa.Connection, limit: int = 100) -> int:
     """Write down what has run out, of at most `limit` accounts; of how many."""
     due = (
         sa.select(LOTS.c.customer_id)
@@ -118,7 +115,7 @@ async def expire_due(connection: AsyncConnection, limit: int = 100) -> int:
         .distinct()
         .limit(limit)
     )
-    customers = list((await connection.execute(due)).scalars())
-    for account in (await open_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
-        await account.expire()
+    customers = list((connection.execute(due)).scalars())
+    for account in (open_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
+        account.expire()
     return len(customers)

@@ -14,7 +14,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import insert
 from gateway.ledger import purchases
@@ -24,45 +23,45 @@ from gateway.ledger.purchases import Purchase
 from gateway.ledger.serial import one_at_a_time
 
 
-async def react(connection: AsyncConnection, written: Sequence[Written]) -> None:
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Settle the purchases that these rows are about."""
     about = [row for row in written if row.kind in {"invoice_payment", "charge", "dispute", "checkout.session"}]
     intents: set[str] = {row.columns["payment_intent_id"] for row in about} - {None}
-    await one_at_a_time(connection, intents)
+    one_at_a_time(connection, intents)
     ids = {row.id for row in written if row.kind == "invoice" and row.columns["status"] == "paid"}
     ids |= {row.id for row in written if row.kind == "checkout.session" and row.columns["status"] == "complete"}
     ids |= {row.columns["invoice_id"] for row in written if row.kind == "invoice_payment"}
     moved = [row for row in written if row.kind in {"charge", "dispute"}]
     if moved:
         charges = {row.columns["charge_id"] if row.kind == "dispute" else row.id for row in moved}
-        ids |= await purchases.paid_by(connection, intents, charges)
+        ids |= purchases.paid_by(connection, intents, charges)
     if ids:
-        await settle(connection, ids)
+        settle(connection, ids)
 
 
-async def settle(connection: AsyncConnection, ids: Collection[str]) -> None:
+def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     """Make the ledger say what the copy says about some purchases.
 
     Args:
         connection: a transaction.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
     """
-    await one_at_a_time(connection, ids)
-    found = await purchases.read(connection, ids)
-    held = (await connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids)))).scalars()
+    one_at_a_time(connection, ids)
+    found = purchases.read(connection, ids)
+    held = (connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids)))).scalars()
     known = set(held)
     found = [purchase for purchase in found if purchase.grants or purchase.id in known]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)
     clocks = {purchase.customer_id: purchase.paid_at for purchase in oldest_first}
-    accounts = await open_accounts(connection, clocks)
+    accounts = open_accounts(connection, clocks)
     for purchase in found:
         account = accounts[purchase.customer_id]
-        await _grant(account, purchase)
-        await _take_back(account, purchase)
-        await account.expire()
+        _grant(account, purchase)
+        _take_back(account, purchase)
+        account.expire()
 
 
-async def _grant(account: Account, purchase: Purchase) -> None:
+def _grant(account: Account, purchase: Purchase) -> None:
     """Grant what has not been granted yet."""
     for grant in purchase.grants:
         lot = {
@@ -75,20 +74,20 @@ async def _grant(account: Account, purchase: Purchase) -> None:
             **dict.fromkeys(("revoked", "spent", "expired"), 0),
         }
         new = insert(account.connection, LOTS).values(**lot).on_conflict_do_nothing().returning(LOTS.c.id)
-        if (await account.connection.execute(new)).first():
-            await account.append("grant", grant.amount, lot_id=grant.id, purchase_id=purchase.id)
+        if (account.connection.execute(new)).first():
+            account.append("grant", grant.amount, lot_id=grant.id, purchase_id=purchase.id)
 
 
-async def _take_back(account: Account, purchase: Purchase) -> None:
+def _take_back(account: Account, purchase: Purchase) -> None:
     """Take back, or give back, what the share of the payment that went back has become more or less by."""
     mine = sa.select(LOTS).where(LOTS.c.purchase_id == purchase.id).order_by(LOTS.c.id)
-    lots: Sequence[Any] = (await account.connection.execute(mine)).mappings().all()
+    lots: Sequence[Any] = (account.connection.execute(mine)).mappings().all()
     if not lots or not purchase.paid:
         return
-    gone = await purchases.lost(account.connection, purchase)
+    gone = purchases.lost(account.connection, purchase)
     for lot in lots:
         change = lot["granted"] * gone // purchase.paid - lot["revoked"]
         if change:
-            await account.book(lot, "revoked", change)
+            account.book(lot, "revoked", change)
             kind = "revoke" if change > 0 else "restore"
-            await account.append(kind, -change, lot_id=lot["id"], purchase_id=purchase.id)
+            account.append(kind, -change, lot_id=lot["id"], purchase_id=purchase.id)

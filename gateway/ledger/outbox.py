@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import ENDPOINTS, insert, table_of
 from gateway.ledger.changes import Written
@@ -26,7 +25,7 @@ OVER = frozenset({"canceled", "incomplete_expired"})
 TOLD = frozenset({"subscription", "invoice", "checkout.session"})
 
 
-async def append(connection: AsyncConnection, customer_id: str | None, kind: str, data: dict[str, Any]) -> None:
+def append(connection: sa.Connection, customer_id: str | None, kind: str, data: dict[str, Any]) -> None:
     """Tell the application something, with the commit; nothing where no endpoint is configured.
 
     Args:
@@ -40,7 +39,7 @@ async def append(connection: AsyncConnection, customer_id: str | None, kind: str
         return
     now = datetime.now(UTC)
     whose = sa.select(CUSTOMERS.c.external_id).where(CUSTOMERS.c.id == customer_id)
-    external_id = (await connection.execute(whose)).scalar()
+    external_id = (connection.execute(whose)).scalar()
     body = {
         "type": kind,
         "timestamp": now.isoformat(),
@@ -48,27 +47,25 @@ async def append(connection: AsyncConnection, customer_id: str | None, kind: str
     }
     message = {"message_id": f"msg_{uuid.uuid4().hex}", "customer_id": customer_id or "", "type": kind}
     new = sa.insert(MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
-    place = (await connection.execute(new.returning(MESSAGES.c.id))).scalar_one()
+    place = (connection.execute(new.returning(MESSAGES.c.id))).scalar_one()
     row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
-    await connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
+    connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
 
 
-async def react(connection: AsyncConnection, written: Sequence[Written]) -> None:
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Tell what is new about subscriptions, invoices and checkouts."""
     latest = {row.id: row for row in written if row.kind in TOLD}
     if not latest or not connection.info.get(ENDPOINTS):
         return
-    known = dict(
-        (await connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest)))).all()
-    )
+    known = dict((connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest)))).all())
     for row in latest.values():
         state, told = _state(row), known.get(row.id)
         if state == told:
             continue
         new = insert(connection, STATES).values(id=row.id, state=state)
-        await connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
+        connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
         if kind := _kind(row, told):
-            await append(connection, row.columns["customer_id"], kind, _data(row))
+            append(connection, row.columns["customer_id"], kind, _data(row))
 
 
 def _state(row: Written) -> str:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import table_of
 from gateway.models import Charge, CheckoutSession, Dispute, Invoice, InvoicePayment, Price, Product
@@ -63,20 +62,20 @@ class Purchase:
     grants: tuple[Grant, ...]
 
 
-async def read(connection: AsyncConnection, ids: Collection[str]) -> list[Purchase]:
+def read(connection: sa.Connection, ids: Collection[str]) -> list[Purchase]:
     """The purchases among these invoices and checkouts that are paid and belong to a customer, by id."""
     paid = INVOICES.c.id.in_(ids), INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None)
-    invoices = (await connection.execute(sa.select(INVOICES).where(*paid))).mappings().all()
+    invoices = (connection.execute(sa.select(INVOICES).where(*paid))).mappings().all()
     # a checkout that makes an invoice leaves the credits to the invoice
     once = SESSIONS.c.mode == "payment", SESSIONS.c.invoice_id.is_(None), SESSIONS.c.customer_id.is_not(None)
     done = SESSIONS.c.status == "complete", SESSIONS.c.payment_status.in_(("paid", "no_payment_required"))
     query = sa.select(SESSIONS).where(SESSIONS.c.id.in_(ids), *once, *done)
-    sessions = (await connection.execute(query)).mappings().all()
+    sessions = (connection.execute(query)).mappings().all()
     named = {line["price"] for invoice in invoices for line in invoice["lines"] if line["price"]}
     named |= {line["price"]["id"] for session in sessions for line in session["line_items"] or () if line["price"]}
-    rules = await _rules(connection, named)
+    rules = _rules(connection, named)
     paying: dict[str, set[str]] = {}
-    found = await connection.execute(sa.select(PAYMENTS).where(PAYMENTS.c.invoice_id.in_([i["id"] for i in invoices])))
+    found = connection.execute(sa.select(PAYMENTS).where(PAYMENTS.c.invoice_id.in_([i["id"] for i in invoices])))
     for payment in found.mappings():
         paying.setdefault(payment["invoice_id"], set()).add(payment["payment_intent_id"])
     purchases = [_of_invoice(row, rules, paying.get(row["id"], set())) for row in invoices]
@@ -129,18 +128,18 @@ def _whole(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= len("999999999") else 0
 
 
-async def _rules(connection: AsyncConnection, price_ids: Collection[str]) -> dict[str, tuple[Meta, int | None]]:
+def _rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[str, tuple[Meta, int | None]]:
     """The metadata that counts for each price, and its amount."""
     query = (
         sa.select(PRICES.c.id, PRICES.c.meta, PRICES.c.unit_amount, PRODUCTS.c.meta.label("product_meta"))
         .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
         .where(PRICES.c.id.in_(price_ids))
     )
-    rows = (await connection.execute(query)).all()
+    rows = (connection.execute(query)).all()
     return {row.id: ({**(row.product_meta or {}), **row.meta}, row.unit_amount) for row in rows}
 
 
-async def unknown_prices(connection: AsyncConnection, lines: Iterable[Mapping[str, Any]]) -> list[str]:
+def unknown_prices(connection: sa.Connection, lines: Iterable[Mapping[str, Any]]) -> list[str]:
     """The prices of some lines that the copy does not have, or whose product it does not have (as `kind:id`)."""
     named = {line["price"] for line in lines if line["price"]}
     query = (
@@ -148,31 +147,31 @@ async def unknown_prices(connection: AsyncConnection, lines: Iterable[Mapping[st
         .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
         .where(PRICES.c.id.in_(named))
     )
-    rows = (await connection.execute(query)).all()
+    rows = (connection.execute(query)).all()
     missing = [f"price:{name}" for name in sorted(named - {row.id for row in rows})]
     return missing + [f"product:{row.product_id}" for row in rows if row.product is None]
 
 
-async def lost(connection: AsyncConnection, purchase: Purchase) -> int:
+def lost(connection: sa.Connection, purchase: Purchase) -> int:
     """How much of a purchase's payment went back to the buyer: refunds and lost disputes, in minor units.
 
     The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
     """
     theirs = CHARGES.c.payment_intent_id.in_(purchase.payment_intents) | (CHARGES.c.invoice_id == purchase.id)
-    charges = (await connection.execute(sa.select(CHARGES).where(theirs))).mappings().all()
+    charges = (connection.execute(sa.select(CHARGES).where(theirs))).mappings().all()
     refunded = sum(max(0, row["amount_refunded"] - (row["amount"] - row["amount_captured"])) for row in charges)
     about = DISPUTES.c.payment_intent_id.in_(purchase.payment_intents) | DISPUTES.c.charge_id.in_(
         [row["id"] for row in charges]
     )
     query = sa.select(sa.func.coalesce(sa.func.sum(DISPUTES.c.amount), 0)).where(about, DISPUTES.c.status == "lost")
-    disputed = int((await connection.execute(query)).scalar_one())
+    disputed = int((connection.execute(query)).scalar_one())
     return int(min(purchase.paid, refunded + disputed))
 
 
-async def paid_by(connection: AsyncConnection, intents: Collection[str], charges: Collection[str]) -> set[str]:
+def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collection[str]) -> set[str]:
     """The invoices and checkouts that were paid by some payment intents or charges."""
     by_charge = (
-        await connection.execute(
+        connection.execute(
             sa.select(CHARGES.c.payment_intent_id, CHARGES.c.invoice_id).where(CHARGES.c.id.in_(charges))
         )
     ).all()
@@ -182,5 +181,5 @@ async def paid_by(connection: AsyncConnection, intents: Collection[str], charges
         (PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id),
         (SESSIONS.c.payment_intent_id, SESSIONS.c.id),
     ):
-        found.update((await connection.execute(sa.select(paid).where(column.in_(intents)))).scalars())
+        found.update((connection.execute(sa.select(paid).where(column.in_(intents)))).scalars())
     return found

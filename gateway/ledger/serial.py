@@ -7,7 +7,6 @@ and find it not committed yet. So both first wait for whoever is at work on the 
 from collections.abc import Collection
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 _LOCK = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
@@ -15,10 +14,10 @@ _LOCK = sa.text(
 )
 
 
-async def one_at_a_time(connection: AsyncConnection, ids: Collection[str]) -> None:
+def one_at_a_time(connection: sa.Connection, ids: Collection[str]) -> None:
     """Wait until nobody else is at work on these ids, and keep others waiting until the transaction ends.
 
     Nothing to do on SQLite, which has one writer. Whoever locks payments and purchases locks the payments first.
     """
     if ids and connection.dialect.name == "postgresql":
-        await connection.execute(_LOCK, {"ids": sorted(ids)})
+        connection.execute(_LOCK, {"ids": sorted(ids)})

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import ENDPOINTS, insert, table_of
 from gateway.ledger.changes import Written
@@ -20,17 +19,17 @@ REFUSED = ""
 """What is remembered of a customer without access, whatever the reason."""
 
 
-async def react(connection: AsyncConnection, written: Sequence[Written]) -> None:
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Mark the customers that these rows are about; nothing where no endpoint is configured."""
     if not connection.info.get(ENDPOINTS):
         return
     due = {row.columns["customer_id"] for row in written if row.kind in {"subscription", "invoice"}}
     due |= {row.id for row in written if row.kind == "customer"}
     new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
-    await mark(connection, due - {None}, new)
+    mark(connection, due - {None}, new)
 
 
-async def mark(connection: AsyncConnection, customer_ids: Collection[str], new: Collection[str] = ()) -> None:
+def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collection[str] = ()) -> None:
     """Have the access of some customers looked at, after the commit.
 
     Whoever looks holds the row meanwhile: this waits for that, and has it done again.
@@ -46,7 +45,7 @@ async def mark(connection: AsyncConnection, customer_ids: Collection[str], new: 
     now = datetime.now(UTC)
     statement = insert(connection, WATCHES)
     told = sa.func.coalesce(WATCHES.c.told, statement.excluded.told)
-    await connection.execute(
+    connection.execute(
         statement.on_conflict_do_update(index_elements=["customer_id"], set_={"look_at": now, "told": told}),
         [
             {"customer_id": each, "look_at": now, "told": REFUSED if each in new else None}

@@ -160,7 +160,7 @@ async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> t
         connection = await session.connection()
         found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows = {row["id"]: row for row in found.mappings()}
-        return rows, await items_of(connection, ids) if resource.kind == "subscription" else {}
+        return rows, await connection.run_sync(items_of, ids) if resource.kind == "subscription" else {}
 
 
 async def _known(database: Database, resource: Resource) -> Sequence[str]:

@@ -12,12 +12,11 @@ things arrive in:
 `mirror/upsert.py` holds the statements.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import select
 
 from gateway.database import Database, table_of
@@ -30,7 +29,7 @@ from gateway.stripe_client import Answer, Stripe
 
 REFRESH_TRIES = 5
 
-Beside = Callable[[AsyncConnection], Awaitable[None]]
+Beside = Callable[[sa.Connection], None]
 """Writes what belongs to the same transaction."""
 
 
@@ -51,7 +50,7 @@ class Change:
     deleted: bool = False
 
 
-async def store_events(connection: AsyncConnection, changes: Sequence[Change]) -> list[Outcome | Unreadable]:
+def store_events(connection: sa.Connection, changes: Sequence[Change]) -> list[Outcome | Unreadable]:
     """Write the objects that events carry, where they are newer than what is there; an outcome for each.
 
     Args:
@@ -68,7 +67,7 @@ async def store_events(connection: AsyncConnection, changes: Sequence[Change]) -
             offers[place] = _offer(change.resource, change.object, change.created, deleted=change.deleted)
         except Unreadable as error:
             outcomes[place] = error
-    outcomes |= zip(offers, await upsert(connection, list(offers.values())), strict=True)
+    outcomes |= zip(offers, upsert(connection, list(offers.values())), strict=True)
     return [outcomes[place] for place in range(len(changes))]
 
 
@@ -107,10 +106,10 @@ async def store_page(
     # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
     guard = Guard.NEVER if answer.replayed else Guard.NEWER
 
-    async def write(connection: AsyncConnection) -> list[Outcome]:
-        outcomes = await upsert(connection, [offer for _, offer in offers], guard)
+    def write(connection: sa.Connection) -> list[Outcome]:
+        outcomes = upsert(connection, [offer for _, offer in offers], guard)
         if beside:
-            await beside(connection)
+            beside(connection)
         return outcomes
 
     outcomes = await database.transact(write)
@@ -207,11 +206,14 @@ async def _revision(database: Database, resource: Resource, id: str) -> int | No
 async def _bury(database: Database, resource: Resource, id: str, seen: int | None) -> None:
     """Mark a row as deleted, because Stripe says that there is no such object."""
     table = table_of(resource.table)
-    async with database.write() as connection:
-        result = await connection.execute(
+
+    def write(connection: sa.Connection) -> None:
+        result = connection.execute(
             sa.update(table)
             .where(table.c.id == id, table.c.revision == seen, table.c.deleted.is_(False))
             .values(deleted=True, revision=table.c.revision + 1)
         )
         if result.rowcount and resource.kind in CATALOG_KINDS:
-            await bump_catalog(connection)
+            bump_catalog(connection)
+
+    await database.transact(write)

@@ -14,7 +14,6 @@ from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.database import insert_rows, rows_of, table_of
 from gateway.ledger import react
@@ -75,8 +74,8 @@ class Offer:
         return str(self.resource.table.__tablename__), self.id
 
 
-async def upsert(
-    connection: AsyncConnection, offers: Sequence[Offer], guard: Guard = Guard.NEWER, seen: int | None = None
+def upsert(
+    connection: sa.Connection, offers: Sequence[Offer], guard: Guard = Guard.NEWER, seen: int | None = None
 ) -> list[Outcome]:
     """Write what the guard lets through; an outcome for each offer, in their order.
 
@@ -94,12 +93,12 @@ async def upsert(
         places = {offers[place].id: place for place in batch}
         values = [_values(offers[place]) for place in batch]
         parameters = rows_of(dialect, values) | ({"seen": seen} if guard is Guard.UNCHANGED else {})
-        for object_id, revision in await connection.execute(statement, parameters):
+        for object_id, revision in connection.execute(statement, parameters):
             written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
     accepted = [offers[place] for place in sorted(written)]
-    await _replace_items(connection, accepted)
-    await _tell(connection, accepted)
-    await react(
+    _replace_items(connection, accepted)
+    _tell(connection, accepted)
+    react(
         connection,
         [
             Written(offers[place].resource.kind, offers[place].id, offers[place].columns, outcome is Outcome.CREATED)
@@ -107,7 +106,7 @@ async def upsert(
         ],
     )
     refused = [offer for place, offer in enumerate(offers) if place not in written]
-    reasons = iter(await _places(connection, refused))
+    reasons = iter(_places(connection, refused))
     return [written.get(place) or next(reasons) for place in range(len(offers))]
 
 
@@ -182,14 +181,14 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
     ).returning(table.c.id, table.c.revision)
 
 
-async def _places(connection: AsyncConnection, refused: Sequence[Offer]) -> list[Outcome]:
+def _places(connection: sa.Connection, refused: Sequence[Offer]) -> list[Outcome]:
     """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
     rows: dict[tuple[str, str], Any] = {}
     for table in {table_of(offer.resource.table) for offer in refused}:
         ids = [offer.id for offer in refused if offer.row[0] == table.name]
-        found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
+        found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows |= {(table.name, row["id"]): row for row in found.mappings()}
-    items = await items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
+    items = items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
     return [_place(offer, rows[offer.row], items) for offer in refused]
 
 
@@ -203,17 +202,17 @@ def _place(offer: Offer, row: Any, items: dict[str, Json]) -> Outcome:
     return Outcome.STALE if same and all(row[name] == value for name, value in told.items()) else Outcome.UNCLEAR
 
 
-async def items_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Json]:
+def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
     """The stored items of some subscriptions, by subscription and item."""
     found: dict[str, Json] = {}
     if ids:
-        rows = await connection.execute(sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(ids)))
+        rows = connection.execute(sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(ids)))
         for row in rows.mappings():
             found.setdefault(row["subscription_id"], {})[row["id"]] = dict(row)
     return found
 
 
-async def _replace_items(connection: AsyncConnection, accepted: Sequence[Offer]) -> None:
+def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None:
     """A subscription's items are those that it came with last, and no others."""
     latest = {
         offer.id: offer.columns["_items"]
@@ -224,10 +223,10 @@ async def _replace_items(connection: AsyncConnection, accepted: Sequence[Offer])
         return
     items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
     others = ITEMS.c.subscription_id.in_(list(latest)), ITEMS.c.id.not_in([item["id"] for item in items])
-    await connection.execute(sa.delete(ITEMS).where(*others))
+    connection.execute(sa.delete(ITEMS).where(*others))
     if items:
         dialect = connection.dialect.name
-        await connection.execute(_item_statement(dialect), rows_of(dialect, items))
+        connection.execute(_item_statement(dialect), rows_of(dialect, items))
 
 
 @lru_cache
@@ -242,7 +241,7 @@ def _item_statement(dialect: str) -> Any:
     )
 
 
-async def _tell(connection: AsyncConnection, accepted: Sequence[Offer]) -> None:
+def _tell(connection: sa.Connection, accepted: Sequence[Offer]) -> None:
     """Announce whose state has changed."""
     for offer in accepted:
         kind, customer = offer.resource.kind, offer.columns.get("customer_id")
@@ -251,11 +250,11 @@ async def _tell(connection: AsyncConnection, accepted: Sequence[Offer]) -> None:
         if kind == "checkout.session":
             announce(connection, f"session:{offer.id}")
     if any(offer.resource.kind in CATALOG_KINDS for offer in accepted):
-        await bump_catalog(connection)
+        bump_catalog(connection)
 
 
-async def bump_catalog(connection: AsyncConnection) -> None:
+def bump_catalog(connection: sa.Connection) -> None:
     """Let every process know that its snapshot of the catalogue is out of date."""
     catalog = table_of(CatalogVersion)
-    await connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
+    connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
     announce(connection, "catalog")

@@ -91,7 +91,8 @@ class AccessTeller:
         async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
             if (await (await session.connection()).execute(_due().limit(1))).first() is None:
                 return 0
-        return await self._database.transact(self._look)
+        async with self._database.write() as connection:
+            return await self._look(connection)
 
     async def _look(self, connection: AsyncConnection) -> int:
         rows = (await connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True))).mappings().all()
@@ -101,7 +102,7 @@ class AccessTeller:
             best = max(its, key=_worth, default=None)
             await _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
             if row["told"] not in {None, _state(best)}:
-                await outbox.append(connection, row["customer_id"], "access.changed", _data(best))
+                await connection.run_sync(outbox.append, row["customer_id"], "access.changed", _data(best))
         return len(rows)
 
     async def _standings(self, connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[Standing]]:

@@ -5,11 +5,11 @@ A handler writes what the event itself proves, within the transaction that also 
 fetched from Stripe afterwards. It holds no mapping: that is `mirror/columns.py`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+import sqlalchemy as sa
 
 from gateway.billing.invoices import note_failed_charge
 from gateway.ledger.credits import settle
@@ -37,7 +37,7 @@ class Effect:
     needs: tuple[str, ...] = ()
 
 
-Then = Callable[[AsyncConnection, Json, Effect], Awaitable[Effect]]
+Then = Callable[[sa.Connection, Json, Effect], Effect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Handler:
     then: Then | None = None
 
 
-async def fetch_price(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def fetch_price(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """Tiers and currency options of a price are in no event: they are fetched, unless only others changed."""
     obj = event["data"]["object"]
     changed = event["data"].get("previous_attributes")
@@ -68,7 +68,7 @@ async def fetch_price(_: AsyncConnection, event: Json, effect: Effect) -> Effect
     return replace(effect, needs=(f"price:{obj['id']}",))
 
 
-async def fetch_checkout(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def fetch_checkout(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """A checkout that ended well: the customer, the e-mail and the card it was paid with are fetched.
 
     Credits and access are never given here: they wait for `invoice.paid` and the subscription's own events.
@@ -78,13 +78,13 @@ async def fetch_checkout(_: AsyncConnection, event: Json, effect: Effect) -> Eff
     return replace(effect, needs=(f"checkout.session:{event['data']['object']['id']}",))
 
 
-async def note_failure(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def note_failure(connection: sa.Connection, event: Json, effect: Effect) -> Effect:
     """Since when an invoice could not be charged, which counts also when its state is stale."""
-    await note_failed_charge(connection, event["data"]["object"]["id"], event["created"])
+    note_failed_charge(connection, event["data"]["object"]["id"], event["created"])
     return effect
 
 
-async def grant_credits(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def grant_credits(connection: sa.Connection, event: Json, effect: Effect) -> Effect:
     """What a paid invoice's lines grant stands in their prices: unknown ones are fetched, then the invoice again.
 
     Settled here once more, because a price may have come between the writing of the invoice and this look.
@@ -94,13 +94,13 @@ async def grant_credits(connection: AsyncConnection, event: Json, effect: Effect
     except Unreadable:  # the whole invoice is fetched, and settled when it is written
         return effect
     invoice_id = event["data"]["object"]["id"]
-    if missing := await unknown_prices(connection, lines):
+    if missing := unknown_prices(connection, lines):
         return replace(effect, needs=(*effect.needs, *missing, f"invoice:{invoice_id}"))
-    await settle(connection, [invoice_id])
+    settle(connection, [invoice_id])
     return effect
 
 
-async def fetch_charge(_: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def fetch_charge(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """A refund names its charge, which holds the sum of all refunds: that is fetched."""
     found = ref(event["data"]["object"].get("charge"))
     return replace(effect, needs=(f"charge:{found}",)) if found else effect
@@ -181,7 +181,7 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-async def apply(connection: AsyncConnection, events: Sequence[Json]) -> list[Effect]:
+def apply(connection: sa.Connection, events: Sequence[Json]) -> list[Effect]:
     """Apply events within the given transaction; what became of each.
 
     Args:
@@ -196,9 +196,9 @@ async def apply(connection: AsyncConnection, events: Sequence[Json]) -> list[Eff
             changes[place] = planned
         else:
             effects[place] = planned
-    for place, outcome in zip(changes, await store_events(connection, list(changes.values())), strict=True):
+    for place, outcome in zip(changes, store_events(connection, list(changes.values())), strict=True):
         effects[place] = _effect(changes[place], outcome)
-    return [await _follow(connection, event, effect) for event, effect in zip(events, effects, strict=True) if effect]
+    return [_follow(connection, event, effect) for event, effect in zip(events, effects, strict=True) if effect]
 
 
 def _plan(event: Json) -> Change | Effect:
@@ -229,12 +229,12 @@ def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
             return Effect("applied", str(outcome))
 
 
-async def _follow(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def _follow(connection: sa.Connection, event: Json, effect: Effect) -> Effect:
     """What the event does beside its object; a thin event only once its object was fetched."""
-    return effect if event.get("thin") or effect.status == "ignored" else await follow(connection, event, effect)
+    return effect if event.get("thin") or effect.status == "ignored" else follow(connection, event, effect)
 
 
-async def follow(connection: AsyncConnection, event: Json, effect: Effect) -> Effect:
+def follow(connection: sa.Connection, event: Json, effect: Effect) -> Effect:
     """What the event does beside its object, which it holds."""
     then = HANDLERS[event["type"]].then
-    return await then(connection, event, effect) if then else effect
+    return then(connection, event, effect) if then else effect

@@ -18,7 +18,6 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway import metrics, tracing
 from gateway.database import Database, insert, insert_rows, rows_of, table_of, unusable
@@ -70,16 +69,16 @@ class Inbox:
         # one order for all processes, so that two of them with the same events wait in turn and do not block
         events = {delivery.event["id"]: delivery for delivery in sorted(deliveries, key=lambda d: str(d.event["id"]))}
 
-        async def work(connection: AsyncConnection, *, one_by_one: bool = False) -> dict[str, Effect | Exception]:
+        def work(connection: sa.Connection, *, one_by_one: bool = False) -> dict[str, Effect | Exception]:
             rows = [self._row(delivery, source) for delivery in events.values()]
             dialect = connection.dialect.name
-            found = await connection.execute(_record_statement(dialect), rows_of(dialect, rows))
+            found = connection.execute(_record_statement(dialect), rows_of(dialect, rows))
             new = set(found.scalars())
             fresh = [delivery.event for key, delivery in events.items() if key in new]
-            effects = await self._apply(connection, fresh, one_by_one=one_by_one)
+            effects = self._apply(connection, fresh, one_by_one=one_by_one)
             marks = {key: effect for key, effect in effects.items() if effect != self._guess(events[key].event)}
-            await mark(connection, marks, dict.fromkeys(marks, 0))
-            await self._remember_secrets(connection, deliveries)
+            mark(connection, marks, dict.fromkeys(marks, 0))
+            self._remember_secrets(connection, deliveries)
             return effects
 
         try:
@@ -104,9 +103,9 @@ class Inbox:
         """
         started = time.monotonic()
 
-        async def work(connection: AsyncConnection) -> Effect | Exception:
-            effect = (await self._apply(connection, [event], one_by_one=True))[event["id"]]
-            await mark(connection, {event["id"]: effect}, {event["id"]: attempts})
+        def work(connection: sa.Connection) -> Effect | Exception:
+            effect = self._apply(connection, [event], one_by_one=True)[event["id"]]
+            mark(connection, {event["id"]: effect}, {event["id"]: attempts})
             return effect
 
         report(event, await self.database.transact(work), attempts, time.monotonic() - started)
@@ -121,15 +120,15 @@ class Inbox:
         """
         events = {row.id: event_of(row.payload) for row in rows}
 
-        async def work(connection: AsyncConnection) -> dict[str, Effect | Exception]:
+        def work(connection: sa.Connection) -> dict[str, Effect | Exception]:
             effects: dict[str, Effect | Exception] = {}
             for row in rows:
                 effect = Effect("applied", row.outcome or "fetched")
                 obj = fetched.get(row.needs[0])
                 if events[row.id].get("thin") and obj is not None:
-                    effect = await follow(connection, {**events[row.id], "data": {"object": obj}}, effect)
+                    effect = follow(connection, {**events[row.id], "data": {"object": obj}}, effect)
                 effects[row.id] = replace(effect, needs=tuple(need for need in effect.needs if need not in row.needs))
-            await mark(connection, effects, {})
+            mark(connection, effects, {})
             return effects
 
         effects = await self.database.transact(work)
@@ -138,8 +137,8 @@ class Inbox:
 
     async def give_back(self, rows: Sequence[Event], error: Exception, started: float) -> None:
         """Mark events as failed: they are tried again later, or given up."""
-        async with self.database.write() as connection:
-            await mark(connection, {row.id: error for row in rows}, {row.id: row.attempts for row in rows})
+        errors, attempts = {row.id: error for row in rows}, {row.id: row.attempts for row in rows}
+        await self.database.transact(lambda connection: mark(connection, errors, attempts))
         for row in rows:
             report(event_of(row.payload), error, row.attempts, time.monotonic() - started)
 
@@ -154,26 +153,26 @@ class Inbox:
         self.due.set()
         return result.rowcount
 
-    async def _apply(
-        self, connection: AsyncConnection, events: Sequence[dict[str, Any]], *, one_by_one: bool
+    def _apply(
+        self, connection: sa.Connection, events: Sequence[dict[str, Any]], *, one_by_one: bool
     ) -> dict[str, Effect | Exception]:
         """Apply new events: together, which raises when one is bad; or each within a savepoint."""
         effects: dict[str, Effect | Exception] = {event["id"]: FOREIGN for event in events}
         ours = [event for event in events if self._is_ours(event)]
         if not one_by_one:
-            done = await apply(connection, ours)
+            done = apply(connection, ours)
             return effects | {event["id"]: effect for event, effect in zip(ours, done, strict=True)}
         for event in ours:
             try:
-                async with connection.begin_nested():
-                    (effects[event["id"]],) = await apply(connection, [event])
+                with connection.begin_nested():
+                    (effects[event["id"]],) = apply(connection, [event])
             except Exception as error:
                 if unusable(error):  # the database is at fault, not the event: Stripe tries again
                     raise
                 effects[event["id"]] = error
         return effects
 
-    async def _remember_secrets(self, connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
+    def _remember_secrets(self, connection: sa.Connection, deliveries: Sequence[Delivery]) -> None:
         """Keep when each signing secret was last used, once a minute at most."""
         now = time.monotonic()
         for label in sorted({delivery.secret_label for delivery in deliveries if delivery.secret_label}):
@@ -181,7 +180,7 @@ class Inbox:
                 self._secrets_seen[label] = now
                 use = {"label": label, "last_used_at": datetime.now(UTC)}
                 statement = insert(connection, SECRET_USES).values(use)
-                await connection.execute(statement.on_conflict_do_update(index_elements=["label"], set_=use))
+                connection.execute(statement.on_conflict_do_update(index_elements=["label"], set_=use))
 
     def _is_ours(self, event: dict[str, Any]) -> bool:
         return not event.get("account") or event["account"] in self._accounts
@@ -225,9 +224,7 @@ def _text(value: Any) -> str | None:
     return value[:255].replace("\0", "") if isinstance(value, str) else None
 
 
-async def mark(
-    connection: AsyncConnection, effects: Mapping[str, Effect | Exception], attempts: Mapping[str, int]
-) -> None:
+def mark(connection: sa.Connection, effects: Mapping[str, Effect | Exception], attempts: Mapping[str, int]) -> None:
     """Write down what became of some events.
 
     One with needs is pending, due at once. One that failed is kept with its error and due after a growing pause; after
@@ -242,12 +239,12 @@ async def mark(
     for event_id, effect in effects.items():
         if isinstance(effect, Exception):
             values = failure(effect, attempts[event_id])
-            await connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id).values(**values))
+            connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id).values(**values))
         else:
             alike[effect.status, effect.outcome, effect.needs].append(event_id)
     now = datetime.now(UTC)
     for (status, outcome, needs), event_ids in alike.items():
-        await connection.execute(
+        connection.execute(
             sa.update(EVENTS)
             .where(EVENTS.c.id.in_(event_ids))
             .values(

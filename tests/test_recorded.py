@@ -248,8 +248,8 @@ def test_a_thin_event_holds_a_name_alone_and_its_object_is_fetched(world):
 
 
 def test_a_thin_event_of_a_paid_invoice_grants_its_credits(world):
-    price = world.stripe("GET", "/v1/prices", limit=100)["data"]
-    price = next(each for each in price if each["metadata"].get("credits") and each["recurring"])
+    monthly = {"currency": "usd", "unit_amount": 500, "recurring[interval]": "month", "metadata[credits]": "10"}
+    price = world.stripe("POST", "/v1/prices", **monthly, **{"product_data[name]": "Thin credits"})
     customer = world.stripe("POST", "/v1/customers", email="thin@example.com", **CARD)["id"]
     made = world.stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price["id"]})
     deliver(world, thin("v1.invoice.paid", {"id": made["latest_invoice"], "type": "invoice"}))

@@ -247,13 +247,19 @@ def test_a_thin_event_holds_a_name_alone_and_its_object_is_fetched(world):
     assert row(world, "product", id=product["id"])["name"] == "Thin"
 
 
-def test_a_thin_event_of_a_paid_invoice_grants_its_credits(world):
-    monthly = {"currency": "usd", "unit_amount": 500, "recurring[interval]": "month", "metadata[credits]": "10"}
-    price = world.stripe("POST", "/v1/prices", **monthly, **{"product_data[name]": "Thin credits"})
+@pytest.mark.parametrize("said_by", ["price", "product"])
+@pytest.mark.parametrize("shape", ["snapshot", "thin"])
+def test_a_paid_invoice_of_which_nothing_is_known_here_grants_its_credits(world, shape, said_by):
+    about = {"metadata[credits]": "10"}
+    product = world.stripe("POST", "/v1/products", name="Unheard of", **(about if said_by == "product" else {}))["id"]
+    monthly = {"currency": "usd", "unit_amount": 500, "recurring[interval]": "month", "product": product}
+    price = world.stripe("POST", "/v1/prices", **monthly, **(about if said_by == "price" else {}))["id"]
     customer = world.stripe("POST", "/v1/customers", email="thin@example.com", **CARD)["id"]
-    made = world.stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price["id"]})
-    deliver(world, thin("v1.invoice.paid", {"id": made["latest_invoice"], "type": "invoice"}))
-    world.eventually(lambda: len(world.rows("credit_entry", customer_id=customer)), 1)
+    made = world.stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    invoice = world.stripe("GET", f"/v1/invoices/{made['latest_invoice']}")
+    of = {"id": invoice["id"], "type": "invoice"}
+    deliver(world, thin("v1.invoice.paid", of) if shape == "thin" else world.event("invoice.paid", invoice))
+    assert [entry["amount"] for entry in world.rows("credit_entry", customer_id=customer)] == [10]
 
 
 @pytest.mark.parametrize(

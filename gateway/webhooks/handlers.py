@@ -217,7 +217,7 @@ def _plan(event: Json) -> Change | Effect:
 
 def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
     """What storing an object came to, in the operator's words."""
-    needs = (f"{change.resource.kind}:{change.resource.id_of(change.object)}",)
+    needs = (need_of(change.object),)
     match outcome:
         case Unreadable():
             return Effect("applied", f"unreadable, fetched instead ({outcome})", needs)
@@ -227,6 +227,12 @@ def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
             return Effect("stale", "an equal or newer state was there")
         case _:
             return Effect("applied", str(outcome))
+
+
+def need_of(obj: Json) -> str:
+    """How fetching this object is written down: `kind:id`; empty where it is nothing that the mirror has."""
+    resource = RESOURCES.get(obj.get("object", ""))
+    return f"{resource.kind}:{resource.id_of(obj)}" if resource else ""
 
 
 def _follow(connection: sa.Connection, event: Json, effect: Effect) -> Effect:

@@ -24,7 +24,7 @@ from gateway.database import Database, insert, insert_rows, rows_of, table_of, u
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Event, WebhookSecretUse
 from gateway.stripe_client import Delivery, event_of
-from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow
+from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow, need_of
 
 log = structlog.get_logger()
 
@@ -111,7 +111,8 @@ class Inbox:
         report(event, await self.database.transact(work), attempts, time.monotonic() - started)
 
     async def finish(self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float) -> None:
-        """Mark events whose objects were fetched; a thin event can have its effects only now.
+        """Mark events whose objects were fetched, and let their effects follow once more: a thin one only can
+        have them now, and what was fetched may show what else is missing, such as the product of a price.
 
         Args:
             rows: the events.
@@ -123,11 +124,14 @@ class Inbox:
         def work(connection: sa.Connection) -> dict[str, Effect | Exception]:
             effects: dict[str, Effect | Exception] = {}
             for row in rows:
-                effect = Effect("applied", row.outcome or "fetched")
-                obj = fetched.get(row.needs[0])
-                if events[row.id].get("thin") and obj is not None:
-                    effect = follow(connection, {**events[row.id], "data": {"object": obj}}, effect)
-                effects[row.id] = replace(effect, needs=tuple(need for need in effect.needs if need not in row.needs))
+                effect, event = Effect("applied", row.outcome or "fetched"), events[row.id]
+                whole = fetched.get(need_of(event["data"]["object"]))
+                if whole is not None:
+                    event = {**event, "data": {"object": whole}}
+                if whole is not None or not event.get("thin"):
+                    effect = follow(connection, event, effect)
+                # the same once more brings nothing new: it is not at Stripe either
+                effects[row.id] = replace(effect, needs=() if {*effect.needs} <= {*row.needs} else effect.needs)
             mark(connection, effects, {})
             return effects
 

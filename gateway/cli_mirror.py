@@ -58,7 +58,7 @@ async def _reconcile(*, repair: bool) -> int:
     async with _parts() as (database, stripe, settings):
         await _catch_up(database, stripe, settings)
         with _progress() as count:
-            async for step in compare(database, stripe):
+            async for step in compare(database, stripe, settings.connect_accounts):
                 counts[step.kind] = counts.get(step.kind, 0) + step.count
                 differences += step.differences
                 count(step.kind, counts[step.kind], False)

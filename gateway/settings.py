@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         (),
         validation_alias="GATEWAY_CONNECT_ACCOUNTS",
         description="Connected accounts (`acct_…`) whose events are applied, comma-separated; those of others are "
-        "recorded as ignored.",
+        "recorded as ignored. `gateway reconcile` reads them too.",
     )
     reconcile_minutes: int = Field(
         60,

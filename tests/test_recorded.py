@@ -1,5 +1,6 @@
 """Events as Stripe has sent them since 2019, thin events and those of other accounts: one route takes them all."""
 
+import itertools
 import json
 import time
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ RECORDED = {
     path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "recorded").glob("*.json"))
 }
 CARD = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
+MOMENTS = itertools.count(int(time.time()) + 1000, 10)
 FRIEND, STRANGER = "acct_friend", "acct_stranger"
 
 
@@ -298,3 +300,26 @@ def test_whose_event_it_is_decides_whether_it_is_applied(world, shape, whose, st
         event = world.event("product.created", product, **whose)
     assert deliver(world, event)["status"] == status
     assert bool(world.rows("product", id=product["id"])) == (status == "applied")
+
+
+@pytest.mark.parametrize("version", ["2024-06-20", "2025-02-24.acacia", "2025-08-27.basil", "2026-01-28.clover"])
+def test_what_any_version_says_of_an_object_is_what_todays_version_says(world, bought, version):
+    customer = bought["customer"]
+    session = world.stripe(
+        "POST", "/v1/checkout/sessions", mode="setup", currency="usd", success_url="https://shop.example/done"
+    )
+    charge = world.stripe("GET", "/v1/charges", customer=customer)["data"][0]
+    moment = next(MOMENTS)
+    for kind, path in {
+        "customer.subscription.updated": f"/v1/subscriptions/{bought['id']}",
+        "invoice.updated": f"/v1/invoices/{bought['latest_invoice']}",
+        "charge.updated": f"/v1/charges/{charge['id']}",
+        "customer.updated": f"/v1/customers/{customer}",
+        "payment_method.updated": f"/v1/payment_methods/{charge['payment_method']}",
+        "checkout.session.expired": f"/v1/checkout/sessions/{session['id']}",
+    }.items():
+        headers = {"Authorization": "Bearer sk_test_tests", "Stripe-Version": version}
+        then = world.client.get(f"{world.stripe_url}{path}", headers=headers).json()
+        assert deliver(world, world.event(kind, then, created=moment, api_version=version))["status"] == "applied"
+        # within one second only what says the same is known to be so without asking Stripe
+        assert deliver(world, world.event(kind, world.stripe("GET", path), created=moment))["status"] == "stale", kind

@@ -1,10 +1,11 @@
 """Read long lists from Stripe: below its rate limits, and with patience for a short outage."""
 
 import asyncio
+import copy
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Self
 
 from gateway.errors import StripeUnavailable
 from gateway.stripe_client import Answer, Stripe
@@ -25,6 +26,12 @@ class Reader:
     def __init__(self, stripe: Stripe) -> None:
         self.stripe = stripe
         self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
+
+    def on_behalf_of(self, account: str) -> Self:
+        """The same reader, with its limit, speaking for a connected account."""
+        other = copy.copy(self)
+        other.stripe = self.stripe.on_behalf_of(account)
+        return other
 
     async def get(self, path: str, **params: Any) -> Answer:
         """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.

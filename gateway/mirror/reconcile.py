@@ -4,9 +4,9 @@ A difference is looked at twice: what was on its way when the lists were read ha
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,10 @@ PERSONAL = frozenset({"client_secret", "url", "customer_email", "email", "name"}
 """Columns whose values no report quotes."""
 
 
+Readers = Mapping[str | None, Reader]
+"""For our own account (None) and for each connected one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Where the mirror is not what Stripe says.
@@ -37,12 +41,14 @@ class Difference:
         id: the object's id.
         fields: for each column that differs, our value and Stripe's.
         finding: what is wrong where it is not a column.
+        account: the connected account that has the object, where it is not our own.
     """
 
     kind: str
     id: str
     fields: dict[str, tuple[Any, Any]]
     finding: str | None = None
+    account: str | None = None
 
     def __str__(self) -> str:
         """The difference in words."""
@@ -67,16 +73,22 @@ class Compared:
     differences: tuple[Difference, ...] = ()
 
 
-async def compare(database: Database, stripe: Stripe) -> AsyncIterator[Compared]:
+async def compare(database: Database, stripe: Stripe, accounts: Iterable[str] = ()) -> AsyncIterator[Compared]:
     """Compare everything that Stripe lists, and find what it lists no more.
+
+    Args:
+        database: the mirror.
+        stripe: the client.
+        accounts: the connected accounts whose objects are in the mirror as well.
 
     Raises:
         StripeUnavailable: Stripe stays out of reach.
     """
-    reader = Reader(stripe)
+    own = Reader(stripe)
+    readers: Readers = {None: own} | {account: own.on_behalf_of(account) for account in sorted(accounts)}
     for resource in RESOURCES.values():
         if resource.synced:
-            async for step in _compare_kind(database, reader, resource):
+            async for step in _compare_kind(database, readers, resource):
                 yield step
 
 
@@ -85,19 +97,21 @@ async def repair(database: Database, stripe: Stripe, differences: Iterable[Diffe
     reader = Reader(stripe)
     for difference in differences:
         with suppress(StripeMissing):  # `refresh` has marked it as deleted, which is the repair
-            await refresh(database, reader, difference.kind, difference.id)
+            whose = reader.on_behalf_of(difference.account) if difference.account else reader
+            await refresh(database, whose, difference.kind, difference.id)
 
 
-async def _compare_kind(database: Database, reader: Reader, resource: Resource) -> AsyncIterator[Compared]:
+async def _compare_kind(database: Database, readers: Readers, resource: Resource) -> AsyncIterator[Compared]:
     listed: set[str] = set()
-    async for answer in reader.pages(resource.path, **resource.list_all()):
-        objects = answer.object["data"]
-        listed |= {obj["id"] for obj in objects}
-        whole = [each for obj in objects for each in (obj, *resource.embedded(obj))]
-        suspects = await _differing(database, whole)
-        yield Compared(resource.kind, len(objects), await _look_again(database, reader, suspects))
+    for account, reader in readers.items():
+        async for answer in reader.pages(resource.path, **resource.list_all()):
+            objects = answer.object["data"]
+            listed |= {obj["id"] for obj in objects}
+            whole = [each for obj in objects for each in (obj, *resource.embedded(obj))]
+            suspects = await _differing(database, whole)
+            yield Compared(resource.kind, len(objects), await _look_again(database, {account: reader}, suspects))
     gone = [(resource.kind, known) for known in await _known(database, resource) if known not in listed]
-    yield Compared(resource.kind, 0, await _look_again(database, reader, gone))
+    yield Compared(resource.kind, 0, await _look_again(database, readers, gone))
 
 
 async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[str, str]]:
@@ -112,21 +126,28 @@ async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[
 
 
 async def _look_again(
-    database: Database, reader: Reader, suspects: Sequence[tuple[str, str]]
+    database: Database, readers: Readers, suspects: Sequence[tuple[str, str]]
 ) -> tuple[Difference, ...]:
     """The differences that are still there when each object is read by itself."""
     if suspects:
         await asyncio.sleep(SECOND_LOOK_SECONDS)
     found = []
     for kind, suspect in suspects:
-        resource, obj = RESOURCES[kind], None
-        with suppress(StripeMissing):
-            answer = await fetch(reader, resource, suspect)
-            obj = None if answer.object.get("deleted") else answer.object
-        rows, items = await _rows(database, resource, [suspect])
-        if difference := _difference(resource, suspect, obj, rows.get(suspect), items):
-            found.append(difference)
+        account, obj = await _read(readers, RESOURCES[kind], suspect)
+        rows, items = await _rows(database, RESOURCES[kind], [suspect])
+        if difference := _difference(RESOURCES[kind], suspect, obj, rows.get(suspect), items):
+            found.append(replace(difference, account=account))
     return tuple(found)
+
+
+async def _read(readers: Readers, resource: Resource, id: str) -> tuple[str | None, Json | None]:
+    """An object with the account that has it; nothing where none has it (any more)."""
+    for account, reader in readers.items():
+        with suppress(StripeMissing):
+            answer = await fetch(reader, resource, id)
+            if not answer.object.get("deleted"):
+                return account, answer.object
+    return None, None
 
 
 def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: dict[str, Json]) -> Difference | None:

@@ -11,7 +11,9 @@ import time
 
 import httpx
 import pytest
-from conftest import both_databases
+from conftest import SECRET, World, both_databases
+
+from gateway.settings import Settings
 
 BUY = """mutation($to: String!) {
   createCheckoutSession(input: {lineItems: [{lookupKey: "starter_monthly"}], successUrl: $to}) {
@@ -39,9 +41,9 @@ def guarded(port):
 
 
 @contextlib.contextmanager
-def running(cwd, *arguments, ready, **environment):
+def running(cwd, *arguments, ready, logs="output.txt", **environment):
     """The real program, from when it answers at `ready` until it is told to stop."""
-    output = (cwd / "output.txt").open("w+")
+    output = (cwd / logs).open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", *arguments],
         cwd=cwd,
@@ -55,8 +57,8 @@ def running(cwd, *arguments, ready, **environment):
             with contextlib.suppress(httpx.TransportError):
                 httpx.get(ready)
                 break
-            assert process.poll() is None, (cwd / "output.txt").read_text()
-            assert time.monotonic() < deadline, (cwd / "output.txt").read_text()
+            assert process.poll() is None, (cwd / logs).read_text()
+            assert time.monotonic() < deadline, (cwd / logs).read_text()
             time.sleep(0.05)
         yield process
     finally:
@@ -155,3 +157,20 @@ def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_i
         assert guarded(port)
     assert process.returncode in {0, -signal.SIGTERM}  # uvicorn ends in good order, then by the signal itself
     assert "sk_live" not in (tmp_path / "output.txt").read_text()
+
+
+def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    environment = {
+        "STRIPE_SECRET_KEY": "sk_test_tests",
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": sqlite_url,
+    }
+    with running(tmp_path, "serve", "--port", str(port), ready=f"{url}/healthz", logs="/dev/full", **environment):
+        world = World(url, "", None, Settings.load(database_url=sqlite_url))
+        events = [world.event("customer.created", {"id": f"cus_{n}", "object": "customer"}) for n in range(3)]
+        with world.client:
+            assert [world.deliver(event).status_code for event in events] == [200, 200, 200]
+        assert {row["id"] for row in world.rows("event")} == {event["id"] for event in events}
+        assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -14,13 +15,13 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from gateway.errors import DatabaseUnavailable, SettingsError
+from gateway.errors import BadInput, DatabaseUnavailable, SettingsError
 from gateway.sqlite import connect
 from gateway.threads import Threads
 
@@ -65,7 +66,7 @@ class Database:
     `write()` gives a connection in one transaction, for a few small statements between which something is awaited.
     None may stay open across a call to Stripe.
 
-    Raises (from all): DatabaseUnavailable when the database cannot be reached.
+    Raises (from all): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot hold.
     """
 
     def __init__(self, url: str) -> None:
@@ -206,6 +207,8 @@ class _reachable:  # noqa: N801 - reads as a context manager
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and (reason := unusable(error)):
             raise DatabaseUnavailable(f"the database cannot be used ({reason})") from error
+        if isinstance(error, DataError) and re.search(r"NUL|\\u0000", str(error.orig)):  # SQLite takes such texts
+            raise BadInput("a text must not hold the character NUL") from error
 
 
 def unusable(error: BaseException) -> str | None:

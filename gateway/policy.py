@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 from gateway.auth import Authenticator, Principal
 from gateway.billing.access import Reason
 from gateway.billing.entitlements import Grant
-from gateway.errors import DatabaseUnavailable, Unauthenticated
+from gateway.errors import BadInput, DatabaseUnavailable, GatewayError, Unauthenticated
 
 Decide = Callable[[str, str], Awaitable[Grant]]
 
@@ -61,6 +61,7 @@ def policy_router(authenticator: Authenticator, decide: Decide) -> APIRouter:
     router = APIRouter()
     answers: dict[int | str, dict[str, Any]] = {
         304: {"description": "Allowed, as the ETag says"},
+        400: {"description": "No id or feature can be like this"},
         401: {"description": "No service token"},
         403: {"model": AccessView, "description": "Not allowed"},
         503: {"description": "The database cannot be reached"},
@@ -78,6 +79,8 @@ def policy_router(authenticator: Authenticator, decide: Decide) -> APIRouter:
         try:
             _require_service(await authenticator.authenticate(authorization))
             return _answer(AccessView.of(await decide(external_id, feature)), if_none_match)
+        except BadInput as error:
+            return _refusal(400, error, {})
         except Unauthenticated as error:
             return _refusal(401, error, {"WWW-Authenticate": "Bearer"})
         except DatabaseUnavailable as error:
@@ -107,5 +110,5 @@ def _answer(view: AccessView, if_none_match: str | None) -> Response:
     return Response(body, 200 if view.allowed else 403, headers, "application/json")
 
 
-def _refusal(status: int, error: DatabaseUnavailable | Unauthenticated, headers: dict[str, str]) -> Response:
+def _refusal(status: int, error: GatewayError, headers: dict[str, str]) -> Response:
     return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status, headers)

@@ -71,7 +71,7 @@ def sign_in_routes(settings: Settings) -> list[BaseRoute]:
     async def sign_in(request: Request) -> Response:
         try:
             body = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         email = body.get("email") if isinstance(body, dict) else None
         user = USERS.get(email) if isinstance(email, str) else None

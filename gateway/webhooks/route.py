@@ -35,8 +35,11 @@ class Webhooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a delivery."""
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] != PATH:
             await self._app(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await _answer(send, 405, _error("method_not_allowed", "events come by POST"), (b"allow", b"POST"))
             return
         try:
             await _answer(send, 200, _RECEIVED[await self._take(scope, receive)])

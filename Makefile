@@ -29,9 +29,11 @@ tests: .venv/development assets browser
 bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
-# The long storms: crashes, outages, a full disk, several processes.
+# The long storms: crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
 soak: .venv/development
-	$(BIN)/python -m pytest tests/test_storm.py tests/test_histories.py -m soak --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/test_storm.py -m soak --timeout 600 -s $(ARGS)
+	HISTORIES=20 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
+	  -n 2 --timeout 600 $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

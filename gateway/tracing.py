@@ -62,7 +62,7 @@ def start(endpoint: str) -> None:
         otlp = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ImportError:
         raise SettingsError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT: OpenTelemetry is missing; pip install 'billing-gateway[otel]', or unset it"
+            "OTEL_EXPORTER_OTLP_ENDPOINT: OpenTelemetry is missing; pip install '.[otel]', or unset it"
         ) from None
     named = resources.OTELResourceDetector().detect().attributes  # the environment's word counts more than ours
     resource = resources.Resource.create({"service.name": SERVICE, "service.version": __version__, **named})

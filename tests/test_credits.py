@@ -1,5 +1,6 @@
 """Credits: what was paid is granted once, what went back is taken back, and nobody spends what is not there."""
 
+import os
 import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -273,7 +274,7 @@ def silent_world(database_url):
 
 
 @both_databases
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("HISTORIES", "8")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_delivered_in_any_order_with_copies_leaves_what_the_payments_say(silent_world, data):
     world = silent_world

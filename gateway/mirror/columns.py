@@ -203,7 +203,7 @@ def subscription_with_items(obj: Json) -> Json:
 def invoice(obj: Json) -> Json:
     """Columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
     parent = (obj.get("parent") or {}).get("subscription_details") or {}
-    taxes = obj.get("total_taxes", obj.get("total_tax_amounts"))
+    taxes = obj.get("total_taxes") or obj.get("total_tax_amounts") or [{"amount": obj.get("tax") or 0}]
     lines = [invoice_line(line) for line in obj["lines"]["data"]]
     return {
         "customer_id": ref(obj["customer"]),
@@ -213,7 +213,7 @@ def invoice(obj: Json) -> Json:
         "billing_reason": obj["billing_reason"],
         "currency": obj["currency"],
         "subtotal": obj["subtotal"],
-        "tax": (obj["tax"] or 0) if taxes is None else sum(tax["amount"] for tax in taxes),
+        "tax": sum(tax["amount"] for tax in taxes),
         "total": obj["total"],
         "amount_due": obj["amount_due"],
         "amount_paid": obj["amount_paid"],

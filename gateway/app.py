@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -114,19 +115,19 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     app.router.routes += [*graphql.routes(), *pages]
     app.include_router(policy_router(authenticator, partial(decision, settings, database, catalog)))
     _add_operations(app, database)
-    app.add_middleware(Throttle, path=PATH, rates=rates, authenticator=authenticator)
-    app.add_middleware(
-        CORSMiddleware,
+    edge: Any = Throttle(graphql.before(app), path=PATH, rates=rates, authenticator=authenticator)
+    edge = CORSMiddleware(
+        edge,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Content-Type", "Authorization", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=3600,
     )
-    app.add_middleware(RequestId)
+    edge = RequestId(edge)
     if settings.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    return SecurityHeaders(Webhooks(app, settings, receiver))
+        edge = ProxyHeadersMiddleware(edge, trusted_hosts=list(settings.trusted_proxies))
+    return SecurityHeaders(Webhooks(edge, settings, receiver))
 
 
 def from_environment() -> ASGIApp:

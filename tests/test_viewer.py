@@ -252,3 +252,14 @@ def test_a_viewer_with_many_subscriptions_and_invoices_costs_as_many_queries_as_
     for lookup_key in ("pro_monthly", "business_monthly", "team_monthly"):
         subscribe(world, ann, lookup_key)
     assert cost() == few <= 7  # one more than above: whose customer the caller is
+
+
+def test_what_fails_beside_a_shared_reading_does_not_take_it_along(world):
+    """graphql-core cancels the fields beside one that has failed; another part of the query waits for the same rows."""
+    subscribe(world, customer(world, "ann"))
+    failing = 'access(feature: "x") { reason } invoices(first: 0) { nodes { id } }'
+    query = f'{{ one: viewer {{ {failing} }} two: viewer {{ access(feature: "x") {{ reason }} }} }}'
+    answer = world.graphql(query, headers=world.token("ann"))
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"one": None, "two": {"access": {"reason": "NOT_INCLUDED"}}}
+    assert [error["path"] for error in answer.json()["errors"]] == [["one", "invoices"]]

@@ -43,6 +43,7 @@ def decimal(amount: int, currency: str) -> str:
     return f"{major(amount, currency):f}"
 
 
+@lru_cache(maxsize=8192)
 def formatted(amount: int, currency: str, locale: str = "en") -> str:
     """An amount as people of a locale write it, such as `$12.50` or `12,50 €`.
 

@@ -1,7 +1,7 @@
 """Documents made ready to run: parsed, weighed, validated, and remembered."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from graphql import (
@@ -16,6 +16,7 @@ from graphql import (
 
 from gateway import metrics
 from gateway.graphql.budget import MAX_ERRORS, MAX_TOKENS, over_budget
+from gateway.graphql.compiled import Compiled
 from gateway.graphql.persisted import PersistedDocuments
 from gateway.graphql.wire import Operation
 
@@ -25,10 +26,11 @@ HIT, MISS = metrics.CACHE.labels("documents", "hit"), metrics.CACHE.labels("docu
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document, or what is wrong with it."""
+    """A document with what is compiled of it, or what is wrong with it."""
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
+    compiled: Compiled = field(default_factory=dict)
 
 
 class Documents:

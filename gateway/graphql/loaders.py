@@ -4,6 +4,7 @@ Each loader opens its own short session, because resolvers run at the same time.
 so that nobody is ever shown what was read for another request.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -58,6 +59,16 @@ class Loaders:
         self.credit_entries = _loader(lambda requests: credit_pages(database, requests), None)
 
 
+class _Shared(DataLoader[Key, Value]):
+    """A loader whose readings go on for all the others when one that waits for them is cancelled, as graphql-core does
+    with the fields beside one that has failed.
+    """
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What there is under a key."""
+        return asyncio.shield(super().load(key))
+
+
 def _loader(
     read: Callable[[list[Key]], Awaitable[Mapping[Key, Value]]], missing: Default
 ) -> DataLoader[Key, Value | Default]:
@@ -67,4 +78,4 @@ def _loader(
         found = await read(keys)
         return [found.get(key, missing) for key in keys]
 
-    return DataLoader(load_fn=load)
+    return _Shared(load_fn=load)

@@ -27,7 +27,7 @@ def _currency(value: Any) -> Currency:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _SAFE:
+    if type(value) is int and -_SAFE <= value <= _SAFE:
         return value
     raise BadInput("an integer within 2^53 is needed")
 

@@ -4,6 +4,7 @@ import strawberry
 from graphql import GraphQLSchema, Undefined, build_schema, find_breaking_changes
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.graphql.compiled import note_plain_fields
 from gateway.graphql.money import SCALARS
 from gateway.graphql.mutations import Mutation
 from gateway.graphql.ownership import guard
@@ -13,6 +14,7 @@ from gateway.graphql.rates import limit
 schema = strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it, and the engine needs it
+note_plain_fields(core)  # before anything is put around a resolver
 guard(core)
 limit(core)
 

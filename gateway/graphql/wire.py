@@ -6,6 +6,7 @@ Source: the GraphQL over HTTP specification. A request that cannot be read is re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -67,10 +68,8 @@ async def read(request: Request) -> Operation:
 
 
 async def _body(request: Request) -> bytes:
-    kind = Message()
-    kind["content-type"] = request.headers.get("content-type", "")
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
-    if kind.get_content_type() != JSON or kind.get_content_charset("utf-8") != "utf-8":
+    if not _is_json(request.headers.get("content-type", "")):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
@@ -83,6 +82,13 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect:
         raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early") from None
     return bytes(body)
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    kind = Message()
+    kind["content-type"] = content_type
+    return kind.get_content_type() == JSON and kind.get_content_charset("utf-8") == "utf-8"
 
 
 def _json(text: bytes, what: str) -> Any:
@@ -125,6 +131,7 @@ def _apollo_hash(request: dict[str, Any]) -> str | None:
     )
 
 
+@lru_cache(maxsize=64)
 def accepted(header: str | None) -> str:
     """The media type to answer in.
 

@@ -75,9 +75,10 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     authenticator = Authenticator(settings)
     rates = Rates(settings)
     changes = Changes(settings, database, stripe, catalog)
-    graphql = GraphQL(Services(settings, database, stripe, catalog, checkout, portal, changes, rates), authenticator)
     notifications = Notifications(database)
     notifications.on("catalog", catalog.invalidate)
+    services = Services(settings, database, stripe, catalog, checkout, portal, changes, rates, notifications)
+    graphql = GraphQL(services, authenticator)
     inbox = Inbox(database, settings.connect_accounts)
     receiver = Receiver(inbox)
 
@@ -188,21 +189,23 @@ async def _not_ready(database: Database) -> str | None:
 
 
 class RequestId:
-    """ASGI middleware: every request has an id, in its log lines, in masked errors and in `X-Request-Id`."""
+    """ASGI middleware: every request, and every WebSocket, has an id, in its log lines, in masked errors and in
+    `X-Request-Id`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the request, then pass it on."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in {"http.response.start", "websocket.accept"}:
                 headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
                 message = {**message, "headers": headers}
             await send(message)

@@ -28,16 +28,19 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and mind what else the browser must know."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
 
         async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
                 given += [header for header in _ALWAYS if header[0] not in names]
-                if scope["scheme"] == "https":  # as a declared proxy tells: its word has changed this very scope
+                if scope["scheme"] in {
+                    "https",
+                    "wss",
+                }:  # as a declared proxy tells: its word has changed this very scope
                     given.append(_TLS)
                 message = {**message, "headers": given}
             await send(message)

@@ -51,6 +51,9 @@ CACHE = Counter(
     "Looks into what is kept in memory: `catalog`, `documents` (parsed operations)",
     ["cache", "result"],
 )
+LIVE_CONNECTIONS = Gauge(
+    "gateway_live_connections", "WebSockets that are open for live updates", multiprocess_mode="livesum"
+)
 EVENTS_MISSED = Counter("gateway_events_missed_total", "Events that no delivery brought, found in Stripe's list")
 LOG_LINES_LOST = Counter("gateway_log_lines_lost_total", "Log lines that could not be written, such as to a full disk")
 

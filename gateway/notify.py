@@ -5,7 +5,8 @@ commit and dropped with its rollback. On PostgreSQL they travel by NOTIFY, in th
 every other process. SQLite has no such channel: there they are rows of a small table, which every process reads when
 SQLite says that somebody has written.
 
-Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer.
+Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer,
+`user:<id>` when a user of the application gets a customer.
 """
 
 import asyncio
@@ -66,16 +67,12 @@ class Notifications:
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator["Changed"]:
         """Hear of some topics while the block runs."""
-        event = asyncio.Event()
-        for topic in topics:
-            self._waiting[topic].add(event)
+        changed = Changed(self._waiting)
+        changed.follow(*topics)
         try:
-            yield Changed(event)
+            yield changed
         finally:
-            for topic in topics:
-                self._waiting[topic].discard(event)
-                if not self._waiting[topic]:
-                    del self._waiting[topic]
+            changed.leave()
 
     async def run(self) -> None:
         """Hear the other processes, until cancelled. After a gap everybody looks again."""
@@ -155,15 +152,42 @@ class Notifications:
 
 
 class Changed:
-    """Changes of the topics that were subscribed to, however many since the last look as one."""
+    """Changes of the topics that were subscribed to, however many since the last look as one.
 
-    def __init__(self, event: asyncio.Event) -> None:
-        self._event = event
+    Args:
+        waiting: who is told of which topic.
+
+    Attributes:
+        heard: how often `wait` has returned.
+    """
+
+    def __init__(self, waiting: defaultdict[str, set[asyncio.Event]]) -> None:
+        self.heard = 0
+        self._event = asyncio.Event()
+        self._waiting = waiting
+        self._topics: set[str] = set()
+
+    def follow(self, *topics: str) -> bool:
+        """Hear of these topics too; whether any of them is new. What was read of a new one before may be old."""
+        new = set(topics) - self._topics
+        for topic in new:
+            self._waiting[topic].add(self._event)
+        self._topics |= new
+        return bool(new)
+
+    def leave(self) -> None:
+        """Hear of nothing any more."""
+        for topic in self._topics:
+            self._waiting[topic].discard(self._event)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
+        self._topics.clear()
 
     async def wait(self) -> None:
         """Return when something has changed since the last `wait`; at once if it already has."""
         await self._event.wait()
         self._event.clear()
+        self.heard += 1
 
 
 def _parts(topics: Sequence[str]) -> Iterator[Sequence[str]]:

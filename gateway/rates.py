@@ -56,7 +56,7 @@ class Rates:
             RateLimited: there were too many.
         """
         if address is not None:
-            await self._requests.count(_place(address))
+            await self._requests.count(place_of(address))
 
     async def change(self, principal: Principal, address: str | None) -> None:
         """Count one mutation.
@@ -137,10 +137,10 @@ def _storage(url: str) -> Storage | None:
 
 def _who(principal: Principal, address: str | None) -> str:
     """Whose count it is."""
-    return f"user:{principal.subject}" if principal.subject else _place(address or "unknown")
+    return f"user:{principal.subject}" if principal.subject else place_of(address or "unknown")
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """An address as it is counted: of IPv6 the network, because everybody has 2^64 addresses."""
     try:
         parsed = ip_address(address)

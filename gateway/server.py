@@ -8,6 +8,10 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+MAX_MESSAGE_BYTES = 100 * 1024
+"""The longest message that a WebSocket takes."""
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
@@ -122,9 +126,20 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose client is cut off when it leaves a ping unanswered, after 20 to 40 seconds."""
+
+    def keepalive_timeout(self) -> None:
+        """Close it, without waiting for what the client has not read: it may never read it, and stay for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
 OPTIONS: dict[str, Any] = {
     "http": GuardedProtocol,
-    "ws": "websockets-sansio",
+    "ws": GuardedWebSocket,
+    "ws_max_size": MAX_MESSAGE_BYTES,
+    "ws_per_message_deflate": False,  # the messages are short, and a compressor is memory for each connection
     "log_config": None,
     "access_log": False,
     "server_header": False,

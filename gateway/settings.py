@@ -234,6 +234,38 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_RATE_CHANGES",
         description="Other mutations of one user, or of guests from one address; `off` without limit.",
     )
+    live_seconds: float = Field(
+        3600,
+        gt=0,
+        le=86_400,
+        validation_alias="GATEWAY_LIVE_SECONDS",
+        description="How long a WebSocket for live updates lasts at most, in seconds; clients then connect again.",
+    )
+    live_init_seconds: float = Field(
+        10,
+        gt=0,
+        le=60,
+        validation_alias="GATEWAY_LIVE_INIT_SECONDS",
+        description="How long such a WebSocket may take to say who it is, in seconds.",
+    )
+    live_connections: int = Field(
+        5000,
+        ge=0,
+        validation_alias="GATEWAY_LIVE_CONNECTIONS",
+        description="WebSockets for live updates that one process holds at most; each takes a file descriptor.",
+    )
+    live_per_address: int = Field(
+        200,
+        ge=0,
+        validation_alias="GATEWAY_LIVE_PER_ADDRESS",
+        description="Those of one address.",
+    )
+    live_operations: int = Field(
+        20,
+        ge=1,
+        validation_alias="GATEWAY_LIVE_OPERATIONS",
+        description="Operations that run at the same time on one such WebSocket.",
+    )
     rate_storage: SecretStr = Field(
         SecretStr("memory://"),
         validation_alias="GATEWAY_RATE_STORAGE",

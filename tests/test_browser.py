@@ -4,10 +4,13 @@ Every test also proves that no page asks another host for anything, breaks its C
 error to the console.
 """
 
+import asyncio
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from buyers import opened
+from buyers import pay as pay_without_a_page
 from chromium import checked_page, chromium  # noqa: F401 - a fixture
 from playwright.async_api import Page, expect
 
@@ -171,6 +174,32 @@ async def test_graphiqls_editor_is_ready_within_two_seconds(page, gateway_dev):
         await page.locator(".graphiql-query-editor .CodeMirror-code").wait_for()
         took.append(await page.evaluate("performance.now()"))
     assert min(took) < 2000, took
+
+
+async def test_graphiql_follows_a_checkout_live(page, gateway_dev):
+    session = opened(gateway_dev, None, "starter_monthly")
+    query = f'subscription {{ sessionUpdated(id: "{session["id"]}") {{ status }} }}'
+    await page.goto(f"{gateway_dev.gateway_url}/graphql#{urlencode({'query': query})}")
+    await page.get_by_role("button", name=re.compile("Execute query")).click()
+    await expect(page.locator(".result-window")).to_contain_text('"OPEN"')
+    await asyncio.to_thread(pay_without_a_page, gateway_dev, session)
+    await expect(page.locator(".result-window")).to_contain_text('"COMPLETE"')
+
+
+async def test_a_page_that_waits_for_the_payment_is_told_of_it(page, gateway_dev):
+    """Its clock stands still, so that it cannot ask again by itself."""
+    session = opened(gateway_dev, None, "starter_monthly")
+    await page.clock.install()
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    await page.clock.pause_at("2030-01-01")
+    async with page.expect_websocket() as following:
+        await page.goto(f"{gateway_dev.gateway_url}/demo?session_id={session['id']}")
+    socket = await following.value
+    await expect(page.get_by_text("Your payment is not finished yet")).to_be_visible()
+    await asyncio.to_thread(pay_without_a_page, gateway_dev, session)
+    await expect(page.get_by_test_id("confirmation")).to_be_visible()
+    if not socket.is_closed():
+        await socket.wait_for_event("close")
 
 
 async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):

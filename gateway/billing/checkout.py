@@ -135,11 +135,15 @@ class Checkout:
         One that can still change is read from Stripe, at most about once a second, so that a buyer who comes back sees
         the truth before the webhook arrives. While Stripe does not answer, what is known is told.
         """
-        row = await self._sessions.get(id) if _ID.fullmatch(id) else None
+        row = await self.known(id)
         if row is None or (_settled(row) and await self._sessions.has_begun(row)):
             return row
         await self._sessions.look(id)
         return await self._sessions.get(id)
+
+    async def known(self, id: str) -> CheckoutSession | None:
+        """A session as the mirror has it; None when there is none. Stripe is not asked."""
+        return await self._sessions.get(id) if _ID.fullmatch(id) else None
 
     async def expire(self, id: str) -> Answered:
         """Close an open session, so that nobody can pay it any more.
@@ -148,7 +152,7 @@ class Checkout:
             NotFound: there is no such session.
             StripeUnavailable: Stripe cannot be reached.
         """
-        row = await self._sessions.get(id) if _ID.fullmatch(id) else None
+        row = await self.known(id)
         if row is None:
             raise NotFound("there is no such object")
         closed = await self._sessions.close(id) if row.status == "open" else row

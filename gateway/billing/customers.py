@@ -17,6 +17,7 @@ from gateway.database import Database, table_of
 from gateway.errors import StripeFailure, StripeMissing
 from gateway.mirror.sync import refresh, store_answer, store_page
 from gateway.models import Customer, CustomerClaim
+from gateway.notify import announce
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
 
@@ -162,5 +163,6 @@ def _owning(claim: CustomerClaim, id: str) -> Callable[[sa.Connection], None]:
             sa.update(CUSTOMERS).where(CUSTOMERS.c.external_id == claim.external_id).values(external_id=None)
         )
         connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == id).values(external_id=claim.external_id))
+        announce(connection, f"user:{claim.external_id}")
 
     return own

@@ -72,6 +72,14 @@ export const SESSION = `query Session($id: ID!, $locale: String!) {
   }
 }`;
 
+export const SESSION_UPDATED = `subscription SessionUpdated($id: ID!) {
+  sessionUpdated(id: $id) {
+    status
+    paymentStatus
+    subscription { status }
+  }
+}`;
+
 /** A failure in words for the buyer; `code` is the gateway's own, such as STRIPE_UNAVAILABLE. */
 export class ApiError extends Error {
   constructor(message, code) {
@@ -107,4 +115,23 @@ export async function send(query, variables) {
   const [error] = answer.errors ?? [];
   if (error) throw new ApiError(WORDS[error.extensions?.code] ?? error.message, error.extensions?.code);
   return { data: answer.data, milliseconds: performance.now() - started };
+}
+
+/**
+ * Follows a subscription by the browser's own WebSocket (graphql-transport-ws). Where that does not work it is silent:
+ * who has to know also asks now and then.
+ *
+ * @param {() => void} told is called for the present state and for every later one
+ * @returns {() => void} ends it
+ */
+export function follow(query, variables, told) {
+  const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/graphql`, "graphql-transport-ws");
+  const say = (message) => socket.send(JSON.stringify(message));
+  socket.onopen = () => say({ type: "connection_init", payload: authorization() });
+  socket.onmessage = ({ data }) => {
+    const { type } = JSON.parse(data);
+    if (type === "connection_ack") say({ id: "1", type: "subscribe", payload: { query, variables } });
+    if (type === "next") told();
+  };
+  return () => socket.close();
 }

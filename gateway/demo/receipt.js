@@ -1,11 +1,12 @@
 // After the checkout: follows the session until it is complete and paid, and says what was bought.
 
-import { SESSION, send } from "./api.js";
+import { SESSION, SESSION_UPDATED, follow, send } from "./api.js";
 import { disclose } from "./disclosure.js";
 import { h } from "./dom.js";
 import { adverb, periodOf } from "./periods.js";
 
-// Most sessions are complete at the first reading. A bank may need minutes, and the page may stay open for them.
+// Most sessions are complete at the first reading. A bank may need minutes, and the page may stay open for them: then it
+// is told of every change, and asks now and then all the same.
 const pauseAfter = (reads) => (reads < 10 ? 1_000 : 5_000);
 
 const receipt = document.getElementById("receipt");
@@ -18,8 +19,14 @@ export async function showReceipt(id) {
   show(message("Confirming your payment…", "This takes a moment."));
   const variables = { id, locale: navigator.language };
   let seen;
+  let wake = () => {};
+  const leave = follow(SESSION_UPDATED, { id }, () => wake());
   for (let reads = 0; ; reads += 1) {
-    if (reads > 0) await new Promise((resolve) => setTimeout(resolve, pauseAfter(reads)));
+    if (reads > 0)
+      await new Promise((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, pauseAfter(reads));
+      });
     try {
       const { data, milliseconds } = await send(SESSION, variables);
       // Shown again only when something changed, so that nothing is read out twice.
@@ -28,8 +35,9 @@ export async function showReceipt(id) {
         show(view(data.session));
         disclose(SESSION, variables, data, milliseconds);
       }
-      if (isSettled(data.session)) return;
+      if (isSettled(data.session)) return leave();
     } catch (error) {
+      leave();
       return show(message("We could not read your order", `${error.message} Your payment is not affected.`, retry(id)));
     }
   }

@@ -12,6 +12,7 @@ from gateway.billing.ownership import Ownership
 from gateway.billing.portal import Portal
 from gateway.database import Database
 from gateway.graphql.loaders import Loaders
+from gateway.notify import Changed, Notifications
 from gateway.rates import Rates
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
@@ -29,6 +30,7 @@ class Services:
     portal: Portal
     changes: Changes
     rates: Rates
+    notifications: Notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +56,16 @@ class Context:
         object.__setattr__(self, "loaders", Loaders(self.services.settings, self.services.database))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveContext(Context):
+    """What one reading of a live update has.
+
+    Attributes:
+        changed: what the update hears of; before something is read, its topic is followed.
+    """
+
+    changed: Changed
+
+
 Info = strawberry.Info[Context, None]
+LiveInfo = strawberry.Info[LiveContext, None]

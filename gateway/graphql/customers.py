@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from gateway import models
+from gateway.auth import Principal
 from gateway.billing import entitlements as rules
 from gateway.billing.entitlements import Source
 from gateway.billing.invoices import NO_PAGE, PageRequest, cursor_of
@@ -13,9 +14,10 @@ from gateway.billing.ownership import Owner
 from gateway.billing.payment_methods import default_of
 from gateway.billing.plan_change import PlanChange
 from gateway.billing.subscriptions import Standing, current
+from gateway.errors import BadInput
 from gateway.graphql.changes import ChangePreview
 from gateway.graphql.connection import Connection
-from gateway.graphql.context import Info
+from gateway.graphql.context import Info, LiveContext
 from gateway.graphql.credits import CreditAccount
 from gateway.graphql.describe import coded, output, resolver
 from gateway.graphql.invoices import Invoice
@@ -187,6 +189,23 @@ class Viewer(Account):
     id: strawberry.ID = strawberry.field(description="The id by which the application knows the caller.")
     email: str | None = strawberry.field(description="The e-mail address, as the sign-in says it.")
 
+    @classmethod
+    def of(cls, principal: Principal, subject: str, row: models.Customer | None) -> "Viewer":
+        """The account of a signed-in user.
+
+        Args:
+            principal: the user.
+            subject: the user's id.
+            row: the customer, if there is one yet.
+        """
+        return cls(
+            owner=Owner(external_id=subject),
+            subject=subject,
+            row=row,
+            id=strawberry.ID(subject),
+            email=principal.email,
+        )
+
     @resolver
     def customer(self) -> Customer | None:
         """The customer at Stripe; null until the first checkout."""
@@ -205,6 +224,8 @@ class Viewer(Account):
         ] = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe reckons it. It changes nothing."""
+        if isinstance(info.context, LiveContext):
+            raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
         change = PlanChange(price_id, quantity)
         preview = await services.changes.preview(info.context.principal, subscription_id, change)

@@ -91,7 +91,11 @@ const isFirstVisit = localStorage.getItem("graphiql:tabState") === null;
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: location.pathname }),
+    // The Headers tab's content becomes the WebSocket's connection parameters: the same sign-in for both.
+    fetcher: GraphiQL.createFetcher({
+      url: location.pathname,
+      subscriptionUrl: `${location.origin.replace(/^http/, "ws")}${location.pathname}`,
+    }),
     defaultTabs: tabs,
     query: linked.query,
     variables: isFirstVisit ? tabs[0].variables : linked.variables,

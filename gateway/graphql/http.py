@@ -1,26 +1,26 @@
-"""The route `/graphql`: queries by GET, everything by POST, GraphiQL for a browser."""
+"""The route `/graphql`: queries by GET, mutations by POST, live updates by WebSocket, GraphiQL for a browser."""
 
 from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any
 from uuid import uuid4
 
-import structlog
-from graphql import DocumentNode, ExecutionResult, GraphQLError, OperationType, execute, get_operation_ast
+from graphql import DocumentNode, ExecutionResult, OperationType, execute, get_operation_ast
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import tracing
 from gateway.auth import Authenticator
-from gateway.errors import BadInput, GatewayError, Unauthenticated
+from gateway.errors import Unauthenticated
 from gateway.graphql import wire
-from gateway.graphql.budget import MAX_ERRORS
 from gateway.graphql.compiled import CompiledExecutor
 from gateway.graphql.context import Context, Services
 from gateway.graphql.documents import Documents
 from gateway.graphql.graphiql import graphiql_page, static_routes
+from gateway.graphql.live import PROTOCOL, Live
+from gateway.graphql.masking import shown
 from gateway.graphql.persisted import PersistedDocuments
 from gateway.graphql.rates import address_of
 from gateway.graphql.schema import core
@@ -28,8 +28,6 @@ from gateway.graphql.wire import GRAPHQL, JSON, Operation, Refused
 
 PATH = "/graphql"
 _METHODS = ("GET", "POST")
-
-log = structlog.get_logger()
 
 
 class GraphQL:
@@ -45,10 +43,15 @@ class GraphQL:
         self._authenticator = authenticator
         self._graphiql = services.settings.graphiql
         self._documents = Documents(core, PersistedDocuments(services.settings), introspection=self._graphiql)
+        self._live = Live(services, authenticator, self._documents)
 
     def routes(self) -> list[BaseRoute]:
         """`/graphql`, and what GraphiQL loads when it is on."""
-        return [Route(PATH, self.serve, methods=_METHODS), *(static_routes() if self._graphiql else [])]
+        return [
+            Route(PATH, self.serve, methods=_METHODS),
+            WebSocketRoute(PATH, self._live.serve),
+            *(static_routes() if self._graphiql else []),
+        ]
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """An app with `/graphql` in front of it, so that FastAPI's layers are not paid for; they cost as much as a
@@ -115,14 +118,16 @@ def _title(document: DocumentNode, name: str | None) -> str:
 
 
 def _check_method(method: str, document: DocumentNode, name: str | None) -> None:
-    """A GET must be safe to repeat and to prefetch, so it only reads."""
+    """A GET must be safe to repeat and to prefetch, so it only reads. A subscription has many answers."""
     operation = get_operation_ast(document, name)
+    if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
     if method == "GET" and operation is not None and operation.operation is not OperationType.QUERY:
         raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers={"Allow": "POST"})
 
 
 def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Response:
-    errors = [_shown(error, request_id) for error in (result.errors or ())[:MAX_ERRORS]]
+    errors = shown(result.errors, request_id)
     if result.data is None and not any("path" in error for error in errors):
         return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
     body: dict[str, Any] = {"data": result.data}
@@ -141,18 +146,3 @@ def _refusal(errors: list[Any], media_type: str) -> Response:
     """
     status = HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK
     return wire.answer({"errors": errors}, media_type, status)
-
-
-def _shown(error: GraphQLError, request_id: str) -> dict[str, Any]:
-    """An error as a client may see it. What is not meant for clients goes to the log, under the request's id."""
-    shown: dict[str, Any] = dict(error.formatted)
-    cause: Exception | None = error
-    while isinstance(cause, GraphQLError):  # graphql-core wraps its own errors too
-        cause = cause.original_error
-    if cause is None or isinstance(cause, GatewayError):
-        shown["extensions"] = {"code": BadInput.code, **(error.extensions or {})}
-        return shown
-    log.error("graphql.internal_error", request_id=request_id, path=error.path, exc_info=cause)
-    shown["message"] = f"the gateway failed on its side; its log has more under {request_id}"
-    shown["extensions"] = {"code": GatewayError.code, "requestId": request_id}
-    return shown

@@ -62,6 +62,9 @@ CALLERS: dict[str, Caller] = {
     "Query.customer": Caller.SERVICE,
     "Mutation.spendCredits": Caller.SERVICE,
     "Mutation.reportUsage": Caller.SERVICE,
+    # The same, live.
+    "Subscription.sessionUpdated": Caller.ANYONE,
+    "Subscription.viewerUpdated": Caller.SIGNED_IN,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 
@@ -113,10 +116,7 @@ def _guard_field(field: GraphQLField, caller: Caller, *, silent: bool) -> None:
     if is_private(named) or is_abstract_type(named):
         field.resolve = _guard_answer(field.resolve or default_field_resolver, silent=silent)
     if takes_ids or caller is not Caller.ANYONE:
-        if field.subscribe:
-            field.subscribe = _guard_call(field, field.subscribe, caller, silent=False)
-        else:
-            field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
+        field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
 
 
 def _guard_call(field: GraphQLField, inner: Callable[..., Any], caller: Caller, *, silent: bool) -> Callable[..., Any]:

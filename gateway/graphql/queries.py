@@ -4,7 +4,6 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.billing.ownership import Owner
 from gateway.billing.snapshot import cursor_of
 from gateway.graphql.catalog import BillingInterval, Plan, Pricing, Product
 from gateway.graphql.checkout import CheckoutSession
@@ -92,13 +91,8 @@ class Query:
         principal = info.context.principal
         if principal.subject is None:
             return None
-        return Viewer(
-            owner=Owner(external_id=principal.subject),
-            subject=principal.subject,
-            row=await info.context.loaders.customer.load(principal.subject),
-            id=strawberry.ID(principal.subject),
-            email=principal.email,
-        )
+        row = await info.context.loaders.customer.load(principal.subject)
+        return Viewer.of(principal, principal.subject, row)
 
     @resolver
     async def customer(

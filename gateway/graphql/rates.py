@@ -38,7 +38,8 @@ def _counted(inner: Callable[..., Any], *, is_checkout: bool) -> Callable[..., A
 
 
 class Throttle:
-    """ASGI middleware: the requests of one address to one path are counted, before anything is read or proved.
+    """ASGI middleware: the requests of one address to one path, and the WebSockets that it opens there, are counted
+    before anything is read or proved.
 
     Args:
         app: what answers.
@@ -55,7 +56,7 @@ class Throttle:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 429."""
-        if scope["type"] == "http" and scope["path"] == self._path:
+        if scope["type"] != "lifespan" and scope["path"] == self._path:
             connection = HTTPConnection(scope)
             try:
                 if not self._authenticator.is_service(connection.headers.get("authorization")):

@@ -10,8 +10,10 @@ from gateway.graphql.mutations import Mutation
 from gateway.graphql.ownership import guard
 from gateway.graphql.queries import Query
 from gateway.graphql.rates import limit
+from gateway.graphql.updates import Subscription
 
-schema = strawberry.Schema(query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map=SCALARS))
+config = StrawberryConfig(scalar_map=SCALARS)
+schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it, and the engine needs it
 note_plain_fields(core)  # before anything is put around a resolver

@@ -57,14 +57,14 @@ async def read(request: Request) -> Operation:
         Refused: when there is none that can be read.
     """
     if request.method == "POST":
-        return _operation(_json(await _body(request), "the body"))
+        return operation_of(_json(await _body(request), "the body"))
     query = request.query_params
     parsed = {
         name: _json(query[name].encode(errors="replace"), f"`{name}`")
         for name in ("variables", "extensions")
         if query.get(name)
     }
-    return _operation({**query, **parsed})
+    return operation_of({**query, **parsed})
 
 
 async def _body(request: Request) -> bytes:
@@ -98,7 +98,12 @@ def _json(text: bytes, what: str) -> Any:
         raise Refused(HTTPStatus.BAD_REQUEST, f"{what} is no JSON: {error}") from None
 
 
-def _operation(request: Any) -> Operation:
+def operation_of(request: Any) -> Operation:
+    """The operation that a request's JSON describes.
+
+    Raises:
+        Refused: when it describes none.
+    """
     if isinstance(request, list):
         raise Refused(HTTPStatus.BAD_REQUEST, "send one query in a request: batches are not supported")
     if not isinstance(request, dict):

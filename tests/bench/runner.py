@@ -71,6 +71,7 @@ class Server:
             self.port = probe.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", self.app, "--port", str(self.port), "--no-access-log"]
         command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+        command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
         command += ["--factory"] if self.factory else []
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **self.environment}
         with tempfile.TemporaryFile() as log:  # a file, as in production: what is logged has its price

@@ -1,0 +1,44 @@
+"""The root of all live updates.
+
+A live update is a query that is read again whenever something changes on which it depends (`live.py`). So a resolver
+here is as any other, guarded as any other; only, it follows the topic of what it reads before it reads it, so that no
+change falls between the two. None but the first reading calls Stripe.
+"""
+
+from gateway.errors import NotFound
+from gateway.graphql.checkout import CheckoutSession
+from gateway.graphql.context import LiveInfo
+from gateway.graphql.customers import Viewer
+from gateway.graphql.describe import output, resolver
+from gateway.graphql.queries import Id
+
+
+@output
+class Subscription:
+    """What can be followed live: the first message is the present state, every later one a state that differs."""
+
+    @resolver
+    async def session_updated(self, info: LiveInfo, id: Id) -> CheckoutSession:
+        """A checkout, and the subscription that it starts. NOT_FOUND when there is none, or it is another's."""
+        context, changed = info.context, info.context.changed
+        changed.follow(f"session:{id}")
+        checkout = context.services.checkout
+        # First as it stands at Stripe, for a buyer who is back before the webhook. That writes, and so is heard of.
+        row = await (checkout.known(id) if changed.heard else checkout.session(id))
+        if row is None:
+            raise NotFound("there is no such object")
+        if row.customer_id is not None:
+            changed.follow(f"customer:{row.customer_id}")
+        return CheckoutSession.of(row, context.principal)
+
+    @resolver
+    async def viewer_updated(self, info: LiveInfo) -> Viewer:
+        """The signed-in user's own account, also before the first purchase."""
+        customers, changed = info.context.loaders.customer, info.context.changed
+        subject = str(info.context.principal.subject)  # nobody else comes here
+        changed.follow(f"user:{subject}")
+        row = await customers.load(subject)
+        if row is not None and changed.follow(f"customer:{row.id}"):
+            customers.clear(subject)
+            row = await customers.load(subject)  # the first time it was read before it was followed
+        return Viewer.of(info.context.principal, subject, row)

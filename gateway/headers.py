@@ -37,10 +37,8 @@ class SecurityHeaders:
                 given = list(message.get("headers", ()))
                 names = {name.lower() for name, _ in given}
                 given += [header for header in _ALWAYS if header[0] not in names]
-                if scope["scheme"] in {
-                    "https",
-                    "wss",
-                }:  # as a declared proxy tells: its word has changed this very scope
+                # as a declared proxy tells: its word has changed this very scope
+                if scope["scheme"] in {"https", "wss"}:
                     given.append(_TLS)
                 message = {**message, "headers": given}
             await send(message)

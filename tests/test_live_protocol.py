@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import time
+from collections import deque
 
 import pytest
 from conftest import SERVICE, make_world
@@ -279,9 +280,9 @@ def test_who_asks_and_never_reads_the_answers_is_cut_off(shop):
         opened(watchful, **deafness) as deaf,
     ):
         deaf.send(INIT)
+        endless = (subscribe(str(number), operationName="x" * 90_000) for number in range(1000))
         with pytest.raises(ConnectionClosed):
-            for number in range(1000):
-                deaf.send(subscribe(str(number), operationName="x" * 90_000))  # the answer repeats the name
+            deque(map(deaf.send, endless))  # each answer repeats the name
         shop.eventually(lambda: live_connections(shop), before)
 
 

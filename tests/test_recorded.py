@@ -250,7 +250,7 @@ def test_a_thin_event_holds_a_name_alone_and_its_object_is_fetched(world):
 
 
 @pytest.mark.parametrize("said_by", ["price", "product"])
-@pytest.mark.parametrize("shape", ["snapshot", "thin"])
+@pytest.mark.parametrize("shape", ["snapshot", "thin", "unreadable"])
 def test_a_paid_invoice_of_which_nothing_is_known_here_grants_its_credits(world, shape, said_by):
     about = {"metadata[credits]": "10"}
     product = world.stripe("POST", "/v1/products", name="Unheard of", **(about if said_by == "product" else {}))["id"]
@@ -259,9 +259,17 @@ def test_a_paid_invoice_of_which_nothing_is_known_here_grants_its_credits(world,
     customer = world.stripe("POST", "/v1/customers", email="thin@example.com", **CARD)["id"]
     made = world.stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
     invoice = world.stripe("GET", f"/v1/invoices/{made['latest_invoice']}")
+    said = invoice if shape == "snapshot" else {"id": invoice["id"], "object": "invoice"}
     of = {"id": invoice["id"], "type": "invoice"}
-    deliver(world, thin("v1.invoice.paid", of) if shape == "thin" else world.event("invoice.paid", invoice))
+    deliver(world, thin("v1.invoice.paid", of) if shape == "thin" else world.event("invoice.paid", said))
     assert [entry["amount"] for entry in world.rows("credit_entry", customer_id=customer)] == [10]
+
+
+def test_a_thin_event_of_a_refund_finds_its_charge(world, bought):
+    charge = world.stripe("GET", "/v1/charges", customer=bought["customer"])["data"][0]
+    refund = world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=100)
+    deliver(world, thin("v1.refund.created", {"id": refund["id"], "type": "refund"}))
+    assert row(world, "charge", id=charge["id"])["amount_refunded"] == 100
 
 
 @pytest.mark.parametrize(

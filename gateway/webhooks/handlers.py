@@ -206,9 +206,9 @@ def _plan(event: Json) -> Change | Effect:
     handler = HANDLERS.get(event["type"])
     if handler is None:
         return Effect("ignored", "no handler for this type: nothing in the mirror depends on it")
-    if not handler.stores:
-        return Effect("applied", "noted")
     obj = event["data"]["object"]
+    if not handler.stores:
+        return Effect("applied", "noted", (need_of(obj),) if event.get("thin") and "id" in obj else ())
     resource = RESOURCES.get(obj.get("object"))
     if resource is None or not isinstance(obj.get(resource.owner or "id"), str):
         return Effect("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
@@ -230,9 +230,10 @@ def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
 
 
 def need_of(obj: Json) -> str:
-    """How fetching this object is written down: `kind:id`; empty where it is nothing that the mirror has."""
-    resource = RESOURCES.get(obj.get("object", ""))
-    return f"{resource.kind}:{resource.id_of(obj)}" if resource else ""
+    """How fetching this object is written down: `kind:id`."""
+    kind = obj.get("object", "")
+    resource = RESOURCES.get(kind)
+    return f"{kind}:{resource.id_of(obj) if resource else obj.get('id')}"
 
 
 def _follow(connection: sa.Connection, event: Json, effect: Effect) -> Effect:

@@ -19,6 +19,7 @@ from sqlmodel import col, select
 from gateway import tracing
 from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
 from gateway.mirror.columns import Json
+from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
 from gateway.models import Event
 from gateway.stripe_client import Stripe, event_of
@@ -160,5 +161,8 @@ class Worker:
         for need in row.needs:
             kind, _, object_id = need.partition(":")
             with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
-                found[need] = await refresh(self._database, stripe, kind, object_id)
+                if kind in RESOURCES:
+                    found[need] = await refresh(self._database, stripe, kind, object_id)
+                else:  # a refund, which the mirror does not keep
+                    found[need] = (await stripe.get(f"/v1/{kind}s/{object_id}")).object
         return found

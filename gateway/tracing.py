@@ -81,6 +81,11 @@ def stop() -> None:
         _provider = None
 
 
+def active() -> bool:
+    """Whether anything is measured: for what would cost something to name."""
+    return _provider is not None
+
+
 def span(
     name: str, kind: Kind = "INTERNAL", caller: Mapping[str, str] | None = None, **attributes: Value | None
 ) -> AbstractContextManager[Note]:

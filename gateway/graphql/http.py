@@ -92,7 +92,8 @@ class GraphQL:
         if prepared.document is None:
             return _refusal([error.formatted for error in prepared.errors], media_type)
         _check_method(request.method, prepared.document, operation.name)
-        with tracing.span(_title(prepared.document, operation.name), kind="SERVER", caller=request.headers) as note:
+        title = _title(prepared.document, operation.name) if tracing.active() else ""
+        with tracing.span(title, kind="SERVER", caller=request.headers) as note:
             result = execute(
                 core,
                 prepared.document,

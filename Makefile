@@ -32,7 +32,7 @@ bench: .venv/development
 # The long storms: crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
 soak: .venv/development
 	$(BIN)/python -m pytest tests/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	HISTORIES=20 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
+	HISTORIES=12 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
 	  -n 2 --timeout 600 $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.

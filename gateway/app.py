@@ -1,11 +1,12 @@
 """Where the parts are put together: `create_app(settings)` is the gateway as one ASGI application."""
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from gateway.billing.portal import Portal
 from gateway.billing.usage import UsageForwarder
 from gateway.database import Database
 from gateway.errors import DatabaseUnavailable
+from gateway.graphql.cache import PublicAnswers
 from gateway.graphql.context import Services
 from gateway.graphql.http import PATH, GraphQL
 from gateway.graphql.rates import Throttle
@@ -68,15 +70,15 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         tracing.start(settings.otlp_endpoint)
     database = Database(settings.database_url.get_secret_value())
     database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
-    catalog = Catalog(settings, database)
+    notifications = Notifications(database)
+    catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
+    notifications.on("catalog", catalog.invalidate)
     customers = Customers(settings, database, stripe)
     checkout = Checkout(settings, database, stripe, catalog, customers)
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
     rates = Rates(settings)
     changes = Changes(settings, database, stripe, catalog)
-    notifications = Notifications(database)
-    notifications.on("catalog", catalog.invalidate)
     services = Services(settings, database, stripe, catalog, checkout, portal, changes, rates, notifications)
     graphql = GraphQL(services, authenticator)
     inbox = Inbox(database, settings.connect_accounts)
@@ -125,16 +127,20 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=3600,
     )
-    edge = RequestId(edge)
+    edge = SecurityHeaders(Webhooks(RequestId(edge), settings, receiver))
+    edge = PublicAnswers(edge, PATH, catalog, rates)
     if settings.trusted_proxies:
         edge = ProxyHeadersMiddleware(edge, trusted_hosts=list(settings.trusted_proxies))
-    return SecurityHeaders(Webhooks(edge, settings, receiver))
+    return cast("ASGIApp", edge)
 
 
 def from_environment() -> ASGIApp:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
     logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
-    return create_app(Settings.load())
+    app = create_app(Settings.load())
+    gc.freeze()  # what lives as long as the process need not be looked at again and again
+    gc.enable()
+    return app
 
 
 async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:

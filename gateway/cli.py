@@ -1,6 +1,7 @@
 """The `gateway` command. A command imports what it alone needs when it runs: the start is what people wait for."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Coroutine
 from contextlib import ExitStack
@@ -46,6 +47,7 @@ StripePort = Annotated[int, typer.Option(min=1, max=65535, help="The offline Str
 
 def main() -> None:
     """Run the command; a failure that somebody can mend is one line and exit code 1, never a stack."""
+    gc.enable()
     try:
         app()
     except GatewayError as error:
@@ -95,6 +97,7 @@ def serve(
 
 
 def _serve(host: str, port: int, workers: int) -> None:
+    gc.disable()  # until the application is imported and made: `from_environment` enables it again
     uvicorn.run(
         "gateway.app:from_environment",
         factory=True,

@@ -10,10 +10,9 @@ from rich.console import Console
 
 from gateway import logs
 from gateway.errors import BadInput
-from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.chaos import TROUBLES
 from gateway.sandbox.errors import StripeError
-from gateway.sandbox.options import API_VERSION
+from gateway.sandbox.options import API_VERSION, SandboxOptions
 
 console = Console()
 
@@ -72,6 +71,8 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     random_seed: Annotated[int | None, typer.Option(help="Makes ids and chaos repeat from run to run.")] = None,
 ) -> None:
     """Run the offline Stripe alone, for any client in any language."""
+    from gateway.sandbox import create_sandbox
+
     logs.configure(readable=True)
     options = SandboxOptions(
         path=state,

@@ -48,7 +48,7 @@ RECONCILED = Gauge(
 )
 CACHE = Counter(
     "gateway_cache_total",
-    "Looks into what is kept in memory: `catalog`, `documents` (parsed operations)",
+    "Looks into what is kept in memory: `catalog`, `documents` (parsed operations), `answers` (that all get alike)",
     ["cache", "result"],
 )
 LIVE_CONNECTIONS = Gauge(

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import orjson
-import psycopg
 import sqlalchemy as sa
 import structlog
 
@@ -45,6 +44,9 @@ class Notifications:
 
     Args:
         database: whose commits are heard; one `Notifications` for one `Database`.
+
+    Attributes:
+        healthy: whether the changes of other processes are being heard at this moment.
     """
 
     def __init__(self, database: Database) -> None:
@@ -52,13 +54,8 @@ class Notifications:
         self._origin = uuid.uuid4().hex
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
-        self._healthy = database.is_sqlite
+        self.healthy = False
         database.before_commit, database.after_commit = self._send, self._hear
-
-    @property
-    def healthy(self) -> bool:
-        """Whether the changes of other processes are being heard at this moment."""
-        return self._healthy
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
         """Call `callback` when the topic changes; for this process's own commits, before `write()` returns."""
@@ -80,28 +77,36 @@ class Notifications:
         while True:
             try:
                 await hear()
-            except (psycopg.Error, OSError, DatabaseUnavailable) as error:
+            except (OSError, DatabaseUnavailable) as error:
                 log.warning("notifications_interrupted", error=type(error).__name__)
-            self._healthy = self._database.is_sqlite
+            self.healthy = False
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         """PostgreSQL: on a connection of its own, because a pooled one would carry its LISTEN to somebody else."""
+        import psycopg
+
         url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            self._healthy = True
-            self._hear(self._everything())
-            while True:
-                async for notice in connection.notifies(timeout=SILENCE_SECONDS):
-                    sent = orjson.loads(notice.payload)
-                    if sent["from"] != self._origin:
-                        self._hear(sent["topics"])
-                await connection.execute("SELECT 1")  # a connection that was cut without a word is noticed here
+        try:
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                self.healthy = True
+                self._hear(self._everything())
+                while True:
+                    async for notice in connection.notifies(timeout=SILENCE_SECONDS):
+                        sent = orjson.loads(notice.payload)
+                        if sent["from"] != self._origin:
+                            self._hear(sent["topics"])
+                    async with asyncio.timeout(SILENCE_SECONDS):  # one that was cut without a word is noticed here
+                        await connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
     async def _poll(self) -> None:
         """SQLite: `data_version` says whether any other connection has written; only then the table is read."""
         looked, last = -1, await self._last_notice()
+        self.healthy = True
+        self._hear(self._everything())
         async with self._database.read() as session:
             connection = await session.connection()
             while True:

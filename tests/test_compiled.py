@@ -45,6 +45,7 @@ from gateway.database import Database
 from gateway.graphql.compiled import Compiled, CompiledExecutor, note_plain_fields
 from gateway.graphql.context import Context, Services
 from gateway.graphql.schema import core
+from gateway.notify import Notifications
 from gateway.rates import Rates
 from gateway.stripe_client import Stripe
 
@@ -106,6 +107,7 @@ def gateway(sqlite_template, tmp_path_factory) -> Iterator[Gateway]:
             portal=Portal(settings_, database, stripe, customers),
             changes=Changes(settings_, database, stripe, catalog),
             rates=Rates(settings_),
+            notifications=Notifications(database),
         )
         names = {
             "id": [row["id"] for table in ("product", "price", "checkout_session") for row in world.rows(table)],

@@ -143,6 +143,7 @@ def test_anothers_id_is_answered_like_one_that_does_not_exist_and_nothing_happen
 def test_a_field_is_called_by_whom_it_is_for_and_nobody_else(shop, root, name):
     caller = CALLERS[f"{root.name}.{name}"]
     refused = {
+        Caller.EVERYBODY: {},
         Caller.ANYONE: {},
         Caller.KNOWN: {"nobody": "UNAUTHENTICATED"},
         Caller.SIGNED_IN: {"nobody": "UNAUTHENTICATED", "service": "FORBIDDEN"},

@@ -1,11 +1,13 @@
 """The catalogue in memory: read once, served without waiting, read again when it has changed.
 
-A change that this process applied calls `invalidate()`; one that another process applied is seen by `poll()`. While
-the database is down the last snapshot is served.
+A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/notify.py`). While they are
+not, every reading asks the database first which version is there. While the database is down the last snapshot is
+served.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -31,11 +33,13 @@ class Catalog:
     Args:
         settings: the default currency.
         database: where the mirror is.
+        hears: whether the changes of other processes are being heard at this moment.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, hears: Callable[[], bool] = lambda: True) -> None:
         self._currency = settings.default_currency
         self._database = database
+        self._hears = hears
         self._snapshot: Snapshot | None = None
         self._wanted = 1  # the generation that readers must see: grows with every change
         self._present = 0  # the generation that `_snapshot` has seen
@@ -47,30 +51,40 @@ class Catalog:
         self._wanted += 1
         self._loading = None  # it may have read before the change; who waits for it asked before the change
 
+    @property
+    def present(self) -> Snapshot | None:
+        """The snapshot that is known to be the present one without looking; None when that takes a look."""
+        return self._snapshot if self._present == self._wanted and self._hears() else None
+
     async def snapshot(self) -> Snapshot:
         """The catalogue. Only the first call after a change waits for the database; those beside it share its reading.
 
         Raises:
             DatabaseUnavailable: when there is no database and no earlier snapshot.
         """
-        if self._snapshot is not None and (self._present == self._wanted or time.monotonic() < self._pause_until):
-            HIT.inc()
-            return self._snapshot
+        if self._snapshot is not None:
+            pausing = time.monotonic() < self._pause_until
+            if not pausing and not self._hears():
+                await self._look(self._snapshot)
+            if pausing or self._present == self._wanted:
+                HIT.inc()
+                return self._snapshot
         MISS.inc()
         if self._loading is None:
             self._loading = asyncio.create_task(self._load(self._wanted))
         return await asyncio.shield(self._loading)  # one reader that goes away must not take the others' answer along
 
-    async def poll(self) -> None:
-        """Look whether another process changed the catalogue, and if so read it. A failure is only logged."""
+    async def _look(self, snapshot: Snapshot) -> None:
+        """Find out whether another process has changed the catalogue since this snapshot."""
         try:
-            async with self._database.read() as session:
+            async with asyncio.timeout(LOAD_SECONDS), self._database.read() as session:
                 version = (await session.exec(select(CatalogVersion.version))).first()
-            if self._snapshot is not None and version is not None and version != self._snapshot.version:
+        except Exception as error:  # noqa: BLE001 - as in `_load`
+            log.warning("catalog.not_read", error=type(error).__name__)
+            self._pause_until = time.monotonic() + PAUSE_SECONDS
+        else:
+            if (version or 0) != snapshot.version and snapshot is self._snapshot:
                 self.invalidate()
-                await self.snapshot()
-        except Exception as error:  # noqa: BLE001 - the next poll tries again
-            log.warning("catalog.poll_failed", error=str(error))
 
     async def _load(self, generation: int) -> Snapshot:
         try:

@@ -18,6 +18,7 @@ from gateway import metrics
 from gateway.graphql.budget import MAX_ERRORS, MAX_TOKENS, over_budget
 from gateway.graphql.compiled import Compiled
 from gateway.graphql.persisted import PersistedDocuments
+from gateway.graphql.public import is_public
 from gateway.graphql.wire import Operation
 
 MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
@@ -26,11 +27,19 @@ HIT, MISS = metrics.CACHE.labels("documents", "hit"), metrics.CACHE.labels("docu
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document with what is compiled of it, or what is wrong with it."""
+    """A document, or what is wrong with it.
+
+    Attributes:
+        document: None when something is wrong.
+        errors: what is wrong.
+        compiled: what is compiled of it.
+        public: whether everybody gets the same answer.
+    """
 
     document: DocumentNode | None
     errors: tuple[GraphQLError, ...] = ()
     compiled: Compiled = field(default_factory=dict)
+    public: bool = False
 
 
 class Documents:
@@ -80,7 +89,7 @@ class Documents:
         errors = validate(self._schema, document, self._rules, max_errors=MAX_ERRORS, hide_suggestions=not self._open)
         if errors:
             return Prepared(None, tuple(_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors[:MAX_ERRORS]))
-        return Prepared(document)
+        return Prepared(document, public=is_public(self._schema, document))
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

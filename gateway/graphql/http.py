@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import tracing
-from gateway.auth import Authenticator
+from gateway.auth import ANONYMOUS, Authenticator
 from gateway.errors import Unauthenticated
 from gateway.graphql import wire
 from gateway.graphql.compiled import CompiledExecutor
@@ -107,6 +107,8 @@ class GraphQL:
             if isawaitable(result):
                 result = await result
             note(errors=len(result.errors or ()))
+        if prepared.public and context.principal == ANONYMOUS and not result.errors:
+            request.state.public = True  # the cache in front may keep it
         return _respond(result, media_type, getattr(request.state, "request_id", None) or uuid4().hex)
 
 

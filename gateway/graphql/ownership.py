@@ -32,8 +32,9 @@ Class = TypeVar("Class", bound=type)
 
 
 class Caller(Enum):
-    """Who may call a root field."""
+    """Who may call a root field. EVERYBODY is anyone too, and all get the same answer: it may be kept and shared."""
 
+    EVERYBODY = auto()
     ANYONE = auto()
     KNOWN = auto()
     SIGNED_IN = auto()
@@ -42,11 +43,11 @@ class Caller(Enum):
 
 CALLERS: dict[str, Caller] = {
     # The shop window.
-    "Query.pricing": Caller.ANYONE,
-    "Query.plans": Caller.ANYONE,
-    "Query.plan": Caller.ANYONE,
-    "Query.products": Caller.ANYONE,
-    "Query.product": Caller.ANYONE,
+    "Query.pricing": Caller.EVERYBODY,
+    "Query.plans": Caller.EVERYBODY,
+    "Query.plan": Caller.EVERYBODY,
+    "Query.products": Caller.EVERYBODY,
+    "Query.product": Caller.EVERYBODY,
     # Guests buy too, and come back to see how it went.
     "Query.session": Caller.ANYONE,
     "Mutation.createCheckoutSession": Caller.ANYONE,
@@ -67,6 +68,8 @@ CALLERS: dict[str, Caller] = {
     "Subscription.viewerUpdated": Caller.SIGNED_IN,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
+
+_OPEN = (Caller.EVERYBODY, Caller.ANYONE)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
@@ -115,7 +118,7 @@ def _guard_field(field: GraphQLField, caller: Caller, *, silent: bool) -> None:
     named = get_named_type(field.type)
     if is_private(named) or is_abstract_type(named):
         field.resolve = _guard_answer(field.resolve or default_field_resolver, silent=silent)
-    if takes_ids or caller is not Caller.ANYONE:
+    if takes_ids or caller not in _OPEN:
         field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
 
 
@@ -143,7 +146,7 @@ def check_caller(caller: Caller, principal: Principal) -> None:
         Forbidden: it is for others.
     """
     nobody = principal.subject is None and not principal.is_service
-    if caller is not Caller.ANYONE and nobody:
+    if caller not in _OPEN and nobody:
         raise Unauthenticated("sign in first: this needs a bearer token")
     if caller is Caller.SIGNED_IN and principal.subject is None:
         raise Forbidden("this is for signed-in users; a service token is nobody in particular")

@@ -175,6 +175,6 @@ def _number(text: str) -> float:
 def answer(
     body: dict[str, Any], media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A GraphQL response."""
-    content_type = f"{media_type}; charset=utf-8"
-    return Response(orjson.dumps(body), status, {**(headers or {}), "Content-Type": content_type})
+    """A GraphQL response. It is its reader's alone; what may be shared, the cache in front says (`cache.py`)."""
+    own = {"Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "private, no-store"}
+    return Response(orjson.dumps(body), status, {**(headers or {}), **own})

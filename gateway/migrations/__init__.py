@@ -1,38 +1,42 @@
-"""The database's migrations: `gateway db upgrade`, and what `gateway dev` does at its start."""
+"""The database's migrations: `gateway db upgrade`, and what `gateway dev` does at its start.
+
+Alembic is imported by whoever migrates: a gateway that serves only compares two numbers.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 import gateway.models  # noqa: F401 - fills SQLModel.metadata
 from gateway.database import Database
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HERE = Path(__file__).parent
 LOCK = 7_262_466_001
 """Key of the PostgreSQL advisory lock under which one process at a time migrates."""
 
 
-def _config(connection: sa.Connection | None = None) -> Config:
+def _config(connection: sa.Connection | None = None) -> "Config":
     """Alembic's configuration, without a file: the scripts lie beside this module, also in a wheel."""
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(HERE))
     config.attributes["connection"] = connection
     return config
 
 
 def head() -> str:
-    """The revision that this version of the gateway needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    if revision is None:
+    """The revision that this version of the gateway needs. The scripts are numbered, and named by their number."""
+    numbers = [path.name.partition("_")[0] for path in (HERE / "versions").glob("[0-9]*.py")]
+    if not numbers:
         raise RuntimeError("the package holds no migrations; it was built wrongly")
-    return revision
+    return max(numbers)
 
 
 async def _run(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
@@ -42,6 +46,7 @@ async def _run(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
 
 async def upgrade(database: Database) -> None:
     """Bring the database to `head`, in one transaction and one process at a time."""
+    from alembic import command
 
     def work(connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -53,14 +58,21 @@ async def upgrade(database: Database) -> None:
 
 async def current(database: Database) -> str | None:
     """The revision that the database is at; None when it is empty."""
-    revision: str | None = await _run(
-        database, lambda connection: MigrationContext.configure(connection).get_current_revision()
-    )
+
+    def work(connection: sa.Connection) -> str | None:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        number: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return number
+
+    revision: str | None = await _run(database, work)
     return revision
 
 
 async def drift(database: Database) -> list[str]:
     """In what the migrated tables differ from the models; nothing, or a migration is missing."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
 
     def work(connection: sa.Connection) -> list[str]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -72,4 +84,10 @@ async def drift(database: Database) -> list[str]:
 
 async def revision(database: Database, message: str) -> None:
     """Write a new migration from the difference between the tables and the models (for developers)."""
-    await _run(database, lambda connection: command.revision(_config(connection), message, autogenerate=True))
+    from alembic import command
+
+    number = f"{int(head()) + 1:04}"
+    await _run(
+        database,
+        lambda connection: command.revision(_config(connection), message, autogenerate=True, rev_id=number),
+    )

@@ -1,10 +1,11 @@
-"""What the gateway is measured against: a server that only checks signatures, and one commit for each event."""
+"""What the gateway is measured against: servers that only check signatures, commit each event, or send ready bytes."""
 
 import asyncio
 import hashlib
 import hmac
 import os
 import time
+from pathlib import Path
 
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +17,7 @@ from gateway.settings import Settings
 from gateway.stripe_client import verify
 from gateway.webhooks.inbox import Inbox
 
+ANSWER = Path(os.environ["BENCH_ANSWER"]).read_bytes() if "BENCH_ANSWER" in os.environ else b""
 SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "whsec_bench").encode()
 
 
@@ -48,6 +50,13 @@ async def bare(scope: Scope, receive: Receive, send: Send) -> None:
         return
     good = _genuine(scope, await _body(receive)) or scope["path"] == "/healthz"
     await _answer(send, 200 if good else 400, b'{"received":true}')
+
+
+async def ready(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the request and send the bytes of a file."""
+    if scope["type"] == "http":
+        await _body(receive)
+        await _answer(send, 200, ANSWER)
 
 
 class OneCommit:

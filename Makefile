@@ -26,7 +26,8 @@ check: .venv/development assets
 	$(BIN)/compose-lint check --no-env --quiet --fail-on low compose.yaml
 
 # Known weaknesses of what the locks pin. Their databases are online (PyPI's, OSV's), so no check depends on this.
-audit: .venv/development
+audit: .venv/bin/python
+	@$(PIP) install 'pip-audit>=2.10'
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 

@@ -2,11 +2,12 @@
 # make test   everything that must be green
 # make bench  the benchmarks
 # make soak   the long storms
+# make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 
-.PHONY: dev test check tests bench soak assets browser lock clean
+.PHONY: dev test check audit tests bench soak assets browser lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -21,6 +22,14 @@ check: .venv/development assets
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/gateway schema --check
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/compose-lint check --no-env --quiet --fail-on low compose.yaml
+
+# Known weaknesses of what the locks pin. Their databases are online (PyPI's, OSV's), so no check depends on this.
+audit: .venv/bin/python
+	@$(PIP) install 'pip-audit>=2.10'
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets browser
 	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)

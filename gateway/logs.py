@@ -12,7 +12,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from gateway import metrics
 
-MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_")
+# Stripe's keys, signing secrets, signed tokens, and passwords in URLs.
+MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_|eyJ[\w-]{8}|://[^\s/:@]*:[^\s/@]+@")
 SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
 
 
@@ -84,7 +85,7 @@ class _Unfailing:
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Whatever looks like a key of Stripe's leaves no trace, whoever logs it."""
+    """Whatever looks like a secret leaves no trace, whoever logs it."""
     return {name: _hidden(value) for name, value in event.items()}
 
 

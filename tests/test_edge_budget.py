@@ -159,34 +159,34 @@ def tree(levels):
 
 
 NASTY = {
-    "fragments that double": (doubling(60), 20),
+    "fragments that double": (doubling(60), 50),
     "fragments that double and nest": (
         PRODUCT % "...F0"
         + " ".join(
             f"fragment F{n} on Product {{ prices {{ product {{ ...F{n + 1} ...F{n + 1} }} }} }}" for n in range(40)
         )
         + " fragment F40 on Product { id }",
-        20,
+        50,
     ),
-    "fragments that spread each other": (everybody(14), 20),
-    "a fragment within itself": ("{ ...F } fragment F on Query { ...F ...F }", 20),
+    "fragments that spread each other": (everybody(14), 50),
+    "a fragment within itself": ("{ ...F } fragment F on Query { ...F ...F }", 50),
     "two fragments within each other": (
         "{ ...A } fragment A on Query { ...B ...B } fragment B on Query { ...A ...A }",
-        20,
+        50,
     ),
-    "far too deep": (nested(240), 20),
-    "what fits and merges badly": (PRODUCT % tree(7), 300),
-    "what fits and has a hundred at every level": (tokens(1000), 300),
+    "far too deep": (nested(240), 50),
+    "what fits and merges badly": (PRODUCT % tree(7), 500),
+    "what fits and has a hundred at every level": (tokens(1000), 500),
     "ninety fragments side by side": (
         PRODUCT % " ".join(f"...F{n}" for n in range(90))
         + " ".join(f"fragment F{n} on Product {{ id }}" for n in range(90)),
-        300,
+        500,
     ),
     "sixty operations": (
         " ".join(f"query Q{n} {{ ...F0 }}" for n in range(60))
         + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(60))
         + "fragment F60 on Query { __typename }",
-        300,
+        500,
     ),
 }
 

@@ -7,6 +7,7 @@ from hashlib import md5, sha1, sha256
 
 import pytest
 from conftest import SERVICE, make_world
+from websockets.sync.client import connect
 
 from gateway.errors import SettingsError
 from gateway.graphql.persisted import MAX_LEARNED_CHARACTERS, PersistedDocuments
@@ -207,3 +208,25 @@ def test_a_manifest_that_is_none_stops_the_start_with_a_line_that_names_it(tmp_p
     path.write_text(content)
     with pytest.raises(SettingsError, match=r"^GATEWAY_TRUSTED_DOCUMENTS: \S*manifest\.json is no manifest"):
         PersistedDocuments(Settings.load(trusted_documents=(path,)))
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        ({"documentId": digest(PLANS)}, "next"),
+        ({"query": PLANS}, "next"),
+        ({"query": "{ __typename }"}, "error"),
+        ({"documentId": "unknown"}, "error"),
+    ],
+    ids=["named", "whole", "another", "unknown"],
+)
+def test_the_same_rule_holds_over_a_websocket(locked, payload, expected):
+    address = locked.url.replace("http", "ws", 1) + "/graphql"
+    with connect(address, subprotocols=["graphql-transport-ws"], origin=locked.url) as live:
+        live.send('{"type": "connection_init"}')
+        assert json.loads(live.recv(timeout=10))["type"] == "connection_ack"
+        live.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        answer = json.loads(live.recv(timeout=10))
+        assert answer["type"] == expected, answer
+        if expected == "error":
+            assert answer["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_IN_LIST"

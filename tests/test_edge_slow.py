@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from gateway.server import OPTIONS, GuardedProtocol
 
-SECONDS = 0.3
+SECONDS = 0.6
 CONNECTIONS = 8
 
 
@@ -122,7 +122,7 @@ def test_what_does_not_arrive_in_time_is_cut_off(connection, before, start, rest
     connection.sendall(start)
     said = dribble(connection, rest) if rest else read(connection)
 
-    assert SECONDS * 0.8 < time.monotonic() - began < SECONDS + 3
+    assert SECONDS * 0.8 < time.monotonic() - began < SECONDS + 8
     if b"/early" in start:
         assert said.startswith(b"HTTP/1.1 200")
     elif start:
@@ -132,7 +132,7 @@ def test_what_does_not_arrive_in_time_is_cut_off(connection, before, start, rest
 def test_a_request_in_two_parts_a_pause_and_a_second_request_are_answered(connection):
     for _ in range(3):
         connection.sendall(POST + b"content-length: 4\r\n\r\nfi")
-        time.sleep(SECONDS * 0.6)
+        time.sleep(SECONDS * 0.25)
         assert answered(connection, b"ne").endswith(b"\r\n\r\nfine")
     time.sleep(SECONDS * 2)  # idle between requests is another limit's matter: 75 seconds
     assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
@@ -166,8 +166,8 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(connection):
     sent.clear()
     connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
     assert connection.recv(12) == b"HTTP/1.1 200"
-    assert not sent.wait(SECONDS * 0.6), "the answer is larger than what the system takes"
-    assert sent.wait(SECONDS * 4), "whoever answers must not wait for ever"
+    assert not sent.wait(SECONDS * 0.3), "the answer is larger than what the system takes"
+    assert sent.wait(10), "whoever answers must not wait for ever"
 
 
 def test_a_websocket_may_be_silent_for_longer(address):

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import httpx
@@ -90,18 +89,6 @@ def test_npm_is_not_asked_again_when_the_files_are_there(install, tmp_path, grap
     shutil.copytree(assets.STATIC, tmp_path / "static")
     result = install()
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
-def test_a_built_wheel_carries_graphiql_and_the_licences(tmp_path, graphiql_files):
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    for package in assets.PACKAGES:
-        for path in package.installed:
-            assert path.relative_to(ROOT).as_posix() in names
-    assert "gateway/graphql/graphiql.html" in names
-    assert "gateway/demo/shop.js" in names
 
 
 def test_without_the_files_the_page_says_how_to_get_them(tmp_path):

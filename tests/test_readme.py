@@ -26,3 +26,10 @@ def test_the_purchase_in_the_readme_opens_a_checkout(world):
 def test_every_picture_and_document_that_the_readme_names_is_there():
     for path in re.findall(r"\]\((docs/[^)]+)\)", README):
         assert (Path(__file__).parent.parent / path).stat().st_size < 400_000
+
+
+def test_every_test_that_the_threat_model_names_is_there():
+    tests = Path(__file__).parent
+    named = set(re.findall(r"`(test_\w+\.py)`", (tests.parent / "docs/security.md").read_text()))
+    assert len(named) > 15
+    assert {name for name in named if not (tests / name).exists()} == set()

@@ -1,5 +1,6 @@
 """The published schema: complete, described, and compared with what is served."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,12 @@ def test_a_difference_that_breaks_nobody_is_only_drift():
     published = sdl().replace("Something that is sold.", "Something that was sold.")
     assert published != sdl()
     assert len(check(published)) == 1
+
+
+def test_nothing_that_a_client_sends_could_be_a_card():
+    """PCI SAQ A: no card field ever (docs/security.md)."""
+    inputs = {kind.name for kind in OWN_TYPES if isinstance(kind, GraphQLInputObjectType)}
+    sent = [path for path, _ in described() if "(" in path or path.partition(".")[0] in inputs]
+    words = {word.lower() for path in sent for word in re.findall(r"[A-Z]?[a-z0-9]+", path)}
+    assert {"checkout", "success", "url", "price"} <= words, "it looks where the inputs are"
+    assert not words & {"card", "cvc", "cvv", "pan", "iban", "expiry", "number"}

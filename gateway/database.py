@@ -3,11 +3,14 @@
 import asyncio
 import random
 import re
+import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,34 +171,62 @@ def insert(database: AsyncConnection | sa.Connection | str, table: sa.Table) -> 
 
 
 def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
-    """The INSERT of many rows that come as one parameter, `rows`, made by `rows_of`.
+    """The INSERT of many rows, which `write_rows` executes.
 
-    The statement is the same for any number of rows, so that it is compiled, parsed and prepared once; with a parameter
-    for each value, that costs more than the writing itself.
+    The statement is the same for any number of rows, so that it is compiled, parsed and prepared once. PostgreSQL gets
+    them all as one parameter, because each execution is a journey there and back; SQLite gets one after the other.
     """
     if dialect == "sqlite":
-        each = sa.func.json_each(sa.bindparam("rows", type_=sa.Text)).table_valued("value")
-        values: list[Any] = [sa.func.json_extract(each.c.value, sa.literal_column(f"'$.{name}'")) for name in names]
-        chosen = sa.select(*values).select_from(each)
-    else:
-        rows = sa.text(f'json_populate_recordset(NULL::"{table.name}", CAST(:rows AS json)) AS each')
-        chosen = sa.select(*(sa.literal_column(f'each."{name}"') for name in names)).select_from(rows)
-    # WHERE, because SQLite cannot tell the ON of ON CONFLICT from that of a join without it
-    return insert(dialect, table).from_select(list(names), chosen.where(sa.true()), include_defaults=False)
+        return insert(dialect, table).values({name: sa.bindparam(name, type_=sa.types.NullType()) for name in names})
+    rows = sa.text(f'json_populate_recordset(NULL::"{table.name}", CAST(:rows AS json)) AS each')
+    chosen: Any = sa.select(*(sa.literal_column(f'each."{name}"') for name in names)).select_from(rows)
+    return insert(dialect, table).from_select(list(names), chosen, include_defaults=False)
 
 
-def rows_of(dialect: str, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The parameter of `insert_rows`: JSON, with datetimes as the database writes them."""
+def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[dict[str, Any]], **more: Any) -> Sequence[Any]:
+    """Execute a statement of `insert_rows`; what it returns.
+
+    Args:
+        connection: a transaction.
+        statement: the same object again and again, so that what was made of it can be kept.
+        rows: the values as Python has them.
+        more: the other parameters of the statement.
+    """
+    if connection.dialect.name == "postgresql":
+        result = connection.execute(statement, {"rows": orjson.dumps(rows).decode(), **more})
+        return result.all() if result.returns_rows else ()
+    text, parameters, constants = _compiled(statement, connection.dialect)
+    cursor = connection.connection.cursor()
+    found: list[Any] = []
+    for row in rows:
+        cursor.execute(text, parameters({**constants, **more, **row}))
+        found += cursor.fetchall()
+    return found
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[str, Callable[[Any], Any], dict[str, Any]]:
+    """A statement's text, what puts its parameters into their order, and the values that never change."""
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), itemgetter(*compiled.positiontup), compiled.params
+
+
+# How SQLAlchemy would write these, and reads them.
+sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).isoformat(" ", "microseconds")[:26])
+for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
+    sqlite3.register_adapter(kind, lambda value: orjson.dumps(value).decode())
+
+
+def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of a list that comes as JSON in the parameter `name`.
+
+    With `in_` every length of the list is another statement, which costs more to make than to execute.
+    """
+    given = sa.bindparam(name, type_=sa.Text)
     if dialect == "sqlite":
-        option = orjson.OPT_PASSTHROUGH_DATETIME
-        return {"rows": orjson.dumps(rows, default=_as_sqlite, option=option).decode()}
-    return {"rows": orjson.dumps(rows).decode()}
-
-
-def _as_sqlite(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    raise TypeError(f"{type(value).__name__} has no place in a row")
+        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
+    values = sa.func.json_array_elements_text(sa.cast(given, postgresql.JSON))
+    return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better
 
 
 class _reachable:  # noqa: N801 - reads as a context manager
@@ -217,7 +248,10 @@ def unusable(error: BaseException) -> str | None:
     if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
         return "it is not migrated: run `gateway db upgrade`"
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return type(cause).__name__ if gone or isinstance(error, (OperationalError, InterfaceError, PoolTimeout)) else None
+    return type(cause).__name__ if gone or isinstance(error, _AT_FAULT) else None
+
+
+_AT_FAULT = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)
 
 
 OPTIONS: dict[str, Any] = {

@@ -32,6 +32,9 @@ SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
 KEPT_NOTICES = 1_000
 NOTICES = table_of(Notice)
+_NOTICE = sa.insert(NOTICES).returning(NOTICES.c.id)
+_CLEAR = sa.delete(NOTICES).where(NOTICES.c.id <= sa.bindparam("newest") - KEPT_NOTICES)
+_NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))
 
 
 def announce(connection: sa.Connection, *topics: str) -> None:
@@ -137,13 +140,12 @@ class Notifications:
         """Within the transaction: leave the message, which the others get with the commit."""
         known = sorted(topics)
         if self._database.is_sqlite:
-            notice = sa.insert(NOTICES).values(origin=self._origin, topics=known).returning(NOTICES.c.id)
-            newest = connection.execute(notice).scalar_one()
-            connection.execute(sa.delete(NOTICES).where(NOTICES.c.id <= newest - KEPT_NOTICES))
+            newest = connection.execute(_NOTICE, {"origin": self._origin, "topics": known}).scalar_one()
+            connection.execute(_CLEAR, {"newest": newest})
             return
         for part in _parts(known):
             payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
-            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, payload)))
+            connection.execute(_NOTIFY, {"payload": payload})
 
     def _hear(self, topics: Iterable[str]) -> None:
         for topic in topics:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import orjson
 import stripe
+from stripe import WebhookSignature  # the package itself looks it up again on each use
 
 from gateway import metrics, tracing
 from gateway.breaker import Breaker
@@ -265,7 +266,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) ->
 
 def _signed(payload: str, header: str, secret: str) -> bool:
     try:
-        return bool(stripe.WebhookSignature.verify_header(payload, header, secret))
+        return bool(WebhookSignature.verify_header(payload, header, secret))
     except stripe.SignatureVerificationError:
         return False
 

@@ -101,7 +101,7 @@ def open_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
         new = insert(connection, ACCOUNTS).values(customer_id=customer_id, balance=0, clock=clock)
         later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
         locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
-        row = (connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock))).one()
+        row = connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock)).one()
         accounts[customer_id] = Account(connection, customer_id, row.balance, max(datetime.now(UTC), row.clock))
     return accounts
 
@@ -115,7 +115,7 @@ def expire_due(connection: sa.Connection, limit: int = 100) -> int:
         .distinct()
         .limit(limit)
     )
-    customers = list((connection.execute(due)).scalars())
+    customers = list(connection.execute(due).scalars())
     for account in (open_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
         account.expire()
     return len(customers)

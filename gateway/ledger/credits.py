@@ -48,7 +48,7 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     """
     one_at_a_time(connection, ids)
     found = purchases.read(connection, ids)
-    held = (connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids)))).scalars()
+    held = connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids))).scalars()
     known = set(held)
     found = [purchase for purchase in found if purchase.grants or purchase.id in known]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)

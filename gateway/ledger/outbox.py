@@ -39,7 +39,7 @@ def append(connection: sa.Connection, customer_id: str | None, kind: str, data: 
         return
     now = datetime.now(UTC)
     whose = sa.select(CUSTOMERS.c.external_id).where(CUSTOMERS.c.id == customer_id)
-    external_id = (connection.execute(whose)).scalar()
+    external_id = connection.execute(whose).scalar()
     body = {
         "type": kind,
         "timestamp": now.isoformat(),
@@ -47,17 +47,19 @@ def append(connection: sa.Connection, customer_id: str | None, kind: str, data: 
     }
     message = {"message_id": f"msg_{uuid.uuid4().hex}", "customer_id": customer_id or "", "type": kind}
     new = sa.insert(MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
-    place = (connection.execute(new.returning(MESSAGES.c.id))).scalar_one()
+    place = connection.execute(new.returning(MESSAGES.c.id)).scalar_one()
     row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
     connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
 
 
 def react(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Tell what is new about subscriptions, invoices and checkouts."""
-    latest = {row.id: row for row in written if row.kind in TOLD}
-    if not latest or not connection.info.get(ENDPOINTS):
+    if not connection.info.get(ENDPOINTS):
         return
-    known = dict((connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest)))).all())
+    latest = {row.id: row for row in written if row.kind in TOLD}
+    if not latest:
+        return
+    known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
     for row in latest.values():
         state, told = _state(row), known.get(row.id)
         if state == told:

@@ -65,12 +65,12 @@ class Purchase:
 def read(connection: sa.Connection, ids: Collection[str]) -> list[Purchase]:
     """The purchases among these invoices and checkouts that are paid and belong to a customer, by id."""
     paid = INVOICES.c.id.in_(ids), INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None)
-    invoices = (connection.execute(sa.select(INVOICES).where(*paid))).mappings().all()
+    invoices = connection.execute(sa.select(INVOICES).where(*paid)).mappings().all()
     # a checkout that makes an invoice leaves the credits to the invoice
     once = SESSIONS.c.mode == "payment", SESSIONS.c.invoice_id.is_(None), SESSIONS.c.customer_id.is_not(None)
     done = SESSIONS.c.status == "complete", SESSIONS.c.payment_status.in_(("paid", "no_payment_required"))
     query = sa.select(SESSIONS).where(SESSIONS.c.id.in_(ids), *once, *done)
-    sessions = (connection.execute(query)).mappings().all()
+    sessions = connection.execute(query).mappings().all()
     named = {line["price"] for invoice in invoices for line in invoice["lines"] if line["price"]}
     named |= {line["price"]["id"] for session in sessions for line in session["line_items"] or () if line["price"]}
     rules = _rules(connection, named)
@@ -135,7 +135,7 @@ def _rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[str, t
         .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
         .where(PRICES.c.id.in_(price_ids))
     )
-    rows = (connection.execute(query)).all()
+    rows = connection.execute(query).all()
     return {row.id: ({**(row.product_meta or {}), **row.meta}, row.unit_amount) for row in rows}
 
 
@@ -147,7 +147,7 @@ def unknown_prices(connection: sa.Connection, lines: Iterable[Mapping[str, Any]]
         .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
         .where(PRICES.c.id.in_(named))
     )
-    rows = (connection.execute(query)).all()
+    rows = connection.execute(query).all()
     missing = [f"price:{name}" for name in sorted(named - {row.id for row in rows})]
     return missing + [f"product:{row.product_id}" for row in rows if row.product is None]
 
@@ -158,13 +158,13 @@ def lost(connection: sa.Connection, purchase: Purchase) -> int:
     The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
     """
     theirs = CHARGES.c.payment_intent_id.in_(purchase.payment_intents) | (CHARGES.c.invoice_id == purchase.id)
-    charges = (connection.execute(sa.select(CHARGES).where(theirs))).mappings().all()
+    charges = connection.execute(sa.select(CHARGES).where(theirs)).mappings().all()
     refunded = sum(max(0, row["amount_refunded"] - (row["amount"] - row["amount_captured"])) for row in charges)
     about = DISPUTES.c.payment_intent_id.in_(purchase.payment_intents) | DISPUTES.c.charge_id.in_(
         [row["id"] for row in charges]
     )
     query = sa.select(sa.func.coalesce(sa.func.sum(DISPUTES.c.amount), 0)).where(about, DISPUTES.c.status == "lost")
-    disputed = int((connection.execute(query)).scalar_one())
+    disputed = int(connection.execute(query).scalar_one())
     return int(min(purchase.paid, refunded + disputed))
 
 
@@ -181,5 +181,5 @@ def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collec
         (PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id),
         (SESSIONS.c.payment_intent_id, SESSIONS.c.id),
     ):
-        found.update((connection.execute(sa.select(paid).where(column.in_(intents)))).scalars())
+        found.update(connection.execute(sa.select(paid).where(column.in_(intents))).scalars())
     return found

@@ -39,32 +39,31 @@ class Unreadable(Exception):
 
 def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
     """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
-    fits = _types(model)
-    return [name for name, value in read.items() if name in fits and not _fits(value, *fits[name])]
+    return [name for name, kind, nullable in _types(model) if name in read and not _fits(read[name], kind, nullable)]
 
 
 @cache
-def _types(model: type[SQLModel]) -> dict[str, tuple[type, bool]]:
-    """The Python type of each column, and whether it may be null; what is kept as JSON may be anything."""
+def _types(model: type[SQLModel]) -> list[tuple[str, type, bool]]:
+    """Each column, its Python type, and whether it may be null; what is kept as JSON may be anything."""
     table = model.metadata.tables[str(model.__tablename__)]
     kinds = {
         column: column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
         for column in table.c
     }
-    return {
-        column.name: (kind.python_type, bool(column.nullable))
+    return [
+        (column.name, kind.python_type, bool(column.nullable))
         for column, kind in kinds.items()
         if not isinstance(kind, sa.JSON)
-    }
+    ]
 
 
 def _fits(value: Any, kind: type, nullable: bool) -> bool:
     if value is None:
         return nullable
-    if isinstance(value, int) and kind is int:
-        return type(value) is int and abs(value) < LARGEST
-    if isinstance(value, str) and kind is str:
-        return "\0" not in value
+    if kind is str:
+        return type(value) is str and "\0" not in value
+    if kind is int:
+        return type(value) is int and -LARGEST < value < LARGEST
     return type(value) is kind
 
 

@@ -13,9 +13,10 @@ from functools import cache, lru_cache
 from itertools import groupby
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
-from gateway.database import insert_rows, rows_of, table_of
+from gateway.database import among, insert_rows, table_of, write_rows
 from gateway.ledger import react
 from gateway.ledger.changes import Written
 from gateway.mirror.columns import Json
@@ -92,8 +93,8 @@ def upsert(
         statement = _statement(dialect, first.resource.kind, frozenset(first.columns), guard)
         places = {offers[place].id: place for place in batch}
         values = [_values(offers[place]) for place in batch]
-        parameters = rows_of(dialect, values) | ({"seen": seen} if guard is Guard.UNCHANGED else {})
-        for object_id, revision in connection.execute(statement, parameters):
+        more = {"seen": seen} if guard is Guard.UNCHANGED else {}
+        for object_id, revision in write_rows(connection, statement, values, **more):
             written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
     accepted = [offers[place] for place in sorted(written)]
     _replace_items(connection, accepted)
@@ -117,7 +118,7 @@ def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
     for place in sorted(range(len(offers)), key=lambda place: offers[place].as_of):
         offer = offers[place]
         table, object_id = offer.row
-        keyed.append((turns[offer.row], table, sorted(offer.columns), object_id, place))
+        keyed.append((turns[offer.row], table, tuple(offer.columns), object_id, place))
         turns[offer.row] += 1
     for _, batch in groupby(sorted(keyed), key=lambda each: each[:3]):
         yield [each[-1] for each in batch]
@@ -222,11 +223,17 @@ def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None
     if not latest:
         return
     items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
-    others = ITEMS.c.subscription_id.in_(list(latest)), ITEMS.c.id.not_in([item["id"] for item in items])
-    connection.execute(sa.delete(ITEMS).where(*others))
-    if items:
-        dialect = connection.dialect.name
-        connection.execute(_item_statement(dialect), rows_of(dialect, items))
+    dialect = connection.dialect.name
+    kept = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
+    connection.execute(_others(dialect), {name: orjson.dumps(ids).decode() for name, ids in kept.items()})
+    write_rows(connection, _item_statement(dialect), items)
+
+
+@lru_cache
+def _others(dialect: str) -> sa.Delete:
+    """DELETE what some subscriptions have beside some items."""
+    theirs = among(dialect, ITEMS.c.subscription_id, "subscriptions")
+    return sa.delete(ITEMS).where(theirs, ~among(dialect, ITEMS.c.id, "items"))
 
 
 @lru_cache

@@ -217,16 +217,16 @@ def _plan(event: Json) -> Change | Effect:
 
 def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
     """What storing an object came to, in the operator's words."""
-    needs = (need_of(change.object),)
     match outcome:
-        case Unreadable():
-            return Effect("applied", f"unreadable, fetched instead ({outcome})", needs)
-        case Outcome.UNCLEAR:
-            return Effect("applied", "same second as the known state, fetched instead", needs)
+        case Outcome.CREATED | Outcome.UPDATED:
+            return Effect("applied", str(outcome))
         case Outcome.STALE:
             return Effect("stale", "an equal or newer state was there")
-        case _:
-            return Effect("applied", str(outcome))
+        case Outcome.UNCLEAR:
+            why = "same second as the known state, fetched instead"
+        case Unreadable():
+            why = f"unreadable, fetched instead ({outcome})"
+    return Effect("applied", why, (need_of(change.object),))
 
 
 def need_of(obj: Json) -> str:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway import metrics, tracing
-from gateway.database import Database, insert, insert_rows, rows_of, table_of, unusable
+from gateway.database import Database, insert, insert_rows, table_of, unusable, write_rows
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Event, WebhookSecretUse
 from gateway.stripe_client import Delivery, event_of
@@ -72,8 +72,7 @@ class Inbox:
         def work(connection: sa.Connection, *, one_by_one: bool = False) -> dict[str, Effect | Exception]:
             rows = [self._row(delivery, source) for delivery in events.values()]
             dialect = connection.dialect.name
-            found = connection.execute(_record_statement(dialect), rows_of(dialect, rows))
-            new = set(found.scalars())
+            new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows)}
             fresh = [delivery.event for key, delivery in events.items() if key in new]
             effects = self._apply(connection, fresh, one_by_one=one_by_one)
             marks = {key: effect for key, effect in effects.items() if effect != self._guess(events[key].event)}

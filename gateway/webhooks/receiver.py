@@ -1,6 +1,7 @@
 """Deliveries in a bounded queue, recorded group by group: the longer a commit takes, the more share the next one."""
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,11 @@ class _Waiting:
     delivery: Delivery
     done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    def give_up(self) -> None:
+        """Tell the sender to try again."""
+        if not self.done.done():
+            self.done.set_exception(DatabaseUnavailable("the database takes too long"))
+
 
 class Receiver:
     """Takes deliveries in.
@@ -36,7 +42,8 @@ class Receiver:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_LIMIT)
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
 
     async def receive(self, delivery: Delivery) -> bool:
         """Record an event and apply it, together with whatever else arrives at this moment.
@@ -47,27 +54,29 @@ class Receiver:
         Raises:
             DatabaseUnavailable: it could not be recorded (in time), and Stripe must deliver it again.
         """
+        if len(self._queue) >= QUEUE_LIMIT:
+            raise DatabaseUnavailable("more events wait than can be recorded in time")
         waiting = _Waiting(delivery)
+        self._queue.append(waiting)
+        self._arrived.set()
+        metrics.QUEUE.inc()
+        timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, waiting.give_up)
         try:
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise DatabaseUnavailable("more events wait than can be recorded in time") from None
-        with metrics.QUEUE.track_inprogress():
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    return await waiting.done
-            except TimeoutError:
-                raise DatabaseUnavailable("the database takes too long") from None
+            return await waiting.done
+        finally:
+            timer.cancel()
+            metrics.QUEUE.dec()
 
     async def run(self) -> None:
         """Serve `receive`, group by group, until cancelled."""
         crowded = False
         while True:
-            group = [await self._queue.get()]
+            await self._arrived.wait()
             if crowded:  # those whom the last commit set free send again at once: let them come into one group
                 await asyncio.sleep(LINGER_SECONDS)
-            while len(group) < GROUP_LIMIT and not self._queue.empty():
-                group.append(self._queue.get_nowait())
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+            if not self._queue:
+                self._arrived.clear()
             crowded = len(group) > 1
             # who has hung up or lost patience was not told 2xx: Stripe delivers it again
             await self._answer([waiting for waiting in group if not waiting.done.done()])
@@ -75,6 +84,9 @@ class Receiver:
     async def _answer(self, group: Sequence[_Waiting]) -> None:
         """Record a group, and tell each sender what became of its delivery."""
         metrics.DELIVERIES.inc(len(group))
+        for label, count in Counter(waiting.delivery.secret_label for waiting in group).items():
+            metrics.WEBHOOK_SECRET_USED.labels(label).inc(count)
+            metrics.WEBHOOK_SECRET_LAST_USED.labels(label).set_to_current_time()
         try:
             with metrics.GROUP_SECONDS.time(), tracing.span("webhook deliveries", count=len(group)):
                 new = await self._inbox.record([waiting.delivery for waiting in group], source="webhook")

@@ -26,12 +26,13 @@ SECRET = "whsec_bench"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "2000"))
 SUBSCRIPTIONS = 500
+STRIDE = 611_953  # prime: neighbours in time are no neighbours in an index
 
 
-def subscription(number: int, moment: int) -> dict[str, object]:
-    """A subscription as Stripe sends it, in its usual size (about 4 KB)."""
-    price = {
-        "id": "price_bench",
+def price(id: str = "price_bench") -> dict[str, object]:
+    """A price as a subscription holds it."""
+    return {
+        "id": id,
         "object": "price",
         "active": True,
         "billing_scheme": "per_unit",
@@ -51,6 +52,10 @@ def subscription(number: int, moment: int) -> dict[str, object]:
         "unit_amount": 1900,
         "unit_amount_decimal": "1900",
     }
+
+
+def subscription(number: int, moment: int) -> dict[str, object]:
+    """A subscription as Stripe sends it, in its usual size (about 4 KB)."""
     item = {
         "id": f"si_bench{number}",
         "object": "subscription_item",
@@ -60,8 +65,8 @@ def subscription(number: int, moment: int) -> dict[str, object]:
         "current_period_start": moment,
         "discounts": [],
         "metadata": {},
-        "plan": price,
-        "price": price,
+        "plan": price(),
+        "price": price(),
         "quantity": 1,
         "subscription": f"sub_bench{number}",
         "tax_rates": [],
@@ -124,16 +129,16 @@ def subscription(number: int, moment: int) -> dict[str, object]:
     }
 
 
-def deliveries(count: int, *, start: int) -> list[bytes]:
-    """Signed deliveries of new events, each newer than those before."""
+def deliveries(count: int, *, start: int, among: int = SUBSCRIPTIONS) -> list[bytes]:
+    """Signed deliveries of new events, each newer than those before, about subscriptions from all over the mirror."""
     now = int(time.time())
     return [
-        _delivery(subscription(n % SUBSCRIPTIONS, start + n // SUBSCRIPTIONS), start + n // SUBSCRIPTIONS, now)
-        for n in range(count)
+        delivery(subscription(n * STRIDE % among, start + n // among), start + n // among, now) for n in range(count)
     ]
 
 
-def _delivery(obj: dict[str, object], moment: int, now: int) -> bytes:
+def delivery(obj: dict[str, object], moment: int, now: int, kind: str = "customer.subscription.updated") -> bytes:
+    """A signed delivery of one event."""
     event = {
         "id": f"evt_{uuid.uuid4().hex[:24]}",
         "object": "event",
@@ -143,7 +148,7 @@ def _delivery(obj: dict[str, object], moment: int, now: int) -> bytes:
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
-        "type": "customer.subscription.updated",
+        "type": kind,
     }
     body = json.dumps(event, indent=2).encode()
     signature = hmac.new(SECRET.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
@@ -179,8 +184,8 @@ async def _migrate(url: str) -> None:
     await database.close()
 
 
-def contestants(urls: dict[str, tuple[str, int | None]]) -> list[Server]:
-    """Bare check, the gateway on both databases, and one commit an event on both."""
+def contestants(urls: dict[str, tuple[str, int | None]], *, peers: bool = True) -> list[Server]:
+    """Bare check, the gateway on both databases, and with `peers` one commit an event on both."""
     found = [Server("bare signature check", "contestants:bare", {"STRIPE_WEBHOOK_SECRET": SECRET})]
     for name, (url, pid) in urls.items():
         environment = {
@@ -189,10 +194,11 @@ def contestants(urls: dict[str, tuple[str, int | None]]) -> list[Server]:
             "STRIPE_SECRET_KEY": "sk_test_bench",
             "STRIPE_API_BASE": "http://127.0.0.1:9",
             "GATEWAY_RECONCILE_MINUTES": "0",
+            "GATEWAY_RATE_REQUESTS": "off",
         }
         others = (lambda pid=pid: family(pid)) if pid else tuple
         found.append(Server(f"gateway, {name}", "contestants:gateway", environment, True, others))
-        if not os.environ.get("BENCH_FEW"):
+        if peers and not os.environ.get("BENCH_FEW"):
             found.append(Server(f"one commit an event, {name}", "contestants:one_commit", environment, True, others))
     return found
 

@@ -3,6 +3,8 @@
 The mirrored tables hold what Stripe says, under Stripe's own ids and in Stripe's words; `as_of`, `as_of_lag` and
 `revision` are what lets the database refuse a stale write (see `gateway/mirror/sync.py`). Amounts are integers in the
 currency's minor unit, currencies are lower case as Stripe writes them, moments are UTC.
+
+One long file on purpose: there is nothing in it to follow, only to look up.
 """
 
 from datetime import UTC, datetime

@@ -2,6 +2,8 @@
 
 `Settings.load()` reads the environment (and, in development, `.env`); a wrong or missing value stops the start with
 one line that names the variable and the mend. Secrets are `SecretStr`: they never show in a log, an error or `repr`.
+
+One long file on purpose: two thirds of it are the list of the variables, which an operator reads from top to bottom.
 """
 
 import re

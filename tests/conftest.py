@@ -1,4 +1,7 @@
-"""The world that the tests live in: a real offline Stripe and a real gateway, each on a port of its own."""
+"""The world that the tests live in: a real offline Stripe and a real gateway, each on a port of its own.
+
+One long file, because pytest finds fixtures here and whatever makes them belongs beside them.
+"""
 
 import asyncio
 import atexit

@@ -1,4 +1,7 @@
-"""Checkout over GraphQL: the guards, the session at Stripe, and the truth when the buyer comes back."""
+"""Checkout over GraphQL: the guards, the session at Stripe, and the truth when the buyer comes back.
+
+One long file, because the checkout has that many guards.
+"""
 
 import time
 import uuid

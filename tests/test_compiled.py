@@ -1,4 +1,7 @@
-"""The compiled executor answers as graphql-core's own does, to the byte: what it can and what it must leave alone."""
+"""The compiled executor answers as graphql-core's own does, to the byte: what it can and what it must leave alone.
+
+One long file, because half of it is schemas and queries.
+"""
 
 import asyncio
 import enum

@@ -1,4 +1,7 @@
-"""The resources that carry little behaviour of their own."""
+"""The resources that carry little behaviour of their own.
+
+One long file, because each of them has a test or two.
+"""
 
 import httpx
 import pytest

@@ -1,4 +1,7 @@
-"""The life of subscriptions on a test clock: renewal, trial, dunning, change and end, with hand-computed amounts."""
+"""The life of subscriptions on a test clock: renewal, trial, dunning, change and end, with hand-computed amounts.
+
+One long file, because each example is worked out by hand beside the next one of its kind.
+"""
 
 import time
 

@@ -1,4 +1,7 @@
-"""the first tables"""
+"""the first tables
+
+Generated, and as long as the tables are many.
+"""
 
 import sqlalchemy as sa
 from alembic import op

@@ -30,6 +30,11 @@ class _Connection(aiosqlite.Connection):
         """A cursor; nothing happens yet."""
         return _Cursor(self)
 
+    async def rollback(self) -> None:
+        """Roll back, if there is anything: a reading has begun no transaction."""
+        if self.in_transaction:
+            await super().rollback()
+
     async def run(self, cursor: "_Cursor", how: str, sql: str, parameters: Iterable[Any]) -> None:
         """Have a statement executed in the connection's thread."""
         await self._execute(lambda: cursor.take(getattr(self._conn, how)(sql, parameters)))  # type: ignore[no-untyped-call]

@@ -38,6 +38,7 @@ def major(amount: int | Decimal, currency: str) -> Decimal:
     return Decimal(f"{amount:f}" if isinstance(amount, Decimal) else amount).scaleb(-exponent(currency))
 
 
+@lru_cache(maxsize=8192)
 def decimal(amount: int, currency: str) -> str:
     """An amount as a plain decimal number of the major unit with all of Stripe's decimals, such as `12.50`."""
     return f"{major(amount, currency):f}"

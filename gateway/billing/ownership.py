@@ -96,6 +96,11 @@ class Ownership:
             or owner.customer_id in self._customers
         )
 
+    def recognise(self, customer: Customer) -> None:
+        """Remember a customer that has been read anyway, if it is the caller's: it need not be looked for again."""
+        if customer.external_id is not None and customer.external_id == self._principal.subject:
+            self._customers.add(customer.id)
+
     async def _is_sold(self, id: str) -> bool:
         """Whether it is a price or product after all: merchants choose the ids of old plans, perhaps `in_house`."""
         async with self._database.read() as session:

@@ -92,6 +92,8 @@ class Query:
         if principal.subject is None:
             return None
         row = await info.context.loaders.customer.load(principal.subject)
+        if row:
+            info.context.ownership.recognise(row)
         return Viewer.of(principal, principal.subject, row)
 
     @resolver

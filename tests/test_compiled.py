@@ -97,8 +97,8 @@ def gateway(sqlite_template, tmp_path_factory) -> Iterator[Gateway]:
         bought = [subscribe(world, ann, key)["id"] for key in ("business_monthly", "pro_monthly")]
         subscribe(world, customer(world, "bob"))
         world.eventually(lambda: not world.rows("event", status="pending"))
-        settings_, database, stripe = world.settings, Database(world.settings.database_url.get_secret_value()), None
-        stripe = Stripe(settings_)
+        settings_, stripe = world.settings, Stripe(world.settings)
+        database = Database(settings_.database_url.get_secret_value())
         catalog = Catalog(settings_, database)
         customers = Customers(settings_, database, stripe)
         services = Services(
@@ -172,7 +172,10 @@ def test_whatever_is_asked_the_answer_is_the_same_to_the_byte(gateway, text, see
     document = visit(parse(text), Vary(Random(seed), gateway.names))  # noqa: S311
     document = parse(print_ast(document).replace("{", "query ($yes: Boolean!, $no: Boolean! = false) {", 1))
     principal = {"": ANONYMOUS, "service": SERVICE}.get(caller, Principal(subject=caller, email="a@b.example"))
-    theirs, first, second = gateway.both(document, principal, {"yes": yes})
+    for _ in range(5):  # a preview reckons to the second, and of two fields that fail at once either may be the first
+        theirs, first, second = gateway.both(document, principal, {"yes": yes})
+        if first == second == theirs:
+            break
     assert first == second == theirs
 
 

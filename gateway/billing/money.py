@@ -38,13 +38,13 @@ def major(amount: int | Decimal, currency: str) -> Decimal:
     return Decimal(f"{amount:f}" if isinstance(amount, Decimal) else amount).scaleb(-exponent(currency))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192)  # the same prices stand in every answer
 def decimal(amount: int, currency: str) -> str:
     """An amount as a plain decimal number of the major unit with all of Stripe's decimals, such as `12.50`."""
     return f"{major(amount, currency):f}"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=8192)  # Babel takes 15 µs
 def formatted(amount: int, currency: str, locale: str = "en") -> str:
     """An amount as people of a locale write it, such as `$12.50` or `12,50 €`.
 

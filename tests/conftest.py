@@ -146,6 +146,14 @@ class World:
         assert answer.is_success, answer.text
         return answer.json()
 
+    def advance(self, *, to: int) -> None:
+        """Let the offline Stripe's time come to a moment (Unix seconds), with all that is due on the way.
+
+        Over HTTP: whoever touched its state from this thread would meet its own loop there, and lose events.
+        """
+        answer = self.client.post(f"{self.stripe_url}/_sandbox/clock/advance", json={"to": to}, timeout=60)
+        assert answer.is_success, answer.text
+
     def event(self, kind: str, obj: dict[str, Any], *, created: int | None = None, **more: Any) -> dict[str, Any]:
         """An event as Stripe sends it, about `obj`; by default just created."""
         return {

@@ -149,7 +149,7 @@ def test_a_failed_renewal_leaves_the_grace_period_and_then_nothing_however_the_f
         bought = subscribe(world, ann)
         decline_from_now_on(world, ann, bought["id"])
         renewal = bought["items"]["data"][0]["current_period_end"]
-        world.sandbox.clock.advance(renewal + 4 * 86_400)  # renewed, failed an hour later, failed again after 3 days
+        world.advance(to=renewal + 4 * 86_400)  # renewed, failed an hour later, failed again after 3 days
         settled(world, bought["id"])
         world.eventually(lambda: [row["attempt_count"] for row in world.rows("invoice", status="open")], [2])
         (invoice,) = world.rows("invoice", status="open")

@@ -68,7 +68,7 @@ def starter(world) -> dict:
 
 
 def pass_time(world, seconds: int) -> None:
-    world.sandbox.clock.advance(world.sandbox.now() + seconds)
+    world.advance(to=world.sandbox.now() + seconds)
 
 
 def preview(world, me, subscription: dict, lookup_key: str, quantity: int | None = None) -> dict:
@@ -261,7 +261,7 @@ def test_after_an_end_at_once_what_was_paid_for_is_still_given_and_nothing_can_b
 
 def test_when_the_period_is_over_the_access_of_a_canceled_subscription_is_too(world, starter, ann):
     cancel(world, ann, starter)
-    world.sandbox.clock.advance(starter["items"]["data"][0]["current_period_end"] + 60)
+    world.advance(to=starter["items"]["data"][0]["current_period_end"] + 60)
     settled(world, starter["id"])
     query = "{ viewer { subscription { id } subscriptions { status access { allowed reason } } } }"
     over = [{"status": "CANCELED", "access": {"allowed": False, "reason": "CANCELED"}}]

@@ -153,7 +153,7 @@ def lives(database_url: str, trouble: dict[str, float]) -> list[Any]:
 
 def all_stand(people: tuple[Person, ...], day: float, status: str, reason: str, *, allowed: bool = True) -> None:
     """Let the time come, and wait until everybody's subscription stands so."""
-    people[0].world.sandbox.clock.advance(BEGIN + int(day * DAY))
+    people[0].world.advance(to=BEGIN + int(day * DAY))
     for each in people:
         each.stands(status, reason, allowed=allowed)
 

@@ -255,7 +255,7 @@ def test_a_subscription_that_is_canceled_with_nothing_paid_ends_access_at_once(d
         ada = customer(world, "ada")
         made = subscribe(world, ada)
         decline_from_now_on(world, ada, made["id"])
-        world.sandbox.clock.advance(int(time.time()))  # the renewal has failed, and its grace period goes on
+        world.advance(to=int(time.time()))  # the renewal has failed, and its grace period goes on
         world.eventually(lambda: receiver.decisions(ada)[-1:], [(True, "GRACE_PERIOD")])
         world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
         world.eventually(lambda: receiver.decisions(ada)[-1:], [(False, "CANCELED")])

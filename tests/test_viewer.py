@@ -125,7 +125,7 @@ def test_the_account_is_read_without_a_call_to_stripe(world):
 def test_the_subscription_that_counts_is_the_one_with_access_and_then_the_newest(world):
     ann = customer(world, "ann")
     first = subscribe(world, ann)
-    world.sandbox.clock.advance(world.sandbox.now() + 60)
+    world.advance(to=world.sandbox.now() + 60)
     second = subscribe(world, ann, "pro_monthly")
     me = world.token("ann")
     seen = world.data(VIEWER, headers=me)["viewer"]

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 import receiver as receivers
 import stripe
@@ -22,6 +23,11 @@ class Server:
     url: str
     sandbox: Sandbox
     recorder: Recorder
+
+    def advance(self, seconds: int) -> None:
+        """Let its time go on, over HTTP: its state belongs to its own loop."""
+        answer = httpx.post(f"{self.url}/_sandbox/clock/advance", json={"by": seconds}, timeout=60)
+        assert answer.is_success, answer.text
 
     def client(self, key: str = "sk_test_123", **options) -> stripe.StripeClient:
         """The real SDK, only with another base address."""

@@ -19,7 +19,7 @@ def told(sandbox_factory, receiver):
     subscription = v1.subscriptions.create(
         {"customer": customer.id, "items": [{"price": price}], "default_payment_method": method.id}
     )
-    server.sandbox.clock.advance(server.sandbox.now() + 33 * 86_400)
+    server.advance(33 * 86_400)
     expected = server.sandbox.store.count("event")
     receiver.wait_for(expected)
     events = [json.loads(body) for body, _ in receiver.arrived]

@@ -52,6 +52,11 @@ SIGN_IN_SECRET = "the-secret-that-signs-the-tokens-of-the-tests"
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that wait the longest, for processes and storms: the others are done beside them."""
+    items.sort(key=lambda item: item.path.name not in {"test_storm.py", "test_processes.py", "test_life.py"})
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The gateway runs on asyncio alone."""

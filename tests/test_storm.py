@@ -16,9 +16,8 @@ CLEAN = {"lost": 0, "doubled": 0, "wrong": 0}
 soak = pytest.mark.soak
 
 
-@both_databases
-def test_killed_in_the_middle_of_a_storm_nothing_is_lost_doubled_or_wrong(database_url):
-    with storm_on(database_url, subscriptions=15) as storm:
+def test_killed_in_the_middle_of_a_storm_nothing_is_lost_doubled_or_wrong(postgres_url):
+    with storm_on(postgres_url, subscriptions=15) as storm:
         storm.blow(lambda: storm.kill(2, pause=0.3))
         assert storm.account("quick storm") == CLEAN
 

@@ -13,7 +13,9 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-inp
 dev: .venv/runtime assets
 	@$(BIN)/gateway dev $(ARGS)
 
-test: check tests
+# Both at a time: most of the tests wait.
+test: .venv/development assets browser
+	@$(MAKE) --no-print-directory -j2 check tests
 
 # What can be said without running: style, types, layers, and artefacts that must not drift.
 check: .venv/development assets
@@ -32,7 +34,7 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets browser
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 6 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run.
 bench: .venv/development

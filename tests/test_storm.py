@@ -17,13 +17,13 @@ soak = pytest.mark.soak
 
 
 def test_killed_in_the_middle_of_a_storm_nothing_is_lost_doubled_or_wrong(postgres_url):
-    with storm_on(postgres_url, subscriptions=15) as storm:
+    with storm_on(postgres_url, subscriptions=10) as storm:
         storm.blow(lambda: storm.kill(2, pause=0.3))
         assert storm.account("quick storm") == CLEAN
 
 
 def test_sigterm_lets_every_delivery_finish_and_the_process_ends_within_five_seconds(sqlite_url):
-    with storm_on(sqlite_url, subscriptions=10) as storm:
+    with storm_on(sqlite_url, subscriptions=6) as storm:
         (gateway,) = storm.gateways
         ended = []
 

@@ -6,6 +6,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+# Databases of tests in memory, where there is room: they sync to disk after each event, which is most of the waiting.
+RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 
 .PHONY: dev test check audit tests bench soak assets browser lock clean
 .DEFAULT_GOAL := dev
@@ -34,15 +36,17 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets browser
-	$(BIN)/python -m pytest -n 6 --dist worksteal $(ARGS)
+	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run.
 bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
-# The long storms: crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
-soak: .venv/development
+# What takes long: storms (crashes, outages, a full disk, several processes), the fuzzer, a wheel that is built, installed
+# and run; then more random histories than `make test` plays.
+soak: .venv/development assets
 	$(BIN)/python -m pytest tests/test_storm.py -m soak --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/test_edge_fuzz.py tests/test_wheel.py -m soak -n 2 $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
 	  -n 2 --timeout 600 $(ARGS)
 

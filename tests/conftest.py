@@ -53,9 +53,20 @@ SIGN_IN_SECRET = "the-secret-that-signs-the-tokens-of-the-tests"
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+WAITING = {
+    "test_storm",
+    "test_processes",
+    "test_life",
+    "test_histories",
+    "test_outbox",
+    "test_edge_stripe_away",
+    "test_sync",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with those that wait the longest, for processes and storms: the others are done beside them."""
-    items.sort(key=lambda item: item.path.name not in {"test_storm.py", "test_processes.py", "test_life.py"})
+    items.sort(key=lambda item: item.path.stem not in WAITING)
 
 
 def pytest_collection_finish() -> None:
@@ -72,7 +83,7 @@ def anyio_backend() -> str:
 
 
 @contextlib.contextmanager
-def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
+def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[uvicorn.Server]:
     """Serve an app on a real socket, from a thread of its own, while the block runs."""
     config = uvicorn.Config(app, timeout_graceful_shutdown=2, **{**OPTIONS, **options})
     server = uvicorn.Server(config)
@@ -83,7 +94,7 @@ def serve(app: Any, listener: socket.socket, **options: Any) -> Iterator[None]:
             raise RuntimeError("the server did not start")
         time.sleep(0.005)
     try:
-        yield
+        yield server
     finally:
         server.should_exit = True
         thread.join(timeout=10)
@@ -398,12 +409,15 @@ def make_world(database_url: str, *, fill: bool = True, clock: int | None = None
             **overrides,
         }
     )
-    with serve(sandbox, stripe_listener, date_header=False):
+    with serve(sandbox, stripe_listener, date_header=False) as offline:
         if fill and not put_rows(database_url, rows):
             asyncio.run(fill_mirror(settings))
         gateway = create_app(settings, pages=(*demo_routes(stripe_url), *sign_in_routes(settings)))
         with serve(gateway, listener), httpx.Client(timeout=20, verify=NO_AUTHORITIES) as client:
-            yield World(url, stripe_url, sandbox.state.sandbox, settings, client)
+            try:
+                yield World(url, stripe_url, sandbox.state.sandbox, settings, client)
+            finally:
+                offline.should_exit = True  # each takes some tenths of a second: both at a time
 
 
 @functools.cache

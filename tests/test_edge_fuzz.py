@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import SERVICE, make_world
 
+pytestmark = pytest.mark.soak  # it takes a while
 ST = Path(sys.executable).with_name("st")
 WEBHOOK = {
     "post": {

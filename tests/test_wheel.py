@@ -20,6 +20,7 @@ from test_processes import free_port
 
 from gateway.graphql import assets
 
+pytestmark = pytest.mark.soak  # it takes a while
 ROOT = Path(__file__).parents[1]
 
 

@@ -65,8 +65,17 @@ WAITING = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with those that wait the longest, for processes and storms: the others are done beside them."""
-    items.sort(key=lambda item: item.path.stem not in WAITING)
+    """Have each of the workers begin with its share of those that mostly wait: the others are done beside them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    waiting = [item for item in items if item.path.stem in WAITING]
+    others = [item for item in items if item.path.stem not in WAITING]
+    each = -(-len(items) // workers)
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        share = waiting[worker::workers]
+        ordered += [*share, *others[: each - len(share)]]
+        others = others[each - len(share) :]
+    items[:] = ordered
 
 
 def pytest_collection_finish() -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import jwt
 import pytest
 import sqlalchemy as sa
@@ -62,6 +63,13 @@ WAITING = {
     "test_edge_stripe_away",
     "test_sync",
 }
+
+
+# How long it takes to think an example up says something of the machine, and nothing of the code.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

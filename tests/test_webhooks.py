@@ -99,7 +99,9 @@ def test_a_deletion_that_overtakes_the_creation_stays_a_deletion(world):
     assert sold(world, unknown) is False
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_whatever_the_order_and_the_duplicates_the_last_state_wins(world, data):
     product, later = a_product(world)

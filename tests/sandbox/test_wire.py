@@ -45,7 +45,9 @@ def test_every_way_of_writing_brackets_is_read(form, tree):
     assert parse_form(form) == tree
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.binary(max_size=60) | trees.map(lambda tree: urlencode(list(_api_encode(tree))).encode()))
 def test_no_body_whatever_breaks_the_sandbox(sandbox_server, body):
     headers = {"Authorization": "Bearer sk_test_1", "Content-Type": "application/x-www-form-urlencoded"}

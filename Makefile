@@ -74,11 +74,11 @@ clean:
 
 .venv/runtime: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing the pinned dependencies"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-compile --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/development: requirements-dev.lock .venv/runtime
 	@echo "Installing the pinned development dependencies"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -167,7 +167,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=TEXTS, seed=st.integers(0, 2**64), yes=st.booleans(), caller=st.sampled_from(["ann", "bob", "", "service"]))
 def test_whatever_is_asked_the_answer_is_the_same_to_the_byte(gateway, text, seed, yes, caller):
     document = visit(parse(text), Vary(Random(seed), gateway.names))  # noqa: S311

@@ -274,7 +274,7 @@ def silent_world(database_url):
 
 
 @both_databases
-@settings(max_examples=int(os.environ.get("HISTORIES", "8")), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=int(os.environ.get("HISTORIES", "4")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_delivered_in_any_order_with_copies_leaves_what_the_payments_say(silent_world, data):
     world = silent_world

@@ -185,7 +185,7 @@ def play(stage, data):
 
 @both_databases
 @settings(
-    max_examples=int(os.environ.get("HISTORIES", "4")),
+    max_examples=int(os.environ.get("HISTORIES", "2")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a history takes seconds: none is worth shrinking

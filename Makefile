@@ -1,7 +1,7 @@
 # make dev    the gateway, an offline Stripe and a demo shop: needs only python3 (3.11+) and make
 # make test   everything that must be green
 # make bench  the benchmarks
-# make soak   the long storms
+# make soak   what takes long: storms, judges from elsewhere
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,11 +42,12 @@ tests: .venv/development assets browser
 bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
-# What takes long: storms (crashes, outages, a full disk, several processes), the fuzzer, a wheel that is built, installed
-# and run; then more random histories than `make test` plays.
+# What takes long: storms (crashes, outages, a full disk, several processes); judges from elsewhere (Stripe's CLI and its
+# library for Node, the audits and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run; then more random histories than `make test` plays.
 soak: .venv/development assets
 	$(BIN)/python -m pytest tests/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	$(BIN)/python -m pytest tests/test_edge_fuzz.py tests/test_wheel.py -m soak -n 2 $(ARGS)
+	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/test_edge_protocol.py tests/test_edge_fuzz.py \
+	  tests/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
 	  -n 2 --timeout 600 $(ARGS)
 
@@ -78,7 +79,8 @@ clean:
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/development: requirements-dev.lock .venv/runtime
-	@echo "Installing the pinned development dependencies"
+.venv/development: requirements-dev.lock pyproject.toml | .venv/bin/python
+	@echo "Installing the pinned dependencies, those of development among them"
 	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
-	@touch $@
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch .venv/runtime $@

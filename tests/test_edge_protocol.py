@@ -16,6 +16,8 @@ from npm import install
 CLIENTS = Path(__file__).parent / "clients"
 SCHEMA = Path(__file__).parent.parent / "schema.graphql"
 
+pytestmark = pytest.mark.soak  # it takes a while
+
 
 @pytest.fixture(scope="module")
 def npm() -> Path:

@@ -18,6 +18,8 @@ from triggers import TRIGGERS, out_of_scope
 JUDGES = Path(__file__).parent / "judges"
 KEY = "sk_test_1234567890123456"
 
+pytestmark = pytest.mark.soak  # it takes a while
+
 
 @pytest.fixture(scope="session")
 def judges() -> Path:

@@ -6,8 +6,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+# uv takes two seconds where pip takes 25. Where it cannot (an index that only pip's configuration names), pip does.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) 2>/dev/null || $(PIP) install --no-compile $(1)
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+  --python-version 3.11
 # Databases of tests in memory, where there is room: they sync to disk after each event, which is most of the waiting.
 RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
+
+# Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: dev test check audit tests bench soak assets browser lock clean
 .DEFAULT_GOAL := dev
@@ -59,11 +66,10 @@ assets: .venv/runtime
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || .ci/chromium
 
-lock:
-	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-	  --python-version 3.11 --group build pyproject.toml --output-file requirements.lock
-	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
-	  --python-version 3.11 --group build --group dev pyproject.toml --output-file requirements-dev.lock
+lock: .venv/bin/python
+	$(LOCK) --group pyproject.toml:install --output-file requirements-install.lock
+	$(LOCK) --group build pyproject.toml --output-file requirements.lock
+	$(LOCK) --group build --group dev pyproject.toml --output-file requirements-dev.lock
 
 clean:
 	rm -rf .venv .gateway dist
@@ -72,15 +78,16 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or later is needed; name it: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "python3 cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@$(PIP) install --require-hashes -r requirements-install.lock || echo "Without uv the installation takes longer"
 
 .venv/runtime: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "Installing the pinned dependencies"
-	@$(PIP) install --no-compile --require-hashes -r requirements.lock
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(call install,--require-hashes -r requirements.lock)
+	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@
 
 .venv/development: requirements-dev.lock pyproject.toml | .venv/bin/python
 	@echo "Installing the pinned dependencies, those of development among them"
-	@$(PIP) install --no-compile --require-hashes -r requirements-dev.lock
-	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(call install,--require-hashes -r requirements-dev.lock)
+	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch .venv/runtime $@

@@ -4,12 +4,9 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -22,6 +19,7 @@ from typing import Any
 
 import httpx
 import orjson
+from command import Command
 from conftest import SECRET, World, fill_mirror, listening, serve
 
 from gateway.database import Database
@@ -60,7 +58,7 @@ class Gateway:
     environment: dict[str, str]
     limit: int | None = None
     port: int = 0
-    process: subprocess.Popen[bytes] | None = None
+    process: Command | None = None
 
     @property
     def url(self) -> str:
@@ -72,15 +70,8 @@ class Gateway:
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
-        if self.limit is not None:
-            command = ["prlimit", f"--fsize={self.limit}", *command]
-        self.process = subprocess.Popen(
-            command,
-            env={"PATH": os.environ["PATH"], **self.environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        words = ("serve", "--port", str(self.port))
+        self.process = Command(*words, environment=self.environment, limit=self.limit)
         deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(httpx.HTTPError):

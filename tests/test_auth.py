@@ -4,13 +4,11 @@ import asyncio
 import base64
 import json
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jwt
 import pytest
+from command import run
 from conftest import SERVICE_TOKEN, SIGN_IN_SECRET, make_world
 from cryptography.hazmat.primitives import serialization
 from provider import AUDIENCE, ISSUER, MAKERS, claims_of, running_provider
@@ -348,9 +346,7 @@ def test_keys_come_over_tls_or_from_the_same_machine(url):
     ],
 )
 def test_the_doctor_says_how_users_sign_in_and_what_that_lacks(tmp_path, environment, line):
-    command = [Path(sys.executable).parent / "gateway", "doctor"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert line in done.stdout
+    assert line in run("doctor", cwd=tmp_path, **environment).stdout
 
 
 def test_in_development_one_signs_in_as_a_sample_user(world):

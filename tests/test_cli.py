@@ -1,14 +1,12 @@
 """The command line and the documents that describe it."""
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
+from command import run
 from conftest import SECRET, both_databases, fill_mirror, make_world
 
 from gateway.cli import app
@@ -25,20 +23,6 @@ def commands(group=None, prefix="gateway"):
             yield from commands(command, f"{prefix} {name}")
         else:
             yield f"{prefix} {name}", command
-
-
-def run(*arguments, cwd, **environment):
-    """Run the real program as a person would; its output holds both streams."""
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def environment_of(world):

@@ -2,13 +2,12 @@
 
 import base64
 import json
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from command import run
 from conftest import both_databases, listening, make_world, serve
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
@@ -157,15 +156,8 @@ def test_an_operator_sees_a_dead_letter_and_delivers_it_again(both, tmp_path):
     receiver.status = 200
 
     def gateway(*words):
-        environment = {"DATABASE_URL": world.settings.database_url.get_secret_value(), "COLUMNS": "240"}
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", "outbox", *words],
-            check=True,
-            env=environment,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-        )
+        done = run("outbox", *words, cwd=tmp_path, DATABASE_URL=world.settings.database_url.get_secret_value())
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     assert "invoice.paid" in gateway("list", "--dead")

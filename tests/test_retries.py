@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
+from command import run
 from conftest import both_databases
-from test_cli import run
 
 from gateway.database import Database
 from gateway.stripe_client import Delivery, check_event

@@ -1,17 +1,15 @@
 """`gateway sync`: it goes on where it was killed, and stays under Stripe's rate limits."""
 
 import asyncio
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from command import Command, run
 from conftest import fill_mirror, listening, serve
 
 from gateway.database import Database
@@ -79,15 +77,13 @@ def customers(database_url):
 
 
 def test_killed_in_the_middle_it_goes_on_there_and_waits_when_stripe_wants_fewer_calls(tmp_path, stripe, sqlite_url):
-    command = [sys.executable, "-m", "gateway", "sync"]
     environment = {
-        "PATH": os.environ["PATH"],
         "STRIPE_SECRET_KEY": "sk_test_x",
         "STRIPE_API_BASE": stripe.url,
         "DATABASE_URL": sqlite_url,
     }
     stripe.hold = lambda calls: sum(path == "/v1/customers" for path, _ in calls) == 3
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    process = Command("sync", cwd=tmp_path, environment=environment)
     assert stripe.held.wait(30)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
@@ -98,11 +94,9 @@ def test_killed_in_the_middle_it_goes_on_there_and_waits_when_stripe_wants_fewer
 
     stripe.calls, stripe.hold = [], None
     limit(stripe, 5)
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run("sync", cwd=tmp_path, **environment)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     assert stripe.calls[0] == place  # neither the catalogue again nor the customers that it had
     assert sum(path == "/v1/customers" for path, _ in stripe.calls) == 1
     assert stripe.refused > 0  # and it waited

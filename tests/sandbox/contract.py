@@ -4,7 +4,9 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
@@ -44,7 +46,8 @@ class Contract:
         self.document = document
         self._document = _as_json_schema(document)
         self._registry = Registry().with_resource("urn:stripe", Resource.opaque(self._document))
-        self._validators = {}
+        self._fast_registry = jsonschema_rs.Registry([("urn:stripe", self._document)])
+        self._fast = {}
         self._paths = [
             (re.compile("^" + re.sub(r"\{\w+\}", "[^/]+", path) + "$"), path)
             for path in sorted(document["paths"], key=lambda path: path.count("{"))
@@ -81,18 +84,20 @@ class Contract:
             operation = self._document["paths"][template].get(method.lower())
             if operation and pattern.match(path):
                 code = str(status) if str(status) in operation["responses"] else "default"
-                escaped = template.replace("~", "~0").replace("/", "~1")
+                escaped = quote(template.replace("~", "~0").replace("/", "~1"))
                 inner = "content/application~1json/schema"
                 return f"#/paths/{escaped}/{method.lower()}/responses/{code}/{inner}"
         return None
 
     def _check(self, pointer, value, where):
-        if pointer not in self._validators:
-            self._validators[pointer] = Draft202012Validator({"$ref": f"urn:stripe{pointer}"}, registry=self._registry)
-        return [
-            f"{where}: {error.json_path} {error.message[:300]}"
-            for error in map(_deepest, self._validators[pointer].iter_errors(value))
-        ]
+        schema = {"$ref": f"urn:stripe{pointer}"}
+        if pointer not in self._fast:
+            self._fast[pointer] = jsonschema_rs.Draft202012Validator(schema, registry=self._fast_registry)
+        if self._fast[pointer].is_valid(value):
+            return []
+        # The one in Python takes a hundred times as long, and says better what is wrong.
+        errors = Draft202012Validator(schema, registry=self._registry).iter_errors(value)
+        return [f"{where}: {error.json_path} {error.message[:300]}" for error in map(_deepest, errors)]
 
 
 def _deepest(error):

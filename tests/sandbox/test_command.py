@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -10,10 +9,10 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import stripe
+from command import Command
 
 from gateway.cli import main
 
-COMMAND = [sys.executable, "-m", "gateway", "sandbox"]
 SECRET = "whsec_0123456789abcdef"
 
 
@@ -23,7 +22,7 @@ def running(*options):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([*COMMAND, "--port", str(port), *options], stdout=subprocess.DEVNULL)
+    process = Command("sandbox", "--port", str(port), *options)
     base = f"http://127.0.0.1:{port}"
     try:
         wait_for(base, process)

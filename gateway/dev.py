@@ -239,8 +239,8 @@ def _check_port(host: str, port: int, option: str) -> None:
 
 
 def _this_command() -> str:
-    """How this very command is called from the present folder."""
-    path = Path(sys.argv[0])
+    """How the command beside this very Python is called from the present folder."""
+    path = Path(sys.executable).with_name("gateway")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 

@@ -1,6 +1,7 @@
 """What resolvers may reach: the use cases, and who calls."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import strawberry
 
@@ -33,7 +34,7 @@ class Services:
     notifications: Notifications
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """What one request has.
 
@@ -41,22 +42,24 @@ class Context:
         services: the parts of the gateway.
         principal: the caller.
         address: the IP address of the client, when it is known.
-        ownership: what the caller may name and see.
-        loaders: what this request reads of the mirror, gathered.
     """
 
     services: Services
     principal: Principal
     address: str | None = None
-    ownership: Ownership = field(init=False)
-    loaders: Loaders = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ownership", Ownership(self.services.database, self.principal))
-        object.__setattr__(self, "loaders", Loaders(self.services.settings, self.services.database))
+    @cached_property
+    def ownership(self) -> Ownership:
+        """What the caller may name and see."""
+        return Ownership(self.services.database, self.principal)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """What this request reads of the mirror, gathered."""
+        return Loaders(self.services.settings, self.services.database)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LiveContext(Context):
     """What one reading of a live update has.
 

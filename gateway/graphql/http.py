@@ -3,11 +3,9 @@
 from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any
-from uuid import uuid4
 
 from graphql import DocumentNode, ExecutionResult, OperationType, execute, get_operation_ast
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,9 +20,9 @@ from gateway.graphql.graphiql import graphiql_page, static_routes
 from gateway.graphql.live import PROTOCOL, Live
 from gateway.graphql.masking import shown
 from gateway.graphql.persisted import PersistedDocuments
-from gateway.graphql.rates import address_of
+from gateway.graphql.rates import address_of, authorization_of
 from gateway.graphql.schema import core
-from gateway.graphql.wire import GRAPHQL, JSON, Operation, Refused
+from gateway.graphql.wire import GRAPHQL, JSON, Answer, Operation, Refused
 
 PATH = "/graphql"
 _METHODS = ("GET", "POST")
@@ -48,7 +46,7 @@ class GraphQL:
     def routes(self) -> list[BaseRoute]:
         """`/graphql`, and what GraphiQL loads when it is on."""
         return [
-            Route(PATH, self.serve, methods=_METHODS),
+            Route(PATH, self, methods=_METHODS),
             WebSocketRoute(PATH, self._live.serve),
             *(static_routes() if self._graphiql else []),
         ]
@@ -59,41 +57,40 @@ class GraphQL:
         """
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == PATH and scope["method"] in _METHODS:
-                answer = await self.serve(Request(scope, receive, send))
-                await answer(scope, receive, send)
-            else:
-                await app(scope, receive, send)
+            mine = scope["type"] == "http" and scope["path"] == PATH and scope["method"] in _METHODS
+            await (self if mine else app)(scope, receive, send)
 
         return front
 
-    async def serve(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing that a client can send gives a 5xx."""
-        accept = request.headers.get("accept")
-        if self._graphiql and request.method == "GET" and wire.prefers_html(accept):
-            return graphiql_page()
+        headers = wire.headers_of(scope)
+        accept = headers.get(b"accept")
+        if self._graphiql and scope["method"] == "GET" and wire.prefers_html(accept):
+            await graphiql_page()(scope, receive, send)
+            return
         media_type = JSON
         try:
             media_type = wire.accepted(accept)
-            operation = await wire.read(request)
-            principal = await self._authenticator.authenticate(request.headers.get("authorization"))
-            return await self._run(
-                request, operation, Context(self._services, principal, address_of(request)), media_type
-            )
+            operation = await wire.read(scope, headers, receive)
+            principal = await self._authenticator.authenticate(authorization_of(scope))
+            context = Context(self._services, principal, address_of(scope))
+            answer = await self._run(scope, operation, context, media_type)
         except Refused as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
-            return wire.answer(body, media_type, error.status, error.headers)
+            answer = Answer(body, error.status, error.headers)
         except Unauthenticated as error:
             body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-            return wire.answer(body, media_type, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+            answer = Answer(body, HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")])
+        await wire.respond(send, answer, media_type)
 
-    async def _run(self, request: Request, operation: Operation, context: Context, media_type: str) -> Response:
+    async def _run(self, scope: Scope, operation: Operation, context: Context, media_type: str) -> Answer:
         prepared = self._documents.prepare(operation)
         if prepared.document is None:
             return _refusal([error.formatted for error in prepared.errors], media_type)
-        _check_method(request.method, prepared.document, operation.name)
+        _check_method(scope["method"], prepared.document, operation.name)
         title = _title(prepared.document, operation.name) if tracing.active() else ""
-        with tracing.span(title, kind="SERVER", caller=request.headers) as note:
+        with tracing.span(title, kind="SERVER", caller=Headers(scope=scope)) as note:
             result = execute(
                 core,
                 prepared.document,
@@ -107,9 +104,10 @@ class GraphQL:
             if isawaitable(result):
                 result = await result
             note(errors=len(result.errors or ()))
+        state = scope["state"]
         if prepared.public and context.principal == ANONYMOUS and not result.errors:
-            request.state.public = True  # the cache in front may keep it
-        return _respond(result, media_type, getattr(request.state, "request_id", None) or uuid4().hex)
+            state["public"] = True  # the cache in front may keep it
+        return _respond(result, media_type, state["request_id"])
 
 
 def _title(document: DocumentNode, name: str | None) -> str:
@@ -126,26 +124,26 @@ def _check_method(method: str, document: DocumentNode, name: str | None) -> None
     if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
         raise Refused(HTTPStatus.BAD_REQUEST, f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
     if method == "GET" and operation is not None and operation.operation is not OperationType.QUERY:
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers={"Allow": "POST"})
+        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers=[(b"allow", b"POST")])
 
 
-def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Response:
+def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Answer:
+    if not result.errors:
+        return Answer({"data": result.data})
     errors = shown(result.errors, request_id)
     if result.data is None and not any("path" in error for error in errors):
         return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
-    body: dict[str, Any] = {"data": result.data}
-    return wire.answer({"errors": errors, **body} if errors else body, media_type, headers=_waiting(errors))
+    return Answer({"errors": errors, "data": result.data}, headers=_waiting(errors))
 
 
-def _waiting(errors: list[dict[str, Any]]) -> dict[str, str]:
+def _waiting(errors: list[dict[str, Any]]) -> list[tuple[bytes, bytes]]:
     """`Retry-After`, when something was refused for its rate: the longest wait of all."""
     waits = [wait for error in errors if (wait := error["extensions"].get("retryAfter")) is not None]
-    return {"Retry-After": str(max(waits))} if waits else {}
+    return [(b"retry-after", b"%d" % max(waits))] if waits else []
 
 
-def _refusal(errors: list[Any], media_type: str) -> Response:
+def _refusal(errors: list[Any], media_type: str) -> Answer:
     """A request that was understood and cannot be run: 400, but 200 for the older media type, whose clients read the
     body of nothing else (GraphQL over HTTP, "Status Codes").
     """
-    status = HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK
-    return wire.answer({"errors": errors}, media_type, status)
+    return Answer({"errors": errors}, HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK)

@@ -64,7 +64,7 @@ class Live:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection until it ends."""
-        place = place_of(address_of(websocket) or "unknown")
+        place = place_of(address_of(websocket.scope) or "unknown")
         refusal = self._refusal(websocket, place)
         if refusal is not None:
             await websocket.send_denial_response(refusal)
@@ -107,7 +107,7 @@ class _Connection:
     def __init__(self, live: Live, websocket: WebSocket) -> None:
         self._live = live
         self._websocket = websocket
-        self._address = address_of(websocket)
+        self._address = address_of(websocket.scope)
         self._principal: Principal | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,16 +1,16 @@
 """The rate limits of GraphQL: every request, and every mutation by itself, so that six aliases count as six."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any
 
 from graphql import GraphQLSchema, default_field_resolver
-from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth import Authenticator
 from gateway.errors import RateLimited
-from gateway.graphql import wire
 from gateway.rates import Rates
 
 CHECKOUT = "createCheckoutSession"
@@ -57,18 +57,26 @@ class Throttle:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 429."""
         if scope["type"] != "lifespan" and scope["path"] == self._path:
-            connection = HTTPConnection(scope)
             try:
-                if not self._authenticator.is_service(connection.headers.get("authorization")):
-                    await self._rates.request(address_of(connection))
+                if not self._authenticator.is_service(authorization_of(scope)):
+                    await self._rates.request(address_of(scope))
             except RateLimited as error:
                 body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-                refusal = wire.answer(body, wire.JSON, 429, {"Retry-After": str(error.retry_after)})
-                await refusal(scope, receive, send)
+                refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(error.retry_after)})
+                await refusal(scope, receive, send)  # a WebSocket too can be refused so
                 return
         await self._app(scope, receive, send)
 
 
-def address_of(connection: HTTPConnection) -> str | None:
+def address_of(scope: Scope) -> str | None:
     """The client's address: behind the proxies of the settings the one that they tell."""
-    return connection.client.host if connection.client else None
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def authorization_of(scope: Scope) -> str | None:
+    """The first `Authorization` header."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value, "latin-1")
+    return None

@@ -3,16 +3,16 @@
 Source: the GraphQL over HTTP specification. A request that cannot be read is refused here with a 4xx.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
 
 MAX_BODY_BYTES = 100 * 1024
 JSON = "application/json"
@@ -32,12 +32,16 @@ class Refused(Exception):
     """
 
     def __init__(
-        self, status: HTTPStatus, message: str, code: str = "BAD_USER_INPUT", headers: Mapping[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        message: str,
+        code: str = "BAD_USER_INPUT",
+        headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        self.headers = headers or {}
+        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,23 @@ class Operation:
     document_id: str | None = None
 
 
-async def read(request: Request) -> Operation:
+Headers = Mapping[bytes, bytes]
+
+
+def headers_of(scope: Scope) -> Headers:
+    """The headers of a request by their names in small letters; of one that comes twice, the first."""
+    return dict(reversed(scope["headers"]))
+
+
+async def read(scope: Scope, headers: Headers, receive: Receive) -> Operation:
     """The operation of a GET or POST request.
 
     Raises:
         Refused: when there is none that can be read.
     """
-    if request.method == "POST":
-        return operation_of(_json(await _body(request), "the body"))
-    query = request.query_params
+    if scope["method"] == "POST":
+        return operation_of(_json(await _body(headers, receive), "the body"))
+    query = QueryParams(scope["query_string"])
     parsed = {
         name: _json(query[name].encode(errors="replace"), f"`{name}`")
         for name in ("variables", "extensions")
@@ -67,31 +79,32 @@ async def read(request: Request) -> Operation:
     return operation_of({**query, **parsed})
 
 
-async def _body(request: Request) -> bytes:
+async def _body(headers: Headers, receive: Receive) -> bytearray:
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
-    if not _is_json(request.headers.get("content-type", "")):
+    if not _is_json(headers.get(b"content-type", b"")):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
-    except ClientDisconnect:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early") from None
-    return bytes(body)
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early")
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
+        more = message.get("more_body", False)
+    return body
 
 
 @lru_cache(maxsize=64)
-def _is_json(content_type: str) -> bool:
+def _is_json(content_type: bytes) -> bool:
     kind = Message()
-    kind["content-type"] = content_type
+    kind["content-type"] = content_type.decode("latin-1")
     return kind.get_content_type() == JSON and kind.get_content_charset("utf-8") == "utf-8"
 
 
-def _json(text: bytes, what: str) -> Any:
+def _json(text: bytes | bytearray, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -137,28 +150,28 @@ def _apollo_hash(request: dict[str, Any]) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def accepted(header: str | None) -> str:
+def accepted(header: bytes | None) -> str:
     """The media type to answer in.
 
     Raises:
         Refused: when the client takes none of ours.
     """
-    for wanted in _by_quality(header or "*/*"):
+    for wanted in _by_quality(header or b"*/*"):
         if wanted in _RANGES:
             return _RANGES[wanted]
     raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"the answer can be {GRAPHQL} or {JSON}")
 
 
-def prefers_html(header: str | None) -> bool:
+def prefers_html(header: bytes | None) -> bool:
     """Whether this is a browser that shows a page."""
-    first = next(iter(_by_quality(header or "")), None)
+    first = next(iter(_by_quality(header or b"")), None)
     return first in {"text/html", "application/xhtml+xml"}
 
 
-def _by_quality(header: str) -> list[str]:
+def _by_quality(header: bytes) -> list[str]:
     """The media types of an `Accept` header, the most wanted first."""
     wanted = []
-    for part in header.split(","):
+    for part in header.decode("latin-1").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
         wanted.append((_number(quality), kind))
@@ -172,9 +185,29 @@ def _number(text: str) -> float:
         return 0.0
 
 
-def answer(
-    body: dict[str, Any], media_type: str, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """A GraphQL response. It is its reader's alone; what may be shared, the cache in front says (`cache.py`)."""
-    own = {"Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "private, no-store"}
-    return Response(orjson.dumps(body), status, {**(headers or {}), **own})
+class Answer(NamedTuple):
+    """A GraphQL response.
+
+    Attributes:
+        body: what becomes its JSON.
+        status: of HTTP.
+        headers: beside those that every answer has.
+    """
+
+    body: dict[str, Any]
+    status: int = 200
+    headers: Iterable[tuple[bytes, bytes]] = ()
+
+
+async def respond(send: Send, answer: Answer, media_type: str) -> None:
+    """Send a response. It is its reader's alone; what may be shared, the cache in front says (`cache.py`)."""
+    content = orjson.dumps(answer.body)
+    headers = [*_HEADERS[media_type], (b"content-length", b"%d" % len(content)), *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+_HEADERS = {
+    kind: ((b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"private, no-store"))
+    for kind in (JSON, GRAPHQL)
+}

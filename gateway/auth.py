@@ -7,7 +7,10 @@ Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
 
 import hmac
 import re
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, TypeGuard
 
 import jwt
@@ -22,6 +25,7 @@ ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY_SECONDS = 10
 MAX_TOKEN = 8192
 MAX_EMAIL = 254
+MAX_PROVED = 4096  # about two megabytes
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # Stripe keeps it as `client_reference_id`, up to 200 characters
 
 
@@ -61,6 +65,7 @@ class Authenticator:
         self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause) if settings.auth_jwks_url else None
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
         self._subject_claim = settings.auth_subject_claim
+        self._proved = _Proved()
 
     async def authenticate(self, header: str | None) -> Principal:
         """The caller that an `Authorization` header names; without one, `ANONYMOUS`.
@@ -76,7 +81,14 @@ class Authenticator:
             raise Unauthenticated("the Authorization header must be `Bearer` and a token")
         if self.is_service(header):
             return SERVICE
-        return self._principal(await self._claims(token))
+        if len(token) > MAX_TOKEN or not token.isascii():
+            raise Unauthenticated(_INVALID)
+        principal = self._proved.find(token, self._keys and self._keys.present)
+        if principal is None:
+            principal = self._principal(await self._claims(token))
+            # nothing has waited since the key was found, so these are the keys that it is of
+            self._proved.keep(token, principal, self._keys and self._keys.present)
+        return principal
 
     def is_service(self, header: str | None) -> bool:
         """Whether an `Authorization` header has a token of the application's own back end."""
@@ -94,8 +106,6 @@ class Authenticator:
     async def _claims(self, token: str) -> dict[str, Any]:
         """What a token claims, once everything about it is proved."""
         try:
-            if len(token) > MAX_TOKEN or not token.isascii():
-                raise jwt.DecodeError
             header = jwt.get_unverified_header(token)
             algorithm, key = await self._key(header)
             return jwt.decode(
@@ -137,6 +147,51 @@ class Authenticator:
         )
 
 
+class _Proved:
+    """The callers whose tokens were proved lately, the one asked for last at the end.
+
+    Only what was proved is in it, under the SHA-256 of the whole token: whoever reads this memory can sign in as
+    nobody. It is of one authenticator, whose issuer, audience and secret never change, and of one reading of the
+    provider's keys: the next one, whatever it brings, empties it.
+    """
+
+    def __init__(self) -> None:
+        self._callers: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+        self._keys: object = None
+
+    def find(self, token: str, keys: object) -> Principal | None:
+        """The caller, if the token is still good.
+
+        Args:
+            token: in ASCII.
+            keys: the keys of this moment.
+        """
+        if keys is not self._keys:
+            self._callers.clear()
+            return None
+        digest = sha256(token.encode()).digest()
+        principal, proved_at = self._callers.get(digest, (None, 0.0))
+        # a clock that was put back may have come before the token's `nbf`
+        if principal is None or not proved_at <= time.time() < _end(principal):
+            return None
+        self._callers.move_to_end(digest)
+        return principal
+
+    def keep(self, token: str, principal: Principal, keys: object) -> None:
+        """Remember what these keys have proved just now."""
+        if keys is not self._keys:
+            self._callers.clear()
+            self._keys = keys
+        self._callers[sha256(token.encode()).digest()] = principal, time.time()
+        if len(self._callers) > MAX_PROVED:
+            self._callers.popitem(last=False)
+
+
+def _end(principal: Principal) -> float:
+    """When a user's token is no longer taken."""
+    return 0.0 if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS
+
+
 def is_subject(value: Any) -> TypeGuard[str]:
     """Whether a user can be called so."""
     return isinstance(value, str) and _SUBJECT.fullmatch(value) is not None
@@ -144,9 +199,10 @@ def is_subject(value: Any) -> TypeGuard[str]:
 
 def _why(error: Exception) -> str:
     """What the caller should know: what time, issuer and audience mend, and nothing of keys."""
-    return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), "this token is not valid")
+    return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), _INVALID)
 
 
+_INVALID = "this token is not valid"
 _REASONS: dict[type[Exception], str] = {
     jwt.ExpiredSignatureError: "the token has expired; sign in again",
     jwt.ImmatureSignatureError: "the token is not valid yet",

@@ -69,6 +69,13 @@ class KeySet:
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
+    @property
+    def present(self) -> tuple[Key, ...]:
+        """The keys that are known, another tuple after each reading. Who looks has them read again when it is time."""
+        if self._keys and time.monotonic() - self._fetched > FRESH_SECONDS:
+            self._refresh_beside()
+        return self._keys
+
     async def find(self, kid: Any, algorithm: str) -> Any:
         """The key that a token's header names.
 
@@ -80,9 +87,7 @@ class KeySet:
             jwt.PyJWKClientConnectionError: the keys have never been read, and cannot be now.
             jwt.InvalidKeyError: there is no such key.
         """
-        if self._keys and time.monotonic() - self._fetched > FRESH_SECONDS:
-            self._refresh_beside()
-        found = [key for key in self._keys if key.fits(kid, algorithm)]
+        found = [key for key in self.present if key.fits(kid, algorithm)]
         if len(found) != 1:
             await self._fetch()
             found = [key for key in self._keys if key.fits(kid, algorithm)]

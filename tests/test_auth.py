@@ -5,6 +5,7 @@ import base64
 import json
 import shutil
 import time
+from datetime import datetime
 
 import jwt
 import pytest
@@ -13,7 +14,7 @@ from conftest import SERVICE_TOKEN, SIGN_IN_SECRET, make_world
 from cryptography.hazmat.primitives import serialization
 from provider import AUDIENCE, ISSUER, MAKERS, claims_of, running_provider
 
-from gateway.auth import Authenticator
+from gateway.auth import LEEWAY_SECONDS, Authenticator
 from gateway.errors import SettingsError, Unauthenticated
 from gateway.settings import Settings
 
@@ -261,6 +262,93 @@ async def test_a_withdrawn_key_is_not_trusted_for_ever(provider, monkeypatch):
     else:
         pytest.fail("the withdrawn key is still trusted")
     await authenticator.close()
+
+
+@pytest.fixture
+def proofs(monkeypatch):
+    """The tokens whose signatures were checked."""
+    checked: list[str] = []
+    decode = jwt.decode
+    monkeypatch.setattr(
+        "jwt.decode", lambda token, *args, **options: checked.append(token) or decode(token, *args, **options)
+    )
+    return checked
+
+
+async def test_a_token_is_proved_once_and_a_changed_or_forged_one_again_and_again(provider, proofs):
+    authenticator = Authenticator(settings_with(auth_jwks_url=provider.url))
+    header = provider.sign()["Authorization"]
+    known = {await authenticator.authenticate(header) for _ in range(3)}
+    assert len(known) == len(proofs) == 1
+    start, _, signature = header.split(".")
+    for changed in (
+        f"{start}.{encoded(claims_of(sub='admin'))}.{signature}",
+        f"{header[:-4]}AAAA",
+        f"{header}=",
+        header[:-1],
+    ):
+        for _ in range(2):
+            with pytest.raises(Unauthenticated):
+                await authenticator.authenticate(changed)
+    assert len(proofs) == 5, "what cannot even be read as a token needs no check of its signature"
+    assert await authenticator.authenticate(header) in known
+    await authenticator.close()
+
+
+async def test_a_token_that_was_proved_still_ends_when_it_says_and_after_the_same_leeway(proofs):
+    authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
+    ends = int(time.time()) + 1
+    token = jwt.encode(claims_of(exp=ends - LEEWAY_SECONDS), SIGN_IN_SECRET, algorithm="HS256")
+    while time.time() < ends - 0.05:
+        assert (await authenticator.authenticate(f"Bearer {token}")).subject == "user_1"
+        await asyncio.sleep(0.01)
+    assert len(proofs) == 1
+    await asyncio.sleep(ends - time.time())
+    with pytest.raises(Unauthenticated, match="the token has expired"):
+        await authenticator.authenticate(f"Bearer {token}")
+
+
+async def test_a_clock_that_was_put_back_before_a_token_begins_is_believed_again(monkeypatch):
+    authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
+    now = time.time()
+    token = jwt.encode(claims_of(nbf=int(now)), SIGN_IN_SECRET, algorithm="HS256")
+    assert (await authenticator.authenticate(f"Bearer {token}")).subject == "user_1"
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(now - 60, tz)
+
+    monkeypatch.setattr("time.time", lambda: now - 60)
+    monkeypatch.setattr("jwt.api_jwt.datetime", Earlier)
+    with pytest.raises(Unauthenticated, match="the token is not valid yet"):
+        await authenticator.authenticate(f"Bearer {token}")
+
+
+async def test_what_is_proved_for_one_audience_or_secret_is_not_for_another(provider):
+    ours, theirs = (
+        Authenticator(settings_with(auth_jwks_url=provider.url, auth_audience=audience))
+        for audience in (AUDIENCE, "other")
+    )
+    header = provider.sign()["Authorization"]
+    for _ in range(2):
+        assert (await ours.authenticate(header)).subject == "user_1"
+        with pytest.raises(Unauthenticated, match="for another audience"):
+            await theirs.authenticate(header)
+    await ours.close()
+    await theirs.close()
+
+
+async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(monkeypatch, proofs):
+    monkeypatch.setattr("gateway.auth.MAX_PROVED", 3)
+    authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
+    first, *others = (jwt.encode(claims_of(sub=f"user_{n}"), SIGN_IN_SECRET, algorithm="HS256") for n in range(5))
+    for token in others:
+        for each in (first, token):
+            await authenticator.authenticate(f"Bearer {each}")
+    assert proofs == [first, *others]
+    assert (await authenticator.authenticate(f"Bearer {others[0]}")).subject == "user_1"
+    assert proofs == [first, *others, others[0]]
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"keys": 7}', b'{"keys": [7, {}]}', b"x" * 300_000])

@@ -62,7 +62,8 @@ class Throttle:
                     await self._rates.request(address_of(scope))
             except RateLimited as error:
                 body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-                refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(error.retry_after)})
+                headers = {"Retry-After": str(error.retry_after), "Cache-Control": "private, no-store"}
+                refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, headers)
                 await refusal(scope, receive, send)  # a WebSocket too can be refused so
                 return
         await self._app(scope, receive, send)

@@ -39,7 +39,6 @@ from gateway.headers import SecurityHeaders
 from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
 from gateway.outbound.access import AccessTeller
-from gateway.outbound.relay import Relay
 from gateway.policy import policy_router
 from gateway.rates import Rates
 from gateway.settings import Settings
@@ -95,9 +94,12 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             "usage": UsageForwarder(database, stripe).run,
             "credits": partial(keep_books, database),
             "access": AccessTeller(database, settings.grace).run,
-            "outbox": Relay(database, settings.outbound_endpoints).run,
             "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
         }
+        if settings.outbound_endpoints:
+            from gateway.outbound.relay import Relay
+
+            lasting["outbox"] = Relay(database, settings.outbound_endpoints).run
         tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]
         yield
         for task in tasks:

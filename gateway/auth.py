@@ -1,8 +1,7 @@
 """Who calls: nobody in particular, a signed-in user, or the application's own back end.
 
-A user comes with a JSON Web Token of an OpenID provider. Its signature is checked with one of the provider's public
-keys, or, with HS256, with a shared secret; the two never mix, so that no public key can pass for a secret.
-Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
+A user comes with a JSON Web Token of an OpenID provider (`tokens.py`). What was proved is remembered until it expires
+or the provider's keys are read anew, because a proof costs as much as a short query.
 """
 
 import hmac
@@ -10,20 +9,17 @@ import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
-from typing import Any, TypeGuard
-
-import jwt
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gateway.errors import Unauthenticated
-from gateway.jwks import KeySet
 from gateway.settings import Settings
 
-ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""The algorithms that a provider's published keys may be used with; never `none`, never an HMAC."""
+if TYPE_CHECKING:
+    from gateway.tokens import Tokens
 
 LEEWAY_SECONDS = 10
-MAX_TOKEN = 8192
 MAX_EMAIL = 254
 MAX_PROVED = 4096  # about two megabytes
 _SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # Stripe keeps it as `client_reference_id`, up to 200 characters
@@ -61,11 +57,14 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self._service_tokens = [token.get_secret_value().encode() for token in settings.service_tokens]
-        self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
-        self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause) if settings.auth_jwks_url else None
-        self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
-        self._subject_claim = settings.auth_subject_claim
+        self._settings = settings
         self._proved = _Proved()
+
+    @cached_property
+    def _tokens(self) -> "Tokens":
+        from gateway.tokens import Tokens  # not before somebody signs in: its libraries take ten megabytes
+
+        return Tokens(self._settings, LEEWAY_SECONDS)
 
     async def authenticate(self, header: str | None) -> Principal:
         """The caller that an `Authorization` header names; without one, `ANONYMOUS`.
@@ -81,13 +80,11 @@ class Authenticator:
             raise Unauthenticated("the Authorization header must be `Bearer` and a token")
         if self.is_service(header):
             return SERVICE
-        if len(token) > MAX_TOKEN or not token.isascii():
-            raise Unauthenticated(_INVALID)
-        principal = self._proved.find(token, self._keys and self._keys.present)
+        principal = self._proved.find(token, self._tokens.keys)
         if principal is None:
-            principal = self._principal(await self._claims(token))
+            principal = self._principal(await self._tokens.claims(token))
             # nothing has waited since the key was found, so these are the keys that it is of
-            self._proved.keep(token, principal, self._keys and self._keys.present)
+            self._proved.keep(token, principal, self._tokens.keys)
         return principal
 
     def is_service(self, header: str | None) -> bool:
@@ -100,44 +97,14 @@ class Authenticator:
 
     async def close(self) -> None:
         """Give back what is held."""
-        if self._keys:
-            await self._keys.close()
-
-    async def _claims(self, token: str) -> dict[str, Any]:
-        """What a token claims, once everything about it is proved."""
-        try:
-            header = jwt.get_unverified_header(token)
-            algorithm, key = await self._key(header)
-            return jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                issuer=self._issuer,
-                audience=self._audience,
-                leeway=LEEWAY_SECONDS,
-                options={
-                    "require": ["exp"],
-                    "verify_aud": self._audience is not None,
-                    "verify_sub": False,  # the claim of the settings is what counts
-                    "enforce_minimum_key_length": True,
-                },
-            )
-        except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overruns the JSON parser
-            raise Unauthenticated(_why(error)) from None
-
-    async def _key(self, header: dict[str, Any]) -> tuple[str, Any]:
-        """The algorithm that the token may be signed with, and the key for it."""
-        algorithm = header.get("alg")
-        if algorithm == "HS256" and self._secret is not None:
-            return algorithm, self._secret
-        if algorithm in ASYMMETRIC and self._keys is not None:
-            return algorithm, await self._keys.find(header.get("kid"), algorithm)
-        raise jwt.InvalidAlgorithmError
+        if "_tokens" in self.__dict__:
+            await self._tokens.close()
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
-        subject, email = claims.get(self._subject_claim), claims.get("email")
+        name = self._settings.auth_subject_claim
+        subject, email = claims.get(name), claims.get("email")
         if not is_subject(subject):
-            raise Unauthenticated(f"the token's `{self._subject_claim}` must be a text of 1 to 200 characters")
+            raise Unauthenticated(f"the token's `{name}` must be a text of 1 to 200 characters")
         known = isinstance(email, str) and "@" in email and len(email) <= MAX_EMAIL
         return Principal(
             subject=subject,
@@ -163,13 +130,13 @@ class _Proved:
         """The caller, if the token is still good.
 
         Args:
-            token: in ASCII.
+            token: as it came.
             keys: the keys of this moment.
         """
         if keys is not self._keys:
             self._callers.clear()
-            return None
-        digest = sha256(token.encode()).digest()
+            self._keys = keys
+        digest = _digest(token)
         principal, proved_at = self._callers.get(digest, (None, 0.0))
         # a clock that was put back may have come before the token's `nbf`
         if principal is None or not proved_at <= time.time() < _end(principal):
@@ -182,9 +149,13 @@ class _Proved:
         if keys is not self._keys:
             self._callers.clear()
             self._keys = keys
-        self._callers[sha256(token.encode()).digest()] = principal, time.time()
+        self._callers[_digest(token)] = principal, time.time()
         if len(self._callers) > MAX_PROVED:
             self._callers.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def _end(principal: Principal) -> float:
@@ -195,20 +166,3 @@ def _end(principal: Principal) -> float:
 def is_subject(value: Any) -> TypeGuard[str]:
     """Whether a user can be called so."""
     return isinstance(value, str) and _SUBJECT.fullmatch(value) is not None
-
-
-def _why(error: Exception) -> str:
-    """What the caller should know: what time, issuer and audience mend, and nothing of keys."""
-    return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), _INVALID)
-
-
-_INVALID = "this token is not valid"
-_REASONS: dict[type[Exception], str] = {
-    jwt.ExpiredSignatureError: "the token has expired; sign in again",
-    jwt.ImmatureSignatureError: "the token is not valid yet",
-    jwt.InvalidAudienceError: "the token is for another audience",
-    jwt.InvalidIssuerError: "the token is from another issuer",
-    jwt.MissingRequiredClaimError: "the token lacks a claim that it must have, such as `exp`",
-    jwt.InvalidAlgorithmError: "the token is not signed in a way that is accepted here",
-    jwt.PyJWKClientConnectionError: "the sign-in provider's keys cannot be read now; try again",
-}

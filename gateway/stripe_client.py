@@ -9,34 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import Any, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
-import stripe
-from stripe import WebhookSignature  # the package itself looks it up again on each use
 
 from gateway import metrics, tracing
 from gateway.breaker import Breaker
-from gateway.errors import (
-    CardRefused,
-    KeyReused,
-    StripeFailure,
-    StripeMissing,
-    StripeRefused,
-    StripeUnavailable,
-    WebhookRefused,
-)
+from gateway.errors import StripeFailure, StripeUnavailable, WebhookRefused
 from gateway.settings import LIVE_KEY, Settings, WebhookSecret
+
+if TYPE_CHECKING:
+    from gateway.stripe_sdk import Client
 
 API_VERSION = "2026-10-28.endive"
 """The version whose shapes the gateway asks for and reads; the SDK is pinned to the same."""
 
 SIGNATURE_TOLERANCE_SECONDS = 300
-NETWORK_RETRIES = 2
-ATTEMPT_TIMEOUT_SECONDS = 6.0
-
-stripe.enable_telemetry = False  # otherwise the SDK writes a file into the home directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +58,8 @@ class Stripe:
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = Breaker()
-        self._http = stripe.HTTPXClient(
-            timeout=min(ATTEMPT_TIMEOUT_SECONDS, self._deadline),
-            # only TLS needs the list of authorities, which takes longer to read than all the rest of a start
-            verify_ssl_certs=settings.stripe_api_base.startswith("https:"),
-        )
-        self._client = stripe.StripeClient(
-            settings.require_stripe(),
-            stripe_version=API_VERSION,
-            base_addresses={"api": settings.stripe_api_base},
-            http_client=self._http,
-            max_network_retries=NETWORK_RETRIES,
-        )
+        # made when something is first asked of Stripe, and shared with all that `on_behalf_of` gives
+        self._client = cache(lambda: _client(settings))
 
     def on_behalf_of(self, account: str) -> Self:
         """The same client, speaking for a connected account."""
@@ -126,7 +105,8 @@ class Stripe:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.close_async()  # type: ignore[no-untyped-call]  # the SDK left it untyped
+        if self._client.cache_info().currsize:
+            await self._client().close()
 
     async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
         with tracing.span(f"stripe {method}", kind="CLIENT", path=path, account=self._account) as note:
@@ -136,6 +116,8 @@ class Stripe:
 
     async def _measured(self, method: str, path: str, params: dict[str, Any]) -> tuple[Answer, str | None]:
         """The answer, and the id under which Stripe's own log has the request."""
+        from gateway import stripe_sdk
+
         started = time.monotonic()
         if self._breaker.wait():
             metrics.STRIPE_CALLS.labels(method, "spared").inc()
@@ -143,16 +125,16 @@ class Stripe:
         try:
             async with asyncio.timeout(self._deadline):
                 params = {**params, "stripe_account": self._account} if self._account else params
-                response = await self._client.raw_request_async(method, path, **params)
+                response = await self._client().raw_request_async(method, path, **params)
         except TimeoutError:
             metrics.STRIPE_CALLS.labels(method, "timeout").inc()
             self._breaker.failed()
             raise StripeUnavailable("Stripe did not answer in time; try again") from None
-        except stripe.StripeError as error:
+        except stripe_sdk.StripeError as error:
             metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
-            refused = failure(error)
+            refused = stripe_sdk.failure(error)
             if isinstance(refused, StripeUnavailable):
-                self._breaker.failed(_retry_after(error))
+                self._breaker.failed(stripe_sdk.retry_after(error))
             else:
                 self._breaker.answered()  # a refusal is an answer
             raise refused from error
@@ -168,12 +150,10 @@ class Stripe:
         return answer, response.headers.get("request-id")
 
 
-def _retry_after(error: stripe.StripeError) -> float | None:
-    """How many seconds Stripe asks to be left alone."""
-    try:
-        return float((error.headers or {})["retry-after"])
-    except (KeyError, ValueError):
-        return None
+def _client(settings: Settings) -> "Client":
+    from gateway import stripe_sdk
+
+    return stripe_sdk.Client(settings, API_VERSION)
 
 
 def _date(headers: Any) -> int:
@@ -186,38 +166,6 @@ def _date(headers: Any) -> int:
         return int(parsedate_to_datetime(headers["date"]).timestamp())
     except (KeyError, ValueError):
         raise StripeFailure("Stripe's answer has no usable Date header; is a proxy removing it?") from None
-
-
-# Who can mend it: nobody, so try again (StripeUnavailable); the caller (StripeRefused); the operator (StripeFailure).
-# The first class that fits counts. Every class of the SDK has its line here or below StripeError's: a test holds it.
-FAILURES: tuple[tuple[type[stripe.StripeError], type[StripeFailure], str | None], ...] = (
-    (stripe.APIConnectionError, StripeUnavailable, "Stripe cannot be reached; try again"),
-    (stripe.RateLimitError, StripeUnavailable, "Stripe is limiting our calls; try again in a moment"),
-    (stripe.APIError, StripeUnavailable, "Stripe failed on its side; try again"),
-    (stripe.AuthenticationError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
-    (stripe.PermissionError, StripeFailure, "Stripe refuses the gateway's key; run `gateway doctor`"),
-    (stripe.InvalidRequestError, StripeRefused, None),
-    (stripe.CardError, CardRefused, None),
-    (stripe.IdempotencyError, KeyReused, None),
-    (stripe.StripeError, StripeFailure, "Stripe answered with an error"),
-)
-
-
-def failure(error: stripe.StripeError) -> StripeFailure:
-    """The gateway's own failure for one of the SDK's. It never carries the key or the request.
-
-    Args:
-        error: what the SDK raised. Stripe's own sentence is passed on only where the caller can mend it.
-    """
-    body = getattr(error, "error", None)
-    code = getattr(error, "code", None) or getattr(body, "code", None)
-    param = getattr(error, "param", None) or getattr(body, "param", None)
-    if code == "resource_missing":
-        return StripeMissing("Stripe knows no such object", stripe_code=code, param=param)
-    if (error.http_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return StripeUnavailable("Stripe failed on its side; try again", stripe_code=code)
-    kind, message = next((kind, message) for sdk, kind, message in FAILURES if isinstance(error, sdk))
-    return kind(message or error.user_message or "Stripe refused the request", stripe_code=code, param=param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +213,11 @@ def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) ->
 
 
 def _signed(payload: str, header: str, secret: str) -> bool:
+    from stripe import SignatureVerificationError, WebhookSignature
+
     try:
         return bool(WebhookSignature.verify_header(payload, header, secret))
-    except stripe.SignatureVerificationError:
+    except SignatureVerificationError:
         return False
 
 

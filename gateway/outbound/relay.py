@@ -48,8 +48,6 @@ class Relay:
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        if not self._endpoints:
-            return
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
             while True:
                 busy = 0

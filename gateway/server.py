@@ -7,11 +7,14 @@ from asyncio import TimerHandle, Transport
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_MESSAGE_BYTES = 100 * 1024
 """The longest message that a WebSocket takes."""
+
+READY = "gateway.ready"
+"""An extension of ASGI (`scope["extensions"]`): its `cycle` is what `send_ready` sends to."""
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
@@ -77,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Its headers are there."""
         self._phase = _BODY
         super().on_headers_complete()
+        self.scope["extensions"] = {READY: {"cycle": self.cycle}}
 
     def on_message_complete(self) -> None:
         """It is there; if it was answered before, nothing is left to do for it."""
@@ -124,6 +128,30 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
                 self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+
+def send_ready(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+    """Send a whole answer at once, its headers as they are written: uvicorn looks through each of them anew, which is a
+    sixth of what an answer from memory costs.
+
+    Args:
+        cycle: uvicorn's, of the request.
+        status: of HTTP.
+        head: a line for each header, one for the length of the body among them.
+        body: the bytes of the body.
+
+    Returns:
+        whether it was sent. Otherwise ASGI's own messages do what is to be done.
+    """
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+        return False
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    usual = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+    cycle.transport.writelines([b"".join([STATUS_LINE[status], *usual, head, b"\r\n"]), body])
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):

@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import socket
 import threading
 from itertools import product as every
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -175,6 +177,48 @@ def test_a_body_that_comes_in_parts_is_read_to_its_end(shop):
     headers = {"Content-Type": "application/json"}
     answer = shop.client.post(f"{shop.url}/graphql", content=parts(), headers=headers)
     assert answer.json()["data"] == shop.data(PRICING)
+
+
+def raw(shop, *requests):
+    """What is answered to requests that come in one packet: a status, the headers and the body of each."""
+    with socket.create_connection((httpx.URL(shop.url).host, httpx.URL(shop.url).port), timeout=10) as line:
+        line.sendall(b"".join(requests))
+        with line.makefile("rb") as incoming:
+            for _ in requests:
+                status = int(incoming.readline().split()[1])
+                lines = [part.rstrip(b"\r\n") for part in iter(incoming.readline, b"\r\n")]
+                headers = dict(part.lower().split(b": ", 1) for part in lines)
+                assert len(headers) == len(lines)
+                yield status, headers, incoming.read(int(headers.get(b"content-length", 0)))
+            if b"close" in requests[-1]:
+                assert incoming.read() == b""
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_answer_from_memory_is_as_whole_as_any_other_however_the_connection_goes_on(shop, version):
+    target = f"/graphql?{urlencode({'query': PRICING})}"
+    first = shop.client.get(f"{shop.url}{target}", headers=PAGE)
+    asked = f"GET {target} HTTP/{version}\r\nHost: shop\r\nOrigin: {PAGE['Origin']}\r\nAccept: */*\r\n"
+    known = f"If-None-Match: {first.headers['etag']}\r\n"
+    more = [f"{asked}\r\n", f"{asked}{known}\r\n", f"{asked}\r\n"] if version == "1.1" else []
+    requests = [each.encode() for each in (*more, f"{asked}Connection: close\r\n\r\n")]
+    next(raw(shop, requests[-1]))  # under the key that these share
+    before = hits(shop)
+    answers = list(raw(shop, *requests))
+    assert hits(shop) == before + len(requests)
+    assert [status for status, *_ in answers] == [200, 304, 200, 200][-len(requests) :]
+    for status, headers, body in answers:
+        assert body == (first.content if status == 200 else b"")
+        assert headers[b"etag"].decode() == first.headers["etag"]
+        assert b"date" in headers
+        if status == 200:
+            names = {name.decode() for name in headers} - {"connection"}
+            assert names == set(first.headers)
+            same = names - {"date", "x-request-id"}
+            assert {name: headers[name.encode()].decode() for name in same} == {
+                name: first.headers[name].lower() for name in same
+            }
+    assert answers[-1][1][b"connection"] == b"close"
 
 
 def test_answers_from_memory_count_as_requests_of_their_address(sqlite_url):

@@ -21,6 +21,7 @@ from gateway import metrics
 from gateway.billing.catalog import Catalog
 from gateway.errors import RateLimited
 from gateway.rates import Rates
+from gateway.server import READY, send_ready
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_SHARE: Final = 16  # one answer takes at most this part of the memory
@@ -54,42 +55,55 @@ class Answer:
     """A public answer as it is sent, all but the request's id.
 
     Attributes:
+        status: of HTTP.
         headers: its headers.
         body: its bytes.
         etag: names these bytes in this media type; None for a POST, which no other cache keeps.
-        unmodified: the headers for who has it already (RFC 9110, section 15.4.5).
+        unmodified: the answer to who has it already (RFC 9110, section 15.4.5).
+        head: the headers as they are written.
     """
 
+    status: int
     headers: Headers
     body: bytes
     etag: bytes | None = None
-    unmodified: Headers = field(default_factory=list)
+    unmodified: "Answer | None" = None
+    head: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in self.headers))
 
     @classmethod
     def of(cls, method: str, headers: Headers, body: bytes) -> "Answer":
         """What the application answered to one, now for everybody."""
         kept = [header for header in headers if header[0] not in {REQUEST_ID, b"vary"}]
         if method == "POST":
-            return cls(kept, body)
+            return cls(200, kept, body)
         media_type = next(value for name, value in headers if name == b"content-type")
         etag = b'"%s"' % hashlib.sha256(media_type + body).hexdigest()[:32].encode()
         kept = [header for header in kept if header[0] != b"cache-control"] + [*_SHARED, (b"etag", etag)]
-        return cls(kept, body, etag, [header for header in kept if header[0] in _UNMODIFIED])
+        unmodified = cls(304, [header for header in kept if header[0] in _UNMODIFIED], b"")
+        return cls(200, kept, body, etag, unmodified)
 
-    def messages(self, unless: bytes | None, request_id: bytes) -> tuple[Message, Message]:
-        """What is sent: the answer, or `304` to whoever has it.
+    async def send(self, unless: bytes | None, request_id: bytes, scope: Scope, send: Send) -> None:
+        """Send the answer, or `304` to whoever has it.
 
         Args:
             unless: the request's `If-None-Match` (RFC 9110, section 13.1.2).
             request_id: the request's id.
+            scope: of the request.
+            send: to its client.
         """
-        named = (REQUEST_ID, request_id)
+        answer = self
         # no tag has quotes within, so that looking for this one in the whole list finds nothing else
-        if unless is not None and self.etag is not None and (self.etag in unless or unless == b"*"):
-            start = {"type": "http.response.start", "status": 304, "headers": [*self.unmodified, named]}
-            return start, {"type": "http.response.body", "body": b""}
-        start = {"type": "http.response.start", "status": 200, "headers": [*self.headers, named]}
-        return start, {"type": "http.response.body", "body": self.body}
+        if unless is not None and self.unmodified and self.etag and (self.etag in unless or unless == b"*"):
+            answer = self.unmodified
+        ready = scope.get("extensions", {}).get(READY)
+        head = b"%bx-request-id: %b\r\n" % (answer.head, request_id)
+        if ready is None or not send_ready(ready["cycle"], answer.status, head, answer.body):
+            headers = [*answer.headers, (REQUEST_ID, request_id)]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
 
 
 class PublicAnswers:
@@ -117,7 +131,7 @@ class PublicAnswers:
             await self._app(scope, receive, send)
             return
         key: list[Any] = [scope["method"], scope["scheme"], scope["query_string"]]
-        unless = None
+        unless = message = None
         for header in scope["headers"]:
             if header[0] not in _LOOKED_AT:
                 continue
@@ -130,27 +144,24 @@ class PublicAnswers:
                 return
         if scope["method"] == "POST":
             message = await receive()
-            receive = _again(message, receive)
             if message.get("more_body") or message["type"] != "http.request":
-                await self._app(scope, receive, send)  # a long body that comes in parts
+                await self._app(scope, _again(message, receive), send)  # a long body that comes in parts
                 return
             key.append(message.get("body"))
         asked = tuple(key)
         answer = self._find(asked)
         if answer is None:
             _MISSES.inc()
-            await self._ask(asked, unless, scope, receive, send)
+            await self._ask(asked, unless, scope, _again(message, receive), send)
             return
         try:
             await self._rates.request(scope["client"][0] if scope["client"] else None)
         except RateLimited:
-            await self._app(scope, receive, send)  # it counts too, and says how long to wait
+            await self._app(scope, _again(message, receive), send)  # it counts too, and says how long to wait
             return
         _HITS.inc()
         request_id = randbytes(16).hex().encode()  # noqa: S311 - a name, no secret
-        start, end = answer.messages(unless, request_id)
-        await send(start)
-        await send(end)
+        await answer.send(unless, request_id, scope, send)
 
     def _find(self, key: Key) -> Answer | None:
         """The answer, if it is of the present snapshot."""
@@ -192,8 +203,7 @@ class PublicAnswers:
             if before is not None and before is self._snapshot and before is self._catalog.present:
                 self._keep(key, answer)
             request_id = next(value for name, value in headers if name == REQUEST_ID)
-            for each in answer.messages(unless, request_id):
-                await send(each)
+            await answer.send(unless, request_id, scope, send)
 
         await self._app(scope, receive, take)
 
@@ -213,9 +223,9 @@ def _size(key: Key, answer: Answer) -> int:
     return OVERHEAD_BYTES + asked + len(answer.body)
 
 
-def _again(message: Message, receive: Receive) -> Receive:
+def _again(message: Message | None, receive: Receive) -> Receive:
     """`receive` once more from the start, after its first message was taken."""
-    waiting = [message]
+    waiting = [message] if message else []
 
     async def first() -> Message:
         return waiting.pop() if waiting else await receive()

@@ -76,9 +76,16 @@ async def _fill(url: str, products: int) -> None:
     await database.close()
 
 
+class Gateway(Server):
+    """The gateway as it runs in production, its own server included."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
+
+
 def gateway(name: str, url: str) -> Server:
-    """The gateway as it runs in production, with limits that the bench does not reach."""
-    return Server(name, "contestants:gateway", environment(url), factory=True)
+    """The gateway, with limits that the bench does not reach."""
+    return Gateway(name, "gateway", environment(url))
 
 
 def environment(url: str) -> dict[str, str]:

@@ -69,19 +69,22 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "uvicorn", self.app, "--port", str(self.port), "--no-access-log"]
-        command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
-        command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-        command += ["--factory"] if self.factory else []
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **self.environment}
         with tempfile.TemporaryFile() as log:  # a file, as in production: what is logged has its price
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), env=environment, stdout=log, stderr=log)
             try:
                 self._wait()
                 yield self
             finally:
                 self.process.terminate()
                 self.process.wait(20)
+
+    def command(self) -> list[str]:
+        """How it is started on its port."""
+        command = [sys.executable, "-m", "uvicorn", self.app, "--port", str(self.port), "--no-access-log"]
+        command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+        command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+        return command + (["--factory"] if self.factory else [])
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 30

@@ -184,7 +184,7 @@ class PublicAnswers:
         before = self._snapshot
         state = scope.setdefault("state", {})
         start: Message = {}
-        body = bytearray()
+        body: list[bytes] = []
 
         async def take(message: Message) -> None:
             nonlocal start
@@ -193,13 +193,13 @@ class PublicAnswers:
             elif not start:
                 await send(message)
             else:
-                body.extend(message.get("body", b""))
+                body.append(message.get("body", b""))
                 if not message.get("more_body"):
                     await finish()
 
         async def finish() -> None:
             headers: Headers = start["headers"]
-            answer = Answer.of(scope["method"], headers, bytes(body))
+            answer = Answer.of(scope["method"], headers, b"".join(body))
             if before is not None and before is self._snapshot and before is self._catalog.present:
                 self._keep(key, answer)
             request_id = next(value for name, value in headers if name == REQUEST_ID)

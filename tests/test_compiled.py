@@ -6,7 +6,7 @@ One long file, because half of it is schemas and queries.
 import asyncio
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Annotated, Any, Generic, NewType, TypeVar
@@ -45,7 +45,7 @@ from gateway.billing.checkout import Checkout
 from gateway.billing.customers import Customers
 from gateway.billing.portal import Portal
 from gateway.database import Database
-from gateway.graphql.compiled import Compiled, CompiledExecutor, note_plain_fields
+from gateway.graphql.compiled import MAX_KEPT, Compiled, CompiledExecutor, Kept, note_plain_fields
 from gateway.graphql.context import Context, Services
 from gateway.graphql.schema import core
 from gateway.notify import Notifications
@@ -328,6 +328,20 @@ class Leaf:
 
 
 @strawberry.type
+class Coin(Kept):
+    worth: int
+    name: str | None = None
+    kept: strawberry.Private[dict] = field(default_factory=dict)
+
+    @strawberry.field
+    def times(self, number: int = 2) -> int:
+        return self.worth * number
+
+
+COINS = [Coin(worth=1), Coin(worth=2, name="two"), Coin(worth="broken"), Coin(worth=2**31, name="too much")]
+
+
+@strawberry.type
 class Tree:
     leaf: Leaf
     maybe: Leaf | None
@@ -419,6 +433,10 @@ class Query:
     def soon(self) -> Tree:
         return good()
 
+    @strawberry.field
+    async def coins(self, first: int = 2) -> list[Coin | None]:
+        return [*COINS[:first], None]
+
 
 _config = StrawberryConfig(scalar_map={Loose: strawberry.scalar(name="Loose", serialize=lambda value: f"<{value}>")})
 odd: GraphQLSchema = strawberry.Schema(query=Query, types=[Dog, Cat], config=_config)._schema
@@ -476,6 +494,20 @@ ODDITIES = [
     ("{ soon { leaf { b: text a: must ...F } } } fragment F on Leaf { a: must b: text c: number }", {}),
     ("{ __schema { types { name } } soon { __typename leaf { __typename } } }", {}),
     ('{ __type(name: "Leaf") { fields { name type { ofType { name } } } } }', {}),
+    ("{ coins { worth name } }", {}),
+    ("{ coins { name worth } }", {}),
+    ("{ coins { name: worth worth: name } }", {}),
+    ("{ coins { worth a: times b: times(number: 3) } }", {}),
+    ("{ coins { worth a: times(number: 3) b: times } }", {}),
+    ("query ($n: Int!) { coins { worth times(number: $n) } }", {"n": 5}),
+    ("query ($n: Int!) { coins { worth times(number: $n) } }", {"n": 6}),
+    ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": True}),
+    ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": False}),
+    ("{ coins { ... on Coin { worth } name @skip(if: true) } }", {}),
+    ("{ coins(first: 3) { name worth } }", {}),
+    ("{ coins(first: 3) { name } }", {}),
+    ("{ coins(first: 4) { times worth } }", {}),
+    ("{ a: coins { name worth } b: coins(first: 4) { name __typename } }", {}),
     ("query A { soon { leaf { text } } } query B { soon { leaf { must } } }", {}),
     (PLAIN, {"which": 5}),
 ]
@@ -492,6 +524,16 @@ async def test_what_is_odd_is_answered_the_same(text, variables):
         options = {"executor_class": CompiledExecutor, "compiled": compiled, "variable_values": variables}
         assert await run(odd, document, context, **options) == theirs
         assert context == seen[0]  # no guard was passed by, and none asked twice
+
+
+async def test_a_value_that_keeps_its_answers_keeps_only_a_few_and_never_a_failure():
+    for number in range(3 * MAX_KEPT):
+        document = parse(f"{{ coins(first: 4) {{ name n{number}: worth }} }}")
+        for _ in range(2):
+            theirs = await run(odd, document, [])
+            assert await run(odd, document, [], executor_class=CompiledExecutor, compiled={}) == theirs
+    assert all(1 <= len(coin.kept) <= MAX_KEPT for coin in COINS[:2])
+    assert not any("worth" in selection for coin in COINS[2:] for selection in coin.kept)
 
 
 async def test_a_document_is_compiled_for_a_few_combinations_of_its_switches_and_right_for_all():

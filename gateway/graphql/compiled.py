@@ -19,6 +19,9 @@ their paths, their order and the nulls they leave are therefore graphql-core's o
 attributes are read and fields of objects resolved, which "must always be side effect-free and idempotent" (GraphQL,
 "Normal and Serial Execution").
 
+An object that never changes may keep what was made of it (`Kept`): the same amounts of money stand in every answer, and
+to make them anew would be most of the work on a list of prices.
+
 Which fields a selection has depends on `@skip` and `@include`: it is compiled for each combination of their variables
 that comes along, up to a few.
 """
@@ -49,6 +52,7 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_object_type,
+    print_ast,
 )
 from graphql.pyutils import is_awaitable
 from strawberry.types.base import StrawberryOptional
@@ -60,6 +64,9 @@ MAX_VARIANTS = 4
 
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
+
+MAX_KEPT = 4
+"""For how many selections a `Kept` object keeps what was made of it."""
 
 _PLAIN = "plain-fields"
 _ARGUMENTS: set[Any] = {str, int, float, bool, strawberry.ID}  # which Strawberry hands on as graphql-core coerces them
@@ -78,6 +85,16 @@ Function = Callable[[Any, Executor[Any]], dict[str, Any]]
 
 Compiled = dict[tuple[Any, ...], dict[tuple[Any, ...], Function | None]]
 """What has been compiled of one document: by the values of its switches, then by type and fields."""
+
+
+class Kept:
+    """The mark of a type whose objects never change, and which therefore keep what was made of them.
+
+    Attributes:
+        kept: what was made, by the text of the selection. Every object needs a `dict` of its own.
+    """
+
+    kept: dict[str, dict[str, Any]]
 
 
 class Surprise(Exception):
@@ -209,6 +226,19 @@ class _Writer:
     def _object(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
         """An expression that completes an object."""
         definition = _definition(kind)
+        if definition and issubclass(definition.origin, Kept):
+            fields = self._executor.collect_subfields(kind, details).grouped_field_set
+            nodes = [each[0].node for each in fields.values()]
+            if not any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ()):
+                key, function = self._name(" ".join(map(print_ast, nodes))), self._name(None)
+                made = self._made(kind, details, "s", "s")
+                self._text.append(_KEPT.format(name=function, most=MAX_KEPT, key=key, made=made))
+                return f"({first}.kept.get({key}) or {function}({source}, x))"
+        return self._made(kind, details, source, first)
+
+    def _made(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
+        """An expression that makes the answer of an object."""
+        definition = _definition(kind)
         if definition is None or definition.is_type_of or any(each.fragment_variable_values for each in details):
             raise Surprise
         classes = {each.origin for each in (definition, definition.concrete_of) if each}  # a generic type has both
@@ -302,6 +332,15 @@ def {name}(values, x):
     add = completed.append
     for s in values: add({item})
     return completed
+"""
+
+
+_KEPT = """
+def {name}(s, x):
+    made = {made}
+    if len(s.kept) >= {most}: s.kept.clear()
+    s.kept[{key}] = made
+    return made
 """
 
 

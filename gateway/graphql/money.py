@@ -1,6 +1,7 @@
 """Money and the scalars of the schema."""
 
 import re
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Annotated, Any, NewType, overload
 
@@ -9,6 +10,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.billing import money
 from gateway.errors import BadInput
+from gateway.graphql.compiled import Kept
 from gateway.graphql.describe import output, resolver
 
 Currency = NewType("Currency", str)
@@ -77,12 +79,13 @@ SCALARS: dict[object, ScalarDefinition] = {
 
 
 @output
-class Money:
+class Money(Kept):
     """An amount of one currency."""
 
     amount: MinorUnits = strawberry.field(description="The amount in minor units; 1250 US cents are 12.50 dollars.")
     currency: Currency = strawberry.field(description="The currency.")
     decimal: str = strawberry.field(description="The amount in major units as a plain decimal number, such as 12.50.")
+    kept: strawberry.Private[dict[str, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
 
     @resolver
     def formatted(

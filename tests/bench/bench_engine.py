@@ -19,7 +19,7 @@ import httpx
 import jwt
 import sqlalchemy as sa
 from bench_events import databases
-from runner import Round, Server, family, line, measure, median, ratios, request, verdict
+from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
 from gateway import models
 from gateway.database import Database, table_of
@@ -226,11 +226,11 @@ def main() -> int:
                 "GATEWAY_RATE_REQUESTS": "off",
             }
             others = (lambda pid=pid: family(pid)) if pid else tuple
-            for kind, app, made in (
-                ("gateway", "contestants:gateway", gateways),
-                ("by hand", "engine_contestants:by_hand", hands),
+            for start, kind, app, made in (
+                (Gateway, "gateway", "", gateways),
+                (Server, "by hand", "engine_contestants:by_hand", hands),
             ):
-                server = Server(f"{kind}, {name}", app, environment, True, others)
+                server = start(f"{kind}, {name}", app, environment, True, others)
                 made[name] = stack.enter_context(server.running())
         page = ask(gateways["SQLite"], PRICING, signed_in=False)
         (Path(folder) / "page").write_bytes(page)

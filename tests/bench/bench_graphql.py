@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import httpx
 import jwt
 from bench_sandbox import free_port
-from runner import Server, cpu_seconds, family, line, measure, median, ratios, request, verdict
+from runner import Gateway, Server, cpu_seconds, family, line, measure, median, ratios, request, verdict
 from sqlmodel import insert
 
 from gateway import migrations
@@ -74,13 +74,6 @@ async def _fill(url: str, products: int) -> None:
         await connection.execute(insert(Product), [{**row, **features} for row in rows])
         await connection.execute(insert(Price), prices)
     await database.close()
-
-
-class Gateway(Server):
-    """The gateway as it runs in production, its own server included."""
-
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
 
 
 def gateway(name: str, url: str) -> Server:

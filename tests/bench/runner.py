@@ -103,6 +103,13 @@ class Server:
         return cpu_seconds(family(self.process.pid)), cpu_seconds(self.others())
 
 
+class Gateway(Server):
+    """The gateway as it runs in production, its own server included."""
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
+
+
 @dataclass(frozen=True)
 class Round:
     """One round of one contestant.

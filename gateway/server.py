@@ -61,7 +61,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Read on. The clock runs from the first byte of a request to the last; one that comes at once sets none."""
         super().data_received(data)
         if self._phase == _WHOLE:
-            self._arrived()
+            if self._arriving is not None:
+                self._arrived()
             return
         self._received += len(data)
         if self._phase == _BODY and self._received > self.message_bytes:
@@ -148,7 +149,11 @@ def send_ready(cycle: RequestResponseCycle, status: int, head: bytes, body: byte
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     usual = [b"%b: %b\r\n" % header for header in cycle.default_headers]
-    cycle.transport.writelines([b"".join([STATUS_LINE[status], *usual, head, b"\r\n"]), body])
+    whole = b"".join([STATUS_LINE[status], *usual, head, b"\r\n"])
+    if body:
+        cycle.transport.writelines((whole, body))  # not joined: a copy of the body costs more
+    else:
+        cycle.transport.write(whole)
     cycle.message_event.set()
     cycle.on_response()
     return True

@@ -36,8 +36,6 @@ TELLING: Final = {b"accept", b"content-encoding", b"content-type", b"origin"}
 IF_NONE_MATCH: Final = b"if-none-match"
 REQUEST_ID: Final = b"x-request-id"
 
-_LOOKED_AT = PERSONAL | TELLING | {IF_NONE_MATCH}
-
 _SHARED = (
     (b"cache-control", b"public, max-age=0, must-revalidate"),
     (b"vary", b"Accept, Authorization, Origin"),
@@ -133,13 +131,12 @@ class PublicAnswers:
         key: list[Any] = [scope["method"], scope["scheme"], scope["query_string"]]
         unless = message = None
         for header in scope["headers"]:
-            if header[0] not in _LOOKED_AT:
-                continue
-            if header[0] in TELLING:
+            name = header[0]
+            if name in TELLING:
                 key.append(header)
-            elif header[0] == IF_NONE_MATCH:
+            elif name == IF_NONE_MATCH:
                 unless = header[1]
-            else:
+            elif name in PERSONAL:
                 await self._app(scope, receive, send)
                 return
         if scope["method"] == "POST":

@@ -45,7 +45,7 @@ from gateway.billing.checkout import Checkout
 from gateway.billing.customers import Customers
 from gateway.billing.portal import Portal
 from gateway.database import Database
-from gateway.graphql.compiled import MAX_KEPT, Compiled, CompiledExecutor, Kept, note_plain_fields
+from gateway.graphql.compiled import MAX_KEPT, MAX_KEPT_FIELDS, Compiled, CompiledExecutor, Kept, note_plain_fields
 from gateway.graphql.context import Context, Services
 from gateway.graphql.schema import core
 from gateway.notify import Notifications
@@ -532,6 +532,9 @@ async def test_a_value_that_keeps_its_answers_keeps_only_a_few_and_never_a_failu
         for _ in range(2):
             theirs = await run(odd, document, [])
             assert await run(odd, document, [], executor_class=CompiledExecutor, compiled={}) == theirs
+    many = "".join(f" n{number}: name" for number in range(MAX_KEPT_FIELDS))
+    await run(odd, parse(f"{{ coins {{ worth{many} }} }}"), [], executor_class=CompiledExecutor, compiled={})
+    assert not any(many in selection for selection in COINS[0].kept)
     assert all(1 <= len(coin.kept) <= MAX_KEPT for coin in COINS[:2])
     assert not any("worth" in selection for coin in COINS[2:] for selection in coin.kept)
 

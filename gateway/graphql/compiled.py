@@ -65,8 +65,11 @@ MAX_VARIANTS = 4
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
 
-MAX_KEPT = 4
+MAX_KEPT = 2
 """For how many selections a `Kept` object keeps what was made of it."""
+
+MAX_KEPT_FIELDS = 8
+"""How many fields such a selection may have: with both, a client's queries can make an object a kilobyte larger."""
 
 _PLAIN = "plain-fields"
 _ARGUMENTS: set[Any] = {str, int, float, bool, strawberry.ID}  # which Strawberry hands on as graphql-core coerces them
@@ -229,7 +232,8 @@ class _Writer:
         if definition and issubclass(definition.origin, Kept):
             fields = self._executor.collect_subfields(kind, details).grouped_field_set
             nodes = [each[0].node for each in fields.values()]
-            if not any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ()):
+            varies = any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ())
+            if len(nodes) <= MAX_KEPT_FIELDS and not varies:
                 key, function = self._name(" ".join(map(print_ast, nodes))), self._name(None)
                 made = self._made(kind, details, "s", "s")
                 self._text.append(_KEPT.format(name=function, most=MAX_KEPT, key=key, made=made))

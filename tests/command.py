@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["gateway.app", "gateway.cli", "gateway.sandbox"])
+_FORKS.set_forkserver_preload(["gateway.app", "gateway.cli", "gateway.sandbox", "gateway.stripe_sdk"])
 os.environ["COLUMNS"] = "240"  # read when the command is imported
 
 

@@ -360,6 +360,10 @@ class EntitlementSummary(Mirrored, table=True):
     features: list[str] = Field(default_factory=list, sa_type=sa.JSON)
 
 
+UNFINISHED = "status IN ('pending', 'failed', 'dead')"
+"""Of an event. SQLite uses an index over a part of a table only for who names that part in these very words."""
+
+
 class Event(SQLModel, table=True):
     """The inbox: every event that Stripe sent, once, with what became of it.
 
@@ -395,8 +399,8 @@ class Event(SQLModel, table=True):
             "ix_event_open",
             "status",
             "next_attempt_at",
-            sqlite_where=sa.text("status IN ('pending', 'failed', 'dead')"),
-            postgresql_where=sa.text("status IN ('pending', 'failed', 'dead')"),
+            sqlite_where=sa.text(UNFINISHED),
+            postgresql_where=sa.text(UNFINISHED),
         ),
     )
 

@@ -10,6 +10,9 @@ from sqlmodel import Field, SQLModel
 
 from gateway.models import UtcDateTime
 
+PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
+"""In a condition that SQLite is to find by an index over what is pending: for a parameter it looks at every row."""
+
 
 class CreditAccount(SQLModel, table=True):
     """The credits of one customer: the row that everybody who changes them locks first.

@@ -23,7 +23,7 @@ from gateway.billing.problems import Problem, ProblemCode
 from gateway.database import Database, insert, table_of
 from gateway.errors import GatewayError, StripeFailure, StripeRefused
 from gateway.models import Customer, Meter, Price, Subscription, SubscriptionItem
-from gateway.records import UsageRecord
+from gateway.records import PENDING, UsageRecord
 from gateway.stripe_client import Stripe
 
 log = structlog.get_logger()
@@ -212,7 +212,7 @@ class UsageForwarder:
     async def _claim(self) -> list[UsageRecord]:
         """Take what is due for as long as a lease; other processes pass over it."""
         now = datetime.now(UTC)
-        due = sa.select(USAGE).where(USAGE.c.status == "pending", USAGE.c.next_attempt_at <= now)
+        due = sa.select(USAGE).where(USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
         due = due.order_by(USAGE.c.next_attempt_at).limit(CLAIM)
         async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
             if (await (await session.connection()).execute(due)).first() is None:

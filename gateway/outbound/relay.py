@@ -23,6 +23,7 @@ from standardwebhooks.webhooks import Webhook
 from gateway.database import Database
 from gateway.errors import GatewayError
 from gateway.ledger.outbox import DELIVERIES, MESSAGES
+from gateway.records import PENDING
 from gateway.settings import OutboundEndpoint
 
 log = structlog.get_logger()
@@ -74,13 +75,13 @@ class Relay:
         before = sa.exists().where(
             earlier.c.endpoint == DELIVERIES.c.endpoint,
             earlier.c.customer_id == DELIVERIES.c.customer_id,
-            earlier.c.status == "pending",
+            earlier.c.status == PENDING,
             earlier.c.id < DELIVERIES.c.id,
         )
         due = (
             sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
             .join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
-            .where(DELIVERIES.c.status == "pending", DELIVERIES.c.next_attempt_at <= now, ~before)
+            .where(DELIVERIES.c.status == PENDING, DELIVERIES.c.next_attempt_at <= now, ~before)
             .where(DELIVERIES.c.endpoint.in_(self._endpoints))
             .order_by(DELIVERIES.c.id)
             .limit(CLAIM)

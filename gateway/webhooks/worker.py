@@ -21,7 +21,7 @@ from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, Str
 from gateway.mirror.columns import Json
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
-from gateway.models import Event
+from gateway.models import UNFINISHED, Event
 from gateway.stripe_client import Stripe, event_of
 from gateway.webhooks.inbox import EVENTS, Inbox
 
@@ -108,7 +108,7 @@ class Worker:
         now = datetime.now(UTC)
         due = (
             sa.select(EVENTS.c.id)
-            .where(EVENTS.c.status.in_(("pending", "failed")), EVENTS.c.next_attempt_at <= now)
+            .where(sa.text(UNFINISHED), EVENTS.c.next_attempt_at <= now)  # a dead one has none
             .order_by(EVENTS.c.next_attempt_at)
             .limit(limit)
         )

@@ -161,8 +161,9 @@ def locked(world, table):
 
 
 def waiting(world):
-    """Whether anybody waits for a lock."""
-    return world._execute("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar()
+    """Whether anybody waits for a lock in this database."""
+    here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    return world._execute(f"SELECT count(*) FROM pg_locks WHERE NOT granted AND {here}").scalar()  # noqa: S608
 
 
 def test_who_may_not_ask_is_told_so_as_everywhere(shop):

@@ -129,8 +129,8 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=3600,
     )
-    edge = SecurityHeaders(Webhooks(RequestId(edge), settings, receiver))
-    edge = PublicAnswers(edge, PATH, catalog, rates)
+    edge = PublicAnswers(SecurityHeaders(RequestId(edge)), PATH, catalog, rates)
+    edge = Webhooks(edge, settings, receiver)
     if settings.trusted_proxies:
         edge = ProxyHeadersMiddleware(edge, trusted_hosts=list(settings.trusted_proxies))
     return cast("ASGIApp", edge)

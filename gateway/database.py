@@ -5,12 +5,9 @@ import random
 import re
 import sqlite3
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from datetime import UTC, datetime
-from functools import lru_cache, partial
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,8 +27,8 @@ from gateway.threads import Threads
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
-DEADLOCK_RETRIES = 5
 TRANSACTIONS = 5  # at a time in one process, of those that run in threads
+RETRIES = 5  # of one of them: no fewer than there are connections, each of which may have ended
 T = TypeVar("T")
 
 ENDPOINTS = "gateway.endpoints"
@@ -113,7 +110,9 @@ class Database:
                 yield connection
 
     async def transact(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work` in one transaction, again from its start when PostgreSQL chose it to end a deadlock.
+        """Run `work` in one transaction, again from its start when PostgreSQL chose it to end a deadlock, or when its
+        connection turned out to have ended before the commit: asking first whether it is alive would cost each as much
+        as a statement.
 
         It runs in a thread. Once begun it goes on to its end, also when the caller is cancelled.
 
@@ -127,23 +126,30 @@ class Database:
 
     def _transact(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
         """In a thread: what `work` returns, and the topics that it announced."""
-        for tried in range(DEADLOCK_RETRIES + 1):
+        for tried in range(RETRIES + 1):
             try:
                 with _reachable():
                     return self._try(work)
             except DatabaseUnavailable as error:
-                if tried == DEADLOCK_RETRIES or not is_deadlock(error.__cause__):
+                lost, deadlock = isinstance(error, _ConnectionLost), is_deadlock(error.__cause__)
+                if tried == RETRIES or not (lost or deadlock):
                     raise
-            time.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
+            if deadlock:
+                time.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
         raise AssertionError("unreachable")
 
     def _try(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
         announced: set[str] = set()
         with self._blocking.begin() as connection:
             connection.info.update({ANNOUNCED: announced, ENDPOINTS: self.endpoints})
-            outcome = work(connection)
-            if announced and self.before_commit:
-                self.before_commit(connection, announced)
+            try:
+                outcome = work(connection)
+                if announced and self.before_commit:
+                    self.before_commit(connection, announced)
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise _ConnectionLost("the connection to the database ended") from error
+                raise
         return outcome, announced
 
     def _tell(self, done: "asyncio.Future[tuple[Any, set[str]]]") -> None:
@@ -156,6 +162,10 @@ class Database:
         await asyncio.to_thread(self._threads.close)
         self._blocking.dispose()
         await self.engine.dispose()
+
+
+class _ConnectionLost(DatabaseUnavailable):
+    """Before the commit, so that nothing is left of the transaction."""
 
 
 def is_deadlock(error: BaseException | None) -> bool:
@@ -173,65 +183,6 @@ def insert(database: AsyncConnection | sa.Connection | str, table: sa.Table) -> 
     """The INSERT into `table` of the connection's (or the named) dialect, which knows ON CONFLICT."""
     name = database if isinstance(database, str) else database.dialect.name
     return (sqlite if name == "sqlite" else postgresql).insert(table)
-
-
-def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
-    """The INSERT of many rows, which `write_rows` executes.
-
-    The statement is the same for any number of rows, so that it is compiled, parsed and prepared once. PostgreSQL gets
-    them all as one parameter, because each execution is a journey there and back; SQLite gets one after the other.
-    """
-    if dialect == "sqlite":
-        return insert(dialect, table).values({name: sa.bindparam(name, type_=sa.types.NullType()) for name in names})
-    rows = sa.text(f'json_populate_recordset(NULL::"{table.name}", CAST(:rows AS json)) AS each')
-    chosen: Any = sa.select(*(sa.literal_column(f'each."{name}"') for name in names)).select_from(rows)
-    return insert(dialect, table).from_select(list(names), chosen, include_defaults=False)
-
-
-def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[dict[str, Any]], **more: Any) -> Sequence[Any]:
-    """Execute a statement of `insert_rows`; what it returns.
-
-    Args:
-        connection: a transaction.
-        statement: the same object again and again, so that what was made of it can be kept.
-        rows: the values as Python has them.
-        more: the other parameters of the statement.
-    """
-    if connection.dialect.name == "postgresql":
-        result = connection.execute(statement, {"rows": orjson.dumps(rows).decode(), **more})
-        return result.all() if result.returns_rows else ()
-    text, parameters, constants = _compiled(statement, connection.dialect)
-    cursor = connection.connection.cursor()
-    found: list[Any] = []
-    for row in rows:
-        cursor.execute(text, parameters({**constants, **more, **row}))
-        found += cursor.fetchall()
-    return found
-
-
-@lru_cache(maxsize=256)
-def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[str, Callable[[Any], Any], dict[str, Any]]:
-    """A statement's text, what puts its parameters into their order, and the values that never change."""
-    compiled = statement.compile(dialect=dialect)
-    return str(compiled), itemgetter(*compiled.positiontup), compiled.params
-
-
-# How SQLAlchemy would write these, and reads them.
-sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).isoformat(" ", "microseconds")[:26])
-for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
-    sqlite3.register_adapter(kind, lambda value: orjson.dumps(value).decode())
-
-
-def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
-    """Whether a column is one of a list that comes as JSON in the parameter `name`.
-
-    With `in_` every length of the list is another statement, which costs more to make than to execute.
-    """
-    given = sa.bindparam(name, type_=sa.Text)
-    if dialect == "sqlite":
-        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
-    values = sa.func.json_array_elements_text(sa.cast(given, postgresql.JSON))
-    return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better
 
 
 class _reachable:  # noqa: N801 - reads as a context manager
@@ -281,7 +232,7 @@ def _engine(url: URL) -> AsyncEngine:
 def _blocking_engine(url: URL, connections: int) -> sa.Engine:
     """The engine of the threads."""
     if url.drivername == DRIVERS["postgresql"]:
-        return sa.create_engine(url, **OPTIONS, pool_size=connections, max_overflow=0, pool_pre_ping=True)
+        return sa.create_engine(url, **OPTIONS, pool_size=connections, max_overflow=0, pool_use_lifo=True)
     engine = sa.create_engine(url.set(drivername="sqlite"), **OPTIONS, connect_args=SQLITE)
     _make_safe(engine)
     return engine
@@ -312,5 +263,6 @@ def _begin(connection: sa.Connection) -> None:
     options = connection.get_execution_options()
     if options.get("no_begin"):
         return
-    immediate = options.get("begin_immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    cursor = connection.connection.cursor()  # the driver's, for what every transaction needs
+    cursor.execute("BEGIN IMMEDIATE" if options.get("begin_immediate", False) else "BEGIN")
+    cursor.close()

@@ -16,8 +16,25 @@ _ALWAYS = (
 _TLS = (b"strict-transport-security", b"max-age=31536000")
 
 
+def guarded(scope: Scope, send: Send) -> Send:
+    """A `send` that adds to an answer the headers that it does not have yet."""
+
+    async def send_guarded(message: Message) -> None:
+        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+            given = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in given}
+            given += [header for header in _ALWAYS if header[0] not in names]
+            # as a declared proxy tells: its word has changed this very scope
+            if scope["scheme"] in {"https", "wss"}:
+                given.append(_TLS)
+            message = {**message, "headers": given}
+        await send(message)
+
+    return send_guarded
+
+
 class SecurityHeaders:
-    """ASGI middleware: adds to every answer the headers that it does not have yet.
+    """ASGI middleware: guards every answer.
 
     Args:
         app: what answers.
@@ -28,19 +45,4 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and mind what else the browser must know."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-                given = list(message.get("headers", ()))
-                names = {name.lower() for name, _ in given}
-                given += [header for header in _ALWAYS if header[0] not in names]
-                # as a declared proxy tells: its word has changed this very scope
-                if scope["scheme"] in {"https", "wss"}:
-                    given.append(_TLS)
-                message = {**message, "headers": given}
-            await send(message)
-
-        await self._app(scope, receive, send_guarded)
+        await self._app(scope, receive, send if scope["type"] == "lifespan" else guarded(scope, send))

@@ -22,6 +22,7 @@ import structlog
 from gateway.database import ANNOUNCED, Database, table_of
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Notice
+from gateway.statements import execute, insert_rows, write_rows
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
 KEPT_NOTICES = 1_000
 NOTICES = table_of(Notice)
-_NOTICE = sa.insert(NOTICES).returning(NOTICES.c.id)
+_NOTICE = insert_rows("sqlite", NOTICES, ["origin", "topics"]).returning(NOTICES.c.id)
 _CLEAR = sa.delete(NOTICES).where(NOTICES.c.id <= sa.bindparam("newest") - KEPT_NOTICES)
 _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))
 
@@ -140,12 +141,12 @@ class Notifications:
         """Within the transaction: leave the message, which the others get with the commit."""
         known = sorted(topics)
         if self._database.is_sqlite:
-            newest = connection.execute(_NOTICE, {"origin": self._origin, "topics": known}).scalar_one()
-            connection.execute(_CLEAR, {"newest": newest})
+            ((newest,),) = write_rows(connection, _NOTICE, [{"origin": self._origin, "topics": known}])
+            execute(connection, _CLEAR, {"newest": newest})
             return
         for part in _parts(known):
             payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
-            connection.execute(_NOTIFY, {"payload": payload})
+            execute(connection, _NOTIFY, {"payload": payload})
 
     def _hear(self, topics: Iterable[str]) -> None:
         for topic in topics:

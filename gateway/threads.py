@@ -18,7 +18,7 @@ CLOSE_SECONDS = 3.0
 
 
 class Threads:
-    """A few threads, started when they are first needed.
+    """A few threads, each started when there is work for one more: work that comes in turn finds the same one warm.
 
     Args:
         count: how many pieces of work may run at a time.
@@ -27,8 +27,9 @@ class Threads:
 
     def __init__(self, count: int, name: str) -> None:
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
-        self._threads = [Thread(target=self._serve, name=name, daemon=True) for _ in range(count)]
-        self._started = False
+        self._count, self._name = count, name
+        self._threads: list[Thread] = []
+        self._unfinished = 0
 
     def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         """Have a function run in one of the threads, with the caller's context variables.
@@ -36,22 +37,26 @@ class Threads:
         Returns:
             what it returns or raises. Once it has begun it runs to its end, also when nobody waits any more.
         """
-        if not self._started:
-            self._started = True
-            for thread in self._threads:
-                thread.start()
+        self._unfinished += 1
+        if len(self._threads) < min(self._unfinished, self._count):
+            self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
+            self._threads[-1].start()
         done: Future[T] = Future()
         self._waiting.put((done, partial(contextvars.copy_context().run, work)))
-        return asyncio.wrap_future(done)
+        running = asyncio.wrap_future(done)
+        running.add_done_callback(self._ended)
+        return running
 
     def close(self) -> None:
         """Take nothing more, and wait for what is there; some seconds at most."""
-        if self._started:
-            for _ in self._threads:
-                self._waiting.put(None)
-            deadline = time.monotonic() + CLOSE_SECONDS
-            for thread in self._threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+        for _ in self._threads:
+            self._waiting.put(None)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _ended(self, _: "asyncio.Future[Any]") -> None:
+        self._unfinished -= 1
 
     def _serve(self) -> None:
         while taken := self._waiting.get():

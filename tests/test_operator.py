@@ -1,7 +1,11 @@
 """What an operator sees: metrics, alerts, logs, the doctor; and what a gateway does that cannot keep up."""
 
 import asyncio
+import base64
+import json
 import re
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -123,6 +127,55 @@ def test_a_line_of_the_log_tells_the_event_and_how_long_it_took_and_nothing_priv
     assert torn["id"] in logged
     for private in ("ada@example", "4242", SECRET, "sk_test"):
         assert private not in logged
+
+
+TWICE = """
+import structlog
+from gateway import logs
+logs.configure(readable=False)
+entries = [
+    {"id": "evt_1", "object": None, "ms": 1.5, "secret": "old"},
+    {"id": "evt_2", "object": {"odd": [1]}, "outcome": "sk_live_x is postgresql://u:p@db, and whsec_y"},
+]
+structlog.contextvars.bind_contextvars(request_id="1")
+logs.each("event_handled", entries[:1])
+logs.each("event_handled", entries)
+logs.each("event_handled", [])
+for entry in (entries[0], *entries):
+    structlog.get_logger().info("event_handled", **entry)
+"""
+
+
+def test_lines_of_json_that_are_written_together_are_what_each_would_be_by_itself_secrets_struck():
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(re.fullmatch(r"[\d-]+T[\d:.]+Z", line.pop("timestamp")) for line in lines)
+    assert lines[:3] == lines[3:]
+    assert lines[2]["outcome"] == "[secret] is [secret] and [secret]"
+
+
+def test_what_is_looked_for_each_second_is_found_by_an_index_however_many_events_there_are(sqlite_url):
+    asked, url = {}, f"http://127.0.0.1:9 whsec_{base64.b64encode(bytes(24)).decode()}"
+    tables = re.compile("FROM (event|usage_record|outbox_delivery) ")
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if found := tables.search(statement.replace("\n", " ")):
+            asked[found[1]] = statement, parameters
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        with make_world(sqlite_url, fill=False, outbound_endpoints=url) as world:
+            world.eventually(lambda: len(asked), 3)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    engine = sa.create_engine(sqlite_url)
+    with engine.connect() as connection:
+        for table, (statement, parameters) in asked.items():
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            assert any("USING INDEX" in step.detail for step in plan), (table, plan)
+            assert not any(re.search(rf"SCAN {table}(?! USING)", step.detail) for step in plan), (table, plan)
+    engine.dispose()
 
 
 @contextmanager

@@ -1,13 +1,22 @@
 """`POST /webhooks/stripe`: only genuine events come in, each once, and none is lost."""
 
+import hashlib
+import hmac
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+import stripe
 from conftest import SECRET, both_databases, make_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from gateway.errors import WebhookRefused
+from gateway.settings import WebhookSecret
+from gateway.stripe_client import verify
 
 NAME = "query($id: ID!) { product(id: $id) { name active } }"
 
@@ -228,6 +237,46 @@ def test_a_header_that_proves_nothing_is_a_400_with_its_code(quiet_world, header
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+EVENT = b'{"id": "evt_1", "object": "event", "type": "a.b", "created": 1, "data": {"object": {"name": "J\xc3\xb6rg"}}}'
+NOW = int(time.time())
+SECRETS = [WebhookSecret("other", SecretStr("whsec_x")), WebhookSecret("this", SecretStr(SECRET))]
+
+
+def signature_of(stamp):
+    return hmac.new(SECRET.encode(), b"%d." % stamp + EVENT, hashlib.sha256).hexdigest()
+
+
+STAMPS = st.sampled_from(
+    [f"{NOW}", f" {NOW}", f"+{NOW}", f"0{NOW}", f"-{NOW}", f"{NOW}.0", "now", "", "1_0", "9" * 5000]
+)
+GOOD = st.sampled_from([NOW, -NOW, 10]).map(signature_of)
+PARTS = st.one_of(
+    STAMPS.map("t={}".format),
+    GOOD.map("v1={}".format),
+    GOOD.flatmap(
+        lambda good: st.sampled_from([f"v1={good}=x", f" v1={good}", f"v1 ={good}", f"v0={good}", f"v1={good} "])
+    ),
+    GOOD.map(lambda good: f"v1={good.upper()}"),
+    st.sampled_from(["t", "v1", "v1=", "=", ""]),
+    st.text(st.characters(max_codepoint=127), max_size=8),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(PARTS, min_size=1, max_size=5), body=st.sampled_from([EVENT, EVENT, EVENT + b" "]))
+def test_the_verdict_on_a_signature_is_that_of_stripes_own_library(parts, body):
+    header = ",".join(parts)
+    try:
+        theirs = stripe.WebhookSignature.verify_header(body.decode(), header, SECRET)
+    except stripe.SignatureVerificationError:
+        theirs = False
+    try:
+        ours = bool(verify(body, header, SECRETS))
+    except WebhookRefused as refused:
+        ours = refused.reason == "timestamp_outside_tolerance"  # which is looked at only when the signature is genuine
+    assert ours is theirs
+
+
 @pytest.mark.parametrize("away", [-301, 310, -(10**9), 10**9])
 def test_a_signature_far_from_now_is_refused_in_the_past_and_in_the_future(quiet_world, away):
     answer = quiet_world.deliver(quiet_world.event("a.b", {}), at=int(time.time()) + away)
@@ -265,6 +314,22 @@ def test_an_event_that_cannot_be_recorded_is_a_503_and_stripe_sends_it_again(dat
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_recorded")
             assert int(answer.headers["retry-after"]) > 0
         assert world.deliver(event).json() == {"received": True, "duplicate": False}
+
+
+@pytest.mark.postgres
+def test_connections_that_postgresql_has_ended_meanwhile_cost_no_delivery(postgres_url):
+    with make_world(postgres_url, fill=False) as world:
+        events = [world.event("a.b", {"object": "thing", "id": f"thing_{n}"}) for n in range(20)]
+        with ThreadPoolExecutor(10) as pool:
+            assert {answer.status_code for answer in pool.map(world.deliver, events[:10])} == {200}
+            with psycopg.connect(postgres_url, autocommit=True) as operator:
+                operator.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            answers = [answer.json() for answer in pool.map(world.deliver, events[10:])]
+        assert answers == [{"received": True, "duplicate": False}] * 10
+        assert len(world.rows("event")) == 20
 
 
 BEFORE_BASIL = {

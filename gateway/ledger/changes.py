@@ -1,11 +1,9 @@
 """What was written to the copy, as the ledger is told of it."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A row of the copy that has just been written.
 
     Attributes:

@@ -6,6 +6,7 @@ A payload that cannot be read raises `Unreadable`; the object is then fetched at
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
@@ -39,32 +40,28 @@ class Unreadable(Exception):
 
 def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
     """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
-    return [name for name, kind, nullable in _types(model) if name in read and not _fits(read[name], kind, nullable)]
-
-
-@cache
-def _types(model: type[SQLModel]) -> list[tuple[str, type, bool]]:
-    """Each column, its Python type, and whether it may be null; what is kept as JSON may be anything."""
-    table = model.metadata.tables[str(model.__tablename__)]
-    kinds = {
-        column: column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
-        for column in table.c
-    }
+    kinds = _kinds(model)
     return [
-        (column.name, kind.python_type, bool(column.nullable))
-        for column, kind in kinds.items()
-        if not isinstance(kind, sa.JSON)
+        name
+        for name, value in read.items()
+        if name in kinds
+        and (
+            type(value) not in kinds[name]
+            or (type(value) is str and "\0" in value)
+            or (type(value) is int and not -LARGEST < value < LARGEST)
+        )
     ]
 
 
-def _fits(value: Any, kind: type, nullable: bool) -> bool:
-    if value is None:
-        return nullable
-    if kind is str:
-        return type(value) is str and "\0" not in value
-    if kind is int:
-        return type(value) is int and -LARGEST < value < LARGEST
-    return type(value) is kind
+@cache
+def _kinds(model: type[SQLModel]) -> dict[str, frozenset[type]]:
+    """The Python types that each column takes; what is kept as JSON may be anything."""
+    kinds = {}
+    for column in model.metadata.tables[str(model.__tablename__)].c:
+        kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
+        if not isinstance(kind, sa.JSON):
+            kinds[column.name] = frozenset({kind.python_type, *([NoneType] if column.nullable else [])})
+    return kinds
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ things arrive in:
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import select
@@ -33,8 +34,7 @@ Beside = Callable[[sa.Connection], None]
 """Writes what belongs to the same transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an event says about an object.
 
     Args:

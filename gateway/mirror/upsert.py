@@ -4,25 +4,24 @@ The guard stands in the statement itself, so that the database serialises whoeve
 locked in one order (table, then id) by every process, so that two groups wait for each other in turn and do not block.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, lru_cache
-from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 
-from gateway.database import among, insert_rows, table_of, write_rows
+from gateway.database import table_of
 from gateway.ledger import react
 from gateway.ledger.changes import Written
 from gateway.mirror.columns import Json
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.models import CatalogVersion, Mirrored, SubscriptionItem
 from gateway.notify import announce
+from gateway.statements import among, execute, insert_rows, write_rows
 
 ITEMS = table_of(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})
@@ -49,8 +48,7 @@ class Guard(StrEnum):
     """The row is still at the revision `seen`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """An object on its way into the mirror.
 
     Args:
@@ -114,14 +112,14 @@ def upsert(
 def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
     """Places of the offers that one statement can write: one table, the same columns, each row once, in order."""
     turns: Counter[tuple[str, str]] = Counter()
-    keyed = []
+    batches: defaultdict[tuple[int, str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
     for place in sorted(range(len(offers)), key=lambda place: offers[place].as_of):
         offer = offers[place]
-        table, object_id = offer.row
-        keyed.append((turns[offer.row], table, tuple(offer.columns), object_id, place))
-        turns[offer.row] += 1
-    for _, batch in groupby(sorted(keyed), key=lambda each: each[:3]):
-        yield [each[-1] for each in batch]
+        row = offer.row
+        batches[turns[row], row[0], tuple(offer.columns)].append((offer.id, place))
+        turns[row] += 1
+    for _, batch in sorted(batches.items()):
+        yield [place for _, place in sorted(batch)]
 
 
 def _values(offer: Offer) -> Json:
@@ -225,7 +223,7 @@ def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None
     items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
     dialect = connection.dialect.name
     kept = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
-    connection.execute(_others(dialect), {name: orjson.dumps(ids).decode() for name, ids in kept.items()})
+    execute(connection, _others(dialect), {name: orjson.dumps(ids).decode() for name, ids in kept.items()})
     write_rows(connection, _item_statement(dialect), items)
 
 
@@ -250,12 +248,14 @@ def _item_statement(dialect: str) -> Any:
 
 def _tell(connection: sa.Connection, accepted: Sequence[Offer]) -> None:
     """Announce whose state has changed."""
+    topics = set()
     for offer in accepted:
         kind, customer = offer.resource.kind, offer.columns.get("customer_id")
         if kind == "customer" or customer:
-            announce(connection, f"customer:{customer or offer.id}")
+            topics.add(f"customer:{customer or offer.id}")
         if kind == "checkout.session":
-            announce(connection, f"session:{offer.id}")
+            topics.add(f"session:{offer.id}")
+    announce(connection, *topics)
     if any(offer.resource.kind in CATALOG_KINDS for offer in accepted):
         bump_catalog(connection)
 

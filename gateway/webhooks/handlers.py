@@ -6,8 +6,8 @@ fetched from Stripe afterwards. It holds no mapping: that is `mirror/columns.py`
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -22,8 +22,7 @@ from gateway.mirror.upsert import Outcome
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """What applying an event came to.
 
     Args:
@@ -65,7 +64,7 @@ def fetch_price(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     whole = {"tiers", "currency_options"} <= set(obj)
     if effect.status == "stale" or told or whole or effect.needs:
         return effect
-    return replace(effect, needs=(f"price:{obj['id']}",))
+    return effect._replace(needs=(f"price:{obj['id']}",))
 
 
 def fetch_checkout(_: sa.Connection, event: Json, effect: Effect) -> Effect:
@@ -75,7 +74,7 @@ def fetch_checkout(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """
     if effect.status != "applied":
         return effect
-    return replace(effect, needs=(f"checkout.session:{event['data']['object']['id']}",))
+    return effect._replace(needs=(f"checkout.session:{event['data']['object']['id']}",))
 
 
 def note_failure(connection: sa.Connection, event: Json, effect: Effect) -> Effect:
@@ -95,7 +94,7 @@ def grant_credits(connection: sa.Connection, event: Json, effect: Effect) -> Eff
         return effect
     invoice_id = event["data"]["object"]["id"]
     if missing := unknown_prices(connection, lines):
-        return replace(effect, needs=(*effect.needs, *missing, f"invoice:{invoice_id}"))
+        return effect._replace(needs=(*effect.needs, *missing, f"invoice:{invoice_id}"))
     settle(connection, [invoice_id])
     return effect
 
@@ -103,7 +102,7 @@ def grant_credits(connection: sa.Connection, event: Json, effect: Effect) -> Eff
 def fetch_charge(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """A refund names its charge, which holds the sum of all refunds: that is fetched."""
     found = ref(event["data"]["object"].get("charge"))
-    return replace(effect, needs=(f"charge:{found}",)) if found else effect
+    return effect._replace(needs=(f"charge:{found}",)) if found else effect
 
 
 mirror = Handler()
@@ -215,13 +214,18 @@ def _plan(event: Json) -> Change | Effect:
     return Change(resource, obj, event["created"], handler.deleted)
 
 
+_EFFECTS: dict[Outcome | Unreadable, Effect] = {
+    Outcome.CREATED: Effect("applied", str(Outcome.CREATED)),
+    Outcome.UPDATED: Effect("applied", str(Outcome.UPDATED)),
+    Outcome.STALE: Effect("stale", "an equal or newer state was there"),
+}
+
+
 def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
     """What storing an object came to, in the operator's words."""
+    if outcome in _EFFECTS:
+        return _EFFECTS[outcome]
     match outcome:
-        case Outcome.CREATED | Outcome.UPDATED:
-            return Effect("applied", str(outcome))
-        case Outcome.STALE:
-            return Effect("stale", "an equal or newer state was there")
         case Outcome.UNCLEAR:
             why = "same second as the known state, fetched instead"
         case Unreadable():

@@ -6,12 +6,10 @@ ever waits for the network.
 """
 
 import asyncio
-import logging
 import random
 import time
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -19,10 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from gateway import metrics, tracing
-from gateway.database import Database, insert, insert_rows, table_of, unusable, write_rows
+from gateway import logs, metrics, tracing
+from gateway.database import Database, insert, table_of, unusable
 from gateway.errors import DatabaseUnavailable
-from gateway.models import Event, WebhookSecretUse
+from gateway.models import UNFINISHED, Event, WebhookSecretUse
+from gateway.statements import insert_rows, write_rows
 from gateway.stripe_client import Delivery, event_of
 from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow, need_of
 
@@ -70,12 +69,14 @@ class Inbox:
         events = {delivery.event["id"]: delivery for delivery in sorted(deliveries, key=lambda d: str(d.event["id"]))}
 
         def work(connection: sa.Connection, *, one_by_one: bool = False) -> dict[str, Effect | Exception]:
-            rows = [self._row(delivery, source) for delivery in events.values()]
+            guesses = {key: self._guess(delivery.event) for key, delivery in events.items()}
+            common = {"source": source, "needs": [], "attempts": 0, "received_at": datetime.now(UTC)}
+            rows = [_row(delivery, guesses[key], common) for key, delivery in events.items()]
             dialect = connection.dialect.name
             new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows)}
             fresh = [delivery.event for key, delivery in events.items() if key in new]
             effects = self._apply(connection, fresh, one_by_one=one_by_one)
-            marks = {key: effect for key, effect in effects.items() if effect != self._guess(events[key].event)}
+            marks = {key: effect for key, effect in effects.items() if effect != guesses[key]}
             mark(connection, marks, dict.fromkeys(marks, 0))
             self._remember_secrets(connection, deliveries)
             return effects
@@ -89,8 +90,11 @@ class Inbox:
             effects = await self.database.transact(partial(work, one_by_one=True))
         if any(isinstance(effect, Exception) or effect.needs for effect in effects.values()):
             self.due.set()
-        for key, effect in effects.items():
-            report(events[key].event, effect, 0, time.monotonic() - started, events[key].secret_label or None)
+        report(
+            [(events[key].event, effect, 0) for key, effect in effects.items()],
+            time.monotonic() - started,
+            {key: delivery.secret_label for key, delivery in events.items()},
+        )
         return set(effects)
 
     async def apply_again(self, event: dict[str, Any], attempts: int) -> None:
@@ -107,7 +111,8 @@ class Inbox:
             mark(connection, {event["id"]: effect}, {event["id"]: attempts})
             return effect
 
-        report(event, await self.database.transact(work), attempts, time.monotonic() - started)
+        effect = await self.database.transact(work)
+        report([(event, effect, attempts)], time.monotonic() - started)
 
     async def finish(self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float) -> None:
         """Mark events whose objects were fetched, and let their effects follow once more: a thin one only can
@@ -130,20 +135,18 @@ class Inbox:
                 if whole is not None or not event.get("thin"):
                     effect = follow(connection, event, effect)
                 # the same once more brings nothing new: it is not at Stripe either
-                effects[row.id] = replace(effect, needs=() if {*effect.needs} <= {*row.needs} else effect.needs)
+                effects[row.id] = effect._replace(needs=() if {*effect.needs} <= {*row.needs} else effect.needs)
             mark(connection, effects, {})
             return effects
 
         effects = await self.database.transact(work)
-        for row in rows:
-            report(events[row.id], effects[row.id], row.attempts, time.monotonic() - started)
+        report([(events[row.id], effects[row.id], row.attempts) for row in rows], time.monotonic() - started)
 
     async def give_back(self, rows: Sequence[Event], error: Exception, started: float) -> None:
         """Mark events as failed: they are tried again later, or given up."""
         errors, attempts = {row.id: error for row in rows}, {row.id: row.attempts for row in rows}
         await self.database.transact(lambda connection: mark(connection, errors, attempts))
-        for row in rows:
-            report(event_of(row.payload), error, row.attempts, time.monotonic() - started)
+        report([(event_of(row.payload), error, row.attempts) for row in rows], time.monotonic() - started)
 
     async def reopen(self, event_ids: Sequence[str]) -> int:
         """Put recorded events back into the queue, due now, with a fresh count of attempts; how many were found."""
@@ -194,26 +197,30 @@ class Inbox:
             return FOREIGN
         return EXPECTED if event["type"] in HANDLERS else Effect("ignored", "")
 
-    def _row(self, delivery: Delivery, source: str) -> dict[str, Any]:
-        """The event as it is recorded, with what is expected to become of it in this transaction."""
-        event, guess, now = delivery.event, self._guess(delivery.event), datetime.now(UTC)
-        return {
-            "id": event["id"],
-            "type": event["type"],
-            "api_version": _text(event.get("api_version")),
-            "account": _text(event.get("account")),
-            "livemode": bool(event.get("livemode")),
-            "created": datetime.fromtimestamp(event["created"], UTC),
-            "object_id": _text(event["data"]["object"].get("id")),
-            "payload": delivery.payload,
-            "source": source,
-            "status": guess.status,
-            "outcome": guess.outcome,
-            "needs": [],
-            "attempts": 0,
-            "received_at": now,
-            "processed_at": now,
-        }
+
+def _row(delivery: Delivery, guess: Effect, common: Json) -> Json:
+    """The event as it is recorded, with what is expected to become of it in this transaction.
+
+    Args:
+        delivery: the event.
+        guess: what is expected.
+        common: the columns that are the same for the whole group.
+    """
+    event = delivery.event
+    return {
+        **common,
+        "id": event["id"],
+        "type": event["type"],
+        "api_version": _text(event.get("api_version")),
+        "account": _text(event.get("account")),
+        "livemode": bool(event.get("livemode")),
+        "created": datetime.fromtimestamp(event["created"], UTC),
+        "object_id": _text(event["data"]["object"].get("id")),
+        "payload": delivery.payload,
+        "status": guess.status,
+        "outcome": guess.outcome,
+        "processed_at": common["received_at"],
+    }
 
 
 @lru_cache
@@ -279,39 +286,47 @@ def _is_last(attempts: int) -> bool:
 
 
 def report(
-    event: Mapping[str, Any], effect: Effect | Exception, attempts: int, seconds: float, secret: str | None = None
+    handled: Iterable[tuple[Json, Effect | Exception, int]], seconds: float, secrets: Mapping[str, str] | None = None
 ) -> None:
-    """Count and log what became of an event, once that is committed.
+    """Count and log what became of some events, once that is committed.
 
     Args:
-        event: the event.
-        effect: what became of it.
-        attempts: how often it had failed before.
+        handled: each event, what became of it, and how often it had failed before.
         seconds: how long that took here.
-        secret: the label of the secret that signed its delivery, if that is what brought it now.
+        secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
     """
-    failed = isinstance(effect, Exception)
-    if isinstance(effect, Exception):
-        status = "dead" if _is_last(attempts) else "failed"
-        outcome = type(effect).__name__  # not its words, which may quote what no log may hold
-    else:
-        status, outcome = "pending" if effect.needs else effect.status, effect.outcome
-    metrics.EVENTS.labels(status).inc()
-    if status == "applied":
-        metrics.EVENT_LAG.observe(max(0.0, time.time() - event["created"]))
-    log.log(
-        logging.WARNING if failed else logging.INFO,
-        "event_failed" if failed else "event_handled",
-        id=event["id"],
-        type=event["type"],
-        object=event["data"]["object"].get("id"),
-        status=status,
-        outcome=outcome,
-        ms=round(seconds * 1000, 1),
-        **({"secret": secret} if secret else {}),
-    )
-    error = outcome if failed else None
-    tracing.past("event", seconds, id=event["id"], type=event["type"], status=status, tries=attempts, error=error)
+    statuses: Counter[str] = Counter()
+    lines, now, ms = [], time.time(), round(seconds * 1000, 1)
+    for event, effect, attempts in handled:
+        failed = isinstance(effect, Exception)
+        if isinstance(effect, Exception):
+            status = "dead" if _is_last(attempts) else "failed"
+            outcome = type(effect).__name__  # not its words, which may quote what no log may hold
+        else:
+            status, outcome = "pending" if effect.needs else effect.status, effect.outcome
+        statuses[status] += 1
+        if status == "applied":
+            metrics.EVENT_LAG.observe(max(0.0, now - event["created"]))
+        line = {
+            "id": event["id"],
+            "type": event["type"],
+            "object": event["data"]["object"].get("id"),
+            "status": status,
+            "outcome": outcome,
+            "ms": ms,
+        }
+        if secrets and (label := secrets.get(event["id"])):
+            line["secret"] = label
+        if failed:
+            log.warning("event_failed", **line)
+        else:
+            lines.append(line)
+        if tracing.active():
+            told = {"id": event["id"], "type": event["type"], "status": status, "tries": attempts}
+            tracing.past("event", seconds, **told, error=outcome if failed else None)
+    for status, count in statuses.items():
+        metrics.EVENTS.labels(status).inc(count)
+    logs.each("event_handled", lines)
 
 
 async def open_events(database: Database) -> dict[str, int]:
@@ -320,8 +335,7 @@ async def open_events(database: Database) -> dict[str, int]:
     Raises:
         DatabaseUnavailable: they cannot be counted.
     """
-    unfinished = ("pending", "failed", "dead")
-    query = sa.select(EVENTS.c.status, sa.func.count()).where(EVENTS.c.status.in_(unfinished)).group_by(EVENTS.c.status)
+    query = sa.select(EVENTS.c.status, sa.func.count()).where(sa.text(UNFINISHED)).group_by(EVENTS.c.status)
     async with database.read() as session:
         counts: dict[str, int] = dict((await (await session.connection()).execute(query)).all())
-    return {status: counts.get(status, 0) for status in unfinished}
+    return {status: counts.get(status, 0) for status in ("pending", "failed", "dead")}

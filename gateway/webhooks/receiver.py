@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -18,19 +18,15 @@ GROUP_LIMIT = 100
 QUEUE_LIMIT = 2_000
 LINGER_SECONDS = 0.002
 PATIENCE_SECONDS = 10.0  # Stripe gives an endpoint longer; whoever waits this long is better off trying again
+WATCH_SECONDS = 1.0
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A delivery whose sender waits for the commit."""
+class _Waiting(NamedTuple):
+    """A delivery whose sender waits for the commit, since a moment on the event loop's clock."""
 
     delivery: Delivery
-    done: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def give_up(self) -> None:
-        """Tell the sender to try again."""
-        if not self.done.done():
-            self.done.set_exception(DatabaseUnavailable("the database takes too long"))
+    done: asyncio.Future[bool]
+    since: float
 
 
 class Receiver:
@@ -43,6 +39,7 @@ class Receiver:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
         self._queue: deque[_Waiting] = deque()
+        self._group: Sequence[_Waiting] = ()  # those that are being recorded
         self._arrived = asyncio.Event()
 
     async def receive(self, delivery: Delivery) -> bool:
@@ -56,19 +53,32 @@ class Receiver:
         """
         if len(self._queue) >= QUEUE_LIMIT:
             raise DatabaseUnavailable("more events wait than can be recorded in time")
-        waiting = _Waiting(delivery)
-        self._queue.append(waiting)
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._queue.append(_Waiting(delivery, done, loop.time()))
         self._arrived.set()
-        metrics.QUEUE.inc()
-        timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, waiting.give_up)
-        try:
-            return await waiting.done
-        finally:
-            timer.cancel()
-            metrics.QUEUE.dec()
+        new: bool = await done
+        return new
 
     async def run(self) -> None:
         """Serve `receive`, group by group, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch())
+            tasks.create_task(self._serve())
+
+    async def _watch(self) -> None:
+        """Tell those who have waited too long to try again: one look a second, for a timer each costs more."""
+        while True:
+            metrics.QUEUE.set(len(self._group) + len(self._queue))
+            latest = asyncio.get_running_loop().time() - PATIENCE_SECONDS
+            for waiting in (*self._group, *self._queue):
+                if waiting.since > latest:
+                    break  # who comes later has waited less
+                if not waiting.done.done():
+                    waiting.done.set_exception(DatabaseUnavailable("the database takes too long"))
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _serve(self) -> None:
         crowded = False
         while True:
             await self._arrived.wait()
@@ -79,7 +89,12 @@ class Receiver:
                 self._arrived.clear()
             crowded = len(group) > 1
             # who has hung up or lost patience was not told 2xx: Stripe delivers it again
-            await self._answer([waiting for waiting in group if not waiting.done.done()])
+            self._group = [waiting for waiting in group if not waiting.done.done()]
+            try:
+                await self._answer(self._group)
+            finally:
+                self._group = ()
+                metrics.QUEUE.set(len(self._queue))
 
     async def _answer(self, group: Sequence[_Waiting]) -> None:
         """Record a group, and tell each sender what became of its delivery."""
@@ -100,10 +115,10 @@ class Receiver:
             metrics.EVENTS.labels("not_recorded").inc(len(group))
             log.warning("events_not_recorded", count=len(group), error=type(error).__name__)
             return
+        if copies := len(group) - len(new):
+            metrics.EVENTS.labels("duplicate").inc(copies)
         for waiting in group:
             event_id = waiting.delivery.event["id"]
             if not waiting.done.done():
                 waiting.done.set_result(event_id in new)
-            if event_id not in new:
-                metrics.EVENTS.labels("duplicate").inc()
             new.discard(event_id)  # its copy in the same group is the duplicate

@@ -1,15 +1,18 @@
 """`POST /webhooks/stripe`: prove, record, answer. 2xx means durably recorded; anything else is delivered again.
 
-A thin ASGI layer in front of the application: routing, dependencies and request objects would cost more than the event.
+A thin ASGI layer in front of everything else: routing, dependencies and request objects would cost more than the event,
+and the headers that guard a browser as much as its signature.
 """
 
 from http import HTTPStatus
+from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import metrics
 from gateway.errors import DatabaseUnavailable, WebhookRefused
+from gateway.headers import guarded
 from gateway.settings import Settings
 from gateway.stripe_client import verify
 from gateway.webhooks.receiver import Receiver
@@ -39,15 +42,18 @@ class Webhooks:
             await self._app(scope, receive, send)
             return
         if scope["method"] != "POST":
-            await _answer(send, 405, _error("method_not_allowed", "events come by POST"), (b"allow", b"POST"))
+            await _refuse(scope, send, 405, "method_not_allowed", "events come by POST", (b"allow", b"POST"))
             return
         try:
-            await _answer(send, 200, _RECEIVED[await self._take(scope, receive)])
+            new = await self._take(scope, receive)
         except WebhookRefused as refused:
             metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
-            await _answer(send, _STATUS.get(refused.reason, 400), _error(refused.reason, str(refused)))
+            await _refuse(scope, send, _STATUS.get(refused.reason, 400), refused.reason, str(refused))
         except DatabaseUnavailable as error:
-            await _answer(send, 503, _error("not_recorded", str(error)), RETRY_AFTER)
+            await _refuse(scope, send, 503, "not_recorded", str(error), RETRY_AFTER)
+        else:  # who has proved to hold the secret is no browser: there is nobody to guard
+            for message in _RECEIVED[new]:
+                await send(message)
 
     async def _take(self, scope: Scope, receive: Receive) -> bool:
         """Prove and record a delivery; whether it was new."""
@@ -59,7 +65,6 @@ class Webhooks:
 
 
 _STATUS = {"body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not_configured": HTTPStatus.NOT_FOUND}
-_RECEIVED = {new: orjson.dumps({"received": True, "duplicate": not new}) for new in (True, False)}
 
 
 async def _body(receive: Receive) -> bytes:
@@ -80,12 +85,21 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _error(code: str, message: str) -> bytes:
-    return orjson.dumps({"error": {"code": code, "message": message}})
+def _answer(status: int, body: Any, *headers: tuple[bytes, bytes]) -> tuple[Message, Message]:
+    """The two messages of an answer in JSON."""
+    text = orjson.dumps(body)
+    given = ((b"content-type", b"application/json"), (b"content-length", str(len(text)).encode()), *headers)
+    return (
+        {"type": "http.response.start", "status": int(status), "headers": given},
+        {"type": "http.response.body", "body": text},
+    )
 
 
-async def _answer(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    headers = ((b"content-type", b"application/json"), length, *headers)
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+_RECEIVED = {new: _answer(200, {"received": True, "duplicate": not new}) for new in (True, False)}
+
+
+async def _refuse(scope: Scope, send: Send, status: int, code: str, text: str, *headers: tuple[bytes, bytes]) -> None:
+    """Say why not, to whoever it is."""
+    send = guarded(scope, send)
+    for message in _answer(status, {"error": {"code": code, "message": text}}, *headers):
+        await send(message)

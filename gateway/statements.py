@@ -1,0 +1,142 @@
+"""Fixed statements over the bare driver: those that every event needs.
+
+SQLAlchemy writes them, once. Executing them through it as well would cost as much as the driver does.
+"""
+
+import re
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+
+from gateway.database import insert
+
+Parameters = dict[str, Any]
+
+
+def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
+    """The INSERT of many rows, which `write_rows` executes.
+
+    The statement is the same for any number of rows, so that it is compiled, parsed and prepared once. PostgreSQL gets
+    them at once, because each execution is a journey there and back: as JSON, with long texts beside it as they are,
+    because within JSON every quote and line break of theirs would be written in another way, and read again. SQLite
+    gets one row after the other.
+    """
+    if dialect == "sqlite":
+        return insert(dialect, table).values({name: sa.bindparam(name, type_=sa.types.NullType()) for name in names})
+    rows = sa.text(f'json_populate_recordset(NULL::"{table.name}", CAST(:rows AS json)) WITH ORDINALITY AS each')
+    chosen: Any = sa.select(*(_value_of(table.c[name]) for name in names)).select_from(rows)
+    return insert(dialect, table).from_select(list(names), chosen, include_defaults=False)
+
+
+def _value_of(column: sa.Column[Any]) -> Any:
+    """What a row of PostgreSQL's holds in a column."""
+    if isinstance(column.type, sa.Text):
+        return sa.text(f"(CAST(:long_{column.name} AS text[]))[each.ordinality]")
+    return sa.text(f'each."{column.name}"')
+
+
+def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Parameters], **more: Any) -> Sequence[Any]:
+    """Execute a statement of `insert_rows`; what it returns.
+
+    Args:
+        connection: a transaction.
+        statement: the same object again and again, so that what was made of it can be kept.
+        rows: the values as Python has them; they are used up.
+        more: the other parameters of the statement.
+    """
+    made = _compiled(statement, connection.dialect)
+    if connection.dialect.name == "postgresql":
+        long = {f"long_{name}": [row.pop(name) for row in rows] for name in made.long}
+        return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more})
+    found: list[Any] = []
+    same = {**made.constants, **more}
+    with _cursor(connection) as cursor:
+        for row in rows:
+            cursor.execute(made.text, made.ordered({**same, **row}))
+            found += cursor.fetchall()
+    return found
+
+
+def execute(connection: sa.Connection, statement: Any, parameters: Parameters) -> Sequence[Any]:
+    """Execute a statement, the same object again and again; its rows."""
+    made = _compiled(statement, connection.dialect)
+    with _cursor(connection) as cursor:
+        cursor.execute(made.text, made.ordered({**made.constants, **parameters}))
+        return cursor.fetchall() if cursor.description else ()
+
+
+@contextmanager
+def _cursor(connection: sa.Connection) -> Iterator[Any]:
+    """A cursor of the driver. What is raised is what SQLAlchemy would have raised."""
+    driver, dialect = connection.connection, connection.dialect
+    cursor = driver.cursor()
+    try:
+        yield cursor
+    except dialect.loaded_dbapi.Error as error:
+        lost = dialect.is_disconnect(error, driver.driver_connection, cursor)
+        if lost:
+            connection.invalidate(error)
+        kind = dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(
+            None, None, error, kind, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+        ) from error
+    cursor.close()
+
+
+class _Compiled(NamedTuple):
+    """What is made of a statement once.
+
+    Args:
+        text: as the driver takes it.
+        constants: the values that never change.
+        ordered: puts parameters into the driver's form.
+        long: the columns whose values go beside the others.
+    """
+
+    text: str
+    constants: Parameters
+    ordered: Callable[[Parameters], Any]
+    long: Sequence[str]
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    # in the binary form: for the other, the driver looks at every character
+    text = re.sub(r"%\((long_\w+)\)s", r"%(\1)b", str(compiled))
+    ordered: Callable[[Parameters], Any] = dict
+    if compiled.positional:
+        ordered = itemgetter(*compiled.positiontup)  # of two at least: of one, it would give no tuple
+    return _Compiled(text, compiled.params, ordered, re.findall(r"%\(long_(\w+)\)b", text))
+
+
+def _moment(value: datetime) -> str:
+    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")[:26]
+
+
+# How SQLAlchemy would write these, and reads them.
+sqlite3.register_adapter(datetime, _moment)
+for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
+    sqlite3.register_adapter(kind, lambda value: orjson.dumps(value).decode())
+
+
+def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column is one of a list that comes as JSON in the parameter `name`.
+
+    With `in_` every length of the list is another statement, which costs more to make than to execute.
+    """
+    given = sa.bindparam(name, type_=sa.Text)
+    if dialect == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
+    values = sa.func.json_array_elements_text(sa.cast(given, postgresql.JSON))
+    return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better

@@ -8,6 +8,7 @@ One long file on purpose: there is nothing in it to follow, only to look up.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -453,6 +454,7 @@ class CatalogVersion(SQLModel, table=True):
     changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
+@lru_cache(1024)  # of one object, and of one storm, many moments are the same
 def utc(seconds: int | None) -> datetime | None:
     """Stripe's Unix seconds as an aware UTC datetime; None stays None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

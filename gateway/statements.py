@@ -117,9 +117,11 @@ def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
     ordered: Callable[[Parameters], Any] = dict
     if compiled.positional:
         ordered = itemgetter(*compiled.positiontup)  # of two at least: of one, it would give no tuple
-    return _Compiled(text, compiled.params, ordered, re.findall(r"%\(long_(\w+)\)b", text))
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    return _Compiled(text, constants, ordered, re.findall(r"%\(long_(\w+)\)b", text))
 
 
+@lru_cache(1024)  # of one group, many moments are the same
 def _moment(value: datetime) -> str:
     return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")[:26]
 

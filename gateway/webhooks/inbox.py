@@ -20,7 +20,7 @@ import structlog
 from gateway import logs, metrics, tracing
 from gateway.database import Database, insert, table_of, unusable
 from gateway.errors import DatabaseUnavailable
-from gateway.models import UNFINISHED, Event, WebhookSecretUse
+from gateway.models import UNFINISHED, Event, WebhookSecretUse, utc
 from gateway.statements import insert_rows, write_rows
 from gateway.stripe_client import Delivery, event_of
 from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow, need_of
@@ -214,7 +214,7 @@ def _row(delivery: Delivery, guess: Effect, common: Json) -> Json:
         "api_version": _text(event.get("api_version")),
         "account": _text(event.get("account")),
         "livemode": bool(event.get("livemode")),
-        "created": datetime.fromtimestamp(event["created"], UTC),
+        "created": utc(event["created"]),
         "object_id": _text(event["data"]["object"].get("id")),
         "payload": delivery.payload,
         "status": guess.status,

@@ -59,7 +59,7 @@ class Webhooks:
         """Prove and record a delivery; whether it was new."""
         if not self._secrets:
             raise WebhookRefused("not_configured", "STRIPE_WEBHOOK_SECRET is not set, so that no event can be proved")
-        header = next((value for name, value in scope["headers"] if name == b"stripe-signature"), None)
+        header = dict(scope["headers"]).get(b"stripe-signature")
         delivery = verify(await _body(receive), header and header.decode("latin-1"), self._secrets)
         return await self._receiver.receive(delivery)
 

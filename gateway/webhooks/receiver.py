@@ -41,6 +41,7 @@ class Receiver:
         self._queue: deque[_Waiting] = deque()
         self._group: Sequence[_Waiting] = ()  # those that are being recorded
         self._arrived = asyncio.Event()
+        self._wanted = 1  # so many are to have arrived
 
     async def receive(self, delivery: Delivery) -> bool:
         """Record an event and apply it, together with whatever else arrives at this moment.
@@ -56,7 +57,8 @@ class Receiver:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         self._queue.append(_Waiting(delivery, done, loop.time()))
-        self._arrived.set()
+        if len(self._queue) >= self._wanted:
+            self._arrived.set()
         new: bool = await done
         return new
 
@@ -79,15 +81,15 @@ class Receiver:
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _serve(self) -> None:
-        crowded = False
+        last = 0
         while True:
             await self._arrived.wait()
-            if crowded:  # those whom the last commit set free send again at once: let them come into one group
-                await asyncio.sleep(LINGER_SECONDS)
+            if last > 1 and len(self._queue) < last:
+                await self._gather(last)
             group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
             if not self._queue:
                 self._arrived.clear()
-            crowded = len(group) > 1
+            last = len(group)
             # who has hung up or lost patience was not told 2xx: Stripe delivers it again
             self._group = [waiting for waiting in group if not waiting.done.done()]
             try:
@@ -95,6 +97,18 @@ class Receiver:
             finally:
                 self._group = ()
                 metrics.QUEUE.set(len(self._queue))
+
+    async def _gather(self, wanted: int) -> None:
+        """Those whom the last commit set free send again at once: let as many come into one group, for a moment."""
+        self._arrived.clear()
+        self._wanted = wanted
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            self._arrived.set()
+        finally:
+            self._wanted = 1
 
     async def _answer(self, group: Sequence[_Waiting]) -> None:
         """Record a group, and tell each sender what became of its delivery."""

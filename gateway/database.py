@@ -28,7 +28,9 @@ from gateway.threads import Threads
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
 TRANSACTIONS = 5  # at a time in one process, of those that run in threads
-RETRIES = 5  # of one of them: no fewer than there are connections, each of which may have ended
+READINGS = 2  # the same; each more contends with the event loop for Python's lock, which costs as much as it reads
+READ_SECONDS = 10.0
+RETRIES = 5  # of a transaction: no fewer than there are connections, each of which may have ended
 T = TypeVar("T")
 
 ENDPOINTS = "gateway.endpoints"
@@ -62,9 +64,9 @@ class Database:
     Args:
         url: as in `DATABASE_URL`.
 
-    `read()` gives a session whose objects outlive it; `transact()` runs a function in one transaction, in a thread;
-    `write()` gives a connection in one transaction, for a few small statements between which something is awaited.
-    None may stay open across a call to Stripe.
+    `query()` runs a function that reads and `transact()` one in a transaction, each in a thread. `read()` gives a
+    session whose objects outlive it, `write()` a connection in one transaction, for a few small statements between
+    which something is awaited. None may stay open across a call to Stripe.
 
     Raises (from all): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot hold.
     """
@@ -81,9 +83,9 @@ class Database:
             **({"no_begin": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"})
         )
         # Many statements in a row cost a third without the event loop between them and the driver.
-        count = 1 if self.is_sqlite else TRANSACTIONS
-        self._threads = Threads(count, "transactions")
-        self._blocking = _blocking_engine(self.url, count).execution_options(begin_immediate=True)
+        self._threads = Threads(1 if self.is_sqlite else TRANSACTIONS, "transactions")
+        self._readings = Threads(1 if self.is_sqlite else READINGS, "readings")
+        self._blocking, self._blocking_reader = _blocking_engines(self.url)
         self._turn = asyncio.Lock() if self.is_sqlite else nullcontext()
         self.endpoints: tuple[str, ...] = ()  # whom changes are told; set where the settings name some
         self.before_commit: Callable[[sa.Connection, set[str]], None] | None = None
@@ -108,6 +110,33 @@ class Database:
             async with self._turn, self._writer.begin() as connection:
                 connection.info[ENDPOINTS] = self.endpoints
                 yield connection
+
+    async def query(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work`, which only reads. Each of its statements sees what is committed when it begins.
+
+        It runs in a thread, and once more from its start when its connection turns out to be lost: that costs nothing
+        as long as there is none, where asking each time whether it is alive costs as much as a statement.
+        """
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self._readings.run(partial(self._query, work))
+        except TimeoutError:
+            raise DatabaseUnavailable("the database does not answer") from None
+
+    def _query(self, work: Callable[[sa.Connection], T]) -> T:
+        """In a thread: what `work` returns."""
+        with _reachable():
+            try:
+                return self._read(work)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                self._blocking_reader.dispose()  # those that wait in the pool are lost too
+            return self._read(work)
+
+    def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._blocking_reader.connect() as connection:
+            return work(connection)
 
     async def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work` in one transaction, again from its start when PostgreSQL chose it to end a deadlock, or when its
@@ -159,8 +188,10 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
-        await asyncio.to_thread(self._threads.close)
-        self._blocking.dispose()
+        for threads in (self._threads, self._readings):
+            await asyncio.to_thread(threads.close)
+        for engine in (self._blocking, self._blocking_reader):
+            engine.dispose()
         await self.engine.dispose()
 
 
@@ -229,13 +260,19 @@ def _engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _blocking_engine(url: URL, connections: int) -> sa.Engine:
-    """The engine of the threads."""
+def _blocking_engines(url: URL) -> tuple[sa.Engine, sa.Engine]:
+    """The engines of the threads: one for transactions, one for readings."""
     if url.drivername == DRIVERS["postgresql"]:
-        return sa.create_engine(url, **OPTIONS, pool_size=connections, max_overflow=0, pool_use_lifo=True)
+        options = {**OPTIONS, "max_overflow": 0, "pool_use_lifo": True}
+        return (
+            sa.create_engine(url, **options, pool_size=TRANSACTIONS),
+            sa.create_engine(
+                url, **options, pool_size=READINGS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
+            ),
+        )
     engine = sa.create_engine(url.set(drivername="sqlite"), **OPTIONS, connect_args=SQLITE)
     _make_safe(engine)
-    return engine
+    return engine.execution_options(begin_immediate=True), engine.execution_options(no_begin=True)
 
 
 SQLITE: dict[str, Any] = {

@@ -60,7 +60,7 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
         return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more})
     found: list[Any] = []
     same = {**made.constants, **more}
-    with _cursor(connection) as cursor:
+    with open_cursor(connection) as cursor:
         for row in rows:
             cursor.execute(made.text, made.ordered({**same, **row}))
             found += cursor.fetchall()
@@ -70,13 +70,13 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
 def execute(connection: sa.Connection, statement: Any, parameters: Parameters) -> Sequence[Any]:
     """Execute a statement, the same object again and again; its rows."""
     made = _compiled(statement, connection.dialect)
-    with _cursor(connection) as cursor:
+    with open_cursor(connection) as cursor:
         cursor.execute(made.text, made.ordered({**made.constants, **parameters}))
         return cursor.fetchall() if cursor.description else ()
 
 
 @contextmanager
-def _cursor(connection: sa.Connection) -> Iterator[Any]:
+def open_cursor(connection: sa.Connection) -> Iterator[Any]:
     """A cursor of the driver. What is raised is what SQLAlchemy would have raised."""
     driver, dialect = connection.connection, connection.dialect
     cursor = driver.cursor()

@@ -10,6 +10,7 @@ from gateway.auth import ANONYMOUS, Principal
 from gateway.billing.ownership import Owner, Ownership
 from gateway.database import Database
 from gateway.graphql import ownership
+from gateway.graphql.connection import Connection, Edge
 from gateway.graphql.ownership import Caller, guard, private
 
 
@@ -51,6 +52,17 @@ class Careless:
         return Box()
 
     @strawberry.field
+    async def page(self) -> Connection[Secret]:
+        """Shows it in a page, beside what is the caller's."""
+        secrets = [Secret(owner=Owner(guest=True), text="anybody's"), Secret(owner=Owner(external_id="user_ada"))]
+        return Connection.of(enumerate(secrets), str, has_next=False, has_previous=False)
+
+    @strawberry.field
+    def edge(self) -> Edge[Secret] | None:
+        """Shows an edge that is in no page."""
+        return Edge(cursor="", node=Secret(owner=Owner(external_id="user_ada")))
+
+    @strawberry.field
     def unowned(self) -> Secret | None:
         """Shows what is nobody's, and so the back end's alone."""
         return Secret(owner=Owner())
@@ -66,9 +78,20 @@ class Live:
         return Secret(owner=Owner(customer_id="cus_of_ada"), text=f"Ada's {id}")
 
 
+WAYS = {
+    "secret": "text",
+    "later": "text",
+    "box": "inside { text }",
+    "page": "nodes { text }",
+    "edge": "node { text }",
+    "unowned": "text",
+}
+"""The careless fields, and what is asked of each."""
+
+
 @pytest.fixture
 def careless(monkeypatch):
-    names = ("Careless.secret", "Careless.later", "Careless.box", "Careless.unowned", "Live.watched")
+    names = [f"Careless.{name}" for name in WAYS] + ["Live.watched"]
     monkeypatch.setattr(ownership, "CALLERS", dict.fromkeys(names, Caller.ANYONE))
     schema = strawberry.Schema(query=Careless, subscription=Live)._schema
     guard(schema)
@@ -97,14 +120,14 @@ def context_of(database, principal):
     [
         (ANONYMOUS, []),
         (Principal(subject="user_grace"), []),
-        (Principal(subject="user_ada"), ["secret", "later", "box"]),
-        (Principal(is_service=True), ["secret", "later", "box", "unowned"]),
+        (Principal(subject="user_ada"), ["secret", "later", "box", "page", "edge"]),
+        (Principal(is_service=True), list(WAYS)),
     ],
 )
 async def test_a_resolver_that_forgets_to_ask_shows_nothing_all_the_same(careless, database, principal, shown):
     seen = []
-    for name in ("secret", "later", "box", "unowned"):
-        query = "{ box { inside { text } } }" if name == "box" else f"{{ {name} {{ text }} }}"
+    for name, within in WAYS.items():
+        query = f"{{ {name} {{ {within} }} }}"
         result = await graphql(careless, query, context_value=context_of(database, principal))
         if "Ada's" in str(result.data):
             seen.append(name)
@@ -130,7 +153,7 @@ async def test_a_live_update_that_forgets_to_ask_tells_nothing_all_the_same(care
 
 def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start(monkeypatch):
     monkeypatch.setattr(ownership, "CALLERS", {"Careless.secret": Caller.ANYONE, "Careless.gone": Caller.ANYONE})
-    with pytest.raises(TypeError, match=r"Careless\.box, Careless\.gone, Careless\.later, Careless\.unowned"):
+    with pytest.raises(TypeError, match=r"Careless\.box, Careless\.edge, Careless\.gone, Careless\.later"):
         guard(strawberry.Schema(query=Careless)._schema)
 
 

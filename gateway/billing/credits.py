@@ -2,18 +2,19 @@
 
 import asyncio
 import base64
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
+from gateway.billing.pages import Pages
 from gateway.billing.problems import Problem, ProblemCode
-from gateway.billing.snapshot import MAX_PAGE
 from gateway.database import Database
 from gateway.errors import BadInput, DatabaseUnavailable
 from gateway.ledger.accounts import (
@@ -27,13 +28,16 @@ from gateway.ledger.accounts import (
     left,
     open_accounts,
 )
-from gateway.models import Customer
+from gateway.models import Customer, UtcDateTime
+from gateway.readings import Reading, as_list
 from gateway.records import CreditEntry
+from gateway.statements import among
 
 log = structlog.get_logger()
 
 EXPIRY_SECONDS = 60
 MAX_SPEND = 1_000_000_000
+MAX_DIGITS = 18  # of an entry's number, which the database holds in 64 bits
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
 
 
@@ -148,46 +152,23 @@ async def keep_books(database: Database) -> None:
         await asyncio.sleep(EXPIRY_SECONDS)
 
 
-async def balances(database: Database, customer_ids: Collection[str]) -> dict[str, int]:
-    """How many credits customers have, without those whose time is over; who never had any is left out.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    over = sa.and_(lapsed(datetime.now(UTC)), left > 0)
-    query = (
-        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=left)))
+def _balances(dialect: str) -> sa.Select[Any]:
+    over = sa.and_(lapsed(sa.bindparam("now", type_=UtcDateTime)), left > 0)
+    return (
+        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=left)).label("total"))
         .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(LOTS.c.customer_id.in_(customer_ids))
+        .where(among(dialect, LOTS.c.customer_id, "customers"))
         .group_by(LOTS.c.customer_id)
     )
-    async with database.read() as session:
-        found = await (await session.connection()).execute(query)
-        return {customer_id: int(total) for customer_id, total in found}
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesRequest:
-    """Which page of a customer's ledger, the newest first.
-
-    Attributes:
-        customer_id: whose.
-        first: how many, 1 to 100.
-        after: the cursor of the last entry of the page before.
-    """
-
-    customer_id: str
-    first: int
-    after: str | None = None
+_BALANCES = Reading(_balances)
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesPage:
-    """A page of the ledger, and whether another follows it or one precedes it."""
-
-    entries: tuple[CreditEntry, ...] = ()
-    has_next: bool = False
-    has_previous: bool = False
+def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
+    """How many credits customers have, without those whose time is over; who never had any is left out."""
+    rows = _BALANCES.rows(connection, customers=as_list(customer_ids), now=datetime.now(UTC))
+    return {row.customer_id: int(row.total) for row in rows}
 
 
 def cursor_of(entry: CreditEntry) -> str:
@@ -195,41 +176,15 @@ def cursor_of(entry: CreditEntry) -> str:
     return base64.urlsafe_b64encode(f"credit {entry.id}".encode()).decode()
 
 
-def _place(cursor: str) -> int:
+def _place(cursor: str) -> tuple[int]:
     try:
         kind, place = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        if kind == "credit" and place.isdecimal():
-            return int(place)
+        if kind == "credit" and place.isdecimal() and len(place) <= MAX_DIGITS:
+            return (int(place),)
     except ValueError:
         pass
     raise BadInput("`after` is no cursor of this list; start again without it")
 
 
-async def pages(database: Database, requests: Iterable[EntriesRequest]) -> dict[EntriesRequest, EntriesPage]:
-    """Pages of many customers' ledgers, with one query for all requests of the same `first` and `after`.
-
-    Raises:
-        BadInput: `first` is out of range, or `after` is no cursor.
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    groups: dict[tuple[int, str | None], list[EntriesRequest]] = {}
-    for request in requests:
-        groups.setdefault((request.first, request.after), []).append(request)
-    found: dict[EntriesRequest, EntriesPage] = {}
-    async with database.read() as session:
-        for (first, after), group in groups.items():
-            if not 1 <= first <= MAX_PAGE:
-                raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
-            customers = {each.customer_id for each in group}
-            conditions: list[sa.ColumnElement[bool]] = [col(CreditEntry.customer_id).in_(customers)]
-            if after is not None:
-                conditions.append(col(CreditEntry.id) < _place(after))
-            newest_first = col(CreditEntry.id).desc()
-            number = sa.func.row_number().over(partition_by=col(CreditEntry.customer_id), order_by=newest_first)
-            ranked = sa.select(col(CreditEntry.id), number.label("number")).where(*conditions).subquery()
-            query = select(CreditEntry).join(ranked, ranked.c.id == CreditEntry.id).where(ranked.c.number <= first + 1)
-            rows = (await session.exec(query.order_by(newest_first))).all()
-            for request in group:
-                its = tuple(row for row in rows if row.customer_id == request.customer_id)
-                found[request] = EntriesPage(its[:first], len(its) > first, after is not None)
-    return found
+PAGES: Pages[CreditEntry] = Pages(ENTRIES.c, (ENTRIES.c.id,), _place)
+"""The ledger."""

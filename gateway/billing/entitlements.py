@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 
-from sqlmodel import col, select
-
 from gateway.billing.access import Access, Reason
 from gateway.billing.subscriptions import Standing
-from gateway.database import Database
-from gateway.models import EntitlementSummary, Product
+from gateway.models import Product
 
 Products = Mapping[str, Product]
 """The products of the catalogue by id, also those that are no longer sold."""
@@ -47,19 +44,6 @@ class Grant:
     limit: int | None = None
     standing: Standing | None = None
     source: Source | None = None
-
-
-async def active_features(database: Database, customer_ids: Collection[str]) -> dict[str, list[str]]:
-    """The features that customers have by Stripe's entitlements.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    query = select(EntitlementSummary).where(
-        col(EntitlementSummary.id).in_(customer_ids), col(EntitlementSummary.deleted).is_(False)
-    )
-    async with database.read() as session:
-        return {row.id: row.features for row in (await session.exec(query)).all()}
 
 
 def decide(feature: str, standings: Sequence[Standing], active: Collection[str], products: Products) -> Grant:

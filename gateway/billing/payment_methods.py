@@ -2,27 +2,28 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlmodel import col, select
+import sqlalchemy as sa
 
-from gateway.database import Database
+from gateway.database import table_of
 from gateway.models import Customer, PaymentMethod, Subscription
+from gateway.readings import Reading, as_list
+from gateway.statements import among
 
-
-async def of_customers(database: Database, customer_ids: Collection[str]) -> dict[str, list[PaymentMethod]]:
-    """The payment methods that are attached to customers, each customer's newest first.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    query = (
-        select(PaymentMethod)
-        .where(col(PaymentMethod.customer_id).in_(customer_ids), col(PaymentMethod.deleted).is_(False))
-        .order_by(col(PaymentMethod.created).desc(), col(PaymentMethod.id).desc())
+METHODS = table_of(PaymentMethod)
+_ATTACHED = Reading(
+    lambda dialect: (
+        sa.select(METHODS)
+        .where(among(dialect, METHODS.c.customer_id, "customers"), METHODS.c.deleted.is_(False))
+        .order_by(METHODS.c.created.desc(), METHODS.c.id.desc())
     )
+)
+
+
+def of_customers(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, list[PaymentMethod]]:
+    """The payment methods that are attached to customers, each customer's newest first."""
     found: dict[str, list[PaymentMethod]] = {}
-    async with database.read() as session:
-        for method in (await session.exec(query)).all():
-            found.setdefault(str(method.customer_id), []).append(method)
+    for method in _ATTACHED.rows(connection, customers=as_list(customer_ids)):
+        found.setdefault(method.customer_id, []).append(method)
     return found
 
 

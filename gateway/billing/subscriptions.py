@@ -3,15 +3,17 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+import sqlalchemy as sa
 
 from gateway.billing.access import Access, Payments, access
 from gateway.billing.invoices import paid_until, unpaid_since
-from gateway.database import Database
+from gateway.database import Database, table_of
 from gateway.models import Subscription, SubscriptionItem
+from gateway.readings import Joined, as_list
+from gateway.statements import among
 
 OVER = ("canceled", "incomplete_expired")
 """The statuses that nothing follows."""
@@ -26,6 +28,26 @@ class Standing:
     access: Access
 
 
+SUBSCRIPTIONS, ITEMS = table_of(Subscription), table_of(SubscriptionItem)
+
+
+def _newest_first(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
+    """The subscriptions of which a column is one of a list, each with its items, the oldest item first."""
+    newest = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc()
+    return (
+        sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
+        .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
+        .where(among(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
+        .order_by(*newest, ITEMS.c.created, ITEMS.c.id)
+    )
+
+
+_BY_ID, _BY_CUSTOMER = (
+    Joined(partial(_newest_first, column=column), first=len(SUBSCRIPTIONS.c))
+    for column in (SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.customer_id)
+)
+
+
 async def standing(database: Database, id: str, grace: timedelta) -> Standing | None:
     """How a subscription stands; None when it is not in the mirror (yet).
 
@@ -37,26 +59,18 @@ async def standing(database: Database, id: str, grace: timedelta) -> Standing | 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    async with database.read() as session:
-        return next(iter(await _standings(session, col(Subscription.id) == id, grace)), None)
+    found = await database.query(
+        lambda connection: _standings(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
+    )
+    return next(iter(found), None)
 
 
-async def of_customers(
-    database: Database, customer_ids: Collection[str], grace: timedelta
+def of_customers(
+    connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
 ) -> dict[str, list[Standing]]:
-    """How the subscriptions of many customers stand, each customer's newest first, in at most four queries.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    async with database.read() as session:
-        return await read(session, customer_ids, grace)
-
-
-async def read(session: AsyncSession, customer_ids: Collection[str], grace: timedelta) -> dict[str, list[Standing]]:
-    """The same as `of_customers`, within a session."""
+    """How the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
     found: dict[str, list[Standing]] = {}
-    for each in await _standings(session, col(Subscription.customer_id).in_(customer_ids), grace):
+    for each in _standings(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace):
         found.setdefault(each.subscription.customer_id, []).append(each)
     return found
 
@@ -67,25 +81,18 @@ def current(standings: Iterable[Standing]) -> Standing | None:
     return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
 
 
-async def _standings(session: AsyncSession, which: Any, grace: timedelta) -> list[Standing]:
-    """The subscriptions that fit, the newest first. What only some statuses need is only read when one has it."""
-    newest_first = (col(Subscription.created).desc(), col(Subscription.id).desc())
-    query = select(Subscription).where(which, col(Subscription.deleted).is_(False)).order_by(*newest_first)
-    rows = (await session.exec(query)).all()
-    items = (
-        await session.exec(
-            select(SubscriptionItem)
-            .where(col(SubscriptionItem.subscription_id).in_([row.id for row in rows]))
-            .order_by(col(SubscriptionItem.created), col(SubscriptionItem.id))
-        )
-        if rows
-        else ()
-    )
-    unpaid = await unpaid_since(session, _ids(rows, "past_due"))
-    paid = await paid_until(session, _ids(rows, "canceled"))
-    its: dict[str, list[SubscriptionItem]] = {row.id: [] for row in rows}
-    for item in items:
-        its[item.subscription_id].append(item)
+def _standings(
+    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+) -> list[Standing]:
+    """How these subscriptions stand. What only some statuses need is only read when one has it."""
+    by_id: dict[str, Subscription] = {}
+    its: dict[str, list[SubscriptionItem]] = {}
+    for subscription, item in found:
+        by_id[subscription.id] = subscription
+        its.setdefault(subscription.id, []).extend([item] if item else [])
+    rows = list(by_id.values())
+    unpaid = unpaid_since(connection, _ids(rows, "past_due"))
+    paid = paid_until(connection, _ids(rows, "canceled"))
     return [
         Standing(
             row,

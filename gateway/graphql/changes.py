@@ -40,7 +40,7 @@ class ChangePreview:
         return cls(
             due_now=money.of(preview.due_now, currency),
             credit=money.of(preview.credit, currency),
-            lines=[InvoiceLine.of(line, currency, shelf) for line in preview.lines],
+            lines=[InvoiceLine(line=line, currency=currency, shelf=shelf) for line in preview.lines],
             due_at_renewal=money.of(preview.due_at_renewal, currency),
             renews_at=preview.renews_at,
             proration_date=preview.proration_date,

@@ -1,11 +1,13 @@
 """Relay's connections: lists that can grow, read in pages."""
 
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from gateway.graphql.describe import output
+from gateway.graphql.describe import computed, output
 
+Row = TypeVar("Row")
 Node = TypeVar("Node")
 
 
@@ -31,20 +33,35 @@ class Edge(Generic[Node]):
 class Connection(Generic[Node]):
     """A page of a list."""
 
-    edges: list[Edge[Node]] = strawberry.field(description="The items with their cursors.")
+    rows: strawberry.Private[Sequence[Any]]
+    cursor_of: strawberry.Private[Callable[[Any], str]]
+    has_next: strawberry.Private[bool]
+    has_previous: strawberry.Private[bool]
+
+    edges: list[Edge[Node]] = computed(lambda self: self.linked(), "The items with their cursors.")
     nodes: list[Node] = strawberry.field(description="The items alone.")
-    page_info: PageInfo = strawberry.field(description="Whether there is more, and from where.")
+    page_info: PageInfo = computed(lambda self: self.place(), "Whether there is more, and from where.")
 
     @classmethod
-    def of(cls, items: list[tuple[str, Node]], *, has_next: bool, has_previous: bool) -> "Connection[Node]":
-        """A page of items, each given with its cursor."""
-        return cls(
-            edges=[Edge(cursor=cursor, node=node) for cursor, node in items],
-            nodes=[node for _, node in items],
-            page_info=PageInfo(
-                has_next_page=has_next,
-                has_previous_page=has_previous,
-                start_cursor=items[0][0] if items else None,
-                end_cursor=items[-1][0] if items else None,
-            ),
+    def of(
+        cls, items: Iterable[tuple[Row, Node]], cursor_of: Callable[[Row], str], *, has_next: bool, has_previous: bool
+    ) -> "Connection[Node]":
+        """A page of items, each given with the row that `cursor_of` makes its cursor of."""
+        rows, nodes = [], []
+        for row, node in items:
+            rows.append(row)
+            nodes.append(node)
+        return cls(rows=rows, nodes=nodes, cursor_of=cursor_of, has_next=has_next, has_previous=has_previous)
+
+    def linked(self) -> list[Edge[Node]]:
+        """The items with their cursors."""
+        return [Edge(cursor=self.cursor_of(row), node=node) for row, node in zip(self.rows, self.nodes, strict=True)]
+
+    def place(self) -> PageInfo:
+        """Where the page lies."""
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursor_of(self.rows[0]) if self.rows else None,
+            end_cursor=self.cursor_of(self.rows[-1]) if self.rows else None,
         )

@@ -7,8 +7,9 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing import credits as rules
-from gateway.billing.credits import EntriesPage, EntriesRequest, Spend, cursor_of
+from gateway.billing.credits import Spend, cursor_of
 from gateway.billing.ownership import Owner
+from gateway.billing.pages import PageRequest
 from gateway.graphql.catalog import MetadataEntry
 from gateway.graphql.connection import Connection
 from gateway.graphql.context import Info
@@ -81,10 +82,10 @@ class CreditAccount:
         after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
     ) -> Connection[CreditEntry]:
         """The ledger, the newest entry first."""
-        wanted = EntriesRequest(self.customer_id, first, after)
-        page = await info.context.loaders.credit_entries.load(wanted) or EntriesPage()
+        page = await info.context.loaders.credit_entries.load(PageRequest(self.customer_id, first, after))
         return Connection.of(
-            [(cursor_of(row), CreditEntry.of(row)) for row in page.entries],
+            ((row, CreditEntry.of(row)) for row in page.rows),
+            cursor_of,
             has_next=page.has_next,
             has_previous=page.has_previous,
         )

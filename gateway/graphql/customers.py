@@ -7,13 +7,15 @@ import strawberry
 
 from gateway import models
 from gateway.auth import Principal
+from gateway.billing import accounts
 from gateway.billing import entitlements as rules
 from gateway.billing.entitlements import Source
-from gateway.billing.invoices import NO_PAGE, PageRequest, cursor_of
+from gateway.billing.invoices import cursor_of
 from gateway.billing.ownership import Owner
 from gateway.billing.payment_methods import default_of
 from gateway.billing.plan_change import PlanChange
-from gateway.billing.subscriptions import Standing, current
+from gateway.billing.snapshot import Snapshot
+from gateway.billing.subscriptions import current
 from gateway.errors import BadInput
 from gateway.graphql.changes import ChangePreview
 from gateway.graphql.connection import Connection
@@ -72,65 +74,60 @@ class Entitlement:
 class Account:
     """What a customer has. Everything is read from the mirror; Stripe is not asked."""
 
-    subject: strawberry.Private[str]
-    row: strawberry.Private[models.Customer | None]
+    account: strawberry.Private[accounts.Account]
+    snapshot: strawberry.Private[Snapshot]
 
     @resolver
-    async def subscription(self, info: Info) -> BillingSubscription | None:
+    def subscription(self) -> BillingSubscription | None:
         """The subscription that counts: one with access before one without, then the newest; null without any."""
-        found = current(await self._standings(info))
-        return (
-            BillingSubscription.of(found, shelf_of(await info.context.services.catalog.snapshot())) if found else None
-        )
+        found = current(self.account.standings)
+        return BillingSubscription.of(found, shelf_of(self.snapshot)) if found else None
 
     @resolver
-    async def subscriptions(self, info: Info) -> list[BillingSubscription]:
+    def subscriptions(self) -> list[BillingSubscription]:
         """All subscriptions, also those that have ended, the newest first."""
-        shelf = shelf_of(await info.context.services.catalog.snapshot())
-        return [BillingSubscription.of(each, shelf) for each in await self._standings(info)]
+        shelf = shelf_of(self.snapshot)
+        return [BillingSubscription.of(each, shelf) for each in self.account.standings]
 
     @resolver
-    async def invoices(
+    def invoices(
         self,
-        info: Info,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
         after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
     ) -> Connection[Invoice]:
         """The invoices, the newest first, without drafts."""
-        wanted = PageRequest(self.row.id if self.row else "", first, after)  # nobody's list is checked all the same
-        page = await info.context.loaders.invoices.load(wanted) or NO_PAGE
-        shelf = shelf_of(await info.context.services.catalog.snapshot())
+        page, shelf = self.account.invoices(first, after), shelf_of(self.snapshot)
         return Connection.of(
-            [(cursor_of(row), Invoice.of(row, shelf)) for row in page.invoices],
+            ((row, Invoice.of(row, shelf)) for row in page.rows),
+            cursor_of,
             has_next=page.has_next,
             has_previous=page.has_previous,
         )
 
     @resolver
-    async def payment_method(self, info: Info) -> PaymentMethod | None:
+    def payment_method(self) -> PaymentMethod | None:
         """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest."""
-        if self.row is None:
+        if self.account.customer is None:
             return None
-        counting = current(await self._standings(info))
-        methods = await info.context.loaders.payment_methods.load(self.row.id)
-        found = default_of(self.row, counting.subscription if counting else None, methods)
+        counting = current(self.account.standings)
+        subscription = counting.subscription if counting else None
+        found = default_of(self.account.customer, subscription, self.account.methods)
         return PaymentMethod.of(found) if found else None
 
     @resolver
     def credits(self) -> CreditAccount:
         """The credits that were bought, and where they went."""
-        return CreditAccount(customer_id=self.row.id if self.row else "")
+        return CreditAccount(customer_id=self.account.customer.id if self.account.customer else "")
 
     @resolver
     async def usage(self, info: Info, event_name: EventName) -> Usage | None:
         """What was used in the present period of the subscription that counts it; null when there is no such meter."""
-        return await Usage.of(info, self.row.id if self.row else None, event_name)
+        return await Usage.of(info, self.account.customer.id if self.account.customer else None, event_name)
 
     @resolver
-    async def entitlements(self, info: Info) -> list[Entitlement]:
+    def entitlements(self) -> list[Entitlement]:
         """The features that may be used now, by name."""
-        snapshot = await info.context.services.catalog.snapshot()
-        grants = rules.entitlements(await self._standings(info), await self._features(info), snapshot.products)
+        grants = rules.entitlements(self.account.standings, self.account.features, self.snapshot.products)
         return [
             Entitlement(feature=grant.feature, limit=grant.limit, until=grant.access.until, source=grant.source)
             for grant in grants
@@ -138,17 +135,10 @@ class Account:
         ]
 
     @resolver
-    async def access(self, info: Info, feature: Feature) -> Access:
+    def access(self, feature: Feature) -> Access:
         """Whether a feature may be used, why, and until when."""
-        snapshot = await info.context.services.catalog.snapshot()
-        grant = rules.decide(feature, await self._standings(info), await self._features(info), snapshot.products)
-        return Access.of(grant, shelf_of(snapshot))
-
-    async def _standings(self, info: Info) -> list[Standing]:
-        return await info.context.loaders.standings.load(self.row.id) if self.row else []
-
-    async def _features(self, info: Info) -> list[str]:
-        return await info.context.loaders.features.load(self.row.id) if self.row else []
+        grant = rules.decide(feature, self.account.standings, self.account.features, self.snapshot.products)
+        return Access.of(grant.access, grant.standing, shelf_of(self.snapshot), limit=grant.limit)
 
 
 @private
@@ -165,12 +155,15 @@ class Customer(Account):
     created_at: datetime = strawberry.field(description="When the customer was made at Stripe.")
 
     @classmethod
-    def of(cls, row: models.Customer) -> "Customer":
-        """A customer as it is in the mirror."""
+    def of(cls, account: accounts.Account, snapshot: Snapshot) -> "Customer | None":
+        """A customer as it is in the mirror; None when there is none."""
+        row = account.customer
+        if row is None:
+            return None
         return cls(
             owner=Owner(customer_id=row.id),
-            subject=str(row.external_id),
-            row=row,
+            account=account,
+            snapshot=snapshot,
             id=strawberry.ID(row.id),
             external_id=strawberry.ID(str(row.external_id)),
             email=row.email,
@@ -190,18 +183,13 @@ class Viewer(Account):
     email: str | None = strawberry.field(description="The e-mail address, as the sign-in says it.")
 
     @classmethod
-    def of(cls, principal: Principal, subject: str, row: models.Customer | None) -> "Viewer":
-        """The account of a signed-in user.
-
-        Args:
-            principal: the user.
-            subject: the user's id.
-            row: the customer, if there is one yet.
-        """
+    def of(cls, principal: Principal, account: accounts.Account, snapshot: Snapshot) -> "Viewer":
+        """The account of a signed-in user."""
+        subject = str(principal.subject)
         return cls(
             owner=Owner(external_id=subject),
-            subject=subject,
-            row=row,
+            account=account,
+            snapshot=snapshot,
             id=strawberry.ID(subject),
             email=principal.email,
         )
@@ -209,7 +197,7 @@ class Viewer(Account):
     @resolver
     def customer(self) -> Customer | None:
         """The customer at Stripe; null until the first checkout."""
-        return Customer.of(self.row) if self.row else None
+        return Customer.of(self.account, self.snapshot)
 
     @resolver
     async def preview_change(

@@ -40,6 +40,11 @@ def resolver(function: Callable[..., Any]) -> Any:
     return strawberry.field(function, description=_text(function))
 
 
+def computed(compute: Callable[[Any], Any], description: str) -> Any:
+    """A field that is computed from its object, and only when somebody asks for it."""
+    return strawberry.field(compute, description=description)
+
+
 def mutation(function: Callable[..., Any]) -> Any:
     """A mutation, described by the first paragraph of its docstring."""
     return strawberry.mutation(function, description=_text(function))

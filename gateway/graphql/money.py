@@ -3,6 +3,7 @@
 import re
 from dataclasses import field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, NewType, overload
 
 import strawberry
@@ -102,6 +103,9 @@ def of(amount: int, currency: str) -> Money: ...
 def of(amount: int | None, currency: str | None) -> Money | None: ...
 def of(amount: int | None, currency: str | None) -> Money | None:
     """Money, or None where there is no amount."""
-    if amount is None or currency is None:
-        return None
+    return None if amount is None or currency is None else _of(amount, currency)
+
+
+@lru_cache(maxsize=4096)  # the same amounts stand in every answer
+def _of(amount: int, currency: str) -> Money:
     return Money(amount=MinorUnits(amount), currency=Currency(currency), decimal=money.decimal(amount, currency))

@@ -2,7 +2,8 @@
 
 It is put around the fields themselves when the schema is made, so that no resolver can forget it: a root field that has
 no line in `CALLERS` stops the start, an id of something private must be the caller's before the resolver runs, and an
-object of a private type is shown to its owner alone, wherever it comes from. The rules are `billing/ownership.py`.
+object of a private type is shown to its owner alone, wherever it comes from. A connection is checked where it is given,
+for everything that is in it. The rules are `billing/ownership.py`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from graphql import (
 from gateway.auth import Principal
 from gateway.billing.ownership import Owner
 from gateway.errors import Forbidden, NotFound, Unauthenticated
+from gateway.graphql.connection import Connection, Edge
 from gateway.graphql.describe import output
 
 Class = TypeVar("Class", bound=type)
@@ -87,8 +89,17 @@ def private(cls: Class) -> Class:
 
 def is_private(kind: Any) -> bool:
     """Whether a GraphQL type is declared as `private`."""
-    definition = getattr(kind, "extensions", {}).get("strawberry-definition")
-    return bool(getattr(getattr(definition, "origin", None), "__is_private__", False))
+    return bool(getattr(_origin(kind), "__is_private__", False))
+
+
+def _is_page(kind: Any) -> bool:
+    """Whether a GraphQL type is a connection, or an edge of one."""
+    return isinstance(kind, GraphQLObjectType) and issubclass(_origin(kind), Connection | Edge)
+
+
+def _origin(kind: Any) -> Any:
+    """The class that stands behind a GraphQL type."""
+    return getattr(getattr(kind, "extensions", {}).get("strawberry-definition"), "origin", object)
 
 
 def guard(core: GraphQLSchema) -> None:
@@ -105,7 +116,7 @@ def guard(core: GraphQLSchema) -> None:
     if astray := named ^ set(CALLERS):
         raise TypeError(f"graphql/ownership.py: say in CALLERS who may call {', '.join(sorted(astray))}, or remove it")
     for kind in core.type_map.values():
-        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__"):
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
             for name, field in kind.fields.items():
                 caller = CALLERS[f"{kind.name}.{name}"] if kind in roots else Caller.ANYONE
                 _guard_field(field, caller, silent=kind is not core.mutation_type)
@@ -116,7 +127,7 @@ def _guard_field(field: GraphQLField, caller: Caller, *, silent: bool) -> None:
     silent = silent and not isinstance(field.type, GraphQLNonNull)
     takes_ids = any(_has_id(argument.type, set()) for argument in field.args.values())
     named = get_named_type(field.type)
-    if is_private(named) or is_abstract_type(named):
+    if is_private(named) or _is_page(named) or is_abstract_type(named):
         field.resolve = _guard_answer(field.resolve or default_field_resolver, silent=silent)
     if takes_ids or caller not in _OPEN:
         field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
@@ -182,7 +193,11 @@ def _guard_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., A
 def _owners(answer: Any) -> Iterator[Owner]:
     """To whom the objects of an answer belong."""
     for one in answer if isinstance(answer, list | tuple) else (answer,):
-        if getattr(type(one), "__is_private__", False):
+        if isinstance(one, Connection):
+            yield from _owners(one.nodes)
+        elif isinstance(one, Edge):
+            yield from _owners(one.node)
+        elif getattr(type(one), "__is_private__", False):
             yield one.owner
 
 

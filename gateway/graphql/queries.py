@@ -11,6 +11,7 @@ from gateway.graphql.connection import Connection
 from gateway.graphql.context import Info
 from gateway.graphql.customers import Customer, Viewer
 from gateway.graphql.describe import output, resolver
+from gateway.graphql.lookahead import wanted
 from gateway.graphql.money import Currency
 from gateway.graphql.shelf import shelf_of
 
@@ -51,7 +52,8 @@ class Query:
         shelf = shelf_of(snapshot)
         rows, has_next, has_previous = listing.page(first, after)
         return Connection.of(
-            [(cursor_of(row), plan) for row in rows if (plan := shelf.plan(row.id, currency))],
+            ((row, plan) for row in rows if (plan := shelf.plan(row.id, currency))),
+            cursor_of,
             has_next=has_next,
             has_previous=has_previous,
         )
@@ -68,7 +70,8 @@ class Query:
         shelf = shelf_of(snapshot)
         rows, has_next, has_previous = snapshot.on_sale.page(first, after)
         return Connection.of(
-            [(cursor_of(row), product) for row in rows if (product := shelf.product(row.id))],
+            ((row, product) for row in rows if (product := shelf.product(row.id))),
+            cursor_of,
             has_next=has_next,
             has_previous=has_previous,
         )
@@ -91,10 +94,10 @@ class Query:
         principal = info.context.principal
         if principal.subject is None:
             return None
-        row = await info.context.loaders.customer.load(principal.subject)
-        if row:
-            info.context.ownership.recognise(row)
-        return Viewer.of(principal, principal.subject, row)
+        account = await info.context.loaders.account.load(wanted(info, principal.subject))
+        if account.customer:
+            info.context.ownership.recognise(account.customer)
+        return Viewer.of(principal, account, await info.context.services.catalog.snapshot())
 
     @resolver
     async def customer(
@@ -105,8 +108,8 @@ class Query:
         ],
     ) -> Customer | None:
         """Any user's account, for the application's own back end; null when there is none."""
-        row = await info.context.loaders.customer.load(external_id)
-        return Customer.of(row) if row else None
+        account = await info.context.loaders.account.load(wanted(info, external_id))
+        return Customer.of(account, await info.context.services.catalog.snapshot())
 
 
 def _name(interval: BillingInterval | None) -> str | None:

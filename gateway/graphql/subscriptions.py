@@ -7,11 +7,10 @@ import strawberry
 
 from gateway.billing import access as rules
 from gateway.billing.access import Reason
-from gateway.billing.entitlements import Grant
 from gateway.billing.ownership import Owner
 from gateway.billing.subscriptions import Standing
 from gateway.graphql.catalog import Plan
-from gateway.graphql.describe import choice, coded, output
+from gateway.graphql.describe import choice, coded, computed, output
 from gateway.graphql.ownership import private
 from gateway.graphql.shelf import Shelf
 from gateway.models import SubscriptionItem as ItemRow
@@ -65,17 +64,30 @@ class Access:
     reason: Reason = strawberry.field(description="Why there is, or is not.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
     limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
-    subscription: "BillingSubscription | None" = strawberry.field(description="The subscription that decides.")
+    subscription: "BillingSubscription | None" = computed(
+        lambda self: BillingSubscription.of(self.standing, self.shelf) if self.standing else None,
+        "The subscription that decides.",
+    )
+    standing: strawberry.Private[Standing | None]
+    shelf: strawberry.Private[Shelf]
 
     @classmethod
-    def of(cls, grant: Grant, shelf: Shelf) -> "Access":
-        """The decision on a feature."""
+    def of(cls, access: rules.Access, standing: Standing | None, shelf: Shelf, *, limit: int | None = None) -> "Access":
+        """A decision.
+
+        Args:
+            access: the decision itself.
+            standing: the subscription that decides.
+            shelf: has its plan.
+            limit: how much of a feature.
+        """
         return cls(
-            allowed=grant.access.allowed,
-            reason=grant.access.reason,
-            until=grant.access.until,
-            limit=grant.limit,
-            subscription=BillingSubscription.of(grant.standing, shelf) if grant.standing else None,
+            allowed=access.allowed,
+            reason=access.reason,
+            until=access.until,
+            limit=limit,
+            standing=standing,
+            shelf=shelf,
         )
 
 
@@ -104,14 +116,7 @@ class BillingSubscription:
         items = [SubscriptionItem.of(item, shelf, row.currency) for item in standing.items]
         first = items[0] if items else None
         ends = rules.will_cancel(row)
-        decision = Access(
-            allowed=standing.access.allowed,
-            reason=standing.access.reason,
-            until=standing.access.until,
-            limit=None,
-            subscription=None,
-        )
-        decision.subscription = cls(
+        return cls(
             owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(row.id),
             status=SubscriptionStatus(row.status),
@@ -124,6 +129,5 @@ class BillingSubscription:
             cancel_at=rules.end_of(row, standing.items) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
-            access=decision,
+            access=Access.of(standing.access, standing, shelf),
         )
-        return decision.subscription

@@ -5,11 +5,13 @@ here is as any other, guarded as any other; only, it follows the topic of what i
 change falls between the two. None but the first reading calls Stripe.
 """
 
+from gateway.billing.accounts import Wanted
 from gateway.errors import NotFound
 from gateway.graphql.checkout import CheckoutSession
 from gateway.graphql.context import LiveInfo
 from gateway.graphql.customers import Viewer
 from gateway.graphql.describe import output, resolver
+from gateway.graphql.lookahead import wanted
 from gateway.graphql.queries import Id
 
 
@@ -34,11 +36,16 @@ class Subscription:
     @resolver
     async def viewer_updated(self, info: LiveInfo) -> Viewer:
         """The signed-in user's own account, also before the first purchase."""
-        customers, changed = info.context.loaders.customer, info.context.changed
-        subject = str(info.context.principal.subject)  # nobody else comes here
-        changed.follow(f"user:{subject}")
-        row = await customers.load(subject)
-        if row is not None and changed.follow(f"customer:{row.id}"):
-            customers.clear(subject)
-            row = await customers.load(subject)  # the first time it was read before it was followed
-        return Viewer.of(info.context.principal, subject, row)
+        context, changed = info.context, info.context.changed
+        subject = str(context.principal.subject)  # nobody else comes here
+        accounts, its = context.loaders.account, wanted(info, subject)
+        new = changed.follow(f"user:{subject}")
+        account = await accounts.load(Wanted(subject) if new else its)
+        if account.customer is not None and changed.follow(f"customer:{account.customer.id}"):
+            new = True
+        if new:
+            accounts.clear_all()  # it was read before it was followed
+            account = await accounts.load(its)
+        if account.customer is not None:
+            context.ownership.recognise(account.customer)
+        return Viewer.of(context.principal, account, await context.services.catalog.snapshot())

@@ -27,7 +27,7 @@ left = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 """What is left of a lot; below zero when credits that were already spent have been taken back."""
 
 
-def lapsed(now: datetime) -> sa.ColumnElement[bool]:
+def lapsed(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Whether a lot's time is over, in a query that joins its account."""
     return sa.or_(LOTS.c.expires_at <= now, LOTS.c.expires_at <= ACCOUNTS.c.clock)
 

@@ -16,7 +16,6 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.billing import subscriptions
 from gateway.billing.access import Reason
@@ -109,8 +108,8 @@ class AccessTeller:
         """The subscriptions of these customers; of those that are deleted at Stripe none counts."""
         gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
         left = set(ids) - set((await connection.execute(gone)).scalars())
-        async with AsyncSession(bind=connection) as session:  # reads after the rows are locked: nothing is overlooked
-            return await subscriptions.read(session, left, self._grace)
+        # read after the rows are locked: nothing is overlooked
+        return await connection.run_sync(subscriptions.of_customers, left, self._grace)
 
 
 def _due() -> sa.Select[Any]:

@@ -5,7 +5,7 @@ import unicodedata
 from decimal import Decimal
 from functools import lru_cache
 
-from babel import Locale, UnknownLocaleError, localedata
+from babel import Locale, UnknownLocaleError
 from babel.numbers import NumberPattern, format_currency, get_currency_precision, get_currency_symbol, parse_pattern
 
 from gateway.errors import BadInput
@@ -76,30 +76,10 @@ def formatted(amount: int, currency: str, locale: str = "en") -> str:
 def _locale(tag: str) -> Locale:
     if len(tag) <= _LONGEST_LOCALE:
         try:
-            locale = Locale.parse(tag.replace("_", "-"), sep="-")
+            return Locale.parse(tag.replace("_", "-"), sep="-")
         except (ValueError, UnknownLocaleError):
             pass
-        else:
-            _lighten("root", str(locale))
-            return locale
     raise BadInput(f"there is no locale {tag[:_LONGEST_LOCALE]!r}; use one such as en, de-DE or pt-BR")
-
-
-def _lighten(*locales: str) -> None:
-    """Babel keeps all that it knows of every locale that anybody has named: 200 MB for all of them, 60 without what no
-    amount is written with.
-    """
-    for name in locales:
-        data = localedata.load(name)
-        for part in data.keys() - _NEEDED:
-            data[part] = {}
-
-
-_NEEDED = {"currency_formats", "currency_symbols", "decimal_formats", "number_symbols", "numbering_systems"} | {
-    "default_numbering_system",
-    "locale_id",
-    "plural_form",
-}
 
 
 @lru_cache(maxsize=2048)

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,12 @@ def sqlite_template(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def new_sqlite(sqlite_template: Path, tmp_path_factory) -> Callable[[], str]:
+    """Makes an empty, migrated SQLite database, for what the tests of a module share; its URL."""
+    return lambda: _sqlite_copy(sqlite_template, tmp_path_factory.mktemp("shared") / "gateway.db")
+
+
 @contextlib.contextmanager
 def postgres_server() -> Iterator[Any]:
     """A real PostgreSQL server on an empty folder of its own.
@@ -392,6 +398,13 @@ both_databases = pytest.mark.parametrize(
 def world(database_url: str) -> Iterator[World]:
     """A gateway and an offline Stripe of the test's own, wired to each other, with the sample catalogue."""
     with make_world(database_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop(new_sqlite: Callable[[], str]) -> Iterator[World]:
+    """The same on SQLite for all the tests of a module, which mind each other."""
+    with make_world(new_sqlite()) as made:
         yield made
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import shutil
 import time
 from datetime import datetime
 
@@ -29,10 +28,8 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def world(provider, sqlite_template, tmp_path_factory):
+def world(provider, new_sqlite):
     """A gateway whose users sign in at the provider alone."""
-    path = tmp_path_factory.mktemp("auth") / "gateway.db"
-    shutil.copy(sqlite_template, path)
     provided = {
         "auth_jwks_url": provider.url,
         "auth_jwks_pause": PAUSE,
@@ -41,7 +38,7 @@ def world(provider, sqlite_template, tmp_path_factory):
         "auth_hs256_secret": None,
         "service_tokens": f"{SERVICE_TOKEN},another-token-of-the-back-end",
     }
-    with make_world(f"sqlite:///{path}", fill=False, **provided) as made:
+    with make_world(new_sqlite(), fill=False, **provided) as made:
         yield made
 
 

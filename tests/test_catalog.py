@@ -1,7 +1,6 @@
 """The catalogue over GraphQL: what is on sale, in which order, and how soon a change is seen."""
 
 import asyncio
-import shutil
 import time
 
 import pytest
@@ -22,11 +21,9 @@ PRICING = """query($currency: Currency, $interval: BillingInterval) {
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
+def shop(new_sqlite):
     """A world with the known catalogue, for tests that only read."""
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", fill=False) as world:
+    with make_world(new_sqlite(), fill=False) as world:
         world.ids = stock(world)
         yield world
 

@@ -190,11 +190,9 @@ def test_what_is_asked_reaches_stripe(world):
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
+def shop(new_sqlite):
     """A world whose catalogue also has what cannot be bought; for requests that are refused before Stripe is asked."""
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}") as world:
+    with make_world(new_sqlite()) as world:
         world.ids = stock(world)
         yield world
         assert at_stripe(world) == []

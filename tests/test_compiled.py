@@ -89,10 +89,8 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(sqlite_template, tmp_path_factory) -> Iterator[Gateway]:
-    path = tmp_path_factory.mktemp("compiled") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}") as world, asyncio.Runner() as runner:
+def gateway(new_sqlite) -> Iterator[Gateway]:
+    with make_world(new_sqlite()) as world, asyncio.Runner() as runner:
         ann = customer(world, "ann", name="Ann")
         for key in ("business_monthly", "pro_monthly"):
             subscribe(world, ann, key)

@@ -1,7 +1,6 @@
 """What one request may ask for: each limit holds to the last one, however the document is written, and costs little."""
 
 import json
-import shutil
 import time
 
 import pytest
@@ -18,10 +17,8 @@ PRODUCT = '{ product(id: "none") { %s } }'
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", fill=False) as world:
+def shop(new_sqlite):
+    with make_world(new_sqlite(), fill=False) as world:
         yield world
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import threading
 from itertools import product as every
@@ -28,11 +27,9 @@ SHARED, PRIVATE = "public, max-age=0, must-revalidate", "private, no-store"
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
+def shop(new_sqlite):
     """A world with the sample catalogue, for tests that only read."""
-    path = tmp_path_factory.mktemp("edge") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
+    with make_world(new_sqlite()) as world:
         before = hits(world)
         world.eventually(lambda: get(world, "{ pricing { asOf } }") and hits(world) > before)  # it hears the others
         yield world

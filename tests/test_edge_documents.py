@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import shutil
 from hashlib import md5, sha1, sha256
 
 import pytest
-from conftest import SERVICE, make_world
+from conftest import SERVICE
 from websockets.sync.client import connect
 
 from gateway.errors import SettingsError
@@ -33,14 +32,6 @@ APOLLO = {
 }
 CODEGEN = {digest(PLANS, sha1): PLANS, digest(MUTATION, sha1): MUTATION}  # its `hashAlgorithm` is SHA-1 by default
 RELAY = {digest(PLANS, md5): PLANS, digest(MUTATION, md5): MUTATION}
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import SERVICE, make_world
+from conftest import SERVICE
 
 pytestmark = pytest.mark.soak  # it takes a while
 ST = Path(sys.executable).with_name("st")
@@ -21,14 +20,6 @@ WEBHOOK = {
     }
 }
 UNSIGNED = "positive_data_acceptance"  # the check that is left out: nothing that is thrown together is signed
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 def fuzz(folder, headers, *arguments, **environment):

@@ -1,7 +1,5 @@
 """The headers that make a browser refuse what nobody asked for, on every answer of every route."""
 
-import shutil
-
 import pytest
 from conftest import SERVICE, make_world
 
@@ -34,10 +32,8 @@ ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", fill=False, trusted_proxies="127.0.0.1") as world:
+def shop(new_sqlite):
+    with make_world(new_sqlite(), fill=False, trusted_proxies="127.0.0.1") as world:
         yield world
 
 

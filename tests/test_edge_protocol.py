@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import make_world
 from gql import Client, GraphQLRequest, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.httpx import HTTPXTransport
@@ -22,14 +21,6 @@ pytestmark = pytest.mark.soak  # it takes a while
 @pytest.fixture(scope="module")
 def npm() -> Path:
     return install(CLIENTS, "the audit of GraphQL over HTTP and the clients for browsers are")
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 def node(script, *arguments):

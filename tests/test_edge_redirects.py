@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import random
-import shutil
 import socket
 import subprocess
 
@@ -148,11 +147,9 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
+def shop(new_sqlite):
     """A gateway with the sample catalogue whose Stripe must never be called."""
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", redirect_origins=ALLOWED) as world, socket.socket() as silence:
+    with make_world(new_sqlite(), redirect_origins=ALLOWED) as world, socket.socket() as silence:
         silence.bind(("127.0.0.1", 0))
         silence.listen()
         away = {"stripe_api_base": f"http://127.0.0.1:{silence.getsockname()[1]}", "reconcile_minutes": 0}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import httpx
 import pytest
@@ -13,19 +12,9 @@ RESPONSE = "application/graphql-response+json"
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("shop") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
-def closed(sqlite_template, tmp_path_factory):
+def closed(new_sqlite):
     """As in production: no GraphiQL."""
-    path = tmp_path_factory.mktemp("closed") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}", fill=False, graphiql=False) as world:
+    with make_world(new_sqlite(), fill=False, graphiql=False) as world:
         yield world
 
 

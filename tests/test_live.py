@@ -2,13 +2,12 @@
 
 import contextlib
 import logging
-import shutil
 import time
 
 import pytest
 import sqlalchemy as sa
 from buyers import opened, pay
-from conftest import SERVICE, both_databases, make_world
+from conftest import SERVICE, both_databases
 from graphql import build_schema
 from sockets import opened as connected
 from sockets import sibling, signed_in
@@ -23,14 +22,6 @@ VIEWER = """subscription { viewerUpdated {
   id customer { id } subscription { status willCancel } paymentMethod { last4 } } }"""
 STATUS = "subscription($id: ID!) { sessionUpdated(id: $id) { status } }"
 QUIET_SECONDS = 0.7
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("live") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 def until(socket, wanted):

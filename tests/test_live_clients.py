@@ -1,14 +1,13 @@
 """Live updates with clients as their authors ship them."""
 
 import json
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 from buyers import opened, pay
-from conftest import SIGN_IN_SECRET, make_world
+from conftest import SIGN_IN_SECRET
 from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
@@ -17,14 +16,6 @@ from subscribers import price_id
 
 CLIENTS = Path(__file__).parent / "clients"
 FOLLOW = "subscription Follow($id: ID!) { sessionUpdated(id: $id) { id status } }"
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("clients") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """The WebSocket under the hands of clients that break its rules: every one ends with the code that it has for it."""
 
 import json
-import shutil
 import socket
 import time
 from collections import deque
 
 import pytest
-from conftest import SERVICE, make_world
+from conftest import SERVICE
 from sockets import PROTOCOL, opened, sibling, signed_in
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -18,14 +17,6 @@ INIT = {"type": "connection_init"}
 
 def subscribe(id="1", query=PRICING, **payload):
     return {"id": id, "type": "subscribe", "payload": {"query": query, **payload}}
-
-
-@pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("live") / "gateway.db"
-    shutil.copy(sqlite_template, path)
-    with make_world(f"sqlite:///{path}") as world:
-        yield world
 
 
 @pytest.mark.parametrize(

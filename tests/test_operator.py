@@ -32,10 +32,8 @@ NEW_SECRET = "whsec_the_next_one"
 
 
 @pytest.fixture(scope="module")
-def world(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("operated") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}", stripe_webhook_secrets=f"old:{SECRET},new:{NEW_SECRET}") as made:
+def world(new_sqlite):
+    with make_world(new_sqlite(), stripe_webhook_secrets=f"old:{SECRET},new:{NEW_SECRET}") as made:
         yield made
 
 

@@ -76,11 +76,9 @@ def test_every_field_that_takes_an_id_is_tried():
 
 
 @pytest.fixture(scope="module")
-def shop(sqlite_template, tmp_path_factory):
+def shop(new_sqlite):
     """A world where Ada and Grace have bought; `ids` has one thing of Ada's of each kind."""
-    path = tmp_path_factory.mktemp("ownership") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}", auth_issuer=ISSUER, auth_audience=AUDIENCE) as world:
+    with make_world(new_sqlite(), auth_issuer=ISSUER, auth_audience=AUDIENCE) as world:
         world.ada, world.grace = world.sign_in("ada@example.com"), world.sign_in("grace@example.com")
         buy(world, world.grace, "starter_monthly")
         world.ids = bought_by(world, world.ada, "user_ada")

@@ -18,10 +18,8 @@ FRIEND, STRANGER = "acct_friend", "acct_stranger"
 
 
 @pytest.fixture(scope="module")
-def world(sqlite_template, tmp_path_factory):
-    path = tmp_path_factory.mktemp("recorded") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}", connect_accounts=FRIEND, reconcile_minutes=0) as made:
+def world(new_sqlite):
+    with make_world(new_sqlite(), connect_accounts=FRIEND, reconcile_minutes=0) as made:
         made.client.post(f"{made.stripe_url}/_sandbox/chaos", json={"drop": 1})  # only the tests' own deliveries
         yield made
 

@@ -44,14 +44,12 @@ def collector():
 
 
 @pytest.fixture(scope="module")
-def told(collector, sqlite_template, tmp_path_factory):
+def told(collector, new_sqlite):
     """What the collector has got, once a gateway has ended that took deliveries and a purchase."""
-    path = tmp_path_factory.mktemp("traced") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_HEADERS", "X-Team=billing")
         environment.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=tests")
-        with make_world(f"sqlite:///{path}", otlp_endpoint=collector.url) as world:
+        with make_world(new_sqlite(), otlp_endpoint=collector.url) as world:
             product = world.stripe("GET", "/v1/products", limit=1)["data"][0]
             torn = world.event("product.updated", {"object": "product", "id": product["id"], "name": "ada@example.com"})
             world.deliver(torn)

@@ -203,11 +203,9 @@ MALFORMED = {
 
 
 @pytest.fixture(scope="module")
-def quiet_world(sqlite_template, tmp_path_factory):
+def quiet_world(new_sqlite):
     """A world whose state these tests do not change."""
-    path = tmp_path_factory.mktemp("quiet") / "gateway.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with make_world(f"sqlite:///{path}", fill=False) as made:
+    with make_world(new_sqlite(), fill=False) as made:
         yield made
 
 

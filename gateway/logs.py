@@ -3,8 +3,10 @@
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 import orjson
@@ -16,6 +18,7 @@ from gateway import metrics
 # Stripe's keys, signing secrets, signed tokens, and passwords in URLs.
 MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_|eyJ[\w-]{8}|://[^\s/:@]*:[^\s/@]+@")
 SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
+_HOUSE = Path(__file__).parent
 SIGNS = (b"k_live_", b"k_test_", b"whsec_", b"eyJ", b"://")
 """What is within every secret: looking for these in many lines costs less than the pattern does in one."""
 
@@ -30,7 +33,7 @@ def configure(*, readable: bool) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.format_exc_info if readable else tell_where,
         hide_secrets,
     ]
     renderer: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -109,6 +112,24 @@ class _Unfailing:
             self._stream().flush()
         except (OSError, ValueError):
             metrics.LOG_LINES_LOST.inc(self._lines)
+
+
+def tell_where(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Of an error its kind and the place in the gateway that it came from, as `error` and `at`. Its words and its stack
+    are for development: in production they could quote a statement, or what a customer sent.
+    """
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if _HOUSE in (place := Path(frame.filename)).parents:
+                event["at"] = f"{place.relative_to(_HOUSE.parent)}:{frame.lineno} in {frame.name}"
+                break
+    return event
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

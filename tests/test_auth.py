@@ -1,4 +1,7 @@
-"""Sign-in: whose tokens are believed, whose are not, and what an outage of the provider does."""
+"""Sign-in: whose tokens are believed, whose are not, and what an outage of the provider does.
+
+One long file, because each attack on a token is a test of its own.
+"""
 
 import asyncio
 import base64

@@ -1,5 +1,6 @@
 """What goes wrong inside is told to nobody outside, and what is secret to no log: a gateway as in production."""
 
+import json
 import re
 import sqlite3
 
@@ -103,9 +104,12 @@ def test_what_failed_inside_is_masked_under_the_id_that_the_log_has(told):
     assert gone["extensions"] == {"code": "UNAVAILABLE"}
 
 
-def test_the_log_has_no_secret_and_no_address(told):
+def test_the_log_has_no_secret_no_address_and_of_an_error_its_kind_and_place_alone(told):
     _, log, secrets = told
-    assert "graphql.internal_error" in log, "it was written at all"
+    [line] = [json.loads(line) for line in log.splitlines() if "graphql.internal_error" in line]
+    assert line["error"] == "ValueError"
+    assert re.fullmatch(r"gateway/\S+\.py:\d+ in \w+", line["at"])
+    assert not re.search(r'Traceback|File "|SELECT|no such', log)
     assert [secret for secret in secrets if secret in log] == []
     assert MAIL not in log
 

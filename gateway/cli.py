@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -120,12 +120,13 @@ async def _doctor(settings: Settings) -> int:
     from gateway import doctor as checks
 
     failed = False
-    async for check in checks.examine(settings):
-        failed |= check.mend is not None and not check.warning
-        mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
-        console.print(
-            f"{mark} {check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""), soft_wrap=True
-        )
+    async with aclosing(checks.examine(settings)) as found:  # also when nobody reads on: `gateway doctor | head -1`
+        async for check in found:
+            failed |= check.mend is not None and not check.warning
+            mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
+            console.print(
+                f"{mark} {check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""), soft_wrap=True
+            )
     return int(failed)
 
 

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.json import JSON
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from sqlmodel import col, select
 
 from gateway import logs
@@ -53,7 +53,15 @@ async def _list(status: str | None, kind: str | None, limit: int) -> None:
     query = query.where(Event.type == kind) if kind else query
     async with _database() as database, database.read() as session:
         rows = (await session.exec(query)).all()
-    table = Table("id", "type", "created", "status", "tries", "outcome")
+    # an id is there to be copied, whatever the window's width
+    table = Table(
+        Column("id", no_wrap=True),
+        Column("type", overflow="fold"),
+        Column("created", overflow="fold"),
+        "status",
+        "tries",
+        "outcome",
+    )
     for row in rows:
         table.add_row(
             row.id,

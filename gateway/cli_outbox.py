@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway import logs
 from gateway.database import Database
@@ -43,7 +43,7 @@ def list_(
 async def _list(database: Database, query: Any) -> None:
     async with database.read() as session:
         rows = (await (await session.connection()).execute(query)).all()
-    table = Table("message", "type", "created", "endpoint", "status", "tries", "outcome")
+    table = Table(Column("message", no_wrap=True), "type", "created", "endpoint", "status", "tries", "outcome")
     for row in rows:
         status = f"[{STATUSES[row.status]}]{row.status}[/]"
         when = f"{row.created:%Y-%m-%d %H:%M:%S}"

@@ -97,7 +97,7 @@ def settings_for(dev: Dev) -> Settings:
             ).stripe_webhook_secrets,
             "auth_hs256_secret": given.auth_hs256_secret
             or SecretStr(_kept(dev, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
-            "redirect_origins": given.redirect_origins or (dev.gateway_url, *pages),
+            "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((dev.gateway_url, *pages))),
             "cors_origins": given.cors_origins or pages,
             "graphiql": True,
             **{name: "off" for name in RATES if name not in given.model_fields_set},

@@ -1,7 +1,7 @@
 """`gateway doctor`: what can be wrong with a gateway, looked at one by one."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from sqlmodel import select
@@ -36,7 +36,7 @@ class Check:
     warning: bool = False
 
 
-async def examine(settings: Settings) -> AsyncIterator[Check]:
+async def examine(settings: Settings) -> AsyncGenerator[Check]:
     """Every check, in an order in which an earlier failure explains a later one."""
     yield _redirects(settings)
     yield _sign_in(settings)
@@ -139,7 +139,7 @@ def _mode(settings: Settings) -> Check:
     return Check("Stripe mode", "live: real money" if live else "test")
 
 
-async def _stripe(stripe: Stripe) -> AsyncIterator[Check]:
+async def _stripe(stripe: Stripe) -> AsyncGenerator[Check]:
     try:
         answer = await stripe.get("/v1/products", limit=1)
     except StripeFailure as error:

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from gateway.errors import BadInput, DatabaseUnavailable, SettingsError
-from gateway.sqlite import connect
+from gateway.sqlite import connect, end_after
 from gateway.threads import Threads
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -30,6 +30,7 @@ POOL_WAIT_SECONDS = 5
 TRANSACTIONS = 5  # at a time in one process, of those that run in threads
 READINGS = 2  # the same; each more contends with the event loop for Python's lock, which costs as much as it reads
 READ_SECONDS = 10.0
+AT_ONCE_SECONDS = 0.05  # the longest that a reading may keep the event loop
 RETRIES = 5  # of a transaction: no fewer than there are connections, each of which may have ended
 T = TypeVar("T")
 
@@ -64,9 +65,9 @@ class Database:
     Args:
         url: as in `DATABASE_URL`.
 
-    `query()` runs a function that reads and `transact()` one in a transaction, each in a thread. `read()` gives a
-    session whose objects outlive it, `write()` a connection in one transaction, for a few small statements between
-    which something is awaited. None may stay open across a call to Stripe.
+    `query()` runs a function that reads and `transact()` one in a transaction, each in a thread (but what SQLite can
+    read at once). `read()` gives a session whose objects outlive it, `write()` a connection in one transaction, for a
+    few small statements between which something is awaited. None may stay open across a call to Stripe.
 
     Raises (from all): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot hold.
     """
@@ -86,6 +87,7 @@ class Database:
         self._threads = Threads(1 if self.is_sqlite else TRANSACTIONS, "transactions")
         self._readings = Threads(1 if self.is_sqlite else READINGS, "readings")
         self._blocking, self._blocking_reader = _blocking_engines(self.url)
+        self._at_once = _AtOnce(self.url) if self.is_sqlite else None
         self._turn = asyncio.Lock() if self.is_sqlite else nullcontext()
         self.endpoints: tuple[str, ...] = ()  # whom changes are told; set where the settings name some
         self.before_commit: Callable[[sa.Connection, set[str]], None] | None = None
@@ -112,11 +114,17 @@ class Database:
                 yield connection
 
     async def query(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work`, which only reads. Each of its statements sees what is committed when it begins.
+        """Run `work`, which only reads, perhaps twice. Each of its statements sees what is committed when it begins.
 
-        It runs in a thread, and once more from its start when its connection turns out to be lost: that costs nothing
-        as long as there is none, where asking each time whether it is alive costs as much as a statement.
+        SQLite reads at once, without a thread: see `_AtOnce`. Everything else runs in a thread, and once more from its
+        start when its connection turns out to be lost: that costs nothing as long as there is none, where asking each
+        time whether it is alive costs as much as a statement.
         """
+        if self._at_once:
+            try:
+                return self._at_once.read(work)
+            except DBAPIError:
+                pass  # the thread waits as long as it takes, and says what is wrong if it goes wrong again
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await self._readings.run(partial(self._query, work))
@@ -190,9 +198,51 @@ class Database:
         """Give every connection back."""
         for threads in (self._threads, self._readings):
             await asyncio.to_thread(threads.close)
+        if self._at_once:
+            self._at_once.close()
         for engine in (self._blocking, self._blocking_reader):
             engine.dispose()
         await self.engine.dispose()
+
+
+class _AtOnce:
+    """Readings of SQLite on the event loop itself.
+
+    The file is read in this process, from the system's memory as a rule, beside any writer: a page takes tens to
+    hundreds of microseconds. The way to a thread and back takes longer, because the two contend for Python's lock. But
+    nothing may keep the loop: a locked database is not waited for, and what takes long is ended; the caller then reads
+    in a thread. Only a disk that does not answer at all keeps the loop, for as long as one page of the file takes.
+
+    Args:
+        url: of the database.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._engine = _blocking_sqlite(url, timeout=0).execution_options(no_begin=True)
+        self._connection: sa.Connection | None = None
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """What `work` returns. The connection is kept: to take one from a pool costs as much as a statement.
+
+        Raises:
+            DBAPIError: it cannot be read now, or not in so short a time.
+        """
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            driver: Any = self._connection.connection.driver_connection
+            end_after(AT_ONCE_SECONDS, driver)
+            return work(self._connection)
+        except BaseException:
+            self.close()  # whatever it has left open
+            raise
+
+    def close(self) -> None:
+        """Give the connection back; the next reading opens another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+            self._engine.dispose()
 
 
 class _ConnectionLost(DatabaseUnavailable):
@@ -270,9 +320,14 @@ def _blocking_engines(url: URL) -> tuple[sa.Engine, sa.Engine]:
                 url, **options, pool_size=READINGS, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
             ),
         )
-    engine = sa.create_engine(url.set(drivername="sqlite"), **OPTIONS, connect_args=SQLITE)
-    _make_safe(engine)
+    engine = _blocking_sqlite(url)
     return engine.execution_options(begin_immediate=True), engine.execution_options(no_begin=True)
+
+
+def _blocking_sqlite(url: URL, **options: Any) -> sa.Engine:
+    engine = sa.create_engine(url.set(drivername="sqlite"), **OPTIONS, connect_args={**SQLITE, **options})
+    _make_safe(engine)
+    return engine
 
 
 SQLITE: dict[str, Any] = {

@@ -268,8 +268,9 @@ class Invoice(Mirrored, table=True):
     """
 
     __tablename__ = "invoice"
+    __table_args__ = (sa.Index("ix_invoice_page", "customer_id", "created", "id"),)  # a page is read in its order
 
-    customer_id: str | None = Field(default=None, index=True)
+    customer_id: str | None = None
     subscription_id: str | None = Field(default=None, index=True)
     number: str | None = None
     status: str | None = None

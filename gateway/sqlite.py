@@ -5,6 +5,7 @@ the rows, the end of the cursor. Each time two threads wake each other, which co
 """
 
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -21,6 +22,15 @@ def connect(database: str, **options: Any) -> aiosqlite.Connection:
     connection = _Connection(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
     connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with the driver's own connections
     return connection
+
+
+INSTRUCTIONS = 200  # of SQLite's machine between two looks at the clock: some microseconds, if nothing is to be awaited
+
+
+def end_after(seconds: float, connection: sqlite3.Connection) -> None:
+    """Have every statement of a connection end with an error (`interrupted`) that still runs in so many seconds."""
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, INSTRUCTIONS)
 
 
 class _Connection(aiosqlite.Connection):

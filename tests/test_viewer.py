@@ -1,8 +1,12 @@
 """What the signed-in user and the application's back end see: all from the mirror, in a constant number of reads."""
 
+import asyncio
 import base64
 import contextlib
 import re
+import subprocess
+import sys
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +15,7 @@ from conftest import SERVICE_TOKEN, both_databases
 from graphql import get_operation_ast, parse, print_ast
 from subscribers import customer, price_id, settled, subscribe
 
+from gateway.database import Database
 from gateway.graphql.schema import core
 
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -319,3 +324,71 @@ def test_what_fails_beside_a_shared_reading_does_not_take_it_along(world):
     assert answer.status_code == 200
     assert answer.json()["data"] == {"one": None, "two": {"access": {"reason": "NOT_INCLUDED"}}}
     assert [error["path"] for error in answer.json()["errors"]] == [["one", "invoices"]]
+
+
+LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for statement in sys.argv[2:]:
+    connection.execute(statement).fetchall()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def held(url, *statements):
+    """Another process that has executed statements and holds the locks that they took; a function lets go of them."""
+    command = [sys.executable, "-c", LOCK, url.removeprefix("sqlite:///"), *statements]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"locked\n"
+        yield process.stdin.close
+        process.stdin.close()
+
+
+async def longest_pause(reading):
+    """What a reading gives, the seconds that it took, and the longest in which the event loop did nothing else."""
+    began = last = time.monotonic()
+    longest, running = 0.0, asyncio.create_task(reading)
+    while not running.done():
+        await asyncio.sleep(0.001)
+        last, before = time.monotonic(), last
+        longest = max(longest, last - before)
+    return running.result(), last - began, longest
+
+
+def one(connection):
+    return connection.exec_driver_sql("SELECT 1 FROM customer UNION SELECT 1").scalar()
+
+
+async def test_a_database_that_is_locked_keeps_no_event_loop_and_is_read_as_soon_as_it_is_free(sqlite_url):
+    database = Database(sqlite_url)
+    with held(sqlite_url, "PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE") as let_go:
+        asyncio.get_running_loop().call_later(0.6, let_go)
+        found, seconds, pause = await longest_pause(database.query(one))
+    assert (found, seconds > 0.5) == (1, True)
+    assert pause < seconds / 2
+    await database.close()
+
+
+async def test_a_long_reading_does_not_keep_the_event_loop_and_the_next_one_is_none_the_worse(sqlite_url):
+    count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000000) SELECT count(*) FROM c"
+    database = Database(sqlite_url)
+    found, seconds, pause = await longest_pause(
+        database.query(lambda connection: connection.exec_driver_sql(count).scalar())
+    )
+    assert found == 5_000_000
+    assert pause < seconds / 2
+    assert await database.query(one) == 1
+    await database.close()
+
+
+def test_while_another_process_writes_for_long_an_account_is_read_as_it_was(world, sqlite_url):
+    subscribe(world, customer(world, "ann"))
+    me = world.token("ann")
+    before = world.data(VIEWER, headers=me)
+    with held(sqlite_url, "BEGIN EXCLUSIVE", "UPDATE customer SET name = 'somebody else'"):
+        began = time.monotonic()
+        assert world.data(VIEWER, headers=me) == before
+        assert world.client.get(f"{world.url}/healthz").status_code == 200
+        assert time.monotonic() - began < 4  # SQLite waits 5 seconds for a lock

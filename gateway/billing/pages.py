@@ -68,12 +68,14 @@ class Pages(Generic[Row]):
 
         Args:
             dialect: of the connection.
-            many: whether there may be several customers; then each one's rows are numbered.
+            many: whether there may be several customers; then each one's rows are numbered. Where there is one, it is
+                asked for by itself: of a list, PostgreSQL does not know that its rows lie in an index in their order.
             behind: whether there is a place, as parameters with the names of `order`.
         """
         key, owner = self._order[-1], self._order[0].table.c.customer_id
         newest_first = [column.desc() for column in self._order]
-        conditions = [among(dialect, owner, "customers"), *self._conditions]
+        whose = among(dialect, owner, "customers") if many else owner == sa.bindparam("customer", type_=sa.Text)
+        conditions = [whose, *self._conditions]
         if behind:
             place = sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in self._order))
             conditions.append(sa.tuple_(*self._order) < place)
@@ -111,8 +113,10 @@ class Pages(Generic[Row]):
         place: dict[str, Any] = {}
         if after is not None:
             place = dict(zip((column.name for column in self._order), self._place(after), strict=True))
-        reading = self._readings[len(customers) > 1, after is not None]
+        many = len(customers) > 1
+        whose = {"customers": as_list(customers)} if many else {"customer": next(iter(customers))}
+        reading = self._readings[many, after is not None]
         found: dict[str, list[Any]] = {}
-        for row in reading.rows(connection, customers=as_list(customers), size=first + 1, **place):
+        for row in reading.rows(connection, **whose, size=first + 1, **place):
             found.setdefault(row.customer_id, []).append(row)
         return found

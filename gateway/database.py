@@ -114,7 +114,8 @@ class Database:
                 yield connection
 
     async def query(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run `work`, which only reads, perhaps twice. Each of its statements sees what is committed when it begins.
+        """Run `work`, which only reads, perhaps twice. Each of its statements sees what is committed when it begins. It
+        must be read to its last row: one left open would keep later ones from seeing more than it did.
 
         SQLite reads at once, without a thread: see `_AtOnce`. Everything else runs in a thread, and once more from its
         start when its connection turns out to be lost: that costs nothing as long as there is none, where asking each

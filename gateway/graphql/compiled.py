@@ -233,7 +233,8 @@ class _Writer:
             fields = self._executor.collect_subfields(kind, details).grouped_field_set
             nodes = [each[0].node for each in fields.values()]
             varies = any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ())
-            if len(nodes) <= MAX_KEPT_FIELDS and not varies:
+            nested = any(node.selection_set for node in nodes)  # whose text may name a fragment, which says nothing
+            if len(nodes) <= MAX_KEPT_FIELDS and not varies and not nested:
                 key, function = self._name(" ".join(map(print_ast, nodes))), self._name(None)
                 made = self._made(kind, details, "s", "s")
                 self._text.append(_KEPT.format(name=function, most=MAX_KEPT, key=key, made=made))

@@ -274,7 +274,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_invoice_created"), ["created"], unique=False)
-        batch_op.create_index("ix_invoice_page", ["customer_id", "created", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_invoice_customer_id"), ["customer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_invoice_subscription_id"), ["subscription_id"], unique=False)
 
     op.create_table(
@@ -585,7 +585,7 @@ def downgrade() -> None:
     op.drop_table("invoice_payment")
     with op.batch_alter_table("invoice", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_invoice_subscription_id"))
-        batch_op.drop_index("ix_invoice_page")
+        batch_op.drop_index(batch_op.f("ix_invoice_customer_id"))
         batch_op.drop_index(batch_op.f("ix_invoice_created"))
 
     op.drop_table("invoice")

@@ -52,6 +52,9 @@ from gateway.webhooks.worker import Worker
 log = structlog.get_logger()
 
 RESTART_SECONDS = 1.0
+GARBAGE_THRESHOLD = 20_000
+"""More objects than the events of a group consist of: with Python's 700, each group is looked through several times for
+cycles, of which it has none."""
 
 
 def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
@@ -141,6 +144,7 @@ def from_environment() -> ASGIApp:
     logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     app = create_app(Settings.load())
     gc.freeze()  # what lives as long as the process need not be looked at again and again
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
     gc.enable()
     return app
 

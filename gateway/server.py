@@ -6,7 +6,9 @@ Alone, uvicorn waits for the rest of a request for ever, and takes as many conne
 from asyncio import TimerHandle, Transport
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
+from weakref import ref
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -14,7 +16,7 @@ MAX_MESSAGE_BYTES = 100 * 1024
 """The longest message that a WebSocket takes."""
 
 READY = "gateway.ready"
-"""An extension of ASGI (`scope["extensions"]`): its `cycle` is what `send_ready` sends to."""
+"""An extension of ASGI (`scope["extensions"]`): its `cycle` is what `send_ready` sends to, by a weak reference."""
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
@@ -85,7 +87,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Its headers are there."""
         self._phase = _BODY
         HttpToolsProtocol.on_headers_complete(self)
-        self.scope["extensions"] = {READY: {"cycle": self.cycle}}
+        if self.cycle is not None:  # a WebSocket has none
+            # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
+            self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
 
     def on_message_complete(self) -> None:
         """It is there; if it was answered before, nothing is left to do for it."""
@@ -129,19 +133,23 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def send_ready(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
     """Send a whole answer at once, its headers as they are written: uvicorn looks through each of them anew, which is a
     sixth of what an answer from memory costs.
 
     Args:
-        cycle: uvicorn's, of the request.
+        scope: of the request.
         status: of HTTP.
         head: a line for each header, one for the length of the body among them.
         body: the bytes of the body.
 
     Returns:
-        whether it was sent. Otherwise ASGI's own messages do what is to be done.
+        whether it was sent. Otherwise, and by another server, ASGI's own messages do what is to be done.
     """
+    ready = scope.get("extensions", {}).get(READY)
+    cycle: RequestResponseCycle | None = ready and ready["cycle"]()
+    if cycle is None:
+        return False
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
         return False
     cycle.response_started = cycle.response_complete = True

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
 import orjson
@@ -61,6 +62,9 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
     found: list[Any] = []
     same = {**made.constants, **more}
     with open_cursor(connection) as cursor:
+        if not made.returns:
+            cursor.executemany(made.text, [made.ordered({**same, **row}) for row in rows])
+            return found
         for row in rows:
             cursor.execute(made.text, made.ordered({**same, **row}))
             found += cursor.fetchall()
@@ -101,12 +105,14 @@ class _Compiled(NamedTuple):
         constants: the values that never change.
         ordered: puts parameters into the driver's form.
         long: the columns whose values go beside the others.
+        returns: whether there are rows to be read.
     """
 
     text: str
     constants: Parameters
     ordered: Callable[[Parameters], Any]
     long: Sequence[str]
+    returns: bool
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +124,8 @@ def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
     if compiled.positional:
         ordered = itemgetter(*compiled.positiontup)  # of two at least: of one, it would give no tuple
     constants = {name: value for name, value in compiled.params.items() if value is not None}
-    return _Compiled(text, constants, ordered, re.findall(r"%\(long_(\w+)\)b", text))
+    long = re.findall(r"%\(long_(\w+)\)b", text)
+    return _Compiled(text, constants, ordered, long, bool(compiled.effective_returning))
 
 
 @lru_cache(1024)  # of one group, many moments are the same
@@ -130,6 +137,11 @@ def _moment(value: datetime) -> str:
 sqlite3.register_adapter(datetime, _moment)
 for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
     sqlite3.register_adapter(kind, lambda value: orjson.dumps(value).decode())
+
+
+# These stay as they are, but each is looked for among all adapters, and asked itself, until it has one of its own.
+sqlite3.register_adapter(bool, int)
+sqlite3.register_adapter(NoneType, {}.get)  # type: ignore[arg-type]  # it gives None, which is what is bound
 
 
 def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Clients that take their time, send without end, or come in crowds: on real sockets, with a shorter patience."""
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ import time
 import httpx
 import pytest
 from conftest import listening, serve
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from websockets.sync.client import connect
 
 from gateway.server import OPTIONS, GuardedProtocol
@@ -186,6 +188,18 @@ def test_one_connection_too_many_is_told_so_and_the_others_go_on(address):
     deadline = time.monotonic() + 5
     while httpx.get(f"http://{address[0]}:{address[1]}/", timeout=5).status_code != 200:  # room again
         assert time.monotonic() < deadline
+
+
+def test_what_was_answered_is_let_go_at_once(address):
+    gc.disable()
+    try:
+        with httpx.Client() as client:
+            for _ in range(10):
+                client.post(f"http://{address[0]}:{address[1]}/", content=b"once")
+        left = [each for each in gc.get_objects() if type(each) is RequestResponseCycle]
+        assert len([cycle for cycle in left if cycle.scope["method"] == "POST"]) < 5  # a connection keeps its last
+    finally:
+        gc.enable()
 
 
 def test_the_patience_of_the_gateway_is_what_the_manual_says():

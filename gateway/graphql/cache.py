@@ -21,7 +21,7 @@ from gateway import metrics
 from gateway.billing.catalog import Catalog
 from gateway.errors import RateLimited
 from gateway.rates import Rates
-from gateway.server import READY, send_ready
+from gateway.server import send_ready
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_SHARE: Final = 16  # one answer takes at most this part of the memory
@@ -96,9 +96,8 @@ class Answer:
         # no tag has quotes within, so that looking for this one in the whole list finds nothing else
         if unless is not None and self.unmodified and self.etag and (self.etag in unless or unless == b"*"):
             answer = self.unmodified
-        ready = scope.get("extensions", {}).get(READY)
         head = b"%bx-request-id: %b\r\n" % (answer.head, request_id)
-        if ready is None or not send_ready(ready["cycle"], answer.status, head, answer.body):
+        if not send_ready(scope, answer.status, head, answer.body):
             headers = [*answer.headers, (REQUEST_ID, request_id)]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})

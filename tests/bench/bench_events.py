@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from runner import Round, Server, family, line, measure, median, ratios, request, verdict
+from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
 from gateway import migrations
 from gateway.database import Database
@@ -197,7 +197,7 @@ def contestants(urls: dict[str, tuple[str, int | None]], *, peers: bool = True) 
             "GATEWAY_RATE_REQUESTS": "off",
         }
         others = (lambda pid=pid: family(pid)) if pid else tuple
-        found.append(Server(f"gateway, {name}", "contestants:gateway", environment, True, others))
+        found.append(Gateway(f"gateway, {name}", "", environment, others=others))
         if peers and not os.environ.get("BENCH_FEW"):
             found.append(Server(f"one commit an event, {name}", "contestants:one_commit", environment, True, others))
     return found

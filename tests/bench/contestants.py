@@ -8,10 +8,9 @@ import time
 from pathlib import Path
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway import logs
-from gateway.app import from_environment
 from gateway.database import Database
 from gateway.settings import Settings
 from gateway.stripe_client import verify
@@ -84,9 +83,3 @@ def one_commit() -> OneCommit:
     """For uvicorn's `--factory`."""
     logs.configure(readable=False)
     return OneCommit()
-
-
-def gateway() -> ASGIApp:
-    """The gateway as `gateway serve` runs it."""
-    logs.configure(readable=False)
-    return from_environment()

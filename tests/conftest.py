@@ -94,8 +94,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
-    """Look once for what nobody awaited or closed: pytest does it five times, over all that the tests have left."""
-    gc.collect()
+    """Look for what nobody awaited or closed until nothing more is found; pytest does it five times, whatever is found,
+    over all that the tests have left.
+    """
+    for _ in range(5):
+        if not gc.collect():
+            break
     gc.freeze()
 
 

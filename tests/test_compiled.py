@@ -329,6 +329,7 @@ class Leaf:
 class Coin(Kept):
     worth: int
     name: str | None = None
+    change: "Coin | None" = None
     kept: strawberry.Private[dict] = field(default_factory=dict)
 
     @strawberry.field
@@ -336,7 +337,12 @@ class Coin(Kept):
         return self.worth * number
 
 
-COINS = [Coin(worth=1), Coin(worth=2, name="two"), Coin(worth="broken"), Coin(worth=2**31, name="too much")]
+COINS = [
+    Coin(worth=1),
+    Coin(worth=2, name="two", change=Coin(worth=1, name="one")),
+    Coin(worth="broken"),
+    Coin(worth=2**31, name="too much"),
+]
 
 
 @strawberry.type
@@ -502,6 +508,8 @@ ODDITIES = [
     ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": True}),
     ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": False}),
     ("{ coins { ... on Coin { worth } name @skip(if: true) } }", {}),
+    ("{ coins { change { ...F } } } fragment F on Coin { worth }", {}),
+    ("{ coins { change { ...F } } } fragment F on Coin { name }", {}),  # another F: not what the one before has left
     ("{ coins(first: 3) { name worth } }", {}),
     ("{ coins(first: 3) { name } }", {}),
     ("{ coins(first: 4) { times worth } }", {}),

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import metrics
 from gateway.billing.catalog import Catalog
 from gateway.errors import RateLimited
+from gateway.graphql.rates import address_of
 from gateway.rates import Rates
 from gateway.server import send_ready
 
@@ -151,7 +152,7 @@ class PublicAnswers:
             await self._ask(asked, unless, scope, _again(message, receive), send)
             return
         try:
-            await self._rates.request(scope["client"][0] if scope["client"] else None)
+            await self._rates.request(address_of(scope))
         except RateLimited:
             await self._app(scope, _again(message, receive), send)  # it counts too, and says how long to wait
             return

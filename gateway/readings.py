@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from gateway.statements import open_cursor
+from gateway.statements import execute
 
 
 def as_list(texts: Iterable[str]) -> str:
@@ -20,7 +19,7 @@ def as_list(texts: Iterable[str]) -> str:
     return orjson.dumps(list(texts)).decode()
 
 
-Made = tuple[str, dict[str, Any], Callable[[Any], Any]]
+Made = tuple[sa.Select[Any], Callable[[Any], Any]]
 
 
 class Reading:
@@ -44,24 +43,13 @@ class Reading:
         Raises:
             DBAPIError: as for any statement of SQLAlchemy's.
         """
-        dialect = connection.dialect
-        text, constants, row = self._made.get(dialect.name) or self._make(dialect)
-        parameters = {**constants, **parameters}
-        with open_cursor(connection) as cursor:
-            for hear in connection.dispatch.before_cursor_execute:  # who counts or traces statements misses none
-                hear(connection, cursor, text, parameters, None, False)
-            cursor.execute(text, parameters)
-            return [row(values) for values in cursor.fetchall()]
+        statement, row = self._made.get(connection.dialect.name) or self._make(connection.dialect)
+        return [row(values) for values in execute(connection, statement, parameters)]
 
     def _make(self, dialect: sa.Dialect) -> Made:
-        """The text, the parameters that never change, and what makes a row of values."""
+        """The statement, and what makes a row of values."""
         statement = self._build(dialect.name)
-        compiled = statement.compile(
-            dialect=sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
-        )
-        constants = {name: value for name, value in compiled.params.items() if value is not None}
-        made = str(compiled), constants, self._row(statement, dialect)
-        self._made[dialect.name] = made
+        made = self._made[dialect.name] = statement, self._row(statement, dialect)
         return made
 
     def _row(self, statement: sa.Select[Any], dialect: sa.Dialect) -> Callable[[Any], Any]:

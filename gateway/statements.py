@@ -61,7 +61,7 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
         return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more})
     found: list[Any] = []
     same = {**made.constants, **more}
-    with open_cursor(connection) as cursor:
+    with _cursor(connection) as cursor:
         if not made.returns:
             cursor.executemany(made.text, [made.ordered({**same, **row}) for row in rows])
             return found
@@ -72,15 +72,22 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
 
 
 def execute(connection: sa.Connection, statement: Any, parameters: Parameters) -> Sequence[Any]:
-    """Execute a statement, the same object again and again; its rows."""
+    """Execute a statement, the same object again and again; its rows.
+
+    Raises:
+        DBAPIError: as for any statement of SQLAlchemy's.
+    """
     made = _compiled(statement, connection.dialect)
-    with open_cursor(connection) as cursor:
-        cursor.execute(made.text, made.ordered({**made.constants, **parameters}))
+    ordered = made.ordered({**made.constants, **parameters})
+    with _cursor(connection) as cursor:
+        for hear in connection.dispatch.before_cursor_execute:  # who counts or traces statements misses none
+            hear(connection, cursor, made.text, ordered, None, False)
+        cursor.execute(made.text, ordered)
         return cursor.fetchall() if cursor.description else ()
 
 
 @contextmanager
-def open_cursor(connection: sa.Connection) -> Iterator[Any]:
+def _cursor(connection: sa.Connection) -> Iterator[Any]:
     """A cursor of the driver. What is raised is what SQLAlchemy would have raised."""
     driver, dialect = connection.connection, connection.dialect
     cursor = driver.cursor()
@@ -122,7 +129,8 @@ def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
     text = re.sub(r"%\((long_\w+)\)s", r"%(\1)b", str(compiled))
     ordered: Callable[[Parameters], Any] = dict
     if compiled.positional:
-        ordered = itemgetter(*compiled.positiontup)  # of two at least: of one, it would give no tuple
+        names = compiled.positiontup or []
+        ordered = itemgetter(*names) if len(names) > 1 else lambda given: tuple(given[name] for name in names)
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     long = re.findall(r"%\(long_(\w+)\)b", text)
     return _Compiled(text, constants, ordered, long, bool(compiled.effective_returning))

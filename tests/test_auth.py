@@ -8,6 +8,7 @@ import base64
 import json
 import time
 from datetime import datetime
+from types import SimpleNamespace
 
 import jwt
 import pytest
@@ -295,32 +296,39 @@ async def test_a_token_is_proved_once_and_a_changed_or_forged_one_again_and_agai
     await authenticator.close()
 
 
-async def test_a_token_that_was_proved_still_ends_when_it_says_and_after_the_same_leeway(proofs):
+@pytest.fixture
+def clock(monkeypatch):
+    """The time of this process, which stands still until it is `set`."""
+    set_to = SimpleNamespace(now=float(int(time.time())))
+
+    class Settable(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(set_to.now, tz)
+
+    monkeypatch.setattr("time.time", lambda: set_to.now)
+    monkeypatch.setattr("jwt.api_jwt.datetime", Settable)
+    return set_to
+
+
+async def test_a_token_that_was_proved_still_ends_when_it_says_and_after_the_same_leeway(proofs, clock):
     authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
-    ends = int(time.time()) + 1
+    ends = int(clock.now) + 60
     token = jwt.encode(claims_of(exp=ends - LEEWAY_SECONDS), SIGN_IN_SECRET, algorithm="HS256")
-    while time.time() < ends - 0.05:
+    for now in (clock.now, ends - LEEWAY_SECONDS + 0.5, ends - 0.01):
+        clock.now = now
         assert (await authenticator.authenticate(f"Bearer {token}")).subject == "user_1"
-        await asyncio.sleep(0.01)
     assert len(proofs) == 1
-    await asyncio.sleep(ends - time.time())
+    clock.now = float(ends)
     with pytest.raises(Unauthenticated, match="the token has expired"):
         await authenticator.authenticate(f"Bearer {token}")
 
 
-async def test_a_clock_that_was_put_back_before_a_token_begins_is_believed_again(monkeypatch):
+async def test_a_clock_that_was_put_back_before_a_token_begins_is_believed_again(clock):
     authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
-    now = time.time()
-    token = jwt.encode(claims_of(nbf=int(now)), SIGN_IN_SECRET, algorithm="HS256")
+    token = jwt.encode(claims_of(nbf=int(clock.now)), SIGN_IN_SECRET, algorithm="HS256")
     assert (await authenticator.authenticate(f"Bearer {token}")).subject == "user_1"
-
-    class Earlier(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime.fromtimestamp(now - 60, tz)
-
-    monkeypatch.setattr("time.time", lambda: now - 60)
-    monkeypatch.setattr("jwt.api_jwt.datetime", Earlier)
+    clock.now -= 60
     with pytest.raises(Unauthenticated, match="the token is not valid yet"):
         await authenticator.authenticate(f"Bearer {token}")
 

@@ -39,18 +39,18 @@ def list_(
     status: Annotated[str | None, typer.Option(help=f"Only with this status: {', '.join(STATUSES)}.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type, such as invoice.paid.")] = None,
+    about: Annotated[str | None, typer.Option("--object", help="Only about this object, such as sub_….")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
 ) -> None:
-    """List events, the newest first."""
+    """List events, those that happened last first."""
     if status is not None and status not in STATUSES:
         raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
-    _run(_list("dead" if dead else status, kind, limit))
+    _run(_list({"status": "dead" if dead else status, "type": kind, "object_id": about}, limit))
 
 
-async def _list(status: str | None, kind: str | None, limit: int) -> None:
-    query = select(Event).order_by(col(Event.received_at).desc()).limit(limit)
-    query = query.where(Event.status == status) if status else query
-    query = query.where(Event.type == kind) if kind else query
+async def _list(wanted: dict[str, str | None], limit: int) -> None:
+    query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
+    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
     async with _database() as database, database.read() as session:
         rows = (await session.exec(query)).all()
     # an id is there to be copied, whatever the window's width

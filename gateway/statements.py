@@ -61,12 +61,14 @@ def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Paramet
         return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more})
     found: list[Any] = []
     same = {**made.constants, **more}
+    for row in rows if same else ():
+        row.update(same)
     with _cursor(connection) as cursor:
         if not made.returns:
-            cursor.executemany(made.text, [made.ordered({**same, **row}) for row in rows])
+            cursor.executemany(made.text, map(made.ordered, rows))
             return found
-        for row in rows:
-            cursor.execute(made.text, made.ordered({**same, **row}))
+        for parameters in map(made.ordered, rows):
+            cursor.execute(made.text, parameters)
             found += cursor.fetchall()
     return found
 

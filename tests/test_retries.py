@@ -151,6 +151,11 @@ def test_an_operator_finds_dead_letters_sees_the_tries_and_what_changed_and_repl
     assert "[/] is no markup" in listed
     assert graveyard["changed"] not in listed
 
+    about = gateway("list", "--object", "prod_tea").stdout
+    assert [each for each in graveyard.values() if each in about] == [graveyard["changed"]]
+    newest = gateway("list", "--type", "product.updated", "--limit", "1").stdout
+    assert [each for each in graveyard.values() if each in newest] == [graveyard["later"]]
+
     assert re.search(r"dead\s.*17\s", listed)
 
     lines = [line.replace("│", " ").split() for line in gateway("show", graveyard["changed"]).stdout.splitlines()]

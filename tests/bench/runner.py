@@ -7,6 +7,7 @@ time hits all of them alike. `make bench` runs every `bench_*.py` beside this fi
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -18,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import uvloop
+
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: (\d+)")
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -148,38 +152,102 @@ def measure(server: Server, requests: Sequence[bytes], *, connections: int = 32,
     """Send every request once over some connections, as fast as the server answers or at a rate a second."""
     before = server.used()
     started = time.monotonic()
-    latencies = asyncio.run(_fire(server.port, requests, connections, rate))
+    latencies = uvloop.run(_fire(server.port, requests, connections, rate))
     seconds = time.monotonic() - started
     cpu, database = ((after - start) / len(requests) * 1e6 for after, start in zip(server.used(), before, strict=True))
     return Round(len(requests), seconds, cpu, database, sorted(latencies))
 
 
 async def _fire(port: int, requests: Sequence[bytes], connections: int, rate: float | None) -> list[float]:
-    waiting = iter(enumerate(requests))
-    latencies: list[float] = []
-    began = time.monotonic()
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for place, each in waiting:
-            due = began + place / rate if rate else time.monotonic()
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            writer.write(each)
-            status = await _read(reader)
-            latencies.append(time.monotonic() - due)
-            assert 200 <= status < 400, f"answered {status}"
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(connections)))
-    return latencies
+    load = _Load(requests, rate)
+    loop = asyncio.get_running_loop()
+    for _ in range(connections):
+        await loop.create_connection(lambda: _Connection(load), "127.0.0.1", port)
+    load.begin()
+    await load.done
+    return load.latencies
 
 
-async def _read(reader: asyncio.StreamReader) -> int:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
-    if length:
-        await reader.readexactly(length)
-    return int(head.split(b" ", 2)[1])
+class _Load:
+    """Requests on their way, over whichever connection is free.
+
+    It shares the machine with the server, so that it must be light: no streams, no tasks.
+
+    Args:
+        requests: each is sent once.
+        rate: how many a second; without one, as fast as they are answered.
+    """
+
+    def __init__(self, requests: Sequence[bytes], rate: float | None) -> None:
+        self._waiting, self._rate = enumerate(requests), rate
+        self._left = len(requests)
+        self._loop = asyncio.get_running_loop()
+        self._began = 0.0
+        self.connections: list[_Connection] = []
+        self.latencies: list[float] = []
+        self.done = self._loop.create_future()
+
+    def begin(self) -> None:
+        """Give every connection its first request."""
+        self._began = time.monotonic()
+        for connection in self.connections:
+            self.send(connection)
+
+    def send(self, connection: "_Connection") -> None:
+        """Give a connection the next request, when its time has come."""
+        if (following := next(self._waiting, None)) is None:
+            return
+        place, request = following
+        now = time.monotonic()
+        due = self._began + place / self._rate if self._rate else now
+        if due > now:
+            self._loop.call_later(due - now, connection.send, request, due)
+        else:
+            connection.send(request, due)
+
+    def answered(self, connection: "_Connection", seconds: float) -> None:
+        """A connection is free again."""
+        self.latencies.append(seconds)
+        self._left -= 1
+        if self._left:
+            self.send(connection)
+        elif not self.done.done():
+            self.done.set_result(None)
+
+    def failed(self, why: str) -> None:
+        """One was not answered as it should be."""
+        if not self.done.done():
+            self.done.set_exception(AssertionError(why))
+
+
+class _Connection(asyncio.Protocol):
+    """A connection to the server, with one request at a time."""
+
+    def __init__(self, load: _Load) -> None:
+        self._load, self._received, self._due = load, b"", 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._load.connections.append(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._load.failed(f"the connection ended: {exc}")
+
+    def send(self, request: bytes, due: float) -> None:
+        """Send a request that was due at a moment."""
+        self._due = due
+        self._transport.write(request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        length = LENGTH.search(head)
+        if not end or len(body) < int(length[1] if length else 0):
+            return
+        self._received = b""
+        if not b"200" <= head[9:12] < b"400":
+            self._load.failed(f"answered {head[9:12].decode()}")
+        self._load.answered(self, time.monotonic() - self._due)
 
 
 def median(rounds: Sequence[float]) -> float:

@@ -22,7 +22,7 @@ import structlog
 from gateway.database import ANNOUNCED, Database, table_of
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Notice
-from gateway.statements import execute, insert_rows, write_rows
+from gateway.statements import execute, insert_rows
 
 log = structlog.get_logger()
 
@@ -141,7 +141,7 @@ class Notifications:
         """Within the transaction: leave the message, which the others get with the commit."""
         known = sorted(topics)
         if self._database.is_sqlite:
-            ((newest,),) = write_rows(connection, _NOTICE, [{"origin": self._origin, "topics": known}])
+            ((newest,),) = execute(connection, _NOTICE, {"origin": self._origin, "topics": known})
             execute(connection, _CLEAR, {"newest": newest})
             return
         for part in _parts(known):

@@ -46,40 +46,54 @@ def _value_of(column: sa.Column[Any]) -> Any:
     return sa.text(f'each."{column.name}"')
 
 
-def write_rows(connection: sa.Connection, statement: Any, rows: Sequence[Parameters], **more: Any) -> Sequence[Any]:
-    """Execute a statement of `insert_rows`; what it returns.
+def write_rows(
+    connection: sa.Connection,
+    statement: Any,
+    rows: Sequence[Parameters],
+    returning: Sequence[sa.Column[Any]] = (),
+    **more: Any,
+) -> Sequence[Any]:
+    """Execute a statement of `insert_rows`; the rows that were written.
 
     Args:
         connection: a transaction.
         statement: the same object again and again, so that what was made of it can be kept.
         rows: the values as Python has them; they are used up.
+        returning: the columns of what was written; a tuple that stays the same as well.
         more: the other parameters of the statement.
     """
-    made = _compiled(statement, connection.dialect)
+    made = _compiled(statement, connection.dialect, returning)
     if connection.dialect.name == "postgresql":
         long = {f"long_{name}": [row.pop(name) for row in rows] for name in made.long}
-        return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more})
-    found: list[Any] = []
-    same = {**made.constants, **more}
-    for row in rows if same else ():
-        row.update(same)
+        return execute(connection, statement, {"rows": orjson.dumps(rows).decode(), **long, **more}, returning)
+    if same := {**made.constants, **more}:
+        for row in rows:
+            row.update(same)
     with _cursor(connection) as cursor:
-        if not made.returns:
+        if not returning:
             cursor.executemany(made.text, map(made.ordered, rows))
-            return found
-        for parameters in map(made.ordered, rows):
-            cursor.execute(made.text, parameters)
-            found += cursor.fetchall()
-    return found
+            return ()
+        written = [row["id"] for row in rows if cursor.execute(made.text, made.ordered(row)).rowcount]
+    return execute(connection, _of_ids(returning), {"ids": orjson.dumps(written).decode()})
 
 
-def execute(connection: sa.Connection, statement: Any, parameters: Parameters) -> Sequence[Any]:
+@lru_cache
+def _of_ids(columns: Sequence[sa.Column[Any]]) -> Any:
+    """SELECT these of some rows. What SQLite is to return of a row that it writes goes into a table of its own first,
+    which costs as much as the row.
+    """
+    return sa.select(*columns).where(among("sqlite", columns[0].table.c.id, "ids"))
+
+
+def execute(
+    connection: sa.Connection, statement: Any, parameters: Parameters, returning: Sequence[sa.Column[Any]] = ()
+) -> Sequence[Any]:
     """Execute a statement, the same object again and again; its rows.
 
     Raises:
         DBAPIError: as for any statement of SQLAlchemy's.
     """
-    made = _compiled(statement, connection.dialect)
+    made = _compiled(statement, connection.dialect, returning)
     ordered = made.ordered({**made.constants, **parameters})
     with _cursor(connection) as cursor:
         for hear in connection.dispatch.before_cursor_execute:  # who counts or traces statements misses none
@@ -114,18 +128,18 @@ class _Compiled(NamedTuple):
         constants: the values that never change.
         ordered: puts parameters into the driver's form.
         long: the columns whose values go beside the others.
-        returns: whether there are rows to be read.
     """
 
     text: str
     constants: Parameters
     ordered: Callable[[Parameters], Any]
     long: Sequence[str]
-    returns: bool
 
 
 @lru_cache(maxsize=256)
-def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
+def _compiled(statement: Any, dialect: sa.Dialect, returning: Sequence[sa.Column[Any]]) -> _Compiled:
+    if returning and dialect.name == "postgresql":
+        statement = statement.returning(*returning)
     compiled = statement.compile(dialect=dialect)
     # in the binary form: for the other, the driver looks at every character
     text = re.sub(r"%\((long_\w+)\)s", r"%(\1)b", str(compiled))
@@ -135,7 +149,7 @@ def _compiled(statement: Any, dialect: sa.Dialect) -> _Compiled:
         ordered = itemgetter(*names) if len(names) > 1 else lambda given: tuple(given[name] for name in names)
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     long = re.findall(r"%\(long_(\w+)\)b", text)
-    return _Compiled(text, constants, ordered, long, bool(compiled.effective_returning))
+    return _Compiled(text, constants, ordered, long)
 
 
 @lru_cache(1024)  # of one group, many moments are the same

@@ -92,7 +92,7 @@ def upsert(
         places = {offers[place].id: place for place in batch}
         values = [_values(offers[place]) for place in batch]
         more = {"seen": seen} if guard is Guard.UNCHANGED else {}
-        for object_id, revision in write_rows(connection, statement, values, **more):
+        for object_id, revision in write_rows(connection, statement, values, _revision(first.resource.table), **more):
             written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
     accepted = [offers[place] for place in sorted(written)]
     _replace_items(connection, accepted)
@@ -150,7 +150,7 @@ def _blanks(model: type[Mirrored]) -> Json:
 
 @lru_cache(maxsize=256)
 def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
-    """INSERT, or UPDATE where the guard allows; the revisions of the rows that were written."""
+    """INSERT, or UPDATE where the guard allows."""
     resource = RESOURCES[kind]
     table = table_of(resource.table)
     known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_blanks(resource.table), *names} - {"_items"}
@@ -177,7 +177,14 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
             "deleted": sa.or_(table.c.deleted, new.deleted),
         },
         where=where,
-    ).returning(table.c.id, table.c.revision)
+    )
+
+
+@cache
+def _revision(model: type[Mirrored]) -> Sequence[sa.Column[Any]]:
+    """By which a row tells that it was written, and whether for the first time."""
+    table = table_of(model)
+    return table.c.id, table.c.revision
 
 
 def _places(connection: sa.Connection, refused: Sequence[Offer]) -> list[Outcome]:

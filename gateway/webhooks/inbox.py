@@ -34,6 +34,7 @@ SECRET_USE_SECONDS = 60.0
 EVENTS = table_of(Event)
 SECRET_USES = table_of(WebhookSecretUse)
 RECORDED = [column.name for column in EVENTS.c if column.name not in {"next_attempt_at", "last_error"}]
+_ID = (EVENTS.c.id,)
 EXPECTED = Effect("applied", "updated")
 """What becomes of most events: they are recorded as that, and those that come out differently are marked."""
 FOREIGN = Effect("ignored", "of a connected account that GATEWAY_CONNECT_ACCOUNTS does not name")
@@ -73,7 +74,7 @@ class Inbox:
             common = {"source": source, "needs": [], "attempts": 0, "received_at": datetime.now(UTC)}
             rows = [_row(delivery, guesses[key], common) for key, delivery in events.items()]
             dialect = connection.dialect.name
-            new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows)}
+            new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows, _ID)}
             fresh = [delivery.event for key, delivery in events.items() if key in new]
             effects = self._apply(connection, fresh, one_by_one=one_by_one)
             marks = {key: effect for key, effect in effects.items() if effect != guesses[key]}
@@ -225,8 +226,8 @@ def _row(delivery: Delivery, guess: Effect, common: Json) -> Json:
 
 @lru_cache
 def _record_statement(dialect: str) -> Any:
-    """INSERT what is new; the ids of those."""
-    return insert_rows(dialect, EVENTS, RECORDED).on_conflict_do_nothing().returning(EVENTS.c.id)
+    """INSERT what is new."""
+    return insert_rows(dialect, EVENTS, RECORDED).on_conflict_do_nothing()
 
 
 def _text(value: Any) -> str | None:

@@ -8,12 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -264,7 +264,8 @@ def table_of(model: type[SQLModel]) -> sa.Table:
 def insert(database: AsyncConnection | sa.Connection | str, table: sa.Table) -> Any:
     """The INSERT into `table` of the connection's (or the named) dialect, which knows ON CONFLICT."""
     name = database if isinstance(database, str) else database.dialect.name
-    return (sqlite if name == "sqlite" else postgresql).insert(table)
+    # by its name, so that PostgreSQL's, which take 2 MB, are not imported where SQLite is used
+    return import_module(f"sqlalchemy.dialects.{name}").insert(table)
 
 
 class _reachable:  # noqa: N801 - reads as a context manager

@@ -6,15 +6,15 @@ Beside `gateway/models.py`, which holds the copy of what Stripe says. Columns on
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from gateway.models import UtcDateTime
+from gateway.models import Row, UtcDateTime
 
 PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
 """In a condition that SQLite is to find by an index over what is pending: for a parameter it looks at every row."""
 
 
-class CreditAccount(SQLModel, table=True):
+class CreditAccount(Row, table=True):
     """The credits of one customer: the row that everybody who changes them locks first.
 
     `balance` is the sum of the entries. `clock` is the latest moment at which anything was granted, on Stripe's clock:
@@ -28,7 +28,7 @@ class CreditAccount(SQLModel, table=True):
     clock: datetime = Field(sa_type=UtcDateTime)
 
 
-class CreditLot(SQLModel, table=True):
+class CreditLot(Row, table=True):
     """The credits that one line of a purchase has brought, and where they are now.
 
     The id is that of the invoice line or of the checkout's line item: a line grants once, however often and by
@@ -49,7 +49,7 @@ class CreditLot(SQLModel, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class CreditEntry(SQLModel, table=True):
+class CreditEntry(Row, table=True):
     """One line of the credit ledger, which only grows.
 
     `kind` is `grant`, `revoke`, `restore`, `spend` or `expire`; `amount` is signed; `balance` is the account's after
@@ -75,7 +75,7 @@ class CreditEntry(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime)
 
 
-class UsageRecord(SQLModel, table=True):
+class UsageRecord(Row, table=True):
     """Usage that was reported, on its way to Stripe's meters.
 
     `id` is the caller's identifier, which Stripe gets as well; `fingerprint` a digest of what was reported under it.
@@ -84,12 +84,7 @@ class UsageRecord(SQLModel, table=True):
 
     __tablename__ = "usage_record"
     __table_args__ = (
-        sa.Index(
-            "ix_usage_record_due",
-            "next_attempt_at",
-            sqlite_where=sa.text("status = 'pending'"),
-            postgresql_where=sa.text("status = 'pending'"),
-        ),
+        sa.Index("ix_usage_record_due", "next_attempt_at", sqlite_where=sa.text("status = 'pending'")),
         sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
     )
 
@@ -106,7 +101,7 @@ class UsageRecord(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime)
 
 
-class OutboxMessage(SQLModel, table=True):
+class OutboxMessage(Row, table=True):
     """Something that the application is told, written in the transaction of the change itself.
 
     `message_id` is the `webhook-id` that the receiver sees; `payload` the body, the same with every try. Messages of
@@ -123,7 +118,7 @@ class OutboxMessage(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime)
 
 
-class OutboxDelivery(SQLModel, table=True):
+class OutboxDelivery(Row, table=True):
     """A message on its way to one endpoint: `pending` (due at `next_attempt_at`), `delivered`, or `dead` (given up)."""
 
     __tablename__ = "outbox_delivery"
@@ -134,7 +129,6 @@ class OutboxDelivery(SQLModel, table=True):
             "customer_id",
             "id",
             sqlite_where=sa.text("status = 'pending'"),
-            postgresql_where=sa.text("status = 'pending'"),
         ),
     )
 
@@ -147,7 +141,7 @@ class OutboxDelivery(SQLModel, table=True):
     last_error: str | None = Field(default=None, sa_type=sa.Text)
 
 
-class OutboxState(SQLModel, table=True):
+class OutboxState(Row, table=True):
     """What the application was last told about an object, so that only what is new is told."""
 
     __tablename__ = "outbox_state"
@@ -156,7 +150,7 @@ class OutboxState(SQLModel, table=True):
     state: str
 
 
-class AccessWatch(SQLModel, table=True):
+class AccessWatch(Row, table=True):
     """Whose access is told to the application, and when to look at it again.
 
     `told` is the decision that was told last (empty for a refusal), null when nobody has looked yet. `look_at` is now

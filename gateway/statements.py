@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from gateway.database import insert
@@ -176,5 +175,5 @@ def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[b
     given = sa.bindparam(name, type_=sa.Text)
     if dialect == "sqlite":
         return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
-    values = sa.func.json_array_elements_text(sa.cast(given, postgresql.JSON))
+    values = sa.func.json_array_elements_text(sa.cast(given, sa.JSON))
     return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better

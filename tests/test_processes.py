@@ -174,3 +174,28 @@ def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
             assert [world.deliver(event).status_code for event in events] == [200, 200, 200]
         assert {row["id"] for row in world.rows("event")} == {event["id"] for event in events}
         assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3
+
+
+def test_a_start_imports_nothing_that_only_other_gateways_need(tmp_path):
+    program = (
+        "import sys, gateway.__main__\n"
+        "from gateway.app import from_environment\n"
+        "from_environment()\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"STRIPE_SECRET_KEY": "sk_test_tests", "DATABASE_URL": f"sqlite:///{tmp_path}/gateway.db"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(done.stdout.split())
+    assert {"gateway.app", "sqlalchemy.dialects.sqlite"} <= imported
+    for other in (
+        "sqlalchemy.dialects.postgresql psycopg redis opentelemetry.sdk",  # what is not configured
+        "stripe httpx jwt cryptography standardwebhooks",  # what the first call, token or message imports
+        "alembic gateway.sandbox.app gateway.dev gateway.doctor jinja2",  # what other commands are for
+    ):
+        assert imported & set(other.split()) == set()

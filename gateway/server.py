@@ -4,8 +4,6 @@ Alone, uvicorn waits for the rest of a request for ever, and takes as many conne
 """
 
 from asyncio import TimerHandle, Transport
-from collections.abc import Sequence
-from functools import lru_cache
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 from weakref import ref
@@ -156,7 +154,8 @@ def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    whole = b"".join((STATUS_LINE[status], _lines(tuple(cycle.default_headers)), head, b"\r\n"))
+    usual = [b"%b: %b\r\n" % header for header in cycle.default_headers]
+    whole = b"".join([STATUS_LINE[status], *usual, head, b"\r\n"])
     if body:
         cycle.transport.writelines((whole, body))  # not joined: a copy of the body costs more
     else:
@@ -164,11 +163,6 @@ def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
     cycle.message_event.set()
     cycle.on_response()
     return True
-
-
-@lru_cache(4)  # they hold the date, and change once a second
-def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):

@@ -3,11 +3,11 @@
 A payload that cannot be read raises `Unreadable`; the object is then fetched at the pinned version, not guessed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import SQLModel
@@ -40,35 +40,17 @@ class Unreadable(Exception):
 
 def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
     """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
-    shape = _shape(model, tuple(read), tuple(map(type, read.values())))
-    wrong = list(shape.wrong)
-    if shape.texts and "\0" in "".join(map(read.__getitem__, shape.texts)):
-        wrong += [name for name in shape.texts if "\0" in read[name]]
-    wrong += [name for name in shape.numbers if not -LARGEST < read[name] < LARGEST]
-    return wrong
-
-
-class _Shape(NamedTuple):
-    """What the names and types of some columns say.
-
-    Args:
-        wrong: those whose value no row can hold.
-        texts: those whose characters are to be looked at.
-        numbers: those whose size is to be looked at.
-    """
-
-    wrong: Sequence[str]
-    texts: Sequence[str]
-    numbers: Sequence[str]
-
-
-@lru_cache(1024)  # objects of a kind have few shapes, so that values are looked at and not, each time, their types
-def _shape(model: type[SQLModel], names: Sequence[str], types: Sequence[type]) -> _Shape:
     kinds = _kinds(model)
-    given = {name: kind for name, kind in zip(names, types, strict=True) if name in kinds}
-    wrong = [name for name, kind in given.items() if kind not in kinds[name]]
-    right = given.keys() - wrong
-    return _Shape(wrong, *([name for name in names if name in right and given[name] is kind] for kind in (str, int)))
+    return [
+        name
+        for name, value in read.items()
+        if name in kinds
+        and (
+            type(value) not in kinds[name]
+            or (type(value) is str and "\0" in value)
+            or (type(value) is int and not -LARGEST < value < LARGEST)
+        )
+    ]
 
 
 @cache

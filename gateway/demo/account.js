@@ -93,7 +93,7 @@ function render(viewer, notice) {
     h(
       "div",
       { class: "account" },
-      viewer.subscription ? planPanel(viewer.subscription, viewer.paymentMethod) : emptyPanel(),
+      planPanels(viewer),
       featurePanel(viewer.entitlements),
       creditPanel(viewer.credits),
       usagePanel(viewer.usage, viewer.subscriptions),
@@ -105,6 +105,16 @@ function render(viewer, notice) {
       ),
     ),
   );
+}
+
+/** What the customer has: the plan first, and after it what is paid by use beside it. */
+function planPanels({ subscription, subscriptions, paymentMethod }) {
+  if (!subscription) return emptyPanel();
+  const others = subscriptions.filter(({ id, endedAt }) => !endedAt && id !== subscription.id);
+  const byUse = ({ plan }) => Number(plan?.usageType === "METERED");
+  return [subscription, ...others]
+    .sort((one, other) => byUse(one) - byUse(other))
+    .map((each, place) => planPanel(each, paymentMethod, place === 0 ? "plan" : "beside"));
 }
 
 const emptyPanel = () =>
@@ -124,7 +134,7 @@ const REASONS = {
   PAUSED: "Paused, because the trial ended without a way to pay.",
 };
 
-function planPanel(subscription, paymentMethod) {
+function planPanel(subscription, paymentMethod, testId) {
   const { plan, status, quantity, access, willCancel, cancelAt, trialEnd, currentPeriodEnd } = subscription;
   const seats = quantity > 1 ? `${quantity} × ` : "";
   const next = willCancel
@@ -138,7 +148,7 @@ function planPanel(subscription, paymentMethod) {
   const over = status === "CANCELED";
   return h(
     "section",
-    { class: "tile wide", "data-testid": "plan" },
+    { class: "tile wide", "data-testid": testId },
     h(
       "h2",
       {},

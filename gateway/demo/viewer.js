@@ -3,30 +3,33 @@
 /** The event name of the sample catalogue's meter. */
 export const METER = "api_calls";
 
+const STANDING = `fragment Standing on BillingSubscription {
+  id
+  status
+  quantity
+  trialEnd
+  cancelAt
+  willCancel
+  currentPeriodEnd
+  endedAt
+  access { allowed reason until }
+  plan {
+    id
+    interval
+    intervalCount
+    usageType
+    product { name unitLabel }
+    amount { currency formatted(locale: $locale) }
+    price { tiersMode }
+  }
+}`;
+
 export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
   viewer {
     email
-    subscription {
-      id
-      status
-      quantity
-      trialEnd
-      cancelAt
-      willCancel
-      currentPeriodEnd
-      access { allowed reason until }
-      plan {
-        id
-        interval
-        intervalCount
-        usageType
-        product { name unitLabel }
-        amount { currency formatted(locale: $locale) }
-        price { tiersMode }
-      }
-    }
+    subscription { ...Standing }
     subscriptions {
-      endedAt
+      ...Standing
       items { plan { usageType product { unitLabel } } }
     }
     usage(eventName: $meter) { value periodStart periodEnd }
@@ -48,7 +51,9 @@ export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
       }
     }
   }
-}`;
+}
+
+${STANDING}`;
 
 export const PLANS = `query Plans($locale: String!, $currency: Currency) {
   pricing(currency: $currency) {

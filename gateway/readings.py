@@ -5,6 +5,7 @@ every row, takes several times as long as the database does.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import Any
 
@@ -57,21 +58,21 @@ class Reading:
 
 
 class Joined(Reading):
-    """A SELECT from two tables, of which the second may have nothing to a row of the first.
+    """A SELECT from several tables, whose rows have a part for each; None where a table has nothing.
 
     Args:
         build: makes the statement for a dialect, by its name.
-        first: how many columns are the first table's. The next one is null where the second table has nothing.
+        widths: how many columns each table has. The first one is null where it has nothing.
     """
 
-    def __init__(self, build: Callable[[str], sa.Select[Any]], first: int) -> None:
+    def __init__(self, build: Callable[[str], sa.Select[Any]], *widths: int) -> None:
         super().__init__(build)
-        self._first = first
+        self._widths = widths
 
     def _row(self, statement: sa.Select[Any], dialect: sa.Dialect) -> Callable[[Any], Any]:
-        columns, split = list(statement.selected_columns), self._first
-        one, other = _row_class(columns[:split], dialect), _row_class(columns[split:], dialect)
-        return lambda values: (one(values[:split]), None if values[split] is None else other(values[split:]))
+        columns, ends = list(statement.selected_columns), accumulate(self._widths, initial=0)
+        parts = [(start, slice(start, end), _row_class(columns[start:end], dialect)) for start, end in pairwise(ends)]
+        return lambda values: [None if values[start] is None else part(values[its]) for start, its, part in parts]
 
 
 def _row_class(columns: Iterable[sa.ColumnElement[Any]], dialect: sa.Dialect) -> type:

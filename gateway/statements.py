@@ -98,7 +98,7 @@ def execute(
         for hear in connection.dispatch.before_cursor_execute:  # who counts or traces statements misses none
             hear(connection, cursor, made.text, ordered, None, False)
         cursor.execute(made.text, ordered)
-        return cursor.fetchall() if cursor.description else ()
+        return cursor.fetchall() if made.returns else ()  # a cursor asked would describe every column
 
 
 @contextmanager
@@ -127,12 +127,14 @@ class _Compiled(NamedTuple):
         constants: the values that never change.
         ordered: puts parameters into the driver's form.
         long: the columns whose values go beside the others.
+        returns: whether there are rows to be read.
     """
 
     text: str
     constants: Parameters
     ordered: Callable[[Parameters], Any]
     long: Sequence[str]
+    returns: bool
 
 
 @lru_cache(maxsize=256)
@@ -148,7 +150,8 @@ def _compiled(statement: Any, dialect: sa.Dialect, returning: Sequence[sa.Column
         ordered = itemgetter(*names) if len(names) > 1 else lambda given: tuple(given[name] for name in names)
     constants = {name: value for name, value in compiled.params.items() if value is not None}
     long = re.findall(r"%\(long_(\w+)\)b", text)
-    return _Compiled(text, constants, ordered, long)
+    returns = statement.is_select or bool(compiled.effective_returning)
+    return _Compiled(text, constants, ordered, long, returns)
 
 
 @lru_cache(1024)  # of one group, many moments are the same

@@ -5,11 +5,13 @@ One long file, because half of it is schemas and queries.
 
 import asyncio
 import enum
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Annotated, Any, Generic, NewType, TypeVar
+from weakref import ref
 
 import orjson
 import pytest
@@ -569,3 +571,16 @@ def test_the_pricing_page_is_compiled_and_what_is_private_is_not(gateway):
     made = {kind.name for (kind, *_), function in found.items() if function}
     assert {"Pricing", "PlanConnection", "ProductConnection", "InvoiceConnection"} <= made
     assert not {"Viewer", "Access"} & made  # fields of theirs are guarded
+
+
+def test_what_a_request_has_read_goes_with_it_and_does_not_wait_until_garbage_is_looked_for(gateway):
+    context = Context(gateway.services, Principal(subject="ann"))
+    request = ref(context)
+    gc.disable()
+    try:
+        gateway.runner.run(run(core, parse(EVERYTHING), context, executor_class=CompiledExecutor, compiled={}))
+        assert context.loaders.account
+        del context
+        assert request() is None
+    finally:
+        gc.enable()

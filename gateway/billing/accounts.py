@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import Enum, auto
 
 import sqlalchemy as sa
 
@@ -12,43 +11,47 @@ from gateway.billing.catalog import Catalog
 from gateway.billing.entitlements import Grant, decide
 from gateway.billing.invoices import PAGES
 from gateway.billing.pages import Page, PageRequest
-from gateway.billing.subscriptions import Standing
+from gateway.billing.subscriptions import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, Standing
 from gateway.database import Database, table_of
 from gateway.errors import BadInput
 from gateway.models import Customer, EntitlementSummary, Invoice, PaymentMethod
-from gateway.readings import Reading, as_list
+from gateway.readings import Joined, as_list
 from gateway.settings import Settings
 from gateway.statements import among
 
 CUSTOMERS, SUMMARIES = table_of(Customer), table_of(EntitlementSummary)
-_BY_USER = Reading(
+_BY_USER = Joined(
     lambda dialect: (
-        sa.select(*CUSTOMERS.c, SUMMARIES.c.features)
+        sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTIONS.c, *ITEMS.c)
         .outerjoin(SUMMARIES, sa.and_(SUMMARIES.c.id == CUSTOMERS.c.id, SUMMARIES.c.deleted.is_(False)))
+        .outerjoin(
+            SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.deleted.is_(False))
+        )
+        .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
         .where(among(dialect, CUSTOMERS.c.external_id, "users"), CUSTOMERS.c.deleted.is_(False))
-    )
+        .order_by(*NEWEST_FIRST)
+    ),
+    len(CUSTOMERS.c) + 1,
+    len(SUBSCRIPTIONS.c),
+    len(ITEMS.c),
 )
-
-
-class Part(Enum):
-    """What an account has, beside the customer, the features, and pages of invoices."""
-
-    SUBSCRIPTIONS = auto()
-    PAYMENT_METHODS = auto()
+"""Customers, what Stripe's entitlements give them, and their subscriptions: another journey to the database costs more
+than these do where nobody asks for them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to read of a user's account.
+    """What to read of a user's account, beside the customer, the features and the subscriptions.
 
     Attributes:
         external_id: the user, by the application's own id.
-        parts: which of the parts.
+        methods: whether the payment methods.
         pages: of the invoices, each as how many and the cursor after which it begins.
     """
 
     external_id: str
-    parts: frozenset[Part] = frozenset()
+    methods: bool = False
     pages: frozenset[tuple[int, str | None]] = frozenset()
 
 
@@ -91,16 +94,11 @@ def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta
         grace: how long access goes on after a failed charge.
     """
     rows = _BY_USER.rows(connection, users=as_list({each.external_id for each in wanted}))
-    customers: dict[str, Customer] = {row.external_id: row for row in rows}
-    features = {row.external_id: row.features for row in rows}
-
-    def those(part: Part) -> set[str]:
-        asking = (each.external_id for each in wanted if part in each.parts)
-        return {customers[external_id].id for external_id in asking if external_id in customers}
-
-    ids = those(Part.SUBSCRIPTIONS)
-    standings = subscriptions.of_customers(connection, ids, grace) if ids else {}
-    ids = those(Part.PAYMENT_METHODS)
+    customers = {customer.external_id: customer for customer, _, _ in rows}
+    features = {external_id: customer.features for external_id, customer in customers.items()}
+    held = [(subscription, item) for _, subscription, item in rows if subscription]
+    standings = subscriptions.by_customer(connection, held, grace)
+    ids = {its for each in wanted if each.methods and (its := _id(customers, each))}
     methods = payment_methods.of_customers(connection, ids) if ids else {}
     pages = {
         kind: _pages(connection, {_id(customers, each) for each in wanted if kind in each.pages}, kind)
@@ -143,6 +141,6 @@ async def decision(settings: Settings, database: Database, catalog: Catalog, ext
         DatabaseUnavailable: the database cannot be reached.
     """
     products = (await catalog.snapshot()).products
-    wanted = Wanted(external_id, frozenset((Part.SUBSCRIPTIONS,)))
+    wanted = Wanted(external_id)
     account = (await database.query(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
     return decide(feature, account.standings, account.features, products)

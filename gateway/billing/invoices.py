@@ -10,7 +10,7 @@ from gateway.billing.pages import Pages
 from gateway.database import table_of
 from gateway.errors import BadInput
 from gateway.ledger.watch import mark
-from gateway.models import Invoice, UtcDateTime, utc
+from gateway.models import Invoice, Mirrored, UtcDateTime, utc
 from gateway.readings import Reading, as_list
 from gateway.statements import among
 
@@ -31,7 +31,9 @@ def _place(cursor: str) -> tuple[datetime, str]:
 
 
 INVOICES = table_of(Invoice)
-_INTERNAL = {"billing_reason", "attempt_count", "finalized_at", "service_end", "first_failed_at"}
+_INTERNAL = Mirrored.model_fields.keys() - {"id"} | {
+    *("billing_reason", "attempt_count", "finalized_at", "first_failed_at", "period_start", "period_end", "service_end")
+}
 
 PAGES: Pages[Invoice] = Pages(
     [column for column in INVOICES.c if column.name not in _INTERNAL],

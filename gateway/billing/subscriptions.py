@@ -29,21 +29,22 @@ class Standing:
 
 
 SUBSCRIPTIONS, ITEMS = table_of(Subscription), table_of(SubscriptionItem)
+NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.created, ITEMS.c.id
+"""The order of subscriptions with their items: the oldest item first."""
 
 
-def _newest_first(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
-    """The subscriptions of which a column is one of a list, each with its items, the oldest item first."""
-    newest = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc()
+def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
+    """The subscriptions of which a column is one of a list, each with its items."""
     return (
         sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
         .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
         .where(among(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
-        .order_by(*newest, ITEMS.c.created, ITEMS.c.id)
+        .order_by(*NEWEST_FIRST)
     )
 
 
 _BY_ID, _BY_CUSTOMER = (
-    Joined(partial(_newest_first, column=column), first=len(SUBSCRIPTIONS.c))
+    Joined(partial(_among, column=column), len(SUBSCRIPTIONS.c), len(ITEMS.c))
     for column in (SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.customer_id)
 )
 
@@ -69,10 +70,17 @@ def of_customers(
     connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
 ) -> dict[str, list[Standing]]:
     """How the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
-    found: dict[str, list[Standing]] = {}
-    for each in _standings(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace):
-        found.setdefault(each.subscription.customer_id, []).append(each)
-    return found
+    return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace)
+
+
+def by_customer(
+    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+) -> dict[str, list[Standing]]:
+    """How subscriptions stand that were read with their items, in at most two queries more."""
+    its: dict[str, list[Standing]] = {}
+    for each in _standings(connection, found, grace):
+        its.setdefault(each.subscription.customer_id, []).append(each)
+    return its
 
 
 def current(standings: Iterable[Standing]) -> Standing | None:

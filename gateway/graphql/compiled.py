@@ -29,9 +29,11 @@ that comes along, up to a few.
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from keyword import iskeyword
 from typing import Any
 from uuid import UUID
+from weakref import proxy
 
 import strawberry
 from graphql import (
@@ -42,6 +44,7 @@ from graphql import (
     GraphQLID,
     GraphQLInt,
     GraphQLObjectType,
+    GraphQLResolveInfoHelpers,
     GraphQLSchema,
     GraphQLString,
     Undefined,
@@ -152,6 +155,11 @@ class CompiledExecutor(Executor[Any]):
 
     def __init__(self, *args: Any, compiled: Compiled, **options: Any) -> None:
         super().__init__(*args, **options)
+        # graphql-core's hold the executor that holds them: whatever was read would stay until garbage is looked for
+        weak = proxy(self)
+        self.async_helpers = GraphQLResolveInfoHelpers(
+            partial(Executor.gather_async_work, weak), partial(Executor.track_async_work, weak)
+        )
         switches = _switches(self)
         room = switches in compiled or len(compiled) < MAX_VARIANTS
         self._functions = compiled.setdefault(switches, {}) if room and not self.middleware_manager else None

@@ -9,17 +9,7 @@ from typing import Any
 import strawberry
 from graphql import FieldNode, GraphQLError, GraphQLObjectType, get_argument_values, get_named_type
 
-from gateway.billing.accounts import Part, Wanted
-
-_STANDING = frozenset((Part.SUBSCRIPTIONS,))
-NEEDS: dict[str, frozenset[Part]] = {
-    "subscription": _STANDING,
-    "subscriptions": _STANDING,
-    "access": _STANDING,
-    "entitlements": _STANDING,
-    "paymentMethod": _STANDING | {Part.PAYMENT_METHODS},
-}
-"""What is read for the fields of an account."""
+from gateway.billing.accounts import Wanted
 
 
 def wanted(info: strawberry.Info[Any, None], external_id: str) -> Wanted:
@@ -31,14 +21,14 @@ def wanted(info: strawberry.Info[Any, None], external_id: str) -> Wanted:
     """
     raw = info._raw_info  # noqa: SLF001 - what Strawberry makes of a selection costs more than its answer
     kind: Any = get_named_type(raw.return_type)
-    parts: set[Part] = set()
+    methods = False
     pages: set[tuple[int, str | None]] = set()
     for node in _fields(raw, raw.field_nodes, set()):
         name = node.name.value
-        parts |= NEEDS.get(name, frozenset())
+        methods |= name == "paymentMethod"
         if name == "invoices":
             pages.update(_page(raw, kind, node))
-    return Wanted(external_id, frozenset(parts), frozenset(pages))
+    return Wanted(external_id, methods, frozenset(pages))
 
 
 def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:

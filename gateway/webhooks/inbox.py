@@ -297,7 +297,7 @@ def report(
         secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
     """
     statuses: Counter[str] = Counter()
-    lines, now, ms = [], time.time(), round(seconds * 1000, 1)
+    lines, now, ms, traced = [], time.time(), round(seconds * 1000, 1), tracing.active()
     for event, effect, attempts in handled:
         failed = isinstance(effect, Exception)
         if isinstance(effect, Exception):
@@ -322,7 +322,7 @@ def report(
             log.warning("event_failed", **line)
         else:
             lines.append(line)
-        if tracing.active():
+        if traced:
             told = {"id": event["id"], "type": event["type"], "status": status, "tries": attempts}
             tracing.past("event", seconds, **told, error=outcome if failed else None)
     for status, count in statuses.items():

@@ -9,17 +9,12 @@ from random import randbytes
 from typing import Any, cast
 
 import structlog
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse, PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import __version__, logs, migrations, tracing
+from gateway import __version__, logs, tracing
 from gateway.auth import Authenticator
 from gateway.billing.accounts import decision
 from gateway.billing.catalog import Catalog
@@ -36,14 +31,14 @@ from gateway.graphql.context import Services
 from gateway.graphql.http import PATH, GraphQL
 from gateway.graphql.rates import Throttle
 from gateway.headers import SecurityHeaders
-from gateway.metrics import INBOX, render
 from gateway.notify import Notifications
+from gateway.operations import Rest, operations
 from gateway.outbound.access import AccessTeller
 from gateway.policy import policy_router
 from gateway.rates import Rates
 from gateway.settings import Settings
 from gateway.stripe_client import Stripe
-from gateway.webhooks.inbox import Inbox, open_events
+from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.missed import run_catch_up
 from gateway.webhooks.receiver import Receiver
 from gateway.webhooks.route import Webhooks
@@ -87,7 +82,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     receiver = Receiver(inbox)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Rest) -> AsyncIterator[None]:
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await catalog.snapshot()
         lasting: dict[str, Callable[[], Awaitable[None]]] = {
@@ -113,7 +108,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         await database.close()
         tracing.stop()
 
-    app = FastAPI(
+    app = Rest(
         title="Billing gateway",
         version=__version__,
         lifespan=lifespan,
@@ -122,7 +117,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     )
     app.router.routes += [*graphql.routes(), *pages]
     app.include_router(policy_router(authenticator, partial(decision, settings, database, catalog)))
-    _add_operations(app, database)
+    app.include_router(operations(database, "/demo" if pages else PATH))
     edge: Any = Throttle(graphql.before(app), path=PATH, rates=rates, authenticator=authenticator)
     edge = CORSMiddleware(
         edge,
@@ -162,42 +157,6 @@ async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("background_task_ended", task=name)
         await asyncio.sleep(RESTART_SECONDS)
-
-
-def _add_operations(app: FastAPI, database: Database) -> None:
-    """The routes for whoever runs the gateway."""
-
-    @app.get("/healthz", summary="Whether the process is up")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", summary="Whether the database can be reached and is migrated")
-    async def readyz() -> JSONResponse:
-        problem = await _not_ready(database)
-        return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
-
-    @app.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
-        with suppress(DatabaseUnavailable):  # the rest is worth seeing then
-            for status, count in (await open_events(database)).items():
-                INBOX.labels(status).set(count)
-        return Response(render(), media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/", include_in_schema=False)
-    async def root(request: Request) -> Response:
-        shop = any(getattr(route, "path", None) == "/demo" for route in request.app.routes)
-        return RedirectResponse("/demo" if shop else "/graphql")
-
-
-async def _not_ready(database: Database) -> str | None:
-    """Why the gateway cannot serve, or None."""
-    try:
-        revision = await migrations.current(database)
-    except DatabaseUnavailable as error:
-        return str(error)
-    if revision != migrations.head():
-        return f"the database is at migration {revision}, not {migrations.head()}: run `gateway db upgrade`"
-    return None
 
 
 class RequestId:

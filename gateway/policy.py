@@ -7,12 +7,12 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Header, Path
-from fastapi.responses import Response
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from gateway.auth import Authenticator, Principal
 from gateway.billing.access import Reason
@@ -51,34 +51,67 @@ class AccessView(BaseModel):
         )
 
 
+class Problem(BaseModel):
+    """What is wrong, as GraphQL's errors have it."""
+
+    code: str = Field(description="The kind, as in `extensions.code`.")
+    message: str = Field(description="A sentence for whoever writes the caller.")
+
+
+class Refusal(BaseModel):
+    """No decision."""
+
+    error: Problem = Field(description="Why there is none.")
+
+
+SCHEMAS = "#/components/schemas/"
+
+
+def json_of(model: type[BaseModel]) -> dict[str, Any]:
+    """How OpenAPI says that an answer is a model's JSON."""
+    return {"application/json": {"schema": {"$ref": SCHEMAS + model.__name__}}}
+
+
+def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
+    needed = {"required": place == "path", "schema": {"type": "string"}}
+    return {"in": place, "name": name, "description": description, **needed}
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Allowed", "content": json_of(AccessView)},
+    304: {"description": "Allowed, as the ETag says"},
+    400: {"description": "No id or feature can be like this", "content": json_of(Refusal)},
+    401: {"description": "No service token", "content": json_of(Refusal)},
+    403: {"description": "Not allowed", "content": json_of(AccessView)},
+    503: {"description": "The database cannot be reached", "content": json_of(Refusal)},
+}
+PARAMETERS = [
+    _parameter("path", "external_id", "The id by which the application knows the customer."),
+    _parameter("path", "feature", "The feature's key."),
+    _parameter("header", "If-None-Match", "The ETag of an earlier answer."),
+]
+
+
 def policy_router(authenticator: Authenticator, decide: Decide) -> APIRouter:
-    """The route.
+    """The route. It declares nothing to FastAPI but the request: see `gateway/operations.py`.
 
     Args:
         authenticator: tells who asks.
         decide: whether a user (by the application's own id) may use a feature.
     """
     router = APIRouter()
-    answers: dict[int | str, dict[str, Any]] = {
-        304: {"description": "Allowed, as the ETag says"},
-        400: {"description": "No id or feature can be like this"},
-        401: {"description": "No service token"},
-        403: {"model": AccessView, "description": "Not allowed"},
-        503: {"description": "The database cannot be reached"},
-    }
 
-    # `path`, because identity providers put slashes into their ids
-    @router.get("/access/{external_id:path}/{feature}", response_model=AccessView, responses=answers)
-    async def access(
-        external_id: Annotated[str, Path(description="The id by which the application knows the customer.")],
-        feature: Annotated[str, Path(description="The feature's key.")],
-        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
-        if_none_match: Annotated[str | None, Header(description="The ETag of an earlier answer.")] = None,
-    ) -> Response:
+    @router.get(
+        "/access/{external_id:path}/{feature}",  # noqa: FAST003 - `path`: identity providers put slashes into their ids
+        responses=ANSWERS,
+        openapi_extra={"parameters": PARAMETERS},
+    )
+    async def access(request: Request) -> Response:
         """Whether a customer may use a feature."""
         try:
-            _require_service(await authenticator.authenticate(authorization))
-            return _answer(AccessView.of(await decide(external_id, feature)), if_none_match)
+            _require_service(await authenticator.authenticate(request.headers.get("Authorization")))
+            grant = await decide(request.path_params["external_id"], request.path_params["feature"])
+            return _answer(AccessView.of(grant), request.headers.get("If-None-Match"))
         except BadInput as error:
             return _refusal(400, error, {})
         except Unauthenticated as error:

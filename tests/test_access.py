@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from conftest import SERVICE_TOKEN, both_databases, make_world
+from jsonschema import Draft202012Validator, FormatChecker
 from subscribers import customer, price_id, settled, subscribe
 
 from gateway.billing.access import Payments, Reason, access
@@ -195,6 +196,48 @@ def test_the_policy_route_says_in_its_status_what_graphql_says_in_its_answer(wor
     assert (refused.status_code, refused.json()["reason"]) == (403, "NOT_INCLUDED")
     nobody = world.client.get(f"{world.url}/access/nobody/projects", headers=SERVICE)
     assert (nobody.status_code, nobody.json()["reason"]) == (403, "NO_SUBSCRIPTION")
+
+
+@pytest.mark.parametrize(
+    ("route", "url", "headers", "status"),
+    [
+        ("/access/{external_id}/{feature}", "/access/auth0|ann/2/projects", SERVICE, 200),
+        ("/access/{external_id}/{feature}", "/access/nobody/projects", SERVICE, 403),
+        ("/access/{external_id}/{feature}", "/access/nobody/projects", {}, 401),
+        ("/healthz", "/healthz", {}, 200),
+        ("/readyz", "/readyz", {}, 200),
+        ("/metrics", "/metrics", {}, 200),
+    ],
+)
+def test_every_answer_of_the_rest_routes_is_one_that_openapi_describes(world, route, url, headers, status):
+    if status == 200 and headers:
+        give_features(world, "starter_monthly", features="projects", limit_projects="3")
+        subscribe(world, customer(world, "auth0|ann/2"))
+    description = world.client.get(f"{world.url}/openapi.json").json()
+    described = description["paths"][route]["get"]["responses"]
+    answer = world.client.get(f"{world.url}{url}", headers=headers)
+    assert answer.status_code == status, answer.text
+    content = described[str(status)]["content"]
+    (media_type,) = content
+    assert answer.headers["content-type"].split(";")[0] == media_type
+    body = answer.json() if media_type == "application/json" else answer.text
+    schema = content[media_type]["schema"] | {"components": description["components"]}
+    Draft202012Validator(schema, format_checker=FormatChecker()).validate(body)
+    if media_type == "application/json":
+        assert not Draft202012Validator(schema).is_valid({}), "it says nothing"
+
+
+def test_openapi_describes_no_answer_that_never_comes(world):
+    paths = world.client.get(f"{world.url}/openapi.json").json()["paths"]
+    described = {route: sorted(path["get"]["responses"]) for route, path in paths.items()}
+    assert described == {
+        "/access/{external_id}/{feature}": ["200", "304", "400", "401", "403", "503"],
+        "/healthz": ["200"],
+        "/readyz": ["200", "503"],
+        "/metrics": ["200"],
+    }
+    parameters = paths["/access/{external_id}/{feature}"]["get"]["parameters"]
+    assert [each["name"] for each in parameters if each["required"]] == ["external_id", "feature"]
 
 
 def test_an_allowed_decision_that_is_known_is_answered_304_and_a_refusal_never(world):

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway import logs
@@ -25,7 +24,6 @@ from gateway.webhooks.missed import DAY, catch_up
 from gateway.webhooks.worker import Worker
 
 console = Console()
-COLUMNS = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
 
 
 def sync() -> None:
@@ -98,7 +96,11 @@ def _table(title: str, counts: dict[str, int]) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, bool], None]]:
     """A line for each kind, while the block runs."""
-    with Progress(*COLUMNS, console=console) as progress:
+    # every command would have these, `gateway serve` included, for as long as it runs
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
         tasks: dict[str, TaskID] = {}
 
         def count(kind: str, done: int, finished: bool) -> None:

@@ -9,25 +9,18 @@ away each process counts for itself: a shop that sells to nobody is worse than l
 import math
 import time
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Final
-
-import limits
-import structlog
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
-from limits.errors import ConfigurationError, StorageError
-from limits.storage import storage_from_string
+from typing import TYPE_CHECKING, Final
 
 from gateway.auth import Principal
-from gateway.errors import RateLimited, SettingsError
-from gateway.settings import Settings
+from gateway.errors import RateLimited
+from gateway.settings import MEMORY, Settings, limits_of
+
+if TYPE_CHECKING:
+    from gateway.counters import Counter, Counters
 
 IPV6_HOST_BITS: Final = 64  # one household or one server has a whole /64
-MEMORY: Final = "memory://"
-
-log = structlog.get_logger()
 
 
 class Rates:
@@ -41,17 +34,16 @@ class Rates:
     """
 
     def __init__(self, settings: Settings) -> None:
-        own = MemoryStorage()
-        elsewhere = _storage(settings.rate_storage.get_secret_value())
-        shared = elsewhere or own
-        self._requests = (
-            _Counter("request", settings.rate_requests, FixedWindowRateLimiter, shared, own)
-            if elsewhere
-            else _Windows("request", settings.rate_requests)
-        )
-        self._changes = _Counter("change", settings.rate_changes, MovingWindowRateLimiter, shared, own)
-        self._checkouts = _Counter("checkout", settings.rate_checkouts, MovingWindowRateLimiter, shared, own)
-        self._guests = _Counter("guest checkout", settings.rate_guest_checkouts, MovingWindowRateLimiter, shared, own)
+        self._settings = settings
+        alone = settings.rate_storage.get_secret_value() == MEMORY
+        self._requests = _Windows(settings.rate_requests) if alone else self._exact.requests
+
+    @cached_property
+    def _exact(self) -> "Counters":
+        # at the first mutation, or where Redis counts: `limits` brings four databases' clients, and takes 1.7 MB
+        from gateway.counters import Counters
+
+        return Counters(self._settings)
 
     async def request(self, address: str | None) -> None:
         """Count one request.
@@ -63,7 +55,7 @@ class Rates:
             RateLimited: there were too many.
         """
         if address is not None:
-            await self._requests.count(place_of(address))
+            _refuse("request", await self._requests.count(place_of(address)))
 
     async def change(self, principal: Principal, address: str | None) -> None:
         """Count one mutation.
@@ -72,7 +64,7 @@ class Rates:
             RateLimited: there were too many.
         """
         if not principal.is_service:
-            await self._changes.count(_who(principal, address))
+            await _count(self._exact.changes, principal, address)
 
     async def checkout(self, principal: Principal, address: str | None) -> None:
         """Count one checkout; a guest's more strictly.
@@ -81,62 +73,31 @@ class Rates:
             RateLimited: there were too many.
         """
         if not principal.is_service:
-            counter = self._guests if principal.subject is None else self._checkouts
-            await counter.count(_who(principal, address))
-
-
-class _Counter:
-    """One kind of action, with its limits.
-
-    Args:
-        action: its name.
-        text: the limits, such as `5/minute; 30/hour`, or `off`.
-        strategy: how it is counted.
-        shared: where it is counted.
-        own: where it is counted while that is away.
-    """
-
-    def __init__(self, action: str, text: str, strategy: type[RateLimiter], shared: Storage, own: Storage) -> None:
-        self._action = action
-        self._items = _parse(text)
-        self._shared, self._own = strategy(shared), strategy(own)
-
-    async def count(self, who: str) -> None:
-        for item in self._items:
-            wait = await self._hit(item, who)
-            if wait is not None:
-                raise _refusal(self._action, wait)
-
-    async def _hit(self, item: limits.RateLimitItem, who: str) -> int | None:
-        """Count one; how many seconds to wait when it was one too many."""
-        try:
-            return await _ask(self._shared, item, self._action, who)
-        except StorageError as error:
-            log.warning("rates.storage_away", error=type(error.storage_error).__name__)
-            return await _ask(self._own, item, self._action, who)
+            counter = self._exact.guests if principal.subject is None else self._exact.checkouts
+            await _count(counter, principal, address)
 
 
 class _Windows:
-    """The same for what comes often, in this process alone: limits' own memory looks through everybody's counts with
-    each new one. A window is everybody's, and begins with the first count after the last one ended.
+    """Counts what comes often, in this process alone: limits' own memory looks through everybody's counts with each
+    new one. A window is everybody's, and begins with the first count after the last one ended.
 
     Args:
-        action: its name.
-        text: the limits.
+        rate: the limits, such as `50/second; 3000/minute`, or `off`.
     """
 
-    def __init__(self, action: str, text: str) -> None:
-        self._action = action
-        self._windows = [_Window(item.amount, item.get_expiry()) for item in _parse(text)]
+    def __init__(self, rate: str) -> None:
+        self._windows = [_Window(limit.amount, limit.seconds) for limit in limits_of(rate)]
 
-    async def count(self, who: str) -> None:
+    async def count(self, who: str) -> int | None:
+        """Count one; how many seconds to wait when it was one too many."""
         now = time.monotonic()
         for window in self._windows:
             if now >= window.ends:
                 window.ends, window.counts = now + window.seconds, {}
             count = window.counts[who] = window.counts.get(who, 0) + 1
             if count > window.amount:
-                raise _refusal(self._action, math.ceil(window.ends - now))
+                return math.ceil(window.ends - now)
+        return None
 
 
 @dataclass(slots=True)
@@ -149,38 +110,13 @@ class _Window:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def _parse(text: str) -> list[limits.RateLimitItem]:
-    return [] if text == "off" else limits.parse_many(text)
+async def _count(counter: "Counter", principal: Principal, address: str | None) -> None:
+    _refuse(counter.action, await counter.count(_who(principal, address)))
 
 
-def _refusal(action: str, wait: int) -> RateLimited:
-    return RateLimited(f"too many {action}s: wait {wait} s, then try again", retry_after=wait)
-
-
-async def _ask(limiter: RateLimiter, item: limits.RateLimitItem, action: str, who: str) -> int | None:
-    if await limiter.hit(item, action, who):
-        return None
-    window = await limiter.get_window_stats(item, action, who)
-    return max(1, math.ceil(window.reset_time - time.time()))
-
-
-def _storage(url: str) -> Storage | None:
-    """Where the processes count together; None is the memory of each.
-
-    Raises:
-        SettingsError: it cannot be used.
-    """
-    if url == MEMORY:
-        return None
-    try:
-        storage = storage_from_string(
-            f"async+{url}", implementation="redispy", wrap_exceptions=True, socket_timeout=1, socket_connect_timeout=1
-        )
-    except ConfigurationError as error:
-        raise SettingsError(f"GATEWAY_RATE_STORAGE: {error}") from None
-    if not isinstance(storage, Storage):
-        raise SettingsError("GATEWAY_RATE_STORAGE: use memory:// or redis://host:port/0")
-    return storage
+def _refuse(action: str, wait: int | None) -> None:
+    if wait is not None:
+        raise RateLimited(f"too many {action}s: wait {wait} s, then try again", retry_after=wait)
 
 
 def _who(principal: Principal, address: str | None) -> str:

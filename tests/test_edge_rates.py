@@ -4,8 +4,12 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import limits
 import pytest
 from conftest import SERVICE, make_world
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings, limits_of
 
 CHECKOUT = "createCheckoutSession(input: $input) { session { id } userErrors { code } }"
 BUY = f"mutation($input: CreateCheckoutSessionInput!) {{ {CHECKOUT} }}"
@@ -137,3 +141,20 @@ def test_while_redis_is_away_each_machine_counts_for_itself(limited):
     with limited(rate_storage="redis://127.0.0.1:1/0") as world:
         wanted, ada = purchase(world), world.sign_in("ada@example.com")
         assert [refused(world.graphql(BUY, wanted, ada)) for _ in range(6)] == [0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "rate", ["5/minute", "3/minute; 30/hour", "1 per 2 days,9/SECOND|4/10 months", " 7/1year ", "0/hour"]
+)
+def test_a_rate_is_written_as_the_limits_library_has_it(rate):
+    assert limits_of(rate) == [(item.amount, item.get_expiry()) for item in limits.parse_many(rate)]
+
+
+@pytest.mark.parametrize(
+    "rate", ["5", "5/fortnight", "5/minute;", "-1/minute", "5/minute off", "\u0665/minute", "1.5/hour"]
+)
+def test_what_is_no_rate_stops_the_start(rate):
+    with pytest.raises(ValueError, match=r"rate limit string|granularity"):
+        limits.parse_many(rate)
+    with pytest.raises(SettingsError, match=r"GATEWAY_RATE_CHANGES.* is no rate"):
+        Settings.load(rate_changes=rate)

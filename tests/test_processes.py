@@ -176,26 +176,46 @@ def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
         assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3
 
 
-def test_a_start_imports_nothing_that_only_other_gateways_need(tmp_path):
-    program = (
-        "import sys, gateway.__main__\n"
-        "from gateway.app import from_environment\n"
-        "from_environment()\n"
-        "print(*sys.modules, sep='\\n')"
-    )
+START = """
+import asyncio, sys, gateway.__main__
+from gateway.app import from_environment
+from gateway.models import Product
+
+async def start():
+    told, ready = asyncio.Queue(), asyncio.Event()
+    async def send(message):
+        print(message["type"])
+        ready.set()
+    running = asyncio.create_task(from_environment()({"type": "lifespan", "state": {}}, told.get, send))
+    told.put_nowait({"type": "lifespan.startup"})
+    await ready.wait()
+    await asyncio.sleep(0.3)  # what runs beside the requests has looked for work
+    print(*sys.modules, *["mapped"] * Product.__mapper__.configured, sep="\\n")
+    told.put_nowait({"type": "lifespan.shutdown"})
+    await running
+
+asyncio.run(start())
+"""
+
+
+def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tmp_path, sqlite_url):
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", START],
         cwd=tmp_path,
-        env={"STRIPE_SECRET_KEY": "sk_test_tests", "DATABASE_URL": f"sqlite:///{tmp_path}/gateway.db"},
+        env={"STRIPE_SECRET_KEY": "sk_test_tests", "STRIPE_API_BASE": "http://127.0.0.1:9", "DATABASE_URL": sqlite_url}
+        | {"GATEWAY_RATE_REQUESTS": "9/minute", "GATEWAY_RECONCILE_MINUTES": "0"},
         capture_output=True,
         text=True,
         check=True,
     )
     imported = set(done.stdout.split())
-    assert {"gateway.app", "sqlalchemy.dialects.sqlite"} <= imported
+    assert {"gateway.app", "sqlalchemy.dialects.sqlite", "fastapi", "lifespan.startup.complete"} <= imported
     for other in (
         "sqlalchemy.dialects.postgresql psycopg redis opentelemetry.sdk",  # what is not configured
         "stripe httpx jwt cryptography standardwebhooks",  # what the first call, token or message imports
+        "limits mapped",  # what the first mutation needs: exact counts, objects that can be written
+        "pydantic.v1",  # what FastAPI imports for a route with a model
         "alembic gateway.sandbox.app gateway.dev gateway.doctor jinja2",  # what other commands are for
+        "tarfile rich.progress",  # the same, of the libraries
     ):
         assert imported & set(other.split()) == set()

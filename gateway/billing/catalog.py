@@ -7,21 +7,23 @@ served.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+import sqlalchemy as sa
 import structlog
-from sqlmodel import select
 
 from gateway import metrics
 from gateway.billing.snapshot import Snapshot, take
-from gateway.database import Database
+from gateway.database import Database, table_of
 from gateway.errors import DatabaseUnavailable
 from gateway.models import CatalogVersion, Price, Product
 from gateway.settings import Settings
 
 PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
 LOAD_SECONDS = 5.0
+VERSION, PRODUCTS, PRICES = table_of(CatalogVersion), table_of(Product), table_of(Price)
 HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
 
 log = structlog.get_logger()
@@ -78,7 +80,7 @@ class Catalog:
         """Find out whether another process has changed the catalogue since this snapshot."""
         try:
             async with asyncio.timeout(LOAD_SECONDS), self._database.read() as session:
-                version = (await session.exec(select(CatalogVersion.version))).first()
+                version = (await (await session.connection()).execute(sa.select(VERSION.c.version))).scalar()
         except Exception as error:  # noqa: BLE001 - as in `_load`
             log.warning("catalog.not_read", error=type(error).__name__)
             self._pause_until = time.monotonic() + PAUSE_SECONDS
@@ -105,12 +107,7 @@ class Catalog:
         return snapshot
 
     async def _read(self) -> Snapshot:
-        async with self._database.read() as session:
-            # The version first: a change between the statements then makes the snapshot newer than its version says,
-            # and the next poll reads again.
-            version = (await session.exec(select(CatalogVersion))).first()
-            products = (await session.exec(select(Product))).all()
-            prices = (await session.exec(select(Price))).all()
+        version, products, prices = await self._database.query(_rows)
         return take(
             products,
             prices,
@@ -118,3 +115,14 @@ class Catalog:
             as_of=version.changed_at if version else datetime.now(UTC),
             currency=self._currency,
         )
+
+
+def _rows(connection: sa.Connection) -> tuple[Any, Sequence[Any], Sequence[Any]]:
+    """The version, the products and the prices. The version first: a change between the statements then makes the
+    snapshot newer than its version says, and the next look reads again.
+
+    Rows as the driver gives them, with the models' attributes: nobody writes to these, so that they need not be objects
+    of the ORM, whose first use takes 2 MB.
+    """
+    version = connection.execute(sa.select(VERSION)).first()
+    return version, connection.execute(sa.select(PRODUCTS)).all(), connection.execute(sa.select(PRICES)).all()

@@ -389,7 +389,7 @@ class Event(Row, table=True):
     account: str | None = None
     livemode: bool
     created: datetime = Field(sa_type=UtcDateTime, index=True)
-    object_id: str | None = Field(default=None, index=True)
+    object_id: str | None = None
     payload: str = Field(sa_type=sa.Text)
     source: str
     status: str

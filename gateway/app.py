@@ -5,13 +5,12 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from random import randbytes
 from typing import Any, cast
 
 import structlog
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import __version__, logs, tracing
@@ -30,7 +29,7 @@ from gateway.graphql.cache import PublicAnswers
 from gateway.graphql.context import Services
 from gateway.graphql.http import PATH, GraphQL
 from gateway.graphql.rates import Throttle
-from gateway.headers import SecurityHeaders
+from gateway.headers import RequestId, SecurityHeaders
 from gateway.notify import Notifications
 from gateway.operations import Rest, operations
 from gateway.outbound.access import AccessTeller
@@ -157,33 +156,3 @@ async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("background_task_ended", task=name)
         await asyncio.sleep(RESTART_SECONDS)
-
-
-class RequestId:
-    """ASGI middleware: every request, and every WebSocket, has an id, in its log lines, in masked errors and in
-    `X-Request-Id`.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name the request, then pass it on."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        request_id = randbytes(16).hex()  # noqa: S311 - a name, no secret
-        scope.setdefault("state", {})["request_id"] = request_id
-
-        async def send_named(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.accept"}:
-                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        # not `bound_contextvars`, which looks through all variables of the context, twice
-        before = structlog.contextvars.bind_contextvars(request_id=request_id)
-        try:
-            await self._app(scope, receive, send_named)
-        finally:
-            structlog.contextvars.reset_contextvars(**before)

@@ -1,5 +1,9 @@
-"""What every answer tells a browser to refuse, whichever route gave it."""
+"""What every answer tells, whichever route gave it: its request's id, and what a browser must refuse."""
 
+from random import randbytes
+from typing import Final
+
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ALWAYS = (
@@ -14,6 +18,7 @@ _ALWAYS = (
     (b"cache-control", b"no-store"),
 )
 _TLS = (b"strict-transport-security", b"max-age=31536000")
+REQUEST_ID: Final = b"x-request-id"
 
 
 def guarded(scope: Scope, send: Send) -> Send:
@@ -46,3 +51,38 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, and mind what else the browser must know."""
         await self._app(scope, receive, send if scope["type"] == "lifespan" else guarded(scope, send))
+
+
+def new_request_id() -> str:
+    """A name for a request; no secret."""
+    return randbytes(16).hex()  # noqa: S311
+
+
+class RequestId:
+    """ASGI middleware: every request, and every WebSocket, has an id, in its log lines, in masked errors and in
+    `X-Request-Id`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Name the request, then pass it on."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_named(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.accept"}:
+                headers = [*message.get("headers", []), (REQUEST_ID, request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        # not `bound_contextvars`, which looks through all variables of the context, twice
+        before = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_named)
+        finally:
+            structlog.contextvars.reset_contextvars(**before)

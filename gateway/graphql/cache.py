@@ -12,7 +12,6 @@ than any answer (`304`).
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from random import randbytes
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +20,7 @@ from gateway import metrics
 from gateway.billing.catalog import Catalog
 from gateway.errors import RateLimited
 from gateway.graphql.rates import address_of
+from gateway.headers import REQUEST_ID, new_request_id
 from gateway.rates import Rates
 from gateway.server import send_ready
 
@@ -35,7 +35,6 @@ TELLING: Final = {b"accept", b"content-encoding", b"content-type", b"origin"}
 """The other headers that the application looks at. Whoever makes it look at one more adds it here."""
 
 IF_NONE_MATCH: Final = b"if-none-match"
-REQUEST_ID: Final = b"x-request-id"
 
 _SHARED = (
     (b"cache-control", b"public, max-age=0, must-revalidate"),
@@ -157,8 +156,7 @@ class PublicAnswers:
             await self._app(scope, _again(message, receive), send)  # it counts too, and says how long to wait
             return
         _HITS.inc()
-        request_id = randbytes(16).hex().encode()  # noqa: S311 - a name, no secret
-        await answer.send(unless, request_id, scope, send)
+        await answer.send(unless, new_request_id().encode(), scope, send)
 
     def _find(self, key: Key) -> Answer | None:
         """The answer, if it is of the present snapshot."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import jwt
-from conftest import listening, serve
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from world import listening, serve
 
 ISSUER, AUDIENCE = "https://login.example", "the-shop"
 MAKERS = {

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import orjson
 from command import Command
-from conftest import SECRET, World, fill_mirror, listening, serve
+from world import SECRET, World, fill_mirror, listening, serve
 
 from gateway.database import Database
 from gateway.mirror.reconcile import compare

@@ -4,9 +4,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import SERVICE_TOKEN, both_databases, make_world
+from conftest import both_databases
 from jsonschema import Draft202012Validator, FormatChecker
 from subscribers import customer, price_id, settled, subscribe
+from world import SERVICE_TOKEN, make_world
 
 from gateway.billing.access import Payments, Reason, access
 from gateway.models import Subscription, SubscriptionItem

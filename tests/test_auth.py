@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import jwt
 import pytest
 from command import run
-from conftest import SERVICE_TOKEN, SIGN_IN_SECRET, make_world
 from cryptography.hazmat.primitives import serialization
 from provider import AUDIENCE, ISSUER, MAKERS, claims_of, running_provider
+from world import SERVICE_TOKEN, SIGN_IN_SECRET, make_world
 
 from gateway.auth import LEEWAY_SECONDS, Authenticator
 from gateway.errors import SettingsError, Unauthenticated

@@ -4,8 +4,8 @@ import re
 
 import pytest
 from chromium import checked_page, chromium  # noqa: F401 - a fixture
-from conftest import SERVICE
 from playwright.async_api import Page, expect
+from world import SERVICE
 
 pytestmark = pytest.mark.browser
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from conftest import both_databases, make_world
+from conftest import both_databases
 from stock import stock
+from world import make_world
 
 from gateway.billing.catalog import Catalog
 from gateway.database import Database

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from conftest import SERVICE_TOKEN, both_databases
+from conftest import both_databases
 from subscribers import customer, price_id, settled, subscribe
+from world import SERVICE_TOKEN
 
 DAY = 86_400
 SUBSCRIPTION = """

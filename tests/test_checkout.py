@@ -8,8 +8,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import SERVICE_TOKEN, both_databases, listening, make_world
+from conftest import both_databases
 from stock import stock
+from world import SERVICE_TOKEN, listening, make_world
 
 CREATE = """mutation($input: CreateCheckoutSessionInput!) { createCheckoutSession(input: $input) {
     session { id url clientSecret status paymentStatus mode customerEmail amountTotal { amount currency }

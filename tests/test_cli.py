@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 from command import run
-from conftest import SECRET, both_databases, fill_mirror, make_world
+from conftest import both_databases
+from world import SECRET, fill_mirror, make_world
 
 from gateway.cli import app
 from gateway.settings import Settings, variable_of

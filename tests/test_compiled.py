@@ -16,7 +16,6 @@ from weakref import ref
 import orjson
 import pytest
 import strawberry
-from conftest import make_world
 from graphql import (
     ArgumentNode,
     DocumentNode,
@@ -39,6 +38,7 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 from strawberry.schema.config import StrawberryConfig
 from subscribers import customer, subscribe
+from world import make_world
 
 from gateway.auth import ANONYMOUS, SERVICE, Principal
 from gateway.billing.catalog import Catalog

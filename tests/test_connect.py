@@ -6,7 +6,7 @@ import uuid
 
 import httpx
 import pytest
-from conftest import fill_mirror, listening, serve
+from world import fill_mirror, listening, serve
 
 from gateway.database import Database
 from gateway.mirror import reconcile

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from buyers import buy
-from conftest import SERVICE, both_databases, listening, make_world, serve
+from conftest import both_databases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from subscribers import customer, settled, subscribe
+from world import SERVICE, listening, make_world, serve
 
 from gateway.app import create_app
 from gateway.webhooks.handlers import HANDLERS

@@ -3,7 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from buyers import CREATE, ask, at_stripe, buy, codes, opened, pay
-from conftest import SERVICE, both_databases, make_world
+from conftest import both_databases
+from world import SERVICE, make_world
 
 ADA = {"email": "ada@example.com", "email_verified": True}
 

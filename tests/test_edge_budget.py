@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from conftest import make_world
+from world import make_world
 
 from gateway.graphql.documents import Documents
 from gateway.graphql.persisted import PersistedDocuments

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 import strawberry
-from conftest import SERVICE, both_databases, make_world
+from conftest import both_databases
 from graphql import parse
+from world import SERVICE, make_world
 
 from gateway.billing.catalog import Catalog
 from gateway.database import Database

@@ -5,8 +5,8 @@ import json
 from hashlib import md5, sha1, sha256
 
 import pytest
-from conftest import SERVICE
 from websockets.sync.client import connect
+from world import SERVICE
 
 from gateway.errors import SettingsError
 from gateway.graphql.persisted import MAX_LEARNED_CHARACTERS, PersistedDocuments

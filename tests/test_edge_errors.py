@@ -6,8 +6,8 @@ import sqlite3
 
 import httpx
 import pytest
-from conftest import SIGN_IN_SECRET, make_world
 from test_processes import free_port, running
+from world import SIGN_IN_SECRET, make_world
 
 from gateway.logs import hide_secrets
 

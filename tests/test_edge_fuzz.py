@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SERVICE
+from world import SERVICE
 
 pytestmark = pytest.mark.soak  # it takes a while
 ST = Path(sys.executable).with_name("st")

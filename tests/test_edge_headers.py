@@ -1,7 +1,7 @@
 """The headers that make a browser refuse what nobody asked for, on every answer of every route."""
 
 import pytest
-from conftest import SERVICE, make_world
+from world import SERVICE, make_world
 
 PAGE = {"Accept": "text/html"}
 ORIGIN = {"Origin": "https://shop.example"}

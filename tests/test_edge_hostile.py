@@ -1,7 +1,8 @@
 """Texts that no id, cursor or key can be, in every argument that takes one: refused or not found, never a failure."""
 
 import pytest
-from conftest import SERVICE, both_databases
+from conftest import both_databases
+from world import SERVICE
 
 CHECKOUT = """mutation($text: String!) { createCheckoutSession(input: {
     lineItems: [{lookupKey: %s}] successUrl: "https://shop.example/" %s }) { userErrors { code message } } }"""

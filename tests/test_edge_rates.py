@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import limits
 import pytest
-from conftest import SERVICE, make_world
+from world import SERVICE, make_world
 
 from gateway.errors import SettingsError
 from gateway.settings import Settings, limits_of

@@ -7,8 +7,8 @@ import socket
 import subprocess
 
 import pytest
-from conftest import make_world
 from npm import needs_node
+from world import make_world
 
 from gateway.billing.redirects import redirect_problem
 

@@ -8,9 +8,9 @@ import time
 
 import httpx
 import pytest
-from conftest import listening, serve
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from websockets.sync.client import connect
+from world import listening, serve
 
 from gateway.server import OPTIONS, GuardedProtocol
 

@@ -6,8 +6,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import make_world
 from test_edge_rates import BUY, purchase
+from world import make_world
 
 from gateway.breaker import FAILURES
 from gateway.errors import StripeUnavailable

@@ -5,9 +5,10 @@ import json
 import shutil
 import sqlite3
 
-from conftest import SERVICE_TOKEN, both_databases, fill_mirror
+from conftest import both_databases
 from pydantic import SecretStr
 from subscribers import customer, price_id, subscribe
+from world import SERVICE_TOKEN, fill_mirror
 
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
 SUMMARY = "entitlements.active_entitlement_summary"

@@ -5,7 +5,7 @@ import re
 
 import httpx
 import pytest
-from conftest import SERVICE_TOKEN, make_world
+from world import SERVICE_TOKEN, make_world
 
 JSON = "application/json"
 RESPONSE = "application/graphql-response+json"

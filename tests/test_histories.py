@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from conftest import both_databases, listening, make_world, serve
+from conftest import both_databases
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from world import listening, make_world, serve
 
 from gateway.app import create_app
 from gateway.database import Database

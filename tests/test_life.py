@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from buyers import CARD, buy
-from conftest import SERVICE, World, both_databases, make_world
+from conftest import both_databases
 from subscribers import price_id
+from world import SERVICE, World, make_world
 
 from gateway.database import Database
 from gateway.mirror.reconcile import compare

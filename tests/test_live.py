@@ -7,11 +7,12 @@ import time
 import pytest
 import sqlalchemy as sa
 from buyers import opened, pay
-from conftest import SERVICE, both_databases
+from conftest import both_databases
 from graphql import build_schema
 from sockets import opened as connected
 from sockets import sibling, signed_in
 from subscribers import customer, subscribe
+from world import SERVICE
 
 from gateway.graphql.ownership import CALLERS, Caller
 from gateway.graphql.schema import sdl

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from buyers import opened, pay
-from conftest import SIGN_IN_SECRET
 from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 from npm import install
 from subscribers import price_id
+from world import SIGN_IN_SECRET
 
 CLIENTS = Path(__file__).parent / "clients"
 FOLLOW = "subscription Follow($id: ID!) { sessionUpdated(id: $id) { id status } }"

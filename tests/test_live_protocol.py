@@ -6,9 +6,9 @@ import time
 from collections import deque
 
 import pytest
-from conftest import SERVICE
 from sockets import PROTOCOL, opened, sibling, signed_in
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from world import SERVICE
 
 PRICING = "{ pricing { currency } }"
 WATCH = "subscription { viewerUpdated { id } }"

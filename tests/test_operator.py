@@ -16,8 +16,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 import structlog
-from conftest import SECRET, both_databases, make_world
+from conftest import both_databases
 from prometheus_client.parser import text_string_to_metric_families
+from world import SECRET, make_world
 
 from gateway.database import Database, table_of
 from gateway.doctor import examine

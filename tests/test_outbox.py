@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from command import run
-from conftest import both_databases, listening, make_world, serve
+from conftest import both_databases
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from subscribers import agrees, customer, settled, subscribe
 from test_access import decline_from_now_on
 from test_credits import bill, intent_of
+from world import listening, make_world, serve
 
 from gateway.app import create_app
 from gateway.errors import SettingsError

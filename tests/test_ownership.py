@@ -7,10 +7,11 @@ from itertools import product
 import jwt
 import pytest
 from buyers import buy
-from conftest import SERVICE, SIGN_IN_SECRET, both_databases, make_world
+from conftest import both_databases
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from provider import AUDIENCE, ISSUER
 from schema_walk import FIELDS, NAMED, ROOT_FIELDS, ROOTS, WAYS, ids_within, objects, operation
+from world import SERVICE, SIGN_IN_SECRET, make_world
 
 from gateway.billing.ownership import PRIVATE
 from gateway.graphql.ownership import CALLERS, Caller, is_private

@@ -2,7 +2,8 @@
 
 import pytest
 from buyers import at_stripe, buy
-from conftest import SERVICE, both_databases, make_world
+from conftest import both_databases
+from world import SERVICE, make_world
 
 OPEN = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
     url userErrors { code message field } } }"""

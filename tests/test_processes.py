@@ -11,7 +11,8 @@ import time
 
 import httpx
 import pytest
-from conftest import SECRET, World, both_databases
+from conftest import both_databases
+from world import SECRET, World
 
 from gateway.settings import Settings
 

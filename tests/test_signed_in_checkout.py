@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from buyers import BACK, CREATE, ask, at_stripe, buy, codes, look, opened, pay
-from conftest import SERVICE, both_databases, listening, make_world
+from conftest import both_databases
+from world import SERVICE, listening, make_world
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 from command import Command, run
-from conftest import fill_mirror, listening, serve
+from world import fill_mirror, listening, serve
 
 from gateway.database import Database
 from gateway.mirror import reconcile

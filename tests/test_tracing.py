@@ -5,8 +5,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import SECRET, SERVICE, make_world
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from world import SECRET, SERVICE, make_world
 
 CALLER = "0af7651916cd43dd8448eb211c80319c"
 BUY = """mutation Buy($to: String!, $who: String!) {

@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import SERVICE, both_databases
+from conftest import both_databases
 from subscribers import customer
+from world import SERVICE
 
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) {
     identifier userErrors { code field } } }"""

@@ -11,9 +11,10 @@ import time
 import pytest
 import sqlalchemy as sa
 import structlog
-from conftest import SERVICE_TOKEN, both_databases
+from conftest import both_databases
 from graphql import get_operation_ast, parse, print_ast
 from subscribers import customer, price_id, settled, subscribe
+from world import SERVICE_TOKEN
 
 from gateway.database import Database
 from gateway.graphql.schema import core

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 import stripe
-from conftest import SECRET, both_databases, make_world
+from conftest import both_databases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from world import SECRET, make_world
 
 from gateway.errors import WebhookRefused
 from gateway.settings import WebhookSecret

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 
 from gateway import logs, migrations
 from gateway.cli_events import events_app
@@ -124,9 +125,8 @@ async def _doctor(settings: Settings) -> int:
         async for check in found:
             failed |= check.mend is not None and not check.warning
             mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
-            console.print(
-                f"{mark} {check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""), soft_wrap=True
-            )
+            line = escape(f"{check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""))
+            console.print(f"{mark} {line}", soft_wrap=True)
     return int(failed)
 
 

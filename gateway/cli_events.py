@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.json import JSON
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 from sqlmodel import col, select
 
 from gateway import logs
@@ -53,25 +53,17 @@ async def _list(wanted: dict[str, str | None], limit: int) -> None:
     query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
     async with _database() as database, database.read() as session:
         rows = (await session.exec(query)).all()
-    # an id is there to be copied, whatever the window's width
-    table = Table(
-        Column("id", no_wrap=True),
-        Column("type", overflow="fold"),
-        Column("created", overflow="fold"),
-        "status",
-        "tries",
-        "outcome",
-    )
     for row in rows:
-        table.add_row(
-            row.id,
-            escape(row.type),
-            f"{row.created:%Y-%m-%d %H:%M:%S}",
-            f"[{STATUSES[row.status]}]{row.status}[/]",
-            str(row.attempts),
-            escape(row.last_error or row.outcome or ""),
-        )
-    console.print(table if rows else "no events")
+        console.print(_line(row), soft_wrap=True)
+    if not rows:
+        console.print("no events")
+
+
+def _line(row: Event) -> str:
+    """An event and what became of it: a line, of which a narrow window cuts nothing off."""
+    status = f"[{STATUSES[row.status]}]{row.status:<7}[/]"
+    told = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
+    return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
 
 
 @events_app.command("show")
@@ -161,10 +153,7 @@ async def _again(query: Any) -> int:
         if stripe:
             await stripe.close()
     for row in rows:
-        console.print(
-            f"{row.id} {escape(row.type)}: [{STATUSES[row.status]}]{row.status}[/] "
-            + escape(row.last_error or row.outcome or "")
-        )
+        console.print(_line(row), soft_wrap=True)
     console.print(f"{len(rows)} events")
     return int(any(row.status in {"failed", "dead"} for row in rows))
 

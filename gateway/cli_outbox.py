@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.markup import escape
 
 from gateway import logs
 from gateway.database import Database
@@ -43,12 +43,13 @@ def list_(
 async def _list(database: Database, query: Any) -> None:
     async with database.read() as session:
         rows = (await (await session.connection()).execute(query)).all()
-    table = Table(Column("message", no_wrap=True), "type", "created", "endpoint", "status", "tries", "outcome")
     for row in rows:
-        status = f"[{STATUSES[row.status]}]{row.status}[/]"
-        when = f"{row.created:%Y-%m-%d %H:%M:%S}"
-        table.add_row(row.message_id, row.type, when, row.endpoint, status, str(row.attempts), row.last_error or "")
-    console.print(table if rows else "no messages")
+        status = f"[{STATUSES[row.status]}]{row.status:<9}[/]"
+        told = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
+        line = f"{row.message_id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
+        console.print(line, soft_wrap=True)
+    if not rows:
+        console.print("no messages")
 
 
 @outbox_app.command("retry")

@@ -15,7 +15,7 @@ from typing import Any
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["gateway.app", "gateway.cli", "gateway.sandbox", "gateway.stripe_sdk"])
-os.environ["COLUMNS"] = "240"  # read when the command is imported
+os.environ["COLUMNS"] = "80"  # as wide as terminals are: nothing that matters is cut off; read at the import
 
 
 class Command:

@@ -165,6 +165,9 @@ def test_the_doctor_finds_what_is_missing_and_says_the_mend(tmp_path, sqlite_url
     with make_world(sqlite_url) as world:
         healthy = run("doctor", cwd=tmp_path, **environment_of(world))
         assert healthy.returncode == 0, healthy.stdout
+        assert len(healthy.stdout.splitlines()) == 10  # a line each, however narrow the window
+        odd = "https://a-name-that-is-longer-than-windows-are.shop.example, http://[fe80::1]:3000"
+        assert odd in run("doctor", cwd=tmp_path, **environment_of(world) | {"GATEWAY_REDIRECT_ORIGINS": odd}).stdout
         ill = run("doctor", cwd=tmp_path, **environment_of(world) | {"GATEWAY_REDIRECT_ORIGINS": ""})
         assert ill.returncode == 1
         assert "GATEWAY_REDIRECT_ORIGINS" in ill.stdout

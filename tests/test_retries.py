@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import re
 import uuid
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -131,7 +130,7 @@ def graveyard(sqlite_url):
             await record(inbox, dead, changed, later)
             async with database.write() as connection:
                 gone = sa.update(EVENTS).where(EVENTS.c.id == dead["id"])
-                words = "ValueError: [/] is no markup"
+                words = "ValueError: [/] is no markup, and a long sentence that is read to its end"
                 await connection.execute(
                     gone.values(status="dead", attempts=17, last_error=words, next_attempt_at=None)
                 )
@@ -146,17 +145,17 @@ def test_an_operator_finds_dead_letters_sees_the_tries_and_what_changed_and_repl
     def gateway(*arguments):
         return run("events", *arguments, cwd=tmp_path, DATABASE_URL=sqlite_url)
 
-    listed = gateway("list", "--dead").stdout
-    assert graveyard["dead"] in listed
-    assert "[/] is no markup" in listed
-    assert graveyard["changed"] not in listed
+    (line,) = gateway("list", "--dead").stdout.splitlines()  # wider than its window
+    assert line.split(maxsplit=7) == [
+        graveyard["dead"],
+        *("2023-11-14", "22:13:20", "dead", "17", "tries", "product.updated"),
+        "ValueError: [/] is no markup, and a long sentence that is read to its end",
+    ]
 
     about = gateway("list", "--object", "prod_tea").stdout
     assert [each for each in graveyard.values() if each in about] == [graveyard["changed"]]
     newest = gateway("list", "--type", "product.updated", "--limit", "1").stdout
     assert [each for each in graveyard.values() if each in newest] == [graveyard["later"]]
-
-    assert re.search(r"dead\s.*17\s", listed)
 
     lines = [line.replace("│", " ").split() for line in gateway("show", graveyard["changed"]).stdout.splitlines()]
     assert ["metadata.tier", "silver", "gold"] in lines

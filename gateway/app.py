@@ -24,7 +24,7 @@ from gateway.billing.customers import Customers
 from gateway.billing.portal import Portal
 from gateway.billing.usage import UsageForwarder
 from gateway.database import Database
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.cache import PublicAnswers
 from gateway.graphql.context import Services
 from gateway.graphql.http import PATH, GraphQL
@@ -144,7 +144,9 @@ def from_environment() -> ASGIApp:
 
 
 async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run a task for as long as the gateway runs: whatever ends it early is told, and it begins again."""
+    """Run a task for as long as the gateway runs: whatever ends it early is told, and it begins again. So none has to
+    outlive its own failures.
+    """
     while True:
         try:
             await run()
@@ -153,6 +155,8 @@ async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise
             log.exception("background_task_ended", task=name)  # something within it was cancelled, not the task
+        except GatewayError as error:  # mostly: the database is away
+            log.warning("background_task_waits", task=name, error=str(error))
         except Exception:
             log.exception("background_task_ended", task=name)
         await asyncio.sleep(RESTART_SECONDS)

@@ -17,18 +17,14 @@ from contextlib import contextmanager
 
 import orjson
 import sqlalchemy as sa
-import structlog
 
 from gateway.database import ANNOUNCED, Database, table_of
 from gateway.errors import DatabaseUnavailable
 from gateway.models import Notice
 from gateway.statements import execute, insert_rows
 
-log = structlog.get_logger()
-
 CHANNEL = "gateway"
 PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
-RECONNECT_SECONDS = 1.0
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
 KEPT_NOTICES = 1_000
@@ -76,15 +72,16 @@ class Notifications:
             changed.leave()
 
     async def run(self) -> None:
-        """Hear the other processes, until cancelled. After a gap everybody looks again."""
+        """Hear the other processes, until cancelled or interrupted. After a gap everybody looks again.
+
+        Raises:
+            DatabaseUnavailable: nothing is heard any more.
+        """
         hear = self._poll if self._database.is_sqlite else self._listen
-        while True:
-            try:
-                await hear()
-            except (OSError, DatabaseUnavailable) as error:
-                log.warning("notifications_interrupted", error=type(error).__name__)
+        try:
+            await hear()
+        finally:
             self.healthy = False
-            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
         """PostgreSQL: on a connection of its own, because a pooled one would carry its LISTEN to somebody else."""
@@ -103,7 +100,7 @@ class Notifications:
                             self._hear(sent["topics"])
                     async with asyncio.timeout(SILENCE_SECONDS):  # one that was cut without a word is noticed here
                         await connection.execute("SELECT 1")
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
     async def _poll(self) -> None:

@@ -1,5 +1,6 @@
 """Usage: what was reported reaches Stripe once, whatever happens on the way, and is read back for the period."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -63,6 +64,13 @@ def test_a_try_whose_answer_was_lost_is_not_counted_again(world, ada):
     assert report(world, "call-1", value=7)["userErrors"] == []
     world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
     assert counted(world, ada) == 7
+
+
+def test_a_round_that_fails_is_told_and_the_next_one_sends_what_there_is(world, ada, capsys):
+    with world.renamed("usage_record", "usage_away"):
+        world.eventually(lambda: re.search(r"background_task_waits.* task=usage", capsys.readouterr().out))
+    assert report(world, "call-1")["userErrors"] == []
+    world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
 
 
 def test_what_stripe_refuses_for_good_waits_for_an_operator_and_is_not_counted(world, ada):

@@ -10,13 +10,12 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-import structlog
 from sqlmodel import col, select
 
 from gateway.billing.pages import Pages
 from gateway.billing.problems import Problem, ProblemCode
 from gateway.database import Database
-from gateway.errors import BadInput, DatabaseUnavailable
+from gateway.errors import BadInput
 from gateway.ledger.accounts import (
     ACCOUNTS,
     ENTRIES,
@@ -32,8 +31,6 @@ from gateway.models import Customer, UtcDateTime
 from gateway.readings import Reading, as_list
 from gateway.records import CreditEntry
 from gateway.statements import among
-
-log = structlog.get_logger()
 
 EXPIRY_SECONDS = 60
 MAX_SPEND = 1_000_000_000
@@ -142,13 +139,8 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
 async def keep_books(database: Database) -> None:
     """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
     while True:
-        try:
-            while await database.transact(expire_due):
-                pass
-        except DatabaseUnavailable as error:
-            log.warning("credits_wait", error=str(error))
-        except Exception:  # it must outlive whatever happens to one round
-            log.exception("credits_failed")
+        while await database.transact(expire_due):
+            pass
         await asyncio.sleep(EXPIRY_SECONDS)
 
 

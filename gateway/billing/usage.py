@@ -185,14 +185,7 @@ class UsageForwarder:
     async def run(self) -> None:
         """Forward what is due, until cancelled."""
         while True:
-            busy = 0
-            try:
-                busy = await self.work()
-            except GatewayError as error:
-                log.warning("usage_waits", error=str(error))
-            except Exception:  # it must outlive whatever happens to one round
-                log.exception("usage_failed")
-            if not busy:
+            if not await self.work():
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def work(self) -> int:

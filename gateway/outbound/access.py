@@ -14,19 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.billing import subscriptions
 from gateway.billing.access import Reason
 from gateway.billing.subscriptions import Standing
 from gateway.database import Database, insert, table_of
-from gateway.errors import GatewayError
 from gateway.ledger import outbox
 from gateway.ledger.watch import REFUSED, WATCHES
 from gateway.models import Customer, Subscription
-
-log = structlog.get_logger()
 
 CLAIM = 50
 FIND = 1_000
@@ -49,24 +45,17 @@ class AccessTeller:
     def __init__(self, database: Database, grace: timedelta) -> None:
         self._database = database
         self._grace = grace
+        self._found_at = float("-inf")  # here, so that a round that fails does not look through all customers again
 
     async def run(self) -> None:
         """Look at whoever is due, until cancelled; nothing where no endpoint is configured."""
         if not self._database.endpoints:
             return
-        found_at = float("-inf")
         while True:
-            busy = 0
-            try:
-                if time.monotonic() - found_at > FIND_SECONDS:
-                    await self.find()
-                    found_at = time.monotonic()
-                busy = await self.work()
-            except GatewayError as error:
-                log.warning("access_waits", error=str(error))
-            except Exception:  # it must outlive whatever happens to one round
-                log.exception("access_failed")
-            if not busy:
+            if time.monotonic() - self._found_at > FIND_SECONDS:
+                await self.find()
+                self._found_at = time.monotonic()
+            if not await self.work():
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def find(self) -> None:

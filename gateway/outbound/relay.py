@@ -51,14 +51,7 @@ class Relay:
         """Deliver what is due, until cancelled."""
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
             while True:
-                busy = 0
-                try:
-                    busy = await self.work(client)
-                except GatewayError as error:
-                    log.warning("outbox_waits", error=str(error))
-                except Exception:  # it must outlive whatever happens to one round
-                    log.exception("outbox_failed")
-                if not busy:
+                if not await self.work(client):
                     await asyncio.sleep(IDLE_SECONDS)
 
     async def work(self, client: httpx.AsyncClient) -> int:

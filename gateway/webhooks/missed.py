@@ -18,7 +18,6 @@ from sqlmodel import col, select
 
 from gateway import metrics
 from gateway.database import Database, insert, table_of
-from gateway.errors import GatewayError
 from gateway.mirror.columns import Json
 from gateway.mirror.reading import PAGE, Reader
 from gateway.models import SyncState
@@ -91,14 +90,9 @@ async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
     """Catch up every so many seconds (0: never), until cancelled; of several processes one does it."""
     while every:
         await asyncio.sleep(random.uniform(0.5, 1) * min(MINUTE, every))  # noqa: S311 - not all at once
-        try:
-            async with _leader(inbox.database) as leading:
-                if leading and await _due(inbox.database, every):
-                    await catch_up(inbox, stripe)
-        except GatewayError as error:
-            log.warning("catch_up_failed", error=str(error))
-        except Exception:  # the task must outlive whatever happens to one round
-            log.exception("catch_up_failed")
+        async with _leader(inbox.database) as leading:
+            if leading and await _due(inbox.database, every):
+                await catch_up(inbox, stripe)
 
 
 async def unread_for(database: Database) -> float | None:

@@ -17,7 +17,7 @@ import structlog
 from sqlmodel import col, select
 
 from gateway import tracing
-from gateway.errors import DatabaseUnavailable, GatewayError, SettingsError, StripeMissing
+from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.columns import Json
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
@@ -51,15 +51,7 @@ class Worker:
         """Process what is due, until cancelled."""
         while True:
             self._inbox.due.clear()
-            try:
-                busy = await self.work()
-            except GatewayError as error:
-                log.warning("worker_waits", error=str(error))
-                busy = 0
-            except Exception:  # the worker must outlive whatever happens to one round
-                log.exception("worker_failed")
-                busy = 0
-            if not busy:
+            if not await self.work():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._inbox.due.wait(), IDLE_SECONDS)
 

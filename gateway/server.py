@@ -8,7 +8,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 from weakref import ref
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -131,6 +131,26 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
                 self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+
+async def body_of(receive: Receive, limit: int) -> bytes | None:
+    """The body of a request.
+
+    Args:
+        receive: gives its parts.
+        limit: what is longer is not read to its end.
+
+    Returns:
+        at most one part more than the limit; None when the connection broke within.
+    """
+    body, more = b"", True
+    while more and len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
 
 
 def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:

@@ -14,6 +14,8 @@ import orjson
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
+from gateway.server import body_of
+
 MAX_BODY_BYTES = 100 * 1024
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
@@ -79,21 +81,17 @@ async def read(scope: Scope, headers: Headers, receive: Receive) -> Operation:
     return operation_of({**query, **parsed})
 
 
-async def _body(headers: Headers, receive: Receive) -> bytearray:
+async def _body(headers: Headers, receive: Receive) -> bytes:
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
     if not _is_json(headers.get(b"content-type", b"")):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
-    body, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early")
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
-        more = message.get("more_body", False)
+    body = await body_of(receive, MAX_BODY_BYTES)
+    if body is None:
+        raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early")
+    if len(body) > MAX_BODY_BYTES:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
     return body
 
 
@@ -104,7 +102,7 @@ def _is_json(content_type: bytes) -> bool:
     return kind.get_content_type() == JSON and kind.get_content_charset("utf-8") == "utf-8"
 
 
-def _json(text: bytes | bytearray, what: str) -> Any:
+def _json(text: bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:

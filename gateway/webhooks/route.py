@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import metrics
 from gateway.errors import DatabaseUnavailable, WebhookRefused
 from gateway.headers import guarded
-from gateway.server import send_ready
+from gateway.server import body_of, send_ready
 from gateway.settings import Settings
 from gateway.stripe_client import verify
 from gateway.webhooks.receiver import Receiver
@@ -73,13 +73,9 @@ async def _body(receive: Receive) -> bytes:
     Raises:
         WebhookRefused: it is larger than any event, or its sender hung up.
     """
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body") and len(body) <= BODY_LIMIT:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise WebhookRefused("body_cut_off", "the connection broke within the body")
-        body += message.get("body", b"")
+    body = await body_of(receive, BODY_LIMIT)
+    if body is None:
+        raise WebhookRefused("body_cut_off", "the connection broke within the body")
     if len(body) > BODY_LIMIT:
         raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
     return body

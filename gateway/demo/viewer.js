@@ -3,27 +3,6 @@
 /** The event name of the sample catalogue's meter. */
 export const METER = "api_calls";
 
-const STANDING = `fragment Standing on BillingSubscription {
-  id
-  status
-  quantity
-  trialEnd
-  cancelAt
-  willCancel
-  currentPeriodEnd
-  endedAt
-  access { allowed reason until }
-  plan {
-    id
-    interval
-    intervalCount
-    usageType
-    product { name unitLabel }
-    amount { currency formatted(locale: $locale) }
-    price { tiersMode }
-  }
-}`;
-
 export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
   viewer {
     email
@@ -53,7 +32,26 @@ export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
   }
 }
 
-${STANDING}`;
+fragment Standing on BillingSubscription {
+  id
+  status
+  quantity
+  trialEnd
+  cancelAt
+  willCancel
+  currentPeriodEnd
+  endedAt
+  access { allowed reason until }
+  plan {
+    id
+    interval
+    intervalCount
+    usageType
+    product { name unitLabel }
+    amount { currency formatted(locale: $locale) }
+    price { tiersMode }
+  }
+}`;
 
 export const PLANS = `query Plans($locale: String!, $currency: Currency) {
   pricing(currency: $currency) {

@@ -6,7 +6,6 @@ A payload that cannot be read raises `Unreadable`; the object is then fetched at
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import NoneType
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,28 +39,34 @@ class Unreadable(Exception):
 
 def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
     """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
-    kinds = _kinds(model)
+    kinds, required = _kinds(model)
     return [
         name
         for name, value in read.items()
-        if name in kinds
-        and (
-            type(value) not in kinds[name]
-            or (type(value) is str and "\0" in value)
-            or (type(value) is int and not -LARGEST < value < LARGEST)
+        if (
+            name in required
+            if value is None
+            else name in kinds
+            and (
+                (kind := type(value)) is not kinds[name]
+                or (kind is str and "\0" in value)
+                or (kind is int and not -LARGEST < value < LARGEST)
+            )
         )
     ]
 
 
 @cache
-def _kinds(model: type[SQLModel]) -> dict[str, frozenset[type]]:
-    """The Python types that each column takes; what is kept as JSON may be anything."""
-    kinds = {}
+def _kinds(model: type[SQLModel]) -> tuple[dict[str, type], frozenset[str]]:
+    """The Python type of each column, and those that must have a value; what is kept as JSON may be anything."""
+    kinds, required = {}, set()
     for column in model.metadata.tables[str(model.__tablename__)].c:
         kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
         if not isinstance(kind, sa.JSON):
-            kinds[column.name] = frozenset({kind.python_type, *([NoneType] if column.nullable else [])})
-    return kinds
+            kinds[column.name] = kind.python_type
+            if not column.nullable:
+                required.add(column.name)
+    return kinds, frozenset(required)
 
 
 @dataclass(frozen=True, slots=True)

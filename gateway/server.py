@@ -3,7 +3,8 @@
 Alone, uvicorn waits for the rest of a request for ever, and takes as many connections and headers as come.
 """
 
-from asyncio import TimerHandle, Transport
+from asyncio import Event, TimerHandle, Transport
+from collections.abc import Callable, Sequence
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 from weakref import ref
@@ -17,6 +18,18 @@ MAX_MESSAGE_BYTES = 100 * 1024
 
 READY = "gateway.ready"
 """An extension of ASGI (`scope["extensions"]`): its `cycle` is what `send_ready` sends to, by a weak reference."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+Answer = Callable[[int, bytes, bytes], None]
+"""Sends a whole answer: the status, a line for each header (one for the length of the body among them), the body."""
+
+Shortcut = Callable[[Headers, bytes, Answer], bool]
+"""Takes a POST without ASGI, whose task, scope and messages cost more than a signature does: gets the headers, the
+body, and what to answer with, now or later. False says that the request has to go the ordinary way.
+
+An application has its shortcuts, by the path, in an attribute `shortcuts`. Another server does not know them, so that
+it answers the same requests by ASGI as well.
+"""
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
@@ -46,6 +59,11 @@ class GuardedProtocol(HttpToolsProtocol):
     _received = 0
     _arriving: TimerHandle | None = None
     _leaving: TimerHandle | None = None
+    _short: "_ShortCycle | None" = None  # what takes the request that is arriving, if that is a shortcut
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._shortcuts: dict[bytes, Shortcut] = getattr(self.app, "shortcuts", {})
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection, or say that there are too many."""
@@ -86,15 +104,51 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its headers are there."""
         self._phase = _BODY
-        HttpToolsProtocol.on_headers_complete(self)
-        if self.cycle is not None:  # a WebSocket has none
-            # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
-            self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
+        self._short = None
+        if self.url in self._shortcuts and self._is_plain():
+            self.cycle = self._short = _ShortCycle(self)
+        else:
+            self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body is there."""
+        if self._short is not None:
+            self._short.parts.append(body)
+        else:
+            HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """It is there; if it was answered before, nothing is left to do for it."""
         self._phase = _NOT_BEGUN if self.cycle is not None and self.cycle.response_complete else _WHOLE
+        if (short := self._short) is not None:
+            body = b"".join(short.parts)
+            if self._shortcuts[self.url](self.headers, body, short.answer):
+                return
+            self.cycle = self._short = None  # type: ignore[assignment]  # as uvicorn has it before the first one
+            self._begin()
+            self.cycle.keep_alive = short.keep_alive  # a shutdown may have begun meanwhile
+            HttpToolsProtocol.on_body(self, body)
         HttpToolsProtocol.on_message_complete(self)
+
+    def _is_plain(self) -> bool:
+        """Whether the request is a POST and the only one, before whose body nothing is to be said, and after whose
+        answer nothing is to be done but to wait for the next.
+        """
+        return (
+            self.parser.get_method() == b"POST"
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+        )
+
+    def _begin(self) -> None:
+        """Have the application answer."""
+        HttpToolsProtocol.on_headers_complete(self)
+        if self.cycle is not None:  # a WebSocket has none
+            # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
+            self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
@@ -131,6 +185,34 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
                 self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+
+
+class _ShortCycle(RequestResponseCycle):
+    """A request on its short way: for the connection what uvicorn's own is, without all that serves ASGI."""
+
+    message_event = Event()  # nobody waits for it
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self.parts: list[bytes] = []
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = False
+
+    def answer(self, status: int, head: bytes, body: bytes) -> None:
+        """Send the answer, if the client is still there."""
+        transport = self._protocol.transport
+        if not transport.is_closing():
+            self.response_started = self.response_complete = True
+            end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"  # as `shutdown` wants it
+            transport.write(_head(status, self._protocol.server_state.default_headers, head) + end + body)
+            if not self.keep_alive:
+                transport.close()
+            self._protocol.on_response_complete()
+
+
+def _head(status: int, usual: Headers, head: bytes) -> bytes:
+    """The status and all headers of an answer, those among them that every answer has."""
+    return b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in usual], head])
 
 
 async def body_of(receive: Receive, limit: int) -> bytes | None:
@@ -174,8 +256,7 @@ def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
         return False
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
-    usual = [b"%b: %b\r\n" % header for header in cycle.default_headers]
-    whole = b"".join([STATUS_LINE[status], *usual, head, b"\r\n"])
+    whole = _head(status, cycle.default_headers, head) + b"\r\n"
     if body:
         cycle.transport.writelines((whole, body))  # not joined: a copy of the body costs more
     else:

@@ -49,6 +49,7 @@ async def echo(scope, receive, send):
 
 
 sent = threading.Event()
+echo.shortcuts = {b"/short": lambda _headers, _body, answer: answer(200, b"content-length: 0\r\n", b"") or True}
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,7 @@ SLOW = {
     "headers": (POST, HEAD),
     "one header": (POST + b"x-long: ", b"1"),
     "a body": (POST + b"content-length: 90000\r\n\r\n", b"1"),
+    "a body for a shortcut": (POST.replace(b" / ", b" /short ") + b"content-length: 90000\r\n\r\n", b"1"),
     "a body in chunks": (POST + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n1\r\n"),
     "one chunk": (POST + b"transfer-encoding: chunked\r\n\r\nffff\r\n", b"1"),
     "trailers": (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", HEAD),

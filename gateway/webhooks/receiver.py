@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -21,12 +21,24 @@ PATIENCE_SECONDS = 10.0  # Stripe gives an endpoint longer; whoever waits this l
 WATCH_SECONDS = 1.0
 
 
-class _Waiting(NamedTuple):
+Outcome = bool | GatewayError
+"""Whether an event was new, or why it was not recorded."""
+
+
+@dataclass(slots=True)
+class _Waiting:
     """A delivery whose sender waits for the commit, since a moment on the event loop's clock."""
 
     delivery: Delivery
-    done: asyncio.Future[bool]
+    answer: Callable[[Outcome], None]
     since: float
+    answered: bool = False
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell its sender what became of it, if nothing was told before."""
+        if not self.answered:
+            self.answered = True
+            self.answer(outcome)
 
 
 class Receiver:
@@ -43,27 +55,29 @@ class Receiver:
         self._arrived = asyncio.Event()
         self._wanted = 1  # so many are to have arrived
 
-    async def receive(self, delivery: Delivery) -> bool:
+    def take(self, delivery: Delivery, answer: Callable[[Outcome], None]) -> None:
         """Record an event and apply it, together with whatever else arrives at this moment.
 
-        Returns:
-            whether it was new; a duplicate changes nothing.
-
-        Raises:
-            DatabaseUnavailable: it could not be recorded (in time), and Stripe must deliver it again.
+        Args:
+            delivery: the event.
+            answer: is told, once, whether it was new (a duplicate changes nothing), or why it could not be recorded (in
+                time), so that Stripe must deliver it again.
         """
         if len(self._queue) >= QUEUE_LIMIT:
-            raise DatabaseUnavailable("more events wait than can be recorded in time")
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        self._queue.append(_Waiting(delivery, done, loop.time()))
+            answer(DatabaseUnavailable("more events wait than can be recorded in time"))
+            return
+        self._queue.append(_Waiting(delivery, answer, asyncio.get_running_loop().time()))
         if len(self._queue) >= self._wanted:
             self._arrived.set()
-        new: bool = await done
-        return new
+
+    async def receive(self, delivery: Delivery) -> Outcome:
+        """The same for whoever can wait: what `answer` would be told."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.take(delivery, lambda outcome: None if done.done() else done.set_result(outcome))
+        return await done
 
     async def run(self) -> None:
-        """Serve `receive`, group by group, until cancelled."""
+        """Serve `take`, group by group, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._serve())
@@ -76,8 +90,7 @@ class Receiver:
             for waiting in (*self._group, *self._queue):
                 if waiting.since > latest:
                     break  # who comes later has waited less
-                if not waiting.done.done():
-                    waiting.done.set_exception(DatabaseUnavailable("the database takes too long"))
+                waiting.tell(DatabaseUnavailable("the database takes too long"))
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _serve(self) -> None:
@@ -90,8 +103,8 @@ class Receiver:
             if not self._queue:
                 self._arrived.clear()
             last = len(group)
-            # who has hung up or lost patience was not told 2xx: Stripe delivers it again
-            self._group = [waiting for waiting in group if not waiting.done.done()]
+            # whose patience was at its end was not told 2xx: Stripe delivers it again
+            self._group = [waiting for waiting in group if not waiting.answered]
             try:
                 await self._answer(self._group)
             finally:
@@ -122,8 +135,7 @@ class Receiver:
         except BaseException as error:
             reason = error if isinstance(error, GatewayError) else DatabaseUnavailable("the event was not recorded")
             for waiting in group:
-                if not waiting.done.done():
-                    waiting.done.set_exception(reason)
+                waiting.tell(reason)
             if not isinstance(error, Exception):
                 raise
             metrics.EVENTS.labels("not_recorded").inc(len(group))
@@ -133,6 +145,5 @@ class Receiver:
             metrics.EVENTS.labels("duplicate").inc(copies)
         for waiting in group:
             event_id = waiting.delivery.event["id"]
-            if not waiting.done.done():
-                waiting.done.set_result(event_id in new)
+            waiting.tell(event_id in new)
             new.discard(event_id)  # its copy in the same group is the duplicate

@@ -11,12 +11,12 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import metrics
-from gateway.errors import DatabaseUnavailable, WebhookRefused
+from gateway.errors import GatewayError, WebhookRefused
 from gateway.headers import guarded
-from gateway.server import body_of, send_ready
+from gateway.server import Answer, Headers, Shortcut, body_of
 from gateway.settings import Settings
-from gateway.stripe_client import verify
-from gateway.webhooks.receiver import Receiver
+from gateway.stripe_client import Delivery, verify
+from gateway.webhooks.receiver import Outcome, Receiver
 
 PATH = "/webhooks/stripe"
 BODY_LIMIT = 2 * 1024 * 1024
@@ -33,6 +33,7 @@ class Webhooks:
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, receiver: Receiver) -> None:
+        self.shortcuts: dict[bytes, Shortcut] = {PATH.encode(): self._take}
         self._app = app
         self._secrets = settings.stripe_webhook_secrets
         self._receiver = receiver
@@ -46,22 +47,29 @@ class Webhooks:
             await _refuse(scope, send, 405, "method_not_allowed", "events come by POST", (b"allow", b"POST"))
             return
         try:
-            new = await self._take(scope, receive)
+            delivery = self._prove(scope["headers"], await _body(receive))
         except WebhookRefused as refused:
             metrics.WEBHOOKS_REFUSED.labels(refused.reason).inc()
             await _refuse(scope, send, _STATUS.get(refused.reason, 400), refused.reason, str(refused))
-        except DatabaseUnavailable as error:
-            await _refuse(scope, send, 503, "not_recorded", str(error), RETRY_AFTER)
         else:  # who has proved to hold the secret is no browser: there is nobody to guard
-            await _RECEIVED[new].send(scope, send)
+            await _answer_to(await self._receiver.receive(delivery)).send_by(send)
 
-    async def _take(self, scope: Scope, receive: Receive) -> bool:
-        """Prove and record a delivery; whether it was new."""
+    def _take(self, headers: Headers, body: bytes, answer: Answer) -> bool:
+        """The shortcut of genuine deliveries; to others it is told the ordinary way why they are none."""
+        try:
+            delivery = self._prove(headers, body)
+        except WebhookRefused:
+            return False
+        self._receiver.take(delivery, lambda outcome: answer(*_answer_to(outcome).ready))
+        return True
+
+    def _prove(self, headers: Headers, body: bytes) -> Delivery:
         if not self._secrets:
             raise WebhookRefused("not_configured", "STRIPE_WEBHOOK_SECRET is not set, so that no event can be proved")
-        header = dict(scope["headers"]).get(b"stripe-signature")
-        delivery = verify(await _body(receive), header and header.decode("latin-1"), self._secrets)
-        return await self._receiver.receive(delivery)
+        if len(body) > BODY_LIMIT:
+            raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
+        header = dict(headers).get(b"stripe-signature", b"")
+        return verify(body, header.decode("latin-1"), self._secrets)
 
 
 _STATUS = {"body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not_configured": HTTPStatus.NOT_FOUND}
@@ -71,13 +79,11 @@ async def _body(receive: Receive) -> bytes:
     """The raw body, which is what was signed.
 
     Raises:
-        WebhookRefused: it is larger than any event, or its sender hung up.
+        WebhookRefused: its sender hung up.
     """
     body = await body_of(receive, BODY_LIMIT)
     if body is None:
         raise WebhookRefused("body_cut_off", "the connection broke within the body")
-    if len(body) > BODY_LIMIT:
-        raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
     return body
 
 
@@ -94,20 +100,22 @@ class _Answer:
         self._status, self._body = int(status), orjson.dumps(body)
         length = str(len(self._body)).encode()
         self._headers = ((b"content-type", b"application/json"), (b"content-length", length), *more)
-        self._head = b"".join(b"%b: %b\r\n" % header for header in self._headers)
-
-    async def send(self, scope: Scope, send: Send) -> None:
-        """Send it: by the gateway's own server at once, because looking through it twice costs as much as JSON does."""
-        if not send_ready(scope, self._status, self._head, self._body):
-            await self.send_by(send)
+        self.ready = self._status, b"".join(b"%b: %b\r\n" % header for header in self._headers), self._body
 
     async def send_by(self, send: Send) -> None:
-        """Send it by ASGI's own messages, so that what stands between can add its headers."""
+        """Send it by ASGI's messages."""
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body})
 
 
 _RECEIVED = {new: _Answer(200, {"received": True, "duplicate": not new}) for new in (True, False)}
+
+
+def _answer_to(outcome: Outcome) -> _Answer:
+    """What the sender of a genuine event is told."""
+    if isinstance(outcome, GatewayError):
+        return _Answer(503, {"error": {"code": "not_recorded", "message": str(outcome)}}, RETRY_AFTER)
+    return _RECEIVED[outcome]
 
 
 async def _refuse(scope: Scope, send: Send, status: int, code: str, text: str, *headers: tuple[bytes, bytes]) -> None:

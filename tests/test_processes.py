@@ -71,15 +71,23 @@ def running(cwd, *arguments, ready, logs="output.txt", **environment):
             output.close()
 
 
+def printed(output, expected):
+    """What a command has printed, once everything expected is there: it answers before it has said all."""
+    deadline = time.monotonic() + 10
+    while not all(each in (text := output.read_text()) for each in expected):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.05)
+    return text
+
+
 @pytest.mark.timeout(180)
 def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_when_asked(tmp_path):
     port, stripe_port = free_port(), free_port()
     url, ports = f"http://127.0.0.1:{port}", ("--port", str(port), "--stripe-port", str(stripe_port))
 
     with running(tmp_path, "dev", *ports, ready=f"{url}/readyz") as process:
-        welcome = (tmp_path / "output.txt").read_text()
-        for expected in (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "whsec_", "4242"):
-            assert expected in welcome
+        expected = (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "whsec_", "4242")
+        welcome = printed(tmp_path / "output.txt", expected)
         bought = httpx.post(f"{url}/graphql", json={"query": BUY, "variables": {"to": f"{url}/demo"}}).json()
         session = bought["data"]["createCheckoutSession"]["session"]["id"]
         assert httpx.get(f"{url}/demo").status_code == 200
@@ -91,7 +99,7 @@ def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_w
     ask = {"query": "query($id: ID!) { session(id: $id) { status } }", "variables": {"id": session}}
     with running(tmp_path, "dev", *ports, ready=f"{url}/readyz"):
         assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] == {"status": "OPEN"}
-        assert secret in (tmp_path / "output.txt").read_text()
+        printed(tmp_path / "output.txt", (secret,))
 
     with running(tmp_path, "dev", *ports, "--fresh", ready=f"{url}/readyz"):
         assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] is None

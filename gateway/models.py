@@ -258,8 +258,8 @@ class SubscriptionItem(Row, table=True):
 
     id: str = Field(primary_key=True)
     subscription_id: str = Field(index=True)
-    price_id: str = Field(index=True)
-    product_id: str = Field(index=True)
+    price_id: str
+    product_id: str
     quantity: int | None = Field(default=None, sa_type=sa.BigInteger)
     current_period_start: datetime = Field(sa_type=UtcDateTime)
     current_period_end: datetime = Field(sa_type=UtcDateTime)

@@ -83,6 +83,8 @@ class Resource:
         list_params: what a full list must ask for beside that.
         lists: embedded lists that a payload may cut short (`has_more`).
         final: statuses that nothing follows.
+        fixed: columns that Stripe never changes, so that no event writes them again: SQLite would take what is written
+            out of its index and put it in again, each time.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
         owner: the parameter that names whose list `path` is, for a kind that is itself the list of its owner.
         made_of: the list of what such a kind is made of; where it is empty there is nothing to read.
@@ -97,6 +99,7 @@ class Resource:
     list_params: Mapping[str, Any] = field(default_factory=dict)
     lists: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     synced: bool = True
     owner: str | None = None
     made_of: str | None = None
@@ -179,8 +182,17 @@ RESOURCES: dict[str, Resource] = {
             list_params={"status": "all"},
             lists=("items",),
             final=("canceled", "incomplete_expired"),
+            fixed=("customer_id",),
         ),
-        Resource("invoice", Invoice, "/v1/invoices", columns.invoice, lists=("lines",), embeds=("payments",)),
+        Resource(
+            "invoice",
+            Invoice,
+            "/v1/invoices",
+            columns.invoice,
+            lists=("lines",),
+            embeds=("payments",),
+            fixed=("customer_id", "subscription_id", "created"),
+        ),
         Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", columns.invoice_payment, synced=False),
         Resource("charge", Charge, "/v1/charges", columns.charge),
         Resource("dispute", Dispute, "/v1/disputes", columns.dispute),

@@ -167,10 +167,11 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
         Guard.UNCHANGED: table.c.revision == sa.bindparam("seen", type_=sa.Integer),
     }[guard]
     later = table.c.as_of > new.as_of
+    told = names - {"_items"} - (set(resource.fixed) if guard is Guard.NEWER else set())  # a repair writes all
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
-            **{name: new[name] for name in names - {"_items"}},
+            **{name: new[name] for name in told},
             "as_of": sa.case((later, table.c.as_of), else_=new.as_of),
             "as_of_lag": sa.case((later, table.c.as_of_lag), else_=new.as_of_lag),
             "revision": table.c.revision + 1,
@@ -243,9 +244,11 @@ def _others(dialect: str) -> sa.Delete:
 
 @lru_cache
 def _item_statement(dialect: str) -> Any:
-    """INSERT, or UPDATE where something differs: mostly nothing does."""
+    """INSERT, or UPDATE where something differs: mostly nothing does. Whose an item is never changes, and is indexed
+    (see `Resource.fixed`).
+    """
     statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
-    told = [column.name for column in ITEMS.c if column.name != "id"]
+    told = [column.name for column in ITEMS.c if column.name not in {"id", "subscription_id"}]
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={name: statement.excluded[name] for name in told},

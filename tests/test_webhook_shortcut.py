@@ -1,16 +1,22 @@
 """Deliveries over raw sockets: what the server takes without ASGI and what goes the ordinary way is answered alike."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 import socket
 import time
+import uuid
 
 import httpx
 import pytest
 from world import SECRET, listening, make_world, serve
 
 from gateway.app import create_app
+from gateway.database import Database
+from gateway.stripe_client import Delivery
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.receiver import Receiver
 
 PATH = "/webhooks/stripe"
 
@@ -145,6 +151,26 @@ def test_what_cannot_be_recorded_is_told_when_to_come_again(world, connection):
     assert (status, told["error"]["code"], headers["retry-after"]) == (503, "not_recorded", "5")
     connection.sendall(request)
     assert [told for _, _, told in answers(connection)] == [{"received": True, "duplicate": False}]
+
+
+async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sqlite):
+    def gone(_outcome):
+        raise OSError("the connection is broken")
+
+    def a_delivery():
+        event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "a.b", "created": int(time.time())}
+        event["data"] = {"object": {"id": "x_1"}}
+        return Delivery(event, json.dumps(event), "1")
+
+    database = Database(new_sqlite())
+    receiver = Receiver(Inbox(database))
+    serving = asyncio.create_task(receiver.run())
+    for _ in range(2):  # the receiver goes on
+        receiver.take(a_delivery(), gone)
+        assert await receiver.receive(a_delivery()) is True
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await database.close()
 
 
 def test_under_another_server_deliveries_come_by_asgi(world):

@@ -38,7 +38,10 @@ class _Waiting:
         """Tell its sender what became of it, if nothing was told before."""
         if not self.answered:
             self.answered = True
-            self.answer(outcome)
+            try:
+                self.answer(outcome)
+            except Exception:  # one who cannot be told must not keep the others from being told
+                log.exception("sender_not_told")
 
 
 class Receiver:

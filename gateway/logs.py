@@ -69,7 +69,7 @@ def each(event: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         event: what has happened.
-        entries: of what JSON can hold.
+        entries: of what JSON can hold; none is empty.
     """
     factory = structlog.get_config()["logger_factory"]
     if not isinstance(factory, structlog.BytesLoggerFactory):
@@ -78,7 +78,8 @@ def each(event: str, entries: Sequence[Mapping[str, Any]]) -> None:
     elif entries:
         context = structlog.contextvars.get_contextvars()
         same = {"event": event, "level": "info", "timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z")}
-        text = b"\n".join([orjson.dumps({**context, **entry, **same}) for entry in entries])
+        end = b"," + orjson.dumps({**context, **same})[1:]  # written once: what all lines have
+        text = b"\n".join([orjson.dumps(entry)[:-1] + end for entry in entries])
         if any(sign in text for sign in SIGNS):
             hidden = (hide_secrets(None, "", {**context, **entry, **same}) for entry in entries)
             text = b"\n".join(map(orjson.dumps, hidden))

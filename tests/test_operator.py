@@ -22,6 +22,7 @@ from world import SECRET, make_world
 
 from gateway.database import Database, table_of
 from gateway.doctor import examine
+from gateway.metrics import Durations
 from gateway.models import SyncState
 from gateway.stripe_client import Stripe
 from gateway.webhooks import missed
@@ -261,3 +262,17 @@ async def _until(probe):
             return
         await asyncio.sleep(0.05)
     raise AssertionError("it did not happen")
+
+
+def test_durations_that_are_observed_together_are_in_the_buckets_of_each():
+    together, alone = (Durations("durations", "of a test", buckets=(0.5, 1, 5), registry=None) for _ in range(2))
+    amounts = [0.0, 0.5, 0.6, 1.0, 7.0, 1e9]
+    together.observe_all(amounts)
+    for amount in amounts:
+        alone.observe(amount)
+
+    def seen(durations):
+        return [(each.name, each.labels, each.value) for each in next(iter(durations.collect())).samples]
+
+    assert seen(together)[:6] == seen(alone)[:6]
+    assert seen(alone)[3] == ("durations_bucket", {"le": "+Inf"}, 6.0)

@@ -297,7 +297,8 @@ def report(
         secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
     """
     statuses: Counter[str] = Counter()
-    lines, now, ms, traced = [], time.time(), round(seconds * 1000, 1), tracing.active()
+    lines, lags = [], []
+    now, ms, traced = time.time(), round(seconds * 1000, 1), tracing.active()
     for event, effect, attempts in handled:
         failed = isinstance(effect, Exception)
         if isinstance(effect, Exception):
@@ -307,7 +308,7 @@ def report(
             status, outcome = "pending" if effect.needs else effect.status, effect.outcome
         statuses[status] += 1
         if status == "applied":
-            metrics.EVENT_LAG.observe(max(0.0, now - event["created"]))
+            lags.append(max(0.0, now - event["created"]))
         line = {
             "id": event["id"],
             "type": event["type"],
@@ -327,6 +328,7 @@ def report(
             tracing.past("event", seconds, **told, error=outcome if failed else None)
     for status, count in statuses.items():
         metrics.EVENTS.labels(status).inc(count)
+    metrics.EVENT_LAG.observe_all(lags)
     logs.each("event_handled", lines)
 
 

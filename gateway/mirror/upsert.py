@@ -230,9 +230,13 @@ def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None
         return
     items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
     dialect = connection.dialect.name
-    kept = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
-    execute(connection, _others(dialect), {name: orjson.dumps(ids).decode() for name, ids in kept.items()})
-    write_rows(connection, _item_statement(dialect), items)
+    ids = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
+    kept: Json = {name: orjson.dumps(each).decode() for name, each in ids.items()}
+    if dialect == "sqlite":
+        execute(connection, _others(dialect), kept)
+        write_rows(connection, _item_statement(dialect), items)
+    else:  # in one journey to the database
+        write_rows(connection, _item_statement(dialect), items, **kept)
 
 
 @lru_cache
@@ -245,9 +249,11 @@ def _others(dialect: str) -> sa.Delete:
 @lru_cache
 def _item_statement(dialect: str) -> Any:
     """INSERT, or UPDATE where something differs: mostly nothing does. Whose an item is never changes, and is indexed
-    (see `Resource.fixed`).
+    (see `Resource.fixed`). PostgreSQL deletes the others in the same statement.
     """
     statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
+    if dialect == "postgresql":
+        statement = statement.add_cte(_others(dialect).cte("others"))
     told = [column.name for column in ITEMS.c if column.name not in {"id", "subscription_id"}]
     return statement.on_conflict_do_update(
         index_elements=["id"],

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from weakref import ref
 
 from starlette.types import Receive, Scope
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -25,7 +26,8 @@ Answer = Callable[[int, bytes, bytes], None]
 
 Shortcut = Callable[[Headers, bytes, Answer], bool]
 """Takes a POST without ASGI, whose task, scope and messages cost more than a signature does: gets the headers, the
-body, and what to answer with, now or later. False says that the request has to go the ordinary way.
+body, and what to answer with, now or later. False says that the request has to go the ordinary way, as one does whose
+body is larger than uvicorn holds for an application that does not read.
 
 An application has its shortcuts, by the path, in an attribute `shortcuts`. Another server does not know them, so that
 it answers the same requests by ASGI as well.
@@ -112,22 +114,20 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of its body is there."""
-        if self._short is not None:
-            self._short.parts.append(body)
-        else:
+        if (short := self._short) is None:
             HttpToolsProtocol.on_body(self, body)
+            return
+        short.held += body
+        if len(short.held) > HIGH_WATER_LIMIT:  # the ordinary way reads no more than its application asks for
+            self._leave(short)
 
     def on_message_complete(self) -> None:
         """It is there; if it was answered before, nothing is left to do for it."""
         self._phase = _NOT_BEGUN if self.cycle is not None and self.cycle.response_complete else _WHOLE
         if (short := self._short) is not None:
-            body = b"".join(short.parts)
-            if self._shortcuts[self.url](self.headers, body, short.answer):
+            if self._shortcuts[self.url](self.headers, short.held, short.answer):
                 return
-            self.cycle = self._short = None  # type: ignore[assignment]  # as uvicorn has it before the first one
-            self._begin()
-            self.cycle.keep_alive = short.keep_alive  # a shutdown may have begun meanwhile
-            HttpToolsProtocol.on_body(self, body)
+            self._leave(short)
         HttpToolsProtocol.on_message_complete(self)
 
     def _is_plain(self) -> bool:
@@ -142,6 +142,13 @@ class GuardedProtocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
             and not self.expect_100_continue
         )
+
+    def _leave(self, short: "_ShortCycle") -> None:
+        """Have a request go on by the ordinary way, with what has come of its body."""
+        self.cycle = self._short = None  # type: ignore[assignment]  # as uvicorn has it before the first one
+        self._begin()
+        self.cycle.keep_alive = short.keep_alive  # a shutdown may have begun meanwhile
+        HttpToolsProtocol.on_body(self, short.held)
 
     def _begin(self) -> None:
         """Have the application answer."""
@@ -194,7 +201,7 @@ class _ShortCycle(RequestResponseCycle):
 
     def __init__(self, protocol: GuardedProtocol) -> None:
         self._protocol = protocol
-        self.parts: list[bytes] = []
+        self.held = b""  # of its body, which comes in one part as a rule and is not copied then
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = False
 

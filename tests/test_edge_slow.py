@@ -49,7 +49,16 @@ async def echo(scope, receive, send):
 
 
 sent = threading.Event()
-echo.shortcuts = {b"/short": lambda _headers, _body, answer: answer(200, b"content-length: 0\r\n", b"") or True}
+
+
+def shorten(_headers, body, answer):
+    """Answers what is not "no"."""
+    if body != b"no":
+        answer(200, b"content-length: 5\r\n", b"short")
+    return body != b"no"
+
+
+echo.shortcuts = {b"/short": shorten}
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +199,17 @@ def test_one_connection_too_many_is_told_so_and_the_others_go_on(address):
     deadline = time.monotonic() + 5
     while httpx.get(f"http://{address[0]}:{address[1]}/", timeout=5).status_code != 200:  # room again
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "answer"),
+    [("POST", b"yes", b"short"), ("POST", b"no", b""), ("GET", b"yes", b""), ("POST", b"x" * 70_000, b"")],
+    ids=["what it takes", "what it does not take", "what is no POST", "what is too large to be held"],
+)
+def test_a_shortcut_answers_what_it_takes_and_the_application_the_rest(address, method, body, answer):
+    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}") as client:
+        for _ in range(2):
+            assert client.request(method, "/short", content=body).content == answer
 
 
 def test_what_was_answered_is_let_go_at_once(address):

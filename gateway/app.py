@@ -5,7 +5,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from starlette.middleware.cors import CORSMiddleware
@@ -127,9 +127,12 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         max_age=3600,
     )
     edge = PublicAnswers(SecurityHeaders(RequestId(edge)), PATH, catalog, rates)
+    edge = Webhooks(edge, settings, receiver)
     if settings.trusted_proxies:
+        shortcuts = edge.shortcuts
         edge = ProxyHeadersMiddleware(edge, trusted_hosts=list(settings.trusted_proxies))
-    return Webhooks(edge, settings, receiver)  # in front of all, so that the server finds its shortcut
+        edge.shortcuts = shortcuts  # the server looks for them in what it serves
+    return cast("ASGIApp", edge)
 
 
 def from_environment() -> ASGIApp:

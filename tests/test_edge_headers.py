@@ -68,8 +68,9 @@ def test_every_answer_is_guarded(shop, method, path, headers, status):
     assert got.get("access-control-allow-origin") == (headers.get("Origin") and "https://shop.example")
 
 
-def test_over_tls_a_browser_is_told_to_come_over_tls_alone(shop):
-    answer = ask(shop, "GET", "/healthz", {"X-Forwarded-Proto": "https"})
+@pytest.mark.parametrize(("method", "path"), [("GET", "/healthz"), ("POST", "/graphql"), ("POST", "/webhooks/stripe")])
+def test_over_tls_a_browser_is_told_to_come_over_tls_alone(shop, method, path):
+    answer = ask(shop, method, path, {"X-Forwarded-Proto": "https"})
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 

@@ -173,6 +173,12 @@ async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sq
     await database.close()
 
 
+@pytest.mark.parametrize("proxies", [(), ("127.0.0.1",)], ids=["alone", "behind a proxy"])
+def test_the_server_finds_the_shortcut_of_deliveries(world, proxies):
+    app = create_app(world.settings.model_copy(update={"trusted_proxies": proxies}))
+    assert list(app.shortcuts) == [PATH.encode()]
+
+
 def test_under_another_server_deliveries_come_by_asgi(world):
     listener, url = listening()
     with serve(create_app(world.settings), listener, http="h11"), httpx.Client(base_url=url, timeout=10) as client:

@@ -95,7 +95,7 @@ def upsert(
         for object_id, revision in write_rows(connection, statement, values, _revision(first.resource.table), **more):
             written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
     accepted = [offers[place] for place in sorted(written)]
-    _replace_items(connection, accepted)
+    _replace_items(connection, accepted, guard)
     _tell(connection, accepted)
     react(
         connection,
@@ -219,7 +219,7 @@ def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
     return found
 
 
-def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None:
+def _replace_items(connection: sa.Connection, accepted: Sequence[Offer], guard: Guard) -> None:
     """A subscription's items are those that it came with last, and no others."""
     latest = {
         offer.id: offer.columns["_items"]
@@ -234,9 +234,9 @@ def _replace_items(connection: sa.Connection, accepted: Sequence[Offer]) -> None
     kept: Json = {name: orjson.dumps(each).decode() for name, each in ids.items()}
     if dialect == "sqlite":
         execute(connection, _others(dialect), kept)
-        write_rows(connection, _item_statement(dialect), items)
+        write_rows(connection, _item_statement(dialect, guard), items)
     else:  # in one journey to the database
-        write_rows(connection, _item_statement(dialect), items, **kept)
+        write_rows(connection, _item_statement(dialect, guard), items, **kept)
 
 
 @lru_cache
@@ -247,14 +247,15 @@ def _others(dialect: str) -> sa.Delete:
 
 
 @lru_cache
-def _item_statement(dialect: str) -> Any:
+def _item_statement(dialect: str, guard: Guard) -> Any:
     """INSERT, or UPDATE where something differs: mostly nothing does. Whose an item is never changes, and is indexed
     (see `Resource.fixed`). PostgreSQL deletes the others in the same statement.
     """
     statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
     if dialect == "postgresql":
         statement = statement.add_cte(_others(dialect).cte("others"))
-    told = [column.name for column in ITEMS.c if column.name not in {"id", "subscription_id"}]
+    fixed = {"id", "subscription_id"} if guard is Guard.NEWER else {"id"}  # a repair writes all
+    told = [column.name for column in ITEMS.c if column.name not in fixed]
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={name: statement.excluded[name] for name in told},

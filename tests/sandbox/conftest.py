@@ -1,6 +1,7 @@
 """A running sandbox for tests: a real server on a real socket, every answer and event of which is checked."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,6 +29,18 @@ class Server:
         """Let its time go on, over HTTP: its state belongs to its own loop."""
         answer = httpx.post(f"{self.url}/_sandbox/clock/advance", json={"by": seconds}, timeout=60)
         assert answer.is_success, answer.text
+
+    def deliveries(self, **filters: str) -> list[dict]:
+        """What it has sent, or tries to, and what came of it."""
+        return httpx.get(f"{self.url}/_sandbox/deliveries", params=filters).json()["data"]
+
+    def settled(self, **filters: str) -> list[dict]:
+        """The same, once nothing is on its way: what has arrived is noted when its answer has come back."""
+        deadline = time.monotonic() + 10
+        while any(each["status"] == "pending" for each in self.deliveries(**filters)):
+            assert time.monotonic() < deadline, "some deliveries are still on their way"
+            time.sleep(0.01)
+        return self.deliveries(**filters)
 
     def client(self, key: str = "sk_test_123", **options) -> stripe.StripeClient:
         """The real SDK, only with another base address."""

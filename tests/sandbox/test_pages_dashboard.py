@@ -152,11 +152,11 @@ def test_a_jump_never_leads_to_another_site(browser):
         assert answer.headers["location"] == "/?done=clock"
 
 
-def test_an_event_shows_its_deliveries_and_is_sent_again_on_request(browser, stripe_client, receiver):
+def test_an_event_shows_its_deliveries_and_is_sent_again_on_request(browser, sandbox_server, stripe_client, receiver):
     stripe_client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["customer.created"]})
     stripe_client.v1.customers.create({"email": "ada@example.com"})
-    receiver.wait_for(1)
     event = stripe_client.v1.events.list({"type": "customer.created"}).data[0]
+    sandbox_server.settled(event=event.id)
     page = browser.get(f"/events/{event.id}")
     assert receiver.url in page.text
     assert "200 in" in text_of(page)

@@ -1,7 +1,6 @@
 """Webhooks: what is sent, how it is signed, what happens when it is not taken."""
 
 import json
-import time
 
 import httpx
 import pytest
@@ -27,21 +26,6 @@ def lever(server, path, **body):
     answer = httpx.post(f"{server.url}/_sandbox{path}", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def deliveries(server, **filters):
-    return httpx.get(f"{server.url}/_sandbox/deliveries", params=filters).json()["data"]
-
-
-def settled(server, **filters):
-    """The deliveries, once none is on its way any more: what has arrived is noted when its answer has come back."""
-    deadline = time.monotonic() + 10
-    found = deliveries(server, **filters)
-    while any(each["status"] == "pending" for each in found):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.01)
-        found = deliveries(server, **filters)
-    return found
 
 
 SECRET = "whsec_test"
@@ -111,7 +95,7 @@ def test_a_refused_event_is_sent_again_until_it_is_taken(hooked, receiver):
     make_product(server)
     assert receiver.wait_for(3) == ["product.created"] * 3
     (event,) = server.client().v1.events.list().data
-    (delivery,) = settled(server, event=event.id)
+    (delivery,) = server.settled(event=event.id)
     assert delivery["status"] == "delivered"
     assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 503, 200]
 
@@ -123,7 +107,7 @@ def test_an_event_counts_the_endpoints_that_have_not_taken_it(hooked, receiver):
     receiver.wait_for(2)
     first = verified(receiver)
     assert first.pending_webhooks == 1
-    assert settled(server)[0]["status"] == "delivered"
+    assert server.settled()[0]["status"] == "delivered"
     assert server.client().v1.events.retrieve(first.id).pending_webhooks == 0
 
 
@@ -167,7 +151,7 @@ def test_chaos_drops_events_for_good(hooked, receiver):
     lever(server, "/chaos", drop=0)
     server.client().v1.customers.create({})
     assert receiver.wait_for(1) == ["customer.created"]
-    assert {each["type"]: each["status"] for each in deliveries(server)}["product.created"] == "dropped"
+    assert {each["type"]: each["status"] for each in server.deliveries()}["product.created"] == "dropped"
 
 
 def test_chaos_lets_a_later_event_overtake(hooked, receiver):
@@ -193,7 +177,7 @@ def test_chaos_cuts_the_connection_and_sends_again(hooked, receiver):
     server = hooked(chaos={"cut": 1})
     make_product(server)
     assert receiver.wait_for(1) == ["product.created"]
-    attempts = deliveries(server)[0]["attempts"]
+    attempts = server.deliveries()[0]["attempts"]
     assert "cut" in attempts[0]["error"]
 
 
@@ -213,7 +197,7 @@ def test_the_same_seed_strikes_the_same_deliveries(sandbox_factory):
         server = sandbox_factory(forward_to="http://127.0.0.1:9/x", chaos={"drop": 0.5, "seed": 7})
         for _ in range(20):
             server.client().v1.customers.create({})
-        return [each["status"] == "dropped" for each in deliveries(server)]
+        return [each["status"] == "dropped" for each in server.deliveries()]
 
     first = fates()
     assert first == fates()

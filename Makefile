@@ -86,7 +86,7 @@ clean:
 	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch $@
 
-# `sync` removes what the lock does not name (any more): some libraries import whatever they find, and the bench measures it.
+# `sync` removes what the lock does not name (any more): some libraries import whatever they find, which the bench sees.
 .venv/development: requirements-dev.lock pyproject.toml | .venv/bin/python
 	@echo "Installing the pinned dependencies, those of development among them"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock 2>/dev/null || \

@@ -95,7 +95,7 @@ def execute(
     made = _compiled(statement, connection.dialect, returning)
     ordered = made.ordered({**made.constants, **parameters})
     with _cursor(connection) as cursor:
-        for hear in connection.dispatch.before_cursor_execute:  # who counts or traces statements misses none
+        for hear in connection.dispatch.before_cursor_execute:  # who counts what is read misses nothing
             hear(connection, cursor, made.text, ordered, None, False)
         cursor.execute(made.text, ordered)
         return cursor.fetchall() if made.returns else ()  # a cursor asked would describe every column

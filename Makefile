@@ -30,6 +30,8 @@ test: .venv/development assets browser
 check: .venv/development assets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/deptry .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/gateway schema --check

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from gateway import logs
 from gateway.errors import BadInput
-from gateway.sandbox.chaos import TROUBLES
-from gateway.sandbox.errors import StripeError
+from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.events.chaos import TROUBLES
 from gateway.sandbox.options import API_VERSION, SandboxOptions
 
 console = Console()

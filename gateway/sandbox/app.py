@@ -13,12 +13,12 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.sandbox import resources
-from gateway.sandbox.api import Api
+from gateway.sandbox.api.pipeline import Api
 from gateway.sandbox.control import control_routes
-from gateway.sandbox.listening import listening_routes
+from gateway.sandbox.events.cli_listener import listening_routes
+from gateway.sandbox.instance import Sandbox
 from gateway.sandbox.pages import page_routes
 from gateway.sandbox.resources import test_clocks
-from gateway.sandbox.world import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

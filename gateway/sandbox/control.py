@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.sandbox import fixtures
-from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.resources.webhook_endpoints import roll_secret
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 async def state(sandbox: Sandbox, _: Request, __: Obj) -> Any:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.sandbox.errors import StripeError
+from gateway.sandbox.core.errors import StripeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 # `${name:id}` or `${name:data.0.id}`: a value from the answer to an earlier request.
 _REFERENCE = re.compile(r"\$\{(\w+):([\w.\[\]]+)\}")

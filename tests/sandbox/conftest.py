@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-import receiver as receivers
 import stripe
-import triggers
 import uvicorn
-from contract import Contract, Recorder
 
 from gateway.sandbox import SandboxOptions, create_sandbox
-from gateway.sandbox.world import Sandbox
+from gateway.sandbox.instance import Sandbox
+from sandbox import receiver as receivers
+from sandbox import triggers
+from sandbox.contract import Contract, Recorder
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from gateway.sandbox.routing import match
+from gateway.sandbox.api.routing import match
 
 # Operations that the description has and the sandbox does not, each with the reason.
 MISSING = {

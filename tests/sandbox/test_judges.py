@@ -13,7 +13,8 @@ import httpx
 import pytest
 import stripe
 from npm import install
-from triggers import TRIGGERS, out_of_scope
+
+from sandbox.triggers import TRIGGERS, out_of_scope
 
 JUDGES = Path(__file__).parent / "judges"
 KEY = "sk_test_1234567890123456"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import cards
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.core import cards
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 # How long a refund that a test card delays stays pending, in seconds.
 REFUND_DELAY = 60

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.sandbox.billing import dunning, payments
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 Hook: TypeAlias = "Callable[[Sandbox, Obj], None]"
 _AFTER: dict[str, list[Hook]] = {}

@@ -11,8 +11,8 @@ from gateway.sandbox.billing import totals
 from gateway.sandbox.resources import credit_grants
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def apply(sandbox: Sandbox, invoice: Obj) -> Obj:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import money, periods
 from gateway.sandbox.billing.totals import Discount
-from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.core import money, periods
+from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def resolve(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import cards
-from gateway.sandbox.clock import job
-from gateway.sandbox.periods import DAY
+from gateway.sandbox.core import cards
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.periods import DAY
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 EVIDENCE_DAYS = 9
 

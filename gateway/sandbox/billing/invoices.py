@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import collection, credit, discounts, payments, totals
 from gateway.sandbox.billing.collection import now_of
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError
-from gateway.sandbox.periods import DAY, HOUR
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.core.periods import DAY, HOUR
 from gateway.sandbox.resources import customer_balance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 DRAFT_TIME = HOUR
 """Stripe leaves an automatic invoice in draft for about an hour, so that it can be changed."""

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import money, periods
 from gateway.sandbox.billing import discounts
-from gateway.sandbox.errors import invalid, parameter_missing
-from gateway.sandbox.merge import merge
+from gateway.sandbox.core import money, periods
+from gateway.sandbox.core.errors import invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
 from gateway.sandbox.resources import plans, prices
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def price_of(sandbox: Sandbox, given: Obj, param: str, *, recurring: bool = True) -> Obj | None:

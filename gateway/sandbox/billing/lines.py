@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from babel.numbers import format_currency
 
-from gateway.sandbox import money
+from gateway.sandbox.core import money
 from gateway.sandbox.pages.formats import exponent
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gateway.sandbox import cards
+from gateway.sandbox.api.routing import kind_of_id
 from gateway.sandbox.billing import charges, disputes
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError
-from gateway.sandbox.routing import kind_of_id
-from gateway.sandbox.templates import complete
+from gateway.sandbox.core import cards
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.core.templates import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture")
 Settled: TypeAlias = "Callable[[Sandbox, Obj], None]"

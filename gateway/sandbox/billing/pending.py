@@ -8,16 +8,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import money
 from gateway.sandbox.billing import discounts, items, lines
-from gateway.sandbox.errors import invalid, parameter_missing
-from gateway.sandbox.merge import merge
+from gateway.sandbox.core import money
+from gateway.sandbox.core.errors import invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def add(sandbox: Sandbox, customer: Obj, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:

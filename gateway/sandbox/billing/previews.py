@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import changes, discounts, invoices, pending, renewals, starting, subscriptions
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 # A preview's names of a subscription's parameters that are the same as in an update or a creation.
 _SAME = (

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import money, periods
 from gateway.sandbox.billing import discounts, items, lines, pending, subscriptions
+from gateway.sandbox.core import money, periods
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fresh: bool = False) -> list[Obj]:

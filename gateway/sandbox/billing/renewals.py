@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import periods
 from gateway.sandbox.billing import collection, invoices, items, lines, pending, starting, subscriptions, usage
-from gateway.sandbox.clock import job
+from gateway.sandbox.core import periods
+from gateway.sandbox.core.clock import job
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 
 @job("subscription.cycle")

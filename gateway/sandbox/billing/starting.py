@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import money, periods
 from gateway.sandbox.billing import collection, discounts, invoices, items, lines, pending, subscriptions
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing
-from gateway.sandbox.merge import merge
+from gateway.sandbox.core import money, periods
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 _INCOMPLETE_TIME = 23 * periods.HOUR
 _NO_PAYMENT_METHOD = (

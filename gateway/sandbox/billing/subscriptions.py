@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import periods
 from gateway.sandbox.billing import collection, discounts, invoices, pending
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError, invalid
+from gateway.sandbox.core import periods
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 FINAL = ("canceled", "incomplete_expired")
 TRIAL_WARNING = 3 * periods.DAY

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import money
+from gateway.sandbox.core import money
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

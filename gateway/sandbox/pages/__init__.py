@@ -6,7 +6,13 @@ They are clients of the same objects and the same operations as the API; nothing
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from . import authentication, checkout, dashboard, details, invoice_page, levers, portal, site
+from gateway.sandbox.pages import authentication, site
+from gateway.sandbox.pages import invoice as invoice_page
+from gateway.sandbox.pages.checkout import routes as checkout
+from gateway.sandbox.pages.dashboard import actions as levers
+from gateway.sandbox.pages.dashboard import details
+from gateway.sandbox.pages.dashboard import routes as dashboard
+from gateway.sandbox.pages.portal import routes as portal
 
 
 def page_routes() -> list[BaseRoute]:

@@ -5,13 +5,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.sandbox.api.routing import kind_of_id
 from gateway.sandbox.billing import payments, setups
+from gateway.sandbox.core.store import Obj
+from gateway.sandbox.pages import formats, site
+from gateway.sandbox.pages.calls import sandbox_of, transact
 from gateway.sandbox.resources import account
-from gateway.sandbox.routing import kind_of_id
-from gateway.sandbox.store import Obj
-
-from . import formats, site
-from .calls import sandbox_of, transact
 
 _AUTHENTICATE = {"payment_intent": payments.authenticate, "setup_intent": setups.authenticate}
 

@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request as HttpRequest
 
-from gateway.sandbox.errors import StripeError
+from gateway.sandbox.api.parameters import validate
+from gateway.sandbox.api.routing import Request, match
+from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.instance import Sandbox
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.params import validate
-from gateway.sandbox.routing import Request, match
-from gateway.sandbox.world import Sandbox
 
 Json = dict[str, Any]
 T = TypeVar("T")

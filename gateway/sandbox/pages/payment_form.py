@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.sandbox import cards
+from gateway.sandbox.core import cards
 
 DECLINED_CARD = "4000000000000002"
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox import money, periods
-from gateway.sandbox.billing import cart, items
-from gateway.sandbox.clock import job
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing
-from gateway.sandbox.lists import envelope, page, page_of
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.lists import envelope, page, page_of
+from gateway.sandbox.api.routing import Request, expandable, kind, route
+from gateway.sandbox.billing import items
+from gateway.sandbox.billing.checkout import cart
+from gateway.sandbox.core import money, periods
+from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
 from gateway.sandbox.resources import prices
-from gateway.sandbox.routing import Request, expandable, kind, route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("checkout.session", "cs_test_", "checkout.session")
 kind("item", "li", "line item")

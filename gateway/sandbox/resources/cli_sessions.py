@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.routing import Request, route
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.routing import Request, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 SESSION = "_cli_session"
 _RECONNECT = 4 * 3600

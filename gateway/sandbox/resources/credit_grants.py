@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import invalid, parameter_missing
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
-from gateway.sandbox.routing import Request, kind, route
-from gateway.sandbox.templates import complete
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core.errors import invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.templates import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("billing.credit_grant", "credgr", "credit grant")
 kind("billing.credit_balance_transaction", "cbtxn", "credit balance transaction")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.errors import resource_missing
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core.errors import resource_missing
+from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("customer_balance_transaction", "cbtx", "customer balance transaction")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
 from gateway.sandbox.billing import discounts, subscriptions
-from gateway.sandbox.errors import invalid
-from gateway.sandbox.expand import public
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
+from gateway.sandbox.core.errors import invalid
+from gateway.sandbox.core.expand import public
+from gateway.sandbox.core.merge import merge
 from gateway.sandbox.resources import customer_balance, payment_methods, sources, tax_ids
-from gateway.sandbox.routing import Request, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("customer", "cus", deleted_stays=True)
 

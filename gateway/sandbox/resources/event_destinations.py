@@ -8,17 +8,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import invalid, parameter_missing, resource_missing
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
+from gateway.sandbox.core.merge import merge
+from gateway.sandbox.events.thin import iso, snapshot_id, thin, thin_type
 from gateway.sandbox.resources.webhook_endpoints import check_url
-from gateway.sandbox.routing import Request, route
-from gateway.sandbox.thin import iso, snapshot_id, thin, thin_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 _LIMIT = 20
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.lists import page
-from gateway.sandbox.routing import Request, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 _RETENTION = 30 * 24 * 3600
 

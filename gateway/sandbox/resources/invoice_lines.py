@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.lists import page_of
+from gateway.sandbox.api.routing import Request, kind, route
 from gateway.sandbox.billing import collection, invoices, pending
-from gateway.sandbox.errors import parameter_missing, resource_missing
-from gateway.sandbox.lists import page_of
-from gateway.sandbox.merge import merge
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.core.errors import parameter_missing, resource_missing
+from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("line_item", "il", "line item")
 

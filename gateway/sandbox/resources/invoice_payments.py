@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.lists import page
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("invoice_payment", "inpay", "invoice payment")
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.lists import envelope, page
+from gateway.sandbox.api.routing import Request, expandable, kind, route
 from gateway.sandbox.billing import collection, discounts, invoices, items, pending, previews
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing
-from gateway.sandbox.lists import envelope, page
-from gateway.sandbox.merge import merge
-from gateway.sandbox.periods import DAY
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
+from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.periods import DAY
 from gateway.sandbox.resources import payment_methods
-from gateway.sandbox.routing import Request, expandable, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("invoice", "in")
 kind("discount", "di")

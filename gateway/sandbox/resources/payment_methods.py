@@ -7,15 +7,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox import cards
-from gateway.sandbox.errors import StripeError, invalid, parameter_missing, resource_missing
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core import cards
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing, resource_missing
+from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("payment_method", "pm", "PaymentMethod")
 

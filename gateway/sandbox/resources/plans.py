@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import invalid, parameter_missing, resource_missing
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, hidden, kind, route
+from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
+from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.templates import complete
 from gateway.sandbox.resources import prices, products
-from gateway.sandbox.routing import Request, hidden, kind, route
-from gateway.sandbox.templates import complete
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("plan", "plan")
 hidden("plan", "tiers")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import invalid
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core.errors import invalid
+from gateway.sandbox.core.merge import merge
 from gateway.sandbox.resources import prices
-from gateway.sandbox.routing import Request, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("product", "prod")
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.errors import invalid, parameter_missing, resource_missing
-from gateway.sandbox.lists import envelope, page
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.lists import envelope, page
+from gateway.sandbox.api.routing import Request, expandable, kind, route
+from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
+from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.templates import complete
 from gateway.sandbox.resources import payment_methods
-from gateway.sandbox.routing import Request, expandable, kind, route
-from gateway.sandbox.templates import complete
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("token", "tok", "token")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.lists import envelope, page
+from gateway.sandbox.api.routing import Request, expandable, kind, route
 from gateway.sandbox.billing import changes, renewals, starting
 from gateway.sandbox.billing import subscriptions as engine
-from gateway.sandbox.errors import invalid, parameter_missing
-from gateway.sandbox.lists import envelope, page
+from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.resources import payment_methods
-from gateway.sandbox.routing import Request, expandable, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("subscription", "sub")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import resource_missing
-from gateway.sandbox.lists import envelope, page
-from gateway.sandbox.routing import Request, expandable, kind, route
+from gateway.sandbox.api.lists import envelope, page
+from gateway.sandbox.api.routing import Request, expandable, kind, route
+from gateway.sandbox.core.errors import resource_missing
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("tax_id", "txi", "tax id")
 

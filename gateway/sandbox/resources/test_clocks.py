@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.errors import invalid
-from gateway.sandbox.lists import page
-from gateway.sandbox.routing import Request, kind, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core.errors import invalid
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("test_helpers.test_clock", "clock", "test clock")
 

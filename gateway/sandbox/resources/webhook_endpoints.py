@@ -6,15 +6,15 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gateway.sandbox.errors import invalid
-from gateway.sandbox.lists import page
-from gateway.sandbox.merge import merge
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.core.errors import invalid
+from gateway.sandbox.core.merge import merge
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.routing import Request, kind, route
 
 if TYPE_CHECKING:
-    from gateway.sandbox.store import Obj
-    from gateway.sandbox.world import Sandbox
+    from gateway.sandbox.core.store import Obj
+    from gateway.sandbox.instance import Sandbox
 
 kind("webhook_endpoint", "we", "webhook endpoint")
 

@@ -1,0 +1,197 @@
+"""Requests checked against the SDK's own parameter types, refused in Stripe's words.
+
+The SDK ships every call's parameters as TypedDicts (`stripe.params`). They are read lazily, only along the branches
+that a request uses, because a checkout session alone has hundreds of nested types; and the errors must be Stripe's in
+word and order, which a general validator's report would have to be translated into.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from types import UnionType
+from typing import Any, ForwardRef, Literal, NotRequired, Required, Union, get_args, get_origin
+
+from stripe._request_options import RequestOptions
+from typing_extensions import is_typeddict
+
+from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing, parameter_unknown
+
+_OPTIONS = frozenset(RequestOptions.__annotations__)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, True: True, False: False}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a value may be: one of `words`, a hash with `fields` or of `values`, a list of `items`, a scalar."""
+
+    module: str
+    words: tuple[str, ...] = ()
+    hash: Any = None
+    values: Any = None
+    items: Any = None
+    scalars: frozenset[type] = frozenset()
+
+
+def validate(name: str | None, values: dict[str, Any], legacy: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Coerce and check the parameters of a call.
+
+    Args:
+        name: The type below `stripe.params`; None allows no parameters but `expand`.
+        values: Decoded parameters, with strings as scalars.
+        legacy: Parameters of older API versions, passed on as they came.
+
+    Raises:
+        StripeError: For the first unknown, missing or ill-typed parameter.
+    """
+    old = {key: values[key] for key in legacy if key in values}
+    rest = {key: value for key, value in values.items() if key not in old}
+    return {**_hash(rest, _fields(_params(name)) if name else _EXPAND_ONLY, ""), **old}
+
+
+@cache
+def _params(name: str) -> Any:
+    module, _, cls = f"stripe.params.{name}".rpartition(".")
+    return getattr(import_module(module), cls)
+
+
+@cache
+def _fields(cls: Any) -> dict[str, tuple[bool, Shape]]:
+    """Name -> (required, shape) of a TypedDict."""
+    return {
+        name: (name in cls.__required_keys__, _shape(annotation, cls.__module__))
+        for name, annotation in cls.__annotations__.items()
+        if name not in _OPTIONS
+    }
+
+
+def _shape(annotation: Any, module: str) -> Shape:
+    members = _members(annotation, module)
+    words = tuple(word for each in members if get_origin(each) is Literal for word in get_args(each))
+    scalars = frozenset(each for each in members if each in (str, int, bool, float, Decimal))
+    if any(words):
+        scalars -= {str}  # `Literal["a", "b"] | str`: the SDK leaves enums open, the API does not
+    return Shape(
+        module,
+        words,
+        next((each for each in members if is_typeddict(each)), None),
+        next((get_args(each)[1] for each in members if get_origin(each) is dict), None),
+        next((get_args(each)[0] for each in members if get_origin(each) is list), None),
+        scalars,
+    )
+
+
+def _members(annotation: Any, module: str) -> tuple[Any, ...]:
+    """The alternatives of a type; the SDK writes most of them as strings to be read in their own module."""
+    if get_origin(annotation) in (NotRequired, Required):
+        annotation = get_args(annotation)[0]
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if isinstance(annotation, str):
+        names = sys.modules[module].__dict__
+        return _members(eval(annotation, names), module)  # noqa: S307 -- the SDK's source, not input
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(member for each in get_args(annotation) for member in _members(each, module))
+    return (annotation,)
+
+
+_cached_shape = cache(_shape)
+_EXPAND_ONLY = {"expand": (False, Shape("", items=str))}
+
+
+def _hash(values: dict[str, Any], fields: dict[str, tuple[bool, Shape]], path: str) -> dict[str, Any]:
+    unknown = [key for key in values if key not in fields]
+    if unknown:
+        close = get_close_matches(unknown[0], fields, n=1)
+        raise parameter_unknown(_join(path, unknown[0]), _join(path, close[0]) if close else None)
+    for name, (required, _) in fields.items():
+        if required and name not in values:
+            raise parameter_missing(_join(path, name))
+    return {key: _coerce(value, fields[key][1], _join(path, key)) for key, value in values.items()}
+
+
+def _coerce(value: Any, shape: Shape, path: str) -> Any:
+    """The value as its shape has it."""
+    if value == "":
+        return _empty(shape, path)
+    if isinstance(value, list) and shape.items is None and shape.values is not None:
+        value = {str(key): each for key, each in enumerate(value)}  # metadata whose keys are numbers
+    if isinstance(value, dict):
+        if shape.hash:
+            return _hash(value, _fields(shape.hash), path)
+        if shape.values is None:
+            raise invalid("Invalid array" if shape.items else f"Invalid string: {value}", path)
+        inner = _cached_shape(shape.values, shape.module)
+        return {
+            key: each if shape.values is str and each == "" else _coerce(each, inner, _join(path, key))
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        if shape.items is None:
+            raise invalid("Invalid object" if shape.hash else f"Invalid string: {value}", path)
+        inner = _cached_shape(shape.items, shape.module)
+        return [_coerce(each, inner, f"{path}[{index}]") for index, each in enumerate(value)]
+    return _scalar(value, shape, path)
+
+
+def _empty(shape: Shape, path: str) -> str:
+    if "" in shape.words:
+        return ""
+    raise StripeError(
+        f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a field; however "
+        f"'{path}' cannot be unset. You should remove '{path}' from your request or supply a non-empty value.",
+        code="parameter_invalid_empty",
+        param=path,
+    )
+
+
+def _scalar(value: Any, shape: Shape, path: str) -> Any:
+    if value in shape.words:
+        return value
+    for scalar, read in _READERS.items():
+        if scalar in shape.scalars:
+            try:
+                return read(value)
+            except (ValueError, KeyError, InvalidOperation):
+                pass
+    words = [word for word in shape.words if word]
+    if words:
+        raise invalid(f"Invalid {path}: must be {_either(words)}", path)
+    if int in shape.scalars:
+        raise invalid(f"Invalid integer: {value}", path, "parameter_invalid_integer")
+    if bool in shape.scalars:
+        raise invalid(f"Invalid boolean: {value}", path)
+    if shape.scalars:
+        raise invalid(f"Invalid decimal: {value}", path)
+    raise invalid("Invalid array" if shape.items else "Invalid object", path)
+
+
+def _decimal(value: Any) -> str:
+    """Decimals travel as strings on Stripe's wire, so they are checked and kept as such."""
+    if not Decimal(str(value)).is_finite():
+        raise ValueError(value)
+    return str(value)
+
+
+_READERS: dict[type, Any] = {
+    int: lambda value: int(str(value)),
+    bool: lambda value: _BOOLEANS[value],
+    Decimal: _decimal,
+    float: lambda value: float(_decimal(value)),
+    str: str,
+}
+
+
+def _either(words: list[str]) -> str:
+    if len(words) == 1:
+        return words[0]
+    head = ", ".join(words[:-1])
+    return f"one of {head}{',' if len(words) > 2 else ''} or {words[-1]}"  # noqa: PLR2004 -- the Oxford comma
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}[{key}]" if path else key

@@ -1,0 +1,169 @@
+"""The registries that resource modules fill by being imported: kinds of objects, and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gateway.sandbox.api.parameters import validate
+from gateway.sandbox.core.store import Obj
+from gateway.sandbox.options import API_VERSION
+
+if TYPE_CHECKING:
+    from gateway.sandbox.instance import Sandbox
+
+Handler = Callable[..., Obj]
+"""Called as `handler(sandbox, request, **path_parameters)`, answers the object to be returned."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One API request after decoding and validation.
+
+    `params` holds coerced values (`"5"` became 5) without `expand`. `version` is None when the client named no
+    API version (the Stripe CLI does not).
+    """
+
+    method: str
+    path: str
+    params: Obj = field(default_factory=dict)
+    expand: tuple[str, ...] = ()
+    version: str | None = None
+    id: str | None = None
+    idempotency_key: str | None = None
+    base_url: str = "http://localhost"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of Stripe object: its `object` value, the prefix of its ids and how errors call it."""
+
+    name: str
+    prefix: str
+    noun: str
+    deleted_stays: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation of the API; `params` names the SDK type that describes its parameters."""
+
+    method: str
+    path: str
+    handler: Handler
+    params: str | None
+    legacy: tuple[str, ...]
+    also: tuple[str, ...]
+    older: Callable[[Obj], Obj] | None
+
+    def checked(self, raw: Obj, version: str | None) -> Obj:
+        """The validated parameters of a client that names this API version, or none."""
+        if self.params == "*":
+            return raw
+        if self.older and version != API_VERSION:
+            raw = self.older(raw)
+        return validate(self.params, raw, self._unchecked(version))
+
+    def _unchecked(self, version: str | None) -> tuple[str, ...]:
+        return self.also if version == API_VERSION else self.also + self.legacy
+
+
+KINDS: dict[str, Kind] = {}
+_PREFIXES: dict[str, str] = {}
+_STATIC: dict[tuple[str, str], Route] = {}
+_DYNAMIC: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
+
+
+def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False) -> Kind:
+    """Declare a kind of object. `deleted_stays`: a deleted one still answers `{"deleted": true}` (customers)."""
+    KINDS[name] = Kind(name, prefix, noun or name, deleted_stays)
+    _PREFIXES[prefix.rstrip("_")] = name
+    return KINDS[name]
+
+
+def kind_of_id(id: str) -> str | None:
+    """The kind that an id's prefix belongs to: `prod_…` is a product."""
+    head = id.rpartition("_")[0]
+    while head:
+        if head in _PREFIXES:
+            return _PREFIXES[head]
+        head = head.rpartition("_")[0]
+    return None
+
+
+def route(
+    method: str,
+    path: str,
+    *,
+    params: str | None = None,
+    legacy: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+    older: Callable[[Obj], Obj] | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register a handler.
+
+    Args:
+        method: GET, POST or DELETE.
+        path: As in Stripe's reference, with `{name}` for what is passed on as a keyword argument.
+        params: The SDK's parameter type below `stripe.params`, e.g. `checkout.SessionCreateParams`; None takes
+            no parameters but `expand`.
+        legacy: Parameters of older API versions that are let through when the client does not name the current
+            version.
+        also: Parameters that the API has and the SDK's type lacks.
+        older: Writes the parameters of an older API version in today's form, before they are checked.
+    """
+
+    def register(handler: Handler) -> Handler:
+        entry = Route(method, path, handler, params, legacy, also, older)
+        if "{" in path:
+            segments = path.split("/")
+            _DYNAMIC.setdefault((method, len(segments)), []).append((segments, entry))
+        else:
+            _STATIC[method, path] = entry
+        return handler
+
+    return register
+
+
+def match(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route for a path and the values of its `{name}`s; literal segments win over named ones."""
+    static = _STATIC.get((method, path))
+    if static:
+        return static, {}
+    segments = path.split("/")
+    for pattern, entry in _DYNAMIC.get((method, len(segments)), ()):
+        values: dict[str, Any] = {}
+        for expected, actual in zip(pattern, segments, strict=True):
+            if expected.startswith("{") and actual:
+                values[expected[1:-1]] = actual
+            elif expected != actual:
+                break
+        else:
+            return entry, values
+    return None
+
+
+def routes() -> list[Route]:
+    """Every registered operation."""
+    return [*_STATIC.values(), *(entry for entries in _DYNAMIC.values() for _, entry in entries)]
+
+
+Computed = Callable[["Sandbox", Obj], Any]
+HIDDEN: dict[str, frozenset[str]] = {}
+EXPANDABLE: dict[tuple[str, str], Computed] = {}
+
+
+def hidden(kind: str, *fields: str) -> None:
+    """Declare stored fields that Stripe shows only when they are expanded (`price.tiers`)."""
+    HIDDEN[kind] = HIDDEN.get(kind, frozenset()) | set(fields)
+
+
+def expandable(kind: str, name: str) -> Callable[[Computed], Computed]:
+    """Declare a field that is not stored but computed when it is expanded (`customer.subscriptions`)."""
+
+    def register(function: Computed) -> Computed:
+        EXPANDABLE[kind, name] = function
+        return function
+
+    return register

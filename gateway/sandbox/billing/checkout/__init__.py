@@ -1,0 +1,1 @@
+"""Checkout sessions: the cart, and what submitting one does."""

@@ -1,0 +1,181 @@
+"""The dashboard's pages of one object: event, customer, subscription, and any other as JSON."""
+
+import re
+from typing import Any
+
+from markupsafe import Markup, escape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.sandbox.api.routing import kind_of_id
+from gateway.sandbox.core.expand import public
+from gateway.sandbox.events.delivery import wants
+from gateway.sandbox.pages import formats, site
+from gateway.sandbox.pages.calls import sandbox_of
+from gateway.sandbox.pages.dashboard import timeline
+from gateway.sandbox.pages.dashboard.events import attempts_of
+from gateway.sandbox.pages.dashboard.frame import page, scene_of, table
+from gateway.sandbox.pages.dashboard.listings import INVOICES, SUBSCRIPTIONS, Cell, Column, Scene, page_of, status
+
+Json = dict[str, Any]
+
+_TIMELINE_LENGTH = 100
+_OVER = ("canceled", "incomplete_expired")
+# On the page of a customer or subscription it is clear whose invoices these are.
+_INVOICES = tuple(column for column in INVOICES.columns if column.label not in ("Customer", "Id"))
+_SUBSCRIPTIONS = tuple(column for column in SUBSCRIPTIONS.columns if column.label != "Customer")
+_ITEMS = (
+    Column("Product", lambda scene, obj: Cell(scene.product_name(obj["price"]))),
+    Column("Price", lambda scene, obj: Cell(formats.price(obj["price"], scene.locale))),
+    Column("Quantity", lambda _, obj: Cell(str(obj.get("quantity") or "by usage")), style="number"),
+)
+_METHODS = (
+    Column("Method", lambda _, obj: Cell(method_name(obj), page_of(obj))),
+    Column("Expires", lambda _, obj: Cell(_expiry(obj))),
+)
+_ID_IN_JSON = re.compile(r"&#34;([a-z]+(?:_[a-z]+)*_[A-Za-z0-9]{8,})&#34;")
+
+
+def routes() -> list[Route]:
+    """The pages of single objects."""
+    return [
+        site.view("/events/{id}", event),
+        site.view("/customers/{id}", customer),
+        site.view("/subscriptions/{id}", subscription),
+        site.view("/objects/{id}", anything),
+    ]
+
+
+async def event(http: Request) -> Response:
+    """One event: its payload and where it was delivered."""
+    found, scene = need(http, "event"), scene_of(http)
+    subject = found["data"]["object"]
+    return page(
+        http,
+        "event.html",
+        section="/events",
+        event=found,
+        subject=page_of(subject) if subject.get("id") else None,
+        attempts=attempts_of(scene, found),
+        heard=any(wants(each, found) for each in scene.sandbox.store.scan("webhook_endpoint")),
+        payload=linked_json(found),
+    )
+
+
+async def customer(http: Request) -> Response:
+    """One customer: subscriptions, invoices, payment methods and history."""
+    found, scene = need(http, "customer"), scene_of(http)
+    store, key = scene.sandbox.store, found["id"]
+    subscriptions = store.find("subscription", customer=key)
+    invoices = store.find("invoice", customer=key)
+    methods = store.find("payment_method", customer=key)
+    related = [obj["id"] for obj in (*subscriptions, *invoices, *methods)]
+    return page(
+        http,
+        "customer.html",
+        section="/customers",
+        title=found["email"] or found["name"] or key,
+        customer=found,
+        payload=linked_json(found),
+        days=history(scene, key, *related),
+        **table(scene, "subscription", _SUBSCRIPTIONS, subscriptions),
+        **table(scene, "invoice", _INVOICES, invoices),
+        **table(scene, "method", _METHODS, methods),
+    )
+
+
+async def subscription(http: Request) -> Response:
+    """One subscription: its items, invoices and timeline."""
+    found, scene = need(http, "subscription"), scene_of(http)
+    items, clock = found["items"]["data"], scene.sandbox.clock_of(found)
+    candidates = scene.sandbox.store.find("invoice", customer=found["customer"])
+    invoices = [invoice for invoice in candidates if subscription_of(invoice) == found["id"]]
+    period_end = min((item["current_period_end"] for item in items), default=None)
+    ahead = period_end is not None and period_end > scene.sandbox.now()
+    return page(
+        http,
+        "subscription.html",
+        section="/subscriptions",
+        title=", ".join(scene.product_name(item["price"]) for item in items) or found["id"],
+        subscription=found,
+        state=status(found["status"]),
+        customer=scene.customer(found["customer"]),
+        period_start=min((item["current_period_start"] for item in items), default=None),
+        period_end=period_end,
+        # A test clock has its own time, which its owner moves through the API.
+        jump_to=period_end if ahead and not clock and found["status"] not in _OVER else None,
+        payload=linked_json(found),
+        days=history(scene, found["id"], *(invoice["id"] for invoice in invoices)),
+        **table(scene, "item", _ITEMS, items),
+        **table(scene, "invoice", _INVOICES, invoices),
+    )
+
+
+async def anything(http: Request) -> Response:
+    """Any object as JSON in which every id leads on, with its history."""
+    key = http.path_params["id"]
+    kind = kind_of_id(key)
+    if kind is None:
+        raise HTTPException(404, f"No kind of object has ids like {key}.")
+    found, scene = need(http, kind), scene_of(http)
+    return page(
+        http,
+        "object.html",
+        section="",
+        title=found.get("name") or found.get("number") or key,
+        kind=formats.words(kind),
+        payload=linked_json(found),
+        days=history(scene, key),
+    )
+
+
+def need(http: Request, kind: str) -> Json:
+    """The object of the URL.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    found = sandbox_of(http).store.get(kind, http.path_params["id"])
+    if found is None:
+        raise HTTPException(404, f"There is no {formats.words(kind).lower()} {http.path_params['id']} here.")
+    return found
+
+
+def history(scene: Scene, *ids: str) -> list[tuple[str, list[Json]]]:
+    """The events about some objects, newest first, by day."""
+    store = scene.sandbox.store
+    about = {event["id"]: event for key in ids for event in store.find("event", _object=key)}
+    in_order = [about[key] for key in store.ids("event") if key in about]
+    return timeline.by_day(in_order[:_TIMELINE_LENGTH], scene.locale)
+
+
+def subscription_of(invoice: Json) -> str | None:
+    """The id of the subscription that an invoice bills."""
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    key: str | None = details.get("subscription")
+    return key
+
+
+def linked_json(obj: Json) -> Markup:
+    """The public form of an object as indented JSON in which every known id is a link."""
+
+    def link(match: re.Match[str]) -> str:
+        key = match[1]
+        return f'&#34;<a href="/objects/{key}">{key}</a>&#34;' if kind_of_id(key) else match[0]
+
+    text = str(escape(formats.pretty(public(obj))))
+    return Markup(_ID_IN_JSON.sub(link, text))  # noqa: S704 -- escaped above; ids are letters and digits
+
+
+def method_name(method: Json) -> str:
+    """A payment method as people know it: ``Visa •••• 4242``."""
+    details = method.get(method["type"]) or {}
+    name = details.get("display_brand") or details.get("brand") or method["type"]
+    return f"{formats.words(name)} •••• {details['last4']}" if details.get("last4") else formats.words(name)
+
+
+def _expiry(method: Json) -> str:
+    card = method.get("card")
+    return f"{card['exp_month']:02d} / {card['exp_year']}" if card else formats.NOTHING

@@ -1,0 +1,220 @@
+"""Which lists the dashboard has and what their columns say: one registry, read by one route and one template."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.pages import formats
+
+Json = dict[str, Any]
+
+TONES = {
+    **dict.fromkeys(("active", "paid", "succeeded", "complete", "enabled", "delivered"), "ok"),
+    **dict.fromkeys(("trialing", "open", "processing", "pending", "draft"), "info"),
+    **dict.fromkeys(("past_due", "incomplete", "paused", "requires_action", "expired", "retrying"), "warn"),
+    **dict.fromkeys(("unpaid", "uncollectible", "failed", "disabled", "lost"), "danger"),
+}
+"""The colour of a status; any other is grey."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in one place of a table: a text, perhaps linked, as a pill of a tone, or in fixed width."""
+
+    text: str
+    href: str | None = None
+    tone: str | None = None
+    mono: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a column may look at beside its object."""
+
+    sandbox: Sandbox
+    locale: str
+
+    def money(self, amount: int | None, currency: str | None) -> Cell:
+        """An amount."""
+        return Cell(formats.money(amount, currency, self.locale))
+
+    def date(self, timestamp: int | None) -> Cell:
+        """A day."""
+        return Cell(formats.date(timestamp, self.locale))
+
+    def customer(self, id: str | None) -> Cell:
+        """A customer by e-mail or name, linked."""
+        found = self.sandbox.store.get("customer", id) if id else None
+        if not found:
+            return Cell(id or formats.NOTHING, mono=bool(id))
+        return Cell(found["email"] or found["name"] or found["id"], f"/customers/{found['id']}")
+
+    def product_name(self, price: Json) -> str:
+        """The name of a price's product."""
+        product = self.sandbox.store.get("product", price["product"])
+        return str(product["name"]) if product else str(price["product"])
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its heading and what it says of an object; ``style`` is "number", "wide" or nothing."""
+
+    label: str
+    cell: Callable[[Scene, Json], Cell]
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of one kind of object."""
+
+    path: str
+    label: str
+    kind: str
+    columns: tuple[Column, ...]
+    empty: str
+
+    def rows(self, scene: Scene, objects: list[Json]) -> list[list[Cell]]:
+        """The cells of each object."""
+        return [[column.cell(scene, obj) for column in self.columns] for obj in objects]
+
+    def search(self, sandbox: Sandbox, text: str, after: str | None) -> Iterator[Json]:
+        """The objects, newest first, in whose JSON every word of the text occurs."""
+        words = [word.lower() for word in text.split()]
+        for obj in sandbox.store.scan(self.kind, after=after):
+            said = str(obj).lower() if words else ""
+            if all(word in said for word in words):
+                yield obj
+
+
+def page_of(obj: Json) -> str:
+    """The dashboard's page of an object."""
+    pages = {"customer": "/customers/", "subscription": "/subscriptions/", "event": "/events/"}
+    return f"{pages.get(obj['object'], '/objects/')}{obj['id']}"
+
+
+def status(value: str) -> Cell:
+    """A status as a pill."""
+    return Cell(formats.words(value), tone=TONES.get(value, ""))
+
+
+def _id(_scene: Scene, obj: Json) -> Cell:
+    return Cell(obj["id"], page_of(obj), mono=True)
+
+
+def _created(scene: Scene, obj: Json) -> Cell:
+    return scene.date(obj["created"])
+
+
+def _status(_scene: Scene, obj: Json) -> Cell:
+    return status(obj["status"])
+
+
+def _subscription_plan(scene: Scene, obj: Json) -> Cell:
+    items = obj["items"]["data"]
+    names = [scene.product_name(item["price"]) + _times(item.get("quantity")) for item in items]
+    return Cell(", ".join(names), page_of(obj))
+
+
+def _times(quantity: int | None) -> str:
+    return f" {formats.TIMES} {quantity}" if quantity and quantity > 1 else ""
+
+
+def _period_end(scene: Scene, obj: Json) -> Cell:
+    ends = [item["current_period_end"] for item in obj["items"]["data"]]
+    return scene.date(min(ends, default=None))
+
+
+def _amounts(scene: Scene, product: Json) -> Cell:
+    prices = [price for price in scene.sandbox.store.find("price", product=product["id"]) if price["active"]]
+    prices.sort(key=lambda price: price["unit_amount"] or 0)
+    return Cell(", ".join(formats.price(price, scene.locale) for price in prices) or formats.NOTHING)
+
+
+CUSTOMERS = Listing(
+    "/customers",
+    "Customers",
+    "customer",
+    (
+        Column("Customer", lambda scene, obj: scene.customer(obj["id"])),
+        Column("Name", lambda _, obj: Cell(obj["name"] or formats.NOTHING)),
+        Column(
+            "Subscriptions",
+            lambda scene, obj: Cell(str(len(scene.sandbox.store.ids("subscription", customer=obj["id"])))),
+            style="number",
+        ),
+        Column("Created", _created),
+        Column("Id", _id),
+    ),
+    "No customers yet. A checkout makes one.",
+)
+SUBSCRIPTIONS = Listing(
+    "/subscriptions",
+    "Subscriptions",
+    "subscription",
+    (
+        Column("Plan", _subscription_plan),
+        Column("Customer", lambda scene, obj: scene.customer(obj["customer"])),
+        Column("Status", _status),
+        Column("Renews or ends", _period_end),
+        Column("Created", _created),
+    ),
+    "No subscriptions yet. Open a checkout session in subscription mode.",
+)
+INVOICES = Listing(
+    "/invoices",
+    "Invoices",
+    "invoice",
+    (
+        Column("Number", lambda _, obj: Cell(obj["number"] or "Draft", f"/i/{obj['id']}")),
+        Column("Customer", lambda scene, obj: scene.customer(obj["customer"])),
+        Column("Total", lambda scene, obj: scene.money(obj["total"], obj["currency"]), style="number"),
+        Column("Status", _status),
+        Column("Created", _created),
+        Column("Id", _id),
+    ),
+    "No invoices yet.",
+)
+PRODUCTS = Listing(
+    "/products",
+    "Products",
+    "product",
+    (
+        Column("Product", lambda _, obj: Cell(obj["name"], page_of(obj))),
+        Column("Prices", _amounts, style="wide"),
+        Column("Status", lambda _, obj: status("active" if obj["active"] else "archived")),
+        Column("Id", _id),
+    ),
+    "No products yet. Create one through the API.",
+)
+PRICES = Listing(
+    "/prices",
+    "Prices",
+    "price",
+    (
+        Column("Product", lambda scene, obj: Cell(scene.product_name(obj), f"/objects/{obj['product']}")),
+        Column("Price", lambda scene, obj: Cell(formats.unit_money(obj, scene.locale)), style="number"),
+        Column("Charged", lambda _, obj: Cell(formats.per(obj["recurring"]) or "once")),
+        Column("Lookup key", lambda _, obj: Cell(obj["lookup_key"] or formats.NOTHING, mono=True)),
+        Column("Status", lambda _, obj: status("active" if obj["active"] else "archived")),
+        Column("Id", _id),
+    ),
+    "No prices yet.",
+)
+SESSIONS = Listing(
+    "/checkouts",
+    "Checkouts",
+    "checkout.session",
+    (
+        Column("Session", lambda _, obj: Cell(f"{obj['id'][:20]}…", page_of(obj), mono=True)),
+        Column("Mode", lambda _, obj: Cell(formats.words(obj["mode"]))),
+        Column("Total", lambda scene, obj: scene.money(obj["amount_total"], obj["currency"]), style="number"),
+        Column("Status", _status),
+        Column("Created", _created),
+        Column("", lambda _, obj: Cell("Open page", f"/c/pay/{obj['id']}") if obj["status"] == "open" else Cell("")),
+    ),
+    "No checkout sessions yet. Create one with POST /v1/checkout/sessions.",
+)
+
+LISTINGS = {listing.path: listing for listing in (CUSTOMERS, SUBSCRIPTIONS, INVOICES, PRODUCTS, PRICES, SESSIONS)}

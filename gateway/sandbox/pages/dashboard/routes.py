@@ -1,0 +1,114 @@
+"""The dashboard's overview and lists: what the sandbox holds, what happened, who was told."""
+
+from itertools import islice
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.sandbox.events.chaos import TROUBLES
+from gateway.sandbox.pages import formats, site
+from gateway.sandbox.pages.dashboard.actions import next_renewal
+from gateway.sandbox.pages.dashboard.events import DESTINATIONS, EVENTS
+from gateway.sandbox.pages.dashboard.frame import page, scene_of, table
+from gateway.sandbox.pages.dashboard.listings import LISTINGS, PRICES, PRODUCTS, Cell, Column, Listing, Scene
+
+Json = dict[str, Any]
+
+PAGE_SIZE = 50
+RECENT = 12
+
+_PRODUCT_TABS = ((PRODUCTS.path, PRODUCTS.label), (PRICES.path, PRICES.label))
+_LISTINGS = {**LISTINGS, EVENTS.path: EVENTS}
+_TILES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("Customers", "/customers", "customer", {}),
+    ("Active", "/subscriptions?q=active", "subscription", {"status": "active"}),
+    ("In trial", "/subscriptions?q=trialing", "subscription", {"status": "trialing"}),
+    ("Past due", "/subscriptions?q=past_due", "subscription", {"status": "past_due"}),
+    ("Invoices", "/invoices", "invoice", {}),
+    ("Products", "/products", "product", {}),
+    ("Prices", "/prices", "price", {}),
+    ("Events", "/events", "event", {}),
+)
+_UNKNOWN = (
+    Column("Path", lambda _, obj: Cell(obj["path"], mono=True)),
+    Column("Asked", lambda _, obj: Cell(str(obj["count"])), style="number"),
+)
+
+
+def routes() -> list[Route]:
+    """The overview and the lists."""
+    return [site.view("/", overview), *(site.view(path, listing) for path in _LISTINGS)]
+
+
+async def overview(http: Request) -> Response:
+    """Counts, recent events, webhook destinations, unknown paths, clock and chaos."""
+    scene = scene_of(http)
+    store = scene.sandbox.store
+    unknown = [{"path": path, "count": count} for path, count in scene.sandbox.unknown_paths.most_common(RECENT)]
+    return page(
+        http,
+        "overview.html",
+        section="/",
+        tiles=_tiles(scene),
+        chaos=_chaos(scene),
+        next_due=_next_due(scene),
+        next_renewal=next_renewal(scene.sandbox),
+        **table(scene, "event", EVENTS.columns, list(islice(store.scan("event"), RECENT))),
+        **table(scene, "destination", DESTINATIONS.columns, store.find("webhook_endpoint")),
+        **table(scene, "unknown_path", _UNKNOWN, unknown),
+    )
+
+
+async def listing(http: Request) -> Response:
+    """One of the lists, searched (``q``) and paged (``after``)."""
+    found: Listing = _LISTINGS[http.url.path]
+    scene = scene_of(http)
+    query, after = http.query_params.get("q", ""), http.query_params.get("after")
+    if after and scene.sandbox.store.get(found.kind, after) is None:
+        after = None
+    objects = list(islice(found.search(scene.sandbox, query, after), PAGE_SIZE + 1))
+    shown = objects[:PAGE_SIZE]
+    in_products = found in (PRODUCTS, PRICES)
+    return page(
+        http,
+        "listing.html",
+        section=PRODUCTS.path if in_products else found.path,
+        listing=found,
+        tabs=_PRODUCT_TABS if in_products else (),
+        rows=found.rows(scene, shown),
+        q=query,
+        after=after,
+        more=shown[-1]["id"] if len(objects) > PAGE_SIZE else None,
+    )
+
+
+def _tiles(scene: Scene) -> list[Json]:
+    store = scene.sandbox.store
+    return [
+        {"label": label, "href": href, "value": len(store.ids(kind, **equals)) if equals else store.count(kind)}
+        for label, href, kind, equals in _TILES
+    ]
+
+
+def _chaos(scene: Scene) -> Json:
+    """The settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
+    settings = scene.sandbox.webhooks.chaos.settings()
+    delay = f"{settings['delay_seconds']:g}"
+    switches = [
+        {
+            "name": name,
+            "label": formats.words(name),
+            "hint": hint.replace("`delay_seconds`", f"{delay} seconds"),
+            "percent": f"{settings[name] * 100:g}",
+        }
+        for name, hint in TROUBLES.items()
+    ]
+    return {"switches": switches, "delay_seconds": delay, "seed": f"{settings['seed']:g}"}
+
+
+def _next_due(scene: Scene) -> Json | None:
+    """What falls due next on the sandbox's own clock, in words."""
+    job = scene.sandbox.clock.next_job()
+    return {"at": job["at"], "what": formats.words(job["job"]), "id": job["_object"]} if job else None

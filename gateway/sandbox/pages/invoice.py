@@ -1,0 +1,69 @@
+"""The printable invoice: what ``hosted_invoice_url`` shows, on paper or on the screen."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.sandbox.pages import formats, site
+from gateway.sandbox.pages.dashboard.details import need
+from gateway.sandbox.pages.dashboard.listings import TONES
+from gateway.sandbox.resources import account
+
+Json = dict[str, Any]
+
+
+def routes() -> list[Route]:
+    """The invoice by its id."""
+    return [site.view("/i/{id}", invoice)]
+
+
+async def invoice(http: Request) -> Response:
+    """One invoice as a sheet of paper."""
+    found = need(http, "invoice")
+    locale = formats.choose_locale(None, http.headers.get("accept-language", ""))
+    moments = found["status_transitions"]
+    balance = (found["ending_balance"] or 0) - found["starting_balance"]
+    return site.render(
+        http,
+        "invoice.html",
+        invoice=found,
+        merchant=account.NAME,
+        tone=TONES.get(found["status"], ""),
+        issued=moments.get("finalized_at") or found["created"],
+        paid_at=moments.get("paid_at"),
+        address=address_lines(found["customer_address"]),
+        lines=[line | {"unit": _unit(line, locale)} for line in found["lines"]["data"]],
+        adjustments=_adjustments(found),
+        applied=-balance if found["status"] != "draft" else 0,
+        locale=locale,
+    )
+
+
+def address_lines(address: Json | None) -> list[str]:
+    """A postal address in the lines of an envelope."""
+    if not address:
+        return []
+    town = " ".join(part for part in (address.get("postal_code"), address.get("city")) if part)
+    lines = (address.get("line1"), address.get("line2"), town, address.get("state"), address.get("country"))
+    return [line for line in lines if line]
+
+
+def _unit(line: Json, locale: str) -> str:
+    """The unit price of a line, where it has one."""
+    pricing = line.get("pricing") or {}
+    if not pricing.get("unit_amount_decimal"):
+        return ""
+    price = {"currency": line["currency"], "unit_amount_decimal": pricing["unit_amount_decimal"]}
+    return formats.unit_money(price, locale)
+
+
+def _adjustments(found: Json) -> list[tuple[str, int]]:
+    """Discounts and taxes between subtotal and total."""
+    discount = sum(each["amount"] for each in found["total_discount_amounts"] or [])
+    taxes = [
+        ("Tax (included)" if each["tax_behavior"] == "inclusive" else "Tax", each["amount"])
+        for each in found["total_taxes"] or []
+    ]
+    return [("Discount", -discount), *taxes] if discount else taxes

@@ -1,0 +1,1 @@
+"""Tests of the offline Stripe, in the order of its tree."""

@@ -8,7 +8,7 @@ FROM node:22-bookworm-slim AS graphiql
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY gateway/graphql/assets.py ./
+COPY gateway/graphql/ide/assets.py ./
 RUN python3 assets.py
 
 FROM python:3.11-slim-bookworm AS build
@@ -17,7 +17,7 @@ WORKDIR /src
 COPY requirements.lock ./
 RUN python -m venv /app && /app/bin/pip install --require-hashes --requirement requirements.lock
 COPY . .
-COPY --from=graphiql /src/static gateway/graphql/static
+COPY --from=graphiql /src/static gateway/graphql/ide/static
 # What has built it stays behind: the image needs no installer.
 RUN /app/bin/pip install --no-deps --no-build-isolation . && /app/bin/pip uninstall --yes editables hatchling pip
 

@@ -54,15 +54,15 @@ bench: .venv/development
 # What takes long: storms (crashes, outages, a full disk, several processes); judges from elsewhere (Stripe's CLI and its
 # library for Node, the audits and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run; then more random histories than `make test` plays.
 soak: .venv/development assets
-	$(BIN)/python -m pytest tests/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/test_edge_protocol.py tests/test_edge_fuzz.py \
-	  tests/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
-	HISTORIES=12 $(BIN)/python -m pytest tests/test_histories.py tests/test_credits.py -k "any_order or any_history" \
+	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
+	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py -k "any_order or any_history" \
 	  -n 2 --timeout 600 $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime
-	@$(BIN)/python -m gateway.graphql.assets || true
+	@$(BIN)/python -m gateway.graphql.ide.assets || true
 
 # The browser of the browser tests: the distribution's own Chromium.
 browser:

@@ -20,7 +20,7 @@ class GraphiQLFiles(BuildHookInterface):  # type: ignore[type-arg]  # its parame
         if version == "editable":
             return
         # By path: in an isolated build neither the gateway nor its dependencies can be imported.
-        assets = runpy.run_path(str(Path(self.root, "gateway", "graphql", "assets.py")))
+        assets = runpy.run_path(str(Path(self.root, "gateway", "graphql", "ide", "assets.py")))
         try:
             assets["install"]()
         except assets["AssetsUnavailable"] as error:

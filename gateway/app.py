@@ -13,32 +13,34 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gateway import __version__, logs, tracing
-from gateway.auth import Authenticator
-from gateway.billing.accounts import decision
-from gateway.billing.catalog import Catalog
-from gateway.billing.changes import Changes
-from gateway.billing.checkout import Checkout
-from gateway.billing.credits import keep_books
-from gateway.billing.customers import Customers
+from gateway import __version__
+from gateway.auth.authenticator import Authenticator
+from gateway.billing.catalog.service import Catalog
+from gateway.billing.checkout.service import Checkout
+from gateway.billing.credits.service import keep_books
+from gateway.billing.customers.account import decision
+from gateway.billing.customers.service import Customers
+from gateway.billing.metering.usage import UsageForwarder
 from gateway.billing.portal import Portal
-from gateway.billing.usage import UsageForwarder
-from gateway.database import Database
+from gateway.billing.subscriptions.access_changes import AccessTeller
+from gateway.billing.subscriptions.service import Changes
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, GatewayError
-from gateway.graphql.cache import PublicAnswers
-from gateway.graphql.context import Services
-from gateway.graphql.http import PATH, GraphQL
-from gateway.graphql.rates import Throttle
-from gateway.headers import RequestId, SecurityHeaders
-from gateway.notify import Notifications
-from gateway.operations import Rest, operations
-from gateway.outbound.access import AccessTeller
-from gateway.policy import policy_router
-from gateway.rates import Rates
+from gateway.graphql.base.context import Services
+from gateway.graphql.base.mutation_limits import Throttle
+from gateway.graphql.transport.http import PATH, GraphQL
+from gateway.graphql.transport.response_cache import PublicAnswers
+from gateway.http.headers import RequestId, SecurityHeaders
+from gateway.http.rate_limit import Rates
+from gateway.observability import logging as logs
+from gateway.observability import tracing
+from gateway.rest.access import policy_router
+from gateway.rest.health import Rest, operations
 from gateway.settings import Settings
-from gateway.stripe_client import Stripe
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
-from gateway.webhooks.missed import run_catch_up
 from gateway.webhooks.receiver import Receiver
 from gateway.webhooks.route import Webhooks
 from gateway.webhooks.worker import Worker
@@ -94,7 +96,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
         }
         if settings.outbound_endpoints:
-            from gateway.outbound.relay import Relay
+            from gateway.outbound.delivery import Relay
 
             lasting["outbox"] = Relay(database, settings.outbound_endpoints).run
         tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]

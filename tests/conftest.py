@@ -13,7 +13,9 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
-from world import World, make_world, migrate
+
+from gateway.graphql.ide import assets
+from harness.gateway import World, make_world, migrate
 
 # Nobody here speaks TLS, and every new client would read the whole list of authorities: a fortieth of a second each.
 os.environ.pop("SSL_CERT_FILE", None)
@@ -26,7 +28,7 @@ WAITING = {
     "test_life",
     "test_histories",
     "test_outbox",
-    "test_edge_stripe_away",
+    "test_stripe_away",
     "test_sync",
 }
 
@@ -73,6 +75,17 @@ def pytest_sessionfinish() -> None:
 def anyio_backend() -> str:
     """The gateway runs on asyncio alone."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def graphiql_files():
+    """GraphiQL's files, which `make` fetches before the tests."""
+    try:
+        assets.install()
+    except assets.AssetsUnavailable as error:
+        if "CI" in os.environ:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
@@ -185,14 +198,6 @@ def another_database_url(database_url: str, request, tmp_path: Path) -> Iterator
 def database_url(request) -> str:
     """SQLite, unless the test is parametrised with `both_databases`."""
     return request.getfixturevalue(getattr(request, "param", "sqlite_url"))
-
-
-both_databases = pytest.mark.parametrize(
-    "database_url",
-    ["sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)],
-    indirect=True,
-    ids=["sqlite", "postgres"],
-)
 
 
 @pytest.fixture

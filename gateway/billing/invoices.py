@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from gateway.billing.pages import Pages
-from gateway.database import table_of
+from gateway.billing.pagination import Pages
+from gateway.db.database import table_of
+from gateway.db.queries import Reading, as_list
+from gateway.db.statements import among
 from gateway.errors import BadInput
-from gateway.ledger.watch import mark
-from gateway.models import Invoice, Mirrored, UtcDateTime, utc
-from gateway.readings import Reading, as_list
-from gateway.statements import among
+from gateway.models.mirrored import Invoice, Mirrored, UtcDateTime, utc
+from gateway.outbound.access_watch import mark
 
 
 def cursor_of(invoice: Invoice) -> str:

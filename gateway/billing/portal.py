@@ -7,17 +7,17 @@ from uuid import uuid4
 
 from sqlmodel import col, select
 
-from gateway.auth import Principal
-from gateway.billing.checkout import acting_for
-from gateway.billing.customers import Customers
-from gateway.billing.eligibility import LIVE
-from gateway.billing.problems import Problem, ProblemCode
+from gateway.auth.authenticator import Principal
+from gateway.billing.checkout.eligibility import LIVE
+from gateway.billing.checkout.service import acting_for
+from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
-from gateway.database import Database
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.db.database import Database
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused
-from gateway.models import Subscription
+from gateway.models.mirrored import Subscription
 from gateway.settings import Settings
-from gateway.stripe_client import Stripe
+from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/billing_portal/sessions"
 

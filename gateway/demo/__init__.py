@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.pages import file_route, page
+from gateway.http.html import file_route, page
 
 _HERE = Path(__file__).parent
 _FILES = (*_HERE.glob("*.js"), *_HERE.glob("*.css"))

@@ -4,13 +4,13 @@ import strawberry
 from graphql import GraphQLSchema, Undefined, build_schema, find_breaking_changes
 from strawberry.schema.config import StrawberryConfig
 
-from gateway.graphql.compiled import note_plain_fields
-from gateway.graphql.money import SCALARS
-from gateway.graphql.mutations import Mutation
-from gateway.graphql.ownership import guard
-from gateway.graphql.queries import Query
-from gateway.graphql.rates import limit
-from gateway.graphql.updates import Subscription
+from gateway.graphql.base.authorization import guard
+from gateway.graphql.base.mutation_limits import limit
+from gateway.graphql.base.scalars import SCALARS
+from gateway.graphql.execution.compiler import note_plain_fields
+from gateway.graphql.mutation import Mutation
+from gateway.graphql.query import Query
+from gateway.graphql.subscription import Subscription
 
 config = StrawberryConfig(scalar_map=SCALARS)
 schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from gateway.ledger import credits as credit_ledger
-from gateway.ledger import outbox, watch
-from gateway.ledger.changes import Written
+from gateway.billing.credits import settlement as credit_ledger
+from gateway.mirror.effects import Written
+from gateway.outbound import access_watch as watch
+from gateway.outbound import outbox
 
 
 def react(connection: sa.Connection, written: Sequence[Written]) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-import gateway.models  # noqa: F401 - fills SQLModel.metadata
-from gateway.database import Database
+import gateway.models.mirrored  # noqa: F401 - fills SQLModel.metadata
+from gateway.db.database import Database
 
 if TYPE_CHECKING:
     from alembic.config import Config

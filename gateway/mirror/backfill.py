@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 from sqlmodel import col, select
 
-from gateway.database import Database, insert, table_of
+from gateway.db.database import Database, insert, table_of
 from gateway.errors import StripeMissing
-from gateway.mirror.reading import PAGE, Reader
+from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.sync import refresh, settle, store_page
-from gateway.models import Subscription, SyncState
-from gateway.stripe_client import Answer, Stripe
+from gateway.models.mirrored import Subscription, SyncState
+from gateway.stripe_api.client import Answer, Stripe
 
 RUN = "sync"
 """The row of `sync_state` that stands for the whole run."""

@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from gateway.database import Database, table_of
+from gateway.db.database import Database, table_of
 from gateway.errors import StripeMissing
-from gateway.mirror.columns import Json
-from gateway.mirror.reading import Reader
+from gateway.mirror.mapping import Json
+from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.sync import fetch, refresh
 from gateway.mirror.upsert import items_of
-from gateway.stripe_client import Stripe
+from gateway.stripe_api.client import Stripe
 
 SECOND_LOOK_SECONDS = 2.0
 MISSING, GONE = "is missing here", "is gone at Stripe"

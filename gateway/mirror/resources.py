@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from gateway.mirror import columns
-from gateway.mirror.columns import Json
-from gateway.models import (
+from gateway.mirror import mapping as columns
+from gateway.mirror.mapping import Json
+from gateway.models.mirrored import (
     Charge,
     CheckoutSession,
     Customer,

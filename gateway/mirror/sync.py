@@ -20,13 +20,13 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import select
 
-from gateway.database import Database, table_of
+from gateway.db.database import Database, table_of
 from gateway.errors import StripeMissing, StripeUnavailable
-from gateway.mirror.columns import Json
-from gateway.mirror.reading import Reader
+from gateway.mirror.mapping import Json
+from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_catalog, upsert
-from gateway.stripe_client import Answer, Stripe
+from gateway.stripe_api.client import Answer, Stripe
 
 REFRESH_TRIES = 5
 

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from gateway.database import table_of
+from gateway.db.database import table_of
+from gateway.db.notifications import announce
+from gateway.db.statements import among, execute, insert_rows, write_rows
 from gateway.ledger import react
-from gateway.ledger.changes import Written
-from gateway.mirror.columns import Json
+from gateway.mirror.effects import Written
+from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.models import CatalogVersion, Mirrored, SubscriptionItem
-from gateway.notify import announce
-from gateway.statements import among, execute, insert_rows, write_rows
+from gateway.models.mirrored import CatalogVersion, Mirrored, SubscriptionItem
 
 ITEMS = table_of(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from gateway.billing.credits.purchases import unknown_prices
+from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
-from gateway.ledger.credits import settle
-from gateway.ledger.purchases import unknown_prices
-from gateway.mirror.columns import ref
+from gateway.mirror.mapping import ref
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, store_events
 from gateway.mirror.upsert import Outcome

@@ -17,12 +17,13 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from gateway import logs, metrics, tracing
-from gateway.database import Database, insert, table_of, unusable
+from gateway.db.database import Database, insert, table_of, unusable
+from gateway.db.statements import insert_rows, write_rows
 from gateway.errors import DatabaseUnavailable
-from gateway.models import UNFINISHED, Event, WebhookSecretUse, utc
-from gateway.statements import insert_rows, write_rows
-from gateway.stripe_client import Delivery, event_of
+from gateway.models.mirrored import UNFINISHED, Event, WebhookSecretUse, utc
+from gateway.observability import logging as logs
+from gateway.observability import metrics, tracing
+from gateway.stripe_api.client import Delivery, event_of
 from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow, need_of
 
 log = structlog.get_logger()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway import metrics, tracing
 from gateway.errors import DatabaseUnavailable, GatewayError
-from gateway.stripe_client import Delivery
+from gateway.observability import metrics, tracing
+from gateway.stripe_api.client import Delivery
 from gateway.webhooks.inbox import Inbox
 
 log = structlog.get_logger()

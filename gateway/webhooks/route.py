@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import metrics
 from gateway.errors import GatewayError, WebhookRefused
-from gateway.headers import guarded
-from gateway.server import Answer, Headers, Shortcut, body_of
+from gateway.http.headers import guarded
+from gateway.http.server import Answer, Headers, Shortcut, body_of
+from gateway.observability import metrics
 from gateway.settings import Settings
-from gateway.stripe_client import Delivery, verify
+from gateway.stripe_api.client import Delivery, verify
 from gateway.webhooks.receiver import Outcome, Receiver
 
 PATH = "/webhooks/stripe"

@@ -16,13 +16,13 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
-from gateway import tracing
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
-from gateway.mirror.columns import Json
+from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
-from gateway.models import UNFINISHED, Event
-from gateway.stripe_client import Stripe, event_of
+from gateway.models.mirrored import UNFINISHED, Event
+from gateway.observability import tracing
+from gateway.stripe_api.client import Stripe, event_of
 from gateway.webhooks.inbox import EVENTS, Inbox
 
 log = structlog.get_logger()

@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from bench_events import databases
 from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
-from gateway import models
-from gateway.database import Database, table_of
+from gateway.db.database import Database, table_of
+from gateway.models import mirrored as models
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "1000"))

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
 from gateway import migrations
-from gateway.database import Database
+from gateway.db.database import Database
 
 SECRET = "whsec_bench"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))

@@ -24,8 +24,8 @@ from runner import Gateway, Server, cpu_seconds, family, line, measure, median, 
 from sqlmodel import insert
 
 from gateway import migrations
-from gateway.database import Database
-from gateway.models import Price, Product
+from gateway.db.database import Database
+from gateway.models.mirrored import Price, Product
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))  # many and short: what else the machine does changes within a second
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "500"))

@@ -10,10 +10,10 @@ from pathlib import Path
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from gateway import logs
-from gateway.database import Database
+from gateway.db.database import Database
+from gateway.observability import logging as logs
 from gateway.settings import Settings
-from gateway.stripe_client import verify
+from gateway.stripe_api.client import verify
 from gateway.webhooks.inbox import Inbox
 
 ANSWER = Path(os.environ["BENCH_ANSWER"]).read_bytes() if "BENCH_ANSWER" in os.environ else b""

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 import stripe
-from command import Command
 
-from gateway.cli import main
+from gateway.cli.main import main
+from harness.command import Command
 
 SECRET = "whsec_0123456789abcdef"
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
-from npm import install
-
 from sandbox.triggers import TRIGGERS, out_of_scope
+
+
+from harness.npm import install
 
 JUDGES = Path(__file__).parent / "judges"
 KEY = "sk_test_1234567890123456"

@@ -5,8 +5,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from chromium import checked_page, chromium  # noqa: F401 - a fixture
 from playwright.async_api import expect
+
+from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,1 @@
+"""Who calls: the header of a request becomes a Principal."""

@@ -1,0 +1,96 @@
+"""How a user's token is proved: a JSON Web Token of an OpenID provider.
+
+Its signature is checked with one of the provider's public keys, or, with HS256, with a shared secret; the two never
+mix, so that no public key can pass for a secret.
+Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
+"""
+
+from typing import Any
+
+import jwt
+
+from gateway.auth.jwks import Key, KeySet
+from gateway.errors import Unauthenticated
+from gateway.settings import Settings
+
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""The algorithms that a provider's published keys may be used with; never `none`, never an HMAC."""
+
+MAX_TOKEN = 8192
+
+
+class Tokens:
+    """Proves tokens.
+
+    Args:
+        settings: how users sign in.
+        leeway: by how many seconds the clocks may differ.
+    """
+
+    def __init__(self, settings: Settings, leeway: int) -> None:
+        self._leeway = leeway
+        self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
+        self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause) if settings.auth_jwks_url else None
+        self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
+
+    @property
+    def keys(self) -> tuple[Key, ...] | None:
+        """The provider's keys that are known now, another tuple after each reading; None without a provider."""
+        return self._keys.present if self._keys else None
+
+    async def claims(self, token: str) -> dict[str, Any]:
+        """What a token claims, once everything about it is proved.
+
+        Raises:
+            Unauthenticated: it proves nothing.
+        """
+        try:
+            if len(token) > MAX_TOKEN or not token.isascii():
+                raise jwt.DecodeError
+            algorithm, key = await self._key(jwt.get_unverified_header(token))
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=self._leeway,
+                options={
+                    "require": ["exp"],
+                    "verify_aud": self._audience is not None,
+                    "verify_sub": False,  # the claim of the settings is what counts
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overruns the JSON parser
+            raise Unauthenticated(_why(error)) from None
+
+    async def close(self) -> None:
+        """Give back what is held."""
+        if self._keys:
+            await self._keys.close()
+
+    async def _key(self, header: dict[str, Any]) -> tuple[str, Any]:
+        """The algorithm that the token may be signed with, and the key for it."""
+        algorithm = header.get("alg")
+        if algorithm == "HS256" and self._secret is not None:
+            return algorithm, self._secret
+        if algorithm in ASYMMETRIC and self._keys is not None:
+            return algorithm, await self._keys.find(header.get("kid"), algorithm)
+        raise jwt.InvalidAlgorithmError
+
+
+def _why(error: Exception) -> str:
+    """What the caller should know: what time, issuer and audience mend, and nothing of keys."""
+    return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), "this token is not valid")
+
+
+_REASONS: dict[type[Exception], str] = {
+    jwt.ExpiredSignatureError: "the token has expired; sign in again",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
+    jwt.InvalidAudienceError: "the token is for another audience",
+    jwt.InvalidIssuerError: "the token is from another issuer",
+    jwt.MissingRequiredClaimError: "the token lacks a claim that it must have, such as `exp`",
+    jwt.InvalidAlgorithmError: "the token is not signed in a way that is accepted here",
+    jwt.PyJWKClientConnectionError: "the sign-in provider's keys cannot be read now; try again",
+}

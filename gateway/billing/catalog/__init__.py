@@ -1,0 +1,1 @@
+"""The catalogue: the mirrored products and prices."""

@@ -1,0 +1,128 @@
+"""The catalogue in memory: read once, served without waiting, read again when it has changed.
+
+A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/db/notifications.py`). While
+they are not, every reading asks the database first which version is there. While the database is down the last snapshot
+is served.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.billing.catalog.snapshot import Snapshot, take
+from gateway.db.database import Database, table_of
+from gateway.errors import DatabaseUnavailable
+from gateway.models.mirrored import CatalogVersion, Price, Product
+from gateway.observability import metrics
+from gateway.settings import Settings
+
+PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
+LOAD_SECONDS = 5.0
+VERSION, PRODUCTS, PRICES = table_of(CatalogVersion), table_of(Product), table_of(Price)
+HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
+
+log = structlog.get_logger()
+
+
+class Catalog:
+    """The present snapshot of the catalogue.
+
+    Args:
+        settings: the default currency.
+        database: where the mirror is.
+        hears: whether the changes of other processes are being heard at this moment.
+    """
+
+    def __init__(self, settings: Settings, database: Database, hears: Callable[[], bool] = lambda: True) -> None:
+        self._currency = settings.default_currency
+        self._database = database
+        self._hears = hears
+        self._snapshot: Snapshot | None = None
+        self._wanted = 1  # the generation that readers must see: grows with every change
+        self._present = 0  # the generation that `_snapshot` has seen
+        self._loading: asyncio.Task[Snapshot] | None = None
+        self._pause_until = 0.0
+
+    def invalidate(self) -> None:
+        """Something in the catalogue changed: the next reader gets what is there now."""
+        self._wanted += 1
+        self._loading = None  # it may have read before the change; who waits for it asked before the change
+
+    @property
+    def present(self) -> Snapshot | None:
+        """The snapshot that is known to be the present one without looking; None when that takes a look."""
+        return self._snapshot if self._present == self._wanted and self._hears() else None
+
+    async def snapshot(self) -> Snapshot:
+        """The catalogue. Only the first call after a change waits for the database; those beside it share its reading.
+
+        Raises:
+            DatabaseUnavailable: when there is no database and no earlier snapshot.
+        """
+        if self._snapshot is not None:
+            pausing = time.monotonic() < self._pause_until
+            if not pausing and not self._hears():
+                await self._look(self._snapshot)
+            if pausing or self._present == self._wanted:
+                HIT.inc()
+                return self._snapshot
+        MISS.inc()
+        if self._loading is None:
+            self._loading = asyncio.create_task(self._load(self._wanted))
+        return await asyncio.shield(self._loading)  # one reader that goes away must not take the others' answer along
+
+    async def _look(self, snapshot: Snapshot) -> None:
+        """Find out whether another process has changed the catalogue since this snapshot."""
+        try:
+            async with asyncio.timeout(LOAD_SECONDS), self._database.read() as session:
+                version = (await (await session.connection()).execute(sa.select(VERSION.c.version))).scalar()
+        except Exception as error:  # noqa: BLE001 - as in `_load`
+            log.warning("catalog.not_read", error=type(error).__name__)
+            self._pause_until = time.monotonic() + PAUSE_SECONDS
+        else:
+            if (version or 0) != snapshot.version and snapshot is self._snapshot:
+                self.invalidate()
+
+    async def _load(self, generation: int) -> Snapshot:
+        try:
+            async with asyncio.timeout(LOAD_SECONDS):
+                snapshot = await self._read()
+        except Exception as error:
+            log.warning("catalog.not_read", exc_info=error)
+            if self._snapshot is None:
+                raise DatabaseUnavailable("the catalogue cannot be read from the database") from error
+            # whatever it was, an old catalogue is better than none
+            self._pause_until = time.monotonic() + PAUSE_SECONDS
+            return self._snapshot
+        finally:
+            if self._wanted == generation:
+                self._loading = None
+        if generation > self._present:
+            self._snapshot, self._present = snapshot, generation
+        return snapshot
+
+    async def _read(self) -> Snapshot:
+        version, products, prices = await self._database.query(_rows)
+        return take(
+            products,
+            prices,
+            version=version.version if version else 0,
+            as_of=version.changed_at if version else datetime.now(UTC),
+            currency=self._currency,
+        )
+
+
+def _rows(connection: sa.Connection) -> tuple[Any, Sequence[Any], Sequence[Any]]:
+    """The version, the products and the prices. The version first: a change between the statements then makes the
+    snapshot newer than its version says, and the next look reads again.
+
+    Rows as the driver gives them, with the models' attributes: nobody writes to these, so that they need not be objects
+    of the ORM, whose first use takes 2 MB.
+    """
+    version = connection.execute(sa.select(VERSION)).first()
+    return version, connection.execute(sa.select(PRODUCTS)).all(), connection.execute(sa.select(PRICES)).all()

@@ -1,0 +1,61 @@
+"""What a user may still buy: no plan of a product twice at once, and one trial only."""
+
+from sqlmodel import col, select
+
+from gateway.billing.checkout.cart import Cart
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.db.database import Database
+from gateway.mirror.sync import settle, store_page
+from gateway.models.mirrored import CustomerClaim, Subscription, SubscriptionItem
+from gateway.stripe_api.client import Stripe
+
+LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
+"""An `incomplete` subscription is none yet: it was not paid, and goes by itself within a day."""
+
+
+async def read_subscriptions(database: Database, stripe: Stripe, customer_id: str) -> None:
+    """Bring a customer's subscriptions up to date: what is refused or sold next must not wait for a webhook.
+
+    Raises:
+        StripeMissing: Stripe knows no such customer.
+        StripeUnavailable: Stripe cannot be reached.
+    """
+    params = {"customer": customer_id, "status": "all", "limit": 100}
+    answer = await stripe.get("/v1/subscriptions", **params)
+    while True:
+        found = answer.object["data"]
+        await settle(database, stripe, await store_page(database, answer, found))
+        if not answer.object["has_more"]:
+            return
+        answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])
+
+
+async def already_subscribed(database: Database, customer_id: str, cart: Cart) -> list[Problem]:
+    """The lines whose product the customer has a live subscription to, each with what to do instead."""
+    live = (
+        select(SubscriptionItem.product_id, Subscription.id)
+        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
+        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(LIVE))
+    )
+    async with database.read() as session:
+        held = dict((await session.exec(live)).all())
+    return [
+        Problem(
+            ProblemCode.ALREADY_SUBSCRIBED,
+            f"there is a subscription to this product already ({held[price.product_id]}): change that one instead "
+            "(`changeSubscription`, or the portal)",
+            f"lineItems.{place}",
+        )
+        for place, (price, _) in enumerate(cart.lines)
+        if price.interval and price.product_id in held
+    ]
+
+
+async def had_trial(database: Database, external_id: str) -> bool:
+    """Whether any subscription of a user has ever had a trial, also those of customers that are gone."""
+    theirs = select(CustomerClaim.customer_id).where(CustomerClaim.external_id == external_id)
+    trials = select(Subscription.id).where(
+        col(Subscription.customer_id).in_(theirs), col(Subscription.trial_start).is_not(None)
+    )
+    async with database.read() as session:
+        return (await session.exec(trials.limit(1))).first() is not None

@@ -1,0 +1,164 @@
+"""Checkout sessions, one by one: asked for at Stripe, written down with whose they are, looked at, closed."""
+
+import asyncio
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from sqlmodel import col, select
+
+from gateway.billing.checkout.cart import CheckoutRequest
+from gateway.db.database import Database, insert, table_of
+from gateway.errors import StripeFailure, StripeMissing, StripeRefused
+from gateway.mirror.sync import refresh, store_answer
+from gateway.models.mirrored import CheckoutIntent, CheckoutSession, Subscription
+from gateway.stripe_api.client import Stripe
+
+PATH = "/v1/checkout/sessions"
+REFRESH_PAUSE_SECONDS = 1.0
+INTENTS, SESSIONS = table_of(CheckoutIntent), table_of(CheckoutSession)
+
+log = structlog.get_logger()
+
+
+class Sessions:
+    """What is done with one session.
+
+    Args:
+        database: the mirror and the intents.
+        stripe: where the sessions are.
+    """
+
+    def __init__(self, database: Database, stripe: Stripe) -> None:
+        self._database = database
+        self._stripe = stripe
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
+
+    async def get(self, id: str) -> CheckoutSession | None:
+        """A session as the mirror has it."""
+        async with self._database.read() as session:
+            return await session.get(CheckoutSession, id)
+
+    async def has_begun(self, paid: CheckoutSession) -> bool:
+        """Whether the subscription that a session started stands in the mirror, where its own events may still lack."""
+        if paid.status != "complete" or paid.subscription_id is None:
+            return True
+        async with self._database.read() as session:
+            found = await session.get(Subscription, paid.subscription_id)
+        return found is not None and found.status != "incomplete"
+
+    async def intend(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
+        """The intent of this key, written down before Stripe is called. Without a key every request is a new one.
+
+        Args:
+            scope: who asks; the same key of somebody else is another.
+            request: what is asked.
+        """
+        intent = CheckoutIntent(
+            id=f"intent_{uuid4().hex}",
+            scope=scope,
+            key=request.idempotency_key or uuid4().hex,
+            fingerprint=request.fingerprint,
+            created=datetime.now(UTC),
+        )
+        async with self._database.write() as connection:
+            statement = insert(connection, INTENTS).values(intent.model_dump())
+            await connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
+            found = sa.select(INTENTS).where(INTENTS.c.scope == scope, INTENTS.c.key == intent.key)
+            return CheckoutIntent(**(await connection.execute(found)).mappings().one())
+
+    async def open(
+        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str | None
+    ) -> CheckoutSession | None:
+        """Open a session at Stripe, and write it down together with whose it is.
+
+        Args:
+            intent: what it is for. Repeated with the same parameters, Stripe gives the same session.
+            parameters: what Stripe is asked for.
+            external_id: the user; None for a guest.
+
+        Raises:
+            StripeRefused: Stripe will not open it.
+            StripeMissing: something that it names does not exist.
+            StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
+        """
+        offer = offer_of(parameters)
+        answer = await self._stripe.post(PATH, idempotency_key=f"{intent.id}-{offer[:16]}", **parameters)
+        opened = answer.object["id"]
+
+        def own(connection: sa.Connection) -> None:
+            whose = {"guest": True} if external_id is None else {"external_id": external_id}
+            connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
+            _meet(connection, intent, opened, offer)
+
+        await store_answer(self._database, self._stripe, answer, own)
+        return await self.get(opened)
+
+    async def reuse(self, intent: CheckoutIntent, id: str, offer: str) -> None:
+        """Meet an intent with a session that is there already."""
+        await self._database.transact(lambda connection: _meet(connection, intent, id, offer))
+
+    async def open_of(self, external_id: str) -> dict[str, str | None]:
+        """A user's sessions that are open as far as the mirror knows, each with what it offers."""
+        async with self._database.read() as session:
+            its = (
+                select(CheckoutSession.id, CheckoutIntent.offer)
+                .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
+                .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
+            )
+            return dict((await session.exec(its)).all())
+
+    async def close(self, id: str) -> CheckoutSession | None:
+        """Close a session at Stripe; as it stands then, which may be paid.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        try:
+            answer = await self._stripe.post(f"{PATH}/{id}/expire", idempotency_key=f"expire-{id}")
+            await store_answer(self._database, self._stripe, answer)
+        except (StripeRefused, StripeMissing):  # it was paid or expired a moment ago
+            await self.read(id)
+        return await self.get(id)
+
+    async def read(self, id: str) -> CheckoutSession | None:
+        """A session as it stands at Stripe; None when it is not there.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        try:
+            await refresh(self._database, self._stripe, "checkout.session", id)
+        except StripeMissing:
+            return None
+        return await self.get(id)
+
+    async def look(self, id: str) -> None:
+        """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne."""
+        task = self._refreshing.get(id)
+        if task is None:
+            task = self._refreshing[id] = asyncio.create_task(self._try_to_read(id))
+            task.add_done_callback(
+                lambda _: asyncio.get_running_loop().call_later(REFRESH_PAUSE_SECONDS, self._refreshing.pop, id)
+            )
+        await asyncio.shield(task)
+
+    async def _try_to_read(self, id: str) -> None:
+        try:
+            await self.read(id)
+        except StripeFailure as error:
+            log.warning("checkout.refresh_failed", session=id, error=str(error))
+
+
+def offer_of(parameters: dict[str, Any]) -> str:
+    """A digest of what Stripe is asked for."""
+    return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _meet(connection: sa.Connection, intent: CheckoutIntent, id: str, offer: str) -> None:
+    met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
+    connection.execute(met)

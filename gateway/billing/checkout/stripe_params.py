@@ -1,0 +1,97 @@
+"""A checkout in Stripe's words. Source: Stripe API, "Create a Checkout Session"."""
+
+from typing import Any
+
+from gateway.billing.checkout.cart import Cart, CheckoutRequest, Line
+from gateway.models.mirrored import Price
+from gateway.settings import Settings
+
+_DATA = {"subscription": "subscription_data", "payment": "payment_intent_data", "setup": "setup_intent_data"}
+"""Where Stripe takes what the checkout makes, by its mode."""
+
+
+def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) -> dict[str, Any]:
+    """What Stripe is asked for, whoever asks.
+
+    Tax and addresses are the merchant's to decide, so they come from the settings and not from the client.
+
+    Args:
+        request: what the client asks for.
+        cart: its lines.
+        settings: how taxes are dealt with.
+    """
+    metadata = dict(request.metadata)
+    made: dict[str, Any] = {"metadata": metadata} if metadata else {}
+    parameters: dict[str, Any] = {
+        "mode": cart.mode,
+        "ui_mode": "embedded_page" if request.embedded else "hosted_page",
+        "line_items": [_item(price, line) for price, line in cart.lines],
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "return_url": request.return_url,
+        "currency": cart.currency,
+        "locale": request.locale,
+        "metadata": metadata,
+        _DATA[cart.mode]: made,
+        "expand": ["line_items"],
+    }
+    if request.coupon:
+        parameters["discounts"] = [{"coupon": request.coupon}]
+    if request.allow_promotion_codes:
+        parameters["allow_promotion_codes"] = True
+    if settings.billing_address == "required":
+        parameters["billing_address_collection"] = "required"
+    if cart.lines and settings.automatic_tax:
+        parameters["automatic_tax"] = {"enabled": True}
+    if cart.lines and settings.tax_id_collection:
+        parameters["tax_id_collection"] = {"enabled": True}
+    return {name: value for name, value in parameters.items() if value not in (None, {}, [])}
+
+
+def for_guest(parameters: dict[str, Any], email: str | None) -> dict[str, Any]:
+    """The same for nobody in particular, who gets a customer at Stripe all the same.
+
+    Args:
+        parameters: what Stripe is asked for.
+        email: fills the e-mail field of the page.
+    """
+    theirs: dict[str, Any] = {"customer_email": email} if email else {}
+    if parameters["mode"] == "payment":
+        theirs["customer_creation"] = "always"  # otherwise a guest's payment belongs to nobody
+    return parameters | theirs
+
+
+def for_user(parameters: dict[str, Any], subject: str, customer_id: str) -> dict[str, Any]:
+    """The same for a signed-in user.
+
+    Args:
+        parameters: what Stripe is asked for.
+        subject: the user, kept at Stripe as `client_reference_id`.
+        customer_id: the user's own customer.
+    """
+    theirs: dict[str, Any] = {"customer": customer_id, "client_reference_id": subject}
+    # Stripe computes taxes from the customer's own address, which it takes over only when told to.
+    if update := {
+        **({"address": "auto"} if "automatic_tax" in parameters else {}),
+        **({"name": "auto"} if "tax_id_collection" in parameters else {}),
+    }:
+        theirs["customer_update"] = update
+    return parameters | theirs
+
+
+def with_trial(parameters: dict[str, Any], days: int | None) -> dict[str, Any]:
+    """The same with a trial, if there is one."""
+    if not days:
+        return parameters
+    return parameters | {"subscription_data": {**parameters.get("subscription_data", {}), "trial_period_days": days}}
+
+
+def _item(price: Price, line: Line) -> dict[str, Any]:
+    """A line; a metered price takes no quantity."""
+    if price.usage_type == "metered":
+        return {"price": price.id}
+    item: dict[str, Any] = {"price": price.id, "quantity": line.quantity}
+    if line.adjustable:
+        low, high = line.adjustable
+        item["adjustable_quantity"] = {"enabled": True, "minimum": low, "maximum": high}
+    return item

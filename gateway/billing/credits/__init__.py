@@ -1,0 +1,1 @@
+"""Credits: a ledger that follows what was paid."""

@@ -1,0 +1,121 @@
+"""Credit accounts: who holds the lock, what is left in which lot, and how an entry is appended.
+
+Whoever changes a customer's credits opens the account first, which locks its row: on PostgreSQL until the end of the
+transaction, on SQLite there is one writer anyway. So all changes of one account are one after the other.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.db.database import insert, table_of
+from gateway.db.notifications import announce
+from gateway.models.records import CreditAccount, CreditEntry, CreditLot
+from gateway.outbound import outbox
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+"""The clock of an account of which nothing is known."""
+
+TOLD = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "credits.revoked"}
+"""What the application is told of; what it spends itself it knows."""
+
+ACCOUNTS, LOTS, ENTRIES = table_of(CreditAccount), table_of(CreditLot), table_of(CreditEntry)
+
+left = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
+"""What is left of a lot; below zero when credits that were already spent have been taken back."""
+
+
+def lapsed(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+    """Whether a lot's time is over, in a query that joins its account."""
+    return sa.or_(LOTS.c.expires_at <= now, LOTS.c.expires_at <= ACCOUNTS.c.clock)
+
+
+@dataclass(slots=True)
+class Account:
+    """An account that is locked by this transaction."""
+
+    connection: sa.Connection
+    customer_id: str
+    balance: int
+    now: datetime
+
+    def append(self, kind: str, amount: int, **columns: Any) -> dict[str, Any]:
+        """Append an entry and keep the balance; the entry."""
+        self.balance += amount
+        values = {
+            "customer_id": self.customer_id,
+            "kind": kind,
+            "amount": amount,
+            "balance": self.balance,
+            "parts": {},
+            "meta": {},
+            "created": datetime.now(UTC),
+            **columns,
+        }
+        found = self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
+        self.connection.execute(
+            sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
+        )
+        announce(self.connection, f"customer:{self.customer_id}")
+        if kind in TOLD:
+            data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
+            outbox.append(self.connection, self.customer_id, TOLD[kind], data)
+        return {**values, "id": found.scalar_one()}
+
+    def book(self, lot: Any, column: str, amount: int) -> None:
+        """Add to one of a lot's sums."""
+        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot["id"]).values({column: LOTS.c[column] + amount}))
+
+    def expire(self) -> None:
+        """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
+        over = sa.and_(LOTS.c.customer_id == self.customer_id, LOTS.c.expires_at <= self.now)
+        wrong = sa.or_(left > 0, sa.and_(left < 0, LOTS.c.expired > 0))
+        for lot in (self.connection.execute(sa.select(LOTS).where(over, wrong))).mappings().all():
+            target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
+            change = target - lot["expired"]
+            self.book(lot, "expired", change)
+            self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
+
+    def lots(self) -> list[Any]:
+        """The lots with something left, in the order in which they are spent: those that expire first come first."""
+        query = (
+            sa.select(LOTS, left.label("left"))
+            .where(LOTS.c.customer_id == self.customer_id, left > 0)
+            .order_by(LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
+        )
+        return list((self.connection.execute(query)).mappings().all())
+
+
+def open_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
+    """Lock accounts, made where there were none, in one order for all.
+
+    Args:
+        connection: a transaction.
+        clocks: the customers, each with a moment that is known to have come on Stripe's clock.
+    """
+    accounts = {}
+    for customer_id in sorted(clocks):
+        clock = clocks[customer_id]
+        new = insert(connection, ACCOUNTS).values(customer_id=customer_id, balance=0, clock=clock)
+        later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
+        locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
+        row = connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock)).one()
+        accounts[customer_id] = Account(connection, customer_id, row.balance, max(datetime.now(UTC), row.clock))
+    return accounts
+
+
+def expire_due(connection: sa.Connection, limit: int = 100) -> int:
+    """Write down what has run out, of at most `limit` accounts; of how many."""
+    due = (
+        sa.select(LOTS.c.customer_id)
+        .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
+        .where(lapsed(datetime.now(UTC)), left > 0)
+        .distinct()
+        .limit(limit)
+    )
+    customers = list(connection.execute(due).scalars())
+    for account in (open_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
+        account.expire()
+    return len(customers)

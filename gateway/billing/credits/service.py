@@ -1,0 +1,182 @@
+"""Spending credits, and reading how many there are and where they came from and went."""
+
+import asyncio
+import base64
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import col, select
+
+from gateway.billing.credits.ledger import (
+    ACCOUNTS,
+    ENTRIES,
+    LONG_AGO,
+    LOTS,
+    Account,
+    expire_due,
+    lapsed,
+    left,
+    open_accounts,
+)
+from gateway.billing.pagination import Pages
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.db.database import Database
+from gateway.db.queries import Reading, as_list
+from gateway.db.statements import among
+from gateway.errors import BadInput
+from gateway.models.mirrored import Customer, UtcDateTime
+from gateway.models.records import CreditEntry
+
+EXPIRY_SECONDS = 60
+MAX_SPEND = 1_000_000_000
+MAX_DIGITS = 18  # of an entry's number, which the database holds in 64 bits
+MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What to spend.
+
+    Attributes:
+        external_id: the application's own user.
+        amount: how many credits, at least 1.
+        key: the same key with the same spend spends once.
+        reason: for people.
+        meta: for programs.
+    """
+
+    external_id: str
+    amount: int
+    key: str
+    reason: str | None = None
+    meta: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """What must be the same under one key."""
+        told = [self.amount, self.reason, sorted(self.meta.items())]
+        return sha256(orjson.dumps(told)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What became of a spend: its entry in the ledger, or what to mend."""
+
+    customer: Customer | None = None
+    entry: CreditEntry | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+async def spend(database: Database, wanted: Spend) -> Spent:
+    """Spend credits, those that run out first before others; all of them or none.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached; the same spend can be sent again.
+    """
+    if problems := _problems(wanted):
+        return Spent(problems=problems)
+    async with database.read() as session:
+        its = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
+        customer = (await session.exec(its)).first()
+    if customer is None:
+        return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
+    customer_id = customer.id
+
+    def work(connection: sa.Connection) -> CreditEntry | Problem:
+        account = open_accounts(connection, {customer_id: LONG_AGO})[customer_id]
+        return _spend(account, wanted)
+
+    outcome = await database.transact(work)
+    return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
+
+
+def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
+    """Spend from an account that is locked."""
+    connection = account.connection
+    same = ENTRIES.c.customer_id == account.customer_id, ENTRIES.c.key == wanted.key
+    done = connection.execute(sa.select(ENTRIES).where(*same)).mappings().first()
+    if done is not None:
+        if done["fingerprint"] == wanted.fingerprint:
+            return CreditEntry(**done)
+        message = "this key was used for another amount, reason or metadata; use a new one for another spend"
+        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
+    account.expire()
+    if account.balance < wanted.amount:
+        there = max(account.balance, 0)
+        message = f"{wanted.amount} credits are wanted and {there} are there"
+        return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
+    parts: dict[str, int] = {}
+    for lot in account.lots():
+        parts[lot["id"]] = min(lot["left"], wanted.amount - sum(parts.values()))
+        account.book(lot, "spent", parts[lot["id"]])
+        if sum(parts.values()) == wanted.amount:
+            break
+    told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
+    return CreditEntry(**account.append("spend", -wanted.amount, parts=parts, **told))
+
+
+def _problems(wanted: Spend) -> tuple[Problem, ...]:
+    """What is wrong with a request, whoever's credits it is about."""
+    found = []
+    if not 1 <= wanted.amount <= MAX_SPEND:
+        found.append(Problem(ProblemCode.AMOUNT_INVALID, f"spend 1 to {MAX_SPEND} credits", "amount"))
+    if not 1 <= len(wanted.key) <= MAX_KEY:
+        message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
+        found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey"))
+    if len(wanted.reason or "") > MAX_REASON:
+        found.append(Problem(ProblemCode.COMMENT_TOO_LONG, f"at most {MAX_REASON} characters", "reason"))
+    if len(wanted.meta) > MAX_META or any(len(key) > 40 or len(text) > 500 for key, text in wanted.meta.items()):  # noqa: PLR2004 - Stripe's own limits
+        message = f"at most {MAX_META} entries, keys up to 40 and values up to 500 characters"
+        found.append(Problem(ProblemCode.METADATA_INVALID, message, "metadata"))
+    return tuple(found)
+
+
+async def keep_books(database: Database) -> None:
+    """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
+    while True:
+        while await database.transact(expire_due):
+            pass
+        await asyncio.sleep(EXPIRY_SECONDS)
+
+
+def _balances(dialect: str) -> sa.Select[Any]:
+    over = sa.and_(lapsed(sa.bindparam("now", type_=UtcDateTime)), left > 0)
+    return (
+        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=left)).label("total"))
+        .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
+        .where(among(dialect, LOTS.c.customer_id, "customers"))
+        .group_by(LOTS.c.customer_id)
+    )
+
+
+_BALANCES = Reading(_balances)
+
+
+def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
+    """How many credits customers have, without those whose time is over; who never had any is left out."""
+    rows = _BALANCES.rows(connection, customers=as_list(customer_ids), now=datetime.now(UTC))
+    return {row.customer_id: int(row.total) for row in rows}
+
+
+def cursor_of(entry: CreditEntry) -> str:
+    """The opaque cursor of an entry."""
+    return base64.urlsafe_b64encode(f"credit {entry.id}".encode()).decode()
+
+
+def _place(cursor: str) -> tuple[int]:
+    try:
+        kind, place = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        if kind == "credit" and place.isdecimal() and len(place) <= MAX_DIGITS:
+            return (int(place),)
+    except ValueError:
+        pass
+    raise BadInput("`after` is no cursor of this list; start again without it")
+
+
+PAGES: Pages[CreditEntry] = Pages(ENTRIES.c, (ENTRIES.c.id,), _place)
+"""The ledger."""

@@ -1,0 +1,1 @@
+"""Customers: whose they are, and what belongs to them."""

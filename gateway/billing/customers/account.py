@@ -1,0 +1,147 @@
+"""The application's users as customers, and what one of them may do: for whoever asks by the application's own ids."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from gateway.billing.catalog.service import Catalog
+from gateway.billing.customers import payment_methods
+from gateway.billing.invoices import PAGES
+from gateway.billing.pagination import Page, PageRequest
+from gateway.billing.subscriptions import state as subscriptions
+from gateway.billing.subscriptions.entitlements import Grant, decide
+from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, Standing
+from gateway.db.database import Database, table_of
+from gateway.db.queries import Joined, as_list
+from gateway.db.statements import among
+from gateway.errors import BadInput
+from gateway.models.mirrored import Customer, EntitlementSummary, Invoice, PaymentMethod
+from gateway.settings import Settings
+
+CUSTOMERS, SUMMARIES = table_of(Customer), table_of(EntitlementSummary)
+_BY_USER = Joined(
+    lambda dialect: (
+        sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTIONS.c, *ITEMS.c)
+        .outerjoin(SUMMARIES, sa.and_(SUMMARIES.c.id == CUSTOMERS.c.id, SUMMARIES.c.deleted.is_(False)))
+        .outerjoin(
+            SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.deleted.is_(False))
+        )
+        .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
+        .where(among(dialect, CUSTOMERS.c.external_id, "users"), CUSTOMERS.c.deleted.is_(False))
+        .order_by(*NEWEST_FIRST)
+    ),
+    len(CUSTOMERS.c) + 1,
+    len(SUBSCRIPTIONS.c),
+    len(ITEMS.c),
+)
+"""Customers, what Stripe's entitlements give them, and their subscriptions: another journey to the database costs more
+than these do where nobody asks for them.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read of a user's account, beside the customer, the features and the subscriptions.
+
+    Attributes:
+        external_id: the user, by the application's own id.
+        methods: whether the payment methods.
+        pages: of the invoices, each as how many and the cursor after which it begins.
+    """
+
+    external_id: str
+    methods: bool = False
+    pages: frozenset[tuple[int, str | None]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What was read; what was not wanted is empty.
+
+    Attributes:
+        customer: None before the first checkout.
+        standings: the subscriptions, the newest first.
+        features: what Stripe's entitlements give.
+        methods: the payment methods, the newest first.
+        pages: of the invoices, or why there cannot be such a page.
+    """
+
+    customer: Customer | None = None
+    standings: Sequence[Standing] = ()
+    features: Sequence[str] = ()
+    methods: Sequence[PaymentMethod] = ()
+    pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
+
+    def invoices(self, first: int, after: str | None) -> Page[Invoice]:
+        """A page of the invoices that was wanted.
+
+        Raises:
+            BadInput: `first` is out of range, or `after` is no cursor.
+        """
+        page = self.pages[first, after]
+        if isinstance(page, BadInput):
+            raise page
+        return page
+
+
+def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta) -> dict[Wanted, Account]:
+    """The accounts of many users, in as few queries as one user's.
+
+    Args:
+        connection: what is read with.
+        wanted: whose, and what of it.
+        grace: how long access goes on after a failed charge.
+    """
+    rows = _BY_USER.rows(connection, users=as_list({each.external_id for each in wanted}))
+    customers = {customer.external_id: customer for customer, _, _ in rows}
+    features = {external_id: customer.features for external_id, customer in customers.items()}
+    held = [(subscription, item) for _, subscription, item in rows if subscription]
+    standings = subscriptions.by_customer(connection, held, grace)
+    ids = {its for each in wanted if each.methods and (its := _id(customers, each))}
+    methods = payment_methods.of_customers(connection, ids) if ids else {}
+    pages = {
+        kind: _pages(connection, {_id(customers, each) for each in wanted if kind in each.pages}, kind)
+        for kind in {kind for each in wanted for kind in each.pages}
+    }
+
+    found: dict[Wanted, Account] = {}
+    for each in wanted:
+        its = _id(customers, each)
+        found[each] = Account(
+            customers.get(each.external_id),
+            standings.get(its, ()),
+            features.get(each.external_id) or (),
+            methods.get(its, ()),
+            {kind: page if isinstance(page := pages[kind], BadInput) else page[its] for kind in each.pages},
+        )
+    return found
+
+
+def _id(customers: Mapping[str, Customer], wanted: Wanted) -> str:
+    """The customer's id; of nobody there are no invoices, but it is checked whether there can be such a page."""
+    customer = customers.get(wanted.external_id)
+    return customer.id if customer else ""
+
+
+def _pages(
+    connection: sa.Connection, customer_ids: set[str], kind: tuple[int, str | None]
+) -> dict[str, Page[Invoice]] | BadInput:
+    try:
+        found = PAGES.read(connection, [PageRequest(each, *kind) for each in customer_ids])
+    except BadInput as error:
+        return error
+    return {request.customer_id: page for request, page in found.items()}
+
+
+async def decision(settings: Settings, database: Database, catalog: Catalog, external_id: str, feature: str) -> Grant:
+    """Whether a user may use a feature; a user that nobody has heard of may not.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    products = (await catalog.snapshot()).products
+    wanted = Wanted(external_id)
+    account = (await database.query(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
+    return decide(feature, account.standings, account.features, products)

@@ -1,0 +1,122 @@
+"""Whose is it? The one place that answers, for what comes in by its id and for what goes out.
+
+What belongs to a Stripe customer belongs to the user that the gateway has made this customer for
+(`customer.external_id`). A guest's checkout, and what it has started, is seen by whoever knows the checkout's id.
+Everything else is the back end's alone. What is missing and what is another's are told alike.
+"""
+
+from dataclasses import dataclass
+
+from sqlmodel import SQLModel, select
+
+from gateway.auth.authenticator import Principal
+from gateway.db.database import Database
+from gateway.models.mirrored import (
+    CheckoutSession,
+    Customer,
+    Invoice,
+    PaymentMethod,
+    Price,
+    Product,
+    Subscription,
+    SubscriptionItem,
+)
+
+PRIVATE: dict[str, type[SQLModel]] = {
+    "cs": CheckoutSession,
+    "cus": Customer,
+    "in": Invoice,
+    "pm": PaymentMethod,
+    "si": SubscriptionItem,
+    "sub": Subscription,
+}
+"""What belongs to somebody, by what its ids begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """To whom something belongs; at least one is known, or it is the back end's alone.
+
+    Attributes:
+        external_id: the user.
+        customer_id: the Stripe customer, and by it the user that this customer was made for.
+        guest: whether it was made for nobody, so that whoever knows of it may look.
+    """
+
+    external_id: str | None = None
+    customer_id: str | None = None
+    guest: bool = False
+
+
+def owner_of_session(row: CheckoutSession) -> Owner:
+    """To whom a checkout belongs."""
+    return Owner(row.external_id, row.customer_id, row.guest)
+
+
+class Ownership:
+    """What one caller may name and see, for the time of one request.
+
+    Args:
+        database: the mirror.
+        principal: the caller.
+    """
+
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self._database = database
+        self._principal = principal
+        self._customers: set[str] = set()
+
+    async def may_name(self, id: str) -> bool:
+        """Whether the caller may name this id: that of something public, or of something existing that is theirs."""
+        table = PRIVATE.get(id.partition("_")[0])
+        if table is None or self._principal.is_service:
+            return True
+        owner = await self._owner(table, id)
+        return await self.may_see(owner) if owner else await self._is_sold(id)
+
+    async def may_see(self, owner: Owner) -> bool:
+        """Whether the caller may see what belongs to `owner`."""
+        if self.surely_sees(owner):
+            return True
+        if self._principal.subject is None or owner.customer_id is None:
+            return False
+        async with self._database.read() as session:
+            its = select(Customer.id).where(Customer.external_id == self._principal.subject)
+            self._customers.update((await session.exec(its)).all())
+        return owner.customer_id in self._customers
+
+    def surely_sees(self, owner: Owner) -> bool:
+        """The same as far as it is known without asking the database; False may still become True."""
+        if owner.guest and owner.customer_id is not None:
+            self._customers.add(owner.customer_id)  # what a guest's checkout has started is seen with it
+        return (
+            self._principal.is_service
+            or owner.guest
+            or (owner.external_id is not None and owner.external_id == self._principal.subject)
+            or owner.customer_id in self._customers
+        )
+
+    def recognise(self, customer: Customer) -> None:
+        """Remember a customer that has been read anyway, if it is the caller's: it need not be looked for again."""
+        if customer.external_id is not None and customer.external_id == self._principal.subject:
+            self._customers.add(customer.id)
+
+    async def _is_sold(self, id: str) -> bool:
+        """Whether it is a price or product after all: merchants choose the ids of old plans, perhaps `in_house`."""
+        async with self._database.read() as session:
+            return bool(await session.get(Price, id) or await session.get(Product, id))
+
+    async def _owner(self, table: type[SQLModel], id: str) -> Owner | None:
+        async with self._database.read() as session:
+            row = await session.get(table, id)
+            if isinstance(row, SubscriptionItem):
+                row = await session.get(Subscription, row.subscription_id)
+        match row:
+            case None:
+                return None
+            case CheckoutSession():
+                return owner_of_session(row)
+            case Customer():
+                return Owner(customer_id=row.id)
+            case _:
+                return Owner(customer_id=getattr(row, "customer_id", None))

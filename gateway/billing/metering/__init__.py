@@ -1,0 +1,1 @@
+"""Usage: reported here, forwarded to Stripe's meters."""

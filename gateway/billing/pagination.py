@@ -1,0 +1,122 @@
+"""What customers have many of, read in pages, the newest first: the pages of many customers at once."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from gateway.billing.catalog.snapshot import MAX_PAGE
+from gateway.db.queries import Reading, as_list
+from gateway.db.statements import among
+from gateway.errors import BadInput
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which page of what a customer has.
+
+    Attributes:
+        customer_id: whose.
+        first: how many, 1 to 100.
+        after: the cursor of the last row of the page before.
+    """
+
+    customer_id: str
+    first: int
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """A page, and whether another follows it or one precedes it."""
+
+    rows: Sequence[Row] = ()
+    has_next: bool = False
+    has_previous: bool = False
+
+
+class Pages(Generic[Row]):
+    """Reads pages of a table of which every row belongs to a customer.
+
+    Args:
+        columns: what is read.
+        order: by what the rows are ordered, which tells any two apart.
+        place: the values of `order` that a cursor stands for.
+        conditions: which rows are shown.
+    """
+
+    def __init__(
+        self,
+        columns: Iterable[sa.Column[Any]],
+        order: Sequence[sa.Column[Any]],
+        place: Callable[[str], tuple[Any, ...]],
+        *conditions: sa.ColumnElement[bool],
+    ) -> None:
+        self._columns, self._order, self._place, self._conditions = list(columns), order, place, conditions
+        self._readings = {
+            (many, behind): Reading(partial(self._select, many=many, behind=behind))
+            for many in (False, True)
+            for behind in (False, True)
+        }
+
+    def _select(self, dialect: str, *, many: bool, behind: bool) -> sa.Select[Any]:
+        """The first rows, behind a place if there is one.
+
+        Args:
+            dialect: of the connection.
+            many: whether there may be several customers; then each one's rows are numbered. Where there is one, it is
+                asked for by itself: of a list, PostgreSQL does not know that its rows lie in an index in their order.
+            behind: whether there is a place, as parameters with the names of `order`.
+        """
+        key, owner = self._order[-1], self._order[0].table.c.customer_id
+        newest_first = [column.desc() for column in self._order]
+        whose = among(dialect, owner, "customers") if many else owner == sa.bindparam("customer", type_=sa.Text)
+        conditions = [whose, *self._conditions]
+        if behind:
+            place = sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in self._order))
+            conditions.append(sa.tuple_(*self._order) < place)
+        size = sa.bindparam("size", type_=sa.Integer)
+        if not many:
+            return sa.select(*self._columns).where(*conditions).order_by(*newest_first).limit(size)
+        number = sa.func.row_number().over(partition_by=owner, order_by=newest_first).label("number")
+        ranked = sa.select(key, number).where(*conditions).subquery()
+        first = sa.select(*self._columns).join(ranked, ranked.c[key.name] == key).where(ranked.c.number <= size)
+        return first.order_by(*newest_first)
+
+    def read(self, connection: sa.Connection, requests: Iterable[PageRequest]) -> dict[PageRequest, Page[Row]]:
+        """Pages of many customers, with one query for all requests of the same `first` and `after`.
+
+        Raises:
+            BadInput: `first` is out of range, or `after` is no cursor.
+        """
+        groups: dict[tuple[int, str | None], list[PageRequest]] = {}
+        for request in requests:
+            groups.setdefault((request.first, request.after), []).append(request)
+        found: dict[PageRequest, Page[Row]] = {}
+        for (first, after), group in groups.items():
+            rows = self._newest(connection, {each.customer_id for each in group}, first, after)
+            for request in group:
+                its = rows.get(request.customer_id, [])
+                found[request] = Page(its[:first], len(its) > first, after is not None)
+        return found
+
+    def _newest(
+        self, connection: sa.Connection, customers: Collection[str], first: int, after: str | None
+    ) -> dict[str, list[Row]]:
+        """The newest rows of each customer: one more than a page, to know whether another follows."""
+        if not 1 <= first <= MAX_PAGE:
+            raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
+        place: dict[str, Any] = {}
+        if after is not None:
+            place = dict(zip((column.name for column in self._order), self._place(after), strict=True))
+        many = len(customers) > 1
+        whose = {"customers": as_list(customers)} if many else {"customer": next(iter(customers))}
+        reading = self._readings[many, after is not None]
+        found: dict[str, list[Any]] = {}
+        for row in reading.rows(connection, **whose, size=first + 1, **place):
+            found.setdefault(row.customer_id, []).append(row)
+        return found

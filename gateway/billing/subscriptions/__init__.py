@@ -1,0 +1,1 @@
+"""Subscriptions: their state, the access they give, and their changes."""

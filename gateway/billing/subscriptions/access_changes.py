@@ -1,0 +1,143 @@
+"""Tells `access.changed`: looks at every customer whose access may be another by now, and remembers what it found.
+
+Something was written about the customer (`gateway/outbound/access_watch.py` marks it in that transaction), or the
+moment has come at which the last decision ended: the end of a grace period tells nobody. The decision is that of
+`gateway/billing/subscriptions/access.py`, of the customer's best subscription. All refusals are one: only their end is
+news.
+
+The first look at a customer who was there before any endpoint was configured is silent.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.billing.subscriptions import state as subscriptions
+from gateway.billing.subscriptions.access import Reason
+from gateway.billing.subscriptions.state import Standing
+from gateway.db.database import Database, insert, table_of
+from gateway.models.mirrored import Customer, Subscription
+from gateway.outbound import outbox
+from gateway.outbound.access_watch import REFUSED, WATCHES
+
+CLAIM = 50
+FIND = 1_000
+IDLE_SECONDS = 0.5
+FIND_SECONDS = 3600.0
+
+CUSTOMERS, SUBSCRIPTIONS = table_of(Customer), table_of(Subscription)
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+class AccessTeller:
+    """Looks at customers; several processes share the work.
+
+    Args:
+        database: the mirror and the outbox.
+        grace: how long access goes on after the first failed charge.
+    """
+
+    def __init__(self, database: Database, grace: timedelta) -> None:
+        self._database = database
+        self._grace = grace
+        self._found_at = float("-inf")  # here, so that a round that fails does not look through all customers again
+
+    async def run(self) -> None:
+        """Look at whoever is due, until cancelled; nothing where no endpoint is configured."""
+        if not self._database.endpoints:
+            return
+        while True:
+            if time.monotonic() - self._found_at > FIND_SECONDS:
+                await self.find()
+                self._found_at = time.monotonic()
+            if not await self.work():
+                await asyncio.sleep(IDLE_SECONDS)
+
+    async def find(self) -> None:
+        """Watch the customers that nobody has marked: from before the endpoint was set, or from `gateway sync`."""
+        watched = sa.exists().where(WATCHES.c.customer_id == SUBSCRIPTIONS.c.customer_id)
+        query = sa.select(SUBSCRIPTIONS.c.customer_id).distinct().order_by(SUBSCRIPTIONS.c.customer_id).limit(FIND)
+        after = ""
+        while True:
+            async with self._database.read() as session:
+                missing = query.where(SUBSCRIPTIONS.c.customer_id > after, ~watched)
+                ids = list((await (await session.connection()).execute(missing)).scalars())
+            if not ids:
+                return
+            now, after = datetime.now(UTC), ids[-1]
+            async with self._database.write() as connection:
+                rows = [{"customer_id": each, "look_at": now, "told": None} for each in ids]
+                await connection.execute(insert(connection, WATCHES).on_conflict_do_nothing(), rows)
+
+    async def work(self) -> int:
+        """Look at some customers that are due; how many there were."""
+        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
+            if (await (await session.connection()).execute(_due().limit(1))).first() is None:
+                return 0
+        async with self._database.write() as connection:
+            return await self._look(connection)
+
+    async def _look(self, connection: AsyncConnection) -> int:
+        rows = (await connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True))).mappings().all()
+        standings = await self._standings(connection, [row["customer_id"] for row in rows])
+        for row in rows:
+            its = standings.get(row["customer_id"], ())
+            best = max(its, key=_worth, default=None)
+            await _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
+            if row["told"] not in {None, _state(best)}:
+                await connection.run_sync(outbox.append, row["customer_id"], "access.changed", _data(best))
+        return len(rows)
+
+    async def _standings(self, connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[Standing]]:
+        """The subscriptions of these customers; of those that are deleted at Stripe none counts."""
+        gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
+        left = set(ids) - set((await connection.execute(gone)).scalars())
+        # read after the rows are locked: nothing is overlooked
+        return await connection.run_sync(subscriptions.of_customers, left, self._grace)
+
+
+def _due() -> sa.Select[Any]:
+    return sa.select(WATCHES).where(WATCHES.c.look_at <= datetime.now(UTC)).order_by(WATCHES.c.look_at)
+
+
+async def _remember(connection: AsyncConnection, customer_id: str, **state: Any) -> None:
+    await connection.execute(sa.update(WATCHES).where(WATCHES.c.customer_id == customer_id).values(**state))
+
+
+def _worth(standing: Standing) -> tuple[bool, datetime, datetime]:
+    """The one with access that lasts longest, else the newest."""
+    access = standing.access
+    return access.allowed, access.until or _LONG_AGO, standing.subscription.created
+
+
+def _state(best: Standing | None) -> str:
+    """What matters of a decision."""
+    if best is None or not best.access.allowed:
+        return REFUSED
+    return f"{best.access.reason.name} {best.access.until}"
+
+
+def _next_look(standings: Sequence[Standing]) -> datetime | None:
+    """The next moment at which time alone may change the decision: beyond `until` nothing is certain."""
+    now = datetime.now(UTC)
+    ends = (each.access.until for each in standings if each.access.allowed)
+    return min((end for end in ends if end and end > now), default=None)
+
+
+def _data(best: Standing | None) -> dict[str, Any]:
+    """The decision as it is told, in GraphQL's words."""
+    if best is None:
+        return {"allowed": False, "reason": Reason.NO_SUBSCRIPTION.name, "until": None, "subscriptionId": None}
+    access = best.access
+    return {
+        "allowed": access.allowed,
+        "reason": access.reason.name,
+        "until": access.until.isoformat() if access.until else None,
+        "subscriptionId": best.subscription.id,
+    }

@@ -1,0 +1,167 @@
+"""A change of plan before it is made: which item becomes what, and what Stripe's previews say of it. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.billing.catalog.snapshot import Snapshot, is_active, is_offered
+from gateway.billing.subscriptions.state import Standing
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.mirror.mapping import invoice as invoice_columns
+from gateway.models.mirrored import Price, SubscriptionItem
+from gateway.stripe_api.client import Answer
+
+QUOTE_SECONDS = 15 * 60
+"""How long a quote is honoured. Longer would let a buyer pay less for having waited."""
+
+CLOCK_SLACK_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What somebody wants to change to.
+
+    Attributes:
+        price_id: the new plan, or the present one to change only the quantity.
+        quantity: None keeps the present one.
+        proration_date: the moment that the preview counted from; None is now.
+    """
+
+    price_id: str
+    quantity: int | None = None
+    proration_date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would cost. Amounts are minor units of `currency`.
+
+    Attributes:
+        currency: the subscription's.
+        due_now: what would be charged at once.
+        credit: what would be left over and lower the next invoices.
+        lines: of the invoice that the change makes, as `mirror.resources.invoice_line` reduces them.
+        due_at_renewal: what each renewal costs then; None when there will be none.
+        renews_at: when the next one is.
+        proration_date: what the amounts count from; `change` takes it.
+    """
+
+    currency: str
+    due_now: int
+    credit: int
+    lines: list[dict[str, Any]]
+    due_at_renewal: int | None
+    renews_at: datetime | None
+    proration_date: datetime
+
+
+def aim(change: PlanChange, present: Standing, snapshot: Snapshot, max_quantity: int) -> list[dict[str, Any]] | Problem:
+    """The `items` parameter of the change, or what must be mended.
+
+    Of several items, the one of the same product changes, else the oldest.
+
+    Args:
+        change: what to.
+        present: the subscription.
+        snapshot: the only prices there are.
+        max_quantity: of one item.
+    """
+    price = snapshot.prices.get(change.price_id)
+    if price is None:
+        return Problem(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", "priceId")
+    item = _item_for(price, present.items)
+    return _wrong_price(price, present, snapshot) or _quantity(change, price, item, max_quantity)
+
+
+def _item_for(price: Price, items: tuple[SubscriptionItem, ...]) -> SubscriptionItem:
+    same = (item for item in items if item.price_id == price.id)
+    kin = (item for item in items if item.product_id == price.product_id)
+    return next(same, None) or next(kin, items[0])
+
+
+def _wrong_price(price: Price, present: Standing, snapshot: Snapshot) -> Problem | None:
+    kept = any(item.price_id == price.id for item in present.items)  # who has an old plan may keep it
+    if not kept and not (is_active(price) and is_active(snapshot.products[price.product_id])):
+        return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", "priceId")
+    if price.interval is None:
+        return Problem(ProblemCode.PRICE_NOT_RECURRING, "this price is paid once; choose a plan", "priceId")
+    currency = present.subscription.currency
+    if not is_offered(price, currency):
+        message = f"the subscription is billed in {currency.upper()}, in which this price is not offered"
+        return Problem(ProblemCode.CURRENCY_NOT_OFFERED, message, "priceId")
+    return None
+
+
+def _quantity(change: PlanChange, price: Price, item: SubscriptionItem, most: int) -> list[dict[str, Any]] | Problem:
+    target: dict[str, Any] = {"id": item.id, "price": price.id}
+    if price.usage_type == "metered":
+        if change.quantity is None:
+            return [target]
+        message = "a metered price is billed by use: leave the quantity out"
+        return Problem(ProblemCode.QUANTITY_INVALID, message, "quantity")
+    quantity = (item.quantity or 1) if change.quantity is None else change.quantity
+    if not 1 <= quantity <= most:
+        return Problem(ProblemCode.QUANTITY_INVALID, f"the quantity must be 1 to {most}", "quantity")
+    return [{**target, "quantity": quantity}]
+
+
+def is_there(present: Standing, items: list[dict[str, Any]]) -> bool:
+    """Whether it is so already: then nothing is to be done, as when a request is sent again."""
+    have = {item.id: (item.price_id, item.quantity) for item in present.items}
+    return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
+
+
+def stale_quote(change: PlanChange, answer: Answer) -> Problem | None:
+    """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
+    if change.proration_date is None or answer.object.get("test_clock"):
+        return None
+    age = datetime.fromtimestamp(answer.as_of, UTC) - change.proration_date
+    if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
+        return None
+    message = f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"
+    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
+
+
+def preview_of(present: Standing, price_id: str, *, due: Answer | None, renewal: Answer | None) -> Preview:
+    """What Stripe's two previews say.
+
+    Args:
+        present: the subscription.
+        price_id: the plan changed to.
+        due: the invoice that the change makes at once; None when it makes none.
+        renewal: an invoice of the plan alone; None when the subscription ends before its renewal.
+    """
+    now = _invoice(due)
+    proration_date = _proration_date(due, renewal)
+    return Preview(
+        currency=present.subscription.currency,
+        due_now=now.get("amount_due", 0),
+        credit=max(0, -now.get("total", 0)),
+        lines=now.get("lines", []),
+        due_at_renewal=_invoice(renewal).get("total"),
+        renews_at=_renewal(_invoice(renewal).get("lines", []), price_id, proration_date),
+        proration_date=datetime.fromtimestamp(proration_date, UTC),
+    )
+
+
+def _invoice(answer: Answer | None) -> dict[str, Any]:
+    return {} if answer is None else invoice_columns(answer.object)
+
+
+def _proration_date(due: Answer | None, renewal: Answer | None) -> int:
+    """The moment that Stripe has counted from: said by the invoice, else by where its prorations begin."""
+    if due is not None:
+        details = (due.object.get("parent") or {}).get("subscription_details") or {}
+        starts = [line["period_start"] for line in _invoice(due)["lines"] if line["proration"]]
+        return int(details.get("subscription_proration_date") or min(starts, default=due.as_of))
+    return renewal.as_of if renewal else int(datetime.now(UTC).timestamp())
+
+
+def _renewal(lines: Iterable[dict[str, Any]], price_id: str, now: int) -> datetime | None:
+    """When the plan is next billed: its line is for the period that begins then, or has just begun and ends then."""
+    for line in lines:
+        if line["price"] == price_id:
+            at = line["period_start"] if line["period_start"] > now else line["period_end"]
+            return datetime.fromtimestamp(at, UTC)
+    return None

@@ -1,0 +1,294 @@
+"""Changes of a subscription without the portal: what a change would cost, the change itself, the end, and no end.
+
+Stripe does it, and what it answers is stored and told: nothing is guessed ahead of it. A change is billed at once
+(`always_invoice`), so that a quote and its charge are the same invoice, and is refused as a whole when the payment does
+not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Preview an invoice".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from gateway.auth.authenticator import Principal
+from gateway.billing.catalog.service import Catalog
+from gateway.billing.subscriptions.plan_change import PlanChange, Preview, aim, is_there, preview_of, stale_quote
+from gateway.billing.subscriptions.state import OVER, Standing, standing
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.db.database import Database
+from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
+from gateway.mirror.sync import refresh, store_answer
+from gateway.models.mirrored import Customer, Invoice
+from gateway.settings import Settings
+from gateway.stripe_api.client import Answer, Stripe
+
+SUBSCRIPTIONS = "/v1/subscriptions"
+PREVIEW = "/v1/invoices/create_preview"
+MAX_COMMENT = 500
+MAX_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """How a subscription is to end.
+
+    Attributes:
+        now: at once, or else with the period that has begun.
+        feedback: one of Stripe's reasons, such as `too_expensive`.
+        comment: in the customer's own words.
+    """
+
+    now: bool = False
+    feedback: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """How the subscription stands at Stripe now, what was billed for the change, and what must be mended."""
+
+    standing: Standing | None
+    invoice: Invoice | None
+    problems: list[Problem]
+
+
+class Changes:
+    """The use cases on a subscription of the caller's own.
+
+    Args:
+        settings: the grace period and the largest quantity.
+        database: the mirror.
+        stripe: does it.
+        catalog: the only prices that one can change to.
+    """
+
+    def __init__(self, settings: Settings, database: Database, stripe: Stripe, catalog: Catalog) -> None:
+        self._settings = settings
+        self._database = database
+        self._stripe = stripe
+        self._catalog = catalog
+
+    async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
+        """What a change would cost: now, and with each renewal.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's.
+            BadInput: the plan cannot be changed so; the message says why.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        present, _ = await self._present(principal, id)
+        items = aim(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        if isinstance(items, Problem):
+            raise BadInput(items.message)
+        in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
+        due, renewal = await asyncio.gather(
+            _nothing() if in_trial else self._ask(id, items, proration_behavior="always_invoice"),
+            self._ask(id, items, mode="recurring", proration_behavior="none"),
+        )
+        return preview_of(present, change.price_id, due=due, renewal=renewal)
+
+    async def _ask(self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any) -> Answer | None:
+        """An invoice as Stripe would make it; None when it would make none.
+
+        Raises:
+            BadInput: Stripe refuses the change.
+        """
+        try:
+            return await self._stripe.post(
+                PREVIEW,
+                idempotency_key=uuid4().hex,
+                subscription=id,
+                preview_mode=mode,
+                subscription_details={"items": items, **details},
+            )
+        except StripeRefused as error:
+            if error.stripe_code == "invoice_upcoming_none":
+                return None
+            raise BadInput(str(error)) from error
+
+    async def change(self, principal: Principal, id: str, change: PlanChange, key: str | None) -> Changed:
+        """Change the plan or the quantity, and charge what the preview said.
+
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            change: what to, with the preview's proration date.
+            key: an idempotency key of the client's.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        present, answer = await self._present(principal, id)
+        items = aim(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        if isinstance(items, Problem):
+            return Changed(None, None, [items])
+        if problem := _bad_key(key) or _over(present):
+            return Changed(None, None, [problem])
+        if is_there(present, items):
+            return Changed(present, await self._billed(answer.object, change.price_id), [])
+        if problem := stale_quote(change, answer):
+            return Changed(None, None, [problem])
+        parameters: dict[str, Any] = {
+            "items": items,
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "error_if_incomplete",
+            "expand": ["latest_invoice"],
+        }
+        if change.proration_date is not None:
+            parameters["proration_date"] = int(change.proration_date.timestamp())
+        stripe_key = _stripe_key("change", principal, key)
+        changed = await self._do(id, lambda: self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
+        if isinstance(changed, Problem):
+            return Changed(None, None, [changed])
+        return Changed(await self._standing(id), await self._billed(changed.object, change.price_id), [])
+
+    async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> Changed:
+        """End a subscription, now or with its period. What has ended already is answered as it is.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        present, _ = await self._present(principal, id)
+        if problem := _bad_key(key) or _long_comment(how.comment):
+            return Changed(None, None, [problem])
+        if _over(present):
+            return Changed(present, None, [])
+        said = {"feedback": how.feedback, "comment": how.comment}
+        details = {name: text for name, text in said.items() if text}
+        parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
+        stripe_key = _stripe_key("cancel", principal, key)
+
+        def call() -> Awaitable[Answer]:
+            if how.now:
+                return self._stripe.delete(_path(id), **parameters)
+            return self._stripe.post(_path(id), idempotency_key=stripe_key, cancel_at_period_end=True, **parameters)
+
+        return await self._told(id, call)
+
+    async def resume(self, principal: Principal, id: str, key: str | None) -> Changed:
+        """Take a planned end back, or go on after a pause. What neither ends nor pauses is answered as it is.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        present, answer = await self._present(principal, id)
+        if problem := _bad_key(key) or _over(present):
+            return Changed(None, None, [problem])
+        stripe_key, path = _stripe_key("resume", principal, key), _path(id)
+        if answer.object["cancel_at_period_end"]:
+            parameters: dict[str, Any] = {"cancel_at_period_end": False}
+        elif answer.object["cancel_at"]:
+            parameters = {"cancel_at": ""}
+        elif answer.object["status"] == "paused":
+            path, parameters = f"{path}/resume", {}
+        else:
+            return Changed(present, None, [])
+        return await self._told(id, lambda: self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+
+    async def _present(self, principal: Principal, id: str) -> tuple[Standing, Answer]:
+        """The caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's: the two are not told apart.
+        """
+        known = await standing(self._database, id, self._settings.grace)
+        if known is None or not await self._owns(principal, known.subscription.customer_id):
+            raise NotFound("there is no such subscription")
+        try:
+            answer = await self._stripe.get(_path(id))
+        except StripeMissing:
+            raise NotFound("there is no such subscription") from None
+        await store_answer(self._database, self._stripe, answer)
+        return await self._standing(id), answer
+
+    async def _owns(self, principal: Principal, customer_id: str) -> bool:
+        async with self._database.read() as session:
+            customer = await session.get(Customer, customer_id)
+        return customer is not None and principal.subject is not None and customer.external_id == principal.subject
+
+    async def _standing(self, id: str) -> Standing:
+        found = await standing(self._database, id, self._settings.grace)
+        if found is None:
+            raise NotFound("there is no such subscription")
+        return found
+
+    async def _told(self, id: str, call: Callable[[], Awaitable[Answer]]) -> Changed:
+        """Do it, and tell how the subscription stands then."""
+        answer = await self._do(id, call)
+        if isinstance(answer, Problem):
+            return Changed(None, None, [answer])
+        return Changed(await self._standing(id), None, [])
+
+    async def _do(self, id: str, call: Callable[[], Awaitable[Answer]]) -> Answer | Problem:
+        """Have Stripe do it, and store what it answers."""
+        try:
+            answer = await call()
+        except StripeMissing:  # it ended a moment ago, which the mirror should know
+            await refresh(self._database, self._stripe, "subscription", id)
+            return _over(await self._standing(id)) or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")
+        except StripeRefused as error:
+            return _problem(error)
+        await store_answer(self._database, self._stripe, answer)
+        if isinstance(invoice := answer.object.get("latest_invoice"), dict):
+            await store_answer(self._database, self._stripe, replace(answer, object=invoice))
+        return answer
+
+    async def _billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:
+        """What was billed for the change to this price: the latest invoice, if it is the one of that change."""
+        latest = subscription["latest_invoice"]
+        async with self._database.read() as session:
+            invoice = await session.get(Invoice, latest["id"] if isinstance(latest, dict) else latest or "")
+        if invoice is None or invoice.billing_reason != "subscription_update":
+            return None
+        return invoice if any(line["price"] == price_id for line in invoice.lines) else None
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _path(id: str) -> str:
+    return f"{SUBSCRIPTIONS}/{id}"
+
+
+def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:
+    """The client's key, for this user and this verb alone, in a form that Stripe takes."""
+    return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex
+
+
+def _bad_key(key: str | None) -> Problem | None:
+    if key is None or 1 <= len(key) <= MAX_KEY:
+        return None
+    return Problem(
+        ProblemCode.IDEMPOTENCY_KEY_INVALID, f"the key must have 1 to {MAX_KEY} characters", "idempotencyKey"
+    )
+
+
+def _long_comment(comment: str | None) -> Problem | None:
+    if comment is None or len(comment) <= MAX_COMMENT:
+        return None
+    return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
+
+
+def _over(present: Standing) -> Problem | None:
+    if present.subscription.status not in OVER:
+        return None
+    return Problem(
+        ProblemCode.SUBSCRIPTION_ENDED, "this subscription has ended; buy a new one at the checkout", "subscriptionId"
+    )
+
+
+def _problem(error: StripeRefused) -> Problem:
+    """What Stripe refused, as the caller can mend it."""
+    if isinstance(error, CardRefused):
+        message = f"{error} Nothing was changed; update the payment method and try again."
+        return Problem(ProblemCode.PAYMENT_FAILED, message)
+    if isinstance(error, KeyReused):
+        message = "this key was used for another request; use a new one"
+        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
+    return Problem(ProblemCode.STRIPE_REFUSED, str(error))

@@ -1,0 +1,120 @@
+"""Subscriptions as they stand in the mirror, many customers' at once."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.billing.invoices import paid_until, unpaid_since
+from gateway.billing.subscriptions.access import Access, Payments, access
+from gateway.db.database import Database, table_of
+from gateway.db.queries import Joined, as_list
+from gateway.db.statements import among
+from gateway.models.mirrored import Subscription, SubscriptionItem
+
+OVER = ("canceled", "incomplete_expired")
+"""The statuses that nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A subscription, its items (the oldest first), and what it gives right to now."""
+
+    subscription: Subscription
+    items: tuple[SubscriptionItem, ...]
+    access: Access
+
+
+SUBSCRIPTIONS, ITEMS = table_of(Subscription), table_of(SubscriptionItem)
+NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.created, ITEMS.c.id
+"""The order of subscriptions with their items: the oldest item first."""
+
+
+def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
+    """The subscriptions of which a column is one of a list, each with its items."""
+    return (
+        sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
+        .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
+        .where(among(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
+        .order_by(*NEWEST_FIRST)
+    )
+
+
+_BY_ID, _BY_CUSTOMER = (
+    Joined(partial(_among, column=column), len(SUBSCRIPTIONS.c), len(ITEMS.c))
+    for column in (SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.customer_id)
+)
+
+
+async def standing(database: Database, id: str, grace: timedelta) -> Standing | None:
+    """How a subscription stands; None when it is not in the mirror (yet).
+
+    Args:
+        database: the mirror.
+        id: the subscription's id.
+        grace: how long access goes on after a failed charge.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    found = await database.query(
+        lambda connection: _standings(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
+    )
+    return next(iter(found), None)
+
+
+def of_customers(
+    connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
+) -> dict[str, list[Standing]]:
+    """How the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
+    return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace)
+
+
+def by_customer(
+    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+) -> dict[str, list[Standing]]:
+    """How subscriptions stand that were read with their items, in at most two queries more."""
+    its: dict[str, list[Standing]] = {}
+    for each in _standings(connection, found, grace):
+        its.setdefault(each.subscription.customer_id, []).append(each)
+    return its
+
+
+def current(standings: Iterable[Standing]) -> Standing | None:
+    """The subscription that counts: one with access before one without, then the newest; None when all are over."""
+    alive = [each for each in standings if each.access.allowed or each.subscription.status not in OVER]
+    return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
+
+
+def _standings(
+    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+) -> list[Standing]:
+    """How these subscriptions stand. What only some statuses need is only read when one has it."""
+    by_id: dict[str, Subscription] = {}
+    its: dict[str, list[SubscriptionItem]] = {}
+    for subscription, item in found:
+        by_id[subscription.id] = subscription
+        its.setdefault(subscription.id, []).extend([item] if item else [])
+    rows = list(by_id.values())
+    unpaid = unpaid_since(connection, _ids(rows, "past_due"))
+    paid = paid_until(connection, _ids(rows, "canceled"))
+    return [
+        Standing(
+            row,
+            tuple(its[row.id]),
+            access(row, its[row.id], _now(row), grace=grace, payments=Payments(unpaid.get(row.id), paid.get(row.id))),
+        )
+        for row in rows
+    ]
+
+
+def _ids(rows: Sequence[Subscription], status: str) -> list[str]:
+    return [row.id for row in rows if row.status == status]
+
+
+def _now(row: Subscription) -> datetime:
+    """The present, which is never before what Stripe has told: its test clocks run ahead of ours."""
+    return max(datetime.now(UTC), datetime.fromtimestamp(row.as_of, UTC))

@@ -1,0 +1,1 @@
+"""The `gateway` command: one file for each group of commands."""

@@ -1,0 +1,260 @@
+"""`gateway dev`: the embedded database, the offline Stripe and the gateway in one process, wired to each other."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from pydantic import SecretStr
+from rich.console import Console
+from rich.panel import Panel
+
+from gateway import migrations
+from gateway.app import create_app
+from gateway.db.database import Database
+from gateway.demo import demo_routes
+from gateway.demo.sign_in import USERS, sign_in_routes
+from gateway.errors import SettingsError
+from gateway.http.server import OPTIONS
+from gateway.mirror.backfill import backfill, completed
+from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.settings import LIVE_KEY, STATE_DIR, Settings
+from gateway.stripe_api.client import Stripe
+
+OFFLINE_KEY = "sk_test_offline"
+RATES = ("rate_requests", "rate_checkouts", "rate_guest_checkouts", "rate_changes")
+"""The limits that are off in development unless they are set: one address plays all the buyers."""
+
+FRONT_END_PORTS = (3000, 4200, 5173, 8080)
+"""Where the usual front-end tools serve; in development their pages may call the API and be returned to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dev:
+    """Where `gateway dev` listens and keeps its state.
+
+    Args:
+        host: the address to listen on.
+        port: the gateway's port.
+        stripe_port: the offline Stripe's port.
+        state: the folder of both databases and of `dev.env`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    stripe_port: int = 12111
+    state: Path = STATE_DIR
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway's own address."""
+        return f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def stripe_url(self) -> str:
+        """The offline Stripe's address."""
+        return f"http://{_reachable(self.host)}:{self.stripe_port}"
+
+    @property
+    def environment_file(self) -> Path:
+        """What the other commands read, so that they find what `gateway dev` has set up."""
+        return self.state / "dev.env"
+
+
+def _reachable(host: str) -> str:
+    """An address to call a server that listens everywhere."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
+
+
+def settings_for(dev: Dev) -> Settings:
+    """The settings of `gateway dev`: everything that names a database, a Stripe or a secret is its own.
+
+    Raises:
+        SettingsError: the environment holds a live key, or a wrong value.
+    """
+    if LIVE_KEY.match(os.environ.get("STRIPE_SECRET_KEY", "") or os.environ.get("STRIPE_API_KEY", "")):
+        raise SettingsError("STRIPE_SECRET_KEY: a live key must not be near the offline Stripe; unset it")
+    pages = tuple(
+        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (dev.port, *FRONT_END_PORTS)
+    )
+    given = Settings.load(
+        env_files=(Path(".env"),), stripe_secret_key=SecretStr(OFFLINE_KEY), stripe_api_base=dev.stripe_url
+    )
+    return given.model_copy(
+        update={
+            "database_url": SecretStr(f"sqlite:///{dev.state}/gateway.db"),
+            "stripe_webhook_secrets": Settings.load(
+                stripe_webhook_secrets=_kept(dev, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}"
+            ).stripe_webhook_secrets,
+            "auth_hs256_secret": given.auth_hs256_secret
+            or SecretStr(_kept(dev, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
+            "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((dev.gateway_url, *pages))),
+            "cors_origins": given.cors_origins or pages,
+            "graphiql": True,
+            **{name: "off" for name in RATES if name not in given.model_fields_set},
+        }
+    )
+
+
+def _kept(dev: Dev, variable: str) -> str | None:
+    """A secret that was generated once and is kept beside the state."""
+    lines = dev.environment_file.read_text().splitlines() if dev.environment_file.exists() else []
+    return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)
+
+
+def _write_environment(dev: Dev, settings: Settings) -> None:
+    """Let the other commands (`gateway sync`, `gateway events list` …) find this gateway."""
+    secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
+    sign_in = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else ""
+    dev.state.mkdir(parents=True, exist_ok=True)
+    dev.environment_file.touch(mode=0o600)
+    dev.environment_file.write_text(
+        "# Written by `gateway dev`: the other commands read it when nothing else is set.\n"
+        f"STRIPE_SECRET_KEY={OFFLINE_KEY}\n"
+        f"STRIPE_API_BASE={dev.stripe_url}\n"
+        f"STRIPE_WEBHOOK_SECRET={secret}\n"
+        f"AUTH_HS256_SECRET={sign_in}\n"
+        f"DATABASE_URL={settings.database_url.get_secret_value()}\n"
+        f"GATEWAY_REDIRECT_ORIGINS={','.join(settings.redirect_origins)}\n"
+    )
+
+
+async def run(dev: Dev, console: Console, *, fresh: bool) -> None:
+    """Run both servers until the process is told to stop.
+
+    Raises:
+        SettingsError: a port is taken, or a setting is wrong.
+    """
+    for name, port in (("--port", dev.port), ("--stripe-port", dev.stripe_port)):
+        _check_port(dev.host, port, name)
+    settings = settings_for(dev)
+    if fresh:
+        _empty(dev.state)
+    _write_environment(dev, settings)
+    database = Database(settings.database_url.get_secret_value())
+    await migrations.upgrade(database)
+    secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
+    sandbox = create_sandbox(
+        SandboxOptions(
+            path=dev.state / "stripe.db", forward_to=f"{dev.gateway_url}/webhooks/stripe", webhook_secret=secret
+        )
+    )
+    gateway = create_app(settings, pages=(*demo_routes(dev.stripe_url), *sign_in_routes(settings)))
+    # the offline Stripe answers with the date of its own clock
+    async with _serve(sandbox, dev.host, dev.stripe_port, date_header=False):
+        await _first_sync(settings, database, console)
+        await database.close()
+        async with _serve(gateway, dev.host, dev.port):
+            console.print(_welcome(dev, secret))
+            await _told_to_stop()
+            console.print(f"Stopping; the state stays under [bold]{dev.state}[/]")
+
+
+def _empty(state: Path) -> None:
+    """Remove what `gateway dev` keeps, and nothing else that somebody may have put there."""
+    for path in (*state.glob("gateway.db*"), *state.glob("stripe.db*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+async def _first_sync(settings: Settings, database: Database, console: Console) -> None:
+    """Fill the mirror, unless it has been filled before: from then on the webhooks keep it."""
+    if await completed(database):
+        return
+    stripe = Stripe(settings)
+    try:
+        with console.status("Reading the catalogue from the offline Stripe"):
+            async for _ in backfill(database, stripe):
+                pass
+    finally:
+        await stripe.close()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to us: two of them share this process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serve(app: Any, host: str, port: int, *, date_header: bool = True) -> AsyncIterator[None]:
+    """Serve an app from when it answers until the block ends."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            date_header=date_header,
+            timeout_graceful_shutdown=3,
+            **OPTIONS,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            if serving.done():
+                serving.result()
+                raise SettingsError(f"the server on port {port} did not start")
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def _told_to_stop() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _check_port(host: str, port: int, option: str) -> None:
+    """Say in one line that a port is taken, before anything starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"port {port} on {host} cannot be used ({error.strerror}); choose another with {option}"
+            ) from None
+
+
+def _this_command() -> str:
+    """How the command beside this very Python is called from the present folder."""
+    path = Path(sys.executable).with_name("gateway")
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+
+
+def _welcome(dev: Dev, secret: str) -> Panel:
+    """What a newcomer should know and try first."""
+    return Panel(
+        f"[bold]Demo shop[/]       {dev.gateway_url}/demo\n"
+        f"[bold]GraphiQL[/]        {dev.gateway_url}/graphql\n"
+        f"[bold]Offline Stripe[/]  {dev.stripe_url}\n"
+        f"[bold]Webhook secret[/]  {secret}\n\n"
+        "Try first: open the demo shop, choose a plan and pay with card [bold]4242 4242 4242 4242[/].\n"
+        f"Sign in there as {' or '.join(USERS)}, or without a page: POST {dev.gateway_url}/dev/sign-in.\n"
+        f"Then: [bold]{_this_command()} events list[/] in another terminal shows what Stripe has sent.\n"
+        f"State is kept under [bold]{dev.state}[/]; [bold]--fresh[/] empties it. Ctrl-C stops.",
+        title="The billing gateway is running",
+        expand=False,
+    )

@@ -1,0 +1,179 @@
+"""`gateway doctor`: what can be wrong with a gateway, looked at one by one."""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from sqlmodel import select
+
+from gateway import migrations
+from gateway.db.database import Database
+from gateway.errors import DatabaseUnavailable, StripeFailure
+from gateway.models.mirrored import WebhookSecretUse
+from gateway.settings import LIVE_KEY, STRIPE_API, Settings
+from gateway.stripe_api.client import API_VERSION, SIGNATURE_TOLERANCE_SECONDS, Stripe
+from gateway.webhooks.catch_up import WARN_AFTER, unread_for
+from gateway.webhooks.handlers import HANDLERS
+from gateway.webhooks.inbox import open_events
+
+SKEW_WARNING_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Args:
+        name: what was looked at.
+        finding: what was found.
+        mend: what to do; None where all is well.
+        warning: whether the gateway works all the same.
+    """
+
+    name: str
+    finding: str
+    mend: str | None = None
+    warning: bool = False
+
+
+async def examine(settings: Settings) -> AsyncGenerator[Check]:
+    """Every check, in an order in which an earlier failure explains a later one."""
+    yield _redirects(settings)
+    yield _sign_in(settings)
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        found = await _database(database)
+        yield found
+        yield await _secrets(settings, database if found.mend is None else None)
+        if found.mend is None:
+            yield await _caught_up(database)
+            yield await _dead_letters(database)
+    finally:
+        await database.close()
+    if settings.stripe_secret_key is None:
+        yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
+        return
+    yield _mode(settings)
+    stripe = Stripe(settings)
+    try:
+        async for check in _stripe(stripe):
+            yield check
+    finally:
+        await stripe.close()
+
+
+def _redirects(settings: Settings) -> Check:
+    if not settings.redirect_origins:
+        return Check("redirect origins", "none", "set GATEWAY_REDIRECT_ORIGINS, or no checkout can be opened")
+    return Check("redirect origins", ", ".join(settings.redirect_origins))
+
+
+async def _secrets(settings: Settings, database: Database | None) -> Check:
+    """Which signing secrets there are and when each last proved a delivery, so that the old one can be let go."""
+    if not settings.stripe_webhook_secrets:
+        return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
+    used = {}
+    if database is not None:
+        async with database.read() as session:
+            used = {row.label: row.last_used_at for row in (await session.exec(select(WebhookSecretUse))).all()}
+    words = [
+        f"{label} (last used {used[label]:%Y-%m-%d %H:%M} UTC)" if label in used else f"{label} (never used)"
+        for label, _ in settings.stripe_webhook_secrets
+    ]
+    return Check("webhook secrets", ", ".join(words))
+
+
+async def _caught_up(database: Database) -> Check:
+    """When Stripe's own list of events was last read: Stripe keeps it for 30 days."""
+    seconds = await unread_for(database)
+    if seconds is None:
+        return Check("missed events", "never looked for", "run `gateway reconcile`", warning=True)
+    finding = f"looked for {seconds / 3600:.0f} h ago"
+    if seconds > WARN_AFTER:
+        return Check("missed events", finding, "run `gateway reconcile` before Stripe's 30 days are over")
+    return Check("missed events", finding)
+
+
+async def _dead_letters(database: Database) -> Check:
+    """Events that were given up."""
+    counts = await open_events(database)
+    finding = ", ".join(f"{count} {status}" for status, count in counts.items())
+    if counts["dead"]:
+        return Check(
+            "inbox", finding, "look at `gateway events list --dead`, then `gateway events retry`", warning=True
+        )
+    return Check("inbox", finding)
+
+
+def _sign_in(settings: Settings) -> Check:
+    name = "sign-in"
+    ways = [way for way, on in (("JWKS", settings.auth_jwks_url), ("HS256", settings.auth_hs256_secret)) if on]
+    if not ways:
+        return Check(name, "none: guests only", "set AUTH_JWKS_URL to let users sign in", warning=True)
+    missing = [
+        variable
+        for variable, value in (("AUTH_ISSUER", settings.auth_issuer), ("AUTH_AUDIENCE", settings.auth_audience))
+        if not value
+    ]
+    if missing:
+        mend = f"set {' and '.join(missing)}, or tokens that the provider made for other applications are taken"
+        return Check(name, " and ".join(ways), mend, warning=True)
+    return Check(name, f"{' and '.join(ways)}, from {settings.auth_issuer} for {settings.auth_audience}")
+
+
+async def _database(database: Database) -> Check:
+    try:
+        revision = await migrations.current(database)
+    except DatabaseUnavailable as error:
+        return Check("database", str(error), "check DATABASE_URL and that the server is up")
+    if revision != migrations.head():
+        return Check("database", f"at migration {revision or 'none'}", "run `gateway db upgrade`")
+    kind = "SQLite, one machine" if database.is_sqlite else "PostgreSQL"
+    return Check("database", f"{kind}, at migration {revision}")
+
+
+def _mode(settings: Settings) -> Check:
+    live = bool(LIVE_KEY.match(settings.require_stripe()))
+    if settings.stripe_api_base != STRIPE_API:
+        return Check("Stripe mode", f"offline, at {settings.stripe_api_base}")
+    return Check("Stripe mode", "live: real money" if live else "test")
+
+
+async def _stripe(stripe: Stripe) -> AsyncGenerator[Check]:
+    try:
+        answer = await stripe.get("/v1/products", limit=1)
+    except StripeFailure as error:
+        yield Check("Stripe", str(error), "check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network")
+        return
+    yield Check("Stripe", f"answers in version {API_VERSION}")
+    yield _clock(round(time.time()) - answer.as_of)
+    try:
+        endpoints = await stripe.get("/v1/webhook_endpoints", limit=100)
+    except StripeFailure as error:
+        yield Check("webhook endpoint", str(error), "let the key read webhook endpoints", warning=True)
+        return
+    yield _endpoints([found for found in endpoints.object["data"] if found["url"].endswith("/webhooks/stripe")])
+
+
+def _clock(skew: int) -> Check:
+    finding = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Stripe's"
+    if abs(skew) > SIGNATURE_TOLERANCE_SECONDS:
+        return Check("clock", finding, "set this machine's clock (NTP): every webhook is refused", warning=False)
+    if abs(skew) > SKEW_WARNING_SECONDS:
+        return Check("clock", finding, "set this machine's clock (NTP)", warning=True)
+    return Check("clock", "agrees with Stripe's")
+
+
+def _endpoints(endpoints: list[dict[str, object]]) -> Check:
+    """The endpoint at Stripe that posts to this gateway: enabled, with the events and the version that it reads."""
+    name = "webhook endpoint"
+    if not endpoints:
+        return Check(name, "none ends with /webhooks/stripe", "add one in Stripe's dashboard, Developers, Webhooks")
+    endpoint = endpoints[0]
+    url, enabled = endpoint["url"], endpoint["enabled_events"]
+    if endpoint["status"] != "enabled":
+        return Check(name, f"{url} is {endpoint['status']}", "enable it in Stripe's dashboard")
+    missing = sorted(set(HANDLERS) - set(enabled)) if isinstance(enabled, list) and "*" not in enabled else []
+    if missing:
+        return Check(name, f"{url} misses {len(missing)} events", f"let it send: {', '.join(missing)}", warning=True)
+    return Check(name, f"{url}, in version {endpoint['api_version'] or 'the account default'}")

@@ -1,0 +1,185 @@
+"""`gateway events`: the inbox, for an operator."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.json import JSON
+from rich.markup import escape
+from rich.table import Table
+from sqlmodel import col, select
+
+from gateway.db.database import Database
+from gateway.errors import BadInput
+from gateway.mirror.mapping import Json
+from gateway.models.mirrored import Event
+from gateway.observability import logging as logs
+from gateway.settings import STATE_DIR, Settings
+from gateway.stripe_api.client import Stripe, event_of
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.worker import Worker
+
+events_app = typer.Typer(help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True)
+console = Console()
+
+STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
+Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
+
+
+@events_app.command("list")
+def list_(
+    status: Annotated[str | None, typer.Option(help=f"Only with this status: {', '.join(STATUSES)}.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
+    kind: Annotated[str | None, typer.Option("--type", help="Only of this type, such as invoice.paid.")] = None,
+    about: Annotated[str | None, typer.Option("--object", help="Only about this object, such as sub_….")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """List events, those that happened last first."""
+    if status is not None and status not in STATUSES:
+        raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
+    _run(_list({"status": "dead" if dead else status, "type": kind, "object_id": about}, limit))
+
+
+async def _list(wanted: dict[str, str | None], limit: int) -> None:
+    query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
+    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
+    async with _database() as database, database.read() as session:
+        rows = (await session.exec(query)).all()
+    for row in rows:
+        console.print(_line(row), soft_wrap=True)
+    if not rows:
+        console.print("no events")
+
+
+def _line(row: Event) -> str:
+    """An event and what became of it: a line, of which a narrow window cuts nothing off."""
+    status = f"[{STATUSES[row.status]}]{row.status:<7}[/]"
+    told = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
+    return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
+
+
+@events_app.command("show")
+def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -> None:
+    """Show one event: what became of it, what it says has changed, and the whole of it."""
+    _run(_show(id))
+
+
+async def _show(id: str) -> None:
+    async with _database() as database, database.read() as session:
+        row = await session.get(Event, id)
+    if row is None:
+        raise BadInput(f"there is no event {id}")
+    table = Table(show_header=False)
+    for name, value in row.model_dump(exclude={"payload"}).items():
+        if value not in (None, []):
+            table.add_row(name, escape(str(value)))
+    console.print(table)
+    changes = Table("changed", "from", "to")
+    for name, before, after in _changes(event_of(row.payload)["data"]):
+        changes.add_row(name, _shown(before), _shown(after))
+    console.print(changes if changes.row_count else "it names no changes: what it holds is the whole state")
+    console.print(JSON(row.payload))
+
+
+def _changes(data: Json) -> Iterator[tuple[str, Any, Any]]:
+    """What an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
+    before = data.get("previous_attributes")
+    return _compared("", before, data["object"]) if isinstance(before, dict) else iter(())
+
+
+def _compared(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    names = before.keys() if isinstance(before, dict) else range(len(before)) if isinstance(before, list) else ()
+    if not names or type(before) is not type(after):
+        if before != after:
+            yield path, before, after
+        return
+    for name in names:
+        known = name in after if isinstance(after, dict) else name < len(after)
+        yield from _compared(f"{path}.{name}".lstrip("."), before[name], after[name] if known else None)
+
+
+def _shown(value: Any) -> str:
+    return escape(value if isinstance(value, str) else orjson.dumps(value).decode())
+
+
+@events_app.command("retry")
+def retry(
+    ids: Ids = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Every dead letter and every failed event.")] = False,
+) -> None:
+    """Try failed events and dead letters again, now."""
+    if bool(ids) == dead:
+        raise BadInput("name the events to retry, or give --dead for all that failed")
+    query = select(Event.id).where(col(Event.status).in_(("failed", "dead")))
+    _run(_again(query if dead else query.where(col(Event.id).in_(ids or []))))
+
+
+@events_app.command("replay")
+def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
+    """Apply events again, by id or by a range of creation; what is known better already stays as it is."""
+    if bool(ids) == bool(since or until):
+        raise BadInput("name the events to replay, or a range with --since and --until")
+    query = select(Event.id).order_by(col(Event.created))
+    query = query.where(col(Event.id).in_(ids)) if ids else query
+    query = query.where(Event.created >= since.replace(tzinfo=UTC)) if since else query
+    query = query.where(Event.created < until.replace(tzinfo=UTC)) if until else query
+    _run(_again(query))
+
+
+async def _again(query: Any) -> int:
+    """Put the events back into the queue, process them here and say what became of each."""
+    settings = _settings()
+    stripe = Stripe(settings) if settings.stripe_secret_key else None
+    try:
+        async with _database() as database:
+            async with database.read() as session:
+                ids: Sequence[str] = (await session.exec(query)).all()
+            inbox = Inbox(database, settings.connect_accounts)
+            worker = Worker(inbox, stripe)
+            for event_id in ids:
+                await inbox.reopen([event_id])
+                await _finish(worker, event_id)
+            async with database.read() as session:
+                rows = (await session.exec(select(Event).where(col(Event.id).in_(ids)))).all()
+    finally:
+        if stripe:
+            await stripe.close()
+    for row in rows:
+        console.print(_line(row), soft_wrap=True)
+    console.print(f"{len(rows)} events")
+    return int(any(row.status in {"failed", "dead"} for row in rows))
+
+
+async def _finish(worker: Worker, id: str) -> None:
+    """Apply an event, and fetch what it needs: two steps at most."""
+    for _ in range(2):
+        rows = await worker.rows([id])
+        await worker.process([row for row in rows if row.status == "pending"])
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    raise typer.Exit(asyncio.run(work) or 0)
+
+
+def _settings() -> Settings:
+    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[Database]:
+    logs.configure(readable=True)
+    settings = _settings()
+    database = Database(settings.database_url.get_secret_value())
+    database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
+    try:
+        yield database
+    finally:
+        await database.close()

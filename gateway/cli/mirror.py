@@ -1,0 +1,125 @@
+"""`gateway sync` and `gateway reconcile`: fill the copy of Stripe, and hold it against Stripe."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.mirror.backfill import backfill
+from gateway.mirror.reconcile import Difference, compare
+from gateway.mirror.reconcile import repair as mend
+from gateway.observability import logging as logs
+from gateway.settings import STATE_DIR, Settings
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.catch_up import DAY, catch_up
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.worker import Worker
+
+console = Console()
+
+
+def sync() -> None:
+    """Fill or refresh the mirror from Stripe; a run that was stopped goes on where it was."""
+    asyncio.run(_sync())
+
+
+def reconcile(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write what Stripe says wherever the mirror differs.")
+    ] = False,
+) -> None:
+    """Find missed events, then compare the mirror with Stripe row by row; exit 1 where they differ."""
+    raise typer.Exit(asyncio.run(_reconcile(repair=repair)))
+
+
+async def _sync() -> None:
+    counts: dict[str, int] = {}
+    async with _parts() as (database, stripe, _):
+        with _progress() as count:
+            async for step in backfill(database, stripe):
+                counts[step.kind] = step.count
+                count(step.kind, step.count, step.done)
+    _table("The mirror is up to date", counts)
+
+
+async def _reconcile(*, repair: bool) -> int:
+    counts: dict[str, int] = {}
+    differences: list[Difference] = []
+    async with _parts() as (database, stripe, settings):
+        await _catch_up(database, stripe, settings)
+        with _progress() as count:
+            async for step in compare(database, stripe, settings.connect_accounts):
+                counts[step.kind] = counts.get(step.kind, 0) + step.count
+                differences += step.differences
+                count(step.kind, counts[step.kind], False)
+        for difference in differences:
+            console.print(str(difference), highlight=False, markup=False, soft_wrap=True)
+        if repair:
+            await mend(database, stripe, differences)
+    _table(f"{len(differences)} differences{' repaired' if repair and differences else ''}", counts)
+    return int(bool(differences) and not repair)
+
+
+async def _catch_up(database: Database, stripe: Stripe, settings: Settings) -> None:
+    """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
+    inbox = Inbox(database, settings.connect_accounts)
+    found = await catch_up(inbox, stripe)
+    worker = Worker(inbox, stripe)
+    while await worker.work():
+        pass
+    console.print(f"{found.read} events since {_when(found.since)}, {len(found.missed)} of them missed")
+    for event_id in found.missed:
+        console.print(f"  missed {event_id}: now recorded", highlight=False)
+    if found.lost:
+        console.print(f"[red]Events of {found.lost // DAY + 1} days are lost[/]: Stripe keeps them for 30 days.")
+
+
+def _when(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _table(title: str, counts: dict[str, int]) -> None:
+    table = Table("object", "read", title=title)
+    for kind, count in counts.items():
+        table.add_row(kind, str(count))
+    console.print(table)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, bool], None]]:
+    """A line for each kind, while the block runs."""
+    # every command would have these, `gateway serve` included, for as long as it runs
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def count(kind: str, done: int, finished: bool) -> None:
+            if kind not in tasks:
+                tasks[kind] = progress.add_task(kind, total=None)
+            progress.update(tasks[kind], completed=done, total=done if finished else None)
+
+        yield count
+
+
+@asynccontextmanager
+async def _parts() -> AsyncIterator[tuple[Database, Stripe, Settings]]:
+    """What the commands work with, closed at the end."""
+    logs.configure(readable=True)
+    settings = Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
+    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
+    Notifications(database)  # so that the running gateway hears what changes here
+    try:
+        yield database, stripe, settings
+    finally:
+        await stripe.close()
+        await database.close()

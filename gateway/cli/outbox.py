@@ -1,0 +1,86 @@
+"""`gateway outbox`: what the application is told, for an operator."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from gateway.db.database import Database
+from gateway.errors import BadInput
+from gateway.observability import logging as logs
+from gateway.outbound.outbox import DELIVERIES, MESSAGES
+from gateway.settings import STATE_DIR, Settings
+
+outbox_app = typer.Typer(help="Our own webhooks: what the application is told.", no_args_is_help=True)
+console = Console()
+
+ENV_FILES = (Path(".env"), STATE_DIR / "dev.env")
+STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
+
+
+@outbox_app.command("list")
+def list_(
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """List messages with their deliveries, the newest first."""
+    query = (
+        sa.select(MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.created, DELIVERIES)
+        .join(DELIVERIES, DELIVERIES.c.id == MESSAGES.c.id)
+        .order_by(MESSAGES.c.id.desc())
+        .limit(limit)
+    )
+    chosen = query.where(DELIVERIES.c.status == "dead") if dead else query
+    _run(lambda database: _list(database, chosen))
+
+
+async def _list(database: Database, query: Any) -> None:
+    async with database.read() as session:
+        rows = (await (await session.connection()).execute(query)).all()
+    for row in rows:
+        status = f"[{STATUSES[row.status]}]{row.status:<9}[/]"
+        told = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
+        line = f"{row.message_id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
+        console.print(line, soft_wrap=True)
+    if not rows:
+        console.print("no messages")
+
+
+@outbox_app.command("retry")
+def retry(
+    ids: Annotated[list[str] | None, typer.Argument(help="Messages (msg_…), delivered or not.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Every dead letter.")] = False,
+) -> None:
+    """Deliver messages again, under the same `webhook-id`; the running gateway sends them at once."""
+    if bool(ids) == dead:
+        raise BadInput("name the messages to deliver again, or give --dead for all that were given up")
+    chosen = sa.select(MESSAGES.c.id).where(MESSAGES.c.message_id.in_(ids or []))
+    which = DELIVERIES.c.status == "dead" if dead else DELIVERIES.c.id.in_(chosen)
+    _run(lambda database: _retry(database, which))
+
+
+async def _retry(database: Database, which: Any) -> None:
+    fresh = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC), "last_error": None}
+    async with database.write() as connection:
+        result = await connection.execute(sa.update(DELIVERIES).where(which).values(**fresh))
+    console.print(f"{result.rowcount} deliveries are due now")
+
+
+def _run(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+    """Do something with the database of the settings."""
+
+    async def run() -> None:
+        database = Database(Settings.load(env_files=ENV_FILES).database_url.get_secret_value())
+        try:
+            await work(database)
+        finally:
+            await database.close()
+
+    logs.configure(readable=True)
+    asyncio.run(run())

@@ -1,0 +1,1 @@
+"""What every GraphQL type uses."""

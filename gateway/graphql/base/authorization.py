@@ -1,0 +1,236 @@
+"""A guard around the whole schema: who may call, which ids may be named, whose objects are shown.
+
+It is put around the fields themselves when the schema is made, so that no resolver can forget it: a root field that has
+no line in `CALLERS` stops the start, an id of something private must be the caller's before the resolver runs, and an
+object of a private type is shown to its owner alone, wherever it comes from. A connection is checked where it is given,
+for everything that is in it. The rules are `billing/ownership.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from enum import Enum, auto
+from inspect import isawaitable
+from typing import Any, TypeVar, dataclass_transform
+
+import strawberry
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    default_field_resolver,
+    get_named_type,
+    is_abstract_type,
+    is_list_type,
+)
+
+from gateway.auth.authenticator import Principal
+from gateway.billing.customers.ownership import Owner
+from gateway.errors import Forbidden, NotFound, Unauthenticated
+from gateway.graphql.base.connection import Connection, Edge
+from gateway.graphql.base.decorators import output
+
+Class = TypeVar("Class", bound=type)
+
+
+class Caller(Enum):
+    """Who may call a root field. EVERYBODY is anyone too, and all get the same answer: it may be kept and shared."""
+
+    EVERYBODY = auto()
+    ANYONE = auto()
+    KNOWN = auto()
+    SIGNED_IN = auto()
+    SERVICE = auto()
+
+
+CALLERS: dict[str, Caller] = {
+    # The shop window.
+    "Query.pricing": Caller.EVERYBODY,
+    "Query.plans": Caller.EVERYBODY,
+    "Query.plan": Caller.EVERYBODY,
+    "Query.products": Caller.EVERYBODY,
+    "Query.product": Caller.EVERYBODY,
+    # Guests buy too, and come back to see how it went.
+    "Query.session": Caller.ANYONE,
+    "Mutation.createCheckoutSession": Caller.ANYONE,
+    "Mutation.expireCheckoutSession": Caller.ANYONE,
+    # A user's own, or any for the back end.
+    "Mutation.createPortalSession": Caller.KNOWN,
+    # One's own account; a page asks for it before it knows whether anybody is signed in.
+    "Query.viewer": Caller.ANYONE,
+    "Mutation.changeSubscription": Caller.SIGNED_IN,
+    "Mutation.cancelSubscription": Caller.SIGNED_IN,
+    "Mutation.resumeSubscription": Caller.SIGNED_IN,
+    # Anybody's account.
+    "Query.customer": Caller.SERVICE,
+    "Mutation.spendCredits": Caller.SERVICE,
+    "Mutation.reportUsage": Caller.SERVICE,
+    # The same, live.
+    "Subscription.sessionUpdated": Caller.ANYONE,
+    "Subscription.viewerUpdated": Caller.SIGNED_IN,
+}
+"""Every field of Query, Mutation and Subscription, and who may call it."""
+
+_OPEN = (Caller.EVERYBODY, Caller.ANYONE)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def private(cls: Class) -> Class:
+    """An object type that belongs to somebody, described by its docstring. It says to whom in `owner`.
+
+    Raises:
+        TypeError: it has no `owner: strawberry.Private[Owner]`.
+    """
+    if "owner" not in cls.__annotations__:
+        raise TypeError(f"{cls.__name__} is private, so it needs `owner: strawberry.Private[Owner]`")
+    cls.__is_private__ = True  # type: ignore[attr-defined]  # a mark for `is_private`
+    return output(cls)
+
+
+def is_private(kind: Any) -> bool:
+    """Whether a GraphQL type is declared as `private`."""
+    return bool(getattr(_origin(kind), "__is_private__", False))
+
+
+def _is_page(kind: Any) -> bool:
+    """Whether a GraphQL type is a connection, or an edge of one."""
+    return isinstance(kind, GraphQLObjectType) and issubclass(_origin(kind), Connection | Edge)
+
+
+def _origin(kind: Any) -> Any:
+    """The class that stands behind a GraphQL type."""
+    return getattr(getattr(kind, "extensions", {}).get("strawberry-definition"), "origin", object)
+
+
+def guard(core: GraphQLSchema) -> None:
+    """Put the guard around every field that needs it.
+
+    Args:
+        core: the schema, which is changed.
+
+    Raises:
+        TypeError: a root field has no line in `CALLERS`, or a line no field.
+    """
+    roots = [root for root in (core.query_type, core.mutation_type, core.subscription_type) if root]
+    named = {f"{root.name}.{name}" for root in roots for name in root.fields}
+    if astray := named ^ set(CALLERS):
+        raise TypeError(f"graphql/ownership.py: say in CALLERS who may call {', '.join(sorted(astray))}, or remove it")
+    for kind in core.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
+            for name, field in kind.fields.items():
+                caller = CALLERS[f"{kind.name}.{name}"] if kind in roots else Caller.ANYONE
+                _guard_field(field, caller, silent=kind is not core.mutation_type)
+
+
+def _guard_field(field: GraphQLField, caller: Caller, *, silent: bool) -> None:
+    """Wrap one field, if there is anything to guard. A nullable field is silent: it answers null for NOT_FOUND."""
+    silent = silent and not isinstance(field.type, GraphQLNonNull)
+    takes_ids = any(_has_id(argument.type, set()) for argument in field.args.values())
+    named = get_named_type(field.type)
+    if is_private(named) or _is_page(named) or is_abstract_type(named):
+        field.resolve = _guard_answer(field.resolve or default_field_resolver, silent=silent)
+    if takes_ids or caller not in _OPEN:
+        field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
+
+
+def _guard_call(field: GraphQLField, inner: Callable[..., Any], caller: Caller, *, silent: bool) -> Callable[..., Any]:
+    """What must hold before the resolver runs."""
+    kinds = {name: argument.type for name, argument in field.args.items()}
+
+    async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
+        check_caller(caller, info.context.principal)
+        for name, value in arguments.items():
+            for named in _ids(kinds.get(name), value):
+                if not await info.context.ownership.may_name(named):
+                    return _missing(silent=silent)
+        answer = inner(source, info, **arguments)
+        return await answer if isawaitable(answer) else answer
+
+    return resolve
+
+
+def check_caller(caller: Caller, principal: Principal) -> None:
+    """Refuse those who may not call.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: it is for others.
+    """
+    nobody = principal.subject is None and not principal.is_service
+    if caller not in _OPEN and nobody:
+        raise Unauthenticated("sign in first: this needs a bearer token")
+    if caller is Caller.SIGNED_IN and principal.subject is None:
+        raise Forbidden("this is for signed-in users; a service token is nobody in particular")
+    if caller is Caller.SERVICE and not principal.is_service:
+        raise Forbidden("this is for the application's own back end")
+
+
+def _guard_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., Any]:
+    """What must hold before an answer is shown. It stays synchronous as long as nothing has to be looked up."""
+
+    def resolve(source: Any, info: Any, **arguments: Any) -> Any:
+        answer = inner(source, info, **arguments)
+        return later(answer, info) if isawaitable(answer) else checked(answer, info)
+
+    async def later(answer: Awaitable[Any], info: Any) -> Any:
+        result = checked(await answer, info)
+        return await result if isawaitable(result) else result
+
+    def checked(answer: Any, info: Any) -> Any:
+        sees = info.context.ownership.surely_sees
+        unclear = [owner for owner in _owners(answer) if not sees(owner)]
+        return looked_up(answer, unclear, info) if unclear else answer
+
+    async def looked_up(answer: Any, owners: Iterable[Owner], info: Any) -> Any:
+        for owner in owners:
+            if not await info.context.ownership.may_see(owner):
+                return _missing(silent=silent)
+        return answer
+
+    return resolve
+
+
+def _owners(answer: Any) -> Iterator[Owner]:
+    """To whom the objects of an answer belong."""
+    for one in answer if isinstance(answer, list | tuple) else (answer,):
+        if isinstance(one, Connection):
+            yield from _owners(one.nodes)
+        elif isinstance(one, Edge):
+            yield from _owners(one.node)
+        elif getattr(type(one), "__is_private__", False):
+            yield one.owner
+
+
+def _missing(*, silent: bool) -> None:
+    """The answer for what is missing and for what is another's: nobody can tell them apart.
+
+    Raises:
+        NotFound: unless it is silent.
+    """
+    if not silent:
+        raise NotFound("there is no such object")
+
+
+def _has_id(kind: Any, seen: set[str]) -> bool:
+    """Whether an input type holds an `ID` anywhere."""
+    named = get_named_type(kind)
+    if not isinstance(named, GraphQLInputObjectType) or named.name in seen:
+        return bool(named.name == "ID")
+    seen.add(named.name)
+    return any(_has_id(field.type, seen) for field in named.fields.values())
+
+
+def _ids(kind: Any, value: Any) -> Iterator[str]:
+    """Every value of type `ID` within an argument."""
+    if isinstance(kind, GraphQLNonNull):
+        kind = kind.of_type
+    if value is None or kind is None:
+        return
+    if is_list_type(kind):
+        for each in value if isinstance(value, list) else [value]:
+            yield from _ids(kind.of_type, each)
+    elif isinstance(kind, GraphQLInputObjectType):
+        for name, field in kind.fields.items():
+            yield from _ids(field.type, value.get(field.out_name or name))
+    elif kind.name == "ID":
+        yield str(value)

@@ -1,0 +1,67 @@
+"""Relay's connections: lists that can grow, read in pages."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import strawberry
+
+from gateway.graphql.base.decorators import computed, output
+
+Row = TypeVar("Row")
+Node = TypeVar("Node")
+
+
+@output
+class PageInfo:
+    """Where a page lies in its list."""
+
+    has_next_page: bool = strawberry.field(description="Whether more follows.")
+    has_previous_page: bool = strawberry.field(description="Whether something precedes it.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first item.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last item: the next page's `after`.")
+
+
+@output
+class Edge(Generic[Node]):
+    """An item of a page, with its cursor."""
+
+    cursor: str = strawberry.field(description="Names this item's place; valid as `after`.")
+    node: Node = strawberry.field(description="The item.")
+
+
+@output
+class Connection(Generic[Node]):
+    """A page of a list."""
+
+    rows: strawberry.Private[Sequence[Any]]
+    cursor_of: strawberry.Private[Callable[[Any], str]]
+    has_next: strawberry.Private[bool]
+    has_previous: strawberry.Private[bool]
+
+    edges: list[Edge[Node]] = computed(lambda self: self.linked(), "The items with their cursors.")
+    nodes: list[Node] = strawberry.field(description="The items alone.")
+    page_info: PageInfo = computed(lambda self: self.place(), "Whether there is more, and from where.")
+
+    @classmethod
+    def of(
+        cls, items: Iterable[tuple[Row, Node]], cursor_of: Callable[[Row], str], *, has_next: bool, has_previous: bool
+    ) -> "Connection[Node]":
+        """A page of items, each given with the row that `cursor_of` makes its cursor of."""
+        rows, nodes = [], []
+        for row, node in items:
+            rows.append(row)
+            nodes.append(node)
+        return cls(rows=rows, nodes=nodes, cursor_of=cursor_of, has_next=has_next, has_previous=has_previous)
+
+    def linked(self) -> list[Edge[Node]]:
+        """The items with their cursors."""
+        return [Edge(cursor=self.cursor_of(row), node=node) for row, node in zip(self.rows, self.nodes, strict=True)]
+
+    def place(self) -> PageInfo:
+        """Where the page lies."""
+        return PageInfo(
+            has_next_page=self.has_next,
+            has_previous_page=self.has_previous,
+            start_cursor=self.cursor_of(self.rows[0]) if self.rows else None,
+            end_cursor=self.cursor_of(self.rows[-1]) if self.rows else None,
+        )

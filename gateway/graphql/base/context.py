@@ -1,0 +1,74 @@
+"""What resolvers may reach: the use cases, and who calls."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import strawberry
+
+from gateway.auth.authenticator import Principal
+from gateway.billing.catalog.service import Catalog
+from gateway.billing.checkout.service import Checkout
+from gateway.billing.customers.ownership import Ownership
+from gateway.billing.portal import Portal
+from gateway.billing.subscriptions.service import Changes
+from gateway.db.database import Database
+from gateway.db.notifications import Changed, Notifications
+from gateway.graphql.base.dataloaders import Loaders
+from gateway.http.rate_limit import Rates
+from gateway.settings import Settings
+from gateway.stripe_api.client import Stripe
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of a running gateway, put together by `app.py`."""
+
+    settings: Settings
+    database: Database
+    stripe: Stripe
+    catalog: Catalog
+    checkout: Checkout
+    portal: Portal
+    changes: Changes
+    rates: Rates
+    notifications: Notifications
+
+
+@dataclass(frozen=True)
+class Context:
+    """What one request has.
+
+    Attributes:
+        services: the parts of the gateway.
+        principal: the caller.
+        address: the IP address of the client, when it is known.
+    """
+
+    services: Services
+    principal: Principal
+    address: str | None = None
+
+    @cached_property
+    def ownership(self) -> Ownership:
+        """What the caller may name and see."""
+        return Ownership(self.services.database, self.principal)
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        """What this request reads of the mirror, gathered."""
+        return Loaders(self.services.settings, self.services.database)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveContext(Context):
+    """What one reading of a live update has.
+
+    Attributes:
+        changed: what the update hears of; before something is read, its topic is followed.
+    """
+
+    changed: Changed
+
+
+Info = strawberry.Info[Context, None]
+LiveInfo = strawberry.Info[LiveContext, None]

@@ -1,0 +1,69 @@
+"""What one request reads of the mirror, gathered: however many customers it asks for, the queries stay as few.
+
+Each loader reads in one journey to a thread. Loaders live as long as their request, so that nobody is ever shown what
+was read for another request.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+from strawberry.dataloader import DataLoader
+
+from gateway.billing.credits import service as ledger
+from gateway.billing.customers import account as accounts
+from gateway.billing.customers.account import Account, Wanted
+from gateway.billing.pagination import Page, PageRequest
+from gateway.db.database import Database
+from gateway.models.records import CreditEntry
+from gateway.settings import Settings
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Loaders:
+    """The loaders of one request.
+
+    Args:
+        settings: the grace period.
+        database: the mirror.
+
+    Attributes:
+        account: what is wanted of a user's account.
+        credits: the balance, by customer.
+        credit_entries: by customer and page.
+    """
+
+    account: DataLoader[Wanted, Account]
+    credits: DataLoader[str, int]
+    credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.account = _loader(database, partial(accounts.read, grace=settings.grace), Account())
+        self.credits = _loader(database, ledger.balances, 0)
+        self.credit_entries = _loader(database, ledger.PAGES.read, Page())
+
+
+class _Shared(DataLoader[Key, Value]):
+    """A loader whose readings go on for all the others when one that waits for them is cancelled, as graphql-core does
+    with the fields beside one that has failed.
+    """
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What there is under a key."""
+        return asyncio.shield(super().load(key))
+
+
+def _loader(
+    database: Database, read: Callable[[sa.Connection, Collection[Key]], Mapping[Key, Value]], missing: Value
+) -> DataLoader[Key, Value]:
+    """A loader over a function that reads many at once and leaves out what there is not."""
+
+    async def load(keys: list[Key]) -> list[Value]:
+        found = await database.query(lambda connection: read(connection, keys))
+        return [found.get(key, missing) for key in keys]
+
+    return _Shared(load_fn=load)

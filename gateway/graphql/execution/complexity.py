@@ -1,0 +1,153 @@
+"""What one document may cost, computed in one pass over it, before it is validated or run.
+
+Fragments are counted once and remembered, so that a small document of nested fragments, which expands exponentially,
+costs no more to refuse than to read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    get_named_type,
+)
+
+from gateway.billing.catalog.snapshot import MAX_PAGE
+from gateway.errors import QueryTooComplex
+
+MAX_TOKENS = 1000
+MAX_DEPTH = 12
+MAX_ALIASES = 15
+MAX_ROOT_FIELDS = 20
+MAX_DIRECTIVES = 5
+MAX_FIELDS = 100  # validation compares the fields of one level with each other: 240 repeated ones take it a second
+MAX_COST = 5000
+MAX_ERRORS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What a selection weighs, its fragments expanded.
+
+    Attributes:
+        depth: nested fields; introspection counts none (graphql-core bounds it by a rule of its own).
+        aliases: fields under another name.
+        fields: fields at this level.
+        cost: every field, times the page size of each connection around it.
+    """
+
+    depth: int = 0
+    aliases: int = 0
+    fields: int = 0
+    cost: int = 0
+
+    def __add__(self, other: "Weight") -> "Weight":
+        return Weight(
+            max(self.depth, other.depth),
+            self.aliases + other.aliases,
+            self.fields + other.fields,
+            self.cost + other.cost,
+        )
+
+
+NOTHING = Weight()
+
+
+def over_budget(schema: GraphQLSchema, document: DocumentNode) -> Iterator[GraphQLError]:
+    """An error with the code QUERY_TOO_COMPLEX for each limit that an operation of the document exceeds."""
+    scale = _Scale(schema, document)
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode):
+            weight = scale.selection(node.selection_set, schema.get_root_type(node.operation))
+            for what, is_, most in (
+                ("is nested {} deep", weight.depth, MAX_DEPTH),
+                ("has {} aliases", weight.aliases, MAX_ALIASES),
+                ("has {} root fields", weight.fields, MAX_ROOT_FIELDS),
+                ("has {} directives on one field", scale.directives, MAX_DIRECTIVES),
+                ("has {} fields side by side", scale.fields, MAX_FIELDS),
+                ("costs {}", weight.cost, MAX_COST),
+            ):
+                if is_ > most:
+                    count = what.format(is_ if is_ < MAX_COST * 1000 else "far more")
+                    yield GraphQLError(
+                        f"the operation {count}; at most {most} is allowed. Ask for less at once.",
+                        node,
+                        extensions={"code": QueryTooComplex.code},
+                    )
+
+
+class _Scale:
+    """Weighs the selections of one document.
+
+    Args:
+        schema: tells what is a connection.
+        document: its fragments.
+    """
+
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self.directives = 0
+        self.fields = 0
+        self._schema = schema
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._weights: dict[str, Weight] = {}
+
+    def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Weight:
+        """What a selection on a type weighs. An unknown type or field weighs too: validation will refuse it."""
+        total = NOTHING
+        for part in node.selections if node else ():
+            self.directives = max(self.directives, len(part.directives or ()))
+            if isinstance(part, FieldNode):
+                total += self._field(part, parent)
+            elif isinstance(part, InlineFragmentNode):
+                on = self._schema.get_type(part.type_condition.name.value) if part.type_condition else parent
+                total += self.selection(part.selection_set, on)
+            elif isinstance(part, FragmentSpreadNode):
+                total += self._fragment(part.name.value)
+        self.fields = max(self.fields, total.fields)
+        return total
+
+    def _fragment(self, name: str) -> Weight:
+        if name not in self._weights:
+            self._weights[name] = NOTHING  # a fragment within itself ends here; validation refuses it
+            node = self._fragments.get(name)
+            if node is not None:
+                on = self._schema.get_type(node.type_condition.name.value)
+                self._weights[name] = self.selection(node.selection_set, on)
+        return self._weights[name]
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Weight:
+        name = node.name.value
+        known = parent.fields.get(name) if isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)) else None
+        inner = self.selection(node.selection_set, get_named_type(known.type) if known else None)
+        return Weight(
+            depth=0 if name.startswith("__") else inner.depth + 1,
+            aliases=inner.aliases + (node.alias is not None),
+            fields=1,
+            cost=1 + inner.cost * _page_size(node, known),
+        )
+
+
+def _page_size(node: FieldNode, field: GraphQLField | None) -> int:
+    """How often the selection of a field may be repeated: a connection's `first`; a variable may be the most."""
+    if field is None or "first" not in field.args:
+        return 1
+    for argument in node.arguments or ():
+        if argument.name.value == "first":
+            value = argument.value
+            return min(int(value.value), MAX_PAGE) if isinstance(value, IntValueNode) else MAX_PAGE
+    return int(field.args["first"].default_value)

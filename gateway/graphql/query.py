@@ -1,0 +1,117 @@
+"""The root of all queries."""
+
+from typing import Annotated
+
+import strawberry
+
+from gateway.billing.catalog.snapshot import cursor_of
+from gateway.graphql.base.connection import Connection
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import output, resolver
+from gateway.graphql.base.lookahead import wanted
+from gateway.graphql.base.scalars import Currency
+from gateway.graphql.types.catalog import BillingInterval, Plan, Pricing, Product
+from gateway.graphql.types.catalog_objects import shelf_of
+from gateway.graphql.types.checkout import CheckoutSession
+from gateway.graphql.types.customers import Customer, Viewer
+
+First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
+InCurrency = Annotated[Currency | None, strawberry.argument(description="Only what can be bought in this currency.")]
+ByInterval = Annotated[BillingInterval | None, strawberry.argument(description="Only plans billed by this interval.")]
+Id = Annotated[strawberry.ID, strawberry.argument(description="Stripe's id.")]
+
+
+@output
+class Query:
+    """What can be read."""
+
+    @resolver
+    async def pricing(self, info: Info, currency: InCurrency = None, interval: ByInterval = None) -> Pricing:
+        """A whole pricing page: what is on sale in one currency, in display order."""
+        snapshot = await info.context.services.catalog.snapshot()
+        name = _name(interval)
+        return shelf_of(snapshot).pricing(snapshot, currency or snapshot.currency, name)
+
+    @resolver
+    async def plans(
+        self,
+        info: Info,
+        *,
+        first: First = 50,
+        after: After = None,
+        product_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Only plans of this product.")
+        ] = None,
+        interval: ByInterval = None,
+        currency: InCurrency = None,
+    ) -> Connection[Plan]:
+        """The plans on sale, in display order; without a currency each in its own."""
+        snapshot = await info.context.services.catalog.snapshot()
+        listing = snapshot.plans(product_id=product_id, interval=_name(interval), currency=currency)
+        shelf = shelf_of(snapshot)
+        rows, has_next, has_previous = listing.page(first, after)
+        return Connection.of(
+            ((row, plan) for row in rows if (plan := shelf.plan(row.id, currency))),
+            cursor_of,
+            has_next=has_next,
+            has_previous=has_previous,
+        )
+
+    @resolver
+    async def plan(self, info: Info, id: Id) -> Plan | None:
+        """A plan, also one that is no longer on sale."""
+        return shelf_of(await info.context.services.catalog.snapshot()).plan(id)
+
+    @resolver
+    async def products(self, info: Info, first: First = 50, after: After = None) -> Connection[Product]:
+        """The products on sale, in display order."""
+        snapshot = await info.context.services.catalog.snapshot()
+        shelf = shelf_of(snapshot)
+        rows, has_next, has_previous = snapshot.on_sale.page(first, after)
+        return Connection.of(
+            ((row, product) for row in rows if (product := shelf.product(row.id))),
+            cursor_of,
+            has_next=has_next,
+            has_previous=has_previous,
+        )
+
+    @resolver
+    async def product(self, info: Info, id: Id) -> Product | None:
+        """A product, also one that is no longer sold."""
+        return shelf_of(await info.context.services.catalog.snapshot()).product(id)
+
+    @resolver
+    async def session(self, info: Info, id: Id) -> CheckoutSession | None:
+        """A checkout as it stands at Stripe; null when there is none, or it is another's."""
+        principal = info.context.principal
+        row = await info.context.services.checkout.session(id)
+        return CheckoutSession.of(row, principal) if row else None
+
+    @resolver
+    async def viewer(self, info: Info) -> Viewer | None:
+        """The signed-in user's own account; null when nobody is signed in."""
+        principal = info.context.principal
+        if principal.subject is None:
+            return None
+        account = await info.context.loaders.account.load(wanted(info, principal.subject))
+        if account.customer:
+            info.context.ownership.recognise(account.customer)
+        return Viewer.of(principal, account, await info.context.services.catalog.snapshot())
+
+    @resolver
+    async def customer(
+        self,
+        info: Info,
+        external_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The id by which the application knows the customer.")
+        ],
+    ) -> Customer | None:
+        """Any user's account, for the application's own back end; null when there is none."""
+        account = await info.context.loaders.account.load(wanted(info, external_id))
+        return Customer.of(account, await info.context.services.catalog.snapshot())
+
+
+def _name(interval: BillingInterval | None) -> str | None:
+    """Stripe's word for an interval."""
+    return None if interval is None else str(interval.value)

@@ -1,0 +1,51 @@
+"""The root of all live updates.
+
+A live update is a query that is read again whenever something changes on which it depends (`live.py`). So a resolver
+here is as any other, guarded as any other; only, it follows the topic of what it reads before it reads it, so that no
+change falls between the two. None but the first reading calls Stripe.
+"""
+
+from gateway.billing.customers.account import Wanted
+from gateway.errors import NotFound
+from gateway.graphql.base.context import LiveInfo
+from gateway.graphql.base.decorators import output, resolver
+from gateway.graphql.base.lookahead import wanted
+from gateway.graphql.query import Id
+from gateway.graphql.types.checkout import CheckoutSession
+from gateway.graphql.types.customers import Viewer
+
+
+@output
+class Subscription:
+    """What can be followed live: the first message is the present state, every later one a state that differs."""
+
+    @resolver
+    async def session_updated(self, info: LiveInfo, id: Id) -> CheckoutSession:
+        """A checkout, and the subscription that it starts. NOT_FOUND when there is none, or it is another's."""
+        context, changed = info.context, info.context.changed
+        changed.follow(f"session:{id}")
+        checkout = context.services.checkout
+        # First as it stands at Stripe, for a buyer who is back before the webhook. That writes, and so is heard of.
+        row = await (checkout.known(id) if changed.heard else checkout.session(id))
+        if row is None:
+            raise NotFound("there is no such object")
+        if row.customer_id is not None:
+            changed.follow(f"customer:{row.customer_id}")
+        return CheckoutSession.of(row, context.principal)
+
+    @resolver
+    async def viewer_updated(self, info: LiveInfo) -> Viewer:
+        """The signed-in user's own account, also before the first purchase."""
+        context, changed = info.context, info.context.changed
+        subject = str(context.principal.subject)  # nobody else comes here
+        accounts, its = context.loaders.account, wanted(info, subject)
+        new = changed.follow(f"user:{subject}")
+        account = await accounts.load(Wanted(subject) if new else its)
+        if account.customer is not None and changed.follow(f"customer:{account.customer.id}"):
+            new = True
+        if new:
+            accounts.clear_all()  # it was read before it was followed
+            account = await accounts.load(its)
+        if account.customer is not None:
+            context.ownership.recognise(account.customer)
+        return Viewer.of(context.principal, account, await context.services.catalog.snapshot())

@@ -1,0 +1,271 @@
+"""The catalogue's types: products, prices, and plans, which are recurring prices in Stripe's plan vocabulary."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
+from gateway.graphql.base import scalars as money
+from gateway.graphql.base.decorators import choice, output
+from gateway.graphql.base.scalars import BigInt, Currency, Money
+from gateway.models import mirrored as models
+
+
+@choice
+class BillingInterval(Enum):
+    """The unit of a billing period."""
+
+    DAY = strawberry.enum_value("day", description="Days.")
+    WEEK = strawberry.enum_value("week", description="Weeks.")
+    MONTH = strawberry.enum_value("month", description="Months.")
+    YEAR = strawberry.enum_value("year", description="Years.")
+
+
+@choice
+class UsageType(Enum):
+    """How the quantity of a plan is known."""
+
+    LICENSED = strawberry.enum_value("licensed", description="It is chosen when buying, such as seats.")
+    METERED = strawberry.enum_value("metered", description="It is what was used, and billed afterwards.")
+
+
+@choice
+class BillingScheme(Enum):
+    """How an amount follows from a quantity."""
+
+    PER_UNIT = strawberry.enum_value("per_unit", description="A fixed amount for each unit.")
+    TIERED = strawberry.enum_value("tiered", description="By tiers of the quantity.")
+
+
+@choice
+class TiersMode(Enum):
+    """How tiers apply to a quantity."""
+
+    GRADUATED = strawberry.enum_value("graduated", description="Each tier prices the units that fall into it.")
+    VOLUME = strawberry.enum_value("volume", description="The tier that the whole quantity reaches prices all units.")
+
+
+@choice
+class TaxBehavior(Enum):
+    """Whether an amount contains tax."""
+
+    INCLUSIVE = strawberry.enum_value("inclusive", description="Tax is in the amount.")
+    EXCLUSIVE = strawberry.enum_value("exclusive", description="Tax comes on top.")
+    UNSPECIFIED = strawberry.enum_value("unspecified", description="Not said; the account's tax settings decide.")
+
+
+@output
+class MetadataEntry:
+    """A key and a value that the seller keeps with an object at Stripe."""
+
+    key: str = strawberry.field(description="The key.")
+    value: str = strawberry.field(description="The value.")
+
+    @classmethod
+    def all_of(cls, meta: dict[str, str]) -> list["MetadataEntry"]:
+        """The entries in the order of their keys."""
+        return [cls(key=key, value=value) for key, value in sorted(meta.items())]
+
+
+@output
+class Recurring:
+    """How a price comes back."""
+
+    interval: BillingInterval = strawberry.field(description="The unit of the billing period.")
+    interval_count: int = strawberry.field(description="How many of them a billing period has.")
+    usage_type: UsageType = strawberry.field(description="How the quantity is known.")
+    trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
+
+
+@output
+class PriceTier:
+    """The price of a range of quantities; it begins where the tier before it ends."""
+
+    up_to: BigInt | None = strawberry.field(description="The last quantity of the tier; null in the last tier.")
+    unit_amount: Money | None = strawberry.field(description="The amount of each unit, when it is whole minor units.")
+    unit_amount_decimal: str | None = strawberry.field(
+        description="The amount of each unit in minor units, with decimals."
+    )
+    flat_amount: Money | None = strawberry.field(description="The amount for the tier as a whole.")
+
+    @classmethod
+    def of(cls, tier: Any, currency: str) -> "PriceTier":
+        """One of Stripe's tiers."""
+        return cls(
+            up_to=tier.get("up_to"),
+            unit_amount=money.of(tier.get("unit_amount"), currency),
+            unit_amount_decimal=tier.get("unit_amount_decimal"),
+            flat_amount=money.of(tier.get("flat_amount"), currency),
+        )
+
+
+@output
+class Product:
+    """Something that is sold."""
+
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as prod_….")
+    name: str = strawberry.field(description="The name that buyers see.")
+    description: str | None = strawberry.field(description="What it is, for buyers.")
+    active: bool = strawberry.field(description="Whether it is sold; subscribers keep what is not sold any more.")
+    images: list[str] = strawberry.field(description="The URLs of its pictures.")
+    features: list[str] = strawberry.field(description="What a pricing table lists (Stripe's marketing features).")
+    unit_label: str | None = strawberry.field(description="What one unit is called, such as seat.")
+    url: str | None = strawberry.field(description="A page about it.")
+    metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+    prices: list["Price"] = strawberry.field(description="Its active prices: plans by interval, one-off prices first.")
+    plans: list["Plan"] = strawberry.field(description="Its active recurring prices, the shortest interval first.")
+    created_at: datetime = strawberry.field(description="When it was created.")
+    updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
+
+    @classmethod
+    def of(cls, row: models.Product, prices: tuple[models.Price, ...], currency: str | None) -> "Product":
+        """A product with these prices, in a currency where they are offered in it, else in their own."""
+        product = cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            description=row.description,
+            active=is_active(row),
+            images=row.images,
+            features=row.features,
+            unit_label=row.unit_label,
+            url=row.url,
+            metadata=MetadataEntry.all_of(row.meta),
+            prices=[],
+            plans=[],
+            created_at=row.created,
+            updated_at=row.updated,
+        )
+        product.prices = [Price.of(price, product, currency) for price in prices]
+        product.plans = [Plan.of(price) for price in product.prices if price.recurring]
+        return product
+
+
+@output
+class Price:
+    """What a product costs, once or recurring."""
+
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as price_….")
+    product: Product = strawberry.field(description="What it is the price of.")
+    nickname: str | None = strawberry.field(description="The seller's short name for it.")
+    lookup_key: str | None = strawberry.field(description="A name that may move from one price to its successor.")
+    active: bool = strawberry.field(description="Whether it can be bought.")
+    unit_amount: Money | None = strawberry.field(
+        description="The amount of one unit; null when it is tiered, chosen by the buyer, or no whole minor unit."
+    )
+    unit_amount_decimal: str | None = strawberry.field(
+        description="The amount of one unit in minor units, with decimals: also below one minor unit."
+    )
+    currency_options: list[Money] = strawberry.field(
+        description="The amount of one unit in each currency that it can be bought in, its own currency first."
+    )
+    billing_scheme: BillingScheme = strawberry.field(description="How the amount follows from the quantity.")
+    tiers_mode: TiersMode | None = strawberry.field(description="How its tiers apply, when it has tiers.")
+    tiers: list[PriceTier] = strawberry.field(description="Its tiers, the lowest first; empty without tiers.")
+    tax_behavior: TaxBehavior = strawberry.field(description="Whether the amount contains tax.")
+    recurring: Recurring | None = strawberry.field(description="How it comes back; null when it is paid once.")
+    metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+
+    @classmethod
+    def of(cls, row: models.Price, product: Product, currency: str | None) -> "Price":
+        """A price in a currency, or in its own when it is not offered in this one."""
+        amount = amount_in(row, currency)
+        return cls(
+            id=strawberry.ID(row.id),
+            product=product,
+            nickname=row.nickname,
+            lookup_key=row.lookup_key,
+            active=is_active(row),
+            unit_amount=money.of(amount.unit_amount, amount.currency),
+            unit_amount_decimal=amount.unit_amount_decimal,
+            currency_options=_options(row),
+            billing_scheme=BillingScheme(row.billing_scheme),
+            tiers_mode=TiersMode(row.tiers_mode) if row.tiers_mode else None,
+            tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
+            tax_behavior=TaxBehavior(row.tax_behavior or "unspecified"),
+            recurring=_recurring(row),
+            metadata=MetadataEntry.all_of(row.meta),
+        )
+
+
+def _options(row: models.Price) -> list[Money]:
+    amounts: list[Amount] = [amount_in(row, currency) for currency in currencies_of(row)]
+    return [money.of(amount.unit_amount, amount.currency) for amount in amounts if amount.unit_amount is not None]
+
+
+def _recurring(row: models.Price) -> Recurring | None:
+    if row.interval is None:
+        return None
+    return Recurring(
+        interval=BillingInterval(row.interval),
+        interval_count=row.interval_count or 1,
+        usage_type=UsageType(row.usage_type or "licensed"),
+        trial_period_days=row.trial_period_days,
+    )
+
+
+@output
+class Plan:
+    """A recurring price in Stripe's plan vocabulary; its id is the price's id."""
+
+    id: strawberry.ID = strawberry.field(description="Stripe's id, the same as the price's.")
+    product: Product = strawberry.field(description="What one subscribes to.")
+    price: Price = strawberry.field(description="The same as a price, with tiers and currencies.")
+    nickname: str | None = strawberry.field(description="The seller's short name for it.")
+    active: bool = strawberry.field(description="Whether it can be subscribed to.")
+    amount: Money | None = strawberry.field(
+        description="The amount of one unit for each billing period; null when the price has tiers or none."
+    )
+    interval: BillingInterval = strawberry.field(description="The unit of the billing period.")
+    interval_count: int = strawberry.field(description="How many of them a billing period has.")
+    trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
+    usage_type: UsageType = strawberry.field(description="How the quantity is known.")
+    metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+
+    @classmethod
+    def of(cls, price: Price) -> "Plan":
+        """The plan that a recurring price is.
+
+        Raises:
+            ValueError: when the price is not recurring.
+        """
+        if price.recurring is None:
+            raise ValueError(f"{price.id} is not recurring, so it is no plan")
+        return cls(
+            id=price.id,
+            product=price.product,
+            price=price,
+            nickname=price.nickname,
+            active=price.active,
+            amount=price.unit_amount,
+            interval=price.recurring.interval,
+            interval_count=price.recurring.interval_count,
+            trial_period_days=price.recurring.trial_period_days,
+            usage_type=price.recurring.usage_type,
+            metadata=price.metadata,
+        )
+
+
+@output
+class PricedProduct:
+    """A product of a pricing page."""
+
+    product: Product = strawberry.field(description="The product.")
+    plans: list[Plan] = strawberry.field(description="Its plans on sale in this currency, in display order.")
+    one_time: list[Price] = strawberry.field(
+        description="Its one-off prices on sale in this currency, in display order."
+    )
+
+
+@output
+class Pricing:
+    """All that a pricing page shows, in one currency."""
+
+    currency: Currency = strawberry.field(description="The currency of every amount in it.")
+    currencies: list[Currency] = strawberry.field(description="The currencies in which anything is on sale.")
+    intervals: list[BillingInterval] = strawberry.field(
+        description="The intervals by which anything is billed in this currency, the shortest first."
+    )
+    products: list[PricedProduct] = strawberry.field(description="What is on sale, in display order.")
+    as_of: datetime = strawberry.field(description="When the catalogue last changed.")

@@ -1,0 +1,91 @@
+"""The catalogue's GraphQL objects, each made once for a snapshot and shared by all requests until the snapshot goes."""
+
+from weakref import WeakKeyDictionary
+
+from gateway.billing.catalog.snapshot import Snapshot
+from gateway.graphql.base.scalars import Currency
+from gateway.graphql.types.catalog import BillingInterval, Plan, Price, PricedProduct, Pricing, Product
+
+_shelves: "WeakKeyDictionary[Snapshot, Shelf]" = WeakKeyDictionary()
+
+
+def shelf_of(snapshot: Snapshot) -> "Shelf":
+    """The shelf of a snapshot."""
+    shelf = _shelves.get(snapshot)
+    if shelf is None:
+        shelf = _shelves[snapshot] = Shelf(snapshot)
+    return shelf
+
+
+class Shelf:
+    """The objects of one snapshot. A currency of None means each price's own.
+
+    Args:
+        snapshot: the rows. The shelf holds no reference to it, or neither would ever go.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._product_rows, self._price_rows = snapshot.products, snapshot.prices
+        self._active_prices = snapshot.active_prices
+        self._products: dict[tuple[str, str | None], Product] = {}
+        self._prices: dict[tuple[str, str | None], Price] = {}
+        self._plans: dict[tuple[str, str | None], Plan] = {}
+        self._pricing: dict[tuple[str, str | None], Pricing] = {}
+
+    def product(self, id: str, currency: str | None = None) -> Product | None:
+        """A product, also one that is no longer sold. Its amounts are in the currency where it is offered in it."""
+        key = (id, currency)
+        if key not in self._products:
+            row = self._product_rows.get(id)
+            if row is None:
+                return None
+            product = self._products[key] = Product.of(row, self._active_prices[id], currency)
+            self._prices |= {(price.id, currency): price for price in product.prices}
+            self._plans |= {(plan.id, currency): plan for plan in product.plans}
+        return self._products[key]
+
+    def price(self, id: str, currency: str | None = None) -> Price | None:
+        """A price, also one that is no longer on sale."""
+        row = self._price_rows.get(id)
+        product = self.product(row.product_id, currency) if row else None
+        if row is None or product is None:
+            return None
+        key = (id, currency)
+        if key not in self._prices:
+            self._prices[key] = Price.of(row, product, currency)
+        return self._prices[key]
+
+    def plan(self, id: str, currency: str | None = None) -> Plan | None:
+        """A recurring price as a plan, also one that is no longer on sale."""
+        price = self.price(id, currency)
+        if price is None or price.recurring is None:
+            return None
+        key = (id, currency)
+        if key not in self._plans:
+            self._plans[key] = Plan.of(price)
+        return self._plans[key]
+
+    def pricing(self, snapshot: Snapshot, currency: str, interval: str | None) -> Pricing:
+        """The pricing page in a currency.
+
+        Raises:
+            BadInput: when nothing is on sale in it.
+        """
+        key = (currency, interval)
+        if key not in self._pricing:
+            self._pricing[key] = Pricing(
+                currency=Currency(currency),
+                currencies=[Currency(code) for code in snapshot.currencies],
+                intervals=[BillingInterval(name) for name in snapshot.intervals(currency)],
+                products=[
+                    PricedProduct(
+                        product=product,
+                        plans=[plan for row in offer.plans if (plan := self.plan(row.id, currency))],
+                        one_time=[price for row in offer.one_time if (price := self.price(row.id, currency))],
+                    )
+                    for offer in snapshot.pricing(currency, interval)
+                    if (product := self.product(offer.product.id, currency))
+                ],
+                as_of=snapshot.as_of,
+            )
+        return self._pricing[key]

@@ -1,0 +1,139 @@
+"""The checkout's types."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from gateway.auth.authenticator import Principal
+from gateway.billing.checkout.service import owns
+from gateway.billing.customers.ownership import Owner, owner_of_session
+from gateway.billing.subscriptions.state import standing
+from gateway.graphql.base import scalars as money
+from gateway.graphql.base.authorization import private
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import choice, output, resolver
+from gateway.graphql.base.scalars import Money
+from gateway.graphql.types.catalog import Price
+from gateway.graphql.types.catalog_objects import Shelf, shelf_of
+from gateway.graphql.types.subscriptions import BillingSubscription
+from gateway.models import mirrored as models
+
+
+@choice
+class CheckoutSessionStatus(Enum):
+    """How far a checkout is."""
+
+    OPEN = strawberry.enum_value("open", description="The buyer can still pay.")
+    COMPLETE = strawberry.enum_value("complete", description="The buyer is done; payment may still be on its way.")
+    EXPIRED = strawberry.enum_value("expired", description="It was closed or ran out without being paid.")
+
+
+@choice
+class PaymentStatus(Enum):
+    """Whether the money is there."""
+
+    PAID = strawberry.enum_value("paid", description="It is.")
+    UNPAID = strawberry.enum_value("unpaid", description="It is not, or not yet (bank debits take days).")
+    NO_PAYMENT_REQUIRED = strawberry.enum_value("no_payment_required", description="Nothing is due, as in a trial.")
+
+
+@choice
+class CheckoutMode(Enum):
+    """What a checkout is for."""
+
+    PAYMENT = strawberry.enum_value("payment", description="A purchase.")
+    SUBSCRIPTION = strawberry.enum_value("subscription", description="A subscription, perhaps with one-off lines.")
+    SETUP = strawberry.enum_value("setup", description="Only to keep a way to pay.")
+
+
+@output
+class CheckoutLineItem:
+    """A line of a checkout."""
+
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as li_….")
+    description: str | None = strawberry.field(description="What the buyer reads.")
+    price: Price | None = strawberry.field(description="The price; null when the catalogue does not have it.")
+    quantity: int | None = strawberry.field(description="How many.")
+    amount_subtotal: Money | None = strawberry.field(description="The amount before discounts and taxes.")
+    amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
+
+    @classmethod
+    def of(cls, item: dict[str, Any], shelf: Shelf) -> "CheckoutLineItem":
+        """One of Stripe's line items."""
+        currency = item.get("currency")
+        price = item.get("price") or {}
+        return cls(
+            id=strawberry.ID(item["id"]),
+            description=item.get("description"),
+            price=shelf.price(price.get("id", ""), currency),
+            quantity=item.get("quantity"),
+            amount_subtotal=money.of(item.get("amount_subtotal"), currency),
+            amount_total=money.of(item.get("amount_total"), currency),
+        )
+
+
+@private
+class CheckoutSession:
+    """A checkout on Stripe's page. Whoever knows a guest's session may read how it stands, never who it is."""
+
+    owner: strawberry.Private[Owner]
+    row: strawberry.Private[models.CheckoutSession]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as cs_….")
+    status: CheckoutSessionStatus = strawberry.field(description="How far it is.")
+    payment_status: PaymentStatus = strawberry.field(description="Whether the money is there.")
+    mode: CheckoutMode = strawberry.field(description="What it is for.")
+    url: str | None = strawberry.field(description="Where the buyer pays; null for the embedded form, and once closed.")
+    client_secret: str | None = strawberry.field(
+        description="For the embedded form: given when the session is created, and to its signed-in owner."
+    )
+    amount_subtotal: Money | None = strawberry.field(description="The amount before discounts and taxes.")
+    amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
+    customer_email: str | None = strawberry.field(
+        description="The buyer's e-mail address, for its signed-in owner only."
+    )
+    created_at: datetime = strawberry.field(description="When it was opened.")
+    expires_at: datetime = strawberry.field(description="When it closes by itself.")
+
+    @resolver
+    async def subscription(self, info: Info) -> BillingSubscription | None:
+        """The subscription that it started, as it stands now."""
+        if self.row.subscription_id is None:
+            return None
+        services = info.context.services
+        found = await standing(services.database, self.row.subscription_id, services.settings.grace)
+        return BillingSubscription.of(found, shelf_of(await services.catalog.snapshot())) if found else None
+
+    @resolver
+    async def line_items(self, info: Info) -> list[CheckoutLineItem]:
+        """What is bought."""
+        shelf = shelf_of(await info.context.services.catalog.snapshot())
+        return [CheckoutLineItem.of(item, shelf) for item in self.row.line_items or ()]
+
+    @classmethod
+    def of(cls, row: models.CheckoutSession, principal: Principal, *, created: bool = False) -> "CheckoutSession":
+        """A session as the caller may see it.
+
+        Args:
+            row: the session.
+            principal: the caller.
+            created: whether the caller has just opened it.
+        """
+        is_open = row.status == "open"
+        personal = owns(principal, row)
+        return cls(
+            owner=owner_of_session(row),
+            row=row,
+            id=strawberry.ID(row.id),
+            status=CheckoutSessionStatus(row.status),
+            payment_status=PaymentStatus(row.payment_status),
+            mode=CheckoutMode(row.mode),
+            url=row.url if is_open else None,
+            client_secret=row.client_secret if is_open and (personal or created) else None,
+            amount_subtotal=money.of(row.amount_subtotal, row.currency),
+            amount_total=money.of(row.amount_total, row.currency),
+            customer_email=row.customer_email if personal else None,
+            created_at=row.created,
+            expires_at=row.expires_at,
+        )

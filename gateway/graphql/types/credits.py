@@ -1,0 +1,134 @@
+"""Credits: how many, where they came from and went, and spending them."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from gateway.billing.credits import service as rules
+from gateway.billing.credits.service import Spend, cursor_of
+from gateway.billing.customers.ownership import Owner
+from gateway.billing.pagination import PageRequest
+from gateway.graphql.base.authorization import private
+from gateway.graphql.base.connection import Connection
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import choice, entry, mutation, output, resolver
+from gateway.graphql.base.metadata import MetadataEntryInput
+from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.types.catalog import MetadataEntry
+from gateway.models.records import CreditEntry as Row
+
+
+@choice
+class CreditEntryKind(Enum):
+    """Why the balance changed."""
+
+    GRANT = strawberry.enum_value("grant", description="Something was paid.")
+    REVOKE = strawberry.enum_value("revoke", description="A payment, or a part of it, went back to the buyer.")
+    RESTORE = strawberry.enum_value("restore", description="That was undone: a refund failed, a dispute was won.")
+    SPEND = strawberry.enum_value("spend", description="They were used.")
+    EXPIRE = strawberry.enum_value("expire", description="Their time was over; above zero when that was undone.")
+
+
+@private
+class CreditEntry:
+    """One line of the ledger, which is never changed."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Its number.")
+    kind: CreditEntryKind = strawberry.field(description="Why.")
+    amount: int = strawberry.field(description="How many came, or went (below zero).")
+    balance: int = strawberry.field(description="How many there were after it.")
+    reason: str | None = strawberry.field(description="What they were spent for, in the application's words.")
+    metadata: list[MetadataEntry] = strawberry.field(description="What the application has kept with a spend.")
+    purchase_id: strawberry.ID | None = strawberry.field(
+        description="The invoice (in_…) or checkout (cs_…) that brought them; null for a spend."
+    )
+    created_at: datetime = strawberry.field(description="When it was written.")
+
+    @classmethod
+    def of(cls, row: Row) -> "CreditEntry":
+        """An entry of the ledger."""
+        return cls(
+            owner=Owner(customer_id=row.customer_id),
+            id=strawberry.ID(str(row.id)),
+            kind=CreditEntryKind(row.kind),
+            amount=row.amount,
+            balance=row.balance,
+            reason=row.reason,
+            metadata=[MetadataEntry(key=key, value=value) for key, value in row.meta.items()],
+            purchase_id=strawberry.ID(row.purchase_id) if row.purchase_id else None,
+            created_at=row.created,
+        )
+
+
+@output
+class CreditAccount:
+    """The credits of a customer."""
+
+    customer_id: strawberry.Private[str]
+
+    @resolver
+    async def balance(self, info: Info) -> int:
+        """How many there are; below zero when a refund has taken back more than was left."""
+        return await info.context.loaders.credits.load(self.customer_id)
+
+    @resolver
+    async def entries(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
+    ) -> Connection[CreditEntry]:
+        """The ledger, the newest entry first."""
+        page = await info.context.loaders.credit_entries.load(PageRequest(self.customer_id, first, after))
+        return Connection.of(
+            ((row, CreditEntry.of(row)) for row in page.rows),
+            cursor_of,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
+        )
+
+
+@entry
+class SpendCreditsInput:
+    """How many credits of whom, for what."""
+
+    external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
+    amount: int = strawberry.field(description="How many, at least 1. All of them are spent or none.")
+    idempotency_key: str = strawberry.field(
+        description="1 to 255 characters. The same key with the same spend spends once and gives the same answer."
+    )
+    reason: str | None = strawberry.field(default=None, description="For people: up to 500 characters.")
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=None, description="For programs: up to 50 entries to keep with the spend."
+    )
+
+
+@output
+class SpendCreditsPayload:
+    """The entry in the ledger, or what must be mended."""
+
+    entry: CreditEntry | None = strawberry.field(description="The spend; null when there are errors.")
+    credits: CreditAccount | None = strawberry.field(description="The account; null when the user has none.")
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+@output
+class CreditMutations:
+    """What the application's back end does with credits."""
+
+    @mutation
+    async def spend_credits(
+        self, info: Info, input: Annotated[SpendCreditsInput, strawberry.argument(description="Whose, and how many.")]
+    ) -> SpendCreditsPayload:
+        """Spend credits, those that run out first before others. Never more than there are, whoever spends at once."""
+        meta = {each.key: each.value for each in input.metadata or ()}
+        wanted = Spend(input.external_id, input.amount, input.idempotency_key, input.reason, meta)
+        spent = await rules.spend(info.context.services.database, wanted)
+        return SpendCreditsPayload(
+            entry=CreditEntry.of(spent.entry) if spent.entry else None,
+            credits=CreditAccount(customer_id=spent.customer.id) if spent.customer else None,
+            user_errors=UserError.all_of(list(spent.problems)),
+        )

@@ -1,0 +1,220 @@
+"""Customers: the signed-in one as `Viewer`, and any one for the application's back end. Both have the same account."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from gateway.auth.authenticator import Principal
+from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.customers import account as accounts
+from gateway.billing.customers.ownership import Owner
+from gateway.billing.customers.payment_methods import default_of
+from gateway.billing.invoices import cursor_of
+from gateway.billing.subscriptions import entitlements as rules
+from gateway.billing.subscriptions.entitlements import Source
+from gateway.billing.subscriptions.plan_change import PlanChange
+from gateway.billing.subscriptions.state import current
+from gateway.errors import BadInput
+from gateway.graphql.base.authorization import private
+from gateway.graphql.base.connection import Connection
+from gateway.graphql.base.context import Info, LiveContext
+from gateway.graphql.base.decorators import coded, output, resolver
+from gateway.graphql.base.scalars import Currency
+from gateway.graphql.types.catalog_objects import shelf_of
+from gateway.graphql.types.credits import CreditAccount
+from gateway.graphql.types.invoices import Invoice
+from gateway.graphql.types.metering import EventName, Usage
+from gateway.graphql.types.subscription_changes import ChangePreview
+from gateway.graphql.types.subscriptions import Access, BillingSubscription
+from gateway.models import mirrored as models
+
+coded(Source, name="EntitlementSource")
+
+Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
+
+
+@private
+class PaymentMethod:
+    """How a customer pays; never more of a card than Stripe itself shows."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as pm_….")
+    type: str = strawberry.field(description="Stripe's word for its kind, such as card or sepa_debit.")
+    brand: str | None = strawberry.field(description="The card's brand, or the bank.")
+    last4: str | None = strawberry.field(description="The last four digits.")
+    exp_month: int | None = strawberry.field(description="The month after which a card is no longer good, 1 to 12.")
+    exp_year: int | None = strawberry.field(description="The year of that month.")
+
+    @classmethod
+    def of(cls, row: models.PaymentMethod) -> "PaymentMethod":
+        """A payment method as it is in the mirror."""
+        return cls(
+            owner=Owner(customer_id=row.customer_id),
+            id=strawberry.ID(row.id),
+            type=row.type,
+            brand=row.brand,
+            last4=row.last4,
+            exp_month=row.exp_month,
+            exp_year=row.exp_year,
+        )
+
+
+@output
+class Entitlement:
+    """A feature that the customer may use now."""
+
+    feature: str = strawberry.field(description="Its key.")
+    limit: int | None = strawberry.field(description="How much of it; null without a limit.")
+    until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
+    source: Source = strawberry.field(description="Who says so.")
+
+
+@output
+class Account:
+    """What a customer has. Everything is read from the mirror; Stripe is not asked."""
+
+    account: strawberry.Private[accounts.Account]
+    snapshot: strawberry.Private[Snapshot]
+
+    @resolver
+    def subscription(self) -> BillingSubscription | None:
+        """The subscription that counts: one with access before one without, then the newest; null without any."""
+        found = current(self.account.standings)
+        return BillingSubscription.of(found, shelf_of(self.snapshot)) if found else None
+
+    @resolver
+    def subscriptions(self) -> list[BillingSubscription]:
+        """All subscriptions, also those that have ended, the newest first."""
+        shelf = shelf_of(self.snapshot)
+        return [BillingSubscription.of(each, shelf) for each in self.account.standings]
+
+    @resolver
+    def invoices(
+        self,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
+    ) -> Connection[Invoice]:
+        """The invoices, the newest first, without drafts."""
+        page, shelf = self.account.invoices(first, after), shelf_of(self.snapshot)
+        return Connection.of(
+            ((row, Invoice.of(row, shelf)) for row in page.rows),
+            cursor_of,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
+        )
+
+    @resolver
+    def payment_method(self) -> PaymentMethod | None:
+        """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest."""
+        if self.account.customer is None:
+            return None
+        counting = current(self.account.standings)
+        subscription = counting.subscription if counting else None
+        found = default_of(self.account.customer, subscription, self.account.methods)
+        return PaymentMethod.of(found) if found else None
+
+    @resolver
+    def credits(self) -> CreditAccount:
+        """The credits that were bought, and where they went."""
+        return CreditAccount(customer_id=self.account.customer.id if self.account.customer else "")
+
+    @resolver
+    async def usage(self, info: Info, event_name: EventName) -> Usage | None:
+        """What was used in the present period of the subscription that counts it; null when there is no such meter."""
+        return await Usage.of(info, self.account.customer.id if self.account.customer else None, event_name)
+
+    @resolver
+    def entitlements(self) -> list[Entitlement]:
+        """The features that may be used now, by name."""
+        grants = rules.entitlements(self.account.standings, self.account.features, self.snapshot.products)
+        return [
+            Entitlement(feature=grant.feature, limit=grant.limit, until=grant.access.until, source=grant.source)
+            for grant in grants
+            if grant.source
+        ]
+
+    @resolver
+    def access(self, feature: Feature) -> Access:
+        """Whether a feature may be used, why, and until when."""
+        grant = rules.decide(feature, self.account.standings, self.account.features, self.snapshot.products)
+        return Access.of(grant.access, grant.standing, shelf_of(self.snapshot), limit=grant.limit)
+
+
+@private
+class Customer(Account):
+    """A user or organisation of the application that pays, or has begun to."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as cus_….")
+    external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
+    email: str | None = strawberry.field(description="Where Stripe writes to.")
+    name: str | None = strawberry.field(description="The name on the invoices.")
+    currency: Currency | None = strawberry.field(description="What the customer has been billed in.")
+    delinquent: bool = strawberry.field(description="Whether the latest charge of an invoice has failed.")
+    created_at: datetime = strawberry.field(description="When the customer was made at Stripe.")
+
+    @classmethod
+    def of(cls, account: accounts.Account, snapshot: Snapshot) -> "Customer | None":
+        """A customer as it is in the mirror; None when there is none."""
+        row = account.customer
+        if row is None:
+            return None
+        return cls(
+            owner=Owner(customer_id=row.id),
+            account=account,
+            snapshot=snapshot,
+            id=strawberry.ID(row.id),
+            external_id=strawberry.ID(str(row.external_id)),
+            email=row.email,
+            name=row.name,
+            currency=Currency(row.currency) if row.currency else None,
+            delinquent=row.delinquent,
+            created_at=row.created,
+        )
+
+
+@private
+class Viewer(Account):
+    """The signed-in user or organisation, also one that has bought nothing yet."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="The id by which the application knows the caller.")
+    email: str | None = strawberry.field(description="The e-mail address, as the sign-in says it.")
+
+    @classmethod
+    def of(cls, principal: Principal, account: accounts.Account, snapshot: Snapshot) -> "Viewer":
+        """The account of a signed-in user."""
+        subject = str(principal.subject)
+        return cls(
+            owner=Owner(external_id=subject),
+            account=account,
+            snapshot=snapshot,
+            id=strawberry.ID(subject),
+            email=principal.email,
+        )
+
+    @resolver
+    def customer(self) -> Customer | None:
+        """The customer at Stripe; null until the first checkout."""
+        return Customer.of(self.account, self.snapshot)
+
+    @resolver
+    async def preview_change(
+        self,
+        info: Info,
+        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of one's own.")],
+        price_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The plan to change to, or the present one.")
+        ],
+        quantity: Annotated[
+            int | None, strawberry.argument(description="How many; the present ones if left out.")
+        ] = None,
+    ) -> ChangePreview:
+        """What a change of plan or quantity would cost, as Stripe reckons it. It changes nothing."""
+        if isinstance(info.context, LiveContext):
+            raise BadInput("ask for a preview in a query: live updates do not call Stripe")
+        services = info.context.services
+        change = PlanChange(price_id, quantity)
+        preview = await services.changes.preview(info.context.principal, subscription_id, change)
+        return ChangePreview.of(preview, shelf_of(await services.catalog.snapshot()))

@@ -1,0 +1,58 @@
+"""Stripe's customer portal."""
+
+from typing import Annotated
+
+import strawberry
+
+from gateway.billing.portal import PortalFlow, PortalRequest
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import coded, entry, mutation, output
+from gateway.graphql.base.user_errors import UserError
+
+coded(PortalFlow, name="PortalFlow")
+
+
+@entry
+class CreatePortalSessionInput:
+    """What the portal opens with, and where it leads back to."""
+
+    return_url: str = strawberry.field(description="Where the link back, and a flow that is done, lead.")
+    flow: PortalFlow = strawberry.field(default=PortalFlow.OVERVIEW, description="What it opens with.")
+    subscription_id: strawberry.ID | None = strawberry.field(
+        default=None, description="SUBSCRIPTION_…: which one; may be left out when there is only one."
+    )
+    locale: str | None = strawberry.field(default=None, description="The portal's language; else the browser's.")
+    external_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The user that it is for, when the application's own back end asks; nobody else may."
+    )
+
+    def request(self) -> PortalRequest:
+        """The same in the words of the use case."""
+        return PortalRequest(self.return_url, self.flow, self.subscription_id, self.locale, self.external_id)
+
+
+@output
+class CreatePortalSessionPayload:
+    """Where the portal is, or what must be mended."""
+
+    url: str | None = strawberry.field(
+        description="Stripe's page for this user, for a few minutes; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+@output
+class PortalMutations:
+    """What a customer can do on Stripe's own pages."""
+
+    @mutation
+    async def create_portal_session(
+        self,
+        info: Info,
+        input: Annotated[
+            CreatePortalSessionInput, strawberry.argument(description="What it opens with, and where it leads back to.")
+        ],
+    ) -> CreatePortalSessionPayload:
+        """Open Stripe's customer portal for the signed-in user."""
+        opened = await info.context.services.portal.open(info.context.principal, input.request())
+        return CreatePortalSessionPayload(url=opened.url, user_errors=UserError.all_of(opened.problems))

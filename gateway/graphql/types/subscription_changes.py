@@ -1,0 +1,184 @@
+"""Changes of a subscription: the quote, and the mutations. What they answer is what Stripe has said."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import strawberry
+
+from gateway.billing.subscriptions.plan_change import PlanChange, Preview
+from gateway.billing.subscriptions.service import Cancellation, Changed
+from gateway.graphql.base import scalars as money
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import choice, entry, mutation, output
+from gateway.graphql.base.scalars import Money
+from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.types.catalog_objects import Shelf, shelf_of
+from gateway.graphql.types.invoices import Invoice, InvoiceLine
+from gateway.graphql.types.subscriptions import BillingSubscription
+
+KEY = "The same key with the same input does it once, however often it is sent."
+
+
+@output
+class ChangePreview:
+    """What a change would cost. Given with `prorationDate` to `changeSubscription`, it is what is charged."""
+
+    due_now: Money = strawberry.field(description="What is charged at once.")
+    credit: Money = strawberry.field(description="What is left over, and lowers the next invoices.")
+    lines: list[InvoiceLine] = strawberry.field(description="What `dueNow` or `credit` is made of.")
+    due_at_renewal: Money | None = strawberry.field(
+        description="What each renewal costs then, without usage; null when there is none."
+    )
+    renews_at: datetime | None = strawberry.field(description="When the plan renews next; null when it does not.")
+    proration_date: datetime = strawberry.field(description="What the amounts count from; good for 15 minutes.")
+
+    @classmethod
+    def of(cls, preview: Preview, shelf: Shelf) -> "ChangePreview":
+        """A preview as Stripe reckons it."""
+        currency = preview.currency
+        return cls(
+            due_now=money.of(preview.due_now, currency),
+            credit=money.of(preview.credit, currency),
+            lines=[InvoiceLine(line=line, currency=currency, shelf=shelf) for line in preview.lines],
+            due_at_renewal=money.of(preview.due_at_renewal, currency),
+            renews_at=preview.renews_at,
+            proration_date=preview.proration_date,
+        )
+
+
+@choice
+class CancellationTime(Enum):
+    """When a subscription ends."""
+
+    NOW = strawberry.enum_value("now", description="At once; nothing is paid back.")
+    AT_PERIOD_END = strawberry.enum_value("at_period_end", description="When the period that was paid for ends.")
+
+
+@choice
+class CancellationReason(Enum):
+    """Why a customer leaves, in Stripe's words."""
+
+    CUSTOMER_SERVICE = strawberry.enum_value("customer_service", description="Customer service was not good enough.")
+    LOW_QUALITY = strawberry.enum_value("low_quality", description="Quality was not good enough.")
+    MISSING_FEATURES = strawberry.enum_value("missing_features", description="Some features are missing.")
+    OTHER = strawberry.enum_value("other", description="Something else.")
+    SWITCHED_SERVICE = strawberry.enum_value("switched_service", description="Another service is used instead.")
+    TOO_COMPLEX = strawberry.enum_value("too_complex", description="It was too hard to use.")
+    TOO_EXPENSIVE = strawberry.enum_value("too_expensive", description="It costs too much.")
+    UNUSED = strawberry.enum_value("unused", description="It is not used enough.")
+
+
+@entry
+class ChangeSubscriptionInput:
+    """Which subscription becomes what."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    price_id: strawberry.ID = strawberry.field(
+        description="The plan to change to; the present one to change the quantity."
+    )
+    quantity: int | None = strawberry.field(default=None, description="How many; the present ones if left out.")
+    proration_date: datetime | None = strawberry.field(
+        default=None, description="The preview's, so that its amount is charged; otherwise it counts from now."
+    )
+    idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+
+
+@entry
+class CancelSubscriptionInput:
+    """Which subscription ends, when, and why."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    when: CancellationTime = strawberry.field(default=CancellationTime.AT_PERIOD_END, description="When it ends.")
+    reason: CancellationReason | None = strawberry.field(default=None, description="Why.")
+    comment: str | None = strawberry.field(default=None, description="In the customer's words, up to 500 characters.")
+    idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+
+
+@entry
+class ResumeSubscriptionInput:
+    """Which subscription goes on."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+
+
+@output
+class ChangeSubscriptionPayload:
+    """The subscription as Stripe has it now, and what was billed for the change."""
+
+    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
+    invoice: Invoice | None = strawberry.field(description="What was billed for the change; null when nothing was.")
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+@output
+class CancelSubscriptionPayload:
+    """The subscription as Stripe has it now."""
+
+    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+@output
+class ResumeSubscriptionPayload:
+    """The subscription as Stripe has it now."""
+
+    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
+    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+
+
+ChangeInput = Annotated[ChangeSubscriptionInput, strawberry.argument(description="Which one becomes what.")]
+CancelInput = Annotated[CancelSubscriptionInput, strawberry.argument(description="Which one ends, when, and why.")]
+ResumeInput = Annotated[ResumeSubscriptionInput, strawberry.argument(description="Which one goes on.")]
+
+
+@output
+class ChangeMutations:
+    """What a customer can do about a subscription."""
+
+    @mutation
+    async def change_subscription(self, info: Info, input: ChangeInput) -> ChangeSubscriptionPayload:
+        """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
+        services = info.context.services
+        change = PlanChange(input.price_id, input.quantity, input.proration_date)
+        changed = await services.changes.change(
+            info.context.principal, input.subscription_id, change, input.idempotency_key
+        )
+        shelf = shelf_of(await services.catalog.snapshot())
+        return ChangeSubscriptionPayload(
+            subscription=_subscription(changed, shelf),
+            invoice=Invoice.of(changed.invoice, shelf) if changed.invoice else None,
+            user_errors=UserError.all_of(changed.problems),
+        )
+
+    @mutation
+    async def cancel_subscription(self, info: Info, input: CancelInput) -> CancelSubscriptionPayload:
+        """End a subscription, now or with the period that was paid for."""
+        services = info.context.services
+        how = Cancellation(
+            now=input.when is CancellationTime.NOW,
+            feedback=str(input.reason.value) if input.reason else None,
+            comment=input.comment,
+        )
+        changed = await services.changes.cancel(
+            info.context.principal, input.subscription_id, how, input.idempotency_key
+        )
+        shelf = shelf_of(await services.catalog.snapshot())
+        return CancelSubscriptionPayload(
+            subscription=_subscription(changed, shelf), user_errors=UserError.all_of(changed.problems)
+        )
+
+    @mutation
+    async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
+        """Take a planned end back, or go on after a pause."""
+        services = info.context.services
+        changed = await services.changes.resume(info.context.principal, input.subscription_id, input.idempotency_key)
+        shelf = shelf_of(await services.catalog.snapshot())
+        return ResumeSubscriptionPayload(
+            subscription=_subscription(changed, shelf), user_errors=UserError.all_of(changed.problems)
+        )
+
+
+def _subscription(changed: Changed, shelf: Shelf) -> BillingSubscription | None:
+    return BillingSubscription.of(changed.standing, shelf) if changed.standing else None

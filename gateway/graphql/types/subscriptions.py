@@ -1,0 +1,133 @@
+"""Subscriptions and what they give right to. (`Subscription` is GraphQL's own root type, hence the longer name.)"""
+
+from datetime import datetime
+from enum import Enum
+
+import strawberry
+
+from gateway.billing.customers.ownership import Owner
+from gateway.billing.subscriptions import access as rules
+from gateway.billing.subscriptions.access import Reason
+from gateway.billing.subscriptions.state import Standing
+from gateway.graphql.base.authorization import private
+from gateway.graphql.base.decorators import choice, coded, computed, output
+from gateway.graphql.types.catalog import Plan
+from gateway.graphql.types.catalog_objects import Shelf
+from gateway.models.mirrored import SubscriptionItem as ItemRow
+
+coded(Reason, name="AccessReason")
+
+
+@choice
+class SubscriptionStatus(Enum):
+    """How a subscription stands at Stripe."""
+
+    INCOMPLETE = strawberry.enum_value("incomplete", description="The first payment has not succeeded yet.")
+    INCOMPLETE_EXPIRED = strawberry.enum_value(
+        "incomplete_expired", description="The first payment did not succeed within a day."
+    )
+    TRIALING = strawberry.enum_value("trialing", description="In its trial.")
+    ACTIVE = strawberry.enum_value("active", description="Paid, or nothing is due.")
+    PAST_DUE = strawberry.enum_value("past_due", description="The last payment failed; Stripe tries again.")
+    PAUSED = strawberry.enum_value("paused", description="The trial ended without a way to pay.")
+    UNPAID = strawberry.enum_value("unpaid", description="Stripe has stopped trying to charge it.")
+    CANCELED = strawberry.enum_value("canceled", description="Ended for good.")
+
+
+@output
+class SubscriptionItem:
+    """One plan of a subscription."""
+
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as si_….")
+    plan: Plan | None = strawberry.field(description="The plan; null when the catalogue does not have it.")
+    quantity: int | None = strawberry.field(description="How many; null when the plan is metered.")
+    current_period_start: datetime = strawberry.field(description="When the present billing period began.")
+    current_period_end: datetime = strawberry.field(description="When the present billing period ends.")
+
+    @classmethod
+    def of(cls, row: ItemRow, shelf: Shelf, currency: str) -> "SubscriptionItem":
+        """An item, with the plan's amounts in the subscription's currency."""
+        return cls(
+            id=strawberry.ID(row.id),
+            plan=shelf.plan(row.price_id, currency),
+            quantity=row.quantity,
+            current_period_start=row.current_period_start,
+            current_period_end=row.current_period_end,
+        )
+
+
+@output
+class Access:
+    """Whether there is access, why, and until when."""
+
+    allowed: bool = strawberry.field(description="Whether there is access.")
+    reason: Reason = strawberry.field(description="Why there is, or is not.")
+    until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
+    limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
+    subscription: "BillingSubscription | None" = computed(
+        lambda self: BillingSubscription.of(self.standing, self.shelf) if self.standing else None,
+        "The subscription that decides.",
+    )
+    standing: strawberry.Private[Standing | None]
+    shelf: strawberry.Private[Shelf]
+
+    @classmethod
+    def of(cls, access: rules.Access, standing: Standing | None, shelf: Shelf, *, limit: int | None = None) -> "Access":
+        """A decision.
+
+        Args:
+            access: the decision itself.
+            standing: the subscription that decides.
+            shelf: has its plan.
+            limit: how much of a feature.
+        """
+        return cls(
+            allowed=access.allowed,
+            reason=access.reason,
+            until=access.until,
+            limit=limit,
+            standing=standing,
+            shelf=shelf,
+        )
+
+
+@private
+class BillingSubscription:
+    """Something that is paid for again and again."""
+
+    owner: strawberry.Private[Owner]
+    id: strawberry.ID = strawberry.field(description="Stripe's id, such as sub_….")
+    status: SubscriptionStatus = strawberry.field(description="How it stands.")
+    plan: Plan | None = strawberry.field(description="The plan of its first item.")
+    items: list[SubscriptionItem] = strawberry.field(description="All its plans, the oldest first.")
+    quantity: int | None = strawberry.field(description="The quantity of its first item.")
+    current_period_start: datetime | None = strawberry.field(description="When its present billing period began.")
+    current_period_end: datetime | None = strawberry.field(description="When its present billing period ends.")
+    trial_end: datetime | None = strawberry.field(description="When its trial ends or ended, if it had one.")
+    cancel_at: datetime | None = strawberry.field(description="When it will end by itself, if it will.")
+    will_cancel: bool = strawberry.field(description="Whether it will end by itself.")
+    ended_at: datetime | None = strawberry.field(description="When it ended.")
+    access: Access = strawberry.field(description="What it gives right to now.")
+
+    @classmethod
+    def of(cls, standing: Standing, shelf: Shelf) -> "BillingSubscription":
+        """A subscription as it stands."""
+        row = standing.subscription
+        items = [SubscriptionItem.of(item, shelf, row.currency) for item in standing.items]
+        first = items[0] if items else None
+        ends = rules.will_cancel(row)
+        return cls(
+            owner=Owner(customer_id=row.customer_id),
+            id=strawberry.ID(row.id),
+            status=SubscriptionStatus(row.status),
+            plan=first.plan if first else None,
+            items=items,
+            quantity=first.quantity if first else None,
+            current_period_start=first.current_period_start if first else None,
+            current_period_end=first.current_period_end if first else None,
+            trial_end=row.trial_end,
+            cancel_at=rules.end_of(row, standing.items) if ends else None,
+            will_cancel=ends,
+            ended_at=row.ended_at,
+            access=Access.of(standing.access, standing, shelf),
+        )

@@ -1,0 +1,314 @@
+"""From a Stripe object to the columns of its row: pure mappings, one for each kind.
+
+They read both families of payloads, before and after API version 2025-03-31 (basil). A mapping names only the columns
+that the payload can speak for: what is absent (`price.tiers` unless expanded) stays as it is.
+"""
+
+from typing import Any
+
+from gateway.models.mirrored import utc
+
+Json = dict[str, Any]
+"""A JSON object as Stripe sends it."""
+
+
+def ref(value: Any) -> str | None:
+    """The id of a reference, expanded or not."""
+    found: str | None = value["id"] if isinstance(value, dict) else value
+    return found
+
+
+def product(obj: Json) -> Json:
+    """Columns of a `product`. `marketing_features` was called `features` before 2024-04."""
+    features = obj.get("marketing_features", obj.get("features")) or []
+    return {
+        "name": obj["name"],
+        "description": obj["description"],
+        "active": obj["active"],
+        "images": obj["images"],
+        "features": [feature["name"] for feature in features if feature.get("name")],
+        "unit_label": obj.get("unit_label"),
+        "url": obj.get("url"),
+        "default_price_id": ref(obj.get("default_price")),
+        "meta": obj["metadata"],
+        "created": utc(obj["created"]),
+        "updated": utc(obj["updated"]),
+    }
+
+
+def price(obj: Json) -> Json:
+    """Columns of a `price`. Tiers and currency options come only when they were expanded."""
+    recurring = obj.get("recurring") or {}
+    columns = {
+        "product_id": ref(obj["product"]),
+        "nickname": obj["nickname"],
+        "lookup_key": obj.get("lookup_key"),
+        "active": obj["active"],
+        "currency": obj["currency"],
+        "unit_amount": obj["unit_amount"],
+        "unit_amount_decimal": obj.get("unit_amount_decimal"),
+        "billing_scheme": obj["billing_scheme"],
+        "tiers_mode": obj.get("tiers_mode"),
+        "tax_behavior": obj.get("tax_behavior"),
+        "transform_quantity": obj.get("transform_quantity"),
+        "custom_unit_amount": obj.get("custom_unit_amount") is not None,
+        "interval": recurring.get("interval"),
+        "interval_count": recurring.get("interval_count"),
+        "usage_type": recurring.get("usage_type"),
+        "meter": recurring.get("meter"),
+        "trial_period_days": recurring.get("trial_period_days"),
+        "meta": obj["metadata"],
+        "created": utc(obj["created"]),
+    }
+    if "tiers" in obj:
+        columns["tiers"] = obj["tiers"] or []
+    if "currency_options" in obj:
+        columns["currency_options"] = obj["currency_options"] or {}
+    return columns
+
+
+def plan(obj: Json) -> Json:
+    """Columns of a `plan`: Stripe's older word for a recurring price, under the same id."""
+    columns = {
+        "product_id": ref(obj["product"]),
+        "nickname": obj["nickname"],
+        "active": obj["active"],
+        "currency": obj["currency"],
+        "unit_amount": obj["amount"],
+        "unit_amount_decimal": obj.get("amount_decimal"),
+        "billing_scheme": obj["billing_scheme"],
+        "tiers_mode": obj.get("tiers_mode"),
+        "transform_quantity": obj.get("transform_usage"),
+        "interval": obj["interval"],
+        "interval_count": obj["interval_count"],
+        "usage_type": obj["usage_type"],
+        "meter": obj.get("meter"),
+        "trial_period_days": obj.get("trial_period_days"),
+        "meta": obj["metadata"],
+        "created": utc(obj["created"]),
+    }
+    if "tiers" in obj:
+        columns["tiers"] = obj["tiers"] or []
+    return columns
+
+
+def customer(obj: Json) -> Json:
+    """Columns of a `customer`; `external_id` is not among them, on purpose."""
+    return {
+        "email": obj["email"],
+        "name": obj.get("name"),
+        "currency": obj.get("currency"),
+        "default_payment_method_id": ref((obj.get("invoice_settings") or {}).get("default_payment_method")),
+        "delinquent": bool(obj.get("delinquent")),
+        "meta": obj["metadata"],
+        "created": utc(obj["created"]),
+    }
+
+
+def payment_method(obj: Json) -> Json:
+    """Columns of a `payment_method`. Other kinds than cards may have a brand and last digits too (SEPA, US bank)."""
+    detail = obj.get(obj["type"]) or {}
+    return {
+        "customer_id": ref(obj["customer"]),
+        "type": obj["type"],
+        "brand": detail.get("display_brand") or detail.get("brand") or detail.get("bank_name"),
+        "last4": detail.get("last4"),
+        "exp_month": detail.get("exp_month"),
+        "exp_year": detail.get("exp_year"),
+        "created": utc(obj["created"]),
+    }
+
+
+UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements", None: "hosted_page"}
+"""Names of `ui_mode` before dahlia (2026-03)."""
+
+
+def checkout_session(obj: Json) -> Json:
+    """Columns of a `checkout.session`. Line items come only when they were expanded."""
+    details = obj.get("customer_details") or {}
+    columns = {
+        "customer_id": ref(obj["customer"]),
+        "customer_email": details.get("email") or obj.get("customer_email"),
+        "mode": obj["mode"],
+        "ui_mode": UI_MODES.get(obj.get("ui_mode"), obj.get("ui_mode")),
+        "status": obj["status"],
+        "payment_status": obj["payment_status"],
+        "url": obj.get("url"),
+        "client_secret": obj.get("client_secret"),
+        "currency": obj.get("currency"),
+        "amount_subtotal": obj.get("amount_subtotal"),
+        "amount_total": obj.get("amount_total"),
+        "subscription_id": ref(obj.get("subscription")),
+        "payment_intent_id": ref(obj.get("payment_intent")),
+        "invoice_id": ref(obj.get("invoice")),
+        "meta": obj.get("metadata") or {},
+        "created": utc(obj["created"]),
+        "expires_at": utc(obj["expires_at"]),
+    }
+    if "line_items" in obj:
+        columns["line_items"] = obj["line_items"]["data"]
+    return columns
+
+
+def subscription(obj: Json) -> Json:
+    """Columns of a `subscription`; its items are `subscription_items`."""
+    pause = obj.get("pause_collection") or {}
+    return {
+        "customer_id": ref(obj["customer"]),
+        "status": obj["status"],
+        "currency": obj.get("currency") or obj["items"]["data"][0]["plan"]["currency"],  # it came in 2022
+        "cancel_at_period_end": obj["cancel_at_period_end"],
+        "cancel_at": utc(obj["cancel_at"]),
+        "canceled_at": utc(obj["canceled_at"]),
+        "ended_at": utc(obj["ended_at"]),
+        "trial_start": utc(obj["trial_start"]),
+        "trial_end": utc(obj["trial_end"]),
+        "pause_behavior": pause.get("behavior"),
+        "pause_resumes_at": utc(pause.get("resumes_at")),
+        "default_payment_method_id": ref(obj.get("default_payment_method")),
+        "latest_invoice_id": ref(obj.get("latest_invoice")),
+        "meta": obj["metadata"],
+        "created": utc(obj["created"]),
+        "start_date": utc(obj["start_date"]),
+    }
+
+
+def subscription_items(obj: Json) -> list[Json]:
+    """Rows of a subscription's items. The period stands on the item since basil, on the subscription before; what was
+    bought was called a plan before 2020, under the same id.
+    """
+    rows = []
+    for item in obj["items"]["data"]:
+        bought = item.get("price") or item["plan"]
+        rows.append(
+            {
+                "id": item["id"],
+                "subscription_id": obj["id"],
+                "price_id": bought["id"],
+                "product_id": ref(bought["product"]),
+                "quantity": item.get("quantity"),
+                "current_period_start": utc(item.get("current_period_start") or obj["current_period_start"]),
+                "current_period_end": utc(item.get("current_period_end") or obj["current_period_end"]),
+                "created": utc(item["created"]),
+            }
+        )
+    return rows
+
+
+def subscription_with_items(obj: Json) -> Json:
+    """The subscription's columns, and its items under `_items`, so that neither is stored without the other."""
+    return {**subscription(obj), "_items": subscription_items(obj)}
+
+
+def invoice(obj: Json) -> Json:
+    """Columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
+    parent = (obj.get("parent") or {}).get("subscription_details") or {}
+    taxes = obj.get("total_taxes") or obj.get("total_tax_amounts") or [{"amount": obj.get("tax") or 0}]
+    lines = [invoice_line(line) for line in obj["lines"]["data"]]
+    return {
+        "customer_id": ref(obj["customer"]),
+        "subscription_id": ref(parent.get("subscription") or obj.get("subscription")),
+        "number": obj["number"],
+        "status": obj["status"],
+        "billing_reason": obj["billing_reason"],
+        "currency": obj["currency"],
+        "subtotal": obj["subtotal"],
+        "tax": sum(tax["amount"] for tax in taxes),
+        "total": obj["total"],
+        "amount_due": obj["amount_due"],
+        "amount_paid": obj["amount_paid"],
+        "amount_remaining": obj["amount_remaining"],
+        "attempt_count": obj["attempt_count"],
+        "next_payment_attempt": utc(obj.get("next_payment_attempt")),
+        "hosted_invoice_url": obj.get("hosted_invoice_url"),
+        "invoice_pdf": obj.get("invoice_pdf"),
+        "lines": lines,
+        "period_start": utc(obj["period_start"]),
+        "period_end": utc(obj["period_end"]),
+        "created": utc(obj["created"]),
+        "finalized_at": utc(obj["status_transitions"].get("finalized_at")),
+        "paid_at": utc(obj["status_transitions"]["paid_at"]),
+        "service_end": utc(max((line["period_end"] for line in lines if line["amount"] > 0), default=None)),
+    }
+
+
+def invoice_line(line: Json) -> Json:
+    """What people and credits need of one line: id, words, amount, quantity, price, period and whether it prorates."""
+    parent = line.get("parent") or {}
+    item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
+    details = (line.get("pricing") or {}).get("price_details") or {}
+    return {
+        "id": _line_id(line),
+        "description": line["description"],
+        "amount": line["amount"],
+        "quantity": line["quantity"],
+        "price": ref(details.get("price") or line.get("price") or line.get("plan")),
+        "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
+        "proration": bool(item.get("proration", line.get("proration"))),
+        "period_start": line["period"]["start"],
+        "period_end": line["period"]["end"],
+    }
+
+
+def _line_id(line: Json) -> str:
+    """The id that a line has in every version. Before 2019-12-03 its `id` was another (`sli_…`, `ii_…`), and this was
+    its `unique_id`. Credits are granted once for each id: under two of them one line would bring them twice.
+    """
+    found: str = line.get("unique_id") or line["id"]
+    if not found.startswith("il_"):
+        raise ValueError(f"line {found} has not the id that it is known by")
+    return found
+
+
+def invoice_payment(obj: Json) -> Json:
+    """Columns of an `invoice_payment`; not every payment is made by a payment intent."""
+    return {
+        "invoice_id": ref(obj["invoice"]),
+        "payment_intent_id": ref(obj["payment"].get("payment_intent")),
+        "status": obj["status"],
+    }
+
+
+def charge(obj: Json) -> Json:
+    """Columns of a `charge`. Its invoice is said before basil only."""
+    columns = {
+        "customer_id": ref(obj["customer"]),
+        "payment_intent_id": ref(obj.get("payment_intent")),
+        "amount": obj["amount"],
+        "amount_captured": obj["amount_captured"],
+        "amount_refunded": obj["amount_refunded"],
+        "currency": obj["currency"],
+        "status": obj["status"],
+    }
+    if "invoice" in obj:
+        columns["invoice_id"] = ref(obj["invoice"])
+    return columns
+
+
+def dispute(obj: Json) -> Json:
+    """Columns of a `dispute`."""
+    return {
+        "charge_id": ref(obj["charge"]),
+        "payment_intent_id": ref(obj.get("payment_intent")),
+        "amount": obj["amount"],
+        "currency": obj["currency"],
+        "reason": obj["reason"],
+        "status": obj["status"],
+    }
+
+
+def meter(obj: Json) -> Json:
+    """Columns of a `billing.meter`."""
+    return {
+        "event_name": obj["event_name"],
+        "display_name": obj["display_name"],
+        "formula": obj["default_aggregation"]["formula"],
+        "customer_key": obj["customer_mapping"]["event_payload_key"],
+        "value_key": obj["value_settings"]["event_payload_key"],
+        "status": obj["status"],
+    }
+
+
+def entitlement_summary(obj: Json) -> Json:
+    """Columns of an `entitlements.active_entitlement_summary`."""
+    return {"features": sorted(each["lookup_key"] for each in obj["entitlements"]["data"])}

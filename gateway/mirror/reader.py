@@ -1,0 +1,67 @@
+"""Read long lists from Stripe: below its rate limits, and with patience for a short outage."""
+
+import asyncio
+import copy
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Self
+
+from gateway.errors import StripeUnavailable
+from gateway.stripe_api.client import Answer, Stripe
+
+PAGE = 100
+PAUSES_SECONDS = (1, 2, 4, 8, 16)
+LIVE_CALLS_A_SECOND = 80  # Stripe's limit is 100, and 25 in test mode; the rest is for everybody else
+TEST_CALLS_A_SECOND = 20
+
+
+class Reader:
+    """Reads from Stripe without hurry.
+
+    Args:
+        stripe: the client.
+    """
+
+    def __init__(self, stripe: Stripe) -> None:
+        self.stripe = stripe
+        self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
+
+    def on_behalf_of(self, account: str) -> Self:
+        """The same reader, with its limit, speaking for a connected account."""
+        other = copy.copy(self)
+        other.stripe = self.stripe.on_behalf_of(account)
+        return other
+
+    async def get(self, path: str, **params: Any) -> Answer:
+        """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.
+
+        Raises:
+            StripeUnavailable: Stripe stays out of reach.
+            StripeFailure: any other refusal.
+        """
+        for pause in PAUSES_SECONDS:
+            await self._turn()
+            try:
+                return await self.stripe.get(path, **params)
+            except StripeUnavailable:
+                await asyncio.sleep(pause)
+        await self._turn()
+        return await self.stripe.get(path, **params)
+
+    async def pages(self, path: str, **params: Any) -> AsyncIterator[Answer]:
+        """Every page of a list, from the newest object to the oldest."""
+        after: dict[str, str] = {}
+        more = True
+        while more:
+            answer = await self.get(path, limit=PAGE, **params, **after)
+            yield answer
+            more = answer.object["has_more"]
+            after = {"starting_after": answer.object["data"][-1]["id"]} if more else {}
+
+    async def _turn(self) -> None:
+        """Wait until this call is one of no more than the limit within any second."""
+        now = time.monotonic()
+        due = max(now, self._calls[0] + 1) if len(self._calls) == self._calls.maxlen else now
+        self._calls.append(due)
+        await asyncio.sleep(due - now)

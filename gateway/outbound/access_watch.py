@@ -1,0 +1,55 @@
+"""Whose access may have changed: written down with the change, looked at by
+`gateway/billing/subscriptions/access_changes.py`.
+
+Access follows from several rows at once, and from time alone. So a change decides nothing here: it marks its customer
+as due, in its own transaction, and whoever looks finds everything that was committed.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from gateway.db.database import ENDPOINTS, insert, table_of
+from gateway.mirror.effects import Written
+from gateway.models.records import AccessWatch
+
+WATCHES = table_of(AccessWatch)
+
+REFUSED = ""
+"""What is remembered of a customer without access, whatever the reason."""
+
+
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
+    """Mark the customers that these rows are about; nothing where no endpoint is configured."""
+    if not connection.info.get(ENDPOINTS):
+        return
+    due = {row.columns["customer_id"] for row in written if row.kind in {"subscription", "invoice"}}
+    due |= {row.id for row in written if row.kind == "customer"}
+    new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
+    mark(connection, due - {None}, new)
+
+
+def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collection[str] = ()) -> None:
+    """Have the access of some customers looked at, after the commit.
+
+    Whoever looks holds the row meanwhile: this waits for that, and has it done again.
+
+    Args:
+        connection: the transaction of the change.
+        customer_ids: whose.
+        new: those of them with a subscription that was not there before. When nothing is remembered of them, they had
+            no access; of others nobody knows, so that the first look at them is silent.
+    """
+    if not customer_ids or not connection.info.get(ENDPOINTS):
+        return
+    now = datetime.now(UTC)
+    statement = insert(connection, WATCHES)
+    told = sa.func.coalesce(WATCHES.c.told, statement.excluded.told)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["customer_id"], set_={"look_at": now, "told": told}),
+        [
+            {"customer_id": each, "look_at": now, "told": REFUSED if each in new else None}
+            for each in sorted(customer_ids)  # one order for all, so that two of them wait in turn and do not block
+        ],
+    )

@@ -1,0 +1,122 @@
+"""What the application is told, written in the transaction of the change: told if and only if it happened.
+
+The state that was last told of an object is kept beside the messages. A copy of an event, or an older one, changes no
+row of the copy of Stripe's state, and so tells nothing.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from gateway.db.database import ENDPOINTS, insert, table_of
+from gateway.mirror.effects import Written
+from gateway.models.mirrored import Customer
+from gateway.models.records import OutboxDelivery, OutboxMessage, OutboxState
+
+MESSAGES, DELIVERIES = table_of(OutboxMessage), table_of(OutboxDelivery)
+STATES, CUSTOMERS = table_of(OutboxState), table_of(Customer)
+
+LIVE = frozenset({"active", "trialing"})
+OVER = frozenset({"canceled", "incomplete_expired"})
+TOLD = frozenset({"subscription", "invoice", "checkout.session"})
+
+
+def append(connection: sa.Connection, customer_id: str | None, kind: str, data: dict[str, Any]) -> None:
+    """Tell the application something, with the commit; nothing where no endpoint is configured.
+
+    Args:
+        connection: the transaction of the change.
+        customer_id: about whom; messages about one customer stay in order.
+        kind: the message's type, such as `invoice.paid`.
+        data: what it says.
+    """
+    endpoints: Sequence[str] = connection.info.get(ENDPOINTS, ())
+    if not endpoints:
+        return
+    now = datetime.now(UTC)
+    whose = sa.select(CUSTOMERS.c.external_id).where(CUSTOMERS.c.id == customer_id)
+    external_id = connection.execute(whose).scalar()
+    body = {
+        "type": kind,
+        "timestamp": now.isoformat(),
+        "data": {"customerId": customer_id, "externalId": external_id, **data},
+    }
+    message = {"message_id": f"msg_{uuid.uuid4().hex}", "customer_id": customer_id or "", "type": kind}
+    new = sa.insert(MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
+    place = connection.execute(new.returning(MESSAGES.c.id)).scalar_one()
+    row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
+    connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
+
+
+def react(connection: sa.Connection, written: Sequence[Written]) -> None:
+    """Tell what is new about subscriptions, invoices and checkouts."""
+    if not connection.info.get(ENDPOINTS):
+        return
+    latest = {row.id: row for row in written if row.kind in TOLD}
+    if not latest:
+        return
+    known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
+    for row in latest.values():
+        state, told = _state(row), known.get(row.id)
+        if state == told:
+            continue
+        new = insert(connection, STATES).values(id=row.id, state=state)
+        connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
+        if kind := _kind(row, told):
+            append(connection, row.columns["customer_id"], kind, _data(row))
+
+
+def _state(row: Written) -> str:
+    """What matters of an object; its status comes first."""
+    columns = row.columns
+    match row.kind:
+        case "invoice":
+            return f"{columns['status']} {columns['attempt_count']}"
+        case "subscription":
+            items = sorted(f"{item['price_id']}*{item['quantity']}" for item in columns["_items"])
+            return f"{columns['status']} {columns['cancel_at_period_end']} {columns['cancel_at']} {' '.join(items)}"
+        case _:
+            return str(columns["status"])
+
+
+def _kind(row: Written, told: str | None) -> str | None:
+    """The type of the message about a new state, if it is one that is told."""
+    status, before = row.columns["status"], (told or "").partition(" ")[0]
+    match row.kind:
+        case "invoice":
+            failed = status == "open" and row.columns["attempt_count"] > 0
+            return "invoice.paid" if status == "paid" != before else "invoice.failed" if failed else None
+        case "checkout.session":
+            return {"complete": "checkout.completed", "expired": "checkout.expired"}.get(status)
+        case _ if status in OVER:
+            return "subscription.ended" if before not in OVER else None
+        case _ if status in LIVE and before not in LIVE and (before or row.created):
+            return "subscription.activated"
+        case _:
+            return "subscription.changed" if told or not row.created else None
+
+
+def _data(row: Written) -> dict[str, Any]:
+    """What a message says beside whose it is: enough to know what to ask for, never a secret or a card."""
+    columns = row.columns
+    match row.kind:
+        case "invoice":
+            amounts = {name: columns[column] for name, column in _AMOUNTS.items()}
+            return {"invoiceId": row.id, "subscriptionId": columns["subscription_id"], **amounts}
+        case "subscription":
+            items = [{"priceId": item["price_id"], "quantity": item["quantity"]} for item in columns["_items"]]
+            return {"subscriptionId": row.id, "status": columns["status"], "items": items}
+        case _:
+            return {"sessionId": row.id, "status": columns["status"], "paymentStatus": columns["payment_status"]}
+
+
+_AMOUNTS = {
+    "currency": "currency",
+    "total": "total",
+    "amountPaid": "amount_paid",
+    "amountRemaining": "amount_remaining",
+}

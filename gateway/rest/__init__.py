@@ -1,0 +1,1 @@
+"""The routes for operators and reverse proxies, described by `/openapi.json`."""

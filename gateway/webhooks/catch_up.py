@@ -1,0 +1,160 @@
+"""Events that no delivery brought: the gateway was down for longer than Stripe tries, or the endpoint was disabled.
+
+Stripe's own list of events is read from the moment that the last reading reached, with overlap, oldest first, and every
+event goes the way of a delivery; those that are known change nothing. Stripe keeps events for 30 days.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from sqlmodel import col, select
+
+from gateway.db.database import Database, insert, table_of
+from gateway.mirror.mapping import Json
+from gateway.mirror.reader import PAGE, Reader
+from gateway.models.mirrored import SyncState
+from gateway.observability import metrics
+from gateway.stripe_api.client import Delivery, Stripe
+from gateway.webhooks.handlers import HANDLERS
+from gateway.webhooks.inbox import Inbox
+
+log = structlog.get_logger()
+
+NAME = "event"
+"""The row of `sync_state` that keeps how far the list has been read (`cursor`: Unix seconds on Stripe's clock)."""
+DAY, HOUR, MINUTE = 86_400, 3_600, 60
+KEPT = 30 * DAY
+WARN_AFTER = 20 * DAY
+OVERLAP = 10 * MINUTE
+LATE = 5 * MINUTE
+"""An event older than this was missed; a younger one may be on its way."""
+SHORTEST_SPAN, LONGEST_SPAN = HOUR, DAY
+LOCK = 7_262_466_002
+"""Key of the PostgreSQL advisory lock under which one process at a time reads the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """What a reading of Stripe's list has found.
+
+    Args:
+        since: from when on it was read, in Unix seconds.
+        read: how many events there were that the gateway handles.
+        missed: the ids of those that no delivery had brought.
+        lost: for how many seconds the events are too old to be read any more.
+    """
+
+    since: int
+    read: int
+    missed: tuple[str, ...]
+    lost: int
+
+
+async def catch_up(inbox: Inbox, stripe: Stripe) -> CatchUp:
+    """Read Stripe's list from where the last reading came to, and record what is new.
+
+    Raises:
+        StripeUnavailable: Stripe stays out of reach; what was read is kept, and the next reading goes on from there.
+        DatabaseUnavailable: nothing can be recorded.
+    """
+    reader = Reader(stripe)
+    now = (await reader.get("/v1/events", limit=1)).as_of
+    reached = await _reached(inbox.database)
+    since = now - KEPT if reached is None else max(reached - OVERLAP, now - KEPT)
+    lost = 0 if reached is None else max(0, since - reached)
+    if lost:
+        log.error("events_lost", days=lost // DAY, mend="run `gateway reconcile --repair`")
+    read, missed, start, span = 0, [], since, SHORTEST_SPAN
+    while start <= now:
+        end = start + span
+        events = await _between(reader, start, end)
+        new = await _record(inbox, events)
+        read += len(events)
+        missed += [event["id"] for event in events if event["id"] in new and event["created"] < now - LATE]
+        await _remember(inbox.database, min(end, now), read, done=end > now)
+        start, span = end, min(span * 2, LONGEST_SPAN) if len(events) < PAGE else SHORTEST_SPAN
+    metrics.EVENTS_MISSED.inc(len(missed))
+    metrics.RECONCILED.set_to_current_time()
+    log.info("events_read", seconds=now - since, read=read, missed=len(missed))
+    return CatchUp(since, read, tuple(missed), lost)
+
+
+async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
+    """Catch up every so many seconds (0: never), until cancelled; of several processes one does it."""
+    while every:
+        await asyncio.sleep(random.uniform(0.5, 1) * min(MINUTE, every))  # noqa: S311 - not all at once
+        async with _leader(inbox.database) as leading:
+            if leading and await _due(inbox.database, every):
+                await catch_up(inbox, stripe)
+
+
+async def unread_for(database: Database) -> float | None:
+    """How many seconds ago the list was last read to its end; None when never."""
+    async with database.read() as session:
+        state = await session.get(SyncState, NAME)
+    if state is None or state.completed_at is None:
+        return None
+    return (datetime.now(UTC) - state.completed_at).total_seconds()
+
+
+async def _between(reader: Reader, start: int, end: int) -> list[Json]:
+    """The events of a span of time that the gateway handles, oldest first."""
+    span = {"gte": start, "lt": end}
+    pages = [answer.object["data"] async for answer in reader.pages("/v1/events", created=span)]
+    return [event for page in reversed(pages) for event in reversed(page) if event["type"] in HANDLERS]
+
+
+async def _record(inbox: Inbox, events: Sequence[Json]) -> set[str]:
+    new: set[str] = set()
+    for start in range(0, len(events), PAGE):
+        part = [Delivery(event, orjson.dumps(event).decode(), "") for event in events[start : start + PAGE]]
+        new |= await inbox.record(part, source="list")
+    return new
+
+
+async def _reached(database: Database) -> int | None:
+    """Where the last reading came to, else when the mirror was first filled: that state holds what was before."""
+    async with database.read() as session:
+        state = await session.get(SyncState, NAME)
+        if state and state.cursor:
+            return int(state.cursor)
+        first = (await session.exec(select(SyncState.started_at).order_by(col(SyncState.started_at)))).first()
+    return None if first is None else int(first.timestamp())
+
+
+async def _remember(database: Database, reached: int, count: int, *, done: bool) -> None:
+    states, now = table_of(SyncState), datetime.now(UTC)
+    values = {"resource": NAME, "cursor": str(reached), "count": count, **({"completed_at": now} if done else {})}
+    async with database.write() as connection:
+        statement = insert(connection, states).values(**values, started_at=now)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+
+
+async def _due(database: Database, every: float) -> bool:
+    last = await unread_for(database)
+    if last is not None and last > WARN_AFTER:
+        log.error("events_soon_lost", days_unread=last // DAY, days_kept=KEPT // DAY)
+    return last is None or last >= every
+
+
+@asynccontextmanager
+async def _leader(database: Database) -> AsyncIterator[bool]:
+    """Whether this process is the one; on SQLite there is one machine, and reading twice changes nothing."""
+    if database.is_sqlite:
+        yield True
+        return
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        leading = (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one()
+        try:
+            yield leading
+        finally:
+            if leading:
+                await connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))

@@ -1,0 +1,270 @@
+"""The catalogue over GraphQL: what is on sale, in which order, and how soon a change is seen."""
+
+import asyncio
+import re
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.billing.catalog.service import Catalog
+from gateway.db.database import Database
+from gateway.db.notifications import POLL_SECONDS
+from harness.catalog import stock
+from harness.databases import both_databases
+from harness.gateway import make_world
+
+PRICING = """query($currency: Currency, $interval: BillingInterval) {
+  pricing(currency: $currency, interval: $interval) {
+    currency currencies intervals
+    products { product { id } plans { id amount { amount currency } } oneTime { id } }
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def shop(new_sqlite):
+    """A world with the known catalogue, for tests that only read."""
+    with make_world(new_sqlite(), fill=False) as world:
+        world.ids = stock(world)
+        yield world
+
+
+def names(world, listed):
+    """The short names of listed ids, without what the sample catalogue has."""
+    known = {each: name for name, each in world.ids.items()}
+    return [known[each] for each in listed if each in known]
+
+
+def offers(world, **variables):
+    """The pricing page as `{product: (plans, one-off prices)}` in short names."""
+    pricing = world.data(PRICING, variables)["pricing"]
+    found = {
+        each["product"]["id"]: (
+            names(world, [plan["id"] for plan in each["plans"]]),
+            names(world, [price["id"] for price in each["oneTime"]]),
+        )
+        for each in pricing["products"]
+    }
+    return {name: found[world.ids[name]] for name in names(world, found)}
+
+
+def test_a_pricing_page_has_what_is_on_sale_by_sort_order_then_interval_then_price(shop):
+    page = offers(shop, currency="USD")
+
+    assert list(page.items()) == [
+        ("team", (["team_month", "tiered"], ["setup"])),
+        ("pro", (["pro_month", "pro_year"], [])),
+    ]
+
+
+def test_a_pricing_page_in_another_currency_has_only_what_is_offered_in_it_with_its_amounts(shop):
+    assert offers(shop, currency="EUR") == {"pro": (["pro_month", "pro_year"], [])}
+    assert offers(shop, currency="jpy") == {"pro": (["pro_month"], [])}
+    assert offers(shop, currency="KWD") == {"team": ([], ["team_dinar"])}
+
+    pricing = shop.data(PRICING, {"currency": "JPY"})["pricing"]
+    assert pricing["currency"] == "JPY"
+    assert {"amount": 3000, "currency": "JPY"} in [
+        plan["amount"] for each in pricing["products"] for plan in each["plans"]
+    ]
+
+
+def test_a_pricing_page_by_interval_has_its_plans_and_all_one_off_prices(shop):
+    assert offers(shop, currency="USD", interval="YEAR") == {
+        "team": (["tiered"], ["setup"]),
+        "pro": (["pro_year"], []),
+    }
+    assert shop.data(PRICING, {"currency": "USD", "interval": "YEAR"})["pricing"]["intervals"][-2:] == ["MONTH", "YEAR"]
+
+
+def test_a_currency_in_which_nothing_is_on_sale_is_refused_with_those_that_there_are(shop):
+    answer = shop.graphql("{ pricing(currency: XAF) { asOf } }".replace("XAF", '"XAF"')).json()
+
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "XAF" in answer["errors"][0]["message"]
+    assert "EUR" in answer["errors"][0]["message"]
+
+
+def test_the_default_currency_is_the_one_with_the_most_prices(shop):
+    assert shop.data(PRICING)["pricing"]["currency"] == "USD"
+
+
+def test_the_default_currency_can_be_set(sqlite_url):
+    with make_world(sqlite_url, fill=False, default_currency="eur") as world:
+        stock(world)
+        assert world.data(PRICING)["pricing"]["currency"] == "EUR"
+
+
+def test_a_price_tells_its_tiers_and_what_is_below_one_minor_unit(shop):
+    query = """query($id: ID!) { plan(id: $id) { amount { amount } price { billingScheme tiersMode unitAmountDecimal
+        tiers { upTo unitAmount { decimal } unitAmountDecimal flatAmount { decimal } } } } }"""
+
+    assert shop.data(query, {"id": shop.ids["tiered"]})["plan"] == {
+        "amount": None,
+        "price": {
+            "billingScheme": "TIERED",
+            "tiersMode": "VOLUME",
+            "unitAmountDecimal": None,
+            "tiers": [
+                {"upTo": 10, "unitAmount": {"decimal": "7.00"}, "unitAmountDecimal": "700", "flatAmount": None},
+                {"upTo": None, "unitAmount": None, "unitAmountDecimal": "0.5", "flatAmount": {"decimal": "1.00"}},
+            ],
+        },
+    }
+
+
+def test_a_plan_is_a_recurring_price_with_the_same_id(shop):
+    query = """query($id: ID!) { plan(id: $id) { id nickname interval intervalCount usageType trialPeriodDays
+        amount { amount currency decimal formatted(locale: "de") }
+        product { id name description features plans { id } prices { id } }
+        price { id lookupKey recurring { interval } currencyOptions { formatted } } } }"""
+
+    plan = shop.data(query, {"id": shop.ids["pro_month"]})["plan"]
+
+    assert names(shop, [plan["id"], plan["price"]["id"]]) == ["pro_month", "pro_month"]
+    assert plan["amount"] == {
+        "amount": 2000,
+        "currency": "USD",
+        "decimal": "20.00",
+        "formatted": "20,00\N{NO-BREAK SPACE}$",
+    }
+    assert plan["price"]["currencyOptions"] == [{"formatted": text} for text in ("$20.00", "€19.00", "¥3,000")]
+    assert plan["product"]["features"] == ["Everything"]
+    assert names(shop, [each["id"] for each in plan["product"]["plans"]]) == ["pro_month", "pro_year"]
+    assert (plan["nickname"], plan["interval"], plan["usageType"]) == ("Pro monthly", "MONTH", "LICENSED")
+
+
+def test_a_price_that_is_paid_once_is_no_plan(shop):
+    assert shop.data("query($id: ID!) { plan(id: $id) { id } }", {"id": shop.ids["setup"]})["plan"] is None
+
+
+def test_what_is_no_longer_sold_is_answered_by_id_and_listed_nowhere(shop):
+    query = "query($p: ID!, $g: ID!) { plan(id: $p) { active product { id } } product(id: $g) { active name } }"
+    answer = shop.data(query, {"p": shop.ids["inactive"], "g": shop.ids["gone"]})
+
+    assert answer["plan"]["active"] is False
+    assert answer["product"] == {"active": False, "name": "Gone"}
+    listed = shop.data("{ plans(first: 100) { nodes { id } } products(first: 100) { nodes { id } } }")
+    ids = [each["id"] for each in listed["plans"]["nodes"] + listed["products"]["nodes"]]
+    assert set(names(shop, ids)) == {"pro", "team", "pro_month", "pro_year", "team_month", "tiered"}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"productId": "pro"}, ["pro_month", "pro_year"]),
+        ({"productId": "gone"}, []),
+        ({"interval": "MONTH"}, ["team_month", "pro_month"]),
+        ({"currency": "EUR"}, ["pro_month", "pro_year"]),
+        ({"productId": "team", "interval": "YEAR"}, ["tiered"]),
+    ],
+)
+def test_plans_are_filtered_by_product_interval_and_currency(shop, filters, expected):
+    query = """query($productId: ID, $interval: BillingInterval, $currency: Currency) {
+        plans(first: 100, productId: $productId, interval: $interval, currency: $currency) { nodes { id } } }"""
+    if "productId" in filters:
+        filters = {**filters, "productId": shop.ids[filters["productId"]]}
+
+    found = shop.data(query, filters)["plans"]["nodes"]
+
+    assert names(shop, [plan["id"] for plan in found]) == expected
+
+
+def test_pages_of_one_follow_each_other_to_the_end_and_skip_nothing(shop):
+    query = """query($after: String) { plans(first: 1, after: $after) {
+        edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
+    walked, cursor = [], None
+    while True:
+        page = shop.data(query, {"after": cursor})["plans"]
+        walked.append(page["edges"][0]["node"]["id"])
+        assert page["pageInfo"]["hasPreviousPage"] is (cursor is not None)
+        assert page["pageInfo"]["startCursor"] == page["edges"][0]["cursor"]
+        cursor = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+
+    assert walked == [each["id"] for each in shop.data("{ plans(first: 100) { nodes { id } } }")["plans"]["nodes"]]
+
+
+@pytest.mark.parametrize("arguments", ["first: 0", "first: 101", "first: -1", 'after: "nonsense"', 'after: "äöü"'])
+def test_a_page_that_cannot_be_is_refused(shop, arguments):
+    for field in ("plans", "products"):
+        answer = shop.graphql(f"{{ {field}({arguments}) {{ nodes {{ id }} }} }}").json()
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@both_databases
+def test_a_change_is_seen_at_once_here_and_within_a_moment_by_another_process(world, database_url):
+    product = world.stripe("POST", "/v1/products", name="Before")
+    query = "query($id: ID!) { product(id: $id) { name } }"
+    world.eventually(lambda: world.data(query, product)["product"], {"name": "Before"})
+    with make_world(database_url, fill=False) as other:
+        assert other.data(query, product)["product"] == {"name": "Before"}
+
+        event = world.event("product.updated", {**product, "name": "After"}, created=product["created"] + 60)
+        assert world.deliver(event).status_code == 200
+
+        assert world.data(query, product)["product"] == {"name": "After"}
+        other.eventually(lambda: other.data(query, product)["product"], {"name": "After"}, seconds=3)
+
+
+@both_databases
+def test_the_catalogue_is_served_while_the_database_cannot_be_read(world):
+    before = world.data(PRICING)
+    world._execute("UPDATE catalog_version SET version = version + 1")
+    with world.renamed("price", "price_away"):
+        tried = time.monotonic() + 4 * POLL_SECONDS
+        while time.monotonic() < tried:
+            assert world.data(PRICING) == before
+    assert world.data(PRICING) == before
+
+
+def test_without_a_database_at_the_start_the_answer_says_so_and_nothing_of_the_inside(tmp_path):
+    with make_world(f"sqlite:///{tmp_path / 'empty.db'}", fill=False) as world:
+        error = world.graphql("{ pricing { asOf } }").json()["errors"][0]
+
+    assert error["extensions"]["code"] == "UNAVAILABLE"
+    assert "sqlite" not in str(error).lower()
+    assert "SELECT" not in str(error)
+
+
+async def test_fifty_simultaneous_cold_readers_share_one_reading_and_warm_ones_read_nothing(shop):
+    asked = []
+
+    def note(*args):
+        asked.extend(re.findall(r"FROM (catalog_version|product|price)\b", args[2]))
+
+    database = Database(shop.settings.database_url.get_secret_value())
+    catalog = Catalog(shop.settings, database)
+    once = ["catalog_version", "product", "price"]
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        snapshots = await asyncio.gather(*[catalog.snapshot() for _ in range(50)])
+        assert asked == once
+        assert len(set(map(id, snapshots))) == 1
+
+        catalog.invalidate()
+        fresh = await asyncio.gather(*[catalog.snapshot() for _ in range(50)])
+        assert asked == once * 2
+        assert fresh[0] is not snapshots[0]
+
+        for _ in range(50):
+            assert await catalog.snapshot() is fresh[0]
+        assert asked == once * 2
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    await database.close()
+
+
+async def test_a_reader_that_goes_away_does_not_take_the_answer_of_the_others_along(shop):
+    database = Database(shop.settings.database_url.get_secret_value())
+    catalog = Catalog(shop.settings, database)
+    impatient = asyncio.create_task(catalog.snapshot())
+    patient = asyncio.create_task(catalog.snapshot())
+    await asyncio.sleep(0)
+
+    impatient.cancel()
+
+    assert (await patient).products
+    await database.close()

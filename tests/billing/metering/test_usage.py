@@ -1,0 +1,127 @@
+"""Usage: what was reported reaches Stripe once, whatever happens on the way, and is read back for the period."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from harness.databases import both_databases
+from harness.gateway import SERVICE
+from harness.subscriptions import customer
+
+REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) {
+    identifier userErrors { code field } } }"""
+USAGE = "{ viewer { usage(eventName: %s) { eventName value periodStart periodEnd } } }"
+
+
+def report(world, identifier: str, value: int = 1, **more):
+    wanted = {"externalId": "ada", "eventName": "api_calls", "identifier": identifier, "value": value, **more}
+    return world.data(REPORT, {"input": wanted}, SERVICE)["reportUsage"]
+
+
+def counted(world, customer_id: str) -> int:
+    """What Stripe has counted today and yesterday."""
+    (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]
+    now = int(datetime.now(UTC).timestamp()) // 60 * 60
+    times = {"start_time": now - 2 * 86_400, "end_time": now + 120, "customer": customer_id}
+    (summary,) = world.stripe("GET", f"/v1/billing/meters/{meter['id']}/event_summaries", **times)["data"]
+    return int(summary["aggregated_value"])
+
+
+@pytest.fixture
+def ada(world):
+    return customer(world, "ada")
+
+
+@both_databases
+def test_usage_reaches_stripe_once_however_often_it_is_reported(world, ada):
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda place: report(world, f"call-{place % 10}", value=3), range(30)))
+    assert all(answer["userErrors"] == [] for answer in answers)
+    world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"})
+    assert counted(world, ada) == 30
+    other = report(world, "call-1", value=4)
+    assert other == {"identifier": None, "userErrors": [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]}
+
+
+@both_databases
+def test_an_outage_of_stripe_loses_nothing_and_doubles_nothing(world, ada):
+    chaos = f"{world.stripe_url}/_sandbox/chaos"
+    world.client.post(chaos, json={"rate_limit": -1})
+    for place in range(5):
+        assert report(world, f"call-{place}")["userErrors"] == []
+    world.eventually(lambda: any(row["attempts"] and row["last_error"] for row in world.rows("usage_record")))
+    assert world.data(USAGE % '"api_calls"', headers=world.token("ada"))["viewer"]["usage"]["value"] == 5
+    world.client.post(chaos, json={"rate_limit": 0})
+    world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"}, seconds=30)
+    assert counted(world, ada) == 5
+
+
+def test_a_try_whose_answer_was_lost_is_not_counted_again(world, ada):
+    sent = {"event_name": "api_calls", "identifier": "call-1"}
+    payload = {"payload[stripe_customer_id]": ada, "payload[value]": 7}
+    world.stripe("POST", "/v1/billing/meter_events", **sent, **payload)
+    assert report(world, "call-1", value=7)["userErrors"] == []
+    world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
+    assert counted(world, ada) == 7
+
+
+def test_a_round_that_fails_is_told_and_the_next_one_sends_what_there_is(world, ada, capsys):
+    with world.renamed("usage_record", "usage_away"):
+        world.eventually(lambda: re.search(r"background_task_waits.* task=usage", capsys.readouterr().out))
+    assert report(world, "call-1")["userErrors"] == []
+    world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
+
+
+def test_what_stripe_refuses_for_good_waits_for_an_operator_and_is_not_counted(world, ada):
+    world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})  # so that the gateway knows it too late
+    (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]
+    world.stripe("POST", f"/v1/billing/meters/{meter['id']}/deactivate")
+    report(world, "call-1")
+    (row,) = world.eventually(lambda: world.rows("usage_record", status="dead"))
+    assert row["last_error"]
+    assert world.data(USAGE % '"api_calls"', headers=world.token("ada"))["viewer"]["usage"]["value"] == 0
+
+
+def test_times_that_stripe_does_not_take_are_told_at_once(world, ada):
+    now = datetime.now(UTC)
+    for moment, codes in (
+        (now - timedelta(days=35, minutes=1), ["TIMESTAMP_INVALID"]),
+        (now - timedelta(days=34), []),
+        (now + timedelta(minutes=4), []),
+        (now + timedelta(minutes=6), ["TIMESTAMP_INVALID"]),
+    ):
+        answer = report(world, f"call-{moment}", timestamp=moment.isoformat())
+        assert [error["code"] for error in answer["userErrors"]] == codes
+    wrong = world.data(
+        REPORT, {"input": {"externalId": "nobody", "eventName": "tea", "identifier": "", "value": -1}}, SERVICE
+    )
+    found = {error["code"] for error in wrong["reportUsage"]["userErrors"]}
+    assert found == {"AMOUNT_INVALID", "IDEMPOTENCY_KEY_INVALID", "METER_NOT_FOUND", "NO_CUSTOMER"}
+
+
+def test_the_present_period_is_the_subscriptions_and_an_unknown_meter_is_null(world, ada):
+    (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]
+    product = world.stripe("POST", "/v1/products", name="Calls")["id"]
+    metered = {"recurring[interval]": "month", "recurring[usage_type]": "metered", "recurring[meter]": meter["id"]}
+    price = world.stripe("POST", "/v1/prices", product=product, currency="usd", unit_amount=1, **metered)["id"]
+    world.eventually(lambda: world.rows("price", id=price))
+    report(world, "before", value=5, timestamp=(datetime.now(UTC) - timedelta(days=3)).isoformat())
+    (method, *_) = world.stripe("GET", "/v1/payment_methods", customer=ada)["data"]
+    card = {"default_payment_method": method["id"], "items[0][price]": price}
+    item = world.stripe("POST", "/v1/subscriptions", customer=ada, **card)["items"]["data"][0]
+    world.eventually(lambda: world.rows("subscription_item", id=item["id"]))
+    report(
+        world, "within", value=2, timestamp=datetime.fromtimestamp(item["current_period_start"] + 1, UTC).isoformat()
+    )
+    seen = world.data(USAGE % '"api_calls"', headers=world.token("ada"))["viewer"]["usage"]
+    assert seen["value"] == 2
+    assert datetime.fromisoformat(seen["periodEnd"]).timestamp() == item["current_period_end"]
+    assert world.data(USAGE % '"tea"', headers=world.token("ada"))["viewer"]["usage"] is None
+
+
+def test_only_the_back_end_reports(world):
+    wanted = {"externalId": "ada", "eventName": "api_calls", "identifier": "x"}
+    answer = world.graphql(REPORT, {"input": wanted}, world.token("ada")).json()
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"

@@ -1,0 +1,230 @@
+"""`gateway dev` and `gateway serve` as real processes, started and stopped as people do."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from gateway.settings import Settings
+from harness.databases import both_databases
+from harness.gateway import SECRET, World
+
+BUY = """mutation($to: String!) {
+  createCheckoutSession(input: {lineItems: [{lookupKey: "starter_monthly"}], successUrl: $to}) {
+    session { id url }
+    userErrors { code message }
+  }
+}"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def guarded(port):
+    """Whether the server ends what has no end, which uvicorn alone does not."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection, contextlib.suppress(ConnectionError):
+        connection.sendall(b"GET / HTTP/1.1\r\nx-long: ")
+        for _ in range(100):
+            connection.sendall(b"x" * 10_000)
+            time.sleep(0.001)
+        return connection.recv(12) == b"HTTP/1.1 431"
+    return True  # the end overtook the answer
+
+
+@contextlib.contextmanager
+def running(cwd, *arguments, ready, logs="output.txt", **environment):
+    """The real program, from when it answers at `ready` until it is told to stop."""
+    output = (cwd / logs).open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "COLUMNS": "120", **environment},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        deadline = time.monotonic() + 40
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(ready)
+                break
+            assert process.poll() is None, (cwd / logs).read_text()
+            assert time.monotonic() < deadline, (cwd / logs).read_text()
+            time.sleep(0.05)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            output.close()
+
+
+def printed(output, expected):
+    """What a command has printed, once everything expected is there: it answers before it has said all."""
+    deadline = time.monotonic() + 10
+    while not all(each in (text := output.read_text()) for each in expected):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.05)
+    return text
+
+
+@pytest.mark.timeout(180)
+def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_when_asked(tmp_path):
+    port, stripe_port = free_port(), free_port()
+    url, ports = f"http://127.0.0.1:{port}", ("--port", str(port), "--stripe-port", str(stripe_port))
+
+    with running(tmp_path, "dev", *ports, ready=f"{url}/readyz") as process:
+        expected = (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "whsec_", "4242")
+        welcome = printed(tmp_path / "output.txt", expected)
+        bought = httpx.post(f"{url}/graphql", json={"query": BUY, "variables": {"to": f"{url}/demo"}}).json()
+        session = bought["data"]["createCheckoutSession"]["session"]["id"]
+        assert httpx.get(f"{url}/demo").status_code == 200
+        assert guarded(port)
+        assert httpx.get(f"http://127.0.0.1:{stripe_port}/").status_code == 200
+        secret = re.search(r"whsec_\w+", welcome).group()
+    assert process.returncode == 0
+
+    ask = {"query": "query($id: ID!) { session(id: $id) { status } }", "variables": {"id": session}}
+    with running(tmp_path, "dev", *ports, ready=f"{url}/readyz"):
+        assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] == {"status": "OPEN"}
+        printed(tmp_path / "output.txt", (secret,))
+
+    with running(tmp_path, "dev", *ports, "--fresh", ready=f"{url}/readyz"):
+        assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] is None
+
+
+def test_gateway_dev_says_in_one_line_that_a_port_is_taken(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = subprocess.run(
+            [sys.executable, "-m", "gateway", "dev", "--port", str(port), "--stripe-port", str(free_port())],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert result.returncode == 1
+    assert f"port {port}" in result.stderr
+    assert "--port" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@both_databases
+def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_is_migrated(
+    tmp_path, request, database_url
+):
+    if database_url.startswith("sqlite"):
+        database_url, workers = f"sqlite:///{tmp_path}/empty.db", "1"
+    else:
+        database_url, workers = request.getfixturevalue("empty_postgres_url"), "2"
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "STRIPE_SECRET_KEY": "sk_live_51NotARealKeyButOneThatLooksLikeIt",
+        "STRIPE_WEBHOOK_SECRET": "whsec_0123456789abcdef",
+        "DATABASE_URL": database_url,
+        "GATEWAY_REDIRECT_ORIGINS": "https://app.example.com",
+        "GATEWAY_CORS_ORIGINS": "https://app.example.com",
+    }
+    with running(
+        tmp_path, "serve", "--port", str(port), "--workers", workers, ready=f"{url}/healthz", **environment
+    ) as process:
+        not_ready = httpx.get(f"{url}/readyz")
+        assert (not_ready.status_code, "gateway db upgrade" in not_ready.text) == (503, True)
+
+        subprocess.run(
+            [sys.executable, "-m", "gateway", "db", "upgrade"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **environment},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+        answer = httpx.post(f"{url}/graphql", json={"query": "{ pricing { products { product { name } } } }"}).json()
+        assert answer == {"data": {"pricing": {"products": []}}}
+        page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"})
+        assert page.status_code >= 400, "GraphiQL is off in production unless it is switched on"
+        assert httpx.get(f"{url}/demo").status_code == 404
+        assert "gateway_" in httpx.get(f"{url}/metrics").text
+        assert guarded(port)
+    assert process.returncode in {0, -signal.SIGTERM}  # uvicorn ends in good order, then by the signal itself
+    assert "sk_live" not in (tmp_path / "output.txt").read_text()
+
+
+def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    environment = {
+        "STRIPE_SECRET_KEY": "sk_test_tests",
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": sqlite_url,
+    }
+    with running(tmp_path, "serve", "--port", str(port), ready=f"{url}/healthz", logs="/dev/full", **environment):
+        world = World(url, "", None, Settings.load(database_url=sqlite_url))
+        events = [world.event("customer.created", {"id": f"cus_{n}", "object": "customer"}) for n in range(3)]
+        with world.client:
+            assert [world.deliver(event).status_code for event in events] == [200, 200, 200]
+        assert {row["id"] for row in world.rows("event")} == {event["id"] for event in events}
+        assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3
+
+
+START = """
+import asyncio, sys, gateway.__main__
+from gateway.app import from_environment
+from gateway.models import Product
+
+async def start():
+    told, ready = asyncio.Queue(), asyncio.Event()
+    async def send(message):
+        print(message["type"])
+        ready.set()
+    running = asyncio.create_task(from_environment()({"type": "lifespan", "state": {}}, told.get, send))
+    told.put_nowait({"type": "lifespan.startup"})
+    await ready.wait()
+    await asyncio.sleep(0.3)  # what runs beside the requests has looked for work
+    print(*sys.modules, *["mapped"] * Product.__mapper__.configured, sep="\\n")
+    told.put_nowait({"type": "lifespan.shutdown"})
+    await running
+
+asyncio.run(start())
+"""
+
+
+def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tmp_path, sqlite_url):
+    done = subprocess.run(
+        [sys.executable, "-c", START],
+        cwd=tmp_path,
+        env={"STRIPE_SECRET_KEY": "sk_test_tests", "STRIPE_API_BASE": "http://127.0.0.1:9", "DATABASE_URL": sqlite_url}
+        | {"GATEWAY_RATE_REQUESTS": "9/minute", "GATEWAY_RECONCILE_MINUTES": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(done.stdout.split())
+    assert {"gateway.app", "sqlalchemy.dialects.sqlite", "fastapi", "lifespan.startup.complete"} <= imported
+    for other in (
+        "sqlalchemy.dialects.postgresql psycopg redis opentelemetry.sdk",  # what is not configured
+        "stripe httpx jwt cryptography standardwebhooks",  # what the first call, token or message imports
+        "limits mapped",  # what the first mutation needs: exact counts, objects that can be written
+        "pydantic.v1",  # what FastAPI imports for a route with a model
+        "alembic gateway.sandbox.app gateway.dev gateway.doctor jinja2",  # what other commands are for
+        "tarfile rich.progress",  # the same, of the libraries
+    ):
+        assert imported & set(other.split()) == set()

@@ -1,0 +1,200 @@
+"""What one request may ask for: each limit holds to the last one, however the document is written, and costs little."""
+
+import json
+import time
+
+import pytest
+
+from gateway.graphql.execution.documents import Documents
+from gateway.graphql.execution.persisted import PersistedDocuments
+from gateway.graphql.execution.request import Operation
+from gateway.graphql.schema import core
+from gateway.settings import Settings
+from harness.gateway import make_world
+
+RESPONSE = {"Accept": "application/graphql-response+json"}
+PRODUCT = '{ product(id: "none") { %s } }'
+
+
+@pytest.fixture(scope="module")
+def shop(new_sqlite):
+    with make_world(new_sqlite(), fill=False) as world:
+        yield world
+
+
+def ask(shop, query, variables=None):
+    return shop.client.post(f"{shop.url}/graphql", json={"query": query, "variables": variables}, headers=RESPONSE)
+
+
+def codes(answer):
+    return [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+
+
+def nested(depth):
+    """`product`, and below it prices and their product by turns, on a cyclic schema."""
+    inner = "id"
+    for level in range(depth - 2):
+        inner = f"{('prices', 'product')[(depth - level) % 2]} {{ {inner} }}"
+    return PRODUCT % inner
+
+
+def costing(cost):
+    """A page of 100 that costs 4,901, one of 49 that costs 99 more, and one each for the rest."""
+    large = f"plans(first: 100) {{ nodes {{ {'id ' * 48} }} }}"
+    return f"{{ {large} more: plans(first: 49) {{ nodes {{ id }} }} {'__typename ' * (cost - 5000)}}}"
+
+
+def tokens(count):
+    """40 tokens of eleven nested selections, and the rest spread over them."""
+    each, rest = divmod(count - 40, 11)
+    inner = "id " * (each + rest)
+    for level in range(10):
+        inner = f"{'id ' * each} {('product', 'prices')[level % 2]} {{ {inner} }}"
+    return PRODUCT % inner
+
+
+LIMITS = {
+    "depth": (12, nested, "is nested {} deep"),
+    "aliases": (15, lambda n: "{" + " ".join(f"a{i}: __typename" for i in range(n)) + "}", "has {} aliases"),
+    "root fields": (20, lambda n: "{" + "__typename " * n + "}", "has {} root fields"),
+    "fields side by side": (100, lambda n: PRODUCT % ("id " * n), "has {} fields side by side"),
+    "directives": (5, lambda n: "{ __typename" + " @skip(if: false)" * n + "}", "has {} directives on one field"),
+    "cost": (5000, costing, "costs {}"),
+}
+WRITTEN = {
+    "as it is": lambda text: text,
+    "in a fragment": lambda text: "{ ...All } fragment All on Query " + text,
+    "inline": lambda text: "{ ... on Query " + text + " }",
+    "in a fragment of a fragment": lambda text: "{ ...A } fragment A on Query { ...B } fragment B on Query " + text,
+    "as one of two operations": lambda text: "query Q { __typename } query R " + text,
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("limit", LIMITS)
+def test_the_last_that_is_allowed_is_allowed_and_one_more_is_not(shop, limit, written):
+    most, build, says = LIMITS[limit]
+
+    assert "QUERY_TOO_COMPLEX" not in codes(ask(shop, WRITTEN[written](build(most))))
+    over = ask(shop, WRITTEN[written](build(most + 1)))
+    assert (over.status_code, set(codes(over))) == (400, {"QUERY_TOO_COMPLEX"})
+    assert f"{says.format(most + 1)}; at most {most} is allowed" in over.json()["errors"][0]["message"]
+
+
+def test_a_page_size_in_a_variable_counts_as_the_largest(shop):
+    query = "query($n: Int!) { plans(first: $n) { nodes { product { plans { " + "id " * 60 + "} } } } }"
+    assert codes(ask(shop, query, {"n": 1})) == ["QUERY_TOO_COMPLEX"]
+
+
+def test_a_thousand_tokens_are_read_and_no_more(shop):
+    assert codes(ask(shop, tokens(1000))) == []
+    over = ask(shop, tokens(1001))
+    assert (over.status_code, codes(over)) == (400, ["GRAPHQL_PARSE_FAILED"])
+    assert "more than 1000 tokens" in over.json()["errors"][0]["message"]
+    assert codes(ask(shop, "#\n" * 1001 + "{ __typename }")) == ["GRAPHQL_PARSE_FAILED"], "comments count too"
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{" + " ".join(f"nope{n}" for n in range(20)) + "}", None),
+        ("{" + " ".join(f'a{n}: customer(externalId: "x") {{ id }}' for n in range(12)) + "}", None),
+        (
+            "mutation($input: CreateCheckoutSessionInput!) { createCheckoutSession(input: $input) { session { id } } }",
+            {"input": {"lineItems": [{"nope": 1}] * 3000}},
+        ),
+    ],
+    ids=["validation", "resolvers", "variables that do not fit"],
+)
+def test_at_most_ten_errors_are_answered(shop, query, variables):
+    answer = ask(shop, query, variables)
+    assert len(codes(answer)) == 10
+    assert len(answer.content) < 20_000
+
+
+def test_there_are_no_batches(shop):
+    batch = [{"query": "{ __typename }"}] * 2
+    answer = shop.client.post(f"{shop.url}/graphql", json=batch, headers=RESPONSE)
+    assert (answer.status_code, codes(answer)) == (400, ["BAD_USER_INPUT"])
+
+
+def sized(size, **request):
+    """A request of so many bytes."""
+    body = json.dumps({"query": "query($a: String) { plans(after: $a) { nodes { id } } }", **request})
+    return body + " " * (size - len(body))
+
+
+def test_a_body_has_at_most_100_kb_with_all_its_variables(shop):
+    def send(content):
+        headers = {**RESPONSE, "Content-Type": "application/json"}
+        return shop.client.post(f"{shop.url}/graphql", content=content, headers=headers)
+
+    assert send(sized(102_400)).status_code == 200
+    assert send(sized(102_401)).status_code == 413
+    large = send(sized(102_400, variables={"a": "x" * 100_000}))
+    assert codes(large) == ["BAD_USER_INPUT"], "a cursor is no book"
+    assert len(large.content) < 2000, "and is not sent back"
+
+
+def doubling(depth):
+    fragments = (f"fragment F{n} on Product {{ ...F{n + 1} ...F{n + 1} }}" for n in range(depth))
+    return PRODUCT % "...F0" + " ".join(fragments) + f" fragment F{depth} on Product {{ id }}"
+
+
+def everybody(count):
+    """Every fragment spreads all that follow."""
+    spread = [" ".join(f"...F{other}" for other in range(n + 1, count)) for n in range(count)]
+    return PRODUCT % "...F0" + " ".join(f"fragment F{n} on Product {{ id {spread[n]} }}" for n in range(count))
+
+
+def tree(levels):
+    """Two of the same at every level, which validation has to merge."""
+    if levels == 0:
+        return "id"
+    name = ("product", "prices")[levels % 2]
+    return f"{name} {{ {tree(levels - 1)} }} " * 2
+
+
+NASTY = {
+    "fragments that double": (doubling(60), 50),
+    "fragments that double and nest": (
+        PRODUCT % "...F0"
+        + " ".join(
+            f"fragment F{n} on Product {{ prices {{ product {{ ...F{n + 1} ...F{n + 1} }} }} }}" for n in range(40)
+        )
+        + " fragment F40 on Product { id }",
+        50,
+    ),
+    "fragments that spread each other": (everybody(14), 50),
+    "a fragment within itself": ("{ ...F } fragment F on Query { ...F ...F }", 50),
+    "two fragments within each other": (
+        "{ ...A } fragment A on Query { ...B ...B } fragment B on Query { ...A ...A }",
+        50,
+    ),
+    "far too deep": (nested(240), 50),
+    "what fits and merges badly": (PRODUCT % tree(7), 500),
+    "what fits and has a hundred at every level": (tokens(1000), 500),
+    "ninety fragments side by side": (
+        PRODUCT % " ".join(f"...F{n}" for n in range(90))
+        + " ".join(f"fragment F{n} on Product {{ id }}" for n in range(90)),
+        500,
+    ),
+    "sixty operations": (
+        " ".join(f"query Q{n} {{ ...F0 }}" for n in range(60))
+        + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(60))
+        + "fragment F60 on Query { __typename }",
+        500,
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "milliseconds"), list(NASTY.values()), ids=list(NASTY))
+def test_no_document_takes_long_to_refuse_or_to_accept(text, milliseconds):
+    """Processor time of this thread, the least of five: what is refused costs no more than it takes to read."""
+    took = []
+    for _ in range(5):
+        documents = Documents(core, PersistedDocuments(Settings.load()), introspection=False)
+        began = time.thread_time()
+        documents.prepare(Operation(text, None, {}))
+        took.append(time.thread_time() - began)
+    assert min(took) * 1000 < milliseconds

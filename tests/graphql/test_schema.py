@@ -1,0 +1,91 @@
+"""The published schema: complete, described, and compared with what is served."""
+
+import re
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLScalarType,
+)
+
+from gateway.billing.subscriptions.access import Reason
+from gateway.billing.user_errors import ProblemCode
+from gateway.graphql.schema import check, core, sdl
+from harness.paths import ROOT
+
+PUBLISHED = ROOT / "schema.graphql"
+OWN_TYPES = [each for name, each in core.type_map.items() if not name.startswith("__")]
+
+
+def test_the_published_schema_is_the_present_one():
+    assert check(PUBLISHED.read_text()) == []
+
+
+def described():
+    """Everything that can have a description, by its path."""
+    for kind in OWN_TYPES:
+        if isinstance(kind, GraphQLScalarType) and kind.name in {"ID", "Int", "String", "Boolean", "Float"}:
+            continue
+        yield kind.name, kind
+        if isinstance(kind, GraphQLEnumType):
+            yield from ((f"{kind.name}.{name}", value) for name, value in kind.values.items())
+        if isinstance(kind, (GraphQLObjectType, GraphQLInputObjectType)):
+            for name, field in kind.fields.items():
+                yield f"{kind.name}.{name}", field
+                yield from ((f"{kind.name}.{name}({key})", each) for key, each in getattr(field, "args", {}).items())
+
+
+def test_everything_in_the_schema_has_a_description_that_is_a_sentence():
+    found = dict(described())
+    assert len(found) > 150
+    wrong = [path for path, node in found.items() if not (node.description or "").endswith(".")]
+    assert wrong == []
+
+
+def test_mutations_take_one_input_and_give_user_errors():
+    for name, field in core.mutation_type.fields.items():
+        assert list(field.args) == ["input"], name
+        assert isinstance(field.args["input"].type, GraphQLNonNull), name
+        assert str(field.type.of_type.fields["userErrors"].type) == "[UserError!]!", name
+
+
+@pytest.mark.parametrize(("name", "members"), [("UserErrorCode", ProblemCode), ("AccessReason", Reason)])
+def test_an_enum_of_the_use_cases_is_the_same_to_clients(name, members):
+    assert list(core.type_map[name].values) == [each.name for each in members]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("  url: String\n", "  address: String\n", "CheckoutSession.address"),
+        ("  nickname: String\n", "  nickname: String!\n", "Price.nickname"),
+        ("  PAID\n", "  PAID\n\n  BARTERED\n", "BARTERED"),
+    ],
+)
+def test_a_change_that_breaks_clients_is_named(before, after, change):
+    """The published schema had something that the present one lacks."""
+    published = sdl().replace(before, after)
+    assert published != sdl()
+
+    *breaking, drift = check(published)
+
+    assert any(change in line for line in breaking)
+    assert "gateway schema > schema.graphql" in drift
+
+
+def test_a_difference_that_breaks_nobody_is_only_drift():
+    published = sdl().replace("Something that is sold.", "Something that was sold.")
+    assert published != sdl()
+    assert len(check(published)) == 1
+
+
+def test_nothing_that_a_client_sends_could_be_a_card():
+    """PCI SAQ A: no card field ever (docs/security.md)."""
+    inputs = {kind.name for kind in OWN_TYPES if isinstance(kind, GraphQLInputObjectType)}
+    sent = [path for path, _ in described() if "(" in path or path.partition(".")[0] in inputs]
+    words = {word.lower() for path in sent for word in re.findall(r"[A-Z]?[a-z0-9]+", path)}
+    assert {"checkout", "success", "url", "price"} <= words, "it looks where the inputs are"
+    assert not words & {"card", "cvc", "cvv", "pan", "iban", "expiry", "number"}

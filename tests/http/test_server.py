@@ -1,0 +1,229 @@
+"""Clients that take their time, send without end, or come in crowds: on real sockets, with a shorter patience."""
+
+import contextlib
+import gc
+import socket
+import threading
+import time
+
+import httpx
+import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from websockets.sync.client import connect
+
+from gateway.http.server import OPTIONS, GuardedProtocol
+from harness.gateway import listening, serve
+
+SECONDS = 0.6
+CONNECTIONS = 8
+
+
+class Hurried(GuardedProtocol):
+    """The same with less patience."""
+
+    seconds = SECONDS
+    most_connections = CONNECTIONS
+
+
+async def echo(scope, receive, send):
+    """Answers with what was sent; /early without reading it, /large with 8 MB, a WebSocket word for word."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+        return
+    body = b"x" * 8_000_000 if scope["path"] == "/large" else b""
+    while scope["path"] == "/":
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    await send({"type": "http.response.body"})  # waits while the client does not read
+    sent.set()
+
+
+sent = threading.Event()
+
+
+def shorten(_headers, body, answer):
+    """Answers what is not "no"."""
+    if body != b"no":
+        answer(200, b"content-length: 5\r\n", b"short")
+    return body != b"no"
+
+
+echo.shortcuts = {b"/short": shorten}
+
+
+@pytest.fixture(scope="module")
+def address():
+    listener, url = listening()
+    with serve(echo, listener, lifespan="off", http=Hurried):
+        yield ("127.0.0.1", int(url.rpartition(":")[2]))
+
+
+@pytest.fixture
+def connection(address):
+    with socket.create_connection(address, timeout=10) as opened:
+        yield opened
+
+
+def dribble(connection, text, every=0.05):
+    """Send a text byte for byte, again and again, until the other side has had enough; what it said."""
+    stop = threading.Event()
+
+    def send():
+        with contextlib.suppress(OSError):
+            while not stop.wait(every):
+                connection.sendall(text)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        return read(connection)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def read(connection):
+    """All that comes until the connection ends."""
+    said = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(65536):
+            said += part
+    return said
+
+
+def answered(connection, request):
+    """Send a request and read one short answer."""
+    connection.sendall(request)
+    return connection.recv(65536)
+
+
+POST = b"POST / HTTP/1.1\r\nhost: x\r\n"
+HEAD = b"x-more: 1\r\n"
+SLOW = {
+    "no request at all": (b"", b""),
+    "a request's line": (b"GET /", b"1"),
+    "headers": (POST, HEAD),
+    "one header": (POST + b"x-long: ", b"1"),
+    "a body": (POST + b"content-length: 90000\r\n\r\n", b"1"),
+    "a body for a shortcut": (POST.replace(b" / ", b" /short ") + b"content-length: 90000\r\n\r\n", b"1"),
+    "a body in chunks": (POST + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n1\r\n"),
+    "one chunk": (POST + b"transfer-encoding: chunked\r\n\r\nffff\r\n", b"1"),
+    "trailers": (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", HEAD),
+    "a body after it was answered": (POST.replace(b" / ", b" /early ") + b"content-length: 90000\r\n\r\n", b"1"),
+    "a WebSocket's handshake": (b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n", HEAD),
+}
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["first", "kept alive"])
+@pytest.mark.parametrize(("start", "rest"), list(SLOW.values()), ids=list(SLOW))
+def test_what_does_not_arrive_in_time_is_cut_off(connection, before, start, rest):
+    if before and not start:
+        rest = rest or b"\r\n"  # blank lines between requests are none
+    for _ in range(before):
+        assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
+    began = time.monotonic()
+    connection.sendall(start)
+    said = dribble(connection, rest) if rest else read(connection)
+
+    assert SECONDS * 0.8 < time.monotonic() - began < SECONDS + 8
+    if b"/early" in start:
+        assert said.startswith(b"HTTP/1.1 200")
+    elif start:
+        assert said.startswith(b"HTTP/1.1 408") or said == b""  # a reset may overtake it
+
+
+def test_a_request_in_two_parts_a_pause_and_a_second_request_are_answered(connection):
+    for _ in range(3):
+        connection.sendall(POST + b"content-length: 4\r\n\r\nfi")
+        time.sleep(SECONDS * 0.25)
+        assert answered(connection, b"ne").endswith(b"\r\n\r\nfine")
+    time.sleep(SECONDS * 2)  # idle between requests is another limit's matter: 75 seconds
+    assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
+
+
+def test_two_requests_at_once_are_answered_in_turn(connection):
+    connection.sendall((POST + b"content-length: 2\r\n\r\nok") * 2)
+    said = b""
+    while said.count(b"ok") < 2:
+        said += connection.recv(65536)
+    assert said.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "rest", "status"),
+    [
+        (POST + b"x-long: ", b"1" * 1000, b"431"),
+        (b"GET /", b"1" * 1000, b"431"),
+        (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", HEAD * 20_000, b"413"),
+        (POST + b"transfer-encoding: chunked\r\n\r\n1;x=", b"1" * 200_000, b"413"),
+    ],
+    ids=["a header", "a path", "trailers", "a chunk's extension"],
+)
+def test_what_has_no_end_is_cut_off_before_it_fills_the_memory(connection, start, rest, status):
+    connection.sendall(start)
+    said = dribble(connection, rest, every=0.0001)
+    assert said[9:12] in {status, b""}  # a reset may overtake it
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off(connection):
+    sent.clear()
+    connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    assert not sent.wait(SECONDS * 0.3), "the answer is larger than what the system takes"
+    assert sent.wait(10), "whoever answers must not wait for ever"
+
+
+def test_a_websocket_may_be_silent_for_longer(address):
+    with connect(f"ws://127.0.0.1:{address[1]}/") as live:
+        time.sleep(SECONDS * 2)
+        live.send("still there")
+        assert live.recv(timeout=5) == "still there"
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_go_on(address):
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(CONNECTIONS)]
+        time.sleep(0.05)
+        assert read(stack.enter_context(socket.create_connection(address, timeout=10))).startswith(b"HTTP/1.1 503")
+        assert answered(crowd[-1], POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
+    deadline = time.monotonic() + 5
+    while httpx.get(f"http://{address[0]}:{address[1]}/", timeout=5).status_code != 200:  # room again
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "answer"),
+    [("POST", b"yes", b"short"), ("POST", b"no", b""), ("GET", b"yes", b""), ("POST", b"x" * 70_000, b"")],
+    ids=["what it takes", "what it does not take", "what is no POST", "what is too large to be held"],
+)
+def test_a_shortcut_answers_what_it_takes_and_the_application_the_rest(address, method, body, answer):
+    with httpx.Client(base_url=f"http://{address[0]}:{address[1]}") as client:
+        for _ in range(2):
+            assert client.request(method, "/short", content=body).content == answer
+
+
+def test_what_was_answered_is_let_go_at_once(address):
+    gc.disable()
+    try:
+        with httpx.Client() as client:
+            for _ in range(10):
+                client.post(f"http://{address[0]}:{address[1]}/", content=b"once")
+        left = [each for each in gc.get_objects() if type(each) is RequestResponseCycle]
+        assert len([cycle for cycle in left if cycle.scope["method"] == "POST"]) < 5  # a connection keeps its last
+    finally:
+        gc.enable()
+
+
+def test_the_patience_of_the_gateway_is_what_the_manual_says():
+    assert OPTIONS["http"] is GuardedProtocol
+    assert GuardedProtocol.seconds == 15

@@ -1,0 +1,327 @@
+"""Our own webhooks: signed, in order for each customer, until they are delivered, and only for what has happened."""
+
+import base64
+import json
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from billing.credits.test_credits import bill, intent_of
+from billing.subscriptions.test_access import decline_from_now_on
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.app import create_app
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+from harness.command import run
+from harness.databases import both_databases
+from harness.gateway import listening, make_world, serve
+from harness.subscriptions import agrees, customer, settled, subscribe
+
+OLD, NEW = ("whsec_" + base64.b64encode(bytes([place]) * 32).decode() for place in (1, 2))
+
+
+class Receiver:
+    """The application's endpoint: it checks every signature with the library, and refuses when it is told to."""
+
+    def __init__(self):
+        self.taken, self.tries, self.status = [], 0, 200
+
+    async def take(self, request):
+        body = await request.body()
+        self.tries += 1
+        for secret in (OLD, NEW):
+            Webhook(secret).verify(body, dict(request.headers))
+        if self.status == 200:
+            self.taken.append((request.headers["webhook-id"], json.loads(body)))
+        return Response(status_code=self.status)
+
+    def types(self, customer_id=None):
+        return [
+            body["type"] for _, body in self.taken if customer_id is None or body["data"]["customerId"] == customer_id
+        ]
+
+    def decisions(self, customer_id):
+        """What `access.changed` has said about a customer, in order."""
+        return [
+            (body["data"]["allowed"], body["data"]["reason"])
+            for _, body in self.taken
+            if body["type"] == "access.changed" and body["data"]["customerId"] == customer_id
+        ]
+
+
+@contextmanager
+def told(database_url, **options):
+    """A gateway that tells a receiver, and the receiver."""
+    receiver = Receiver()
+    listener, url = listening()
+    with (
+        serve(Starlette(routes=[Route("/hooks", receiver.take, methods=["POST"])]), listener),
+        make_world(database_url, outbound_endpoints=f"{url}/hooks {NEW} {OLD}", **options) as world,
+    ):
+        yield world, receiver
+
+
+@pytest.fixture
+def both(database_url):
+    with told(database_url) as made:
+        yield made
+
+
+@both_databases
+def test_the_application_is_told_of_a_subscriptions_life_and_of_its_credits_once_and_in_order(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada, "business_monthly")
+    wanted = {"subscription.activated", "invoice.paid", "credits.granted"}
+    world.eventually(lambda: wanted <= set(receiver.types(ada)))
+    world.stripe("POST", f"/v1/subscriptions/{made['id']}", cancel_at_period_end="true")
+    world.eventually(lambda: "subscription.changed" in receiver.types(ada))
+    world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
+    world.eventually(lambda: "subscription.ended" in receiver.types(ada))
+    settled(world, made["id"])
+
+    for event in world.stripe("GET", "/v1/events", limit=100)["data"]:
+        assert world.deliver({**event, "id": f"{event['id']}_again"}).status_code == 200
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
+    types = receiver.types(ada)
+    for kind in ("subscription.activated", "subscription.ended", "invoice.paid", "credits.granted"):
+        assert types.count(kind) == 1, types
+    assert (
+        types.index("subscription.activated") < types.index("subscription.changed") < types.index("subscription.ended")
+    )
+    (granted,) = [body for _, body in receiver.taken if body["type"] == "credits.granted"]
+    assert granted["data"] == {
+        "customerId": ada,
+        "externalId": "ada",
+        "amount": 10_000,
+        "balance": 10_000,
+        "purchaseId": made["latest_invoice"],
+    }
+    order = [row["message_id"] for row in sorted(world.rows("outbox_message"), key=lambda row: row["id"])]
+    assert [message for message, _ in receiver.taken] == [each for each in order if each in dict(receiver.taken)]
+
+
+def test_a_failed_charge_a_refund_and_an_expired_checkout_are_told(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    paid = bill(world, ada, credits=10)
+    world.eventually(lambda: "credits.granted" in receiver.types(ada))
+    world.stripe("POST", "/v1/refunds", payment_intent=intent_of(world, paid))
+    world.eventually(lambda: "credits.revoked" in receiver.types(ada))
+    (session,) = world.rows("checkout_session", status="open")
+    world.stripe("POST", f"/v1/checkout/sessions/{session['id']}/expire")
+    world.eventually(lambda: "checkout.expired" in receiver.types(ada))
+    failed = world.stripe("GET", f"/v1/invoices/{paid['id']}")
+    failed |= {"id": "in_failed", "status": "open", "attempt_count": 1}
+    world.deliver(world.event("invoice.payment_failed", failed))
+    world.eventually(lambda: "invoice.failed" in receiver.types(ada))
+
+
+@both_databases
+def test_what_cannot_be_delivered_is_kept_sent_again_and_overtaken_by_nothing(both):
+    world, receiver = both
+    receiver.status = 503
+    ada = customer(world, "ada")
+    bill(world, ada, credits=1)
+    bill(world, ada, credits=2)
+    world.eventually(lambda: len(world.rows("outbox_message", type="credits.granted")) == 2)
+    world.eventually(lambda: receiver.tries >= 2)
+    first, *later = sorted(world.rows("outbox_delivery", customer_id=ada), key=lambda row: row["id"])
+    assert first["last_error"] == "answered 503"
+    assert {row["attempts"] for row in later} == {0}
+    receiver.status = 200
+    world._execute(
+        "UPDATE outbox_delivery SET next_attempt_at = created FROM outbox_message AS m WHERE m.id = outbox_delivery.id"
+    )
+    world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [], seconds=20)
+    ids = [
+        row["message_id"] for row in sorted(world.rows("outbox_message", customer_id=ada), key=lambda row: row["id"])
+    ]
+    assert [message for message, body in receiver.taken if body["data"]["customerId"] == ada] == ids
+
+
+def test_an_operator_sees_a_dead_letter_and_delivers_it_again(both, tmp_path):
+    world, receiver = both
+    receiver.status = 500
+    ada = customer(world, "ada")
+    bill(world, ada)
+    world.eventually(lambda: world.rows("outbox_delivery", customer_id=ada))
+    world._execute("UPDATE outbox_delivery SET attempts = 17, next_attempt_at = '2020-01-01'")
+    world.eventually(lambda: {row["status"] for row in world.rows("outbox_delivery", customer_id=ada)}, {"dead"})
+    receiver.status = 200
+
+    def gateway(*words):
+        done = run("outbox", *words, cwd=tmp_path, DATABASE_URL=world.settings.database_url.get_secret_value())
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    assert "invoice.paid" in gateway("list", "--dead")
+    assert "are due now" in gateway("retry", "--dead")
+    world.eventually(lambda: "invoice.paid" in receiver.types(ada))
+    assert "no messages" in gateway("list", "--dead")
+
+
+def test_a_change_that_is_rolled_back_is_not_told(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    invoice = world.stripe("GET", f"/v1/invoices/{bill(world, ada)['id']}")
+    world.eventually(lambda: receiver.types(ada).count("invoice.paid") == 1)
+    with world.renamed("credit_lot", "away"):  # so that the transaction fails behind the message
+        answer = world.deliver(world.event("invoice.paid", {**invoice, "id": "in_other"}))
+    assert answer.status_code == 503
+    time.sleep(1)
+    assert [row["payload"] for row in world.rows("outbox_message") if "in_other" in row["payload"]] == []
+
+
+def test_two_gateways_share_the_work_and_tell_nothing_twice(both):
+    world, receiver = both
+    listener, _ = listening()
+    with serve(create_app(Settings.model_copy(world.settings)), listener):
+        ada = customer(world, "ada")
+        for _ in range(4):
+            bill(world, ada, credits=1)
+        world.eventually(lambda: receiver.types(ada).count("credits.granted") == 4)
+        world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
+    messages = [message for message, _ in receiver.taken]
+    assert len(messages) == len(set(messages))
+
+
+def quiet(world):
+    """Wait until nothing is left to look at or to tell."""
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    world.eventually(lambda: [row for row in world.rows("access_watch") if due(row)], [])
+    world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
+
+
+def due(row):
+    return row["look_at"] and moment(row["look_at"]) <= datetime.now(UTC)
+
+
+def moment(value):
+    return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+
+
+@both_databases
+def test_access_that_begins_is_told_once_however_often_its_events_come(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    (data,) = [body["data"] for _, body in receiver.taken if body["type"] == "access.changed"]
+    assert data == {
+        "customerId": ada,
+        "externalId": "ada",
+        "allowed": True,
+        "reason": "ACTIVE",
+        "until": datetime.fromtimestamp(made["items"]["data"][0]["current_period_end"], UTC).isoformat(),
+        "subscriptionId": made["id"],
+    }
+    for event in world.stripe("GET", "/v1/events", limit=100)["data"]:
+        assert world.deliver({**event, "id": f"{event['id']}_again"}).status_code == 200
+    world.stripe("POST", f"/v1/subscriptions/{made['id']}", **{"metadata[color]": "red"})
+    world.eventually(lambda: "red" in str(world.rows("subscription", id=made["id"])))
+    quiet(world)
+    assert receiver.decisions(ada) == [(True, "ACTIVE")]
+
+
+def test_a_paid_subscription_that_is_canceled_at_once_keeps_access_to_the_end_of_what_was_paid_and_says_so(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE"), (True, "CANCELED")])
+    world.stripe("DELETE", f"/v1/customers/{ada}")
+    world.eventually(lambda: receiver.decisions(ada)[2:], [(False, "NO_SUBSCRIPTION")])
+
+
+@both_databases
+def test_a_subscription_that_is_canceled_with_nothing_paid_ends_access_at_once(database_url):
+    month_ago = int(time.time()) - 33 * 86_400
+    with told(database_url, clock=month_ago) as (world, receiver):
+        ada = customer(world, "ada")
+        made = subscribe(world, ada)
+        decline_from_now_on(world, ada, made["id"])
+        world.advance(to=int(time.time()))  # the renewal has failed, and its grace period goes on
+        world.eventually(lambda: receiver.decisions(ada)[-1:], [(True, "GRACE_PERIOD")])
+        world.stripe("DELETE", f"/v1/subscriptions/{made['id']}")
+        world.eventually(lambda: receiver.decisions(ada)[-1:], [(False, "CANCELED")])
+        quiet(world)
+        assert [allowed for allowed, _ in receiver.decisions(ada)].count(False) == 1
+
+
+def fail_the_renewal(world, made, *, grace_ends):
+    """Have the gateway told that a subscription is past due, with a grace period that ends at a moment of ours."""
+    invoice = world.stripe("GET", f"/v1/invoices/{made['latest_invoice']}")
+    invoice |= {"id": "in_renewal", "status": "open", "attempt_count": 1, "amount_paid": 0}
+    world.deliver(world.event("invoice.payment_failed", invoice, created=grace_ends - 7 * 86_400))
+    late = int(time.time()) + 1  # surely after what Stripe has told of it
+    world.deliver(world.event("customer.subscription.updated", {**made, "status": "past_due"}, created=late))
+
+
+@both_databases
+def test_a_grace_period_that_ends_is_told_once_by_one_of_two_gateways_though_nothing_happens(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    made = subscribe(world, ada)
+    world.eventually(lambda: receiver.decisions(ada), [(True, "ACTIVE")])
+    with world.twin():
+        ends = int(time.time()) + 6
+        fail_the_renewal(world, made, grace_ends=ends)
+        world.eventually(lambda: receiver.decisions(ada)[1:], [(True, "GRACE_PERIOD")], seconds=5)
+        world.eventually(lambda: receiver.decisions(ada)[2:], [(False, "PAST_DUE")], seconds=15)
+        assert time.time() >= ends
+        quiet(world)
+        time.sleep(1)
+    assert receiver.decisions(ada)[1:] == [(True, "GRACE_PERIOD"), (False, "PAST_DUE")]
+
+
+@both_databases
+def test_two_gateways_that_look_at_many_customers_at_once_tell_each_change_once(both):
+    world, _ = both
+    ids = [f"cus_{place:03}" for place in range(300)]
+    rows = ", ".join(f"('{each}', 'ACTIVE', '2020-01-01')" for each in ids)
+    with world.twin():
+        world._execute(f"INSERT INTO access_watch (customer_id, told, look_at) VALUES {rows}")  # noqa: S608 - our own
+        world.eventually(lambda: [row for row in world.rows("access_watch") if due(row)], [], seconds=30)
+    assert sorted(row["customer_id"] for row in world.rows("outbox_message", type="access.changed")) == ids
+
+
+@both_databases
+def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_when_time_ends_access(database_url):
+    with make_world(database_url) as before:
+        ada, bob = customer(before, "ada"), customer(before, "bob")
+        subscribe(before, bob)
+        made = subscribe(before, ada)
+        assert before.rows("access_watch") == []  # nobody is told, so nothing is kept
+        ends = int(time.time()) + 10
+        fail_the_renewal(before, made, grace_ends=ends)
+        agrees(before, "subscription", {**made, "status": "past_due"})
+    with told(database_url, fill=False) as (world, receiver):
+        world.eventually(lambda: [row for row in world.rows("access_watch") if row["told"] is None], [])
+        world.eventually(lambda: len(world.rows("access_watch")), 2)
+        assert time.time() < ends, "this machine was too slow for the test"
+        assert receiver.taken == []
+        world.eventually(lambda: receiver.decisions(ada), [(False, "PAST_DUE")], seconds=20)
+        assert receiver.decisions(bob) == []
+
+
+@pytest.mark.parametrize(
+    "value", ["https://a.example/hook", "ftp://a.example whsec_x", "https://a.example whsec_short"]
+)
+def test_an_endpoint_without_a_good_secret_stops_the_start(value):
+    with pytest.raises(SettingsError, match="GATEWAY_OUTBOUND_ENDPOINTS"):
+        Settings.load(outbound_endpoints=value)
+
+
+def test_a_body_that_was_changed_on_its_way_is_refused_by_the_library():
+    with pytest.raises(WebhookVerificationError):
+        Webhook(OLD).verify(
+            b"{}", {"webhook-id": "msg_1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,AAAA"}
+        )

@@ -76,7 +76,7 @@ class World:
     Attributes:
         url: the gateway's address.
         stripe_url: the offline Stripe's address.
-        sandbox: the offline Stripe's own state (`gateway.sandbox.world.Sandbox`).
+        sandbox: the offline Stripe's own state (`gateway.sandbox.instance.OfflineStripe`).
         settings: what the gateway runs with.
     """
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
-from sandbox.triggers import TRIGGERS, out_of_scope
-
 
 from harness.npm import install
+from sandbox.triggers import TRIGGERS, out_of_scope
 
 JUDGES = Path(__file__).parent / "judges"
 KEY = "sk_test_1234567890123456"

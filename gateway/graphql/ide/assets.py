@@ -1,4 +1,4 @@
-"""Fetches GraphiQL's own files from npm: `python -m gateway.graphql.assets`.
+"""Fetches GraphiQL's own files from npm: `python -m gateway.graphql.ide.assets`.
 
 Minified code of others is not kept in the repository. It comes from three published packages, through the
 machine's own npm and its configuration, and is used only if each package is the very one that was reviewed:
@@ -110,7 +110,7 @@ def _npm_pack(folder: Path) -> None:
     if npm is None:
         raise AssetsUnavailable(
             "GraphiQL needs npm once to fetch its files: install Node.js with npm, "
-            "then run `python -m gateway.graphql.assets`. Everything else works without."
+            "then run `python -m gateway.graphql.ide.assets`. Everything else works without."
         )
     names = [f"{package.name}@{package.version}" for package in PACKAGES]
     options = [
@@ -140,7 +140,7 @@ def _npm_pack(folder: Path) -> None:
 def _failed(reason: str) -> str:
     return (
         f"npm could not fetch GraphiQL's files ({reason}). Once npm reaches its registry, "
-        "run `python -m gateway.graphql.assets`. Everything else works without."
+        "run `python -m gateway.graphql.ide.assets`. Everything else works without."
     )
 
 

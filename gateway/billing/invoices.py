@@ -11,7 +11,8 @@ from gateway.db.database import table_of
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
 from gateway.errors import BadInput
-from gateway.models.mirrored import Invoice, Mirrored, UtcDateTime, utc
+from gateway.models.columns import Mirrored, UtcDateTime, utc
+from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import mark
 
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 from sqlmodel import col, select
 
 from gateway.auth.authenticator import Principal
-from gateway.billing.checkout.eligibility import LIVE
 from gateway.billing.checkout.service import acting_for
 from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
@@ -16,6 +15,7 @@ from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused
 from gateway.models.mirrored import Subscription
+from gateway.models.statuses import OCCUPYING
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
@@ -131,7 +131,7 @@ class Portal:
             found = (await session.exec(theirs.order_by(col(Subscription.created).desc()))).all()
         if id is not None and not found:
             raise NotFound("there is no such object")
-        live = [each.id for each in found if each.status in LIVE]
+        live = [each.id for each in found if each.status in OCCUPYING]
         if len(live) == 1:
             return live[0]
         return _subscription_problem(

@@ -9,7 +9,7 @@ from sqlmodel import select
 from gateway import migrations
 from gateway.db.database import Database
 from gateway.errors import DatabaseUnavailable, StripeFailure
-from gateway.models.mirrored import WebhookSecretUse
+from gateway.models.infra import WebhookSecretUse
 from gateway.settings import LIVE_KEY, STRIPE_API, Settings
 from gateway.stripe_api.client import API_VERSION, SIGNATURE_TOLERANCE_SECONDS, Stripe
 from gateway.webhooks.catch_up import WARN_AFTER, unread_for

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 from gateway.db.database import Database
 from gateway.errors import BadInput
 from gateway.mirror.mapping import Json
-from gateway.models.mirrored import Event
+from gateway.models.inbox import Event
 from gateway.observability import logging as logs
 from gateway.settings import STATE_DIR, Settings
 from gateway.stripe_api.client import Stripe, event_of

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import Database, insert, table_of
 from gateway.errors import RateLimited, StripeUnavailable
-from gateway.models.mirrored import Turn
+from gateway.models.infra import Turn
 
 WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)

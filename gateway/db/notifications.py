@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from gateway.db.database import ANNOUNCED, Database, table_of
 from gateway.db.statements import execute, insert_rows
 from gateway.errors import DatabaseUnavailable
-from gateway.models.mirrored import Notice
+from gateway.models.infra import Notice
 
 CHANNEL = "gateway"
 PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes

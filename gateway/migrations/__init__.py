@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-import gateway.models.mirrored  # noqa: F401 - fills SQLModel.metadata
+import gateway.models  # noqa: F401 - fills SQLModel.metadata
 from gateway.db.database import Database
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel import AutoString, SQLModel
 
-from gateway.models import records as _records  # noqa: F401 - its tables belong to the metadata
-from gateway.models.mirrored import UtcDateTime
+from gateway.models.columns import UtcDateTime
 
 
 def plain_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:

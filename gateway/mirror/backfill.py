@@ -17,7 +17,8 @@ from gateway.errors import StripeMissing
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.sync import refresh, settle, store_page
-from gateway.models.mirrored import Subscription, SyncState
+from gateway.models.infra import SyncState
+from gateway.models.mirrored import Subscription
 from gateway.stripe_api.client import Answer, Stripe
 
 RUN = "sync"

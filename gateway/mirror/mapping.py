@@ -6,7 +6,7 @@ that the payload can speak for: what is absent (`price.tiers` unless expanded) s
 
 from typing import Any
 
-from gateway.models.mirrored import utc
+from gateway.models.columns import utc
 
 Json = dict[str, Any]
 """A JSON object as Stripe sends it."""

@@ -13,6 +13,7 @@ from sqlmodel import SQLModel
 
 from gateway.mirror import mapping as columns
 from gateway.mirror.mapping import Json
+from gateway.models.columns import Mirrored
 from gateway.models.mirrored import (
     Charge,
     CheckoutSession,
@@ -22,13 +23,13 @@ from gateway.models.mirrored import (
     Invoice,
     InvoicePayment,
     Meter,
-    Mirrored,
     PaymentMethod,
     Price,
     Product,
     Subscription,
     SubscriptionItem,
 )
+from gateway.models.statuses import FINAL
 
 LARGEST = 2**63  # of the databases' integers
 
@@ -181,7 +182,7 @@ RESOURCES: dict[str, Resource] = {
             embeds=("default_payment_method",),
             list_params={"status": "all"},
             lists=("items",),
-            final=("canceled", "incomplete_expired"),
+            final=tuple(sorted(FINAL)),
             fixed=("customer_id",),
         ),
         Resource(

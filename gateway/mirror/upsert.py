@@ -21,7 +21,9 @@ from gateway.ledger import react
 from gateway.mirror.effects import Written
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.models.mirrored import CatalogVersion, Mirrored, SubscriptionItem
+from gateway.models.columns import Mirrored
+from gateway.models.infra import CatalogVersion
+from gateway.models.mirrored import SubscriptionItem
 
 ITEMS = table_of(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})

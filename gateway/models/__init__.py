@@ -1,1 +1,8 @@
-"""The tables, columns only: one file for each noun."""
+"""The tables, columns only: one file for each noun.
+
+Importing this package fills `SQLModel.metadata` with all of them.
+"""
+
+from gateway.models import checkout, columns, credits, inbox, infra, metering, mirrored, outbound  # noqa: A004
+
+__all__ = ["checkout", "columns", "credits", "inbox", "infra", "metering", "mirrored", "outbound"]

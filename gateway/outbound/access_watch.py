@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import ENDPOINTS, insert, table_of
 from gateway.mirror.effects import Written
-from gateway.models.records import AccessWatch
+from gateway.models.outbound import AccessWatch
 
 WATCHES = table_of(AccessWatch)
 

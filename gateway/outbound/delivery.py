@@ -22,7 +22,7 @@ from standardwebhooks.webhooks import Webhook
 
 from gateway.db.database import Database
 from gateway.errors import GatewayError
-from gateway.models.records import PENDING
+from gateway.models.columns import PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings import OutboundEndpoint
 

@@ -15,13 +15,12 @@ import sqlalchemy as sa
 from gateway.db.database import ENDPOINTS, insert, table_of
 from gateway.mirror.effects import Written
 from gateway.models.mirrored import Customer
-from gateway.models.records import OutboxDelivery, OutboxMessage, OutboxState
+from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
+from gateway.models.statuses import ENTITLED, FINAL
 
 MESSAGES, DELIVERIES = table_of(OutboxMessage), table_of(OutboxDelivery)
 STATES, CUSTOMERS = table_of(OutboxState), table_of(Customer)
 
-LIVE = frozenset({"active", "trialing"})
-OVER = frozenset({"canceled", "incomplete_expired"})
 TOLD = frozenset({"subscription", "invoice", "checkout.session"})
 
 
@@ -92,9 +91,9 @@ def _kind(row: Written, told: str | None) -> str | None:
             return "invoice.paid" if status == "paid" != before else "invoice.failed" if failed else None
         case "checkout.session":
             return {"complete": "checkout.completed", "expired": "checkout.expired"}.get(status)
-        case _ if status in OVER:
-            return "subscription.ended" if before not in OVER else None
-        case _ if status in LIVE and before not in LIVE and (before or row.created):
+        case _ if status in FINAL:
+            return "subscription.ended" if before not in FINAL else None
+        case _ if status in ENTITLED and before not in ENTITLED and (before or row.created):
             return "subscription.activated"
         case _:
             return "subscription.changed" if told or not row.created else None

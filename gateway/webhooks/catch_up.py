@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from gateway.db.database import Database, insert, table_of
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import PAGE, Reader
-from gateway.models.mirrored import SyncState
+from gateway.models.infra import SyncState
 from gateway.observability import metrics
 from gateway.stripe_api.client import Delivery, Stripe
 from gateway.webhooks.handlers import HANDLERS

@@ -20,7 +20,9 @@ import structlog
 from gateway.db.database import Database, insert, table_of, unusable
 from gateway.db.statements import insert_rows, write_rows
 from gateway.errors import DatabaseUnavailable
-from gateway.models.mirrored import UNFINISHED, Event, WebhookSecretUse, utc
+from gateway.models.columns import utc
+from gateway.models.inbox import UNFINISHED, Event
+from gateway.models.infra import WebhookSecretUse
 from gateway.observability import logging as logs
 from gateway.observability import metrics, tracing
 from gateway.stripe_api.client import Delivery, event_of

@@ -20,7 +20,7 @@ from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
-from gateway.models.mirrored import UNFINISHED, Event
+from gateway.models.inbox import UNFINISHED, Event
 from gateway.observability import tracing
 from gateway.stripe_api.client import Stripe, event_of
 from gateway.webhooks.inbox import EVENTS, Inbox

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cli.doctor import examine
 from gateway.db.database import Database, table_of
-from gateway.models.mirrored import SyncState
+from gateway.models.infra import SyncState
 from gateway.observability.metrics import Durations
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks import catch_up as missed

@@ -17,7 +17,8 @@ import structlog
 from gateway.billing.catalog.snapshot import Snapshot, take
 from gateway.db.database import Database, table_of
 from gateway.errors import DatabaseUnavailable
-from gateway.models.mirrored import CatalogVersion, Price, Product
+from gateway.models.infra import CatalogVersion
+from gateway.models.mirrored import Price, Product
 from gateway.observability import metrics
 from gateway.settings import Settings
 

@@ -6,11 +6,10 @@ from gateway.billing.checkout.cart import Cart
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.mirror.sync import settle, store_page
-from gateway.models.mirrored import CustomerClaim, Subscription, SubscriptionItem
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import Subscription, SubscriptionItem
+from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
-
-LIVE = ("trialing", "active", "past_due", "unpaid", "paused")
-"""An `incomplete` subscription is none yet: it was not paid, and goes by itself within a day."""
 
 
 async def read_subscriptions(database: Database, stripe: Stripe, customer_id: str) -> None:
@@ -35,7 +34,7 @@ async def already_subscribed(database: Database, customer_id: str, cart: Cart) -
     live = (
         select(SubscriptionItem.product_id, Subscription.id)
         .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(LIVE))
+        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(OCCUPYING))
     )
     async with database.read() as session:
         held = dict((await session.exec(live)).all())

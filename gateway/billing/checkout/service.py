@@ -15,7 +15,8 @@ from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.db.locks import turn
 from gateway.errors import BadInput, Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
-from gateway.models.mirrored import CheckoutIntent, CheckoutSession, Customer
+from gateway.models.checkout import CheckoutIntent
+from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 

@@ -15,7 +15,8 @@ from gateway.billing.checkout.cart import CheckoutRequest
 from gateway.db.database import Database, insert, table_of
 from gateway.errors import StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
-from gateway.models.mirrored import CheckoutIntent, CheckoutSession, Subscription
+from gateway.models.checkout import CheckoutIntent
+from gateway.models.mirrored import CheckoutSession, Subscription
 from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/checkout/sessions"

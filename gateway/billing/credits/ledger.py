@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import insert, table_of
 from gateway.db.notifications import announce
-from gateway.models.records import CreditAccount, CreditEntry, CreditLot
+from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from gateway.outbound import outbox
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)

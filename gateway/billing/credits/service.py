@@ -29,8 +29,9 @@ from gateway.db.database import Database
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
 from gateway.errors import BadInput
-from gateway.models.mirrored import Customer, UtcDateTime
-from gateway.models.records import CreditEntry
+from gateway.models.columns import UtcDateTime
+from gateway.models.credits import CreditEntry
+from gateway.models.mirrored import Customer
 
 EXPIRY_SECONDS = 60
 MAX_SPEND = 1_000_000_000

@@ -17,7 +17,8 @@ from gateway.db.locks import turn
 from gateway.db.notifications import announce
 from gateway.errors import StripeFailure, StripeMissing
 from gateway.mirror.sync import refresh, store_answer, store_page
-from gateway.models.mirrored import Customer, CustomerClaim
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import Customer
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 

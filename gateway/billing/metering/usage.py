@@ -22,8 +22,9 @@ from sqlmodel import col, select
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database, insert, table_of
 from gateway.errors import GatewayError, StripeFailure, StripeRefused
+from gateway.models.columns import PENDING
+from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Customer, Meter, Price, Subscription, SubscriptionItem
-from gateway.models.records import PENDING, UsageRecord
 from gateway.stripe_api.client import Stripe
 
 log = structlog.get_logger()

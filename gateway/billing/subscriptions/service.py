@@ -15,12 +15,13 @@ from uuid import uuid4
 from gateway.auth.authenticator import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.plan_change import PlanChange, Preview, aim, is_there, preview_of, stale_quote
-from gateway.billing.subscriptions.state import OVER, Standing, standing
+from gateway.billing.subscriptions.state import Standing, standing
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
 from gateway.models.mirrored import Customer, Invoice
+from gateway.models.statuses import FINAL
 from gateway.settings import Settings
 from gateway.stripe_api.client import Answer, Stripe
 
@@ -276,7 +277,7 @@ def _long_comment(comment: str | None) -> Problem | None:
 
 
 def _over(present: Standing) -> Problem | None:
-    if present.subscription.status not in OVER:
+    if present.subscription.status not in FINAL:
         return None
     return Problem(
         ProblemCode.SUBSCRIPTION_ENDED, "this subscription has ended; buy a new one at the checkout", "subscriptionId"

@@ -14,9 +14,7 @@ from gateway.db.database import Database, table_of
 from gateway.db.queries import Joined, as_list
 from gateway.db.statements import among
 from gateway.models.mirrored import Subscription, SubscriptionItem
-
-OVER = ("canceled", "incomplete_expired")
-"""The statuses that nothing follows."""
+from gateway.models.statuses import FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def by_customer(
 
 def current(standings: Iterable[Standing]) -> Standing | None:
     """The subscription that counts: one with access before one without, then the newest; None when all are over."""
-    alive = [each for each in standings if each.access.allowed or each.subscription.status not in OVER]
+    alive = [each for each in standings if each.access.allowed or each.subscription.status not in FINAL]
     return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
 
 

@@ -17,7 +17,7 @@ from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, Wanted
 from gateway.billing.pagination import Page, PageRequest
 from gateway.db.database import Database
-from gateway.models.records import CreditEntry
+from gateway.models.credits import CreditEntry
 from gateway.settings import Settings
 
 Key = TypeVar("Key")

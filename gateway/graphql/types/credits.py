@@ -17,7 +17,7 @@ from gateway.graphql.base.decorators import choice, entry, mutation, output, res
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.user_errors import UserError
 from gateway.graphql.types.catalog import MetadataEntry
-from gateway.models.records import CreditEntry as Row
+from gateway.models.credits import CreditEntry as Row
 
 
 @choice

@@ -15,7 +15,7 @@ from gateway.graphql.base.scalars import Money
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import Shelf
 from gateway.models import mirrored as models
-from gateway.models.mirrored import utc
+from gateway.models.columns import utc
 
 
 @choice

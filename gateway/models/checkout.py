@@ -1,0 +1,45 @@
+"""What is written before Stripe is called: the intent to check out, and a user's claim to a customer."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field
+
+from gateway.models.columns import Row, UtcDateTime
+
+
+class CheckoutIntent(Row, table=True):
+    """A checkout that somebody asked for, written before Stripe is called.
+
+    `scope` is who asked (`guest` or the external id), `key` the client's idempotency key, `fingerprint` a digest of
+    everything that was asked, `offer` one of what Stripe was asked for it: a signed-in user's open session is given
+    again for the same offer. The primary key is also the idempotency key that Stripe gets.
+    """
+
+    __tablename__ = "checkout_intent"
+    __table_args__ = (sa.UniqueConstraint("scope", "key"),)
+
+    id: str = Field(primary_key=True)
+    scope: str
+    key: str
+    fingerprint: str
+    offer: str | None = None
+    session_id: str | None = Field(default=None, index=True)
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
+class CustomerClaim(Row, table=True):
+    """A customer that a user needs, written before Stripe is asked for it, and kept as the user's history.
+
+    The last `generation` of an `external_id` is the present one; a new one begins when Stripe no longer knows the
+    customer. `email` is fixed here, so that a repeated call asks Stripe for the same. `customer_id` is null until
+    Stripe has answered; unique, so that no two users ever share a customer.
+    """
+
+    __tablename__ = "customer_claim"
+
+    external_id: str = Field(primary_key=True)
+    generation: int = Field(primary_key=True)
+    email: str | None = None
+    customer_id: str | None = Field(default=None, unique=True)
+    created: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,66 @@
+"""What the tables are made of: the UTC type, and the columns that every mirrored row has."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment in UTC. SQLite gives naive datetimes back; here every value that leaves the database is aware.
+
+    Raises:
+        ValueError: when a naive datetime is written, because its moment would be a guess.
+    """
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values and write UTC."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime ({value}) has no moment; give it a timezone")
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give UTC back."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Row(SQLModel):
+    """A row of any table. Nothing is validated by these classes: their validators (1 MB) are built if asked for."""
+
+    model_config = {"defer_build": True}
+
+
+class Mirrored(Row):
+    """What every mirrored object carries so that arrival order never decides its state.
+
+    `as_of` is a moment on Stripe's clock in whole Unix seconds: the `created` of the event that was applied, or the
+    `Date` of the response that was fetched. The state may have been read up to `as_of_lag` seconds before it (0 for an
+    event, the duration of the call for a fetch). `revision` grows with every write. `deleted` is final.
+    """
+
+    id: str = Field(primary_key=True)
+    as_of: int = Field(sa_type=sa.BigInteger)
+    as_of_lag: int = Field(default=0)
+    revision: int = Field(default=1)
+    deleted: bool = Field(default=False)
+
+
+@lru_cache(1024)  # of one object, and of one storm, many moments are the same
+def utc(seconds: int | None) -> datetime | None:
+    """Stripe's Unix seconds as an aware UTC datetime; None stays None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
+"""In a condition that SQLite is to find by an index over what is pending: for a parameter it looks at every row."""

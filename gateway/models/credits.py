@@ -1,0 +1,69 @@
+"""The credit ledger: what is appended here is never changed by what Stripe says later."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field
+
+from gateway.models.columns import Row, UtcDateTime
+
+
+class CreditAccount(Row, table=True):
+    """The credits of one customer: the row that everybody who changes them locks first.
+
+    `balance` is the sum of the entries. `clock` is the latest moment at which anything was granted, on Stripe's clock:
+    time is at least that late, also where a test clock runs ahead of ours.
+    """
+
+    __tablename__ = "credit_account"
+
+    customer_id: str = Field(primary_key=True)
+    balance: int = Field(default=0, sa_type=sa.BigInteger)
+    clock: datetime = Field(sa_type=UtcDateTime)
+
+
+class CreditLot(Row, table=True):
+    """The credits that one line of a purchase has brought, and where they are now.
+
+    The id is that of the invoice line or of the checkout's line item: a line grants once, however often and by
+    whichever events it is told. `granted` is fixed then; `revoked`, `spent` and `expired` are the sums of the
+    entries about it.
+    """
+
+    __tablename__ = "credit_lot"
+
+    id: str = Field(primary_key=True)
+    customer_id: str = Field(index=True)
+    purchase_id: str = Field(index=True)
+    granted: int = Field(sa_type=sa.BigInteger)
+    revoked: int = Field(default=0, sa_type=sa.BigInteger)
+    spent: int = Field(default=0, sa_type=sa.BigInteger)
+    expired: int = Field(default=0, sa_type=sa.BigInteger)
+    granted_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CreditEntry(Row, table=True):
+    """One line of the credit ledger, which only grows.
+
+    `kind` is `grant`, `revoke`, `restore`, `spend` or `expire`; `amount` is signed; `balance` is the account's after
+    it. `key` and `fingerprint` belong to a spend: the caller's idempotency key and a digest of what was asked under it.
+    `parts` says how much of a spend came from which lot.
+    """
+
+    __tablename__ = "credit_entry"
+    __table_args__ = (sa.UniqueConstraint("customer_id", "key"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    customer_id: str = Field(index=True)
+    kind: str
+    amount: int = Field(sa_type=sa.BigInteger)
+    balance: int = Field(sa_type=sa.BigInteger)
+    lot_id: str | None = None
+    purchase_id: str | None = None
+    key: str | None = None
+    fingerprint: str | None = None
+    reason: str | None = None
+    parts: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON)
+    meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
+    created: datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,34 @@
+"""Usage on its way to Stripe's meters."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field
+
+from gateway.models.columns import Row, UtcDateTime
+
+
+class UsageRecord(Row, table=True):
+    """Usage that was reported, on its way to Stripe's meters.
+
+    `id` is the caller's identifier, which Stripe gets as well; `fingerprint` a digest of what was reported under it.
+    `status` is `pending` (due at `next_attempt_at`), `sent`, or `dead` (Stripe refuses it; `last_error` says why).
+    """
+
+    __tablename__ = "usage_record"
+    __table_args__ = (
+        sa.Index("ix_usage_record_due", "next_attempt_at", sqlite_where=sa.text("status = 'pending'")),
+        sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
+    )
+
+    id: str = Field(primary_key=True)
+    customer_id: str
+    event_name: str
+    value: int = Field(sa_type=sa.BigInteger)
+    timestamp: datetime = Field(sa_type=UtcDateTime)
+    fingerprint: str
+    status: str
+    attempts: int = 0
+    next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    last_error: str | None = Field(default=None, sa_type=sa.Text)
+    created: datetime = Field(sa_type=UtcDateTime)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
-from gateway.billing.checkout.request import CheckoutRequest
+from gateway.billing.checkout.cart import CheckoutRequest
 from gateway.db.database import Database, insert, table_of
 from gateway.errors import StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer

@@ -1,0 +1,199 @@
+"""What the README and the pages under docs/ say is so."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import typer
+import yaml
+from graphql import build_schema, parse, validate
+from pydantic import SecretStr
+from starlette.routing import Match
+
+from gateway import errors
+from gateway.cli.main import app
+from gateway.sandbox import create_sandbox
+from gateway.settings import Settings, variable_of
+from harness.paths import ROOT
+
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in DOCS}
+README, OFFLINE_STRIPE = TEXTS["README.md"], TEXTS["docs/offline-stripe.md"]
+DECISIONS = sorted(name for name in TEXTS if re.match(r"docs/decisions/\d", name))
+
+
+def commands(group=None, prefix="gateway"):
+    """Every command with its full name."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}"
+
+
+def anchors(text):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_query_in_the_readme_gives_the_answer_in_the_readme(world):
+    body = re.search(r"-d '(\{\"query\":.*?\})'", README, re.DOTALL).group(1)
+    answer = re.search(r"```json\n(\{\"data\".*?)\n```", README, re.DOTALL).group(1)
+    shown = world.client.post(
+        f"{world.url}/graphql", content=body.encode(), headers={"Content-Type": "application/json"}
+    ).json()
+    assert shown == json.loads(answer)
+
+
+def test_the_purchase_in_the_docs_opens_a_checkout(world):
+    mutation = re.search(r"```graphql\n(mutation.*?)\n```", TEXTS["docs/checkout.md"], re.DOTALL).group(1)
+    payload = world.data(mutation.replace("http://127.0.0.1:8000", world.url))["createCheckoutSession"]
+    assert payload["userErrors"] == []
+    assert payload["session"]["url"].startswith(world.stripe_url)
+
+
+def test_every_document_in_the_docs_is_valid():
+    schema = build_schema((ROOT / "schema.graphql").read_text())
+    documents = [block for text in TEXTS.values() for block in re.findall(r"```graphql\n(.*?)```", text, re.DOTALL)]
+    bodies = [body for text in TEXTS.values() for body in re.findall(r"-d '(\{\"query\":.*?\})'", text, re.DOTALL)]
+    documents += [json.loads(body)["query"] for body in bodies]
+    documents += re.findall(r'const query = "(.*)"', TEXTS["docs/graphql.md"])
+    assert len(documents) >= 5
+    for document in documents:
+        assert validate(schema, parse(document)) == [], document
+
+
+@pytest.mark.parametrize("name", list(TEXTS))
+def test_every_link_leads_somewhere(name):
+    text = re.sub(r"```.*?```", "", TEXTS[name], flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if not link.startswith("http"):
+            target = ((ROOT / name).parent / path).resolve() if path else ROOT / name
+            assert target.exists(), link
+            assert target.is_dir() or target.stat().st_size < 400_000, link
+            assert not anchor or anchor in anchors(target.read_text()), link
+
+
+@pytest.mark.parametrize("name", list(TEXTS))
+def test_every_file_of_the_repository_that_the_docs_name_is_there(name):
+    named = set(re.findall(r"`((?:gateway|tests|docs)/[\w./-]+)`", TEXTS[name]))
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
+def test_the_index_names_every_page():
+    pages = {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+    assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", TEXTS["docs/index.md"]))
+
+
+def test_the_map_of_the_code_names_what_is_there():
+    code = re.search(r"```\n(gateway/\n.*?)```", README, re.DOTALL).group(1)
+    named = {name.rstrip("/") for name in re.findall(r"^  (\w[\w./]*) ", code, re.MULTILINE)}
+    folders = {path.parent.name for path in ROOT.glob("gateway/*/*") if path.parent.name != "__pycache__"}
+    assert folders <= named
+    assert {name for name in named if not (ROOT / "gateway" / name).exists()} == set()
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_every_command_stands_in_the_docs(name):
+    assert f"| `{name}` |" in TEXTS["docs/operating.md"]
+
+
+def default_of(field):
+    """A setting's default as the docs write it."""
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if value in {None, ()}:
+        return ""
+    return f"`{ {True: 'on', False: 'off'}.get(value, value) if isinstance(value, bool) else value }`".replace(" ", "")
+
+
+@pytest.mark.parametrize("field", list(Settings.model_fields.values()), ids=list(Settings.model_fields))
+def test_every_setting_stands_in_the_docs_with_its_description_and_default(field):
+    row = re.search(rf"^\| `{variable_of(field)}` \| (.*) \| (.*) \|$", TEXTS["docs/settings.md"], re.MULTILINE)
+    assert row, f"no row for {variable_of(field)}"
+    assert row.group(1) == field.description
+    assert row.group(2).strip().replace(" ", "") == default_of(field)
+
+
+def test_the_docs_name_no_setting_that_is_not_there():
+    known = {variable_of(field) for field in Settings.model_fields.values()} | {"STRIPE_API_KEY"}
+    for name, text in TEXTS.items():
+        if name != "CHANGELOG.md":
+            named = set(re.findall(r"\b((?:GATEWAY|AUTH)_[A-Z0-9_]+)\b", text))
+            assert named - known == set(), name
+
+
+def classes(base):
+    return {base, *(each for child in base.__subclasses__() for each in classes(child))}
+
+
+def test_every_error_code_stands_in_the_docs():
+    codes = {each.code for each in classes(errors.GatewayError)}
+    codes -= {errors.SettingsError.code, errors.WebhookRefused.code}  # of the command line, and of Stripe's deliveries
+    assert codes <= set(re.findall(r"^\| `([A-Z_]+)` \|", TEXTS["docs/graphql.md"], re.MULTILINE))
+
+
+def test_the_threat_model_names_a_test_for_each_threat():
+    rows = TEXTS["docs/security.md"].partition("## Threats")[2].partition("\n## ")[0].split("\n| ")[2:]
+    assert len(rows) > 15
+    assert all("`tests/" in row.rpartition(" | ")[2] for row in rows)
+
+
+def test_the_decisions_are_numbered_and_each_has_its_three_parts():
+    assert len(DECISIONS) >= 10
+    for number, name in enumerate(DECISIONS, start=1):
+        text = TEXTS[name]
+        title = re.match(rf"# {number}\. (.*)\n", text)
+        assert title, name
+        for part in ("Context", "Decision", "Consequences"):
+            assert text.count(f"**{part}.**") == 1, name
+        link = f"[{title.group(1)}]({name.rpartition('/')[2]})"
+        assert link in " ".join(TEXTS["docs/decisions/README.md"].split())
+
+
+def test_the_hooks_before_a_commit_run_what_make_check_runs():
+    recipe = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    checks = [line.strip().split() for line in recipe.replace("$(BIN)", ".venv/bin").splitlines()[1:]]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {hook["entry"].split()[0] for hook in repository["hooks"]}
+    assert {words[0] for words in checks} == hooks
+    assert len(checks) == len(repository["hooks"])
+
+
+def test_the_fixtures_and_the_test_for_the_offline_stripe_pass(tmp_path):
+    (tmp_path / "test_tea.py").write_text(re.search(r"```python\n(.*?)```", OFFLINE_STRIPE, re.DOTALL)[1])
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "1 passed" in result.stdout, result.stdout + result.stderr
+
+
+def test_every_lever_of_the_offline_stripe_exists():
+    levers = re.findall(r"`(GET|POST) (/_sandbox/[^`]+)`", OFFLINE_STRIPE)
+    assert len(levers) == 9
+    routes = create_sandbox().routes
+    for method, path in levers:
+        scope = {"type": "http", "method": method, "path": path}
+        assert any(route.matches(scope)[0] == Match.FULL for route in routes), f"{method} {path} is not there"
+
+
+def test_every_option_of_the_offline_stripe_that_the_docs_name_exists():
+    shown = subprocess.run(
+        [sys.executable, "-m", "gateway", "sandbox", "--help"], capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    named = set(re.findall(r"`(?:gateway sandbox )?(--[a-z-]+)", OFFLINE_STRIPE))
+    assert {"--clock", "--chaos", "--seed"} <= named
+    assert {option for option in named if option not in shown} == set()

@@ -11,7 +11,7 @@ from rich.console import Console
 from gateway.errors import BadInput
 from gateway.observability import logging as logs
 from gateway.sandbox.core.errors import StripeError
-from gateway.sandbox.events.chaos import TROUBLES
+from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.options import API_VERSION, SandboxOptions
 
 console = Console()
@@ -66,7 +66,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     ] = "cancel",
     rate_limit: Annotated[int | None, typer.Option(min=1, help="Requests a second before 429.")] = None,
     chaos: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SHARE", help=f"Trouble with webhooks: {', '.join(TROUBLES)}.")
+        list[str] | None, typer.Option(metavar="NAME=SHARE", help=f"Trouble with webhooks: {', '.join(FAULTS)}.")
     ] = None,
     random_seed: Annotated[int | None, typer.Option(help="Makes ids and chaos repeat from run to run.")] = None,
 ) -> None:

@@ -16,7 +16,7 @@ from gateway.sandbox import resources
 from gateway.sandbox.api.pipeline import Api
 from gateway.sandbox.control import control_routes
 from gateway.sandbox.events.cli_listener import listening_routes
-from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.instance import OfflineStripe
 from gateway.sandbox.pages import page_routes
 from gateway.sandbox.resources import test_clocks
 
@@ -43,7 +43,7 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
     """
     for module in pkgutil.iter_modules(resources.__path__):  # being imported, they register their routes
         import_module(f"{resources.__name__}.{module.name}")
-    sandbox = Sandbox(options)
+    sandbox = OfflineStripe(options)
     sandbox.populate()
     api = Api(sandbox)
 
@@ -69,7 +69,7 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
 
 
 @contextmanager
-def _alarm(sandbox: Sandbox) -> Iterator[asyncio.Event]:
+def _alarm(sandbox: OfflineStripe) -> Iterator[asyncio.Event]:
     """An event that is set whenever the sandbox has something new to do, from whichever thread."""
     event, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -83,12 +83,12 @@ def _alarm(sandbox: Sandbox) -> Iterator[asyncio.Event]:
         sandbox.off_wake(ring)
 
 
-async def _deliver(sandbox: Sandbox) -> None:
+async def _deliver(sandbox: OfflineStripe) -> None:
     with _alarm(sandbox) as wake:
-        await sandbox.webhooks.run(wake)
+        await sandbox.deliveries.run(wake)
 
 
-async def _keep_time(sandbox: Sandbox) -> None:
+async def _keep_time(sandbox: OfflineStripe) -> None:
     """Run jobs as real time makes them due, and advance the test clocks that were told to."""
     with _alarm(sandbox) as wake:
         while True:
@@ -104,7 +104,7 @@ async def _keep_time(sandbox: Sandbox) -> None:
                 await asyncio.wait_for(wake.wait(), wait)
 
 
-async def _catch_up(sandbox: Sandbox) -> None:
+async def _catch_up(sandbox: OfflineStripe) -> None:
     for _ in sandbox.clock.steps(sandbox.now()):
         await asyncio.sleep(0)
     for clock in sandbox.store.find("test_helpers.test_clock", status="advancing"):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 async def state(sandbox: Sandbox, _: Request, __: Obj) -> Any:
@@ -54,7 +54,7 @@ async def advance(sandbox: Sandbox, _: Request, body: Obj) -> Any:
 
 
 async def chaos(sandbox: Sandbox, request: Request, body: Obj) -> Any:
-    """Read or change what goes wrong; see `chaos.TROUBLES`."""
+    """Read or change what goes wrong; see `chaos.FAULTS`."""
     return sandbox.chaos.configure(body) if request.method == "POST" else sandbox.chaos.settings()
 
 
@@ -63,13 +63,13 @@ async def deliveries(sandbox: Sandbox, request: Request, _: Obj) -> Any:
     filters = {
         name: request.query_params[name] for name in ("event", "endpoint", "status") if name in request.query_params
     }
-    return {"data": sandbox.webhooks.deliveries(**filters)}
+    return {"data": sandbox.deliveries.find(**filters)}
 
 
 async def resend(sandbox: Sandbox, request: Request, body: Obj) -> Any:
     """Deliver an event again, to one `webhook_endpoint` or to all that listen to it."""
     event = sandbox.need("event", request.path_params["id"])
-    return {"data": sandbox.webhooks.redeliver(event, body.get("webhook_endpoint"))}
+    return {"data": sandbox.deliveries.redeliver(event, body.get("webhook_endpoint"))}
 
 
 async def roll(sandbox: Sandbox, request: Request, body: Obj) -> Any:

@@ -17,8 +17,8 @@ from gateway.sandbox.core.errors import StripeError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 # `${name:id}` or `${name:data.0.id}`: a value from the answer to an earlier request.
 _REFERENCE = re.compile(r"\$\{(\w+):([\w.\[\]]+)\}")

@@ -33,7 +33,7 @@ class SandboxOptions:
         retry_days: Days between the attempts to collect a failed invoice; after the last one `after_retries` follows.
         after_retries: What becomes of the subscription then: "cancel", "unpaid" or "past_due" (it stays so).
         rate_limit: Requests per second before 429; None never limits.
-        chaos: What goes wrong with webhooks from the start: shares by name, see `chaos.TROUBLES`.
+        chaos: What goes wrong with webhooks from the start: shares by name, see `chaos.FAULTS`.
     """
 
     path: Path | None = None

@@ -127,7 +127,7 @@ class Person:
 def lives(database_url: str, trouble: dict[str, float]) -> list[Any]:
     """Live both lives with this trouble with webhooks; what the two see in the end."""
     with make_world(database_url, clock=BEGIN) as world:
-        world.sandbox.webhooks.chaos.configure(trouble)
+        world.sandbox.chaos.configure(trouble)
         both = ada, grace = Person(world, "ada"), Person(world, "grace")
         for each in both:
             each.signs_up()

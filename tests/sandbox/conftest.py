@@ -11,7 +11,7 @@ import stripe
 import uvicorn
 
 from gateway.sandbox import SandboxOptions, create_sandbox
-from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.instance import OfflineStripe
 from sandbox import receiver as receivers
 from sandbox import triggers
 from sandbox.contract import Contract, Recorder
@@ -22,7 +22,7 @@ class Server:
     """A sandbox under test: its address, and its inside for what the API cannot show."""
 
     url: str
-    sandbox: Sandbox
+    sandbox: OfflineStripe
     recorder: Recorder
 
     def advance(self, seconds: int) -> None:

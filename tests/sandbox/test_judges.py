@@ -159,7 +159,7 @@ def test_listen_forwards_every_event_signed(judges, sandbox_server, receiver, tm
         secret = re.search(r"whsec_\w+", "".join(lines))[0]
         assert stripe.Webhook.construct_event(body, headers["Stripe-Signature"], secret).type == "customer.created"
         sandbox = sandbox_server.sandbox
-        assert eventually(lambda: sandbox.webhooks.deliveries(status="delivered"))[0]["attempts"][0]["status"] == 200
+        assert eventually(lambda: sandbox.deliveries.find(status="delivered"))[0]["attempts"][0]["status"] == 200
         assert sandbox_server.client().v1.webhook_endpoints.list().data == []
     finally:
         listening.terminate()

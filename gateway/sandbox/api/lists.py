@@ -8,15 +8,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.routing import KINDS
 from gateway.sandbox.core.errors import invalid, resource_missing
+from gateway.sandbox.core.registry import KINDS
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.sandbox.api.routing import Request
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 DEFAULT_LIMIT = 10
 MOST = 100
@@ -77,11 +77,6 @@ def page_of(request: Request, objects: list[Obj]) -> Obj:
     if after:
         objects = objects[ids.index(after) + 1 :]
     return envelope(request.path, objects[:limit], len(objects) > limit)
-
-
-def envelope(url: str, data: list[Obj], has_more: bool = False) -> Obj:
-    """Stripe's list object, also for lists inside objects (`subscription.items`)."""
-    return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
 def matches(obj: Obj, name: str, wanted: Any) -> bool:

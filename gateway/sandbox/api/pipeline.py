@@ -15,16 +15,17 @@ import orjson
 from starlette.responses import Response
 
 from gateway.sandbox.api.form_encoding import parse_form
-from gateway.sandbox.api.routing import Request, Route, match
+from gateway.sandbox.api.routing import Route, match
 from gateway.sandbox.core.errors import StripeError, invalid, rate_limited, unauthorized, unrecognized_url
+from gateway.sandbox.core.ports import Request
 from gateway.sandbox.core.versions import render
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _log = logging.getLogger(__name__)
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")

@@ -1,48 +1,17 @@
-"""The registries that resource modules fill by being imported: kinds of objects, and routes."""
+"""The routes of the API, which the resource modules fill by being imported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from gateway.sandbox.api.parameters import validate
 from gateway.sandbox.core.store import Obj
 from gateway.sandbox.options import API_VERSION
 
-if TYPE_CHECKING:
-    from gateway.sandbox.instance import Sandbox
-
 Handler = Callable[..., Obj]
 """Called as `handler(sandbox, request, **path_parameters)`, answers the object to be returned."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One API request after decoding and validation.
-
-    `params` holds coerced values (`"5"` became 5) without `expand`. `version` is None when the client named no
-    API version (the Stripe CLI does not).
-    """
-
-    method: str
-    path: str
-    params: Obj = field(default_factory=dict)
-    expand: tuple[str, ...] = ()
-    version: str | None = None
-    id: str | None = None
-    idempotency_key: str | None = None
-    base_url: str = "http://localhost"
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of Stripe object: its `object` value, the prefix of its ids and how errors call it."""
-
-    name: str
-    prefix: str
-    noun: str
-    deleted_stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,27 +38,8 @@ class Route:
         return self.also if version == API_VERSION else self.also + self.legacy
 
 
-KINDS: dict[str, Kind] = {}
-_PREFIXES: dict[str, str] = {}
 _STATIC: dict[tuple[str, str], Route] = {}
 _DYNAMIC: dict[tuple[str, int], list[tuple[list[str], Route]]] = {}
-
-
-def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False) -> Kind:
-    """Declare a kind of object. `deleted_stays`: a deleted one still answers `{"deleted": true}` (customers)."""
-    KINDS[name] = Kind(name, prefix, noun or name, deleted_stays)
-    _PREFIXES[prefix.rstrip("_")] = name
-    return KINDS[name]
-
-
-def kind_of_id(id: str) -> str | None:
-    """The kind that an id's prefix belongs to: `prod_…` is a product."""
-    head = id.rpartition("_")[0]
-    while head:
-        if head in _PREFIXES:
-            return _PREFIXES[head]
-        head = head.rpartition("_")[0]
-    return None
 
 
 def route(
@@ -147,23 +97,3 @@ def match(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 def routes() -> list[Route]:
     """Every registered operation."""
     return [*_STATIC.values(), *(entry for entries in _DYNAMIC.values() for _, entry in entries)]
-
-
-Computed = Callable[["Sandbox", Obj], Any]
-HIDDEN: dict[str, frozenset[str]] = {}
-EXPANDABLE: dict[tuple[str, str], Computed] = {}
-
-
-def hidden(kind: str, *fields: str) -> None:
-    """Declare stored fields that Stripe shows only when they are expanded (`price.tiers`)."""
-    HIDDEN[kind] = HIDDEN.get(kind, frozenset()) | set(fields)
-
-
-def expandable(kind: str, name: str) -> Callable[[Computed], Computed]:
-    """Declare a field that is not stored but computed when it is expanded (`customer.subscriptions`)."""
-
-    def register(function: Computed) -> Computed:
-        EXPANDABLE[kind, name] = function
-        return function
-
-    return register

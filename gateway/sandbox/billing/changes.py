@@ -8,16 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import discounts, invoices, items, pending, proration, renewals, starting, subscriptions
+from gateway.sandbox.billing import (
+    discounts,
+    invoices,
+    items,
+    payment_methods,
+    pending,
+    proration,
+    renewals,
+    starting,
+    subscriptions,
+)
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import payment_methods
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 @dataclass(slots=True)

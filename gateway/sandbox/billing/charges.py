@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.core import cards
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 # How long a refund that a test card delays stays pending, in seconds.
 REFUND_DELAY = 60
@@ -132,16 +131,16 @@ def refund(sandbox: Sandbox, charge: Obj, amount: int | None = None, **fields: A
     return made
 
 
-@job("refund.pending")
-def _refund_settles(sandbox: Sandbox, id: str) -> None:
+def refund_settles(sandbox: Sandbox, id: str) -> None:
+    """Let a pending refund succeed."""
     refund = sandbox.need("refund", id)
     if refund["status"] == "pending":
         refund.pop("pending_reason", None)
         refund_changed(sandbox, refund | {"status": "succeeded"}, "refund.updated")
 
 
-@job("refund.failed")
-def _refund_fails(sandbox: Sandbox, id: str) -> None:
+def refund_fails(sandbox: Sandbox, id: str) -> None:
+    """Let a refund fail, as to an account that was closed."""
     refund = sandbox.need("refund", id)
     give_back(sandbox, refund)
     failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}

@@ -1,36 +1,20 @@
 """Getting an open invoice paid: attempts, their outcome, and the other ends an invoice can come to.
 
-What an outcome means for a subscription or a checkout session is theirs to say: they register with `after`.
+What an outcome means for a subscription or a checkout session is told by `reactions.OUTCOMES`.
 
 Source: docs.stripe.com/invoicing/overview#invoice-statuses
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import dunning, payments
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
-
-Hook: TypeAlias = "Callable[[Sandbox, Obj], None]"
-_AFTER: dict[str, list[Hook]] = {}
-
-
-def after(outcome: str) -> Callable[[Hook], Hook]:
-    """Register what follows an outcome: `paid`, `failed`, `processing`, `overdue`, `forgiven`."""
-
-    def register(hook: Hook) -> Hook:
-        _AFTER.setdefault(outcome, []).append(hook)
-        return hook
-
-    return register
 
 
 def now_of(sandbox: Sandbox, invoice: Obj) -> int:
@@ -81,14 +65,14 @@ def collect(sandbox: Sandbox, invoice: Obj, payment_method: Obj | None = None) -
     else:
         intent = payments.confirm(sandbox, intent, payment_method)
         if intent["status"] == "processing":
-            _tell("processing", sandbox, invoice)
+            sandbox.follow("invoice.processing", invoice)
         elif intent["status"] == "requires_action":
             _ask_buyer(sandbox, invoice)
     return sandbox.need("invoice", invoice["id"])
 
 
-@payments.settles("invoice")
-def _settled(sandbox: Sandbox, intent: Obj) -> None:
+def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
+    """The payment intent of an invoice has succeeded or failed."""
     invoice = sandbox.need("invoice", intent["_owner"])
     if intent["status"] == "succeeded":
         settle(sandbox, invoice, intent["amount_received"])
@@ -110,11 +94,11 @@ def _fail(sandbox: Sandbox, invoice: Obj) -> None:
         sandbox.clock.schedule(invoice["next_payment_attempt"], "invoice.retry", invoice)
     sandbox.update(invoice, "invoice.updated")
     sandbox.emit("invoice.payment_failed", invoice)
-    _tell("failed", sandbox, invoice)
+    sandbox.follow("invoice.failed", invoice)
 
 
-@job("invoice.retry")
-def _retry(sandbox: Sandbox, id: str) -> None:
+def retry(sandbox: Sandbox, id: str) -> None:
+    """Try again to collect an invoice that is still open."""
     invoice = sandbox.need("invoice", id)
     if invoice["status"] == "open":
         collect(sandbox, invoice)
@@ -145,7 +129,7 @@ def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = F
     if payment and not out_of_band:
         sandbox.emit("invoice_payment.paid", payment)
     sandbox.emit("invoice.payment_succeeded", invoice)
-    _tell("paid", sandbox, invoice)
+    sandbox.follow("invoice.paid", invoice)
     return sandbox.need("invoice", invoice["id"])
 
 
@@ -157,13 +141,12 @@ def send(sandbox: Sandbox, invoice: Obj) -> Obj:
     return invoice
 
 
-@job("invoice.overdue")
-def _overdue(sandbox: Sandbox, id: str) -> None:
+def overdue(sandbox: Sandbox, id: str) -> None:
     """The due date of a sent invoice has passed without payment."""
     invoice = sandbox.need("invoice", id)
     if invoice["status"] == "open":
         sandbox.emit("invoice.overdue", invoice)
-        _tell("overdue", sandbox, invoice)
+        sandbox.follow("invoice.overdue", invoice)
 
 
 def pay_elsewhere(sandbox: Sandbox, invoice: Obj) -> Obj:
@@ -179,7 +162,7 @@ def void(sandbox: Sandbox, invoice: Obj) -> Obj:
     _cancel_payment(sandbox, invoice, "void_invoice")
     _end(sandbox, invoice, "void", "voided_at")
     sandbox.update(invoice, "invoice.voided")
-    _tell("forgiven", sandbox, invoice)
+    sandbox.follow("invoice.forgiven", invoice)
     return invoice
 
 
@@ -189,7 +172,7 @@ def mark_uncollectible(sandbox: Sandbox, invoice: Obj) -> Obj:
         raise not_in(invoice, "marked uncollectible", "open")
     _end(sandbox, invoice, "uncollectible", "marked_uncollectible_at")
     sandbox.update(invoice, "invoice.marked_uncollectible")
-    _tell("forgiven", sandbox, invoice)
+    sandbox.follow("invoice.forgiven", invoice)
     return invoice
 
 
@@ -206,11 +189,6 @@ def _cancel_payment(sandbox: Sandbox, invoice: Obj, reason: str | None) -> None:
         payment["status"] = "canceled"
         payment["status_transitions"]["canceled_at"] = now_of(sandbox, invoice)
         sandbox.update(payment)
-
-
-def _tell(outcome: str, sandbox: Sandbox, invoice: Obj) -> None:
-    for hook in _AFTER.get(outcome, ()):
-        hook(sandbox, sandbox.need("invoice", invoice["id"]))
 
 
 def not_in(invoice: Obj, done: str, needed: str) -> StripeError:

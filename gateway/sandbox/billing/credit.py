@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import totals
-from gateway.sandbox.resources import credit_grants
+from gateway.sandbox.billing import credit_grants, totals
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def apply(sandbox: Sandbox, invoice: Obj) -> Obj:

@@ -14,8 +14,8 @@ from gateway.sandbox.core.errors import StripeError, invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def resolve(
@@ -153,3 +153,10 @@ def reduced(sandbox: Sandbox, amount: int, ids: Sequence[str], *, currency: str,
         if not products or product in products:
             amount -= money.discounted(discount.coupon, [amount], currency)[0]
     return amount
+
+
+def expire_coupon(sandbox: Sandbox, id: str) -> None:
+    """`redeem_by` has passed."""
+    coupon = sandbox.store.get("coupon", id)
+    if coupon:
+        sandbox.update({**coupon, "valid": False}, "coupon.updated")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.core import cards
-from gateway.sandbox.core.clock import job
+from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.periods import DAY
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 EVIDENCE_DAYS = 9
 
@@ -51,11 +51,10 @@ def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
     sandbox.update(charge | {"disputed": True}, "charge.updated")
     if not behaviour.inquiry:
         sandbox.emit("charge.dispute.funds_withdrawn", dispute)
-    sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=sandbox.clock_of(charge))
+    sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=clock_of(sandbox.store, charge))
 
 
-@job("dispute.lapse")
-def _lapse(sandbox: Sandbox, id: str) -> None:
+def lapse(sandbox: Sandbox, id: str) -> None:
     """Nobody answered in time: the dispute is lost."""
     dispute = sandbox.need("dispute", id)
     if dispute["status"].endswith("needs_response"):

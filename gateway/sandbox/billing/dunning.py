@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from gateway.sandbox.core.periods import DAY
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 # The subscription's first invoice is never retried: the buyer has 23 hours to pay it.
 _ONCE = "subscription_create"

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import collection, credit, discounts, payments, totals
+from gateway.sandbox.billing import collection, credit, customer_balance, discounts, payments, totals
 from gateway.sandbox.billing.collection import now_of
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.periods import DAY, HOUR
-from gateway.sandbox.resources import customer_balance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 DRAFT_TIME = HOUR
 """Stripe leaves an automatic invoice in draft for about an hour, so that it can be changed."""
@@ -193,8 +191,7 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
     return invoice
 
 
-@job("invoice.finalize")
-def _advance(sandbox: Sandbox, id: str) -> None:
+def advance_planned(sandbox: Sandbox, id: str) -> None:
     """The draft's hour is over: finalize and collect."""
     invoice = sandbox.store.get("invoice", id)
     if invoice and invoice["status"] == "draft" and invoice["auto_advance"]:

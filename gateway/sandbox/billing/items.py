@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import discounts
+from gateway.sandbox.billing import discounts, prices
 from gateway.sandbox.core import money, periods
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import plans, prices
+from gateway.sandbox.core.plans import plan_of
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def price_of(sandbox: Sandbox, given: Obj, param: str, *, recurring: bool = True) -> Obj | None:
@@ -87,7 +87,7 @@ def patch(sandbox: Sandbox, customer: Obj, item: Obj, given: Obj, *, currency: s
 
 
 def _priced(item: Obj, price: Obj, given: Obj, param: str) -> Obj:
-    item |= {"price": price, "plan": plans.plan_of(price)}
+    item |= {"price": price, "plan": plan_of(price)}
     if not metered(item):
         item["quantity"] = given.get("quantity", 1)
     elif "quantity" in item:

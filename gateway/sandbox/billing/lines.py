@@ -15,8 +15,8 @@ from gateway.sandbox.core import money
 from gateway.sandbox.pages.formats import exponent
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:

@@ -1,41 +1,26 @@
 """Charging a payment method: the life of a payment intent and of its charges.
 
 A payment intent belongs to whoever asked for it (an invoice, a checkout session): its private `_owner`. When the
-payment succeeds or fails, at once or days later, the owner's registered function is called.
+payment succeeds or fails, at once or days later, `reactions.OUTCOMES` says what that means for the owner.
 
 Source: docs.stripe.com/payments/paymentintents/lifecycle
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.routing import kind_of_id
 from gateway.sandbox.billing import charges, disputes
 from gateway.sandbox.core import cards
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.core.templates import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action", "processing", "requires_capture")
-Settled: TypeAlias = "Callable[[Sandbox, Obj], None]"
-_OWNERS: dict[str, Settled] = {}
-
-
-def settles(kind: str) -> Callable[[Settled], Settled]:
-    """Register what an owner of that kind does when its payment intent has succeeded or failed."""
-
-    def register(function: Settled) -> Settled:
-        _OWNERS[kind] = function
-        return function
-
-    return register
 
 
 def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Obj:
@@ -162,8 +147,7 @@ def _take(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     return intent
 
 
-@job("payment.settle")
-def _settle_later(sandbox: Sandbox, id: str) -> None:
+def settle_planned(sandbox: Sandbox, id: str) -> None:
     """The bank answers."""
     intent = sandbox.need("payment_intent", id)
     payment_method = sandbox.need("payment_method", intent["payment_method"])
@@ -240,7 +224,7 @@ def _pending(sandbox: Sandbox, intent: Obj) -> Obj | None:
 def _tell_owner(sandbox: Sandbox, intent: Obj) -> Obj:
     owner = intent.get("_owner")
     if owner:
-        _OWNERS[kind_of_id(owner) or ""](sandbox, intent)
+        sandbox.follow(f"{kind_of_id(owner)}.payment_settled", intent)
     return intent
 
 

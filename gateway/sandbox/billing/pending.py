@@ -16,8 +16,8 @@ from gateway.sandbox.core.merge import merge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def add(sandbox: Sandbox, customer: Obj, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:

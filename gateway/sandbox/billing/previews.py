@@ -14,8 +14,8 @@ from gateway.sandbox.billing import changes, discounts, invoices, pending, renew
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 # A preview's names of a subscription's parameters that are the same as in an update or a creation.
 _SAME = (

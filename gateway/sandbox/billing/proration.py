@@ -11,8 +11,8 @@ from gateway.sandbox.billing import discounts, items, lines, pending, subscripti
 from gateway.sandbox.core import money, periods
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fresh: bool = False) -> list[Obj]:

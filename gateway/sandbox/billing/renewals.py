@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import collection, invoices, items, lines, pending, starting, subscriptions, usage
 from gateway.sandbox.core import periods
-from gateway.sandbox.core.clock import job
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
-@job("subscription.cycle")
 def cycle(sandbox: Sandbox, id: str) -> None:
     """A billing period is over: end the subscription, or begin and bill the next period."""
     subscription = sandbox.need("subscription", id)
@@ -156,8 +154,7 @@ def resume(sandbox: Sandbox, subscription: Obj, *, new_anchor: bool, proration: 
     return sandbox.need("subscription", subscription["id"])
 
 
-@job("subscription.resume_collection")
-def _resume_collection(sandbox: Sandbox, id: str) -> None:
+def resume_collection(sandbox: Sandbox, id: str) -> None:
     """`pause_collection[resumes_at]` has come."""
     subscription = sandbox.need("subscription", id)
     if subscription["pause_collection"]:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import changes, invoices, starting, subscriptions
 from gateway.sandbox.core import periods
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import invalid, parameter_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 LIVE = ("not_started", "active")
 EXPIRY_WARNING = 7 * periods.DAY
@@ -90,7 +89,6 @@ def begin(sandbox: Sandbox, schedule: Obj) -> None:
         sandbox.clock.schedule(start, "subscription_schedule.phase", schedule)
 
 
-@job("subscription_schedule.phase")
 def enter(sandbox: Sandbox, id: str) -> None:
     """A phase begins, or the last one is over."""
     schedule = sandbox.need("subscription_schedule", id)
@@ -162,8 +160,7 @@ def _complete(sandbox: Sandbox, schedule: Obj, now: int) -> None:
     sandbox.emit("subscription_schedule.completed", schedule)
 
 
-@job("subscription_schedule.expiring")
-def _warn(sandbox: Sandbox, id: str) -> None:
+def warn_of_end(sandbox: Sandbox, id: str) -> None:
     """Stripe warns a week before the last phase ends."""
     schedule = sandbox.need("subscription_schedule", id)
     if schedule["status"] == "active" and not schedule.get("_warned"):

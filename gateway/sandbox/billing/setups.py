@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.sandbox.billing import payment_methods
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.templates import complete
-from gateway.sandbox.resources import payment_methods
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 

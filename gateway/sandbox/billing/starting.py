@@ -15,8 +15,8 @@ from gateway.sandbox.core.merge import merge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _INCOMPLETE_TIME = 23 * periods.HOUR
 _NO_PAYMENT_METHOD = (

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import collection, discounts, invoices, pending
 from gateway.sandbox.core import periods
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 FINAL = ("canceled", "incomplete_expired")
 TRIAL_WARNING = 3 * periods.DAY
@@ -147,16 +146,15 @@ def subscription_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
     return sandbox.store.get("subscription", invoice.get("_subscription") or "")
 
 
-@collection.after("paid")
-def _paid(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
+    """Open the subscription that a paid invoice is for."""
     subscription = subscription_of(sandbox, invoice)
     if subscription and subscription["latest_invoice"] == invoice["id"]:
         _remember_payment_method(sandbox, subscription, invoice)
         activate(sandbox, subscription)
 
 
-@collection.after("processing")
-def _processing(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_processing(sandbox: Sandbox, invoice: Obj) -> None:
     """A bank debit on its way already opens the subscription; if it bounces, that is a failed payment."""
     subscription = subscription_of(sandbox, invoice)
     if subscription and subscription["status"] == "incomplete":
@@ -164,8 +162,8 @@ def _processing(sandbox: Sandbox, invoice: Obj) -> None:
         activate(sandbox, subscription)
 
 
-@collection.after("failed")
-def _failed(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
+    """Note that an invoice could not be collected, and after the last attempt do what the settings say."""
     subscription = subscription_of(sandbox, invoice)
     if subscription is None or subscription["status"] not in ("active", "past_due"):
         return
@@ -175,8 +173,8 @@ def _failed(sandbox: Sandbox, invoice: Obj) -> None:
         _AFTER_RETRIES[sandbox.options.after_retries](sandbox, subscription)
 
 
-@collection.after("overdue")
-def _overdue(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_overdue(sandbox: Sandbox, invoice: Obj) -> None:
+    """Note that a sent invoice was not paid in time."""
     subscription = subscription_of(sandbox, invoice)
     if subscription and subscription["status"] == "active":
         save(sandbox, subscription | {"status": "past_due"})
@@ -198,8 +196,7 @@ def _keep_past_due(sandbox: Sandbox, subscription: Obj) -> None:
 _AFTER_RETRIES = {"cancel": _give_up, "unpaid": _suspend, "past_due": _keep_past_due}
 
 
-@collection.after("forgiven")
-def _forgiven(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_forgiven(sandbox: Sandbox, invoice: Obj) -> None:
     """A void invoice no longer holds its subscription back; a void first invoice ends it."""
     subscription = subscription_of(sandbox, invoice)
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
@@ -256,14 +253,13 @@ def end(sandbox: Sandbox, subscription: Obj, reason: str | None = None) -> Obj:
     return subscription
 
 
-@job("subscription.end")
-def _end_planned(sandbox: Sandbox, id: str) -> None:
+def end_planned(sandbox: Sandbox, id: str) -> None:
+    """End a subscription whose `cancel_at` has come."""
     subscription = sandbox.need("subscription", id)
     if subscription["status"] not in FINAL:
         end(sandbox, subscription)
 
 
-@job("subscription.expire")
 def expire(sandbox: Sandbox, id: str) -> None:
     """The first invoice was not paid within 23 hours."""
     subscription = sandbox.need("subscription", id)
@@ -276,7 +272,6 @@ def expire(sandbox: Sandbox, id: str) -> None:
         collection.void(sandbox, invoice)
 
 
-@job("subscription.trial_will_end")
 def warn_of_trial_end(sandbox: Sandbox, id: str) -> None:
     """Stripe warns three days before a trial ends, or at once when it is shorter."""
     subscription = sandbox.need("subscription", id)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 # How a meter makes one figure of its events, which come in order of time.
 FORMULAS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {

@@ -11,42 +11,50 @@ import asyncio
 import heapq
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from gateway.sandbox.core.objects import clock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from gateway.sandbox.core.store import Obj, Store
-    from gateway.sandbox.instance import Sandbox
 
-HANDLERS: dict[str, Callable[[Sandbox, str], None]] = {}
+Job: TypeAlias = "Callable[[str], None]"
+"""Called with the id of the object that the job was scheduled for."""
 WALL = ""
 """The name of the sandbox's own clock among the test clocks."""
-
-
-def job(name: str) -> Callable[[Callable[[Sandbox, str], None]], Callable[[Sandbox, str], None]]:
-    """Register the handler of a job: `@job("subscription.renew") def renew(sandbox, subscription_id)`."""
-
-    def register(handler: Callable[[Sandbox, str], None]) -> Callable[[Sandbox, str], None]:
-        HANDLERS[name] = handler
-        return handler
-
-    return register
 
 
 class Clock:
     """Time and the jobs that wait for it. All times are Unix seconds."""
 
-    def __init__(self, sandbox: Sandbox, start: int | None = None) -> None:
-        self._sandbox = sandbox
-        self._store: Store = sandbox.store
+    def __init__(
+        self, store: Store, jobs: Mapping[str, Job], *, start: int | None = None, wake: Callable[[], None]
+    ) -> None:
+        """Take up the time and the jobs that a store holds.
+
+        Args:
+            store: The state.
+            jobs: What to do for each name that is scheduled.
+            start: Where the time of an empty store begins; None is the present.
+            wake: Called when a job was scheduled.
+        """
+        self._store = store
+        self._jobs = jobs
+        self._wake = wake
+        self._start = start
         self._now: tuple[str, int] | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        """Take up the time and the jobs that the store holds, after it was opened or exchanged."""
         self._heaps: dict[str, list[tuple[int, int, str]]] | None = None
         self._order = max((entry["order"] for entry in self._store.scan("_job")), default=0)
         self._rollbacks = 0
         state = self._store.get("_clock", WALL)
         if state is None:
-            offset = 0 if start is None else start - int(time.time())
+            offset = 0 if self._start is None else self._start - int(time.time())
             state = self._store.put({"object": "_clock", "id": WALL, "offset": offset})
         self._offset: int = state["offset"]
 
@@ -58,17 +66,23 @@ class Clock:
         frozen = clock and self._store.get("test_helpers.test_clock", clock)
         return int(frozen["frozen_time"]) if frozen else int(time.time()) + self._offset
 
+    def now_of(self, owner: Obj | str | None = None) -> int:
+        """Return the time that an object (or id) lives in: its or its customer's test clock's, else the sandbox's."""
+        return self.now(clock_of(self._store, owner) if owner else None)
+
     def schedule(self, at: int, name: str, obj: Obj | str, *, clock: str | None = None) -> None:
         """Have the job `name` run for an object at a time, instead of any earlier plan for the two.
 
         Args:
             at: Unix seconds; a moment in the past runs as soon as the clock is next looked at.
-            name: A registered job.
+            name: One of the jobs that the clock was given.
             obj: The object or its id; the job gets the id.
             clock: The test clock; by default that of the object (or of its customer).
         """
+        if name not in self._jobs:
+            raise LookupError(f"No job is called {name}: add a row to `reactions.JOBS`.")
         object_id = obj if isinstance(obj, str) else str(obj["id"])
-        clock = clock or self._sandbox.clock_of(obj)
+        clock = clock or clock_of(self._store, obj)
         self._order += 1
         entry: Obj = {
             "object": "_job",
@@ -82,7 +96,7 @@ class Clock:
         self._store.put(entry)
         if self._heaps is not None:
             heapq.heappush(self._heaps.setdefault(entry["clock"], []), (at, self._order, entry["id"]))
-        self._sandbox.wake()
+        self._wake()
 
     def cancel(self, name: str, obj: Obj | str) -> None:
         """Forget a planned job, if there is one."""
@@ -115,7 +129,7 @@ class Clock:
         while (entry := self._peek(name)) and entry["at"] <= until:
             with self.at(entry["at"], clock), self._store.transaction():
                 self._store.delete("_job", entry["id"])
-                HANDLERS[entry["job"]](self._sandbox, entry["_object"])
+                self._jobs[entry["job"]](entry["_object"])
             yield entry["at"]
 
     def advance(self, to: int) -> int:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.routing import EXPANDABLE, HIDDEN, KINDS, kind_of_id
 from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.core.objects import lookup
+from gateway.sandbox.core.registry import EXPANDABLE, HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _DEEPEST = 4
 _NOTHING: frozenset[str] = frozenset()
@@ -77,7 +78,7 @@ def _value(sandbox: Sandbox, obj: Obj, name: str, where: str) -> Any:
 
 def _follow(sandbox: Sandbox, value: Any, name: str, below: dict[str, Any], where: str) -> Any:
     if isinstance(value, str):
-        found = lookup(sandbox, value, name)
+        found = lookup(sandbox.store, value, name)
         if found is None:
             raise _not_expandable(where)
         value = found
@@ -86,15 +87,6 @@ def _follow(sandbox: Sandbox, value: Any, name: str, below: dict[str, Any], wher
     if value is None or name == "total_count":  # of a search: a number that is only there when asked for
         return value
     raise _not_expandable(where)
-
-
-def lookup(sandbox: Sandbox, id: str, field: str = "") -> Obj | None:
-    """The object of any kind that an id names, found by its prefix or else by the name of the field it is in."""
-    for kind in (kind_of_id(id), field, field.rpartition("_")[2]):
-        found = kind in KINDS and sandbox.find(str(kind), id)
-        if found:
-            return found
-    return None
 
 
 def _not_expandable(path: str, *, in_list: bool = False) -> StripeError:

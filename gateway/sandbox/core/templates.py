@@ -154,3 +154,8 @@ def has(kind: str, field: str) -> bool:
         return True
     module, name = OBJECT_CLASSES[kind]
     return field in getattr(getattr(import_module(module), name), "__annotations__", {})
+
+
+def envelope(url: str, data: list[Obj], has_more: bool = False) -> Obj:
+    """Stripe's list object, also for lists inside objects (`subscription.items`)."""
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}

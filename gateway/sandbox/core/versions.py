@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.sandbox.core.expand import public
+from gateway.sandbox.core.plans import plan_of
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.resources.plans import plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

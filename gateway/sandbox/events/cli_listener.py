@@ -15,20 +15,21 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.resources.cli_sessions import SESSION
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
+SESSION = "_cli_session"
+"""What `POST /v1/stripecli/sessions` leaves behind for the WebSocket that follows."""
 _PROTOCOL = "stripecli-devproxy-v1"
 _PATIENCE = 2.0
 """Seconds for the server behind the CLI: if it is down, the CLI says nothing at all."""
 
 
-class Line:
+class ListenerConnection:
     """One open WebSocket of a CLI, and the webhook endpoint that stands for it as long as it is open."""
 
     def __init__(self, sandbox: Sandbox, socket: WebSocket, session: Obj) -> None:
@@ -43,7 +44,7 @@ class Line:
             "enabled_events": ["*"],
             "metadata": {},
             "status": "enabled",
-            "_secret": sandbox.webhooks.listening_secret(),
+            "_secret": sandbox.deliveries.listening_secret(),
             "_listener": True,
         }
 
@@ -95,9 +96,9 @@ async def listen(socket: WebSocket) -> None:
         await socket.send_denial_response(JSONResponse({"error": {"message": "Unknown WebSocket ID."}}, 400))
         return
     await socket.accept(_PROTOCOL)
-    line = Line(sandbox, socket, session)
-    with sandbox.webhooks.listening(line):
-        await line.read()
+    connection = ListenerConnection(sandbox, socket, session)
+    with sandbox.deliveries.listening(connection):
+        await connection.read()
 
 
 def listening_routes() -> list[WebSocketRoute]:

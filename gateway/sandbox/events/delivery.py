@@ -20,17 +20,23 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
+from gateway.sandbox.core.errors import resource_missing
 from gateway.sandbox.core.expand import public
+from gateway.sandbox.core.registry import KINDS
+from gateway.sandbox.core.templates import complete
 from gateway.sandbox.core.versions import Reader, render_event
 from gateway.sandbox.events.thin import thin, thin_type
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.events.cli_listener import Line
-    from gateway.sandbox.instance import Sandbox
+    from gateway.sandbox.core.clock import Clock
+    from gateway.sandbox.core.ids import Ids
+    from gateway.sandbox.core.ports import Listener
+    from gateway.sandbox.core.store import Obj, Store
+    from gateway.sandbox.events.chaos import Chaos
+    from gateway.sandbox.options import SandboxOptions
 
 _log = logging.getLogger(__name__)
 _HOUR = 3600
@@ -39,16 +45,31 @@ RETRY_WAITS = (300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, *[12 * _HOUR] * 4)
 _ANSWER_KEPT = 500
 
 
-class Webhooks:
+class WebhookDeliveries:
     """Plans deliveries inside a request's transaction and makes them in the background."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._store = sandbox.store
-        self.chaos = sandbox.chaos
+    def __init__(
+        self, store: Store, ids: Ids, clock: Clock, chaos: Chaos, options: SandboxOptions, *, wake: Callable[[], None]
+    ) -> None:
+        """Deliver the events of a store.
+
+        Args:
+            store: Where events, endpoints and deliveries are.
+            ids: Where ids come from.
+            clock: The time in which endpoints are made; deliveries live in wall time.
+            chaos: What goes wrong on purpose.
+            options: The signing secret, the destination and the waits.
+            wake: Called when a delivery was planned.
+        """
+        self._store = store
+        self._ids = ids
+        self._clock = clock
+        self._chaos = chaos
+        self._options = options
+        self._wake = wake
         self._queues: dict[str, list[tuple[float, int, str]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._lines: dict[str, Line] = {}
+        self._listeners: dict[str, Listener] = {}
         self._order = 0
         self.reload()
 
@@ -57,7 +78,7 @@ class Webhooks:
         for queue in self._queues.values():
             queue.clear()
         for endpoint in self._store.find("webhook_endpoint", _listener=True):
-            if endpoint["id"] not in self._lines:  # of a CLI that is long gone
+            if endpoint["id"] not in self._listeners:  # of a CLI that is long gone
                 self._store.delete("webhook_endpoint", endpoint["id"])
         for delivery in reversed(self._store.find("_delivery", status="pending")):
             self._enqueue(delivery)
@@ -66,9 +87,9 @@ class Webhooks:
 
     def ensure_destination(self) -> None:
         """Make or update the endpoint that `forward_to` asks for, and those of the CLIs that listen."""
-        for line in self._lines.values():
-            self._sandbox.create(line.endpoint)
-        options = self._sandbox.options
+        for listener in self._listeners.values():
+            self._put_endpoint(listener.endpoint)
+        options = self._options
         if not options.forward_to:
             return
         found = self._store.first("webhook_endpoint", _forward=True)
@@ -81,59 +102,65 @@ class Webhooks:
             "_secret": secret,
             "_forward": True,
         }
-        self._sandbox.update(endpoint) if found else self._sandbox.create(endpoint)
+        self._put_endpoint(endpoint)
+
+    def _put_endpoint(self, endpoint: Obj) -> Obj:
+        return self._store.put(complete({"created": self._clock.now(), **endpoint}))
 
     def new_secret(self) -> str:
         """A signing secret as Stripe makes them."""
-        return self._sandbox.new_id("whsec").replace("whsec_1", "whsec_0") + self._sandbox.new_id("x")[2:10]
+        return self._ids.new("whsec").replace("whsec_1", "whsec_0") + self._ids.new("x")[2:10]
 
     def listening_secret(self) -> str:
         """What events for `stripe listen` are signed with: that of `forward_to`, or one that stays the same."""
-        if self._sandbox.options.webhook_secret:
-            return self._sandbox.options.webhook_secret
+        if self._options.webhook_secret:
+            return self._options.webhook_secret
         kept = self._store.get("_cli_secret", "") or {"object": "_cli_secret", "id": "", "secret": self.new_secret()}
         return str(self._store.put(kept)["secret"])
 
     @contextmanager
-    def listening(self, line: Line) -> Iterator[None]:
+    def listening(self, listener: Listener) -> Iterator[None]:
         """Send every event through the WebSocket of a CLI as well, as long as it is open."""
-        endpoint_id = self._sandbox.create(line.endpoint)["id"]
-        self._lines[endpoint_id] = line
+        endpoint_id = self._put_endpoint(listener.endpoint)["id"]
+        self._listeners[endpoint_id] = listener
         try:
             yield
         finally:
-            del self._lines[endpoint_id]
+            del self._listeners[endpoint_id]
             self._store.delete("webhook_endpoint", endpoint_id)
 
     def plan(self, event: Obj) -> int:
         """Plan the deliveries of a new event; answers to how many endpoints it goes."""
         endpoints = [each for each in self._store.scan("webhook_endpoint") if wants(each, event)]
         for endpoint in endpoints:
-            self._plan(event, endpoint, self.chaos.strike())
+            self._plan(event, endpoint, self._chaos.draw_faults())
         return len(endpoints)
 
     def redeliver(self, event: Obj, endpoint_id: str | None = None) -> list[Obj]:
         """Send an event once more, to one endpoint or to all that want it; answers the new deliveries."""
         if endpoint_id:
-            endpoints = [self._sandbox.need("webhook_endpoint", endpoint_id, "webhook_endpoint")]
+            endpoint = self._store.get("webhook_endpoint", endpoint_id)
+            if endpoint is None:
+                raise resource_missing(KINDS["webhook_endpoint"].noun, endpoint_id, "webhook_endpoint")
+            endpoints = [endpoint]
         else:
             endpoints = [each for each in self._store.scan("webhook_endpoint") if wants(each, event)]
         return [self._plan(event, each, frozenset()) for each in endpoints]
 
-    def deliveries(self, **equals: Any) -> list[Obj]:
+    def find(self, **equals: Any) -> list[Obj]:
         """Deliveries, newest first: `event`, `endpoint`, `status`, `attempts` (each with `at`, `status`, `error`)."""
         return self._store.find("_delivery", **equals)
 
-    def _plan(self, event: Obj, endpoint: Obj, troubles: frozenset[str]) -> Obj:
+    def _plan(self, event: Obj, endpoint: Obj, faults: frozenset[str]) -> Obj:
         delivery = {
             "object": "_delivery",
-            "id": self._sandbox.new_id("whd"),
+            "id": self._ids.new("whd"),
             "event": event["id"],
             "type": event["type"],
             "endpoint": endpoint["id"],
-            "status": "dropped" if "drop" in troubles else "pending",
-            "next_attempt": time.time() + self.chaos.lateness(troubles),
-            "troubles": sorted(troubles),
+            "status": "dropped" if "drop" in faults else "pending",
+            "next_attempt": time.time() + self._chaos.lateness(faults),
+            "troubles": sorted(faults),
             "attempts": [],
             "_object": event["_object"],
         }
@@ -146,13 +173,13 @@ class Webhooks:
             self._order += 1
             queue = self._queues.setdefault(delivery["endpoint"], [])
             heapq.heappush(queue, (delivery["next_attempt"], self._order, delivery["id"]))
-            self._sandbox.wake()
+            self._wake()
 
     # Sending ---------------------------------------------------------------------------------------------------
 
     async def run(self, wake: asyncio.Event) -> None:
         """Deliver for ever; `wake` says that something new is there."""
-        timeout = httpx.Timeout(self._sandbox.options.delivery_timeout)
+        timeout = httpx.Timeout(self._options.delivery_timeout)
         client = httpx.AsyncClient(timeout=timeout, trust_env=False, verify=_authorities())
         async with client, asyncio.TaskGroup() as group:
             while True:
@@ -198,29 +225,29 @@ class Webhooks:
         if endpoint is None or event is None:
             self._store.delete("_delivery", delivery["id"])
             return
-        troubles = frozenset() if delivery["attempts"] else frozenset(delivery["troubles"])
+        faults = frozenset() if delivery["attempts"] else frozenset(delivery["troubles"])
         body = orjson.dumps(payload(event, endpoint, self._store), option=orjson.OPT_INDENT_2)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Stripe-Signature": signature(body, _secrets(endpoint, troubles)),
+            "Stripe-Signature": signature(body, _secrets(endpoint, faults)),
         }
         started = time.time()
-        line = self._lines.get(endpoint["id"])
-        if line:
-            outcome = await line.carry(delivery["id"], body, headers)
+        listener = self._listeners.get(endpoint["id"])
+        if listener:
+            outcome = await listener.carry(delivery["id"], body, headers)
         else:
-            outcome = await self._send(client, endpoint["url"], body, headers, troubles)
+            outcome = await self._send(client, endpoint["url"], body, headers, faults)
         self._record(delivery["id"], {"at": started, "ms": round((time.time() - started) * 1000), **outcome})
 
     async def _send(
-        self, client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str], troubles: frozenset[str]
+        self, client: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str], faults: frozenset[str]
     ) -> Obj:
         try:
-            if "cut" in troubles:
+            if "cut" in faults:
                 await _cut(url, body, headers)
                 return {"status": None, "error": "connection cut on purpose (chaos)", "answer": ""}
-            for _ in range(2 if "duplicate" in troubles else 1):
+            for _ in range(2 if "duplicate" in faults else 1):
                 answer = await client.post(url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return {"status": None, "error": str(error) or type(error).__name__, "answer": ""}
@@ -244,7 +271,7 @@ class Webhooks:
             elif tried >= len(RETRY_WAITS):
                 delivery["status"] = "failed"
             else:
-                factor = self._sandbox.options.retry_factor
+                factor = self._options.retry_factor
                 delivery["next_attempt"] = time.time() + RETRY_WAITS[tried] * factor
             self._store.put(delivery)
             self._enqueue(delivery)
@@ -287,12 +314,12 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _secrets(endpoint: Obj, troubles: frozenset[str]) -> list[str]:
+def _secrets(endpoint: Obj, faults: frozenset[str]) -> list[str]:
     """The secrets to sign with; a rolled one stays valid for a while beside the new one."""
     former = endpoint.get("_former_secret")
-    if "bad_signature" in troubles:
+    if "bad_signature" in faults:
         return [f"{endpoint['_secret']}x"]
-    if "old_secret" in troubles and former:
+    if "old_secret" in faults and former:
         return [former]
     if former and endpoint["_former_until"] > time.time():
         return [endpoint["_secret"], former]

@@ -1,61 +1,68 @@
-"""Events: what happened to which object, in the shape of https://docs.stripe.com/api/events."""
+"""The event log: what happened to which object, in the shape of https://docs.stripe.com/api/events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import kind
 from gateway.sandbox.core.expand import public
+from gateway.sandbox.core.registry import kind
 from gateway.sandbox.core.versions import changes
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
-    from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
+    from collections.abc import Callable
+
+    from gateway.sandbox.core.clock import Clock
+    from gateway.sandbox.core.ids import Ids
+    from gateway.sandbox.core.ports import Request
+    from gateway.sandbox.core.store import Obj, Store
 
 kind("event", "evt")
 
 
-Listener = Callable[["Sandbox", "Obj"], None]
-_LISTENERS: list[tuple[str, Listener]] = []
+class EventLog:
+    """Records events and hands each of them to whoever delivers them."""
 
+    def __init__(self, store: Store, ids: Ids, clock: Clock, deliver: Callable[[Obj], int]) -> None:
+        """Write into a store.
 
-def on(prefix: str) -> Callable[[Listener], Listener]:
-    """Have a function called with the object of every event whose type begins with `prefix`."""
+        Args:
+            store: Where events are kept.
+            ids: Where their ids come from.
+            clock: What time it is.
+            deliver: Plans the deliveries of an event and returns how many there are.
+        """
+        self._store = store
+        self._ids = ids
+        self._clock = clock
+        self._deliver = deliver
 
-    def register(listener: Listener) -> Listener:
-        _LISTENERS.append((prefix, listener))
-        return listener
+    def record(self, type: str, obj: Obj, previous: Obj | None, request: Request | None) -> Obj:
+        """Keep an event and plan its deliveries.
 
-    return register
-
-
-def notify(sandbox: Sandbox, type: str, obj: Obj) -> None:
-    """Call the listeners of an event type."""
-    for prefix, listener in _LISTENERS:
-        if type.startswith(prefix):
-            listener(sandbox, obj)
-
-
-def build(sandbox: Sandbox, type: str, obj: Obj, previous: Obj | None) -> Obj:
-    """The event document for a change of an object; `previous` is the object as it was."""
-    data: Obj = {"object": public(obj)}
-    if previous is not None:
-        data["previous_attributes"] = changes(public(previous), data["object"])
-    request = sandbox.request
-    return {
-        "id": sandbox.new_id("evt"),
-        "object": "event",
-        "api_version": API_VERSION,
-        "created": sandbox.now(obj),
-        "data": data,
-        "livemode": False,
-        "pending_webhooks": 0,
-        "request": {
-            "id": request.id if request else None,
-            "idempotency_key": request.idempotency_key if request else None,
-        },
-        "type": type,
-        "_object": obj.get("id") or obj.get("customer", ""),
-    }
+        Args:
+            type: `product.updated` and so on.
+            obj: The object after the change.
+            previous: The object before the change; makes `previous_attributes`.
+            request: The API request that caused it, if one did.
+        """
+        data: Obj = {"object": public(obj)}
+        if previous is not None:
+            data["previous_attributes"] = changes(public(previous), data["object"])
+        event = {
+            "id": self._ids.new("evt"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self._clock.now_of(obj),
+            "data": data,
+            "livemode": False,
+            "pending_webhooks": 0,
+            "request": {
+                "id": request.id if request else None,
+                "idempotency_key": request.idempotency_key if request else None,
+            },
+            "type": type,
+            "_object": obj.get("id") or obj.get("customer", ""),
+        }
+        event["pending_webhooks"] = self._deliver(event)
+        return self._store.put(event)

@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.api.routing import kind_of_id
 from gateway.sandbox.billing import payments, setups
+from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.core.store import Obj
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import sandbox_of, transact

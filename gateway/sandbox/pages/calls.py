@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 from starlette.requests import Request as HttpRequest
 
 from gateway.sandbox.api.parameters import validate
-from gateway.sandbox.api.routing import Request, match
+from gateway.sandbox.api.routing import match
 from gateway.sandbox.core.errors import StripeError
-from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.core.ports import Request, Sandbox
 from gateway.sandbox.options import API_VERSION
 
 Json = dict[str, Any]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import envelope, page
-from gateway.sandbox.api.routing import Request, expandable, kind, route
-from gateway.sandbox.billing import charges, payments
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import charges, payment_methods, payments
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("charge", "ch")
 

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import envelope, page, page_of
-from gateway.sandbox.api.routing import Request, expandable, kind, route
-from gateway.sandbox.billing import items
-from gateway.sandbox.billing.checkout import cart
+from gateway.sandbox.api.lists import page, page_of
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import items, prices
+from gateway.sandbox.billing.checkout import cart, completion
 from gateway.sandbox.core import money, periods
-from gateway.sandbox.core.clock import job
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import prices
+from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("checkout.session", "cs_test_", "checkout.session")
 kind("item", "li", "line item")
@@ -270,19 +270,4 @@ def expire(sandbox: Sandbox, _: Request, id: str) -> Obj:
             f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
             f"{session['status']}."
         )
-    return _expire(sandbox, session)
-
-
-@job("checkout.session.expire")
-def _expire_by_itself(sandbox: Sandbox, id: str) -> None:
-    session = sandbox.need("checkout.session", id)
-    if session["status"] == "open":
-        _expire(sandbox, session)
-
-
-def _expire(sandbox: Sandbox, session: Obj) -> Obj:
-    sandbox.clock.cancel("checkout.session.expire", session)
-    session |= {"status": "expired", "url": None}
-    sandbox.update(session)
-    sandbox.emit("checkout.session.expired", session)
-    return session
+    return completion.expire(sandbox, session)

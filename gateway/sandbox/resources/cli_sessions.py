@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.events.cli_listener import SESSION
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
-SESSION = "_cli_session"
 _RECONNECT = 4 * 3600
 
 
@@ -33,7 +33,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "display_connect_filter_warning": False,
         "latest_version": API_VERSION,
         "reconnect_delay": _RECONNECT,
-        "secret": sandbox.webhooks.listening_secret(),
+        "secret": sandbox.deliveries.listening_secret(),
         "websocket_authorized_feature": "webhooks",
         "websocket_id": session["id"],
         "websocket_url": request.base_url.replace("http", "ws", 1) + "/subscribe",

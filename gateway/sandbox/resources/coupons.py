@@ -6,14 +6,14 @@ import string
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, hidden, kind, route
-from gateway.sandbox.core.clock import job
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import hidden, kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("coupon", "co")
 hidden("coupon", "applies_to", "currency_options")
@@ -66,11 +66,3 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
 def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Delete a coupon; discounts that were given stay."""
     return sandbox.remove(sandbox.need("coupon", id), "coupon.deleted")
-
-
-@job("coupon.expire")
-def expire(sandbox: Sandbox, id: str) -> None:
-    """`redeem_by` has passed."""
-    coupon = sandbox.store.get("coupon", id)
-    if coupon:
-        sandbox.update({**coupon, "valid": False}, "coupon.updated")

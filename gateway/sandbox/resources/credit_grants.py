@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import credit_grants
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 from gateway.sandbox.core.templates import complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("billing.credit_grant", "credgr", "credit grant")
 kind("billing.credit_balance_transaction", "cbtxn", "credit balance transaction")
@@ -43,7 +45,9 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "updated": now,
     }
     grant = sandbox.create(merge(defaults, params), "billing.credit_grant.created")
-    _book(sandbox, grant, {"type": "credit", "credit": {"amount": grant["amount"], "type": "credits_granted"}})
+    credit_grants.book(
+        sandbox, grant, {"type": "credit", "credit": {"amount": grant["amount"], "type": "credits_granted"}}
+    )
     return grant
 
 
@@ -76,7 +80,7 @@ def expire(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def void(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Void a credit grant that was not used."""
     grant = sandbox.need("billing.credit_grant", id)
-    if available(sandbox, grant) != grant["amount"]["monetary"]["value"]:
+    if credit_grants.available(sandbox, grant) != grant["amount"]["monetary"]["value"]:
         raise invalid("A credit grant that has been applied to an invoice cannot be voided.", "id")
     return _changed(sandbox, {**grant, "voided_at": sandbox.now(grant)})
 
@@ -97,11 +101,11 @@ def transaction(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def summary(sandbox: Sandbox, request: Request) -> Obj:
     """A customer's credits by currency: granted and not expired, and still available."""
     customer = sandbox.need("customer", _owner(request), "customer")
-    grants = _selected(grants_of(sandbox, customer["id"]), request.params["filter"])
+    grants = _selected(credit_grants.grants_of(sandbox, customer["id"]), request.params["filter"])
     totals: dict[str, int] = {}
     for grant in grants:
         currency = grant["amount"]["monetary"]["currency"]
-        totals[currency] = totals.get(currency, 0) + available(sandbox, grant)
+        totals[currency] = totals.get(currency, 0) + credit_grants.available(sandbox, grant)
     balance = [
         {"monetary": {"currency": currency, "value": value}, "type": "monetary"} for currency, value in totals.items()
     ]
@@ -112,76 +116,6 @@ def summary(sandbox: Sandbox, request: Request) -> Obj:
             "customer": customer["id"],
         }
     )
-
-
-def grants_of(sandbox: Sandbox, customer_id: str) -> list[Obj]:
-    """A customer's usable grants in the order in which they are used up.
-
-    By priority, expiry, category (promotional first), effective date, creation
-    (https://docs.stripe.com/billing/subscriptions/usage-based/billing-credits).
-    """
-    now = sandbox.now(customer_id)
-    usable = [
-        grant
-        for grant in sandbox.store.find("billing.credit_grant", customer=customer_id)
-        if not grant["voided_at"]
-        and (not grant["expires_at"] or grant["expires_at"] > now)
-        and grant["effective_at"] <= now
-    ]
-    never = 2**62
-    return sorted(
-        usable,
-        key=lambda grant: (
-            grant["priority"],
-            grant["expires_at"] or never,
-            grant["category"] != "promotional",
-            grant["effective_at"],
-            grant["created"],
-        ),
-    )
-
-
-def available(sandbox: Sandbox, grant: Obj) -> int:
-    """What is left of a grant, in minor units."""
-    left = 0
-    for entry in sandbox.store.scan("billing.credit_balance_transaction", credit_grant=grant["id"]):
-        side = entry["credit"] or entry["debit"]
-        value = side["amount"]["monetary"]["value"]
-        left += value if entry["credit"] else -value
-    return left
-
-
-def use(sandbox: Sandbox, grant: Obj, amount: int, invoice_id: str, line_id: str) -> Obj:
-    """Apply part of a grant to an invoice line; answers the transaction.
-
-    Args:
-        sandbox: The world.
-        grant: The grant.
-        amount: Minor units, at most what is available.
-        invoice_id: The invoice that it pays for.
-        line_id: The line of the invoice.
-    """
-    monetary = {"currency": grant["amount"]["monetary"]["currency"], "value": amount}
-    applied = {"invoice": invoice_id, "invoice_line_item": line_id}
-    debit = {
-        "amount": {"monetary": monetary, "type": "monetary"},
-        "credits_applied": applied,
-        "type": "credits_applied",
-    }
-    return _book(sandbox, grant, {"type": "debit", "debit": debit})
-
-
-def _book(sandbox: Sandbox, grant: Obj, sides: Obj) -> Obj:
-    entry = {
-        "object": "billing.credit_balance_transaction",
-        "created": sandbox.now(grant),
-        "credit_grant": grant["id"],
-        "effective_at": max(sandbox.now(grant), grant["effective_at"]),
-        "test_clock": grant["test_clock"],
-        "_customer": grant["customer"],
-        **sides,
-    }
-    return sandbox.create(entry, "billing.credit_balance_transaction.created")
 
 
 def _changed(sandbox: Sandbox, grant: Obj) -> Obj:

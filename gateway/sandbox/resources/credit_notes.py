@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import envelope, page
-from gateway.sandbox.api.routing import Request, kind, route
-from gateway.sandbox.billing import charges, collection
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import charges, collection, customer_balance
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import customer_balance
+from gateway.sandbox.core.registry import kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("credit_note", "cn", "credit note")
 kind("credit_note_line_item", "cnli", "credit note line item")

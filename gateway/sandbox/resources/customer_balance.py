@@ -5,16 +5,18 @@ Source: https://docs.stripe.com/api/customer_balance_transactions. A negative ba
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import customer_balance
 from gateway.sandbox.core.errors import resource_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("customer_balance_transaction", "cbtx", "customer balance transaction")
 
@@ -24,7 +26,7 @@ def create(sandbox: Sandbox, request: Request, customer: str) -> Obj:
     """Adjust a balance by hand."""
     params = request.params
     more = merge({}, params, "description", "metadata")
-    return adjust(
+    return customer_balance.adjust(
         sandbox, sandbox.need("customer", customer), params["amount"], params["currency"], "adjustment", **more
     )
 
@@ -49,31 +51,3 @@ def retrieve(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
 def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
     """Change description or metadata."""
     return sandbox.update(merge(retrieve(sandbox, request, customer, id), request.params))
-
-
-def adjust(sandbox: Sandbox, customer: Obj, amount: int, currency: str, type: str, **more: Any) -> Obj:
-    """Book an amount on a customer's balance; answers the transaction.
-
-    Args:
-        sandbox: The world.
-        customer: The customer, whose stored `balance` changes (with `customer.updated`).
-        amount: Minor units; negative is credit for the customer.
-        currency: ISO code in lower case.
-        type: `adjustment`, `applied_to_invoice`, `unapplied_from_invoice` and so on.
-        more: Further fields, such as `invoice`.
-    """
-    customer = sandbox.need("customer", customer["id"])
-    customer["balance"] += amount
-    customer["currency"] = customer["currency"] or currency
-    sandbox.update(customer, "customer.updated")
-    entry = {
-        "object": "customer_balance_transaction",
-        "amount": amount,
-        "currency": currency,
-        "customer": customer["id"],
-        "ending_balance": customer["balance"],
-        "metadata": {},
-        "type": type,
-        **more,
-    }
-    return sandbox.create(entry)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.templates import complete
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _LIFETIME = 30 * 60
 _WITH_FEATURES = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.events.thin import iso, snapshot_id, thin, thin_type
@@ -17,8 +17,8 @@ from gateway.sandbox.resources.webhook_endpoints import check_url
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _LIMIT = 20
 
@@ -43,7 +43,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "url": params["webhook_endpoint"]["url"],
         "_destination": params["name"],
         "_payload": params["event_payload"],
-        "_secret": sandbox.webhooks.new_secret(),
+        "_secret": sandbox.deliveries.new_secret(),
     }
     return _shown(sandbox.create(endpoint), params.get("include", ()))
 

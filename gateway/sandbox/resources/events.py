@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _RETENTION = 30 * 24 * 3600
 
@@ -18,7 +18,7 @@ _RETENTION = 30 * 24 * 3600
 def retry(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Deliver an event once more, as `stripe events resend` asks for, to `webhook_endpoint` or to all."""
     event = sandbox.need("event", id)
-    sandbox.webhooks.redeliver(event, request.params.get("webhook_endpoint"))
+    sandbox.deliveries.redeliver(event, request.params.get("webhook_endpoint"))
     return event
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page_of
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import collection, invoices, pending
 from gateway.sandbox.core.errors import parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("line_item", "il", "line item")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("invoice_payment", "inpay", "invoice payment")
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import envelope, page
-from gateway.sandbox.api.routing import Request, expandable, kind, route
-from gateway.sandbox.billing import collection, discounts, invoices, items, pending, previews
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import collection, discounts, invoices, items, payment_methods, pending, previews
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.periods import DAY
-from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("invoice", "in")
 kind("discount", "di")

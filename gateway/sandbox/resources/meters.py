@@ -11,16 +11,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page, page_of
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import usage
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 from gateway.sandbox.core.templates import complete
 from gateway.sandbox.events.thin import iso
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("billing.meter", "mtr", "meter")
 kind("billing.meter_event_summary", "mtrusg", "meter event summary")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing.checkout import submit as checkout
 from gateway.sandbox.core.errors import StripeError, invalid
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 @route("GET", "/v1/payment_pages/{id}", params="*")

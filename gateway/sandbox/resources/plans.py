@@ -5,45 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, hidden, kind, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import prices, products
 from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.core.templates import complete
-from gateway.sandbox.resources import prices, products
+from gateway.sandbox.core.plans import plan_of
+from gateway.sandbox.core.registry import hidden, kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("plan", "plan")
 hidden("plan", "tiers")
-
-
-def plan_of(price: Obj) -> Obj:
-    """The plan that shows the same thing as a recurring price."""
-    shared = [
-        "id",
-        "active",
-        "billing_scheme",
-        "created",
-        "currency",
-        "livemode",
-        "metadata",
-        "nickname",
-        "product",
-        "tiers_mode",
-    ]
-    return complete(
-        {
-            "object": "plan",
-            **{name: price[name] for name in shared},
-            **price["recurring"],
-            **({"tiers": price["tiers"]} if "tiers" in price else {}),
-            "amount": price["unit_amount"],
-            "amount_decimal": price["unit_amount_decimal"],
-            "transform_usage": price["transform_quantity"],
-        }
-    )
 
 
 @route("POST", "/v1/plans", params="PlanCreateParams")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("billing_portal.configuration", "bpc", "configuration")
 kind("billing_portal.session", "bps", "session")

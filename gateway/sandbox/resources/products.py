@@ -5,40 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import prices, products
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import prices
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("product", "prod")
-
-
-def make(sandbox: Sandbox, params: Obj) -> Obj:
-    """Create a product from the parameters of a product or of a price's or plan's `product_data`."""
-    if "id" in params and sandbox.store.get("product", params["id"]):
-        raise invalid("Product already exists.", "id", "resource_already_exists")
-    fields = {key: value for key, value in params.items() if key != "default_price_data"}
-    defaults = {
-        "object": "product",
-        "active": True,
-        "default_price": None,
-        "images": [],
-        "marketing_features": [],
-        "metadata": {},
-        "type": "service",
-        "updated": sandbox.now(),
-    }
-    return sandbox.create(merge(defaults, fields), "product.created")
 
 
 @route("POST", "/v1/products", params="ProductCreateParams")
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a product, with its default price if asked for."""
-    product = make(sandbox, request.params)
+    product = products.make(sandbox, request.params)
     data = request.params.get("default_price_data")
     if data:
         price = prices.make(sandbox, {**data, "product": product["id"]})

@@ -6,13 +6,14 @@ import string
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("promotion_code", "promo", "promotion code")
 

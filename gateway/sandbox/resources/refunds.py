@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import charges
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("refund", "re")
 

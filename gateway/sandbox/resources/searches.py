@@ -6,13 +6,13 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import Request, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.api.search import parse
 from gateway.sandbox.core.errors import invalid, parameter_missing
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 _LIMIT, _MOST = 10, 100
 # Kind -> the fields that can be searched (https://docs.stripe.com/search#supported-query-fields-for-each-resource).

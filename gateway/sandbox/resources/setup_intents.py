@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
-from gateway.sandbox.billing import setups
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import payment_methods, setups
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.core.registry import kind
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("setup_intent", "seti")
 
@@ -41,8 +41,7 @@ def _method(sandbox: Sandbox, params: Obj) -> Obj | None:
     if params.get("payment_method"):
         return payment_methods.resolve(sandbox, params["payment_method"])
     if params.get("payment_method_data"):
-        data = Request("POST", "/v1/payment_methods", params["payment_method_data"])
-        return payment_methods.create(sandbox, data)
+        return payment_methods.create(sandbox, params["payment_method_data"])
     return None
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.lists import envelope, page
-from gateway.sandbox.api.routing import Request, expandable, kind, route
-from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import payment_methods, sources
+from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
-from gateway.sandbox.core.templates import complete
-from gateway.sandbox.resources import payment_methods
+from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("token", "tok", "token")
 
@@ -29,7 +30,7 @@ def tokenize(sandbox: Sandbox, request: Request) -> Obj:
     if not isinstance(given, dict):
         raise parameter_missing("card")
     details = payment_methods.card_details(given, sandbox.now())
-    card = card_of({"id": sandbox.new_id("card"), "customer": None, "billing_details": {}, **details})
+    card = sources.card_of({"id": sandbox.new_id("card"), "customer": None, "billing_details": {}, **details})
     token = {"object": "token", "card": card, "type": "card", "used": False, "_details": details}
     return sandbox.create(token)
 
@@ -44,27 +45,27 @@ def token(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def create(sandbox: Sandbox, request: Request, customer: str) -> Obj:
     """Save a card token to a customer."""
     sandbox.need("customer", customer)
-    return card_of(save(sandbox, customer, request.params["source"]))
+    return sources.card_of(sources.save(sandbox, customer, request.params["source"]))
 
 
 @route("GET", "/v1/customers/{customer}/sources", params="CustomerPaymentSourceListParams")
 def index(sandbox: Sandbox, request: Request, customer: str) -> Obj:
     """List a customer's saved cards."""
     sandbox.need("customer", customer)
-    found = page(sandbox, request, "payment_method", _is_source, customer=customer, object=None)
-    return {**found, "data": [card_of(each) for each in found["data"]]}
+    found = page(sandbox, request, "payment_method", sources.is_source, customer=customer, object=None)
+    return {**found, "data": [sources.card_of(each) for each in found["data"]]}
 
 
 @route("GET", "/v1/customers/{customer}/sources/{id}")
 def retrieve(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
     """Retrieve a saved card."""
-    return card_of(_saved(sandbox, customer, id))
+    return sources.card_of(sources.saved(sandbox, customer, id))
 
 
 @route("POST", "/v1/customers/{customer}/sources/{id}", params="CustomerPaymentSourceUpdateParams")
 def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
     """Change a saved card's holder, expiry or metadata."""
-    before = _saved(sandbox, customer, id)
+    before = sources.saved(sandbox, customer, id)
     method = merge(before, request.params, "metadata")
     expiry: Obj = {name: int(request.params[name]) for name in ("exp_month", "exp_year") if name in request.params}
     method["card"] = merge(method["card"], expiry)
@@ -75,14 +76,14 @@ def update(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
         method["billing_details"], {"address": address, **request.params}, "address", "name"
     )
     sandbox.store.put(method)
-    sandbox.emit("customer.source.updated", card_of(method), card_of(before))
-    return card_of(method)
+    sandbox.emit("customer.source.updated", sources.card_of(method), sources.card_of(before))
+    return sources.card_of(method)
 
 
 @route("DELETE", "/v1/customers/{customer}/sources/{id}")
 def delete(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
     """Forget a saved card."""
-    card = card_of(_saved(sandbox, customer, id))
+    card = sources.card_of(sources.saved(sandbox, customer, id))
     sandbox.store.delete("payment_method", id)
     sandbox.emit("customer.source.deleted", card)
     owner = sandbox.need("customer", customer)
@@ -95,7 +96,7 @@ def delete(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
 def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
     """The list that `expand[]=sources` shows."""
     methods = sandbox.store.find("payment_method", customer=customer["id"])
-    cards = [card_of(each) for each in methods if _is_source(each)]
+    cards = [sources.card_of(each) for each in methods if sources.is_source(each)]
     return envelope(f"/v1/customers/{customer['id']}/sources", cards)
 
 
@@ -103,49 +104,4 @@ def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
 def default_of_customer(sandbox: Sandbox, customer: Obj) -> Obj | None:
     """The card that `expand[]=default_source` shows."""
     method = sandbox.store.get("payment_method", customer["default_source"] or "")
-    return method and card_of(method)
-
-
-def save(sandbox: Sandbox, customer_id: str, source: str) -> Obj:
-    """Save what a token stands for as a card of a customer, the default if it is the first."""
-    if source.startswith("pm_"):
-        raise invalid("A PaymentMethod cannot be used as a source.", "source")
-    method = payment_methods.resolve(sandbox, source, "source")
-    sandbox.store.delete("payment_method", method["id"])
-    method["id"] = sandbox.new_id("card")
-    sandbox.store.put(method)
-    method = payment_methods.attach(sandbox, method, customer_id)
-    sandbox.emit("customer.source.created", card_of(method))
-    customer = sandbox.need("customer", customer_id)
-    if customer["default_source"] is None:
-        sandbox.update({**customer, "default_source": method["id"]}, "customer.updated")
-    return method
-
-
-def card_of(method: Obj) -> Obj:
-    """The card object that shows the same thing as a payment method."""
-    card = method["card"]
-    same = ("country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "regulated_status")
-    return complete(
-        {
-            "id": method["id"],
-            "object": "card",
-            **{name: card[name] for name in same},
-            "brand": card["brand"].capitalize(),
-            "customer": method["customer"],
-            "cvc_check": (card["checks"] or {}).get("cvc_check"),
-            "metadata": method.get("metadata", {}),
-            "name": method["billing_details"].get("name"),
-        }
-    )
-
-
-def _is_source(method: Obj) -> bool:
-    return bool(method["id"].startswith("card_"))
-
-
-def _saved(sandbox: Sandbox, customer: str, id: str) -> Obj:
-    method = sandbox.store.get("payment_method", id)
-    if method is None or method["customer"] != customer:
-        raise resource_missing("source", id)
-    return method
+    return method and sources.card_of(method)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import envelope, page
-from gateway.sandbox.api.routing import Request, expandable, kind, route
+from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing import tax_ids
 from gateway.sandbox.core.errors import resource_missing
+from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("tax_id", "txi", "tax id")
-
-# Types that Stripe checks with an authority; the outcome comes later, which a sandbox has no authority for.
-_CHECKED = ("eu_vat", "gb_vat", "au_abn")
 
 
 @route("POST", "/v1/customers/{customer}/tax_ids", params="CustomerTaxIdCreateParams")
 def create(sandbox: Sandbox, request: Request, customer: str) -> Obj:
     """Add a tax id to a customer."""
     sandbox.need("customer", customer)
-    return make(sandbox, customer, request.params["type"], request.params["value"])
+    return tax_ids.make(sandbox, customer, request.params["type"], request.params["value"])
 
 
 @route("GET", "/v1/customers/{customer}/tax_ids", params="CustomerTaxIdListParams")
@@ -51,18 +51,3 @@ def delete(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
 def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
     """The list that `expand[]=tax_ids` shows."""
     return envelope(f"/v1/customers/{customer['id']}/tax_ids", sandbox.store.find("tax_id", customer=customer["id"]))
-
-
-def make(sandbox: Sandbox, customer_id: str, type: str, value: str) -> Obj:
-    """Create a tax id of a customer."""
-    country = type.split("_", maxsplit=1)[0].upper()
-    tax_id = {
-        "object": "tax_id",
-        "country": value[:2].upper() if type == "eu_vat" else country,
-        "customer": customer_id,
-        "owner": {"customer": customer_id, "type": "customer"},
-        "type": type,
-        "value": value,
-        "verification": {"status": "pending" if type in _CHECKED else "unavailable"},
-    }
-    return sandbox.create(tax_id, "customer.tax_id.created")

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.sandbox.api.lists import page
-from gateway.sandbox.api.routing import Request, kind, route
+from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.registry import kind
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 kind("webhook_endpoint", "we", "webhook endpoint")
 
@@ -23,7 +24,7 @@ kind("webhook_endpoint", "we", "webhook endpoint")
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create an endpoint; this answer is the only one that shows the secret."""
     check_url(request.params["url"])
-    secret = sandbox.webhooks.new_secret()
+    secret = sandbox.deliveries.new_secret()
     endpoint = {
         "object": "webhook_endpoint",
         "api_version": request.version or API_VERSION,
@@ -68,7 +69,7 @@ def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def roll_secret(sandbox: Sandbox, id: str, expires_in: int) -> Obj:
     """Give an endpoint a new secret; the old one signs beside it for `expires_in` seconds. The dashboard does this."""
     endpoint = sandbox.need("webhook_endpoint", id)
-    secret = sandbox.webhooks.new_secret()
+    secret = sandbox.deliveries.new_secret()
     former = {"_former_secret": endpoint["_secret"], "_former_until": time.time() + expires_in}
     return {**sandbox.store.put({**endpoint, **former, "_secret": secret}), "secret": secret}
 

@@ -281,23 +281,23 @@ def test_a_comment_that_is_too_long_is_refused(world, starter, ann):
 
 
 def test_the_payload_holds_what_stripe_said_before_any_webhook_has_come(world, starter, ann):
-    world.sandbox.webhooks.chaos.configure({"drop": 1.0})
+    world.sandbox.chaos.configure({"drop": 1.0})
     try:
         done = change(world, ann, starter, "pro_monthly")
         assert done["subscription"]["plan"]["id"] == price_id(world, "pro_monthly")
         viewer = world.data("{ viewer { subscription { plan { id } } } }", headers=ann)["viewer"]
         assert viewer["subscription"]["plan"]["id"] == price_id(world, "pro_monthly")
     finally:
-        world.sandbox.webhooks.chaos.configure({})
+        world.sandbox.chaos.configure({})
 
 
 def test_a_change_made_elsewhere_that_the_gateway_has_not_heard_of_is_seen_first(world, starter, ann):
-    world.sandbox.webhooks.chaos.configure({"drop": 1.0})
+    world.sandbox.chaos.configure({"drop": 1.0})
     try:
         world.stripe("DELETE", f"/v1/subscriptions/{starter['id']}")
         assert codes(change(world, ann, starter, "pro_monthly")) == ["SUBSCRIPTION_ENDED"]
     finally:
-        world.sandbox.webhooks.chaos.configure({})
+        world.sandbox.chaos.configure({})
 
 
 MUTATIONS = {

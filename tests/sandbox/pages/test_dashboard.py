@@ -115,7 +115,7 @@ def test_a_jump_that_makes_no_sense_moves_nothing(browser, sandbox_server, form)
 
 
 def test_chaos_is_set_in_percent_and_switched_off(browser, sandbox_server):
-    chaos = sandbox_server.sandbox.webhooks.chaos
+    chaos = sandbox_server.sandbox.chaos
     page = browser.post("/dashboard/chaos", data={"action": "set", "duplicate": "25", "drop": "0.5"})
     assert "The chaos settings are in force" in text_of(page)
     assert chaos.settings()["duplicate"] == 0.25

@@ -14,8 +14,8 @@ from gateway.sandbox.core import money
 from gateway.sandbox.core.errors import invalid
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def item(sandbox: Sandbox, entry: Obj, price: Obj, currency: str | None, param: str) -> Obj:

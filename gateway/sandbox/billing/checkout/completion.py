@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import collection, payments
-
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def intent_of(sandbox: Sandbox, session: Obj) -> Obj | None:
@@ -28,19 +26,19 @@ def promise(sandbox: Sandbox, session: Obj, intent_id: str) -> None:
         finish(sandbox, session, "unpaid")
 
 
-@payments.settles("checkout.session")
-def _settled(sandbox: Sandbox, intent: Obj) -> None:
+def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
+    """The payment intent of a session has succeeded or failed."""
     _paid_or_not(sandbox, sandbox.need("checkout.session", intent["_owner"]), paid=intent["status"] == "succeeded")
 
 
-@collection.after("paid")
-def _invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
+    """The invoice of a session is paid."""
     for session in _sessions_of(sandbox, invoice):
         _paid_or_not(sandbox, session, paid=True)
 
 
-@collection.after("failed")
-def _invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
+def invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
+    """The invoice of a session could not be collected."""
     for session in _sessions_of(sandbox, invoice):
         _paid_or_not(sandbox, session, paid=False)
 
@@ -83,3 +81,19 @@ def finish(sandbox: Sandbox, session: Obj, payment_status: str) -> None:
     sandbox.clock.cancel("checkout.session.expire", session)
     session = sandbox.create(session)  # fills in the empty fields of what is new in it
     sandbox.emit("checkout.session.completed", session)
+
+
+def expire_planned(sandbox: Sandbox, id: str) -> None:
+    """Expire a session whose time is over, if it is still open."""
+    session = sandbox.need("checkout.session", id)
+    if session["status"] == "open":
+        expire(sandbox, session)
+
+
+def expire(sandbox: Sandbox, session: Obj) -> Obj:
+    """Expire an open session and tell of it."""
+    sandbox.clock.cancel("checkout.session.expire", session)
+    session |= {"status": "expired", "url": None}
+    sandbox.update(session)
+    sandbox.emit("checkout.session.expired", session)
+    return session

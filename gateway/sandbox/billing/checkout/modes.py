@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.api.routing import Request
-from gateway.sandbox.billing import collection, invoices, lines, payments, setups, starting
+from gateway.sandbox.billing import collection, customers, invoices, lines, payment_methods, payments, setups, starting
 from gateway.sandbox.billing.checkout import completion
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError
-from gateway.sandbox.resources import customers, payment_methods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 
 def _customer(sandbox: Sandbox, session: Obj) -> Obj:
@@ -26,7 +24,7 @@ def _customer(sandbox: Sandbox, session: Obj) -> Obj:
     if session["customer"]:
         return sandbox.need("customer", session["customer"])
     known = {key: value for key, value in session["_buyer"].items() if value}
-    customer = customers.create(sandbox, Request("POST", "/v1/customers", known))
+    customer = customers.create(sandbox, known)
     session["customer"] = customer["id"]
     sandbox.update(session)
     return customer

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.routing import Request
-from gateway.sandbox.billing import payments, setups
+from gateway.sandbox.billing import payment_methods, payments, setups
 from gateway.sandbox.billing.checkout import modes as checkout_modes
 from gateway.sandbox.billing.checkout.completion import intent_of
 from gateway.sandbox.core.errors import StripeError
-from gateway.sandbox.resources import payment_methods
 
 if TYPE_CHECKING:
+    from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
-    from gateway.sandbox.instance import Sandbox
 
 PAID, PROCESSING, ACTION, DECLINED = "paid", "processing", "requires_action", "declined"
 COMPLETE, EXPIRED = "complete", "expired"
@@ -134,4 +132,4 @@ def _payment_method(sandbox: Sandbox, given: Obj | str | None, buyer: Buyer) -> 
     details = {"email": buyer.email, "name": buyer.name, "phone": buyer.phone, "address": buyer.address}
     billing = {key: value for key, value in details.items() if value}
     params = {**given, "billing_details": {**billing, **given.get("billing_details", {})}}
-    return payment_methods.create(sandbox, Request("POST", "/v1/payment_methods", params))
+    return payment_methods.create(sandbox, params)

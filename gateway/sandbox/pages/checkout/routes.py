@@ -160,7 +160,7 @@ async def _go_on(http: Request, outcome: checkout.Outcome, form: Form) -> Respon
         return form_page(http, session, form, message=outcome.message, status=_DECLINED)
     if session["status"] != "complete":
         return site.redirect(f"/c/pay/{session['id']}")
-    await sandbox_of(http).webhooks.settled(session["id"], timeout=REDIRECT_WAIT)
+    await sandbox_of(http).deliveries.settled(session["id"], timeout=REDIRECT_WAIT)
     target = return_url(session)
     if target is None or session["ui_mode"] in EMBEDDED:
         return complete_page(http, session, leave=target is not None)

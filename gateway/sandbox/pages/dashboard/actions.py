@@ -8,8 +8,8 @@ from starlette.routing import Route
 from gateway.sandbox.core.clock import WALL
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.periods import shifted
-from gateway.sandbox.events.chaos import TROUBLES
-from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.core.ports import Sandbox
+from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.pages import site
 from gateway.sandbox.pages.calls import call, sandbox_of
 
@@ -58,7 +58,7 @@ async def chaos(http: Request) -> Response:
     """Sets how many of a hundred deliveries each trouble hits, for how long a delay is, and the seed."""
     form, sandbox = await site.read_form(http), sandbox_of(http)
     try:
-        sandbox.webhooks.chaos.configure(_chaos_settings(form))
+        sandbox.chaos.configure(_chaos_settings(form))
     except (ValueError, StripeError):
         raise HTTPException(400, "Each chaos setting is a number from 0 to 100.") from None
     return site.redirect("/?done=chaos")
@@ -67,7 +67,7 @@ async def chaos(http: Request) -> Response:
 def _chaos_settings(form: dict[str, str]) -> dict[str, float]:
     """The settings that the form asks for; a ValueError says that something in it is no sensible number."""
     off = form.get("action") == "off"
-    settings = {name: 0.0 if off else float(form.get(name) or 0) / 100 for name in TROUBLES}
+    settings = {name: 0.0 if off else float(form.get(name) or 0) / 100 for name in FAULTS}
     settings |= {name: float(form[name]) for name in ("delay_seconds", "seed") if form.get(name)}
     if not all(abs(value) < _GREATEST_SETTING for value in settings.values()):
         raise ValueError
@@ -82,7 +82,7 @@ async def resend(http: Request) -> Response:
     if found is None:
         raise HTTPException(404, f"There is no event {event_id} here.")
     with sandbox.store.transaction():
-        sandbox.webhooks.redeliver(found)
+        sandbox.deliveries.redeliver(found)
     return site.redirect(f"/events/{event_id}?done=resent")
 
 

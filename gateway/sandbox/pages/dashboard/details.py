@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.api.routing import kind_of_id
 from gateway.sandbox.core.expand import public
+from gateway.sandbox.core.objects import clock_of
+from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.events.delivery import wants
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import sandbox_of
@@ -89,7 +90,7 @@ async def customer(http: Request) -> Response:
 async def subscription(http: Request) -> Response:
     """One subscription: its items, invoices and timeline."""
     found, scene = need(http, "subscription"), scene_of(http)
-    items, clock = found["items"]["data"], scene.sandbox.clock_of(found)
+    items, clock = found["items"]["data"], clock_of(scene.sandbox.store, found)
     candidates = scene.sandbox.store.find("invoice", customer=found["customer"])
     invoices = [invoice for invoice in candidates if subscription_of(invoice) == found["id"]]
     period_end = min((item["current_period_end"] for item in items), default=None)

@@ -12,7 +12,7 @@ _ABOUT_LENGTH = 18
 
 def _delivery_state(scene: Scene, event: Json) -> Cell:
     """How the deliveries of an event stand, the worst first."""
-    deliveries = scene.sandbox.webhooks.deliveries(event=event["id"])
+    deliveries = scene.sandbox.deliveries.find(event=event["id"])
     states = {_state(delivery) for delivery in deliveries}
     worst = next((state for state in ("failed", "dropped", "retrying", "pending", "delivered") if state in states), "")
     return Cell(formats.words(worst), tone=TONES.get(worst, "")) if worst else Cell(formats.NOTHING)
@@ -25,7 +25,7 @@ def _state(delivery: Json) -> str:
 def attempts_of(scene: Scene, event: Json) -> list[Json]:
     """Every attempt to deliver an event, newest first, and the deliveries that were not tried yet."""
     shown = []
-    for delivery in scene.sandbox.webhooks.deliveries(event=event["id"]):
+    for delivery in scene.sandbox.deliveries.find(event=event["id"]):
         endpoint = scene.sandbox.store.get("webhook_endpoint", delivery["endpoint"])
         where = {"url": endpoint["url"] if endpoint else delivery["endpoint"]}
         if not delivery["attempts"]:
@@ -49,7 +49,7 @@ def attempts_of(scene: Scene, event: Json) -> list[Json]:
 
 
 def _last_answer(scene: Scene, endpoint: Json) -> Cell:
-    for delivery in scene.sandbox.webhooks.deliveries(endpoint=endpoint["id"])[:20]:
+    for delivery in scene.sandbox.deliveries.find(endpoint=endpoint["id"])[:20]:
         if delivery["attempts"]:
             last = delivery["attempts"][-1]
             return Cell(str(last["status"] or "No answer"), tone="danger" if last["error"] else "ok")

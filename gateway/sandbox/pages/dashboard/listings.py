@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.sandbox.instance import Sandbox
+from gateway.sandbox.core.ports import Sandbox
 from gateway.sandbox.pages import formats
 
 Json = dict[str, Any]

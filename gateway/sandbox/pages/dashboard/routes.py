@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.events.chaos import TROUBLES
+from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.dashboard.actions import next_renewal
 from gateway.sandbox.pages.dashboard.events import DESTINATIONS, EVENTS
@@ -94,7 +94,7 @@ def _tiles(scene: Scene) -> list[Json]:
 
 def _chaos(scene: Scene) -> Json:
     """The settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
-    settings = scene.sandbox.webhooks.chaos.settings()
+    settings = scene.sandbox.chaos.settings()
     delay = f"{settings['delay_seconds']:g}"
     switches = [
         {
@@ -103,7 +103,7 @@ def _chaos(scene: Scene) -> Json:
             "hint": hint.replace("`delay_seconds`", f"{delay} seconds"),
             "percent": f"{settings[name] * 100:g}",
         }
-        for name, hint in TROUBLES.items()
+        for name, hint in FAULTS.items()
     ]
     return {"switches": switches, "delay_seconds": delay, "seed": f"{settings['seed']:g}"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from babel.numbers import format_currency
 
 from gateway.sandbox.core import money
-from gateway.sandbox.pages.formats import exponent
+from gateway.sandbox.core.money import exponent
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 ONE = Decimal(1)
 HUNDRED = Decimal(100)
+# https://docs.stripe.com/currencies#zero-decimal and #three-decimal. These are the exponents of
+# Stripe's amounts, which differ from ISO 4217 and CLDR in a few currencies (ISK, UGX: amounts of two decimals).
+ZERO_DECIMAL = frozenset(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
+)
+THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
+
+
+def exponent(currency: str) -> int:
+    """Return how many decimals Stripe's integer amounts of a currency have."""
+    code = currency.lower()
+    if code in ZERO_DECIMAL:
+        return 0
+    return 3 if code in THREE_DECIMAL else 2
 
 
 def rounded(value: Decimal) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 
 from gateway.sandbox.api.parameters import validate
@@ -10,6 +11,7 @@ from gateway.sandbox.api.routing import match
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.ports import Request, Sandbox
 from gateway.sandbox.options import API_VERSION
+from gateway.sandbox.pages import formats
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -62,3 +64,15 @@ def call(http: HttpRequest, method: str, path: str, params: Json | None = None, 
         base_url=base_url(http),
     )
     return transact(http, lambda: sandbox.present(entry.handler(sandbox, request, **named), expand), request)
+
+
+def need(http: HttpRequest, kind: str) -> Json:
+    """The object of the URL.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
+    found = sandbox_of(http).store.get(kind, http.path_params["id"])
+    if found is None:
+        raise HTTPException(404, f"There is no {formats.words(kind).lower()} {http.path_params['id']} here.")
+    return found

@@ -14,26 +14,13 @@ from babel.dates import format_date, format_datetime, format_skeleton, format_ti
 from babel.localedata import locale_identifiers
 from babel.numbers import format_currency, format_decimal
 
+from gateway.sandbox.core.money import exponent
+
 DEFAULT_LOCALE = "en_US"
 NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])")
-
-# https://docs.stripe.com/currencies#zero-decimal and #three-decimal. These are the exponents of
-# Stripe's amounts, which differ from ISO 4217 and CLDR in a few currencies (ISK, UGX: amounts of two decimals).
-ZERO_DECIMAL = frozenset(
-    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"]
-)
-THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
-
-
-def exponent(currency: str) -> int:
-    """How many decimals Stripe's integer amounts of a currency have."""
-    code = currency.lower()
-    if code in ZERO_DECIMAL:
-        return 0
-    return 3 if code in THREE_DECIMAL else 2
 
 
 def money(amount: int | None, currency: str | None, locale: str = DEFAULT_LOCALE) -> str:

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.sandbox.pages import formats, site
-from gateway.sandbox.pages.dashboard.details import need
-from gateway.sandbox.pages.dashboard.listings import TONES
+from gateway.sandbox.pages.calls import need
+from gateway.sandbox.pages.labels import TONES, address_lines
 from gateway.sandbox.resources import account
 
 Json = dict[str, Any]
@@ -39,15 +39,6 @@ async def invoice(http: Request) -> Response:
         applied=-balance if found["status"] != "draft" else 0,
         locale=locale,
     )
-
-
-def address_lines(address: Json | None) -> list[str]:
-    """A postal address in the lines of an envelope."""
-    if not address:
-        return []
-    town = " ".join(part for part in (address.get("postal_code"), address.get("city")) if part)
-    lines = (address.get("line1"), address.get("line2"), town, address.get("state"), address.get("country"))
-    return [line for line in lines if line]
 
 
 def _unit(line: Json, locale: str) -> str:

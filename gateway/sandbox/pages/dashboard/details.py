@@ -14,11 +14,20 @@ from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.events.delivery import wants
 from gateway.sandbox.pages import formats, site
-from gateway.sandbox.pages.calls import sandbox_of
+from gateway.sandbox.pages.calls import need
 from gateway.sandbox.pages.dashboard import timeline
 from gateway.sandbox.pages.dashboard.events import attempts_of
-from gateway.sandbox.pages.dashboard.frame import page, scene_of, table
-from gateway.sandbox.pages.dashboard.listings import INVOICES, SUBSCRIPTIONS, Cell, Column, Scene, page_of, status
+from gateway.sandbox.pages.dashboard.frame import context_of, page, table
+from gateway.sandbox.pages.dashboard.listings import (
+    INVOICES,
+    SUBSCRIPTIONS,
+    Cell,
+    Column,
+    RenderContext,
+    page_of,
+    status,
+)
+from gateway.sandbox.pages.labels import method_name
 
 Json = dict[str, Any]
 
@@ -28,8 +37,8 @@ _OVER = ("canceled", "incomplete_expired")
 _INVOICES = tuple(column for column in INVOICES.columns if column.label not in ("Customer", "Id"))
 _SUBSCRIPTIONS = tuple(column for column in SUBSCRIPTIONS.columns if column.label != "Customer")
 _ITEMS = (
-    Column("Product", lambda scene, obj: Cell(scene.product_name(obj["price"]))),
-    Column("Price", lambda scene, obj: Cell(formats.price(obj["price"], scene.locale))),
+    Column("Product", lambda context, obj: Cell(context.product_name(obj["price"]))),
+    Column("Price", lambda context, obj: Cell(formats.price(obj["price"], context.locale))),
     Column("Quantity", lambda _, obj: Cell(str(obj.get("quantity") or "by usage")), style="number"),
 )
 _METHODS = (
@@ -51,7 +60,7 @@ def routes() -> list[Route]:
 
 async def event(http: Request) -> Response:
     """One event: its payload and where it was delivered."""
-    found, scene = need(http, "event"), scene_of(http)
+    found, context = need(http, "event"), context_of(http)
     subject = found["data"]["object"]
     return page(
         http,
@@ -59,16 +68,16 @@ async def event(http: Request) -> Response:
         section="/events",
         event=found,
         subject=page_of(subject) if subject.get("id") else None,
-        attempts=attempts_of(scene, found),
-        heard=any(wants(each, found) for each in scene.sandbox.store.scan("webhook_endpoint")),
+        attempts=attempts_of(context, found),
+        heard=any(wants(each, found) for each in context.sandbox.store.scan("webhook_endpoint")),
         payload=linked_json(found),
     )
 
 
 async def customer(http: Request) -> Response:
     """One customer: subscriptions, invoices, payment methods and history."""
-    found, scene = need(http, "customer"), scene_of(http)
-    store, key = scene.sandbox.store, found["id"]
+    found, context = need(http, "customer"), context_of(http)
+    store, key = context.sandbox.store, found["id"]
     subscriptions = store.find("subscription", customer=key)
     invoices = store.find("invoice", customer=key)
     methods = store.find("payment_method", customer=key)
@@ -80,37 +89,37 @@ async def customer(http: Request) -> Response:
         title=found["email"] or found["name"] or key,
         customer=found,
         payload=linked_json(found),
-        days=history(scene, key, *related),
-        **table(scene, "subscription", _SUBSCRIPTIONS, subscriptions),
-        **table(scene, "invoice", _INVOICES, invoices),
-        **table(scene, "method", _METHODS, methods),
+        days=history(context, key, *related),
+        **table(context, "subscription", _SUBSCRIPTIONS, subscriptions),
+        **table(context, "invoice", _INVOICES, invoices),
+        **table(context, "method", _METHODS, methods),
     )
 
 
 async def subscription(http: Request) -> Response:
     """One subscription: its items, invoices and timeline."""
-    found, scene = need(http, "subscription"), scene_of(http)
-    items, clock = found["items"]["data"], clock_of(scene.sandbox.store, found)
-    candidates = scene.sandbox.store.find("invoice", customer=found["customer"])
+    found, context = need(http, "subscription"), context_of(http)
+    items, clock = found["items"]["data"], clock_of(context.sandbox.store, found)
+    candidates = context.sandbox.store.find("invoice", customer=found["customer"])
     invoices = [invoice for invoice in candidates if subscription_of(invoice) == found["id"]]
     period_end = min((item["current_period_end"] for item in items), default=None)
-    ahead = period_end is not None and period_end > scene.sandbox.now()
+    ahead = period_end is not None and period_end > context.sandbox.now()
     return page(
         http,
         "subscription.html",
         section="/subscriptions",
-        title=", ".join(scene.product_name(item["price"]) for item in items) or found["id"],
+        title=", ".join(context.product_name(item["price"]) for item in items) or found["id"],
         subscription=found,
         state=status(found["status"]),
-        customer=scene.customer(found["customer"]),
+        customer=context.customer(found["customer"]),
         period_start=min((item["current_period_start"] for item in items), default=None),
         period_end=period_end,
         # A test clock has its own time, which its owner moves through the API.
         jump_to=period_end if ahead and not clock and found["status"] not in _OVER else None,
         payload=linked_json(found),
-        days=history(scene, found["id"], *(invoice["id"] for invoice in invoices)),
-        **table(scene, "item", _ITEMS, items),
-        **table(scene, "invoice", _INVOICES, invoices),
+        days=history(context, found["id"], *(invoice["id"] for invoice in invoices)),
+        **table(context, "item", _ITEMS, items),
+        **table(context, "invoice", _INVOICES, invoices),
     )
 
 
@@ -120,7 +129,7 @@ async def anything(http: Request) -> Response:
     kind = kind_of_id(key)
     if kind is None:
         raise HTTPException(404, f"No kind of object has ids like {key}.")
-    found, scene = need(http, kind), scene_of(http)
+    found, context = need(http, kind), context_of(http)
     return page(
         http,
         "object.html",
@@ -128,28 +137,16 @@ async def anything(http: Request) -> Response:
         title=found.get("name") or found.get("number") or key,
         kind=formats.words(kind),
         payload=linked_json(found),
-        days=history(scene, key),
+        days=history(context, key),
     )
 
 
-def need(http: Request, kind: str) -> Json:
-    """The object of the URL.
-
-    Raises:
-        HTTPException: 404, there is none.
-    """
-    found = sandbox_of(http).store.get(kind, http.path_params["id"])
-    if found is None:
-        raise HTTPException(404, f"There is no {formats.words(kind).lower()} {http.path_params['id']} here.")
-    return found
-
-
-def history(scene: Scene, *ids: str) -> list[tuple[str, list[Json]]]:
+def history(context: RenderContext, *ids: str) -> list[tuple[str, list[Json]]]:
     """The events about some objects, newest first, by day."""
-    store = scene.sandbox.store
+    store = context.sandbox.store
     about = {event["id"]: event for key in ids for event in store.find("event", _object=key)}
     in_order = [about[key] for key in store.ids("event") if key in about]
-    return timeline.by_day(in_order[:_TIMELINE_LENGTH], scene.locale)
+    return timeline.by_day(in_order[:_TIMELINE_LENGTH], context.locale)
 
 
 def subscription_of(invoice: Json) -> str | None:
@@ -168,13 +165,6 @@ def linked_json(obj: Json) -> Markup:
 
     text = str(escape(formats.pretty(public(obj))))
     return Markup(_ID_IN_JSON.sub(link, text))  # noqa: S704 -- escaped above; ids are letters and digits
-
-
-def method_name(method: Json) -> str:
-    """A payment method as people know it: ``Visa •••• 4242``."""
-    details = method.get(method["type"]) or {}
-    name = details.get("display_brand") or details.get("brand") or method["type"]
-    return f"{formats.words(name)} •••• {details['last4']}" if details.get("last4") else formats.words(name)
 
 
 def _expiry(method: Json) -> str:

@@ -3,16 +3,17 @@
 from typing import Any
 
 from gateway.sandbox.pages import formats
-from gateway.sandbox.pages.dashboard.listings import TONES, Cell, Column, Listing, Scene, page_of, status
+from gateway.sandbox.pages.dashboard.listings import Cell, Column, Listing, RenderContext, page_of, status
+from gateway.sandbox.pages.labels import TONES
 
 Json = dict[str, Any]
 
 _ABOUT_LENGTH = 18
 
 
-def _delivery_state(scene: Scene, event: Json) -> Cell:
+def _delivery_state(context: RenderContext, event: Json) -> Cell:
     """How the deliveries of an event stand, the worst first."""
-    deliveries = scene.sandbox.deliveries.find(event=event["id"])
+    deliveries = context.sandbox.deliveries.find(event=event["id"])
     states = {_state(delivery) for delivery in deliveries}
     worst = next((state for state in ("failed", "dropped", "retrying", "pending", "delivered") if state in states), "")
     return Cell(formats.words(worst), tone=TONES.get(worst, "")) if worst else Cell(formats.NOTHING)
@@ -22,11 +23,11 @@ def _state(delivery: Json) -> str:
     return "retrying" if delivery["status"] == "pending" and delivery["attempts"] else str(delivery["status"])
 
 
-def attempts_of(scene: Scene, event: Json) -> list[Json]:
+def attempts_of(context: RenderContext, event: Json) -> list[Json]:
     """Every attempt to deliver an event, newest first, and the deliveries that were not tried yet."""
     shown = []
-    for delivery in scene.sandbox.deliveries.find(event=event["id"]):
-        endpoint = scene.sandbox.store.get("webhook_endpoint", delivery["endpoint"])
+    for delivery in context.sandbox.deliveries.find(event=event["id"]):
+        endpoint = context.sandbox.store.get("webhook_endpoint", delivery["endpoint"])
         where = {"url": endpoint["url"] if endpoint else delivery["endpoint"]}
         if not delivery["attempts"]:
             shown.append(
@@ -48,8 +49,8 @@ def attempts_of(scene: Scene, event: Json) -> list[Json]:
     return shown
 
 
-def _last_answer(scene: Scene, endpoint: Json) -> Cell:
-    for delivery in scene.sandbox.deliveries.find(endpoint=endpoint["id"])[:20]:
+def _last_answer(context: RenderContext, endpoint: Json) -> Cell:
+    for delivery in context.sandbox.deliveries.find(endpoint=endpoint["id"])[:20]:
         if delivery["attempts"]:
             last = delivery["attempts"][-1]
             return Cell(str(last["status"] or "No answer"), tone="danger" if last["error"] else "ok")
@@ -63,7 +64,7 @@ EVENTS = Listing(
     (
         Column("Event", lambda _, obj: Cell(obj["type"], f"/events/{obj['id']}")),
         Column("About", lambda _, obj: _about(obj)),
-        Column("When", lambda scene, obj: Cell(formats.brief(obj["created"], scene.locale))),
+        Column("When", lambda context, obj: Cell(formats.brief(obj["created"], context.locale))),
         Column("Delivery", _delivery_state),
     ),
     "Nothing has happened yet.",

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import sandbox_of
-from gateway.sandbox.pages.dashboard.listings import Column, Scene
+from gateway.sandbox.pages.dashboard.listings import Column, RenderContext
 
 Json = dict[str, Any]
 
@@ -36,12 +36,12 @@ def page(http: Request, template: str, *, section: str, **context: Any) -> Respo
     )
 
 
-def scene_of(http: Request) -> Scene:
+def context_of(http: Request) -> RenderContext:
     """The sandbox and the reader's locale."""
-    return Scene(sandbox_of(http), formats.choose_locale(None, http.headers.get("accept-language", "")))
+    return RenderContext(sandbox_of(http), formats.choose_locale(None, http.headers.get("accept-language", "")))
 
 
-def table(scene: Scene, name: str, columns: tuple[Column, ...], objects: list[Json]) -> Json:
+def table(context: RenderContext, name: str, columns: tuple[Column, ...], objects: list[Json]) -> Json:
     """Columns and rows under the names that templates use: ``invoice_columns`` and ``invoices``."""
-    rows = [[column.cell(scene, obj) for column in columns] for obj in objects]
+    rows = [[column.cell(context, obj) for column in columns] for obj in objects]
     return {f"{name}_columns": columns, f"{name}s": rows}

@@ -6,16 +6,9 @@ from typing import Any
 
 from gateway.sandbox.core.ports import Sandbox
 from gateway.sandbox.pages import formats
+from gateway.sandbox.pages.labels import TONES
 
 Json = dict[str, Any]
-
-TONES = {
-    **dict.fromkeys(("active", "paid", "succeeded", "complete", "enabled", "delivered"), "ok"),
-    **dict.fromkeys(("trialing", "open", "processing", "pending", "draft"), "info"),
-    **dict.fromkeys(("past_due", "incomplete", "paused", "requires_action", "expired", "retrying"), "warn"),
-    **dict.fromkeys(("unpaid", "uncollectible", "failed", "disabled", "lost"), "danger"),
-}
-"""The colour of a status; any other is grey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class RenderContext:
     """What a column may look at beside its object."""
 
     sandbox: Sandbox
@@ -61,7 +54,7 @@ class Column:
     """A column: its heading and what it says of an object; ``style`` is "number", "wide" or nothing."""
 
     label: str
-    cell: Callable[[Scene, Json], Cell]
+    cell: Callable[[RenderContext, Json], Cell]
     style: str = ""
 
 
@@ -75,9 +68,9 @@ class Listing:
     columns: tuple[Column, ...]
     empty: str
 
-    def rows(self, scene: Scene, objects: list[Json]) -> list[list[Cell]]:
+    def rows(self, context: RenderContext, objects: list[Json]) -> list[list[Cell]]:
         """The cells of each object."""
-        return [[column.cell(scene, obj) for column in self.columns] for obj in objects]
+        return [[column.cell(context, obj) for column in self.columns] for obj in objects]
 
     def search(self, sandbox: Sandbox, text: str, after: str | None) -> Iterator[Json]:
         """The objects, newest first, in whose JSON every word of the text occurs."""
@@ -99,21 +92,21 @@ def status(value: str) -> Cell:
     return Cell(formats.words(value), tone=TONES.get(value, ""))
 
 
-def _id(_scene: Scene, obj: Json) -> Cell:
+def _id(_scene: RenderContext, obj: Json) -> Cell:
     return Cell(obj["id"], page_of(obj), mono=True)
 
 
-def _created(scene: Scene, obj: Json) -> Cell:
-    return scene.date(obj["created"])
+def _created(context: RenderContext, obj: Json) -> Cell:
+    return context.date(obj["created"])
 
 
-def _status(_scene: Scene, obj: Json) -> Cell:
+def _status(_scene: RenderContext, obj: Json) -> Cell:
     return status(obj["status"])
 
 
-def _subscription_plan(scene: Scene, obj: Json) -> Cell:
+def _subscription_plan(context: RenderContext, obj: Json) -> Cell:
     items = obj["items"]["data"]
-    names = [scene.product_name(item["price"]) + _times(item.get("quantity")) for item in items]
+    names = [context.product_name(item["price"]) + _times(item.get("quantity")) for item in items]
     return Cell(", ".join(names), page_of(obj))
 
 
@@ -121,15 +114,15 @@ def _times(quantity: int | None) -> str:
     return f" {formats.TIMES} {quantity}" if quantity and quantity > 1 else ""
 
 
-def _period_end(scene: Scene, obj: Json) -> Cell:
+def _period_end(context: RenderContext, obj: Json) -> Cell:
     ends = [item["current_period_end"] for item in obj["items"]["data"]]
-    return scene.date(min(ends, default=None))
+    return context.date(min(ends, default=None))
 
 
-def _amounts(scene: Scene, product: Json) -> Cell:
-    prices = [price for price in scene.sandbox.store.find("price", product=product["id"]) if price["active"]]
+def _amounts(context: RenderContext, product: Json) -> Cell:
+    prices = [price for price in context.sandbox.store.find("price", product=product["id"]) if price["active"]]
     prices.sort(key=lambda price: price["unit_amount"] or 0)
-    return Cell(", ".join(formats.price(price, scene.locale) for price in prices) or formats.NOTHING)
+    return Cell(", ".join(formats.price(price, context.locale) for price in prices) or formats.NOTHING)
 
 
 CUSTOMERS = Listing(
@@ -137,11 +130,11 @@ CUSTOMERS = Listing(
     "Customers",
     "customer",
     (
-        Column("Customer", lambda scene, obj: scene.customer(obj["id"])),
+        Column("Customer", lambda context, obj: context.customer(obj["id"])),
         Column("Name", lambda _, obj: Cell(obj["name"] or formats.NOTHING)),
         Column(
             "Subscriptions",
-            lambda scene, obj: Cell(str(len(scene.sandbox.store.ids("subscription", customer=obj["id"])))),
+            lambda context, obj: Cell(str(len(context.sandbox.store.ids("subscription", customer=obj["id"])))),
             style="number",
         ),
         Column("Created", _created),
@@ -155,7 +148,7 @@ SUBSCRIPTIONS = Listing(
     "subscription",
     (
         Column("Plan", _subscription_plan),
-        Column("Customer", lambda scene, obj: scene.customer(obj["customer"])),
+        Column("Customer", lambda context, obj: context.customer(obj["customer"])),
         Column("Status", _status),
         Column("Renews or ends", _period_end),
         Column("Created", _created),
@@ -168,8 +161,8 @@ INVOICES = Listing(
     "invoice",
     (
         Column("Number", lambda _, obj: Cell(obj["number"] or "Draft", f"/i/{obj['id']}")),
-        Column("Customer", lambda scene, obj: scene.customer(obj["customer"])),
-        Column("Total", lambda scene, obj: scene.money(obj["total"], obj["currency"]), style="number"),
+        Column("Customer", lambda context, obj: context.customer(obj["customer"])),
+        Column("Total", lambda context, obj: context.money(obj["total"], obj["currency"]), style="number"),
         Column("Status", _status),
         Column("Created", _created),
         Column("Id", _id),
@@ -193,8 +186,8 @@ PRICES = Listing(
     "Prices",
     "price",
     (
-        Column("Product", lambda scene, obj: Cell(scene.product_name(obj), f"/objects/{obj['product']}")),
-        Column("Price", lambda scene, obj: Cell(formats.unit_money(obj, scene.locale)), style="number"),
+        Column("Product", lambda context, obj: Cell(context.product_name(obj), f"/objects/{obj['product']}")),
+        Column("Price", lambda context, obj: Cell(formats.unit_money(obj, context.locale)), style="number"),
         Column("Charged", lambda _, obj: Cell(formats.per(obj["recurring"]) or "once")),
         Column("Lookup key", lambda _, obj: Cell(obj["lookup_key"] or formats.NOTHING, mono=True)),
         Column("Status", lambda _, obj: status("active" if obj["active"] else "archived")),
@@ -209,7 +202,7 @@ SESSIONS = Listing(
     (
         Column("Session", lambda _, obj: Cell(f"{obj['id'][:20]}…", page_of(obj), mono=True)),
         Column("Mode", lambda _, obj: Cell(formats.words(obj["mode"]))),
-        Column("Total", lambda scene, obj: scene.money(obj["amount_total"], obj["currency"]), style="number"),
+        Column("Total", lambda context, obj: context.money(obj["amount_total"], obj["currency"]), style="number"),
         Column("Status", _status),
         Column("Created", _created),
         Column("", lambda _, obj: Cell("Open page", f"/c/pay/{obj['id']}") if obj["status"] == "open" else Cell("")),

@@ -11,8 +11,8 @@ from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.dashboard.actions import next_renewal
 from gateway.sandbox.pages.dashboard.events import DESTINATIONS, EVENTS
-from gateway.sandbox.pages.dashboard.frame import page, scene_of, table
-from gateway.sandbox.pages.dashboard.listings import LISTINGS, PRICES, PRODUCTS, Cell, Column, Listing, Scene
+from gateway.sandbox.pages.dashboard.frame import context_of, page, table
+from gateway.sandbox.pages.dashboard.listings import LISTINGS, PRICES, PRODUCTS, Cell, Column, Listing, RenderContext
 
 Json = dict[str, Any]
 
@@ -44,31 +44,31 @@ def routes() -> list[Route]:
 
 async def overview(http: Request) -> Response:
     """Counts, recent events, webhook destinations, unknown paths, clock and chaos."""
-    scene = scene_of(http)
-    store = scene.sandbox.store
-    unknown = [{"path": path, "count": count} for path, count in scene.sandbox.unknown_paths.most_common(RECENT)]
+    context = context_of(http)
+    store = context.sandbox.store
+    unknown = [{"path": path, "count": count} for path, count in context.sandbox.unknown_paths.most_common(RECENT)]
     return page(
         http,
         "overview.html",
         section="/",
-        tiles=_tiles(scene),
-        chaos=_chaos(scene),
-        next_due=_next_due(scene),
-        next_renewal=next_renewal(scene.sandbox),
-        **table(scene, "event", EVENTS.columns, list(islice(store.scan("event"), RECENT))),
-        **table(scene, "destination", DESTINATIONS.columns, store.find("webhook_endpoint")),
-        **table(scene, "unknown_path", _UNKNOWN, unknown),
+        tiles=_tiles(context),
+        chaos=_chaos(context),
+        next_due=_next_due(context),
+        next_renewal=next_renewal(context.sandbox),
+        **table(context, "event", EVENTS.columns, list(islice(store.scan("event"), RECENT))),
+        **table(context, "destination", DESTINATIONS.columns, store.find("webhook_endpoint")),
+        **table(context, "unknown_path", _UNKNOWN, unknown),
     )
 
 
 async def listing(http: Request) -> Response:
     """One of the lists, searched (``q``) and paged (``after``)."""
     found: Listing = _LISTINGS[http.url.path]
-    scene = scene_of(http)
+    context = context_of(http)
     query, after = http.query_params.get("q", ""), http.query_params.get("after")
-    if after and scene.sandbox.store.get(found.kind, after) is None:
+    if after and context.sandbox.store.get(found.kind, after) is None:
         after = None
-    objects = list(islice(found.search(scene.sandbox, query, after), PAGE_SIZE + 1))
+    objects = list(islice(found.search(context.sandbox, query, after), PAGE_SIZE + 1))
     shown = objects[:PAGE_SIZE]
     in_products = found in (PRODUCTS, PRICES)
     return page(
@@ -77,24 +77,24 @@ async def listing(http: Request) -> Response:
         section=PRODUCTS.path if in_products else found.path,
         listing=found,
         tabs=_PRODUCT_TABS if in_products else (),
-        rows=found.rows(scene, shown),
+        rows=found.rows(context, shown),
         q=query,
         after=after,
         more=shown[-1]["id"] if len(objects) > PAGE_SIZE else None,
     )
 
 
-def _tiles(scene: Scene) -> list[Json]:
-    store = scene.sandbox.store
+def _tiles(context: RenderContext) -> list[Json]:
+    store = context.sandbox.store
     return [
         {"label": label, "href": href, "value": len(store.ids(kind, **equals)) if equals else store.count(kind)}
         for label, href, kind, equals in _TILES
     ]
 
 
-def _chaos(scene: Scene) -> Json:
+def _chaos(context: RenderContext) -> Json:
     """The settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
-    settings = scene.sandbox.chaos.settings()
+    settings = context.sandbox.chaos.settings()
     delay = f"{settings['delay_seconds']:g}"
     switches = [
         {
@@ -108,7 +108,7 @@ def _chaos(scene: Scene) -> Json:
     return {"switches": switches, "delay_seconds": delay, "seed": f"{settings['seed']:g}"}
 
 
-def _next_due(scene: Scene) -> Json | None:
+def _next_due(context: RenderContext) -> Json | None:
     """What falls due next on the sandbox's own clock, in words."""
-    job = scene.sandbox.clock.next_job()
+    job = context.sandbox.clock.next_job()
     return {"at": job["at"], "what": formats.words(job["job"]), "id": job["_object"]} if job else None

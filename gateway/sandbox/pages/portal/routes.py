@@ -12,9 +12,7 @@ from gateway.sandbox.billing import setups
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.pages import payment_form, site
 from gateway.sandbox.pages.calls import call, sandbox_of, transact
-from gateway.sandbox.pages.dashboard.details import method_name
-from gateway.sandbox.pages.dashboard.listings import TONES
-from gateway.sandbox.pages.invoice import address_lines
+from gateway.sandbox.pages.labels import TONES, address_lines, method_name
 from gateway.sandbox.pages.portal import subscription as portal_subscription
 from gateway.sandbox.pages.portal.session import Visit, visit_of
 

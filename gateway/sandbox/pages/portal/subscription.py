@@ -11,7 +11,7 @@ from gateway.sandbox.core import money as arithmetic
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import call, sandbox_of
-from gateway.sandbox.pages.dashboard.listings import TONES
+from gateway.sandbox.pages.labels import TONES
 from gateway.sandbox.pages.portal.session import Visit, visit_of
 
 Json = dict[str, Any]

@@ -248,7 +248,7 @@ async def test_a_provider_that_is_down_at_the_start_is_asked_again_soon(provider
 
 
 async def test_a_withdrawn_key_is_not_trusted_for_ever(provider, monkeypatch):
-    monkeypatch.setattr("gateway.jwks.FRESH_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.auth.jwks.FRESH_SECONDS", 0.05)
     authenticator = Authenticator(settings_with(auth_jwks_url=provider.url, auth_jwks_pause=0))
     provider.add("withdrawn")
     header = provider.sign("withdrawn")["Authorization"]
@@ -348,7 +348,7 @@ async def test_what_is_proved_for_one_audience_or_secret_is_not_for_another(prov
 
 
 async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(monkeypatch, proofs):
-    monkeypatch.setattr("gateway.auth.MAX_PROVED", 3)
+    monkeypatch.setattr("gateway.auth.authenticator.MAX_PROVED", 3)
     authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
     first, *others = (jwt.encode(claims_of(sub=f"user_{n}"), SIGN_IN_SECRET, algorithm="HS256") for n in range(5))
     for token in others:

@@ -286,7 +286,7 @@ def test_the_list_is_read_by_one_process_at_a_time_and_events_before_its_thirty_
 
 
 def test_stripe_out_of_reach_leaves_the_place_where_the_next_reading_goes_on(stage, monkeypatch):
-    monkeypatch.setattr("gateway.mirror.reading.PAUSES_SECONDS", ())
+    monkeypatch.setattr("gateway.mirror.reader.PAUSES_SECONDS", ())
     stage.catch_up()
     customer = stage.stripe("POST", "/v1/customers", email="a@example.com")["id"]
     reached = stage.world.rows("sync_state", resource="event")[0]["cursor"]

@@ -188,7 +188,7 @@ def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
 START = """
 import asyncio, sys, gateway.__main__
 from gateway.app import from_environment
-from gateway.models import Product
+from gateway.models.mirrored import Product
 
 async def start():
     told, ready = asyncio.Queue(), asyncio.Event()
@@ -224,7 +224,7 @@ def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tm
         "stripe httpx jwt cryptography standardwebhooks",  # what the first call, token or message imports
         "limits mapped",  # what the first mutation needs: exact counts, objects that can be written
         "pydantic.v1",  # what FastAPI imports for a route with a model
-        "alembic gateway.sandbox.app gateway.dev gateway.doctor jinja2",  # what other commands are for
+        "alembic gateway.sandbox.app gateway.cli.dev gateway.cli.doctor jinja2",  # what other commands are for
         "tarfile rich.progress",  # the same, of the libraries
     ):
         assert imported & set(other.split()) == set()

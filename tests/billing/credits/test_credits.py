@@ -315,7 +315,7 @@ def test_what_runs_out_with_nobody_looking_is_written_down(world, monkeypatch):
     world.eventually(lambda: balance(world, "ada"), 100)
     world._execute("UPDATE credit_lot SET expires_at = '2020-01-01'")
     assert balance(world, "ada") == 0
-    monkeypatch.setattr("gateway.billing.credits.EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.billing.credits.service.EXPIRY_SECONDS", 0.05)
     listener, _ = listening()
     with serve(create_app(world.settings), listener):
         world.eventually(lambda: [row["amount"] for row in world.rows("credit_entry", kind="expire")], [-100])

@@ -82,7 +82,7 @@ def test_npm_is_not_asked_again_when_the_files_are_there(install, tmp_path, grap
 def test_without_the_files_the_page_says_how_to_get_them(tmp_path):
     shutil.copytree(ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("static", "__pycache__"))
     program = (
-        "from gateway.graphql import graphiql; r = graphiql.graphiql_page(); print(r.status_code, r.body.decode())"
+        "from gateway.graphql.ide import page as graphiql; r = graphiql.graphiql_page(); print(r.status_code, r.body.decode())"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -125,7 +125,7 @@ async def test_only_the_listed_files_are_served(client, path):
     assert (await client.get(f"/graphql/static/{path}")).status_code == 404
 
 
-@pytest.mark.parametrize("script", ["graphql/graphiql.js", "demo/api.js", "demo/viewer.js"])
+@pytest.mark.parametrize("script", ["graphql/ide/graphiql.js", "demo/api.js", "demo/viewer.js"])
 def test_the_documents_in_the_pages_fit_the_schema(script):
     documents = re.findall(r"const [A-Z_]+ = `([^`]*)`", (ROOT / "gateway" / script).read_text())
     assert len(documents) >= 2

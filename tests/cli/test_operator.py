@@ -131,7 +131,7 @@ def test_a_line_of_the_log_tells_the_event_and_how_long_it_took_and_nothing_priv
 
 TWICE = """
 import structlog
-from gateway import logs
+from gateway.observability import logging as logs
 logs.configure(readable=False)
 entries = [
     {"id": "evt_1", "object": None, "ms": 1.5, "secret": "old"},

@@ -56,7 +56,7 @@ def test_without_npm_one_line_says_how_to_get_the_files(install):
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "install Node.js with npm" in result.stderr
-    assert "python -m gateway.graphql.assets" in result.stderr
+    assert "python -m gateway.graphql.ide.assets" in result.stderr
 
 
 def test_when_npm_fails_one_line_says_why(install):

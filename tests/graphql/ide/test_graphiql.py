@@ -81,9 +81,7 @@ def test_npm_is_not_asked_again_when_the_files_are_there(install, tmp_path, grap
 
 def test_without_the_files_the_page_says_how_to_get_them(tmp_path):
     shutil.copytree(ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("static", "__pycache__"))
-    program = (
-        "from gateway.graphql.ide import page as graphiql; r = graphiql.graphiql_page(); print(r.status_code, r.body.decode())"
-    )
+    program = "from gateway.graphql.ide import page; r = page.graphiql_page(); print(r.status_code, r.body.decode())"
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout

@@ -1,7 +1,10 @@
-"""What a caller can mend: told beside the answer (`userErrors`), never as a failure of the call."""
+"""What the caller can fix: answered beside the object (`userErrors`), never as a failure of the call."""
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+from gateway.errors import BadInput
 
 
 class ProblemCode(Enum):
@@ -41,7 +44,7 @@ class ProblemCode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend.
+    """One thing to fix.
 
     Attributes:
         code: for programs.
@@ -52,3 +55,18 @@ class Problem:
     code: ProblemCode
     message: str
     field: str | None = None
+
+
+class Rejected(BadInput):
+    """What the caller can fix, raised by a use case: `userErrors` of a mutation, BAD_USER_INPUT of a query.
+
+    Args:
+        problems: what to fix, at least one.
+        current: the object as it stands, where the caller should see it nevertheless, such as the session that was just
+            paid.
+    """
+
+    def __init__(self, *problems: Problem, current: Any = None) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+        self.current = current

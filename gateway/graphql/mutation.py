@@ -7,11 +7,12 @@ import strawberry
 
 from gateway.billing.checkout.cart import CheckoutRequest, Line
 from gateway.billing.checkout.service import Answered
+from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import choice, entry, mutation, output
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.credits import CreditMutations
 from gateway.graphql.types.metering import UsageMutations
@@ -137,21 +138,36 @@ class ExpireCheckoutSessionInput:
 
 
 @output
-class CreateCheckoutSessionPayload:
+class CreateCheckoutSessionPayload(Payload):
     """The session, or what must be mended."""
 
     session: CheckoutSession | None = strawberry.field(
-        description="The open session; null when there are errors, but with EARLIER_SESSION_PAID the paid one."
+        default=None,
+        description="The open session; null when there are errors, but with EARLIER_SESSION_PAID the paid one.",
     )
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
+
+    @classmethod
+    def rejected(cls, rejected: Rejected, info: Info, /) -> "CreateCheckoutSessionPayload":
+        """Return what must be mended, and the session that stands against it."""
+        return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
 @output
-class ExpireCheckoutSessionPayload:
+class ExpireCheckoutSessionPayload(Payload):
     """The session as it stands now."""
 
-    session: CheckoutSession | None = strawberry.field(description="The session.")
-    user_errors: list[UserError] = strawberry.field(description="Why it could not be closed; empty when it was.")
+    session: CheckoutSession | None = strawberry.field(default=None, description="The session.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it could not be closed; empty when it was."
+    )
+
+    @classmethod
+    def rejected(cls, rejected: Rejected, info: Info, /) -> "ExpireCheckoutSessionPayload":
+        """Return what must be mended, and the session that stands against it."""
+        return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
 @output
@@ -190,3 +206,9 @@ def _session(answered: Answered, info: Info, *, created: bool = False) -> Checko
     if answered.session is None:
         return None
     return CheckoutSession.of(answered.session, info.context.principal, created=created)
+
+
+def _current(rejected: Rejected, info: Info) -> CheckoutSession | None:
+    if rejected.current is None:
+        return None
+    return CheckoutSession.of(rejected.current, info.context.principal)

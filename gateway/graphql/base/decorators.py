@@ -3,12 +3,15 @@
 So nothing is described twice, and what has no docstring does not pass (a test walks the schema).
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import wraps
 from inspect import cleandoc
 from typing import Any, TypeVar, dataclass_transform
 
 import strawberry
+
+from gateway.billing.user_errors import Rejected
 
 Class = TypeVar("Class", bound=type)
 EnumClass = TypeVar("EnumClass", bound=type[Enum])
@@ -45,9 +48,24 @@ def computed(compute: Callable[[Any], Any], description: str) -> Any:
     return strawberry.field(compute, description=description)
 
 
-def mutation(function: Callable[..., Any]) -> Any:
-    """A mutation, described by the first paragraph of its docstring."""
-    return strawberry.mutation(function, description=_text(function))
+def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
+    """Declare a mutation, described by the first paragraph of its docstring.
+
+    What the caller can fix (`Rejected`) becomes the payload that the mutation's return type makes of it.
+
+    Args:
+        function: an async resolver that takes `info` and returns a `Payload`.
+    """
+    payload = function.__annotations__["return"]
+
+    @wraps(function)
+    async def resolve(self: Any, info: Any, **arguments: Any) -> Any:
+        try:
+            return await function(self, info, **arguments)
+        except Rejected as rejected:
+            return payload.rejected(rejected, info)
+
+    return strawberry.mutation(resolve, description=_text(function))
 
 
 def coded(cls: type[Enum], *, name: str) -> None:

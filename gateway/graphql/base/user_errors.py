@@ -1,8 +1,11 @@
-"""What a caller can mend, as every payload of a mutation tells it."""
+"""What a caller can fix, as every payload of a mutation tells it."""
+
+from collections.abc import Iterable
+from typing import Any, Self
 
 import strawberry
 
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.graphql.base.decorators import coded, output
 
 coded(ProblemCode, name="UserErrorCode")
@@ -19,6 +22,20 @@ class UserError:
     )
 
     @classmethod
-    def all_of(cls, problems: list[Problem]) -> "list[UserError]":
-        """The problems as clients see them."""
+    def all_of(cls, problems: Iterable[Problem]) -> "list[UserError]":
+        """Return the problems as clients see them."""
         return [cls(code=each.code, message=each.message, field=each.field) for each in problems]
+
+
+class Payload:
+    """The base of what mutations answer: nullable fields with the default None, and `user_errors`."""
+
+    @classmethod
+    def rejected(cls, rejected: Rejected, _info: Any, /) -> Self:
+        """Return the payload of a rejected input. One that shows `rejected.current` overrides this.
+
+        Args:
+            rejected: what to fix.
+            _info: of the mutation.
+        """
+        return cls(user_errors=UserError.all_of(rejected.problems))  # type: ignore[call-arg]  # each class declares it

@@ -10,12 +10,13 @@ from gateway.billing.credits import service as rules
 from gateway.billing.credits.service import Spend, cursor_of
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import PageRequest
+from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import choice, entry, mutation, output, resolver
 from gateway.graphql.base.metadata import MetadataEntryInput
-from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog import MetadataEntry
 from gateway.models.credits import CreditEntry as Row
 
@@ -107,12 +108,22 @@ class SpendCreditsInput:
 
 
 @output
-class SpendCreditsPayload:
+class SpendCreditsPayload(Payload):
     """The entry in the ledger, or what must be mended."""
 
-    entry: CreditEntry | None = strawberry.field(description="The spend; null when there are errors.")
-    credits: CreditAccount | None = strawberry.field(description="The account; null when the user has none.")
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    entry: CreditEntry | None = strawberry.field(default=None, description="The spend; null when there are errors.")
+    credits: CreditAccount | None = strawberry.field(
+        default=None, description="The account; null when the user has none."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
+
+    @classmethod
+    def rejected(cls, rejected: Rejected, _info: Info, /) -> "SpendCreditsPayload":
+        """Return what must be mended, and the account of the customer, if there is one."""
+        account = CreditAccount(customer_id=rejected.current.id) if rejected.current else None
+        return cls(credits=account, user_errors=UserError.all_of(rejected.problems))
 
 
 @output

@@ -10,7 +10,7 @@ from gateway.billing.metering.usage import Report
 from gateway.errors import BadInput
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import entry, mutation, output
-from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.base.user_errors import Payload, UserError
 
 EventName = Annotated[str, strawberry.argument(description="The meter's event name, such as api_calls.")]
 
@@ -51,11 +51,13 @@ class ReportUsageInput:
 
 
 @output
-class ReportUsagePayload:
+class ReportUsagePayload(Payload):
     """What was written down, or what must be mended."""
 
-    identifier: str | None = strawberry.field(description="The identifier; null when there are errors.")
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    identifier: str | None = strawberry.field(default=None, description="The identifier; null when there are errors.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
 
 
 @output

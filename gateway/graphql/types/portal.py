@@ -7,7 +7,7 @@ import strawberry
 from gateway.billing.portal import PortalFlow, PortalRequest
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import coded, entry, mutation, output
-from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.base.user_errors import Payload, UserError
 
 coded(PortalFlow, name="PortalFlow")
 
@@ -32,13 +32,15 @@ class CreatePortalSessionInput:
 
 
 @output
-class CreatePortalSessionPayload:
+class CreatePortalSessionPayload(Payload):
     """Where the portal is, or what must be mended."""
 
     url: str | None = strawberry.field(
-        description="Stripe's page for this user, for a few minutes; null when there are errors."
+        default=None, description="Stripe's page for this user, for a few minutes; null when there are errors."
     )
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
 
 
 @output

@@ -12,7 +12,7 @@ from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import choice, entry, mutation, output
 from gateway.graphql.base.scalars import Money
-from gateway.graphql.base.user_errors import UserError
+from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog_objects import Shelf, shelf_of
 from gateway.graphql.types.invoices import Invoice, InvoiceLine
 from gateway.graphql.types.subscriptions import BillingSubscription
@@ -104,28 +104,42 @@ class ResumeSubscriptionInput:
 
 
 @output
-class ChangeSubscriptionPayload:
+class ChangeSubscriptionPayload(Payload):
     """The subscription as Stripe has it now, and what was billed for the change."""
 
-    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
-    invoice: Invoice | None = strawberry.field(description="What was billed for the change; null when nothing was.")
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    subscription: BillingSubscription | None = strawberry.field(
+        default=None, description="It; null when there are errors."
+    )
+    invoice: Invoice | None = strawberry.field(
+        default=None, description="What was billed for the change; null when nothing was."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
 
 
 @output
-class CancelSubscriptionPayload:
+class CancelSubscriptionPayload(Payload):
     """The subscription as Stripe has it now."""
 
-    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    subscription: BillingSubscription | None = strawberry.field(
+        default=None, description="It; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
 
 
 @output
-class ResumeSubscriptionPayload:
+class ResumeSubscriptionPayload(Payload):
     """The subscription as Stripe has it now."""
 
-    subscription: BillingSubscription | None = strawberry.field(description="It; null when there are errors.")
-    user_errors: list[UserError] = strawberry.field(description="What must be mended; empty when it worked.")
+    subscription: BillingSubscription | None = strawberry.field(
+        default=None, description="It; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What must be mended; empty when it worked."
+    )
 
 
 ChangeInput = Annotated[ChangeSubscriptionInput, strawberry.argument(description="Which one becomes what.")]

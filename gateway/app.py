@@ -22,7 +22,7 @@ from gateway.billing.customers.account import decision
 from gateway.billing.customers.service import Customers
 from gateway.billing.metering.usage import UsageForwarder
 from gateway.billing.portal import Portal
-from gateway.billing.subscriptions.access_changes import AccessTeller
+from gateway.billing.subscriptions.access_changes import AccessChangePublisher
 from gateway.billing.subscriptions.service import Changes
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
@@ -33,8 +33,8 @@ from gateway.graphql.transport.http import PATH, GraphQL
 from gateway.graphql.transport.response_cache import PublicAnswers
 from gateway.http.headers import RequestId, SecurityHeaders
 from gateway.http.rate_limit import Rates
-from gateway.observability import logging as logs
 from gateway.observability import tracing
+from gateway.observability.logging import configure_logging
 from gateway.rest.access import policy_router
 from gateway.rest.health import Rest, operations
 from gateway.settings import Settings
@@ -92,13 +92,13 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             "notifications": notifications.run,
             "usage": UsageForwarder(database, stripe).run,
             "credits": partial(keep_books, database),
-            "access": AccessTeller(database, settings.grace).run,
+            "access": AccessChangePublisher(database, settings.grace).run,
             "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
         }
         if settings.outbound_endpoints:
-            from gateway.outbound.delivery import Relay
+            from gateway.outbound.delivery import WebhookDispatcher
 
-            lasting["outbox"] = Relay(database, settings.outbound_endpoints).run
+            lasting["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
         tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]
         yield
         for task in tasks:
@@ -139,7 +139,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
 
 def from_environment() -> ASGIApp:
     """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
-    logs.configure(readable=False)  # here, because each worker of `gateway serve` is a process of its own
+    configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     app = create_app(Settings.load())
     gc.freeze()  # what lives as long as the process need not be looked at again and again
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)

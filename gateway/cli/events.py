@@ -19,7 +19,7 @@ from gateway.db.database import Database
 from gateway.errors import BadInput
 from gateway.mirror.mapping import Json
 from gateway.models.inbox import Event
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.settings import STATE_DIR, Settings
 from gateway.stripe_api.client import Stripe, event_of
 from gateway.webhooks.inbox import Inbox
@@ -175,7 +175,7 @@ def _settings() -> Settings:
 
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     settings = _settings()
     database = Database(settings.database_url.get_secret_value())
     database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)

@@ -22,7 +22,7 @@ from gateway.cli.sandbox import sandbox
 from gateway.db.database import Database
 from gateway.errors import GatewayError
 from gateway.http.server import OPTIONS
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.settings import STATE_DIR, Settings
 
 app = typer.Typer(
@@ -71,7 +71,7 @@ def dev(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with an empty state.")] = False,
 ) -> None:
     """Run the gateway, the offline Stripe and the demo shop together: no account, no key, no network."""
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     from gateway.cli import dev as development
 
     place = development.Dev(host=host, port=port, stripe_port=stripe_port)
@@ -85,7 +85,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one wants PostgreSQL.")] = 1,
 ) -> None:
     """Run the gateway alone, for production: its settings come from the environment."""
-    logs.configure(readable=False)
+    configure_logging(readable=False)
     from gateway.graphql.execution.persisted import PersistedDocuments
 
     settings = Settings.load()
@@ -188,5 +188,5 @@ async def _current(settings: Settings) -> int:
 
 def _settings() -> Settings:
     """The settings of an operator's command: the environment, `.env`, and what `gateway dev` has written."""
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))

@@ -16,7 +16,7 @@ from gateway.db.notifications import Notifications
 from gateway.mirror.backfill import backfill
 from gateway.mirror.reconcile import Difference, compare
 from gateway.mirror.reconcile import repair as mend
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.settings import STATE_DIR, Settings
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.catch_up import DAY, catch_up
@@ -114,7 +114,7 @@ def _progress() -> Iterator[Callable[[str, int, bool], None]]:
 @asynccontextmanager
 async def _parts() -> AsyncIterator[tuple[Database, Stripe, Settings]]:
     """What the commands work with, closed at the end."""
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     settings = Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
     database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
     Notifications(database)  # so that the running gateway hears what changes here

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from gateway.db.database import Database
 from gateway.errors import BadInput
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings import STATE_DIR, Settings
 
@@ -82,5 +82,5 @@ def _run(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
         finally:
             await database.close()
 
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     asyncio.run(run())

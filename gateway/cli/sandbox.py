@@ -9,7 +9,7 @@ import uvicorn
 from rich.console import Console
 
 from gateway.errors import BadInput
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.options import API_VERSION, SandboxOptions
@@ -73,7 +73,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     """Run the offline Stripe alone, for any client in any language."""
     from gateway.sandbox import create_sandbox
 
-    logs.configure(readable=True)
+    configure_logging(readable=True)
     options = SandboxOptions(
         path=state,
         forward_to=forward_to,

@@ -16,10 +16,10 @@ from gateway.db.database import Database, insert, table_of
 from gateway.errors import StripeMissing
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.mirror.sync import refresh, settle, store_page
+from gateway.mirror.sync import refresh, refresh_all, store_page
 from gateway.models.infra import SyncState
 from gateway.models.mirrored import Subscription
-from gateway.stripe_api.client import Answer, Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 RUN = "sync"
 """The row of `sync_state` that stands for the whole run."""
@@ -66,7 +66,7 @@ async def _fill(database: Database, reader: Reader, resource: Resource, state: S
             state.cursor, state.count = None, 0
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
-        await settle(database, reader, await store_page(database, answer, objects))
+        await refresh_all(database, reader, await store_page(database, answer, objects))
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)
@@ -81,7 +81,7 @@ async def _fill_owned(
 
     An account that has nothing of what it is made of is spared the calls.
     """
-    used = resource.made_of is None or (await reader.get(resource.made_of, limit=1)).object["data"]
+    used = resource.probe_path is None or (await reader.get(resource.probe_path, limit=1)).object["data"]
     while used and (owners := await _owners(database, state.cursor)):
         for owner in owners:
             with suppress(StripeMissing):
@@ -101,7 +101,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
         select(Subscription.customer_id)
         .where(
             Subscription.customer_id > (after or ""),
-            col(Subscription.status).not_in(RESOURCES["subscription"].final),
+            col(Subscription.status).not_in(RESOURCES["subscription"].final_statuses),
             col(Subscription.deleted).is_(False),
         )
         .distinct()
@@ -112,7 +112,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
         return list((await session.exec(live)).all())
 
 
-async def _page(reader: Reader, resource: Resource, state: SyncState) -> Answer | None:
+async def _page(reader: Reader, resource: Resource, state: SyncState) -> StripeResponse | None:
     """One page after the place that was reached; None when the object that marks the place is gone."""
     after = {"starting_after": state.cursor} if state.cursor else {}
     try:

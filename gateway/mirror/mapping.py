@@ -12,7 +12,7 @@ Json = dict[str, Any]
 """A JSON object as Stripe sends it."""
 
 
-def ref(value: Any) -> str | None:
+def id_of(value: Any) -> str | None:
     """The id of a reference, expanded or not."""
     found: str | None = value["id"] if isinstance(value, dict) else value
     return found
@@ -29,7 +29,7 @@ def product(obj: Json) -> Json:
         "features": [feature["name"] for feature in features if feature.get("name")],
         "unit_label": obj.get("unit_label"),
         "url": obj.get("url"),
-        "default_price_id": ref(obj.get("default_price")),
+        "default_price_id": id_of(obj.get("default_price")),
         "meta": obj["metadata"],
         "created": utc(obj["created"]),
         "updated": utc(obj["updated"]),
@@ -40,7 +40,7 @@ def price(obj: Json) -> Json:
     """Columns of a `price`. Tiers and currency options come only when they were expanded."""
     recurring = obj.get("recurring") or {}
     columns = {
-        "product_id": ref(obj["product"]),
+        "product_id": id_of(obj["product"]),
         "nickname": obj["nickname"],
         "lookup_key": obj.get("lookup_key"),
         "active": obj["active"],
@@ -70,7 +70,7 @@ def price(obj: Json) -> Json:
 def plan(obj: Json) -> Json:
     """Columns of a `plan`: Stripe's older word for a recurring price, under the same id."""
     columns = {
-        "product_id": ref(obj["product"]),
+        "product_id": id_of(obj["product"]),
         "nickname": obj["nickname"],
         "active": obj["active"],
         "currency": obj["currency"],
@@ -98,7 +98,7 @@ def customer(obj: Json) -> Json:
         "email": obj["email"],
         "name": obj.get("name"),
         "currency": obj.get("currency"),
-        "default_payment_method_id": ref((obj.get("invoice_settings") or {}).get("default_payment_method")),
+        "default_payment_method_id": id_of((obj.get("invoice_settings") or {}).get("default_payment_method")),
         "delinquent": bool(obj.get("delinquent")),
         "meta": obj["metadata"],
         "created": utc(obj["created"]),
@@ -109,7 +109,7 @@ def payment_method(obj: Json) -> Json:
     """Columns of a `payment_method`. Other kinds than cards may have a brand and last digits too (SEPA, US bank)."""
     detail = obj.get(obj["type"]) or {}
     return {
-        "customer_id": ref(obj["customer"]),
+        "customer_id": id_of(obj["customer"]),
         "type": obj["type"],
         "brand": detail.get("display_brand") or detail.get("brand") or detail.get("bank_name"),
         "last4": detail.get("last4"),
@@ -127,7 +127,7 @@ def checkout_session(obj: Json) -> Json:
     """Columns of a `checkout.session`. Line items come only when they were expanded."""
     details = obj.get("customer_details") or {}
     columns = {
-        "customer_id": ref(obj["customer"]),
+        "customer_id": id_of(obj["customer"]),
         "customer_email": details.get("email") or obj.get("customer_email"),
         "mode": obj["mode"],
         "ui_mode": UI_MODES.get(obj.get("ui_mode"), obj.get("ui_mode")),
@@ -138,9 +138,9 @@ def checkout_session(obj: Json) -> Json:
         "currency": obj.get("currency"),
         "amount_subtotal": obj.get("amount_subtotal"),
         "amount_total": obj.get("amount_total"),
-        "subscription_id": ref(obj.get("subscription")),
-        "payment_intent_id": ref(obj.get("payment_intent")),
-        "invoice_id": ref(obj.get("invoice")),
+        "subscription_id": id_of(obj.get("subscription")),
+        "payment_intent_id": id_of(obj.get("payment_intent")),
+        "invoice_id": id_of(obj.get("invoice")),
         "meta": obj.get("metadata") or {},
         "created": utc(obj["created"]),
         "expires_at": utc(obj["expires_at"]),
@@ -154,7 +154,7 @@ def subscription(obj: Json) -> Json:
     """Columns of a `subscription`; its items are `subscription_items`."""
     pause = obj.get("pause_collection") or {}
     return {
-        "customer_id": ref(obj["customer"]),
+        "customer_id": id_of(obj["customer"]),
         "status": obj["status"],
         "currency": obj.get("currency") or obj["items"]["data"][0]["plan"]["currency"],  # it came in 2022
         "cancel_at_period_end": obj["cancel_at_period_end"],
@@ -165,8 +165,8 @@ def subscription(obj: Json) -> Json:
         "trial_end": utc(obj["trial_end"]),
         "pause_behavior": pause.get("behavior"),
         "pause_resumes_at": utc(pause.get("resumes_at")),
-        "default_payment_method_id": ref(obj.get("default_payment_method")),
-        "latest_invoice_id": ref(obj.get("latest_invoice")),
+        "default_payment_method_id": id_of(obj.get("default_payment_method")),
+        "latest_invoice_id": id_of(obj.get("latest_invoice")),
         "meta": obj["metadata"],
         "created": utc(obj["created"]),
         "start_date": utc(obj["start_date"]),
@@ -185,7 +185,7 @@ def subscription_items(obj: Json) -> list[Json]:
                 "id": item["id"],
                 "subscription_id": obj["id"],
                 "price_id": bought["id"],
-                "product_id": ref(bought["product"]),
+                "product_id": id_of(bought["product"]),
                 "quantity": item.get("quantity"),
                 "current_period_start": utc(item.get("current_period_start") or obj["current_period_start"]),
                 "current_period_end": utc(item.get("current_period_end") or obj["current_period_end"]),
@@ -206,8 +206,8 @@ def invoice(obj: Json) -> Json:
     taxes = obj.get("total_taxes") or obj.get("total_tax_amounts") or [{"amount": obj.get("tax") or 0}]
     lines = [invoice_line(line) for line in obj["lines"]["data"]]
     return {
-        "customer_id": ref(obj["customer"]),
-        "subscription_id": ref(parent.get("subscription") or obj.get("subscription")),
+        "customer_id": id_of(obj["customer"]),
+        "subscription_id": id_of(parent.get("subscription") or obj.get("subscription")),
         "number": obj["number"],
         "status": obj["status"],
         "billing_reason": obj["billing_reason"],
@@ -242,7 +242,7 @@ def invoice_line(line: Json) -> Json:
         "description": line["description"],
         "amount": line["amount"],
         "quantity": line["quantity"],
-        "price": ref(details.get("price") or line.get("price") or line.get("plan")),
+        "price": id_of(details.get("price") or line.get("price") or line.get("plan")),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
         "proration": bool(item.get("proration", line.get("proration"))),
         "period_start": line["period"]["start"],
@@ -263,8 +263,8 @@ def _line_id(line: Json) -> str:
 def invoice_payment(obj: Json) -> Json:
     """Columns of an `invoice_payment`; not every payment is made by a payment intent."""
     return {
-        "invoice_id": ref(obj["invoice"]),
-        "payment_intent_id": ref(obj["payment"].get("payment_intent")),
+        "invoice_id": id_of(obj["invoice"]),
+        "payment_intent_id": id_of(obj["payment"].get("payment_intent")),
         "status": obj["status"],
     }
 
@@ -272,8 +272,8 @@ def invoice_payment(obj: Json) -> Json:
 def charge(obj: Json) -> Json:
     """Columns of a `charge`. Its invoice is said before basil only."""
     columns = {
-        "customer_id": ref(obj["customer"]),
-        "payment_intent_id": ref(obj.get("payment_intent")),
+        "customer_id": id_of(obj["customer"]),
+        "payment_intent_id": id_of(obj.get("payment_intent")),
         "amount": obj["amount"],
         "amount_captured": obj["amount_captured"],
         "amount_refunded": obj["amount_refunded"],
@@ -281,15 +281,15 @@ def charge(obj: Json) -> Json:
         "status": obj["status"],
     }
     if "invoice" in obj:
-        columns["invoice_id"] = ref(obj["invoice"])
+        columns["invoice_id"] = id_of(obj["invoice"])
     return columns
 
 
 def dispute(obj: Json) -> Json:
     """Columns of a `dispute`."""
     return {
-        "charge_id": ref(obj["charge"]),
-        "payment_intent_id": ref(obj.get("payment_intent")),
+        "charge_id": id_of(obj["charge"]),
+        "payment_intent_id": id_of(obj.get("payment_intent")),
         "amount": obj["amount"],
         "currency": obj["currency"],
         "reason": obj["reason"],

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Self
 
 from gateway.errors import StripeUnavailable
-from gateway.stripe_api.client import Answer, Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 PAGE = 100
 PAUSES_SECONDS = (1, 2, 4, 8, 16)
@@ -33,7 +33,7 @@ class Reader:
         other.stripe = self.stripe.on_behalf_of(account)
         return other
 
-    async def get(self, path: str, **params: Any) -> Answer:
+    async def get(self, path: str, **params: Any) -> StripeResponse:
         """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.
 
         Raises:
@@ -49,7 +49,7 @@ class Reader:
         await self._turn()
         return await self.stripe.get(path, **params)
 
-    async def pages(self, path: str, **params: Any) -> AsyncIterator[Answer]:
+    async def pages(self, path: str, **params: Any) -> AsyncIterator[StripeResponse]:
         """Every page of a list, from the newest object to the oldest."""
         after: dict[str, str] = {}
         more = True

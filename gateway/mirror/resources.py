@@ -80,15 +80,15 @@ class Resource:
         path: its list; `{path}/{id}` is the object.
         columns: the pure mapping from payload to columns.
         expand: fields that Stripe only sends when they are asked for.
-        embeds: references that are expanded when the object is read, because what they lead to is mirrored as well.
+        expanded: references that are expanded when the object is read, because what they lead to is mirrored as well.
         list_params: what a full list must ask for beside that.
         lists: embedded lists that a payload may cut short (`has_more`).
-        final: statuses that nothing follows.
-        fixed: columns that Stripe never changes, so that no event writes them again: SQLite would take what is written
-            out of its index and put it in again, each time.
+        final_statuses: statuses that nothing follows.
+        immutable: columns that Stripe never changes, so that no event writes them again: SQLite would rewrite their
+            index entries each time.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
         owner: the parameter that names whose list `path` is, for a kind that is itself the list of its owner.
-        made_of: the list of what such a kind is made of; where it is empty there is nothing to read.
+        probe_path: the list of what such a kind is made of; where it is empty there is nothing to read.
     """
 
     kind: str
@@ -96,14 +96,14 @@ class Resource:
     path: str
     columns: Callable[[Json], Json]
     expand: tuple[str, ...] = ()
-    embeds: tuple[str, ...] = ()
+    expanded: tuple[str, ...] = ()
     list_params: Mapping[str, Any] = field(default_factory=dict)
     lists: tuple[str, ...] = ()
-    final: tuple[str, ...] = ()
-    fixed: tuple[str, ...] = ()
+    final_statuses: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
     synced: bool = True
     owner: str | None = None
-    made_of: str | None = None
+    probe_path: str | None = None
 
     def id_of(self, obj: Json) -> str:
         """The id of an object of this kind: its own, or its owner's where Stripe gives it none."""
@@ -112,7 +112,7 @@ class Resource:
 
     def list_all(self) -> Json:
         """The parameters with which the list gives every object, whole, with what is embedded."""
-        expand = [f"data.{name}" for name in (*self.expand, *self.embeds)]
+        expand = [f"data.{name}" for name in (*self.expand, *self.expanded)]
         return {**self.list_params, **({"expand": expand} if expand else {})}
 
     def read(self, obj: Json) -> Json:
@@ -137,7 +137,7 @@ class Resource:
 
     def embedded(self, obj: Json) -> Iterator[Json]:
         """The mirrored objects that came expanded within `obj`, each once."""
-        for path in self.embeds:
+        for path in self.expanded:
             found: Any = obj
             for name in path.split("."):
                 found = found.get(name) if isinstance(found, dict) else None
@@ -156,7 +156,11 @@ RESOURCES: dict[str, Resource] = {
             "plan", Price, "/v1/prices", columns.plan, expand=("tiers", "currency_options"), synced=False
         ),  # its own list is the prices'
         Resource(
-            "customer", Customer, "/v1/customers", columns.customer, embeds=("invoice_settings.default_payment_method",)
+            "customer",
+            Customer,
+            "/v1/customers",
+            columns.customer,
+            expanded=("invoice_settings.default_payment_method",),
         ),
         Resource("payment_method", PaymentMethod, "/v1/payment_methods", columns.payment_method, synced=False),
         Resource(
@@ -165,7 +169,7 @@ RESOURCES: dict[str, Resource] = {
             "/v1/checkout/sessions",
             columns.checkout_session,
             expand=("line_items",),
-            embeds=(
+            expanded=(
                 "customer",
                 "invoice",
                 "subscription",
@@ -179,11 +183,11 @@ RESOURCES: dict[str, Resource] = {
             Subscription,
             "/v1/subscriptions",
             columns.subscription_with_items,
-            embeds=("default_payment_method",),
+            expanded=("default_payment_method",),
             list_params={"status": "all"},
             lists=("items",),
-            final=tuple(sorted(FINAL)),
-            fixed=("customer_id",),
+            final_statuses=tuple(sorted(FINAL)),
+            immutable=("customer_id",),
         ),
         Resource(
             "invoice",
@@ -191,8 +195,8 @@ RESOURCES: dict[str, Resource] = {
             "/v1/invoices",
             columns.invoice,
             lists=("lines",),
-            embeds=("payments",),
-            fixed=("customer_id", "subscription_id", "created"),
+            expanded=("payments",),
+            immutable=("customer_id", "subscription_id", "created"),
         ),
         Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", columns.invoice_payment, synced=False),
         Resource("charge", Charge, "/v1/charges", columns.charge),
@@ -206,7 +210,7 @@ RESOURCES: dict[str, Resource] = {
             lists=("entitlements",),  # an event carries ten at most
             synced=False,
             owner="customer",
-            made_of="/v1/entitlements/features",
+            probe_path="/v1/entitlements/features",
         ),
     )
 }

@@ -25,12 +25,12 @@ from gateway.errors import StripeMissing, StripeUnavailable
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
-from gateway.mirror.upsert import CATALOG_KINDS, Guard, Offer, Outcome, bump_catalog, upsert
-from gateway.stripe_api.client import Answer, Stripe
+from gateway.mirror.upsert import CATALOG_KINDS, Candidate, Guard, WriteResult, bump_catalog, upsert
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 REFRESH_TRIES = 5
 
-Beside = Callable[[sa.Connection], None]
+ExtraWrites = Callable[[sa.Connection], None]
 """Writes what belongs to the same transaction."""
 
 
@@ -50,28 +50,30 @@ class Change(NamedTuple):
     deleted: bool = False
 
 
-def store_events(connection: sa.Connection, changes: Sequence[Change]) -> list[Outcome | Unreadable]:
-    """Write the objects that events carry, where they are newer than what is there; an outcome for each.
+def store_events(connection: sa.Connection, changes: Sequence[Change]) -> list[WriteResult | Unreadable]:
+    """Write the objects that events carry, where they are newer than what is there; a result for each.
 
     Args:
         connection: the transaction that also marks the events.
         changes: what the events say.
 
     Returns:
-        an outcome for each, or why its payload cannot be read and must be fetched.
+        a result for each, or why its payload cannot be read and must be fetched.
     """
-    offers: dict[int, Offer] = {}
-    outcomes: dict[int, Outcome | Unreadable] = {}
+    candidates: dict[int, Candidate] = {}
+    results: dict[int, WriteResult | Unreadable] = {}
     for place, change in enumerate(changes):
         try:
-            offers[place] = _offer(change.resource, change.object, change.created, deleted=change.deleted)
+            candidates[place] = _candidate(change.resource, change.object, change.created, deleted=change.deleted)
         except Unreadable as error:
-            outcomes[place] = error
-    outcomes |= zip(offers, upsert(connection, list(offers.values())), strict=True)
-    return [outcomes[place] for place in range(len(changes))]
+            results[place] = error
+    results |= zip(candidates, upsert(connection, list(candidates.values())), strict=True)
+    return [results[place] for place in range(len(changes))]
 
 
-async def store_answer(database: Database, stripe: Stripe, answer: Answer, beside: Beside | None = None) -> None:
+async def store_answer(
+    database: Database, stripe: Stripe, answer: StripeResponse, extra_writes: ExtraWrites | None = None
+) -> None:
     """Write the object that a call to Stripe answered with, and what came expanded within it.
 
     What has no clear place in time is read again.
@@ -80,16 +82,16 @@ async def store_answer(database: Database, stripe: Stripe, answer: Answer, besid
         database: the mirror.
         stripe: to read again with.
         answer: what Stripe said.
-        beside: writes what is the gateway's own about the object, such as whose it is, in the same transaction.
+        extra_writes: writes what is the gateway's own about the object, such as whose it is, in the same transaction.
 
     Raises:
         StripeUnavailable: when something had to be read again and Stripe did not answer.
     """
-    await settle(database, stripe, await store_page(database, answer, [answer.object], beside))
+    await refresh_all(database, stripe, await store_page(database, answer, [answer.object], extra_writes))
 
 
 async def store_page(
-    database: Database, answer: Answer, objects: Iterable[Json], beside: Beside | None = None
+    database: Database, answer: StripeResponse, objects: Iterable[Json], extra_writes: ExtraWrites | None = None
 ) -> list[Json]:
     """Write the objects of an answer, what came expanded within them, and what is `beside`, in one transaction.
 
@@ -97,27 +99,29 @@ async def store_page(
         those that must be refreshed: something was written within the duration of the call, the payload is not whole,
         or the answer repeats an earlier one.
     """
-    offers, unclear = [], []
+    candidates, unclear = [], []
     for obj in (each for whole in objects for each in (whole, *RESOURCES[whole["object"]].embedded(whole))):
         try:
-            offers.append((obj, _offer(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.as_of_lag)))
+            candidates.append(
+                (obj, _candidate(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.staleness_seconds))
+            )
         except Unreadable:
             unclear.append(obj)
     # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
     guard = Guard.NEVER if answer.replayed else Guard.NEWER
 
-    def write(connection: sa.Connection) -> list[Outcome]:
-        outcomes = upsert(connection, [offer for _, offer in offers], guard)
-        if beside:
-            beside(connection)
-        return outcomes
+    def write(connection: sa.Connection) -> list[WriteResult]:
+        results = upsert(connection, [candidate for _, candidate in candidates], guard)
+        if extra_writes:
+            extra_writes(connection)
+        return results
 
-    outcomes = await database.transact(write)
-    again = {Outcome.UNCLEAR, Outcome.STALE} if answer.replayed else {Outcome.UNCLEAR}
-    return unclear + [obj for (obj, _), outcome in zip(offers, outcomes, strict=True) if outcome in again]
+    results = await database.transact(write)
+    again = {WriteResult.UNCLEAR, WriteResult.STALE} if answer.replayed else {WriteResult.UNCLEAR}
+    return unclear + [obj for (obj, _), result in zip(candidates, results, strict=True) if result in again]
 
 
-async def settle(database: Database, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
+async def refresh_all(database: Database, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
     """Read again what `store_page` could not place."""
     for obj in unclear:
         with suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
@@ -141,22 +145,22 @@ async def refresh(database: Database, stripe: Stripe | Reader, kind: str, id: st
         try:
             answer = await fetch(stripe, resource, id)
         except StripeMissing:
-            await _bury(database, resource, id, seen)
+            await _mark_deleted(database, resource, id, seen)
             raise
         if answer.object.get("deleted"):
-            await _bury(database, resource, id, seen)
+            await _mark_deleted(database, resource, id, seen)
             return answer.object
         if await _store_fetched(database, answer, seen):
-            await settle(database, stripe, await store_page(database, answer, resource.embedded(answer.object)))
+            await refresh_all(database, stripe, await store_page(database, answer, resource.embedded(answer.object)))
             return answer.object
     raise StripeUnavailable(f"{kind} {id} changes faster than it can be read; try again")
 
 
-async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> Answer:
+async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> StripeResponse:
     """Read one object whole: with the fields that must be asked for, and with every page of its embedded lists."""
     if resource.owner:
         return await _fetch_list(stripe, resource, id)
-    expand = [*resource.expand, *resource.embeds]
+    expand = [*resource.expand, *resource.expanded]
     answer = await stripe.get(f"{resource.path}/{id}", **({"expand": expand} if expand else {}))
     for name in resource.lists:
         page = answer.object.get(name) or {}
@@ -167,35 +171,37 @@ async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> Answer:
     return answer
 
 
-async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> Answer:
+async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> StripeResponse:
     """Read the whole list of an owner as one object, which bears the owner's id. Its pages are read one by one, so it
     is as old as the first.
     """
     params = {str(resource.owner): id, "limit": 100}
     answer = await stripe.get(resource.path, **params)
-    found, began = answer.object["data"], answer.as_of - answer.as_of_lag
+    found, began = answer.object["data"], answer.as_of - answer.staleness_seconds
     while answer.object["has_more"]:
         answer = await stripe.get(resource.path, **params, starting_after=found[-1]["id"])
         found = found + answer.object["data"]
     whole = {"object": resource.kind, "id": id, str(resource.owner): id, resource.lists[0]: {"data": found}}
-    return replace(answer, object=whole, as_of_lag=answer.as_of - began)
+    return replace(answer, object=whole, staleness_seconds=answer.as_of - began)
 
 
-async def _store_fetched(database: Database, answer: Answer, seen: int | None) -> bool:
+async def _store_fetched(database: Database, answer: StripeResponse, seen: int | None) -> bool:
     """Write a fetched object if the row is still as it was before the fetch; whether it was."""
-    offer = _offer(RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.as_of_lag)
+    candidate = _candidate(
+        RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.staleness_seconds
+    )
     guard = Guard.NEVER if seen is None else Guard.UNCHANGED
-    (outcome,) = await database.transact(lambda connection: upsert(connection, [offer], guard, seen))
-    return outcome in {Outcome.CREATED, Outcome.UPDATED}
+    (result,) = await database.transact(lambda connection: upsert(connection, [candidate], guard, seen))
+    return result in {WriteResult.CREATED, WriteResult.UPDATED}
 
 
-def _offer(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Offer:
+def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Candidate:
     """The object as it is offered to the mirror.
 
     Raises:
         Unreadable: it must be fetched.
     """
-    return Offer(resource, resource.id_of(obj), resource.read(obj), as_of, lag, deleted)
+    return Candidate(resource, resource.id_of(obj), resource.read(obj), as_of, lag, deleted)
 
 
 async def _revision(database: Database, resource: Resource, id: str) -> int | None:
@@ -203,7 +209,7 @@ async def _revision(database: Database, resource: Resource, id: str) -> int | No
         return (await session.exec(select(resource.table.revision).where(resource.table.id == id))).first()
 
 
-async def _bury(database: Database, resource: Resource, id: str, seen: int | None) -> None:
+async def _mark_deleted(database: Database, resource: Resource, id: str, seen: int | None) -> None:
     """Mark a row as deleted, because Stripe says that there is no such object."""
     table = table_of(resource.table)
 

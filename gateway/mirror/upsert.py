@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from gateway.db.database import table_of
 from gateway.db.notifications import announce
 from gateway.db.statements import among, execute, insert_rows, write_rows
-from gateway.ledger import react
+from gateway.ledger import on_write
 from gateway.mirror.effects import Written
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
@@ -29,7 +29,7 @@ ITEMS = table_of(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})
 
 
-class Outcome(StrEnum):
+class WriteResult(StrEnum):
     """What became of an object that was offered to the mirror."""
 
     CREATED = "created"
@@ -50,7 +50,7 @@ class Guard(StrEnum):
     """The row is still at the revision `seen`."""
 
 
-class Offer(NamedTuple):
+class Candidate(NamedTuple):
     """An object on its way into the mirror.
 
     Args:
@@ -76,72 +76,77 @@ class Offer(NamedTuple):
 
 
 def upsert(
-    connection: sa.Connection, offers: Sequence[Offer], guard: Guard = Guard.NEWER, seen: int | None = None
-) -> list[Outcome]:
-    """Write what the guard lets through; an outcome for each offer, in their order.
+    connection: sa.Connection, candidates: Sequence[Candidate], guard: Guard = Guard.NEWER, seen: int | None = None
+) -> list[WriteResult]:
+    """Write what the guard lets through; a result for each candidate, in their order.
 
     Args:
         connection: a transaction.
-        offers: several may be about one row; they are then written in the order of their time.
+        candidates: several may be about one row; they are then written in the order of their time.
         guard: the condition.
         seen: the revision of `Guard.UNCHANGED`.
     """
-    written: dict[int, Outcome] = {}
-    for batch in _batches(offers):
-        first = offers[batch[0]]
+    written: dict[int, WriteResult] = {}
+    for batch in _batches(candidates):
+        first = candidates[batch[0]]
         dialect = connection.dialect.name
         statement = _statement(dialect, first.resource.kind, frozenset(first.columns), guard)
-        places = {offers[place].id: place for place in batch}
-        values = [_values(offers[place]) for place in batch]
+        places = {candidates[place].id: place for place in batch}
+        values = [_values(candidates[place]) for place in batch]
         more = {"seen": seen} if guard is Guard.UNCHANGED else {}
         for object_id, revision in write_rows(connection, statement, values, _revision(first.resource.table), **more):
-            written[places[object_id]] = Outcome.CREATED if revision == 1 else Outcome.UPDATED
-    accepted = [offers[place] for place in sorted(written)]
+            written[places[object_id]] = WriteResult.CREATED if revision == 1 else WriteResult.UPDATED
+    accepted = [candidates[place] for place in sorted(written)]
     _replace_items(connection, accepted, guard)
-    _tell(connection, accepted)
-    react(
+    _publish_changes(connection, accepted)
+    on_write(
         connection,
         [
-            Written(offers[place].resource.kind, offers[place].id, offers[place].columns, outcome is Outcome.CREATED)
-            for place, outcome in sorted(written.items())
+            Written(
+                candidates[place].resource.kind,
+                candidates[place].id,
+                candidates[place].columns,
+                result is WriteResult.CREATED,
+            )
+            for place, result in sorted(written.items())
         ],
     )
-    refused = [offer for place, offer in enumerate(offers) if place not in written]
-    reasons = iter(_places(connection, refused))
-    return [written.get(place) or next(reasons) for place in range(len(offers))]
+    refused = [candidate for place, candidate in enumerate(candidates) if place not in written]
+    reasons = iter(_classify_rejected(connection, refused))
+    return [written.get(place) or next(reasons) for place in range(len(candidates))]
 
 
-def _batches(offers: Sequence[Offer]) -> Iterable[list[int]]:
-    """Places of the offers that one statement can write: one table, the same columns, each row once, in order."""
+def _batches(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
+    """Places of the candidates that one statement can write: one table, the same columns, each row once, in order."""
     turns: Counter[tuple[str, str]] = Counter()
     batches: defaultdict[tuple[int, str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
-    for place in sorted(range(len(offers)), key=lambda place: offers[place].as_of):
-        offer = offers[place]
-        row = offer.row
-        batches[turns[row], row[0], tuple(offer.columns)].append((offer.id, place))
+    for place in sorted(range(len(candidates)), key=lambda place: candidates[place].as_of):
+        candidate = candidates[place]
+        row = candidate.row
+        batches[turns[row], row[0], tuple(candidate.columns)].append((candidate.id, place))
         turns[row] += 1
     for _, batch in sorted(batches.items()):
         yield [place for _, place in sorted(batch)]
 
 
-def _values(offer: Offer) -> Json:
+def _values(candidate: Candidate) -> Json:
     """The row as it is inserted."""
-    # the blanks come first: they have a value for `deleted` and `as_of_lag` too, which is the offer's to say
+    # the defaults come first: they have a value for `deleted` and `as_of_lag` too, which is the candidate's to say
     values = {
-        **_blanks(offer.resource.table),
-        **offer.columns,
-        "id": offer.id,
-        "as_of": offer.as_of,
-        "as_of_lag": offer.lag,
+        **_defaults(candidate.resource.table),
+        **candidate.columns,
+        "id": candidate.id,
+        "as_of": candidate.as_of,
+        "as_of_lag": candidate.lag,
         "revision": 1,
-        "deleted": offer.deleted,
+        "deleted": candidate.deleted,
     }
     values.pop("_items", None)
     return values
 
 
 @cache
-def _blanks(model: type[Mirrored]) -> Json:
+def _defaults(model: type[Mirrored]) -> Json:
     """What the columns hold in a new row of which the payload does not speak: a plan of `custom_unit_amount`, say."""
     defaults = {column.name: column.default for column in table_of(model).c if column.default is not None}
     return {
@@ -155,21 +160,21 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
     """INSERT, or UPDATE where the guard allows."""
     resource = RESOURCES[kind]
     table = table_of(resource.table)
-    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_blanks(resource.table), *names} - {"_items"}
+    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_defaults(resource.table), *names} - {"_items"}
     statement = insert_rows(dialect, table, sorted(known))
     new = statement.excluded
     is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)
     newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.as_of_lag
-    if resource.final:  # what is final is true whenever it was said
-        is_open = sa.and_(is_open, *(table.c.status != status for status in resource.final))
-        newer = sa.or_(newer, *(new.status == status for status in resource.final))
+    if resource.final_statuses:  # what is final is true whenever it was said
+        is_open = sa.and_(is_open, *(table.c.status != status for status in resource.final_statuses))
+        newer = sa.or_(newer, *(new.status == status for status in resource.final_statuses))
     where = {
         Guard.NEWER: sa.and_(is_open, sa.or_(newer, new.deleted)),
         Guard.NEVER: sa.false(),
         Guard.UNCHANGED: table.c.revision == sa.bindparam("seen", type_=sa.Integer),
     }[guard]
     later = table.c.as_of > new.as_of
-    told = names - {"_items"} - (set(resource.fixed) if guard is Guard.NEWER else set())  # a repair writes all
+    told = names - {"_items"} - (set(resource.immutable) if guard is Guard.NEWER else set())  # a repair writes all
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
@@ -190,25 +195,27 @@ def _revision(model: type[Mirrored]) -> Sequence[sa.Column[Any]]:
     return table.c.id, table.c.revision
 
 
-def _places(connection: sa.Connection, refused: Sequence[Offer]) -> list[Outcome]:
+def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) -> list[WriteResult]:
     """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
     rows: dict[tuple[str, str], Any] = {}
-    for table in {table_of(offer.resource.table) for offer in refused}:
-        ids = [offer.id for offer in refused if offer.row[0] == table.name]
+    for table in {table_of(candidate.resource.table) for candidate in refused}:
+        ids = [candidate.id for candidate in refused if candidate.row[0] == table.name]
         found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows |= {(table.name, row["id"]): row for row in found.mappings()}
-    items = items_of(connection, [offer.id for offer in refused if "_items" in offer.columns])
-    return [_place(offer, rows[offer.row], items) for offer in refused]
+    items = items_of(connection, [candidate.id for candidate in refused if "_items" in candidate.columns])
+    return [_classify(candidate, rows[candidate.row], items) for candidate in refused]
 
 
-def _place(offer: Offer, row: Any, items: dict[str, Json]) -> Outcome:
-    if row["deleted"] or row.get("status") in offer.resource.final:
-        return Outcome.STALE
-    if offer.as_of < row["as_of"] - row["as_of_lag"]:  # at its latest it was read before all that the row knows
-        return Outcome.STALE
-    told = dict(offer.columns)
-    same = items.get(offer.id, {}) == {item["id"]: item for item in told.pop("_items", ())}
-    return Outcome.STALE if same and all(row[name] == value for name, value in told.items()) else Outcome.UNCLEAR
+def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteResult:
+    if row["deleted"] or row.get("status") in candidate.resource.final_statuses:
+        return WriteResult.STALE
+    if candidate.as_of < row["as_of"] - row["as_of_lag"]:  # at its latest it was read before all that the row knows
+        return WriteResult.STALE
+    told = dict(candidate.columns)
+    same = items.get(candidate.id, {}) == {item["id"]: item for item in told.pop("_items", ())}
+    return (
+        WriteResult.STALE if same and all(row[name] == value for name, value in told.items()) else WriteResult.UNCLEAR
+    )
 
 
 def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
@@ -221,12 +228,12 @@ def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
     return found
 
 
-def _replace_items(connection: sa.Connection, accepted: Sequence[Offer], guard: Guard) -> None:
+def _replace_items(connection: sa.Connection, accepted: Sequence[Candidate], guard: Guard) -> None:
     """A subscription's items are those that it came with last, and no others."""
     latest = {
-        offer.id: offer.columns["_items"]
-        for offer in sorted(accepted, key=lambda offer: offer.as_of)
-        if "_items" in offer.columns
+        candidate.id: candidate.columns["_items"]
+        for candidate in sorted(accepted, key=lambda candidate: candidate.as_of)
+        if "_items" in candidate.columns
     }
     if not latest:
         return
@@ -251,7 +258,7 @@ def _others(dialect: str) -> sa.Delete:
 @lru_cache
 def _item_statement(dialect: str, guard: Guard) -> Any:
     """INSERT, or UPDATE where something differs: mostly nothing does. Whose an item is never changes, and is indexed
-    (see `Resource.fixed`). PostgreSQL deletes the others in the same statement.
+    (see `Resource.immutable`). PostgreSQL deletes the others in the same statement.
     """
     statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
     if dialect == "postgresql":
@@ -265,17 +272,17 @@ def _item_statement(dialect: str, guard: Guard) -> Any:
     )
 
 
-def _tell(connection: sa.Connection, accepted: Sequence[Offer]) -> None:
+def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -> None:
     """Announce whose state has changed."""
     topics = set()
-    for offer in accepted:
-        kind, customer = offer.resource.kind, offer.columns.get("customer_id")
+    for candidate in accepted:
+        kind, customer = candidate.resource.kind, candidate.columns.get("customer_id")
         if kind == "customer" or customer:
-            topics.add(f"customer:{customer or offer.id}")
+            topics.add(f"customer:{customer or candidate.id}")
         if kind == "checkout.session":
-            topics.add(f"session:{offer.id}")
+            topics.add(f"session:{candidate.id}")
     announce(connection, *topics)
-    if any(offer.resource.kind in CATALOG_KINDS for offer in accepted):
+    if any(candidate.resource.kind in CATALOG_KINDS for candidate in accepted):
         bump_catalog(connection)
 
 

@@ -16,11 +16,11 @@ from gateway.models.outbound import AccessWatch
 
 WATCHES = table_of(AccessWatch)
 
-REFUSED = ""
+NO_ACCESS = ""
 """What is remembered of a customer without access, whatever the reason."""
 
 
-def react(connection: sa.Connection, written: Sequence[Written]) -> None:
+def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Mark the customers that these rows are about; nothing where no endpoint is configured."""
     if not connection.info.get(ENDPOINTS):
         return
@@ -49,7 +49,7 @@ def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collecti
     connection.execute(
         statement.on_conflict_do_update(index_elements=["customer_id"], set_={"look_at": now, "told": told}),
         [
-            {"customer_id": each, "look_at": now, "told": REFUSED if each in new else None}
+            {"customer_id": each, "look_at": now, "told": NO_ACCESS if each in new else None}
             for each in sorted(customer_ids)  # one order for all, so that two of them wait in turn and do not block
         ],
     )

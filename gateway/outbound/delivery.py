@@ -35,7 +35,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, MOST_ATTEMPTS = 2, 4 * 3600, 18
 IDLE_SECONDS = 0.5
 
 
-class Relay:
+class WebhookDispatcher:
     """Delivers messages; several processes share the work.
 
     Args:

@@ -51,7 +51,7 @@ def append(connection: sa.Connection, customer_id: str | None, kind: str, data: 
     connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
 
 
-def react(connection: sa.Connection, written: Sequence[Written]) -> None:
+def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Tell what is new about subscriptions, invoices and checkouts."""
     if not connection.info.get(ENDPOINTS):
         return

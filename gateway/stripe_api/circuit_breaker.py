@@ -12,14 +12,14 @@ PAUSE_SECONDS: Final = 5.0
 MOST_SECONDS: Final = 60.0
 
 
-class Breaker:
+class CircuitBreaker:
     """The circuit to one service."""
 
     def __init__(self) -> None:
         self._failures = 0
         self._shut_until = 0.0
 
-    def wait(self) -> float:
+    def retry_after(self) -> float:
         """Seconds until a call may be tried; 0 when it may be now. Whoever is let through after a pause goes alone."""
         now = time.monotonic()
         if now < self._shut_until:
@@ -28,12 +28,12 @@ class Breaker:
             self._shut_until = now + PAUSE_SECONDS
         return 0.0
 
-    def answered(self) -> None:
+    def success(self) -> None:
         """The service works."""
         self._failures = 0
         self._shut_until = 0.0
 
-    def failed(self, retry_after: float | None = None) -> None:
+    def failure(self, retry_after: float | None = None) -> None:
         """The service does not work.
 
         Args:

@@ -18,7 +18,7 @@ import orjson
 from gateway.errors import StripeFailure, StripeUnavailable, WebhookRefused
 from gateway.observability import metrics, tracing
 from gateway.settings import LIVE_KEY, Settings, WebhookSecret
-from gateway.stripe_api.circuit_breaker import Breaker
+from gateway.stripe_api.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from gateway.stripe_api.sdk import Client
@@ -30,20 +30,20 @@ SIGNATURE_TOLERANCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StripeResponse:
     """What Stripe answered.
 
     Args:
         object: the JSON object.
         as_of: the moment of the answer on Stripe's clock, in Unix seconds (its `Date` header).
-        as_of_lag: how many seconds before `as_of` the state may have been read (the duration of the call).
+        staleness_seconds: how many seconds before `as_of` the state may have been read (the duration of the call).
         replayed: whether this is the saved answer to an earlier call with the same idempotency key; its state is
             then as old as that call and must not be stored as the present one.
     """
 
     object: dict[str, Any]
     as_of: int
-    as_of_lag: int
+    staleness_seconds: int
     replayed: bool
 
 
@@ -58,7 +58,7 @@ class Stripe:
         self._account: str | None = None
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         # made when something is first asked of Stripe, and shared with all that `on_behalf_of` gives
         self._client = cache(lambda: _client(settings))
 
@@ -68,7 +68,7 @@ class Stripe:
         other._account = account  # noqa: SLF001 - its own class
         return other
 
-    async def get(self, path: str, **params: Any) -> Answer:
+    async def get(self, path: str, **params: Any) -> StripeResponse:
         """Read an object or a page of a list, such as `/v1/products`.
 
         Raises:
@@ -78,7 +78,7 @@ class Stripe:
         """
         return await self._call("get", path, params)
 
-    async def post(self, path: str, *, idempotency_key: str, **params: Any) -> Answer:
+    async def post(self, path: str, *, idempotency_key: str, **params: Any) -> StripeResponse:
         """Create or change an object.
 
         Args:
@@ -94,7 +94,7 @@ class Stripe:
         """
         return await self._call("post", path, {**params, "idempotency_key": idempotency_key})
 
-    async def delete(self, path: str, **params: Any) -> Answer:
+    async def delete(self, path: str, **params: Any) -> StripeResponse:
         """Delete or cancel an object. It takes no idempotency key: whoever deletes twice finds it gone.
 
         Raises:
@@ -109,18 +109,18 @@ class Stripe:
         if self._client.cache_info().currsize:
             await self._client().close()
 
-    async def _call(self, method: str, path: str, params: dict[str, Any]) -> Answer:
+    async def _call(self, method: str, path: str, params: dict[str, Any]) -> StripeResponse:
         with tracing.span(f"stripe {method}", kind="CLIENT", path=path, account=self._account) as note:
             answer, request_id = await self._measured(method, path, params)
             note(**{"stripe.request_id": request_id, "replayed": answer.replayed})
             return answer
 
-    async def _measured(self, method: str, path: str, params: dict[str, Any]) -> tuple[Answer, str | None]:
+    async def _measured(self, method: str, path: str, params: dict[str, Any]) -> tuple[StripeResponse, str | None]:
         """The answer, and the id under which Stripe's own log has the request."""
         from gateway.stripe_api import sdk as stripe_sdk
 
         started = time.monotonic()
-        if self._breaker.wait():
+        if self._breaker.retry_after():
             metrics.STRIPE_CALLS.labels(method, "spared").inc()
             raise StripeUnavailable("Stripe is failing at the moment; try again in some seconds")
         try:
@@ -129,23 +129,23 @@ class Stripe:
                 response = await self._client().raw_request_async(method, path, **params)
         except TimeoutError:
             metrics.STRIPE_CALLS.labels(method, "timeout").inc()
-            self._breaker.failed()
+            self._breaker.failure()
             raise StripeUnavailable("Stripe did not answer in time; try again") from None
         except stripe_sdk.StripeError as error:
             metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
             refused = stripe_sdk.failure(error)
             if isinstance(refused, StripeUnavailable):
-                self._breaker.failed(stripe_sdk.retry_after(error))
+                self._breaker.failure(stripe_sdk.retry_after(error))
             else:
-                self._breaker.answered()  # a refusal is an answer
+                self._breaker.success()  # a refusal is an answer
             raise refused from error
-        self._breaker.answered()
+        self._breaker.success()
         metrics.STRIPE_CALLS.labels(method, "ok").inc()
         metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
-        answer = Answer(
+        answer = StripeResponse(
             object=response.data,
             as_of=_date(response.headers),
-            as_of_lag=math.ceil(time.monotonic() - started),
+            staleness_seconds=math.ceil(time.monotonic() - started),
             replayed=response.headers.get("idempotent-replayed") == "true",
         )
         return answer, response.headers.get("request-id")

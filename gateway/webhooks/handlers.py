@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from gateway.billing.credits.purchases import unknown_prices
 from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
-from gateway.mirror.mapping import ref
+from gateway.mirror.mapping import id_of
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, store_events
-from gateway.mirror.upsert import Outcome
+from gateway.mirror.upsert import WriteResult
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def fetch_price(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """Tiers and currency options of a price are in no event: they are fetched, unless only others changed."""
     obj = event["data"]["object"]
     changed = event["data"].get("previous_attributes")
-    told = bool(changed) and set(changed) <= set(obj) and effect.outcome != Outcome.CREATED
+    told = bool(changed) and set(changed) <= set(obj) and effect.outcome != WriteResult.CREATED
     whole = {"tiers", "currency_options"} <= set(obj)
     if effect.status == "stale" or told or whole or effect.needs:
         return effect
@@ -101,7 +101,7 @@ def grant_credits(connection: sa.Connection, event: Json, effect: Effect) -> Eff
 
 def fetch_charge(_: sa.Connection, event: Json, effect: Effect) -> Effect:
     """A refund names its charge, which holds the sum of all refunds: that is fetched."""
-    found = ref(event["data"]["object"].get("charge"))
+    found = id_of(event["data"]["object"].get("charge"))
     return effect._replace(needs=(f"charge:{found}",)) if found else effect
 
 
@@ -214,19 +214,19 @@ def _plan(event: Json) -> Change | Effect:
     return Change(resource, obj, event["created"], handler.deleted)
 
 
-_EFFECTS: dict[Outcome | Unreadable, Effect] = {
-    Outcome.CREATED: Effect("applied", str(Outcome.CREATED)),
-    Outcome.UPDATED: Effect("applied", str(Outcome.UPDATED)),
-    Outcome.STALE: Effect("stale", "an equal or newer state was there"),
+_EFFECTS: dict[WriteResult | Unreadable, Effect] = {
+    WriteResult.CREATED: Effect("applied", str(WriteResult.CREATED)),
+    WriteResult.UPDATED: Effect("applied", str(WriteResult.UPDATED)),
+    WriteResult.STALE: Effect("stale", "an equal or newer state was there"),
 }
 
 
-def _effect(change: Change, outcome: Outcome | Unreadable) -> Effect:
+def _effect(change: Change, outcome: WriteResult | Unreadable) -> Effect:
     """What storing an object came to, in the operator's words."""
     if outcome in _EFFECTS:
         return _EFFECTS[outcome]
     match outcome:
-        case Outcome.UNCLEAR:
+        case WriteResult.UNCLEAR:
             why = "same second as the known state, fetched instead"
         case Unreadable():
             why = f"unreadable, fetched instead ({outcome})"

@@ -23,7 +23,6 @@ from gateway.errors import DatabaseUnavailable
 from gateway.models.columns import utc
 from gateway.models.inbox import UNFINISHED, Event
 from gateway.models.infra import WebhookSecretUse
-from gateway.observability import logging as logs
 from gateway.observability import metrics, tracing
 from gateway.stripe_api.client import Delivery, event_of
 from gateway.webhooks.handlers import HANDLERS, Effect, Json, apply, follow, need_of
@@ -300,7 +299,6 @@ def report(
         secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
     """
     statuses: Counter[str] = Counter()
-    lines, lags = [], []
     now, ms, traced = time.time(), round(seconds * 1000, 1), tracing.active()
     for event, effect, attempts in handled:
         failed = isinstance(effect, Exception)
@@ -311,7 +309,7 @@ def report(
             status, outcome = "pending" if effect.needs else effect.status, effect.outcome
         statuses[status] += 1
         if status == "applied":
-            lags.append(max(0.0, now - event["created"]))
+            metrics.EVENT_LAG.observe(max(0.0, now - event["created"]))
         line = {
             "id": event["id"],
             "type": event["type"],
@@ -325,14 +323,12 @@ def report(
         if failed:
             log.warning("event_failed", **line)
         else:
-            lines.append(line)
+            log.info("event_handled", **line)
         if traced:
             told = {"id": event["id"], "type": event["type"], "status": status, "tries": attempts}
             tracing.past("event", seconds, **told, error=outcome if failed else None)
     for status, count in statuses.items():
         metrics.EVENTS.labels(status).inc(count)
-    metrics.EVENT_LAG.observe_all(lags)
-    logs.each("event_handled", lines)
 
 
 async def open_events(database: Database) -> dict[str, int]:

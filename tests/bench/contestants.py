@@ -11,7 +11,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from gateway.db.database import Database
-from gateway.observability import logging as logs
+from gateway.observability.logging import configure_logging
 from gateway.settings import Settings
 from gateway.stripe_api.client import verify
 from gateway.webhooks.inbox import Inbox
@@ -81,5 +81,5 @@ class OneCommit:
 
 def one_commit() -> OneCommit:
     """For uvicorn's `--factory`."""
-    logs.configure(readable=False)
+    configure_logging(readable=False)
     return OneCommit()

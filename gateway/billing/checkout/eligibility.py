@@ -5,7 +5,7 @@ from sqlmodel import col, select
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
-from gateway.mirror.sync import settle, store_page
+from gateway.mirror.sync import refresh_all, store_page
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
@@ -23,7 +23,7 @@ async def read_subscriptions(database: Database, stripe: Stripe, customer_id: st
     answer = await stripe.get("/v1/subscriptions", **params)
     while True:
         found = answer.object["data"]
-        await settle(database, stripe, await store_page(database, answer, found))
+        await refresh_all(database, stripe, await store_page(database, answer, found))
         if not answer.object["has_more"]:
             return
         answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])

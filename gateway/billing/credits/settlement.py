@@ -23,7 +23,7 @@ from gateway.db.database import insert
 from gateway.mirror.effects import Written
 
 
-def react(connection: sa.Connection, written: Sequence[Written]) -> None:
+def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Settle the purchases that these rows are about."""
     about = [row for row in written if row.kind in {"invoice_payment", "charge", "dispute", "checkout.session"}]
     intents: set[str] = {row.columns["payment_intent_id"] for row in about} - {None}

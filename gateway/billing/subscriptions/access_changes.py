@@ -23,7 +23,7 @@ from gateway.billing.subscriptions.state import Standing
 from gateway.db.database import Database, insert, table_of
 from gateway.models.mirrored import Customer, Subscription
 from gateway.outbound import outbox
-from gateway.outbound.access_watch import REFUSED, WATCHES
+from gateway.outbound.access_watch import NO_ACCESS, WATCHES
 
 CLAIM = 50
 FIND = 1_000
@@ -35,7 +35,7 @@ CUSTOMERS, SUBSCRIPTIONS = table_of(Customer), table_of(Subscription)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-class AccessTeller:
+class AccessChangePublisher:
     """Looks at customers; several processes share the work.
 
     Args:
@@ -119,7 +119,7 @@ def _worth(standing: Standing) -> tuple[bool, datetime, datetime]:
 def _state(best: Standing | None) -> str:
     """What matters of a decision."""
     if best is None or not best.access.allowed:
-        return REFUSED
+        return NO_ACCESS
     return f"{best.access.reason.name} {best.access.until}"
 
 

@@ -10,7 +10,7 @@ from gateway.billing.subscriptions.state import Standing
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
-from gateway.stripe_api.client import Answer
+from gateway.stripe_api.client import StripeResponse
 
 QUOTE_SECONDS = 15 * 60
 """How long a quote is honoured. Longer would let a buyer pay less for having waited."""
@@ -112,7 +112,7 @@ def is_there(present: Standing, items: list[dict[str, Any]]) -> bool:
     return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
 
 
-def stale_quote(change: PlanChange, answer: Answer) -> Problem | None:
+def stale_quote(change: PlanChange, answer: StripeResponse) -> Problem | None:
     """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
     if change.proration_date is None or answer.object.get("test_clock"):
         return None
@@ -123,7 +123,9 @@ def stale_quote(change: PlanChange, answer: Answer) -> Problem | None:
     return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
 
 
-def preview_of(present: Standing, price_id: str, *, due: Answer | None, renewal: Answer | None) -> Preview:
+def preview_of(
+    present: Standing, price_id: str, *, due: StripeResponse | None, renewal: StripeResponse | None
+) -> Preview:
     """What Stripe's two previews say.
 
     Args:
@@ -145,11 +147,11 @@ def preview_of(present: Standing, price_id: str, *, due: Answer | None, renewal:
     )
 
 
-def _invoice(answer: Answer | None) -> dict[str, Any]:
+def _invoice(answer: StripeResponse | None) -> dict[str, Any]:
     return {} if answer is None else invoice_columns(answer.object)
 
 
-def _proration_date(due: Answer | None, renewal: Answer | None) -> int:
+def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None) -> int:
     """The moment that Stripe has counted from: said by the invoice, else by where its prorations begin."""
     if due is not None:
         details = (due.object.get("parent") or {}).get("subscription_details") or {}

@@ -23,7 +23,7 @@ from gateway.mirror.sync import refresh, store_answer
 from gateway.models.mirrored import Customer, Invoice
 from gateway.models.statuses import FINAL
 from gateway.settings import Settings
-from gateway.stripe_api.client import Answer, Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 SUBSCRIPTIONS = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
@@ -90,7 +90,9 @@ class Changes:
         )
         return preview_of(present, change.price_id, due=due, renewal=renewal)
 
-    async def _ask(self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any) -> Answer | None:
+    async def _ask(
+        self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any
+    ) -> StripeResponse | None:
         """An invoice as Stripe would make it; None when it would make none.
 
         Raises:
@@ -163,7 +165,7 @@ class Changes:
         parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
         stripe_key = _stripe_key("cancel", principal, key)
 
-        def call() -> Awaitable[Answer]:
+        def call() -> Awaitable[StripeResponse]:
             if how.now:
                 return self._stripe.delete(_path(id), **parameters)
             return self._stripe.post(_path(id), idempotency_key=stripe_key, cancel_at_period_end=True, **parameters)
@@ -191,7 +193,7 @@ class Changes:
             return Changed(present, None, [])
         return await self._told(id, lambda: self._stripe.post(path, idempotency_key=stripe_key, **parameters))
 
-    async def _present(self, principal: Principal, id: str) -> tuple[Standing, Answer]:
+    async def _present(self, principal: Principal, id: str) -> tuple[Standing, StripeResponse]:
         """The caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
 
         Raises:
@@ -218,14 +220,14 @@ class Changes:
             raise NotFound("there is no such subscription")
         return found
 
-    async def _told(self, id: str, call: Callable[[], Awaitable[Answer]]) -> Changed:
+    async def _told(self, id: str, call: Callable[[], Awaitable[StripeResponse]]) -> Changed:
         """Do it, and tell how the subscription stands then."""
         answer = await self._do(id, call)
         if isinstance(answer, Problem):
             return Changed(None, None, [answer])
         return Changed(await self._standing(id), None, [])
 
-    async def _do(self, id: str, call: Callable[[], Awaitable[Answer]]) -> Answer | Problem:
+    async def _do(self, id: str, call: Callable[[], Awaitable[StripeResponse]]) -> StripeResponse | Problem:
         """Have Stripe do it, and store what it answers."""
         try:
             answer = await call()

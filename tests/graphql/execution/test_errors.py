@@ -8,7 +8,7 @@ import httpx
 import pytest
 from e2e.test_processes import free_port, running
 
-from gateway.observability.logging import hide_secrets
+from gateway.observability.logging import redact_secrets
 from harness.gateway import SIGN_IN_SECRET, make_world
 
 PASSWORD, SERVICE_TOKEN = "hunter2hunter2", "service-token-hunter2"
@@ -136,7 +136,7 @@ def test_in_production_mistakes_are_clear_and_the_schema_is_not_told(told):
 )
 @pytest.mark.parametrize("line", ["{}", "could not use {}: it is wrong", "Authorization: Bearer {}", "key={}&x"])
 def test_what_looks_like_a_secret_is_struck_from_a_log_line_whoever_wrote_it(line, secret):
-    written = hide_secrets(None, "info", {"event": line.format(secret), "exception": f"Error: {secret}", "ms": 7})
+    written = redact_secrets(None, "info", {"event": line.format(secret), "exception": f"Error: {secret}", "ms": 7})
     assert "hunter2" not in str(written)
     assert "[secret]" in written["event"]
 
@@ -145,4 +145,4 @@ def test_what_looks_like_a_secret_is_struck_from_a_log_line_whoever_wrote_it(lin
     "line", ["https://api.stripe.com:443/v1", "at 12:30:05 a@b.example came", "sketchy eyJ", "cus_1"]
 )
 def test_what_is_no_secret_stays_in_the_log(line):
-    assert hide_secrets(None, "info", {"event": line}) == {"event": line}
+    assert redact_secrets(None, "info", {"event": line}) == {"event": line}

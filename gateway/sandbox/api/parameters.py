@@ -7,21 +7,24 @@ word and order, which a general validator's report would have to be translated i
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from types import UnionType
-from typing import Any, ForwardRef, Literal, NotRequired, Required, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from stripe import StripeContext
 from stripe._request_options import RequestOptions
 from typing_extensions import is_typeddict
 
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing, parameter_unknown
 
 _OPTIONS = frozenset(RequestOptions.__annotations__)
+# Names that the annotations of `RequestOptions`, a base of every parameter type, use and do not import when they run.
+_UNIMPORTED = {"Mapping": Mapping, "StripeContext": StripeContext}
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, True: True, False: False}
 
 
@@ -29,7 +32,6 @@ _BOOLEANS = {"true": True, "false": False, "1": True, "0": False, True: True, Fa
 class Shape:
     """What a value may be: one of `words`, a hash with `fields` or of `values`, a list of `items`, a scalar."""
 
-    module: str
     words: tuple[str, ...] = ()
     hash: Any = None
     values: Any = None
@@ -61,22 +63,19 @@ def _params(name: str) -> Any:
 
 @cache
 def _fields(cls: Any) -> dict[str, tuple[bool, Shape]]:
-    """Name -> (required, shape) of a TypedDict."""
-    return {
-        name: (name in cls.__required_keys__, _shape(annotation, cls.__module__))
-        for name, annotation in cls.__annotations__.items()
-        if name not in _OPTIONS
-    }
+    """Return name -> (required, shape) of a TypedDict."""
+    hints = get_type_hints(cls, localns=_UNIMPORTED)
+    return {name: (name in cls.__required_keys__, _shape(hint)) for name, hint in hints.items() if name not in _OPTIONS}
 
 
-def _shape(annotation: Any, module: str) -> Shape:
-    members = _members(annotation, module)
+@cache
+def _shape(hint: Any) -> Shape:
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     words = tuple(word for each in members if get_origin(each) is Literal for word in get_args(each))
     scalars = frozenset(each for each in members if each in (str, int, bool, float, Decimal))
     if any(words):
         scalars -= {str}  # `Literal["a", "b"] | str`: the SDK leaves enums open, the API does not
     return Shape(
-        module,
         words,
         next((each for each in members if is_typeddict(each)), None),
         next((get_args(each)[1] for each in members if get_origin(each) is dict), None),
@@ -85,22 +84,7 @@ def _shape(annotation: Any, module: str) -> Shape:
     )
 
 
-def _members(annotation: Any, module: str) -> tuple[Any, ...]:
-    """The alternatives of a type; the SDK writes most of them as strings to be read in their own module."""
-    if get_origin(annotation) in (NotRequired, Required):
-        annotation = get_args(annotation)[0]
-    if isinstance(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        names = sys.modules[module].__dict__
-        return _members(eval(annotation, names), module)  # noqa: S307 -- the SDK's source, not input
-    if get_origin(annotation) in (Union, UnionType):
-        return tuple(member for each in get_args(annotation) for member in _members(each, module))
-    return (annotation,)
-
-
-_cached_shape = cache(_shape)
-_EXPAND_ONLY = {"expand": (False, Shape("", items=str))}
+_EXPAND_ONLY = {"expand": (False, Shape(items=str))}
 
 
 def _hash(values: dict[str, Any], fields: dict[str, tuple[bool, Shape]], path: str) -> dict[str, Any]:
@@ -125,7 +109,7 @@ def _coerce(value: Any, shape: Shape, path: str) -> Any:
             return _hash(value, _fields(shape.hash), path)
         if shape.values is None:
             raise invalid("Invalid array" if shape.items else f"Invalid string: {value}", path)
-        inner = _cached_shape(shape.values, shape.module)
+        inner = _shape(shape.values)
         return {
             key: each if shape.values is str and each == "" else _coerce(each, inner, _join(path, key))
             for key, each in value.items()
@@ -133,7 +117,7 @@ def _coerce(value: Any, shape: Shape, path: str) -> Any:
     if isinstance(value, list):
         if shape.items is None:
             raise invalid("Invalid object" if shape.hash else f"Invalid string: {value}", path)
-        inner = _cached_shape(shape.items, shape.module)
+        inner = _shape(shape.items)
         return [_coerce(each, inner, f"{path}[{index}]") for index, each in enumerate(value)]
     return _scalar(value, shape, path)
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from gateway.billing.pagination import Pages
-from gateway.db.database import table_of
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
+from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.models.columns import Mirrored, UtcDateTime, utc
 from gateway.models.mirrored import Invoice
@@ -31,7 +31,7 @@ def _place(cursor: str) -> tuple[datetime, str]:
     raise BadInput("`after` is no cursor of this list; start again without it")
 
 
-INVOICES = table_of(Invoice)
+INVOICES = table_for(Invoice)
 _INTERNAL = Mirrored.model_fields.keys() - {"id"} | {
     *("billing_reason", "attempt_count", "finalized_at", "first_failed_at", "period_start", "period_end", "service_end")
 }

@@ -2,28 +2,24 @@
 
 import asyncio
 import random
-import re
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
 from gateway.db.sqlite import connect, end_after
 from gateway.db.worker_threads import Threads
-from gateway.errors import BadInput, DatabaseUnavailable, SettingsError
+from gateway.errors import DatabaseUnavailable, SettingsError
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 POOL_WAIT_SECONDS = 5
@@ -98,17 +94,31 @@ class Database:
         """Whether this is the embedded database."""
         return self.engine.dialect.name == "sqlite"
 
+    @overload
+    def read(self) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+    @overload
+    def read(self, work: Callable[[sa.Connection], T]) -> Awaitable[T]: ...
+
+    def read(self, work: Callable[[sa.Connection], T] | None = None) -> Any:
+        """Run `work`, which only reads, in a thread; without `work` it gives a session (to be removed)."""
+        return self.query(work) if work else self._session()
+
+    async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run `work` in one transaction in a thread."""
+        return await self.transact(work)
+
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def _session(self) -> AsyncIterator[AsyncSession]:
         """A short session to read with. Each statement sees what is committed when it begins."""
-        with _reachable():
+        with translate_errors():
             async with AsyncSession(self._reader, expire_on_commit=False) as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A connection in one transaction, committed at the end and rolled back on an error. It announces nothing."""
-        with _reachable():
+        with translate_errors():
             async with self._turn, self._writer.begin() as connection:
                 connection.info[ENDPOINTS] = self.endpoints
                 yield connection
@@ -134,7 +144,7 @@ class Database:
 
     def _query(self, work: Callable[[sa.Connection], T]) -> T:
         """In a thread: what `work` returns."""
-        with _reachable():
+        with translate_errors():
             try:
                 return self._read(work)
             except DBAPIError as error:
@@ -166,10 +176,10 @@ class Database:
         """In a thread: what `work` returns, and the topics that it announced."""
         for tried in range(RETRIES + 1):
             try:
-                with _reachable():
+                with translate_errors():
                     return self._try(work)
             except DatabaseUnavailable as error:
-                lost, deadlock = isinstance(error, _ConnectionLost), is_deadlock(error.__cause__)
+                lost, deadlock = isinstance(error, ConnectionLost), is_deadlock(error.__cause__)
                 if tried == RETRIES or not (lost or deadlock):
                     raise
             if deadlock:
@@ -186,7 +196,7 @@ class Database:
                     self.before_commit(connection, announced)
             except DBAPIError as error:
                 if error.connection_invalidated:
-                    raise _ConnectionLost("the connection to the database ended") from error
+                    raise ConnectionLost("the connection to the database ended") from error
                 raise
         return outcome, announced
 
@@ -244,53 +254,6 @@ class _AtOnce:
             self._connection.close()
             self._connection = None
             self._engine.dispose()
-
-
-class _ConnectionLost(DatabaseUnavailable):
-    """Before the commit, so that nothing is left of the transaction."""
-
-
-def is_deadlock(error: BaseException | None) -> bool:
-    """Whether PostgreSQL ended this transaction so that others could go on; the same again will work."""
-    return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}
-
-
-def table_of(model: type[SQLModel]) -> sa.Table:
-    """The Core table of a SQLModel class, for the hot writes."""
-    table: sa.Table = model.metadata.tables[str(model.__tablename__)]
-    return table
-
-
-def insert(database: AsyncConnection | sa.Connection | str, table: sa.Table) -> Any:
-    """The INSERT into `table` of the connection's (or the named) dialect, which knows ON CONFLICT."""
-    name = database if isinstance(database, str) else database.dialect.name
-    # by its name, so that PostgreSQL's, which take 2 MB, are not imported where SQLite is used
-    return import_module(f"sqlalchemy.dialects.{name}").insert(table)
-
-
-class _reachable:  # noqa: N801 - reads as a context manager
-    """Tell an unusable database from a wrong statement; what the driver says may hold the password."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and (reason := unusable(error)):
-            raise DatabaseUnavailable(f"the database cannot be used ({reason})") from error
-        if isinstance(error, DataError) and re.search(r"NUL|\\u0000", str(error.orig)):  # SQLite takes such texts
-            raise BadInput("a text must not hold the character NUL") from error
-
-
-def unusable(error: BaseException) -> str | None:
-    """Why the database itself is at fault, and not what was asked of it, in a word or two; None when it is not."""
-    cause = getattr(error, "orig", None) or error
-    if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
-        return "it is not migrated: run `gateway db upgrade`"
-    gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return type(cause).__name__ if gone or isinstance(error, _AT_FAULT) else None
-
-
-_AT_FAULT = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)
 
 
 OPTIONS: dict[str, Any] = {

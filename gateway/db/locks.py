@@ -10,18 +10,20 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.tables import insert, table_for
 from gateway.errors import RateLimited, StripeUnavailable
 from gateway.models.infra import Turn
 
 WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)
 WAIT_SECONDS = 10
-TURNS = table_of(Turn)
+TURNS = table_for(Turn)
 
 
 @asynccontextmanager
@@ -44,25 +46,27 @@ async def turn(database: Database, name: str) -> AsyncIterator[None]:
     except TimeoutError:
         raise StripeUnavailable("Stripe did not answer in time; try again") from None
     finally:
-        async with database.write() as connection:
-            await connection.execute(sa.delete(TURNS).where(TURNS.c.name == name, TURNS.c.holder == holder))
+        await database.transaction(partial(_release, name, holder))
 
 
 async def _take(database: Database, name: str, holder: str) -> None:
     deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while not await _taken(database, name, holder):
+    while not await database.transaction(partial(_taken, name, holder)):
         if asyncio.get_running_loop().time() > deadline:
             raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
         await asyncio.sleep(random.uniform(0.03, 0.09))  # noqa: S311 - so that those who wait do not come in step
 
 
-async def _taken(database: Database, name: str, holder: str) -> bool:
+def _release(name: str, holder: str, connection: sa.Connection) -> None:
+    connection.execute(sa.delete(TURNS).where(TURNS.c.name == name, TURNS.c.holder == holder))
+
+
+def _taken(name: str, holder: str, connection: sa.Connection) -> bool:
     """Take the turn if it is free or has run out."""
     now = datetime.now(UTC)
     lease = {"holder": holder, "until": now + LEASE}
-    async with database.write() as connection:
-        statement = insert(connection, TURNS).values(name=name, **lease)
-        statement = statement.on_conflict_do_update(
-            index_elements=["name"], set_=lease, where=TURNS.c.until < now
-        ).returning(TURNS.c.holder)
-        return (await connection.execute(statement)).scalar() == holder
+    statement = insert(connection, TURNS).values(name=name, **lease)
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_=lease, where=TURNS.c.until < now
+    ).returning(TURNS.c.holder)
+    return bool(connection.execute(statement).scalar() == holder)

@@ -18,8 +18,9 @@ from contextlib import contextmanager
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.database import ANNOUNCED, Database, table_of
+from gateway.db.database import ANNOUNCED, Database
 from gateway.db.statements import execute, insert_rows
+from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.models.infra import Notice
 
@@ -28,7 +29,7 @@ PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
 KEPT_NOTICES = 1_000
-NOTICES = table_of(Notice)
+NOTICES = table_for(Notice)
 _NOTICE = insert_rows("sqlite", NOTICES, ["origin", "topics"]).returning(NOTICES.c.id)
 _CLEAR = sa.delete(NOTICES).where(NOTICES.c.id <= sa.bindparam("newest") - KEPT_NOTICES)
 _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))

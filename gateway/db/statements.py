@@ -18,7 +18,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from gateway.db.database import insert
+from gateway.db.tables import insert
 
 Parameters = dict[str, Any]
 

@@ -10,9 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
 from sqlmodel import col, select
 
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.rows import all_rows, row_by_id
+from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
@@ -108,8 +111,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
         .order_by(Subscription.customer_id)
         .limit(PAGE)
     )
-    async with database.read() as session:
-        return list((await session.exec(live)).all())
+    return await database.read(lambda connection: all_rows(connection, live))
 
 
 async def _page(reader: Reader, resource: Resource, state: SyncState) -> StripeResponse | None:
@@ -134,20 +136,22 @@ async def _run(database: Database) -> SyncState:
 
 
 async def _state(database: Database, name: str) -> SyncState | None:
-    async with database.read() as session:
-        return await session.get(SyncState, name)
+    return await database.read(lambda connection: row_by_id(connection, SyncState, name))
 
 
 async def _remember(database: Database, state: SyncState) -> None:
-    table = table_of(SyncState)
+    table = table_for(SyncState)
     values = state.model_dump()
-    async with database.write() as connection:
+
+    def write(connection: sa.Connection) -> None:
         statement = insert(connection, table).values(**values)
-        await connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+        connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+
+    await database.transaction(write)
 
 
 async def completed(database: Database) -> bool:
     """Whether every list has been read to its end at least once."""
-    async with database.read() as session:
-        done = (await session.exec(select(SyncState.resource).where(col(SyncState.completed_at).is_not(None)))).all()
+    query = select(SyncState.resource).where(col(SyncState.completed_at).is_not(None))
+    done = await database.read(lambda connection: all_rows(connection, query))
     return {resource.kind for resource in RESOURCES.values() if resource.synced} <= set(done)

@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
@@ -176,7 +177,7 @@ def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: 
 
 async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:
     """The rows of some objects, and the items of those that are subscriptions."""
-    table = table_of(resource.table)
+    table = table_for(resource.table)
     async with database.read() as session:
         connection = await session.connection()
         found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
@@ -186,7 +187,7 @@ async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> t
 
 async def _known(database: Database, resource: Resource) -> Sequence[str]:
     """The ids of the rows that are not deleted."""
-    table = table_of(resource.table)
+    table = table_for(resource.table)
     async with database.read() as session:
         found = await (await session.connection()).execute(sa.select(table.c.id).where(table.c.deleted.is_(False)))
         return found.scalars().all()

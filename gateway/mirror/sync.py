@@ -20,7 +20,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlmodel import select
 
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
@@ -211,7 +212,7 @@ async def _revision(database: Database, resource: Resource, id: str) -> int | No
 
 async def _mark_deleted(database: Database, resource: Resource, id: str, seen: int | None) -> None:
     """Mark a row as deleted, because Stripe says that there is no such object."""
-    table = table_of(resource.table)
+    table = table_for(resource.table)
 
     def write(connection: sa.Connection) -> None:
         result = connection.execute(

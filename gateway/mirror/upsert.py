@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.database import table_of
 from gateway.db.notifications import announce
 from gateway.db.statements import among, execute, insert_rows, write_rows
+from gateway.db.tables import table_for
 from gateway.ledger import on_write
 from gateway.mirror.effects import Written
 from gateway.mirror.mapping import Json
@@ -25,7 +25,7 @@ from gateway.models.columns import Mirrored
 from gateway.models.infra import CatalogVersion
 from gateway.models.mirrored import SubscriptionItem
 
-ITEMS = table_of(SubscriptionItem)
+ITEMS = table_for(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})
 
 
@@ -148,7 +148,7 @@ def _values(candidate: Candidate) -> Json:
 @cache
 def _defaults(model: type[Mirrored]) -> Json:
     """What the columns hold in a new row of which the payload does not speak: a plan of `custom_unit_amount`, say."""
-    defaults = {column.name: column.default for column in table_of(model).c if column.default is not None}
+    defaults = {column.name: column.default for column in table_for(model).c if column.default is not None}
     return {
         name: default.arg if default.is_scalar else default.arg(None)  # type: ignore[attr-defined]  # one of the two
         for name, default in defaults.items()
@@ -159,7 +159,7 @@ def _defaults(model: type[Mirrored]) -> Json:
 def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
     """INSERT, or UPDATE where the guard allows."""
     resource = RESOURCES[kind]
-    table = table_of(resource.table)
+    table = table_for(resource.table)
     known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_defaults(resource.table), *names} - {"_items"}
     statement = insert_rows(dialect, table, sorted(known))
     new = statement.excluded
@@ -191,14 +191,14 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
 @cache
 def _revision(model: type[Mirrored]) -> Sequence[sa.Column[Any]]:
     """By which a row tells that it was written, and whether for the first time."""
-    table = table_of(model)
+    table = table_for(model)
     return table.c.id, table.c.revision
 
 
 def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) -> list[WriteResult]:
     """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
     rows: dict[tuple[str, str], Any] = {}
-    for table in {table_of(candidate.resource.table) for candidate in refused}:
+    for table in {table_for(candidate.resource.table) for candidate in refused}:
         ids = [candidate.id for candidate in refused if candidate.row[0] == table.name]
         found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows |= {(table.name, row["id"]): row for row in found.mappings()}
@@ -288,6 +288,6 @@ def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -
 
 def bump_catalog(connection: sa.Connection) -> None:
     """Let every process know that its snapshot of the catalogue is out of date."""
-    catalog = table_of(CatalogVersion)
+    catalog = table_for(CatalogVersion)
     connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
     announce(connection, "catalog")

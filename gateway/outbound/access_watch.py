@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from gateway.db.database import ENDPOINTS, insert, table_of
+from gateway.db.database import ENDPOINTS
+from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
 from gateway.models.outbound import AccessWatch
 
-WATCHES = table_of(AccessWatch)
+WATCHES = table_for(AccessWatch)
 
 NO_ACCESS = ""
 """What is remembered of a customer without access, whatever the reason."""

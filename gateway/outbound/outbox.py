@@ -12,14 +12,15 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.database import ENDPOINTS, insert, table_of
+from gateway.db.database import ENDPOINTS
+from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
 from gateway.models.mirrored import Customer
 from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
 from gateway.models.statuses import ENTITLED, FINAL
 
-MESSAGES, DELIVERIES = table_of(OutboxMessage), table_of(OutboxDelivery)
-STATES, CUSTOMERS = table_of(OutboxState), table_of(Customer)
+MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
+STATES, CUSTOMERS = table_for(OutboxState), table_for(Customer)
 
 TOLD = frozenset({"subscription", "invoice", "checkout.session"})
 

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.rows import first_row, row_by_id
+from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import PAGE, Reader
 from gateway.models.infra import SyncState
@@ -97,8 +99,7 @@ async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
 
 async def unread_for(database: Database) -> float | None:
     """How many seconds ago the list was last read to its end; None when never."""
-    async with database.read() as session:
-        state = await session.get(SyncState, NAME)
+    state = await database.read(lambda connection: row_by_id(connection, SyncState, NAME))
     if state is None or state.completed_at is None:
         return None
     return (datetime.now(UTC) - state.completed_at).total_seconds()
@@ -121,20 +122,26 @@ async def _record(inbox: Inbox, events: Sequence[Json]) -> set[str]:
 
 async def _reached(database: Database) -> int | None:
     """Where the last reading came to, else when the mirror was first filled: that state holds what was before."""
-    async with database.read() as session:
-        state = await session.get(SyncState, NAME)
-        if state and state.cursor:
-            return int(state.cursor)
-        first = (await session.exec(select(SyncState.started_at).order_by(col(SyncState.started_at)))).first()
+    return await database.read(_reached_at)
+
+
+def _reached_at(connection: sa.Connection) -> int | None:
+    state = row_by_id(connection, SyncState, NAME)
+    if state and state.cursor:
+        return int(state.cursor)
+    first = first_row(connection, select(SyncState.started_at).order_by(col(SyncState.started_at)))
     return None if first is None else int(first.timestamp())
 
 
 async def _remember(database: Database, reached: int, count: int, *, done: bool) -> None:
-    states, now = table_of(SyncState), datetime.now(UTC)
+    states, now = table_for(SyncState), datetime.now(UTC)
     values = {"resource": NAME, "cursor": str(reached), "count": count, **({"completed_at": now} if done else {})}
-    async with database.write() as connection:
+
+    def write(connection: sa.Connection) -> None:
         statement = insert(connection, states).values(**values, started_at=now)
-        await connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+        connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+
+    await database.transaction(write)
 
 
 async def _due(database: Database, every: float) -> bool:

@@ -17,8 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from gateway.db.database import Database, insert, table_of, unusable
+from gateway.db.database import Database
+from gateway.db.errors import unavailability_reason
 from gateway.db.statements import insert_rows, write_rows
+from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.models.columns import utc
 from gateway.models.inbox import UNFINISHED, Event
@@ -33,8 +35,8 @@ FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 4 * 3600
 MOST_ATTEMPTS = 17  # 5 s, doubled up to 4 h: the last try is about a day after the first
 SECRET_USE_SECONDS = 60.0
-EVENTS = table_of(Event)
-SECRET_USES = table_of(WebhookSecretUse)
+EVENTS = table_for(Event)
+SECRET_USES = table_for(WebhookSecretUse)
 RECORDED = [column.name for column in EVENTS.c if column.name not in {"next_attempt_at", "last_error"}]
 _ID = (EVENTS.c.id,)
 EXPECTED = Effect("applied", "updated")
@@ -176,7 +178,7 @@ class Inbox:
                 with connection.begin_nested():
                     (effects[event["id"]],) = apply(connection, [event])
             except Exception as error:
-                if unusable(error):  # the database is at fault, not the event: Stripe tries again
+                if unavailability_reason(error):  # the database is at fault, not the event: Stripe tries again
                     raise
                 effects[event["id"]] = error
         return effects

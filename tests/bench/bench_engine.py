@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from bench_events import databases
 from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.models import mirrored as models
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
@@ -166,7 +167,7 @@ async def fill(url: str) -> None:
         rows.setdefault(model, []).append(model(**row).model_dump())
     async with database.write() as connection:
         for model, its in rows.items():
-            await connection.execute(sa.insert(table_of(model)), its)
+            await connection.execute(sa.insert(table_for(model)), its)
     await database.close()
 
 

@@ -18,7 +18,8 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cli.doctor import examine
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.models.infra import SyncState
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks import catch_up as missed
@@ -238,7 +239,7 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
 
         async with database.write() as connection:
             long_ago = datetime.now(UTC) - timedelta(days=21)
-            await connection.execute(sa.update(table_of(SyncState)).values(completed_at=long_ago))
+            await connection.execute(sa.update(table_for(SyncState)).values(completed_at=long_ago))
         checks = {check.name: check async for check in examine(world.settings)}
         assert "before Stripe's 30 days are over" in checks["missed events"].mend
         with structlog.testing.capture_logs() as logs:

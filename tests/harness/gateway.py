@@ -27,7 +27,8 @@ from sqlmodel import SQLModel
 from gateway import migrations
 from gateway.app import create_app
 from gateway.cli.dev import RATES
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import sign_in_routes
 from gateway.http.server import OPTIONS
@@ -266,7 +267,7 @@ def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
 def put_rows(url: str, rows: dict[sa.Table, list[dict[str, Any]]]) -> bool:
     """Fill a mirror without asking Stripe; whether there was something to put into one that is empty."""
     with _connected(url) as connection:
-        if not rows or connection.execute(sa.select(sa.exists(sa.select(table_of(Product))))).scalar():
+        if not rows or connection.execute(sa.select(sa.exists(sa.select(table_for(Product))))).scalar():
             return False
         for table, found in rows.items():
             connection.execute(table.delete())

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.billing.catalog.snapshot import Snapshot, take
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.models.infra import CatalogVersion
 from gateway.models.mirrored import Price, Product
@@ -24,7 +25,7 @@ from gateway.settings import Settings
 
 PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
 LOAD_SECONDS = 5.0
-VERSION, PRODUCTS, PRICES = table_of(CatalogVersion), table_of(Product), table_of(Price)
+VERSION, PRODUCTS, PRICES = table_for(CatalogVersion), table_for(Product), table_for(Price)
 HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
 
 log = structlog.get_logger()

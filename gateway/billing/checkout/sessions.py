@@ -12,7 +12,9 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.billing.checkout.cart import CheckoutRequest
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.rows import row_by_id
+from gateway.db.tables import insert, table_for
 from gateway.errors import StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
 from gateway.models.checkout import CheckoutIntent
@@ -21,7 +23,7 @@ from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/checkout/sessions"
 REFRESH_PAUSE_SECONDS = 1.0
-INTENTS, SESSIONS = table_of(CheckoutIntent), table_of(CheckoutSession)
+INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
 
 log = structlog.get_logger()
 
@@ -41,15 +43,14 @@ class Sessions:
 
     async def get(self, id: str) -> CheckoutSession | None:
         """A session as the mirror has it."""
-        async with self._database.read() as session:
-            return await session.get(CheckoutSession, id)
+        return await self._database.read(lambda connection: row_by_id(connection, CheckoutSession, id))
 
     async def has_begun(self, paid: CheckoutSession) -> bool:
         """Whether the subscription that a session started stands in the mirror, where its own events may still lack."""
         if paid.status != "complete" or paid.subscription_id is None:
             return True
-        async with self._database.read() as session:
-            found = await session.get(Subscription, paid.subscription_id)
+        subscription_id = paid.subscription_id
+        found = await self._database.read(lambda connection: row_by_id(connection, Subscription, subscription_id))
         return found is not None and found.status != "incomplete"
 
     async def intend(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
@@ -66,11 +67,14 @@ class Sessions:
             fingerprint=request.fingerprint,
             created=datetime.now(UTC),
         )
-        async with self._database.write() as connection:
+
+        def write(connection: sa.Connection) -> CheckoutIntent:
             statement = insert(connection, INTENTS).values(intent.model_dump())
-            await connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
+            connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
             found = sa.select(INTENTS).where(INTENTS.c.scope == scope, INTENTS.c.key == intent.key)
-            return CheckoutIntent(**(await connection.execute(found)).mappings().one())
+            return CheckoutIntent(**connection.execute(found).mappings().one())
+
+        return await self._database.transaction(write)
 
     async def open(
         self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str | None
@@ -101,17 +105,16 @@ class Sessions:
 
     async def reuse(self, intent: CheckoutIntent, id: str, offer: str) -> None:
         """Meet an intent with a session that is there already."""
-        await self._database.transact(lambda connection: _meet(connection, intent, id, offer))
+        await self._database.transaction(lambda connection: _meet(connection, intent, id, offer))
 
     async def open_of(self, external_id: str) -> dict[str, str | None]:
         """A user's sessions that are open as far as the mirror knows, each with what it offers."""
-        async with self._database.read() as session:
-            its = (
-                select(CheckoutSession.id, CheckoutIntent.offer)
-                .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
-                .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
-            )
-            return dict((await session.exec(its)).all())
+        query = (
+            select(CheckoutSession.id, CheckoutIntent.offer)
+            .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
+            .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
+        )
+        return dict(await self._database.read(lambda connection: connection.execute(query).all()))
 
     async def close(self, id: str) -> CheckoutSession | None:
         """Close a session at Stripe; as it stands then, which may be paid.

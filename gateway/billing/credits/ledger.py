@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.db.database import insert, table_of
 from gateway.db.notifications import announce
+from gateway.db.tables import insert, table_for
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from gateway.outbound import outbox
 
@@ -21,7 +21,7 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 TOLD = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "credits.revoked"}
 """What the application is told of; what it spends itself it knows."""
 
-ACCOUNTS, LOTS, ENTRIES = table_of(CreditAccount), table_of(CreditLot), table_of(CreditEntry)
+ACCOUNTS, LOTS, ENTRIES = table_for(CreditAccount), table_for(CreditLot), table_for(CreditEntry)
 
 left = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 """What is left of a lot; below zero when credits that were already spent have been taken back."""

@@ -16,12 +16,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.db.database import table_of
+from gateway.db.tables import table_for
 from gateway.models.mirrored import Charge, CheckoutSession, Dispute, Invoice, InvoicePayment, Price, Product
 
-INVOICES, SESSIONS, CHARGES = table_of(Invoice), table_of(CheckoutSession), table_of(Charge)
-DISPUTES, PAYMENTS = table_of(Dispute), table_of(InvoicePayment)
-PRICES, PRODUCTS = table_of(Price), table_of(Product)
+INVOICES, SESSIONS, CHARGES = table_for(Invoice), table_for(CheckoutSession), table_for(Charge)
+DISPUTES, PAYMENTS = table_for(Dispute), table_for(InvoicePayment)
+PRICES, PRODUCTS = table_for(Price), table_for(Product)
 
 Meta = Mapping[str, str]
 

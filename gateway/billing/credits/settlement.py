@@ -19,7 +19,7 @@ from gateway.billing.credits import purchases
 from gateway.billing.credits.ledger import LOTS, Account, open_accounts
 from gateway.billing.credits.purchases import Purchase
 from gateway.db.advisory_locks import one_at_a_time
-from gateway.db.database import insert
+from gateway.db.tables import insert
 from gateway.mirror.effects import Written
 
 

@@ -13,14 +13,15 @@ from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state as subscriptions
 from gateway.billing.subscriptions.entitlements import Grant, decide
 from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, Standing
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
 from gateway.db.queries import Joined, as_list
 from gateway.db.statements import among
+from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.models.mirrored import Customer, EntitlementSummary, Invoice, PaymentMethod
 from gateway.settings import Settings
 
-CUSTOMERS, SUMMARIES = table_of(Customer), table_of(EntitlementSummary)
+CUSTOMERS, SUMMARIES = table_for(Customer), table_for(EntitlementSummary)
 _BY_USER = Joined(
     lambda dialect: (
         sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTIONS.c, *ITEMS.c)

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from gateway.db.database import table_of
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
+from gateway.db.tables import table_for
 from gateway.models.mirrored import Customer, PaymentMethod, Subscription
 
-METHODS = table_of(PaymentMethod)
+METHODS = table_for(PaymentMethod)
 _ATTACHED = Reading(
     lambda dialect: (
         sa.select(METHODS)

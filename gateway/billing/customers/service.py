@@ -12,9 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from gateway.auth.authenticator import Principal
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
 from gateway.db.locks import turn
 from gateway.db.notifications import announce
+from gateway.db.tables import table_for
 from gateway.errors import StripeFailure, StripeMissing
 from gateway.mirror.sync import refresh, store_answer, store_page
 from gateway.models.checkout import CustomerClaim
@@ -23,7 +24,7 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/customers"
-CLAIMS, CUSTOMERS = table_of(CustomerClaim), table_of(Customer)
+CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
 
 log = structlog.get_logger()
 

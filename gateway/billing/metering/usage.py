@@ -16,11 +16,12 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col, select
 
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.rows import first_row
+from gateway.db.tables import insert, table_for
 from gateway.errors import GatewayError, StripeFailure, StripeRefused
 from gateway.models.columns import PENDING
 from gateway.models.metering import UsageRecord
@@ -29,7 +30,7 @@ from gateway.stripe_api.client import Stripe
 
 log = structlog.get_logger()
 
-USAGE = table_of(UsageRecord)
+USAGE = table_for(UsageRecord)
 OLDEST, NEWEST = timedelta(days=35), timedelta(minutes=5)  # Stripe's own limits
 MAX_VALUE, MAX_IDENTIFIER = 2**31 - 1, 100
 CLAIM, LEASE, SIDE_BY_SIDE = 50, timedelta(seconds=120), 5
@@ -80,11 +81,11 @@ async def report(database: Database, wanted: Report) -> UsageRecord | list[Probl
         DatabaseUnavailable: it could not be written down; the same report can be sent again.
     """
     now = datetime.now(UTC)
-    async with database.read() as session:
-        its = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
-        customer = (await session.exec(its)).first()
-        meters = select(Meter).where(Meter.event_name == wanted.event_name, Meter.status == "active")
-        meter = (await session.exec(meters)).first()
+    customers = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
+    meters = select(Meter).where(Meter.event_name == wanted.event_name, Meter.status == "active")
+    customer, meter = await database.read(
+        lambda connection: (first_row(connection, customers), first_row(connection, meters))
+    )
     problems = _problems(wanted, now)
     if meter is None:
         message = f"there is no active meter for {wanted.event_name!r}"
@@ -104,10 +105,13 @@ async def report(database: Database, wanted: Report) -> UsageRecord | list[Probl
         next_attempt_at=now,
         created=now,
     )
-    async with database.write() as connection:
-        await connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
+
+    def write(connection: sa.Connection) -> UsageRecord:
+        connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
         kept = sa.select(USAGE).where(USAGE.c.id == wanted.identifier)
-        found = UsageRecord(**(await connection.execute(kept)).mappings().one())
+        return UsageRecord(**connection.execute(kept).mappings().one())
+
+    found = await database.transaction(write)
     if found.fingerprint == wanted.fingerprint:
         return found
     message = "this identifier was used for other usage; use a new one"
@@ -135,33 +139,34 @@ async def current(database: Database, customer_id: str | None, event_name: str) 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    async with database.read() as session:
-        meter = (await session.exec(select(Meter).where(Meter.event_name == event_name))).first()
-        if meter is None:
-            return None
-        periods = (
-            select(SubscriptionItem.current_period_start, SubscriptionItem.current_period_end)
-            .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-            .join(Price, col(Price.id) == SubscriptionItem.price_id)
-            .where(
-                Subscription.customer_id == customer_id, Price.meter == meter.id, col(Subscription.ended_at).is_(None)
-            )
-            .order_by(col(SubscriptionItem.current_period_start).desc())
-        )
-        start, end = (await session.exec(periods)).first() or _month(datetime.now(UTC))
-        within = (
-            USAGE.c.customer_id == customer_id,
-            USAGE.c.event_name == event_name,
-            USAGE.c.timestamp >= start,
-            USAGE.c.timestamp < end,
-            USAGE.c.status != "dead",
-        )
-        values: dict[str, Any] = {
-            "sum": sa.select(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0)).where(*within),
-            "count": sa.select(sa.func.count()).select_from(USAGE).where(*within),
-            "last": sa.select(USAGE.c.value).where(*within).order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()),
-        }
-        found = (await (await session.connection()).execute(values[meter.formula].limit(1))).scalar()
+    return await database.read(lambda connection: _current(connection, customer_id, event_name))
+
+
+def _current(connection: sa.Connection, customer_id: str | None, event_name: str) -> Usage | None:
+    meter = first_row(connection, select(Meter).where(Meter.event_name == event_name))
+    if meter is None:
+        return None
+    periods = (
+        select(SubscriptionItem.current_period_start, SubscriptionItem.current_period_end)
+        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
+        .join(Price, col(Price.id) == SubscriptionItem.price_id)
+        .where(Subscription.customer_id == customer_id, Price.meter == meter.id, col(Subscription.ended_at).is_(None))
+        .order_by(col(SubscriptionItem.current_period_start).desc())
+    )
+    start, end = connection.execute(periods).first() or _month(datetime.now(UTC))
+    within = (
+        USAGE.c.customer_id == customer_id,
+        USAGE.c.event_name == event_name,
+        USAGE.c.timestamp >= start,
+        USAGE.c.timestamp < end,
+        USAGE.c.status != "dead",
+    )
+    values: dict[str, Any] = {
+        "sum": sa.select(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0)).where(*within),
+        "count": sa.select(sa.func.count()).select_from(USAGE).where(*within),
+        "last": sa.select(USAGE.c.value).where(*within).order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()),
+    }
+    found = connection.execute(values[meter.formula].limit(1)).scalar()
     return Usage(meter, int(found or 0), start, end)
 
 
@@ -208,14 +213,17 @@ class UsageForwarder:
         now = datetime.now(UTC)
         due = sa.select(USAGE).where(USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
         due = due.order_by(USAGE.c.next_attempt_at).limit(CLAIM)
-        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await (await session.connection()).execute(due)).first() is None:
-                return []
-        async with self._database.write() as connection:
-            found = (await connection.execute(due.with_for_update(skip_locked=True))).mappings().all()
+        # without the writer's lock: mostly there is nothing to do
+        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
+            return []
+
+        def claim(connection: sa.Connection) -> list[UsageRecord]:
+            found = connection.execute(due.with_for_update(skip_locked=True)).mappings().all()
             rows = [UsageRecord(**row) for row in found]
-            await self._mark(connection, rows, next_attempt_at=now + LEASE)
-        return rows
+            self._mark(connection, rows, next_attempt_at=now + LEASE)
+            return rows
+
+        return await self._database.transaction(claim)
 
     async def _forward(self, row: UsageRecord) -> None:
         """Send one, and write down what Stripe said."""
@@ -231,13 +239,13 @@ class UsageForwarder:
                     "usage_not_sent", id=row.id, status=change.get("status", row.status), error=type(error).__name__
                 )
         with contextlib.suppress(GatewayError):  # it stays leased, and is sent again after that
-            async with self._database.write() as connection:
-                await self._mark(connection, [row], attempts=row.attempts + 1, **change)
+            await self._database.transaction(
+                lambda connection: self._mark(connection, [row], attempts=row.attempts + 1, **change)
+            )
 
     async def _send(self, row: UsageRecord) -> None:
-        async with self._database.read() as session:
-            meters = select(Meter).where(Meter.event_name == row.event_name).order_by(col(Meter.status))
-            meter = (await session.exec(meters)).first()
+        meters = select(Meter).where(Meter.event_name == row.event_name).order_by(col(Meter.status))
+        meter = await self._database.read(lambda connection: first_row(connection, meters))
         customer_key, value_key = (meter.customer_key, meter.value_key) if meter else ("stripe_customer_id", "value")
         await self._stripe.post(
             "/v1/billing/meter_events",
@@ -257,6 +265,6 @@ class UsageForwarder:
         return {"next_attempt_at": datetime.now(UTC) + timedelta(seconds=pause), "last_error": str(error)[:2000]}
 
     @staticmethod
-    async def _mark(connection: AsyncConnection, rows: list[UsageRecord], **change: Any) -> None:
+    def _mark(connection: sa.Connection, rows: list[UsageRecord], **change: Any) -> None:
         ids = [row.id for row in rows]
-        await connection.execute(sa.update(USAGE).where(USAGE.c.id.in_(ids)).values(**change))
+        connection.execute(sa.update(USAGE).where(USAGE.c.id.in_(ids)).values(**change))

@@ -12,15 +12,16 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.billing.subscriptions import state as subscriptions
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import Standing
-from gateway.db.database import Database, insert, table_of
+from gateway.db.database import Database
+from gateway.db.tables import insert, table_for
 from gateway.models.mirrored import Customer, Subscription
 from gateway.outbound import outbox
 from gateway.outbound.access_watch import NO_ACCESS, WATCHES
@@ -30,7 +31,7 @@ FIND = 1_000
 IDLE_SECONDS = 0.5
 FIND_SECONDS = 3600.0
 
-CUSTOMERS, SUBSCRIPTIONS = table_of(Customer), table_of(Subscription)
+CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
@@ -65,49 +66,54 @@ class AccessChangePublisher:
         query = sa.select(SUBSCRIPTIONS.c.customer_id).distinct().order_by(SUBSCRIPTIONS.c.customer_id).limit(FIND)
         after = ""
         while True:
-            async with self._database.read() as session:
-                missing = query.where(SUBSCRIPTIONS.c.customer_id > after, ~watched)
-                ids = list((await (await session.connection()).execute(missing)).scalars())
+            missing = query.where(SUBSCRIPTIONS.c.customer_id > after, ~watched)
+            ids = await self._database.read(partial(_scalars, missing))
             if not ids:
                 return
             now, after = datetime.now(UTC), ids[-1]
-            async with self._database.write() as connection:
-                rows = [{"customer_id": each, "look_at": now, "told": None} for each in ids]
-                await connection.execute(insert(connection, WATCHES).on_conflict_do_nothing(), rows)
+            rows = [{"customer_id": each, "look_at": now, "told": None} for each in ids]
+            await self._database.transaction(partial(_watch, rows))
 
     async def work(self) -> int:
         """Look at some customers that are due; how many there were."""
-        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await (await session.connection()).execute(_due().limit(1))).first() is None:
-                return 0
-        async with self._database.write() as connection:
-            return await self._look(connection)
+        # without the writer's lock: mostly there is nothing to do
+        if not await self._database.read(lambda connection: connection.execute(_due().limit(1)).all()):
+            return 0
+        return await self._database.transaction(self._look)
 
-    async def _look(self, connection: AsyncConnection) -> int:
-        rows = (await connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True))).mappings().all()
-        standings = await self._standings(connection, [row["customer_id"] for row in rows])
+    def _look(self, connection: sa.Connection) -> int:
+        rows = connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True)).mappings().all()
+        standings = self._standings(connection, [row["customer_id"] for row in rows])
         for row in rows:
             its = standings.get(row["customer_id"], ())
             best = max(its, key=_worth, default=None)
-            await _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
+            _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
             if row["told"] not in {None, _state(best)}:
-                await connection.run_sync(outbox.append, row["customer_id"], "access.changed", _data(best))
+                outbox.append(connection, row["customer_id"], "access.changed", _data(best))
         return len(rows)
 
-    async def _standings(self, connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[Standing]]:
+    def _standings(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Standing]]:
         """The subscriptions of these customers; of those that are deleted at Stripe none counts."""
         gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
-        left = set(ids) - set((await connection.execute(gone)).scalars())
+        left = set(ids) - set(connection.execute(gone).scalars())
         # read after the rows are locked: nothing is overlooked
-        return await connection.run_sync(subscriptions.of_customers, left, self._grace)
+        return subscriptions.of_customers(connection, left, self._grace)
+
+
+def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:
+    return connection.execute(query).scalars().all()
+
+
+def _watch(rows: list[dict[str, Any]], connection: sa.Connection) -> None:
+    connection.execute(insert(connection, WATCHES).on_conflict_do_nothing(), rows)
 
 
 def _due() -> sa.Select[Any]:
     return sa.select(WATCHES).where(WATCHES.c.look_at <= datetime.now(UTC)).order_by(WATCHES.c.look_at)
 
 
-async def _remember(connection: AsyncConnection, customer_id: str, **state: Any) -> None:
-    await connection.execute(sa.update(WATCHES).where(WATCHES.c.customer_id == customer_id).values(**state))
+def _remember(connection: sa.Connection, customer_id: str, **state: Any) -> None:
+    connection.execute(sa.update(WATCHES).where(WATCHES.c.customer_id == customer_id).values(**state))
 
 
 def _worth(standing: Standing) -> tuple[bool, datetime, datetime]:

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from gateway.billing.invoices import paid_until, unpaid_since
 from gateway.billing.subscriptions.access import Access, Payments, access
-from gateway.db.database import Database, table_of
+from gateway.db.database import Database
 from gateway.db.queries import Joined, as_list
 from gateway.db.statements import among
+from gateway.db.tables import table_for
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import FINAL
 
@@ -26,7 +27,7 @@ class Standing:
     access: Access
 
 
-SUBSCRIPTIONS, ITEMS = table_of(Subscription), table_of(SubscriptionItem)
+SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
 NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.created, ITEMS.c.id
 """The order of subscriptions with their items: the oldest item first."""
 

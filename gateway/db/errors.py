@@ -1,0 +1,49 @@
+"""Driver errors as the gateway's own."""
+
+import re
+import sqlite3
+
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from gateway.errors import BadInput, DatabaseUnavailable
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection ended before the commit, so that nothing is left of the transaction."""
+
+
+class translate_errors:  # noqa: N801 - reads as a context manager
+    """Tell an unusable database from a wrong statement.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be used. What the driver says may hold the password, so only the
+            error's name is repeated.
+        BadInput: a text holds the character NUL, which PostgreSQL cannot store.
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and (reason := unavailability_reason(error)):
+            raise DatabaseUnavailable(f"the database cannot be used ({reason})") from error
+        if isinstance(error, DataError) and re.search(r"NUL|\\u0000", str(error.orig)):
+            raise BadInput("a text must not hold the character NUL") from error
+
+
+def unavailability_reason(error: BaseException) -> str | None:
+    """Return in a word or two why the database itself is at fault; None when what was asked of it is."""
+    cause = getattr(error, "orig", None) or error
+    if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
+        return "it is not migrated: run `gateway db upgrade`"
+    gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    return type(cause).__name__ if gone or isinstance(error, _AT_FAULT) else None
+
+
+_AT_FAULT = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Return whether PostgreSQL ended this transaction so that others could go on; the same again will work."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}

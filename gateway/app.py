@@ -23,7 +23,7 @@ from gateway.billing.customers.service import Customers
 from gateway.billing.metering.usage import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
-from gateway.billing.subscriptions.service import Changes
+from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, GatewayError
@@ -76,8 +76,8 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
     rates = Rates(settings)
-    changes = Changes(settings, database, stripe, catalog)
-    services = Services(settings, database, stripe, catalog, checkout, portal, changes, rates, notifications)
+    subscriptions = SubscriptionService(settings, database, stripe, catalog)
+    services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, rates, notifications)
     graphql = GraphQL(services, authenticator)
     inbox = Inbox(database, settings.connect_accounts)
     receiver = Receiver(inbox)

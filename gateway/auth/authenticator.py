@@ -8,12 +8,12 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from gateway.errors import Unauthenticated
+from gateway.errors import BadInput, Forbidden, Unauthenticated
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +42,25 @@ class Principal:
     email_verified: bool = False
     is_service: bool = False
     expires_at: int | None = None
+
+    def acting_as(self, external_id: str | None, email: str | None = None) -> "Principal":
+        """Return the caller, or, for the back end, the user that it names.
+
+        Args:
+            external_id: the user; None is the caller.
+            email: the user's address as the back end knows it.
+
+        Raises:
+            Forbidden: the caller is not the back end.
+            BadInput: no user can be called so.
+        """
+        if external_id is None:
+            return self
+        if not self.is_service:
+            raise Forbidden("only the application's own back end names a user; leave `externalId` out")
+        if not is_subject(external_id):
+            raise BadInput("`externalId` must be a text of 1 to 200 characters")
+        return replace(self, subject=external_id, email=email)
 
 
 ANONYMOUS = Principal()

@@ -8,7 +8,6 @@ from uuid import uuid4
 from sqlmodel import col, select
 
 from gateway.auth.authenticator import Principal
-from gateway.billing.checkout.service import acting_for
 from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
 from gateway.billing.user_errors import Problem, ProblemCode
@@ -74,7 +73,7 @@ class Portal:
             NotFound: the subscription does not exist or is another's.
             StripeUnavailable: Stripe cannot be reached.
         """
-        user = acting_for(principal, request.external_id)
+        user = principal.acting_as(request.external_id)
         if user.subject is None:
             raise Forbidden("a service token says with `externalId` for whom the portal is")
         if why := redirect_problem(request.return_url, self._settings.redirect_origins):
@@ -99,7 +98,7 @@ class Portal:
         try:
             answer = await self._stripe.post(PATH, idempotency_key=f"portal-{uuid4().hex}", **given)
         except (StripeMissing, StripeRefused) as error:
-            if await self._customers.vanished(customer_id):
+            if await self._customers.is_deleted_at_stripe(customer_id):
                 # A new customer would be an empty portal, without a word about where everything has gone.
                 return _refused(ProblemCode.NO_CUSTOMER, "Stripe no longer has this customer; a checkout makes another")
             return _refused(ProblemCode.STRIPE_REFUSED, str(error), error.param)

@@ -8,7 +8,7 @@ from gateway.billing.catalog.snapshot import cursor_of
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import output, resolver
-from gateway.graphql.base.lookahead import wanted
+from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import BillingInterval, Plan, Pricing, Product
 from gateway.graphql.types.catalog_objects import shelf_of
@@ -94,7 +94,7 @@ class Query:
         principal = info.context.principal
         if principal.subject is None:
             return None
-        account = await info.context.loaders.account.load(wanted(info, principal.subject))
+        account = await info.context.loaders.account.load(selection_of(info, principal.subject))
         if account.customer:
             info.context.ownership.recognise(account.customer)
         return Viewer.of(principal, account, await info.context.services.catalog.snapshot())
@@ -108,7 +108,7 @@ class Query:
         ],
     ) -> Customer | None:
         """Any user's account, for the application's own back end; null when there is none."""
-        account = await info.context.loaders.account.load(wanted(info, external_id))
+        account = await info.context.loaders.account.load(selection_of(info, external_id))
         return Customer.of(account, await info.context.services.catalog.snapshot())
 
 

@@ -5,11 +5,11 @@ here is as any other, guarded as any other; only, it follows the topic of what i
 change falls between the two. None but the first reading calls Stripe.
 """
 
-from gateway.billing.customers.account import Wanted
+from gateway.billing.customers.account import AccountSelection
 from gateway.errors import NotFound
 from gateway.graphql.base.context import LiveInfo
 from gateway.graphql.base.decorators import output, resolver
-from gateway.graphql.base.lookahead import wanted
+from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.query import Id
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Viewer
@@ -38,9 +38,9 @@ class Subscription:
         """The signed-in user's own account, also before the first purchase."""
         context, changed = info.context, info.context.changed
         subject = str(context.principal.subject)  # nobody else comes here
-        accounts, its = context.loaders.account, wanted(info, subject)
+        accounts, its = context.loaders.account, selection_of(info, subject)
         new = changed.follow(f"user:{subject}")
-        account = await accounts.load(Wanted(subject) if new else its)
+        account = await accounts.load(AccountSelection(subject) if new else its)
         if account.customer is not None and changed.follow(f"customer:{account.customer.id}"):
             new = True
         if new:

@@ -41,7 +41,7 @@ class AccessView(BaseModel):
     @classmethod
     def of(cls, grant: Grant) -> "AccessView":
         """The decision on a feature."""
-        row = grant.standing.subscription if grant.standing else None
+        row = grant.state.subscription if grant.state else None
         return cls(
             allowed=grant.access.allowed,
             reason=grant.access.reason.name,

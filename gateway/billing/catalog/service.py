@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from gateway.billing.catalog.snapshot import Snapshot, take
+from gateway.billing.catalog.snapshot import Snapshot, build_snapshot
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
@@ -56,7 +56,7 @@ class Catalog:
         self._loading = None  # it may have read before the change; who waits for it asked before the change
 
     @property
-    def present(self) -> Snapshot | None:
+    def current(self) -> Snapshot | None:
         """The snapshot that is known to be the present one without looking; None when that takes a look."""
         return self._snapshot if self._present == self._wanted and self._hears() else None
 
@@ -110,7 +110,7 @@ class Catalog:
 
     async def _read(self) -> Snapshot:
         version, products, prices = await self._database.query(_rows)
-        return take(
+        return build_snapshot(
             products,
             prices,
             version=version.version if version else 0,

@@ -66,7 +66,7 @@ def is_active(row: Product | Price) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PricedProduct:
     """A product and what it costs: its plans and its one-off prices, in display order."""
 
     product: Product
@@ -74,7 +74,7 @@ class Offer:
     one_time: tuple[Price, ...]
 
 
-class Listing(Generic[Item]):
+class PagedList(Generic[Item]):
     """A list in display order that is read in pages.
 
     Args:
@@ -114,7 +114,7 @@ def cursor_of(item: Product | Price) -> str:
 
 @dataclass(frozen=True, eq=False)  # two readings are two snapshots
 class Snapshot:
-    """The catalogue at one moment. Build it with `take`.
+    """The catalogue at one moment. Build it with `build_snapshot`.
 
     Attributes:
         version: of `CatalogVersion`.
@@ -136,11 +136,11 @@ class Snapshot:
     prices: Mapping[str, Price]
     by_lookup_key: Mapping[str, Price]
     active_prices: Mapping[str, tuple[Price, ...]]
-    on_sale: Listing[Product]
+    on_sale: PagedList[Product]
     # Filtered lists, each made once: as many as there are currencies times intervals.
-    _made: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
+    _memo: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
-    def pricing(self, currency: str, interval: str | None = None) -> tuple[Offer, ...]:
+    def pricing(self, currency: str, interval: str | None = None) -> tuple[PricedProduct, ...]:
         """What is on sale in a currency, in display order.
 
         Args:
@@ -151,7 +151,7 @@ class Snapshot:
             BadInput: when nothing is on sale in this currency.
         """
         self._check(currency)
-        return self._once(("pricing", currency, interval), lambda: tuple(self._offers(currency, interval)))
+        return self._memoized(("pricing", currency, interval), lambda: tuple(self._offers(currency, interval)))
 
     def intervals(self, currency: str) -> tuple[str, ...]:
         """The intervals by which anything is billed in a currency, the shortest first."""
@@ -160,11 +160,11 @@ class Snapshot:
             names = {price.interval for offer in self._offers(currency, None) for price in offer.plans}
             return tuple(name for name in INTERVAL_DAYS if name in names)
 
-        return self._once(("intervals", currency), found)
+        return self._memoized(("intervals", currency), found)
 
     def plans(
         self, *, product_id: str | None = None, interval: str | None = None, currency: str | None = None
-    ) -> Listing[Price]:
+    ) -> PagedList[Price]:
         """The plans on sale, in display order.
 
         Args:
@@ -181,35 +181,35 @@ class Snapshot:
         def fits(price: Price) -> bool:
             return _is_plan(price, interval) and (currency is None or is_offered(price, currency))
 
-        def of(products: Iterable[Product]) -> Listing[Price]:
-            return Listing(price for product in products for price in self.active_prices[product.id] if fits(price))
+        def of(products: Iterable[Product]) -> PagedList[Price]:
+            return PagedList(price for product in products for price in self.active_prices[product.id] if fits(price))
 
         if product_id is None:
-            return self._once(("plans", interval, currency), lambda: of(self.on_sale.items))
+            return self._memoized(("plans", interval, currency), lambda: of(self.on_sale.items))
         product = self.products.get(product_id)
         return of([product] if product is not None and is_active(product) else [])
 
-    def _offers(self, currency: str, interval: str | None) -> Iterable[Offer]:
+    def _offers(self, currency: str, interval: str | None) -> Iterable[PricedProduct]:
         for product in self.on_sale.items:
             prices = [price for price in self.active_prices[product.id] if is_offered(price, currency)]
             plans = tuple(price for price in prices if _is_plan(price, interval))
             one_time = tuple(price for price in prices if price.interval is None)
             if plans or one_time:
-                yield Offer(product, plans, one_time)
+                yield PricedProduct(product, plans, one_time)
 
     def _check(self, currency: str) -> None:
         if currency not in self.currencies and (self.currencies or currency != self.currency):
             there = ", ".join(self.currencies).upper() or "nothing yet; run `gateway sync`"
             raise BadInput(f"nothing is on sale in {currency.upper()}; the catalogue has {there}")
 
-    def _once(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        if key not in self._made:
-            self._made[key] = make()
-        made: Made = self._made[key]
+    def _memoized(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        if key not in self._memo:
+            self._memo[key] = make()
+        made: Made = self._memo[key]
         return made
 
 
-def take(
+def build_snapshot(
     products: Iterable[Product], prices: Iterable[Price], *, version: int, as_of: datetime, currency: str | None
 ) -> Snapshot:
     """The snapshot of these rows.
@@ -242,7 +242,7 @@ def take(
         prices=known,
         by_lookup_key={price.lookup_key: price for each in active.values() for price in each if price.lookup_key},
         active_prices=ordered,
-        on_sale=Listing(sorted(on_sale, key=lambda product: _product_place(product, ordered[product.id], main))),
+        on_sale=PagedList(sorted(on_sale, key=lambda product: _product_place(product, ordered[product.id], main))),
     )
 
 

@@ -1,10 +1,10 @@
 """Checkout: open a session at Stripe, look at it, give it up."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from gateway.auth.authenticator import Principal, is_subject
+from gateway.auth.authenticator import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.cart import Cart, CheckoutRequest, check, fill
 from gateway.billing.checkout.eligibility import already_subscribed, had_trial, read_subscriptions
@@ -14,7 +14,7 @@ from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.db.locks import turn
-from gateway.errors import BadInput, Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
+from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
@@ -76,7 +76,7 @@ class Checkout:
             return await self._answer(scope, buyer, request, cart)
 
     async def _answer(self, scope: str, buyer: Principal, request: CheckoutRequest, cart: Cart) -> Answered:
-        intent = await self._sessions.intend(scope, request)
+        intent = await self._sessions.create_intent(scope, request)
         if intent.fingerprint != request.fingerprint:
             message = "this key was used for another request; use a new one"
             return Answered(None, [Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")])
@@ -102,7 +102,7 @@ class Checkout:
         try:
             return await self._with_customer(customer, subject, intent, cart, parameters)
         except StripeMissing:
-            if not await self._customers.vanished(customer.id):
+            if not await self._customers.is_deleted_at_stripe(customer.id):
                 raise
         customer = await self._customers.customer_for(buyer)
         return await self._with_customer(customer, subject, intent, cart, parameters)
@@ -122,7 +122,7 @@ class Checkout:
         offer = offer_of(parameters)
         for opened, known in (await self._sessions.open_of(subject)).items():
             same = known == offer
-            earlier = await (self._sessions.read(opened) if same else self._sessions.close(opened))
+            earlier = await (self._sessions.read(opened) if same else self._sessions.expire(opened))
             if earlier and earlier.status == "complete":
                 return Answered(earlier, [_PAID])
             if same and earlier and earlier.status == "open":
@@ -139,7 +139,7 @@ class Checkout:
         row = await self.known(id)
         if row is None or (_settled(row) and await self._sessions.has_begun(row)):
             return row
-        await self._sessions.look(id)
+        await self._sessions.refresh_throttled(id)
         return await self._sessions.get(id)
 
     async def known(self, id: str) -> CheckoutSession | None:
@@ -156,7 +156,7 @@ class Checkout:
         row = await self.known(id)
         if row is None:
             raise NotFound("there is no such object")
-        closed = await self._sessions.close(id) if row.status == "open" else row
+        closed = await self._sessions.expire(id) if row.status == "open" else row
         status = closed.status if closed else "gone"
         if row.status == "open" and status == "expired":
             return Answered(closed, [])
@@ -189,26 +189,10 @@ def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:
     """
     if request.coupon is not None and not principal.is_service:
         raise Forbidden("a `coupon` is the back end's to give; buyers have a `promotionCode`")
-    buyer = acting_for(principal, request.external_id, request.customer_email)
+    buyer = principal.acting_as(request.external_id, request.customer_email)
     if request.setup and buyer.subject is None:
         raise Unauthenticated("sign in first: a way to pay is kept for somebody")
     return buyer
-
-
-def acting_for(principal: Principal, external_id: str | None, email: str | None = None) -> Principal:
-    """The caller, or, for the back end, the user that it names.
-
-    Raises:
-        Forbidden: the caller is not the back end.
-        BadInput: no user can be called so.
-    """
-    if external_id is None:
-        return principal
-    if not principal.is_service:
-        raise Forbidden("only the application's own back end names a user; leave `externalId` out")
-    if not is_subject(external_id):
-        raise BadInput("`externalId` must be a text of 1 to 200 characters")
-    return replace(principal, subject=external_id, email=email)
 
 
 def owns(principal: Principal, session: CheckoutSession) -> bool:

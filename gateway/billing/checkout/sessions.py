@@ -53,7 +53,7 @@ class Sessions:
         found = await self._database.read(lambda connection: row_by_id(connection, Subscription, subscription_id))
         return found is not None and found.status != "incomplete"
 
-    async def intend(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
+    async def create_intent(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
         """The intent of this key, written down before Stripe is called. Without a key every request is a new one.
 
         Args:
@@ -98,14 +98,14 @@ class Sessions:
         def own(connection: sa.Connection) -> None:
             whose = {"guest": True} if external_id is None else {"external_id": external_id}
             connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
-            _meet(connection, intent, opened, offer)
+            complete_intent(connection, intent, opened, offer)
 
         await store_answer(self._database, self._stripe, answer, own)
         return await self.get(opened)
 
     async def reuse(self, intent: CheckoutIntent, id: str, offer: str) -> None:
         """Meet an intent with a session that is there already."""
-        await self._database.transaction(lambda connection: _meet(connection, intent, id, offer))
+        await self._database.transaction(lambda connection: complete_intent(connection, intent, id, offer))
 
     async def open_of(self, external_id: str) -> dict[str, str | None]:
         """A user's sessions that are open as far as the mirror knows, each with what it offers."""
@@ -116,7 +116,7 @@ class Sessions:
         )
         return dict(await self._database.read(lambda connection: connection.execute(query).all()))
 
-    async def close(self, id: str) -> CheckoutSession | None:
+    async def expire(self, id: str) -> CheckoutSession | None:
         """Close a session at Stripe; as it stands then, which may be paid.
 
         Raises:
@@ -141,7 +141,7 @@ class Sessions:
             return None
         return await self.get(id)
 
-    async def look(self, id: str) -> None:
+    async def refresh_throttled(self, id: str) -> None:
         """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne."""
         task = self._refreshing.get(id)
         if task is None:
@@ -163,6 +163,7 @@ def offer_of(parameters: dict[str, Any]) -> str:
     return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _meet(connection: sa.Connection, intent: CheckoutIntent, id: str, offer: str) -> None:
+def complete_intent(connection: sa.Connection, intent: CheckoutIntent, id: str, offer: str) -> None:
+    """Note which session has answered an intent, and what it offers."""
     met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
     connection.execute(met)

@@ -10,9 +10,9 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers import payment_methods
 from gateway.billing.invoices import PAGES
 from gateway.billing.pagination import Page, PageRequest
-from gateway.billing.subscriptions import state as subscriptions
+from gateway.billing.subscriptions import state
 from gateway.billing.subscriptions.entitlements import Grant, decide
-from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, Standing
+from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, SubscriptionState
 from gateway.db.database import Database
 from gateway.db.queries import Joined, as_list
 from gateway.db.statements import among
@@ -43,7 +43,7 @@ than these do where nobody asks for them.
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AccountSelection:
     """What to read of a user's account, beside the customer, the features and the subscriptions.
 
     Attributes:
@@ -63,14 +63,14 @@ class Account:
 
     Attributes:
         customer: None before the first checkout.
-        standings: the subscriptions, the newest first.
+        subscriptions: the subscriptions, the newest first.
         features: what Stripe's entitlements give.
         methods: the payment methods, the newest first.
         pages: of the invoices, or why there cannot be such a page.
     """
 
     customer: Customer | None = None
-    standings: Sequence[Standing] = ()
+    subscriptions: Sequence[SubscriptionState] = ()
     features: Sequence[str] = ()
     methods: Sequence[PaymentMethod] = ()
     pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
@@ -87,7 +87,9 @@ class Account:
         return page
 
 
-def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta) -> dict[Wanted, Account]:
+def read(
+    connection: sa.Connection, wanted: Collection[AccountSelection], grace: timedelta
+) -> dict[AccountSelection, Account]:
     """The accounts of many users, in as few queries as one user's.
 
     Args:
@@ -99,7 +101,7 @@ def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta
     customers = {customer.external_id: customer for customer, _, _ in rows}
     features = {external_id: customer.features for external_id, customer in customers.items()}
     held = [(subscription, item) for _, subscription, item in rows if subscription]
-    standings = subscriptions.by_customer(connection, held, grace)
+    subscriptions = state.by_customer(connection, held, grace)
     ids = {its for each in wanted if each.methods and (its := _id(customers, each))}
     methods = payment_methods.of_customers(connection, ids) if ids else {}
     pages = {
@@ -107,12 +109,12 @@ def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta
         for kind in {kind for each in wanted for kind in each.pages}
     }
 
-    found: dict[Wanted, Account] = {}
+    found: dict[AccountSelection, Account] = {}
     for each in wanted:
         its = _id(customers, each)
         found[each] = Account(
             customers.get(each.external_id),
-            standings.get(its, ()),
+            subscriptions.get(its, ()),
             features.get(each.external_id) or (),
             methods.get(its, ()),
             {kind: page if isinstance(page := pages[kind], BadInput) else page[its] for kind in each.pages},
@@ -120,7 +122,7 @@ def read(connection: sa.Connection, wanted: Collection[Wanted], grace: timedelta
     return found
 
 
-def _id(customers: Mapping[str, Customer], wanted: Wanted) -> str:
+def _id(customers: Mapping[str, Customer], wanted: AccountSelection) -> str:
     """The customer's id; of nobody there are no invoices, but it is checked whether there can be such a page."""
     customer = customers.get(wanted.external_id)
     return customer.id if customer else ""
@@ -143,6 +145,6 @@ async def decision(settings: Settings, database: Database, catalog: Catalog, ext
         DatabaseUnavailable: the database cannot be reached.
     """
     products = (await catalog.snapshot()).products
-    wanted = Wanted(external_id)
+    wanted = AccountSelection(external_id)
     account = (await database.query(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
-    return decide(feature, account.standings, account.features, products)
+    return decide(feature, account.subscriptions, account.features, products)

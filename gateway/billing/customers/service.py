@@ -49,7 +49,7 @@ class Customers:
             its = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
             return (await session.exec(its)).first()
 
-    async def vanished(self, id: str) -> bool:
+    async def is_deleted_at_stripe(self, id: str) -> bool:
         """Ask Stripe whether it still has a customer, and write down if not."""
         with suppress(StripeMissing):
             found = await refresh(self._database, self._stripe, "customer", id)
@@ -72,7 +72,7 @@ class Customers:
             if known := await self.of(subject):  # whoever had the turn before has made it
                 return known
             claim = await self._claim(principal)
-            if not await self._adopt(claim, principal):
+            if not await self._link_by_email(claim, principal):
                 await self._create(claim)
         made = await self.of(subject)
         if made is None:
@@ -110,7 +110,7 @@ class Customers:
         )
         await store_answer(self._database, self._stripe, answer, _owning(claim, answer.object["id"]))
 
-    async def _adopt(self, claim: CustomerClaim, principal: Principal) -> bool:
+    async def _link_by_email(self, claim: CustomerClaim, principal: Principal) -> bool:
         """Take over the one customer with the user's verified e-mail, if it is nobody's; whether that was done."""
         wanted = self._settings.adopt_customers and principal.email_verified and principal.email
         if not wanted or claim.generation > 1:
@@ -123,7 +123,7 @@ class Customers:
             await store_page(self._database, answer, free, _owning(claim, free[0]["id"]))
         except IntegrityError:  # another user with the same e-mail was a moment faster
             return False
-        await self._label(free[0]["id"], claim)
+        await self._tag_with_external_id(free[0]["id"], claim)
         return True
 
     async def _is_free(self, found: dict[str, Any], claim: CustomerClaim) -> bool:
@@ -134,7 +134,7 @@ class Customers:
             its = select(CustomerClaim).where(CustomerClaim.customer_id == found["id"])
             return (await session.exec(its)).first() is None
 
-    async def _label(self, id: str, claim: CustomerClaim) -> None:
+    async def _tag_with_external_id(self, id: str, claim: CustomerClaim) -> None:
         """Let people see at Stripe whose it is. The database is what counts, so a failure is only logged."""
         try:
             answer = await self._stripe.post(

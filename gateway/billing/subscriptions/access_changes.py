@@ -17,9 +17,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.billing.subscriptions import state as subscriptions
 from gateway.billing.subscriptions.access import Reason
-from gateway.billing.subscriptions.state import Standing
+from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.db.database import Database
 from gateway.db.tables import insert, table_for
 from gateway.models.mirrored import Customer, Subscription
@@ -83,21 +82,21 @@ class AccessChangePublisher:
 
     def _look(self, connection: sa.Connection) -> int:
         rows = connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True)).mappings().all()
-        standings = self._standings(connection, [row["customer_id"] for row in rows])
+        states = self._states(connection, [row["customer_id"] for row in rows])
         for row in rows:
-            its = standings.get(row["customer_id"], ())
+            its = states.get(row["customer_id"], ())
             best = max(its, key=_worth, default=None)
             _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
             if row["told"] not in {None, _state(best)}:
                 outbox.append(connection, row["customer_id"], "access.changed", _data(best))
         return len(rows)
 
-    def _standings(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[Standing]]:
+    def _states(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[SubscriptionState]]:
         """The subscriptions of these customers; of those that are deleted at Stripe none counts."""
         gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
         left = set(ids) - set(connection.execute(gone).scalars())
         # read after the rows are locked: nothing is overlooked
-        return subscriptions.of_customers(connection, left, self._grace)
+        return of_customers(connection, left, self._grace)
 
 
 def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:
@@ -116,27 +115,27 @@ def _remember(connection: sa.Connection, customer_id: str, **state: Any) -> None
     connection.execute(sa.update(WATCHES).where(WATCHES.c.customer_id == customer_id).values(**state))
 
 
-def _worth(standing: Standing) -> tuple[bool, datetime, datetime]:
+def _worth(state: SubscriptionState) -> tuple[bool, datetime, datetime]:
     """The one with access that lasts longest, else the newest."""
-    access = standing.access
-    return access.allowed, access.until or _LONG_AGO, standing.subscription.created
+    access = state.access
+    return access.allowed, access.until or _LONG_AGO, state.subscription.created
 
 
-def _state(best: Standing | None) -> str:
+def _state(best: SubscriptionState | None) -> str:
     """What matters of a decision."""
     if best is None or not best.access.allowed:
         return NO_ACCESS
     return f"{best.access.reason.name} {best.access.until}"
 
 
-def _next_look(standings: Sequence[Standing]) -> datetime | None:
+def _next_look(states: Sequence[SubscriptionState]) -> datetime | None:
     """The next moment at which time alone may change the decision: beyond `until` nothing is certain."""
     now = datetime.now(UTC)
-    ends = (each.access.until for each in standings if each.access.allowed)
+    ends = (each.access.until for each in states if each.access.allowed)
     return min((end for end in ends if end and end > now), default=None)
 
 
-def _data(best: Standing | None) -> dict[str, Any]:
+def _data(best: SubscriptionState | None) -> dict[str, Any]:
     """The decision as it is told, in GraphQL's words."""
     if best is None:
         return {"allowed": False, "reason": Reason.NO_SUBSCRIPTION.name, "until": None, "subscriptionId": None}

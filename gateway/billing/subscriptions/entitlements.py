@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from gateway.billing.subscriptions.access import Access, Reason
-from gateway.billing.subscriptions.state import Standing
+from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.models.mirrored import Product
 
 Products = Mapping[str, Product]
@@ -35,34 +35,36 @@ class Grant:
         feature: its key (Stripe's lookup key).
         access: whether it may be used, why, and until when.
         limit: how much of it; None when there is no limit, or no access.
-        standing: the subscription that decides, if one does.
+        state: the subscription that decides, if one does.
         source: who says that the customer has it; None when nobody does.
     """
 
     feature: str
     access: Access
     limit: int | None = None
-    standing: Standing | None = None
+    state: SubscriptionState | None = None
     source: Source | None = None
 
 
-def decide(feature: str, standings: Sequence[Standing], active: Collection[str], products: Products) -> Grant:
+def decide(
+    feature: str, subscriptions: Sequence[SubscriptionState], active: Collection[str], products: Products
+) -> Grant:
     """Whether a customer may use a feature.
 
     Args:
         feature: its key.
-        standings: all subscriptions of the customer.
+        subscriptions: all subscriptions of the customer.
         active: what Stripe's entitlements give.
         products: for what the plans give.
     """
-    by_plan = [each for each in standings if feature in _named(each, products)]
-    by_stripe = standings if feature in active else ()
+    by_plan = [each for each in subscriptions if feature in _named(each, products)]
+    by_stripe = subscriptions if feature in active else ()
     candidates = by_plan if any(each.access.allowed for each in by_plan) else [*by_plan, *by_stripe]
     if not candidates:
-        reason = Reason.NOT_INCLUDED if standings else Reason.NO_SUBSCRIPTION
+        reason = Reason.NOT_INCLUDED if subscriptions else Reason.NO_SUBSCRIPTION
         return Grant(feature, Access(allowed=False, reason=reason))
 
-    def worth(each: Standing) -> tuple[bool, float, datetime, datetime]:
+    def worth(each: SubscriptionState) -> tuple[bool, float, datetime, datetime]:
         limit = _limit(each, feature, products)
         most = float("inf") if limit is None else limit
         return each.access.allowed, most, each.access.until or _EVER, each.subscription.created
@@ -73,26 +75,28 @@ def decide(feature: str, standings: Sequence[Standing], active: Collection[str],
     return Grant(feature, best.access, limit, best, source)
 
 
-def entitlements(standings: Sequence[Standing], active: Collection[str], products: Products) -> list[Grant]:
+def entitlements(
+    subscriptions: Sequence[SubscriptionState], active: Collection[str], products: Products
+) -> list[Grant]:
     """Everything that a customer may use now, by name."""
-    names = set(active).union(*(_named(each, products) for each in standings))
-    grants = (decide(name, standings, active, products) for name in sorted(names))
+    names = set(active).union(*(_named(each, products) for each in subscriptions))
+    grants = (decide(name, subscriptions, active, products) for name in sorted(names))
     return [grant for grant in grants if grant.access.allowed]
 
 
-def _named(standing: Standing, products: Products) -> set[str]:
+def _named(state: SubscriptionState, products: Products) -> set[str]:
     """The features that the products of a subscription name."""
-    metas = (products[item.product_id].meta for item in standing.items if item.product_id in products)
+    metas = (products[item.product_id].meta for item in state.items if item.product_id in products)
     return {name.strip() for meta in metas for name in meta.get("features", "").split(",") if name.strip()}
 
 
-def _limit(standing: Standing, feature: str, products: Products) -> int | None:
+def _limit(state: SubscriptionState, feature: str, products: Products) -> int | None:
     """The highest limit that a product of the subscription states. One that is no number is 0: a slip in the metadata
     must not give away without bound.
     """
     texts = [
         text
-        for item in standing.items
+        for item in state.items
         if item.product_id in products and (text := products[item.product_id].meta.get(f"limit_{feature}")) is not None
     ]
     return max((int(text) if text.strip().isdecimal() else 0 for text in texts), default=None)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.billing.catalog.snapshot import Snapshot, is_active, is_offered
-from gateway.billing.subscriptions.state import Standing
+from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
@@ -56,7 +56,9 @@ class Preview:
     proration_date: datetime
 
 
-def aim(change: PlanChange, present: Standing, snapshot: Snapshot, max_quantity: int) -> list[dict[str, Any]] | Problem:
+def plan_items(
+    change: PlanChange, present: SubscriptionState, snapshot: Snapshot, max_quantity: int
+) -> list[dict[str, Any]] | Problem:
     """The `items` parameter of the change, or what must be mended.
 
     Of several items, the one of the same product changes, else the oldest.
@@ -80,7 +82,7 @@ def _item_for(price: Price, items: tuple[SubscriptionItem, ...]) -> Subscription
     return next(same, None) or next(kin, items[0])
 
 
-def _wrong_price(price: Price, present: Standing, snapshot: Snapshot) -> Problem | None:
+def _wrong_price(price: Price, present: SubscriptionState, snapshot: Snapshot) -> Problem | None:
     kept = any(item.price_id == price.id for item in present.items)  # who has an old plan may keep it
     if not kept and not (is_active(price) and is_active(snapshot.products[price.product_id])):
         return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", "priceId")
@@ -106,13 +108,13 @@ def _quantity(change: PlanChange, price: Price, item: SubscriptionItem, most: in
     return [{**target, "quantity": quantity}]
 
 
-def is_there(present: Standing, items: list[dict[str, Any]]) -> bool:
+def already_applied(present: SubscriptionState, items: list[dict[str, Any]]) -> bool:
     """Whether it is so already: then nothing is to be done, as when a request is sent again."""
     have = {item.id: (item.price_id, item.quantity) for item in present.items}
     return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
 
 
-def stale_quote(change: PlanChange, answer: StripeResponse) -> Problem | None:
+def expired_preview(change: PlanChange, answer: StripeResponse) -> Problem | None:
     """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
     if change.proration_date is None or answer.object.get("test_clock"):
         return None
@@ -124,7 +126,7 @@ def stale_quote(change: PlanChange, answer: StripeResponse) -> Problem | None:
 
 
 def preview_of(
-    present: Standing, price_id: str, *, due: StripeResponse | None, renewal: StripeResponse | None
+    present: SubscriptionState, price_id: str, *, due: StripeResponse | None, renewal: StripeResponse | None
 ) -> Preview:
     """What Stripe's two previews say.
 

@@ -14,8 +14,15 @@ from uuid import uuid4
 
 from gateway.auth.authenticator import Principal
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.subscriptions.plan_change import PlanChange, Preview, aim, is_there, preview_of, stale_quote
-from gateway.billing.subscriptions.state import Standing, standing
+from gateway.billing.subscriptions.plan_change import (
+    PlanChange,
+    Preview,
+    already_applied,
+    expired_preview,
+    plan_items,
+    preview_of,
+)
+from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
@@ -50,12 +57,12 @@ class Cancellation:
 class Changed:
     """How the subscription stands at Stripe now, what was billed for the change, and what must be mended."""
 
-    standing: Standing | None
+    state: SubscriptionState | None
     invoice: Invoice | None
     problems: list[Problem]
 
 
-class Changes:
+class SubscriptionService:
     """The use cases on a subscription of the caller's own.
 
     Args:
@@ -80,7 +87,7 @@ class Changes:
             StripeUnavailable: Stripe cannot be reached.
         """
         present, _ = await self._present(principal, id)
-        items = aim(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
         if isinstance(items, Problem):
             raise BadInput(items.message)
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
@@ -125,14 +132,14 @@ class Changes:
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         present, answer = await self._present(principal, id)
-        items = aim(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
         if isinstance(items, Problem):
             return Changed(None, None, [items])
         if problem := _bad_key(key) or _over(present):
             return Changed(None, None, [problem])
-        if is_there(present, items):
+        if already_applied(present, items):
             return Changed(present, await self._billed(answer.object, change.price_id), [])
-        if problem := stale_quote(change, answer):
+        if problem := expired_preview(change, answer):
             return Changed(None, None, [problem])
         parameters: dict[str, Any] = {
             "items": items,
@@ -193,13 +200,13 @@ class Changes:
             return Changed(present, None, [])
         return await self._told(id, lambda: self._stripe.post(path, idempotency_key=stripe_key, **parameters))
 
-    async def _present(self, principal: Principal, id: str) -> tuple[Standing, StripeResponse]:
+    async def _present(self, principal: Principal, id: str) -> tuple[SubscriptionState, StripeResponse]:
         """The caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
 
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
         """
-        known = await standing(self._database, id, self._settings.grace)
+        known = await read_subscription(self._database, id, self._settings.grace)
         if known is None or not await self._owns(principal, known.subscription.customer_id):
             raise NotFound("there is no such subscription")
         try:
@@ -214,8 +221,8 @@ class Changes:
             customer = await session.get(Customer, customer_id)
         return customer is not None and principal.subject is not None and customer.external_id == principal.subject
 
-    async def _standing(self, id: str) -> Standing:
-        found = await standing(self._database, id, self._settings.grace)
+    async def _standing(self, id: str) -> SubscriptionState:
+        found = await read_subscription(self._database, id, self._settings.grace)
         if found is None:
             raise NotFound("there is no such subscription")
         return found
@@ -278,7 +285,7 @@ def _long_comment(comment: str | None) -> Problem | None:
     return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
 
 
-def _over(present: Standing) -> Problem | None:
+def _over(present: SubscriptionState) -> Problem | None:
     if present.subscription.status not in FINAL:
         return None
     return Problem(

@@ -19,7 +19,7 @@ from gateway.models.statuses import FINAL
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubscriptionState:
     """A subscription, its items (the oldest first), and what it gives right to now."""
 
     subscription: Subscription
@@ -48,7 +48,7 @@ _BY_ID, _BY_CUSTOMER = (
 )
 
 
-async def standing(database: Database, id: str, grace: timedelta) -> Standing | None:
+async def read_subscription(database: Database, id: str, grace: timedelta) -> SubscriptionState | None:
     """How a subscription stands; None when it is not in the mirror (yet).
 
     Args:
@@ -60,37 +60,37 @@ async def standing(database: Database, id: str, grace: timedelta) -> Standing | 
         DatabaseUnavailable: the database cannot be reached.
     """
     found = await database.query(
-        lambda connection: _standings(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
+        lambda connection: _states(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
     )
     return next(iter(found), None)
 
 
 def of_customers(
     connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
-) -> dict[str, list[Standing]]:
+) -> dict[str, list[SubscriptionState]]:
     """How the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
     return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace)
 
 
 def by_customer(
     connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
-) -> dict[str, list[Standing]]:
+) -> dict[str, list[SubscriptionState]]:
     """How subscriptions stand that were read with their items, in at most two queries more."""
-    its: dict[str, list[Standing]] = {}
-    for each in _standings(connection, found, grace):
+    its: dict[str, list[SubscriptionState]] = {}
+    for each in _states(connection, found, grace):
         its.setdefault(each.subscription.customer_id, []).append(each)
     return its
 
 
-def current(standings: Iterable[Standing]) -> Standing | None:
+def current(states: Iterable[SubscriptionState]) -> SubscriptionState | None:
     """The subscription that counts: one with access before one without, then the newest; None when all are over."""
-    alive = [each for each in standings if each.access.allowed or each.subscription.status not in FINAL]
+    alive = [each for each in states if each.access.allowed or each.subscription.status not in FINAL]
     return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
 
 
-def _standings(
+def _states(
     connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
-) -> list[Standing]:
+) -> list[SubscriptionState]:
     """How these subscriptions stand. What only some statuses need is only read when one has it."""
     by_id: dict[str, Subscription] = {}
     its: dict[str, list[SubscriptionItem]] = {}
@@ -101,7 +101,7 @@ def _standings(
     unpaid = unpaid_since(connection, _ids(rows, "past_due"))
     paid = paid_until(connection, _ids(rows, "canceled"))
     return [
-        Standing(
+        SubscriptionState(
             row,
             tuple(its[row.id]),
             access(row, its[row.id], _now(row), grace=grace, payments=Payments(unpaid.get(row.id), paid.get(row.id))),

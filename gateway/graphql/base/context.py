@@ -10,7 +10,7 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.portal import Portal
-from gateway.billing.subscriptions.service import Changes
+from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Changed, Notifications
 from gateway.graphql.base.dataloaders import Loaders
@@ -29,7 +29,7 @@ class Services:
     catalog: Catalog
     checkout: Checkout
     portal: Portal
-    changes: Changes
+    subscriptions: SubscriptionService
     rates: Rates
     notifications: Notifications
 

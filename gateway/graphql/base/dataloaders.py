@@ -14,7 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
-from gateway.billing.customers.account import Account, Wanted
+from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.pagination import Page, PageRequest
 from gateway.db.database import Database
 from gateway.models.credits import CreditEntry
@@ -37,7 +37,7 @@ class Loaders:
         credit_entries: by customer and page.
     """
 
-    account: DataLoader[Wanted, Account]
+    account: DataLoader[AccountSelection, Account]
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
 

@@ -9,10 +9,10 @@ from typing import Any
 import strawberry
 from graphql import FieldNode, GraphQLError, GraphQLObjectType, get_argument_values, get_named_type
 
-from gateway.billing.customers.account import Wanted
+from gateway.billing.customers.account import AccountSelection
 
 
-def wanted(info: strawberry.Info[Any, None], external_id: str) -> Wanted:
+def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountSelection:
     """What the field being resolved, which gives an account, has to read for the fields within it.
 
     Args:
@@ -28,7 +28,7 @@ def wanted(info: strawberry.Info[Any, None], external_id: str) -> Wanted:
         methods |= name == "paymentMethod"
         if name == "invoices":
             pages.update(_page(raw, kind, node))
-    return Wanted(external_id, methods, frozenset(pages))
+    return AccountSelection(external_id, methods, frozenset(pages))
 
 
 def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:

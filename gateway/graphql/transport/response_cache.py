@@ -160,7 +160,7 @@ class PublicAnswers:
 
     def _find(self, key: Key) -> Answer | None:
         """The answer, if it is of the present snapshot."""
-        present = self._catalog.present
+        present = self._catalog.current
         if present is None or present is not self._snapshot:
             self._answers.clear()
             self._bytes, self._snapshot = 0, present
@@ -195,7 +195,7 @@ class PublicAnswers:
         async def finish() -> None:
             headers: Headers = start["headers"]
             answer = Answer.of(scope["method"], headers, b"".join(body))
-            if before is not None and before is self._snapshot and before is self._catalog.present:
+            if before is not None and before is self._snapshot and before is self._catalog.current:
                 self._keep(key, answer)
             request_id = next(value for name, value in headers if name == REQUEST_ID)
             await answer.send(unless, request_id, scope, send)

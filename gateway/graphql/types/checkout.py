@@ -9,7 +9,7 @@ import strawberry
 from gateway.auth.authenticator import Principal
 from gateway.billing.checkout.service import owns
 from gateway.billing.customers.ownership import Owner, owner_of_session
-from gateway.billing.subscriptions.state import standing
+from gateway.billing.subscriptions.state import read_subscription
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
@@ -102,7 +102,7 @@ class CheckoutSession:
         if self.row.subscription_id is None:
             return None
         services = info.context.services
-        found = await standing(services.database, self.row.subscription_id, services.settings.grace)
+        found = await read_subscription(services.database, self.row.subscription_id, services.settings.grace)
         return BillingSubscription.of(found, shelf_of(await services.catalog.snapshot())) if found else None
 
     @resolver

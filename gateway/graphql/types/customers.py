@@ -80,14 +80,14 @@ class Account:
     @resolver
     def subscription(self) -> BillingSubscription | None:
         """The subscription that counts: one with access before one without, then the newest; null without any."""
-        found = current(self.account.standings)
+        found = current(self.account.subscriptions)
         return BillingSubscription.of(found, shelf_of(self.snapshot)) if found else None
 
     @resolver
     def subscriptions(self) -> list[BillingSubscription]:
         """All subscriptions, also those that have ended, the newest first."""
         shelf = shelf_of(self.snapshot)
-        return [BillingSubscription.of(each, shelf) for each in self.account.standings]
+        return [BillingSubscription.of(each, shelf) for each in self.account.subscriptions]
 
     @resolver
     def invoices(
@@ -109,7 +109,7 @@ class Account:
         """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest."""
         if self.account.customer is None:
             return None
-        counting = current(self.account.standings)
+        counting = current(self.account.subscriptions)
         subscription = counting.subscription if counting else None
         found = default_of(self.account.customer, subscription, self.account.methods)
         return PaymentMethod.of(found) if found else None
@@ -127,7 +127,7 @@ class Account:
     @resolver
     def entitlements(self) -> list[Entitlement]:
         """The features that may be used now, by name."""
-        grants = rules.entitlements(self.account.standings, self.account.features, self.snapshot.products)
+        grants = rules.entitlements(self.account.subscriptions, self.account.features, self.snapshot.products)
         return [
             Entitlement(feature=grant.feature, limit=grant.limit, until=grant.access.until, source=grant.source)
             for grant in grants
@@ -137,8 +137,8 @@ class Account:
     @resolver
     def access(self, feature: Feature) -> Access:
         """Whether a feature may be used, why, and until when."""
-        grant = rules.decide(feature, self.account.standings, self.account.features, self.snapshot.products)
-        return Access.of(grant.access, grant.standing, shelf_of(self.snapshot), limit=grant.limit)
+        grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.products)
+        return Access.of(grant.access, grant.state, shelf_of(self.snapshot), limit=grant.limit)
 
 
 @private
@@ -216,5 +216,5 @@ class Viewer(Account):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
         change = PlanChange(price_id, quantity)
-        preview = await services.changes.preview(info.context.principal, subscription_id, change)
+        preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
         return ChangePreview.of(preview, shelf_of(await services.catalog.snapshot()))

@@ -156,7 +156,7 @@ class ChangeMutations:
         """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
         services = info.context.services
         change = PlanChange(input.price_id, input.quantity, input.proration_date)
-        changed = await services.changes.change(
+        changed = await services.subscriptions.change(
             info.context.principal, input.subscription_id, change, input.idempotency_key
         )
         shelf = shelf_of(await services.catalog.snapshot())
@@ -175,7 +175,7 @@ class ChangeMutations:
             feedback=str(input.reason.value) if input.reason else None,
             comment=input.comment,
         )
-        changed = await services.changes.cancel(
+        changed = await services.subscriptions.cancel(
             info.context.principal, input.subscription_id, how, input.idempotency_key
         )
         shelf = shelf_of(await services.catalog.snapshot())
@@ -187,7 +187,9 @@ class ChangeMutations:
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
         """Take a planned end back, or go on after a pause."""
         services = info.context.services
-        changed = await services.changes.resume(info.context.principal, input.subscription_id, input.idempotency_key)
+        changed = await services.subscriptions.resume(
+            info.context.principal, input.subscription_id, input.idempotency_key
+        )
         shelf = shelf_of(await services.catalog.snapshot())
         return ResumeSubscriptionPayload(
             subscription=_subscription(changed, shelf), user_errors=UserError.all_of(changed.problems)
@@ -195,4 +197,4 @@ class ChangeMutations:
 
 
 def _subscription(changed: Changed, shelf: Shelf) -> BillingSubscription | None:
-    return BillingSubscription.of(changed.standing, shelf) if changed.standing else None
+    return BillingSubscription.of(changed.state, shelf) if changed.state else None

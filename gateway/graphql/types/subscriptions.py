@@ -8,7 +8,7 @@ import strawberry
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
-from gateway.billing.subscriptions.state import Standing
+from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.decorators import choice, coded, computed, output
 from gateway.graphql.types.catalog import Plan
@@ -65,19 +65,21 @@ class Access:
     until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
     limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
     subscription: "BillingSubscription | None" = computed(
-        lambda self: BillingSubscription.of(self.standing, self.shelf) if self.standing else None,
+        lambda self: BillingSubscription.of(self.state, self.shelf) if self.state else None,
         "The subscription that decides.",
     )
-    standing: strawberry.Private[Standing | None]
+    state: strawberry.Private[SubscriptionState | None]
     shelf: strawberry.Private[Shelf]
 
     @classmethod
-    def of(cls, access: rules.Access, standing: Standing | None, shelf: Shelf, *, limit: int | None = None) -> "Access":
+    def of(
+        cls, access: rules.Access, state: SubscriptionState | None, shelf: Shelf, *, limit: int | None = None
+    ) -> "Access":
         """A decision.
 
         Args:
             access: the decision itself.
-            standing: the subscription that decides.
+            state: the subscription that decides.
             shelf: has its plan.
             limit: how much of a feature.
         """
@@ -86,7 +88,7 @@ class Access:
             reason=access.reason,
             until=access.until,
             limit=limit,
-            standing=standing,
+            state=state,
             shelf=shelf,
         )
 
@@ -110,10 +112,10 @@ class BillingSubscription:
     access: Access = strawberry.field(description="What it gives right to now.")
 
     @classmethod
-    def of(cls, standing: Standing, shelf: Shelf) -> "BillingSubscription":
+    def of(cls, state: SubscriptionState, shelf: Shelf) -> "BillingSubscription":
         """A subscription as it stands."""
-        row = standing.subscription
-        items = [SubscriptionItem.of(item, shelf, row.currency) for item in standing.items]
+        row = state.subscription
+        items = [SubscriptionItem.of(item, shelf, row.currency) for item in state.items]
         first = items[0] if items else None
         ends = rules.will_cancel(row)
         return cls(
@@ -126,8 +128,8 @@ class BillingSubscription:
             current_period_start=first.current_period_start if first else None,
             current_period_end=first.current_period_end if first else None,
             trial_end=row.trial_end,
-            cancel_at=rules.end_of(row, standing.items) if ends else None,
+            cancel_at=rules.end_of(row, state.items) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
-            access=Access.of(standing.access, standing, shelf),
+            access=Access.of(state.access, state, shelf),
         )

@@ -43,7 +43,7 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.service import Customers
 from gateway.billing.portal import Portal
-from gateway.billing.subscriptions.service import Changes
+from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.graphql.base.context import Context, Services
@@ -116,7 +116,7 @@ def gateway(new_sqlite) -> Iterator[Gateway]:
             catalog=catalog,
             checkout=Checkout(settings_, database, stripe, catalog, customers),
             portal=Portal(settings_, database, stripe, customers),
-            changes=Changes(settings_, database, stripe, catalog),
+            subscriptions=SubscriptionService(settings_, database, stripe, catalog),
             rates=Rates(settings_),
             notifications=Notifications(database),
         )

@@ -20,7 +20,7 @@ from gateway.billing.checkout.service import Checkout
 from gateway.billing.credits.service import keep_books
 from gateway.billing.customers.account import decision
 from gateway.billing.customers.service import Customers
-from gateway.billing.metering.usage import UsageForwarder
+from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
 from gateway.billing.subscriptions.service import SubscriptionService

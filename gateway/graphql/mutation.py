@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.billing.checkout.cart import CheckoutRequest, Line
+from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.checkout.service import Answered
 from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.context import Info

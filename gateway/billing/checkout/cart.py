@@ -1,66 +1,14 @@
-"""What somebody wants to buy, checked against the catalogue before Stripe is asked."""
+"""What somebody wants to buy, checked against the catalogue before Stripe is asked. Pure."""
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from hashlib import sha256
-
-import orjson
+from dataclasses import dataclass
 
 from gateway.billing.catalog.snapshot import Snapshot, currencies_of, is_active, is_offered
-from gateway.billing.redirects import redirect_problem
+from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.models.mirrored import Price
-from gateway.settings import Settings
 
 MAX_LINES = 20
-MAX_EMAIL = 254
-MAX_KEY = 255 - 64  # Stripe takes 255; room for what is put before it
-MIN_GUEST_KEY = 16
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+")
-
-# Stripe, "Metadata": up to 50 keys, names of up to 40 characters without brackets, values of up to 500.
-MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
-RESERVED = "gateway_"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A price, by exactly one of its two names, and how many.
-
-    `adjustable` is the least and the most that the buyer may make of the quantity on Stripe's page.
-    """
-
-    price_id: str | None = None
-    lookup_key: str | None = None
-    quantity: int = 1
-    adjustable: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CheckoutRequest:
-    """What a client asks for, in the words of `CreateCheckoutSessionInput`."""
-
-    lines: tuple[Line, ...]
-    setup: bool = False
-    external_id: str | None = None
-    embedded: bool = False
-    success_url: str | None = None
-    cancel_url: str | None = None
-    return_url: str | None = None
-    currency: str | None = None
-    locale: str | None = None
-    promotion_code: str | None = None
-    coupon: str | None = None
-    allow_promotion_codes: bool = False
-    customer_email: str | None = None
-    idempotency_key: str | None = None
-    metadata: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """A digest of everything that was asked."""
-        return sha256(orjson.dumps(asdict(self))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,70 +124,3 @@ def _currency(prices: Sequence[Price], wanted: str | None) -> Iterator[Problem]:
         yield Problem(
             ProblemCode.CURRENCY_NOT_OFFERED, f"the prices have different currencies; name one of {there}", "currency"
         )
-
-
-def check(request: CheckoutRequest, settings: Settings, *, guest: bool) -> list[Problem]:
-    """What must be mended in everything but the lines.
-
-    Args:
-        request: what the client asks for.
-        settings: the allowed redirect origins.
-        guest: whether nobody is signed in.
-    """
-    return [
-        *_redirects(request, settings.redirect_origins),
-        *_email(request.customer_email),
-        *_promotion(request),
-        *_key(request.idempotency_key, guest=guest),
-        *_metadata(request.metadata),
-    ]
-
-
-def _redirects(request: CheckoutRequest, origins: tuple[str, ...]) -> Iterator[Problem]:
-    urls = {"successUrl": request.success_url, "cancelUrl": request.cancel_url, "returnUrl": request.return_url}
-    needed = "returnUrl" if request.embedded else "successUrl"
-    unused = ("successUrl", "cancelUrl") if request.embedded else ("returnUrl",)
-    kind = "an embedded" if request.embedded else "a hosted"
-    for name, url in urls.items():
-        if url is None:
-            if name == needed:
-                yield Problem(ProblemCode.URL_REQUIRED, f"{kind} checkout needs `{name}`", name)
-        elif name in unused:
-            yield Problem(ProblemCode.URL_UNUSED, f"{kind} checkout has no `{name}`; give `{needed}`", name)
-        elif why := redirect_problem(url, origins):
-            yield Problem(ProblemCode.REDIRECT_NOT_ALLOWED, f"`{name}` is refused: {why}", name)
-
-
-def _email(email: str | None) -> Iterator[Problem]:
-    if email is not None and not (len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email)):
-        yield Problem(ProblemCode.EMAIL_INVALID, "this is no e-mail address", "customerEmail")
-
-
-def _promotion(request: CheckoutRequest) -> Iterator[Problem]:
-    if sum((request.promotion_code is not None, request.coupon is not None, request.allow_promotion_codes)) > 1:
-        message = "give one of `promotionCode`, `coupon` and `allowPromotionCodes`: Stripe combines no two of them"
-        yield Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode")
-
-
-def _key(key: str | None, *, guest: bool) -> Iterator[Problem]:
-    """A guest's key is all that tells one guest from another, so it must be hard to guess."""
-    least = MIN_GUEST_KEY if guest else 1
-    if key is not None and not least <= len(key) <= MAX_KEY:
-        message = f"the key must have {least} to {MAX_KEY} characters; use a random one such as a UUID"
-        yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey")
-
-
-def _metadata(entries: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
-    why = None
-    if len(entries) > MAX_METADATA:
-        why = f"at most {MAX_METADATA} entries are allowed"
-    elif len({key for key, _ in entries}) < len(entries):
-        why = "a key stands there twice"
-    elif any(not 1 <= len(key) <= MAX_METADATA_KEY or "[" in key or "]" in key for key, _ in entries):
-        why = f"a key must have 1 to {MAX_METADATA_KEY} characters, without square brackets"
-    elif any(len(value) > MAX_METADATA_VALUE for _, value in entries):
-        why = f"a value may have {MAX_METADATA_VALUE} characters"
-    elif any(key.startswith(RESERVED) for key, _ in entries):
-        why = f"keys that begin with {RESERVED} are the gateway's own"
-    if why:
-        yield Problem(ProblemCode.METADATA_INVALID, why, "metadata")

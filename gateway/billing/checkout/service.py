@@ -6,10 +6,12 @@ from typing import Any
 
 from gateway.auth.authenticator import Principal
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.checkout.cart import Cart, CheckoutRequest, check, fill
+from gateway.billing.checkout.cart import Cart, fill
 from gateway.billing.checkout.eligibility import already_subscribed, had_trial, read_subscriptions
+from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import Sessions, offer_of
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
+from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database

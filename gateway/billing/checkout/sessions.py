@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
-from gateway.billing.checkout.cart import CheckoutRequest
+from gateway.billing.checkout.request import CheckoutRequest
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for

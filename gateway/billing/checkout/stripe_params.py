@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from gateway.billing.checkout.cart import Cart, CheckoutRequest, Line
+from gateway.billing.checkout.cart import Cart
+from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.models.mirrored import Price
 from gateway.settings import Settings
 

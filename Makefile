@@ -26,7 +26,7 @@ dev: .venv/runtime assets
 test: .venv/development assets browser
 	@$(MAKE) --no-print-directory -j2 check tests
 
-# What can be said without running: style, types, layers, and artefacts that must not drift.
+# What can be checked without running: style, spelling, dependencies, types, layers, and artefacts that must not drift.
 check: .venv/development assets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

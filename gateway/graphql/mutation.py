@@ -9,7 +9,7 @@ from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.checkout.service import Answered
 from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import choice, entry, mutation, output
+from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.base.user_errors import Payload, UserError
@@ -20,7 +20,7 @@ from gateway.graphql.types.portal import PortalMutations
 from gateway.graphql.types.subscription_changes import ChangeMutations
 
 
-@choice
+@enum_type
 class CheckoutUiMode(Enum):
     """Where the buyer pays."""
 
@@ -30,7 +30,7 @@ class CheckoutUiMode(Enum):
     )
 
 
-@entry
+@input_type
 class AdjustableQuantityInput:
     """Within which bounds a buyer may change a quantity."""
 
@@ -38,7 +38,7 @@ class AdjustableQuantityInput:
     maximum: int = strawberry.field(description="The most.")
 
 
-@entry
+@input_type
 class CheckoutLineItemInput:
     """A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount."""
 
@@ -55,7 +55,7 @@ class CheckoutLineItemInput:
         return Line(self.price_id, self.lookup_key, self.quantity, (range_.minimum, range_.maximum) if range_ else None)
 
 
-@entry
+@input_type
 class CreateCheckoutSessionInput:
     """What to buy, and where to go afterwards."""
 
@@ -130,14 +130,14 @@ class CreateCheckoutSessionInput:
         )
 
 
-@entry
+@input_type
 class ExpireCheckoutSessionInput:
     """The session to close."""
 
     id: strawberry.ID = strawberry.field(description="Its id, such as cs_….")
 
 
-@output
+@object_type
 class CreateCheckoutSessionPayload(Payload):
     """The session, or what must be mended."""
 
@@ -155,7 +155,7 @@ class CreateCheckoutSessionPayload(Payload):
         return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
-@output
+@object_type
 class ExpireCheckoutSessionPayload(Payload):
     """The session as it stands now."""
 
@@ -170,7 +170,7 @@ class ExpireCheckoutSessionPayload(Payload):
         return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
-@output
+@object_type
 class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations):
     """What can be done."""
 

@@ -7,11 +7,11 @@ import strawberry
 from gateway.billing.catalog.snapshot import cursor_of
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import output, resolver
+from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import BillingInterval, Plan, Pricing, Product
-from gateway.graphql.types.catalog_objects import shelf_of
+from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
 
@@ -22,7 +22,7 @@ ByInterval = Annotated[BillingInterval | None, strawberry.argument(description="
 Id = Annotated[strawberry.ID, strawberry.argument(description="Stripe's id.")]
 
 
-@output
+@object_type
 class Query:
     """What can be read."""
 
@@ -31,7 +31,7 @@ class Query:
         """A whole pricing page: what is on sale in one currency, in display order."""
         snapshot = await info.context.services.catalog.snapshot()
         name = _name(interval)
-        return shelf_of(snapshot).pricing(snapshot, currency or snapshot.currency, name)
+        return catalog_objects_of(snapshot).pricing(snapshot, currency or snapshot.currency, name)
 
     @resolver
     async def plans(
@@ -49,10 +49,10 @@ class Query:
         """The plans on sale, in display order; without a currency each in its own."""
         snapshot = await info.context.services.catalog.snapshot()
         listing = snapshot.plans(product_id=product_id, interval=_name(interval), currency=currency)
-        shelf = shelf_of(snapshot)
+        catalog = catalog_objects_of(snapshot)
         rows, has_next, has_previous = listing.page(first, after)
         return Connection.of(
-            ((row, plan) for row in rows if (plan := shelf.plan(row.id, currency))),
+            ((row, plan) for row in rows if (plan := catalog.plan(row.id, currency))),
             cursor_of,
             has_next=has_next,
             has_previous=has_previous,
@@ -61,16 +61,16 @@ class Query:
     @resolver
     async def plan(self, info: Info, id: Id) -> Plan | None:
         """A plan, also one that is no longer on sale."""
-        return shelf_of(await info.context.services.catalog.snapshot()).plan(id)
+        return catalog_objects_of(await info.context.services.catalog.snapshot()).plan(id)
 
     @resolver
     async def products(self, info: Info, first: First = 50, after: After = None) -> Connection[Product]:
         """The products on sale, in display order."""
         snapshot = await info.context.services.catalog.snapshot()
-        shelf = shelf_of(snapshot)
+        catalog = catalog_objects_of(snapshot)
         rows, has_next, has_previous = snapshot.on_sale.page(first, after)
         return Connection.of(
-            ((row, product) for row in rows if (product := shelf.product(row.id))),
+            ((row, product) for row in rows if (product := catalog.product(row.id))),
             cursor_of,
             has_next=has_next,
             has_previous=has_previous,
@@ -79,7 +79,7 @@ class Query:
     @resolver
     async def product(self, info: Info, id: Id) -> Product | None:
         """A product, also one that is no longer sold."""
-        return shelf_of(await info.context.services.catalog.snapshot()).product(id)
+        return catalog_objects_of(await info.context.services.catalog.snapshot()).product(id)
 
     @resolver
     async def session(self, info: Info, id: Id) -> CheckoutSession | None:

@@ -4,10 +4,10 @@ import strawberry
 from graphql import GraphQLSchema, Undefined, build_schema, find_breaking_changes
 from strawberry.schema.config import StrawberryConfig
 
-from gateway.graphql.base.authorization import guard
+from gateway.graphql.base.authorization import enforce
 from gateway.graphql.base.mutation_limits import limit
 from gateway.graphql.base.scalars import SCALARS
-from gateway.graphql.execution.compiler import note_plain_fields
+from gateway.graphql.execution.compiler import register_compilable_fields
 from gateway.graphql.mutation import Mutation
 from gateway.graphql.query import Query
 from gateway.graphql.subscription import Subscription
@@ -16,8 +16,8 @@ config = StrawberryConfig(scalar_map=SCALARS)
 schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it, and the engine needs it
-note_plain_fields(core)  # before anything is put around a resolver
-guard(core)
+register_compilable_fields(core)  # before anything is put around a resolver
+enforce(core)
 limit(core)
 
 # An argument that may be left out has no default worth printing: `= null` says nothing.

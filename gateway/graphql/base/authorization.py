@@ -1,9 +1,9 @@
 """A guard around the whole schema: who may call, which ids may be named, whose objects are shown.
 
-It is put around the fields themselves when the schema is made, so that no resolver can forget it: a root field that has
-no line in `CALLERS` stops the start, an id of something private must be the caller's before the resolver runs, and an
-object of a private type is shown to its owner alone, wherever it comes from. A connection is checked where it is given,
-for everything that is in it. The rules are `billing/ownership.py`.
+It is put around the fields themselves when the schema is built, so that no resolver can forget it. A root field without
+a line in `FIELD_ACCESS` stops the start. An id of something private must be the caller's before the resolver runs. An
+object of a private type is shown to its owner alone, wherever it comes from; a connection is checked where it is given,
+with everything in it. The rules of ownership are in `billing/customers/ownership.py`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -28,50 +28,50 @@ from gateway.auth.authenticator import Principal
 from gateway.billing.customers.ownership import Owner
 from gateway.errors import Forbidden, NotFound, Unauthenticated
 from gateway.graphql.base.connection import Connection, Edge
-from gateway.graphql.base.decorators import output
+from gateway.graphql.base.decorators import object_type
 
 Class = TypeVar("Class", bound=type)
 
 
-class Caller(Enum):
-    """Who may call a root field. EVERYBODY is anyone too, and all get the same answer: it may be kept and shared."""
+class FieldAccess(Enum):
+    """Who may call a root field. PUBLIC is anyone too, and all get the same answer: it may be kept and shared."""
 
-    EVERYBODY = auto()
+    PUBLIC = auto()
     ANYONE = auto()
-    KNOWN = auto()
-    SIGNED_IN = auto()
+    AUTHENTICATED = auto()
+    USER = auto()
     SERVICE = auto()
 
 
-CALLERS: dict[str, Caller] = {
+FIELD_ACCESS: dict[str, FieldAccess] = {
     # The shop window.
-    "Query.pricing": Caller.EVERYBODY,
-    "Query.plans": Caller.EVERYBODY,
-    "Query.plan": Caller.EVERYBODY,
-    "Query.products": Caller.EVERYBODY,
-    "Query.product": Caller.EVERYBODY,
+    "Query.pricing": FieldAccess.PUBLIC,
+    "Query.plans": FieldAccess.PUBLIC,
+    "Query.plan": FieldAccess.PUBLIC,
+    "Query.products": FieldAccess.PUBLIC,
+    "Query.product": FieldAccess.PUBLIC,
     # Guests buy too, and come back to see how it went.
-    "Query.session": Caller.ANYONE,
-    "Mutation.createCheckoutSession": Caller.ANYONE,
-    "Mutation.expireCheckoutSession": Caller.ANYONE,
+    "Query.session": FieldAccess.ANYONE,
+    "Mutation.createCheckoutSession": FieldAccess.ANYONE,
+    "Mutation.expireCheckoutSession": FieldAccess.ANYONE,
     # A user's own, or any for the back end.
-    "Mutation.createPortalSession": Caller.KNOWN,
+    "Mutation.createPortalSession": FieldAccess.AUTHENTICATED,
     # One's own account; a page asks for it before it knows whether anybody is signed in.
-    "Query.viewer": Caller.ANYONE,
-    "Mutation.changeSubscription": Caller.SIGNED_IN,
-    "Mutation.cancelSubscription": Caller.SIGNED_IN,
-    "Mutation.resumeSubscription": Caller.SIGNED_IN,
+    "Query.viewer": FieldAccess.ANYONE,
+    "Mutation.changeSubscription": FieldAccess.USER,
+    "Mutation.cancelSubscription": FieldAccess.USER,
+    "Mutation.resumeSubscription": FieldAccess.USER,
     # Anybody's account.
-    "Query.customer": Caller.SERVICE,
-    "Mutation.spendCredits": Caller.SERVICE,
-    "Mutation.reportUsage": Caller.SERVICE,
+    "Query.customer": FieldAccess.SERVICE,
+    "Mutation.spendCredits": FieldAccess.SERVICE,
+    "Mutation.reportUsage": FieldAccess.SERVICE,
     # The same, live.
-    "Subscription.sessionUpdated": Caller.ANYONE,
-    "Subscription.viewerUpdated": Caller.SIGNED_IN,
+    "Subscription.sessionUpdated": FieldAccess.ANYONE,
+    "Subscription.viewerUpdated": FieldAccess.USER,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 
-_OPEN = (Caller.EVERYBODY, Caller.ANYONE)
+_OPEN = (FieldAccess.PUBLIC, FieldAccess.ANYONE)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
@@ -84,7 +84,7 @@ def private(cls: Class) -> Class:
     if "owner" not in cls.__annotations__:
         raise TypeError(f"{cls.__name__} is private, so it needs `owner: strawberry.Private[Owner]`")
     cls.__is_private__ = True  # type: ignore[attr-defined]  # a mark for `is_private`
-    return output(cls)
+    return object_type(cls)
 
 
 def is_private(kind: Any) -> bool:
@@ -102,43 +102,47 @@ def _origin(kind: Any) -> Any:
     return getattr(getattr(kind, "extensions", {}).get("strawberry-definition"), "origin", object)
 
 
-def guard(core: GraphQLSchema) -> None:
+def enforce(core: GraphQLSchema) -> None:
     """Put the guard around every field that needs it.
 
     Args:
         core: the schema, which is changed.
 
     Raises:
-        TypeError: a root field has no line in `CALLERS`, or a line no field.
+        TypeError: a root field has no line in `FIELD_ACCESS`, or a line no field.
     """
     roots = [root for root in (core.query_type, core.mutation_type, core.subscription_type) if root]
     named = {f"{root.name}.{name}" for root in roots for name in root.fields}
-    if astray := named ^ set(CALLERS):
-        raise TypeError(f"graphql/ownership.py: say in CALLERS who may call {', '.join(sorted(astray))}, or remove it")
+    if astray := named ^ set(FIELD_ACCESS):
+        raise TypeError(
+            f"graphql/ownership.py: say in FIELD_ACCESS who may call {', '.join(sorted(astray))}, or remove it"
+        )
     for kind in core.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
             for name, field in kind.fields.items():
-                caller = CALLERS[f"{kind.name}.{name}"] if kind in roots else Caller.ANYONE
-                _guard_field(field, caller, silent=kind is not core.mutation_type)
+                access = FIELD_ACCESS[f"{kind.name}.{name}"] if kind in roots else FieldAccess.ANYONE
+                _enforce_field(field, access, silent=kind is not core.mutation_type)
 
 
-def _guard_field(field: GraphQLField, caller: Caller, *, silent: bool) -> None:
+def _enforce_field(field: GraphQLField, access: FieldAccess, *, silent: bool) -> None:
     """Wrap one field, if there is anything to guard. A nullable field is silent: it answers null for NOT_FOUND."""
     silent = silent and not isinstance(field.type, GraphQLNonNull)
     takes_ids = any(_has_id(argument.type, set()) for argument in field.args.values())
     named = get_named_type(field.type)
     if is_private(named) or _is_page(named) or is_abstract_type(named):
-        field.resolve = _guard_answer(field.resolve or default_field_resolver, silent=silent)
-    if takes_ids or caller not in _OPEN:
-        field.resolve = _guard_call(field, field.resolve or default_field_resolver, caller, silent=silent)
+        field.resolve = _enforce_answer(field.resolve or default_field_resolver, silent=silent)
+    if takes_ids or access not in _OPEN:
+        field.resolve = _enforce_call(field, field.resolve or default_field_resolver, access, silent=silent)
 
 
-def _guard_call(field: GraphQLField, inner: Callable[..., Any], caller: Caller, *, silent: bool) -> Callable[..., Any]:
+def _enforce_call(
+    field: GraphQLField, inner: Callable[..., Any], access: FieldAccess, *, silent: bool
+) -> Callable[..., Any]:
     """What must hold before the resolver runs."""
     kinds = {name: argument.type for name, argument in field.args.items()}
 
     async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        check_caller(caller, info.context.principal)
+        check_access(access, info.context.principal)
         for name, value in arguments.items():
             for named in _ids(kinds.get(name), value):
                 if not await info.context.ownership.may_name(named):
@@ -149,7 +153,7 @@ def _guard_call(field: GraphQLField, inner: Callable[..., Any], caller: Caller, 
     return resolve
 
 
-def check_caller(caller: Caller, principal: Principal) -> None:
+def check_access(access: FieldAccess, principal: Principal) -> None:
     """Refuse those who may not call.
 
     Raises:
@@ -157,15 +161,15 @@ def check_caller(caller: Caller, principal: Principal) -> None:
         Forbidden: it is for others.
     """
     nobody = principal.subject is None and not principal.is_service
-    if caller not in _OPEN and nobody:
+    if access not in _OPEN and nobody:
         raise Unauthenticated("sign in first: this needs a bearer token")
-    if caller is Caller.SIGNED_IN and principal.subject is None:
+    if access is FieldAccess.USER and principal.subject is None:
         raise Forbidden("this is for signed-in users; a service token is nobody in particular")
-    if caller is Caller.SERVICE and not principal.is_service:
+    if access is FieldAccess.SERVICE and not principal.is_service:
         raise Forbidden("this is for the application's own back end")
 
 
-def _guard_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., Any]:
+def _enforce_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., Any]:
     """What must hold before an answer is shown. It stays synchronous as long as nothing has to be looked up."""
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:

@@ -5,13 +5,13 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from gateway.graphql.base.decorators import computed, output
+from gateway.graphql.base.decorators import field, object_type
 
 Row = TypeVar("Row")
 Node = TypeVar("Node")
 
 
-@output
+@object_type
 class PageInfo:
     """Where a page lies in its list."""
 
@@ -21,7 +21,7 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="The cursor of the last item: the next page's `after`.")
 
 
-@output
+@object_type
 class Edge(Generic[Node]):
     """An item of a page, with its cursor."""
 
@@ -29,7 +29,7 @@ class Edge(Generic[Node]):
     node: Node = strawberry.field(description="The item.")
 
 
-@output
+@object_type
 class Connection(Generic[Node]):
     """A page of a list."""
 
@@ -38,9 +38,9 @@ class Connection(Generic[Node]):
     has_next: strawberry.Private[bool]
     has_previous: strawberry.Private[bool]
 
-    edges: list[Edge[Node]] = computed(lambda self: self.linked(), "The items with their cursors.")
+    edges: list[Edge[Node]] = field(lambda self: self.linked(), "The items with their cursors.")
     nodes: list[Node] = strawberry.field(description="The items alone.")
-    page_info: PageInfo = computed(lambda self: self.place(), "Whether there is more, and from where.")
+    page_info: PageInfo = field(lambda self: self.place(), "Whether there is more, and from where.")
 
     @classmethod
     def of(

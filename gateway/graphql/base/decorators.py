@@ -22,18 +22,18 @@ def _text(described: Any) -> str:
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
-def output(cls: Class) -> Class:
+def object_type(cls: Class) -> Class:
     """An object type, described by the first paragraph of its docstring."""
     return strawberry.type(cls, description=_text(cls))
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
-def entry(cls: Class) -> Class:
+def input_type(cls: Class) -> Class:
     """An input type, described by the first paragraph of its docstring."""
     return strawberry.input(cls, description=_text(cls))
 
 
-def choice(cls: EnumClass) -> EnumClass:
+def enum_type(cls: EnumClass) -> EnumClass:
     """An enum, described by the first paragraph of its docstring."""
     return strawberry.enum(cls, description=_text(cls))
 
@@ -43,7 +43,7 @@ def resolver(function: Callable[..., Any]) -> Any:
     return strawberry.field(function, description=_text(function))
 
 
-def computed(compute: Callable[[Any], Any], description: str) -> Any:
+def field(compute: Callable[[Any], Any], description: str) -> Any:
     """A field that is computed from its object, and only when somebody asks for it."""
     return strawberry.field(compute, description=description)
 
@@ -68,7 +68,7 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
     return strawberry.mutation(resolve, description=_text(function))
 
 
-def coded(cls: type[Enum], *, name: str) -> None:
+def enum_from(cls: type[Enum], *, name: str) -> None:
     """Make a use case's own enum a GraphQL enum too: each member's value is its description."""
     described = strawberry.enum(cls, name=name, description=_text(cls))
     for value in described.__strawberry_definition__.values:  # type: ignore[attr-defined]  # Strawberry adds it

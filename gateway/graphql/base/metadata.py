@@ -2,10 +2,10 @@
 
 import strawberry
 
-from gateway.graphql.base.decorators import entry
+from gateway.graphql.base.decorators import input_type
 
 
-@entry
+@input_type
 class MetadataEntryInput:
     """A key and a value to keep with an object."""
 

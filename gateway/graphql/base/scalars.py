@@ -11,8 +11,8 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.billing import money
 from gateway.errors import BadInput
-from gateway.graphql.base.decorators import output, resolver
-from gateway.graphql.execution.compiler import Kept
+from gateway.graphql.base.decorators import object_type, resolver
+from gateway.graphql.base.memo import MemoizedType
 
 Currency = NewType("Currency", str)
 MinorUnits = NewType("MinorUnits", int)
@@ -79,14 +79,14 @@ SCALARS: dict[object, ScalarDefinition] = {
 }
 
 
-@output
-class Money(Kept):
+@object_type
+class Money(MemoizedType):
     """An amount of one currency."""
 
     amount: MinorUnits = strawberry.field(description="The amount in minor units; 1250 US cents are 12.50 dollars.")
     currency: Currency = strawberry.field(description="The currency.")
     decimal: str = strawberry.field(description="The amount in major units as a plain decimal number, such as 12.50.")
-    kept: strawberry.Private[dict[str, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
+    memo: strawberry.Private[dict[str, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
 
     @resolver
     def formatted(

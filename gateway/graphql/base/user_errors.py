@@ -6,12 +6,12 @@ from typing import Any, Self
 import strawberry
 
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.graphql.base.decorators import coded, output
+from gateway.graphql.base.decorators import enum_from, object_type
 
-coded(ProblemCode, name="UserErrorCode")
+enum_from(ProblemCode, name="UserErrorCode")
 
 
-@output
+@object_type
 class UserError:
     """Something that the caller can mend."""
 

@@ -1,6 +1,6 @@
 """Whether everybody gets the same answer: decided once for a document, from what it asks for.
 
-A field is public when its root field says so in `CALLERS` (`ownership.py`) and nothing below it can know who asks:
+A field is public when its root field says so in `FIELD_ACCESS` (`ownership.py`) and nothing below it can know who asks:
 attributes of the catalogue's shared objects, and resolvers that do not take `info`, the only way to the caller. A new
 field that takes it, or that leads to a private type, is left out by itself.
 """
@@ -20,10 +20,10 @@ from graphql import (
     visit,
 )
 
-from gateway.graphql.base.authorization import CALLERS, Caller, is_private
+from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, is_private
 
 
-def is_public(schema: GraphQLSchema, document: DocumentNode) -> bool:
+def is_cacheable(schema: GraphQLSchema, document: DocumentNode) -> bool:
     """Whether a valid document's answer depends on nothing but the catalogue, its variables and its operation's name.
 
     Every operation and fragment of it must be public, so that it does not matter which one is run.
@@ -56,7 +56,7 @@ class _Walk(Visitor):
         if parent is None or field is None:
             return False
         if parent in self._roots:
-            return CALLERS.get(f"{parent.name}.{name}") is Caller.EVERYBODY
+            return FIELD_ACCESS.get(f"{parent.name}.{name}") is FieldAccess.PUBLIC
         definition = field.extensions.get("strawberry-definition")
         if definition is None or is_private(get_named_type(field.type)):
             return False

@@ -8,19 +8,19 @@ it, is not plain.) A selection that is plain down to its leaves is compiled; `{ 
 becomes an expression such as
 
     {"nickname": None if (a := s.nickname) is None else a if a.__class__ is str else v1(a),
-     "amount": None if (v2 := s.amount) is None else {"decimal": …} if v2.__class__ is v3 else surprise()}
-    if s.__class__ is v4 else surprise()
+     "amount": None if (v2 := s.amount) is None else {"decimal": …} if v2.__class__ is v3 else fall_back()}
+    if s.__class__ is v4 else fall_back()
 
 Everything else is left to graphql-core, of whose executor this is a subclass: root fields, async and guarded fields,
 abstract types, introspection, mutations, variables, and which fields a selection has. So is every failure. A compiled
-function handles none: at the first surprise (an exception, a null where none may be, a value of another class than
+function handles none: at the first fall_back (an exception, a null where none may be, a value of another class than
 declared) what it has made is thrown away, and graphql-core runs that selection as if nothing had happened. Errors,
 their paths, their order and the nulls they leave are therefore graphql-core's own. To run it twice is harmless:
 attributes are read and fields of objects resolved, which "must always be side effect-free and idempotent" (GraphQL,
 "Normal and Serial Execution").
 
-An object that never changes may keep what was made of it (`Kept`): the same amounts of money stand in every answer, and
-to make them anew would be most of the work on a list of prices.
+An object that never changes may keep what was made of it (`MemoizedType`): the same amounts of money stand in every
+answer, and to make them anew would be most of the work on a list of prices.
 
 Which fields a selection has depends on `@skip` and `@include`: it is compiled for each combination of their variables
 that comes along, up to a few.
@@ -62,16 +62,18 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from gateway.graphql.base.memo import MemoizedType
+
 MAX_VARIANTS = 4
 """How many combinations of the variables of `@skip` and `@include` one document is compiled for."""
 
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
 
-MAX_KEPT = 2
-"""For how many selections a `Kept` object keeps what was made of it."""
+MAX_MEMOS = 2
+"""For how many selections a `MemoizedType` object keeps what was made of it."""
 
-MAX_KEPT_FIELDS = 8
+MAX_MEMO_FIELDS = 8
 """How many fields such a selection may have: with both, a client's queries can make an object a kilobyte larger."""
 
 _PLAIN = "plain-fields"
@@ -93,21 +95,11 @@ Compiled = dict[tuple[Any, ...], dict[tuple[Any, ...], Function | None]]
 """What has been compiled of one document: by the values of its switches, then by type and fields."""
 
 
-class Kept:
-    """The mark of a type whose objects never change, and which therefore keep what was made of them.
-
-    Attributes:
-        kept: what was made, by the text of the selection. Every object needs a `dict` of its own.
-    """
-
-    kept: dict[str, dict[str, Any]]
-
-
-class Surprise(Exception):
+class Fallback(Exception):
     """Something is not as a compiled function expects; graphql-core knows what to do."""
 
 
-def note_plain_fields(schema: GraphQLSchema) -> None:
+def register_compilable_fields(schema: GraphQLSchema) -> None:
     """Note in a schema which of its fields may be compiled; where nothing is noted, none is.
 
     Args:
@@ -209,7 +201,7 @@ class _Writer:
     def __init__(self, executor: Executor[Any]) -> None:
         self._plain = executor.schema.extensions.get(_PLAIN, {})
         self._executor = executor
-        self._names: dict[str, Any] = {"surprise": _surprise, "simple": _SIMPLE}
+        self._names: dict[str, Any] = {"fall_back": _fall_back, "simple": _SIMPLE}
         self._text: list[str] = []
         self._fields = self._lists = 0
         self._arguments: list[Callable[[Executor[Any]], dict[str, Any]]] = []
@@ -218,7 +210,7 @@ class _Writer:
         """The function of a selection.
 
         Raises:
-            Surprise: it is not plain, or too large.
+            Fallback: it is not plain, or too large.
         """
         self._text.append(f"def whole(s, x): return {self._object(kind, details, 's', 's')}")
         # Nothing in the text is a client's but aliases, which the lexer holds to letters, digits and underscores.
@@ -237,46 +229,46 @@ class _Writer:
     def _object(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
         """An expression that completes an object."""
         definition = _definition(kind)
-        if definition and issubclass(definition.origin, Kept):
+        if definition and issubclass(definition.origin, MemoizedType):
             fields = self._executor.collect_subfields(kind, details).grouped_field_set
             nodes = [each[0].node for each in fields.values()]
             varies = any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ())
             nested = any(node.selection_set for node in nodes)  # whose text may name a fragment, which says nothing
-            if len(nodes) <= MAX_KEPT_FIELDS and not varies and not nested:
+            if len(nodes) <= MAX_MEMO_FIELDS and not varies and not nested:
                 key, function = self._name(" ".join(map(print_ast, nodes))), self._name(None)
                 made = self._made(kind, details, "s", "s")
-                self._text.append(_KEPT.format(name=function, most=MAX_KEPT, key=key, made=made))
-                return f"({first}.kept.get({key}) or {function}({source}, x))"
+                self._text.append(_MEMO.format(name=function, most=MAX_MEMOS, key=key, made=made))
+                return f"({first}.memo.get({key}) or {function}({source}, x))"
         return self._made(kind, details, source, first)
 
     def _made(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
         """An expression that makes the answer of an object."""
         definition = _definition(kind)
         if definition is None or definition.is_type_of or any(each.fragment_variable_values for each in details):
-            raise Surprise
+            raise Fallback
         classes = {each.origin for each in (definition, definition.concrete_of) if each}  # a generic type has both
         if any(issubclass(each, Exception) or hasattr(each, "__await__") for each in classes):
-            raise Surprise
+            raise Fallback
         known = " or ".join(f"{{}}.__class__ is {self._name(each)}" for each in classes)
         known = known.format(first, *[source] * len(classes))
         if kind.is_type_of:  # Strawberry's own, for a type with interfaces
             known = f"({known}) and {self._name(kind.is_type_of)}({source}, None)"
         fields = self._executor.collect_subfields(kind, details).grouped_field_set
         pairs = [f"{alias!r}: {self._field(kind, each, source)}" for alias, each in fields.items()]
-        return f"({{{', '.join(pairs)}}} if {known} else surprise())"
+        return f"({{{', '.join(pairs)}}} if {known} else fall_back())"
 
     def _field(self, kind: GraphQLObjectType, details: Any, source: str) -> str:
         """An expression for a completed field of an object."""
         self._fields += 1
         if self._fields > MAX_FIELDS:
-            raise Surprise
+            raise Fallback
         node = details[0].node
         if node.name.value == "__typename":
             return repr(kind.name)
         field = kind.fields[node.name.value]
         plain = self._plain.get(field.resolve)
         if plain is None:
-            raise Surprise
+            raise Fallback
         if plain.base_resolver is None:
             return self._value(field.type, details, f"{source}.{plain.python_name}")
         call = f"{self._name(plain.base_resolver.wrapped_func)}({source}{self._given(field, plain, node)})"
@@ -310,7 +302,7 @@ class _Writer:
             return self._object(kind, details, *self._named(kind, expression))
         if is_leaf_type(kind):
             return self._leaf(kind, *self._named(kind, expression))
-        raise Surprise
+        raise Fallback
 
     def _list(self, kind: Any, details: Any) -> str:
         """The name of a function that completes a list."""
@@ -321,7 +313,7 @@ class _Writer:
 
     def _leaf(self, kind: Any, value: str, first: str) -> str:
         """An expression that serializes a value: at once where it is of a usual class, else with all due care."""
-        careful = f"{self._name(_careful(kind))}({value})"
+        careful = f"{self._name(slow_path(kind))}({value})"
         if kind in _BUILT_IN:
             return f"({value} if {_BUILT_IN[kind].format(first=first, value=value)} else {careful})"
         if isinstance(kind, GraphQLEnumType):
@@ -340,7 +332,7 @@ class _Writer:
 
 _LIST = """
 def {name}(values, x):
-    if values.__class__ is not list and values.__class__ is not tuple: surprise()
+    if values.__class__ is not list and values.__class__ is not tuple: fall_back()
     completed = []
     add = completed.append
     for s in values: add({item})
@@ -348,11 +340,11 @@ def {name}(values, x):
 """
 
 
-_KEPT = """
+_MEMO = """
 def {name}(s, x):
     made = {made}
-    if len(s.kept) >= {most}: s.kept.clear()
-    s.kept[{key}] = made
+    if len(s.memo) >= {most}: s.memo.clear()
+    s.memo[{key}] = made
     return made
 """
 
@@ -362,16 +354,16 @@ def _members(kind: GraphQLEnumType) -> dict[int, str]:
     return {id(member): kind.coerce_output_value(member) for member in _definition(kind).wrapped_cls}
 
 
-def _surprise() -> Any:
-    raise Surprise
+def _fall_back() -> Any:
+    raise Fallback
 
 
-def _careful(kind: Any) -> Callable[[Any], Any]:
+def slow_path(kind: Any) -> Callable[[Any], Any]:
     """Completes a leaf as graphql-core does, or fails."""
 
     def complete(value: Any) -> Any:
         if value is None or value is Undefined or isinstance(value, Exception) or is_awaitable(value):
-            raise Surprise
+            raise Fallback
         return Executor.complete_leaf_value(kind, value)
 
     return complete

@@ -39,7 +39,7 @@ MAX_ERRORS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
+class Cost:
     """What a selection weighs, its fragments expanded.
 
     Attributes:
@@ -54,8 +54,8 @@ class Weight:
     fields: int = 0
     cost: int = 0
 
-    def __add__(self, other: "Weight") -> "Weight":
-        return Weight(
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
             max(self.depth, other.depth),
             self.aliases + other.aliases,
             self.fields + other.fields,
@@ -63,12 +63,12 @@ class Weight:
         )
 
 
-NOTHING = Weight()
+NOTHING = Cost()
 
 
-def over_budget(schema: GraphQLSchema, document: DocumentNode) -> Iterator[GraphQLError]:
+def check_limits(schema: GraphQLSchema, document: DocumentNode) -> Iterator[GraphQLError]:
     """An error with the code QUERY_TOO_COMPLEX for each limit that an operation of the document exceeds."""
-    scale = _Scale(schema, document)
+    scale = CostVisitor(schema, document)
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
             weight = scale.selection(node.selection_set, schema.get_root_type(node.operation))
@@ -89,7 +89,7 @@ def over_budget(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Graph
                     )
 
 
-class _Scale:
+class CostVisitor:
     """Weighs the selections of one document.
 
     Args:
@@ -104,9 +104,9 @@ class _Scale:
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._weights: dict[str, Weight] = {}
+        self._weights: dict[str, Cost] = {}
 
-    def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Weight:
+    def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Cost:
         """What a selection on a type weighs. An unknown type or field weighs too: validation will refuse it."""
         total = NOTHING
         for part in node.selections if node else ():
@@ -121,7 +121,7 @@ class _Scale:
         self.fields = max(self.fields, total.fields)
         return total
 
-    def _fragment(self, name: str) -> Weight:
+    def _fragment(self, name: str) -> Cost:
         if name not in self._weights:
             self._weights[name] = NOTHING  # a fragment within itself ends here; validation refuses it
             node = self._fragments.get(name)
@@ -130,11 +130,11 @@ class _Scale:
                 self._weights[name] = self.selection(node.selection_set, on)
         return self._weights[name]
 
-    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Weight:
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Cost:
         name = node.name.value
         known = parent.fields.get(name) if isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)) else None
         inner = self.selection(node.selection_set, get_named_type(known.type) if known else None)
-        return Weight(
+        return Cost(
             depth=0 if name.startswith("__") else inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             fields=1,

@@ -14,11 +14,11 @@ from graphql import (
     validate,
 )
 
-from gateway.graphql.execution.cacheability import is_public
+from gateway.graphql.execution.cacheability import is_cacheable
 from gateway.graphql.execution.compiler import Compiled
-from gateway.graphql.execution.complexity import MAX_ERRORS, MAX_TOKENS, over_budget
+from gateway.graphql.execution.complexity import MAX_ERRORS, MAX_TOKENS, check_limits
 from gateway.graphql.execution.persisted import PersistedDocuments
-from gateway.graphql.execution.request import Operation
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.observability import metrics
 
 MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
@@ -59,7 +59,7 @@ class Documents:
         self._remembered: OrderedDict[str, Prepared] = OrderedDict()
         self._characters = 0
 
-    def prepare(self, operation: Operation) -> Prepared:
+    def prepare(self, operation: GraphQLRequest) -> Prepared:
         """The document of an operation, found, parsed and checked; its errors carry a code."""
         try:
             text = self._persisted.text_of(operation)
@@ -83,13 +83,13 @@ class Documents:
             document = parse(text, max_lexical_tokens=MAX_TOKENS, max_comments=MAX_TOKENS)
         except GraphQLError as error:
             return Prepared(None, (_coded(error, "GRAPHQL_PARSE_FAILED"),))
-        heavy = tuple(islice(over_budget(self._schema, document), MAX_ERRORS))
+        heavy = tuple(islice(check_limits(self._schema, document), MAX_ERRORS))
         if heavy:
             return Prepared(None, heavy)
         errors = validate(self._schema, document, self._rules, max_errors=MAX_ERRORS, hide_suggestions=not self._open)
         if errors:
             return Prepared(None, tuple(_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors[:MAX_ERRORS]))
-        return Prepared(document, public=is_public(self._schema, document))
+        return Prepared(document, public=is_cacheable(self._schema, document))
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:

@@ -12,12 +12,12 @@ from gateway.graphql.execution.complexity import MAX_ERRORS
 log = structlog.get_logger()
 
 
-def shown(errors: Sequence[GraphQLError] | None, request_id: str) -> list[dict[str, Any]]:
+def format_errors(errors: Sequence[GraphQLError] | None, request_id: str) -> list[dict[str, Any]]:
     """The first errors of an answer. What is not meant for clients goes to the log, under the request's id."""
-    return [_shown(error, request_id) for error in (errors or ())[:MAX_ERRORS]]
+    return [_format_error(error, request_id) for error in (errors or ())[:MAX_ERRORS]]
 
 
-def _shown(error: GraphQLError, request_id: str) -> dict[str, Any]:
+def _format_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
     shown: dict[str, Any] = dict(error.formatted)
     cause: Exception | None = error
     while isinstance(cause, GraphQLError):  # graphql-core wraps its own errors too

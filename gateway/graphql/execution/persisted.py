@@ -14,7 +14,7 @@ import orjson
 from graphql import GraphQLError
 
 from gateway.errors import BadInput, SettingsError
-from gateway.graphql.execution.request import Operation
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
 
 MAX_LEARNED_CHARACTERS = 1_000_000
@@ -38,7 +38,7 @@ class PersistedDocuments:
         self._learned: OrderedDict[str, str] = OrderedDict()
         self._characters = 0
 
-    def text_of(self, operation: Operation) -> str:
+    def text_of(self, operation: GraphQLRequest) -> str:
         """The document of an operation, whether it was sent or named.
 
         Raises:

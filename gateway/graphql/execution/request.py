@@ -23,7 +23,7 @@ _DOCUMENT_IDS = ("documentId", "doc_id", "id")  # the specification's draft, Rel
 _RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
 
 
-class Refused(Exception):
+class BadRequest(Exception):
     """A request that is no GraphQL request.
 
     Args:
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class GraphQLRequest:
     """What a client wants to run: the text of a document, the name of a persisted one, or both."""
 
     query: str | None
@@ -64,11 +64,11 @@ def headers_of(scope: Scope) -> Headers:
     return dict(reversed(scope["headers"]))
 
 
-async def read(scope: Scope, headers: Headers, receive: Receive) -> Operation:
+async def read(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
     """The operation of a GET or POST request.
 
     Raises:
-        Refused: when there is none that can be read.
+        BadRequest: when there is none that can be read.
     """
     if scope["method"] == "POST":
         return operation_of(_json(await _body(headers, receive), "the body"))
@@ -84,14 +84,14 @@ async def read(scope: Scope, headers: Headers, receive: Receive) -> Operation:
 async def _body(headers: Headers, receive: Receive) -> bytes:
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
     if not _is_json(headers.get(b"content-type", b"")):
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
+        raise BadRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the query as {JSON} in UTF-8")
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
+        raise BadRequest(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed")
     body = await body_of(receive, MAX_BODY_BYTES)
     if body is None:
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body ended too early")
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "the body ended too early")
     if len(body) > MAX_BODY_BYTES:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
+        raise BadRequest(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {MAX_BODY_BYTES} bytes")
     return body
 
 
@@ -106,31 +106,31 @@ def _json(text: bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"{what} is no JSON: {error}") from None
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"{what} is no JSON: {error}") from None
 
 
-def operation_of(request: Any) -> Operation:
+def operation_of(request: Any) -> GraphQLRequest:
     """The operation that a request's JSON describes.
 
     Raises:
-        Refused: when it describes none.
+        BadRequest: when it describes none.
     """
     if isinstance(request, list):
-        raise Refused(HTTPStatus.BAD_REQUEST, "send one query in a request: batches are not supported")
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "send one query in a request: batches are not supported")
     if not isinstance(request, dict):
-        raise Refused(
+        raise BadRequest(
             HTTPStatus.BAD_REQUEST, 'the body must be a JSON object such as {"query": "{ pricing { asOf } }"}'
         )
     for name in ("query", "operationName", *_DOCUMENT_IDS):
         if request.get(name) is not None and not isinstance(request[name], str):
-            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a string")
+            raise BadRequest(HTTPStatus.BAD_REQUEST, f"`{name}` must be a string")
     for name in ("variables", "extensions"):
         if request.get(name) is not None and not isinstance(request[name], dict):
-            raise Refused(HTTPStatus.BAD_REQUEST, f"`{name}` must be a JSON object")
+            raise BadRequest(HTTPStatus.BAD_REQUEST, f"`{name}` must be a JSON object")
     document_id = next((request[name] for name in _DOCUMENT_IDS if request.get(name)), None) or _apollo_hash(request)
     if not request.get("query") and not document_id:
-        raise Refused(HTTPStatus.BAD_REQUEST, "there is no `query`")
-    return Operation(
+        raise BadRequest(HTTPStatus.BAD_REQUEST, "there is no `query`")
+    return GraphQLRequest(
         request.get("query") or None, request.get("operationName") or None, request.get("variables") or {}, document_id
     )
 
@@ -142,7 +142,7 @@ def _apollo_hash(request: dict[str, Any]) -> str | None:
         return None
     if isinstance(persisted, dict) and persisted.get("version") == 1 and isinstance(persisted.get("sha256Hash"), str):
         return str(persisted["sha256Hash"])
-    raise Refused(
+    raise BadRequest(
         HTTPStatus.BAD_REQUEST, "`extensions.persistedQuery` must be an object with `version` 1 and a `sha256Hash`"
     )
 
@@ -152,12 +152,12 @@ def accepted(header: bytes | None) -> str:
     """The media type to answer in.
 
     Raises:
-        Refused: when the client takes none of ours.
+        BadRequest: when the client takes none of ours.
     """
     for wanted in _by_quality(header or b"*/*"):
         if wanted in _RANGES:
             return _RANGES[wanted]
-    raise Refused(HTTPStatus.NOT_ACCEPTABLE, f"the answer can be {GRAPHQL} or {JSON}")
+    raise BadRequest(HTTPStatus.NOT_ACCEPTABLE, f"the answer can be {GRAPHQL} or {JSON}")
 
 
 def prefers_html(header: bytes | None) -> bool:

@@ -16,12 +16,12 @@ from gateway.graphql.base.mutation_limits import address_of, authorization_of
 from gateway.graphql.execution import request as wire
 from gateway.graphql.execution.compiler import CompiledExecutor
 from gateway.graphql.execution.documents import Documents
-from gateway.graphql.execution.errors import shown
+from gateway.graphql.execution.errors import format_errors
 from gateway.graphql.execution.persisted import PersistedDocuments
-from gateway.graphql.execution.request import GRAPHQL, JSON, Answer, Operation, Refused
+from gateway.graphql.execution.request import GRAPHQL, JSON, Answer, BadRequest, GraphQLRequest
 from gateway.graphql.ide.page import graphiql_page, static_routes
 from gateway.graphql.schema import core
-from gateway.graphql.transport.websocket import PROTOCOL, Live
+from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
 from gateway.observability import tracing
 
 PATH = "/graphql"
@@ -41,7 +41,7 @@ class GraphQL:
         self._authenticator = authenticator
         self._graphiql = services.settings.graphiql
         self._documents = Documents(core, PersistedDocuments(services.settings), introspection=self._graphiql)
-        self._live = Live(services, authenticator, self._documents)
+        self._live = WebSocketEndpoint(services, authenticator, self._documents)
 
     def routes(self) -> list[BaseRoute]:
         """`/graphql`, and what GraphiQL loads when it is on."""
@@ -76,7 +76,7 @@ class GraphQL:
             principal = await self._authenticator.authenticate(authorization_of(scope))
             context = Context(self._services, principal, address_of(scope))
             answer = await self._run(scope, operation, context, media_type)
-        except Refused as error:
+        except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             answer = Answer(body, error.status, error.headers)
         except Unauthenticated as error:
@@ -84,7 +84,7 @@ class GraphQL:
             answer = Answer(body, HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")])
         await wire.respond(send, answer, media_type)
 
-    async def _run(self, scope: Scope, operation: Operation, context: Context, media_type: str) -> Answer:
+    async def _run(self, scope: Scope, operation: GraphQLRequest, context: Context, media_type: str) -> Answer:
         prepared = self._documents.prepare(operation)
         if prepared.document is None:
             return _refusal([error.formatted for error in prepared.errors], media_type)
@@ -122,15 +122,15 @@ def _check_method(method: str, document: DocumentNode, name: str | None) -> None
     """A GET must be safe to repeat and to prefetch, so it only reads. A subscription has many answers."""
     operation = get_operation_ast(document, name)
     if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
+        raise BadRequest(HTTPStatus.BAD_REQUEST, f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
     if method == "GET" and operation is not None and operation.operation is not OperationType.QUERY:
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers=[(b"allow", b"POST")])
+        raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers=[(b"allow", b"POST")])
 
 
 def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Answer:
     if not result.errors:
         return Answer({"data": result.data})
-    errors = shown(result.errors, request_id)
+    errors = format_errors(result.errors, request_id)
     if result.data is None and not any("path" in error for error in errors):
         return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
     return Answer({"errors": errors, "data": result.data}, headers=_waiting(errors))

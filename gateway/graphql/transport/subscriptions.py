@@ -17,8 +17,8 @@ from graphql import DocumentNode, OperationType, execute, get_operation_ast
 
 from gateway.auth.authenticator import Principal
 from gateway.graphql.base.context import Context, LiveContext, Services
-from gateway.graphql.execution.errors import shown
-from gateway.graphql.execution.request import Operation
+from gateway.graphql.execution.errors import format_errors
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.graphql.schema import core
 
 AT_ONCE = 4  # what all subscribers hear at once must not take every connection of the database
@@ -49,7 +49,7 @@ def kind_of(document: DocumentNode, name: str | None) -> OperationType:
     return node.operation if node else OperationType.QUERY
 
 
-class Answers:
+class OperationRunner:
     """Runs the operations of all connections of one process.
 
     Args:
@@ -60,10 +60,10 @@ class Answers:
         self._services = services
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def give(self, document: DocumentNode, operation: Operation, caller: Caller, tell: Tell) -> None:
+    async def run(self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, tell: Tell) -> None:
         """Run an operation to its end, which for a subscription is its cancellation, or an error."""
         if kind_of(document, operation.name) is OperationType.SUBSCRIPTION:
-            await self._follow(document, operation, caller, tell)
+            await self.subscribe(document, operation, caller, tell)
             return
         context = Context(self._services, caller.principal, caller.address)
         answer = await self._answer(document, operation, caller, context)
@@ -73,7 +73,8 @@ class Answers:
         else:
             await tell("error", answer["errors"])
 
-    async def _follow(self, document: DocumentNode, operation: Operation, caller: Caller, tell: Tell) -> None:
+    async def subscribe(self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, tell: Tell) -> None:
+        """Run a subscription: answer, wait for a change, answer again if the answer differs."""
         sent = b""
         with self._services.notifications.subscribe() as changed:
             while True:
@@ -93,7 +94,7 @@ class Answers:
                 await changed.wait()
 
     async def _answer(
-        self, document: DocumentNode, operation: Operation, caller: Caller, context: Context
+        self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, context: Context
     ) -> dict[str, Any]:
         """One answer, as over HTTP; without `data` if it could not even be run."""
         result = execute(
@@ -106,7 +107,7 @@ class Answers:
         )
         if isawaitable(result):
             result = await result
-        errors = shown(result.errors, caller.request_id)
+        errors = format_errors(result.errors, caller.request_id)
         if result.data is None and not any("path" in error for error in errors):
             return {"errors": errors}
         return {"errors": errors, "data": result.data} if errors else {"data": result.data}

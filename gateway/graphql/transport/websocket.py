@@ -23,7 +23,7 @@ from gateway.graphql.base.context import Services
 from gateway.graphql.base.mutation_limits import address_of
 from gateway.graphql.execution import request as wire
 from gateway.graphql.execution.documents import Documents
-from gateway.graphql.transport.subscriptions import Answers, Caller, kind_of
+from gateway.graphql.transport.subscriptions import Caller, OperationRunner, kind_of
 from gateway.http.rate_limit import place_of
 from gateway.http.server import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
@@ -46,7 +46,7 @@ class Close(Exception):
         self.reason = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
 
 
-class Live:
+class WebSocketEndpoint:
     """The WebSocket endpoint.
 
     Args:
@@ -59,7 +59,7 @@ class Live:
         self.services = services
         self.authenticator = authenticator
         self.documents = documents
-        self.answers = Answers(services)
+        self.runner = OperationRunner(services)
         self._open: Counter[str] = Counter()
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -69,7 +69,7 @@ class Live:
         if refusal is not None:
             await websocket.send_denial_response(refusal)
             return
-        with self._counted(place):
+        with self.connection_slot(place):
             await _Connection(self, websocket).run()
 
     def _refusal(self, websocket: WebSocket, place: str) -> Response | None:
@@ -85,7 +85,8 @@ class Live:
         return None
 
     @contextmanager
-    def _counted(self, place: str) -> Iterator[None]:
+    def connection_slot(self, place: str) -> Iterator[None]:
+        """Count a connection of an address while it is open."""
         self._open[place] += 1
         try:
             with LIVE_CONNECTIONS.track_inprogress():
@@ -104,7 +105,7 @@ class _Connection:
         websocket: not yet accepted.
     """
 
-    def __init__(self, live: Live, websocket: WebSocket) -> None:
+    def __init__(self, live: WebSocketEndpoint, websocket: WebSocket) -> None:
         self._live = live
         self._websocket = websocket
         self._address = address_of(websocket.scope)
@@ -121,7 +122,7 @@ class _Connection:
             await self._accept()
             async with self._limit:
                 while True:
-                    await self._obey(await self._receive())
+                    await self.handle_message(await self._receive())
         except TimeoutError:
             closing = self._at_limit
         except Close as close:
@@ -157,7 +158,7 @@ class _Connection:
         except orjson.JSONDecodeError:
             raise Close(4400, "Invalid message: it is no JSON text") from None
 
-    async def _obey(self, message: Any) -> None:
+    async def handle_message(self, message: Any) -> None:
         match message:
             case {"type": "connection_init"}:
                 await self._initialise(message.get("payload") or {})
@@ -204,7 +205,7 @@ class _Connection:
         try:
             operation = wire.operation_of(payload)
             await self._count(self._principal)
-        except wire.Refused as error:
+        except wire.BadRequest as error:
             raise Close(4400, f"Invalid message: {error}") from None
         except RateLimited as error:
             await self._send("error", id, [{"message": str(error), "extensions": error.extensions}])
@@ -214,7 +215,7 @@ class _Connection:
             await self._send("error", id, [error.formatted for error in prepared.errors])
             return
         caller = Caller(self._principal, self._address, self._websocket.state.request_id)
-        running = self._live.answers.give(prepared.document, operation, caller, partial(self._tell, id))
+        running = self._live.runner.run(prepared.document, operation, caller, partial(self._tell, id))
         kind = kind_of(prepared.document, operation.name)
         task = self._operations[id] = asyncio.create_task(running, name=kind.value)
         self._tasks.add(task)

@@ -8,12 +8,12 @@ import strawberry
 
 from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
 from gateway.graphql.base import scalars as money
-from gateway.graphql.base.decorators import choice, output
+from gateway.graphql.base.decorators import enum_type, object_type
 from gateway.graphql.base.scalars import BigInt, Currency, Money
 from gateway.models import mirrored as models
 
 
-@choice
+@enum_type
 class BillingInterval(Enum):
     """The unit of a billing period."""
 
@@ -23,7 +23,7 @@ class BillingInterval(Enum):
     YEAR = strawberry.enum_value("year", description="Years.")
 
 
-@choice
+@enum_type
 class UsageType(Enum):
     """How the quantity of a plan is known."""
 
@@ -31,7 +31,7 @@ class UsageType(Enum):
     METERED = strawberry.enum_value("metered", description="It is what was used, and billed afterwards.")
 
 
-@choice
+@enum_type
 class BillingScheme(Enum):
     """How an amount follows from a quantity."""
 
@@ -39,7 +39,7 @@ class BillingScheme(Enum):
     TIERED = strawberry.enum_value("tiered", description="By tiers of the quantity.")
 
 
-@choice
+@enum_type
 class TiersMode(Enum):
     """How tiers apply to a quantity."""
 
@@ -47,7 +47,7 @@ class TiersMode(Enum):
     VOLUME = strawberry.enum_value("volume", description="The tier that the whole quantity reaches prices all units.")
 
 
-@choice
+@enum_type
 class TaxBehavior(Enum):
     """Whether an amount contains tax."""
 
@@ -56,7 +56,7 @@ class TaxBehavior(Enum):
     UNSPECIFIED = strawberry.enum_value("unspecified", description="Not said; the account's tax settings decide.")
 
 
-@output
+@object_type
 class MetadataEntry:
     """A key and a value that the seller keeps with an object at Stripe."""
 
@@ -69,7 +69,7 @@ class MetadataEntry:
         return [cls(key=key, value=value) for key, value in sorted(meta.items())]
 
 
-@output
+@object_type
 class Recurring:
     """How a price comes back."""
 
@@ -79,7 +79,7 @@ class Recurring:
     trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
 
 
-@output
+@object_type
 class PriceTier:
     """The price of a range of quantities; it begins where the tier before it ends."""
 
@@ -101,7 +101,7 @@ class PriceTier:
         )
 
 
-@output
+@object_type
 class Product:
     """Something that is sold."""
 
@@ -142,7 +142,7 @@ class Product:
         return product
 
 
-@output
+@object_type
 class Price:
     """What a product costs, once or recurring."""
 
@@ -205,7 +205,7 @@ def _recurring(row: models.Price) -> Recurring | None:
     )
 
 
-@output
+@object_type
 class Plan:
     """A recurring price in Stripe's plan vocabulary; its id is the price's id."""
 
@@ -247,7 +247,7 @@ class Plan:
         )
 
 
-@output
+@object_type
 class PricedProduct:
     """A product of a pricing page."""
 
@@ -258,7 +258,7 @@ class PricedProduct:
     )
 
 
-@output
+@object_type
 class Pricing:
     """All that a pricing page shows, in one currency."""
 

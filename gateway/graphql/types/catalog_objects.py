@@ -6,22 +6,22 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import BillingInterval, Plan, Price, PricedProduct, Pricing, Product
 
-_shelves: "WeakKeyDictionary[Snapshot, Shelf]" = WeakKeyDictionary()
+_by_snapshot: "WeakKeyDictionary[Snapshot, CatalogObjects]" = WeakKeyDictionary()
 
 
-def shelf_of(snapshot: Snapshot) -> "Shelf":
-    """The shelf of a snapshot."""
-    shelf = _shelves.get(snapshot)
-    if shelf is None:
-        shelf = _shelves[snapshot] = Shelf(snapshot)
-    return shelf
+def catalog_objects_of(snapshot: Snapshot) -> "CatalogObjects":
+    """The catalog of a snapshot."""
+    catalog = _by_snapshot.get(snapshot)
+    if catalog is None:
+        catalog = _by_snapshot[snapshot] = CatalogObjects(snapshot)
+    return catalog
 
 
-class Shelf:
+class CatalogObjects:
     """The objects of one snapshot. A currency of None means each price's own.
 
     Args:
-        snapshot: the rows. The shelf holds no reference to it, or neither would ever go.
+        snapshot: the rows. The catalog holds no reference to it, or neither would ever go.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:

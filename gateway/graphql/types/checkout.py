@@ -13,15 +13,15 @@ from gateway.billing.subscriptions.state import read_subscription
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import choice, output, resolver
+from gateway.graphql.base.decorators import enum_type, object_type, resolver
 from gateway.graphql.base.scalars import Money
 from gateway.graphql.types.catalog import Price
-from gateway.graphql.types.catalog_objects import Shelf, shelf_of
+from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.subscriptions import BillingSubscription
 from gateway.models import mirrored as models
 
 
-@choice
+@enum_type
 class CheckoutSessionStatus(Enum):
     """How far a checkout is."""
 
@@ -30,7 +30,7 @@ class CheckoutSessionStatus(Enum):
     EXPIRED = strawberry.enum_value("expired", description="It was closed or ran out without being paid.")
 
 
-@choice
+@enum_type
 class PaymentStatus(Enum):
     """Whether the money is there."""
 
@@ -39,7 +39,7 @@ class PaymentStatus(Enum):
     NO_PAYMENT_REQUIRED = strawberry.enum_value("no_payment_required", description="Nothing is due, as in a trial.")
 
 
-@choice
+@enum_type
 class CheckoutMode(Enum):
     """What a checkout is for."""
 
@@ -48,7 +48,7 @@ class CheckoutMode(Enum):
     SETUP = strawberry.enum_value("setup", description="Only to keep a way to pay.")
 
 
-@output
+@object_type
 class CheckoutLineItem:
     """A line of a checkout."""
 
@@ -60,14 +60,14 @@ class CheckoutLineItem:
     amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
 
     @classmethod
-    def of(cls, item: dict[str, Any], shelf: Shelf) -> "CheckoutLineItem":
+    def of(cls, item: dict[str, Any], catalog: CatalogObjects) -> "CheckoutLineItem":
         """One of Stripe's line items."""
         currency = item.get("currency")
         price = item.get("price") or {}
         return cls(
             id=strawberry.ID(item["id"]),
             description=item.get("description"),
-            price=shelf.price(price.get("id", ""), currency),
+            price=catalog.price(price.get("id", ""), currency),
             quantity=item.get("quantity"),
             amount_subtotal=money.of(item.get("amount_subtotal"), currency),
             amount_total=money.of(item.get("amount_total"), currency),
@@ -103,13 +103,13 @@ class CheckoutSession:
             return None
         services = info.context.services
         found = await read_subscription(services.database, self.row.subscription_id, services.settings.grace)
-        return BillingSubscription.of(found, shelf_of(await services.catalog.snapshot())) if found else None
+        return BillingSubscription.of(found, catalog_objects_of(await services.catalog.snapshot())) if found else None
 
     @resolver
     async def line_items(self, info: Info) -> list[CheckoutLineItem]:
         """What is bought."""
-        shelf = shelf_of(await info.context.services.catalog.snapshot())
-        return [CheckoutLineItem.of(item, shelf) for item in self.row.line_items or ()]
+        catalog = catalog_objects_of(await info.context.services.catalog.snapshot())
+        return [CheckoutLineItem.of(item, catalog) for item in self.row.line_items or ()]
 
     @classmethod
     def of(cls, row: models.CheckoutSession, principal: Principal, *, created: bool = False) -> "CheckoutSession":

@@ -14,14 +14,14 @@ from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import choice, entry, mutation, output, resolver
+from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type, resolver
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog import MetadataEntry
 from gateway.models.credits import CreditEntry as Row
 
 
-@choice
+@enum_type
 class CreditEntryKind(Enum):
     """Why the balance changed."""
 
@@ -64,7 +64,7 @@ class CreditEntry:
         )
 
 
-@output
+@object_type
 class CreditAccount:
     """The credits of a customer."""
 
@@ -92,7 +92,7 @@ class CreditAccount:
         )
 
 
-@entry
+@input_type
 class SpendCreditsInput:
     """How many credits of whom, for what."""
 
@@ -107,7 +107,7 @@ class SpendCreditsInput:
     )
 
 
-@output
+@object_type
 class SpendCreditsPayload(Payload):
     """The entry in the ledger, or what must be mended."""
 
@@ -126,7 +126,7 @@ class SpendCreditsPayload(Payload):
         return cls(credits=account, user_errors=UserError.all_of(rejected.problems))
 
 
-@output
+@object_type
 class CreditMutations:
     """What the application's back end does with credits."""
 

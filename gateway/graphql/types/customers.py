@@ -19,9 +19,9 @@ from gateway.errors import BadInput
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info, LiveContext
-from gateway.graphql.base.decorators import coded, output, resolver
+from gateway.graphql.base.decorators import enum_from, object_type, resolver
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.types.catalog_objects import shelf_of
+from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Usage
@@ -29,7 +29,7 @@ from gateway.graphql.types.subscription_changes import ChangePreview
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.models import mirrored as models
 
-coded(Source, name="EntitlementSource")
+enum_from(Source, name="EntitlementSource")
 
 Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
 
@@ -60,7 +60,7 @@ class PaymentMethod:
         )
 
 
-@output
+@object_type
 class Entitlement:
     """A feature that the customer may use now."""
 
@@ -70,7 +70,7 @@ class Entitlement:
     source: Source = strawberry.field(description="Who says so.")
 
 
-@output
+@object_type
 class Account:
     """What a customer has. Everything is read from the mirror; Stripe is not asked."""
 
@@ -81,13 +81,13 @@ class Account:
     def subscription(self) -> BillingSubscription | None:
         """The subscription that counts: one with access before one without, then the newest; null without any."""
         found = current(self.account.subscriptions)
-        return BillingSubscription.of(found, shelf_of(self.snapshot)) if found else None
+        return BillingSubscription.of(found, catalog_objects_of(self.snapshot)) if found else None
 
     @resolver
     def subscriptions(self) -> list[BillingSubscription]:
         """All subscriptions, also those that have ended, the newest first."""
-        shelf = shelf_of(self.snapshot)
-        return [BillingSubscription.of(each, shelf) for each in self.account.subscriptions]
+        catalog = catalog_objects_of(self.snapshot)
+        return [BillingSubscription.of(each, catalog) for each in self.account.subscriptions]
 
     @resolver
     def invoices(
@@ -96,9 +96,9 @@ class Account:
         after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
     ) -> Connection[Invoice]:
         """The invoices, the newest first, without drafts."""
-        page, shelf = self.account.invoices(first, after), shelf_of(self.snapshot)
+        page, catalog = self.account.invoices(first, after), catalog_objects_of(self.snapshot)
         return Connection.of(
-            ((row, Invoice.of(row, shelf)) for row in page.rows),
+            ((row, Invoice.of(row, catalog)) for row in page.rows),
             cursor_of,
             has_next=page.has_next,
             has_previous=page.has_previous,
@@ -138,7 +138,7 @@ class Account:
     def access(self, feature: Feature) -> Access:
         """Whether a feature may be used, why, and until when."""
         grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.products)
-        return Access.of(grant.access, grant.state, shelf_of(self.snapshot), limit=grant.limit)
+        return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
 
 
 @private
@@ -217,4 +217,4 @@ class Viewer(Account):
         services = info.context.services
         change = PlanChange(price_id, quantity)
         preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
-        return ChangePreview.of(preview, shelf_of(await services.catalog.snapshot()))
+        return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

@@ -9,13 +9,13 @@ from gateway.billing.metering import usage as rules
 from gateway.billing.metering.usage import Report
 from gateway.errors import BadInput
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import entry, mutation, output
+from gateway.graphql.base.decorators import input_type, mutation, object_type
 from gateway.graphql.base.user_errors import Payload, UserError
 
 EventName = Annotated[str, strawberry.argument(description="The meter's event name, such as api_calls.")]
 
 
-@output
+@object_type
 class Usage:
     """What was reported in the present period; Stripe may still be about to count the latest."""
 
@@ -35,7 +35,7 @@ class Usage:
         )
 
 
-@entry
+@input_type
 class ReportUsageInput:
     """How much of what somebody has used."""
 
@@ -50,7 +50,7 @@ class ReportUsageInput:
     )
 
 
-@output
+@object_type
 class ReportUsagePayload(Payload):
     """What was written down, or what must be mended."""
 
@@ -60,7 +60,7 @@ class ReportUsagePayload(Payload):
     )
 
 
-@output
+@object_type
 class UsageMutations:
     """What the application's back end does with usage."""
 

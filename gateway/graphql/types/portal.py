@@ -6,13 +6,13 @@ import strawberry
 
 from gateway.billing.portal import PortalFlow, PortalRequest
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import coded, entry, mutation, output
+from gateway.graphql.base.decorators import enum_from, input_type, mutation, object_type
 from gateway.graphql.base.user_errors import Payload, UserError
 
-coded(PortalFlow, name="PortalFlow")
+enum_from(PortalFlow, name="PortalFlow")
 
 
-@entry
+@input_type
 class CreatePortalSessionInput:
     """What the portal opens with, and where it leads back to."""
 
@@ -31,7 +31,7 @@ class CreatePortalSessionInput:
         return PortalRequest(self.return_url, self.flow, self.subscription_id, self.locale, self.external_id)
 
 
-@output
+@object_type
 class CreatePortalSessionPayload(Payload):
     """Where the portal is, or what must be mended."""
 
@@ -43,7 +43,7 @@ class CreatePortalSessionPayload(Payload):
     )
 
 
-@output
+@object_type
 class PortalMutations:
     """What a customer can do on Stripe's own pages."""
 

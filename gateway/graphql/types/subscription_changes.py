@@ -10,17 +10,17 @@ from gateway.billing.subscriptions.plan_change import PlanChange, Preview
 from gateway.billing.subscriptions.service import Cancellation, Changed
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import choice, entry, mutation, output
+from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
 from gateway.graphql.base.scalars import Money
 from gateway.graphql.base.user_errors import Payload, UserError
-from gateway.graphql.types.catalog_objects import Shelf, shelf_of
+from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.invoices import Invoice, InvoiceLine
 from gateway.graphql.types.subscriptions import BillingSubscription
 
 KEY = "The same key with the same input does it once, however often it is sent."
 
 
-@output
+@object_type
 class ChangePreview:
     """What a change would cost. Given with `prorationDate` to `changeSubscription`, it is what is charged."""
 
@@ -34,20 +34,20 @@ class ChangePreview:
     proration_date: datetime = strawberry.field(description="What the amounts count from; good for 15 minutes.")
 
     @classmethod
-    def of(cls, preview: Preview, shelf: Shelf) -> "ChangePreview":
+    def of(cls, preview: Preview, catalog: CatalogObjects) -> "ChangePreview":
         """A preview as Stripe reckons it."""
         currency = preview.currency
         return cls(
             due_now=money.of(preview.due_now, currency),
             credit=money.of(preview.credit, currency),
-            lines=[InvoiceLine(line=line, currency=currency, shelf=shelf) for line in preview.lines],
+            lines=[InvoiceLine(line=line, currency=currency, catalog=catalog) for line in preview.lines],
             due_at_renewal=money.of(preview.due_at_renewal, currency),
             renews_at=preview.renews_at,
             proration_date=preview.proration_date,
         )
 
 
-@choice
+@enum_type
 class CancellationTime(Enum):
     """When a subscription ends."""
 
@@ -55,7 +55,7 @@ class CancellationTime(Enum):
     AT_PERIOD_END = strawberry.enum_value("at_period_end", description="When the period that was paid for ends.")
 
 
-@choice
+@enum_type
 class CancellationReason(Enum):
     """Why a customer leaves, in Stripe's words."""
 
@@ -69,7 +69,7 @@ class CancellationReason(Enum):
     UNUSED = strawberry.enum_value("unused", description="It is not used enough.")
 
 
-@entry
+@input_type
 class ChangeSubscriptionInput:
     """Which subscription becomes what."""
 
@@ -84,7 +84,7 @@ class ChangeSubscriptionInput:
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
-@entry
+@input_type
 class CancelSubscriptionInput:
     """Which subscription ends, when, and why."""
 
@@ -95,7 +95,7 @@ class CancelSubscriptionInput:
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
-@entry
+@input_type
 class ResumeSubscriptionInput:
     """Which subscription goes on."""
 
@@ -103,7 +103,7 @@ class ResumeSubscriptionInput:
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
-@output
+@object_type
 class ChangeSubscriptionPayload(Payload):
     """The subscription as Stripe has it now, and what was billed for the change."""
 
@@ -118,7 +118,7 @@ class ChangeSubscriptionPayload(Payload):
     )
 
 
-@output
+@object_type
 class CancelSubscriptionPayload(Payload):
     """The subscription as Stripe has it now."""
 
@@ -130,7 +130,7 @@ class CancelSubscriptionPayload(Payload):
     )
 
 
-@output
+@object_type
 class ResumeSubscriptionPayload(Payload):
     """The subscription as Stripe has it now."""
 
@@ -147,7 +147,7 @@ CancelInput = Annotated[CancelSubscriptionInput, strawberry.argument(description
 ResumeInput = Annotated[ResumeSubscriptionInput, strawberry.argument(description="Which one goes on.")]
 
 
-@output
+@object_type
 class ChangeMutations:
     """What a customer can do about a subscription."""
 
@@ -159,10 +159,10 @@ class ChangeMutations:
         changed = await services.subscriptions.change(
             info.context.principal, input.subscription_id, change, input.idempotency_key
         )
-        shelf = shelf_of(await services.catalog.snapshot())
+        catalog = catalog_objects_of(await services.catalog.snapshot())
         return ChangeSubscriptionPayload(
-            subscription=_subscription(changed, shelf),
-            invoice=Invoice.of(changed.invoice, shelf) if changed.invoice else None,
+            subscription=_subscription(changed, catalog),
+            invoice=Invoice.of(changed.invoice, catalog) if changed.invoice else None,
             user_errors=UserError.all_of(changed.problems),
         )
 
@@ -178,9 +178,9 @@ class ChangeMutations:
         changed = await services.subscriptions.cancel(
             info.context.principal, input.subscription_id, how, input.idempotency_key
         )
-        shelf = shelf_of(await services.catalog.snapshot())
+        catalog = catalog_objects_of(await services.catalog.snapshot())
         return CancelSubscriptionPayload(
-            subscription=_subscription(changed, shelf), user_errors=UserError.all_of(changed.problems)
+            subscription=_subscription(changed, catalog), user_errors=UserError.all_of(changed.problems)
         )
 
     @mutation
@@ -190,11 +190,11 @@ class ChangeMutations:
         changed = await services.subscriptions.resume(
             info.context.principal, input.subscription_id, input.idempotency_key
         )
-        shelf = shelf_of(await services.catalog.snapshot())
+        catalog = catalog_objects_of(await services.catalog.snapshot())
         return ResumeSubscriptionPayload(
-            subscription=_subscription(changed, shelf), user_errors=UserError.all_of(changed.problems)
+            subscription=_subscription(changed, catalog), user_errors=UserError.all_of(changed.problems)
         )
 
 
-def _subscription(changed: Changed, shelf: Shelf) -> BillingSubscription | None:
-    return BillingSubscription.of(changed.state, shelf) if changed.state else None
+def _subscription(changed: Changed, catalog: CatalogObjects) -> BillingSubscription | None:
+    return BillingSubscription.of(changed.state, catalog) if changed.state else None

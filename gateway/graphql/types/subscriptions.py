@@ -10,15 +10,15 @@ from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.graphql.base.authorization import private
-from gateway.graphql.base.decorators import choice, coded, computed, output
+from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type
 from gateway.graphql.types.catalog import Plan
-from gateway.graphql.types.catalog_objects import Shelf
+from gateway.graphql.types.catalog_objects import CatalogObjects
 from gateway.models.mirrored import SubscriptionItem as ItemRow
 
-coded(Reason, name="AccessReason")
+enum_from(Reason, name="AccessReason")
 
 
-@choice
+@enum_type
 class SubscriptionStatus(Enum):
     """How a subscription stands at Stripe."""
 
@@ -34,7 +34,7 @@ class SubscriptionStatus(Enum):
     CANCELED = strawberry.enum_value("canceled", description="Ended for good.")
 
 
-@output
+@object_type
 class SubscriptionItem:
     """One plan of a subscription."""
 
@@ -45,18 +45,18 @@ class SubscriptionItem:
     current_period_end: datetime = strawberry.field(description="When the present billing period ends.")
 
     @classmethod
-    def of(cls, row: ItemRow, shelf: Shelf, currency: str) -> "SubscriptionItem":
+    def of(cls, row: ItemRow, catalog: CatalogObjects, currency: str) -> "SubscriptionItem":
         """An item, with the plan's amounts in the subscription's currency."""
         return cls(
             id=strawberry.ID(row.id),
-            plan=shelf.plan(row.price_id, currency),
+            plan=catalog.plan(row.price_id, currency),
             quantity=row.quantity,
             current_period_start=row.current_period_start,
             current_period_end=row.current_period_end,
         )
 
 
-@output
+@object_type
 class Access:
     """Whether there is access, why, and until when."""
 
@@ -64,23 +64,23 @@ class Access:
     reason: Reason = strawberry.field(description="Why there is, or is not.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
     limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
-    subscription: "BillingSubscription | None" = computed(
-        lambda self: BillingSubscription.of(self.state, self.shelf) if self.state else None,
+    subscription: "BillingSubscription | None" = field(
+        lambda self: BillingSubscription.of(self.state, self.catalog) if self.state else None,
         "The subscription that decides.",
     )
     state: strawberry.Private[SubscriptionState | None]
-    shelf: strawberry.Private[Shelf]
+    catalog: strawberry.Private[CatalogObjects]
 
     @classmethod
     def of(
-        cls, access: rules.Access, state: SubscriptionState | None, shelf: Shelf, *, limit: int | None = None
+        cls, access: rules.Access, state: SubscriptionState | None, catalog: CatalogObjects, *, limit: int | None = None
     ) -> "Access":
         """A decision.
 
         Args:
             access: the decision itself.
             state: the subscription that decides.
-            shelf: has its plan.
+            catalog: has its plan.
             limit: how much of a feature.
         """
         return cls(
@@ -89,7 +89,7 @@ class Access:
             until=access.until,
             limit=limit,
             state=state,
-            shelf=shelf,
+            catalog=catalog,
         )
 
 
@@ -112,10 +112,10 @@ class BillingSubscription:
     access: Access = strawberry.field(description="What it gives right to now.")
 
     @classmethod
-    def of(cls, state: SubscriptionState, shelf: Shelf) -> "BillingSubscription":
+    def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "BillingSubscription":
         """A subscription as it stands."""
         row = state.subscription
-        items = [SubscriptionItem.of(item, shelf, row.currency) for item in state.items]
+        items = [SubscriptionItem.of(item, catalog, row.currency) for item in state.items]
         first = items[0] if items else None
         ends = rules.will_cancel(row)
         return cls(
@@ -131,5 +131,5 @@ class BillingSubscription:
             cancel_at=rules.end_of(row, state.items) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
-            access=Access.of(state.access, state, shelf),
+            access=Access.of(state.access, state, catalog),
         )

@@ -9,7 +9,7 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from gateway.billing.customers.ownership import PRIVATE
-from gateway.graphql.base.authorization import CALLERS, Caller, is_private
+from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, is_private
 from gateway.graphql.schema import core
 from harness.checkout import buy
 from harness.databases import both_databases
@@ -34,7 +34,7 @@ def name_of(part):
 
 
 def test_every_type_is_private_or_public_on_purpose():
-    """What only the back end may ask for is not followed: `CALLERS` sees to it, and a test below."""
+    """What only the back end may ask for is not followed: `FIELD_ACCESS` sees to it, and a test below."""
     reached, todo = set(), [root.name for root in ROOTS]
     while todo:
         kind = core.type_map[todo.pop()]
@@ -44,7 +44,7 @@ def test_every_type_is_private_or_public_on_purpose():
         open_to_all = [
             field
             for name, field in kind.fields.items()
-            if CALLERS.get(f"{kind.name}.{name}") is not Caller.SERVICE or kind not in ROOTS
+            if FIELD_ACCESS.get(f"{kind.name}.{name}") is not FieldAccess.SERVICE or kind not in ROOTS
         ]
         todo += [get_named_type(field.type).name for field in open_to_all]
     assert reached == PUBLIC
@@ -140,13 +140,13 @@ def test_anothers_id_is_answered_like_one_that_does_not_exist_and_nothing_happen
 
 @pytest.mark.parametrize(("root", "name"), ROOT_FIELDS, ids=name_of)
 def test_a_field_is_called_by_whom_it_is_for_and_nobody_else(shop, root, name):
-    caller = CALLERS[f"{root.name}.{name}"]
+    caller = FIELD_ACCESS[f"{root.name}.{name}"]
     refused = {
-        Caller.EVERYBODY: {},
-        Caller.ANYONE: {},
-        Caller.KNOWN: {"nobody": "UNAUTHENTICATED"},
-        Caller.SIGNED_IN: {"nobody": "UNAUTHENTICATED", "service": "FORBIDDEN"},
-        Caller.SERVICE: {"nobody": "UNAUTHENTICATED", "user": "FORBIDDEN"},
+        FieldAccess.PUBLIC: {},
+        FieldAccess.ANYONE: {},
+        FieldAccess.AUTHENTICATED: {"nobody": "UNAUTHENTICATED"},
+        FieldAccess.USER: {"nobody": "UNAUTHENTICATED", "service": "FORBIDDEN"},
+        FieldAccess.SERVICE: {"nobody": "UNAUTHENTICATED", "user": "FORBIDDEN"},
     }[caller]
     document, variables = operation(root, name, {})
     before = at_stripe(shop)

@@ -10,7 +10,7 @@ from gateway.auth.authenticator import ANONYMOUS, Principal
 from gateway.billing.customers.ownership import Owner, Ownership
 from gateway.db.database import Database
 from gateway.graphql.base import authorization as ownership
-from gateway.graphql.base.authorization import Caller, guard, private
+from gateway.graphql.base.authorization import FieldAccess, enforce, private
 from gateway.graphql.base.connection import Connection, Edge
 
 
@@ -92,9 +92,9 @@ WAYS = {
 @pytest.fixture
 def careless(monkeypatch):
     names = [f"Careless.{name}" for name in WAYS] + ["Live.watched"]
-    monkeypatch.setattr(ownership, "CALLERS", dict.fromkeys(names, Caller.ANYONE))
+    monkeypatch.setattr(ownership, "FIELD_ACCESS", dict.fromkeys(names, FieldAccess.ANYONE))
     schema = strawberry.Schema(query=Careless, subscription=Live)._schema
-    guard(schema)
+    enforce(schema)
     return schema
 
 
@@ -152,9 +152,11 @@ async def test_a_live_update_that_forgets_to_ask_tells_nothing_all_the_same(care
 
 
 def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start(monkeypatch):
-    monkeypatch.setattr(ownership, "CALLERS", {"Careless.secret": Caller.ANYONE, "Careless.gone": Caller.ANYONE})
+    monkeypatch.setattr(
+        ownership, "FIELD_ACCESS", {"Careless.secret": FieldAccess.ANYONE, "Careless.gone": FieldAccess.ANYONE}
+    )
     with pytest.raises(TypeError, match=r"Careless\.box, Careless\.edge, Careless\.gone, Careless\.later"):
-        guard(strawberry.Schema(query=Careless)._schema)
+        enforce(strawberry.Schema(query=Careless)._schema)
 
 
 def test_a_private_type_that_does_not_say_whose_it_is_stops_the_start():

@@ -7,7 +7,7 @@ import pytest
 import strawberry
 
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.graphql.base.decorators import mutation, output, resolver
+from gateway.graphql.base.decorators import mutation, object_type, resolver
 from gateway.graphql.base.user_errors import Payload, UserError
 
 PROBLEMS = (
@@ -16,7 +16,7 @@ PROBLEMS = (
 )
 
 
-@output
+@object_type
 class PlainPayload(Payload):
     """A thing, or what to fix."""
 
@@ -24,7 +24,7 @@ class PlainPayload(Payload):
     user_errors: list[UserError] = strawberry.field(default_factory=list, description="What to fix.")
 
 
-@output
+@object_type
 class TellingPayload(Payload):
     """A thing, also one that stands in the way."""
 
@@ -37,7 +37,7 @@ class TellingPayload(Payload):
         return cls(thing=info.context.sees(rejected.current), user_errors=UserError.all_of(rejected.problems))
 
 
-@output
+@object_type
 class Query:
     """What can be read."""
 
@@ -47,7 +47,7 @@ class Query:
         raise Rejected(*PROBLEMS)
 
 
-@output
+@object_type
 class Mutation:
     """What can be done."""
 

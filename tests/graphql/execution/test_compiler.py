@@ -47,13 +47,13 @@ from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.graphql.base.context import Context, Services
+from gateway.graphql.base.memo import MemoizedType
 from gateway.graphql.execution.compiler import (
-    MAX_KEPT,
-    MAX_KEPT_FIELDS,
+    MAX_MEMO_FIELDS,
+    MAX_MEMOS,
     Compiled,
     CompiledExecutor,
-    Kept,
-    note_plain_fields,
+    register_compilable_fields,
 )
 from gateway.graphql.schema import core
 from gateway.http.rate_limit import Rates
@@ -335,11 +335,11 @@ class Leaf:
 
 
 @strawberry.type
-class Coin(Kept):
+class Coin(MemoizedType):
     worth: int
     name: str | None = None
     change: "Coin | None" = None
-    kept: strawberry.Private[dict] = field(default_factory=dict)
+    memo: strawberry.Private[dict] = field(default_factory=dict)
 
     @strawberry.field
     def times(self, number: int = 2) -> int:
@@ -453,7 +453,7 @@ class Query:
 
 _config = StrawberryConfig(scalar_map={Loose: strawberry.scalar(name="Loose", serialize=lambda value: f"<{value}>")})
 odd: GraphQLSchema = strawberry.Schema(query=Query, types=[Dog, Cat], config=_config)._schema
-note_plain_fields(odd)
+register_compilable_fields(odd)
 _inner = odd.type_map["Leaf"].fields["guarded"].resolve
 
 
@@ -542,16 +542,16 @@ async def test_what_is_odd_is_answered_the_same(text, variables):
 
 
 async def test_a_value_that_keeps_its_answers_keeps_only_a_few_and_never_a_failure():
-    for number in range(3 * MAX_KEPT):
+    for number in range(3 * MAX_MEMOS):
         document = parse(f"{{ coins(first: 4) {{ name n{number}: worth }} }}")
         for _ in range(2):
             theirs = await run(odd, document, [])
             assert await run(odd, document, [], executor_class=CompiledExecutor, compiled={}) == theirs
-    many = "".join(f" n{number}: name" for number in range(MAX_KEPT_FIELDS))
+    many = "".join(f" n{number}: name" for number in range(MAX_MEMO_FIELDS))
     await run(odd, parse(f"{{ coins {{ worth{many} }} }}"), [], executor_class=CompiledExecutor, compiled={})
-    assert not any(many in selection for selection in COINS[0].kept)
-    assert all(1 <= len(coin.kept) <= MAX_KEPT for coin in COINS[:2])
-    assert not any("worth" in selection for coin in COINS[2:] for selection in coin.kept)
+    assert not any(many in selection for selection in COINS[0].memo)
+    assert all(1 <= len(coin.memo) <= MAX_MEMOS for coin in COINS[:2])
+    assert not any("worth" in selection for coin in COINS[2:] for selection in coin.memo)
 
 
 async def test_a_document_is_compiled_for_a_few_combinations_of_its_switches_and_right_for_all():

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.persisted import PersistedDocuments
-from gateway.graphql.execution.request import Operation
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.graphql.schema import core
 from gateway.settings import Settings
 from harness.gateway import make_world
@@ -195,6 +195,6 @@ def test_no_document_takes_long_to_refuse_or_to_accept(text, milliseconds):
     for _ in range(5):
         documents = Documents(core, PersistedDocuments(Settings.load()), introspection=False)
         began = time.thread_time()
-        documents.prepare(Operation(text, None, {}))
+        documents.prepare(GraphQLRequest(text, None, {}))
         took.append(time.thread_time() - began)
     assert min(took) * 1000 < milliseconds

@@ -9,7 +9,7 @@ from websockets.sync.client import connect
 
 from gateway.errors import SettingsError
 from gateway.graphql.execution.persisted import MAX_LEARNED_CHARACTERS, PersistedDocuments
-from gateway.graphql.execution.request import Operation
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
 from harness.gateway import SERVICE
 
@@ -123,8 +123,8 @@ def test_what_is_learned_is_bounded_and_the_oldest_goes_first():
     documents = PersistedDocuments(Settings.load())
     texts = [f"{{ __typename }} # {n} {'x' * 50_000}" for n in range(40)]
     for text in texts:
-        documents.text_of(Operation(text, None, {}, digest(text)))
-        documents.text_of(Operation(None, None, {}, digest(texts[0])))  # always in use
+        documents.text_of(GraphQLRequest(text, None, {}, digest(text)))
+        documents.text_of(GraphQLRequest(None, None, {}, digest(texts[0])))  # always in use
     kept = [text for text in texts if outcome_of(documents, digest(text)) == text]
     assert kept[0] == texts[0]
     assert kept[1:] == texts[-len(kept) + 1 :]
@@ -133,7 +133,7 @@ def test_what_is_learned_is_bounded_and_the_oldest_goes_first():
 
 def outcome_of(documents, name):
     try:
-        return documents.text_of(Operation(None, None, {}, name))
+        return documents.text_of(GraphQLRequest(None, None, {}, name))
     except Exception as error:  # noqa: BLE001 - which one is what is asked
         return error.extensions["code"]
 

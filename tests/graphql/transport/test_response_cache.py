@@ -14,7 +14,7 @@ from graphql import parse
 
 from gateway.billing.catalog.service import Catalog
 from gateway.db.database import Database
-from gateway.graphql.base.authorization import Caller
+from gateway.graphql.base.authorization import FieldAccess
 from gateway.graphql.execution import cacheability as public
 from gateway.graphql.transport.response_cache import MAX_BYTES, PublicAnswers
 from gateway.http.rate_limit import Rates
@@ -122,15 +122,15 @@ def test_currencies_operations_media_types_and_origins_never_mix(shop):
             return shop.client.post(f"{shop.url}/graphql", json=sent, headers=headers)
         return get(shop, document, headers, operationName=name, variables=json.dumps(variable))
 
-    def shown(answer):
+    def format_errors(answer):
         cross = {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
         return answer.status_code, answer.content, answer.headers["content-type"], cross
 
-    made = [shown(ask(*each, Cookie="visited=1")) for each in asked]
+    made = [format_errors(ask(*each, Cookie="visited=1")) for each in asked]
     assert len({(body, kind, tuple(cross.items())) for _, body, kind, cross in made}) >= 24
     before = hits(shop)
     for _ in range(2):
-        assert [shown(ask(*each)) for each in asked] == made
+        assert [format_errors(ask(*each)) for each in asked] == made
     assert hits(shop) == before + len(asked)
 
 
@@ -375,7 +375,7 @@ def test_a_field_is_private_until_it_is_said_otherwise(monkeypatch):
         thing: Thing
         other: Thing
 
-    monkeypatch.setattr(public, "CALLERS", {"Query.thing": Caller.EVERYBODY, "Query.other": Caller.ANYONE})
+    monkeypatch.setattr(public, "FIELD_ACCESS", {"Query.thing": FieldAccess.PUBLIC, "Query.other": FieldAccess.ANYONE})
     core = strawberry.Schema(query=Query)._schema
     said = {
         "{ thing { plain } }": True,
@@ -387,4 +387,4 @@ def test_a_field_is_private_until_it_is_said_otherwise(monkeypatch):
         "{ thing { plain } __schema { description } }": False,
         "query A { thing { plain } } query B { other { plain } }": False,
     }
-    assert {query: public.is_public(core, parse(query)) for query in said} == said
+    assert {query: public.is_cacheable(core, parse(query)) for query in said} == said

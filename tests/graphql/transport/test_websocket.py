@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from graphql import build_schema
 
-from gateway.graphql.base.authorization import CALLERS, Caller
+from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess
 from gateway.graphql.schema import sdl
 from harness.checkout import opened, pay
 from harness.databases import both_databases
@@ -161,7 +161,7 @@ def waiting(world):
 def test_who_may_not_ask_is_told_so_as_everywhere(shop):
     fields = build_schema(sdl()).subscription_type.fields
     assert set(fields) == {"sessionUpdated", "viewerUpdated"}, "a new one is to be tried here"
-    assert CALLERS["Subscription.viewerUpdated"] is Caller.SIGNED_IN
+    assert FIELD_ACCESS["Subscription.viewerUpdated"] is FieldAccess.USER
     hers = opened(shop, shop.token("user_ada"), "starter_monthly")["id"]
     ids = {"hers": hers, "absent": hers[:-8] + "00000000", "odd": "price_x"}
     callers = {"nobody": None, "ada": shop.token("user_ada"), "grace": shop.token("user_grace"), "service": SERVICE}

@@ -70,7 +70,7 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
 
 @contextmanager
 def _alarm(sandbox: OfflineStripe) -> Iterator[asyncio.Event]:
-    """An event that is set whenever the sandbox has something new to do, from whichever thread."""
+    """Yield an event that is set whenever the sandbox has something new to do, from whichever thread."""
     event, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def ring() -> None:

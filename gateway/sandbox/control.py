@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def state(sandbox: Sandbox, _: Request, __: Obj) -> Any:
-    """How many objects of each kind there are, the time, and what was asked for that is not there."""
+    """Return how many objects of each kind there are, the time, and what was asked for that is not there."""
     counts = {kind: sandbox.store.count(kind) for kind in sandbox.store.kinds() if kind[0] != "_"}
     return {"now": sandbox.now(), "objects": counts, "unknown_paths": dict(sandbox.unknown_paths.most_common())}
 
@@ -59,7 +59,7 @@ async def chaos(sandbox: Sandbox, request: Request, body: Obj) -> Any:
 
 
 async def deliveries(sandbox: Sandbox, request: Request, _: Obj) -> Any:
-    """Webhook deliveries with their attempts, newest first; `event`, `endpoint` and `status` filter."""
+    """Return webhook deliveries with their attempts, newest first; `event`, `endpoint` and `status` filter."""
     filters = {
         name: request.query_params[name] for name in ("event", "endpoint", "status") if name in request.query_params
     }
@@ -79,7 +79,7 @@ async def roll(sandbox: Sandbox, request: Request, body: Obj) -> Any:
 
 
 async def export(sandbox: Sandbox, _: Request, __: Obj) -> Any:
-    """Everything the sandbox holds, as a file for `seed` or for `import`."""
+    """Return everything the sandbox holds, as a file for `seed` or for `import`."""
     return fixtures.export(sandbox)
 
 
@@ -92,7 +92,7 @@ async def load(sandbox: Sandbox, _: Request, body: Obj) -> Any:
 
 
 def control_routes() -> list[Route]:
-    """The levers, each with its paths and methods."""
+    """Return the levers, each with its paths and methods."""
     levers: list[tuple[str, list[str], Any]] = [
         ("/state", ["GET"], state),
         ("/reset", ["POST"], reset),

@@ -27,7 +27,7 @@ _FORMAT = "gateway sandbox scene 1"
 
 
 def load_file(sandbox: Sandbox, path: Path) -> int:
-    """Fill a sandbox from a file; answers how many requests or objects there were.
+    """Fill a sandbox from a file; return how many requests or objects there were.
 
     Raises:
         ValueError: The file is no fixture, or one of its requests is refused; says which and why.
@@ -60,7 +60,7 @@ def load_catalog(sandbox: Sandbox) -> int:
 
 
 def export(sandbox: Sandbox) -> Obj:
-    """Everything a sandbox holds but deliveries and idempotency keys, to be loaded into another one."""
+    """Return everything a sandbox holds but deliveries and idempotency keys, to be loaded into another one."""
     kinds = [kind for kind in sandbox.store.kinds() if kind not in _PASSING]
     objects = [obj for kind in kinds for obj in reversed(sandbox.store.find(kind))]
     return {"format": _FORMAT, "objects": objects}
@@ -82,7 +82,7 @@ def _replay(sandbox: Sandbox, requests: list[Obj]) -> None:
 
 
 def _filled(value: Any, answers: dict[str, Obj]) -> Any:
-    """The value with references replaced."""
+    """Return the value with references replaced."""
     if isinstance(value, dict):
         return {key: _filled(each, answers) for key, each in value.items()}
     if isinstance(value, list):

@@ -42,7 +42,7 @@ def page(
     a hash field by field, and a plural (`ids`, `lookup_keys`) by membership.
 
     Args:
-        sandbox: The world.
+        sandbox: The account.
         request: The request; its validated `params` are the filters.
         kind: Which objects.
         where: A further condition.
@@ -80,7 +80,7 @@ def page_of(request: Request, objects: list[Obj]) -> Obj:
 
 
 def matches(obj: Obj, name: str, wanted: Any) -> bool:
-    """Whether an object passes the filter `name=wanted`."""
+    """Return whether an object passes the filter `name=wanted`."""
     if isinstance(wanted, list):
         return obj.get(name.removesuffix("s")) in wanted
     actual = obj.get(name)

@@ -99,7 +99,7 @@ def _hash(values: dict[str, Any], fields: dict[str, tuple[bool, Shape]], path: s
 
 
 def _coerce(value: Any, shape: Shape, path: str) -> Any:
-    """The value as its shape has it."""
+    """Return the value as its shape has it."""
     if value == "":
         return _empty(shape, path)
     if isinstance(value, list) and shape.items is None and shape.values is not None:
@@ -155,7 +155,7 @@ def _scalar(value: Any, shape: Shape, path: str) -> Any:
 
 
 def _decimal(value: Any) -> str:
-    """Decimals travel as strings on Stripe's wire, so they are checked and kept as such."""
+    """Check a decimal and keep it a string, as decimals travel on Stripe's wire."""
     if not Decimal(str(value)).is_finite():
         raise ValueError(value)
     return str(value)

@@ -27,7 +27,7 @@ class Route:
     older: Callable[[Obj], Obj] | None
 
     def checked(self, raw: Obj, version: str | None) -> Obj:
-        """The validated parameters of a client that names this API version, or none."""
+        """Return the validated parameters of a client that names this API version, or none."""
         if self.params == "*":
             return raw
         if self.older and version != API_VERSION:
@@ -77,7 +77,7 @@ def route(
 
 
 def match(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route for a path and the values of its `{name}`s; literal segments win over named ones."""
+    """Return the route for a path and the values of its `{name}`s; literal segments win over named ones."""
     static = _STATIC.get((method, path))
     if static:
         return static, {}
@@ -95,5 +95,5 @@ def match(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 
 def routes() -> list[Route]:
-    """Every registered operation."""
+    """Return every registered operation."""
     return [*_STATIC.values(), *(entry for entries in _DYNAMIC.values() for _, entry in entries)]

@@ -33,7 +33,7 @@ _MOST_CLAUSES = 10
 
 
 def parse(query: str, fields: frozenset[str]) -> Predicate:
-    """The condition that a query puts on an object.
+    """Return the condition that a query puts on an object.
 
     Args:
         query: As the client sent it.
@@ -101,7 +101,7 @@ def _test(operator: str, value: str, *, is_null: bool) -> Callable[[Any], bool]:
 
 
 def _reach(obj: Obj, path: str) -> Any:
-    """A field of the object; an older name leads to where it is now."""
+    """Return a field of the object; an older name leads to where it is now."""
     node: Any = obj
     for step in _NOW_AT.get((obj["object"], path), path).split("."):
         node = node.get(step) if isinstance(node, dict) else None

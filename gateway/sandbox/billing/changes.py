@@ -71,7 +71,7 @@ def _collect(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
 
 
 def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
-    """Apply a change with its prorations, and answer what is to be invoiced: a preview stops here."""
+    """Apply a change with its prorations, and return what is to be invoiced: a preview stops here."""
     if subscription["status"] in subscriptions.FINAL:
         raise invalid(
             "A canceled subscription can only update its cancellation_details and metadata."
@@ -102,7 +102,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
 
 
 def _resolved(sandbox: Sandbox, params: Obj, customer: Obj) -> Obj:
-    """The parameters with a default payment method that exists (a test token becomes one)."""
+    """Return the parameters with a default payment method that exists (a test token becomes one)."""
     given = params.get("default_payment_method")
     if not given:
         return params
@@ -121,7 +121,7 @@ def _check_date(subscription: Obj, at: int) -> None:
 
 
 def _items(sandbox: Sandbox, customer: Obj, subscription: Obj, params: Obj) -> list[Obj]:
-    """The items after the `items` parameter: entries with an `id` change or delete, others add."""
+    """Return the items after the `items` parameter: entries with an `id` change or delete, others add."""
     data: list[Obj] = list(subscription["items"]["data"])
     for number, entry in enumerate(params.get("items") or []):
         param = f"items[{number}]"
@@ -157,7 +157,7 @@ def _in_trial(subscription: Obj, item: Obj) -> Obj:
 
 
 def _dates(sandbox: Sandbox, before: Obj, changed: Obj, params: Obj, now: int) -> Change:
-    """Trial and anchor: a new anchor begins a new period, which is billed at once."""
+    """Apply trial and anchor: a new anchor begins a new period, which is billed at once."""
     trial_end: Any = params.get("trial_end")
     if params.get("trial_from_plan"):
         trial_end = starting.trial_end_of(params, changed["items"]["data"], now)
@@ -188,7 +188,7 @@ def _start_trial(changed: Obj, trial_end: int, now: int) -> Change:
 
 
 def _new_rhythm(before: Obj, changed: Obj) -> bool:
-    """Whether no item keeps its billing interval (month to year), or a free subscription becomes a paid one."""
+    """Return whether no item keeps its billing interval (month to year), or a free subscription becomes a paid one."""
     old = {item["id"]: item for item in before["items"]["data"]}
     kept = [
         item

@@ -28,7 +28,7 @@ def make(
     captured: bool = True,
     decline_code: str | None = None,
 ) -> Obj:
-    """One attempt of a payment intent: a charge that succeeded, failed or is pending."""
+    """Make one attempt of a payment intent: a charge that succeeded, failed or is pending."""
     amount = intent["amount"]
     taken = amount if captured and status == "succeeded" else 0
     charge: Obj = {
@@ -64,7 +64,7 @@ def make(
 
 
 def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
-    """A pending charge went through."""
+    """Let a pending charge go through."""
     payment_method = sandbox.need("payment_method", charge["payment_method"])
     charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
     charge["outcome"] = _outcome(payment_method, "succeeded", None)
@@ -72,7 +72,7 @@ def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
 
 
 def fail(sandbox: Sandbox, charge: Obj, decline_code: str) -> Obj:
-    """A pending charge was returned."""
+    """Let a pending charge fail, as a bank returns it."""
     payment_method = sandbox.need("payment_method", charge["payment_method"])
     charge |= {"status": "failed", "paid": False, **_failure(decline_code)}
     charge["outcome"] = _outcome(payment_method, "failed", decline_code)
@@ -155,7 +155,7 @@ def refund_changed(sandbox: Sandbox, refund: Obj, event: str) -> Obj:
 
 
 def give_back(sandbox: Sandbox, refund: Obj) -> None:
-    """A refund failed or was cancelled: the charge has the money again."""
+    """Give a charge its money back after a refund failed or was cancelled."""
     charge = sandbox.need("charge", refund["charge"])
     charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
     sandbox.update(charge, "charge.updated")

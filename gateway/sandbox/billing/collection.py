@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def now_of(sandbox: Sandbox, invoice: Obj) -> int:
-    """The time on the clock that an invoice lives by."""
+    """Return the time on the clock that an invoice lives by."""
     return sandbox.now(invoice)
 
 
 def default_payment_method(sandbox: Sandbox, invoice: Obj) -> Obj | None:
-    """Stripe's order: the invoice's own, the subscription's, the customer's default."""
+    """Return what an invoice is charged to, in Stripe's order: its own, the subscription's, the customer's default."""
     subscription = sandbox.store.get("subscription", invoice.get("_subscription") or "") or {}
     return invoice_default(sandbox, invoice, subscription)
 
 
 def invoice_default(sandbox: Sandbox, invoice: Obj, subscription: Obj) -> Obj | None:
-    """The payment method that an invoice of this subscription would be charged to, or None."""
+    """Return the payment method that an invoice of this subscription would be charged to, or None."""
     customer = sandbox.store.get("customer", invoice["customer"]) or {}
     candidates = (
         invoice.get("default_payment_method"),
@@ -42,12 +42,12 @@ def invoice_default(sandbox: Sandbox, invoice: Obj, subscription: Obj) -> Obj | 
 
 
 def payment_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
-    """The invoice payment that is (to be) made for an invoice."""
+    """Return the invoice payment that is (to be) made for an invoice."""
     return sandbox.store.first("invoice_payment", invoice=invoice["id"])
 
 
 def intent_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
-    """The payment intent of an open or paid invoice; None for a draft and one over nothing."""
+    """Return the payment intent of an open or paid invoice; None for a draft and one over nothing."""
     payment = payment_of(sandbox, invoice)
     return sandbox.store.get("payment_intent", payment["_payment_intent"]) if payment else None
 
@@ -72,7 +72,7 @@ def collect(sandbox: Sandbox, invoice: Obj, payment_method: Obj | None = None) -
 
 
 def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
-    """The payment intent of an invoice has succeeded or failed."""
+    """Settle an invoice whose payment intent succeeded, or note that the attempt failed."""
     invoice = sandbox.need("invoice", intent["_owner"])
     if intent["status"] == "succeeded":
         settle(sandbox, invoice, intent["amount_received"])
@@ -81,14 +81,14 @@ def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
 
 
 def _ask_buyer(sandbox: Sandbox, invoice: Obj) -> None:
-    """The bank wants the buyer, who is away at a renewal: that counts as a failed attempt there."""
+    """Ask for the buyer, whom the bank wants; at a renewal he is away, and that counts as a failed attempt."""
     sandbox.emit("invoice.payment_action_required", invoice)
     if invoice["billing_reason"] != "subscription_create":
         _fail(sandbox, invoice)
 
 
 def _fail(sandbox: Sandbox, invoice: Obj) -> None:
-    """An attempt failed: plan the next one, then tell of it."""
+    """Plan the next attempt after one that failed, then tell of it."""
     invoice["next_payment_attempt"] = dunning.next_attempt(sandbox, invoice)
     if invoice["next_payment_attempt"]:
         sandbox.clock.schedule(invoice["next_payment_attempt"], "invoice.retry", invoice)
@@ -105,7 +105,7 @@ def retry(sandbox: Sandbox, id: str) -> None:
 
 
 def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = False) -> Obj:
-    """An invoice is paid: with its payment intent, by nothing being due, or elsewhere (`out_of_band`)."""
+    """Mark an invoice as paid: by its payment intent, by nothing being due, or elsewhere (`out_of_band`)."""
     now = now_of(sandbox, invoice)
     invoice |= {
         "amount_paid": amount,
@@ -142,7 +142,7 @@ def send(sandbox: Sandbox, invoice: Obj) -> Obj:
 
 
 def overdue(sandbox: Sandbox, id: str) -> None:
-    """The due date of a sent invoice has passed without payment."""
+    """Tell that the due date of a sent invoice has passed without payment."""
     invoice = sandbox.need("invoice", id)
     if invoice["status"] == "open":
         sandbox.emit("invoice.overdue", invoice)
@@ -192,7 +192,7 @@ def _cancel_payment(sandbox: Sandbox, invoice: Obj, reason: str | None) -> None:
 
 
 def not_in(invoice: Obj, done: str, needed: str) -> StripeError:
-    """The refusal of a change that an invoice's status forbids."""
+    """Return the refusal of a change that an invoice's status forbids."""
     return StripeError(
         f"This invoice cannot be {done} because its status is {invoice['status']}; it must be {needed}.",
         code="invoice_not_editable",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def grants_of(sandbox: Sandbox, customer_id: str) -> list[Obj]:
-    """A customer's usable grants in the order in which they are used up.
+    """Return a customer's usable grants in the order in which they are used up.
 
     By priority, expiry, category (promotional first), effective date, creation
     (https://docs.stripe.com/billing/subscriptions/usage-based/billing-credits).
@@ -40,7 +40,7 @@ def grants_of(sandbox: Sandbox, customer_id: str) -> list[Obj]:
 
 
 def available(sandbox: Sandbox, grant: Obj) -> int:
-    """What is left of a grant, in minor units."""
+    """Return what is left of a grant, in minor units."""
     left = 0
     for entry in sandbox.store.scan("billing.credit_balance_transaction", credit_grant=grant["id"]):
         side = entry["credit"] or entry["debit"]
@@ -50,10 +50,10 @@ def available(sandbox: Sandbox, grant: Obj) -> int:
 
 
 def use(sandbox: Sandbox, grant: Obj, amount: int, invoice_id: str, line_id: str) -> Obj:
-    """Apply part of a grant to an invoice line; answers the transaction.
+    """Apply part of a grant to an invoice line; return the transaction.
 
     Args:
-        sandbox: The world.
+        sandbox: The account.
         grant: The grant.
         amount: Minor units, at most what is available.
         invoice_id: The invoice that it pays for.

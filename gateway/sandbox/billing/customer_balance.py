@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def adjust(sandbox: Sandbox, customer: Obj, amount: int, currency: str, type: str, **more: Any) -> Obj:
-    """Book an amount on a customer's balance; answers the transaction.
+    """Book an amount on a customer's balance; return the transaction.
 
     Args:
-        sandbox: The world.
+        sandbox: The account.
         customer: The customer, whose stored `balance` changes (with `customer.updated`).
         amount: Minor units; negative is credit for the customer.
         currency: ISO code in lower case.

@@ -74,7 +74,7 @@ def update(sandbox: Sandbox, id: str, params: Obj) -> Obj:
 
 
 def _give_discount(sandbox: Sandbox, customer: Obj, given: Obj) -> None:
-    """A discount on all of a customer's invoices, which only API versions before basil could ask for."""
+    """Give a discount on all of a customer's invoices, which only API versions before basil could ask for."""
     (discount_id,) = discounts.redeem(sandbox, [given], customer, replacing=customer["discount"])
     discount = sandbox.need("discount", discount_id)
     sandbox.update({**customer, "discount": public(discount)}, "customer.updated")
@@ -90,7 +90,7 @@ def take_discount(sandbox: Sandbox, customer: Obj) -> Obj | None:
 
 
 def _with_parts(sandbox: Sandbox, id: str, params: Obj) -> Obj:
-    """Save the card, payment method and tax ids that come with a customer; answers the customer."""
+    """Save the card, payment method and tax ids that come with a customer; return the customer."""
     if params.get("source"):
         sources.save(sandbox, id, params["source"])
     default = (params.get("invoice_settings") or {}).get("default_payment_method")

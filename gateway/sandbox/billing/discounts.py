@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def resolve(
     sandbox: Sandbox, given: Obj, customer: Obj | None = None, param: str = "discounts"
 ) -> tuple[Obj, Obj | None]:
-    """The coupon, and the promotion code if one was used, that an entry of a `discounts` parameter names.
+    """Return the coupon, and the promotion code if one was used, that an entry of a `discounts` parameter names.
 
     Raises:
         StripeError: Neither exists, or it can no longer be redeemed (by this customer).
@@ -41,7 +41,7 @@ def resolve(
 
 
 def redeemable(sandbox: Sandbox, coupon: Obj, owner: Obj | None = None) -> bool:
-    """Whether a coupon (or promotion code) may be used once more."""
+    """Return whether a coupon (or promotion code) may be used once more."""
     last = coupon.get("redeem_by") or coupon.get("expires_at")
     most = coupon.get("max_redemptions")
     return (not last or sandbox.now(owner) <= last) and (not most or coupon["times_redeemed"] < most)
@@ -61,7 +61,7 @@ def _check_code(sandbox: Sandbox, code: Obj, customer: Obj | None) -> None:
 
 
 def reaches_minimum(code: Obj, amount: int, currency: str) -> bool:
-    """Whether an order is big enough for a promotion code's `minimum_amount` (in that currency)."""
+    """Return whether an order is big enough for a promotion code's `minimum_amount` (in that currency)."""
     rules = code["restrictions"]
     if rules["minimum_amount_currency"] == currency:
         return bool(amount >= rules["minimum_amount"])
@@ -129,7 +129,7 @@ def _redeem_one(sandbox: Sandbox, entry: Obj, customer: Obj, replacing: Obj | No
 
 
 def active(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[Discount]:
-    """The discounts among `ids` that still count at a time, with their coupons."""
+    """Return the discounts among `ids` that still count at a time, with their coupons."""
     found = (sandbox.store.get("discount", each) for each in ids)
     return [
         Discount(each["id"], each["_coupon"]) for each in found if each and (each["end"] is None or at < each["end"])
@@ -137,7 +137,7 @@ def active(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[Discount]:
 
 
 def spend(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[str]:
-    """After an invoice: the ids without what was good for that one only, or is over."""
+    """Return the ids of discounts after an invoice: without those that were good for it only, or are over."""
     kept = [discount.id for discount in active(sandbox, ids, at) if discount.coupon["duration"] != "once"]
     for each in ids:
         gone = each not in kept and sandbox.store.get("discount", each)
@@ -147,7 +147,7 @@ def spend(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[str]:
 
 
 def reduced(sandbox: Sandbox, amount: int, ids: Sequence[str], *, currency: str, at: int, product: str) -> int:
-    """What is left of an amount for a product after discounts; prorations are reckoned on it."""
+    """Return what is left of an amount for a product after discounts; prorations are reckoned on it."""
     for discount in active(sandbox, ids, at):
         products = (discount.coupon.get("applies_to") or {}).get("products")
         if not products or product in products:
@@ -156,7 +156,7 @@ def reduced(sandbox: Sandbox, amount: int, ids: Sequence[str], *, currency: str,
 
 
 def expire_coupon(sandbox: Sandbox, id: str) -> None:
-    """`redeem_by` has passed."""
+    """End a coupon whose `redeem_by` has passed."""
     coupon = sandbox.store.get("coupon", id)
     if coupon:
         sandbox.update({**coupon, "valid": False}, "coupon.updated")

@@ -55,7 +55,7 @@ def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
 
 
 def lapse(sandbox: Sandbox, id: str) -> None:
-    """Nobody answered in time: the dispute is lost."""
+    """Lose a dispute that nobody answered in time."""
     dispute = sandbox.need("dispute", id)
     if dispute["status"].endswith("needs_response"):
         dispute["evidence_details"]["past_due"] = True
@@ -63,7 +63,7 @@ def lapse(sandbox: Sandbox, id: str) -> None:
 
 
 def close(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
-    """The bank decides; an inquiry just ends."""
+    """Close a dispute as the bank decides; an inquiry just ends."""
     inquiry = dispute["status"].startswith("warning")
     dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
     sandbox.clock.cancel("dispute.lapse", dispute)

@@ -18,7 +18,7 @@ _ONCE = "subscription_create"
 
 
 def next_attempt(sandbox: Sandbox, invoice: Obj) -> int | None:
-    """When an invoice whose payment just failed is charged again; None after the last retry."""
+    """Return when an invoice whose payment just failed is charged again; None after the last retry."""
     waits = sandbox.options.retry_days
     tried = invoice["attempt_count"]
     automatic = invoice["auto_advance"] and invoice["collection_method"] == "charge_automatically"

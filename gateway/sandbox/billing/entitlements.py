@@ -42,7 +42,7 @@ def refresh(sandbox: Sandbox, subscription: Obj) -> None:
 
 
 def _features(sandbox: Sandbox, customer_id: str) -> dict[str, str]:
-    """Feature id -> lookup key of all that the customer's subscriptions grant."""
+    """Return feature id -> lookup key of all that the customer's subscriptions grant."""
     products = {
         item["price"]["product"]
         for subscription in sandbox.store.scan("subscription", customer=customer_id)

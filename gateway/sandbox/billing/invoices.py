@@ -32,7 +32,7 @@ def draft(
     subscription: Obj | None = None,
     **fields: Any,
 ) -> Obj:
-    """A new draft with these lines; `fields` are further fields of the invoice (`discounts`, `auto_advance` …)."""
+    """Make a draft of these lines; `fields` are further fields of the invoice (`discounts`, `auto_advance` …)."""
     return sandbox.create(
         compose(sandbox, customer, currency=currency, lines=lines, reason=reason, subscription=subscription, **fields),
         "invoice.created",
@@ -49,7 +49,7 @@ def compose(
     subscription: Obj | None = None,
     **fields: Any,
 ) -> Obj:
-    """An invoice that is reckoned but not stored: what `draft` stores and a preview shows."""
+    """Return an invoice that is reckoned but not stored: what `draft` stores and a preview shows."""
     now = sandbox.now(customer)
     new_id = sandbox.new_id("in")
     for line in lines:
@@ -192,7 +192,7 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
 
 
 def advance_planned(sandbox: Sandbox, id: str) -> None:
-    """The draft's hour is over: finalize and collect."""
+    """Finalize and collect a draft whose hour is over."""
     invoice = sandbox.store.get("invoice", id)
     if invoice and invoice["status"] == "draft" and invoice["auto_advance"]:
         advance(sandbox, invoice)
@@ -223,7 +223,7 @@ def _next_number(sandbox: Sandbox, customer: Obj) -> str:
 
 
 def _move_balance(sandbox: Sandbox, customer: Obj, invoice: Obj, ending: int) -> None:
-    """The customer's balance pays (a credit) or is paid (a debt) with this invoice; a negative total tops it up."""
+    """Let the customer's balance pay (a credit) or be paid (a debt) with an invoice; a negative total tops it up."""
     moved = ending - invoice["starting_balance"]
     if moved:
         customer_balance.adjust(
@@ -232,7 +232,7 @@ def _move_balance(sandbox: Sandbox, customer: Obj, invoice: Obj, ending: int) ->
 
 
 def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:
-    """Every open invoice has a payment intent, and an invoice payment that ties the two."""
+    """Give an open invoice its payment intent, and an invoice payment that ties the two."""
     subscription = invoice.get("_subscription")
     payment_method = collection.default_payment_method(sandbox, invoice)
     intent = payments.intend(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def price_of(sandbox: Sandbox, given: Obj, param: str, *, recurring: bool = True) -> Obj | None:
-    """The price that an entry names by `price`, `plan` or `price_data`; None if it names none."""
+    """Return the price that an entry names by `price`, `plan` or `price_data`; None if it names none."""
     if given.get("price_data"):
         return prices.make(sandbox, {**given["price_data"], "active": False})
     price_id = given.get("price") or given.get("plan")
@@ -48,7 +48,7 @@ def check_currency(price: Obj, currency: str, param: str) -> None:
 
 
 def make(sandbox: Sandbox, subscription: Obj, customer: Obj, given: Obj, param: str) -> Obj:
-    """A new item of a subscription; its period is not set yet."""
+    """Make an item of a subscription; its period is not set yet."""
     price = price_of(sandbox, given, param)
     if price is None:
         raise parameter_missing(f"{param}[price]")
@@ -73,7 +73,7 @@ def make(sandbox: Sandbox, subscription: Obj, customer: Obj, given: Obj, param: 
 
 
 def patch(sandbox: Sandbox, customer: Obj, item: Obj, given: Obj, *, currency: str, param: str) -> Obj:
-    """A copy of an item with the changes of an `items` entry."""
+    """Return a copy of an item with the changes of an `items` entry."""
     changed = merge(item, given, "metadata")
     price = price_of(sandbox, given, param) or sandbox.need("price", item["price"]["id"])
     check_currency(price, currency, f"{param}[price]")
@@ -102,17 +102,17 @@ def _tax_rates(sandbox: Sandbox, given: Obj) -> list[Obj]:
 
 
 def tax_rates(sandbox: Sandbox, ids: Any, param: str) -> list[Obj]:
-    """The tax rates that a parameter names ("" is none)."""
+    """Return the tax rates that a parameter names ("" is none)."""
     return [sandbox.need("tax_rate", each, param) for each in ids or []]
 
 
 def metered(item: Obj) -> bool:
-    """Whether an item is billed by usage, in arrears."""
+    """Return whether an item is billed by usage, in arrears."""
     return bool(item["price"]["recurring"]["usage_type"] == "metered")
 
 
 def rhythm(item: Obj) -> tuple[str, int]:
-    """An item's (interval, interval_count)."""
+    """Return an item's (interval, interval_count)."""
     recurring = item["price"]["recurring"]
     return recurring["interval"], recurring["interval_count"]
 
@@ -124,5 +124,5 @@ def start_period(item: Obj, anchor: int, at: int) -> None:
 
 
 def full_period(item: Obj, anchor: int) -> tuple[int, int]:
-    """The whole period that an item's present one, perhaps begun late, is part of."""
+    """Return the whole period that an item's present one, perhaps begun late, is part of."""
     return periods.period_at(anchor, *rhythm(item), item["current_period_start"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:
-    """A line item before discounts and taxes."""
+    """Return a line item before discounts and taxes."""
     quantity = fields.get("quantity")
     return {
         "id": sandbox.new_id("il"),
@@ -50,7 +50,7 @@ def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int
 def of_item(
     sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], *, quantity: int | None = None
 ) -> list[Obj]:
-    """The lines of a subscription item for a period: `quantity` is the usage of a metered one."""
+    """Return the lines of a subscription item for a period: `quantity` is the usage of a metered one."""
     price = sandbox.need("price", item["price"]["id"])
     units = item.get("quantity", 1) if quantity is None else quantity
     name = product_name(sandbox, price)
@@ -70,7 +70,7 @@ def of_item(
 
 
 def of_trial(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> Obj:
-    """The free line of an item in trial."""
+    """Return the free line of an item in trial."""
     price = sandbox.need("price", item["price"]["id"])
     name = product_name(sandbox, price)
     return line(
@@ -86,7 +86,7 @@ def of_trial(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, 
 
 
 def of_invoice_item(item: Obj, line_id: str) -> Obj:
-    """The line that a pending invoice item (a proration, a one-off) becomes."""
+    """Return the line that a pending invoice item (a proration, a one-off) becomes."""
     details = (item["parent"] or {}).get("subscription_details") or {}
     subscription = details.get("subscription")
     return {
@@ -148,7 +148,7 @@ def _belonging(subscription: Obj, item: Obj) -> Obj:
 
 
 def pricing(price: Obj, unit_amount: Decimal | None) -> Obj:
-    """The `pricing` of a line: the price and what a unit of it costs."""
+    """Return the `pricing` of a line: the price and what a unit of it costs."""
     return {
         "price_details": {"price": price["id"], "product": price["product"]},
         "type": "price_details",
@@ -157,13 +157,13 @@ def pricing(price: Obj, unit_amount: Decimal | None) -> Obj:
 
 
 def product_name(sandbox: Sandbox, price: Obj) -> str:
-    """The name of a price's product, also after the product was deleted."""
+    """Return the name of a price's product, also after the product was deleted."""
     product = sandbox.store.get("product", price["product"])
     return str(product["name"]) if product else str(price["product"])
 
 
 def described(part: money.Part, name: str, price: Obj, currency: str) -> str:
-    """Stripe's words: "1 x Pro (at $19.00 / month)", with its own sign; a graduated price names the tier."""
+    """Describe a line as Stripe does: "1 x Pro (at $19.00 / month)"; a graduated price names the tier."""
     every = _interval(price.get("recurring"))
     tier = f"Tier {part.tier} " if part.tier else ""
     if part.flat:
@@ -180,12 +180,12 @@ def _interval(recurring: Obj | None) -> str:
 
 @lru_cache(maxsize=4096)
 def amount_text(amount: Decimal, currency: str) -> str:
-    """An amount in minor units with its symbol, fractions of the unit included."""
+    """Return an amount in minor units with its symbol, fractions of the unit included."""
     value = amount.scaleb(-exponent(currency))
     whole = amount == amount.to_integral_value()
     return str(format_currency(value, currency.upper(), locale="en_US", decimal_quantization=whole))
 
 
 def plain(value: Decimal) -> str:
-    """A decimal without exponent or trailing zeros: `1900`, `0.125`."""
+    """Return a decimal without exponent or trailing zeros: `1900`, `0.125`."""
     return f"{value.normalize():f}"

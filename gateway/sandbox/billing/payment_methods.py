@@ -40,7 +40,7 @@ def create(sandbox: Sandbox, params: Obj) -> Obj:
 
 
 def resolve(sandbox: Sandbox, id: str, param: str = "payment_method") -> Obj:
-    """The stored payment method, or a new one when the id is a test token (`pm_card_visa`, `tok_visa`, a `tok_…`).
+    """Return the stored payment method, or a new one for a test token (`pm_card_visa`, `tok_visa`, a `tok_…`).
 
     Raises:
         StripeError: `resource_missing` when it is neither.
@@ -91,7 +91,7 @@ def detach(sandbox: Sandbox, method: Obj) -> Obj:
 
 
 def card_details(given: Obj, now: int) -> Obj:
-    """The `card` hash and behaviour for a card number.
+    """Return the `card` hash and behaviour for a card number.
 
     Args:
         given: `number`, `exp_month`, `exp_year`, optionally `cvc`.
@@ -120,7 +120,7 @@ def card_details(given: Obj, now: int) -> Obj:
 
 
 def _of_token(sandbox: Sandbox, token: str, param: str) -> Obj:
-    """The type-specific part of the payment method that a token stands for."""
+    """Return the type-specific part of the payment method that a token stands for."""
     stored = sandbox.store.get("token", token)
     if stored:
         if stored["used"]:
@@ -193,7 +193,7 @@ def _account_details(type: str, given: Obj) -> Obj:
 
 
 def _fingerprint(number: str) -> str:
-    """The same for the same number, as Stripe's."""
+    """Return the same for the same number, as Stripe's."""
     return hashlib.sha256(number.encode()).hexdigest()[:16]
 
 

@@ -24,7 +24,7 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action", "
 
 
 def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Obj:
-    """A new payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome."""
+    """Make a payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome."""
     new_id = sandbox.new_id("pi")
     types = fields.pop("payment_method_types", None) or ["card"]
     return sandbox.create(
@@ -78,7 +78,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: 
 
 
 def authenticate(sandbox: Sandbox, intent: Obj, *, succeeded: bool) -> Obj:
-    """The buyer answers the 3-D Secure step of an intent that requires action."""
+    """Answer the 3-D Secure step of an intent that requires action, for the buyer."""
     if intent["status"] != "requires_action":
         raise StripeError(f"This PaymentIntent's status is {intent['status']}: it does not wait for authentication.")
     payment_method = sandbox.need("payment_method", intent["payment_method"])
@@ -112,7 +112,7 @@ def cancel(sandbox: Sandbox, intent: Obj, reason: str | None = None) -> Obj:
 
 
 def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
-    """The answer to a request whose payment was declined; what the attempt left behind is kept."""
+    """Return the answer to a request whose payment was declined; what the attempt left behind is kept."""
     error = {key: value for key, value in intent["last_payment_error"].items() if value is not None}
     shown = sandbox.present(intent)
     message, kind, code = error.pop("message"), error.pop("type"), error.pop("code")
@@ -136,7 +136,7 @@ def _redirect(sandbox: Sandbox, intent: Obj) -> Obj:
 
 
 def _take(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
-    """Past authentication: settle now, or later for a bank debit."""
+    """Settle an authenticated payment now, or later for a bank debit."""
     behaviour = cards.behaviour_of(payment_method)
     if behaviour.delay is None:
         return _settle(sandbox, intent, payment_method)
@@ -148,7 +148,7 @@ def _take(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
 
 
 def settle_planned(sandbox: Sandbox, id: str) -> None:
-    """The bank answers."""
+    """Settle a bank debit, now that the bank answers."""
     intent = sandbox.need("payment_intent", id)
     payment_method = sandbox.need("payment_method", intent["payment_method"])
     _settle(sandbox, intent, payment_method)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def add(sandbox: Sandbox, customer: Obj, *, amount: int, currency: str, period: tuple[int, int], **fields: Any) -> Obj:
-    """A new invoice item; `fields` are further fields of it."""
+    """Make an invoice item; `fields` are further fields of it."""
     quantity = fields.get("quantity", 1)
     return sandbox.create(
         {
@@ -50,7 +50,7 @@ def add(sandbox: Sandbox, customer: Obj, *, amount: int, currency: str, period: 
 
 
 def from_params(sandbox: Sandbox, customer: Obj, params: Obj, currency: str | None, param: str = "") -> Obj:
-    """The fields of an invoice item that `POST /v1/invoiceitems` (or `add_invoice_items`) describes."""
+    """Return the fields of an invoice item that `POST /v1/invoiceitems` (or `add_invoice_items`) describes."""
     price = items.price_of(sandbox, params.get("pricing") or params, param or "pricing", recurring=False)
     quantity = params.get("quantity", 1)
     now = sandbox.now(customer)
@@ -76,7 +76,7 @@ def from_params(sandbox: Sandbox, customer: Obj, params: Obj, currency: str | No
 
 
 def _moment(given: Any, now: int) -> int:
-    """A period's bound: a timestamp, or `{type, timestamp}` in `add_invoice_items`."""
+    """Return a period's bound: a timestamp, or `{type, timestamp}` in `add_invoice_items`."""
     if isinstance(given, dict):
         return int(given.get("timestamp") or now)
     return int(given or now)
@@ -94,7 +94,7 @@ def _plain_amount(params: Obj, quantity: int) -> int:
 
 
 def of(sandbox: Sandbox, subscription: Obj) -> list[Obj]:
-    """The items that wait for a subscription's next invoice: its own, and those of no subscription."""
+    """Return the items that wait for a subscription's next invoice: its own, and those of no subscription."""
     return [
         item
         for item in of_customer(sandbox, subscription["customer"], subscription["currency"])
@@ -103,19 +103,19 @@ def of(sandbox: Sandbox, subscription: Obj) -> list[Obj]:
 
 
 def of_customer(sandbox: Sandbox, customer: str, currency: str) -> list[Obj]:
-    """All items of a customer that wait, oldest first."""
+    """Return all items of a customer that wait, oldest first."""
     found = sandbox.store.find("invoiceitem", customer=customer, currency=currency)
     return [item for item in reversed(found) if item["invoice"] is None]
 
 
 def owner(item: Obj) -> str | None:
-    """The subscription that an invoice item belongs to."""
+    """Return the subscription that an invoice item belongs to."""
     details: Obj = (item["parent"] or {}).get("subscription_details") or {}
     return details.get("subscription")
 
 
 def as_lines(sandbox: Sandbox, waiting: Sequence[Obj]) -> list[Obj]:
-    """The lines that items become on an invoice."""
+    """Return the lines that items become on an invoice."""
     return [lines.of_invoice_item(item, sandbox.new_id("il")) for item in waiting]
 
 
@@ -134,6 +134,6 @@ def add_extra(sandbox: Sandbox, subscription: Obj, given: Sequence[Obj]) -> None
 
 
 def belongs_to(subscription: str, item: str | None = None) -> Obj:
-    """The `parent` of an invoice item of a subscription (and of one of its items)."""
+    """Return the `parent` of an invoice item of a subscription (and of one of its items)."""
     details = {"subscription": subscription, **({"subscription_item": item} if item else {})}
     return {"subscription_details": details, "type": "subscription_details"}

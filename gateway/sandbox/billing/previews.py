@@ -31,7 +31,7 @@ _SAME = (
 
 
 def preview(sandbox: Sandbox, params: Obj) -> Obj:
-    """The invoice that `POST /v1/invoices/create_preview` asks for; nothing is kept of it.
+    """Return the invoice that `POST /v1/invoices/create_preview` asks for; nothing is kept of it.
 
     Raises:
         StripeError: `invoice_upcoming_none` if nothing will be billed.
@@ -71,7 +71,7 @@ def _next(sandbox: Sandbox, params: Obj) -> Obj:
 
 
 def _wait(sandbox: Sandbox, customer: Obj, params: Obj, currency: str) -> None:
-    """The `invoice_items` of a preview wait as if they had been made."""
+    """Let the `invoice_items` of a preview wait as if they had been made."""
     for number, entry in enumerate(params.get("invoice_items") or []):
         own = entry.get("currency", currency)
         fields = pending.from_params(sandbox, customer, entry, own, f"invoice_items[{number}]")

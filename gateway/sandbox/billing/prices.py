@@ -98,7 +98,7 @@ def _recurring(sandbox: Sandbox, given: Obj | None) -> Obj | None:
 
 
 def amounts(params: Obj, path: str) -> Obj:
-    """The unit amount in both its forms, the custom amount and the tiers, as a price shows them."""
+    """Return the unit amount in both its forms, the custom amount and the tiers, as a price shows them."""
     whole, decimal = _both(params, "unit_amount", path)
     amounts: Obj = {"custom_unit_amount": None, "unit_amount": whole, "unit_amount_decimal": decimal}
     if params.get("tiers"):
@@ -126,7 +126,7 @@ def _tier(tier: Obj, path: str) -> Obj:
 
 
 def _both(params: Obj, name: str, path: str) -> tuple[int | None, str | None]:
-    """An amount as an integer where it is one, and as a decimal string. Never both given."""
+    """Return an amount as an integer where it is one, and as a decimal string; refuse both at once."""
     whole: Any = params.get(name)
     decimal = params.get(f"{name}_decimal")
     where = f"{path}[{name}]" if path else name

@@ -41,7 +41,7 @@ def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fre
 
 
 def is_free(subscription: Obj) -> bool:
-    """Whether nothing is ever charged for a subscription's items (metered prices do charge)."""
+    """Return whether nothing is ever charged for a subscription's items (metered prices do charge)."""
     return all(
         not items.metered(item) and not money.cost(item["price"], item["quantity"], subscription["currency"])
         for item in subscription["items"]["data"]
@@ -88,7 +88,7 @@ def _prorate(sandbox: Sandbox, subscription: Obj, item: Obj, at: int, *, sign: i
 
 
 def unused(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> int:
-    """The part of an item's price, after discounts, that falls to the rest of its period."""
+    """Return the part of an item's price, after discounts, that falls to the rest of its period."""
     price = sandbox.need("price", item["price"]["id"])
     customer = sandbox.need("customer", subscription["customer"])
     amount = discounts.reduced(

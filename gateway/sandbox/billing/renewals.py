@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cycle(sandbox: Sandbox, id: str) -> None:
-    """A billing period is over: end the subscription, or begin and bill the next period."""
+    """End a subscription whose billing period is over, or begin and bill its next period."""
     subscription = sandbox.need("subscription", id)
     now = sandbox.now(subscription)
     if subscription["status"] in subscriptions.FINAL:
@@ -55,14 +55,14 @@ def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
 
 
 def used(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> list[Obj]:
-    """The lines of a metered item's usage in a period."""
+    """Return the lines of a metered item's usage in a period."""
     price = sandbox.need("price", item["price"]["id"])
     quantity = usage.metered_quantity(sandbox, price, subscription["customer"], period)
     return lines.of_item(sandbox, subscription, item, period, quantity=quantity)
 
 
 def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
-    """The lines of what was used up to a subscription's end."""
+    """Return the lines of what was used up to a subscription's end."""
     bought: list[Obj] = []
     for item in subscription["items"]["data"]:
         if items.metered(item):
@@ -71,7 +71,7 @@ def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
 
 
 def _bill_the_end(sandbox: Sandbox, subscription: Obj, at: int) -> None:
-    """At its end a subscription is billed for the last time: for usage, and for what still waits."""
+    """Bill a subscription for the last time, at its end: for usage, and for what still waits."""
     bought = last_usage(sandbox, subscription, at)
     if bought or pending.of(sandbox, subscription):
         invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle")
@@ -101,7 +101,7 @@ def end_for_want_of_card(sandbox: Sandbox, subscription: Obj) -> bool:
 
 
 def _end_behavior(sandbox: Sandbox, subscription: Obj) -> str:
-    """What to do at the end of a trial: what was chosen for want of a payment method, or go on if there is one."""
+    """Return what to do at the end of a trial: go on if there is a payment method, else what was chosen."""
     customer = {"customer": subscription["customer"]}
     if collection.invoice_default(sandbox, customer, subscription):
         return "create_invoice"
@@ -155,7 +155,7 @@ def resume(sandbox: Sandbox, subscription: Obj, *, new_anchor: bool, proration: 
 
 
 def resume_collection(sandbox: Sandbox, id: str) -> None:
-    """`pause_collection[resumes_at]` has come."""
+    """Collect again, as `pause_collection[resumes_at]` said."""
     subscription = sandbox.need("subscription", id)
     if subscription["pause_collection"]:
         subscription["pause_collection"] = None

@@ -22,7 +22,7 @@ EXPIRY_WARNING = 7 * periods.DAY
 
 
 def phases(sandbox: Sandbox, given: Sequence[Obj], start: int) -> list[Obj]:
-    """The phases of the parameter, each with its start and end, one after the other.
+    """Return the phases of the parameter, each with its start and end, one after the other.
 
     A phase lasts to its `end_date`, for its `duration`, or (before 2026) for some `iterations` of its price.
     """
@@ -90,7 +90,7 @@ def begin(sandbox: Sandbox, schedule: Obj) -> None:
 
 
 def enter(sandbox: Sandbox, id: str) -> None:
-    """A phase begins, or the last one is over."""
+    """Begin a phase, or complete the schedule after the last one."""
     schedule = sandbox.need("subscription_schedule", id)
     if schedule["status"] not in LIVE:
         return
@@ -120,7 +120,7 @@ def follow(sandbox: Sandbox, schedule: Obj, phase: Obj) -> None:
 
 
 def _start(sandbox: Sandbox, schedule: Obj, phase: Obj) -> Obj:
-    """A scheduled subscription is active at once; its first invoice has the usual hour as a draft."""
+    """Start the subscription of a schedule: active at once, its first invoice with the usual hour as a draft."""
     customer = sandbox.need("customer", schedule["customer"])
     given = {
         "items": [{"price": item["price"], "quantity": item["quantity"]} for item in phase["items"]],
@@ -139,7 +139,7 @@ def _start(sandbox: Sandbox, schedule: Obj, phase: Obj) -> Obj:
 
 
 def _as_change(subscription: Obj, phase: Obj) -> Obj:
-    """The update that makes a subscription what a phase says: its items take the place of the old ones."""
+    """Return the update that makes a subscription what a phase says: its items take the place of the old ones."""
     old = subscription["items"]["data"]
     entries: list[Obj] = []
     for number, item in enumerate(phase["items"]):
@@ -161,7 +161,7 @@ def _complete(sandbox: Sandbox, schedule: Obj, now: int) -> None:
 
 
 def warn_of_end(sandbox: Sandbox, id: str) -> None:
-    """Stripe warns a week before the last phase ends."""
+    """Warn that the last phase ends in a week, as Stripe does."""
     schedule = sandbox.need("subscription_schedule", id)
     if schedule["status"] == "active" and not schedule.get("_warned"):
         sandbox.update(schedule | {"_warned": True})

@@ -20,7 +20,7 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
 def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
-    """A new setup intent; `fields` are further fields of it."""
+    """Make a setup intent; `fields` are further fields of it."""
     new_id = sandbox.new_id("seti")
     types = fields.pop("payment_method_types", None) or ["card"]
     return sandbox.create(
@@ -62,7 +62,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
 
 
 def authenticate(sandbox: Sandbox, intent: Obj, *, succeeded: bool) -> Obj:
-    """The buyer answers the 3-D Secure step."""
+    """Answer the 3-D Secure step, for the buyer."""
     if intent["status"] != "requires_action":
         raise StripeError(f"This SetupIntent's status is {intent['status']}: it does not wait for authentication.")
     payment_method = sandbox.need("payment_method", intent["payment_method"])
@@ -90,7 +90,7 @@ def cancel(sandbox: Sandbox, intent: Obj, reason: str | None) -> Obj:
 
 
 def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
-    """The answer to a request whose setup was declined; the attempt is kept."""
+    """Return the answer to a request whose setup was declined; the attempt is kept."""
     error = {key: value for key, value in intent["last_setup_error"].items() if value is not None}
     message, kind, code = error.pop("message"), error.pop("type"), error.pop("code")
     shown = sandbox.present(intent)

@@ -33,7 +33,7 @@ def save(sandbox: Sandbox, customer_id: str, source: str) -> Obj:
 
 
 def card_of(method: Obj) -> Obj:
-    """The card object that shows the same thing as a payment method."""
+    """Return the card object that shows the same thing as a payment method."""
     card = method["card"]
     same = ("country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "regulated_status")
     return complete(

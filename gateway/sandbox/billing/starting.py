@@ -90,7 +90,7 @@ def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
 
 
 def billing_mode(params: Obj) -> Obj:
-    """The billing mode that the parameters ask for: flexible unless they say classic."""
+    """Return the billing mode that the parameters ask for: flexible unless they say classic."""
     mode = params.get("billing_mode") or {}
     if mode.get("type") == "classic":
         return {"flexible": None, "type": "classic"}
@@ -120,7 +120,7 @@ def _currency(sandbox: Sandbox, customer: Obj, params: Obj) -> str:
 
 
 def _start(subscription: Obj, params: Obj, now: int) -> None:
-    """Trial, anchor and first periods."""
+    """Set trial, anchor and first periods."""
     data = subscription["items"]["data"]
     start = params.get("backdate_start_date") or now
     subscription["start_date"] = start
@@ -142,7 +142,7 @@ def _start(subscription: Obj, params: Obj, now: int) -> None:
 
 
 def trial_end_of(params: Obj, data: Sequence[Obj], now: int) -> int | None:
-    """When the trial that the parameters ask for ends; None for none."""
+    """Return when the trial that the parameters ask for ends; None for none."""
     end = params.get("trial_end")
     days = params.get("trial_period_days")
     if params.get("trial_from_plan"):
@@ -200,7 +200,7 @@ def _first_payment(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
 
 
 def first_lines(sandbox: Sandbox, subscription: Obj, proration: str) -> list[Obj]:
-    """What a new (or newly anchored) subscription is charged at once: licensed items for their first period."""
+    """Return what a new (or newly anchored) subscription is charged at once: licensed items for their first period."""
     found: list[Obj] = []
     for item in subscription["items"]["data"]:
         period = (item["current_period_start"], item["current_period_end"])
@@ -212,7 +212,7 @@ def first_lines(sandbox: Sandbox, subscription: Obj, proration: str) -> list[Obj
 
 
 def _first_of(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], proration: str) -> list[Obj]:
-    """A period that begins between two anchors costs its share, or nothing without proration."""
+    """Return the first lines of an item: a period that begins between two anchors costs its share, or nothing."""
     full = items.full_period(item, subscription["billing_cycle_anchor"])
     charged = lines.of_item(sandbox, subscription, item, period)
     if full[0] < period[0]:

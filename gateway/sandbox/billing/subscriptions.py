@@ -72,7 +72,7 @@ def schedule(sandbox: Sandbox, subscription: Obj) -> None:
 
 
 def refuse_if_unpaid(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
-    """Under `error_if_incomplete` a change whose payment fails is undone and answered 402."""
+    """Undo a change whose payment failed, and answer 402, under `error_if_incomplete`."""
     if behavior != "error_if_incomplete" or invoice["status"] == "paid":
         return
     intent = collection.intent_of(sandbox, invoice) or {}
@@ -112,13 +112,13 @@ def bill(sandbox: Sandbox, subscription: Obj, bought: list[Obj], reason: str, **
 
 
 def discount_ids(subscription: Obj, customer: Obj) -> list[str]:
-    """A subscription's discounts, or else the customer's."""
+    """Return a subscription's discounts, or else the customer's."""
     own = customer.get("discount")
     return list(subscription["discounts"] or ([own["id"]] if own else []))
 
 
 def span(subscription: Obj, bought: Sequence[Obj]) -> Obj:
-    """The `period_start` and `period_end` of an invoice."""
+    """Return the `period_start` and `period_end` of an invoice."""
     data = subscription["items"]["data"]
     start = min((line["period"]["start"] for line in bought), default=data[0]["current_period_start"] if data else 0)
     return {"period_start": start, "period_end": start}
@@ -128,7 +128,7 @@ def span(subscription: Obj, bought: Sequence[Obj]) -> Obj:
 
 
 def activate(sandbox: Sandbox, subscription: Obj) -> Obj:
-    """The money is there (or promised by a bank): the subscription is in force."""
+    """Put a subscription into force: the money is there, or promised by a bank."""
     if subscription["status"] in FINAL or subscription["status"] == "trialing":
         return subscription
     sandbox.clock.cancel("subscription.expire", subscription)
@@ -142,7 +142,7 @@ def activate(sandbox: Sandbox, subscription: Obj) -> Obj:
 
 
 def subscription_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
-    """The subscription that an invoice is for."""
+    """Return the subscription that an invoice is for."""
     return sandbox.store.get("subscription", invoice.get("_subscription") or "")
 
 
@@ -155,7 +155,7 @@ def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
 
 
 def invoice_processing(sandbox: Sandbox, invoice: Obj) -> None:
-    """A bank debit on its way already opens the subscription; if it bounces, that is a failed payment."""
+    """Open a subscription when a bank debit is on its way; if that bounces, it is a failed payment."""
     subscription = subscription_of(sandbox, invoice)
     if subscription and subscription["status"] == "incomplete":
         _remember_payment_method(sandbox, subscription, invoice)
@@ -190,14 +190,14 @@ def _suspend(sandbox: Sandbox, subscription: Obj) -> None:
 
 
 def _keep_past_due(sandbox: Sandbox, subscription: Obj) -> None:
-    """It stays as it is, until somebody pays or cancels."""
+    """Leave the subscription as it is, until somebody pays or cancels."""
 
 
 _AFTER_RETRIES = {"cancel": _give_up, "unpaid": _suspend, "past_due": _keep_past_due}
 
 
 def invoice_forgiven(sandbox: Sandbox, invoice: Obj) -> None:
-    """A void invoice no longer holds its subscription back; a void first invoice ends it."""
+    """Release a subscription that a void invoice held back; a void first invoice ends it."""
     subscription = subscription_of(sandbox, invoice)
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
         return
@@ -261,7 +261,7 @@ def end_planned(sandbox: Sandbox, id: str) -> None:
 
 
 def expire(sandbox: Sandbox, id: str) -> None:
-    """The first invoice was not paid within 23 hours."""
+    """End a subscription whose first invoice was not paid within 23 hours."""
     subscription = sandbox.need("subscription", id)
     if subscription["status"] != "incomplete":
         return
@@ -273,7 +273,7 @@ def expire(sandbox: Sandbox, id: str) -> None:
 
 
 def warn_of_trial_end(sandbox: Sandbox, id: str) -> None:
-    """Stripe warns three days before a trial ends, or at once when it is shorter."""
+    """Warn that a trial ends in three days, or at once when it is shorter, as Stripe does."""
     subscription = sandbox.need("subscription", id)
     if subscription["status"] == "trialing" and not subscription.get("_warned"):
         subscription["_warned"] = True

@@ -46,13 +46,13 @@ class Rules:
 
 
 def product_of(line: Json) -> str | None:
-    """The product that a line sells, if it sells one."""
+    """Return the product that a line sells, if it sells one."""
     details: Json = (line.get("pricing") or {}).get("price_details") or {}
     return details.get("product")
 
 
 def reckon(lines: Sequence[Json], rules: Rules) -> Json:
-    """Fill in the discounts and taxes of each line, and answer the totals of all, as fields of an invoice.
+    """Fill in the discounts and taxes of each line, and return the totals of all, as fields of an invoice.
 
     A line carries its amount before discounts, `_tax_rates` (tax rate objects), and `_credits` (what billing
     credits pay of it: dicts with `amount` and `credit_balance_transaction`).
@@ -75,7 +75,7 @@ def reckon(lines: Sequence[Json], rules: Rules) -> Json:
 
 
 def net(line: Json) -> int:
-    """What is left of a line's amount after discounts and billing credits: the base of its taxes."""
+    """Return what is left of a line's amount after discounts and billing credits: the base of its taxes."""
     return int(line["amount"] - sum(each["amount"] for each in line["pretax_credit_amounts"]))
 
 
@@ -127,13 +127,13 @@ def _sums(lines: Sequence[Json]) -> Json:
 
 
 def _inclusive_before_discount(line: Json) -> int:
-    """The inclusive tax within the undiscounted amount, in proportion to that within the discounted one."""
+    """Return the inclusive tax within the undiscounted amount, in proportion to that within the discounted one."""
     inclusive = sum(tax["amount"] for tax in line["taxes"] if tax["tax_behavior"] == "inclusive")
     return money.scaled(line["amount"], inclusive, net(line))
 
 
 def _merged(entries: Sequence[Json], summed: tuple[str, ...]) -> list[Json]:
-    """Entries that differ only in their amounts, added up, in order of first appearance."""
+    """Add up entries that differ only in their amounts, in order of first appearance."""
     found: dict[str, Json] = {}
     for entry in entries:
         key = repr({name: value for name, value in entry.items() if name not in summed})

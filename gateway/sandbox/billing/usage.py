@@ -23,13 +23,13 @@ FORMULAS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {
 
 
 def metered_quantity(sandbox: Sandbox, price: Obj, customer: str, period: tuple[int, int]) -> int:
-    """The usage of a metered price by a customer from the start to before the end of a period; 0 without meter."""
+    """Return a customer's usage of a metered price from the start to before the end of a period; 0 without meter."""
     meter = sandbox.store.get("billing.meter", price["recurring"].get("meter") or "")
     return int(total(sandbox, meter, customer, period)) if meter else 0
 
 
 def total(sandbox: Sandbox, meter: Obj, customer: str, period: tuple[int, int]) -> Decimal:
-    """The aggregated value of a meter for a customer in a period."""
+    """Return the aggregated value of a meter for a customer in a period."""
     key = meter["customer_mapping"]["event_payload_key"]
     value = meter["value_settings"]["event_payload_key"]
     found = [

@@ -210,7 +210,7 @@ MESSAGES = {
 
 
 def declined(decline_code: str) -> tuple[str, str]:
-    """Stripe's error `code` and message for a decline code."""
+    """Return Stripe's error `code` and message for a decline code."""
     code = decline_code if decline_code in CODES or decline_code == "authentication_required" else "card_declined"
     return code, MESSAGES.get(decline_code, "Your card was declined.")
 
@@ -223,17 +223,17 @@ _PREFIXES = ("pm_card_", "pm_", "tok_", "btok_")
 
 
 def by_number(number: str) -> TestCard | None:
-    """The test card with this number (blanks and dashes are ignored), or None."""
+    """Return the test card with this number (blanks and dashes are ignored), or None."""
     return _CARDS_BY_NUMBER.get(number.replace(" ", "").replace("-", ""))
 
 
 def account_by_number(number: str) -> TestAccount | None:
-    """The test bank account with this account number or IBAN, or None."""
+    """Return the test bank account with this account number or IBAN, or None."""
     return _ACCOUNTS_BY_NUMBER.get(number.replace(" ", ""))
 
 
 def by_token(token: str) -> TestCard | TestAccount | None:
-    """What `pm_card_visa`, `tok_visa`, `pm_usBankAccount_success` and the like stand for, or None."""
+    """Return what `pm_card_visa`, `tok_visa`, `pm_usBankAccount_success` and the like stand for, or None."""
     for prefix in _PREFIXES:
         if token.startswith(prefix):
             name = token.removeprefix(prefix)
@@ -242,5 +242,5 @@ def by_token(token: str) -> TestCard | TestAccount | None:
 
 
 def behaviour_of(payment_method: dict[str, Any]) -> Behaviour:
-    """The behaviour that a stored payment method carries in its private `_behaviour`."""
+    """Return the behaviour that a stored payment method carries in its private `_behaviour`."""
     return Behaviour(**payment_method.get("_behaviour", {}))

@@ -59,7 +59,7 @@ class Clock:
         self._offset: int = state["offset"]
 
     def now(self, clock: str | None = None) -> int:
-        """The time on the sandbox's clock, or on the test clock of that id."""
+        """Return the time on the sandbox's clock, or on the test clock of that id."""
         name = clock or WALL
         if self._now and self._now[0] == name:
             return self._now[1]
@@ -103,21 +103,21 @@ class Clock:
         self._store.delete("_job", f"{name}:{obj if isinstance(obj, str) else obj['id']}")
 
     def planned(self, obj: Obj | str) -> list[Obj]:
-        """The jobs that wait for an object: dicts with `at` and `job`, soonest first."""
+        """Return the jobs that wait for an object: dicts with `at` and `job`, soonest first."""
         object_id = obj if isinstance(obj, str) else obj["id"]
         return sorted(self._store.find("_job", _object=object_id), key=lambda entry: entry["at"])
 
     def next_job(self, clock: str | None = None) -> Obj | None:
-        """The next job of a clock: a dict with `at`, `job` and the object's id in `_object`."""
+        """Return the next job of a clock: a dict with `at`, `job` and the object's id in `_object`."""
         return self._peek(clock or WALL)
 
     def next_due(self, clock: str | None = None) -> int | None:
-        """When the next job of a clock is due."""
+        """Return when the next job of a clock is due."""
         entry = self._peek(clock or WALL)
         return None if entry is None else int(entry["at"])
 
     def run_due(self, until: int | None = None, clock: str | None = None) -> int:
-        """Run all jobs due up to a time (default: now), in order of time; answers how many."""
+        """Run all jobs due up to a time (default: now), in order of time; return how many."""
         return sum(1 for _ in self.steps(self.now(clock) if until is None else until, clock))
 
     def steps(self, until: int, clock: str | None = None) -> Iterator[int]:
@@ -133,11 +133,11 @@ class Clock:
             yield entry["at"]
 
     def advance(self, to: int) -> int:
-        """Move the sandbox's own clock forward to a time, running everything due on the way; answers the jobs run."""
+        """Move the sandbox's own clock forward to a time, run what is due on the way, and return how many jobs ran."""
         return sum(1 for _ in self._advancing(to))
 
     async def advance_async(self, to: int) -> int:
-        """Like `advance`, letting other work (deliveries, pages) go on in between."""
+        """Advance as `advance` does, letting other work (deliveries, pages) go on in between."""
         count = 0
         for _ in self._advancing(to):
             count += 1
@@ -161,7 +161,7 @@ class Clock:
             self._now = before
 
     def _peek(self, name: str) -> Obj | None:
-        """The soonest job; heap entries are hints which the stored job confirms."""
+        """Return the soonest job; heap entries are hints which the stored job confirms."""
         if self._heaps is None or self._rollbacks != self._store.rollbacks:
             self._rollbacks, self._heaps = self._store.rollbacks, {}
             for entry in self._store.find("_job"):

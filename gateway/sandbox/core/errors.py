@@ -37,7 +37,7 @@ class StripeError(Exception):
         self.extra = extra
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
+        """Return the JSON body of the answer."""
         error: dict[str, Any] = {"message": self.message, "type": self.type}
         if self.code:
             error["code"] = self.code
@@ -48,34 +48,34 @@ class StripeError(Exception):
 
 
 def resource_missing(noun: str, id: str, param: str = "id") -> StripeError:
-    """An id in the URL that leads nowhere is 404, one in a parameter is 400."""
+    """Refuse an id that leads nowhere: one in the URL with 404, one in a parameter with 400."""
     status = 404 if param == "id" else 400
     return StripeError(f"No such {noun}: '{id}'", status=status, code="resource_missing", param=param)
 
 
 def parameter_missing(param: str) -> StripeError:
-    """A required parameter is absent."""
+    """Refuse a request without a required parameter."""
     return StripeError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
 def parameter_unknown(param: str, suggestion: str | None = None) -> StripeError:
-    """A parameter that this call does not have."""
+    """Refuse a parameter that this call does not have."""
     hint = f". Did you mean {suggestion}?" if suggestion else ""
     return StripeError(f"Received unknown parameter: {param}{hint}", code="parameter_unknown", param=param)
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> StripeError:
-    """A request that makes no sense in the present state."""
+    """Refuse a request that makes no sense in the present state."""
     return StripeError(message, param=param, code=code)
 
 
 def unauthorized(message: str) -> StripeError:
-    """No usable API key."""
+    """Refuse a request without a usable API key."""
     return StripeError(message, status=401)
 
 
 def unrecognized_url(method: str, path: str) -> StripeError:
-    """A path that Stripe (or this sandbox) does not have."""
+    """Refuse a path that Stripe (or this sandbox) does not have."""
     return StripeError(
         f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at "
         "https://support.stripe.com/.",
@@ -84,7 +84,7 @@ def unrecognized_url(method: str, path: str) -> StripeError:
 
 
 def rate_limited() -> StripeError:
-    """Too many requests at once; Stripe asks clients to retry."""
+    """Refuse one of too many requests at once; Stripe asks clients to retry."""
     return StripeError(
         "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits.",
         status=429,

@@ -23,7 +23,7 @@ _NESTED = (dict, list)
 
 
 def public(obj: Any, reveal: frozenset[str] = _NOTHING) -> Any:
-    """A copy without private fields (`_…`) and without fields that must be expanded, save those in `reveal`."""
+    """Return a copy without private fields (`_…`) and without fields that must be expanded, save those in `reveal`."""
     if isinstance(obj, dict):
         kind = obj.get("object")
         # An event's data has the object itself under this name; metadata may use any name it likes.
@@ -39,7 +39,7 @@ def public(obj: Any, reveal: frozenset[str] = _NOTHING) -> Any:
 
 
 def present(sandbox: Sandbox, obj: Obj, expand: Iterable[str] = ()) -> Obj:
-    """The public form of an object or list with the named paths expanded."""
+    """Return the public form of an object or list with the named paths expanded."""
     tree: dict[str, Any] = {}
     for path in expand:
         node = tree

@@ -16,7 +16,7 @@ _METADATA_VALUE_LENGTH = 500
 
 
 def merge(obj: Obj, params: Obj, *fields: str) -> Obj:
-    """A copy of the object with the parameters applied; with `fields`, only the parameters of these names."""
+    """Return a copy of the object with the parameters applied; with `fields`, only the parameters of these names."""
     merged = dict(obj)
     for name, value in params.items():
         if fields and name not in fields:
@@ -31,7 +31,7 @@ def merge(obj: Obj, params: Obj, *fields: str) -> Obj:
 
 
 def metadata(before: Obj | None, given: Obj | str | None) -> dict[str, str]:
-    """The metadata after a request: `""` for all unsets everything, `""` for a key unsets the key."""
+    """Return the metadata after a request: `""` for all unsets everything, `""` for a key unsets the key."""
     if not isinstance(given, dict):
         return {}
     merged = {key: str(value) for key, value in {**(before or {}), **given}.items() if value not in ("", None)}

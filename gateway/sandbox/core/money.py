@@ -35,27 +35,27 @@ def exponent(currency: str) -> int:
 
 
 def rounded(value: Decimal) -> int:
-    """`value` in whole minor units, halves away from zero."""
+    """Return `value` in whole minor units, halves away from zero."""
     return int(value.quantize(ONE, rounding=ROUND_HALF_UP))
 
 
 def scaled(amount: int, numerator: int, denominator: int) -> int:
-    """`amount * numerator / denominator` in whole minor units; 0 if the denominator is 0."""
+    """Return `amount * numerator / denominator` in whole minor units; 0 if the denominator is 0."""
     return rounded(Decimal(amount) * numerator / denominator) if denominator else 0
 
 
 def percentage(amount: int, percent: float | str | Decimal) -> int:
-    """`percent` per cent of `amount`."""
+    """Return `percent` per cent of `amount`."""
     return rounded(Decimal(amount) * Decimal(str(percent)) / HUNDRED)
 
 
 def prorated(amount: int, start: int, end: int, at: int) -> int:
-    """The share of `amount`, paid for `start` to `end`, that falls after `at`: Stripe counts whole seconds."""
+    """Return the share of `amount`, paid for `start` to `end`, that falls after `at`: Stripe counts whole seconds."""
     return scaled(amount, max(0, end - max(at, start)), end - start)
 
 
 def distributed(total: int, weights: Sequence[int]) -> list[int]:
-    """`total` shared out in proportion to `weights`, to the last unit: the largest remainders get what is left.
+    """Share `total` out in proportion to `weights`, to the last unit: the largest remainders get what is left.
 
     All weights 0 share nothing.
     """
@@ -87,7 +87,7 @@ class Part:
 
 
 def in_currency(price: Json, currency: str) -> Json | None:
-    """The amounts of `price` in `currency`: the price itself, one of its currency options, or None."""
+    """Return the amounts of `price` in `currency`: the price itself, one of its currency options, or None."""
     if price["currency"] == currency:
         return price
     option: Json | None = (price.get("currency_options") or {}).get(currency)
@@ -95,7 +95,7 @@ def in_currency(price: Json, currency: str) -> Json | None:
 
 
 def decimal_of(holder: Json, field: str) -> Decimal | None:
-    """`<field>_decimal` or `<field>` of a price, tier or currency option."""
+    """Return `<field>_decimal` or `<field>` of a price, tier or currency option."""
     for name in (f"{field}_decimal", field):
         if holder.get(name) is not None:
             return Decimal(str(holder[name]))
@@ -103,7 +103,7 @@ def decimal_of(holder: Json, field: str) -> Decimal | None:
 
 
 def packages(quantity: int, transform: Json | None) -> int:
-    """The units that are billed for `quantity` under a price's `transform_quantity`."""
+    """Return the units that are billed for `quantity` under a price's `transform_quantity`."""
     if not transform:
         return quantity
     whole, rest = divmod(quantity, int(transform["divide_by"]))
@@ -111,7 +111,7 @@ def packages(quantity: int, transform: Json | None) -> int:
 
 
 def parts(price: Json, quantity: int, currency: str) -> list[Part]:
-    """What `quantity` of `price` costs in `currency`, in the lines that Stripe writes on an invoice.
+    """Return what `quantity` of `price` costs in `currency`, in the lines that Stripe writes on an invoice.
 
     A graduated price gives a line for each tier that is touched and one for each flat fee; every other price
     gives one line. Raises KeyError if the price is not sold in `currency`.
@@ -130,7 +130,7 @@ def parts(price: Json, quantity: int, currency: str) -> list[Part]:
 
 
 def cost(price: Json, quantity: int, currency: str) -> int:
-    """What `quantity` of `price` costs in `currency`: the sum of its `parts`."""
+    """Return what `quantity` of `price` costs in `currency`: the sum of its `parts`."""
     return sum(part.amount for part in parts(price, quantity, currency))
 
 
@@ -139,7 +139,7 @@ def _reaches(tier: Json, units: int) -> bool:
 
 
 def _volume(tiers: Sequence[Json], units: int) -> Part:
-    """Every unit costs what the tier of the whole quantity says."""
+    """Charge every unit what the tier of the whole quantity says."""
     tier = next(tier for tier in tiers if _reaches(tier, units))
     unit = decimal_of(tier, "unit_amount") or Decimal(0)
     flat = decimal_of(tier, "flat_amount") or Decimal(0)
@@ -147,7 +147,7 @@ def _volume(tiers: Sequence[Json], units: int) -> Part:
 
 
 def _graduated(tiers: Sequence[Json], units: int) -> list[Part]:
-    """Each unit costs what its own tier says; a tier's flat fee is due once it is touched, the first one always."""
+    """Charge each unit what its own tier says; a tier's flat fee is due once it is touched, the first one always."""
     found: list[Part] = []
     below = 0
     for number, tier in enumerate(tiers, 1):
@@ -168,7 +168,7 @@ def _graduated(tiers: Sequence[Json], units: int) -> list[Part]:
 
 
 def amount_off(coupon: Json, currency: str) -> int | None:
-    """How much a coupon takes off in `currency`; None for a percentage or a currency that it does not know."""
+    """Return how much a coupon takes off in `currency`; None for a percentage or a currency that it does not know."""
     if coupon.get("currency") == currency:
         off: int | None = coupon.get("amount_off")
         return off
@@ -177,7 +177,7 @@ def amount_off(coupon: Json, currency: str) -> int | None:
 
 
 def discounted(coupon: Json, amounts: Sequence[int], currency: str) -> list[int]:
-    """What `coupon` takes off each of `amounts` (negative amounts are never discounted).
+    """Return what `coupon` takes off each of `amounts` (negative amounts are never discounted).
 
     The discount is reckoned on the sum and shared out, so that "20 % off" is right to the cent on the total.
     """
@@ -203,7 +203,7 @@ class Tax:
 
 
 def taxes(amount: int, rates: Sequence[Json]) -> list[Tax]:
-    """The taxes on `amount` (after discounts) under `rates`; several inclusive rates share one net amount."""
+    """Return the taxes on `amount` (after discounts) under `rates`; several inclusive rates share one net amount."""
     inside = sum((Decimal(str(rate["percentage"])) for rate in rates if rate["inclusive"]), Decimal(0))
     found: list[Tax] = []
     for rate in rates:

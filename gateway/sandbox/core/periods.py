@@ -23,7 +23,7 @@ MEAN_MONTH = 2_629_746
 
 
 def shifted(anchor: int, interval: str, count: int) -> int:
-    """`anchor` moved by `count` intervals (negative: back); a month that is too short gives its last day."""
+    """Return `anchor` moved by `count` intervals (negative: back); a month that is too short gives its last day."""
     if interval in SECONDS:
         return anchor + count * SECONDS[interval]
     start = datetime.fromtimestamp(anchor, UTC)
@@ -34,7 +34,7 @@ def shifted(anchor: int, interval: str, count: int) -> int:
 
 
 def period_at(anchor: int, interval: str, interval_count: int, at: int) -> tuple[int, int]:
-    """The billing period (start, end) that contains the time `at`; `anchor` may lie before or after it."""
+    """Return the billing period (start, end) that contains the time `at`; `anchor` may lie before or after it."""
     length = SECONDS[interval] if interval in SECONDS else MEAN_MONTH * MONTHS[interval]
     number = (at - anchor) // (length * interval_count)
     while shifted(anchor, interval, number * interval_count) > at:
@@ -48,7 +48,7 @@ def period_at(anchor: int, interval: str, interval_count: int, at: int) -> tuple
 
 
 def anchored(config: Mapping[str, Any], interval: str, after: int) -> int:
-    """The first time from `after` on that a `billing_cycle_anchor_config` describes.
+    """Return the first time from `after` on that a `billing_cycle_anchor_config` describes.
 
     Hour, minute and second that are not given are those of `after`; `month` counts only for yearly prices.
     """
@@ -70,12 +70,12 @@ def anchored(config: Mapping[str, Any], interval: str, after: int) -> int:
 
 
 def shortest(intervals: list[tuple[str, int]]) -> tuple[str, int]:
-    """The shortest of several (interval, interval_count): it sets the rhythm of a subscription's invoices."""
+    """Return the shortest of several (interval, interval_count): it sets the rhythm of a subscription's invoices."""
     length = {**SECONDS, "month": MEAN_MONTH, "year": 12 * MEAN_MONTH}
     return min(intervals, key=lambda pair: length[pair[0]] * pair[1])
 
 
 def day_name(at: int) -> str:
-    """`at` as Stripe writes it on an invoice line: "23 Nov 2026"."""
+    """Return `at` as Stripe writes it on an invoice line: "23 Nov 2026"."""
     moment = datetime.fromtimestamp(at, UTC)
     return f"{moment.day} {calendar.month_abbr[moment.month]} {moment.year}"

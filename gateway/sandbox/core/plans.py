@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def plan_of(price: Obj) -> Obj:
-    """The plan that shows the same thing as a recurring price."""
+    """Return the plan that shows the same thing as a recurring price."""
     shared = [
         "id",
         "active",

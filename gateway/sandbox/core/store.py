@@ -73,7 +73,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything put or deleted inside is kept together or, after an exception, not at all. Nests."""
+        """Keep everything put or deleted inside together or, after an exception, not at all. Nests."""
         self._depth += 1
         try:
             yield
@@ -89,7 +89,7 @@ class Store:
 
     @contextmanager
     def dry_run(self) -> Iterator[None]:
-        """Everything put or deleted inside is undone at the end: to see what would come of it. Nests."""
+        """Undo everything put or deleted inside at the end: to see what would come of it. Nests."""
         outer, self._before = self._before, {}
         self._depth += 1
         try:
@@ -100,12 +100,12 @@ class Store:
             self._depth -= 1
 
     def get(self, kind: str, id: str) -> Obj | None:
-        """A fresh copy of the document, or None."""
+        """Return a fresh copy of the document, or None."""
         body = self._bodies.get(kind, {}).get(id)
         return None if body is None else orjson.loads(body)
 
     def put(self, obj: Obj) -> Obj:
-        """Insert or replace the document; its `object` and `id` say where. Answers the same object."""
+        """Insert or replace the document; its `object` and `id` say where. Return the same object."""
         self._change((obj["object"], obj["id"]), orjson.dumps(obj))
         return obj
 
@@ -114,22 +114,22 @@ class Store:
         self._change((kind, id), None)
 
     def find(self, kind: str, **equals: Any) -> list[Obj]:
-        """All documents of the kind whose top-level fields have these values, newest first."""
+        """Return all documents of the kind whose top-level fields have these values, newest first."""
         return list(self.scan(kind, **equals))
 
     def first(self, kind: str, **equals: Any) -> Obj | None:
-        """The newest such document, or None."""
+        """Return the newest such document, or None."""
         return next(self.scan(kind, **equals), None)
 
     def scan(self, kind: str, *, after: str | None = None, **equals: Any) -> Iterator[Obj]:
-        """Like `find`, but lazily, and only what is older than the document `after`."""
+        """Find as `find` does, but lazily, and only what is older than the document `after`."""
         for doc_id in self.ids(kind, after=after, **equals):
             obj = self.get(kind, doc_id)
             if obj is not None and all(obj.get(field) == value for field, value in equals.items()):
                 yield obj
 
     def ids(self, kind: str, *, after: str | None = None, **equals: Any) -> list[str]:
-        """Ids newest first; exact for indexed fields, a superset for others."""
+        """Return ids, newest first; exact for indexed fields, a superset for others."""
         buckets = [
             self._index.get((kind, field, value), {})
             for field, value in equals.items()
@@ -146,11 +146,11 @@ class Store:
         return [doc_id for doc_id in ids if self._seq[kind, doc_id] < position]
 
     def count(self, kind: str) -> int:
-        """How many documents of the kind there are."""
+        """Return how many documents of the kind there are."""
         return len(self._bodies.get(kind, {}))
 
     def kinds(self) -> list[str]:
-        """The kinds of which there are documents."""
+        """Return the kinds of which there are documents."""
         return sorted(kind for kind, bodies in self._bodies.items() if bodies)
 
     def clear(self) -> None:

@@ -97,7 +97,7 @@ _VARIANTS = frozenset(
 
 @cache
 def _template(kind: str) -> tuple[Obj, Obj]:
-    """The always-present fields of a kind with their empty values, and the classes of its inner hashes."""
+    """Return the always-present fields of a kind with their empty values, and the classes of its inner hashes."""
     if kind not in OBJECT_CLASSES:
         return {}, {}
     module, name = OBJECT_CLASSES[kind]
@@ -128,7 +128,7 @@ def _inner(cls: Any) -> tuple[Obj, Obj]:
 
 
 def complete(obj: Obj) -> Obj:
-    """The object with all fields that Stripe would show, in Stripe's order (id, object, then by name)."""
+    """Return the object with all fields that Stripe would show, in Stripe's order (id, object, then by name)."""
     filled = _complete(obj, *_template(obj["object"]))
     head = {"id": filled["id"], "object": filled["object"]} if "id" in filled else {"object": filled["object"]}
     return {**head, **dict(sorted(filled.items()))}
@@ -149,7 +149,7 @@ def _complete(obj: Obj, empty: Obj, inner: Obj) -> Obj:
 
 
 def has(kind: str, field: str) -> bool:
-    """Whether objects of a kind have a field at all (not every kind has `created`)."""
+    """Return whether objects of a kind have a field at all (not every kind has `created`)."""
     if kind not in OBJECT_CLASSES:
         return True
     module, name = OBJECT_CLASSES[kind]
@@ -157,5 +157,5 @@ def has(kind: str, field: str) -> bool:
 
 
 def envelope(url: str, data: list[Obj], has_more: bool = False) -> Obj:
-    """Stripe's list object, also for lists inside objects (`subscription.items`)."""
+    """Return Stripe's list object, also for lists inside objects (`subscription.items`)."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}

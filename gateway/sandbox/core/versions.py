@@ -23,20 +23,20 @@ class Reader(Protocol):
     """Where to look up what older shapes showed inline and the current one does not."""
 
     def get(self, kind: str, id: str) -> Obj | None:
-        """The object of a kind with an id."""
+        """Return the object of a kind with an id."""
 
     def first(self, kind: str, **equals: Any) -> Obj | None:
-        """The newest object of a kind with these values."""
+        """Return the newest object of a kind with these values."""
 
 
 def render(obj: Obj, version: str | None, reader: Reader) -> Obj:
-    """A public object in the shape of an API version; None or an unknown newer one is the current shape."""
+    """Return a public object in the shape of an API version; None or an unknown newer one is the current shape."""
     undo = [table for since, table in CHANGES if version and version[:10] < since]
     return _undone(obj, undo, reader) if undo else obj
 
 
 def render_event(event: Obj, version: str | None, reader: Reader) -> Obj:
-    """A public event in the shape of an API version; `previous_attributes` is worked out anew in that shape."""
+    """Return a public event in the shape of an API version; `previous_attributes` is worked out anew in that shape."""
     if not version or version == API_VERSION:
         return event
     now = event["data"]["object"]
@@ -48,7 +48,7 @@ def render_event(event: Obj, version: str | None, reader: Reader) -> Obj:
 
 
 def changes(before: Obj, after: Obj) -> Obj:
-    """The former values of what changed; hashes are compared field by field, lists as a whole."""
+    """Return the former values of what changed; hashes are compared field by field, lists as a whole."""
     changed: Obj = {}
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
@@ -60,7 +60,7 @@ def changes(before: Obj, after: Obj) -> Obj:
 
 
 def _patched(obj: Obj, previous: Obj) -> Obj:
-    """The object as it was, from what it is and `previous_attributes`."""
+    """Return the object as it was, from what it is and `previous_attributes`."""
     patched = dict(obj)
     for key, value in previous.items():
         inner = obj.get(key)
@@ -70,7 +70,7 @@ def _patched(obj: Obj, previous: Obj) -> Obj:
 
 
 def _undone(node: Any, undo: list[dict[str, Callable[[Obj, Reader], Obj]]], reader: Reader) -> Any:
-    """The inner objects first, then the object itself, each change in turn."""
+    """Undo changes: in the inner objects first, then in the object itself, each change in turn."""
     if isinstance(node, list):
         return [_undone(each, undo, reader) for each in node]
     if not isinstance(node, dict):
@@ -89,7 +89,7 @@ def _session_before_dahlia(session: Obj, _: Reader) -> Obj:
 
 
 def _discount_before_clover(discount: Obj, reader: Reader) -> Obj:
-    """The coupon stood in the discount itself, in full."""
+    """Put the coupon into the discount itself, in full."""
     source = discount.pop("source")
     return {**discount, "coupon": _coupon(source["coupon"], reader)}
 
@@ -104,7 +104,7 @@ def _coupon(coupon: Any, reader: Reader) -> Any:
 
 
 def _subscription_before_basil(subscription: Obj, _: Reader) -> Obj:
-    """The period, and the plan of the only item, stood in the subscription."""
+    """Put the period, and the plan of the only item, into the subscription."""
     items = subscription["items"]["data"]
     single = items[0] if len(items) == 1 else {}
     subscription.pop("billing_mode", None)
@@ -125,7 +125,7 @@ def _without_period(item: Obj) -> Obj:
 
 
 def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
-    """The subscription, the payment and the tax stood in the invoice."""
+    """Put the subscription, the payment and the tax into the invoice."""
     details = (invoice.pop("parent", None) or {}).get("subscription_details") or {}
     taxes = invoice.pop("total_taxes", None) or []
     payment = reader.first("invoice_payment", invoice=invoice.get("id", ""))
@@ -197,7 +197,7 @@ def _tax_before_basil(tax: Obj) -> Obj:
 
 
 def _payment_before_basil(payment: Obj, reader: Reader) -> Obj:
-    """A charge and a payment intent named the invoice that they pay."""
+    """Name the invoice that a charge or a payment intent pays, as before basil."""
     intent = payment["id"] if payment["object"] == "payment_intent" else payment.get("payment_intent")
     found = reader.first("invoice_payment", _payment_intent=intent) if isinstance(intent, str) else None
     return {**payment, "invoice": found["invoice"] if found else None}

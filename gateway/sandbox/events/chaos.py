@@ -36,7 +36,7 @@ class Chaos:
         self.configure({**options.chaos, **self.settings()})
 
     def settings(self) -> dict[str, float]:
-        """The present settings, every one with its value."""
+        """Return the present settings, every one with its value."""
         kept = self._store.get("_settings", "chaos") or {}
         options = self._options
         own = {"rate_limit": options.rate_limit or 0, "seed": options.random_seed or 0}
@@ -44,7 +44,7 @@ class Chaos:
         return {name: kept.get(name, default) for name, default in defaults.items()}
 
     def configure(self, changes: dict[str, float]) -> dict[str, float]:
-        """Change some settings and throw the dice anew from the seed; answers all settings.
+        """Change some settings and throw the dice anew from the seed; return all settings.
 
         Raises:
             StripeError: For an unknown name or a share outside 0 to 1.
@@ -67,12 +67,12 @@ class Chaos:
         return frozenset(name for name, throw in throws.items() if throw < settings[name])
 
     def lateness(self, faults: frozenset[str]) -> float:
-        """Seconds that a delivery waits because of its faults."""
+        """Return seconds that a delivery waits because of its faults."""
         late = self.settings()["delay_seconds"] if "delay" in faults else 0.0
         return late + (0.1 + self._dice.random() * 0.4 if "reorder" in faults else 0.0)
 
 
 def describe(settings: Obj) -> str:
-    """The active faults in words, for people."""
+    """Return the active faults in words, for people."""
     active = [f"{name} {settings[name]:.0%}" for name in FAULTS if settings[name]]
     return ", ".join(active) or "none"

@@ -102,5 +102,5 @@ async def listen(socket: WebSocket) -> None:
 
 
 def listening_routes() -> list[WebSocketRoute]:
-    """The route of the WebSocket that `POST /v1/stripecli/sessions` names."""
+    """Return the route of the WebSocket that `POST /v1/stripecli/sessions` names."""
     return [WebSocketRoute("/subscribe", listen)]

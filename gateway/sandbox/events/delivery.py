@@ -108,11 +108,11 @@ class WebhookDeliveries:
         return self._store.put(complete({"created": self._clock.now(), **endpoint}))
 
     def new_secret(self) -> str:
-        """A signing secret as Stripe makes them."""
+        """Return a new signing secret in Stripe's form."""
         return self._ids.new("whsec").replace("whsec_1", "whsec_0") + self._ids.new("x")[2:10]
 
     def listening_secret(self) -> str:
-        """What events for `stripe listen` are signed with: that of `forward_to`, or one that stays the same."""
+        """Return what events for `stripe listen` are signed with: that of `forward_to`, or one that stays the same."""
         if self._options.webhook_secret:
             return self._options.webhook_secret
         kept = self._store.get("_cli_secret", "") or {"object": "_cli_secret", "id": "", "secret": self.new_secret()}
@@ -130,14 +130,14 @@ class WebhookDeliveries:
             self._store.delete("webhook_endpoint", endpoint_id)
 
     def plan(self, event: Obj) -> int:
-        """Plan the deliveries of a new event; answers to how many endpoints it goes."""
+        """Plan the deliveries of a new event; return to how many endpoints it goes."""
         endpoints = [each for each in self._store.scan("webhook_endpoint") if wants(each, event)]
         for endpoint in endpoints:
             self._plan(event, endpoint, self._chaos.draw_faults())
         return len(endpoints)
 
     def redeliver(self, event: Obj, endpoint_id: str | None = None) -> list[Obj]:
-        """Send an event once more, to one endpoint or to all that want it; answers the new deliveries."""
+        """Send an event once more, to one endpoint or to all that want it; return the new deliveries."""
         if endpoint_id:
             endpoint = self._store.get("webhook_endpoint", endpoint_id)
             if endpoint is None:
@@ -148,7 +148,7 @@ class WebhookDeliveries:
         return [self._plan(event, each, frozenset()) for each in endpoints]
 
     def find(self, **equals: Any) -> list[Obj]:
-        """Deliveries, newest first: `event`, `endpoint`, `status`, `attempts` (each with `at`, `status`, `error`)."""
+        """Return deliveries, newest first: `event`, `endpoint`, `status`, `attempts` (with `at`, `status`, `error`)."""
         return self._store.find("_delivery", **equals)
 
     def _plan(self, event: Obj, endpoint: Obj, faults: frozenset[str]) -> Obj:
@@ -284,21 +284,21 @@ class WebhookDeliveries:
 
 
 def wants(endpoint: Obj, event: Obj) -> bool:
-    """Whether an endpoint is on and listens to the event's type."""
+    """Return whether an endpoint is on and listens to the event's type."""
     enabled = endpoint["enabled_events"]
     name = thin_type(event["type"]) if endpoint.get("_payload") == "thin" else event["type"]
     return bool(endpoint["status"] == "enabled" and ("*" in enabled or name in enabled))
 
 
 def payload(event: Obj, endpoint: Obj, reader: Reader) -> Obj:
-    """The body for an endpoint: the event in the endpoint's API version, or thin."""
+    """Return the body for an endpoint: the event in the endpoint's API version, or thin."""
     if endpoint.get("_payload") == "thin":
         return thin(event)
     return render_event(public(event), endpoint.get("api_version"), reader)
 
 
 def signature(body: bytes, secrets: list[str], at: int | None = None) -> str:
-    """The `Stripe-Signature` header: the time and one HMAC for each valid secret.
+    """Return the `Stripe-Signature` header: the time and one HMAC for each valid secret.
 
     The time is the wall clock's even when the sandbox's clock was moved: receivers compare it with their own.
     """
@@ -310,12 +310,12 @@ def signature(body: bytes, secrets: list[str], at: int | None = None) -> str:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Whom an HTTPS destination is trusted by: reading the list takes longer than starting a sandbox."""
+    """Return whom an HTTPS destination is trusted by, kept: reading the list takes longer than starting a sandbox."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 def _secrets(endpoint: Obj, faults: frozenset[str]) -> list[str]:
-    """The secrets to sign with; a rolled one stays valid for a while beside the new one."""
+    """Return the secrets to sign with; a rolled one stays valid for a while beside the new one."""
     former = endpoint.get("_former_secret")
     if "bad_signature" in faults:
         return [f"{endpoint['_secret']}x"]

@@ -16,12 +16,12 @@ _PREFIX = "evt_test_"
 
 
 def thin_type(type: str) -> str:
-    """The thin form's type."""
+    """Return the thin form's type."""
     return f"v1.{type}"
 
 
 def thin(event: Obj) -> Obj:
-    """The thin form of a stored event."""
+    """Return the thin form of a stored event."""
     obj = event["data"]["object"]
     object_id, kind = obj.get("id"), obj["object"]
     request = event["request"]
@@ -42,10 +42,10 @@ def thin(event: Obj) -> Obj:
 
 
 def snapshot_id(id: str) -> str:
-    """The id of the event that a thin event is a form of."""
+    """Return the id of the event that a thin event is a form of."""
     return f"evt_{id.removeprefix(_PREFIX)}"
 
 
 def iso(moment: int) -> str:
-    """A time as the v2 API writes it."""
+    """Return a time as the v2 API writes it."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

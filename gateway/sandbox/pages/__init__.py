@@ -16,7 +16,7 @@ from gateway.sandbox.pages.portal import routes as portal
 
 
 def page_routes() -> list[BaseRoute]:
-    """The routes of all pages; they find the sandbox at ``app.state.sandbox``."""
+    """Return the routes of all pages; they find the sandbox at ``app.state.sandbox``."""
     return [
         *authentication.routes(),
         *checkout.routes(),

@@ -16,12 +16,12 @@ _AUTHENTICATE = {"payment_intent": payments.authenticate, "setup_intent": setups
 
 
 def routes() -> list[Route]:
-    """The bank's question about an intent, and its answer."""
+    """Return the routes of the bank's question about an intent, and of its answer."""
     return [site.view("/3ds/{id}", ask), site.action("/3ds/{id}", answer)]
 
 
 async def ask(http: Request) -> Response:
-    """The bank's question; back to the merchant when there is none to answer."""
+    """Show the bank's question; go back to the merchant when there is none to answer."""
     intent = _intent(http)
     if intent["status"] != "requires_action":
         return _back(intent)
@@ -37,7 +37,7 @@ async def ask(http: Request) -> Response:
 
 
 async def answer(http: Request) -> Response:
-    """Approves or fails the bank's question."""
+    """Approve or fail the bank's question."""
     form = await site.read_form(http)
     intent = _intent(http)
     if intent["status"] == "requires_action":
@@ -57,5 +57,5 @@ def _intent(http: Request) -> Obj:
 
 
 def _back(intent: Obj) -> Response:
-    """To the merchant's `return_url` if one was given, else to the dashboard."""
+    """Lead to the merchant's `return_url` if one was given, else to the dashboard."""
     return site.redirect(site.safe_return_url(intent.get("_return_url")) or "/")

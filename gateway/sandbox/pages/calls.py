@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 def sandbox_of(http: HttpRequest) -> Sandbox:
-    """The sandbox that serves a page."""
+    """Return the sandbox that serves a page."""
     sandbox: Sandbox = http.app.state.sandbox
     return sandbox
 
 
 def base_url(http: HttpRequest) -> str:
-    """Where the pages of this sandbox are, without a slash at the end."""
+    """Return where the pages of this sandbox are, without a slash at the end."""
     return sandbox_of(http).options.public_url or str(http.base_url).rstrip("/")
 
 
@@ -67,7 +67,7 @@ def call(http: HttpRequest, method: str, path: str, params: Json | None = None, 
 
 
 def need(http: HttpRequest, kind: str) -> Json:
-    """The object of the URL.
+    """Return the object of the URL.
 
     Raises:
         HTTPException: 404, there is none.

@@ -24,14 +24,14 @@ _LETTER_BESIDE_DIGIT = re.compile(r"(?<=[A-Z])(?=\d)|(?<=\d)(?=[A-Z])")
 
 
 def money(amount: int | None, currency: str | None, locale: str = DEFAULT_LOCALE) -> str:
-    """An amount in minor units with its symbol: ``1900, "usd"`` is ``$19.00``. No amount is a dash."""
+    """Return an amount in minor units with its symbol: ``1900, "usd"`` is ``$19.00``. No amount is a dash."""
     if amount is None or currency is None:
         return NOTHING
     return _spaced(format_currency(Decimal(amount).scaleb(-exponent(currency)), currency.upper(), locale=locale))
 
 
 def unit_money(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
-    """The unit amount of a price, also of fractions of a cent (``unit_amount_decimal``)."""
+    """Return the unit amount of a price, also of fractions of a cent (``unit_amount_decimal``)."""
     if price.get("unit_amount") is not None or price.get("unit_amount_decimal") is None:
         return money(price.get("unit_amount"), price["currency"], locale)
     value = Decimal(price["unit_amount_decimal"]).scaleb(-exponent(price["currency"]))
@@ -39,53 +39,53 @@ def unit_money(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Babel leaves out the space that CLDR (`currencySpacing`) puts between a currency's letters and its digits."""
+    """Put a space between a currency's letters and its digits, as CLDR (`currencySpacing`) does and Babel does not."""
     return _LETTER_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def price(price: dict[str, Any], locale: str = DEFAULT_LOCALE) -> str:
-    """A price in a few words: ``$19.00 per month``, ``in tiers per month``."""
+    """Return a price in a few words: ``$19.00 per month``, ``in tiers per month``."""
     amount = "in tiers" if price.get("billing_scheme") == "tiered" else unit_money(price, locale)
     return f"{amount} {per(price['recurring'])}".strip()
 
 
 def pretty(value: Any) -> str:
-    """JSON for people."""
+    """Format JSON for people."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def number(value: float | Decimal, locale: str = DEFAULT_LOCALE) -> str:
-    """A number with the locale's grouping."""
+    """Return a number with the locale's grouping."""
     return format_decimal(value, locale=locale)
 
 
 def date(timestamp: int | None, locale: str = DEFAULT_LOCALE) -> str:
-    """A day in UTC: ``Nov 23, 2026``. No moment is a dash."""
+    """Return a day in UTC: ``Nov 23, 2026``. No moment is a dash."""
     if timestamp is None:
         return NOTHING
     return format_date(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale)
 
 
 def moment(timestamp: int | None, locale: str = DEFAULT_LOCALE) -> str:
-    """A moment in UTC, to the second."""
+    """Return a moment in UTC, to the second."""
     if timestamp is None:
         return NOTHING
     return format_datetime(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale) + " UTC"
 
 
 def brief(timestamp: int, locale: str = DEFAULT_LOCALE) -> str:
-    """A moment in UTC without its year, for narrow columns: ``Nov 23, 10:52:40 AM``."""
+    """Return a moment in UTC without its year, for narrow columns: ``Nov 23, 10:52:40 AM``."""
     day = format_skeleton("MMMd", datetime.fromtimestamp(timestamp, UTC), locale=locale)
     return f"{day}, {clock(timestamp, locale)}"
 
 
 def clock(timestamp: int, locale: str = DEFAULT_LOCALE) -> str:
-    """The time of the day in UTC."""
+    """Return the time of the day in UTC."""
     return format_time(datetime.fromtimestamp(timestamp, UTC), "medium", locale=locale)
 
 
 def per(recurring: dict[str, Any] | None) -> str:
-    """How often a price is charged: ``per month``, ``every 3 months``; empty for a one-off price."""
+    """Return how often a price is charged: ``per month``, ``every 3 months``; empty for a one-off price."""
     if not recurring:
         return ""
     count, interval = recurring.get("interval_count") or 1, recurring["interval"]
@@ -93,12 +93,12 @@ def per(recurring: dict[str, Any] | None) -> str:
 
 
 def words(value: str | None) -> str:
-    """An enum value as words: ``past_due`` is ``Past due``."""
+    """Return an enum value as words: ``past_due`` is ``Past due``."""
     return (value or "").replace("_", " ").replace(".", " ").capitalize()
 
 
 def choose_locale(wanted: str | None, accept_language: str = "") -> str:
-    """The locale of a page.
+    """Return the locale of a page.
 
     Args:
         wanted: a session's ``locale``; ``auto`` or None leave it to the browser.

@@ -15,12 +15,12 @@ Json = dict[str, Any]
 
 
 def routes() -> list[Route]:
-    """The invoice by its id."""
+    """Show the invoice of an id."""
     return [site.view("/i/{id}", invoice)]
 
 
 async def invoice(http: Request) -> Response:
-    """One invoice as a sheet of paper."""
+    """Show one invoice as a sheet of paper."""
     found = need(http, "invoice")
     locale = formats.choose_locale(None, http.headers.get("accept-language", ""))
     moments = found["status_transitions"]
@@ -42,7 +42,7 @@ async def invoice(http: Request) -> Response:
 
 
 def _unit(line: Json, locale: str) -> str:
-    """The unit price of a line, where it has one."""
+    """Return the unit price of a line, where it has one."""
     pricing = line.get("pricing") or {}
     if not pricing.get("unit_amount_decimal"):
         return ""
@@ -51,7 +51,7 @@ def _unit(line: Json, locale: str) -> str:
 
 
 def _adjustments(found: Json) -> list[tuple[str, int]]:
-    """Discounts and taxes between subtotal and total."""
+    """Return discounts and taxes between subtotal and total."""
     discount = sum(each["amount"] for each in found["total_discount_amounts"] or [])
     taxes = [
         ("Tax (included)" if each["tax_behavior"] == "inclusive" else "Tax", each["amount"])

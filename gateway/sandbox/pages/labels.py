@@ -16,14 +16,14 @@ TONES = {
 
 
 def method_name(method: Json) -> str:
-    """A payment method as people know it: ``Visa •••• 4242``."""
+    """Return a payment method as people know it: ``Visa •••• 4242``."""
     details = method.get(method["type"]) or {}
     name = details.get("display_brand") or details.get("brand") or method["type"]
     return f"{formats.words(name)} •••• {details['last4']}" if details.get("last4") else formats.words(name)
 
 
 def address_lines(address: Json | None) -> list[str]:
-    """A postal address in the lines of an envelope."""
+    """Return a postal address in the lines of an envelope."""
     if not address:
         return []
     town = " ".join(part for part in (address.get("postal_code"), address.get("city")) if part)

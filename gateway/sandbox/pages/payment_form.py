@@ -33,7 +33,7 @@ class Example:
 
     @property
     def cvc(self) -> str:
-        """American Express has four digits."""
+        """The security code that goes with it: American Express has four digits."""
         return "1234" if self.number.startswith(("34", "37")) else "123"
 
 
@@ -53,12 +53,12 @@ EXAMPLES = (
 
 
 def examples(methods: list[str]) -> list[Example]:
-    """The examples for the ways to pay that a page offers (``card``, ``bank``)."""
+    """Return the examples for the ways to pay that a page offers (``card``, ``bank``)."""
     return [example for example in EXAMPLES if example.method in methods]
 
 
 def fill(form: dict[str, str]) -> None:
-    """Puts the example that was pressed into the form: what the page's script does, for browsers without it."""
+    """Put the example that was pressed into the form: what the page's script does, for browsers without it."""
     for example in EXAMPLES:
         if example.number == form.get("fill"):
             form["method"] = example.method
@@ -69,7 +69,7 @@ def fill(form: dict[str, str]) -> None:
 
 
 def luhn(number: str) -> bool:
-    """Whether the digits of a card number add up (ISO/IEC 7812)."""
+    """Return whether the digits of a card number add up (ISO/IEC 7812)."""
     if not number.isascii() or not number.isdigit():
         return False
     doubled = [int(digit) * (1 + position % 2) for position, digit in enumerate(reversed(number))]
@@ -81,7 +81,7 @@ def _digits(text: str) -> str:
 
 
 def expiry(text: str) -> tuple[int, int] | None:
-    """Month and four-digit year of ``12 / 34``, None if it is no such thing."""
+    """Return month and four-digit year of ``12 / 34``, None if it is no such thing."""
     match = _EXPIRY.fullmatch(text)
     if not match:
         return None
@@ -90,14 +90,14 @@ def expiry(text: str) -> tuple[int, int] | None:
 
 
 def email_errors(form: dict[str, str]) -> dict[str, str]:
-    """What is wrong with the e-mail address, by field."""
+    """Return what is wrong with the e-mail address, by field."""
     if _EMAIL.fullmatch(form.get("email", "")):
         return {}
     return {"email": "Enter an e-mail address such as you@example.com."}
 
 
 def method_errors(form: dict[str, str], now: int) -> dict[str, str]:
-    """What is wrong with the card or the account, by field.
+    """Return what is wrong with the card or the account, by field.
 
     Args:
         form: the fields of the page.
@@ -128,7 +128,7 @@ def _this_month(now: int) -> tuple[int, int]:
 
 
 def payment_method_params(form: dict[str, str]) -> dict[str, Any]:
-    """The parameters of ``POST /v1/payment_methods`` for a form without errors."""
+    """Return the parameters of ``POST /v1/payment_methods`` for a form without errors."""
     billing = {name: form[name] for name in ("email", "name") if form.get(name)}
     details: dict[str, Any] = {"billing_details": billing} if billing else {}
     if form.get("method") == "bank":

@@ -21,7 +21,7 @@ _MAX_FORM_BYTES = 64 * 1024
 
 
 def _localized(function: Any) -> Any:
-    """A filter that formats in the page's ``locale``."""
+    """Return a filter that formats in the page's ``locale``."""
 
     @pass_context
     def apply(context: Context, value: Any, *arguments: Any) -> str:
@@ -51,7 +51,7 @@ _environment.filters.update(
 def render(
     request: Request, template: str, *, status: int = 200, frame_ancestors: str = "'self'", **context: Any
 ) -> Response:
-    """A page with a strict Content-Security-Policy: nothing inline, nothing from another host.
+    """Return a page with a strict Content-Security-Policy: nothing inline, nothing from another host.
 
     ``form-action`` admits other sites because browsers apply it to the redirect that follows a form, and
     checkout and portal end on the merchant's page.
@@ -75,17 +75,17 @@ def render(
 
 
 def view(path: str, handler: Handler, name: str | None = None) -> Route:
-    """A page at a path."""
+    """Return a page at a path."""
     return Route(path, _shown(handler), methods=["GET"], name=name or handler.__name__)
 
 
 def action(path: str, handler: Handler) -> Route:
-    """What a form at a path does."""
+    """Return what a form at a path does."""
     return Route(path, _shown(handler), methods=["POST"])
 
 
 def _shown(handler: Handler) -> Handler:
-    """Turns a refusal into a page for people."""
+    """Turn a refusal into a page for people."""
 
     async def shown(request: Request) -> Response:
         try:
@@ -102,7 +102,7 @@ def redirect(url: str) -> Response:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of an urlencoded form; of a repeated field the last one.
+    """Return the fields of an urlencoded form; of a repeated field the last one.
 
     Raises:
         HTTPException: 403 if the form was sent from another site, 413 if it is no form of ours.
@@ -116,7 +116,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def check_same_origin(request: Request) -> None:
-    """Refuses a form that a browser sends on behalf of another site.
+    """Refuse a form that a browser sends on behalf of another site.
 
     Every browser names the sender of a POST in ``Origin``, newer ones also in ``Sec-Fetch-Site``; a client
     that sends neither is no browser and carries nobody's session.
@@ -131,7 +131,7 @@ def check_same_origin(request: Request) -> None:
 
 
 def safe_return_url(url: str | None) -> str | None:
-    """The URL if a browser may be sent there (http or https), else None."""
+    """Return the URL if a browser may be sent there (http or https), else None."""
     if not url:
         return None
     parts = urlsplit(url)

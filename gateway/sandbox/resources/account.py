@@ -21,7 +21,7 @@ NAME = "Northwind Apps"
 
 @route("GET", "/v1/account")
 def own(sandbox: Sandbox, _: Request) -> Obj:
-    """The account of the API key."""
+    """Return the account of the API key."""
     return complete(
         {
             "id": ACCOUNT_ID,

@@ -130,7 +130,7 @@ def _only(given: Obj | None, *names: str) -> Obj:
 
 
 def _default_modes(session: Obj, params: Obj) -> None:
-    """What is chosen when nothing is said, by mode."""
+    """Choose what the parameters do not say, by mode."""
     mode = session["mode"]
     if mode == "payment":
         session["customer_creation"] = params.get("customer_creation", "if_required")
@@ -146,7 +146,7 @@ def _default_modes(session: Obj, params: Obj) -> None:
 
 
 def _checked(sandbox: Sandbox, params: Obj) -> Obj:
-    """The parameters, after what Stripe refuses about their combination."""
+    """Return the parameters, after what Stripe refuses about their combination."""
     params = {**params, "ui_mode": _UI_MODES.get(params.get("ui_mode", ""), params.get("ui_mode", "hosted_page"))}
     if "mode" not in params:
         raise parameter_missing("mode")

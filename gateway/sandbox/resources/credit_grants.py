@@ -99,7 +99,7 @@ def transaction(sandbox: Sandbox, _: Request, id: str) -> Obj:
 
 @route("GET", "/v1/billing/credit_balance_summary", params="billing.CreditBalanceSummaryRetrieveParams")
 def summary(sandbox: Sandbox, request: Request) -> Obj:
-    """A customer's credits by currency: granted and not expired, and still available."""
+    """Return a customer's credits by currency: granted and not expired, and still available."""
     customer = sandbox.need("customer", _owner(request), "customer")
     grants = _selected(credit_grants.grants_of(sandbox, customer["id"]), request.params["filter"])
     totals: dict[str, int] = {}

@@ -105,7 +105,7 @@ def _line(sandbox: Sandbox, invoice: Obj, entry: Obj) -> Obj:
 
 
 def _lower(sandbox: Sandbox, invoice: Obj, amount: int) -> None:
-    """An open invoice asks for less; one that asks for nothing any more is paid."""
+    """Lower what an open invoice asks for; one that asks for nothing any more is paid."""
     invoice["pre_payment_credit_notes_amount"] += amount
     invoice["amount_remaining"] -= amount
     sandbox.update(invoice, "invoice.updated")
@@ -117,7 +117,7 @@ def _lower(sandbox: Sandbox, invoice: Obj, amount: int) -> None:
 
 
 def _give_back(sandbox: Sandbox, invoice: Obj, note: Obj, params: Obj) -> None:
-    """Refund, credit balance and out-of-band amounts must make up the credit note of a paid invoice."""
+    """Check that refund, credit balance and out-of-band amounts make up the credit note of a paid invoice."""
     parts = {name: params.get(f"{name}_amount", 0) for name in ("refund", "credit", "out_of_band")}
     if sum(parts.values()) != note["amount"]:
         raise invalid(

@@ -103,5 +103,5 @@ def _bond(sandbox: Sandbox, product: str, id: str) -> Obj:
 
 
 def _shown(sandbox: Sandbox, bond: Obj) -> Obj:
-    """A product feature always shows its feature in full."""
+    """Return a product feature with its feature in full, as Stripe always shows it."""
     return {**bond, "entitlement_feature": sandbox.need("entitlements.feature", bond["_feature"])}

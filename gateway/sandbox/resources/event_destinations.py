@@ -161,7 +161,7 @@ def _shown(endpoint: Obj, include: Iterable[str]) -> Obj:
 
 
 def _page(request: Request, objects: list[Obj]) -> Obj:
-    """The list of the v2 API; the url of the next page says where it begins."""
+    """Return the list of the v2 API; the url of the next page says where it begins."""
     start = int(request.params.get("page", 0))
     limit = request.params.get("limit", _LIMIT)
     more = start + limit < len(objects)

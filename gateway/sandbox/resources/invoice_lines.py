@@ -84,7 +84,7 @@ def put_items(sandbox: Sandbox, invoice: Obj, added: Sequence[Obj]) -> Obj:
 
 
 def item_of(line: Obj) -> str | None:
-    """The invoice item that a line was made of."""
+    """Return the invoice item that a line was made of."""
     parent: Obj = line["parent"] or {}
     details: Obj = parent.get(parent.get("type", "")) or {}
     return details.get("invoice_item")

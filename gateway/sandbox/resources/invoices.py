@@ -71,7 +71,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
 
 
 def _fields(sandbox: Sandbox, fields: Obj, params: Obj, customer: Obj) -> Obj:
-    """The fields that are not simply what the parameter says."""
+    """Return the fields that are not simply what the parameter says."""
     now = sandbox.now(customer)
     if "days_until_due" in params:
         fields["due_date"] = now + params["days_until_due"] * DAY

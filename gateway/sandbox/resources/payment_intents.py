@@ -60,7 +60,7 @@ def _automatic(params: Obj) -> Obj | None:
 
 
 def _method(sandbox: Sandbox, params: Obj) -> Obj | None:
-    """The payment method of the parameters: an id, a token, or one described by `payment_method_data`."""
+    """Return the payment method of the parameters: an id, a token, or one described by `payment_method_data`."""
     if params.get("payment_method"):
         return payment_methods.resolve(sandbox, params["payment_method"])
     if params.get("payment_method_data"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @route("GET", "/v1/payment_pages/{id}", params="*")
 def payment_page(sandbox: Sandbox, _: Request, id: str) -> Obj:
-    """What the CLI reads of the hosted page (private API, no documentation): the total it expects to pay."""
+    """Return what the CLI reads of the hosted page (private API, no documentation): the total it expects to pay."""
     session = sandbox.need("checkout.session", id)
     return {
         "id": session["id"],
@@ -30,7 +30,7 @@ def payment_page(sandbox: Sandbox, _: Request, id: str) -> Obj:
 
 @route("POST", "/v1/payment_pages/{id}/confirm", params="*")
 def confirm_page(sandbox: Sandbox, request: Request, id: str) -> Obj:
-    """The CLI submits the page: `payment_method`, `expected_amount`."""
+    """Submit the page, as the CLI does: `payment_method`, `expected_amount`."""
     session = sandbox.need("checkout.session", id)
     expected: Any = request.params.get("expected_amount")
     if expected not in (None, "") and int(expected) != (session["amount_total"] or 0):

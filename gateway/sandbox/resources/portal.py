@@ -94,7 +94,7 @@ def open_session(sandbox: Sandbox, request: Request) -> Obj:
 
 
 def default_configuration(sandbox: Sandbox) -> Obj:
-    """The configuration that sessions have unless they name one: everything allowed, made on first use.
+    """Return the configuration that sessions have unless they name one: everything allowed, made on first use.
 
     At Stripe one saves it once in the dashboard.
     """

@@ -19,7 +19,7 @@ kind("promotion_code", "promo", "promotion code")
 
 
 def _before_clover(params: Obj) -> Obj:
-    """The coupon stood by itself."""
+    """Put the coupon by itself, as before."""
     if "coupon" not in params:
         return params
     rest = {key: value for key, value in params.items() if key != "coupon"}
@@ -79,7 +79,7 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
 
 
 def find(sandbox: Sandbox, code: str) -> Obj | None:
-    """The active promotion code that a buyer typed, in any case, or None."""
+    """Return the active promotion code that a buyer typed, in any case, or None."""
     wanted = code.strip().lower()
     active = (each for each in sandbox.store.scan("promotion_code") if each["active"])
     return next((each for each in active if each["code"].lower() == wanted), None)

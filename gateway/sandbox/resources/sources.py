@@ -94,7 +94,7 @@ def delete(sandbox: Sandbox, _: Request, customer: str, id: str) -> Obj:
 
 @expandable("customer", "sources")
 def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
-    """The list that `expand[]=sources` shows."""
+    """Return the list that `expand[]=sources` shows."""
     methods = sandbox.store.find("payment_method", customer=customer["id"])
     cards = [sources.card_of(each) for each in methods if sources.is_source(each)]
     return envelope(f"/v1/customers/{customer['id']}/sources", cards)
@@ -102,6 +102,6 @@ def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
 
 @expandable("customer", "default_source")
 def default_of_customer(sandbox: Sandbox, customer: Obj) -> Obj | None:
-    """The card that `expand[]=default_source` shows."""
+    """Return the card that `expand[]=default_source` shows."""
     method = sandbox.store.get("payment_method", customer["default_source"] or "")
     return method and sources.card_of(method)

@@ -59,7 +59,7 @@ def _blank(customer: str, test_clock: str | None, made: list[Obj]) -> Obj:
 
 
 def _listed(given: Any) -> list[Obj]:
-    """The Stripe CLI numbers the phases (`phases[0][items]…`), which older versions let through unchecked."""
+    """Return the phases as a list: the Stripe CLI numbers them (`phases[0][items]…`)."""
     return list(given.values()) if isinstance(given, dict) else given or []
 
 

@@ -49,5 +49,5 @@ def delete(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
 
 @expandable("customer", "tax_ids")
 def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
-    """The list that `expand[]=tax_ids` shows."""
+    """Return the list that `expand[]=tax_ids` shows."""
     return envelope(f"/v1/customers/{customer['id']}/tax_ids", sandbox.store.find("tax_id", customer=customer["id"]))

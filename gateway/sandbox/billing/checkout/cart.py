@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def item(sandbox: Sandbox, entry: Obj, price: Obj, currency: str | None, param: str) -> Obj:
-    """A line item of a session; its amounts come from `reckon`."""
+    """Return a line item of a session; its amounts come from `reckon`."""
     metered = (price["recurring"] or {}).get("usage_type") == "metered"
     if not metered and "quantity" not in entry:
         raise invalid("Quantity is required. Add `quantity` to `line_items[0]`.".replace("line_items[0]", param), param)
@@ -44,7 +44,7 @@ def _adjustable(given: Obj | None) -> Obj | None:
 
 
 def discount(sandbox: Sandbox, session: Obj, entry: Obj, customer: Obj | None) -> Obj:
-    """The discount that an entry of `discounts` puts on a session, if the order is big enough for it."""
+    """Return the discount that an entry of `discounts` puts on a session, if the order is big enough for it."""
     coupon, code = discounts.resolve(sandbox, entry, customer)
     subtotal = sum(_amount(session, item) for item in session["_items"])
     if code and not discounts.reaches_minimum(code, subtotal, session["currency"]):
@@ -58,7 +58,7 @@ def _trial(session: Obj) -> int | None:
 
 
 def _amount(session: Obj, item: Obj) -> int:
-    """What is due today for a line item: nothing for metered prices, nor for recurring ones in a trial."""
+    """Return what is due today for a line item: nothing for metered prices, nor for recurring ones in a trial."""
     if item["quantity"] is None or (item["price"]["type"] == "recurring" and _trial(session)):
         return 0
     return money.cost(item["price"], item["quantity"], session["currency"])

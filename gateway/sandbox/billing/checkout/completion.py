@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def intent_of(sandbox: Sandbox, session: Obj) -> Obj | None:
-    """The payment or setup intent that an open session last tried."""
+    """Return the payment or setup intent that an open session last tried."""
     intent_id = session.get("_intent") or ""
     return sandbox.store.get("payment_intent", intent_id) or sandbox.store.get("setup_intent", intent_id)
 
 
 def promise(sandbox: Sandbox, session: Obj, intent_id: str) -> None:
-    """A bank debit on its way (or an authorisation to capture) completes the session, unpaid."""
+    """Complete a session, unpaid, when a bank debit is on its way (or an authorisation waits for its capture)."""
     session = sandbox.need("checkout.session", session["id"])
     intent = sandbox.need("payment_intent", intent_id)
     if session["status"] == "open" and intent["status"] in ("processing", "requires_capture"):
@@ -27,18 +27,18 @@ def promise(sandbox: Sandbox, session: Obj, intent_id: str) -> None:
 
 
 def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
-    """The payment intent of a session has succeeded or failed."""
+    """Complete a session whose payment intent succeeded, or note that it failed."""
     _paid_or_not(sandbox, sandbox.need("checkout.session", intent["_owner"]), paid=intent["status"] == "succeeded")
 
 
 def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
-    """The invoice of a session is paid."""
+    """Complete the sessions whose invoice is paid."""
     for session in _sessions_of(sandbox, invoice):
         _paid_or_not(sandbox, session, paid=True)
 
 
 def invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
-    """The invoice of a session could not be collected."""
+    """Note on its sessions that an invoice could not be collected."""
     for session in _sessions_of(sandbox, invoice):
         _paid_or_not(sandbox, session, paid=False)
 
@@ -49,7 +49,7 @@ def _sessions_of(sandbox: Sandbox, invoice: Obj) -> list[Obj]:
 
 
 def _paid_or_not(sandbox: Sandbox, session: Obj, *, paid: bool) -> None:
-    """An open session completes when it is paid; a completed one learns the late outcome of its payment."""
+    """Complete an open session that is paid, or tell a completed one the late outcome of its payment."""
     if session["status"] == "open" and paid:
         finish(sandbox, session, "paid")
     elif session["status"] == "complete" and session["payment_status"] == "unpaid":

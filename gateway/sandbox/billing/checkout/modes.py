@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _customer(sandbox: Sandbox, session: Obj) -> Obj:
-    """The session's customer, made now if need be."""
+    """Return the session's customer, made now if need be."""
     if session["customer"]:
         return sandbox.need("customer", session["customer"])
     known = {key: value for key, value in session["_buyer"].items() if value}
@@ -31,7 +31,7 @@ def _customer(sandbox: Sandbox, session: Obj) -> Obj:
 
 
 def _pay(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
-    """Mode `payment`: one payment intent, kept over several attempts."""
+    """Pay in mode `payment`: one payment intent, kept over several attempts."""
     wants_invoice = session["invoice_creation"]["enabled"]
     if wants_invoice or session["customer_creation"] == "always":
         _customer(sandbox, session)
@@ -71,7 +71,7 @@ def _one_off(sandbox: Sandbox, session: Obj, *, invoiced: bool) -> Obj:
 
 
 def _invoiced(sandbox: Sandbox, session: Obj) -> Obj:
-    """`invoice_creation`: the payment is that of an invoice, which ends paid."""
+    """Make the payment that of an invoice, which ends paid (`invoice_creation`)."""
     customer = sandbox.need("customer", session["customer"])
     now = sandbox.now(customer)
     bought = [
@@ -104,7 +104,7 @@ def _invoiced(sandbox: Sandbox, session: Obj) -> Obj:
 
 
 def _subscribe(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
-    """Mode `subscription`: an incomplete subscription, whose first invoice each attempt tries to pay."""
+    """Subscribe in mode `subscription`: an incomplete subscription, whose first invoice each attempt tries to pay."""
     customer = _customer(sandbox, session)
     if method:
         _save(sandbox, method, customer["id"])
@@ -122,7 +122,7 @@ def _subscribe(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
 
 
 def _subscribe_free(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
-    """Nothing is due today (a trial, metered prices): the payment method is only set up."""
+    """Only set the payment method up where nothing is due today (a trial, metered prices)."""
     if method is None:
         _begin_free(sandbox, session, None)
         return
@@ -177,7 +177,7 @@ def _discounts(session: Obj) -> list[Obj]:
 
 
 def _set_up(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
-    """Mode `setup`: save a payment method."""
+    """Set up in mode `setup`: save a payment method."""
     if session["customer_creation"] == "always":
         _customer(sandbox, session)
     data: Obj = session["_params"].get("setup_intent_data", {})

@@ -54,7 +54,7 @@ def complete(
     phone: str | None = None,
     address: Obj | None = None,
 ) -> Outcome:
-    """The buyer presses the button.
+    """Submit a session, as the buyer does by pressing the button.
 
     Args:
         sandbox: The account.
@@ -89,7 +89,7 @@ def complete(
 
 
 def authenticate(sandbox: Sandbox, session_id: str, *, succeeded: bool) -> Outcome:
-    """The buyer answers the 3-D Secure step that `complete` asked for."""
+    """Answer the 3-D Secure step that `complete` asked the buyer for."""
     with sandbox.store.transaction():
         session = sandbox.need("checkout.session", session_id)
         intent = intent_of(sandbox, session)
@@ -104,7 +104,7 @@ def authenticate(sandbox: Sandbox, session_id: str, *, succeeded: bool) -> Outco
 
 
 def outcome_of(sandbox: Sandbox, session_id: str) -> Outcome:
-    """Where a session stands after an attempt."""
+    """Return where a session stands after an attempt."""
     session = sandbox.need("checkout.session", session_id)
     if session["status"] == "complete":
         return Outcome(PROCESSING if session["payment_status"] == "unpaid" else PAID, session)
@@ -118,7 +118,7 @@ def outcome_of(sandbox: Sandbox, session_id: str) -> Outcome:
 
 
 def needs_payment_method(session: Obj) -> bool:
-    """Whether the page must ask for a payment method."""
+    """Return whether the page must ask for a payment method."""
     if session["mode"] == "setup" or session["amount_total"]:
         return True
     return bool(session["mode"] == "subscription" and session["payment_method_collection"] != "if_required")

@@ -44,7 +44,7 @@ _NOBODY = "buyer@example.com"
 
 
 def routes() -> list[Route]:
-    """The page, what its form does, and the 3-D Secure challenge."""
+    """Return the page, what its form does, and the 3-D Secure challenge."""
     return [
         site.view("/c/pay/{id}", show),
         site.action("/c/pay/{id}", act),
@@ -54,7 +54,7 @@ def routes() -> list[Route]:
 
 
 async def show(http: Request) -> Response:
-    """The page of a session in whatever state it is."""
+    """Show a session in whatever state it is."""
     session = session_of(http)
     if session["status"] == "expired":
         return expired_page(http, session)
@@ -66,7 +66,7 @@ async def show(http: Request) -> Response:
 
 
 async def act(http: Request) -> Response:
-    """What the pressed button of the form asks for."""
+    """Return what the pressed button of the form asks for."""
     form = await site.read_form(http)
     session = session_of(http)
     if session["status"] != "open":
@@ -81,7 +81,7 @@ async def act(http: Request) -> Response:
 
 
 async def challenge(http: Request) -> Response:
-    """The bank's question; back to the page when there is none to answer."""
+    """Show the bank's question; go back to the page when there is none to answer."""
     session = session_of(http)
     intent = pending_intent(http, session)
     if intent is None:
@@ -100,7 +100,7 @@ async def challenge(http: Request) -> Response:
 
 
 async def answer_challenge(http: Request) -> Response:
-    """Approves or fails the bank's question."""
+    """Approve or fail the bank's question."""
     form = await site.read_form(http)
     session = session_of(http)
     if pending_intent(http, session) is None:
@@ -114,7 +114,7 @@ async def answer_challenge(http: Request) -> Response:
 
 
 async def _pay(http: Request, session: Json, form: Form) -> Response:
-    """Checks the form, makes the payment method and completes the session with it."""
+    """Check the form, make the payment method and complete the session with it."""
     form["email"] = known_email(http, session) or form.get("email", "")
     try:
         session = _with_quantities(http, session, form)
@@ -130,7 +130,7 @@ async def _pay(http: Request, session: Json, form: Form) -> Response:
 
 
 async def _decline(http: Request, session: Json, form: Form) -> Response:
-    """Pays with the card that always says no, whatever the form holds."""
+    """Pay with the card that always says no, whatever the form holds."""
     attempt = {**form, "email": known_email(http, session) or form.get("email") or _NOBODY, "method": "card"}
     attempt |= {"card_number": payment_form.DECLINED_CARD, "card_expiry": "12 / 34", "card_cvc": "123"}
     return await _complete_with(http, session, attempt, shown=form)
@@ -139,7 +139,7 @@ async def _decline(http: Request, session: Json, form: Form) -> Response:
 async def _complete_with(
     http: Request, session: Json, form: Form, *, with_method: bool = True, shown: Form | None = None
 ) -> Response:
-    """Submits the session; ``shown`` is the form to show again after a decline, if it is another."""
+    """Submit the session; ``shown`` is the form to show again after a decline, if it is another."""
     method = payment_form.payment_method_params(form) if with_method else None
     email, name = form["email"], form.get("name") or None
     try:
@@ -152,7 +152,7 @@ async def _complete_with(
 
 
 async def _go_on(http: Request, outcome: checkout.Outcome, form: Form) -> Response:
-    """Where the buyer goes: to the bank's question, back to the form, or to the merchant once he has been told."""
+    """Lead the buyer on: to the bank's question, back to the form, or to the merchant once he has been told."""
     session = outcome.session
     if outcome.status == checkout.ACTION:
         return site.redirect(f"/c/pay/{session['id']}/authenticate")
@@ -192,7 +192,7 @@ async def _change_quantity(http: Request, session: Json, form: Form) -> Response
 
 
 def _with_quantities(http: Request, session: Json, form: Form) -> Json:
-    """The session with the quantities of the form, where they differ and may be changed."""
+    """Return the session with the quantities of the form, where they differ and may be changed."""
     wanted = {name.removeprefix("quantity."): value for name, value in form.items() if name.startswith("quantity.")}
     for item in lines_of(http, session):
         value = wanted.get(item["id"])

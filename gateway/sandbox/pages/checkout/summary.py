@@ -12,7 +12,7 @@ _DAY = 86_400
 
 
 def methods(session: Json) -> list[str]:
-    """The ways to pay that the page offers, in the session's order: ``card``, ``bank``."""
+    """Return the ways to pay that the page offers, in the session's order: ``card``, ``bank``."""
     names = {"card": "card", "sepa_debit": "bank", "us_bank_account": "bank"}
     offered = [names[each] for each in session["payment_method_types"] if each in names]
     return list(dict.fromkeys(offered)) or ["card"]
@@ -133,7 +133,7 @@ class CheckoutView:
         return formats.money(amount, self.currency, self.locale)
 
     def _discount(self) -> Json:
-        """The code or the coupon's name, and whether the buyer may take it off again."""
+        """Return the code or the coupon's name, and whether the buyer may take it off again."""
         for discount in self.discounts:
             if discount["code"]:
                 return {"code": discount["code"], "removable": bool(self.session["allow_promotion_codes"])}
@@ -162,7 +162,7 @@ class CheckoutView:
         return "Free" if self.trial_days and item["price"]["recurring"] else self._money(self._cost(item))
 
     def _billing(self, item: Json) -> str:
-        """How a line is charged, and what one of several costs."""
+        """Return how a line is charged, and what one of several costs."""
         price, often = item["price"], formats.per(item["price"]["recurring"])
         if _is_metered(price):
             return f"Billed by usage {often}"
@@ -182,7 +182,7 @@ class CheckoutView:
 
     @property
     def _recurring(self) -> int:
-        """What one full period costs after the trial, with a discount that stays (Stripe: ``duration`` forever)."""
+        """Return what one full period costs after the trial, with a discount that stays (``duration`` forever)."""
         items = [item for item in self.items if item["price"]["recurring"] and not _is_metered(item["price"])]
         amounts = [self._cost(item) for item in items]
         total = sum(amounts)

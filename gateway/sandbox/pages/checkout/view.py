@@ -22,13 +22,13 @@ _LINES = tuple(f"line_items.data.price.{name}" for name in ("product", "tiers", 
 
 
 def pending_intent(http: Request, session: Json) -> Json | None:
-    """The intent of an open session that waits for 3-D Secure."""
+    """Return the intent of an open session that waits for 3-D Secure."""
     intent = intent_of(sandbox_of(http), session) if session["status"] == "open" else None
     return intent if intent and intent["status"] == "requires_action" else None
 
 
 def session_of(http: Request) -> Json:
-    """The session of the URL as it is now.
+    """Return the session of the URL as it is now.
 
     Raises:
         HTTPException: 404, there is none.
@@ -40,25 +40,25 @@ def session_of(http: Request) -> Json:
 
 
 def locale_of(http: Request, session: Json) -> str:
-    """The locale of figures and dates: the session's, else the browser's."""
+    """Return the locale of figures and dates: the session's, else the browser's."""
     return formats.choose_locale(session["locale"], http.headers.get("accept-language", ""))
 
 
 def known_email(http: Request, session: Json) -> str:
-    """The e-mail address that the merchant gave, which the buyer cannot change."""
+    """Return the e-mail address that the merchant gave, which the buyer cannot change."""
     customer = sandbox_of(http).store.get("customer", session["customer"]) if session["customer"] else None
     return session["customer_email"] or (customer or {}).get("email") or ""
 
 
 def lines_of(http: Request, session: Json) -> list[Json]:
-    """The line items with their prices and products."""
+    """Return the line items with their prices and products."""
     shown = sandbox_of(http).present(session, _LINES)
     lines: list[Json] = (shown.get("line_items") or {"data": []})["data"]
     return lines
 
 
 def _discounts(http: Request, session: Json) -> list[Json]:
-    """The coupons of a session, each with the code that the buyer entered for it, if any."""
+    """Return the coupons of a session, each with the code that the buyer entered for it, if any."""
     store, found = sandbox_of(http).store, []
     for discount in session["discounts"] or []:
         code = store.get("promotion_code", discount["promotion_code"]) if discount["promotion_code"] else None
@@ -77,7 +77,7 @@ def form_page(
     message: str | None = None,
     status: int = 200,
 ) -> Response:
-    """The payment page with what was typed and what is wrong with it."""
+    """Return the payment page with what was typed and what is wrong with it."""
     sandbox, email, offered = sandbox_of(http), known_email(http, session), methods(session)
     locale = locale_of(http, session)
     view = CheckoutView(
@@ -112,7 +112,7 @@ def form_page(
 
 
 def return_url(session: Json) -> str | None:
-    """Where the buyer goes back to, with the session's id filled in."""
+    """Return where the buyer goes back to, with the session's id filled in."""
     if session.get("redirect_on_completion") == "never":
         return None
     url = session["return_url"] if session["ui_mode"] in EMBEDDED else session["success_url"]
@@ -120,12 +120,12 @@ def return_url(session: Json) -> str | None:
 
 
 def ancestors(session: Json) -> str:
-    """An embedded page may stand in a frame of the merchant's, a hosted one in nobody's."""
+    """Return who may frame the page: an embedded one the merchant, a hosted one nobody."""
     return "*" if session["ui_mode"] in EMBEDDED else "'none'"
 
 
 def expired_page(http: Request, session: Json) -> Response:
-    """The session is over without a purchase."""
+    """Say that the session is over without a purchase."""
     name = account.NAME
     return _message(
         http,
@@ -140,7 +140,7 @@ def expired_page(http: Request, session: Json) -> Response:
 
 
 def complete_page(http: Request, session: Json, *, leave: bool = False) -> Response:
-    """The session is over; ``leave`` takes the whole window back to the merchant."""
+    """Say that the session is over; ``leave`` takes the whole window back to the merchant."""
     unpaid = session["payment_status"] == "unpaid"
     return _message(
         http,

@@ -21,7 +21,7 @@ _GREATEST_SETTING = 1e9
 
 
 def routes() -> list[Route]:
-    """The POST actions of the dashboard."""
+    """Return the POST actions of the dashboard."""
     return [
         site.action("/dashboard/clock", clock),
         site.action("/dashboard/chaos", chaos),
@@ -31,13 +31,13 @@ def routes() -> list[Route]:
 
 
 def next_renewal(sandbox: Sandbox) -> int | None:
-    """When the next subscription on the sandbox's own clock comes to the end of a period, None without one."""
+    """Return when the next subscription on the sandbox's own clock comes to the end of a period, None without one."""
     planned = (job for name in _PERIOD_ENDS for job in sandbox.store.scan("_job", job=name))
     return min((int(job["at"]) for job in planned if job["clock"] == WALL), default=None)
 
 
 async def clock(http: Request) -> Response:
-    """Moves the sandbox's clock forward: ``jump`` by a span or to the next renewal, or ``to`` a moment."""
+    """Move the sandbox's clock forward: ``jump`` by a span or to the next renewal, or ``to`` a moment."""
     form, sandbox = await site.read_form(http), sandbox_of(http)
     now = sandbox.now()
     jump = form.get("jump", "")
@@ -55,7 +55,7 @@ async def clock(http: Request) -> Response:
 
 
 async def chaos(http: Request) -> Response:
-    """Sets how many of a hundred deliveries each trouble hits, for how long a delay is, and the seed."""
+    """Set how many of a hundred deliveries each fault hits, for how long a delay is, and the seed."""
     form, sandbox = await site.read_form(http), sandbox_of(http)
     try:
         sandbox.chaos.configure(_chaos_settings(form))
@@ -65,7 +65,7 @@ async def chaos(http: Request) -> Response:
 
 
 def _chaos_settings(form: dict[str, str]) -> dict[str, float]:
-    """The settings that the form asks for; a ValueError says that something in it is no sensible number."""
+    """Return the settings that the form asks for; a ValueError says that something in it is no sensible number."""
     off = form.get("action") == "off"
     settings = {name: 0.0 if off else float(form.get(name) or 0) / 100 for name in FAULTS}
     settings |= {name: float(form[name]) for name in ("delay_seconds", "seed") if form.get(name)}
@@ -75,7 +75,7 @@ def _chaos_settings(form: dict[str, str]) -> dict[str, float]:
 
 
 async def resend(http: Request) -> Response:
-    """Sends an event once more to every destination that wants it."""
+    """Send an event once more to every destination that wants it."""
     await site.read_form(http)
     sandbox, event_id = sandbox_of(http), http.path_params["id"]
     found = sandbox.store.get("event", event_id)
@@ -87,7 +87,7 @@ async def resend(http: Request) -> Response:
 
 
 async def portal(http: Request) -> Response:
-    """Opens the customer portal as a customer would see it."""
+    """Open the customer portal as a customer would see it."""
     await site.read_form(http)
     customer = http.path_params["id"]
     try:
@@ -103,7 +103,7 @@ async def portal(http: Request) -> Response:
 
 
 def _back(form: dict[str, str], otherwise: str, done: str) -> str:
-    """A page of ours to go back to, never another site."""
+    """Return a page of ours to go back to, never another site."""
     back = form.get("back", "")
     page = back if back.startswith("/") and not back.startswith(("//", "/\\")) else otherwise
     return f"{page}?done={done}"

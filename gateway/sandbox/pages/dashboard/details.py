@@ -49,7 +49,7 @@ _ID_IN_JSON = re.compile(r"&#34;([a-z]+(?:_[a-z]+)*_[A-Za-z0-9]{8,})&#34;")
 
 
 def routes() -> list[Route]:
-    """The pages of single objects."""
+    """Return the pages of single objects."""
     return [
         site.view("/events/{id}", event),
         site.view("/customers/{id}", customer),
@@ -59,7 +59,7 @@ def routes() -> list[Route]:
 
 
 async def event(http: Request) -> Response:
-    """One event: its payload and where it was delivered."""
+    """Show one event: its payload and where it was delivered."""
     found, context = need(http, "event"), context_of(http)
     subject = found["data"]["object"]
     return page(
@@ -75,7 +75,7 @@ async def event(http: Request) -> Response:
 
 
 async def customer(http: Request) -> Response:
-    """One customer: subscriptions, invoices, payment methods and history."""
+    """Show one customer: subscriptions, invoices, payment methods and history."""
     found, context = need(http, "customer"), context_of(http)
     store, key = context.sandbox.store, found["id"]
     subscriptions = store.find("subscription", customer=key)
@@ -97,7 +97,7 @@ async def customer(http: Request) -> Response:
 
 
 async def subscription(http: Request) -> Response:
-    """One subscription: its items, invoices and timeline."""
+    """Show one subscription: its items, invoices and timeline."""
     found, context = need(http, "subscription"), context_of(http)
     items, clock = found["items"]["data"], clock_of(context.sandbox.store, found)
     candidates = context.sandbox.store.find("invoice", customer=found["customer"])
@@ -124,7 +124,7 @@ async def subscription(http: Request) -> Response:
 
 
 async def anything(http: Request) -> Response:
-    """Any object as JSON in which every id leads on, with its history."""
+    """Show any object as JSON in which every id leads on, with its history."""
     key = http.path_params["id"]
     kind = kind_of_id(key)
     if kind is None:
@@ -142,7 +142,7 @@ async def anything(http: Request) -> Response:
 
 
 def history(context: RenderContext, *ids: str) -> list[tuple[str, list[Json]]]:
-    """The events about some objects, newest first, by day."""
+    """Return the events about some objects, newest first, by day."""
     store = context.sandbox.store
     about = {event["id"]: event for key in ids for event in store.find("event", _object=key)}
     in_order = [about[key] for key in store.ids("event") if key in about]
@@ -150,14 +150,14 @@ def history(context: RenderContext, *ids: str) -> list[tuple[str, list[Json]]]:
 
 
 def subscription_of(invoice: Json) -> str | None:
-    """The id of the subscription that an invoice bills."""
+    """Return the id of the subscription that an invoice bills."""
     details = (invoice["parent"] or {}).get("subscription_details") or {}
     key: str | None = details.get("subscription")
     return key
 
 
 def linked_json(obj: Json) -> Markup:
-    """The public form of an object as indented JSON in which every known id is a link."""
+    """Return the public form of an object as indented JSON in which every known id is a link."""
 
     def link(match: re.Match[str]) -> str:
         key = match[1]

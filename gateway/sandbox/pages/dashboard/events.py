@@ -12,7 +12,7 @@ _ABOUT_LENGTH = 18
 
 
 def _delivery_state(context: RenderContext, event: Json) -> Cell:
-    """How the deliveries of an event stand, the worst first."""
+    """Return how the deliveries of an event stand, the worst first."""
     deliveries = context.sandbox.deliveries.find(event=event["id"])
     states = {_state(delivery) for delivery in deliveries}
     worst = next((state for state in ("failed", "dropped", "retrying", "pending", "delivered") if state in states), "")
@@ -24,7 +24,7 @@ def _state(delivery: Json) -> str:
 
 
 def attempts_of(context: RenderContext, event: Json) -> list[Json]:
-    """Every attempt to deliver an event, newest first, and the deliveries that were not tried yet."""
+    """Return every attempt to deliver an event, newest first, and the deliveries that were not tried yet."""
     shown = []
     for delivery in context.sandbox.deliveries.find(event=event["id"]):
         endpoint = context.sandbox.store.get("webhook_endpoint", delivery["endpoint"])

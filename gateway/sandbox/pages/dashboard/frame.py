@@ -29,7 +29,7 @@ FLASHES = {
 
 
 def page(http: Request, template: str, *, section: str, **context: Any) -> Response:
-    """A page of the dashboard; ``section`` is the path of the section that is marked as current."""
+    """Return a page of the dashboard; ``section`` is the path of the section that is marked as current."""
     flash = FLASHES.get(http.query_params.get("done", ""))
     return site.render(
         http, template, section=section, sections=SECTIONS, now=sandbox_of(http).now(), flash=flash, **context
@@ -37,11 +37,11 @@ def page(http: Request, template: str, *, section: str, **context: Any) -> Respo
 
 
 def context_of(http: Request) -> RenderContext:
-    """The sandbox and the reader's locale."""
+    """Return the sandbox and the reader's locale."""
     return RenderContext(sandbox_of(http), formats.choose_locale(None, http.headers.get("accept-language", "")))
 
 
 def table(context: RenderContext, name: str, columns: tuple[Column, ...], objects: list[Json]) -> Json:
-    """Columns and rows under the names that templates use: ``invoice_columns`` and ``invoices``."""
+    """Return columns and rows under the names that templates use: ``invoice_columns`` and ``invoices``."""
     rows = [[column.cell(context, obj) for column in columns] for obj in objects]
     return {f"{name}_columns": columns, f"{name}s": rows}

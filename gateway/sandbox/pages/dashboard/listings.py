@@ -29,22 +29,22 @@ class RenderContext:
     locale: str
 
     def money(self, amount: int | None, currency: str | None) -> Cell:
-        """An amount."""
+        """Return an amount."""
         return Cell(formats.money(amount, currency, self.locale))
 
     def date(self, timestamp: int | None) -> Cell:
-        """A day."""
+        """Return a day."""
         return Cell(formats.date(timestamp, self.locale))
 
     def customer(self, id: str | None) -> Cell:
-        """A customer by e-mail or name, linked."""
+        """Return a customer by e-mail or name, linked."""
         found = self.sandbox.store.get("customer", id) if id else None
         if not found:
             return Cell(id or formats.NOTHING, mono=bool(id))
         return Cell(found["email"] or found["name"] or found["id"], f"/customers/{found['id']}")
 
     def product_name(self, price: Json) -> str:
-        """The name of a price's product."""
+        """Return the name of a price's product."""
         product = self.sandbox.store.get("product", price["product"])
         return str(product["name"]) if product else str(price["product"])
 
@@ -69,11 +69,11 @@ class Listing:
     empty: str
 
     def rows(self, context: RenderContext, objects: list[Json]) -> list[list[Cell]]:
-        """The cells of each object."""
+        """Return the cells of each object."""
         return [[column.cell(context, obj) for column in self.columns] for obj in objects]
 
     def search(self, sandbox: Sandbox, text: str, after: str | None) -> Iterator[Json]:
-        """The objects, newest first, in whose JSON every word of the text occurs."""
+        """Yield the objects, newest first, in whose JSON every word of the text occurs."""
         words = [word.lower() for word in text.split()]
         for obj in sandbox.store.scan(self.kind, after=after):
             said = str(obj).lower() if words else ""
@@ -82,13 +82,13 @@ class Listing:
 
 
 def page_of(obj: Json) -> str:
-    """The dashboard's page of an object."""
+    """Return the dashboard's page of an object."""
     pages = {"customer": "/customers/", "subscription": "/subscriptions/", "event": "/events/"}
     return f"{pages.get(obj['object'], '/objects/')}{obj['id']}"
 
 
 def status(value: str) -> Cell:
-    """A status as a pill."""
+    """Return a status as a pill."""
     return Cell(formats.words(value), tone=TONES.get(value, ""))
 
 

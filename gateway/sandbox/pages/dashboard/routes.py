@@ -38,12 +38,12 @@ _UNKNOWN = (
 
 
 def routes() -> list[Route]:
-    """The overview and the lists."""
+    """Return the overview and the lists."""
     return [site.view("/", overview), *(site.view(path, listing) for path in _LISTINGS)]
 
 
 async def overview(http: Request) -> Response:
-    """Counts, recent events, webhook destinations, unknown paths, clock and chaos."""
+    """Show counts, recent events, webhook destinations, unknown paths, clock and chaos."""
     context = context_of(http)
     store = context.sandbox.store
     unknown = [{"path": path, "count": count} for path, count in context.sandbox.unknown_paths.most_common(RECENT)]
@@ -62,7 +62,7 @@ async def overview(http: Request) -> Response:
 
 
 async def listing(http: Request) -> Response:
-    """One of the lists, searched (``q``) and paged (``after``)."""
+    """Show one of the lists, searched (``q``) and paged (``after``)."""
     found: Listing = _LISTINGS[http.url.path]
     context = context_of(http)
     query, after = http.query_params.get("q", ""), http.query_params.get("after")
@@ -93,7 +93,7 @@ def _tiles(context: RenderContext) -> list[Json]:
 
 
 def _chaos(context: RenderContext) -> Json:
-    """The settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
+    """Return the settings for the form: shares in percent, the delay in seconds, the seed of the dice."""
     settings = context.sandbox.chaos.settings()
     delay = f"{settings['delay_seconds']:g}"
     switches = [
@@ -109,6 +109,6 @@ def _chaos(context: RenderContext) -> Json:
 
 
 def _next_due(context: RenderContext) -> Json | None:
-    """What falls due next on the sandbox's own clock, in words."""
+    """Return what falls due next on the sandbox's own clock, in words."""
     job = context.sandbox.clock.next_job()
     return {"at": job["at"], "what": formats.words(job["job"]), "id": job["_object"]} if job else None

@@ -45,7 +45,7 @@ _DANGEROUS = {"past_due", "unpaid", "canceled", "incomplete_expired"}
 
 
 def describe(event: Json, locale: str) -> Json:
-    """One entry of a timeline: ``what`` happened, ``more`` about it, the ``tone`` of its dot."""
+    """Return one entry of a timeline: ``what`` happened, ``more`` about it, the ``tone`` of its dot."""
     kind, obj = event["type"], event["data"]["object"]
     what, tone = SENTENCES.get(kind, (formats.words(kind), ""))
     more = _changes(event, locale) if kind.endswith(".updated") else _amount(obj, locale)
@@ -56,7 +56,7 @@ def describe(event: Json, locale: str) -> Json:
 
 
 def by_day(events: list[Json], locale: str) -> list[tuple[str, list[Json]]]:
-    """Events, newest first, as timeline entries under the day on which they happened."""
+    """Return events, newest first, as timeline entries under the day on which they happened."""
     days: dict[str, list[Json]] = {}
     for event in events:
         days.setdefault(formats.date(event["created"], locale), []).append(describe(event, locale))
@@ -69,7 +69,7 @@ def _amount(obj: Json, locale: str) -> str:
 
 
 def _changes(event: Json, locale: str) -> str:
-    """What an update changed, in the terms that a person knows."""
+    """Return what an update changed, in the terms that a person knows."""
     obj, before = event["data"]["object"], event["data"].get("previous_attributes", {})
     said = []
     if "status" in before:
@@ -95,7 +95,7 @@ def _period(subscription: Json, locale: str) -> str:
 
 
 def _plan(subscription: Json, locale: str) -> str:
-    """The items of a subscription: how many of which price."""
+    """Return the items of a subscription: how many of which price."""
     parts = []
     for item in subscription["items"]["data"]:
         price, quantity = item["price"], item.get("quantity") or 1

@@ -25,7 +25,7 @@ _DECLINED, _INVALID = 402, 422
 
 
 def routes() -> list[Route]:
-    """The portal's pages and what their forms do."""
+    """Return the portal's pages and what their forms do."""
     base = "/p/session/{id}"
     return [
         site.view(base, home),
@@ -42,7 +42,7 @@ def routes() -> list[Route]:
 
 
 async def home(http: Request) -> Response:
-    """Subscriptions, payment methods, details and invoices; a session with a flow goes straight to it."""
+    """Show subscriptions, payment methods, details and invoices; a session with a flow goes straight to it."""
     visit = visit_of(http)
     if visit.flow:
         return site.redirect(_flow_path(visit, visit.flow))
@@ -74,7 +74,7 @@ async def home(http: Request) -> Response:
 
 
 def _flow_path(visit: Visit, flow: Json) -> str:
-    """The page that a flow begins with."""
+    """Return the page that a flow begins with."""
     kind = flow["type"]
     if kind == "payment_method_update":
         return f"{visit.home}/payment-method"
@@ -87,14 +87,14 @@ def _flow_path(visit: Visit, flow: Json) -> str:
 
 
 async def new_method(http: Request) -> Response:
-    """The form for another card."""
+    """Return the form for another card."""
     visit = visit_of(http)
     visit.require("payment_method_update")
     return _method_page(visit, {})
 
 
 async def save_method(http: Request) -> Response:
-    """Saves a card by a setup intent, ready to be charged while the customer is away, as the default."""
+    """Save a card by a setup intent, ready to be charged while the customer is away, as the default."""
     visit, form = visit_of(http), await site.read_form(http)
     visit.require("payment_method_update")
     if "fill" in form:
@@ -122,7 +122,7 @@ async def save_method(http: Request) -> Response:
 
 
 async def challenge(http: Request) -> Response:
-    """The bank's question about a new card."""
+    """Show the bank's question about a new card."""
     visit = visit_of(http)
     intent = _intent(visit)
     method = sandbox_of(http).store.get("payment_method", intent["payment_method"]) or {}
@@ -131,7 +131,7 @@ async def challenge(http: Request) -> Response:
 
 
 async def answer_challenge(http: Request) -> Response:
-    """Approves or fails the bank's question."""
+    """Approve or fail the bank's question."""
     visit, form = visit_of(http), await site.read_form(http)
     sandbox, approved = sandbox_of(http), form.get("action") == "approve"
     intent = transact(http, lambda: setups.authenticate(sandbox, _intent(visit), succeeded=approved))
@@ -143,7 +143,7 @@ async def answer_challenge(http: Request) -> Response:
 
 
 async def make_default(http: Request) -> Response:
-    """Makes a saved payment method the one that is charged."""
+    """Make a saved payment method the one that is charged."""
     visit, _ = visit_of(http), await site.read_form(http)
     visit.require("payment_method_update")
     _use(visit, _own_method(visit))
@@ -151,7 +151,7 @@ async def make_default(http: Request) -> Response:
 
 
 async def remove_method(http: Request) -> Response:
-    """Takes a payment method off the customer."""
+    """Take a payment method off the customer."""
     visit, _ = visit_of(http), await site.read_form(http)
     visit.require("payment_method_update")
     call(http, "POST", f"/v1/payment_methods/{_own_method(visit)}/detach")
@@ -168,7 +168,7 @@ def _use(visit: Visit, method: str) -> None:
 
 
 def _own_method(visit: Visit) -> str:
-    """The id of the URL's payment method, if it is this customer's."""
+    """Return the id of the URL's payment method, if it is this customer's."""
     found = sandbox_of(visit.http).store.get("payment_method", visit.http.path_params["method"])
     if found is None or found["customer"] != visit.customer["id"]:
         raise HTTPException(404, "There is no such payment method here.")
@@ -176,7 +176,7 @@ def _own_method(visit: Visit) -> str:
 
 
 def _intent(visit: Visit) -> Json:
-    """The setup intent of the URL, if it is this customer's and waits for an answer."""
+    """Return the setup intent of the URL, if it is this customer's and waits for an answer."""
     found = sandbox_of(visit.http).store.get("setup_intent", visit.http.path_params["intent"])
     if found is None or found["customer"] != visit.customer["id"] or found["status"] != "requires_action":
         raise HTTPException(404, "There is no question of a bank to answer here.")
@@ -201,7 +201,7 @@ def _method_page(
 
 
 async def details(http: Request) -> Response:
-    """The form for name, e-mail, telephone and address."""
+    """Return the form for name, e-mail, telephone and address."""
     visit = visit_of(http)
     visit.require("customer_update")
     known = {name: visit.customer[name] or "" for name in ("name", "email", "phone")}
@@ -211,7 +211,7 @@ async def details(http: Request) -> Response:
 
 
 async def save_details(http: Request) -> Response:
-    """Saves what the configuration allows to change."""
+    """Save what the configuration allows to change."""
     visit, form = visit_of(http), await site.read_form(http)
     visit.require("customer_update")
     allowed = visit.features["customer_update"]["allowed_updates"]

@@ -53,7 +53,7 @@ class Visit:
         return None if self.session.get("_flow_done") else self.session["flow"]
 
     def may(self, feature: str) -> bool:
-        """Whether the configuration offers a feature."""
+        """Return whether the configuration offers a feature."""
         return bool(self.features[feature]["enabled"])
 
     def require(self, feature: str) -> None:
@@ -66,7 +66,7 @@ class Visit:
             raise HTTPException(403, "This portal does not offer that.")
 
     def subscription(self) -> Json:
-        """The subscription of the URL.
+        """Return the subscription of the URL.
 
         Raises:
             HTTPException: 404, it is not this customer's.
@@ -77,7 +77,7 @@ class Visit:
         return found
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """A page of the portal."""
+        """Return a page of the portal."""
         return site.render(
             self.http,
             template,
@@ -91,7 +91,7 @@ class Visit:
         )
 
     def done(self, what: str) -> Response:
-        """Where something that was done leads: as a flow's ``after_completion`` says, else to the first page."""
+        """Return where something that was done leads: as a flow's ``after_completion`` says, else to the first page."""
         flow = self.flow
         if flow is None:
             return site.redirect(f"{self.home}?done={what}")
@@ -108,7 +108,7 @@ class Visit:
 
 
 def visit_of(http: Request) -> Visit:
-    """The visit that a request belongs to.
+    """Return the visit that a request belongs to.
 
     Raises:
         HTTPException: 404, there is no such session.

@@ -33,7 +33,7 @@ _DECLINED, _INVALID = 402, 422
 
 
 def routes(base: str) -> list[Route]:
-    """The pages of one subscription, below the portal session's path."""
+    """Return the pages of one subscription, below the portal session's path."""
     of_one = f"{base}/subscriptions/{{subscription}}"
     return [
         site.view(f"{of_one}/update", choose),
@@ -46,7 +46,7 @@ def routes(base: str) -> list[Route]:
 
 
 def summary(visit: Visit, subscription: Json) -> Json:
-    """What the portal's first page says about a subscription."""
+    """Return what the portal's first page says about a subscription."""
     items = subscription["items"]["data"]
     ends = subscription["cancel_at"] or (_period_end(subscription) if subscription["cancel_at_period_end"] else None)
     return {
@@ -71,7 +71,7 @@ def summary(visit: Visit, subscription: Json) -> Json:
 
 
 async def choose(http: Request) -> Response:
-    """The plans to choose from, and the quantity."""
+    """Return the plans to choose from, and the quantity."""
     visit = visit_of(http)
     visit.require("subscription_update")
     subscription = visit.subscription()
@@ -89,13 +89,13 @@ async def choose(http: Request) -> Response:
 
 
 async def confirm(http: Request) -> Response:
-    """What the change costs today and from the next period on."""
+    """Return what the change costs today and from the next period on."""
     visit = visit_of(http)
     return _confirm_page(visit, visit.subscription(), _wanted(visit, http.query_params))
 
 
 async def change(http: Request) -> Response:
-    """Changes plan and quantity."""
+    """Change plan and quantity."""
     visit, form = visit_of(http), await site.read_form(http)
     subscription = visit.subscription()
     wanted = _wanted(visit, form)
@@ -113,7 +113,7 @@ async def change(http: Request) -> Response:
 
 
 def _wanted(visit: Visit, form: Any) -> Json:
-    """The changed item that a flow prescribes or the form asks for.
+    """Return the changed item that a flow prescribes or the form asks for.
 
     Raises:
         HTTPException: it is none of the choices, or no change at all.
@@ -171,7 +171,7 @@ def _flow_discounts(visit: Visit) -> Json:
 
 
 def _choices(visit: Visit, subscription: Json) -> list[Json]:
-    """The prices that the configuration offers, in the subscription's currency."""
+    """Return the prices that the configuration offers, in the subscription's currency."""
     store, feature = sandbox_of(visit.http).store, visit.features["subscription_update"]
     if "price" not in feature["default_allowed_updates"]:
         offered = [subscription["items"]["data"][0]["price"]["id"]]
@@ -189,7 +189,7 @@ def _choices(visit: Visit, subscription: Json) -> list[Json]:
 
 
 async def ask_cancel(http: Request) -> Response:
-    """When the subscription will end, and why."""
+    """Return when the subscription will end, and why."""
     visit = visit_of(http)
     visit.require("subscription_cancel")
     subscription = visit.subscription()
@@ -210,7 +210,7 @@ def _cancel_page(visit: Visit, subscription: Json, *, message: str = "", status:
 
 
 async def cancel(http: Request) -> Response:
-    """Ends the subscription as the configuration says, with the reason that was given."""
+    """End the subscription as the configuration says, with the reason that was given."""
     visit, form = visit_of(http), await site.read_form(http)
     visit.require("subscription_cancel")
     subscription, feature = visit.subscription(), visit.features["subscription_cancel"]
@@ -229,7 +229,7 @@ async def cancel(http: Request) -> Response:
 
 
 async def resume(http: Request) -> Response:
-    """Takes a pending cancellation back."""
+    """Take a pending cancellation back."""
     visit, _ = visit_of(http), await site.read_form(http)
     visit.require("subscription_cancel")
     subscription = visit.subscription()

@@ -5,15 +5,14 @@ or the provider's keys are read anew, because a proof costs as much as a short q
 """
 
 import hmac
-import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
-from gateway.errors import BadInput, Forbidden, Unauthenticated
+from gateway.auth.principal import ANONYMOUS, SERVICE, Principal, is_subject
+from gateway.errors import Unauthenticated
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,49 +21,6 @@ if TYPE_CHECKING:
 LEEWAY_SECONDS = 10
 MAX_EMAIL = 254
 MAX_PROVED = 4096  # about two megabytes
-_SUBJECT = re.compile(r"[^\x00-\x1f\x7f]{1,200}")  # Stripe keeps it as `client_reference_id`, up to 200 characters
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The caller.
-
-    Attributes:
-        subject: the user or organisation that is the customer (`AUTH_SUBJECT_CLAIM`); None for guests and services.
-        email: as the identity provider says it.
-        email_verified: whether the provider has proved it.
-        is_service: whether it is the application's own back end, which may act for any customer.
-        expires_at: when the token ends, in Unix seconds; None when it does not.
-    """
-
-    subject: str | None = None
-    email: str | None = None
-    email_verified: bool = False
-    is_service: bool = False
-    expires_at: int | None = None
-
-    def acting_as(self, external_id: str | None, email: str | None = None) -> "Principal":
-        """Return the caller, or, for the back end, the user that it names.
-
-        Args:
-            external_id: the user; None is the caller.
-            email: the user's address as the back end knows it.
-
-        Raises:
-            Forbidden: the caller is not the back end.
-            BadInput: no user can be called so.
-        """
-        if external_id is None:
-            return self
-        if not self.is_service:
-            raise Forbidden("only the application's own back end names a user; leave `externalId` out")
-        if not is_subject(external_id):
-            raise BadInput("`externalId` must be a text of 1 to 200 characters")
-        return replace(self, subject=external_id, email=email)
-
-
-ANONYMOUS = Principal()
-SERVICE = Principal(is_service=True)
 
 
 class Authenticator:
@@ -180,8 +136,3 @@ def _digest(token: str) -> bytes:
 def _end(principal: Principal) -> float:
     """When a user's token is no longer taken."""
     return 0.0 if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS
-
-
-def is_subject(value: Any) -> TypeGuard[str]:
-    """Whether a user can be called so."""
-    return isinstance(value, str) and _SUBJECT.fullmatch(value) is not None

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlmodel import col, select
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
 from gateway.billing.user_errors import Problem, ProblemCode

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.errors import RateLimited
 from gateway.settings import MEMORY, Settings, limits_of
 

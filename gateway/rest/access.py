@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.auth.authenticator import Authenticator, Principal
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.principal import Principal
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.entitlements import Grant
 from gateway.errors import BadInput, DatabaseUnavailable, GatewayError, Unauthenticated

@@ -97,6 +97,10 @@ def test_nobody_is_signed_in_without_a_header(world):
         ({"sub": ""}, "the token's `sub` must be a text of 1 to 200 characters"),
         ({"sub": "x" * 201}, "the token's `sub` must be a text of 1 to 200 characters"),
         ({"sub": "a\0b"}, "the token's `sub` must be a text of 1 to 200 characters"),
+        ({"sub": "half a pair: \ud83d"}, "the token's `sub` must be a text of 1 to 200 characters"),
+        ({"sub": "   "}, "the token's `sub` must be a text of 1 to 200 characters"),
+        ({"sub": "\u00a0\u2003"}, "the token's `sub` must be a text of 1 to 200 characters"),
+        ({"sub": "\u200b\ufeff"}, "the token's `sub` must be a text of 1 to 200 characters"),
     ],
 )
 def test_a_token_that_claims_the_wrong_thing_is_refused_with_what_is_wrong(world, provider, claims, sentence):

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.cart import Cart, fill
 from gateway.billing.checkout.eligibility import already_subscribed, had_trial, read_subscriptions

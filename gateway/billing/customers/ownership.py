@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlmodel import SQLModel, select
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.db.database import Database
 from gateway.models.mirrored import (
     CheckoutSession,

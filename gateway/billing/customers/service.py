@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.db.database import Database
 from gateway.db.locks import turn
 from gateway.db.notifications import announce

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,

@@ -24,7 +24,7 @@ from graphql import (
     is_list_type,
 )
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.customers.ownership import Owner
 from gateway.errors import Forbidden, NotFound, Unauthenticated
 from gateway.graphql.base.connection import Connection, Edge

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import strawberry
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.ownership import Ownership

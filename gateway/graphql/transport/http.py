@@ -9,7 +9,8 @@ from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth.authenticator import ANONYMOUS, Authenticator
+from gateway.auth.authenticator import Authenticator
+from gateway.auth.principal import ANONYMOUS
 from gateway.errors import Unauthenticated
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.base.mutation_limits import address_of, authorization_of

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from graphql import DocumentNode, OperationType, execute, get_operation_ast
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.graphql.base.context import Context, LiveContext, Services
 from gateway.graphql.execution.errors import format_errors
 from gateway.graphql.execution.request import GraphQLRequest

@@ -17,7 +17,8 @@ from graphql import OperationType
 from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator, Principal
+from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator
+from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, Unauthenticated
 from gateway.graphql.base.context import Services
 from gateway.graphql.base.mutation_limits import address_of

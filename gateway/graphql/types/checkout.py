@@ -6,7 +6,7 @@ from typing import Any
 
 import strawberry
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.checkout.service import owns
 from gateway.billing.customers.ownership import Owner, owner_of_session
 from gateway.billing.subscriptions.state import read_subscription

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.auth.authenticator import Principal
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.ownership import Owner

@@ -6,7 +6,7 @@ import pytest
 import strawberry
 from graphql import graphql
 
-from gateway.auth.authenticator import ANONYMOUS, Principal
+from gateway.auth.principal import ANONYMOUS, Principal
 from gateway.billing.customers.ownership import Owner, Ownership
 from gateway.db.database import Database
 from gateway.graphql.base import authorization as ownership

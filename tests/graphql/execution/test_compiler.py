@@ -38,7 +38,7 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 from strawberry.schema.config import StrawberryConfig
 
-from gateway.auth.authenticator import ANONYMOUS, SERVICE, Principal
+from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.service import Customers

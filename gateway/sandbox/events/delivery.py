@@ -7,9 +7,7 @@ server. One endpoint gets its events one after the other; a failed delivery step
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import heapq
-import hmac
 import logging
 import time
 from contextlib import contextmanager
@@ -21,11 +19,9 @@ import httpx
 import orjson
 
 from gateway.sandbox.core.errors import resource_missing
-from gateway.sandbox.core.expand import public
 from gateway.sandbox.core.registry import KINDS
 from gateway.sandbox.core.templates import complete
-from gateway.sandbox.core.versions import Reader, render_event
-from gateway.sandbox.events.thin import thin, thin_type
+from gateway.sandbox.events.endpoints import payload, secrets_of, signature, wants
 
 if TYPE_CHECKING:
     import ssl
@@ -230,7 +226,7 @@ class WebhookDeliveries:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-            "Stripe-Signature": signature(body, _secrets(endpoint, faults)),
+            "Stripe-Signature": signature(body, secrets_of(endpoint, faults)),
         }
         started = time.time()
         listener = self._listeners.get(endpoint["id"])
@@ -283,47 +279,10 @@ class WebhookDeliveries:
             self._store.put(event)
 
 
-def wants(endpoint: Obj, event: Obj) -> bool:
-    """Return whether an endpoint is on and listens to the event's type."""
-    enabled = endpoint["enabled_events"]
-    name = thin_type(event["type"]) if endpoint.get("_payload") == "thin" else event["type"]
-    return bool(endpoint["status"] == "enabled" and ("*" in enabled or name in enabled))
-
-
-def payload(event: Obj, endpoint: Obj, reader: Reader) -> Obj:
-    """Return the body for an endpoint: the event in the endpoint's API version, or thin."""
-    if endpoint.get("_payload") == "thin":
-        return thin(event)
-    return render_event(public(event), endpoint.get("api_version"), reader)
-
-
-def signature(body: bytes, secrets: list[str], at: int | None = None) -> str:
-    """Return the `Stripe-Signature` header: the time and one HMAC for each valid secret.
-
-    The time is the wall clock's even when the sandbox's clock was moved: receivers compare it with their own.
-    """
-    moment = int(time.time()) if at is None else at
-    signed = f"{moment}.".encode() + body
-    sums = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
-    return ",".join([f"t={moment}", *(f"v1={each}" for each in sums)])
-
-
 @cache
 def _authorities() -> ssl.SSLContext:
     """Return whom an HTTPS destination is trusted by, kept: reading the list takes longer than starting a sandbox."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-def _secrets(endpoint: Obj, faults: frozenset[str]) -> list[str]:
-    """Return the secrets to sign with; a rolled one stays valid for a while beside the new one."""
-    former = endpoint.get("_former_secret")
-    if "bad_signature" in faults:
-        return [f"{endpoint['_secret']}x"]
-    if "old_secret" in faults and former:
-        return [former]
-    if former and endpoint["_former_until"] > time.time():
-        return [endpoint["_secret"], former]
-    return [endpoint["_secret"]]
 
 
 async def _cut(url: str, body: bytes, headers: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from gateway.sandbox.core.expand import public
 from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.registry import kind_of_id
-from gateway.sandbox.events.delivery import wants
+from gateway.sandbox.events.endpoints import wants
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import need
 from gateway.sandbox.pages.dashboard import timeline

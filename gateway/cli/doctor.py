@@ -11,10 +11,11 @@ from gateway.db.database import Database
 from gateway.errors import DatabaseUnavailable, StripeFailure
 from gateway.models.infra import WebhookSecretUse
 from gateway.settings import LIVE_KEY, STRIPE_API, Settings
-from gateway.stripe_api.client import API_VERSION, SIGNATURE_TOLERANCE_SECONDS, Stripe
-from gateway.webhooks.catch_up import WARN_AFTER, unread_for
+from gateway.stripe_api.client import API_VERSION, Stripe
+from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
 from gateway.webhooks.handlers import HANDLERS
 from gateway.webhooks.inbox import open_events
+from gateway.webhooks.signature import TOLERANCE_SECONDS
 
 SKEW_WARNING_SECONDS = 30
 
@@ -85,11 +86,11 @@ async def _secrets(settings: Settings, database: Database | None) -> Check:
 
 async def _caught_up(database: Database) -> Check:
     """When Stripe's own list of events was last read: Stripe keeps it for 30 days."""
-    seconds = await unread_for(database)
+    seconds = await seconds_since_last_run(database)
     if seconds is None:
         return Check("missed events", "never looked for", "run `gateway reconcile`", warning=True)
     finding = f"looked for {seconds / 3600:.0f} h ago"
-    if seconds > WARN_AFTER:
+    if seconds > WARN_AFTER_SECONDS:
         return Check("missed events", finding, "run `gateway reconcile` before Stripe's 30 days are over")
     return Check("missed events", finding)
 
@@ -157,7 +158,7 @@ async def _stripe(stripe: Stripe) -> AsyncGenerator[Check]:
 
 def _clock(skew: int) -> Check:
     finding = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Stripe's"
-    if abs(skew) > SIGNATURE_TOLERANCE_SECONDS:
+    if abs(skew) > TOLERANCE_SECONDS:
         return Check("clock", finding, "set this machine's clock (NTP): every webhook is refused", warning=False)
     if abs(skew) > SKEW_WARNING_SECONDS:
         return Check("clock", finding, "set this machine's clock (NTP)", warning=True)

@@ -17,11 +17,11 @@ from sqlmodel import col, select
 
 from gateway.db.database import Database
 from gateway.errors import BadInput
-from gateway.mirror.mapping import Json
 from gateway.models.inbox import Event
 from gateway.observability.logging import configure_logging
 from gateway.settings import STATE_DIR, Settings
-from gateway.stripe_api.client import Stripe, event_of
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 
@@ -83,16 +83,16 @@ async def _show(id: str) -> None:
             table.add_row(name, escape(str(value)))
     console.print(table)
     changes = Table("changed", "from", "to")
-    for name, before, after in _changes(event_of(row.payload)["data"]):
+    for name, before, after in _changes(StripeEvent.parse(row.payload)):
         changes.add_row(name, _shown(before), _shown(after))
     console.print(changes if changes.row_count else "it names no changes: what it holds is the whole state")
     console.print(JSON(row.payload))
 
 
-def _changes(data: Json) -> Iterator[tuple[str, Any, Any]]:
+def _changes(event: StripeEvent) -> Iterator[tuple[str, Any, Any]]:
     """What an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
-    before = data.get("previous_attributes")
-    return _compared("", before, data["object"]) if isinstance(before, dict) else iter(())
+    before = event.previous_attributes
+    return iter(()) if before is None else _compared("", before, event.object)
 
 
 def _compared(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -1,23 +1,17 @@
-"""The only speaker to Stripe: pinned API version, one deadline, typed failures, and the webhook signature check."""
+"""The only caller of Stripe: pinned API version, one deadline, typed failures."""
 
 import asyncio
 import copy
-import hmac
 import math
-import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import orjson
-
-from gateway.errors import StripeFailure, StripeUnavailable, WebhookRefused
+from gateway.errors import StripeFailure, StripeUnavailable
 from gateway.observability import metrics, tracing
-from gateway.settings import LIVE_KEY, Settings, WebhookSecret
+from gateway.settings import LIVE_KEY, Settings
 from gateway.stripe_api.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
@@ -25,8 +19,6 @@ if TYPE_CHECKING:
 
 API_VERSION = "2026-10-28.endive"
 """The version whose shapes the gateway asks for and reads; the SDK is pinned to the same."""
-
-SIGNATURE_TOLERANCE_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,153 +159,3 @@ def _date(headers: Any) -> int:
         return int(parsedate_to_datetime(headers["date"]).timestamp())
     except (KeyError, ValueError):
         raise StripeFailure("Stripe's answer has no usable Date header; is a proxy removing it?") from None
-
-
-class Delivery(NamedTuple):
-    """A webhook body that was proved genuine.
-
-    Args:
-        event: the parsed event.
-        payload: the body, as Stripe sent it.
-        secret_label: which of the configured secrets matched.
-    """
-
-    event: dict[str, Any]
-    payload: str
-    secret_label: str
-
-
-def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) -> Delivery:
-    """Prove that a webhook body comes from Stripe and is recent, and parse it.
-
-    Every secret is tried, so that two are valid during a rotation. A timestamp more than 300 s away, in the past or in
-    the future, is refused (the SDK accepts the future). Otherwise the verdict is the SDK's, at half its price, which
-    is paid for forgeries as well. Source: Stripe, "Verify webhook signatures manually".
-
-    Args:
-        body: the raw bytes of the request.
-        header: the `Stripe-Signature` header.
-        secrets: the configured secrets.
-
-    Raises:
-        WebhookRefused: with the reason as its code; nothing that a client can send raises anything else.
-    """
-    if not header:
-        raise WebhookRefused("signature_missing", "there is no Stripe-Signature header")
-    if not header.isascii():  # which hmac.compare_digest raises on
-        raise WebhookRefused("signature_malformed", "the Stripe-Signature header is not ASCII")
-    try:
-        payload = body.decode()
-    except UnicodeDecodeError:
-        raise WebhookRefused("body_not_utf8", "the body is not UTF-8") from None
-    stamp, signatures = _stamp_and_signatures(header)
-    signed = b"%d.%b" % (stamp, body)
-    label = _signer(signed, signatures, secrets)
-    if label is None:
-        raise WebhookRefused("signature_invalid", "no signature matches any configured secret for this body")
-    if abs(time.time() - stamp) > SIGNATURE_TOLERANCE_SECONDS:  # an old recording, or one signed in the future
-        raise WebhookRefused(
-            "timestamp_outside_tolerance",
-            f"the signature's time is more than {SIGNATURE_TOLERANCE_SECONDS} s away from this machine's clock",
-        )
-    return Delivery(event_of(body), payload, label)
-
-
-def _stamp_and_signatures(header: str) -> tuple[int, list[str]]:
-    """The time of a `Stripe-Signature` header, and its signatures of scheme `v1`: none where it has another form."""
-    parts = [part.split("=") for part in header.split(",")]
-    try:
-        stamps = [part[1] for part in parts if part[0] == "t"]
-        return int(stamps[0]), [part[1] for part in parts if part[0] == "v1"]
-    except (ValueError, IndexError):
-        return 0, []
-
-
-def _signer(signed: bytes, signatures: Sequence[str], secrets: Sequence[WebhookSecret]) -> str | None:
-    """The label of the secret that one of the signatures is of. Its time tells nothing about the right one."""
-    for label, secret in secrets if signatures else ():
-        expected = hmac.digest(secret.get_secret_value().encode(), signed, "sha256").hex()
-        for signature in signatures:
-            if hmac.compare_digest(expected, signature):
-                return label
-    return None
-
-
-EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
-EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}(\[[a-z0-9_.]{1,255}\])?[a-z0-9_.]{0,255}")
-LATEST_SECOND = 253_402_300_799
-"""The end of the year 9999, the last moment that a datetime can hold."""
-
-
-def event_of(payload: bytes | str) -> dict[str, Any]:
-    """The event of a webhook's body. A thin event (v2) becomes one whose object has nothing but its id and kind.
-
-    Raises:
-        WebhookRefused: when it is none.
-    """
-    try:
-        event = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        raise WebhookRefused("body_not_json", "the body is not JSON") from None
-    if isinstance(event, dict):
-        event["account"] = _account(event)
-        if event.get("object") == "v2.core.event":
-            event = _from_thin(event)
-    return check_event(event)
-
-
-def _account(event: dict[str, Any]) -> str | None:
-    """The account that an event is from, where it is not our own. Connect names it in `account`; a thin event, and any
-    that an organisation's endpoint gets, in `context`: `acct_…`, below an organisation `org_…/acct_…`.
-
-    Source: https://docs.stripe.com/changelog/basil/2025-04-30/additional-context-organization-events.
-    """
-    found = event.get("account") or event.get("context")
-    return str(found).rpartition("/")[2] or str(found) if found else None
-
-
-def _from_thin(event: dict[str, Any]) -> dict[str, Any]:
-    """A thin event in the form of the others: `v1.invoice.paid` is the thin form of `invoice.paid`.
-
-    What it does not hold is fetched. Source: https://docs.stripe.com/event-destinations#thin-events.
-    """
-    related, kind = event.get("related_object"), event.get("type")
-    try:
-        created = int(datetime.fromisoformat(str(event.get("created"))).timestamp())
-    except (ValueError, OverflowError):
-        created = -1  # which is refused
-    return {
-        **event,
-        "object": "event",
-        "thin": True,
-        "type": kind.removeprefix("v1.") if isinstance(kind, str) else kind,
-        "created": created,
-        "data": {"object": {"id": related.get("id"), "object": related.get("type")}}
-        if isinstance(related, dict)
-        else {"object": {}},
-    }
-
-
-def check_event(event: Any) -> dict[str, Any]:
-    """The event, when it has what every event has; what its object must have is the mirror's to say.
-
-    Raises:
-        WebhookRefused: when it is not an event.
-    """
-    if not isinstance(event, dict):
-        raise WebhookRefused("not_an_event", "the body is no JSON object")
-    made, data = event.get("created"), event.get("data")
-    problem = None
-    if not isinstance(event.get("id"), str) or not EVENT_ID.fullmatch(event["id"]):
-        problem = "id"
-    elif not isinstance(event.get("type"), str) or not EVENT_TYPE.fullmatch(event["type"]):
-        problem = "type"
-    elif event.get("object") != "event":
-        problem = "object"
-    elif type(made) is not int or not 0 <= made <= LATEST_SECOND:
-        problem = "created"
-    elif not isinstance(data, dict) or not isinstance(data.get("object"), dict):
-        problem = "data.object"
-    if problem:
-        raise WebhookRefused("not_an_event", f"the body is no Stripe event: its `{problem}` is missing or malformed")
-    return event

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import orjson
 import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
@@ -23,7 +22,8 @@ from gateway.mirror.mapping import Json
 from gateway.mirror.reader import PAGE, Reader
 from gateway.models.infra import SyncState
 from gateway.observability import metrics
-from gateway.stripe_api.client import Delivery, Stripe
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.handlers import HANDLERS
 from gateway.webhooks.inbox import Inbox
 
@@ -32,10 +32,10 @@ log = structlog.get_logger()
 NAME = "event"
 """The row of `sync_state` that keeps how far the list has been read (`cursor`: Unix seconds on Stripe's clock)."""
 DAY, HOUR, MINUTE = 86_400, 3_600, 60
-KEPT = 30 * DAY
-WARN_AFTER = 20 * DAY
-OVERLAP = 10 * MINUTE
-LATE = 5 * MINUTE
+RETENTION_SECONDS = 30 * DAY
+WARN_AFTER_SECONDS = 20 * DAY
+OVERLAP_SECONDS = 10 * MINUTE
+MISSED_AFTER_SECONDS = 5 * MINUTE
 """An event older than this was missed; a younger one may be on its way."""
 SHORTEST_SPAN, LONGEST_SPAN = HOUR, DAY
 LOCK = 7_262_466_002
@@ -69,7 +69,7 @@ async def catch_up(inbox: Inbox, stripe: Stripe) -> CatchUp:
     reader = Reader(stripe)
     now = (await reader.get("/v1/events", limit=1)).as_of
     reached = await _reached(inbox.database)
-    since = now - KEPT if reached is None else max(reached - OVERLAP, now - KEPT)
+    since = now - RETENTION_SECONDS if reached is None else max(reached - OVERLAP_SECONDS, now - RETENTION_SECONDS)
     lost = 0 if reached is None else max(0, since - reached)
     if lost:
         log.error("events_lost", days=lost // DAY, mend="run `gateway reconcile --repair`")
@@ -79,7 +79,9 @@ async def catch_up(inbox: Inbox, stripe: Stripe) -> CatchUp:
         events = await _between(reader, start, end)
         new = await _record(inbox, events)
         read += len(events)
-        missed += [event["id"] for event in events if event["id"] in new and event["created"] < now - LATE]
+        missed += [
+            event["id"] for event in events if event["id"] in new and event["created"] < now - MISSED_AFTER_SECONDS
+        ]
         await _remember(inbox.database, min(end, now), read, done=end > now)
         start, span = end, min(span * 2, LONGEST_SPAN) if len(events) < PAGE else SHORTEST_SPAN
     metrics.EVENTS_MISSED.inc(len(missed))
@@ -97,7 +99,7 @@ async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
                 await catch_up(inbox, stripe)
 
 
-async def unread_for(database: Database) -> float | None:
+async def seconds_since_last_run(database: Database) -> float | None:
     """How many seconds ago the list was last read to its end; None when never."""
     state = await database.read(lambda connection: row_by_id(connection, SyncState, NAME))
     if state is None or state.completed_at is None:
@@ -115,7 +117,7 @@ async def _between(reader: Reader, start: int, end: int) -> list[Json]:
 async def _record(inbox: Inbox, events: Sequence[Json]) -> set[str]:
     new: set[str] = set()
     for start in range(0, len(events), PAGE):
-        part = [Delivery(event, orjson.dumps(event).decode(), "") for event in events[start : start + PAGE]]
+        part = [Delivery(StripeEvent.of(event)) for event in events[start : start + PAGE]]
         new |= await inbox.record(part, source="list")
     return new
 
@@ -145,9 +147,9 @@ async def _remember(database: Database, reached: int, count: int, *, done: bool)
 
 
 async def _due(database: Database, every: float) -> bool:
-    last = await unread_for(database)
-    if last is not None and last > WARN_AFTER:
-        log.error("events_soon_lost", days_unread=last // DAY, days_kept=KEPT // DAY)
+    last = await seconds_since_last_run(database)
+    if last is not None and last > WARN_AFTER_SECONDS:
+        log.error("events_soon_lost", days_unread=last // DAY, days_kept=RETENTION_SECONDS // DAY)
     return last is None or last >= every
 
 

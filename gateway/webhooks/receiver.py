@@ -1,4 +1,4 @@
-"""Deliveries in a bounded queue, recorded group by group: the longer a commit takes, the more share the next one."""
+"""Batch deliveries that arrive together, in a bounded queue: the longer a commit takes, the more share the next one."""
 
 import asyncio
 from collections import Counter, deque
@@ -9,43 +9,43 @@ import structlog
 
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.observability import metrics, tracing
-from gateway.stripe_api.client import Delivery
+from gateway.webhooks.event import Delivery
 from gateway.webhooks.inbox import Inbox
 
 log = structlog.get_logger()
 
-GROUP_LIMIT = 100
+BATCH_LIMIT = 100
 QUEUE_LIMIT = 2_000
-LINGER_SECONDS = 0.002
-PATIENCE_SECONDS = 10.0  # Stripe gives an endpoint longer; whoever waits this long is better off trying again
+BATCH_WAIT_SECONDS = 0.002
+DELIVERY_TIMEOUT_SECONDS = 10.0  # Stripe waits longer; after this long a new delivery serves it better
 WATCH_SECONDS = 1.0
 
 
-Outcome = bool | GatewayError
+DeliveryResult = bool | GatewayError
 """Whether an event was new, or why it was not recorded."""
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A delivery whose sender waits for the commit, since a moment on the event loop's clock."""
+class PendingDelivery:
+    """A delivery whose sender waits for the commit; `since` is on the event loop's clock."""
 
     delivery: Delivery
-    answer: Callable[[Outcome], None]
+    answer: Callable[[DeliveryResult], None]
     since: float
     answered: bool = False
 
-    def tell(self, outcome: Outcome) -> None:
-        """Tell its sender what became of it, if nothing was told before."""
+    def respond(self, result: DeliveryResult) -> None:
+        """Answer the sender, once."""
         if not self.answered:
             self.answered = True
             try:
-                self.answer(outcome)
-            except Exception:  # one who cannot be told must not keep the others from being told
-                log.exception("sender_not_told")
+                self.answer(result)
+            except Exception:  # a sender that cannot be answered must not keep the others from being answered
+                log.exception("sender_not_answered")
 
 
 class Receiver:
-    """Takes deliveries in.
+    """Records deliveries in batches.
 
     Args:
         inbox: where they are recorded.
@@ -53,47 +53,47 @@ class Receiver:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._queue: deque[_Waiting] = deque()
-        self._group: Sequence[_Waiting] = ()  # those that are being recorded
+        self._queue: deque[PendingDelivery] = deque()
+        self._batch: Sequence[PendingDelivery] = ()  # those that are being recorded
         self._arrived = asyncio.Event()
-        self._wanted = 1  # so many are to have arrived
+        self._wanted = 1  # how many must have arrived before a batch begins
 
-    def take(self, delivery: Delivery, answer: Callable[[Outcome], None]) -> None:
+    def submit(self, delivery: Delivery, answer: Callable[[DeliveryResult], None]) -> None:
         """Record an event and apply it, together with whatever else arrives at this moment.
 
         Args:
             delivery: the event.
-            answer: is told, once, whether it was new (a duplicate changes nothing), or why it could not be recorded (in
-                time), so that Stripe must deliver it again.
+            answer: called once with whether the event was new (a duplicate changes nothing), or with why it was not
+                recorded (in time), so that Stripe must deliver it again.
         """
         if len(self._queue) >= QUEUE_LIMIT:
             answer(DatabaseUnavailable("more events wait than can be recorded in time"))
             return
-        self._queue.append(_Waiting(delivery, answer, asyncio.get_running_loop().time()))
+        self._queue.append(PendingDelivery(delivery, answer, asyncio.get_running_loop().time()))
         if len(self._queue) >= self._wanted:
             self._arrived.set()
 
-    async def receive(self, delivery: Delivery) -> Outcome:
-        """The same for whoever can wait: what `answer` would be told."""
-        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.take(delivery, lambda outcome: None if done.done() else done.set_result(outcome))
+    async def receive(self, delivery: Delivery) -> DeliveryResult:
+        """Record an event and return what `submit` would answer."""
+        done: asyncio.Future[DeliveryResult] = asyncio.get_running_loop().create_future()
+        self.submit(delivery, lambda result: None if done.done() else done.set_result(result))
         return await done
 
     async def run(self) -> None:
-        """Serve `take`, group by group, until cancelled."""
+        """Record what is submitted, batch by batch, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._serve())
 
     async def _watch(self) -> None:
-        """Tell those who have waited too long to try again: one look a second, for a timer each costs more."""
+        """Answer those who have waited too long: one look a second, because a timer for each costs more."""
         while True:
-            metrics.QUEUE.set(len(self._group) + len(self._queue))
-            latest = asyncio.get_running_loop().time() - PATIENCE_SECONDS
-            for waiting in (*self._group, *self._queue):
-                if waiting.since > latest:
-                    break  # who comes later has waited less
-                waiting.tell(DatabaseUnavailable("the database takes too long"))
+            metrics.QUEUE.set(len(self._batch) + len(self._queue))
+            latest = asyncio.get_running_loop().time() - DELIVERY_TIMEOUT_SECONDS
+            for pending in (*self._batch, *self._queue):
+                if pending.since > latest:
+                    break  # later ones have waited less
+                pending.respond(DatabaseUnavailable("the database takes too long"))
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _serve(self) -> None:
@@ -101,52 +101,52 @@ class Receiver:
         while True:
             await self._arrived.wait()
             if last > 1 and len(self._queue) < last:
-                await self._gather(last)
-            group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+                await self._wait_for_batch(last)
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_LIMIT))]
             if not self._queue:
                 self._arrived.clear()
-            last = len(group)
-            # whose patience was at its end was not told 2xx: Stripe delivers it again
-            self._group = [waiting for waiting in group if not waiting.answered]
+            last = len(batch)
+            # a delivery that timed out was answered 503, and Stripe delivers it again
+            self._batch = [pending for pending in batch if not pending.answered]
             try:
-                await self._answer(self._group)
+                await self._record(self._batch)
             finally:
-                self._group = ()
+                self._batch = ()
                 metrics.QUEUE.set(len(self._queue))
 
-    async def _gather(self, wanted: int) -> None:
-        """Those whom the last commit set free send again at once: let as many come into one group, for a moment."""
+    async def _wait_for_batch(self, wanted: int) -> None:
+        """Wait a moment for the senders that the last commit answered, who send again at once: one batch for all."""
         self._arrived.clear()
         self._wanted = wanted
         try:
-            async with asyncio.timeout(LINGER_SECONDS):
+            async with asyncio.timeout(BATCH_WAIT_SECONDS):
                 await self._arrived.wait()
         except TimeoutError:
             self._arrived.set()
         finally:
             self._wanted = 1
 
-    async def _answer(self, group: Sequence[_Waiting]) -> None:
-        """Record a group, and tell each sender what became of its delivery."""
-        metrics.DELIVERIES.inc(len(group))
-        for label, count in Counter(waiting.delivery.secret_label for waiting in group).items():
+    async def _record(self, batch: Sequence[PendingDelivery]) -> None:
+        """Record a batch and answer each sender."""
+        metrics.DELIVERIES.inc(len(batch))
+        for label, count in Counter(pending.delivery.secret_label for pending in batch).items():
             metrics.WEBHOOK_SECRET_USED.labels(label).inc(count)
             metrics.WEBHOOK_SECRET_LAST_USED.labels(label).set_to_current_time()
         try:
-            with metrics.GROUP_SECONDS.time(), tracing.span("webhook deliveries", count=len(group)):
-                new = await self._inbox.record([waiting.delivery for waiting in group], source="webhook")
+            with metrics.GROUP_SECONDS.time(), tracing.span("webhook deliveries", count=len(batch)):
+                new = await self._inbox.record([pending.delivery for pending in batch], source="webhook")
         except BaseException as error:
             reason = error if isinstance(error, GatewayError) else DatabaseUnavailable("the event was not recorded")
-            for waiting in group:
-                waiting.tell(reason)
+            for pending in batch:
+                pending.respond(reason)
             if not isinstance(error, Exception):
                 raise
-            metrics.EVENTS.labels("not_recorded").inc(len(group))
-            log.warning("events_not_recorded", count=len(group), error=type(error).__name__)
+            metrics.EVENTS.labels("not_recorded").inc(len(batch))
+            log.warning("events_not_recorded", count=len(batch), error=type(error).__name__)
             return
-        if copies := len(group) - len(new):
+        if copies := len(batch) - len(new):
             metrics.EVENTS.labels("duplicate").inc(copies)
-        for waiting in group:
-            event_id = waiting.delivery.event["id"]
-            waiting.tell(event_id in new)
-            new.discard(event_id)  # its copy in the same group is the duplicate
+        for pending in batch:
+            event_id = pending.delivery.event.id
+            pending.respond(event_id in new)
+            new.discard(event_id)  # another copy in the batch is a duplicate

@@ -15,8 +15,9 @@ from gateway.http.headers import guarded
 from gateway.http.server import Answer, Headers, Shortcut, body_of
 from gateway.observability import metrics
 from gateway.settings import Settings
-from gateway.stripe_api.client import Delivery, verify
-from gateway.webhooks.receiver import Outcome, Receiver
+from gateway.webhooks.event import Delivery, StripeEvent
+from gateway.webhooks.receiver import DeliveryResult, Receiver
+from gateway.webhooks.signature import verify
 
 PATH = "/webhooks/stripe"
 BODY_LIMIT = 2 * 1024 * 1024
@@ -60,7 +61,7 @@ class Webhooks:
             delivery = self._prove(headers, body)
         except WebhookRefused:
             return False
-        self._receiver.take(delivery, lambda outcome: answer(*_answer_to(outcome).ready))
+        self._receiver.submit(delivery, lambda result: answer(*_answer_to(result).ready))
         return True
 
     def _prove(self, headers: Headers, body: bytes) -> Delivery:
@@ -69,7 +70,8 @@ class Webhooks:
         if len(body) > BODY_LIMIT:
             raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
         header = dict(headers).get(b"stripe-signature", b"")
-        return verify(body, header.decode("latin-1"), self._secrets)
+        label = verify(body, header.decode("latin-1"), self._secrets)
+        return Delivery(StripeEvent.parse(body), label)
 
 
 _STATUS = {"body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not_configured": HTTPStatus.NOT_FOUND}
@@ -111,11 +113,11 @@ class _Answer:
 _RECEIVED = {new: _Answer(200, {"received": True, "duplicate": not new}) for new in (True, False)}
 
 
-def _answer_to(outcome: Outcome) -> _Answer:
+def _answer_to(result: DeliveryResult) -> _Answer:
     """What the sender of a genuine event is told."""
-    if isinstance(outcome, GatewayError):
-        return _Answer(503, {"error": {"code": "not_recorded", "message": str(outcome)}}, RETRY_AFTER)
-    return _RECEIVED[outcome]
+    if isinstance(result, GatewayError):
+        return _Answer(503, {"error": {"code": "not_recorded", "message": str(result)}}, RETRY_AFTER)
+    return _RECEIVED[result]
 
 
 async def _refuse(scope: Scope, send: Send, status: int, code: str, text: str, *headers: tuple[bytes, bytes]) -> None:

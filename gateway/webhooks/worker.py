@@ -22,14 +22,16 @@ from gateway.mirror.resources import RESOURCES
 from gateway.mirror.sync import refresh
 from gateway.models.inbox import UNFINISHED, Event
 from gateway.observability import tracing
-from gateway.stripe_api.client import Stripe, event_of
-from gateway.webhooks.inbox import EVENTS, Inbox
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.event import StripeEvent
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.outcomes import EVENTS
 
 log = structlog.get_logger()
 
 CLAIM = 50
 SIDE_BY_SIDE = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
-LEASE = timedelta(seconds=20)  # so long does an event wait whose process was killed
+LEASE = timedelta(seconds=20)  # how long an event waits when its process was killed
 MOST_SECONDS = 15.0  # for one event: less than the lease, so that nobody else takes it meanwhile
 IDLE_SECONDS = 1.0
 
@@ -134,13 +136,13 @@ class Worker:
             try:
                 async with asyncio.timeout(MOST_SECONDS):
                     if not rows[0].needs:
-                        await self._inbox.apply_again(event_of(rows[0].payload), rows[0].attempts)
+                        await self._inbox.apply_again(StripeEvent.parse(rows[0].payload), rows[0].attempts)
                     else:
-                        await self._inbox.finish(rows, await self._fetch(rows[0]), started)
+                        await self._inbox.complete(rows, await self._fetch(rows[0]), started)
             except DatabaseUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the events are kept and tried again
-                await self._inbox.give_back(rows, error, started)
+                await self._inbox.fail(rows, error, started)
         except DatabaseUnavailable as error:
             log.warning("worker_waits", error=str(error))  # they stay as they are, due again after the lease
 

@@ -13,8 +13,9 @@ from starlette.types import Receive, Scope, Send
 from gateway.db.database import Database
 from gateway.observability.logging import configure_logging
 from gateway.settings import Settings
-from gateway.stripe_api.client import verify
+from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.signature import verify
 
 ANSWER = Path(os.environ["BENCH_ANSWER"]).read_bytes() if "BENCH_ANSWER" in os.environ else b""
 SECRET = os.environ.get("STRIPE_WEBHOOK_SECRET", "whsec_bench").encode()
@@ -73,7 +74,8 @@ class OneCommit:
         body = await _body(receive)
         if scope["path"] != "/healthz":
             header = next(value for name, value in scope["headers"] if name == b"stripe-signature")
-            delivery = verify(body, header.decode(), self._settings.stripe_webhook_secrets)
+            label = verify(body, header.decode(), self._settings.stripe_webhook_secrets)
+            delivery = Delivery(StripeEvent.parse(body), label)
             async with self._turn:
                 await self._inbox.record([delivery], source="webhook")
         await _answer(send, 200, orjson.dumps({"received": True}))

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.app import create_app
 from gateway.db.database import Database
-from gateway.stripe_api.client import Delivery
+from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
 from harness.gateway import SECRET, listening, make_world, serve
@@ -160,13 +160,13 @@ async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sq
     def a_delivery():
         event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "a.b", "created": int(time.time())}
         event["data"] = {"object": {"id": "x_1"}}
-        return Delivery(event, json.dumps(event), "1")
+        return Delivery(StripeEvent.of(event), "1")
 
     database = Database(new_sqlite())
     receiver = Receiver(Inbox(database))
     serving = asyncio.create_task(receiver.run())
     for _ in range(2):  # the receiver goes on
-        receiver.take(a_delivery(), gone)
+        receiver.submit(a_delivery(), gone)
         assert await receiver.receive(a_delivery()) is True
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)

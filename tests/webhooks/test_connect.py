@@ -11,7 +11,8 @@ from gateway.db.database import Database
 from gateway.mirror import reconcile
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
-from gateway.stripe_api.client import Delivery, Stripe, event_of
+from gateway.stripe_api.client import Stripe
+from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from harness.gateway import fill_mirror, listening, serve
 
@@ -51,7 +52,7 @@ async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone
     theirs = friend.post("/v1/products", data={"name": "Theirs"}).json()
     event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "product.created", "created": int(time.time())}
     body = json.dumps({**event, "account": FRIEND, "data": {"object": theirs}})
-    await Inbox(database, {FRIEND}).record([Delivery(event_of(body), body, "1")], source="webhook")
+    await Inbox(database, {FRIEND}).record([Delivery(StripeEvent.parse(body), "1")], source="webhook")
 
     async def differences():
         return [each async for step in reconcile.compare(database, stripe, {FRIEND}) for each in step.differences]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from gateway.errors import WebhookRefused
 from gateway.settings import WebhookSecret
-from gateway.stripe_api.client import verify
+from gateway.webhooks.signature import verify
 from harness.databases import both_databases
 from harness.gateway import SECRET, make_world
 

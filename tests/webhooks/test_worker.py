@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import uuid
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.db.database import Database
-from gateway.stripe_api.client import Delivery, check_event
-from gateway.webhooks.inbox import EVENTS, Inbox, open_events
+from gateway.webhooks.event import Delivery, StripeEvent
+from gateway.webhooks.inbox import Inbox, open_events
+from gateway.webhooks.outcomes import EVENTS
 from gateway.webhooks.worker import CLAIM, Worker
 from harness.command import run
 from harness.databases import both_databases
@@ -22,7 +22,7 @@ def event(product, **more):
     """An event about a product, by default one that cannot be read: it must be fetched, for which there is no key."""
     obj = {"object": "product", "id": product, **more}
     made = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "product.updated", "created": 1_700_000_000}
-    return check_event({**made, "data": {"object": obj}})
+    return {**made, "data": {"object": obj}}
 
 
 WHOLE = {"name": "Tea", "description": None, "active": True, "images": [], "metadata": {}, "created": 1, "updated": 1}
@@ -40,7 +40,7 @@ async def parts(url):
 
 
 async def record(inbox, *events):
-    await inbox.record([Delivery(each, json.dumps(each), "1") for each in events], source="webhook")
+    await inbox.record([Delivery(StripeEvent.of(each), "1") for each in events], source="webhook")
 
 
 async def rows(database, *ids):

@@ -1,0 +1,135 @@
+"""What became of an event: saved in the inbox, counted and logged."""
+
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.db.tables import table_for
+from gateway.models.inbox import Event
+from gateway.observability import metrics, tracing
+from gateway.webhooks.event import StripeEvent
+
+log = structlog.get_logger()
+
+EVENTS = table_for(Event)
+FIRST_RETRY_SECONDS = 5
+LONGEST_RETRY_SECONDS = 4 * 3600
+MAX_ATTEMPTS = 17  # 5 s, doubled up to 4 h: the last try is about a day after the first
+
+
+class Outcome(NamedTuple):
+    """What became of an event.
+
+    Args:
+        status: the event's status in the inbox: `applied`, `stale` or `ignored`.
+        detail: a word or a sentence for the operator.
+        pending_fetches: what must still be fetched, as `kind:id`.
+    """
+
+    status: str
+    detail: str
+    pending_fetches: tuple[str, ...] = ()
+
+
+def save_outcomes(
+    connection: sa.Connection, outcomes: Mapping[str, Outcome | Exception], attempts: Mapping[str, int]
+) -> None:
+    """Save what became of some events.
+
+    An event with pending fetches is due at once. One that failed is kept with its error and due after a growing pause;
+    after the last attempt it is a dead letter, which waits for an operator.
+
+    Args:
+        connection: the transaction that applied them.
+        outcomes: what became of each.
+        attempts: how often each has failed before.
+    """
+    alike: defaultdict[Outcome, list[str]] = defaultdict(list)
+    for event_id, outcome in outcomes.items():
+        if isinstance(outcome, Exception):
+            values = failure_columns(outcome, attempts[event_id])
+            connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id).values(**values))
+        else:
+            alike[outcome].append(event_id)
+    now = datetime.now(UTC)
+    for (status, detail, fetches), event_ids in alike.items():
+        connection.execute(
+            sa.update(EVENTS)
+            .where(EVENTS.c.id.in_(event_ids))
+            .values(
+                status="pending" if fetches else status,
+                outcome=detail,
+                needs=list(fetches),
+                next_attempt_at=now if fetches else None,
+                processed_at=None if fetches else now,
+                last_error=None,
+            )
+        )
+
+
+def failure_columns(error: Exception, attempts: int) -> dict[str, Any]:
+    """Return the columns of an event that failed once more, after `attempts` failures."""
+    pause = min(FIRST_RETRY_SECONDS * 2**attempts, LONGEST_RETRY_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
+    dead = _is_last(attempts)
+    return {
+        "status": "dead" if dead else "failed",
+        "attempts": attempts + 1,
+        "next_attempt_at": None if dead else datetime.now(UTC) + timedelta(seconds=pause),
+        "processed_at": None,
+        "last_error": f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
+    }
+
+
+def _is_last(attempts: int) -> bool:
+    return attempts + 1 >= MAX_ATTEMPTS
+
+
+def report_outcomes(
+    handled: Iterable[tuple[StripeEvent, Outcome | Exception, int]],
+    seconds: float,
+    secrets: Mapping[str, str] | None = None,
+) -> None:
+    """Count and log what became of some events, once that is committed.
+
+    Args:
+        handled: each event, what became of it, and how often it had failed before.
+        seconds: how long that took here.
+        secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
+    """
+    statuses: Counter[str] = Counter()
+    now, ms, traced = time.time(), round(seconds * 1000, 1), tracing.active()
+    for event, outcome, attempts in handled:
+        failed = isinstance(outcome, Exception)
+        if isinstance(outcome, Exception):
+            status = "dead" if _is_last(attempts) else "failed"
+            detail = type(outcome).__name__  # not its words, which may quote what no log may hold
+        else:
+            status, detail = "pending" if outcome.pending_fetches else outcome.status, outcome.detail
+        statuses[status] += 1
+        if status == "applied":
+            metrics.EVENT_LAG.observe(max(0.0, now - event.created))
+        line = {
+            "id": event.id,
+            "type": event.type,
+            "object": event.object.get("id"),
+            "status": status,
+            "outcome": detail,
+            "ms": ms,
+        }
+        if secrets and (label := secrets.get(event.id)):
+            line["secret"] = label
+        if failed:
+            log.warning("event_failed", **line)
+        else:
+            log.info("event_handled", **line)
+        if traced:
+            error = detail if failed else None
+            tracing.past("event", seconds, id=event.id, type=event.type, status=status, tries=attempts, error=error)
+    for status, count in statuses.items():
+        metrics.EVENTS.labels(status).inc(count)

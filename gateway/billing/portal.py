@@ -12,6 +12,7 @@ from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
+from gateway.db.rows import all_rows
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused
 from gateway.models.mirrored import Subscription
 from gateway.models.statuses import OCCUPYING
@@ -124,10 +125,10 @@ class Portal:
             NotFound: it is not the customer's.
         """
         theirs = select(Subscription).where(Subscription.customer_id == customer_id)
-        async with self._database.read() as session:
-            if id is not None:
-                theirs = theirs.where(Subscription.id == id)
-            found = (await session.exec(theirs.order_by(col(Subscription.created).desc()))).all()
+        if id is not None:
+            theirs = theirs.where(Subscription.id == id)
+        query = theirs.order_by(col(Subscription.created).desc())
+        found = await self._database.read(lambda connection: all_rows(connection, query))
         if id is not None and not found:
             raise NotFound("there is no such object")
         live = [each.id for each in found if each.status in OCCUPYING]

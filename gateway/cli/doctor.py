@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from gateway import migrations
 from gateway.db.database import Database
+from gateway.db.rows import all_rows
 from gateway.errors import DatabaseUnavailable, StripeFailure
 from gateway.models.infra import WebhookSecretUse
 from gateway.settings import LIVE_KEY, STRIPE_API, Settings
@@ -75,8 +76,8 @@ async def _secrets(settings: Settings, database: Database | None) -> Check:
         return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
     used = {}
     if database is not None:
-        async with database.read() as session:
-            used = {row.label: row.last_used_at for row in (await session.exec(select(WebhookSecretUse))).all()}
+        rows = await database.read(lambda connection: all_rows(connection, select(WebhookSecretUse)))
+        used = {row.label: row.last_used_at for row in rows}
     words = [
         f"{label} (last used {used[label]:%Y-%m-%d %H:%M} UTC)" if label in used else f"{label} (never used)"
         for label, _ in settings.stripe_webhook_secrets

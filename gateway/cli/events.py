@@ -16,6 +16,7 @@ from rich.table import Table
 from sqlmodel import col, select
 
 from gateway.db.database import Database
+from gateway.db.rows import all_rows, row_by_id
 from gateway.errors import BadInput
 from gateway.models.inbox import Event
 from gateway.observability.logging import configure_logging
@@ -51,8 +52,8 @@ def list_(
 async def _list(wanted: dict[str, str | None], limit: int) -> None:
     query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
     query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
-    async with _database() as database, database.read() as session:
-        rows = (await session.exec(query)).all()
+    async with _database() as database:
+        rows = await database.read(lambda connection: all_rows(connection, query))
     for row in rows:
         console.print(_line(row), soft_wrap=True)
     if not rows:
@@ -73,8 +74,8 @@ def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -
 
 
 async def _show(id: str) -> None:
-    async with _database() as database, database.read() as session:
-        row = await session.get(Event, id)
+    async with _database() as database:
+        row = await database.read(lambda connection: row_by_id(connection, Event, id))
     if row is None:
         raise BadInput(f"there is no event {id}")
     table = Table(show_header=False)
@@ -140,15 +141,14 @@ async def _again(query: Any) -> int:
     stripe = Stripe(settings) if settings.stripe_secret_key else None
     try:
         async with _database() as database:
-            async with database.read() as session:
-                ids: Sequence[str] = (await session.exec(query)).all()
+            ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
             inbox = Inbox(database, settings.connect_accounts)
             worker = Worker(inbox, stripe)
             for event_id in ids:
                 await inbox.reopen([event_id])
                 await _finish(worker, event_id)
-            async with database.read() as session:
-                rows = (await session.exec(select(Event).where(col(Event.id).in_(ids)))).all()
+            chosen = select(Event).where(col(Event.id).in_(ids))
+            rows = await database.read(lambda connection: all_rows(connection, chosen))
     finally:
         if stripe:
             await stripe.close()

@@ -41,8 +41,7 @@ def list_(
 
 
 async def _list(database: Database, query: Any) -> None:
-    async with database.read() as session:
-        rows = (await (await session.connection()).execute(query)).all()
+    rows = await database.read(lambda connection: connection.execute(query).all())
     for row in rows:
         status = f"[{STATUSES[row.status]}]{row.status:<9}[/]"
         told = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
@@ -67,9 +66,9 @@ def retry(
 
 async def _retry(database: Database, which: Any) -> None:
     fresh = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC), "last_error": None}
-    async with database.write() as connection:
-        result = await connection.execute(sa.update(DELIVERIES).where(which).values(**fresh))
-    console.print(f"{result.rowcount} deliveries are due now")
+    update = sa.update(DELIVERIES).where(which).values(**fresh)
+    count = await database.transaction(lambda connection: connection.execute(update).rowcount)
+    console.print(f"{count} deliveries are due now")
 
 
 def _run(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:

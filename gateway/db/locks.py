@@ -1,14 +1,14 @@
-"""One at a time for each user, on however many machines, with no transaction open while Stripe is called.
+"""Locks that processes share: user locks and leader leases (rows that expire), and PostgreSQL's advisory locks.
 
-A turn is a row that says who holds it and until when. Whoever finds it taken waits; whoever dies leaves it to run out.
-The work of a turn is cut off before that, so that no two ever hold the same one (machines whose clocks are seconds
-apart are what the margin is for; `gateway doctor` tells).
+A lease row says who holds a lock and until when. Whoever dies leaves it to run out. The work under a user lock is cut
+off before that, so that no two ever hold the same one (the margin is for machines whose clocks are seconds apart;
+`gateway doctor` tells).
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import uuid4
@@ -17,21 +17,25 @@ import sqlalchemy as sa
 
 from gateway.db.database import Database
 from gateway.db.tables import insert, table_for
-from gateway.errors import RateLimited, StripeUnavailable
+from gateway.errors import DatabaseUnavailable, RateLimited, StripeUnavailable
 from gateway.models.infra import Turn
 
 WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)
 WAIT_SECONDS = 10
-TURNS = table_for(Turn)
+LEASES = table_for(Turn)
+_ADVISORY = sa.text(
+    "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
+    "FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key) AS keys"
+)
 
 
 @asynccontextmanager
-async def turn(database: Database, name: str) -> AsyncIterator[None]:
-    """Do the block when nobody else does it under the same name.
+async def user_lock(database: Database, name: str) -> AsyncIterator[None]:
+    """Do the block when nobody else does it under the same name, on however many machines; no transaction stays open.
 
     Args:
-        database: where the turns are.
+        database: where the leases are.
         name: what must not happen twice at once, such as `checkout:user_1`.
 
     Raises:
@@ -39,7 +43,11 @@ async def turn(database: Database, name: str) -> AsyncIterator[None]:
         StripeUnavailable: the block took too long.
     """
     holder = uuid4().hex
-    await _take(database, name, holder)
+    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    while not await database.transaction(partial(_acquire, name, holder)):
+        if asyncio.get_running_loop().time() > deadline:
+            raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
+        await asyncio.sleep(random.uniform(0.03, 0.09))  # noqa: S311 - so that those who wait do not come in step
     try:
         async with asyncio.timeout(WORK_SECONDS):
             yield
@@ -49,24 +57,57 @@ async def turn(database: Database, name: str) -> AsyncIterator[None]:
         await database.transaction(partial(_release, name, holder))
 
 
-async def _take(database: Database, name: str, holder: str) -> None:
-    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while not await database.transaction(partial(_taken, name, holder)):
-        if asyncio.get_running_loop().time() > deadline:
-            raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
-        await asyncio.sleep(random.uniform(0.03, 0.09))  # noqa: S311 - so that those who wait do not come in step
+@asynccontextmanager
+async def leader(database: Database, task: str) -> AsyncIterator[bool]:
+    """Yield whether this process is the one that does a periodic task now; another is while its lease lasts.
+
+    The lease is renewed while the block runs. A process that cannot renew it goes on, so that two may do the task at
+    the same time: it must bear that.
+
+    Args:
+        database: where the leases are.
+        task: the task's name.
+    """
+    name, holder = f"leader:{task}", uuid4().hex
+    if not await database.transaction(partial(_acquire, name, holder)):
+        yield False
+        return
+    renewing = asyncio.create_task(_renew(database, name, holder))
+    try:
+        yield True
+    finally:
+        renewing.cancel()
+        await database.transaction(partial(_release, name, holder))
+
+
+async def _renew(database: Database, name: str, holder: str) -> None:
+    while True:
+        await asyncio.sleep(LEASE.total_seconds() / 3)
+        with suppress(DatabaseUnavailable):
+            await database.transaction(partial(_acquire, name, holder))
+
+
+def advisory_locks(connection: sa.Connection, ids: Collection[str]) -> None:
+    """Wait until nobody else is at work on these ids, and keep others waiting until the transaction ends.
+
+    A refund and the payment it belongs to may arrive at the same instant on two processes. Each would look for the
+    other and find it not committed yet. So both first wait for whoever is at work on the same id, and then see what was
+    written. Whoever locks payments and purchases locks the payments first. Nothing is to be done on SQLite, which has
+    one writer.
+    """
+    if ids and connection.dialect.name == "postgresql":
+        connection.execute(_ADVISORY, {"ids": sorted(ids)})
+
+
+def _acquire(name: str, holder: str, connection: sa.Connection) -> bool:
+    """Return whether the lease is now the holder's: it was free, has run out, or was the holder's before."""
+    now = datetime.now(UTC)
+    lease = {"holder": holder, "until": now + LEASE}
+    statement = insert(connection, LEASES).values(name=name, **lease)
+    free = sa.or_(LEASES.c.until < now, LEASES.c.holder == holder)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_=lease, where=free)
+    return connection.execute(statement.returning(LEASES.c.holder)).scalar() == holder
 
 
 def _release(name: str, holder: str, connection: sa.Connection) -> None:
-    connection.execute(sa.delete(TURNS).where(TURNS.c.name == name, TURNS.c.holder == holder))
-
-
-def _taken(name: str, holder: str, connection: sa.Connection) -> bool:
-    """Take the turn if it is free or has run out."""
-    now = datetime.now(UTC)
-    lease = {"holder": holder, "until": now + LEASE}
-    statement = insert(connection, TURNS).values(name=name, **lease)
-    statement = statement.on_conflict_do_update(
-        index_elements=["name"], set_=lease, where=TURNS.c.until < now
-    ).returning(TURNS.c.holder)
-    return bool(connection.execute(statement).scalar() == holder)
+    connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.holder == holder))

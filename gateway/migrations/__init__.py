@@ -40,8 +40,7 @@ def head() -> str:
 
 
 async def _run(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
-    async with database.write() as connection:
-        return await connection.run_sync(work)
+    return await database.transaction(work)
 
 
 async def upgrade(database: Database) -> None:
@@ -65,8 +64,7 @@ async def current(database: Database) -> str | None:
         number: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
         return number
 
-    revision: str | None = await _run(database, work)
-    return revision
+    return await database.read(work)
 
 
 async def drift(database: Database) -> list[str]:

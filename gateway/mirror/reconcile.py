@@ -178,16 +178,17 @@ def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: 
 async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:
     """The rows of some objects, and the items of those that are subscriptions."""
     table = table_for(resource.table)
-    async with database.read() as session:
-        connection = await session.connection()
-        found = await connection.execute(sa.select(table).where(table.c.id.in_(ids)))
+
+    def read(connection: sa.Connection) -> tuple[dict[str, Any], dict[str, Json]]:
+        found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
         rows = {row["id"]: row for row in found.mappings()}
-        return rows, await connection.run_sync(items_of, ids) if resource.kind == "subscription" else {}
+        return rows, items_of(connection, ids) if resource.kind == "subscription" else {}
+
+    return await database.read(read)
 
 
 async def _known(database: Database, resource: Resource) -> Sequence[str]:
     """The ids of the rows that are not deleted."""
     table = table_for(resource.table)
-    async with database.read() as session:
-        found = await (await session.connection()).execute(sa.select(table.c.id).where(table.c.deleted.is_(False)))
-        return found.scalars().all()
+    query = sa.select(table.c.id).where(table.c.deleted.is_(False))
+    return await database.read(lambda connection: connection.execute(query).scalars().all())

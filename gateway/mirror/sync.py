@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from gateway.db.database import Database
+from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
 from gateway.mirror.mapping import Json
@@ -117,7 +118,7 @@ async def store_page(
             extra_writes(connection)
         return results
 
-    results = await database.transact(write)
+    results = await database.transaction(write)
     again = {WriteResult.UNCLEAR, WriteResult.STALE} if answer.replayed else {WriteResult.UNCLEAR}
     return unclear + [obj for (obj, _), result in zip(candidates, results, strict=True) if result in again]
 
@@ -192,7 +193,7 @@ async def _store_fetched(database: Database, answer: StripeResponse, seen: int |
         RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.staleness_seconds
     )
     guard = Guard.NEVER if seen is None else Guard.UNCHANGED
-    (result,) = await database.transact(lambda connection: upsert(connection, [candidate], guard, seen))
+    (result,) = await database.transaction(lambda connection: upsert(connection, [candidate], guard, seen))
     return result in {WriteResult.CREATED, WriteResult.UPDATED}
 
 
@@ -206,8 +207,8 @@ def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, delet
 
 
 async def _revision(database: Database, resource: Resource, id: str) -> int | None:
-    async with database.read() as session:
-        return (await session.exec(select(resource.table.revision).where(resource.table.id == id))).first()
+    query = select(resource.table.revision).where(resource.table.id == id)
+    return await database.read(lambda connection: first_row(connection, query))
 
 
 async def _mark_deleted(database: Database, resource: Resource, id: str, seen: int | None) -> None:
@@ -223,4 +224,4 @@ async def _mark_deleted(database: Database, resource: Resource, id: str, seen: i
         if result.rowcount and resource.kind in CATALOG_KINDS:
             bump_catalog(connection)
 
-    await database.transact(write)
+    await database.transaction(write)

@@ -79,15 +79,18 @@ class WebhookDispatcher:
             .order_by(DELIVERIES.c.id)
             .limit(CLAIM)
         )
-        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await (await session.connection()).execute(due)).first() is None:
-                return []
-        async with self._database.write() as connection:
+        # without the writer's lock: mostly there is nothing to do
+        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
+            return []
+
+        def claim(connection: sa.Connection) -> Sequence[Any]:
             locked = due.with_for_update(skip_locked=True, of=DELIVERIES)
-            rows = (await connection.execute(locked)).mappings().all()
+            rows = connection.execute(locked).mappings().all()
             for row in rows:
-                await connection.execute(_update(row, next_attempt_at=now + LEASE))
-        return rows
+                connection.execute(_update(row, next_attempt_at=now + LEASE))
+            return rows
+
+        return await self._database.transaction(claim)
 
     async def _deliver(self, client: httpx.AsyncClient, row: Any) -> None:
         """Post one message, and write down what the receiver said."""
@@ -104,8 +107,8 @@ class WebhookDispatcher:
             change = {"status": "dead" if dead else "pending", "next_attempt_at": later, "last_error": problem}
             log.warning("outbox_not_delivered", id=row["message_id"], type=row["type"], status=change["status"])
         with contextlib.suppress(GatewayError):  # it stays leased, and is sent again after that
-            async with self._database.write() as connection:
-                await connection.execute(_update(row, attempts=row["attempts"] + 1, **change))
+            update = _update(row, attempts=row["attempts"] + 1, **change)
+            await self._database.transaction(lambda connection: connection.execute(update))
 
     def _headers(self, row: Any) -> dict[str, str]:
         """The signature headers; one signature for each secret, so that a secret can be rotated."""

@@ -6,8 +6,7 @@ event goes the way of a delivery; those that are known change nothing. Stripe ke
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.db.database import Database
+from gateway.db.locks import leader
 from gateway.db.rows import first_row, row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json
@@ -38,8 +38,6 @@ OVERLAP_SECONDS = 10 * MINUTE
 MISSED_AFTER_SECONDS = 5 * MINUTE
 """An event older than this was missed; a younger one may be on its way."""
 SHORTEST_SPAN, LONGEST_SPAN = HOUR, DAY
-LOCK = 7_262_466_002
-"""Key of the PostgreSQL advisory lock under which one process at a time reads the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
     """Catch up every so many seconds (0: never), until cancelled; of several processes one does it."""
     while every:
         await asyncio.sleep(random.uniform(0.5, 1) * min(MINUTE, every))  # noqa: S311 - not all at once
-        async with _leader(inbox.database) as leading:
+        async with leader(inbox.database, NAME) as leading:
             if leading and await _due(inbox.database, every):
                 await catch_up(inbox, stripe)
 
@@ -151,19 +149,3 @@ async def _due(database: Database, every: float) -> bool:
     if last is not None and last > WARN_AFTER_SECONDS:
         log.error("events_soon_lost", days_unread=last // DAY, days_kept=RETENTION_SECONDS // DAY)
     return last is None or last >= every
-
-
-@asynccontextmanager
-async def _leader(database: Database) -> AsyncIterator[bool]:
-    """Whether this process is the one; on SQLite there is one machine, and reading twice changes nothing."""
-    if database.is_sqlite:
-        yield True
-        return
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        leading = (await connection.execute(sa.select(sa.func.pg_try_advisory_lock(LOCK)))).scalar_one()
-        try:
-            yield leading
-        finally:
-            if leading:
-                await connection.execute(sa.select(sa.func.pg_advisory_unlock(LOCK)))

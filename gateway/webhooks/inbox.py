@@ -82,12 +82,12 @@ class Inbox:
             return outcomes
 
         try:
-            outcomes = await self.database.transact(work)
+            outcomes = await self.database.transaction(work)
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one of them is bad; each by itself, it takes no neighbour along
             log.warning("events_one_by_one", count=len(events), error=type(error).__name__)
-            outcomes = await self.database.transact(partial(work, one_by_one=True))
+            outcomes = await self.database.transaction(partial(work, one_by_one=True))
         if any(isinstance(outcome, Exception) or outcome.pending_fetches for outcome in outcomes.values()):
             self.due.set()
         report_outcomes(
@@ -111,7 +111,7 @@ class Inbox:
             save_outcomes(connection, {event.id: outcome}, {event.id: attempts})
             return outcome
 
-        outcome = await self.database.transact(work)
+        outcome = await self.database.transaction(work)
         report_outcomes([(event, outcome, attempts)], time.monotonic() - started)
 
     async def complete(self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float) -> None:
@@ -142,27 +142,24 @@ class Inbox:
             save_outcomes(connection, outcomes, {})
             return outcomes
 
-        outcomes = await self.database.transact(work)
+        outcomes = await self.database.transaction(work)
         report_outcomes([(events[row.id], outcomes[row.id], row.attempts) for row in rows], time.monotonic() - started)
 
     async def fail(self, rows: Sequence[Event], error: Exception, started: float) -> None:
         """Save that events failed: they are retried later, or are dead letters."""
         errors, attempts = {row.id: error for row in rows}, {row.id: row.attempts for row in rows}
-        await self.database.transact(lambda connection: save_outcomes(connection, errors, attempts))
+        await self.database.transaction(lambda connection: save_outcomes(connection, errors, attempts))
         report_outcomes(
             [(StripeEvent.parse(row.payload), error, row.attempts) for row in rows], time.monotonic() - started
         )
 
     async def reopen(self, event_ids: Sequence[str]) -> int:
         """Put recorded events back into the queue, due now, with a fresh count of attempts; how many were found."""
-        async with self.database.write() as connection:
-            result = await connection.execute(
-                sa.update(EVENTS)
-                .where(EVENTS.c.id.in_(event_ids))
-                .values(status="pending", needs=[], attempts=0, next_attempt_at=datetime.now(UTC), last_error=None)
-            )
+        fresh = {"status": "pending", "needs": [], "attempts": 0, "last_error": None}
+        update = sa.update(EVENTS).where(EVENTS.c.id.in_(event_ids)).values(**fresh, next_attempt_at=datetime.now(UTC))
+        count = await self.database.transaction(lambda connection: connection.execute(update).rowcount)
         self.due.set()
-        return result.rowcount
+        return count
 
     def _apply(
         self, connection: sa.Connection, events: Sequence[StripeEvent], *, one_by_one: bool
@@ -240,6 +237,5 @@ async def open_events(database: Database) -> dict[str, int]:
         DatabaseUnavailable: they cannot be counted.
     """
     query = sa.select(EVENTS.c.status, sa.func.count()).where(sa.text(UNFINISHED)).group_by(EVENTS.c.status)
-    async with database.read() as session:
-        counts: dict[str, int] = dict((await (await session.connection()).execute(query)).all())
+    counts: dict[str, int] = dict(await database.read(lambda connection: connection.execute(query).all()))
     return {status: counts.get(status, 0) for status in ("pending", "failed", "dead")}

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import col, select
 
+from gateway.db.rows import all_rows
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
@@ -106,28 +107,28 @@ class Worker:
             .order_by(EVENTS.c.next_attempt_at)
             .limit(limit)
         )
-        async with self._database.read() as session:  # without the writer's lock: mostly there is nothing to do
-            if (await (await session.connection()).execute(due)).first() is None:
-                return []
-        async with self._database.write() as connection:
-            ids = list((await connection.execute(due.with_for_update(skip_locked=True))).scalars())
-            await connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
-        return await self.rows(ids)
+        # without the writer's lock: mostly there is nothing to do
+        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
+            return []
+
+        def claim(connection: sa.Connection) -> list[str]:
+            ids = list(connection.execute(due.with_for_update(skip_locked=True)).scalars())
+            connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
+            return ids
+
+        return await self.rows(await self._database.transaction(claim))
 
     async def _release(self, claimed: Sequence[Event]) -> None:
         """Give back what was taken and not finished: it is due at once."""
         unfinished = EVENTS.c.id.in_([row.id for row in claimed]), EVENTS.c.status.in_(("pending", "failed"))
         leased = EVENTS.c.next_attempt_at.in_({row.next_attempt_at for row in claimed})
-        async with self._database.write() as connection:
-            await connection.execute(
-                sa.update(EVENTS).where(*unfinished, leased).values(next_attempt_at=datetime.now(UTC))
-            )
+        update = sa.update(EVENTS).where(*unfinished, leased).values(next_attempt_at=datetime.now(UTC))
+        await self._database.transaction(lambda connection: connection.execute(update))
 
     async def rows(self, event_ids: Sequence[str]) -> Sequence[Event]:
         """Recorded events."""
-        async with self._database.read() as session:
-            chosen = select(Event).where(col(Event.id).in_(event_ids)).order_by(col(Event.created), col(Event.id))
-            return (await session.exec(chosen)).all()
+        chosen = select(Event).where(col(Event.id).in_(event_ids)).order_by(col(Event.created), col(Event.id))
+        return await self._database.read(lambda connection: all_rows(connection, chosen))
 
     async def _process(self, rows: Sequence[Event]) -> None:
         """Process events that need the same; a failure is written down, and tried again later."""

@@ -165,9 +165,12 @@ async def fill(url: str) -> None:
     rows: dict[type, list[dict[str, Any]]] = {}
     for model, row in (*catalogue(), *accounts()):
         rows.setdefault(model, []).append(model(**row).model_dump())
-    async with database.write() as connection:
+
+    def write(connection: sa.Connection) -> None:
         for model, its in rows.items():
-            await connection.execute(sa.insert(table_for(model)), its)
+            connection.execute(sa.insert(table_for(model)), its)
+
+    await database.transaction(write)
     await database.close()
 
 

@@ -21,6 +21,7 @@ import httpx
 import jwt
 from bench_sandbox import free_port
 from runner import Gateway, Server, cpu_seconds, family, line, measure, median, ratios, request, verdict
+from sqlalchemy import Connection
 from sqlmodel import insert
 
 from gateway import migrations
@@ -70,9 +71,12 @@ async def _fill(url: str, products: int) -> None:
         for n in range(products)
         for m in range(PRICES_EACH)
     ]
-    async with database.write() as connection:
-        await connection.execute(insert(Product), [{**row, **features} for row in rows])
-        await connection.execute(insert(Price), prices)
+
+    def write(connection: Connection) -> None:
+        connection.execute(insert(Product), [{**row, **features} for row in rows])
+        connection.execute(insert(Price), prices)
+
+    await database.transaction(write)
     await database.close()
 
 

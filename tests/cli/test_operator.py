@@ -19,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cli.doctor import examine
 from gateway.db.database import Database
+from gateway.db.locks import leader
+from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.models.infra import SyncState
 from gateway.stripe_api.client import Stripe
@@ -218,8 +220,7 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
         database, stripe = Database(postgres_url), Stripe(world.settings)
 
         async def read():
-            async with database.read() as session:
-                state = await session.get(SyncState, missed.NAME)
+            state = await database.read(lambda connection: row_by_id(connection, SyncState, missed.NAME))
             return state and state.completed_at
 
         @asynccontextmanager
@@ -229,17 +230,16 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-        with psycopg.connect(postgres_url) as leader:
-            leader.execute("SELECT pg_advisory_lock(%s)", [missed.LOCK])
+        async with leader(database, missed.NAME) as leading:
+            assert leading
             async with process():
                 await asyncio.sleep(0.6)
                 assert await read() is None  # another one leads
-                leader.close()  # and has died
-                await _until(read)
+        async with process():  # which has ended
+            await _until(read)
 
-        async with database.write() as connection:
-            long_ago = datetime.now(UTC) - timedelta(days=21)
-            await connection.execute(sa.update(table_for(SyncState)).values(completed_at=long_ago))
+        long_ago = sa.update(table_for(SyncState)).values(completed_at=datetime.now(UTC) - timedelta(days=21))
+        await database.transaction(lambda connection: connection.execute(long_ago))
         checks = {check.name: check async for check in examine(world.settings)}
         assert "before Stripe's 30 days are over" in checks["missed events"].mend
         with structlog.testing.capture_logs() as logs:

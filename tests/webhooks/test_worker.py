@@ -44,16 +44,14 @@ async def record(inbox, *events):
 
 
 async def rows(database, *ids):
-    async with database.read() as session:
-        chosen = sa.select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)
-        return list((await (await session.connection()).execute(chosen)).mappings())
+    chosen = sa.select(EVENTS).where(EVENTS.c.id.in_(ids)).order_by(EVENTS.c.id)
+    return await database.read(lambda connection: connection.execute(chosen).mappings().all())
 
 
 async def make_due(database):
     """As if the pauses were over."""
-    async with database.write() as connection:
-        waiting = sa.update(EVENTS).where(EVENTS.c.status == "failed")
-        await connection.execute(waiting.values(next_attempt_at=datetime.now(UTC)))
+    waiting = sa.update(EVENTS).where(EVENTS.c.status == "failed").values(next_attempt_at=datetime.now(UTC))
+    await database.transaction(lambda connection: connection.execute(waiting))
 
 
 @both_databases
@@ -128,12 +126,10 @@ def graveyard(sqlite_url):
     async def fill():
         async with parts(sqlite_url) as (database, inbox, _):
             await record(inbox, dead, changed, later)
-            async with database.write() as connection:
-                gone = sa.update(EVENTS).where(EVENTS.c.id == dead["id"])
-                words = "ValueError: [/] is no markup, and a long sentence that is read to its end"
-                await connection.execute(
-                    gone.values(status="dead", attempts=17, last_error=words, next_attempt_at=None)
-                )
+            words = "ValueError: [/] is no markup, and a long sentence that is read to its end"
+            given_up = {"status": "dead", "attempts": 17, "last_error": words, "next_attempt_at": None}
+            update = sa.update(EVENTS).where(EVENTS.c.id == dead["id"]).values(**given_up)
+            await database.transaction(lambda connection: connection.execute(update))
 
     asyncio.run(fill())
     return {"dead": dead["id"], "changed": changed["id"], "later": later["id"]}

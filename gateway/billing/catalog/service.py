@@ -81,8 +81,9 @@ class Catalog:
     async def _look(self, snapshot: Snapshot) -> None:
         """Find out whether another process has changed the catalogue since this snapshot."""
         try:
-            async with asyncio.timeout(LOAD_SECONDS), self._database.read() as session:
-                version = (await (await session.connection()).execute(sa.select(VERSION.c.version))).scalar()
+            async with asyncio.timeout(LOAD_SECONDS):
+                query = sa.select(VERSION.c.version)
+                version = await self._database.read(lambda connection: connection.execute(query).scalar())
         except Exception as error:  # noqa: BLE001 - as in `_load`
             log.warning("catalog.not_read", error=type(error).__name__)
             self._pause_until = time.monotonic() + PAUSE_SECONDS
@@ -109,7 +110,7 @@ class Catalog:
         return snapshot
 
     async def _read(self) -> Snapshot:
-        version, products, prices = await self._database.query(_rows)
+        version, products, prices = await self._database.read(_rows)
         return build_snapshot(
             products,
             prices,

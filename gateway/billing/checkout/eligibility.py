@@ -36,8 +36,7 @@ async def already_subscribed(database: Database, customer_id: str, cart: Cart) -
         .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
         .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(OCCUPYING))
     )
-    async with database.read() as session:
-        held = dict((await session.exec(live)).all())
+    held = dict(await database.read(lambda connection: connection.execute(live).all()))
     return [
         Problem(
             ProblemCode.ALREADY_SUBSCRIBED,
@@ -56,5 +55,4 @@ async def had_trial(database: Database, external_id: str) -> bool:
     trials = select(Subscription.id).where(
         col(Subscription.customer_id).in_(theirs), col(Subscription.trial_start).is_not(None)
     )
-    async with database.read() as session:
-        return (await session.exec(trials.limit(1))).first() is not None
+    return await database.read(lambda connection: connection.execute(trials.limit(1)).first()) is not None

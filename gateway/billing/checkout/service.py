@@ -15,7 +15,7 @@ from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
-from gateway.db.locks import turn
+from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Customer
@@ -74,7 +74,7 @@ class Checkout:
             return await self._answer(scope, buyer, request, cart)
         # Two tabs, or two machines, must not both find that nothing stands against it.
         name = f"checkout:{scope}" if buyer.subject else f"checkout:{scope}:{request.idempotency_key}"
-        async with turn(self._database, name):
+        async with user_lock(self._database, name):
             return await self._answer(scope, buyer, request, cart)
 
     async def _answer(self, scope: str, buyer: Principal, request: CheckoutRequest, cart: Cart) -> Answered:

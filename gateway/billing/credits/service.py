@@ -27,6 +27,7 @@ from gateway.billing.pagination import Pages
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.db.queries import Reading, as_list
+from gateway.db.rows import first_row
 from gateway.db.statements import among
 from gateway.errors import BadInput
 from gateway.models.columns import UtcDateTime
@@ -81,9 +82,8 @@ async def spend(database: Database, wanted: Spend) -> Spent:
     """
     if problems := _problems(wanted):
         return Spent(problems=problems)
-    async with database.read() as session:
-        its = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
-        customer = (await session.exec(its)).first()
+    query = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
+    customer = await database.read(lambda connection: first_row(connection, query))
     if customer is None:
         return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
     customer_id = customer.id
@@ -92,7 +92,7 @@ async def spend(database: Database, wanted: Spend) -> Spent:
         account = open_accounts(connection, {customer_id: LONG_AGO})[customer_id]
         return _spend(account, wanted)
 
-    outcome = await database.transact(work)
+    outcome = await database.transaction(work)
     return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
 
 
@@ -140,7 +140,7 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
 async def keep_books(database: Database) -> None:
     """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
     while True:
-        while await database.transact(expire_due):
+        while await database.transaction(expire_due):
             pass
         await asyncio.sleep(EXPIRY_SECONDS)
 

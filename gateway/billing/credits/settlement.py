@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from gateway.billing.credits import purchases
 from gateway.billing.credits.ledger import LOTS, Account, open_accounts
 from gateway.billing.credits.purchases import Purchase
-from gateway.db.advisory_locks import one_at_a_time
+from gateway.db.locks import advisory_locks
 from gateway.db.tables import insert
 from gateway.mirror.effects import Written
 
@@ -27,7 +27,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Settle the purchases that these rows are about."""
     about = [row for row in written if row.kind in {"invoice_payment", "charge", "dispute", "checkout.session"}]
     intents: set[str] = {row.columns["payment_intent_id"] for row in about} - {None}
-    one_at_a_time(connection, intents)
+    advisory_locks(connection, intents)
     ids = {row.id for row in written if row.kind == "invoice" and row.columns["status"] == "paid"}
     ids |= {row.id for row in written if row.kind == "checkout.session" and row.columns["status"] == "complete"}
     ids |= {row.columns["invoice_id"] for row in written if row.kind == "invoice_payment"}
@@ -46,7 +46,7 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
         connection: a transaction.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
     """
-    one_at_a_time(connection, ids)
+    advisory_locks(connection, ids)
     found = purchases.read(connection, ids)
     held = connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids))).scalars()
     known = set(held)

@@ -146,5 +146,5 @@ async def decision(settings: Settings, database: Database, catalog: Catalog, ext
     """
     products = (await catalog.snapshot()).products
     wanted = AccountSelection(external_id)
-    account = (await database.query(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
+    account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
     return decide(feature, account.subscriptions, account.features, products)

@@ -7,10 +7,12 @@ Everything else is the back end's alone. What is missing and what is another's a
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlmodel import SQLModel, select
 
 from gateway.auth.principal import Principal
 from gateway.db.database import Database
+from gateway.db.rows import all_rows, row_by_id
 from gateway.models.mirrored import (
     CheckoutSession,
     Customer,
@@ -80,9 +82,8 @@ class Ownership:
             return True
         if self._principal.subject is None or owner.customer_id is None:
             return False
-        async with self._database.read() as session:
-            its = select(Customer.id).where(Customer.external_id == self._principal.subject)
-            self._customers.update((await session.exec(its)).all())
+        query = select(Customer.id).where(Customer.external_id == self._principal.subject)
+        self._customers.update(await self._database.read(lambda connection: all_rows(connection, query)))
         return owner.customer_id in self._customers
 
     def surely_sees(self, owner: Owner) -> bool:
@@ -103,20 +104,23 @@ class Ownership:
 
     async def _is_sold(self, id: str) -> bool:
         """Whether it is a price or product after all: merchants choose the ids of old plans, perhaps `in_house`."""
-        async with self._database.read() as session:
-            return bool(await session.get(Price, id) or await session.get(Product, id))
+        return await self._database.read(
+            lambda connection: bool(row_by_id(connection, Price, id) or row_by_id(connection, Product, id))
+        )
 
     async def _owner(self, table: type[SQLModel], id: str) -> Owner | None:
-        async with self._database.read() as session:
-            row = await session.get(table, id)
-            if isinstance(row, SubscriptionItem):
-                row = await session.get(Subscription, row.subscription_id)
-        match row:
+        match await self._database.read(lambda connection: _owned_row(connection, table, id)):
             case None:
                 return None
-            case CheckoutSession():
+            case CheckoutSession() as row:
                 return owner_of_session(row)
-            case Customer():
+            case Customer() as row:
                 return Owner(customer_id=row.id)
-            case _:
+            case row:
                 return Owner(customer_id=getattr(row, "customer_id", None))
+
+
+def _owned_row(connection: sa.Connection, table: type[SQLModel], id: str) -> SQLModel | None:
+    """Return the row that says whose this object is: of an item, its subscription."""
+    row = row_by_id(connection, table, id)
+    return row_by_id(connection, Subscription, row.subscription_id) if isinstance(row, SubscriptionItem) else row

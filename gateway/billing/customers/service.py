@@ -13,8 +13,9 @@ from sqlmodel import col, select
 
 from gateway.auth.principal import Principal
 from gateway.db.database import Database
-from gateway.db.locks import turn
+from gateway.db.locks import user_lock
 from gateway.db.notifications import announce
+from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeFailure, StripeMissing
 from gateway.mirror.sync import refresh, store_answer, store_page
@@ -45,9 +46,8 @@ class Customers:
 
     async def of(self, external_id: str) -> Customer | None:
         """A user's present customer; None when there is none, or Stripe no longer has it."""
-        async with self._database.read() as session:
-            its = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
-            return (await session.exec(its)).first()
+        query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
+        return await self._database.read(lambda connection: first_row(connection, query))
 
     async def is_deleted_at_stripe(self, id: str) -> bool:
         """Ask Stripe whether it still has a customer, and write down if not."""
@@ -68,7 +68,7 @@ class Customers:
         subject = principal.subject or ""
         if known := await self.of(subject):
             return known
-        async with turn(self._database, f"customer:{subject}"):
+        async with user_lock(self._database, f"customer:{subject}"):
             if known := await self.of(subject):  # whoever had the turn before has made it
                 return known
             claim = await self._claim(principal)
@@ -87,8 +87,9 @@ class Customers:
             .order_by(CLAIMS.c.generation.desc())
             .limit(1)
         )
-        async with self._database.write() as connection:
-            last = (await connection.execute(latest)).mappings().first()
+
+        def write(connection: sa.Connection) -> CustomerClaim:
+            last = connection.execute(latest).mappings().first()
             if last is not None and last["customer_id"] is None:
                 return CustomerClaim(**last)
             claim = CustomerClaim(
@@ -97,8 +98,10 @@ class Customers:
                 email=principal.email,
                 created=datetime.now(UTC),
             )
-            await connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
+            connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
             return claim
+
+        return await self._database.transaction(write)
 
     async def _create(self, claim: CustomerClaim) -> None:
         """Make the customer. The key makes a repeated call give the same one (Stripe, "Idempotent requests")."""
@@ -130,9 +133,8 @@ class Customers:
         """Whether a customer belongs to nobody, neither here nor by what stands at Stripe."""
         if found["metadata"].get("external_id", claim.external_id) != claim.external_id:
             return False
-        async with self._database.read() as session:
-            its = select(CustomerClaim).where(CustomerClaim.customer_id == found["id"])
-            return (await session.exec(its)).first() is None
+        query = sa.select(CLAIMS.c.external_id).where(CLAIMS.c.customer_id == found["id"])
+        return await self._database.read(lambda connection: connection.execute(query).first()) is None
 
     async def _tag_with_external_id(self, id: str, claim: CustomerClaim) -> None:
         """Let people see at Stripe whose it is. The database is what counts, so a failure is only logged."""

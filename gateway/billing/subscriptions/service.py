@@ -25,6 +25,7 @@ from gateway.billing.subscriptions.plan_change import (
 from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
+from gateway.db.rows import row_by_id
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
 from gateway.models.mirrored import Customer, Invoice
@@ -217,8 +218,7 @@ class SubscriptionService:
         return await self._standing(id), answer
 
     async def _owns(self, principal: Principal, customer_id: str) -> bool:
-        async with self._database.read() as session:
-            customer = await session.get(Customer, customer_id)
+        customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
         return customer is not None and principal.subject is not None and customer.external_id == principal.subject
 
     async def _standing(self, id: str) -> SubscriptionState:
@@ -251,8 +251,8 @@ class SubscriptionService:
     async def _billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:
         """What was billed for the change to this price: the latest invoice, if it is the one of that change."""
         latest = subscription["latest_invoice"]
-        async with self._database.read() as session:
-            invoice = await session.get(Invoice, latest["id"] if isinstance(latest, dict) else latest or "")
+        invoice_id = latest["id"] if isinstance(latest, dict) else latest or ""
+        invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
         if invoice is None or invoice.billing_reason != "subscription_update":
             return None
         return invoice if any(line["price"] == price_id for line in invoice.lines) else None

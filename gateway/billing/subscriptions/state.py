@@ -59,7 +59,7 @@ async def read_subscription(database: Database, id: str, grace: timedelta) -> Su
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    found = await database.query(
+    found = await database.read(
         lambda connection: _states(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
     )
     return next(iter(found), None)

@@ -63,7 +63,7 @@ def _loader(
     """A loader over a function that reads many at once and leaves out what there is not."""
 
     async def load(keys: list[Key]) -> list[Value]:
-        found = await database.query(lambda connection: read(connection, keys))
+        found = await database.read(lambda connection: read(connection, keys))
         return [found.get(key, missing) for key in keys]
 
     return _Shared(load_fn=load)

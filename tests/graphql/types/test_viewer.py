@@ -364,7 +364,7 @@ async def test_a_database_that_is_locked_keeps_no_event_loop_and_is_read_as_soon
     database = Database(sqlite_url)
     with held(sqlite_url, "PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE") as let_go:
         asyncio.get_running_loop().call_later(0.6, let_go)
-        found, seconds, pause = await longest_pause(database.query(one))
+        found, seconds, pause = await longest_pause(database.read(one))
     assert (found, seconds > 0.5) == (1, True)
     assert pause < seconds / 2
     await database.close()
@@ -374,11 +374,11 @@ async def test_a_long_reading_does_not_keep_the_event_loop_and_the_next_one_is_n
     count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000000) SELECT count(*) FROM c"
     database = Database(sqlite_url)
     found, seconds, pause = await longest_pause(
-        database.query(lambda connection: connection.exec_driver_sql(count).scalar())
+        database.read(lambda connection: connection.exec_driver_sql(count).scalar())
     )
     assert found == 5_000_000
     assert pause < seconds / 2
-    assert await database.query(one) == 1
+    assert await database.read(one) == 1
     await database.close()
 
 

@@ -1,4 +1,4 @@
-"""Every failure that the gateway reports, each with a stable `code` that clients may switch on.
+"""Every failure that the gateway reports, each with a stable `code` for programs.
 
     GatewayError                INTERNAL
     ├── BadInput                BAD_USER_INPUT
@@ -9,7 +9,7 @@
     ├── QueryTooComplex         QUERY_TOO_COMPLEX
     ├── DatabaseUnavailable     UNAVAILABLE
     ├── SettingsError           SETTINGS
-    ├── WebhookRefused          (one code a reason, see `WebhookRefused`)
+    ├── WebhookRefused          WEBHOOK_REFUSED (its `reason` is the code that Stripe gets)
     └── StripeFailure           STRIPE_ERROR
         ├── StripeUnavailable   STRIPE_UNAVAILABLE
         ├── StripeMissing       STRIPE_MISSING
@@ -30,18 +30,18 @@ class GatewayError(Exception):
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What GraphQL answers beside the message: `{"code": …}`."""
+        """What GraphQL adds to the message: `{"code": …}`."""
         return {"code": self.code}
 
 
 class BadInput(GatewayError):
-    """What the caller sent cannot be used; the message says what to send instead."""
+    """The input cannot be used; the message says what to send instead."""
 
     code = "BAD_USER_INPUT"
 
 
 class Unauthenticated(GatewayError):
-    """The call needs a signed-in user or a service token, and has none that is valid."""
+    """The request needs a signed-in user or a service token, and has no valid one."""
 
     code = "UNAUTHENTICATED"
 
@@ -53,13 +53,13 @@ class Forbidden(GatewayError):
 
 
 class NotFound(GatewayError):
-    """There is no such object, or it is another's: the two are not told apart."""
+    """There is no such object, or it belongs to somebody else: the two are answered alike."""
 
     code = "NOT_FOUND"
 
 
 class RateLimited(GatewayError):
-    """Too many calls in too short a time.
+    """Too many requests in too short a time.
 
     Args:
         message: the sentence for the caller.
@@ -74,7 +74,7 @@ class RateLimited(GatewayError):
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """The code, and when to try again."""
+        """The code, and after how many seconds to try again."""
         return {"code": self.code, "retryAfter": self.retry_after}
 
 
@@ -91,7 +91,7 @@ class DatabaseUnavailable(GatewayError):
 
 
 class SettingsError(GatewayError):
-    """A setting is missing or wrong. The message is one line that names it and the mend."""
+    """A setting is missing or wrong. The message is one line that names it and says what to do."""
 
     code = "SETTINGS"
 
@@ -113,7 +113,7 @@ class WebhookRefused(GatewayError):
 
 
 class StripeFailure(GatewayError):
-    """Stripe answered with an error that is ours to mend (a bad key, a bad call).
+    """Stripe answered with an error that the operator must fix (a bad key, a wrong call).
 
     Args:
         message: a sentence that is safe to show (no key, no internals).
@@ -130,7 +130,7 @@ class StripeFailure(GatewayError):
 
 
 class StripeUnavailable(StripeFailure):
-    """Stripe could not be reached, was too slow, refused for its rate limit, or failed on its side."""
+    """Stripe could not be reached, was too slow, limited the rate, or failed on its side."""
 
     code = "STRIPE_UNAVAILABLE"
 
@@ -148,7 +148,7 @@ class StripeRefused(StripeFailure):
 
 
 class CardRefused(StripeRefused):
-    """The payment was declined, or the bank wants it confirmed; nothing was changed."""
+    """The payment was declined, or the bank wants a confirmation; nothing was changed."""
 
     code = "CARD_REFUSED"
 

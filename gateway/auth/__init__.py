@@ -1,1 +1,1 @@
-"""Who calls: the header of a request becomes a Principal."""
+"""Authentication: from the header of a request to a Principal."""

@@ -1,7 +1,7 @@
-"""Who calls: nobody in particular, a signed-in user, or the application's own back end.
+"""Authenticate the caller of a request: a guest, a signed-in user, or the application's own back end.
 
-A user comes with a JSON Web Token of an OpenID provider (`tokens.py`). What was proved is remembered until it expires
-or the provider's keys are read anew, because a proof costs as much as a short query.
+A user sends a JSON Web Token of an OpenID provider (`tokens.py`). A verified token is cached until it expires or the
+provider's keys are read again, because verifying one costs as much as a short query.
 """
 
 import hmac
@@ -24,7 +24,7 @@ MAX_PROVED = 4096  # about two megabytes
 
 
 class Authenticator:
-    """Tells who sends a request.
+    """Authenticates requests by their `Authorization` header.
 
     Args:
         settings: the service tokens, and how users sign in.
@@ -42,10 +42,10 @@ class Authenticator:
         return Tokens(self._settings, LEEWAY_SECONDS)
 
     async def authenticate(self, header: str | None) -> Principal:
-        """The caller that an `Authorization` header names; without one, `ANONYMOUS`.
+        """Return the caller that an `Authorization` header names; without one, `ANONYMOUS`.
 
         Raises:
-            Unauthenticated: when the header is there and proves nothing.
+            Unauthenticated: the header has no valid token.
         """
         if header is None:
             return ANONYMOUS
@@ -58,12 +58,12 @@ class Authenticator:
         principal = self._proved.find(token, self._tokens.keys)
         if principal is None:
             principal = self._principal(await self._tokens.claims(token))
-            # nothing has waited since the key was found, so these are the keys that it is of
+            # nothing was awaited since the key was found, so these are the keys that verified it
             self._proved.keep(token, principal, self._tokens.keys)
         return principal
 
     def is_service(self, header: str | None) -> bool:
-        """Whether an `Authorization` header has a token of the application's own back end."""
+        """Return whether an `Authorization` header has a token of the application's own back end."""
         scheme, _, token = (header or "").partition(" ")
         presented = token.strip().encode(errors="replace")
         # every token is compared, in constant time, so that timing tells nothing
@@ -71,7 +71,7 @@ class Authenticator:
         return scheme.lower() == "bearer" and any(known)
 
     async def close(self) -> None:
-        """Give back what is held."""
+        """Close the connection to the provider."""
         if "_tokens" in self.__dict__:
             await self._tokens.close()
 
@@ -90,11 +90,11 @@ class Authenticator:
 
 
 class _Proved:
-    """The callers whose tokens were proved lately, the one asked for last at the end.
+    """The callers whose tokens were verified lately; the least recently used goes first.
 
-    Only what was proved is in it, under the SHA-256 of the whole token: whoever reads this memory can sign in as
-    nobody. It is of one authenticator, whose issuer, audience and secret never change, and of one reading of the
-    provider's keys: the next one, whatever it brings, empties it.
+    Keys are the SHA-256 of whole tokens, so that nobody who reads this memory can sign in with it. An entry is valid
+    for one reading of the provider's keys: the next reading, whatever it brings, empties the cache. Issuer, audience
+    and secret of an authenticator never change.
     """
 
     def __init__(self) -> None:
@@ -102,25 +102,25 @@ class _Proved:
         self._keys: object = None
 
     def find(self, token: str, keys: object) -> Principal | None:
-        """The caller, if the token is still good.
+        """Return the caller, if the token is cached and has not expired.
 
         Args:
-            token: as it came.
-            keys: the keys of this moment.
+            token: as it was sent.
+            keys: the provider's present keys.
         """
         if keys is not self._keys:
             self._callers.clear()
             self._keys = keys
         digest = _digest(token)
         principal, proved_at = self._callers.get(digest, (None, 0.0))
-        # a clock that was put back may have come before the token's `nbf`
+        # after a clock was set back, the token may not be valid yet (`nbf`)
         if principal is None or not proved_at <= time.time() < _end(principal):
             return None
         self._callers.move_to_end(digest)
         return principal
 
     def keep(self, token: str, principal: Principal, keys: object) -> None:
-        """Remember what these keys have proved just now."""
+        """Add a caller whose token these keys have just verified."""
         if keys is not self._keys:
             self._callers.clear()
             self._keys = keys
@@ -134,5 +134,5 @@ def _digest(token: str) -> bytes:
 
 
 def _end(principal: Principal) -> float:
-    """When a user's token is no longer taken."""
+    """Return when a user's token is no longer accepted, in Unix seconds."""
     return 0.0 if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS

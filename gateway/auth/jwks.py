@@ -1,4 +1,4 @@
-"""The public keys of an OpenID provider: fetched when needed, kept through an outage, asked for no more than allowed.
+"""The public keys of an OpenID provider: fetched when needed, kept during an outage, requested at a bounded rate.
 
 Source: RFC 7517 (JSON Web Key).
 """
@@ -16,10 +16,10 @@ import structlog
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 256 * 1024
 FRESH_SECONDS = 600.0
-"""After this the keys are read again beside the requests, so that a withdrawn key is not trusted for ever."""
+"""After this the keys are read again in the background, so that a withdrawn key is not trusted for ever."""
 
 COLD_PAUSE_SECONDS = 2.0
-"""While no key is known nobody can sign in, so that it is tried again sooner."""
+"""Pause between two attempts while no key is known: nobody can sign in then."""
 
 FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 """The `kty` of the keys for an algorithm, by its first two letters."""
@@ -32,10 +32,10 @@ class Key:
     """A public key for signatures.
 
     Attributes:
-        kid: its name.
+        kid: its id.
         family: its `kty`.
-        algorithm: the only one that it is for, if the provider says so.
-        public: what PyJWT verifies with.
+        algorithm: the only algorithm that it may be used with, if the provider names one.
+        public: the key as PyJWT uses it.
     """
 
     kid: str | None
@@ -44,7 +44,7 @@ class Key:
     public: Any
 
     def fits(self, kid: Any, algorithm: str) -> bool:
-        """Whether a token with this header may be signed with it."""
+        """Return whether a token with this header may be signed with this key."""
         return (
             self.family == FAMILIES[algorithm[:2]]
             and self.algorithm in {None, algorithm}
@@ -57,7 +57,7 @@ class KeySet:
 
     Args:
         url: its JSON Web Key Set.
-        pause: seconds that lie at least between two requests to it, whatever tokens come.
+        pause: least number of seconds between two requests to it, whatever tokens arrive.
     """
 
     def __init__(self, url: str, pause: float) -> None:
@@ -71,20 +71,20 @@ class KeySet:
 
     @property
     def present(self) -> tuple[Key, ...]:
-        """The keys that are known, another tuple after each reading. Who looks has them read again when it is time."""
+        """The keys that are known, a new tuple after each reading. Old ones are read again in the background."""
         if self._keys and time.monotonic() - self._fetched > FRESH_SECONDS:
             self._refresh_beside()
         return self._keys
 
     async def find(self, kid: Any, algorithm: str) -> Any:
-        """The key that a token's header names.
+        """Return the key that a token's header names.
 
         Args:
             kid: its `kid`; without one the set must have a single key for the algorithm.
             algorithm: its `alg`, an asymmetric one.
 
         Raises:
-            jwt.PyJWKClientConnectionError: the keys have never been read, and cannot be now.
+            jwt.PyJWKClientConnectionError: the keys have never been read, and cannot be read now.
             jwt.InvalidKeyError: there is no such key.
         """
         found = [key for key in self.present if key.fits(kid, algorithm)]
@@ -108,7 +108,7 @@ class KeySet:
             self._refreshing = asyncio.create_task(self._fetch())
 
     async def _fetch(self) -> None:
-        """Read the keys, once for everybody who waits, and not again before the pause is over."""
+        """Read the keys, once for all who wait, and not again before the pause is over."""
         async with self._lock:
             pause = self._pause if self._keys else min(self._pause, COLD_PAUSE_SECONDS)
             if time.monotonic() - self._tried < pause:
@@ -123,10 +123,10 @@ class KeySet:
             self._keys, self._fetched = keys, time.monotonic()
 
     async def _read(self) -> tuple[Key, ...]:
-        """The usable keys of the set.
+        """Read the usable keys of the set.
 
         Raises:
-            ValueError: it is no key set, or too large.
+            ValueError: the answer is not a key set, is too large, or has no usable key.
         """
         body = bytearray()
         async with self._http.stream("GET", self._url, headers={"Accept": "application/json"}) as response:
@@ -144,7 +144,7 @@ class KeySet:
 
 
 def _usable(entry: Any) -> Key | None:
-    """A public key for signatures; None for anything else, above all a symmetric key, which is nobody's to publish."""
+    """Return a public key for signatures; None for anything else, above all a symmetric key, which is a secret."""
     if not isinstance(entry, dict) or entry.get("kty") not in FAMILIES.values() or entry.get("use", "sig") != "sig":
         return None
     kid, algorithm = entry.get("kid"), entry.get("alg")

@@ -1,7 +1,7 @@
-"""How a user's token is proved: a JSON Web Token of an OpenID provider.
+"""Verify a user's token: a JSON Web Token of an OpenID provider.
 
-Its signature is checked with one of the provider's public keys, or, with HS256, with a shared secret; the two never
-mix, so that no public key can pass for a secret.
+Its signature is checked with one of the provider's public keys, or, for HS256, with a shared secret. The two never mix,
+so that a public key cannot be used as a secret.
 Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
 """
 
@@ -20,11 +20,11 @@ MAX_TOKEN = 8192
 
 
 class Tokens:
-    """Proves tokens.
+    """Verifies tokens.
 
     Args:
         settings: how users sign in.
-        leeway: by how many seconds the clocks may differ.
+        leeway: seconds by which the clocks may differ.
     """
 
     def __init__(self, settings: Settings, leeway: int) -> None:
@@ -35,14 +35,14 @@ class Tokens:
 
     @property
     def keys(self) -> tuple[Key, ...] | None:
-        """The provider's keys that are known now, another tuple after each reading; None without a provider."""
+        """The provider's keys that are known now, a new tuple after each reading; None without a provider."""
         return self._keys.present if self._keys else None
 
     async def claims(self, token: str) -> dict[str, Any]:
-        """What a token claims, once everything about it is proved.
+        """Return the claims of a token after verifying it.
 
         Raises:
-            Unauthenticated: it proves nothing.
+            Unauthenticated: the token is not valid; the message says why.
         """
         try:
             if len(token) > MAX_TOKEN or not token.isascii():
@@ -58,20 +58,20 @@ class Tokens:
                 options={
                     "require": ["exp"],
                     "verify_aud": self._audience is not None,
-                    "verify_sub": False,  # the claim of the settings is what counts
+                    "verify_sub": False,  # the claim that the settings name counts
                     "enforce_minimum_key_length": True,
                 },
             )
-        except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overruns the JSON parser
+        except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overflows the JSON parser
             raise Unauthenticated(_why(error)) from None
 
     async def close(self) -> None:
-        """Give back what is held."""
+        """Close the connection to the provider."""
         if self._keys:
             await self._keys.close()
 
     async def _key(self, header: dict[str, Any]) -> tuple[str, Any]:
-        """The algorithm that the token may be signed with, and the key for it."""
+        """Return the algorithm that the token may be signed with, and the key for it."""
         algorithm = header.get("alg")
         if algorithm == "HS256" and self._secret is not None:
             return algorithm, self._secret
@@ -81,7 +81,7 @@ class Tokens:
 
 
 def _why(error: Exception) -> str:
-    """What the caller should know: what time, issuer and audience mend, and nothing of keys."""
+    """Return what the caller may know: problems of time, issuer and audience, but nothing about keys."""
     return next((sentence for kind, sentence in _REASONS.items() if isinstance(error, kind)), "this token is not valid")
 
 

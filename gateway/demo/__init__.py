@@ -1,7 +1,7 @@
 """The demo shop: pages that sell the catalogue and show an account with nothing but the public GraphQL API.
 
-It is what an application's own front end would be: the server part below only hands out files, and every price,
-purchase, receipt and change of plan goes through `POST /graphql` like anybody else's.
+It stands for an application's own front end: the server part below only serves files, and every price, purchase,
+receipt and change of plan goes through `POST /graphql`.
 """
 
 from html import escape
@@ -19,10 +19,10 @@ _FILES = (*_HERE.glob("*.js"), *_HERE.glob("*.css"))
 
 
 def demo_routes(stripe_url: str) -> list[BaseRoute]:
-    """The routes of the shop: the pages at `/demo` and `/demo/account`, and their files below.
+    """Return the routes of the shop: the pages at `/demo` and `/demo/account`, and their files below.
 
     Args:
-        stripe_url: where a person looks at what Stripe holds; the pages link to it.
+        stripe_url: the offline Stripe's dashboard, to which the pages link.
     """
     pages = [_page("/demo", "index.html", stripe_url), _page("/demo/account", "account.html", stripe_url)]
     return [*pages, *(file_route(f"/demo/{path.name}", path) for path in _FILES)]

@@ -1,7 +1,7 @@
-"""The sign-in of `gateway dev`: two sample users, so that the shop and GraphiQL can be used as one of them.
+"""The sign-in of `gateway dev`: two sample users for the shop and GraphiQL.
 
-It stands for the OpenID provider that an application has. There is no password, because there is nothing to protect:
-the routes exist in development alone, and the secret that they sign with was made up for it.
+It stands for the OpenID provider of an application. There is no password, because there is nothing to protect: the
+routes exist in development only, and sign with a secret that was made up for it.
 """
 
 import time
@@ -19,7 +19,7 @@ LIFETIME_SECONDS = 12 * 3600
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A sample user, in the words of OpenID Connect."""
+    """A sample user, with the names of OpenID Connect."""
 
     subject: str
     name: str
@@ -36,7 +36,7 @@ USERS = {
 
 
 def token_for(user: User, settings: Settings) -> str:
-    """A token as a provider would sign it, with what the gateway asks for.
+    """Return a token as a provider would sign it, with the claims that the gateway checks.
 
     Args:
         user: who signs in.
@@ -59,10 +59,10 @@ def token_for(user: User, settings: Settings) -> str:
 
 
 def sign_in_routes(settings: Settings) -> list[BaseRoute]:
-    """`GET /dev/users` lists the sample users, `POST /dev/sign-in` with `{"email": …}` gives a token for one.
+    """Return the routes: `GET /dev/users` lists the users, `POST /dev/sign-in` with `{"email": …}` gives one a token.
 
     Args:
-        settings: the gateway's own.
+        settings: the gateway's settings.
     """
 
     async def users(_request: Request) -> Response:

@@ -1,6 +1,6 @@
 """The database's migrations: `gateway db upgrade`, and what `gateway dev` does at its start.
 
-Alembic is imported by whoever migrates: a gateway that serves only compares two numbers.
+Alembic is imported only to migrate: a gateway that serves compares two numbers.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LOCK = 7_262_466_001
 
 
 def _config(connection: sa.Connection | None = None) -> "Config":
-    """Alembic's configuration, without a file: the scripts lie beside this module, also in a wheel."""
+    """Return Alembic's configuration, without a file: the scripts stand beside this module, in a wheel too."""
     from alembic.config import Config
 
     config = Config()
@@ -32,7 +32,7 @@ def _config(connection: sa.Connection | None = None) -> "Config":
 
 
 def head() -> str:
-    """The revision that this version of the gateway needs. The scripts are numbered, and named by their number."""
+    """Return the revision that this version of the gateway needs: the highest number among the scripts' names."""
     numbers = [path.name.partition("_")[0] for path in (HERE / "versions").glob("[0-9]*.py")]
     if not numbers:
         raise RuntimeError("the package holds no migrations; it was built wrongly")
@@ -56,7 +56,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def current(database: Database) -> str | None:
-    """The revision that the database is at; None when it is empty."""
+    """Return the revision that the database is at; None when it is empty."""
 
     def work(connection: sa.Connection) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
@@ -68,7 +68,7 @@ async def current(database: Database) -> str | None:
 
 
 async def drift(database: Database) -> list[str]:
-    """In what the migrated tables differ from the models; nothing, or a migration is missing."""
+    """Return how the migrated tables differ from the models; any difference is a missing migration."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -81,7 +81,7 @@ async def drift(database: Database) -> list[str]:
 
 
 async def revision(database: Database, message: str) -> None:
-    """Write a new migration from the difference between the tables and the models (for developers)."""
+    """Write a new migration from the difference between the tables and the models, for developers."""
     from alembic import command
 
     number = f"{int(head()) + 1:04}"

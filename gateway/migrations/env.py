@@ -9,7 +9,7 @@ from gateway.models.columns import UtcDateTime
 
 
 def plain_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
-    """Our column types under SQLAlchemy's own names: a migration must still run when the models have moved on."""
+    """Render our column types as SQLAlchemy's own, because a migration must still run after the models have changed."""
     if kind == "type" and isinstance(thing, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     if kind == "type" and isinstance(thing, AutoString):
@@ -17,8 +17,8 @@ def plain_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
-# An index over a part of a table is over the same part on PostgreSQL. The models do not say so: to name an option of
-# PostgreSQL's imports its dialects, which is 2 MB of memory for who serves from SQLite.
+# A partial index is partial on PostgreSQL too. The models do not say so, because naming an option of PostgreSQL imports
+# its dialects, 2 MB of memory for a gateway that runs on SQLite.
 for index in (index for table in SQLModel.metadata.tables.values() for index in table.indexes):
     if "sqlite_where" in index.dialect_kwargs:
         index.dialect_kwargs["postgresql_where"] = index.dialect_kwargs["sqlite_where"]

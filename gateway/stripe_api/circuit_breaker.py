@@ -1,13 +1,13 @@
-"""A circuit breaker: while a service fails again and again, callers are told at once instead of made to wait."""
+"""A circuit breaker: while a service keeps failing, callers get an error at once instead of waiting for it."""
 
 import time
 from typing import Final
 
 FAILURES: Final = 5
-"""So many failures in a row open the circuit; one answer closes it."""
+"""This many failures in a row open the circuit; one success closes it."""
 
 PAUSE_SECONDS: Final = 5.0
-"""How long nobody is let through, unless the service itself asked for longer; then one call tries."""
+"""How long no call is let through, unless the service asked for longer; then one call tries."""
 
 MOST_SECONDS: Final = 60.0
 
@@ -20,7 +20,7 @@ class CircuitBreaker:
         self._shut_until = 0.0
 
     def retry_after(self) -> float:
-        """Seconds until a call may be tried; 0 when it may be now. Whoever is let through after a pause goes alone."""
+        """Return the seconds until a call may be tried; 0 when it may be now. After a pause one call is let through."""
         now = time.monotonic()
         if now < self._shut_until:
             return self._shut_until - now
@@ -29,15 +29,15 @@ class CircuitBreaker:
         return 0.0
 
     def success(self) -> None:
-        """The service works."""
+        """Record that the service works."""
         self._failures = 0
         self._shut_until = 0.0
 
     def failure(self, retry_after: float | None = None) -> None:
-        """The service does not work.
+        """Record that a call failed.
 
         Args:
-            retry_after: how long it asked to be left alone, in seconds.
+            retry_after: seconds that the service asked to wait.
         """
         self._failures += 1
         pause = retry_after or (PAUSE_SECONDS if self._failures >= FAILURES else 0.0)

@@ -1,6 +1,6 @@
-"""What the gateway uses of Stripe's SDK: its client, and its errors told in our own words.
+"""The parts of Stripe's SDK that the gateway uses: its client, and its errors as the gateway's own.
 
-It is imported when something is first asked of Stripe: the SDK and its two HTTP libraries take a dozen megabytes.
+It is imported with the first call to Stripe: the SDK and its two HTTP libraries take a dozen megabytes.
 """
 
 from http import HTTPStatus
@@ -37,7 +37,7 @@ class Client(stripe.StripeClient):
     def __init__(self, settings: Settings, version: str) -> None:
         self._http = stripe.HTTPXClient(
             timeout=min(ATTEMPT_TIMEOUT_SECONDS, settings.stripe_timeout),
-            # only TLS needs the list of authorities, which takes longer to read than all the rest of a start
+            # only TLS needs the list of authorities, which takes longer to read than the rest of a start
             verify_ssl_certs=settings.stripe_api_base.startswith("https:"),
         )
         super().__init__(
@@ -54,14 +54,14 @@ class Client(stripe.StripeClient):
 
 
 def retry_after(error: StripeError) -> float | None:
-    """How many seconds Stripe asks to be left alone."""
+    """Return how many seconds Stripe asks to wait; None when it does not say."""
     try:
         return float((error.headers or {})["retry-after"])
     except (KeyError, ValueError):
         return None
 
 
-# Who can mend it: nobody, so try again (StripeUnavailable); the caller (StripeRefused); the operator (StripeFailure).
+# By who can fix it: nobody, so try again (StripeUnavailable); the caller (StripeRefused); the operator (StripeFailure).
 # The first class that fits counts; the last fits all.
 FAILURES: tuple[tuple[type[StripeError], type[StripeFailure], str | None], ...] = (
     (stripe.APIConnectionError, StripeUnavailable, "Stripe cannot be reached; try again"),
@@ -77,10 +77,10 @@ FAILURES: tuple[tuple[type[StripeError], type[StripeFailure], str | None], ...] 
 
 
 def failure(error: StripeError) -> StripeFailure:
-    """The gateway's own failure for one of the SDK's. It never carries the key or the request.
+    """Return the gateway's error for one of the SDK's. It never carries the key or the request.
 
     Args:
-        error: what the SDK raised. Stripe's own sentence is passed on only where the caller can mend it.
+        error: what the SDK raised. Stripe's own message is passed on only where the caller can fix the problem.
     """
     body = getattr(error, "error", None)
     code = getattr(error, "code", None) or getattr(body, "code", None)

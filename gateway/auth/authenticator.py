@@ -6,10 +6,12 @@ provider's keys are read again, because verifying one costs as much as a short q
 
 import hmac
 import time
-from collections import OrderedDict
 from functools import cached_property
 from hashlib import sha256
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
 
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal, is_subject
 from gateway.errors import Unauthenticated
@@ -20,32 +22,37 @@ if TYPE_CHECKING:
 
 LEEWAY_SECONDS = 10
 MAX_EMAIL = 254
-MAX_PROVED = 4096  # about two megabytes
+MAX_CACHE_BYTES = 4 * 1024 * 1024  # about 5,000 users
 
 
 class Authenticator:
-    """Authenticates requests by their `Authorization` header.
+    """Tells who sends a request.
 
     Args:
         settings: the service tokens, and how users sign in.
+        tokens: verifies tokens; by default as the settings say.
+        max_cache_bytes: what the cache of verified tokens may take.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, tokens: "Tokens | None" = None, max_cache_bytes: int = MAX_CACHE_BYTES
+    ) -> None:
         self._service_tokens = [token.get_secret_value().encode() for token in settings.service_tokens]
         self._settings = settings
-        self._proved = _Proved()
+        self._given_tokens = tokens
+        self._cache = TokenCache(max_cache_bytes)
 
     @cached_property
     def _tokens(self) -> "Tokens":
         from gateway.auth.tokens import Tokens  # not before somebody signs in: its libraries take ten megabytes
 
-        return Tokens(self._settings, LEEWAY_SECONDS)
+        return self._given_tokens or Tokens(self._settings, LEEWAY_SECONDS)
 
     async def authenticate(self, header: str | None) -> Principal:
         """Return the caller that an `Authorization` header names; without one, `ANONYMOUS`.
 
         Raises:
-            Unauthenticated: the header has no valid token.
+            Unauthenticated: when the header is there and proves nothing.
         """
         if header is None:
             return ANONYMOUS
@@ -55,11 +62,11 @@ class Authenticator:
             raise Unauthenticated("the Authorization header must be `Bearer` and a token")
         if self.is_service(header):
             return SERVICE
-        principal = self._proved.find(token, self._tokens.keys)
+        principal = self._cache.find(token, await self._tokens.current_keys())
         if principal is None:
             principal = self._principal(await self._tokens.claims(token))
             # nothing was awaited since the key was found, so these are the keys that verified it
-            self._proved.keep(token, principal, self._tokens.keys)
+            self._cache.keep(token, principal, self._tokens.known_keys)
         return principal
 
     def is_service(self, header: str | None) -> bool:
@@ -89,16 +96,19 @@ class Authenticator:
         )
 
 
-class _Proved:
-    """The callers whose tokens were verified lately; the least recently used goes first.
+class TokenCache:
+    """The callers whose tokens were verified lately.
 
     Keys are the SHA-256 of whole tokens, so that nobody who reads this memory can sign in with it. An entry is valid
     for one reading of the provider's keys: the next reading, whatever it brings, empties the cache. Issuer, audience
     and secret of an authenticator never change.
+
+    Args:
+        max_bytes: what it may take; the least recently used entries go first.
     """
 
-    def __init__(self) -> None:
-        self._callers: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+    def __init__(self, max_bytes: int) -> None:
+        self._callers: LRUCache[bytes, tuple[Principal, float]] = LRUCache(max_bytes, getsizeof=_size)
         self._keys: object = None
 
     def find(self, token: str, keys: object) -> Principal | None:
@@ -108,25 +118,28 @@ class _Proved:
             token: as it was sent.
             keys: the provider's present keys.
         """
-        if keys is not self._keys:
-            self._callers.clear()
-            self._keys = keys
-        digest = _digest(token)
-        principal, proved_at = self._callers.get(digest, (None, 0.0))
+        self._empty_if_other(keys)
+        principal, proved_at = self._callers.get(_digest(token), (None, 0.0))
         # after a clock was set back, the token may not be valid yet (`nbf`)
         if principal is None or not proved_at <= time.time() < _end(principal):
             return None
-        self._callers.move_to_end(digest)
         return principal
 
     def keep(self, token: str, principal: Principal, keys: object) -> None:
         """Add a caller whose token these keys have just verified."""
+        self._empty_if_other(keys)
+        self._callers[_digest(token)] = principal, time.time()
+
+    def _empty_if_other(self, keys: object) -> None:
         if keys is not self._keys:
             self._callers.clear()
             self._keys = keys
-        self._callers[_digest(token)] = principal, time.time()
-        if len(self._callers) > MAX_PROVED:
-            self._callers.popitem(last=False)
+
+
+def _size(entry: tuple[Principal, float]) -> int:
+    """Return what an entry takes: its two texts, and Python's own (measured, with its digest and both tables)."""
+    principal, _ = entry
+    return 600 + getsizeof(principal.subject) + getsizeof(principal.email)
 
 
 def _digest(token: str) -> bytes:
@@ -134,5 +147,5 @@ def _digest(token: str) -> bytes:
 
 
 def _end(principal: Principal) -> float:
-    """Return when a user's token is no longer accepted, in Unix seconds."""
+    """Return when a user's token is no longer taken."""
     return 0.0 if principal.expires_at is None else principal.expires_at + LEEWAY_SECONDS

@@ -1,10 +1,11 @@
 """The public keys of an OpenID provider: fetched when needed, kept during an outage, requested at a bounded rate.
 
-Source: RFC 7517 (JSON Web Key).
+Source: RFC 7517 (JSON Web Key), section 5 for what is ignored in a set.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,13 @@ import structlog
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 256 * 1024
 FRESH_SECONDS = 600.0
-"""After this the keys are read again in the background, so that a withdrawn key is not trusted for ever."""
+"""After this the keys are read again, so that a withdrawn key is not trusted for ever."""
+
+IDLE = 1.1
+"""A gateway that has not tried to read them for so many times `fresh_seconds` was idle."""
+
+MAX_AGE_SECONDS = 86_400.0
+"""A provider may be away for a day before the keys that it published last are no longer believed."""
 
 COLD_PAUSE_SECONDS = 2.0
 """Pause between two attempts while no key is known: nobody can sign in then."""
@@ -58,23 +65,51 @@ class KeySet:
     Args:
         url: its JSON Web Key Set.
         pause: least number of seconds between two requests to it, whatever tokens arrive.
+        fresh_seconds: after this the keys are read again.
+        max_age_seconds: after this keys that could not be read again are no longer believed.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, url: str, pause: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        pause: float,
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url = url
         self._pause = pause
+        self._fresh, self._max_age = fresh_seconds, max_age_seconds
+        self._clock = clock
         self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
-        self._keys: tuple[Key, ...] = ()
-        self._tried = self._fetched = float("-inf")
+        self._keys: tuple[Key, ...] | None = None
+        self._tried_at = self._read_at = float("-inf")
         self._lock = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
 
     @property
-    def present(self) -> tuple[Key, ...]:
-        """The keys that are known, a new tuple after each reading. Old ones are read again in the background."""
-        if self._keys and time.monotonic() - self._fetched > FRESH_SECONDS:
-            self._refresh_beside()
+    def known(self) -> tuple[Key, ...] | None:
+        """The keys, a new tuple after each reading; None before the first, and once they are too old."""
+        if self._keys is not None and self._clock() - self._read_at > self._max_age:
+            log.error("auth.keys_too_old", url=self._url)
+            self._keys = None
         return self._keys
+
+    async def current(self) -> tuple[Key, ...] | None:
+        """Return the keys that are known, read again when they are old.
+
+        A busy gateway reads them in the background. One that was idle waits for them, so that no token is verified with
+        keys that were withdrawn long ago.
+        """
+        now = self._clock()
+        if self.known is not None and now - self._read_at > self._fresh:
+            if now - self._tried_at > self._fresh * IDLE:
+                await self._fetch()
+            else:
+                self._refresh_beside()
+        return self.known
 
     async def find(self, kid: Any, algorithm: str) -> Any:
         """Return the key that a token's header names.
@@ -84,15 +119,15 @@ class KeySet:
             algorithm: its `alg`, an asymmetric one.
 
         Raises:
-            jwt.PyJWKClientConnectionError: the keys have never been read, and cannot be read now.
+            jwt.PyJWKClientConnectionError: the keys are not known, and cannot be read now.
             jwt.InvalidKeyError: there is no such key.
         """
-        found = [key for key in self.present if key.fits(kid, algorithm)]
+        found = [key for key in await self.current() or () if key.fits(kid, algorithm)]
         if len(found) != 1:
             await self._fetch()
-            found = [key for key in self._keys if key.fits(kid, algorithm)]
-        if not self._keys:
-            raise jwt.PyJWKClientConnectionError
+            if self.known is None:
+                raise jwt.PyJWKClientConnectionError
+            found = [key for key in self.known if key.fits(kid, algorithm)]
         if len(found) != 1:
             raise jwt.InvalidKeyError
         return found[0].public
@@ -111,22 +146,25 @@ class KeySet:
         """Read the keys, once for all who wait, and not again before the pause is over."""
         async with self._lock:
             pause = self._pause if self._keys else min(self._pause, COLD_PAUSE_SECONDS)
-            if time.monotonic() - self._tried < pause:
+            if self._clock() - self._tried_at < pause:
                 return
-            self._tried = time.monotonic()
+            self._tried_at = self._clock()
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
                     keys = await self._read()
             except (httpx.HTTPError, TimeoutError, ValueError) as error:
-                log.warning("auth.keys_unreadable", url=self._url, error=type(error).__name__, kept=len(self._keys))
+                kept = len(self._keys or ())
+                log.warning("auth.keys_unreadable", url=self._url, error=type(error).__name__, kept=kept)
                 return
-            self._keys, self._fetched = keys, time.monotonic()
+            if not keys:
+                log.warning("auth.no_usable_key", url=self._url)
+            self._keys, self._read_at = keys, self._clock()
 
     async def _read(self) -> tuple[Key, ...]:
-        """Read the usable keys of the set.
+        """Return the usable keys of the set. A set without any counts: all keys are withdrawn.
 
         Raises:
-            ValueError: the answer is not a key set, is too large, or has no usable key.
+            ValueError: the answer is not a key set, or is too large.
         """
         body = bytearray()
         async with self._http.stream("GET", self._url, headers={"Accept": "application/json"}) as response:
@@ -137,10 +175,9 @@ class KeySet:
                     raise ValueError("the key set is too large")
         listed = orjson.loads(body)
         entries = listed.get("keys") if isinstance(listed, dict) else None
-        keys = tuple(key for entry in entries if (key := _usable(entry))) if isinstance(entries, list) else ()
-        if not keys:
-            raise ValueError("there is no usable key")
-        return keys
+        if not isinstance(entries, list):
+            raise ValueError("there is no list of keys")  # noqa: TRY004 - of a document, not of an argument
+        return tuple(key for entry in entries if (key := _usable(entry)))
 
 
 def _usable(entry: Any) -> Key | None:

@@ -13,7 +13,7 @@ _SUBJECT = re.compile(f"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_SUBJECT}}}")
 
 
 def is_subject(value: Any) -> TypeGuard[str]:
-    """Tell whether a user can be called so: a text of 1 to 200 characters, of which one can be seen.
+    """Return whether a user can be called so: a text of 1 to 200 characters, of which one can be seen.
 
     Half a surrogate pair, which JSON can spell and UTF-8 cannot, is refused, and so is a name of blanks alone.
     """

@@ -25,18 +25,25 @@ class Tokens:
     Args:
         settings: how users sign in.
         leeway: seconds by which the clocks may differ.
+        keys: the provider's keys; by default those that the settings name.
     """
 
-    def __init__(self, settings: Settings, leeway: int) -> None:
+    def __init__(self, settings: Settings, leeway: int, keys: KeySet | None = None) -> None:
         self._leeway = leeway
         self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
-        self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause) if settings.auth_jwks_url else None
+        self._keys = keys
+        if keys is None and settings.auth_jwks_url:
+            self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause)
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
 
     @property
-    def keys(self) -> tuple[Key, ...] | None:
-        """The provider's keys that are known now, a new tuple after each reading; None without a provider."""
-        return self._keys.present if self._keys else None
+    def known_keys(self) -> tuple[Key, ...] | None:
+        """The provider's keys that are known now, a new tuple after each reading; None without any."""
+        return self._keys.known if self._keys else None
+
+    async def current_keys(self) -> tuple[Key, ...] | None:
+        """Return the provider's keys, read again when they are old; None without any."""
+        return await self._keys.current() if self._keys else None
 
     async def claims(self, token: str) -> dict[str, Any]:
         """Return the claims of a token after verifying it.

@@ -251,24 +251,6 @@ async def test_a_provider_that_is_down_at_the_start_is_asked_again_soon(provider
     await authenticator.close()
 
 
-async def test_a_withdrawn_key_is_not_trusted_for_ever(provider, monkeypatch):
-    monkeypatch.setattr("gateway.auth.jwks.FRESH_SECONDS", 0.05)
-    authenticator = Authenticator(settings_with(auth_jwks_url=provider.url, auth_jwks_pause=0))
-    provider.add("withdrawn")
-    header = provider.sign("withdrawn")["Authorization"]
-    assert (await authenticator.authenticate(header)).subject == "user_1"
-    provider.keys.pop()
-    for _ in range(100):
-        await asyncio.sleep(0.06)
-        try:
-            await authenticator.authenticate(header)
-        except Unauthenticated:
-            break
-    else:
-        pytest.fail("the withdrawn key is still trusted")
-    await authenticator.close()
-
-
 @pytest.fixture
 def proofs(monkeypatch):
     """The tokens whose signatures were checked."""
@@ -351,9 +333,8 @@ async def test_what_is_proved_for_one_audience_or_secret_is_not_for_another(prov
     await theirs.close()
 
 
-async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(monkeypatch, proofs):
-    monkeypatch.setattr("gateway.auth.authenticator.MAX_PROVED", 3)
-    authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))
+async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(proofs):
+    authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET), max_cache_bytes=3 * 750)
     first, *others = (jwt.encode(claims_of(sub=f"user_{n}"), SIGN_IN_SECRET, algorithm="HS256") for n in range(5))
     for token in others:
         for each in (first, token):
@@ -363,7 +344,7 @@ async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(
     assert proofs == [first, *others, others[0]]
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"keys": 7}', b'{"keys": [7, {}]}', b"x" * 300_000])
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"keys": 7}', b"x" * 300_000])
 async def test_what_is_no_key_set_is_no_key_set(body):
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")

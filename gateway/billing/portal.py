@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from sqlmodel import col, select
+from sqlmodel import select
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers.service import Customers
 from gateway.billing.redirects import redirect_problem
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused
@@ -42,14 +43,6 @@ class PortalRequest:
     external_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Where the portal is, or what must be mended."""
-
-    url: str | None
-    problems: list[Problem]
-
-
 class Portal:
     """Opens the portal.
 
@@ -66,10 +59,15 @@ class Portal:
         self._stripe = stripe
         self._customers = customers
 
-    async def open(self, principal: Principal, request: PortalRequest) -> Opened:
-        """Open the portal for the caller's own customer.
+    async def open(self, principal: Principal, request: PortalRequest) -> str:
+        """Open the portal for the caller's own customer; return its URL.
+
+        Args:
+            principal: the caller.
+            request: what it opens with, and where it leads back to.
 
         Raises:
+            Rejected: the request must be fixed, or there is nothing to manage yet.
             Forbidden: a service token that names no user, or a user that names another.
             NotFound: the subscription does not exist or is another's.
             StripeUnavailable: Stripe cannot be reached.
@@ -78,16 +76,13 @@ class Portal:
         if user.subject is None:
             raise Forbidden("a service token says with `externalId` for whom the portal is")
         if why := redirect_problem(request.return_url, self._settings.redirect_origins):
-            return _refused(ProblemCode.REDIRECT_NOT_ALLOWED, f"`returnUrl` is refused: {why}", "returnUrl")
+            raise _rejected(ProblemCode.REDIRECT_NOT_ALLOWED, f"`returnUrl` is refused: {why}", "returnUrl")
         customer = await self._customers.of(user.subject)
         if customer is None:
-            return _refused(ProblemCode.NO_CUSTOMER, "there is nothing to manage yet: a first checkout comes before it")
-        flow = await self._flow(customer.id, request)
-        if isinstance(flow, Problem):
-            return Opened(None, [flow])
-        return await self._open(customer.id, request, flow)
+            raise _rejected(ProblemCode.NO_CUSTOMER, "there is nothing to manage yet: a first checkout comes before it")
+        return await self._open(customer.id, request, await self._flow(customer.id, request))
 
-    async def _open(self, customer_id: str, request: PortalRequest, flow: dict[str, Any]) -> Opened:
+    async def _open(self, customer_id: str, request: PortalRequest, flow: dict[str, Any]) -> str:
         parameters = {
             "customer": customer_id,
             "return_url": request.return_url,
@@ -101,49 +96,48 @@ class Portal:
         except (StripeMissing, StripeRefused) as error:
             if await self._customers.is_deleted_at_stripe(customer_id):
                 # A new customer would be an empty portal, without a word about where everything has gone.
-                return _refused(ProblemCode.NO_CUSTOMER, "Stripe no longer has this customer; a checkout makes another")
-            return _refused(ProblemCode.STRIPE_REFUSED, str(error), error.param)
-        return Opened(answer.object["url"], [])
+                message = "Stripe no longer has this customer; a checkout makes another"
+                raise _rejected(ProblemCode.NO_CUSTOMER, message) from error
+            raise _rejected(ProblemCode.STRIPE_REFUSED, str(error), error.param) from error
+        return str(answer.object["url"])
 
-    async def _flow(self, customer_id: str, request: PortalRequest) -> dict[str, Any] | Problem:
-        """Stripe's `flow_data`; empty for the overview. A flow that is done leads back to the application."""
+    async def _flow(self, customer_id: str, request: PortalRequest) -> dict[str, Any]:
+        """Return Stripe's `flow_data`; empty for the overview. A flow that is done leads back to the application."""
         kind = request.flow.name.lower()
         back = {"type": "redirect", "redirect": {"return_url": request.return_url}}
         if request.flow in {PortalFlow.OVERVIEW, PortalFlow.PAYMENT_METHOD_UPDATE}:
             if request.subscription_id is not None:
-                return _subscription_problem("this flow is about no subscription: leave `subscriptionId` out")
+                raise _subscription_needed("this flow is about no subscription: leave `subscriptionId` out")
             return {} if request.flow is PortalFlow.OVERVIEW else {"type": kind, "after_completion": back}
         found = await self._subscription(customer_id, request.subscription_id)
-        if isinstance(found, Problem):
-            return found
         return {"type": kind, kind: {"subscription": found}, "after_completion": back}
 
-    async def _subscription(self, customer_id: str, id: str | None) -> str | Problem:
-        """The subscription that is meant: the one that is named, or the only live one.
+    async def _subscription(self, customer_id: str, id: str | None) -> str:
+        """Return the subscription that is meant: the one that is named, or the only live one.
 
         Raises:
+            Rejected: it has ended, or there is none, or there are several and none is named.
             NotFound: it is not the customer's.
         """
-        theirs = select(Subscription).where(Subscription.customer_id == customer_id)
+        query = select(Subscription).where(Subscription.customer_id == customer_id)
         if id is not None:
-            theirs = theirs.where(Subscription.id == id)
-        query = theirs.order_by(col(Subscription.created).desc())
-        found = await self._database.read(lambda connection: all_rows(connection, query))
+            query = query.where(Subscription.id == id)
+        found = await self._database.read(partial(all_rows, statement=query))
         if id is not None and not found:
             raise NotFound("there is no such object")
-        live = [each.id for each in found if each.status in OCCUPYING]
+        live = [subscription.id for subscription in found if subscription.status in OCCUPYING]
         if len(live) == 1:
             return live[0]
-        return _subscription_problem(
+        raise _subscription_needed(
             "there are several subscriptions: name one in `subscriptionId`"
             if live
             else "there is no subscription that could be changed"
         )
 
 
-def _subscription_problem(message: str) -> Problem:
-    return Problem(ProblemCode.SUBSCRIPTION_NEEDED, message, "subscriptionId")
+def _subscription_needed(message: str) -> Rejected:
+    return _rejected(ProblemCode.SUBSCRIPTION_NEEDED, message, "subscriptionId")
 
 
-def _refused(code: ProblemCode, message: str, field: str | None = None) -> Opened:
-    return Opened(None, [Problem(code, message, field)])
+def _rejected(code: ProblemCode, message: str, field: str | None = None) -> Rejected:
+    return Rejected(Problem(code, message, field))

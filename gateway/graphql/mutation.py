@@ -6,7 +6,6 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.checkout.request import CheckoutRequest, Line
-from gateway.billing.checkout.service import Answered
 from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
@@ -184,10 +183,8 @@ class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations
     ) -> CreateCheckoutSessionPayload:
         """Open a checkout at Stripe and get its URL."""
         principal = info.context.principal
-        answered = await info.context.services.checkout.create(principal, input.request())
-        return CreateCheckoutSessionPayload(
-            session=_session(answered, info, created=True), user_errors=UserError.all_of(answered.problems)
-        )
+        session = await info.context.services.checkout.create(principal, input.request())
+        return CreateCheckoutSessionPayload(session=CheckoutSession.of(session, principal, created=True))
 
     @mutation
     async def expire_checkout_session(
@@ -196,16 +193,8 @@ class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations
         input: Annotated[ExpireCheckoutSessionInput, strawberry.argument(description="The session to close.")],
     ) -> ExpireCheckoutSessionPayload:
         """Close an open checkout, so that nobody can pay it any more."""
-        answered = await info.context.services.checkout.expire(input.id)
-        return ExpireCheckoutSessionPayload(
-            session=_session(answered, info), user_errors=UserError.all_of(answered.problems)
-        )
-
-
-def _session(answered: Answered, info: Info, *, created: bool = False) -> CheckoutSession | None:
-    if answered.session is None:
-        return None
-    return CheckoutSession.of(answered.session, info.context.principal, created=created)
+        session = await info.context.services.checkout.expire(input.id)
+        return ExpireCheckoutSessionPayload(session=CheckoutSession.of(session, info.context.principal))
 
 
 def _current(rejected: Rejected, info: Info) -> CheckoutSession | None:

@@ -1,5 +1,8 @@
 """What a user may still buy: no plan of a product twice at once, and one trial only."""
 
+from collections.abc import Mapping
+
+import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.checkout.cart import Cart
@@ -10,6 +13,25 @@ from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
+
+
+def conflicts(cart: Cart, held: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each line that a live subscription excludes, with what to do instead. Pure.
+
+    Args:
+        cart: what is to be bought.
+        held: the products of live subscriptions, each with the id of its subscription.
+    """
+    return [
+        Problem(
+            ProblemCode.ALREADY_SUBSCRIBED,
+            f"there is a subscription to this product already ({held[price.product_id]}): change that one instead "
+            "(`changeSubscription`, or the portal)",
+            f"lineItems.{place}",
+        )
+        for place, (price, _) in enumerate(cart.lines)
+        if price.interval and price.product_id in held
+    ]
 
 
 async def read_subscriptions(database: Database, stripe: Stripe, customer_id: str) -> None:
@@ -29,30 +51,24 @@ async def read_subscriptions(database: Database, stripe: Stripe, customer_id: st
         answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])
 
 
-async def already_subscribed(database: Database, customer_id: str, cart: Cart) -> list[Problem]:
-    """The lines whose product the customer has a live subscription to, each with what to do instead."""
+async def held_products(database: Database, customer_id: str) -> dict[str, str]:
+    """Return the products of a customer's live subscriptions, each with the id of its subscription."""
     live = (
         select(SubscriptionItem.product_id, Subscription.id)
         .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
         .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(OCCUPYING))
     )
-    held = dict(await database.read(lambda connection: connection.execute(live).all()))
-    return [
-        Problem(
-            ProblemCode.ALREADY_SUBSCRIBED,
-            f"there is a subscription to this product already ({held[price.product_id]}): change that one instead "
-            "(`changeSubscription`, or the portal)",
-            f"lineItems.{place}",
-        )
-        for place, (price, _) in enumerate(cart.lines)
-        if price.interval and price.product_id in held
-    ]
+
+    def read(connection: sa.Connection) -> dict[str, str]:
+        return dict(connection.execute(live).all())
+
+    return await database.read(read)
 
 
 async def had_trial(database: Database, external_id: str) -> bool:
-    """Whether any subscription of a user has ever had a trial, also those of customers that are gone."""
+    """Return whether any subscription of a user has ever had a trial, also those of customers that are gone."""
     theirs = select(CustomerClaim.customer_id).where(CustomerClaim.external_id == external_id)
     trials = select(Subscription.id).where(
         col(Subscription.customer_id).in_(theirs), col(Subscription.trial_start).is_not(None)
     )
-    return await database.read(lambda connection: connection.execute(trials.limit(1)).first()) is not None
+    return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)

@@ -1,19 +1,20 @@
 """Checkout: open a session at Stripe, look at it, give it up."""
 
 import re
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart, fill
-from gateway.billing.checkout.eligibility import already_subscribed, had_trial, read_subscriptions
+from gateway.billing.checkout.eligibility import conflicts, had_trial, held_products, read_subscriptions
 from gateway.billing.checkout.request import CheckoutRequest
-from gateway.billing.checkout.sessions import Sessions, offer_of
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
@@ -23,14 +24,6 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 _ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What became of a request: the session, or what must be mended."""
-
-    session: CheckoutSession | None
-    problems: list[Problem]
 
 
 class Checkout:
@@ -54,10 +47,15 @@ class Checkout:
         self._customers = customers
         self._sessions = Sessions(database, stripe)
 
-    async def create(self, principal: Principal, request: CheckoutRequest) -> Answered:
+    async def create(self, principal: Principal, request: CheckoutRequest) -> CheckoutSession:
         """Open a session, or give the one that was opened before: by the same key, or by a user's same request.
 
+        Args:
+            principal: the caller.
+            request: what is asked for.
+
         Raises:
+            Rejected: the request must be fixed, or an earlier session was just paid, which is `current` then.
             Unauthenticated: a set-up is for somebody.
             Forbidden: it asks for what only the back end may.
             RateLimited: an earlier request of the same user takes too long.
@@ -65,72 +63,80 @@ class Checkout:
             DatabaseUnavailable: nothing was opened.
         """
         buyer = _buyer(principal, request)
-        cart = fill(request, await self._catalog.snapshot(), self._settings.max_quantity)
-        problems = check(request, self._settings, guest=buyer.subject is None)
-        if isinstance(cart, list) or problems:
-            return Answered(None, [*(cart if isinstance(cart, list) else ()), *problems])
-        scope = f"user:{buyer.subject}" if buyer.subject else "service" if buyer.is_service else "guest"
-        if buyer.subject is None and request.idempotency_key is None:
-            return await self._answer(scope, buyer, request, cart)
-        # Two tabs, or two machines, must not both find that nothing stands against it.
-        name = f"checkout:{scope}" if buyer.subject else f"checkout:{scope}:{request.idempotency_key}"
-        async with user_lock(self._database, name):
-            return await self._answer(scope, buyer, request, cart)
+        cart = self._checked(request, await self._catalog.snapshot(), guest=buyer.subject is None)
+        async with self._lock(buyer, request):
+            intent = await self._sessions.create_intent(_scope(buyer), request)
+            if intent.fingerprint != request.fingerprint:
+                message = "this key was used for another request; use a new one"
+                raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey"))
+            if intent.session_id is not None:
+                return await self._sessions.get(intent.session_id)
+            try:
+                parameters = stripe_parameters(request, cart, self._settings)
+                if request.promotion_code is not None:
+                    parameters["discounts"] = [{"promotion_code": await self._promotion(request.promotion_code)}]
+                if buyer.subject is None:
+                    parameters = for_guest(
+                        with_trial(parameters, cart.trial_days), buyer.email or request.customer_email
+                    )
+                    return await self._sessions.open(intent, parameters, None)
+                return await self._open_for_user(buyer, buyer.subject, intent, cart, parameters)
+            except (StripeRefused, StripeMissing) as error:
+                raise Rejected(_problem(error)) from error
 
-    async def _answer(self, scope: str, buyer: Principal, request: CheckoutRequest, cart: Cart) -> Answered:
-        intent = await self._sessions.create_intent(scope, request)
-        if intent.fingerprint != request.fingerprint:
-            message = "this key was used for another request; use a new one"
-            return Answered(None, [Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")])
-        if intent.session_id is not None:
-            return Answered(await self._sessions.get(intent.session_id), [])
-        try:
-            parameters = stripe_parameters(request, cart, self._settings)
-            if request.promotion_code is not None:
-                parameters["discounts"] = [{"promotion_code": await self._promotion(request.promotion_code)}]
-            if buyer.subject is None:
-                email = buyer.email or request.customer_email
-                parameters = for_guest(with_trial(parameters, cart.trial_days), email)
-                return Answered(await self._sessions.open(intent, parameters, None), [])
-            return await self._for_user(buyer, buyer.subject, intent, cart, parameters)
-        except (StripeRefused, StripeMissing) as error:
-            return Answered(None, [_problem(error)])
+    def _checked(self, request: CheckoutRequest, snapshot: Snapshot, *, guest: bool) -> Cart:
+        """Return the cart of a request in which nothing must be fixed.
 
-    async def _for_user(
+        Raises:
+            Rejected: with everything that must be.
+        """
+        cart = fill(request, snapshot, self._settings.max_quantity)
+        problems = [*(cart if isinstance(cart, list) else ()), *check(request, self._settings, guest=guest)]
+        if problems or isinstance(cart, list):
+            raise Rejected(*problems)
+        return cart
+
+    def _lock(self, buyer: Principal, request: CheckoutRequest) -> AbstractAsyncContextManager[None]:
+        """Keep two tabs, or two machines, from both finding that nothing stands against a checkout.
+
+        A guest without a key has nothing in common with any other request.
+        """
+        if buyer.subject is not None:
+            return user_lock(self._database, f"checkout:{_scope(buyer)}")
+        if request.idempotency_key is not None:
+            return user_lock(self._database, f"checkout:{_scope(buyer)}:{request.idempotency_key}")
+        return nullcontext()
+
+    async def _open_for_user(
         self, buyer: Principal, subject: str, intent: CheckoutIntent, cart: Cart, parameters: dict[str, Any]
-    ) -> Answered:
+    ) -> CheckoutSession:
         """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that."""
-        customer = await self._customers.customer_for(buyer)
-        try:
-            return await self._with_customer(customer, subject, intent, cart, parameters)
-        except StripeMissing:
-            if not await self._customers.is_deleted_at_stripe(customer.id):
-                raise
-        customer = await self._customers.customer_for(buyer)
-        return await self._with_customer(customer, subject, intent, cart, parameters)
+        for last in (False, True):
+            customer = await self._customers.customer_for(buyer)
+            try:
+                trial_days = await self._trial_days(subject, customer, cart)
+                asked = for_user(with_trial(parameters, trial_days), subject, customer.id)
+                return await self._sessions.open_or_reuse(intent, asked, subject)
+            except StripeMissing:
+                if last or not await self._customers.is_deleted_at_stripe(customer.id):
+                    raise
+        raise AssertionError("unreachable")
 
-    async def _with_customer(
-        self, customer: Customer, subject: str, intent: CheckoutIntent, cart: Cart, parameters: dict[str, Any]
-    ) -> Answered:
-        if cart.plans:
-            await read_subscriptions(self._database, self._stripe, customer.id)
-            if not self._settings.several_subscriptions and (
-                problems := await already_subscribed(self._database, customer.id, cart)
-            ):
-                return Answered(None, problems)
-            if self._settings.repeated_trials or not await had_trial(self._database, subject):
-                parameters = with_trial(parameters, cart.trial_days)
-        parameters = for_user(parameters, subject, customer.id)
-        offer = offer_of(parameters)
-        for opened, known in (await self._sessions.open_of(subject)).items():
-            same = known == offer
-            earlier = await (self._sessions.read(opened) if same else self._sessions.expire(opened))
-            if earlier and earlier.status == "complete":
-                return Answered(earlier, [_PAID])
-            if same and earlier and earlier.status == "open":
-                await self._sessions.reuse(intent, opened, offer)
-                return Answered(earlier, [])
-        return Answered(await self._sessions.open(intent, parameters, subject), [])
+    async def _trial_days(self, subject: str, customer: Customer, cart: Cart) -> int | None:
+        """Return the days of the cart's trial that the user may have.
+
+        Raises:
+            Rejected: the user has a subscription already that excludes this one.
+        """
+        if not cart.plans:
+            return None
+        await read_subscriptions(self._database, self._stripe, customer.id)
+        if not self._settings.several_subscriptions and (
+            problems := conflicts(cart, await held_products(self._database, customer.id))
+        ):
+            raise Rejected(*problems)
+        repeated = not self._settings.repeated_trials and await had_trial(self._database, subject)
+        return None if repeated else cart.trial_days
 
     async def session(self, id: str) -> CheckoutSession | None:
         """A session as it stands; None when there is none.
@@ -142,16 +148,17 @@ class Checkout:
         if row is None or (_settled(row) and await self._sessions.has_begun(row)):
             return row
         await self._sessions.refresh_throttled(id)
-        return await self._sessions.get(id)
+        return await self._sessions.find(id)
 
     async def known(self, id: str) -> CheckoutSession | None:
         """A session as the mirror has it; None when there is none. Stripe is not asked."""
-        return await self._sessions.get(id) if _ID.fullmatch(id) else None
+        return await self._sessions.find(id) if _ID.fullmatch(id) else None
 
-    async def expire(self, id: str) -> Answered:
+    async def expire(self, id: str) -> CheckoutSession:
         """Close an open session, so that nobody can pay it any more.
 
         Raises:
+            Rejected: it is not open; `current` is the session as it stands.
             NotFound: there is no such session.
             StripeUnavailable: Stripe cannot be reached.
         """
@@ -159,10 +166,10 @@ class Checkout:
         if row is None:
             raise NotFound("there is no such object")
         closed = await self._sessions.expire(id) if row.status == "open" else row
-        status = closed.status if closed else "gone"
-        if row.status == "open" and status == "expired":
-            return Answered(closed, [])
-        return Answered(closed, [Problem(ProblemCode.SESSION_NOT_OPEN, f"this checkout is {status} already", "id")])
+        if row.status == "open" and closed.status == "expired":
+            return closed
+        message = f"this checkout is {'gone' if closed.deleted else closed.status} already"
+        raise Rejected(Problem(ProblemCode.SESSION_NOT_OPEN, message, "id"), current=closed)
 
     async def _promotion(self, code: str) -> str:
         """The id of an active promotion code.
@@ -176,10 +183,9 @@ class Checkout:
         raise StripeRefused("there is no such promotion code", param="discounts")
 
 
-_PAID = Problem(
-    ProblemCode.EARLIER_SESSION_PAID,
-    "the checkout that was opened before was paid a moment ago, and is answered here; ask again to buy more",
-)
+def _scope(buyer: Principal) -> str:
+    """Return who asks: the same key of somebody else is another."""
+    return f"user:{buyer.subject}" if buyer.subject else "service" if buyer.is_service else "guest"
 
 
 def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:

@@ -1,7 +1,9 @@
 """Checkout sessions, one by one: asked for at Stripe, written down with whose they are, looked at, closed."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -12,10 +14,11 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.billing.checkout.request import CheckoutRequest
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
-from gateway.errors import StripeFailure, StripeMissing, StripeRefused
+from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import refresh, store_answer
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Subscription
@@ -24,6 +27,11 @@ from gateway.stripe_api.client import Stripe
 PATH = "/v1/checkout/sessions"
 REFRESH_PAUSE_SECONDS = 1.0
 INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
+
+_PAID = Problem(
+    ProblemCode.EARLIER_SESSION_PAID,
+    "the checkout that was opened before was paid a moment ago, and is answered here; ask again to buy more",
+)
 
 log = structlog.get_logger()
 
@@ -41,9 +49,20 @@ class Sessions:
         self._stripe = stripe
         self._refreshing: dict[str, asyncio.Task[None]] = {}
 
-    async def get(self, id: str) -> CheckoutSession | None:
-        """A session as the mirror has it."""
+    async def find(self, id: str) -> CheckoutSession | None:
+        """Return a session as the mirror has it; None when it has none."""
         return await self._database.read(lambda connection: row_by_id(connection, CheckoutSession, id))
+
+    async def get(self, id: str) -> CheckoutSession:
+        """Return a session that is in the mirror.
+
+        Raises:
+            NotFound: it is not.
+        """
+        found = await self.find(id)
+        if found is None:
+            raise NotFound("there is no such object")
+        return found
 
     async def has_begun(self, paid: CheckoutSession) -> bool:
         """Whether the subscription that a session started stands in the mirror, where its own events may still lack."""
@@ -78,7 +97,7 @@ class Sessions:
 
     async def open(
         self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str | None
-    ) -> CheckoutSession | None:
+    ) -> CheckoutSession:
         """Open a session at Stripe, and write it down together with whose it is.
 
         Args:
@@ -98,47 +117,63 @@ class Sessions:
         def own(connection: sa.Connection) -> None:
             whose = {"guest": True} if external_id is None else {"external_id": external_id}
             connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
-            complete_intent(connection, intent, opened, offer)
+            complete_intent(connection, intent=intent, id=opened, offer=offer)
 
         await store_answer(self._database, self._stripe, answer, own)
         return await self.get(opened)
 
-    async def reuse(self, intent: CheckoutIntent, id: str, offer: str) -> None:
-        """Meet an intent with a session that is there already."""
-        await self._database.transaction(lambda connection: complete_intent(connection, intent, id, offer))
+    async def open_or_reuse(
+        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str
+    ) -> CheckoutSession:
+        """Give a user's open session that offers the same, or open one; any other that is open is closed first.
 
-    async def open_of(self, external_id: str) -> dict[str, str | None]:
-        """A user's sessions that are open as far as the mirror knows, each with what it offers."""
+        Raises:
+            Rejected: an open session was just paid; it is `current`.
+            StripeRefused: Stripe will not open it.
+            StripeMissing: something that it names does not exist.
+            StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
+        """
+        offer = offer_of(parameters)
+        for open_id, known in (await self._open_of(external_id)).items():
+            earlier = await (self.read(open_id) if known == offer else self.expire(open_id))
+            if earlier.status == "complete":
+                raise Rejected(_PAID, current=earlier)
+            if earlier.status == "open" and not earlier.deleted and known == offer:
+                await self._database.transaction(partial(complete_intent, intent=intent, id=open_id, offer=offer))
+                return earlier
+        return await self.open(intent, parameters, external_id)
+
+    async def _open_of(self, external_id: str) -> dict[str, str | None]:
+        """Return a user's sessions that are open as far as the mirror knows, each with what it offers."""
         query = (
             select(CheckoutSession.id, CheckoutIntent.offer)
             .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
             .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
+            .where(col(CheckoutSession.deleted).is_(False))
         )
         return dict(await self._database.read(lambda connection: connection.execute(query).all()))
 
-    async def expire(self, id: str) -> CheckoutSession | None:
-        """Close a session at Stripe; as it stands then, which may be paid.
+    async def expire(self, id: str) -> CheckoutSession:
+        """Close a session at Stripe; return it as it stands then, which may be paid.
 
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
         try:
             answer = await self._stripe.post(f"{PATH}/{id}/expire", idempotency_key=f"expire-{id}")
-            await store_answer(self._database, self._stripe, answer)
         except (StripeRefused, StripeMissing):  # it was paid or expired a moment ago
-            await self.read(id)
+            return await self.read(id)
+        await store_answer(self._database, self._stripe, answer)
         return await self.get(id)
 
-    async def read(self, id: str) -> CheckoutSession | None:
-        """A session as it stands at Stripe; None when it is not there.
+    async def read(self, id: str) -> CheckoutSession:
+        """Return a session as it stands at Stripe; `deleted` when it is not there.
 
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
-        try:
+        with suppress(StripeMissing):  # which `refresh` has written down
             await refresh(self._database, self._stripe, "checkout.session", id)
-        except StripeMissing:
-            return None
         return await self.get(id)
 
     async def refresh_throttled(self, id: str) -> None:
@@ -163,7 +198,7 @@ def offer_of(parameters: dict[str, Any]) -> str:
     return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def complete_intent(connection: sa.Connection, intent: CheckoutIntent, id: str, offer: str) -> None:
+def complete_intent(connection: sa.Connection, *, intent: CheckoutIntent, id: str, offer: str) -> None:
     """Note which session has answered an intent, and what it offers."""
     met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
     connection.execute(met)

@@ -3,6 +3,7 @@
 A report is answered once it is in the table, which is the queue of `forwarder.py`: an outage of Stripe loses none.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -11,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import insert, table_for
@@ -58,33 +59,34 @@ class Usage:
     period_end: datetime
 
 
-async def report(database: Database, wanted: Report) -> UsageRecord | list[Problem]:
-    """Write usage down, or say what is to be mended. Once it is written, it reaches Stripe.
+async def report(database: Database, usage: Report) -> UsageRecord:
+    """Write usage down; once it is written, it reaches Stripe.
 
     Raises:
+        Rejected: the report must be fixed.
         DatabaseUnavailable: it could not be written down; the same report can be sent again.
     """
     now = datetime.now(UTC)
-    customers = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
-    meters = select(Meter).where(Meter.event_name == wanted.event_name, Meter.status == "active")
+    customers = select(Customer).where(Customer.external_id == usage.external_id, col(Customer.deleted).is_(False))
+    meters = select(Meter).where(Meter.event_name == usage.event_name, Meter.status == "active")
     customer, meter = await database.read(
         lambda connection: (first_row(connection, customers), first_row(connection, meters))
     )
-    problems = _problems(wanted, now)
+    problems = list(_problems(usage, now))
     if meter is None:
-        message = f"there is no active meter for {wanted.event_name!r}"
+        message = f"there is no active meter for {usage.event_name!r}"
         problems.append(Problem(ProblemCode.METER_NOT_FOUND, message, "eventName"))
     if customer is None:
         problems.append(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"))
     if problems or customer is None:
-        return problems
+        raise Rejected(*problems)
     row = UsageRecord(
-        id=wanted.identifier,
+        id=usage.identifier,
         customer_id=customer.id,
-        event_name=wanted.event_name,
-        value=wanted.value,
-        timestamp=(wanted.timestamp or now).replace(microsecond=0),
-        fingerprint=wanted.fingerprint,
+        event_name=usage.event_name,
+        value=usage.value,
+        timestamp=(usage.timestamp or now).replace(microsecond=0),
+        fingerprint=usage.fingerprint,
         status="pending",
         next_attempt_at=now,
         created=now,
@@ -92,27 +94,25 @@ async def report(database: Database, wanted: Report) -> UsageRecord | list[Probl
 
     def write(connection: sa.Connection) -> UsageRecord:
         connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
-        kept = sa.select(USAGE).where(USAGE.c.id == wanted.identifier)
+        kept = sa.select(USAGE).where(USAGE.c.id == usage.identifier)
         return UsageRecord(**connection.execute(kept).mappings().one())
 
     found = await database.transaction(write)
-    if found.fingerprint == wanted.fingerprint:
-        return found
-    message = "this identifier was used for other usage; use a new one"
-    return [Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "identifier")]
-
-
-def _problems(wanted: Report, now: datetime) -> list[Problem]:
-    found = []
-    if not 0 <= wanted.value <= MAX_VALUE:
-        found.append(Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", "value"))
-    if not 1 <= len(wanted.identifier) <= MAX_IDENTIFIER:
-        message = f"use an identifier of 1 to {MAX_IDENTIFIER} characters, such as a UUID"
-        found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "identifier"))
-    if wanted.timestamp and not now - OLDEST <= wanted.timestamp <= now + NEWEST:
-        message = "Stripe counts usage of the past 35 days, and at most 5 minutes ahead"
-        found.append(Problem(ProblemCode.TIMESTAMP_INVALID, message, "timestamp"))
+    if found.fingerprint != usage.fingerprint:
+        message = "this identifier was used for other usage; use a new one"
+        raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "identifier"))
     return found
+
+
+def _problems(usage: Report, now: datetime) -> Iterator[Problem]:
+    if not 0 <= usage.value <= MAX_VALUE:
+        yield Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", "value")
+    if not 1 <= len(usage.identifier) <= MAX_IDENTIFIER:
+        message = f"use an identifier of 1 to {MAX_IDENTIFIER} characters, such as a UUID"
+        yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "identifier")
+    if usage.timestamp and not now - OLDEST <= usage.timestamp <= now + NEWEST:
+        message = "Stripe counts usage of the past 35 days, and at most 5 minutes ahead"
+        yield Problem(ProblemCode.TIMESTAMP_INVALID, message, "timestamp")
 
 
 async def current(database: Database, customer_id: str | None, event_name: str) -> Usage | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.billing.catalog.snapshot import Snapshot, is_active, is_offered
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
 from gateway.stripe_api.client import StripeResponse
@@ -58,8 +58,8 @@ class Preview:
 
 def plan_items(
     change: PlanChange, present: SubscriptionState, snapshot: Snapshot, max_quantity: int
-) -> list[dict[str, Any]] | Problem:
-    """The `items` parameter of the change, or what must be mended.
+) -> list[dict[str, Any]]:
+    """Return the `items` parameter of a change.
 
     Of several items, the one of the same product changes, else the oldest.
 
@@ -68,12 +68,25 @@ def plan_items(
         present: the subscription.
         snapshot: the only prices there are.
         max_quantity: of one item.
+
+    Raises:
+        Rejected: there is no such price, or the subscription cannot have it so.
     """
     price = snapshot.prices.get(change.price_id)
     if price is None:
-        return Problem(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", "priceId")
+        raise _rejected(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", "priceId")
+    _check_price(price, present, snapshot)
     item = _item_for(price, present.items)
-    return _wrong_price(price, present, snapshot) or _quantity(change, price, item, max_quantity)
+    target: dict[str, Any] = {"id": item.id, "price": price.id}
+    if price.usage_type == "metered":
+        if change.quantity is not None:
+            message = "a metered price is billed by use: leave the quantity out"
+            raise _rejected(ProblemCode.QUANTITY_INVALID, message, "quantity")
+        return [target]
+    quantity = (item.quantity or 1) if change.quantity is None else change.quantity
+    if not 1 <= quantity <= max_quantity:
+        raise _rejected(ProblemCode.QUANTITY_INVALID, f"the quantity must be 1 to {max_quantity}", "quantity")
+    return [{**target, "quantity": quantity}]
 
 
 def _item_for(price: Price, items: tuple[SubscriptionItem, ...]) -> SubscriptionItem:
@@ -82,43 +95,36 @@ def _item_for(price: Price, items: tuple[SubscriptionItem, ...]) -> Subscription
     return next(same, None) or next(kin, items[0])
 
 
-def _wrong_price(price: Price, present: SubscriptionState, snapshot: Snapshot) -> Problem | None:
+def _check_price(price: Price, present: SubscriptionState, snapshot: Snapshot) -> None:
     kept = any(item.price_id == price.id for item in present.items)  # who has an old plan may keep it
     if not kept and not (is_active(price) and is_active(snapshot.products[price.product_id])):
-        return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", "priceId")
+        raise _rejected(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", "priceId")
     if price.interval is None:
-        return Problem(ProblemCode.PRICE_NOT_RECURRING, "this price is paid once; choose a plan", "priceId")
+        raise _rejected(ProblemCode.PRICE_NOT_RECURRING, "this price is paid once; choose a plan", "priceId")
     currency = present.subscription.currency
     if not is_offered(price, currency):
         message = f"the subscription is billed in {currency.upper()}, in which this price is not offered"
-        return Problem(ProblemCode.CURRENCY_NOT_OFFERED, message, "priceId")
-    return None
+        raise _rejected(ProblemCode.CURRENCY_NOT_OFFERED, message, "priceId")
 
 
-def _quantity(change: PlanChange, price: Price, item: SubscriptionItem, most: int) -> list[dict[str, Any]] | Problem:
-    target: dict[str, Any] = {"id": item.id, "price": price.id}
-    if price.usage_type == "metered":
-        if change.quantity is None:
-            return [target]
-        message = "a metered price is billed by use: leave the quantity out"
-        return Problem(ProblemCode.QUANTITY_INVALID, message, "quantity")
-    quantity = (item.quantity or 1) if change.quantity is None else change.quantity
-    if not 1 <= quantity <= most:
-        return Problem(ProblemCode.QUANTITY_INVALID, f"the quantity must be 1 to {most}", "quantity")
-    return [{**target, "quantity": quantity}]
+def _rejected(code: ProblemCode, message: str, field: str) -> Rejected:
+    return Rejected(Problem(code, message, field))
 
 
 def already_applied(present: SubscriptionState, items: list[dict[str, Any]]) -> bool:
-    """Whether it is so already: then nothing is to be done, as when a request is sent again."""
+    """Return whether it is so already: then nothing is to be done, as when a request is sent again."""
     have = {item.id: (item.price_id, item.quantity) for item in present.items}
     return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
 
 
-def expired_preview(change: PlanChange, answer: StripeResponse) -> Problem | None:
-    """Why the preview's date is no longer good, by Stripe's clock. On a test clock's time only Stripe can judge."""
-    if change.proration_date is None or answer.object.get("test_clock"):
+def expired_preview(proration_date: datetime | None, answer: StripeResponse) -> Problem | None:
+    """Return why a preview's date is no longer good, by Stripe's clock; None when it is.
+
+    On a test clock's time only Stripe can judge.
+    """
+    if proration_date is None or answer.object.get("test_clock"):
         return None
-    age = datetime.fromtimestamp(answer.as_of, UTC) - change.proration_date
+    age = datetime.fromtimestamp(answer.as_of, UTC) - proration_date
     if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
         return None
     message = f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"
@@ -128,7 +134,7 @@ def expired_preview(change: PlanChange, answer: StripeResponse) -> Problem | Non
 def preview_of(
     present: SubscriptionState, price_id: str, *, due: StripeResponse | None, renewal: StripeResponse | None
 ) -> Preview:
-    """What Stripe's two previews say.
+    """Return what Stripe's two previews say.
 
     Args:
         present: the subscription.
@@ -154,7 +160,7 @@ def _invoice(answer: StripeResponse | None) -> dict[str, Any]:
 
 
 def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None) -> int:
-    """The moment that Stripe has counted from: said by the invoice, else by where its prorations begin."""
+    """Return the moment that Stripe has counted from: said by the invoice, else by where its prorations begin."""
     if due is not None:
         details = (due.object.get("parent") or {}).get("subscription_details") or {}
         starts = [line["period_start"] for line in _invoice(due)["lines"] if line["proration"]]
@@ -163,7 +169,7 @@ def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None) 
 
 
 def _renewal(lines: Iterable[dict[str, Any]], price_id: str, now: int) -> datetime | None:
-    """When the plan is next billed: its line is for the period that begins then, or has just begun and ends then."""
+    """Return when the plan is next billed: its line is for a period that begins then, or has begun and ends then."""
     for line in lines:
         if line["price"] == price_id:
             at = line["period_start"] if line["period_start"] > now else line["period_end"]

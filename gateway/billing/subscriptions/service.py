@@ -6,7 +6,7 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.billing.subscriptions.plan_change import (
     preview_of,
 )
 from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
@@ -54,15 +54,6 @@ class Cancellation:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """How the subscription stands at Stripe now, what was billed for the change, and what must be mended."""
-
-    state: SubscriptionState | None
-    invoice: Invoice | None
-    problems: list[Problem]
-
-
 class SubscriptionService:
     """The use cases on a subscription of the caller's own.
 
@@ -80,7 +71,12 @@ class SubscriptionService:
         self._catalog = catalog
 
     async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
-        """What a change would cost: now, and with each renewal.
+        """Return what a change would cost: now, and with each renewal.
+
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            change: what to.
 
         Raises:
             NotFound: there is no such subscription, or it is another's.
@@ -89,8 +85,6 @@ class SubscriptionService:
         """
         present, _ = await self._present(principal, id)
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
-        if isinstance(items, Problem):
-            raise BadInput(items.message)
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
             _nothing() if in_trial else self._ask(id, items, proration_behavior="always_invoice"),
@@ -101,7 +95,7 @@ class SubscriptionService:
     async def _ask(
         self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any
     ) -> StripeResponse | None:
-        """An invoice as Stripe would make it; None when it would make none.
+        """Return an invoice as Stripe would make it; None when it would make none.
 
         Raises:
             BadInput: Stripe refuses the change.
@@ -119,7 +113,9 @@ class SubscriptionService:
                 return None
             raise BadInput(str(error)) from error
 
-    async def change(self, principal: Principal, id: str, change: PlanChange, key: str | None) -> Changed:
+    async def change(
+        self, principal: Principal, id: str, change: PlanChange, key: str | None
+    ) -> tuple[SubscriptionState, Invoice | None]:
         """Change the plan or the quantity, and charge what the preview said.
 
         Args:
@@ -128,20 +124,20 @@ class SubscriptionService:
             change: what to, with the preview's proration date.
             key: an idempotency key of the client's.
 
+        Returns:
+            the subscription as Stripe has it now, and what was billed for the change, if anything was.
+
         Raises:
+            Rejected: the change must be fixed, or the payment did not go through; nothing was changed.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         present, answer = await self._present(principal, id)
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
-        if isinstance(items, Problem):
-            return Changed(None, None, [items])
-        if problem := _bad_key(key) or _over(present):
-            return Changed(None, None, [problem])
+        _check(_bad_key(key), _ended(present))
         if already_applied(present, items):
-            return Changed(present, await self._billed(answer.object, change.price_id), [])
-        if problem := expired_preview(change, answer):
-            return Changed(None, None, [problem])
+            return present, await self._billed(answer.object, change.price_id)
+        _check(expired_preview(change.proration_date, answer))
         parameters: dict[str, Any] = {
             "items": items,
             "proration_behavior": "always_invoice",
@@ -151,45 +147,53 @@ class SubscriptionService:
         if change.proration_date is not None:
             parameters["proration_date"] = int(change.proration_date.timestamp())
         stripe_key = _stripe_key("change", principal, key)
-        changed = await self._do(id, lambda: self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
-        if isinstance(changed, Problem):
-            return Changed(None, None, [changed])
-        return Changed(await self._standing(id), await self._billed(changed.object, change.price_id), [])
+        changed = await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
+        return await self._state(id), await self._billed(changed.object, change.price_id)
 
-    async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> Changed:
+    async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
 
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            how: when, and why.
+            key: an idempotency key of the client's.
+
         Raises:
+            Rejected: the request must be fixed.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         present, _ = await self._present(principal, id)
-        if problem := _bad_key(key) or _long_comment(how.comment):
-            return Changed(None, None, [problem])
-        if _over(present):
-            return Changed(present, None, [])
+        _check(_bad_key(key), _long_comment(how.comment))
+        if _ended(present):
+            return present
         said = {"feedback": how.feedback, "comment": how.comment}
         details = {name: text for name, text in said.items() if text}
         parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
-        stripe_key = _stripe_key("cancel", principal, key)
+        if how.now:
+            await self._do(id, self._stripe.delete(_path(id), **parameters))
+        else:
+            stripe_key = _stripe_key("cancel", principal, key)
+            parameters["cancel_at_period_end"] = True
+            await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
+        return await self._state(id)
 
-        def call() -> Awaitable[StripeResponse]:
-            if how.now:
-                return self._stripe.delete(_path(id), **parameters)
-            return self._stripe.post(_path(id), idempotency_key=stripe_key, cancel_at_period_end=True, **parameters)
-
-        return await self._told(id, call)
-
-    async def resume(self, principal: Principal, id: str, key: str | None) -> Changed:
+    async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
         """Take a planned end back, or go on after a pause. What neither ends nor pauses is answered as it is.
 
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            key: an idempotency key of the client's.
+
         Raises:
+            Rejected: the subscription has ended, or the key cannot be used.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         present, answer = await self._present(principal, id)
-        if problem := _bad_key(key) or _over(present):
-            return Changed(None, None, [problem])
+        _check(_bad_key(key), _ended(present))
         stripe_key, path = _stripe_key("resume", principal, key), _path(id)
         if answer.object["cancel_at_period_end"]:
             parameters: dict[str, Any] = {"cancel_at_period_end": False}
@@ -198,11 +202,12 @@ class SubscriptionService:
         elif answer.object["status"] == "paused":
             path, parameters = f"{path}/resume", {}
         else:
-            return Changed(present, None, [])
-        return await self._told(id, lambda: self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+            return present
+        await self._do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+        return await self._state(id)
 
     async def _present(self, principal: Principal, id: str) -> tuple[SubscriptionState, StripeResponse]:
-        """The caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
+        """Return the caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
 
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
@@ -215,41 +220,39 @@ class SubscriptionService:
         except StripeMissing:
             raise NotFound("there is no such subscription") from None
         await store_answer(self._database, self._stripe, answer)
-        return await self._standing(id), answer
+        return await self._state(id), answer
 
     async def _owns(self, principal: Principal, customer_id: str) -> bool:
         customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
         return customer is not None and principal.subject is not None and customer.external_id == principal.subject
 
-    async def _standing(self, id: str) -> SubscriptionState:
+    async def _state(self, id: str) -> SubscriptionState:
         found = await read_subscription(self._database, id, self._settings.grace)
         if found is None:
             raise NotFound("there is no such subscription")
         return found
 
-    async def _told(self, id: str, call: Callable[[], Awaitable[StripeResponse]]) -> Changed:
-        """Do it, and tell how the subscription stands then."""
-        answer = await self._do(id, call)
-        if isinstance(answer, Problem):
-            return Changed(None, None, [answer])
-        return Changed(await self._standing(id), None, [])
+    async def _do(self, id: str, call: Awaitable[StripeResponse]) -> StripeResponse:
+        """Have Stripe do it, and store what it answers.
 
-    async def _do(self, id: str, call: Callable[[], Awaitable[StripeResponse]]) -> StripeResponse | Problem:
-        """Have Stripe do it, and store what it answers."""
+        Raises:
+            Rejected: Stripe refuses it.
+        """
         try:
-            answer = await call()
-        except StripeMissing:  # it ended a moment ago, which the mirror should know
+            answer = await call
+        except StripeMissing as error:  # it ended a moment ago, which the mirror should know
             await refresh(self._database, self._stripe, "subscription", id)
-            return _over(await self._standing(id)) or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")
+            ended = _ended(await self._state(id))
+            raise Rejected(ended or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
         except StripeRefused as error:
-            return _problem(error)
+            raise Rejected(_problem(error)) from error
         await store_answer(self._database, self._stripe, answer)
         if isinstance(invoice := answer.object.get("latest_invoice"), dict):
             await store_answer(self._database, self._stripe, replace(answer, object=invoice))
         return answer
 
     async def _billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:
-        """What was billed for the change to this price: the latest invoice, if it is the one of that change."""
+        """Return what was billed for the change to a price: the latest invoice, if it is the one of that change."""
         latest = subscription["latest_invoice"]
         invoice_id = latest["id"] if isinstance(latest, dict) else latest or ""
         invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
@@ -267,8 +270,14 @@ def _path(id: str) -> str:
 
 
 def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:
-    """The client's key, for this user and this verb alone, in a form that Stripe takes."""
+    """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
     return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex
+
+
+def _check(*problems: Problem | None) -> None:
+    """Raise what must be fixed, if anything must."""
+    if found := [problem for problem in problems if problem is not None]:
+        raise Rejected(*found)
 
 
 def _bad_key(key: str | None) -> Problem | None:
@@ -285,7 +294,7 @@ def _long_comment(comment: str | None) -> Problem | None:
     return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
 
 
-def _over(present: SubscriptionState) -> Problem | None:
+def _ended(present: SubscriptionState) -> Problem | None:
     if present.subscription.status not in FINAL:
         return None
     return Problem(
@@ -294,7 +303,7 @@ def _over(present: SubscriptionState) -> Problem | None:
 
 
 def _problem(error: StripeRefused) -> Problem:
-    """What Stripe refused, as the caller can mend it."""
+    """Return what Stripe refused, as the caller can fix it."""
     if isinstance(error, CardRefused):
         message = f"{error} Nothing was changed; update the payment method and try again."
         return Problem(ProblemCode.PAYMENT_FAILED, message)

@@ -71,9 +71,6 @@ class UsageMutations:
         """Report usage. It is written down before this is answered, and then forwarded until Stripe has it."""
         if input.timestamp and input.timestamp.tzinfo is None:
             raise BadInput("`timestamp` needs its offset from UTC, such as 2026-01-31T12:00:00Z")
-        wanted = Report(input.external_id, input.event_name, input.value, input.identifier, input.timestamp)
-        done = await rules.report(info.context.services.database, wanted)
-        problems = done if isinstance(done, list) else []
-        return ReportUsagePayload(
-            identifier=None if problems else input.identifier, user_errors=UserError.all_of(problems)
-        )
+        usage = Report(input.external_id, input.event_name, input.value, input.identifier, input.timestamp)
+        await rules.report(info.context.services.database, usage)
+        return ReportUsagePayload(identifier=input.identifier)

@@ -56,5 +56,5 @@ class PortalMutations:
         ],
     ) -> CreatePortalSessionPayload:
         """Open Stripe's customer portal for the signed-in user."""
-        opened = await info.context.services.portal.open(info.context.principal, input.request())
-        return CreatePortalSessionPayload(url=opened.url, user_errors=UserError.all_of(opened.problems))
+        url = await info.context.services.portal.open(info.context.principal, input.request())
+        return CreatePortalSessionPayload(url=url)

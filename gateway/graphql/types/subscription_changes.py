@@ -7,7 +7,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.subscriptions.plan_change import PlanChange, Preview
-from gateway.billing.subscriptions.service import Cancellation, Changed
+from gateway.billing.subscriptions.service import Cancellation
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
@@ -156,14 +156,13 @@ class ChangeMutations:
         """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
         services = info.context.services
         change = PlanChange(input.price_id, input.quantity, input.proration_date)
-        changed = await services.subscriptions.change(
+        state, invoice = await services.subscriptions.change(
             info.context.principal, input.subscription_id, change, input.idempotency_key
         )
         catalog = catalog_objects_of(await services.catalog.snapshot())
         return ChangeSubscriptionPayload(
-            subscription=_subscription(changed, catalog),
-            invoice=Invoice.of(changed.invoice, catalog) if changed.invoice else None,
-            user_errors=UserError.all_of(changed.problems),
+            subscription=BillingSubscription.of(state, catalog),
+            invoice=Invoice.of(invoice, catalog) if invoice else None,
         )
 
     @mutation
@@ -175,26 +174,18 @@ class ChangeMutations:
             feedback=str(input.reason.value) if input.reason else None,
             comment=input.comment,
         )
-        changed = await services.subscriptions.cancel(
+        state = await services.subscriptions.cancel(
             info.context.principal, input.subscription_id, how, input.idempotency_key
         )
         catalog = catalog_objects_of(await services.catalog.snapshot())
-        return CancelSubscriptionPayload(
-            subscription=_subscription(changed, catalog), user_errors=UserError.all_of(changed.problems)
-        )
+        return CancelSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
 
     @mutation
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
         """Take a planned end back, or go on after a pause."""
         services = info.context.services
-        changed = await services.subscriptions.resume(
+        state = await services.subscriptions.resume(
             info.context.principal, input.subscription_id, input.idempotency_key
         )
         catalog = catalog_objects_of(await services.catalog.snapshot())
-        return ResumeSubscriptionPayload(
-            subscription=_subscription(changed, catalog), user_errors=UserError.all_of(changed.problems)
-        )
-
-
-def _subscription(changed: Changed, catalog: CatalogObjects) -> BillingSubscription | None:
-    return BillingSubscription.of(changed.state, catalog) if changed.state else None
+        return ResumeSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))

@@ -1,34 +1,32 @@
 """Invoices as customers see them, and what they tell about a subscription: since when it is unpaid, until when paid."""
 
-import base64
 from collections.abc import Collection
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from gateway.billing.pagination import Pages
+from gateway.billing.pagination import Pages, bad_cursor, decode_cursor, encode_cursor
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
 from gateway.db.tables import table_for
-from gateway.errors import BadInput
 from gateway.models.columns import Mirrored, UtcDateTime, utc
 from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import mark
 
 
 def cursor_of(invoice: Invoice) -> str:
-    """The opaque cursor of an invoice: its place in time, which stays its place when it or another one goes."""
-    return base64.urlsafe_b64encode(f"{int(invoice.created.timestamp())} {invoice.id}".encode()).decode()
+    """Return the opaque cursor of an invoice: its place in time, which stays its place when it or another one goes."""
+    return encode_cursor(f"{int(invoice.created.timestamp())} {invoice.id}")
 
 
 def _place(cursor: str) -> tuple[datetime, str]:
+    seconds, _, invoice_id = decode_cursor(cursor).partition(" ")
     try:
-        seconds, invoice_id = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        if invoice_id.isprintable():
+        if invoice_id.isprintable() and invoice_id:
             return datetime.fromtimestamp(int(seconds), UTC), invoice_id
     except (ValueError, OverflowError, OSError):
         pass
-    raise BadInput("`after` is no cursor of this list; start again without it")
+    raise bad_cursor()
 
 
 INVOICES = table_for(Invoice)
@@ -65,7 +63,7 @@ _PAID = Reading(
 
 
 def unpaid_since(connection: sa.Connection, subscription_ids: Collection[str]) -> dict[str, datetime]:
-    """Since when each of these subscriptions owes: the first failed charge of the oldest invoice that is still open.
+    """Return since when each of these subscriptions owes: the first failed charge of the oldest open invoice.
 
     That is the moment of the earliest `invoice.payment_failed`, whenever it arrived. Where the gateway was told of none
     (it was set up later), it is when the invoice was finalized, which is when Stripe charges it for the first time.
@@ -79,7 +77,7 @@ def unpaid_since(connection: sa.Connection, subscription_ids: Collection[str]) -
 
 
 def paid_until(connection: sa.Connection, subscription_ids: Collection[str]) -> dict[str, datetime]:
-    """The end of what was paid for each of these subscriptions; those for which nothing was paid are left out.
+    """Return the end of what was paid for each of these subscriptions; those for which nothing was paid are left out.
 
     Not the end of the item's period: Stripe begins the next one before it is paid.
     """

@@ -20,7 +20,7 @@ _LONGEST_LOCALE = 35  # what RFC 5646 asks implementations to bear
 
 
 def exponent(currency: str) -> int:
-    """How many decimals the minor unit of a currency has at Stripe.
+    """Return how many decimals the minor unit of a currency has at Stripe.
 
     Args:
         currency: ISO 4217, in any case.
@@ -29,7 +29,7 @@ def exponent(currency: str) -> int:
 
 
 def major(amount: int | Decimal, currency: str) -> Decimal:
-    """An amount in the currency's major unit (`Decimal("12.50")` of 1250 US cents), exactly.
+    """Return an amount in the currency's major unit (`Decimal("12.50")` of 1250 US cents), exactly.
 
     Args:
         amount: in minor units; a Decimal for Stripe's `*_decimal` fields.
@@ -40,13 +40,13 @@ def major(amount: int | Decimal, currency: str) -> Decimal:
 
 @lru_cache(maxsize=8192)  # the same prices stand in every answer
 def decimal(amount: int, currency: str) -> str:
-    """An amount as a plain decimal number of the major unit with all of Stripe's decimals, such as `12.50`."""
+    """Return an amount as a plain decimal number of the major unit with all of Stripe's decimals, such as `12.50`."""
     return f"{major(amount, currency):f}"
 
 
 @lru_cache(maxsize=8192)  # Babel takes 15 µs
 def formatted(amount: int, currency: str, locale: str = "en") -> str:
-    """An amount as people of a locale write it, such as `$12.50` or `12,50 €`.
+    """Return an amount as people of a locale write it, such as `$12.50` or `12,50 €`.
 
     The decimals are those that the currency has in the locale data (CLDR), unless a digit would be lost: then they are
     Stripe's.
@@ -84,8 +84,9 @@ def _locale(tag: str) -> Locale:
 
 @lru_cache(maxsize=2048)
 def _pattern(locale: str, code: str, digits: int) -> NumberPattern:
-    """The locale's currency pattern with a fixed number of decimals, and with CLDR's currency spacing, which Babel
-    leaves out: a symbol that ends in a letter keeps its distance (`ISK 5`, not `ISK5`).
+    """Return the locale's currency pattern with a fixed number of decimals.
+
+    It has CLDR's currency spacing, which Babel leaves out: a symbol that ends in a letter keeps its distance (`ISK 5`).
     """
     text = _locale(locale).currency_formats["standard"].pattern
     symbol = get_currency_symbol(code, _locale(locale))

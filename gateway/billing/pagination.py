@@ -1,18 +1,93 @@
-"""What customers have many of, read in pages, the newest first: the pages of many customers at once."""
+"""Pages: opaque cursors, pages of a list in memory, and pages of a table, of many customers at once."""
 
+import base64
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.billing.catalog.snapshot import MAX_PAGE
 from gateway.db.queries import Reading, as_list
 from gateway.db.statements import among
 from gateway.errors import BadInput
 
+MAX_PAGE = 100
+
 Row = TypeVar("Row")
+
+
+class Identified(Protocol):
+    """Something with an id."""
+
+    id: Any
+
+
+Item = TypeVar("Item", bound=Identified)
+
+
+def encode_cursor(place: str) -> str:
+    """Return the opaque cursor of a place in a list."""
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def decode_cursor(cursor: str) -> str:
+    """Return the place that a cursor stands for.
+
+    Raises:
+        BadInput: it is no cursor.
+    """
+    try:
+        return base64.urlsafe_b64decode(cursor.encode()).decode()
+    except ValueError:
+        raise bad_cursor() from None
+
+
+def bad_cursor() -> BadInput:
+    """Return the error for a cursor that a list does not have."""
+    return BadInput("`after` is no cursor of this list, or its item is gone; start again without it")
+
+
+def check_first(first: int) -> None:
+    """Refuse a page size that is out of range.
+
+    Raises:
+        BadInput: `first` is not 1 to 100.
+    """
+    if not 1 <= first <= MAX_PAGE:
+        raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
+
+
+class PagedList(Generic[Item]):
+    """A list in display order that is read in pages.
+
+    Args:
+        items: what has an id.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.items: tuple[Item, ...] = tuple(items)
+        self._places: dict[str, int] = {item.id: place for place, item in enumerate(self.items)}
+
+    def page(self, first: int, after: str | None) -> tuple[tuple[Item, ...], bool, bool]:
+        """Return a page, whether another follows it, and whether one precedes it.
+
+        Args:
+            first: how many, 1 to 100.
+            after: the cursor of the last item of the page before.
+
+        Raises:
+            BadInput: for another `first`, or a cursor that this list does not have.
+        """
+        check_first(first)
+        start = 0 if after is None else self._place(after) + 1
+        return self.items[start : start + first], start + first < len(self.items), start > 0
+
+    def _place(self, cursor: str) -> int:
+        place = self._places.get(decode_cursor(cursor))
+        if place is None:
+            raise bad_cursor()
+        return place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +139,7 @@ class Pages(Generic[Row]):
         }
 
     def _select(self, dialect: str, *, many: bool, behind: bool) -> sa.Select[Any]:
-        """The first rows, behind a place if there is one.
+        """Return the first rows, behind a place if there is one.
 
         Args:
             dialect: of the connection.
@@ -88,7 +163,7 @@ class Pages(Generic[Row]):
         return first.order_by(*newest_first)
 
     def read(self, connection: sa.Connection, requests: Iterable[PageRequest]) -> dict[PageRequest, Page[Row]]:
-        """Pages of many customers, with one query for all requests of the same `first` and `after`.
+        """Return pages of many customers, with one query for all requests of the same `first` and `after`.
 
         Raises:
             BadInput: `first` is out of range, or `after` is no cursor.
@@ -100,16 +175,15 @@ class Pages(Generic[Row]):
         for (first, after), group in groups.items():
             rows = self._newest(connection, {each.customer_id for each in group}, first, after)
             for request in group:
-                its = rows.get(request.customer_id, [])
-                found[request] = Page(its[:first], len(its) > first, after is not None)
+                newest = rows.get(request.customer_id, [])
+                found[request] = Page(newest[:first], len(newest) > first, after is not None)
         return found
 
     def _newest(
         self, connection: sa.Connection, customers: Collection[str], first: int, after: str | None
     ) -> dict[str, list[Row]]:
-        """The newest rows of each customer: one more than a page, to know whether another follows."""
-        if not 1 <= first <= MAX_PAGE:
-            raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
+        """Return the newest rows of each customer: one more than a page, to know whether another follows."""
+        check_first(first)
         place: dict[str, Any] = {}
         if after is not None:
             place = dict(zip((column.name for column in self._order), self._place(after), strict=True))

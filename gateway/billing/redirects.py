@@ -10,7 +10,7 @@ _PLAIN = re.compile(r"https?://[!-\[\]-~]+", re.IGNORECASE)  # visible ASCII wit
 
 
 def redirect_problem(url: str, origins: tuple[str, ...]) -> str | None:
-    """Why a buyer may not be sent to a URL; None when it is fine.
+    """Return why a buyer may not be sent to a URL; None when it is fine.
 
     `{CHECKOUT_SESSION_ID}` in its path, query or fragment is Stripe's to fill in.
 

@@ -57,11 +57,11 @@ class Catalog:
 
     @property
     def current(self) -> Snapshot | None:
-        """The snapshot that is known to be the present one without looking; None when that takes a look."""
+        """Return the snapshot that is known to be the present one without looking; None when that takes a look."""
         return self._snapshot if self._present == self._wanted and self._hears() else None
 
     async def snapshot(self) -> Snapshot:
-        """The catalogue. Only the first call after a change waits for the database; those beside it share its reading.
+        """Return the catalogue. Only the first call after a change waits for the database; others share its read.
 
         Raises:
             DatabaseUnavailable: when there is no database and no earlier snapshot.
@@ -121,8 +121,10 @@ class Catalog:
 
 
 def _rows(connection: sa.Connection) -> tuple[Any, Sequence[Any], Sequence[Any]]:
-    """The version, the products and the prices. The version first: a change between the statements then makes the
-    snapshot newer than its version says, and the next look reads again.
+    """Return the version, the products and the prices.
+
+    The version first: a change between the statements then makes the snapshot newer than its version says, and the next
+    look reads again.
 
     Rows as the driver gives them, with the models' attributes: nobody writes to these, so that they need not be objects
     of the ORM, whose first use takes 2 MB.

@@ -3,25 +3,23 @@
 On sale is an active price of an active product, in each currency for which Stripe knows what it costs.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from gateway.billing.pagination import PagedList, encode_cursor
 from gateway.errors import BadInput
 from gateway.models.mirrored import Price, Product
 
 INTERVAL_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 """Stripe's billing intervals, each with a length to sort by."""
 
-MAX_PAGE = 100
 FALLBACK_CURRENCY = "usd"  # of an empty catalogue
 LAST = Decimal("Infinity")
 
-Item = TypeVar("Item", bound=Product | Price)
 Made = TypeVar("Made")
 
 
@@ -43,7 +41,7 @@ class Amount:
 
 
 def amount_in(price: Price, currency: str | None = None) -> Amount:
-    """What a price costs in a currency; in the price's own one when it is not offered in this one, or none is named."""
+    """Return what a price costs in a currency; in its own one when it is not offered in this one, or none is named."""
     option = price.currency_options.get(currency or "")
     if option is None or currency is None or currency == price.currency:
         return Amount(price.currency, price.unit_amount, price.unit_amount_decimal, price.tiers)
@@ -51,17 +49,17 @@ def amount_in(price: Price, currency: str | None = None) -> Amount:
 
 
 def currencies_of(price: Price) -> list[str]:
-    """The currencies in which a price can be bought, its own one first."""
+    """Return the currencies in which a price can be bought, its own one first."""
     return [price.currency, *sorted(price.currency_options.keys() - {price.currency})]
 
 
 def is_offered(price: Price, currency: str) -> bool:
-    """Whether a price can be bought in a currency."""
+    """Return whether a price can be bought in a currency."""
     return currency == price.currency or currency in price.currency_options
 
 
 def is_active(row: Product | Price) -> bool:
-    """Whether Stripe still sells it."""
+    """Return whether Stripe still sells it."""
     return row.active and not row.deleted
 
 
@@ -74,42 +72,9 @@ class PricedProduct:
     one_time: tuple[Price, ...]
 
 
-class PagedList(Generic[Item]):
-    """A list in display order that is read in pages.
-
-    Args:
-        items: the products or prices.
-    """
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.items: tuple[Item, ...] = tuple(items)
-        self._places: dict[str, int] = {item.id: place for place, item in enumerate(self.items)}
-
-    def page(self, first: int, after: str | None) -> tuple[tuple[Item, ...], bool, bool]:
-        """A page, whether another follows it, and whether one precedes it.
-
-        Args:
-            first: how many, 1 to 100.
-            after: the cursor of the last item of the page before.
-
-        Raises:
-            BadInput: for another `first`, or a cursor that this list does not have.
-        """
-        if not 1 <= first <= MAX_PAGE:
-            raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
-        start = 0 if after is None else self._place(after) + 1
-        return self.items[start : start + first], start + first < len(self.items), start > 0
-
-    def _place(self, cursor: str) -> int:
-        try:
-            return self._places[base64.urlsafe_b64decode(cursor.encode()).decode()]
-        except (KeyError, ValueError):
-            raise BadInput("`after` is no cursor of this list, or its item is gone; start again without it") from None
-
-
 def cursor_of(item: Product | Price) -> str:
-    """The opaque cursor of an item."""
-    return base64.urlsafe_b64encode(item.id.encode()).decode()
+    """Return the opaque cursor of an item."""
+    return encode_cursor(item.id)
 
 
 @dataclass(frozen=True, eq=False)  # two readings are two snapshots
@@ -141,7 +106,7 @@ class Snapshot:
     _memo: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
     def pricing(self, currency: str, interval: str | None = None) -> tuple[PricedProduct, ...]:
-        """What is on sale in a currency, in display order.
+        """Return what is on sale in a currency, in display order.
 
         Args:
             currency: lower case.
@@ -154,7 +119,7 @@ class Snapshot:
         return self._memoized(("pricing", currency, interval), lambda: tuple(self._offers(currency, interval)))
 
     def intervals(self, currency: str) -> tuple[str, ...]:
-        """The intervals by which anything is billed in a currency, the shortest first."""
+        """Return the intervals by which anything is billed in a currency, the shortest first."""
 
         def found() -> tuple[str, ...]:
             names = {price.interval for offer in self._offers(currency, None) for price in offer.plans}
@@ -165,7 +130,7 @@ class Snapshot:
     def plans(
         self, *, product_id: str | None = None, interval: str | None = None, currency: str | None = None
     ) -> PagedList[Price]:
-        """The plans on sale, in display order.
+        """Return the plans on sale, in display order.
 
         Args:
             product_id: only those of this product.
@@ -212,7 +177,7 @@ class Snapshot:
 def build_snapshot(
     products: Iterable[Product], prices: Iterable[Price], *, version: int, as_of: datetime, currency: str | None
 ) -> Snapshot:
-    """The snapshot of these rows.
+    """Return the snapshot of these rows.
 
     Args:
         products: every mirrored product.
@@ -264,13 +229,13 @@ def _product_place(product: Product, prices: Sequence[Price], currency: str) -> 
 
 
 def _price_place(price: Price, currency: str) -> tuple[int, Decimal, str]:
-    """The length of the interval, then the amount."""
+    """Return the length of the interval, then the amount."""
     days = INTERVAL_DAYS.get(price.interval or "", 0) * (price.interval_count or 1)
     return days, _lowest_amount(price, currency), price.id
 
 
 def _lowest_amount(price: Price, currency: str) -> Decimal:
-    """The amount of one unit; of tiers, what the first unit costs."""
+    """Return the amount of one unit; of tiers, what the first unit costs."""
     amount = amount_in(price, currency)
     if amount.tiers:
         parts = [amount.tiers[0].get(key) for key in ("unit_amount_decimal", "flat_amount_decimal")]
@@ -280,7 +245,7 @@ def _lowest_amount(price: Price, currency: str) -> Decimal:
 
 
 def _sort_order(text: str | None) -> Decimal:
-    """The number in metadata `sort_order`; a product without one, or with another word there, comes last."""
+    """Return the number in metadata `sort_order`; a product without one, or with another word there, comes last."""
     try:
         number = Decimal(text) if text else LAST
     except InvalidOperation:

@@ -32,17 +32,17 @@ class Cart:
 
     @property
     def plans(self) -> list[Price]:
-        """The recurring prices."""
+        """Return the recurring prices."""
         return [price for price, _ in self.lines if price.interval]
 
     @property
     def trial_days(self) -> int | None:
-        """The shortest trial of its plans; Checkout does not apply a price's trial by itself."""
+        """Return the shortest trial of its plans; Checkout does not apply a price's trial by itself."""
         return min((price.trial_period_days for price in self.plans if price.trial_period_days), default=None)
 
 
 def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Cart | list[Problem]:
-    """The cart of a request, or what must be mended.
+    """Return the cart of a request, or what must be fixed.
 
     Args:
         request: names the prices.
@@ -63,7 +63,7 @@ def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Car
 
 
 def _nothing(request: CheckoutRequest, snapshot: Snapshot) -> Cart | list[Problem]:
-    """A set-up: nothing is bought, so there is nothing to reduce either."""
+    """Return the cart of a set-up: nothing is bought, so there is nothing to reduce either."""
     if request.lines:
         return [Problem(ProblemCode.LINE_ITEMS_INVALID, "a set-up buys nothing: leave the lines empty", "lineItems")]
     if request.promotion_code or request.coupon or request.allow_promotion_codes:
@@ -87,7 +87,7 @@ def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tupl
 
 
 def _wrong_quantity(price: Price, line: Line, most: int) -> str | None:
-    """Why this many cannot be bought. A metered price is billed by use, so it takes no quantity."""
+    """Return why this many cannot be bought. A metered price is billed by use, so it takes no quantity."""
     if price.usage_type == "metered":
         plain = line.quantity == 1 and line.adjustable is None
         return None if plain else "a metered price is billed by use: leave the quantity out"

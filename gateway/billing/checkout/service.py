@@ -139,7 +139,7 @@ class Checkout:
         return None if repeated else cart.trial_days
 
     async def session(self, id: str) -> CheckoutSession | None:
-        """A session as it stands; None when there is none.
+        """Return a session as it stands; None when there is none.
 
         One that can still change is read from Stripe, at most about once a second, so that a buyer who comes back sees
         the truth before the webhook arrives. While Stripe does not answer, what is known is told.
@@ -151,7 +151,7 @@ class Checkout:
         return await self._sessions.find(id)
 
     async def known(self, id: str) -> CheckoutSession | None:
-        """A session as the mirror has it; None when there is none. Stripe is not asked."""
+        """Return a session as the mirror has it; None when there is none. Stripe is not asked."""
         return await self._sessions.find(id) if _ID.fullmatch(id) else None
 
     async def expire(self, id: str) -> CheckoutSession:
@@ -172,7 +172,7 @@ class Checkout:
         raise Rejected(Problem(ProblemCode.SESSION_NOT_OPEN, message, "id"), current=closed)
 
     async def _promotion(self, code: str) -> str:
-        """The id of an active promotion code.
+        """Return the id of an active promotion code.
 
         Raises:
             StripeRefused: when there is none of this name.
@@ -189,7 +189,7 @@ def _scope(buyer: Principal) -> str:
 
 
 def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:
-    """For whom it is: the caller, or whom the back end names.
+    """Return for whom it is: the caller, or whom the back end names.
 
     Raises:
         Unauthenticated: a set-up is for somebody.
@@ -204,12 +204,12 @@ def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:
 
 
 def owns(principal: Principal, session: CheckoutSession) -> bool:
-    """Whether the caller may see what is personal in it."""
+    """Return whether the caller may see what is personal in it."""
     return principal.is_service or (session.external_id is not None and session.external_id == principal.subject)
 
 
 def _settled(session: CheckoutSession) -> bool:
-    """Whether Stripe can say nothing new about it."""
+    """Return whether Stripe can say nothing new about it."""
     if session.line_items is None:
         return False  # it came by webhook, which brings none
     return session.status == "expired" or (session.status == "complete" and session.payment_status != "unpaid")
@@ -219,7 +219,7 @@ _FIELDS = {"discounts": "promotionCode", "price": "priceId", "metadata": "metada
 
 
 def _problem(error: StripeRefused | StripeMissing) -> Problem:
-    """What Stripe refused, in the words of the input."""
+    """Return what Stripe refused, in the words of the input."""
     parts = re.findall(r"[^\[\]]+", error.param or "")
     names = [_FIELDS.get(part, re.sub(r"_(\w)", lambda match: match[1].upper(), part)) for part in parts]
     if names[:1] == ["promotionCode"]:

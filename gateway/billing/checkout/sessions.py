@@ -65,7 +65,7 @@ class Sessions:
         return found
 
     async def has_begun(self, paid: CheckoutSession) -> bool:
-        """Whether the subscription that a session started stands in the mirror, where its own events may still lack."""
+        """Return whether the mirror has the subscription that a session started: its own events may still be coming."""
         if paid.status != "complete" or paid.subscription_id is None:
             return True
         subscription_id = paid.subscription_id
@@ -73,7 +73,7 @@ class Sessions:
         return found is not None and found.status != "incomplete"
 
     async def create_intent(self, scope: str, request: CheckoutRequest) -> CheckoutIntent:
-        """The intent of this key, written down before Stripe is called. Without a key every request is a new one.
+        """Write the intent of this key down before Stripe is called, and return it. Without a key every request is new.
 
         Args:
             scope: who asks; the same key of somebody else is another.
@@ -194,7 +194,7 @@ class Sessions:
 
 
 def offer_of(parameters: dict[str, Any]) -> str:
-    """A digest of what Stripe is asked for."""
+    """Return a digest of what Stripe is asked for."""
     return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

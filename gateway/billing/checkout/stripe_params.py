@@ -12,7 +12,7 @@ _DATA = {"subscription": "subscription_data", "payment": "payment_intent_data", 
 
 
 def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) -> dict[str, Any]:
-    """What Stripe is asked for, whoever asks.
+    """Return what Stripe is asked for, whoever asks.
 
     Tax and addresses are the merchant's to decide, so they come from the settings and not from the client.
 
@@ -50,7 +50,7 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
 
 
 def for_guest(parameters: dict[str, Any], email: str | None) -> dict[str, Any]:
-    """The same for nobody in particular, who gets a customer at Stripe all the same.
+    """Return the same for nobody in particular, who gets a customer at Stripe all the same.
 
     Args:
         parameters: what Stripe is asked for.
@@ -63,7 +63,7 @@ def for_guest(parameters: dict[str, Any], email: str | None) -> dict[str, Any]:
 
 
 def for_user(parameters: dict[str, Any], subject: str, customer_id: str) -> dict[str, Any]:
-    """The same for a signed-in user.
+    """Return the same for a signed-in user.
 
     Args:
         parameters: what Stripe is asked for.
@@ -81,14 +81,14 @@ def for_user(parameters: dict[str, Any], subject: str, customer_id: str) -> dict
 
 
 def with_trial(parameters: dict[str, Any], days: int | None) -> dict[str, Any]:
-    """The same with a trial, if there is one."""
+    """Return the same with a trial, if there is one."""
     if not days:
         return parameters
     return parameters | {"subscription_data": {**parameters.get("subscription_data", {}), "trial_period_days": days}}
 
 
 def _item(price: Price, line: Line) -> dict[str, Any]:
-    """A line; a metered price takes no quantity."""
+    """Return a line; a metered price takes no quantity."""
     if price.usage_type == "metered":
         return {"price": price.id}
     item: dict[str, Any] = {"price": price.id, "quantity": line.quantity}

@@ -76,7 +76,7 @@ class Account:
     pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
 
     def invoices(self, first: int, after: str | None) -> Page[Invoice]:
-        """A page of the invoices that was wanted.
+        """Return a page of the invoices that was wanted.
 
         Raises:
             BadInput: `first` is out of range, or `after` is no cursor.
@@ -90,7 +90,7 @@ class Account:
 def read(
     connection: sa.Connection, wanted: Collection[AccountSelection], grace: timedelta
 ) -> dict[AccountSelection, Account]:
-    """The accounts of many users, in as few queries as one user's.
+    """Return the accounts of many users, in as few queries as one user's.
 
     Args:
         connection: what is read with.
@@ -123,7 +123,7 @@ def read(
 
 
 def _id(customers: Mapping[str, Customer], wanted: AccountSelection) -> str:
-    """The customer's id; of nobody there are no invoices, but it is checked whether there can be such a page."""
+    """Return the customer's id; of nobody there are no invoices, but it is checked whether there can be such a page."""
     customer = customers.get(wanted.external_id)
     return customer.id if customer else ""
 
@@ -139,7 +139,7 @@ def _pages(
 
 
 async def decision(settings: Settings, database: Database, catalog: Catalog, external_id: str, feature: str) -> Grant:
-    """Whether a user may use a feature; a user that nobody has heard of may not.
+    """Return whether a user may use a feature; a user that nobody has heard of may not.
 
     Raises:
         DatabaseUnavailable: the database cannot be reached.

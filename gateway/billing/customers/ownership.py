@@ -69,7 +69,7 @@ class Ownership:
         self._customers: set[str] = set()
 
     async def may_name(self, id: str) -> bool:
-        """Whether the caller may name this id: that of something public, or of something existing that is theirs."""
+        """Return whether the caller may name this id: of something public, or of something of theirs that exists."""
         table = PRIVATE.get(id.partition("_")[0])
         if table is None or self._principal.is_service:
             return True
@@ -77,7 +77,7 @@ class Ownership:
         return await self.may_see(owner) if owner else await self._is_sold(id)
 
     async def may_see(self, owner: Owner) -> bool:
-        """Whether the caller may see what belongs to `owner`."""
+        """Return whether the caller may see what belongs to `owner`."""
         if self.surely_sees(owner):
             return True
         if self._principal.subject is None or owner.customer_id is None:
@@ -87,7 +87,7 @@ class Ownership:
         return owner.customer_id in self._customers
 
     def surely_sees(self, owner: Owner) -> bool:
-        """The same as far as it is known without asking the database; False may still become True."""
+        """Return the same as far as it is known without asking the database; False may still become True."""
         if owner.guest and owner.customer_id is not None:
             self._customers.add(owner.customer_id)  # what a guest's checkout has started is seen with it
         return (
@@ -103,7 +103,7 @@ class Ownership:
             self._customers.add(customer.id)
 
     async def _is_sold(self, id: str) -> bool:
-        """Whether it is a price or product after all: merchants choose the ids of old plans, perhaps `in_house`."""
+        """Return whether it is a price or product: merchants choose the ids of old plans, perhaps `in_house`."""
         return await self._database.read(
             lambda connection: bool(row_by_id(connection, Price, id) or row_by_id(connection, Product, id))
         )

@@ -20,7 +20,7 @@ _ATTACHED = Reading(
 
 
 def of_customers(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, list[PaymentMethod]]:
-    """The payment methods that are attached to customers, each customer's newest first."""
+    """Return the payment methods that are attached to customers, each customer's newest first."""
     found: dict[str, list[PaymentMethod]] = {}
     for method in _ATTACHED.rows(connection, customers=as_list(customer_ids)):
         found.setdefault(method.customer_id, []).append(method)
@@ -30,7 +30,7 @@ def of_customers(connection: sa.Connection, customer_ids: Collection[str]) -> di
 def default_of(
     customer: Customer, subscription: Subscription | None, methods: Sequence[PaymentMethod]
 ) -> PaymentMethod | None:
-    """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest.
+    """Return what the next invoice is charged to: the subscription's own, else the customer's default, else the newest.
 
     Source: Stripe, "Default payment methods for subscriptions". One that is not attached any more is passed over.
     """

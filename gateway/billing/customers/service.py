@@ -45,7 +45,7 @@ class Customers:
         self._stripe = stripe
 
     async def of(self, external_id: str) -> Customer | None:
-        """A user's present customer; None when there is none, or Stripe no longer has it."""
+        """Return a user's present customer; None when there is none, or Stripe no longer has it."""
         query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
         return await self._database.read(lambda connection: first_row(connection, query))
 
@@ -57,7 +57,7 @@ class Customers:
         return True
 
     async def customer_for(self, principal: Principal) -> Customer:
-        """A user's customer, which is made at Stripe if there is none yet, or it is known to be gone.
+        """Return a user's customer, which is made at Stripe if there is none yet, or it is known to be gone.
 
         Args:
             principal: a signed-in user.
@@ -80,7 +80,7 @@ class Customers:
         return made
 
     async def _claim(self, principal: Principal) -> CustomerClaim:
-        """The claim to fulfil: one that was left unfinished, or the next."""
+        """Return the claim to fulfil: one that was left unfinished, or the next."""
         latest = (
             sa.select(CLAIMS)
             .where(CLAIMS.c.external_id == principal.subject)
@@ -130,7 +130,7 @@ class Customers:
         return True
 
     async def _is_free(self, found: dict[str, Any], claim: CustomerClaim) -> bool:
-        """Whether a customer belongs to nobody, neither here nor by what stands at Stripe."""
+        """Return whether a customer belongs to nobody, neither here nor by what stands at Stripe."""
         if found["metadata"].get("external_id", claim.external_id) != claim.external_id:
             return False
         query = sa.select(CLAIMS.c.external_id).where(CLAIMS.c.customer_id == found["id"])
@@ -150,7 +150,7 @@ class Customers:
 
 
 def _digest(claim: CustomerClaim) -> str:
-    """The user's id in an idempotency key, which Stripe logs and shows."""
+    """Return the user's id in an idempotency key, which Stripe logs and shows."""
     return sha256(claim.external_id.encode()).hexdigest()[:32]
 
 

@@ -116,7 +116,7 @@ class UsageForwarder:
 
     @staticmethod
     def _failure(row: UsageRecord, error: StripeFailure) -> dict[str, Any]:
-        """What Stripe refuses for what it says waits for an operator; everything else is tried again."""
+        """Return what Stripe refuses for what it says waits for an operator; everything else is tried again."""
         if isinstance(error, StripeRefused):
             return {"status": "dead", "next_attempt_at": None, "last_error": str(error)[:2000]}
         pause = min(FIRST_PAUSE_SECONDS * 2**row.attempts, LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311

@@ -44,7 +44,7 @@ class Report:
 
     @property
     def fingerprint(self) -> str:
-        """What must be the same under one identifier."""
+        """Return what must be the same under one identifier."""
         moment = int(self.timestamp.timestamp()) if self.timestamp else None
         return sha256(repr((self.external_id, self.event_name, self.value, moment)).encode()).hexdigest()
 
@@ -116,7 +116,7 @@ def _problems(usage: Report, now: datetime) -> Iterator[Problem]:
 
 
 async def current(database: Database, customer_id: str | None, event_name: str) -> Usage | None:
-    """What was reported in the present period; None when there is no such meter.
+    """Return what was reported in the present period; None when there is no such meter.
 
     The period is that of the subscription whose price counts this meter; of somebody without one, the calendar month.
 
@@ -155,6 +155,6 @@ def _current(connection: sa.Connection, customer_id: str | None, event_name: str
 
 
 def _month(now: datetime) -> tuple[datetime, datetime]:
-    """The calendar month, in UTC."""
+    """Return the calendar month, in UTC."""
     start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, (start + timedelta(days=32)).replace(day=1)

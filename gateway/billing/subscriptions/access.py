@@ -68,7 +68,7 @@ def access(
     grace: timedelta,
     payments: Payments,
 ) -> Access:
-    """What a subscription gives right to.
+    """Return what a subscription gives right to.
 
     Args:
         subscription: its row.
@@ -96,11 +96,11 @@ def access(
 
 
 def end_of(subscription: Subscription, items: Sequence[SubscriptionItem]) -> datetime | None:
-    """When it ended or will end, else when its paid period does."""
+    """Return when it ended or will end, else when its paid period does."""
     paid_until = min((item.current_period_end for item in items), default=None)
     return subscription.ended_at or subscription.cancel_at or paid_until
 
 
 def will_cancel(subscription: Subscription) -> bool:
-    """Whether it ends by itself. Flexible billing sets `cancel_at` and leaves `cancel_at_period_end` false."""
+    """Return whether it ends by itself. Flexible billing sets `cancel_at` and leaves `cancel_at_period_end` false."""
     return subscription.ended_at is None and (subscription.cancel_at_period_end or subscription.cancel_at is not None)

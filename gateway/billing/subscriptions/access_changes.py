@@ -92,7 +92,7 @@ class AccessChangePublisher:
         return len(rows)
 
     def _states(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[SubscriptionState]]:
-        """The subscriptions of these customers; of those that are deleted at Stripe none counts."""
+        """Return the subscriptions of these customers; of those that are deleted at Stripe none counts."""
         gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
         left = set(ids) - set(connection.execute(gone).scalars())
         # read after the rows are locked: nothing is overlooked
@@ -116,27 +116,27 @@ def _remember(connection: sa.Connection, customer_id: str, **state: Any) -> None
 
 
 def _worth(state: SubscriptionState) -> tuple[bool, datetime, datetime]:
-    """The one with access that lasts longest, else the newest."""
+    """Return the one with access that lasts longest, else the newest."""
     access = state.access
     return access.allowed, access.until or _LONG_AGO, state.subscription.created
 
 
 def _state(best: SubscriptionState | None) -> str:
-    """What matters of a decision."""
+    """Return what matters of a decision."""
     if best is None or not best.access.allowed:
         return NO_ACCESS
     return f"{best.access.reason.name} {best.access.until}"
 
 
 def _next_look(states: Sequence[SubscriptionState]) -> datetime | None:
-    """The next moment at which time alone may change the decision: beyond `until` nothing is certain."""
+    """Return the next moment at which time alone may change the decision: beyond `until` nothing is certain."""
     now = datetime.now(UTC)
     ends = (each.access.until for each in states if each.access.allowed)
     return min((end for end in ends if end and end > now), default=None)
 
 
 def _data(best: SubscriptionState | None) -> dict[str, Any]:
-    """The decision as it is told, in GraphQL's words."""
+    """Return the decision as it is told, in GraphQL's words."""
     if best is None:
         return {"allowed": False, "reason": Reason.NO_SUBSCRIPTION.name, "until": None, "subscriptionId": None}
     access = best.access

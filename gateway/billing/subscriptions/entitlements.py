@@ -49,7 +49,7 @@ class Grant:
 def decide(
     feature: str, subscriptions: Sequence[SubscriptionState], active: Collection[str], products: Products
 ) -> Grant:
-    """Whether a customer may use a feature.
+    """Return whether a customer may use a feature.
 
     Args:
         feature: its key.
@@ -78,21 +78,22 @@ def decide(
 def entitlements(
     subscriptions: Sequence[SubscriptionState], active: Collection[str], products: Products
 ) -> list[Grant]:
-    """Everything that a customer may use now, by name."""
+    """Return everything that a customer may use now, by name."""
     names = set(active).union(*(_named(each, products) for each in subscriptions))
     grants = (decide(name, subscriptions, active, products) for name in sorted(names))
     return [grant for grant in grants if grant.access.allowed]
 
 
 def _named(state: SubscriptionState, products: Products) -> set[str]:
-    """The features that the products of a subscription name."""
+    """Return the features that the products of a subscription name."""
     metas = (products[item.product_id].meta for item in state.items if item.product_id in products)
     return {name.strip() for meta in metas for name in meta.get("features", "").split(",") if name.strip()}
 
 
 def _limit(state: SubscriptionState, feature: str, products: Products) -> int | None:
-    """The highest limit that a product of the subscription states. One that is no number is 0: a slip in the metadata
-    must not give away without bound.
+    """Return the highest limit that a product of the subscription states.
+
+    One that is no number is 0: a slip in the metadata must not give away without bound.
     """
     texts = [
         text

@@ -33,7 +33,7 @@ NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.
 
 
 def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
-    """The subscriptions of which a column is one of a list, each with its items."""
+    """Return the subscriptions of which a column is one of a list, each with its items."""
     return (
         sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
         .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
@@ -49,7 +49,7 @@ _BY_ID, _BY_CUSTOMER = (
 
 
 async def read_subscription(database: Database, id: str, grace: timedelta) -> SubscriptionState | None:
-    """How a subscription stands; None when it is not in the mirror (yet).
+    """Return how a subscription stands; None when it is not in the mirror (yet).
 
     Args:
         database: the mirror.
@@ -68,14 +68,14 @@ async def read_subscription(database: Database, id: str, grace: timedelta) -> Su
 def of_customers(
     connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
 ) -> dict[str, list[SubscriptionState]]:
-    """How the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
+    """Return how the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
     return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace)
 
 
 def by_customer(
     connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
 ) -> dict[str, list[SubscriptionState]]:
-    """How subscriptions stand that were read with their items, in at most two queries more."""
+    """Return how subscriptions stand that were read with their items, in at most two queries more."""
     its: dict[str, list[SubscriptionState]] = {}
     for each in _states(connection, found, grace):
         its.setdefault(each.subscription.customer_id, []).append(each)
@@ -83,7 +83,7 @@ def by_customer(
 
 
 def current(states: Iterable[SubscriptionState]) -> SubscriptionState | None:
-    """The subscription that counts: one with access before one without, then the newest; None when all are over."""
+    """Return the subscription that counts: one with access first, then the newest; None when all have ended."""
     alive = [each for each in states if each.access.allowed or each.subscription.status not in FINAL]
     return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
 
@@ -91,7 +91,7 @@ def current(states: Iterable[SubscriptionState]) -> SubscriptionState | None:
 def _states(
     connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
 ) -> list[SubscriptionState]:
-    """How these subscriptions stand. What only some statuses need is only read when one has it."""
+    """Return how these subscriptions stand. What only some statuses need is only read when one has it."""
     by_id: dict[str, Subscription] = {}
     its: dict[str, list[SubscriptionItem]] = {}
     for subscription, item in found:
@@ -115,5 +115,5 @@ def _ids(rows: Sequence[Subscription], status: str) -> list[str]:
 
 
 def _now(row: Subscription) -> datetime:
-    """The present, which is never before what Stripe has told: its test clocks run ahead of ours."""
+    """Return the present, which is never before what Stripe has told: its test clocks run ahead of ours."""
     return max(datetime.now(UTC), datetime.fromtimestamp(row.as_of, UTC))

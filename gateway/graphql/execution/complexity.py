@@ -25,7 +25,7 @@ from graphql import (
     get_named_type,
 )
 
-from gateway.billing.catalog.snapshot import MAX_PAGE
+from gateway.billing.pagination import MAX_PAGE
 from gateway.errors import QueryTooComplex
 
 MAX_TOKENS = 1000

@@ -14,6 +14,7 @@ from rich.table import Table
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.mirror.backfill import backfill
+from gateway.mirror.reader import Reader
 from gateway.mirror.reconcile import Difference, compare
 from gateway.mirror.reconcile import repair as mend
 from gateway.observability.logging import configure_logging
@@ -71,7 +72,7 @@ async def _reconcile(*, repair: bool) -> int:
 async def _catch_up(database: Database, stripe: Stripe, settings: Settings) -> None:
     """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
     inbox = Inbox(database, settings.connect_accounts)
-    found = await catch_up(inbox, stripe)
+    found = await catch_up(inbox, Reader(stripe))
     worker = Worker(inbox, stripe)
     while await worker.work():
         pass

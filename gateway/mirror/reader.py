@@ -1,46 +1,48 @@
-"""Read long lists from Stripe: below its rate limits, and with patience for a short outage."""
+"""Read long lists from Stripe: below its rate limits, and retrying through a short outage."""
 
 import asyncio
 import copy
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Self
 
 from gateway.errors import StripeUnavailable
 from gateway.stripe_api.client import Stripe, StripeResponse
 
 PAGE = 100
-PAUSES_SECONDS = (1, 2, 4, 8, 16)
+RETRY_AFTER_SECONDS = (1, 2, 4, 8, 16)
 LIVE_CALLS_A_SECOND = 80  # Stripe's limit is 100, and 25 in test mode; the rest is for everybody else
 TEST_CALLS_A_SECOND = 20
 
 
 class Reader:
-    """Reads from Stripe without hurry.
+    """Reads from Stripe, paced and patient.
 
     Args:
         stripe: the client.
+        retry_after: the pauses in seconds between attempts while Stripe cannot be reached.
     """
 
-    def __init__(self, stripe: Stripe) -> None:
+    def __init__(self, stripe: Stripe, retry_after: Sequence[float] = RETRY_AFTER_SECONDS) -> None:
         self.stripe = stripe
+        self._retry_after = retry_after
         self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
 
     def on_behalf_of(self, account: str) -> Self:
-        """The same reader, with its limit, speaking for a connected account."""
+        """Return the same reader, with its limit, speaking for a connected account."""
         other = copy.copy(self)
         other.stripe = self.stripe.on_behalf_of(account)
         return other
 
     async def get(self, path: str, **params: Any) -> StripeResponse:
-        """Read an object or a page, and try again for half a minute while Stripe cannot be reached or wants a pause.
+        """Read an object or a page, and retry for half a minute while Stripe cannot be reached or asks for a pause.
 
         Raises:
             StripeUnavailable: Stripe stays out of reach.
             StripeFailure: any other refusal.
         """
-        for pause in PAUSES_SECONDS:
+        for pause in self._retry_after:
             await self._turn()
             try:
                 return await self.stripe.get(path, **params)
@@ -50,7 +52,7 @@ class Reader:
         return await self.stripe.get(path, **params)
 
     async def pages(self, path: str, **params: Any) -> AsyncIterator[StripeResponse]:
-        """Every page of a list, from the newest object to the oldest."""
+        """Yield every page of a list, from the newest object to the oldest."""
         after: dict[str, str] = {}
         more = True
         while more:

@@ -1,12 +1,13 @@
-"""Events that no delivery brought: the gateway was down for longer than Stripe tries, or the endpoint was disabled.
+"""Catch up on events that no delivery brought: the gateway was down for too long, or the endpoint was disabled.
 
-Stripe's own list of events is read from the moment that the last reading reached, with overlap, oldest first, and every
-event goes the way of a delivery; those that are known change nothing. Stripe keeps events for 30 days.
+Stripe's own list of events is read from the moment that the last run reached, with overlap, oldest first, a page at a
+time, and every event takes the way of a delivery; known ones change nothing. Stripe keeps events for 30 days
+(https://docs.stripe.com/api/events/list).
 """
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,18 +38,18 @@ WARN_AFTER_SECONDS = 20 * DAY
 OVERLAP_SECONDS = 10 * MINUTE
 MISSED_AFTER_SECONDS = 5 * MINUTE
 """An event older than this was missed; a younger one may be on its way."""
-SHORTEST_SPAN, LONGEST_SPAN = HOUR, DAY
+FIRST_SPAN_SECONDS, LONGEST_SPAN_SECONDS = HOUR, DAY
 
 
 @dataclass(frozen=True, slots=True)
 class CatchUp:
-    """What a reading of Stripe's list has found.
+    """What a run has found.
 
     Args:
-        since: from when on it was read, in Unix seconds.
+        since: from when on the list was read, in Unix seconds.
         read: how many events there were that the gateway handles.
         missed: the ids of those that no delivery had brought.
-        lost: for how many seconds the events are too old to be read any more.
+        lost: how many seconds of events are too old to be read any more.
     """
 
     since: int
@@ -57,35 +58,60 @@ class CatchUp:
     lost: int
 
 
-async def catch_up(inbox: Inbox, stripe: Stripe) -> CatchUp:
-    """Read Stripe's list from where the last reading came to, and record what is new.
+async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
+    """Read Stripe's list from where the last run stopped, and record what is new.
 
     Raises:
-        StripeUnavailable: Stripe stays out of reach; what was read is kept, and the next reading goes on from there.
+        StripeUnavailable: Stripe stays out of reach; what was read is kept, and the next run continues from there.
         DatabaseUnavailable: nothing can be recorded.
     """
-    reader = Reader(stripe)
     now = (await reader.get("/v1/events", limit=1)).as_of
     reached = await _reached(inbox.database)
     since = now - RETENTION_SECONDS if reached is None else max(reached - OVERLAP_SECONDS, now - RETENTION_SECONDS)
     lost = 0 if reached is None else max(0, since - reached)
     if lost:
         log.error("events_lost", days=lost // DAY, mend="run `gateway reconcile --repair`")
-    read, missed, start, span = 0, [], since, SHORTEST_SPAN
-    while start <= now:
-        end = start + span
-        events = await _between(reader, start, end)
-        new = await _record(inbox, events)
+    read, missed = 0, []
+    async for events, end in _pages(reader, since, now):
+        new = await inbox.record([Delivery(StripeEvent.of(event)) for event in events], source="list")
         read += len(events)
         missed += [
             event["id"] for event in events if event["id"] in new and event["created"] < now - MISSED_AFTER_SECONDS
         ]
         await _remember(inbox.database, min(end, now), read, done=end > now)
-        start, span = end, min(span * 2, LONGEST_SPAN) if len(events) < PAGE else SHORTEST_SPAN
     metrics.EVENTS_MISSED.inc(len(missed))
     metrics.RECONCILED.set_to_current_time()
     log.info("events_read", seconds=now - since, read=read, missed=len(missed))
     return CatchUp(since, read, tuple(missed), lost)
+
+
+async def _pages(reader: Reader, since: int, now: int) -> AsyncIterator[tuple[list[Json], int]]:
+    """Yield the events that the gateway handles, oldest first, each page with the moment up to which all was read.
+
+    The list runs from the newest event to the oldest: a span that holds more than one page is shortened until it
+    fits. A second that holds more is read from its end; among events of one second the order proves nothing anyway.
+    """
+    start, span = since, FIRST_SPAN_SECONDS
+    while start <= now:
+        answer = await reader.get("/v1/events", limit=PAGE, created={"gte": start, "lt": start + span})
+        events, more = answer.object["data"], answer.object["has_more"]
+        if more and span > 1:
+            span //= 2
+            continue
+        while more:
+            yield _handled(events), start
+            answer = await reader.get(
+                "/v1/events", limit=PAGE, created={"gte": start, "lt": start + span}, starting_after=events[-1]["id"]
+            )
+            events, more = answer.object["data"], answer.object["has_more"]
+        start += span
+        yield _handled(events), start
+        if len(events) < PAGE // 2:
+            span = min(span * 2, LONGEST_SPAN_SECONDS)
+
+
+def _handled(events: list[Json]) -> list[Json]:
+    return [event for event in reversed(events) if event["type"] in HANDLERS]
 
 
 async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
@@ -94,34 +120,19 @@ async def run_catch_up(inbox: Inbox, stripe: Stripe, every: float) -> None:
         await asyncio.sleep(random.uniform(0.5, 1) * min(MINUTE, every))  # noqa: S311 - not all at once
         async with leader(inbox.database, NAME) as leading:
             if leading and await _due(inbox.database, every):
-                await catch_up(inbox, stripe)
+                await catch_up(inbox, Reader(stripe))
 
 
 async def seconds_since_last_run(database: Database) -> float | None:
-    """How many seconds ago the list was last read to its end; None when never."""
+    """Return how many seconds ago the list was last read to its end; None when never."""
     state = await database.read(lambda connection: row_by_id(connection, SyncState, NAME))
     if state is None or state.completed_at is None:
         return None
     return (datetime.now(UTC) - state.completed_at).total_seconds()
 
 
-async def _between(reader: Reader, start: int, end: int) -> list[Json]:
-    """The events of a span of time that the gateway handles, oldest first."""
-    span = {"gte": start, "lt": end}
-    pages = [answer.object["data"] async for answer in reader.pages("/v1/events", created=span)]
-    return [event for page in reversed(pages) for event in reversed(page) if event["type"] in HANDLERS]
-
-
-async def _record(inbox: Inbox, events: Sequence[Json]) -> set[str]:
-    new: set[str] = set()
-    for start in range(0, len(events), PAGE):
-        part = [Delivery(StripeEvent.of(event)) for event in events[start : start + PAGE]]
-        new |= await inbox.record(part, source="list")
-    return new
-
-
 async def _reached(database: Database) -> int | None:
-    """Where the last reading came to, else when the mirror was first filled: that state holds what was before."""
+    """Return where the last run stopped, else when the mirror was first filled: it holds what was before."""
     return await database.read(_reached_at)
 
 

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from gateway.app import create_app
 from gateway.db.database import Database
+from gateway.errors import StripeUnavailable
 from gateway.mirror import reconcile
+from gateway.mirror.reader import Reader
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.catch_up import catch_up
@@ -94,7 +96,7 @@ class Stage:
         return asyncio.run(run())
 
     def catch_up(self):
-        return self.with_parts(lambda database, stripe: catch_up(Inbox(database), stripe))
+        return self.with_parts(lambda database, stripe: catch_up(Inbox(database), Reader(stripe)))
 
     def repair(self):
         async def work(database, stripe):
@@ -278,6 +280,35 @@ def test_events_that_nobody_delivered_are_found_once_and_the_oldest_first(stage)
     assert stage.world.rows("customer", id=customer)[0]["name"] == "Three"
 
 
+def test_the_list_is_kept_page_by_page_so_that_memory_holds_no_span_and_a_failure_loses_no_page(stage):
+    stage.catch_up()
+    customer = stage.stripe("POST", "/v1/customers", email="a@example.com")["id"]
+    stage.advance(60)
+    for number in range(130):  # two pages within a minute
+        stage.stripe("POST", f"/v1/customers/{customer}", name=f"n{number}")
+        if number % 10 == 0:
+            stage.advance(2)
+    before = {row["id"] for row in stage.world.rows("event")}
+
+    class LastPageMissing(Reader):
+        """Stripe that is out of reach once the second page is asked for."""
+
+        async def get(self, path, **params):
+            answer = await super().get(path, **params)
+            whole = any(event["data"]["object"].get("name") == "n129" for event in answer.object["data"])
+            if "created" in params and whole and not answer.object["has_more"]:
+                raise StripeUnavailable("out of reach")
+            return answer
+
+    with pytest.raises(StripeUnavailable):
+        stage.with_parts(lambda database, stripe: catch_up(Inbox(database), LastPageMissing(stripe)))
+    kept = {row["id"] for row in stage.world.rows("event")} - before
+    assert 20 < len(kept) < 131
+    stage.catch_up()
+    assert len(stage.world.rows("event", object_id=customer)) == 131
+    assert {row["status"] for row in stage.world.rows("event", object_id=customer)} <= {"applied", "stale", "pending"}
+
+
 def test_the_list_is_read_by_one_process_at_a_time_and_events_before_its_thirty_days_are_told_lost(stage):
     stage.catch_up()
     stage.advance(40 * 86_400)
@@ -285,8 +316,7 @@ def test_the_list_is_read_by_one_process_at_a_time_and_events_before_its_thirty_
     assert 9 <= found.lost // 86_400 <= 10
 
 
-def test_stripe_out_of_reach_leaves_the_place_where_the_next_reading_goes_on(stage, monkeypatch):
-    monkeypatch.setattr("gateway.mirror.reader.PAUSES_SECONDS", ())
+def test_stripe_out_of_reach_leaves_the_place_where_the_next_reading_goes_on(stage):
     stage.catch_up()
     customer = stage.stripe("POST", "/v1/customers", email="a@example.com")["id"]
     reached = stage.world.rows("sync_state", resource="event")[0]["cursor"]
@@ -297,7 +327,7 @@ def test_stripe_out_of_reach_leaves_the_place_where_the_next_reading_goes_on(sta
     async def fail(database, _):
         stripe = Stripe(unreachable)
         try:
-            await catch_up(Inbox(database), stripe)
+            await catch_up(Inbox(database), Reader(stripe, retry_after=()))
         finally:
             await stripe.close()
 

@@ -1,8 +1,8 @@
 """Read whole lists from Stripe into the mirror: `gateway sync`.
 
-The place that the run has reached is written after each page, so that a killed run goes on where it stopped: lists that
-it had read are not read again, and of the others at worst one page, which changes nothing. A list of Stripe runs from
-the newest to the oldest; what is created meanwhile comes with its events.
+The place that a run has reached is saved after each page, so that a killed run continues where it stopped: finished
+lists are not read again, and of the others at most one page, which changes nothing. A list of Stripe runs from the
+newest object to the oldest; what is created meanwhile comes with its events.
 """
 
 from collections.abc import AsyncIterator
@@ -39,10 +39,10 @@ class Progress:
 
 
 async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress]:
-    """Read every list that the mirror keeps, products first, and tell the progress after each page.
+    """Read every list that the mirror keeps, products first, and yield the progress after each page.
 
     Raises:
-        StripeUnavailable: when Stripe stays out of reach; the next run goes on from there.
+        StripeUnavailable: Stripe stays out of reach; the next run continues from there.
     """
     reader, run = Reader(stripe), await _run(database)
     for resource in RESOURCES.values():
@@ -80,9 +80,9 @@ async def _fill(database: Database, reader: Reader, resource: Resource, state: S
 async def _fill_owned(
     database: Database, reader: Reader, resource: Resource, state: SyncState
 ) -> AsyncIterator[Progress]:
-    """What Stripe lists for one owner at a time: read for those who have a subscription that is not over.
+    """Read what Stripe lists for one owner at a time, for those who have a subscription that has not ended.
 
-    An account that has nothing of what it is made of is spared the calls.
+    Where `probe_path` lists nothing there is nothing to read.
     """
     used = resource.probe_path is None or (await reader.get(resource.probe_path, limit=1)).object["data"]
     while used and (owners := await _owners(database, state.cursor)):
@@ -99,7 +99,7 @@ async def _fill_owned(
 
 
 async def _owners(database: Database, after: str | None) -> list[str]:
-    """The next customers with a subscription that is not over, by id."""
+    """Return the next customers with a subscription that has not ended, by id."""
     live = (
         select(Subscription.customer_id)
         .where(
@@ -115,7 +115,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
 
 
 async def _page(reader: Reader, resource: Resource, state: SyncState) -> StripeResponse | None:
-    """One page after the place that was reached; None when the object that marks the place is gone."""
+    """Read one page after the place that was reached; None when the object that marks the place is gone."""
     after = {"starting_after": state.cursor} if state.cursor else {}
     try:
         return await reader.get(resource.path, limit=PAGE, **resource.list_all(), **after)
@@ -126,7 +126,7 @@ async def _page(reader: Reader, resource: Resource, state: SyncState) -> StripeR
 
 
 async def _run(database: Database) -> SyncState:
-    """The run that was stopped, if that was not long ago; otherwise a new one."""
+    """Return the run that was stopped, if that was not long ago; otherwise start a new one."""
     now, run = datetime.now(UTC), await _state(database, RUN)
     if run and run.completed_at is None and now - run.started_at < RESUME_WITHIN:
         return run
@@ -151,7 +151,7 @@ async def _remember(database: Database, state: SyncState) -> None:
 
 
 async def completed(database: Database) -> bool:
-    """Whether every list has been read to its end at least once."""
+    """Return whether every list has been read to its end at least once."""
     query = select(SyncState.resource).where(col(SyncState.completed_at).is_not(None))
     done = await database.read(lambda connection: all_rows(connection, query))
     return {resource.kind for resource in RESOURCES.values() if resource.synced} <= set(done)

@@ -1,4 +1,4 @@
-"""From a Stripe object to the columns of its row: pure mappings, one for each kind.
+"""Map a Stripe object to the columns of its row: pure functions, one for each kind.
 
 They read both families of payloads, before and after API version 2025-03-31 (basil). A mapping names only the columns
 that the payload can speak for: what is absent (`price.tiers` unless expanded) stays as it is.
@@ -13,13 +13,13 @@ Json = dict[str, Any]
 
 
 def id_of(value: Any) -> str | None:
-    """The id of a reference, expanded or not."""
+    """Return the id of a reference, expanded or not."""
     found: str | None = value["id"] if isinstance(value, dict) else value
     return found
 
 
 def product(obj: Json) -> Json:
-    """Columns of a `product`. `marketing_features` was called `features` before 2024-04."""
+    """Return the columns of a `product`. `marketing_features` was called `features` before 2024-04."""
     features = obj.get("marketing_features", obj.get("features")) or []
     return {
         "name": obj["name"],
@@ -37,7 +37,7 @@ def product(obj: Json) -> Json:
 
 
 def price(obj: Json) -> Json:
-    """Columns of a `price`. Tiers and currency options come only when they were expanded."""
+    """Return the columns of a `price`. Tiers and currency options come only when they were expanded."""
     recurring = obj.get("recurring") or {}
     columns = {
         "product_id": id_of(obj["product"]),
@@ -68,7 +68,7 @@ def price(obj: Json) -> Json:
 
 
 def plan(obj: Json) -> Json:
-    """Columns of a `plan`: Stripe's older word for a recurring price, under the same id."""
+    """Return the columns of a `plan`: Stripe's older word for a recurring price, under the same id."""
     columns = {
         "product_id": id_of(obj["product"]),
         "nickname": obj["nickname"],
@@ -93,7 +93,7 @@ def plan(obj: Json) -> Json:
 
 
 def customer(obj: Json) -> Json:
-    """Columns of a `customer`; `external_id` is not among them, on purpose."""
+    """Return the columns of a `customer`; `external_id` is not among them, on purpose."""
     return {
         "email": obj["email"],
         "name": obj.get("name"),
@@ -106,7 +106,7 @@ def customer(obj: Json) -> Json:
 
 
 def payment_method(obj: Json) -> Json:
-    """Columns of a `payment_method`. Other kinds than cards may have a brand and last digits too (SEPA, US bank)."""
+    """Return the columns of a `payment_method`; not only cards have a brand and last digits (SEPA, US bank)."""
     detail = obj.get(obj["type"]) or {}
     return {
         "customer_id": id_of(obj["customer"]),
@@ -124,7 +124,7 @@ UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "ele
 
 
 def checkout_session(obj: Json) -> Json:
-    """Columns of a `checkout.session`. Line items come only when they were expanded."""
+    """Return the columns of a `checkout.session`. Line items come only when they were expanded."""
     details = obj.get("customer_details") or {}
     columns = {
         "customer_id": id_of(obj["customer"]),
@@ -151,7 +151,7 @@ def checkout_session(obj: Json) -> Json:
 
 
 def subscription(obj: Json) -> Json:
-    """Columns of a `subscription`; its items are `subscription_items`."""
+    """Return the columns of a `subscription`; its items are `subscription_items`."""
     pause = obj.get("pause_collection") or {}
     return {
         "customer_id": id_of(obj["customer"]),
@@ -174,8 +174,10 @@ def subscription(obj: Json) -> Json:
 
 
 def subscription_items(obj: Json) -> list[Json]:
-    """Rows of a subscription's items. The period stands on the item since basil, on the subscription before; what was
-    bought was called a plan before 2020, under the same id.
+    """Return the rows of a subscription's items.
+
+    The period stands on the item since basil, on the subscription before; a price was called a plan before 2020, under
+    the same id.
     """
     rows = []
     for item in obj["items"]["data"]:
@@ -196,12 +198,12 @@ def subscription_items(obj: Json) -> list[Json]:
 
 
 def subscription_with_items(obj: Json) -> Json:
-    """The subscription's columns, and its items under `_items`, so that neither is stored without the other."""
+    """Return the subscription's columns, and its items under `_items`, so that neither is stored without the other."""
     return {**subscription(obj), "_items": subscription_items(obj)}
 
 
 def invoice(obj: Json) -> Json:
-    """Columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
+    """Return the columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
     parent = (obj.get("parent") or {}).get("subscription_details") or {}
     taxes = obj.get("total_taxes") or obj.get("total_tax_amounts") or [{"amount": obj.get("tax") or 0}]
     lines = [invoice_line(line) for line in obj["lines"]["data"]]
@@ -233,7 +235,7 @@ def invoice(obj: Json) -> Json:
 
 
 def invoice_line(line: Json) -> Json:
-    """What people and credits need of one line: id, words, amount, quantity, price, period and whether it prorates."""
+    """Return what people and credits need of one line."""
     parent = line.get("parent") or {}
     item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
     details = (line.get("pricing") or {}).get("price_details") or {}
@@ -251,8 +253,9 @@ def invoice_line(line: Json) -> Json:
 
 
 def _line_id(line: Json) -> str:
-    """The id that a line has in every version. Before 2019-12-03 its `id` was another (`sli_…`, `ii_…`), and this was
-    its `unique_id`. Credits are granted once for each id: under two of them one line would bring them twice.
+    """Return the id that a line has in every version, because credits are granted once for each id.
+
+    Before 2019-12-03 its `id` was another (`sli_…`, `ii_…`), and this was its `unique_id`.
     """
     found: str = line.get("unique_id") or line["id"]
     if not found.startswith("il_"):
@@ -261,7 +264,7 @@ def _line_id(line: Json) -> str:
 
 
 def invoice_payment(obj: Json) -> Json:
-    """Columns of an `invoice_payment`; not every payment is made by a payment intent."""
+    """Return the columns of an `invoice_payment`; not every payment is made by a payment intent."""
     return {
         "invoice_id": id_of(obj["invoice"]),
         "payment_intent_id": id_of(obj["payment"].get("payment_intent")),
@@ -270,7 +273,7 @@ def invoice_payment(obj: Json) -> Json:
 
 
 def charge(obj: Json) -> Json:
-    """Columns of a `charge`. Its invoice is said before basil only."""
+    """Return the columns of a `charge`. Its invoice is said before basil only."""
     columns = {
         "customer_id": id_of(obj["customer"]),
         "payment_intent_id": id_of(obj.get("payment_intent")),
@@ -286,7 +289,7 @@ def charge(obj: Json) -> Json:
 
 
 def dispute(obj: Json) -> Json:
-    """Columns of a `dispute`."""
+    """Return the columns of a `dispute`."""
     return {
         "charge_id": id_of(obj["charge"]),
         "payment_intent_id": id_of(obj.get("payment_intent")),
@@ -298,7 +301,7 @@ def dispute(obj: Json) -> Json:
 
 
 def meter(obj: Json) -> Json:
-    """Columns of a `billing.meter`."""
+    """Return the columns of a `billing.meter`."""
     return {
         "event_name": obj["event_name"],
         "display_name": obj["display_name"],
@@ -310,5 +313,5 @@ def meter(obj: Json) -> Json:
 
 
 def entitlement_summary(obj: Json) -> Json:
-    """Columns of an `entitlements.active_entitlement_summary`."""
+    """Return the columns of an `entitlements.active_entitlement_summary`."""
     return {"features": sorted(each["lookup_key"] for each in obj["entitlements"]["data"])}

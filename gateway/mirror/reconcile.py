@@ -1,6 +1,6 @@
 """Compare the mirror with Stripe, row by row: `gateway reconcile`.
 
-A difference is looked at twice: what was on its way when the lists were read has arrived by then.
+A difference is checked twice: events that were on their way when the lists were read have arrived by then.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from gateway.errors import StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
+from gateway.mirror.subscription_items import items_of
 from gateway.mirror.sync import fetch, refresh
-from gateway.mirror.upsert import items_of
 from gateway.stripe_api.client import Stripe
 
 SECOND_LOOK_SECONDS = 2.0
@@ -52,16 +52,16 @@ class Difference:
     account: str | None = None
 
     def __str__(self) -> str:
-        """The difference in words."""
+        """Return the difference in words."""
         words = [
-            f"{name} differs" if name in PERSONAL else f"{name} is {_shown(ours)} here and {_shown(theirs)} at Stripe"
+            f"{name} differs" if name in PERSONAL else f"{name} is {_format(ours)} here and {_format(theirs)} at Stripe"
             for name, (ours, theirs) in sorted(self.fields.items())
         ]
         return f"{self.kind} {self.id}: " + "; ".join([self.finding] if self.finding else words)
 
 
-def _shown(value: Any) -> str:
-    """A value for a line of text."""
+def _format(value: Any) -> str:
+    """Format a value for a line of text."""
     return value.isoformat() if isinstance(value, datetime) else orjson.dumps(value, default=str).decode()
 
 
@@ -74,13 +74,16 @@ class Compared:
     differences: tuple[Difference, ...] = ()
 
 
-async def compare(database: Database, stripe: Stripe, accounts: Iterable[str] = ()) -> AsyncIterator[Compared]:
-    """Compare everything that Stripe lists, and find what it lists no more.
+async def compare(
+    database: Database, stripe: Stripe, accounts: Iterable[str] = (), second_look: float = SECOND_LOOK_SECONDS
+) -> AsyncIterator[Compared]:
+    """Compare everything that Stripe lists, and find what it no longer lists.
 
     Args:
         database: the mirror.
         stripe: the client.
         accounts: the connected accounts whose objects are in the mirror as well.
+        second_look: after how many seconds a difference is checked again.
 
     Raises:
         StripeUnavailable: Stripe stays out of reach.
@@ -89,7 +92,7 @@ async def compare(database: Database, stripe: Stripe, accounts: Iterable[str] = 
     readers: Readers = {None: own} | {account: own.on_behalf_of(account) for account in sorted(accounts)}
     for resource in RESOURCES.values():
         if resource.synced:
-            async for step in _compare_kind(database, readers, resource):
+            async for step in _compare_kind(database, readers, resource, second_look):
                 yield step
 
 
@@ -102,7 +105,9 @@ async def repair(database: Database, stripe: Stripe, differences: Iterable[Diffe
             await refresh(database, whose, difference.kind, difference.id)
 
 
-async def _compare_kind(database: Database, readers: Readers, resource: Resource) -> AsyncIterator[Compared]:
+async def _compare_kind(
+    database: Database, readers: Readers, resource: Resource, second_look: float
+) -> AsyncIterator[Compared]:
     listed: set[str] = set()
     for account, reader in readers.items():
         async for answer in reader.pages(resource.path, **resource.list_all()):
@@ -110,13 +115,15 @@ async def _compare_kind(database: Database, readers: Readers, resource: Resource
             listed |= {obj["id"] for obj in objects}
             whole = [each for obj in objects for each in (obj, *resource.embedded(obj))]
             suspects = await _differing(database, whole)
-            yield Compared(resource.kind, len(objects), await _look_again(database, {account: reader}, suspects))
+            yield Compared(
+                resource.kind, len(objects), await _look_again(database, {account: reader}, suspects, second_look)
+            )
     gone = [(resource.kind, known) for known in await _known(database, resource) if known not in listed]
-    yield Compared(resource.kind, 0, await _look_again(database, readers, gone))
+    yield Compared(resource.kind, 0, await _look_again(database, readers, gone, second_look))
 
 
 async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[str, str]]:
-    """Kind and id of the objects that are not in the mirror as they are."""
+    """Return kind and id of the objects that the mirror does not hold as they are."""
     found = []
     for kind in dict.fromkeys(obj["object"] for obj in objects):
         resource = RESOURCES[kind]
@@ -127,11 +134,11 @@ async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[
 
 
 async def _look_again(
-    database: Database, readers: Readers, suspects: Sequence[tuple[str, str]]
+    database: Database, readers: Readers, suspects: Sequence[tuple[str, str]], second_look: float
 ) -> tuple[Difference, ...]:
-    """The differences that are still there when each object is read by itself."""
+    """Return the differences that are still there when each object is read by itself."""
     if suspects:
-        await asyncio.sleep(SECOND_LOOK_SECONDS)
+        await asyncio.sleep(second_look)
     found = []
     for kind, suspect in suspects:
         account, obj = await _read(readers, RESOURCES[kind], suspect)
@@ -142,7 +149,7 @@ async def _look_again(
 
 
 async def _read(readers: Readers, resource: Resource, id: str) -> tuple[str | None, Json | None]:
-    """An object with the account that has it; nothing where none has it (any more)."""
+    """Return an object with the account that has it; None where none has it (any more)."""
     for account, reader in readers.items():
         with suppress(StripeMissing):
             answer = await fetch(reader, resource, id)
@@ -152,7 +159,7 @@ async def _read(readers: Readers, resource: Resource, id: str) -> tuple[str | No
 
 
 def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: dict[str, Json]) -> Difference | None:
-    """What is not alike in an object (None: Stripe has it no more) and its row."""
+    """Return where an object (None: Stripe has it no more) and its row differ."""
     ours = None if row is None or row["deleted"] else row
     if obj is None:
         return None if ours is None else Difference(resource.kind, id, {}, GONE)
@@ -176,7 +183,7 @@ def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: 
 
 
 async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:
-    """The rows of some objects, and the items of those that are subscriptions."""
+    """Read the rows of some objects, and the items of those that are subscriptions."""
     table = table_for(resource.table)
 
     def read(connection: sa.Connection) -> tuple[dict[str, Any], dict[str, Json]]:
@@ -188,7 +195,7 @@ async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> t
 
 
 async def _known(database: Database, resource: Resource) -> Sequence[str]:
-    """The ids of the rows that are not deleted."""
+    """Read the ids of the rows that are not deleted."""
     table = table_for(resource.table)
     query = sa.select(table.c.id).where(table.c.deleted.is_(False))
     return await database.read(lambda connection: connection.execute(query).scalars().all())

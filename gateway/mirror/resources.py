@@ -1,4 +1,4 @@
-"""One registry: which Stripe object goes into which table. How its fields become columns stands in `columns.py`.
+"""One registry: which Stripe object goes into which table. How its fields become columns stands in `mapping.py`.
 
 A payload that cannot be read raises `Unreadable`; the object is then fetched at the pinned version, not guessed.
 """
@@ -39,7 +39,7 @@ class Unreadable(Exception):
 
 
 def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
-    """The columns whose values are not of their type, which no database would refuse once they come as JSON."""
+    """Return the columns whose values are not of their type, which no database refuses once they come as JSON."""
     kinds, required = _kinds(model)
     return [
         name
@@ -59,7 +59,7 @@ def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
 
 @cache
 def _kinds(model: type[SQLModel]) -> tuple[dict[str, type], frozenset[str]]:
-    """The Python type of each column, and those that must have a value; what is kept as JSON may be anything."""
+    """Return the Python type of each column that is not JSON, and those of them that must have a value."""
     kinds, required = {}, set()
     for column in model.metadata.tables[str(model.__tablename__)].c:
         kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
@@ -106,17 +106,17 @@ class Resource:
     probe_path: str | None = None
 
     def id_of(self, obj: Json) -> str:
-        """The id of an object of this kind: its own, or its owner's where Stripe gives it none."""
+        """Return the id of an object of this kind: its own, or its owner's where Stripe gives it none."""
         found: str = obj["id"] if self.owner is None else obj.get("id") or obj[self.owner]
         return found
 
     def list_all(self) -> Json:
-        """The parameters with which the list gives every object, whole, with what is embedded."""
+        """Return the parameters with which the list gives every object, whole, with what is expanded."""
         expand = [f"data.{name}" for name in (*self.expand, *self.expanded)]
         return {**self.list_params, **({"expand": expand} if expand else {})}
 
     def read(self, obj: Json) -> Json:
-        """The columns of a payload.
+        """Return the columns of a payload.
 
         Raises:
             Unreadable: when it has not the known shape.
@@ -136,7 +136,7 @@ class Resource:
         return read
 
     def embedded(self, obj: Json) -> Iterator[Json]:
-        """The mirrored objects that came expanded within `obj`, each once."""
+        """Yield the mirrored objects that came expanded within `obj`."""
         for path in self.expanded:
             found: Any = obj
             for name in path.split("."):

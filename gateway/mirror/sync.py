@@ -1,4 +1,4 @@
-"""Keep the copy true: a guarded write for each way in which an object reaches us.
+"""Keep the mirror true: a guarded write for each way in which an object reaches it.
 
 Every mirrored row says what it knows in Stripe's time: its state includes all that happened before `as_of - as_of_lag`
 and nothing that happened after `as_of`, both in whole seconds of Stripe's clock. From that follows, whatever order
@@ -198,7 +198,7 @@ async def _store_fetched(database: Database, answer: StripeResponse, seen: int |
 
 
 def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Candidate:
-    """The object as it is offered to the mirror.
+    """Make a candidate of an object.
 
     Raises:
         Unreadable: it must be fetched.

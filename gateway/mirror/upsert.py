@@ -11,21 +11,19 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-import orjson
 import sqlalchemy as sa
 
 from gateway.db.notifications import announce
-from gateway.db.statements import among, execute, insert_rows, write_rows
+from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import table_for
 from gateway.ledger import on_write
 from gateway.mirror.effects import Written
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
+from gateway.mirror.subscription_items import items_of, replace_items
 from gateway.models.columns import Mirrored
 from gateway.models.infra import CatalogVersion
-from gateway.models.mirrored import SubscriptionItem
 
-ITEMS = table_for(SubscriptionItem)
 CATALOG_KINDS = frozenset({"product", "price", "plan"})
 
 
@@ -97,7 +95,12 @@ def upsert(
         for object_id, revision in write_rows(connection, statement, values, _revision(first.resource.table), **more):
             written[places[object_id]] = WriteResult.CREATED if revision == 1 else WriteResult.UPDATED
     accepted = [candidates[place] for place in sorted(written)]
-    _replace_items(connection, accepted, guard)
+    latest = {
+        candidate.id: candidate.columns["_items"]
+        for candidate in sorted(accepted, key=lambda candidate: candidate.as_of)
+        if "_items" in candidate.columns
+    }
+    replace_items(connection, latest, repair=guard is not Guard.NEWER)
     _publish_changes(connection, accepted)
     on_write(
         connection,
@@ -130,7 +133,7 @@ def _batches(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
 
 
 def _values(candidate: Candidate) -> Json:
-    """The row as it is inserted."""
+    """Return the row as it is inserted."""
     # the defaults come first: they have a value for `deleted` and `as_of_lag` too, which is the candidate's to say
     values = {
         **_defaults(candidate.resource.table),
@@ -147,7 +150,7 @@ def _values(candidate: Candidate) -> Json:
 
 @cache
 def _defaults(model: type[Mirrored]) -> Json:
-    """What the columns hold in a new row of which the payload does not speak: a plan of `custom_unit_amount`, say."""
+    """Return what a new row holds in columns that its payload does not name, such as a plan's `custom_unit_amount`."""
     defaults = {column.name: column.default for column in table_for(model).c if column.default is not None}
     return {
         name: default.arg if default.is_scalar else default.arg(None)  # type: ignore[attr-defined]  # one of the two
@@ -218,62 +221,8 @@ def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteRe
     )
 
 
-def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
-    """The stored items of some subscriptions, by subscription and item."""
-    found: dict[str, Json] = {}
-    if ids:
-        rows = connection.execute(sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(ids)))
-        for row in rows.mappings():
-            found.setdefault(row["subscription_id"], {})[row["id"]] = dict(row)
-    return found
-
-
-def _replace_items(connection: sa.Connection, accepted: Sequence[Candidate], guard: Guard) -> None:
-    """A subscription's items are those that it came with last, and no others."""
-    latest = {
-        candidate.id: candidate.columns["_items"]
-        for candidate in sorted(accepted, key=lambda candidate: candidate.as_of)
-        if "_items" in candidate.columns
-    }
-    if not latest:
-        return
-    items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
-    dialect = connection.dialect.name
-    ids = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
-    kept: Json = {name: orjson.dumps(each).decode() for name, each in ids.items()}
-    if dialect == "sqlite":
-        execute(connection, _others(dialect), kept)
-        write_rows(connection, _item_statement(dialect, guard), items)
-    else:  # in one journey to the database
-        write_rows(connection, _item_statement(dialect, guard), items, **kept)
-
-
-@lru_cache
-def _others(dialect: str) -> sa.Delete:
-    """DELETE what some subscriptions have beside some items."""
-    theirs = among(dialect, ITEMS.c.subscription_id, "subscriptions")
-    return sa.delete(ITEMS).where(theirs, ~among(dialect, ITEMS.c.id, "items"))
-
-
-@lru_cache
-def _item_statement(dialect: str, guard: Guard) -> Any:
-    """INSERT, or UPDATE where something differs: mostly nothing does. Whose an item is never changes, and is indexed
-    (see `Resource.immutable`). PostgreSQL deletes the others in the same statement.
-    """
-    statement = insert_rows(dialect, ITEMS, [column.name for column in ITEMS.c])
-    if dialect == "postgresql":
-        statement = statement.add_cte(_others(dialect).cte("others"))
-    fixed = {"id", "subscription_id"} if guard is Guard.NEWER else {"id"}  # a repair writes all
-    told = [column.name for column in ITEMS.c if column.name not in fixed]
-    return statement.on_conflict_do_update(
-        index_elements=["id"],
-        set_={name: statement.excluded[name] for name in told},
-        where=sa.or_(*(ITEMS.c[name].is_distinct_from(statement.excluded[name]) for name in told)),
-    )
-
-
 def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -> None:
-    """Announce whose state has changed."""
+    """Publish whose state has changed."""
     topics = set()
     for candidate in accepted:
         kind, customer = candidate.resource.kind, candidate.columns.get("customer_id")

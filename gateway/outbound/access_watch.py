@@ -1,8 +1,7 @@
-"""Whose access may have changed: written down with the change, looked at by
-`gateway/billing/subscriptions/access_changes.py`.
+"""Mark customers whose access may have changed, for `gateway/billing/subscriptions/access_changes.py`.
 
 Access follows from several rows at once, and from time alone. So a change decides nothing here: it marks its customer
-as due, in its own transaction, and whoever looks finds everything that was committed.
+as due, in its own transaction, and the check that follows finds everything that was committed.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,7 +17,7 @@ from gateway.models.outbound import AccessWatch
 WATCHES = table_for(AccessWatch)
 
 NO_ACCESS = ""
-"""What is remembered of a customer without access, whatever the reason."""
+"""What is kept of a customer without access, whatever the reason."""
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -32,15 +31,15 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
 
 
 def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collection[str] = ()) -> None:
-    """Have the access of some customers looked at, after the commit.
+    """Have the access of some customers checked after the commit.
 
-    Whoever looks holds the row meanwhile: this waits for that, and has it done again.
+    A check holds the row meanwhile: this waits for it, and has it done again.
 
     Args:
         connection: the transaction of the change.
         customer_ids: whose.
-        new: those of them with a subscription that was not there before. When nothing is remembered of them, they had
-            no access; of others nobody knows, so that the first look at them is silent.
+        new: those of them with a subscription that was not there before. Where nothing is kept of them, they had no
+            access; of others nobody knows, so that the first check is silent.
     """
     if not customer_ids or not connection.info.get(ENDPOINTS):
         return

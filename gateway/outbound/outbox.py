@@ -1,7 +1,7 @@
-"""What the application is told, written in the transaction of the change: told if and only if it happened.
+"""The outbox: messages to the application, written in the transaction of their cause.
 
-The state that was last told of an object is kept beside the messages. A copy of an event, or an older one, changes no
-row of the copy of Stripe's state, and so tells nothing.
+The last state that the application was told of an object is kept beside the messages. A duplicate of an event, or an
+older one, changes no row of the mirror, and so sends nothing.
 """
 
 import uuid
@@ -22,11 +22,11 @@ from gateway.models.statuses import ENTITLED, FINAL
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 STATES, CUSTOMERS = table_for(OutboxState), table_for(Customer)
 
-TOLD = frozenset({"subscription", "invoice", "checkout.session"})
+KINDS = frozenset({"subscription", "invoice", "checkout.session"})
 
 
 def append(connection: sa.Connection, customer_id: str | None, kind: str, data: dict[str, Any]) -> None:
-    """Tell the application something, with the commit; nothing where no endpoint is configured.
+    """Append a message, sent after the commit; nothing where no endpoint is configured.
 
     Args:
         connection: the transaction of the change.
@@ -53,10 +53,10 @@ def append(connection: sa.Connection, customer_id: str | None, kind: str, data: 
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
-    """Tell what is new about subscriptions, invoices and checkouts."""
+    """Append messages about what is new in subscriptions, invoices and checkouts."""
     if not connection.info.get(ENDPOINTS):
         return
-    latest = {row.id: row for row in written if row.kind in TOLD}
+    latest = {row.id: row for row in written if row.kind in KINDS}
     if not latest:
         return
     known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
@@ -71,7 +71,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
 
 
 def _state(row: Written) -> str:
-    """What matters of an object; its status comes first."""
+    """Return what matters of an object; its status comes first."""
     columns = row.columns
     match row.kind:
         case "invoice":
@@ -84,7 +84,7 @@ def _state(row: Written) -> str:
 
 
 def _kind(row: Written, told: str | None) -> str | None:
-    """The type of the message about a new state, if it is one that is told."""
+    """Return the type of the message about a new state, if there is one."""
     status, before = row.columns["status"], (told or "").partition(" ")[0]
     match row.kind:
         case "invoice":
@@ -101,7 +101,7 @@ def _kind(row: Written, told: str | None) -> str | None:
 
 
 def _data(row: Written) -> dict[str, Any]:
-    """What a message says beside whose it is: enough to know what to ask for, never a secret or a card."""
+    """Return what a message says beside whose it is: enough to know what to ask for, never a secret or a card."""
     columns = row.columns
     match row.kind:
         case "invoice":

@@ -55,7 +55,7 @@ class Stripe:
         self._client = cache(lambda: _client(settings))
 
     def on_behalf_of(self, account: str) -> Self:
-        """The same client, speaking for a connected account."""
+        """Return the same client, speaking for a connected account."""
         other = copy.copy(self)
         other._account = account  # noqa: SLF001 - its own class
         return other
@@ -108,7 +108,7 @@ class Stripe:
             return answer
 
     async def _measured(self, method: str, path: str, params: dict[str, Any]) -> tuple[StripeResponse, str | None]:
-        """The answer, and the id under which Stripe's own log has the request."""
+        """Return the answer, and the id under which Stripe's own log has the request."""
         from gateway.stripe_api import sdk as stripe_sdk
 
         started = time.monotonic()
@@ -150,7 +150,7 @@ def _client(settings: Settings) -> "Client":
 
 
 def _date(headers: Any) -> int:
-    """The `Date` header in Unix seconds: Stripe's clock, never ours.
+    """Return the `Date` header in Unix seconds: Stripe's clock, never ours.
 
     Raises:
         StripeFailure: when the answer has none, because its place in time would be a guess.

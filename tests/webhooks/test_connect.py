@@ -42,8 +42,7 @@ def friend():
         yield client
 
 
-async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone(friend, sqlite_url, monkeypatch):
-    monkeypatch.setattr(reconcile, "SECOND_LOOK_SECONDS", 0)
+async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone(friend, sqlite_url):
     settings = Settings.load(
         stripe_secret_key="sk_test_x", stripe_api_base=str(friend.base_url), database_url=sqlite_url
     )
@@ -55,7 +54,11 @@ async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone
     await Inbox(database, {FRIEND}).record([Delivery(StripeEvent.parse(body), "1")], source="webhook")
 
     async def differences():
-        return [each async for step in reconcile.compare(database, stripe, {FRIEND}) for each in step.differences]
+        return [
+            each
+            async for step in reconcile.compare(database, stripe, {FRIEND}, second_look=0)
+            for each in step.differences
+        ]
 
     assert await differences() == []
     friend.post(f"/v1/products/{theirs['id']}", data={"unit_label": "seat"})

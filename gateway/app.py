@@ -84,6 +84,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
 
     @asynccontextmanager
     async def lifespan(_: Rest) -> AsyncIterator[None]:
+        settings.warn_about_old_names()
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await catalog.snapshot()
         lasting: dict[str, Callable[[], Awaitable[None]]] = {
@@ -93,7 +94,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             "usage": UsageForwarder(database, stripe).run,
             "credits": partial(keep_books, database),
             "access": AccessChangePublisher(database, settings.grace).run,
-            "catch up": partial(run_catch_up, inbox, stripe, settings.reconcile_minutes * 60),
+            "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
         }
         if settings.outbound_endpoints:
             from gateway.outbound.delivery import WebhookDispatcher

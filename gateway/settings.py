@@ -1,9 +1,10 @@
 """Every setting of the gateway: an environment variable, documented once, checked at the start.
 
-`Settings.load()` reads the environment (and, in development, `.env`); a wrong or missing value stops the start with
-one line that names the variable and the mend. Secrets are `SecretStr`: they never show in a log, an error or `repr`.
+`Settings.load()` reads the environment (and, in development, `.env`). A wrong or missing value stops the start with one
+line that names the variable and says what to do. Secrets are `SecretStr`: they never appear in a log, an error or
+`repr`.
 
-One long file on purpose: two thirds of it are the list of the variables, which an operator reads from top to bottom.
+The file is long on purpose: two thirds of it are the list of the variables, which an operator reads from top to bottom.
 """
 
 import re
@@ -13,32 +14,74 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+import structlog
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    SettingsConfigDict,
+)
 
 from gateway.errors import SettingsError
 
+log = structlog.get_logger()
+
 STATE_DIR = Path(".gateway")
-"""Where the embedded database and the state of `gateway dev` live, below the current folder."""
+"""Where the embedded database and the state of `gateway dev` are kept, below the current directory."""
 
 STRIPE_API = "https://api.stripe.com"
-MEMORY = "memory://"  # rates are counted by each process for itself
+MEMORY = "memory://"  # each process counts rates for itself
 
 SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
 LIVE_KEY = re.compile(r"^(sk|rk)_live_")
 
+OLD_NAMES = {
+    "AUTH_JWKS_MIN_REFRESH_SECONDS": "AUTH_JWKS_PAUSE",
+    "GATEWAY_ALLOW_MULTIPLE_SUBSCRIPTIONS": "GATEWAY_SEVERAL_SUBSCRIPTIONS",
+    "GATEWAY_ALLOW_REPEAT_TRIALS": "GATEWAY_REPEATED_TRIALS",
+    "GATEWAY_EVENT_CATCH_UP_MINUTES": "GATEWAY_RECONCILE_MINUTES",
+    "GATEWAY_LINK_CUSTOMERS_BY_EMAIL": "GATEWAY_ADOPT_CUSTOMERS",
+    "GATEWAY_RATE_LIMIT_CHECKOUTS": "GATEWAY_RATE_CHECKOUTS",
+    "GATEWAY_RATE_LIMIT_GUEST_CHECKOUTS": "GATEWAY_RATE_GUEST_CHECKOUTS",
+    "GATEWAY_RATE_LIMIT_MUTATIONS": "GATEWAY_RATE_CHANGES",
+    "GATEWAY_RATE_LIMIT_REQUESTS": "GATEWAY_RATE_REQUESTS",
+    "GATEWAY_RATE_LIMIT_STORAGE": "GATEWAY_RATE_STORAGE",
+    "GATEWAY_WEBSOCKET_CONNECTIONS": "GATEWAY_LIVE_CONNECTIONS",
+    "GATEWAY_WEBSOCKET_INIT_SECONDS": "GATEWAY_LIVE_INIT_SECONDS",
+    "GATEWAY_WEBSOCKET_OPERATIONS": "GATEWAY_LIVE_OPERATIONS",
+    "GATEWAY_WEBSOCKET_PER_ADDRESS": "GATEWAY_LIVE_PER_ADDRESS",
+    "GATEWAY_WEBSOCKET_SECONDS": "GATEWAY_LIVE_SECONDS",
+}
+"""Deprecated names of variables, by their present names: they work in 0.2, with a warning, and no longer in 0.3."""
+
+
+def _renamed(name: str) -> AliasChoices:
+    """Return the names of a variable that has an old name; where both are set, the present one counts."""
+    return AliasChoices(name, OLD_NAMES[name])
+
 
 def _split(value: Any) -> Any:
-    """A comma-separated variable as a list without blanks."""
+    """Split a comma-separated variable, without blanks."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def origin_of(url: str) -> str:
-    """The origin (`scheme://host[:port]`, default ports left out) of an http(s) URL.
+    """Return the origin (`scheme://host[:port]`, default ports left out) of an http(s) URL.
 
     Raises:
-        ValueError: when it is not an http(s) URL with a host, or carries user information.
+        ValueError: it is not an http(s) URL with a host, or it carries user information.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
@@ -50,7 +93,7 @@ def origin_of(url: str) -> str:
 
 
 def _origins(value: Any) -> Any:
-    """A list of origins; a path, a query or a wildcard is a mistake that would be believed to protect."""
+    """Parse a list of origins; a path, a query or a wildcard is refused, because it would not do what it seems to."""
     origins = _split(value)
     for origin in origins if isinstance(origins, list) else []:
         if urlsplit(origin).path not in {"", "/"} or urlsplit(origin).query or "*" in origin:
@@ -66,7 +109,7 @@ class WebhookSecret(NamedTuple):
 
 
 def _webhook_secrets(value: Any) -> Any:
-    """`whsec_a,whsec_b` or `old:whsec_a,new:whsec_b`; a plain secret is labelled by its place (`1`, `2` …)."""
+    """Parse `whsec_a,whsec_b` or `old:whsec_a,new:whsec_b`; the label of a plain secret is its place (`1`, `2` …)."""
     secrets = []
     for place, part in enumerate(_split(value), start=1):
         if isinstance(part, WebhookSecret):
@@ -80,14 +123,14 @@ def _webhook_secrets(value: Any) -> Any:
 
 
 class OutboundEndpoint(NamedTuple):
-    """An endpoint of the application that is told of changes, and the secrets that sign what it is told."""
+    """An endpoint of the application for outbound webhooks, and the secrets that sign them."""
 
     url: str
     secrets: tuple[SecretStr, ...]
 
 
 def _endpoints(value: Any) -> Any:
-    """`url whsec_…`, comma-separated; a second secret after the first is for rotation."""
+    """Parse `url whsec_…`, comma-separated; a second secret after the first is for rotation."""
     endpoints = []
     for part in _split(value):
         if isinstance(part, OutboundEndpoint):
@@ -102,12 +145,12 @@ def _endpoints(value: Any) -> Any:
 
 
 def _secrets(value: Any) -> Any:
-    """A comma-separated list of secrets, for rotation."""
+    """Split a comma-separated list of secrets, for rotation."""
     return tuple(part if isinstance(part, SecretStr) else SecretStr(part) for part in _split(value))
 
 
 class Limit(NamedTuple):
-    """So many in so many seconds."""
+    """A rate limit: at most `amount` in `seconds`."""
 
     amount: int
     seconds: int
@@ -118,13 +161,13 @@ RATE = re.compile(rf"\s*([0-9]+)\s*(?:/|per)\s*([0-9]+)?\s*({'|'.join(PERIODS)})
 
 
 def limits_of(rate: str) -> list[Limit]:
-    """The limits of a rate such as `5/minute` or `5/minute; 30/hour`; none of `off`.
+    """Parse a rate such as `5/minute` or `5/minute; 30/hour`; `off` has no limits.
 
-    The notation is that of the `limits` library, which is not asked: a start has no other use for it, and its clients
-    of databases take 1.7 MB.
+    The notation is that of the `limits` library, which is not imported for it: its clients of databases take 1.7 MB,
+    and a start has no other use for them.
 
     Raises:
-        ValueError: it is no rate.
+        ValueError: it is not a rate.
     """
     if rate == "off":
         return []
@@ -132,20 +175,20 @@ def limits_of(rate: str) -> list[Limit]:
     for part in re.split("[,;|]", rate):
         found = RATE.fullmatch(part)
         if found is None:
-            raise ValueError(f"{rate!r} is no rate such as 5/minute or 5/minute; 30/hour, nor off")
+            raise ValueError(f"{rate!r} is not a rate; write 5/minute, 5/minute; 30/hour, or off")
         amount, periods, period = found.groups()
         limits.append(Limit(int(amount), max(1, int(periods or 1)) * PERIODS[period.lower()]))
     return limits
 
 
 def _rate(value: Any) -> Any:
-    """A rate, as it was written."""
+    """Check a rate, and return it as it was written."""
     limits_of(str(value))
     return value
 
 
 def _networks(value: Any) -> Any:
-    """Addresses and networks."""
+    """Split and check addresses and networks."""
     parts = _split(value)
     for part in parts:
         ip_network(part)
@@ -185,11 +228,11 @@ class Settings(BaseSettings):
         description="Connected accounts (`acct_…`) whose events are applied, comma-separated; those of others are "
         "recorded as ignored. `gateway reconcile` reads them too.",
     )
-    reconcile_minutes: int = Field(
+    event_catch_up_minutes: int = Field(
         60,
         ge=0,
         le=7 * 24 * 60,
-        validation_alias="GATEWAY_RECONCILE_MINUTES",
+        validation_alias=_renamed("GATEWAY_EVENT_CATCH_UP_MINUTES"),
         description="How often Stripe's own list of events is read for what no delivery brought; 0 never.",
     )
     stripe_api_base: str = Field(
@@ -243,62 +286,62 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_MAX_QUANTITY",
         description="The largest quantity that one line of a checkout may ask for.",
     )
-    rate_requests: Rate = Field(
+    rate_limit_requests: Rate = Field(
         "3000/minute",
-        validation_alias="GATEWAY_RATE_REQUESTS",
+        validation_alias=_renamed("GATEWAY_RATE_LIMIT_REQUESTS"),
         description="GraphQL requests of one address, such as `3000/minute` or `50/second; 3000/minute`; `off` without "
         "limit. Many buyers may share an address.",
     )
-    rate_checkouts: Rate = Field(
+    rate_limit_checkouts: Rate = Field(
         "5/minute",
-        validation_alias="GATEWAY_RATE_CHECKOUTS",
+        validation_alias=_renamed("GATEWAY_RATE_LIMIT_CHECKOUTS"),
         description="Checkouts of one signed-in user; `off` without limit.",
     )
-    rate_guest_checkouts: Rate = Field(
+    rate_limit_guest_checkouts: Rate = Field(
         "3/minute; 30/hour",
-        validation_alias="GATEWAY_RATE_GUEST_CHECKOUTS",
+        validation_alias=_renamed("GATEWAY_RATE_LIMIT_GUEST_CHECKOUTS"),
         description="Checkouts of guests from one address: stricter, against card testing; `off` without limit.",
     )
-    rate_changes: Rate = Field(
+    rate_limit_mutations: Rate = Field(
         "30/minute",
-        validation_alias="GATEWAY_RATE_CHANGES",
+        validation_alias=_renamed("GATEWAY_RATE_LIMIT_MUTATIONS"),
         description="Other mutations of one user, or of guests from one address; `off` without limit.",
     )
-    live_seconds: float = Field(
+    websocket_seconds: float = Field(
         3600,
         gt=0,
         le=86_400,
-        validation_alias="GATEWAY_LIVE_SECONDS",
+        validation_alias=_renamed("GATEWAY_WEBSOCKET_SECONDS"),
         description="How long a WebSocket for live updates lasts at most, in seconds; clients then connect again.",
     )
-    live_init_seconds: float = Field(
+    websocket_init_seconds: float = Field(
         10,
         gt=0,
         le=60,
-        validation_alias="GATEWAY_LIVE_INIT_SECONDS",
+        validation_alias=_renamed("GATEWAY_WEBSOCKET_INIT_SECONDS"),
         description="How long such a WebSocket may take to say who it is, in seconds.",
     )
-    live_connections: int = Field(
+    websocket_connections: int = Field(
         5000,
         ge=0,
-        validation_alias="GATEWAY_LIVE_CONNECTIONS",
+        validation_alias=_renamed("GATEWAY_WEBSOCKET_CONNECTIONS"),
         description="WebSockets for live updates that one process holds at most; each takes a file descriptor.",
     )
-    live_per_address: int = Field(
+    websocket_per_address: int = Field(
         200,
         ge=0,
-        validation_alias="GATEWAY_LIVE_PER_ADDRESS",
+        validation_alias=_renamed("GATEWAY_WEBSOCKET_PER_ADDRESS"),
         description="Those of one address.",
     )
-    live_operations: int = Field(
+    websocket_operations: int = Field(
         20,
         ge=1,
-        validation_alias="GATEWAY_LIVE_OPERATIONS",
+        validation_alias=_renamed("GATEWAY_WEBSOCKET_OPERATIONS"),
         description="Operations that run at the same time on one such WebSocket.",
     )
-    rate_storage: SecretStr = Field(
+    rate_limit_storage: SecretStr = Field(
         SecretStr(MEMORY),
-        validation_alias="GATEWAY_RATE_STORAGE",
+        validation_alias=_renamed("GATEWAY_RATE_LIMIT_STORAGE"),
         description="Where the limits are counted: `memory://` for one process, `redis://host:6379/0` for several.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
@@ -323,10 +366,10 @@ class Settings(BaseSettings):
     auth_jwks_url: str | None = Field(
         None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."
     )
-    auth_jwks_pause: float = Field(
+    auth_jwks_min_refresh_seconds: float = Field(
         30.0,
         ge=0,
-        validation_alias="AUTH_JWKS_PAUSE",
+        validation_alias=_renamed("AUTH_JWKS_MIN_REFRESH_SECONDS"),
         description="Seconds that lie at least between two requests for the provider's keys, whatever tokens come.",
     )
     auth_issuer: str | None = Field(
@@ -357,20 +400,20 @@ class Settings(BaseSettings):
         description="Who is told of changes by signed webhooks: `https://app.example.com/hooks whsec_…`, "
         "comma-separated; a second secret behind the first signs as well, for rotation.",
     )
-    adopt_customers: bool = Field(
+    link_customers_by_email: bool = Field(
         True,
-        validation_alias="GATEWAY_ADOPT_CUSTOMERS",
+        validation_alias=_renamed("GATEWAY_LINK_CUSTOMERS_BY_EMAIL"),
         description="Whether a user with a verified e-mail takes over the one customer at Stripe that has this e-mail "
         "and belongs to nobody; otherwise every user begins with a new one.",
     )
-    several_subscriptions: bool = Field(
+    allow_multiple_subscriptions: bool = Field(
         False,
-        validation_alias="GATEWAY_SEVERAL_SUBSCRIPTIONS",
+        validation_alias=_renamed("GATEWAY_ALLOW_MULTIPLE_SUBSCRIPTIONS"),
         description="Whether a user may have more than one live subscription to the same product.",
     )
-    repeated_trials: bool = Field(
+    allow_repeat_trials: bool = Field(
         False,
-        validation_alias="GATEWAY_REPEATED_TRIALS",
+        validation_alias=_renamed("GATEWAY_ALLOW_REPEAT_TRIALS"),
         description="Whether a user who has had a trial may have another.",
     )
     automatic_tax: bool = Field(
@@ -403,16 +446,18 @@ class Settings(BaseSettings):
         "`http://127.0.0.1:4318`; none are made without it. OpenTelemetry's other variables count as well.",
     )
 
+    _old_names: dict[str, str] = PrivateAttr(default_factory=dict)
+
     @field_validator("stripe_api_base")
     @classmethod
     def _base_is_a_url(cls, value: str) -> str:
-        """Only an origin: the SDK adds the paths."""
+        """Reduce the address to its origin, to which the SDK adds the paths."""
         return origin_of(value)
 
     @field_validator("auth_jwks_url")
     @classmethod
     def _keys_come_over_tls(cls, value: str | None) -> str | None:
-        """Whoever can change the keys on their way can sign in as anybody."""
+        """Require TLS: whoever can change the keys on their way can sign in as anybody."""
         if value is not None:
             scheme, host = origin_of(value).partition("://")[0], urlsplit(value).hostname
             if scheme != "https" and host not in LOOPBACK:
@@ -422,7 +467,7 @@ class Settings(BaseSettings):
     @field_validator("auth_hs256_secret")
     @classmethod
     def _secret_is_long(cls, value: SecretStr | None) -> SecretStr | None:
-        """RFC 7518, 3.2: a key of the same size as the hash output or larger."""
+        """Require a key at least as long as the hash (RFC 7518, 3.2)."""
         if value is not None and len(value.get_secret_value().encode()) < MIN_HS256_BYTES:
             raise ValueError(f"use a random secret of at least {MIN_HS256_BYTES} bytes (openssl rand -hex 32)")
         return value
@@ -442,7 +487,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_live_key_offline(self) -> Self:
-        """A live key is for Stripe alone: sent to anything else it is lost."""
+        """Refuse a live key for any other address than Stripe's: sent elsewhere it is compromised."""
         key = self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
         if LIVE_KEY.match(key) and self.stripe_api_base != STRIPE_API:
             raise ValueError("STRIPE_API_BASE: a live key goes to Stripe alone; unset it, or use a test key")
@@ -454,15 +499,32 @@ class Settings(BaseSettings):
 
         Args:
             env_files: dotenv files for development; none in production.
-            overrides: values by field name that stand above the environment.
+            overrides: values by field name that come before the environment.
 
         Raises:
-            SettingsError: one line for each wrong value, naming the variable and the mend.
+            SettingsError: one line for each wrong value, which names the variable and says what to do.
         """
+        files = env_files[::-1] or None
+        given = EnvSettingsSource(cls).env_vars.keys() | DotEnvSettingsSource(cls, env_file=files).env_vars.keys()
+        old_names = {old: new for new, old in OLD_NAMES.items() if old.lower() in given}
         try:
-            return cls(_env_file=env_files[::-1] or None, **overrides)
+            settings = cls(_env_file=files, **overrides)
         except ValidationError as error:
-            raise SettingsError("\n".join(_mend(problem) for problem in error.errors())) from None
+            lines = [_line(problem) for problem in error.errors()]
+            lines += [f"{old}: this name is deprecated; use {new}" for old, new in old_names.items()]
+            raise SettingsError("\n".join(lines)) from None
+        settings._old_names = old_names
+        return settings
+
+    @property
+    def old_names(self) -> dict[str, str]:
+        """The deprecated names that the environment uses, each with the name to use instead."""
+        return self._old_names
+
+    def warn_about_old_names(self) -> None:
+        """Log a warning for each deprecated name that the environment uses."""
+        for old, new in self._old_names.items():
+            log.warning("setting_deprecated", name=old, use=new)
 
     @property
     def grace(self) -> timedelta:
@@ -470,10 +532,10 @@ class Settings(BaseSettings):
         return timedelta(days=self.grace_days)
 
     def require_stripe(self) -> str:
-        """Stripe's key.
+        """Return Stripe's key.
 
         Raises:
-            SettingsError: when there is none.
+            SettingsError: there is none.
         """
         if self.stripe_secret_key is None:
             raise SettingsError(
@@ -483,8 +545,8 @@ class Settings(BaseSettings):
         return self.stripe_secret_key.get_secret_value()
 
 
-def _mend(problem: Any) -> str:
-    """One line for one pydantic problem, without the value, which may be a secret."""
+def _line(problem: Any) -> str:
+    """Return one line for a pydantic problem, without the value, which may be a secret."""
     message = str(problem["msg"]).removeprefix("Value error, ")
     name = ".".join(str(part) for part in problem["loc"])
     field = Settings.model_fields.get(name)
@@ -492,6 +554,6 @@ def _mend(problem: Any) -> str:
 
 
 def variable_of(field: FieldInfo) -> str:
-    """The environment variable of a field (the first, where it has two names)."""
+    """Return the environment variable of a field, the first where it has two names."""
     alias = field.validation_alias
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)

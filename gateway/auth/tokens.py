@@ -33,7 +33,7 @@ class Tokens:
         self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
         self._keys = keys
         if keys is None and settings.auth_jwks_url:
-            self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_pause)
+            self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_min_refresh_seconds)
         self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
 
     @property

@@ -31,7 +31,7 @@ from gateway.settings import LIVE_KEY, STATE_DIR, Settings
 from gateway.stripe_api.client import Stripe
 
 OFFLINE_KEY = "sk_test_offline"
-RATES = ("rate_requests", "rate_checkouts", "rate_guest_checkouts", "rate_changes")
+RATES = ("rate_limit_requests", "rate_limit_checkouts", "rate_limit_guest_checkouts", "rate_limit_mutations")
 """The limits that are off in development unless they are set: one address plays all the buyers."""
 
 FRONT_END_PORTS = (3000, 4200, 5173, 8080)

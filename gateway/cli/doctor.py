@@ -40,6 +40,8 @@ class Check:
 
 async def examine(settings: Settings) -> AsyncGenerator[Check]:
     """Every check, in an order in which an earlier failure explains a later one."""
+    if settings.old_names:
+        yield _old_names(settings.old_names)
     yield _redirects(settings)
     yield _sign_in(settings)
     database = Database(settings.database_url.get_secret_value())
@@ -62,6 +64,11 @@ async def examine(settings: Settings) -> AsyncGenerator[Check]:
             yield check
     finally:
         await stripe.close()
+
+
+def _old_names(names: dict[str, str]) -> Check:
+    rename = ", ".join(f"{old} to {new}" for old, new in names.items())
+    return Check("settings", f"{len(names)} deprecated names", f"rename {rename}", warning=True)
 
 
 def _redirects(settings: Settings) -> Check:

@@ -31,11 +31,13 @@ class Counters:
 
     def __init__(self, settings: Settings) -> None:
         own = MemoryStorage()
-        shared = _storage(settings.rate_storage.get_secret_value()) or own
-        self.requests = Counter("request", settings.rate_requests, FixedWindowRateLimiter, shared, own)
-        self.changes = Counter("change", settings.rate_changes, MovingWindowRateLimiter, shared, own)
-        self.checkouts = Counter("checkout", settings.rate_checkouts, MovingWindowRateLimiter, shared, own)
-        self.guests = Counter("guest checkout", settings.rate_guest_checkouts, MovingWindowRateLimiter, shared, own)
+        shared = _storage(settings.rate_limit_storage.get_secret_value()) or own
+        self.requests = Counter("request", settings.rate_limit_requests, FixedWindowRateLimiter, shared, own)
+        self.changes = Counter("change", settings.rate_limit_mutations, MovingWindowRateLimiter, shared, own)
+        self.checkouts = Counter("checkout", settings.rate_limit_checkouts, MovingWindowRateLimiter, shared, own)
+        self.guests = Counter(
+            "guest checkout", settings.rate_limit_guest_checkouts, MovingWindowRateLimiter, shared, own
+        )
 
 
 class Counter:
@@ -86,7 +88,7 @@ def _storage(url: str) -> Storage | None:
             f"async+{url}", implementation="redispy", wrap_exceptions=True, socket_timeout=1, socket_connect_timeout=1
         )
     except ConfigurationError as error:
-        raise SettingsError(f"GATEWAY_RATE_STORAGE: {error}") from None
+        raise SettingsError(f"GATEWAY_RATE_LIMIT_STORAGE: {error}") from None
     if not isinstance(storage, Storage):
-        raise SettingsError("GATEWAY_RATE_STORAGE: use memory:// or redis://host:port/0")
+        raise SettingsError("GATEWAY_RATE_LIMIT_STORAGE: use memory:// or redis://host:port/0")
     return storage

@@ -35,8 +35,8 @@ class Rates:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        alone = settings.rate_storage.get_secret_value() == MEMORY
-        self._requests = _Windows(settings.rate_requests) if alone else self._exact.requests
+        alone = settings.rate_limit_storage.get_secret_value() == MEMORY
+        self._requests = _Windows(settings.rate_limit_requests) if alone else self._exact.requests
 
     @cached_property
     def _exact(self) -> "Counters":

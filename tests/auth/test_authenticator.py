@@ -36,7 +36,7 @@ def world(provider, new_sqlite):
     """A gateway whose users sign in at the provider alone."""
     provided = {
         "auth_jwks_url": provider.url,
-        "auth_jwks_pause": PAUSE,
+        "auth_jwks_min_refresh_seconds": PAUSE,
         "auth_issuer": ISSUER,
         "auth_audience": AUDIENCE,
         "auth_hs256_secret": None,
@@ -238,7 +238,7 @@ async def test_many_who_come_at_once_ask_the_provider_once(provider):
 
 
 async def test_a_provider_that_is_down_at_the_start_is_asked_again_soon(provider):
-    authenticator = Authenticator(settings_with(auth_jwks_url=provider.url, auth_jwks_pause=0.1))
+    authenticator = Authenticator(settings_with(auth_jwks_url=provider.url, auth_jwks_min_refresh_seconds=0.1))
     provider.down = True
     try:
         with pytest.raises(Unauthenticated, match="the sign-in provider's keys cannot be read now; try again"):

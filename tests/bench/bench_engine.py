@@ -226,8 +226,8 @@ def main() -> int:
                 "AUTH_HS256_SECRET": SECRET,
                 "STRIPE_SECRET_KEY": "sk_test_bench",
                 "STRIPE_API_BASE": "http://127.0.0.1:9",
-                "GATEWAY_RECONCILE_MINUTES": "0",
-                "GATEWAY_RATE_REQUESTS": "off",
+                "GATEWAY_EVENT_CATCH_UP_MINUTES": "0",
+                "GATEWAY_RATE_LIMIT_REQUESTS": "off",
             }
             others = (lambda pid=pid: family(pid)) if pid else tuple
             for start, kind, app, made in (

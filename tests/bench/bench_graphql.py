@@ -92,8 +92,8 @@ def environment(url: str) -> dict[str, str]:
         "STRIPE_API_BASE": "http://127.0.0.1:9",
         "AUTH_HS256_SECRET": SECRET,
         "GATEWAY_CORS_ORIGINS": "https://shop.example",
-        "GATEWAY_RATE_REQUESTS": "1000000000/minute",
-        "GATEWAY_RECONCILE_MINUTES": "0",
+        "GATEWAY_RATE_LIMIT_REQUESTS": "1000000000/minute",
+        "GATEWAY_EVENT_CATCH_UP_MINUTES": "0",
     }
 
 

@@ -23,8 +23,8 @@ SIGN_IN = "the-secret-that-signs-the-tokens-of-the-bench"
 QUERY = "subscription { viewerUpdated { id subscription { id status currentPeriodEnd } } }"
 SETTINGS = {
     "AUTH_HS256_SECRET": SIGN_IN,
-    "GATEWAY_LIVE_PER_ADDRESS": str(CLIENTS),
-    "GATEWAY_RATE_REQUESTS": "off",
+    "GATEWAY_WEBSOCKET_PER_ADDRESS": str(CLIENTS),
+    "GATEWAY_RATE_LIMIT_REQUESTS": "off",
 }
 
 

@@ -152,7 +152,7 @@ def shop(new_sqlite):
     with make_world(new_sqlite(), redirect_origins=ALLOWED) as world, socket.socket() as silence:
         silence.bind(("127.0.0.1", 0))
         silence.listen()
-        away = {"stripe_api_base": f"http://127.0.0.1:{silence.getsockname()[1]}", "reconcile_minutes": 0}
+        away = {"stripe_api_base": f"http://127.0.0.1:{silence.getsockname()[1]}", "event_catch_up_minutes": 0}
         with dataclasses.replace(world, settings=world.settings.model_copy(update=away)).twin() as twin:
             yield twin
         silence.setblocking(False)

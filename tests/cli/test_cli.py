@@ -125,7 +125,7 @@ def test_an_operator_applies_a_failed_event_again(tmp_path, sqlite_url):
 
 
 def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_path, sqlite_url):
-    with make_world(sqlite_url, fill=False, reconcile_minutes=0) as world:
+    with make_world(sqlite_url, fill=False, event_catch_up_minutes=0) as world:
         world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})
         world.client.post(f"{world.stripe_url}/_sandbox/clock/advance", json={"by": 3600})  # no event is news any more
         asyncio.run(fill_mirror(world.settings))

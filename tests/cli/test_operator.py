@@ -199,7 +199,7 @@ def test_more_deliveries_than_can_wait_are_told_to_come_again_at_once_and_those_
     database_url, monkeypatch
 ):
     monkeypatch.setattr("gateway.webhooks.receiver.QUEUE_LIMIT", 4)
-    with make_world(database_url, fill=False, reconcile_minutes=0) as world, ThreadPoolExecutor(20) as pool:
+    with make_world(database_url, fill=False, event_catch_up_minutes=0) as world, ThreadPoolExecutor(20) as pool:
         events = [world.event("a.b", {"object": "thing", "id": "thing_1"}) for _ in range(20)]
         with busy(database_url):
             first = pool.submit(world.deliver, events[0])
@@ -216,7 +216,7 @@ def test_more_deliveries_than_can_wait_are_told_to_come_again_at_once_and_those_
 
 @pytest.mark.postgres
 async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_thirty_days_are_over(postgres_url):
-    with make_world(postgres_url, fill=False, reconcile_minutes=0) as world:
+    with make_world(postgres_url, fill=False, event_catch_up_minutes=0) as world:
         database, stripe = Database(postgres_url), Stripe(world.settings)
 
         async def read():

@@ -114,7 +114,7 @@ class Stage:
 
 @contextmanager
 def stage_on(database_url):
-    with make_world(database_url, reconcile_minutes=0) as world:
+    with make_world(database_url, event_catch_up_minutes=0) as world:
         listener, url = listening()
         with serve(create_app(Settings.model_copy(world.settings)), listener):
             yield Stage(world, [world.url, url])

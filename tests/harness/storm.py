@@ -250,14 +250,17 @@ def storm_on(database_url: str, *, processes: int = 1, subscriptions: int, **lim
     listener, stripe_url = listening()
     switch = Switch(create_sandbox(SandboxOptions()))
     settings = Settings.load(
-        stripe_secret_key="sk_test_tests", stripe_api_base=stripe_url, database_url=database_url, reconcile_minutes=0
+        stripe_secret_key="sk_test_tests",
+        stripe_api_base=stripe_url,
+        database_url=database_url,
+        event_catch_up_minutes=0,
     )
     environment = {
         "STRIPE_SECRET_KEY": "sk_test_tests",
         "STRIPE_API_BASE": stripe_url,
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "DATABASE_URL": database_url,
-        "GATEWAY_RECONCILE_MINUTES": "0",
+        "GATEWAY_EVENT_CATCH_UP_MINUTES": "0",
     }
     with serve(switch, listener, date_header=False), httpx.Client(timeout=30) as client:
         asyncio.run(fill_mirror(settings))

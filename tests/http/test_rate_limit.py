@@ -21,7 +21,11 @@ def limited(sqlite_template, tmp_path):
     def start(**settings):
         path = tmp_path / "gateway.db"
         shutil.copy(sqlite_template, path)
-        rates = {"rate_checkouts": "5/minute", "rate_guest_checkouts": "3/minute", "rate_changes": "30/minute"}
+        rates = {
+            "rate_limit_checkouts": "5/minute",
+            "rate_limit_guest_checkouts": "3/minute",
+            "rate_limit_mutations": "30/minute",
+        }
         given = {"trusted_proxies": "127.0.0.1", **rates, **settings}
         with make_world(f"sqlite:///{path}", **given) as world:
             yield world
@@ -91,13 +95,13 @@ def test_without_declared_proxies_nobody_chooses_an_address(limited):
 
 
 def test_the_back_end_is_not_limited(limited):
-    with limited(rate_requests="10/minute") as world:
+    with limited(rate_limit_requests="10/minute") as world:
         wanted = purchase(world)
         assert [refused(world.graphql(BUY, wanted, SERVICE)) for _ in range(12)] == [0] * 12
 
 
 def test_other_mutations_have_a_limit_of_their_own(limited):
-    with limited(rate_changes="2/minute") as world:
+    with limited(rate_limit_mutations="2/minute") as world:
         expire = 'mutation { expireCheckoutSession(input: {id: "cs_test_1"}) { userErrors { code } } }'
         ada = world.sign_in("ada@example.com")
         codes = [world.graphql(expire, None, ada).json()["errors"][0]["extensions"]["code"] for _ in range(3)]
@@ -105,7 +109,7 @@ def test_other_mutations_have_a_limit_of_their_own(limited):
 
 
 def test_too_many_requests_of_an_address_are_429_and_a_page_may_read_why(limited):
-    with limited(rate_requests="3/minute") as world:
+    with limited(rate_limit_requests="3/minute") as world:
         page = {"Origin": "https://shop.example"}
         answers = [world.graphql("{ pricing { asOf } }", None, page) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
@@ -120,7 +124,7 @@ def test_too_many_requests_of_an_address_are_429_and_a_page_may_read_why(limited
 
 
 def test_ten_parallel_identical_checkouts_give_one_session(limited):
-    with limited(rate_checkouts="off", rate_guest_checkouts="off") as world:
+    with limited(rate_limit_checkouts="off", rate_limit_guest_checkouts="off") as world:
         wanted, keyed = purchase(world), purchase(world, idempotencyKey="one-purchase-of-a-guest")
         for variables, headers in ((wanted, world.sign_in("ada@example.com")), (keyed, None)):
             before = world.sandbox.store.count("checkout.session")
@@ -131,7 +135,7 @@ def test_ten_parallel_identical_checkouts_give_one_session(limited):
 
 
 def test_while_redis_is_away_each_machine_counts_for_itself(limited):
-    with limited(rate_storage="redis://127.0.0.1:1/0") as world:
+    with limited(rate_limit_storage="redis://127.0.0.1:1/0") as world:
         wanted, ada = purchase(world), world.sign_in("ada@example.com")
         assert [refused(world.graphql(BUY, wanted, ada)) for _ in range(6)] == [0, 0, 0, 0, 0, 1]
 
@@ -149,5 +153,5 @@ def test_a_rate_is_written_as_the_limits_library_has_it(rate):
 def test_what_is_no_rate_stops_the_start(rate):
     with pytest.raises(ValueError, match=r"rate limit string|granularity"):
         limits.parse_many(rate)
-    with pytest.raises(SettingsError, match=r"GATEWAY_RATE_CHANGES.* is no rate"):
-        Settings.load(rate_changes=rate)
+    with pytest.raises(SettingsError, match=r"GATEWAY_RATE_LIMIT_MUTATIONS.* is not a rate"):
+        Settings.load(rate_limit_mutations=rate)

@@ -18,7 +18,7 @@ FRIEND, STRANGER = "acct_friend", "acct_stranger"
 
 @pytest.fixture(scope="module")
 def world(new_sqlite):
-    with make_world(new_sqlite(), connect_accounts=FRIEND, reconcile_minutes=0) as made:
+    with make_world(new_sqlite(), connect_accounts=FRIEND, event_catch_up_minutes=0) as made:
         made.client.post(f"{made.stripe_url}/_sandbox/chaos", json={"drop": 1})  # only the tests' own deliveries
         yield made
 

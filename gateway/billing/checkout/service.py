@@ -131,11 +131,11 @@ class Checkout:
         if not cart.plans:
             return None
         await read_subscriptions(self._database, self._stripe, customer.id)
-        if not self._settings.several_subscriptions and (
+        if not self._settings.allow_multiple_subscriptions and (
             problems := conflicts(cart, await held_products(self._database, customer.id))
         ):
             raise Rejected(*problems)
-        repeated = not self._settings.repeated_trials and await had_trial(self._database, subject)
+        repeated = not self._settings.allow_repeat_trials and await had_trial(self._database, subject)
         return None if repeated else cart.trial_days
 
     async def session(self, id: str) -> CheckoutSession | None:

@@ -115,7 +115,7 @@ class Customers:
 
     async def _link_by_email(self, claim: CustomerClaim, principal: Principal) -> bool:
         """Take over the one customer with the user's verified e-mail, if it is nobody's; whether that was done."""
-        wanted = self._settings.adopt_customers and principal.email_verified and principal.email
+        wanted = self._settings.link_customers_by_email and principal.email_verified and principal.email
         if not wanted or claim.generation > 1:
             return False
         answer = await self._stripe.get(PATH, email=principal.email, limit=100)

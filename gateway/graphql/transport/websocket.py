@@ -79,9 +79,9 @@ class WebSocketEndpoint:
         own = origin is not None and origin.partition("://")[2] == websocket.headers.get("host")
         if origin is not None and not own and origin not in settings.cors_origins:  # every page may open a WebSocket
             return PlainTextResponse("pages of this origin may not call the API (GATEWAY_CORS_ORIGINS)", 403)
-        if self._open.total() >= settings.live_connections:
+        if self._open.total() >= settings.websocket_connections:
             return PlainTextResponse("too many connections", 503, {"Retry-After": "10"})
-        if self._open[place] >= settings.live_per_address:
+        if self._open[place] >= settings.websocket_per_address:
             return PlainTextResponse("too many connections of this address", 429, {"Retry-After": "10"})
         return None
 
@@ -113,7 +113,7 @@ class _Connection:
         self._principal: Principal | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._limit = asyncio.timeout(live.services.settings.live_init_seconds)
+        self._limit = asyncio.timeout(live.services.settings.websocket_init_seconds)
         self._at_limit = Close(4408, "Connection initialisation timeout")
 
     async def run(self) -> None:
@@ -188,7 +188,7 @@ class _Connection:
         except Unauthenticated as error:
             raise Close(4403, f"Forbidden: {error}") from None
         # not all of those who came back at once after a restart come back at once for ever
-        seconds = self._live.services.settings.live_seconds * random.uniform(0.9, 1)  # noqa: S311 - no secret
+        seconds = self._live.services.settings.websocket_seconds * random.uniform(0.9, 1)  # noqa: S311 - no secret
         self._at_limit = Close(1001, "this connection has lasted long enough; connect again")
         if self._principal.expires_at is not None:
             left = self._principal.expires_at + LEEWAY_SECONDS - time.time()
@@ -226,7 +226,7 @@ class _Connection:
         """Count an operation, by the rates and by how many run at this moment."""
         if not principal.is_service:
             await self._live.services.rates.request(self._address)
-        if len(self._operations) >= self._live.services.settings.live_operations:
+        if len(self._operations) >= self._live.services.settings.websocket_operations:
             raise RateLimited(f"{len(self._operations)} operations run on this connection; end one first")
 
     async def _tell(self, id: str, kind: str, payload: Any) -> None:

@@ -132,7 +132,7 @@ def test_two_tabs_that_race_end_with_one_subscription(world, ada):
 
 
 def test_where_the_settings_say_so_a_user_may_have_two(sqlite_url):
-    with make_world(sqlite_url, several_subscriptions=True) as world:
+    with make_world(sqlite_url, allow_multiple_subscriptions=True) as world:
         ada = world.sign_in("ada@example.com")
         buy(world, ada, "starter_monthly")
         assert opened(world, ada, "starter_yearly")["status"] == "OPEN"
@@ -152,7 +152,7 @@ def test_a_trial_is_for_the_first_time_only(world, ada):
 
 
 def test_where_the_settings_say_so_a_trial_comes_again(sqlite_url):
-    with make_world(sqlite_url, repeated_trials=True) as world:
+    with make_world(sqlite_url, allow_repeat_trials=True) as world:
         ada = world.sign_in("ada@example.com")
         bought = buy(world, ada, "pro_monthly")
         world.stripe("DELETE", f"/v1/subscriptions/{bought['subscription']['id']}")

@@ -270,7 +270,7 @@ def said(world, intent: str, granted: int, paid: int) -> int:
 @pytest.fixture
 def silent_world(database_url):
     """A gateway to which the test alone delivers."""
-    with make_world(database_url, reconcile_minutes=0) as world:
+    with make_world(database_url, event_catch_up_minutes=0) as world:
         yield world
 
 

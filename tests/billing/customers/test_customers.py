@@ -119,7 +119,7 @@ def test_two_users_with_one_verified_email_never_share_a_customer(world):
 
 
 def test_where_the_settings_say_so_nothing_is_taken_over(sqlite_url):
-    with make_world(sqlite_url, adopt_customers=False) as world:
+    with make_world(sqlite_url, link_customers_by_email=False) as world:
         world.stripe("POST", "/v1/customers", email="ada@example.com")
         opened(world, world.token("user_1", **ADA), "credits_100")
         assert len(at_stripe(world, "customers")) == 2

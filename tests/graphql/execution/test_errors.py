@@ -37,7 +37,7 @@ def told(sqlite_template, tmp_path_factory):
             "DATABASE_URL": f"sqlite:///{path}",
             "GATEWAY_REDIRECT_ORIGINS": "https://shop.example",
             "GATEWAY_SERVICE_TOKEN": SERVICE_TOKEN,
-            "GATEWAY_RATE_STORAGE": f"redis://:{PASSWORD}@127.0.0.1:1/0",
+            "GATEWAY_RATE_LIMIT_STORAGE": f"redis://:{PASSWORD}@127.0.0.1:1/0",
             "AUTH_HS256_SECRET": SIGN_IN_SECRET,
         }
         url = f"http://127.0.0.1:{port}"

@@ -220,7 +220,7 @@ def test_an_answer_from_memory_is_as_whole_as_any_other_however_the_connection_g
 
 
 def test_answers_from_memory_count_as_requests_of_their_address(sqlite_url):
-    with make_world(sqlite_url, rate_requests="5/minute", trusted_proxies="127.0.0.1") as world:
+    with make_world(sqlite_url, rate_limit_requests="5/minute", trusted_proxies="127.0.0.1") as world:
         asks = (lambda more: world.graphql(PRICING, None, more), lambda more: get(world, PRICING, more))
         for number, ask in enumerate(asks):
             got = [ask({**PAGE, "X-Forwarded-For": f"203.0.113.{number}"}) for _ in range(7)]

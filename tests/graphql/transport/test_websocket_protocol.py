@@ -163,7 +163,7 @@ def test_a_subscription_over_http_is_told_the_way(shop):
 
 
 def test_who_says_nothing_is_shown_out_and_pings_buy_no_time(shop):
-    with sibling(shop, live_init_seconds=0.3) as strict:
+    with sibling(shop, websocket_init_seconds=0.3) as strict:
         with opened(strict) as silent, opened(strict) as pinging:
             for _ in range(3):
                 pinging.send({"type": "ping"})
@@ -175,7 +175,7 @@ def test_who_says_nothing_is_shown_out_and_pings_buy_no_time(shop):
 
 
 def test_a_connection_ends_after_its_time_with_a_code_that_makes_clients_come_back(shop):
-    with sibling(shop, live_seconds=1) as brief, signed_in(brief, shop.token("user_ada")) as socket:
+    with sibling(shop, websocket_seconds=1) as brief, signed_in(brief, shop.token("user_ada")) as socket:
         socket.subscribe(WATCH)
         assert socket.next()
         assert socket.closed()[0] == 1001
@@ -195,7 +195,7 @@ def test_connections_are_limited_by_address_and_altogether_and_their_places_are_
             pass
         return refused.value.response.status_code, "Retry-After" in refused.value.response.headers
 
-    with sibling(shop, live_per_address=2, live_connections=3, trusted_proxies=("127.0.0.1",)) as strict:
+    with sibling(shop, websocket_per_address=2, websocket_connections=3, trusted_proxies=("127.0.0.1",)) as strict:
         here, there = {}, {"additional_headers": {"X-Forwarded-For": "2001:db8::1"}}
         neighbour = {"additional_headers": {"X-Forwarded-For": "2001:db8::2"}}
         with opened(strict, **there):
@@ -215,7 +215,7 @@ def accepts(world, **options):
 
 
 def test_operations_are_limited_and_ending_one_makes_room(shop):
-    with sibling(shop, live_operations=2) as strict, signed_in(strict, shop.token("user_ada")) as socket:
+    with sibling(shop, websocket_operations=2) as strict, signed_in(strict, shop.token("user_ada")) as socket:
         for name in ("a", "b"):
             socket.subscribe(WATCH, id=name)
             socket.next(name)
@@ -229,7 +229,7 @@ def test_operations_are_limited_and_ending_one_makes_room(shop):
 
 
 def test_connections_and_operations_count_as_requests_except_the_back_ends(shop):
-    with sibling(shop, rate_requests="3/minute") as strict:
+    with sibling(shop, rate_limit_requests="3/minute") as strict:
         with signed_in(strict) as socket:
             for left in (1, 0):
                 socket.subscribe(PRICING)
@@ -265,7 +265,7 @@ def test_who_has_gone_without_a_word_is_missed(shop):
 
 def test_who_asks_and_never_reads_the_answers_is_cut_off(shop):
     """What the server could not send must not keep the connection alive, nor its place taken."""
-    before = live_connections(shop)
+    before = websocket_connections(shop)
     deafness = {"max_queue": 1, "ping_interval": None, "compression": None, "close_timeout": 0.1}
     with (
         sibling(shop, {"ws_ping_interval": 0.3, "ws_ping_timeout": 0.3}) as watchful,
@@ -275,10 +275,10 @@ def test_who_asks_and_never_reads_the_answers_is_cut_off(shop):
         endless = (subscribe(str(number), operationName="x" * 90_000) for number in range(1000))
         with pytest.raises(ConnectionClosed):
             deque(map(deaf.send, endless))  # each answer repeats the name
-        shop.eventually(lambda: live_connections(shop), before)
+        shop.eventually(lambda: websocket_connections(shop), before)
 
 
-def live_connections(world):
+def websocket_connections(world):
     lines = world.client.get(f"{world.url}/metrics").text.splitlines()
     return next(line for line in lines if line.startswith("gateway_live_connections"))
 

@@ -1,0 +1,90 @@
+"""The names of the settings, the deprecated ones among them."""
+
+import pytest
+import structlog
+import structlog.testing
+
+from gateway.app import create_app
+from gateway.cli.doctor import examine
+from gateway.errors import SettingsError
+from gateway.settings import OLD_NAMES, Settings, variable_of
+
+FIELDS = {variable_of(field): name for name, field in Settings.model_fields.items()}
+OTHER = {"AUTH_JWKS_MIN_REFRESH_SECONDS": "7", "GATEWAY_RATE_LIMIT_STORAGE": "redis://cache/0"}
+ON_OFF = {
+    "GATEWAY_ALLOW_MULTIPLE_SUBSCRIPTIONS": "on",
+    "GATEWAY_ALLOW_REPEAT_TRIALS": "on",
+    "GATEWAY_LINK_CUSTOMERS_BY_EMAIL": "off",
+}
+
+
+def another(name):
+    """A value that is not the default of the setting."""
+    rate = "RATE_LIMIT" in name
+    return OTHER.get(name) or ON_OFF.get(name) or ("7/minute" if rate else "17")
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in (*OLD_NAMES, *OLD_NAMES.values()):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("name", "old"), list(OLD_NAMES.items()), ids=list(OLD_NAMES))
+def test_a_deprecated_name_does_what_the_present_one_does(environment, name, old):
+    assert Settings.load().old_names == {}
+    default = getattr(Settings.load(), FIELDS[name])
+    environment.setenv(name, another(name))
+    expected = getattr(Settings.load(), FIELDS[name])
+    assert expected != default
+    environment.delenv(name)
+    environment.setenv(old, another(name))
+    settings = Settings.load()
+    assert getattr(settings, FIELDS[name]) == expected
+    assert settings.old_names == {old: name}
+
+
+def test_where_both_names_are_set_the_present_one_counts(environment):
+    environment.setenv("GATEWAY_LIVE_OPERATIONS", "3")
+    environment.setenv("GATEWAY_WEBSOCKET_OPERATIONS", "4")
+    assert Settings.load().websocket_operations == 4
+
+
+def test_a_deprecated_name_in_a_file_counts_too(environment, tmp_path):
+    (tmp_path / ".env").write_text("GATEWAY_LIVE_OPERATIONS=3\n")
+    settings = Settings.load(env_files=(tmp_path / ".env",))
+    assert settings.websocket_operations == 3
+    assert settings.old_names == {"GATEWAY_LIVE_OPERATIONS": "GATEWAY_WEBSOCKET_OPERATIONS"}
+
+
+def test_a_wrong_value_under_a_deprecated_name_names_both(environment):
+    environment.setenv("GATEWAY_LIVE_OPERATIONS", "0")
+    with pytest.raises(SettingsError) as raised:
+        Settings.load()
+    first, second = str(raised.value).splitlines()
+    assert first.startswith("GATEWAY_WEBSOCKET_OPERATIONS: ")
+    assert second == "GATEWAY_LIVE_OPERATIONS: this name is deprecated; use GATEWAY_WEBSOCKET_OPERATIONS"
+
+
+async def test_the_start_and_the_doctor_warn_about_a_deprecated_name(environment, sqlite_url):
+    environment.setenv("GATEWAY_ADOPT_CUSTOMERS", "off")
+    settings = Settings.load(
+        database_url=sqlite_url, stripe_secret_key="sk_test_x", stripe_api_base="http://127.0.0.1:9"
+    )
+    messages, answers = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]), []
+
+    async def receive():
+        return next(messages)
+
+    async def send(message):
+        answers.append(message["type"])
+
+    with structlog.testing.capture_logs() as logged:
+        await create_app(settings)({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+    assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    warning = {"name": "GATEWAY_ADOPT_CUSTOMERS", "use": "GATEWAY_LINK_CUSTOMERS_BY_EMAIL"}
+    assert {"event": "setting_deprecated", "log_level": "warning", **warning} in logged
+    checks = {check.name: check async for check in examine(settings)}
+    assert checks["settings"].warning
+    assert "GATEWAY_ADOPT_CUSTOMERS to GATEWAY_LINK_CUSTOMERS_BY_EMAIL" in checks["settings"].mend

@@ -19,6 +19,7 @@ from gateway.sandbox.billing import (
     starting,
     subscriptions,
 )
+from gateway.sandbox.core import periods
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 
@@ -167,14 +168,31 @@ def _dates(sandbox: Sandbox, before: Obj, changed: Obj, params: Obj, now: int) -
     wanted = anchor.get("type") if isinstance(anchor, dict) else anchor
     ends_trial = trial_end == "now" and before["status"] == "trialing"
     trialing = before["status"] == "trialing" and not ends_trial
-    if not (ends_trial or wanted == "now" or (not trialing and _new_rhythm(before, changed))):
-        return Change(changed)
-    if trialing or ends_trial:
-        changed |= {"status": "active", "trial_end": now}
-    changed["billing_cycle_anchor"] = now
+    if ends_trial or wanted == "now" or (wanted != "unchanged" and not trialing and _resets_anchor(before, changed)):
+        if trialing or ends_trial:
+            changed |= {"status": "active", "trial_end": now}
+        changed["billing_cycle_anchor"] = now
+        for item in changed["items"]["data"]:
+            items.start_period(item, now, now)
+        return Change(changed, invoice_now=True, bought=starting.first_lines(sandbox, changed, "none"))
+    return Change(changed, invoice_now=not trialing and _keep_anchor(before, changed, now))
+
+
+def _keep_anchor(before: Obj, changed: Obj, now: int) -> bool:
+    """Put items with another billing interval into its period on the old anchor; return whether there are any.
+
+    The period that has begun goes on and ends later or sooner (recorded: pay, swap_a_subscription). Such a change is
+    billed at once (docs.stripe.com/billing/subscriptions/change-price#immediate-payment).
+    """
+    old = {item["id"]: item for item in before["items"]["data"]}
+    found = False
     for item in changed["items"]["data"]:
-        items.start_period(item, now, now)
-    return Change(changed, invoice_now=True, bought=starting.first_lines(sandbox, changed, "none"))
+        known = old.get(item["id"])
+        if known and items.rhythm(item) != items.rhythm(known):
+            start, end = periods.period_at(changed["billing_cycle_anchor"], *items.rhythm(item), now)
+            item |= {"current_period_start": max(start, known["current_period_start"]), "current_period_end": end}
+            found = True
+    return found
 
 
 def _start_trial(changed: Obj, trial_end: int, now: int) -> Change:
@@ -187,15 +205,16 @@ def _start_trial(changed: Obj, trial_end: int, now: int) -> Change:
     return Change(changed)
 
 
-def _new_rhythm(before: Obj, changed: Obj) -> bool:
-    """Return whether no item keeps its billing interval (month to year), or a free subscription becomes a paid one."""
-    old = {item["id"]: item for item in before["items"]["data"]}
-    kept = [
-        item
-        for item in changed["items"]["data"]
-        if item["id"] in old and items.rhythm(item) == items.rhythm(old[item["id"]])
-    ]
-    return not kept or (proration.is_free(before) and not proration.is_free(changed))
+def _resets_anchor(before: Obj, changed: Obj) -> bool:
+    """Return whether a change moves the anchor to now: a free subscription becomes a paid one, or no item keeps its
+    billing interval (month to year), which moves the anchor of classic subscriptions only.
+    """
+    if proration.is_free(before) and not proration.is_free(changed):
+        return True
+    if changed["billing_mode"]["type"] == "flexible":
+        return False
+    old = {item["id"]: items.rhythm(item) for item in before["items"]["data"]}
+    return not any(items.rhythm(item) == old.get(item["id"]) for item in changed["items"]["data"])
 
 
 def _plan_resumption(sandbox: Sandbox, subscription: Obj) -> None:

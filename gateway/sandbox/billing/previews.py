@@ -82,12 +82,13 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
     applied = changes.apply(sandbox, subscription, change) if change else changes.Change(subscription)
     subscription = applied.subscription
     bought, at = applied.bought, sandbox.now(customer)
-    if not applied.invoice_now:
+    recurring = params.get("preview_mode") == "recurring"
+    if not applied.invoice_now or (recurring and not bought):
         at = min(item["current_period_end"] for item in subscription["items"]["data"])
         ends = subscription["status"] in subscriptions.FINAL or (subscription["cancel_at"] or at + 1) <= at
         bought = [] if ends else renewals.roll(sandbox, subscription, at)
     lines = [*pending.as_lines(sandbox, pending.of(sandbox, subscription)), *bought]
-    if params.get("preview_mode") == "recurring":
+    if recurring:
         lines = bought
     if not lines:
         raise _none(customer)

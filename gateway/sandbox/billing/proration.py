@@ -5,9 +5,10 @@ Stripe counts seconds; discounts are included in the amounts. Source: docs.strip
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import discounts, items, lines, pending, subscriptions
+from gateway.sandbox.billing.debits import open_debits
 from gateway.sandbox.core import money, periods
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fre
     made = []
     for key, item in old.items():
         if fresh or after["status"] == "trialing" or not _same(item, new.get(key)):
-            made += _prorate(sandbox, before, item, at, sign=-1)
+            made += _credit(sandbox, before, item, at)
     if not fresh and after["status"] != "trialing":
         for key, item in new.items():
             if not _same(item, old.get(key)):
-                made += _prorate(sandbox, after, item, at, sign=1)
+                made += _charge(sandbox, after, item, at)
     return made
 
 
@@ -56,35 +57,82 @@ def _same(item: Obj, other: Obj | None) -> bool:
     )
 
 
-def _prorate(sandbox: Sandbox, subscription: Obj, item: Obj, at: int, *, sign: int) -> list[Obj]:
-    if items.metered(item):
+def _credit(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Obj]:
+    """Credit the time after a moment: flexible for each debit its share, classic what the item costs at present."""
+    if items.metered(item) or at >= item["current_period_end"]:
         return []
-    amount = unused(sandbox, subscription, item, at)
-    end = item["current_period_end"]
-    if at >= end:
-        return []
-    customer = sandbox.need("customer", subscription["customer"])
+    debits = open_debits(sandbox, subscription, item, at)
+    if subscription["billing_mode"]["type"] == "flexible":
+        return [
+            _add(
+                sandbox,
+                subscription,
+                item,
+                amount=-money.prorated(debit.amount, debit.start, debit.end, at),
+                period=(max(at, debit.start), debit.end),
+                quantity=debit.quantity,
+                pricing={**debit.pricing, "unit_amount_decimal": None},
+                tax_rates=debit.tax_rates,
+                _credits=debit.keys,
+                _credited=debit.credited_items,
+            )
+            for debit in debits
+        ]
     price = sandbox.need("price", item["price"]["id"])
-    quantity = item["quantity"]
-    name = lines.product_name(sandbox, price)
-    what = name if quantity == 1 else f"{quantity} × {name}"  # noqa: RUF001 -- Stripe's own sign
     return [
-        pending.add(
+        _add(
             sandbox,
-            customer,
-            amount=sign * amount,
-            currency=subscription["currency"],
-            period=(at, end),
-            description=f"{'Unused' if sign < 0 else 'Remaining'} time on {what} after {periods.day_name(at)}",
-            discountable=False,
-            parent=pending.belongs_to(subscription["id"], item["id"]),
+            subscription,
+            item,
+            amount=-unused(sandbox, subscription, item, at),
+            period=(at, item["current_period_end"]),
+            quantity=item["quantity"],
             pricing=lines.pricing(price, None),
-            proration=True,
-            proration_details={"credited_items": None, "discount_amounts": []},
-            quantity=quantity,
+            tax_rates=item["tax_rates"],
+            _credits=[key for debit in debits for key in debit.keys],
+        )
+    ]
+
+
+def _charge(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Obj]:
+    """Charge the time after a moment at the item's price."""
+    if items.metered(item) or at >= item["current_period_end"]:
+        return []
+    price = sandbox.need("price", item["price"]["id"])
+    return [
+        _add(
+            sandbox,
+            subscription,
+            item,
+            amount=unused(sandbox, subscription, item, at),
+            period=(at, item["current_period_end"]),
+            quantity=item["quantity"],
+            pricing=lines.pricing(price, None),
             tax_rates=item["tax_rates"],
         )
     ]
+
+
+def _add(sandbox: Sandbox, subscription: Obj, item: Obj, *, quantity: int, pricing: Obj, **fields: Any) -> Obj:
+    """Make the invoice item of a credit (which has `_credits`) or of a charge."""
+    customer = sandbox.need("customer", subscription["customer"])
+    price = sandbox.need("price", pricing["price_details"]["price"])
+    name = lines.product_name(sandbox, price)
+    what = name if quantity == 1 else f"{quantity} × {name}"  # noqa: RUF001 -- Stripe's own sign
+    kind = "Unused" if "_credits" in fields else "Remaining"
+    return pending.add(
+        sandbox,
+        customer,
+        currency=subscription["currency"],
+        description=f"{kind} time on {what} after {periods.day_name(fields['period'][0])}",
+        discountable=False,
+        parent=pending.belongs_to(subscription["id"], item["id"]),
+        pricing=pricing,
+        proration=True,
+        proration_details={"credited_items": fields.get("_credited"), "discount_amounts": []},
+        quantity=quantity,
+        **fields,
+    )
 
 
 def unused(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> int:

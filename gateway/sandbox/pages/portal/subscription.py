@@ -222,7 +222,10 @@ async def cancel(http: Request) -> Response:
             prorate = feature["proration_behavior"] != "none"
             call(http, "DELETE", path, {**details, "prorate": prorate, "invoice_now": prorate})
         else:
-            call(http, "POST", path, {**details, "cancel_at_period_end": True})
+            # docs.stripe.com/billing/subscriptions/billing-mode/compare: which of the two the mode sets.
+            flexible = subscription["billing_mode"]["type"] == "flexible"
+            end = {"cancel_at": "min_period_end"} if flexible else {"cancel_at_period_end": True}
+            call(http, "POST", path, {**details, **end})
     except StripeError as error:
         return _cancel_page(visit, subscription, message=error.message, status=_INVALID)
     return visit.done("canceled")

@@ -24,8 +24,6 @@ from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
 from gateway.billing.subscriptions.service import SubscriptionService
-from gateway.db.database import Database
-from gateway.db.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.base.context import Services
 from gateway.graphql.base.mutation_limits import Throttle
@@ -37,8 +35,8 @@ from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
 from gateway.rest.access import policy_router
 from gateway.rest.health import Rest, operations
+from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
 from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
@@ -53,33 +51,34 @@ GARBAGE_THRESHOLD = 20_000
 cycles, of which it has none."""
 
 
-def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
-    """The gateway.
+def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
+    """Return the gateway.
 
     Args:
         settings: checked settings, with a Stripe key.
+        runtime: an open one, which whoever opened it closes; otherwise the application has its own.
         pages: more routes; `gateway dev` adds the demo shop.
 
     Raises:
         SettingsError: a setting is missing or wrong.
     """
-    stripe = Stripe(settings)
+    settings.require_stripe()
+    is_own, runtime = runtime is None, runtime or compose(settings)
+    stripe, database = runtime.require_stripe(), runtime.database
+    notifications, mirror = runtime.notifications, runtime.mirror
     if settings.otlp_endpoint:
         tracing.start(settings.otlp_endpoint)
-    database = Database(settings.database_url.get_secret_value())
-    database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
-    notifications = Notifications(database)
     catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
     notifications.on("catalog", catalog.invalidate)
-    customers = Customers(settings, database, stripe)
-    checkout = Checkout(settings, database, stripe, catalog, customers)
+    customers = Customers(settings, mirror, stripe)
+    checkout = Checkout(settings, mirror, stripe, catalog, customers)
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
     rates = Rates(settings)
-    subscriptions = SubscriptionService(settings, database, stripe, catalog)
+    subscriptions = SubscriptionService(settings, mirror, stripe, catalog)
     services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, rates, notifications)
     graphql = GraphQL(services, authenticator)
-    inbox = Inbox(database, settings.connect_accounts)
+    inbox = Inbox(mirror, settings.connect_accounts)
     receiver = Receiver(inbox)
 
     @asynccontextmanager
@@ -90,7 +89,7 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
         lasting: dict[str, Callable[[], Awaitable[None]]] = {
             "receiver": receiver.run,
             "worker": Worker(inbox, stripe).run,
-            "notifications": notifications.run,
+            "notifications": partial(notifications.run, database),
             "usage": UsageForwarder(database, stripe).run,
             "credits": partial(keep_books, database),
             "access": AccessChangePublisher(database, settings.grace).run,
@@ -106,8 +105,8 @@ def create_app(settings: Settings, *, pages: tuple[BaseRoute, ...] = ()) -> ASGI
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await authenticator.close()
-        await stripe.close()
-        await database.close()
+        if is_own:
+            await runtime.close()
         tracing.stop()
 
     app = Rest(

@@ -5,8 +5,9 @@ import structlog
 import structlog.testing
 
 from gateway.app import create_app
-from gateway.cli.doctor import examine
+from gateway.cli.doctor import run_checks
 from gateway.errors import SettingsError
+from gateway.runtime import open_runtime
 from gateway.settings import OLD_NAMES, Settings, variable_of
 
 FIELDS = {variable_of(field): name for name, field in Settings.model_fields.items()}
@@ -85,6 +86,7 @@ async def test_the_start_and_the_doctor_warn_about_a_deprecated_name(environment
     assert answers == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     warning = {"name": "GATEWAY_ADOPT_CUSTOMERS", "use": "GATEWAY_LINK_CUSTOMERS_BY_EMAIL"}
     assert {"event": "setting_deprecated", "log_level": "warning", **warning} in logged
-    checks = {check.name: check async for check in examine(settings)}
+    async with open_runtime(settings) as runtime:
+        checks = {check.name: check async for check in run_checks(runtime)}
     assert checks["settings"].warning
-    assert "GATEWAY_ADOPT_CUSTOMERS to GATEWAY_LINK_CUSTOMERS_BY_EMAIL" in checks["settings"].mend
+    assert "GATEWAY_ADOPT_CUSTOMERS to GATEWAY_LINK_CUSTOMERS_BY_EMAIL" in checks["settings"].fix

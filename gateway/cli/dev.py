@@ -20,15 +20,14 @@ from rich.panel import Panel
 
 from gateway import migrations
 from gateway.app import create_app
-from gateway.db.database import Database
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
 from gateway.http.server import OPTIONS
 from gateway.mirror.backfill import backfill, completed
+from gateway.runtime import Runtime, open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import LIVE_KEY, STATE_DIR, Settings
-from gateway.stripe_api.client import Stripe
 
 OFFLINE_KEY = "sk_test_offline"
 RATES = ("rate_limit_requests", "rate_limit_checkouts", "rate_limit_guest_checkouts", "rate_limit_mutations")
@@ -87,19 +86,19 @@ def settings_for(dev: Dev) -> Settings:
         f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (dev.port, *FRONT_END_PORTS)
     )
     given = Settings.load(
-        env_files=(Path(".env"),), stripe_secret_key=SecretStr(OFFLINE_KEY), stripe_api_base=dev.stripe_url
+        env_files=(Path(".env"),),
+        stripe_secret_key=SecretStr(OFFLINE_KEY),
+        stripe_api_base=dev.stripe_url,
+        stripe_webhook_secrets=_kept(dev, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}",
+        database_url=SecretStr(f"sqlite:///{dev.state}/gateway.db"),
+        graphiql=True,
     )
     return given.model_copy(
         update={
-            "database_url": SecretStr(f"sqlite:///{dev.state}/gateway.db"),
-            "stripe_webhook_secrets": Settings.load(
-                stripe_webhook_secrets=_kept(dev, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}"
-            ).stripe_webhook_secrets,
             "auth_hs256_secret": given.auth_hs256_secret
             or SecretStr(_kept(dev, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
             "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((dev.gateway_url, *pages))),
             "cors_origins": given.cors_origins or pages,
-            "graphiql": True,
             **{name: "off" for name in RATES if name not in given.model_fields_set},
         }
     )
@@ -140,20 +139,21 @@ async def run(dev: Dev, console: Console, *, fresh: bool) -> None:
     if fresh:
         _empty(dev.state)
     _write_environment(dev, settings)
-    database = Database(settings.database_url.get_secret_value())
-    await migrations.upgrade(database)
     secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
     sandbox = create_sandbox(
         SandboxOptions(
             path=dev.state / "stripe.db", forward_to=f"{dev.gateway_url}/webhooks/stripe", webhook_secret=secret
         )
     )
-    gateway = create_app(settings, pages=(*demo_routes(dev.stripe_url), *sign_in_routes(settings)))
-    # the offline Stripe answers with the date of its own clock
-    async with _serve(sandbox, dev.host, dev.stripe_port, date_header=False):
-        await _first_sync(settings, database, console)
-        await database.close()
-        async with _serve(gateway, dev.host, dev.port):
+    pages = (*demo_routes(dev.stripe_url), *sign_in_routes(settings))
+    async with (
+        open_runtime(settings) as runtime,
+        # the offline Stripe answers with the date of its own clock
+        _serve(sandbox, dev.host, dev.stripe_port, date_header=False),
+    ):
+        await migrations.upgrade(runtime.database)
+        await _first_sync(runtime, console)
+        async with _serve(create_app(settings, runtime=runtime, pages=pages), dev.host, dev.port):
             console.print(_welcome(dev, secret))
             await _told_to_stop()
             console.print(f"Stopping; the state stays under [bold]{dev.state}[/]")
@@ -165,17 +165,13 @@ def _empty(state: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-async def _first_sync(settings: Settings, database: Database, console: Console) -> None:
+async def _first_sync(runtime: Runtime, console: Console) -> None:
     """Fill the mirror, unless it has been filled before: from then on the webhooks keep it."""
-    if await completed(database):
+    if await completed(runtime.database):
         return
-    stripe = Stripe(settings)
-    try:
-        with console.status("Reading the catalogue from the offline Stripe"):
-            async for _ in backfill(database, stripe):
-                pass
-    finally:
-        await stripe.close()
+    with console.status("Reading the catalogue from the offline Stripe"):
+        async for _ in backfill(runtime.mirror, runtime.require_stripe()):
+            pass
 
 
 class _Server(uvicorn.Server):

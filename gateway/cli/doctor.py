@@ -11,6 +11,7 @@ from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.errors import DatabaseUnavailable, StripeFailure
 from gateway.models.infra import WebhookSecretUse
+from gateway.runtime import Runtime
 from gateway.settings import LIVE_KEY, STRIPE_API, Settings
 from gateway.stripe_api.client import API_VERSION, Stripe
 from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
@@ -28,42 +29,35 @@ class Check:
     Args:
         name: what was looked at.
         finding: what was found.
-        mend: what to do; None where all is well.
+        fix: what to do; None where all is well.
         warning: whether the gateway works all the same.
     """
 
     name: str
     finding: str
-    mend: str | None = None
+    fix: str | None = None
     warning: bool = False
 
 
-async def examine(settings: Settings) -> AsyncGenerator[Check]:
+async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
     """Every check, in an order in which an earlier failure explains a later one."""
+    settings, database = runtime.settings, runtime.database
     if settings.old_names:
         yield _old_names(settings.old_names)
     yield _redirects(settings)
     yield _sign_in(settings)
-    database = Database(settings.database_url.get_secret_value())
-    try:
-        found = await _database(database)
-        yield found
-        yield await _secrets(settings, database if found.mend is None else None)
-        if found.mend is None:
-            yield await _caught_up(database)
-            yield await _dead_letters(database)
-    finally:
-        await database.close()
-    if settings.stripe_secret_key is None:
+    found = await _database(database)
+    yield found
+    yield await _secrets(settings, database if found.fix is None else None)
+    if found.fix is None:
+        yield await _caught_up(database)
+        yield await _dead_letters(database)
+    if runtime.stripe is None:
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
     yield _mode(settings)
-    stripe = Stripe(settings)
-    try:
-        async for check in _stripe(stripe):
-            yield check
-    finally:
-        await stripe.close()
+    async for check in _stripe(runtime.stripe):
+        yield check
 
 
 def _old_names(names: dict[str, str]) -> Check:
@@ -125,8 +119,8 @@ def _sign_in(settings: Settings) -> Check:
         if not value
     ]
     if missing:
-        mend = f"set {' and '.join(missing)}, or tokens that the provider made for other applications are taken"
-        return Check(name, " and ".join(ways), mend, warning=True)
+        fix = f"set {' and '.join(missing)}, or tokens that the provider made for other applications are taken"
+        return Check(name, " and ".join(ways), fix, warning=True)
     return Check(name, f"{' and '.join(ways)}, from {settings.auth_issuer} for {settings.auth_audience}")
 
 

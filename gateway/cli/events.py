@@ -1,34 +1,26 @@
 """`gateway events`: the inbox, for an operator."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.json import JSON
 from rich.markup import escape
 from rich.table import Table
 from sqlmodel import col, select
 
-from gateway.db.database import Database
+from gateway.cli.context import console, run
 from gateway.db.rows import all_rows, row_by_id
 from gateway.errors import BadInput
 from gateway.models.inbox import Event
-from gateway.observability.logging import configure_logging
-from gateway.settings import STATE_DIR, Settings
-from gateway.stripe_api.client import Stripe
+from gateway.runtime import Runtime
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 
 events_app = typer.Typer(help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True)
-console = Console()
-
 STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
@@ -46,14 +38,14 @@ def list_(
     """List events, those that happened last first."""
     if status is not None and status not in STATUSES:
         raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
-    _run(_list({"status": "dead" if dead else status, "type": kind, "object_id": about}, limit))
+    wanted = {"status": "dead" if dead else status, "type": kind, "object_id": about}
+    run(lambda runtime: _list(runtime, {name: value for name, value in wanted.items() if value is not None}, limit))
 
 
-async def _list(wanted: dict[str, str | None], limit: int) -> None:
+async def _list(runtime: Runtime, wanted: dict[str, str], limit: int) -> None:
     query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
-    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
-    async with _database() as database:
-        rows = await database.read(lambda connection: all_rows(connection, query))
+    query = query.filter_by(**wanted)
+    rows = await runtime.database.read(lambda connection: all_rows(connection, query))
     for row in rows:
         console.print(_line(row), soft_wrap=True)
     if not rows:
@@ -70,12 +62,11 @@ def _line(row: Event) -> str:
 @events_app.command("show")
 def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -> None:
     """Show one event: what became of it, what it says has changed, and the whole of it."""
-    _run(_show(id))
+    run(lambda runtime: _show(runtime, id))
 
 
-async def _show(id: str) -> None:
-    async with _database() as database:
-        row = await database.read(lambda connection: row_by_id(connection, Event, id))
+async def _show(runtime: Runtime, id: str) -> None:
+    row = await runtime.database.read(lambda connection: row_by_id(connection, Event, id))
     if row is None:
         raise BadInput(f"there is no event {id}")
     table = Table(show_header=False)
@@ -120,7 +111,8 @@ def retry(
     if bool(ids) == dead:
         raise BadInput("name the events to retry, or give --dead for all that failed")
     query = select(Event.id).where(col(Event.status).in_(("failed", "dead")))
-    _run(_again(query if dead else query.where(col(Event.id).in_(ids or []))))
+    chosen = query if dead else query.where(col(Event.id).in_(ids or []))
+    run(lambda runtime: _again(runtime, chosen))
 
 
 @events_app.command("replay")
@@ -132,26 +124,20 @@ def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
     query = query.where(col(Event.id).in_(ids)) if ids else query
     query = query.where(Event.created >= since.replace(tzinfo=UTC)) if since else query
     query = query.where(Event.created < until.replace(tzinfo=UTC)) if until else query
-    _run(_again(query))
+    run(lambda runtime: _again(runtime, query))
 
 
-async def _again(query: Any) -> int:
+async def _again(runtime: Runtime, query: Any) -> int:
     """Put the events back into the queue, process them here and say what became of each."""
-    settings = _settings()
-    stripe = Stripe(settings) if settings.stripe_secret_key else None
-    try:
-        async with _database() as database:
-            ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
-            inbox = Inbox(database, settings.connect_accounts)
-            worker = Worker(inbox, stripe)
-            for event_id in ids:
-                await inbox.reopen([event_id])
-                await _finish(worker, event_id)
-            chosen = select(Event).where(col(Event.id).in_(ids))
-            rows = await database.read(lambda connection: all_rows(connection, chosen))
-    finally:
-        if stripe:
-            await stripe.close()
+    database = runtime.database
+    ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
+    inbox = Inbox(runtime.mirror, runtime.settings.connect_accounts)
+    worker = Worker(inbox, runtime.stripe)
+    for event_id in ids:
+        await inbox.reopen([event_id])
+        await _finish(worker, event_id)
+    chosen = select(Event).where(col(Event.id).in_(ids))
+    rows = await database.read(lambda connection: all_rows(connection, chosen))
     for row in rows:
         console.print(_line(row), soft_wrap=True)
     console.print(f"{len(rows)} events")
@@ -163,23 +149,3 @@ async def _finish(worker: Worker, id: str) -> None:
     for _ in range(2):
         rows = await worker.rows([id])
         await worker.process([row for row in rows if row.status == "pending"])
-
-
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    raise typer.Exit(asyncio.run(work) or 0)
-
-
-def _settings() -> Settings:
-    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[Database]:
-    configure_logging(readable=True)
-    settings = _settings()
-    database = Database(settings.database_url.get_secret_value())
-    database.endpoints = tuple(endpoint.url for endpoint in settings.outbound_endpoints)
-    try:
-        yield database
-    finally:
-        await database.close()

@@ -3,11 +3,10 @@
 import asyncio
 import gc
 import os
-from collections.abc import Coroutine
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -15,15 +14,17 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway import migrations
+from gateway.cli.context import console, run
 from gateway.cli.events import events_app
 from gateway.cli.mirror import reconcile, sync
 from gateway.cli.outbox import outbox_app
 from gateway.cli.sandbox import sandbox
-from gateway.db.database import Database
+from gateway.db.database import database_url
 from gateway.errors import GatewayError
 from gateway.http.server import OPTIONS
 from gateway.observability.logging import configure_logging
-from gateway.settings import STATE_DIR, Settings
+from gateway.runtime import Runtime
+from gateway.settings import Settings
 
 app = typer.Typer(
     name="gateway",
@@ -39,7 +40,6 @@ app.command("sync")(sync)
 app.command("reconcile")(reconcile)
 app.command("sandbox")(sandbox)
 
-console = Console()
 SCHEMA_FILE = Path("schema.graphql")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -58,11 +58,6 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run an async command; what it returns is the exit code."""
-    raise typer.Exit(asyncio.run(work) or 0)
-
-
 @app.command("dev")
 def dev(
     port: Port = 8000,
@@ -75,7 +70,7 @@ def dev(
     from gateway.cli import dev as development
 
     place = development.Dev(host=host, port=port, stripe_port=stripe_port)
-    _run(development.run(place, console, fresh=fresh))
+    raise typer.Exit(asyncio.run(development.run(place, console, fresh=fresh)) or 0)
 
 
 @app.command("serve")
@@ -91,7 +86,7 @@ def serve(
     settings = Settings.load()
     settings.require_stripe()
     # What is wrong with these stops the start here, not in each worker.
-    Database(settings.database_url.get_secret_value())
+    database_url(settings.database_url.get_secret_value())
     PersistedDocuments(settings)
     with ExitStack() as stack:
         if workers > 1:  # they count into one folder, so that whichever is asked for its metrics answers for all
@@ -115,18 +110,18 @@ def _serve(host: str, port: int, workers: int) -> None:
 @app.command("doctor")
 def doctor() -> None:
     """Check settings, database, Stripe and the webhook endpoint: a line each, with the mend; exit 1 on a failure."""
-    _run(_doctor(_settings()))
+    run(_doctor)
 
 
-async def _doctor(settings: Settings) -> int:
+async def _doctor(runtime: Runtime) -> int:
     from gateway.cli import doctor as checks
 
     failed = False
-    async with aclosing(checks.examine(settings)) as found:  # also when nobody reads on: `gateway doctor | head -1`
+    async with aclosing(checks.run_checks(runtime)) as found:  # also when nobody reads on: `gateway doctor | head -1`
         async for check in found:
-            failed |= check.mend is not None and not check.warning
-            mark = "[green]✓[/]" if check.mend is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
-            line = escape(f"{check.name}: {check.finding}" + (f" → {check.mend}" if check.mend else ""))
+            failed |= check.fix is not None and not check.warning
+            mark = "[green]✓[/]" if check.fix is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
+            line = escape(f"{check.name}: {check.finding}" + (f" → {check.fix}" if check.fix else ""))
             console.print(f"{mark} {line}", soft_wrap=True)
     return int(failed)
 
@@ -153,40 +148,26 @@ def schema(
 @db_app.command("upgrade")
 def db_upgrade() -> None:
     """Migrate the database to this version; safe to run from several machines at once."""
-    _run(_upgrade(_settings()))
+    run(_upgrade)
 
 
-async def _upgrade(settings: Settings) -> None:
-    database = Database(settings.database_url.get_secret_value())
-    try:
-        before = await migrations.current(database)
-        await migrations.upgrade(database)
-        after = await migrations.current(database)
-    finally:
-        await database.close()
+async def _upgrade(runtime: Runtime) -> None:
+    before = await migrations.current(runtime.database)
+    await migrations.upgrade(runtime.database)
+    after = await migrations.current(runtime.database)
     console.print(f"already at {after}" if before == after else f"migrated from {before or 'empty'} to {after}")
 
 
 @db_app.command("current")
 def db_current() -> None:
     """Say which migration the database is at; exit 1 when it is not this version's."""
-    _run(_current(_settings()))
+    run(_current)
 
 
-async def _current(settings: Settings) -> int:
-    database = Database(settings.database_url.get_secret_value())
-    try:
-        revision = await migrations.current(database)
-    finally:
-        await database.close()
+async def _current(runtime: Runtime) -> int:
+    revision = await migrations.current(runtime.database)
     behind = revision != migrations.head()
     console.print(
         f"at {revision or 'nothing'}" + (f"; needs {migrations.head()}: `gateway db upgrade`" if behind else "")
     )
     return int(behind)
-
-
-def _settings() -> Settings:
-    """The settings of an operator's command: the environment, `.env`, and what `gateway dev` has written."""
-    configure_logging(readable=True)
-    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))

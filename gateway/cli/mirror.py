@@ -1,35 +1,27 @@
 """`gateway sync` and `gateway reconcile`: fill the copy of Stripe, and hold it against Stripe."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from gateway.db.database import Database
-from gateway.db.notifications import Notifications
+from gateway.cli.context import console, run
 from gateway.mirror.backfill import backfill
 from gateway.mirror.reader import Reader
 from gateway.mirror.reconcile import Difference, compare
 from gateway.mirror.reconcile import repair as mend
-from gateway.observability.logging import configure_logging
-from gateway.settings import STATE_DIR, Settings
-from gateway.stripe_api.client import Stripe
+from gateway.runtime import Runtime
 from gateway.webhooks.catch_up import DAY, catch_up
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 
-console = Console()
-
 
 def sync() -> None:
     """Fill or refresh the mirror from Stripe; a run that was stopped goes on where it was."""
-    asyncio.run(_sync())
+    run(_sync)
 
 
 def reconcile(
@@ -38,42 +30,41 @@ def reconcile(
     ] = False,
 ) -> None:
     """Find missed events, then compare the mirror with Stripe row by row; exit 1 where they differ."""
-    raise typer.Exit(asyncio.run(_reconcile(repair=repair)))
+    run(lambda runtime: _reconcile(runtime, repair=repair))
 
 
-async def _sync() -> None:
+async def _sync(runtime: Runtime) -> None:
     counts: dict[str, int] = {}
-    async with _parts() as (database, stripe, _):
-        with _progress() as count:
-            async for step in backfill(database, stripe):
-                counts[step.kind] = step.count
-                count(step.kind, step.count, step.done)
+    with _progress() as count:
+        async for step in backfill(runtime.mirror, runtime.require_stripe()):
+            counts[step.kind] = step.count
+            count(step.kind, step.count, step.done)
     _table("The mirror is up to date", counts)
 
 
-async def _reconcile(*, repair: bool) -> int:
+async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
     counts: dict[str, int] = {}
     differences: list[Difference] = []
-    async with _parts() as (database, stripe, settings):
-        await _catch_up(database, stripe, settings)
-        with _progress() as count:
-            async for step in compare(database, stripe, settings.connect_accounts):
-                counts[step.kind] = counts.get(step.kind, 0) + step.count
-                differences += step.differences
-                count(step.kind, counts[step.kind], False)
-        for difference in differences:
-            console.print(str(difference), highlight=False, markup=False, soft_wrap=True)
-        if repair:
-            await mend(database, stripe, differences)
+    stripe = runtime.require_stripe()
+    await _catch_up(runtime)
+    with _progress() as count:
+        async for step in compare(runtime.database, stripe, runtime.settings.connect_accounts):
+            counts[step.kind] = counts.get(step.kind, 0) + step.count
+            differences += step.differences
+            count(step.kind, counts[step.kind], False)
+    for difference in differences:
+        console.print(str(difference), highlight=False, markup=False, soft_wrap=True)
+    if repair:
+        await mend(runtime.mirror, stripe, differences)
     _table(f"{len(differences)} differences{' repaired' if repair and differences else ''}", counts)
     return int(bool(differences) and not repair)
 
 
-async def _catch_up(database: Database, stripe: Stripe, settings: Settings) -> None:
+async def _catch_up(runtime: Runtime) -> None:
     """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
-    inbox = Inbox(database, settings.connect_accounts)
-    found = await catch_up(inbox, Reader(stripe))
-    worker = Worker(inbox, stripe)
+    inbox = Inbox(runtime.mirror, runtime.settings.connect_accounts)
+    found = await catch_up(inbox, Reader(runtime.require_stripe()))
+    worker = Worker(inbox, runtime.stripe)
     while await worker.work():
         pass
     console.print(f"{found.read} events since {_when(found.since)}, {len(found.missed)} of them missed")
@@ -110,17 +101,3 @@ def _progress() -> Iterator[Callable[[str, int, bool], None]]:
             progress.update(tasks[kind], completed=done, total=done if finished else None)
 
         yield count
-
-
-@asynccontextmanager
-async def _parts() -> AsyncIterator[tuple[Database, Stripe, Settings]]:
-    """What the commands work with, closed at the end."""
-    configure_logging(readable=True)
-    settings = Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
-    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
-    Notifications(database)  # so that the running gateway hears what changes here
-    try:
-        yield database, stripe, settings
-    finally:
-        await stripe.close()
-        await database.close()

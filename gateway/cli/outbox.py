@@ -1,26 +1,18 @@
 """`gateway outbox`: what the application is told, for an operator."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from gateway.cli.context import console, run
 from gateway.db.database import Database
 from gateway.errors import BadInput
-from gateway.observability.logging import configure_logging
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
-from gateway.settings import STATE_DIR, Settings
 
 outbox_app = typer.Typer(help="Our own webhooks: what the application is told.", no_args_is_help=True)
-console = Console()
-
-ENV_FILES = (Path(".env"), STATE_DIR / "dev.env")
 STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
 
 
@@ -37,7 +29,7 @@ def list_(
         .limit(limit)
     )
     chosen = query.where(DELIVERIES.c.status == "dead") if dead else query
-    _run(lambda database: _list(database, chosen))
+    run(lambda runtime: _list(runtime.database, chosen))
 
 
 async def _list(database: Database, query: Any) -> None:
@@ -61,7 +53,7 @@ def retry(
         raise BadInput("name the messages to deliver again, or give --dead for all that were given up")
     chosen = sa.select(MESSAGES.c.id).where(MESSAGES.c.message_id.in_(ids or []))
     which = DELIVERIES.c.status == "dead" if dead else DELIVERIES.c.id.in_(chosen)
-    _run(lambda database: _retry(database, which))
+    run(lambda runtime: _retry(runtime.database, which))
 
 
 async def _retry(database: Database, which: Any) -> None:
@@ -69,17 +61,3 @@ async def _retry(database: Database, which: Any) -> None:
     update = sa.update(DELIVERIES).where(which).values(**fresh)
     count = await database.transaction(lambda connection: connection.execute(update).rowcount)
     console.print(f"{count} deliveries are due now")
-
-
-def _run(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    """Do something with the database of the settings."""
-
-    async def run() -> None:
-        database = Database(Settings.load(env_files=ENV_FILES).database_url.get_secret_value())
-        try:
-            await work(database)
-        finally:
-            await database.close()
-
-    configure_logging(readable=True)
-    asyncio.run(run())

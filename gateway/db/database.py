@@ -3,11 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import orjson
 import sqlalchemy as sa
@@ -31,10 +31,20 @@ RETRIES = 5  # of a transaction: no fewer than there are connections, each of wh
 T = TypeVar("T")
 
 ENDPOINTS = "gateway.endpoints"
-"""Where a connection keeps whom `gateway/outbound/outbox.py` tells of changes."""
+"""Where a transaction's connection keeps whom `gateway/outbound/outbox.py` tells of changes."""
 
 ANNOUNCED = "gateway.announced"
-"""Where a connection keeps the topics that `gateway/db/notifications.py` tells with the commit."""
+"""Where a transaction's connection keeps the topics that are published with its commit."""
+
+
+class Publisher(Protocol):
+    """What publishes the topics of a transaction: `gateway.db.notifications.Notifications`."""
+
+    def send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
+        """Leave a message for the other processes, within the transaction: they get it with the commit."""
+
+    def dispatch(self, topics: Iterable[str]) -> None:
+        """Tell this process, after the commit, on the event loop."""
 
 
 def database_url(text: str) -> URL:
@@ -60,6 +70,8 @@ class Database:
 
     Args:
         url: as in `DATABASE_URL`.
+        endpoints: the URLs that the application's own webhooks go to; nothing is written for them where there are none.
+        on_commit: publishes what a transaction has announced.
 
     `query()` runs a function that reads and `transact()` one in a transaction, each in a thread (but what SQLite can
     read at once). `read()` gives a session whose objects outlive it, `write()` a connection in one transaction, for a
@@ -68,8 +80,10 @@ class Database:
     Raises (from all): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot hold.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, endpoints: Sequence[str], on_commit: Publisher) -> None:
         self.url = database_url(url)
+        self.endpoints = tuple(endpoints)
+        self._on_commit = on_commit
         self.engine = _engine(self.url)
         # SQLite has one writer: taking the lock at BEGIN queues writers instead of failing the second one at its
         # first write (a deferred transaction that has read cannot be upgraded once another has written).
@@ -85,9 +99,6 @@ class Database:
         self._blocking, self._blocking_reader = _blocking_engines(self.url)
         self._at_once = _AtOnce(self.url) if self.is_sqlite else None
         self._turn = asyncio.Lock() if self.is_sqlite else nullcontext()
-        self.endpoints: tuple[str, ...] = ()  # whom changes are told; set where the settings name some
-        self.before_commit: Callable[[sa.Connection, set[str]], None] | None = None
-        self.after_commit: Callable[[set[str]], None] | None = None
 
     @property
     def is_sqlite(self) -> bool:
@@ -121,7 +132,10 @@ class Database:
         with translate_errors():
             async with self._turn, self._writer.begin() as connection:
                 connection.info[ENDPOINTS] = self.endpoints
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    connection.info.pop(ENDPOINTS, None)
 
     async def query(self, work: Callable[[sa.Connection], T]) -> T:
         """Run `work`, which only reads, perhaps twice. Each of its statements sees what is committed when it begins. It
@@ -192,18 +206,21 @@ class Database:
             connection.info.update({ANNOUNCED: announced, ENDPOINTS: self.endpoints})
             try:
                 outcome = work(connection)
-                if announced and self.before_commit:
-                    self.before_commit(connection, announced)
+                if announced:
+                    self._on_commit.send(connection, announced)
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise ConnectionLost("the connection to the database ended") from error
                 raise
+            finally:
+                for name in (ANNOUNCED, ENDPOINTS):  # the pool keeps the connection, and `info` with it
+                    connection.info.pop(name, None)
         return outcome, announced
 
     def _tell(self, done: "asyncio.Future[tuple[Any, set[str]]]") -> None:
         """Back on the event loop, once it is committed, whether or not somebody still waits."""
-        if not done.cancelled() and not done.exception() and (announced := done.result()[1]) and self.after_commit:
-            self.after_commit(announced)
+        if not done.cancelled() and not done.exception() and (announced := done.result()[1]):
+            self._on_commit.dispatch(announced)
 
     async def close(self) -> None:
         """Give every connection back."""

@@ -36,27 +36,29 @@ _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.
 
 
 def announce(connection: sa.Connection, *topics: str) -> None:
-    """Tell, with the commit of this transaction, that something about these topics has changed."""
-    connection.info[ANNOUNCED].update(topics)
+    """Tell, with the commit of this transaction, that something about these topics has changed.
+
+    Raises:
+        RuntimeError: the connection is in no transaction of `Database.transact`, so that nobody would ever hear it.
+    """
+    announced = connection.info.get(ANNOUNCED)
+    if announced is None:
+        raise RuntimeError("topics can be announced only within Database.transact; nobody would hear them otherwise")
+    announced.update(topics)
 
 
 class Notifications:
-    """What one process hears.
-
-    Args:
-        database: whose commits are heard; one `Notifications` for one `Database`.
+    """What one process hears. One `Notifications` belongs to one `Database`, which is given it as `on_commit`.
 
     Attributes:
         healthy: whether the changes of other processes are being heard at this moment.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self) -> None:
         self._origin = uuid.uuid4().hex
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self.healthy = False
-        database.before_commit, database.after_commit = self._send, self._hear
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
         """Call `callback` when the topic changes; for this process's own commits, before `write()` returns."""
@@ -72,73 +74,76 @@ class Notifications:
         finally:
             changed.leave()
 
-    async def run(self) -> None:
+    async def run(self, database: Database) -> None:
         """Hear the other processes, until cancelled or interrupted. After a gap everybody looks again.
+
+        Args:
+            database: which all of them write to.
 
         Raises:
             DatabaseUnavailable: nothing is heard any more.
         """
-        hear = self._poll if self._database.is_sqlite else self._listen
+        hear = self._poll if database.is_sqlite else self._listen
         try:
-            await hear()
+            await hear(database)
         finally:
             self.healthy = False
 
-    async def _listen(self) -> None:
+    async def _listen(self, database: Database) -> None:
         """PostgreSQL: on a connection of its own, because a pooled one would carry its LISTEN to somebody else."""
         import psycopg
 
-        url = self._database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         try:
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self.healthy = True
-                self._hear(self._everything())
+                self.dispatch(self._everything())
                 while True:
                     async for notice in connection.notifies(timeout=SILENCE_SECONDS):
                         sent = orjson.loads(notice.payload)
                         if sent["from"] != self._origin:
-                            self._hear(sent["topics"])
+                            self.dispatch(sent["topics"])
                     async with asyncio.timeout(SILENCE_SECONDS):  # one that was cut without a word is noticed here
                         await connection.execute("SELECT 1")
         except (psycopg.Error, OSError) as error:
             raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
-    async def _poll(self) -> None:
+    async def _poll(self, database: Database) -> None:
         """SQLite: `data_version` says whether any other connection has written; only then the table is read."""
-        looked, last = -1, await self._last_notice()
+        looked, last = -1, await self._last_notice(database)
         self.healthy = True
-        self._hear(self._everything())
-        async with self._database.read() as session:
+        self.dispatch(self._everything())
+        async with database.read() as session:
             connection = await session.connection()
             while True:
                 version = (await connection.exec_driver_sql("PRAGMA data_version")).scalar_one()
                 await connection.rollback()  # a transaction that stays open sees no later version
                 if version != looked:
-                    looked, last = version, await self._read_notices(last)
+                    looked, last = version, await self._read_notices(database, last)
                 await asyncio.sleep(POLL_SECONDS)
 
-    async def _last_notice(self) -> int:
-        async with self._database.read() as session:
+    async def _last_notice(self, database: Database) -> int:
+        async with database.read() as session:
             found = (await (await session.connection()).execute(sa.select(sa.func.max(NOTICES.c.id)))).scalar()
         return found or 0
 
-    async def _read_notices(self, last: int) -> int:
+    async def _read_notices(self, database: Database, last: int) -> int:
         """Hear what the others have written since `last`; the id of the newest notice."""
         later = sa.select(NOTICES).where(NOTICES.c.id > last).order_by(NOTICES.c.id)
-        async with self._database.read() as session:
+        async with database.read() as session:
             rows = (await (await session.connection()).execute(later)).all()
         if rows and rows[0].id > last + 1:  # some were cleared away unread
-            self._hear(self._everything())
+            self.dispatch(self._everything())
         for row in rows:
             if row.origin != self._origin:
-                self._hear(row.topics)
+                self.dispatch(row.topics)
         return rows[-1].id if rows else last
 
-    def _send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
-        """Within the transaction: leave the message, which the others get with the commit."""
+    def send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
+        """Leave a message for the other processes, within the transaction: they get it with the commit."""
         known = sorted(topics)
-        if self._database.is_sqlite:
+        if connection.dialect.name == "sqlite":
             ((newest,),) = execute(connection, _NOTICE, {"origin": self._origin, "topics": known})
             execute(connection, _CLEAR, {"newest": newest})
             return
@@ -146,7 +151,8 @@ class Notifications:
             payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
             execute(connection, _NOTIFY, {"payload": payload})
 
-    def _hear(self, topics: Iterable[str]) -> None:
+    def dispatch(self, topics: Iterable[str]) -> None:
+        """Tell this process that something about these topics has changed."""
         for topic in topics:
             for callback in self._callbacks.get(topic, ()):
                 callback()

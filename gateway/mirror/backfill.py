@@ -19,7 +19,7 @@ from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
-from gateway.mirror.sync import refresh, refresh_all, store_page
+from gateway.mirror.sync import Mirror
 from gateway.models.infra import SyncState
 from gateway.models.mirrored import Subscription
 from gateway.stripe_api.client import Stripe, StripeResponse
@@ -38,13 +38,14 @@ class Progress:
     done: bool
 
 
-async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress]:
+async def backfill(mirror: Mirror, stripe: Stripe) -> AsyncIterator[Progress]:
     """Read every list that the mirror keeps, products first, and yield the progress after each page.
 
     Raises:
         StripeUnavailable: Stripe stays out of reach; the next run continues from there.
     """
-    reader, run = Reader(stripe), await _run(database)
+    database, reader = mirror.database, Reader(stripe)
+    run = await _run(database)
     for resource in RESOURCES.values():
         if not (resource.owner or resource.synced):
             continue
@@ -55,13 +56,13 @@ async def backfill(database: Database, stripe: Stripe) -> AsyncIterator[Progress
             yield Progress(resource.kind, state.count, done=True)
             continue
         fill = _fill_owned if resource.owner else _fill
-        async for progress in fill(database, reader, resource, state):
+        async for progress in fill(mirror, reader, resource, state):
             yield progress
     run.completed_at = datetime.now(UTC)
     await _remember(database, run)
 
 
-async def _fill(database: Database, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
+async def _fill(mirror: Mirror, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
     more = True
     while more:
         answer = await _page(reader, resource, state)
@@ -69,32 +70,30 @@ async def _fill(database: Database, reader: Reader, resource: Resource, state: S
             state.cursor, state.count = None, 0
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
-        await refresh_all(database, reader, await store_page(database, answer, objects))
+        await mirror.refresh_all(reader, await mirror.store_page(answer, objects))
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)
-        await _remember(database, state)
+        await _remember(mirror.database, state)
         yield Progress(resource.kind, state.count, done=not more)
 
 
-async def _fill_owned(
-    database: Database, reader: Reader, resource: Resource, state: SyncState
-) -> AsyncIterator[Progress]:
+async def _fill_owned(mirror: Mirror, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
     """Read what Stripe lists for one owner at a time, for those who have a subscription that has not ended.
 
     Where `probe_path` lists nothing there is nothing to read.
     """
     used = resource.probe_path is None or (await reader.get(resource.probe_path, limit=1)).object["data"]
-    while used and (owners := await _owners(database, state.cursor)):
+    while used and (owners := await _owners(mirror.database, state.cursor)):
         for owner in owners:
             with suppress(StripeMissing):
-                await refresh(database, reader, resource.kind, owner)
+                await mirror.refresh(reader, resource.kind, owner)
         state.cursor = owners[-1]
         state.count += len(owners)
-        await _remember(database, state)
+        await _remember(mirror.database, state)
         yield Progress(resource.kind, state.count, done=False)
     state.completed_at = datetime.now(UTC)
-    await _remember(database, state)
+    await _remember(mirror.database, state)
     yield Progress(resource.kind, state.count, done=True)
 
 

@@ -1,6 +1,9 @@
-"""What was written to the copy, as the ledger is told of it."""
+"""What follows from a change of the copy, in the same transaction; `gateway/runtime.py` supplies the effects."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+import sqlalchemy as sa
 
 
 class Written(NamedTuple):
@@ -17,3 +20,8 @@ class Written(NamedTuple):
     id: str
     columns: dict[str, Any]
     created: bool
+
+
+Effect = Callable[[sa.Connection, Sequence[Written]], None]
+"""Writes what follows from rows that have just been written, whatever brought them: an event, an answer of Stripe, a
+repair. It gets the transaction that wrote them, and the rows as they are now."""

@@ -20,7 +20,7 @@ from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.subscription_items import items_of
-from gateway.mirror.sync import fetch, refresh
+from gateway.mirror.sync import Mirror, fetch
 from gateway.stripe_api.client import Stripe
 
 SECOND_LOOK_SECONDS = 2.0
@@ -96,13 +96,13 @@ async def compare(
                 yield step
 
 
-async def repair(database: Database, stripe: Stripe, differences: Iterable[Difference]) -> None:
+async def repair(mirror: Mirror, stripe: Stripe, differences: Iterable[Difference]) -> None:
     """Read each object that differs from Stripe, and write what it says."""
     reader = Reader(stripe)
     for difference in differences:
         with suppress(StripeMissing):  # `refresh` has marked it as deleted, which is the repair
             whose = reader.on_behalf_of(difference.account) if difference.account else reader
-            await refresh(database, whose, difference.kind, difference.id)
+            await mirror.refresh(whose, difference.kind, difference.id)
 
 
 async def _compare_kind(

@@ -24,6 +24,7 @@ from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.mirror.effects import Effect
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
@@ -52,110 +53,151 @@ class Change(NamedTuple):
     deleted: bool = False
 
 
-def store_events(connection: sa.Connection, changes: Sequence[Change]) -> list[WriteResult | Unreadable]:
-    """Write the objects that events carry, where they are newer than what is there; a result for each.
+class Mirror:
+    """Writes the copy of Stripe.
 
     Args:
-        connection: the transaction that also marks the events.
-        changes: what the events say.
+        database: where it is kept.
+        effects: what follows from each write, in this order and in the same transaction.
 
-    Returns:
-        a result for each, or why its payload cannot be read and must be fetched.
+    Attributes:
+        database: where it is kept.
     """
-    candidates: dict[int, Candidate] = {}
-    results: dict[int, WriteResult | Unreadable] = {}
-    for place, change in enumerate(changes):
-        try:
-            candidates[place] = _candidate(change.resource, change.object, change.created, deleted=change.deleted)
-        except Unreadable as error:
-            results[place] = error
-    results |= zip(candidates, upsert(connection, list(candidates.values())), strict=True)
-    return [results[place] for place in range(len(changes))]
 
+    def __init__(self, database: Database, effects: Sequence[Effect]) -> None:
+        self.database = database
+        self._effects = tuple(effects)
 
-async def store_answer(
-    database: Database, stripe: Stripe, answer: StripeResponse, extra_writes: ExtraWrites | None = None
-) -> None:
-    """Write the object that a call to Stripe answered with, and what came expanded within it.
+    def store_events(self, connection: sa.Connection, changes: Sequence[Change]) -> list[WriteResult | Unreadable]:
+        """Write the objects that events carry, where they are newer than what is there; a result for each.
 
-    What has no clear place in time is read again.
+        Args:
+            connection: the transaction that also marks the events.
+            changes: what the events say.
 
-    Args:
-        database: the mirror.
-        stripe: to read again with.
-        answer: what Stripe said.
-        extra_writes: writes what is the gateway's own about the object, such as whose it is, in the same transaction.
+        Returns:
+            a result for each, or why its payload cannot be read and must be fetched.
+        """
+        candidates: dict[int, Candidate] = {}
+        results: dict[int, WriteResult | Unreadable] = {}
+        for place, change in enumerate(changes):
+            try:
+                candidates[place] = _candidate(change.resource, change.object, change.created, deleted=change.deleted)
+            except Unreadable as error:
+                results[place] = error
+        results |= zip(candidates, upsert(connection, list(candidates.values()), self._effects), strict=True)
+        return [results[place] for place in range(len(changes))]
 
-    Raises:
-        StripeUnavailable: when something had to be read again and Stripe did not answer.
-    """
-    await refresh_all(database, stripe, await store_page(database, answer, [answer.object], extra_writes))
+    async def store_answer(
+        self, stripe: Stripe, answer: StripeResponse, extra_writes: ExtraWrites | None = None
+    ) -> None:
+        """Write the object that a call to Stripe answered with, and what came expanded within it.
 
+        What has no clear place in time is read again.
 
-async def store_page(
-    database: Database, answer: StripeResponse, objects: Iterable[Json], extra_writes: ExtraWrites | None = None
-) -> list[Json]:
-    """Write the objects of an answer, what came expanded within them, and what is `beside`, in one transaction.
+        Args:
+            stripe: to read again with.
+            answer: what Stripe said.
+            extra_writes: writes what is the gateway's own about the object, such as whose it is, in the same
+                transaction.
 
-    Returns:
-        those that must be refreshed: something was written within the duration of the call, the payload is not whole,
-        or the answer repeats an earlier one.
-    """
-    candidates, unclear = [], []
-    for obj in (each for whole in objects for each in (whole, *RESOURCES[whole["object"]].embedded(whole))):
-        try:
-            candidates.append(
-                (obj, _candidate(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.staleness_seconds))
+        Raises:
+            StripeUnavailable: when something had to be read again and Stripe did not answer.
+        """
+        await self.refresh_all(stripe, await self.store_page(answer, [answer.object], extra_writes))
+
+    async def store_page(
+        self, answer: StripeResponse, objects: Iterable[Json], extra_writes: ExtraWrites | None = None
+    ) -> list[Json]:
+        """Write the objects of an answer, what came expanded within them, and what is `beside`, in one transaction.
+
+        Returns:
+            those that must be refreshed: something was written within the duration of the call, the payload is not
+            whole, or the answer repeats an earlier one.
+        """
+        candidates, unclear = [], []
+        for obj in (each for whole in objects for each in (whole, *RESOURCES[whole["object"]].embedded(whole))):
+            try:
+                candidates.append(
+                    (obj, _candidate(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.staleness_seconds))
+                )
+            except Unreadable:
+                unclear.append(obj)
+        # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
+        guard = Guard.NEVER if answer.replayed else Guard.NEWER
+
+        def write(connection: sa.Connection) -> list[WriteResult]:
+            results = upsert(connection, [candidate for _, candidate in candidates], self._effects, guard)
+            if extra_writes:
+                extra_writes(connection)
+            return results
+
+        results = await self.database.transaction(write)
+        again = {WriteResult.UNCLEAR, WriteResult.STALE} if answer.replayed else {WriteResult.UNCLEAR}
+        return unclear + [obj for (obj, _), result in zip(candidates, results, strict=True) if result in again]
+
+    async def refresh_all(self, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
+        """Read again what `store_page` could not place."""
+        for obj in unclear:
+            with suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
+                await self.refresh(stripe, obj["object"], obj["id"])
+
+    async def refresh(self, stripe: Stripe | Reader, kind: str, id: str) -> Json:
+        """Read one object from Stripe and write what it says now; the object.
+
+        The row's `revision` is noted before the call and must be the same after it: otherwise something newer may have
+        been written meanwhile, and the object is read again. No transaction is open during the call.
+
+        Raises:
+            StripeMissing: Stripe knows no such object; a row of ours is then marked as deleted.
+            StripeUnavailable: Stripe cannot be reached, or the object changes faster than it can be read.
+            Unreadable: Stripe's answer at the pinned version cannot be read, which is a fault of ours.
+        """
+        resource = RESOURCES[kind]
+        for _ in range(REFRESH_TRIES):
+            seen = await self._revision(resource, id)
+            try:
+                answer = await fetch(stripe, resource, id)
+            except StripeMissing:
+                await self._mark_deleted(resource, id, seen)
+                raise
+            if answer.object.get("deleted"):
+                await self._mark_deleted(resource, id, seen)
+                return answer.object
+            if await self._store_fetched(answer, seen):
+                await self.refresh_all(stripe, await self.store_page(answer, resource.embedded(answer.object)))
+                return answer.object
+        raise StripeUnavailable(f"{kind} {id} changes faster than it can be read; try again")
+
+    async def _store_fetched(self, answer: StripeResponse, seen: int | None) -> bool:
+        """Write a fetched object if the row is still as it was before the fetch; whether it was."""
+        candidate = _candidate(
+            RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.staleness_seconds
+        )
+        guard = Guard.NEVER if seen is None else Guard.UNCHANGED
+        (result,) = await self.database.transaction(
+            lambda connection: upsert(connection, [candidate], self._effects, guard, seen)
+        )
+        return result in {WriteResult.CREATED, WriteResult.UPDATED}
+
+    async def _revision(self, resource: Resource, id: str) -> int | None:
+        query = select(resource.table.revision).where(resource.table.id == id)
+        return await self.database.read(lambda connection: first_row(connection, query))
+
+    async def _mark_deleted(self, resource: Resource, id: str, seen: int | None) -> None:
+        """Mark a row as deleted, because Stripe says that there is no such object."""
+        table = table_for(resource.table)
+
+        def write(connection: sa.Connection) -> None:
+            result = connection.execute(
+                sa.update(table)
+                .where(table.c.id == id, table.c.revision == seen, table.c.deleted.is_(False))
+                .values(deleted=True, revision=table.c.revision + 1)
             )
-        except Unreadable:
-            unclear.append(obj)
-    # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
-    guard = Guard.NEVER if answer.replayed else Guard.NEWER
+            if result.rowcount and resource.kind in CATALOG_KINDS:
+                bump_catalog(connection)
 
-    def write(connection: sa.Connection) -> list[WriteResult]:
-        results = upsert(connection, [candidate for _, candidate in candidates], guard)
-        if extra_writes:
-            extra_writes(connection)
-        return results
-
-    results = await database.transaction(write)
-    again = {WriteResult.UNCLEAR, WriteResult.STALE} if answer.replayed else {WriteResult.UNCLEAR}
-    return unclear + [obj for (obj, _), result in zip(candidates, results, strict=True) if result in again]
-
-
-async def refresh_all(database: Database, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
-    """Read again what `store_page` could not place."""
-    for obj in unclear:
-        with suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
-            await refresh(database, stripe, obj["object"], obj["id"])
-
-
-async def refresh(database: Database, stripe: Stripe | Reader, kind: str, id: str) -> Json:
-    """Read one object from Stripe and write what it says now; the object.
-
-    The row's `revision` is noted before the call and must be the same after it: otherwise something newer may have been
-    written meanwhile, and the object is read again. No transaction is open during the call.
-
-    Raises:
-        StripeMissing: Stripe knows no such object; a row of ours is then marked as deleted.
-        StripeUnavailable: Stripe cannot be reached, or the object changes faster than it can be read.
-        Unreadable: Stripe's answer at the pinned version cannot be read, which is a fault of ours.
-    """
-    resource = RESOURCES[kind]
-    for _ in range(REFRESH_TRIES):
-        seen = await _revision(database, resource, id)
-        try:
-            answer = await fetch(stripe, resource, id)
-        except StripeMissing:
-            await _mark_deleted(database, resource, id, seen)
-            raise
-        if answer.object.get("deleted"):
-            await _mark_deleted(database, resource, id, seen)
-            return answer.object
-        if await _store_fetched(database, answer, seen):
-            await refresh_all(database, stripe, await store_page(database, answer, resource.embedded(answer.object)))
-            return answer.object
-    raise StripeUnavailable(f"{kind} {id} changes faster than it can be read; try again")
+        await self.database.transaction(write)
 
 
 async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> StripeResponse:
@@ -187,16 +229,6 @@ async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> S
     return replace(answer, object=whole, staleness_seconds=answer.as_of - began)
 
 
-async def _store_fetched(database: Database, answer: StripeResponse, seen: int | None) -> bool:
-    """Write a fetched object if the row is still as it was before the fetch; whether it was."""
-    candidate = _candidate(
-        RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.staleness_seconds
-    )
-    guard = Guard.NEVER if seen is None else Guard.UNCHANGED
-    (result,) = await database.transaction(lambda connection: upsert(connection, [candidate], guard, seen))
-    return result in {WriteResult.CREATED, WriteResult.UPDATED}
-
-
 def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Candidate:
     """Make a candidate of an object.
 
@@ -204,24 +236,3 @@ def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, delet
         Unreadable: it must be fetched.
     """
     return Candidate(resource, resource.id_of(obj), resource.read(obj), as_of, lag, deleted)
-
-
-async def _revision(database: Database, resource: Resource, id: str) -> int | None:
-    query = select(resource.table.revision).where(resource.table.id == id)
-    return await database.read(lambda connection: first_row(connection, query))
-
-
-async def _mark_deleted(database: Database, resource: Resource, id: str, seen: int | None) -> None:
-    """Mark a row as deleted, because Stripe says that there is no such object."""
-    table = table_for(resource.table)
-
-    def write(connection: sa.Connection) -> None:
-        result = connection.execute(
-            sa.update(table)
-            .where(table.c.id == id, table.c.revision == seen, table.c.deleted.is_(False))
-            .values(deleted=True, revision=table.c.revision + 1)
-        )
-        if result.rowcount and resource.kind in CATALOG_KINDS:
-            bump_catalog(connection)
-
-    await database.transaction(write)

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from gateway.db.notifications import announce
 from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import table_for
-from gateway.ledger import on_write
-from gateway.mirror.effects import Written
+from gateway.mirror.effects import Effect, Written
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.subscription_items import items_of, replace_items
@@ -74,13 +73,18 @@ class Candidate(NamedTuple):
 
 
 def upsert(
-    connection: sa.Connection, candidates: Sequence[Candidate], guard: Guard = Guard.NEWER, seen: int | None = None
+    connection: sa.Connection,
+    candidates: Sequence[Candidate],
+    effects: Sequence[Effect],
+    guard: Guard = Guard.NEWER,
+    seen: int | None = None,
 ) -> list[WriteResult]:
     """Write what the guard lets through; a result for each candidate, in their order.
 
     Args:
         connection: a transaction.
         candidates: several may be about one row; they are then written in the order of their time.
+        effects: write what follows from the rows that were written.
         guard: the condition.
         seen: the revision of `Guard.UNCHANGED`.
     """
@@ -102,18 +106,12 @@ def upsert(
     }
     replace_items(connection, latest, repair=guard is not Guard.NEWER)
     _publish_changes(connection, accepted)
-    on_write(
-        connection,
-        [
-            Written(
-                candidates[place].resource.kind,
-                candidates[place].id,
-                candidates[place].columns,
-                result is WriteResult.CREATED,
-            )
-            for place, result in sorted(written.items())
-        ],
-    )
+    rows = [
+        Written(candidate.resource.kind, candidate.id, candidate.columns, written[place] is WriteResult.CREATED)
+        for place, candidate in zip(sorted(written), accepted, strict=True)
+    ]
+    for effect in effects:
+        effect(connection, rows)
     refused = [candidate for place, candidate in enumerate(candidates) if place not in written]
     reasons = iter(_classify_rejected(connection, refused))
     return [written.get(place) or next(reasons) for place in range(len(candidates))]

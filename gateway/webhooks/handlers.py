@@ -15,7 +15,7 @@ from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
 from gateway.mirror.mapping import Json, id_of
 from gateway.mirror.resources import RESOURCES, Unreadable
-from gateway.mirror.sync import Change, store_events
+from gateway.mirror.sync import Change, Mirror
 from gateway.mirror.upsert import WriteResult
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
@@ -163,10 +163,11 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
-def apply(connection: sa.Connection, events: Sequence[StripeEvent]) -> list[Outcome]:
+def apply(mirror: Mirror, connection: sa.Connection, events: Sequence[StripeEvent]) -> list[Outcome]:
     """Apply events within the given transaction; an outcome for each.
 
     Args:
+        mirror: writes the objects that the events carry.
         connection: the transaction; what is written is undone with it.
         events: events that `webhooks/inbox.py` has recorded, of accounts that the gateway serves.
     """
@@ -178,7 +179,7 @@ def apply(connection: sa.Connection, events: Sequence[StripeEvent]) -> list[Outc
             changes[place] = planned
         else:
             outcomes[place] = planned
-    for place, result in zip(changes, store_events(connection, list(changes.values())), strict=True):
+    for place, result in zip(changes, mirror.store_events(connection, list(changes.values())), strict=True):
         outcomes[place] = _outcome(changes[place], result)
     return [_run_after(connection, event, outcome) for event, outcome in zip(events, outcomes, strict=True) if outcome]
 

@@ -21,6 +21,7 @@ from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.mirror.mapping import Json
+from gateway.mirror.sync import Mirror
 from gateway.models.columns import utc
 from gateway.models.inbox import UNFINISHED, Event
 from gateway.models.infra import WebhookSecretUse
@@ -43,12 +44,13 @@ class Inbox:
     """Records events, applies them and remembers what became of each.
 
     Args:
-        database: where they are kept.
+        mirror: what they change; they are kept in the same database.
         accounts: the connected accounts whose events are applied beside our own.
     """
 
-    def __init__(self, database: Database, accounts: Collection[str] = ()) -> None:
-        self.database = database
+    def __init__(self, mirror: Mirror, accounts: Collection[str] = ()) -> None:
+        self.mirror = mirror
+        self.database = mirror.database
         self.due = asyncio.Event()
         """Set when there may be work for the worker."""
         self._accounts = frozenset(accounts)
@@ -168,12 +170,12 @@ class Inbox:
         outcomes: dict[str, Outcome | Exception] = {event.id: OTHER_ACCOUNT for event in events}
         ours = [event for event in events if self._is_ours(event)]
         if not one_by_one:
-            done = apply(connection, ours)
+            done = apply(self.mirror, connection, ours)
             return outcomes | {event.id: outcome for event, outcome in zip(ours, done, strict=True)}
         for event in ours:
             try:
                 with connection.begin_nested():
-                    (outcomes[event.id],) = apply(connection, [event])
+                    (outcomes[event.id],) = apply(self.mirror, connection, [event])
             except Exception as error:
                 if unavailability_reason(error):  # the database is at fault, not the event: Stripe tries again
                     raise

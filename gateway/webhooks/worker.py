@@ -20,7 +20,6 @@ from gateway.db.rows import all_rows
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
-from gateway.mirror.sync import refresh
 from gateway.models.inbox import UNFINISHED, Event
 from gateway.observability import tracing
 from gateway.stripe_api.client import Stripe
@@ -47,6 +46,7 @@ class Worker:
 
     def __init__(self, inbox: Inbox, stripe: Stripe | None) -> None:
         self._inbox = inbox
+        self._mirror = inbox.mirror
         self._database = inbox.database
         self._stripe = stripe
 
@@ -157,7 +157,7 @@ class Worker:
             kind, _, object_id = need.partition(":")
             with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
                 if kind in RESOURCES:
-                    found[need] = await refresh(self._database, stripe, kind, object_id)
+                    found[need] = await self._mirror.refresh(stripe, kind, object_id)
                 else:  # a refund, which the mirror does not keep
                     found[need] = (await stripe.get(f"/v1/{kind}s/{object_id}")).object
         return found

@@ -21,9 +21,10 @@ import sqlalchemy as sa
 from bench_events import databases
 from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
-from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.models import mirrored as models
+from gateway.runtime import compose
+from gateway.settings import Settings
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "1000"))
@@ -161,7 +162,7 @@ def accounts() -> Iterator[tuple[type, dict[str, Any]]]:
 
 async def fill(url: str) -> None:
     """Write what the pages show."""
-    database = Database(url)
+    database = compose(Settings.load(database_url=url)).database
     rows: dict[type, list[dict[str, Any]]] = {}
     for model, row in (*catalogue(), *accounts()):
         rows.setdefault(model, []).append(model(**row).model_dump())

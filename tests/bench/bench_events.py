@@ -21,7 +21,8 @@ import sqlalchemy as sa
 from runner import Gateway, Round, Server, family, line, measure, median, ratios, request, verdict
 
 from gateway import migrations
-from gateway.db.database import Database
+from gateway.runtime import compose
+from gateway.settings import Settings
 
 SECRET = "whsec_bench"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
@@ -197,7 +198,7 @@ def databases() -> Iterator[dict[str, tuple[str, int | None]]]:
 
 
 async def _migrate(url: str) -> None:
-    database = Database(url)
+    database = compose(Settings.load(database_url=url)).database
     await migrations.upgrade(database)
     await database.close()
 

@@ -25,8 +25,9 @@ from sqlalchemy import Connection
 from sqlmodel import insert
 
 from gateway import migrations
-from gateway.db.database import Database
 from gateway.models.mirrored import Price, Product
+from gateway.runtime import compose
+from gateway.settings import Settings
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))  # many and short: what else the machine does changes within a second
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "500"))
@@ -54,7 +55,7 @@ def catalog(products: int) -> Iterator[str]:
 
 
 async def _fill(url: str, products: int) -> None:
-    database = Database(url)
+    database = compose(Settings.load(database_url=url)).database
     await migrations.upgrade(database)
     now = datetime.now(UTC)
     common = {"as_of": 1_750_000_000, "active": True, "created": now}

@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from gateway.db.database import Database
 from gateway.observability.logging import configure_logging
+from gateway.runtime import compose
 from gateway.settings import Settings
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
@@ -64,9 +64,9 @@ class OneCommit:
 
     def __init__(self) -> None:
         self._settings = Settings.load()
-        database = Database(self._settings.database_url.get_secret_value())
-        self._inbox = Inbox(database)
-        self._turn = asyncio.Semaphore(1 if database.is_sqlite else 20)  # SQLite has one writer
+        runtime = compose(self._settings)
+        self._inbox = Inbox(runtime.mirror)
+        self._turn = asyncio.Semaphore(1 if runtime.database.is_sqlite else 20)  # SQLite has one writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -17,13 +17,12 @@ import sqlalchemy as sa
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.cli.doctor import examine
-from gateway.db.database import Database
+from gateway.cli.doctor import run_checks
 from gateway.db.locks import leader
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.models.infra import SyncState
-from gateway.stripe_api.client import Stripe
+from gateway.runtime import compose, open_runtime
 from gateway.webhooks import catch_up as missed
 from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
@@ -102,13 +101,13 @@ async def test_during_a_rotation_the_doctor_the_metrics_and_the_log_tell_which_s
     world.deliver(event)
     assert f"id={event['id']}" in (logged := capsys.readouterr().out)
     assert "secret=old" in logged
-    checks = {check.name: check async for check in examine(world.settings)}
+    checks = await checks_of(world)
     assert re.fullmatch(
         r"old \(last used \d{4}-\d\d-\d\d \d\d:\d\d UTC\), new \(never used\)", checks["webhook secrets"].finding
     )
 
     world.deliver(world.event("a.b", {"object": "thing", "id": "thing_1"}), secret=NEW_SECRET)
-    checks = {check.name: check async for check in examine(world.settings)}
+    checks = await checks_of(world)
     assert "new (last used" in checks["webhook secrets"].finding
     used = measured(world)
     for label in ("old", "new"):
@@ -217,7 +216,8 @@ def test_more_deliveries_than_can_wait_are_told_to_come_again_at_once_and_those_
 @pytest.mark.postgres
 async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_thirty_days_are_over(postgres_url):
     with make_world(postgres_url, fill=False, event_catch_up_minutes=0) as world:
-        database, stripe = Database(postgres_url), Stripe(world.settings)
+        runtime = compose(world.settings)
+        database, stripe = runtime.database, runtime.require_stripe()
 
         async def read():
             state = await database.read(lambda connection: row_by_id(connection, SyncState, missed.NAME))
@@ -225,7 +225,7 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
 
         @asynccontextmanager
         async def process():
-            task = asyncio.create_task(run_catch_up(Inbox(database), stripe, 0.2))
+            task = asyncio.create_task(run_catch_up(Inbox(runtime.mirror), stripe, 0.2))
             yield
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -240,13 +240,17 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
 
         long_ago = sa.update(table_for(SyncState)).values(completed_at=datetime.now(UTC) - timedelta(days=21))
         await database.transaction(lambda connection: connection.execute(long_ago))
-        checks = {check.name: check async for check in examine(world.settings)}
-        assert "before Stripe's 30 days are over" in checks["missed events"].mend
+        checks = await checks_of(world)
+        assert "before Stripe's 30 days are over" in checks["missed events"].fix
         with structlog.testing.capture_logs() as logs:
             async with process():
                 await _until(lambda: _said(logs, "events_soon_lost"))
-        await stripe.close()
-        await database.close()
+        await runtime.close()
+
+
+async def checks_of(world):
+    async with open_runtime(world.settings) as runtime:
+        return {check.name: check async for check in run_checks(runtime)}
 
 
 async def _said(logs, event):

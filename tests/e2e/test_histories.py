@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.app import create_app
-from gateway.db.database import Database
 from gateway.errors import StripeUnavailable
 from gateway.mirror import reconcile
 from gateway.mirror.reader import Reader
+from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.catch_up import catch_up
@@ -85,29 +85,25 @@ class Stage:
         """Run something of the gateway's own against the stage."""
 
         async def run():
-            database = Database(self.world.settings.database_url.get_secret_value())
-            stripe = Stripe(self.world.settings)
-            try:
-                return await work(database, stripe)
-            finally:
-                await stripe.close()
-                await database.close()
+            async with open_runtime(self.world.settings) as runtime:
+                return await work(runtime.mirror, runtime.require_stripe())
 
         return asyncio.run(run())
 
     def catch_up(self):
-        return self.with_parts(lambda database, stripe: catch_up(Inbox(database), Reader(stripe)))
+        return self.with_parts(lambda mirror, stripe: catch_up(Inbox(mirror), Reader(stripe)))
 
     def repair(self):
-        async def work(database, stripe):
-            found = [each async for step in reconcile.compare(database, stripe) for each in step.differences]
-            await reconcile.repair(database, stripe, found)
+        async def work(mirror, stripe):
+            found = [each async for step in reconcile.compare(mirror.database, stripe) for each in step.differences]
+            await reconcile.repair(mirror, stripe, found)
 
         self.with_parts(work)
 
     def differences(self):
-        async def work(database, stripe):
-            return [str(found) async for step in reconcile.compare(database, stripe) for found in step.differences]
+        async def work(mirror, stripe):
+            steps = reconcile.compare(mirror.database, stripe)
+            return [str(found) async for step in steps for found in step.differences]
 
         return self.with_parts(work)
 
@@ -301,7 +297,7 @@ def test_the_list_is_kept_page_by_page_so_that_memory_holds_no_span_and_a_failur
             return answer
 
     with pytest.raises(StripeUnavailable):
-        stage.with_parts(lambda database, stripe: catch_up(Inbox(database), LastPageMissing(stripe)))
+        stage.with_parts(lambda mirror, stripe: catch_up(Inbox(mirror), LastPageMissing(stripe)))
     kept = {row["id"] for row in stage.world.rows("event")} - before
     assert 20 < len(kept) < 131
     stage.catch_up()
@@ -324,10 +320,10 @@ def test_stripe_out_of_reach_leaves_the_place_where_the_next_reading_goes_on(sta
         stripe_secret_key="sk_test_tests", stripe_api_base="http://127.0.0.1:9", database_url="sqlite://"
     )
 
-    async def fail(database, _):
+    async def fail(mirror, _):
         stripe = Stripe(unreachable)
         try:
-            await catch_up(Inbox(database), Reader(stripe, retry_after=()))
+            await catch_up(Inbox(mirror), Reader(stripe, retry_after=()))
         finally:
             await stripe.close()
 

@@ -9,9 +9,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.db.database import Database
 from gateway.mirror.reconcile import compare
-from gateway.stripe_api.client import Stripe
+from gateway.runtime import open_runtime
 from harness.checkout import CARD, buy
 from harness.databases import both_databases
 from harness.gateway import SERVICE, World, make_world
@@ -188,11 +187,9 @@ def ends_as_stripe_has_it(world: World) -> None:
     """Every event was applied, and everything that Stripe lists is in the mirror as Stripe has it."""
 
     async def differences() -> list:
-        database, stripe = Database(world.settings.database_url.get_secret_value()), Stripe(world.settings)
-        found = [difference async for step in compare(database, stripe) for difference in step.differences]
-        await stripe.close()
-        await database.close()
-        return found
+        async with open_runtime(world.settings) as runtime:
+            steps = compare(runtime.database, runtime.require_stripe())
+            return [difference async for step in steps for difference in step.differences]
 
     world.eventually(lambda: {row["status"] for row in world.rows("event")} <= SETTLED, seconds=20)
     world.eventually(lambda: asyncio.run(differences()), [], seconds=30)

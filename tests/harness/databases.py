@@ -1,6 +1,11 @@
-"""The parameter that makes a test run on SQLite and on PostgreSQL."""
+"""The parameter that makes a test run on SQLite and on PostgreSQL, and a runtime on a database."""
+
+from typing import Any
 
 import pytest
+
+from gateway.runtime import Runtime, compose
+from gateway.settings import Settings
 
 both_databases = pytest.mark.parametrize(
     "database_url",
@@ -8,3 +13,8 @@ both_databases = pytest.mark.parametrize(
     indirect=True,
     ids=["sqlite", "postgres"],
 )
+
+
+def runtime_at(url: str, **overrides: Any) -> Runtime:
+    """A runtime on a database, by default without a key for Stripe; whoever asks for it closes it."""
+    return compose(Settings.load(database_url=url, **overrides))

@@ -27,16 +27,15 @@ from sqlmodel import SQLModel
 from gateway import migrations
 from gateway.app import create_app
 from gateway.cli.dev import RATES
-from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import sign_in_routes
 from gateway.http.server import OPTIONS
 from gateway.mirror.backfill import backfill
 from gateway.models.mirrored import Product
+from gateway.runtime import open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
 
 SECRET = "whsec_of_the_tests"
 SERVICE_TOKEN = "the-token-of-the-back-end-000000"
@@ -288,19 +287,16 @@ def _connected(url: str) -> Iterator[sa.Connection]:
 
 async def fill_mirror(settings: Settings) -> None:
     """What `gateway sync` does."""
-    database, stripe = Database(settings.database_url.get_secret_value()), Stripe(settings)
-    async for _ in backfill(database, stripe):
-        pass
-    await stripe.close()
-    await database.close()
+    async with open_runtime(settings) as runtime:
+        async for _ in backfill(runtime.mirror, runtime.require_stripe()):
+            pass
 
 
 def migrate(url: str) -> None:
     """Make an empty database one of the gateway's."""
 
     async def upgrade() -> None:
-        database = Database(url)
-        await migrations.upgrade(database)
-        await database.close()
+        async with open_runtime(Settings.load(database_url=url)) as runtime:
+            await migrations.upgrade(runtime.database)
 
     asyncio.run(upgrade())

@@ -20,11 +20,10 @@ from typing import Any
 import httpx
 import orjson
 
-from gateway.db.database import Database
 from gateway.mirror.reconcile import compare
+from gateway.runtime import open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
 from gateway.webhooks.handlers import HANDLERS
 from harness.command import Command
 from harness.gateway import SECRET, World, fill_mirror, listening, serve
@@ -235,13 +234,9 @@ class Storm:
         return count
 
     async def _differences(self) -> list[str]:
-        database = Database(self.world.settings.database_url.get_secret_value())
-        stripe = Stripe(self.world.settings)
-        try:
-            return [str(found) async for step in compare(database, stripe) for found in step.differences]
-        finally:
-            await stripe.close()
-            await database.close()
+        async with open_runtime(self.world.settings) as runtime:
+            steps = compare(runtime.database, runtime.require_stripe())
+            return [str(found) async for step in steps for found in step.differences]
 
 
 @contextlib.contextmanager

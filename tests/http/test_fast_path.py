@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from gateway.app import create_app
-from gateway.db.database import Database
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
+from harness.databases import runtime_at
 from harness.gateway import SECRET, listening, make_world, serve
 
 PATH = "/webhooks/stripe"
@@ -162,15 +162,15 @@ async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sq
         event["data"] = {"object": {"id": "x_1"}}
         return Delivery(StripeEvent.of(event), "1")
 
-    database = Database(new_sqlite())
-    receiver = Receiver(Inbox(database))
+    runtime = runtime_at(new_sqlite())
+    receiver = Receiver(Inbox(runtime.mirror))
     serving = asyncio.create_task(receiver.run())
     for _ in range(2):  # the receiver goes on
         receiver.submit(a_delivery(), gone)
         assert await receiver.receive(a_delivery()) is True
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
-    await database.close()
+    await runtime.close()
 
 
 @pytest.mark.parametrize("proxies", [(), ("127.0.0.1",)], ids=["alone", "behind a proxy"])

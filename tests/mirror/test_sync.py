@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from gateway.db.database import Database
 from gateway.mirror import reconcile
 from gateway.mirror.reader import Reader
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 from harness.command import Command, run
+from harness.databases import runtime_at
 from harness.gateway import fill_mirror, listening, serve
 
 CUSTOMERS = 250
@@ -68,7 +68,7 @@ def limit(stripe, calls_a_second):
 
 def customers(database_url):
     async def count():
-        database = Database(database_url)
+        database = runtime_at(database_url).database
         rows = await reconcile._known(database, reconcile.RESOURCES["customer"])
         await database.close()
         return len(rows)

@@ -7,11 +7,10 @@ import uuid
 import httpx
 import pytest
 
-from gateway.db.database import Database
 from gateway.mirror import reconcile
+from gateway.runtime import compose
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from harness.gateway import fill_mirror, listening, serve
@@ -47,16 +46,17 @@ async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone
         stripe_secret_key="sk_test_x", stripe_api_base=str(friend.base_url), database_url=sqlite_url
     )
     await fill_mirror(settings)
-    database, stripe = Database(sqlite_url), Stripe(settings)
+    runtime = compose(settings)
+    stripe = runtime.require_stripe()
     theirs = friend.post("/v1/products", data={"name": "Theirs"}).json()
     event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "product.created", "created": int(time.time())}
     body = json.dumps({**event, "account": FRIEND, "data": {"object": theirs}})
-    await Inbox(database, {FRIEND}).record([Delivery(StripeEvent.parse(body), "1")], source="webhook")
+    await Inbox(runtime.mirror, {FRIEND}).record([Delivery(StripeEvent.parse(body), "1")], source="webhook")
 
     async def differences():
         return [
             each
-            async for step in reconcile.compare(database, stripe, {FRIEND}, second_look=0)
+            async for step in reconcile.compare(runtime.database, stripe, {FRIEND}, second_look=0)
             for each in step.differences
         ]
 
@@ -64,9 +64,8 @@ async def test_reconciling_reads_each_account_and_takes_nobodys_objects_for_gone
     friend.post(f"/v1/products/{theirs['id']}", data={"unit_label": "seat"})
     (found,) = await differences()
     assert str(found).startswith(f'product {theirs["id"]}: unit_label is null here and "seat" at Stripe')
-    await reconcile.repair(database, stripe, [found])
+    await reconcile.repair(runtime.mirror, stripe, [found])
     assert await differences() == []
     friend.delete(f"/v1/products/{theirs['id']}")
     assert [each.finding for each in await differences()] == [reconcile.GONE]
-    await stripe.close()
-    await database.close()
+    await runtime.close()

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from gateway.db.database import Database
+from gateway.runtime import open_runtime
+from gateway.settings import Settings
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox, open_events
 from gateway.webhooks.outcomes import EVENTS
@@ -31,12 +32,9 @@ WHOLE = {"name": "Tea", "description": None, "active": True, "images": [], "meta
 @asynccontextmanager
 async def parts(url):
     """One process's inbox and worker, without a key for Stripe."""
-    database = Database(url)
-    try:
-        inbox = Inbox(database)
-        yield database, inbox, Worker(inbox, None)
-    finally:
-        await database.close()
+    async with open_runtime(Settings.load(database_url=url)) as runtime:
+        inbox = Inbox(runtime.mirror)
+        yield runtime.database, inbox, Worker(inbox, None)
 
 
 async def record(inbox, *events):

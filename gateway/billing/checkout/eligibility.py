@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
-from gateway.mirror.sync import refresh_all, store_page
+from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
@@ -34,7 +34,7 @@ def conflicts(cart: Cart, held: Mapping[str, str]) -> list[Problem]:
     ]
 
 
-async def read_subscriptions(database: Database, stripe: Stripe, customer_id: str) -> None:
+async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
     """Bring a customer's subscriptions up to date: what is refused or sold next must not wait for a webhook.
 
     Raises:
@@ -45,7 +45,7 @@ async def read_subscriptions(database: Database, stripe: Stripe, customer_id: st
     answer = await stripe.get("/v1/subscriptions", **params)
     while True:
         found = answer.object["data"]
-        await refresh_all(database, stripe, await store_page(database, answer, found))
+        await mirror.refresh_all(stripe, await mirror.store_page(answer, found))
         if not answer.object["has_more"]:
             return
         answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])

@@ -15,9 +15,9 @@ from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_p
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
+from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
@@ -31,21 +31,22 @@ class Checkout:
 
     Args:
         settings: the redirect origins, the largest quantity, and the policies.
-        database: the mirror.
+        mirror: the copy of Stripe.
         stripe: opens the sessions.
         catalog: the only prices that can be bought.
         customers: finds and makes the customers of users.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, stripe: Stripe, catalog: Catalog, customers: Customers
+        self, settings: Settings, mirror: Mirror, stripe: Stripe, catalog: Catalog, customers: Customers
     ) -> None:
         self._settings = settings
-        self._database = database
+        self._mirror = mirror
+        self._database = mirror.database
         self._stripe = stripe
         self._catalog = catalog
         self._customers = customers
-        self._sessions = Sessions(database, stripe)
+        self._sessions = Sessions(mirror, stripe)
 
     async def create(self, principal: Principal, request: CheckoutRequest) -> CheckoutSession:
         """Open a session, or give the one that was opened before: by the same key, or by a user's same request.
@@ -130,7 +131,7 @@ class Checkout:
         """
         if not cart.plans:
             return None
-        await read_subscriptions(self._database, self._stripe, customer.id)
+        await read_subscriptions(self._mirror, self._stripe, customer.id)
         if not self._settings.allow_multiple_subscriptions and (
             problems := conflicts(cart, await held_products(self._database, customer.id))
         ):

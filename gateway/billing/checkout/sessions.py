@@ -15,11 +15,10 @@ from sqlmodel import col, select
 
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
-from gateway.mirror.sync import refresh, store_answer
+from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Subscription
 from gateway.stripe_api.client import Stripe
@@ -40,12 +39,13 @@ class Sessions:
     """What is done with one session.
 
     Args:
-        database: the mirror and the intents.
+        mirror: the copy of Stripe; the intents are in the same database.
         stripe: where the sessions are.
     """
 
-    def __init__(self, database: Database, stripe: Stripe) -> None:
-        self._database = database
+    def __init__(self, mirror: Mirror, stripe: Stripe) -> None:
+        self._mirror = mirror
+        self._database = mirror.database
         self._stripe = stripe
         self._refreshing: dict[str, asyncio.Task[None]] = {}
 
@@ -119,7 +119,7 @@ class Sessions:
             connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
             complete_intent(connection, intent=intent, id=opened, offer=offer)
 
-        await store_answer(self._database, self._stripe, answer, own)
+        await self._mirror.store_answer(self._stripe, answer, own)
         return await self.get(opened)
 
     async def open_or_reuse(
@@ -163,7 +163,7 @@ class Sessions:
             answer = await self._stripe.post(f"{PATH}/{id}/expire", idempotency_key=f"expire-{id}")
         except (StripeRefused, StripeMissing):  # it was paid or expired a moment ago
             return await self.read(id)
-        await store_answer(self._database, self._stripe, answer)
+        await self._mirror.store_answer(self._stripe, answer)
         return await self.get(id)
 
     async def read(self, id: str) -> CheckoutSession:
@@ -173,7 +173,7 @@ class Sessions:
             StripeUnavailable: Stripe cannot be reached.
         """
         with suppress(StripeMissing):  # which `refresh` has written down
-            await refresh(self._database, self._stripe, "checkout.session", id)
+            await self._mirror.refresh(self._stripe, "checkout.session", id)
         return await self.get(id)
 
     async def refresh_throttled(self, id: str) -> None:

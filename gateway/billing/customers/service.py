@@ -12,13 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from gateway.auth.principal import Principal
-from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.db.notifications import announce
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeFailure, StripeMissing
-from gateway.mirror.sync import refresh, store_answer, store_page
+from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
 from gateway.settings import Settings
@@ -35,13 +34,14 @@ class Customers:
 
     Args:
         settings: whether existing customers may be adopted.
-        database: the mirror and the claims.
+        mirror: the copy of Stripe; the claims are in the same database.
         stripe: makes the customers.
     """
 
-    def __init__(self, settings: Settings, database: Database, stripe: Stripe) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe) -> None:
         self._settings = settings
-        self._database = database
+        self._mirror = mirror
+        self._database = mirror.database
         self._stripe = stripe
 
     async def of(self, external_id: str) -> Customer | None:
@@ -52,7 +52,7 @@ class Customers:
     async def is_deleted_at_stripe(self, id: str) -> bool:
         """Ask Stripe whether it still has a customer, and write down if not."""
         with suppress(StripeMissing):
-            found = await refresh(self._database, self._stripe, "customer", id)
+            found = await self._mirror.refresh(self._stripe, "customer", id)
             return bool(found.get("deleted"))
         return True
 
@@ -111,7 +111,7 @@ class Customers:
         answer = await self._stripe.post(
             PATH, idempotency_key=f"customer-{_digest(claim)}-{claim.generation}", **parameters
         )
-        await store_answer(self._database, self._stripe, answer, _owning(claim, answer.object["id"]))
+        await self._mirror.store_answer(self._stripe, answer, _owning(claim, answer.object["id"]))
 
     async def _link_by_email(self, claim: CustomerClaim, principal: Principal) -> bool:
         """Take over the one customer with the user's verified e-mail, if it is nobody's; whether that was done."""
@@ -123,7 +123,7 @@ class Customers:
         if len(free) != 1 or answer.object["has_more"]:
             return False
         try:
-            await store_page(self._database, answer, free, _owning(claim, free[0]["id"]))
+            await self._mirror.store_page(answer, free, _owning(claim, free[0]["id"]))
         except IntegrityError:  # another user with the same e-mail was a moment faster
             return False
         await self._tag_with_external_id(free[0]["id"], claim)
@@ -144,7 +144,7 @@ class Customers:
                 idempotency_key=f"adopt-{id}-{_digest(claim)}",
                 metadata={"external_id": claim.external_id},
             )
-            await store_answer(self._database, self._stripe, answer)
+            await self._mirror.store_answer(self._stripe, answer)
         except StripeFailure as error:
             log.warning("customer.not_labelled", customer=id, error=str(error))
 

@@ -24,10 +24,9 @@ from gateway.billing.subscriptions.plan_change import (
 )
 from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
-from gateway.mirror.sync import refresh, store_answer
+from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.models.statuses import FINAL
 from gateway.settings import Settings
@@ -59,14 +58,15 @@ class SubscriptionService:
 
     Args:
         settings: the grace period and the largest quantity.
-        database: the mirror.
+        mirror: the copy of Stripe.
         stripe: does it.
         catalog: the only prices that one can change to.
     """
 
-    def __init__(self, settings: Settings, database: Database, stripe: Stripe, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe, catalog: Catalog) -> None:
         self._settings = settings
-        self._database = database
+        self._mirror = mirror
+        self._database = mirror.database
         self._stripe = stripe
         self._catalog = catalog
 
@@ -219,7 +219,7 @@ class SubscriptionService:
             answer = await self._stripe.get(_path(id))
         except StripeMissing:
             raise NotFound("there is no such subscription") from None
-        await store_answer(self._database, self._stripe, answer)
+        await self._mirror.store_answer(self._stripe, answer)
         return await self._state(id), answer
 
     async def _owns(self, principal: Principal, customer_id: str) -> bool:
@@ -241,14 +241,14 @@ class SubscriptionService:
         try:
             answer = await call
         except StripeMissing as error:  # it ended a moment ago, which the mirror should know
-            await refresh(self._database, self._stripe, "subscription", id)
+            await self._mirror.refresh(self._stripe, "subscription", id)
             ended = _ended(await self._state(id))
             raise Rejected(ended or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
         except StripeRefused as error:
             raise Rejected(_problem(error)) from error
-        await store_answer(self._database, self._stripe, answer)
+        await self._mirror.store_answer(self._stripe, answer)
         if isinstance(invoice := answer.object.get("latest_invoice"), dict):
-            await store_answer(self._database, self._stripe, replace(answer, object=invoice))
+            await self._mirror.store_answer(self._stripe, replace(answer, object=invoice))
         return answer
 
     async def _billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:

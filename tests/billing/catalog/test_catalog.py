@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.billing.catalog.service import Catalog
-from gateway.db.database import Database
 from gateway.db.notifications import POLL_SECONDS
+from gateway.runtime import compose
 from harness.catalog import stock
 from harness.databases import both_databases
 from harness.gateway import make_world
@@ -235,7 +235,7 @@ async def test_fifty_simultaneous_cold_readers_share_one_reading_and_warm_ones_r
     def note(*args):
         asked.extend(re.findall(r"FROM (catalog_version|product|price)\b", args[2]))
 
-    database = Database(shop.settings.database_url.get_secret_value())
+    database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     once = ["catalog_version", "product", "price"]
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
@@ -258,7 +258,7 @@ async def test_fifty_simultaneous_cold_readers_share_one_reading_and_warm_ones_r
 
 
 async def test_a_reader_that_goes_away_does_not_take_the_answer_of_the_others_along(shop):
-    database = Database(shop.settings.database_url.get_secret_value())
+    database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     impatient = asyncio.create_task(catalog.snapshot())
     patient = asyncio.create_task(catalog.snapshot())

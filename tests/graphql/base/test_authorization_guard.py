@@ -8,10 +8,10 @@ from graphql import graphql
 
 from gateway.auth.principal import ANONYMOUS, Principal
 from gateway.billing.customers.ownership import Owner, Ownership
-from gateway.db.database import Database
 from gateway.graphql.base import authorization as ownership
 from gateway.graphql.base.authorization import FieldAccess, enforce, private
 from gateway.graphql.base.connection import Connection, Edge
+from harness.databases import runtime_at
 
 
 @private
@@ -101,7 +101,7 @@ def careless(monkeypatch):
 @pytest.fixture
 async def database(sqlite_url):
     """A database in which Ada has a customer."""
-    database = Database(sqlite_url)
+    database = runtime_at(sqlite_url).database
     statement = (
         "INSERT INTO customer (id, external_id, as_of, as_of_lag, revision, deleted, delinquent, meta, created) "
         "VALUES ('cus_of_ada', 'user_ada', 1, 0, 1, 0, 0, '{}', '2026-01-01 00:00:00')"

@@ -44,8 +44,6 @@ from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.service import Customers
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.service import SubscriptionService
-from gateway.db.database import Database
-from gateway.db.notifications import Notifications
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.base.memo import MemoizedType
 from gateway.graphql.execution.compiler import (
@@ -57,7 +55,7 @@ from gateway.graphql.execution.compiler import (
 )
 from gateway.graphql.schema import core
 from gateway.http.rate_limit import Rates
-from gateway.stripe_api.client import Stripe
+from gateway.runtime import compose
 from harness.gateway import make_world
 from harness.subscriptions import customer, subscribe
 
@@ -105,20 +103,21 @@ def gateway(new_sqlite) -> Iterator[Gateway]:
             subscribe(world, ann, key)
         subscribe(world, customer(world, "bob"))
         world.eventually(lambda: not world.rows("event", status="pending"))
-        settings_, stripe = world.settings, Stripe(world.settings)
-        database = Database(settings_.database_url.get_secret_value())
+        runtime = compose(world.settings)
+        settings_, stripe = runtime.settings, runtime.require_stripe()
+        database, mirror = runtime.database, runtime.mirror
         catalog = Catalog(settings_, database)
-        customers = Customers(settings_, database, stripe)
+        customers = Customers(settings_, mirror, stripe)
         services = Services(
             settings=settings_,
             database=database,
             stripe=stripe,
             catalog=catalog,
-            checkout=Checkout(settings_, database, stripe, catalog, customers),
+            checkout=Checkout(settings_, mirror, stripe, catalog, customers),
             portal=Portal(settings_, database, stripe, customers),
-            subscriptions=SubscriptionService(settings_, database, stripe, catalog),
+            subscriptions=SubscriptionService(settings_, mirror, stripe, catalog),
             rates=Rates(settings_),
-            notifications=Notifications(database),
+            notifications=runtime.notifications,
         )
         names = {
             "id": [row["id"] for table in ("product", "price", "checkout_session") for row in world.rows(table)],
@@ -130,8 +129,7 @@ def gateway(new_sqlite) -> Iterator[Gateway]:
             "feature": ["sso", "projects", "nothing"],
         }
         yield Gateway(runner, services, names)
-        runner.run(stripe.close())
-        runner.run(database.close())
+        runner.run(runtime.close())
 
 
 class Vary(Visitor):

@@ -13,11 +13,11 @@ import strawberry
 from graphql import parse
 
 from gateway.billing.catalog.service import Catalog
-from gateway.db.database import Database
 from gateway.graphql.base.authorization import FieldAccess
 from gateway.graphql.execution import cacheability as public
 from gateway.graphql.transport.response_cache import MAX_BYTES, PublicAnswers
 from gateway.http.rate_limit import Rates
+from gateway.runtime import compose
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
 
@@ -333,7 +333,7 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    database = Database(shop.settings.database_url.get_secret_value())
+    database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     await catalog.snapshot()
     cache = PublicAnswers(application, "/graphql", catalog, Rates(shop.settings))

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 import structlog
 from graphql import get_operation_ast, parse, print_ast
 
-from gateway.db.database import Database
 from gateway.graphql.schema import core
-from harness.databases import both_databases
+from harness.databases import both_databases, runtime_at
 from harness.gateway import SERVICE_TOKEN
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -361,7 +360,7 @@ def one(connection):
 
 
 async def test_a_database_that_is_locked_keeps_no_event_loop_and_is_read_as_soon_as_it_is_free(sqlite_url):
-    database = Database(sqlite_url)
+    database = runtime_at(sqlite_url).database
     with held(sqlite_url, "PRAGMA locking_mode=EXCLUSIVE", "BEGIN EXCLUSIVE") as let_go:
         asyncio.get_running_loop().call_later(0.6, let_go)
         found, seconds, pause = await longest_pause(database.read(one))
@@ -372,7 +371,7 @@ async def test_a_database_that_is_locked_keeps_no_event_loop_and_is_read_as_soon
 
 async def test_a_long_reading_does_not_keep_the_event_loop_and_the_next_one_is_none_the_worse(sqlite_url):
     count = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 5000000) SELECT count(*) FROM c"
-    database = Database(sqlite_url)
+    database = runtime_at(sqlite_url).database
     found, seconds, pause = await longest_pause(
         database.read(lambda connection: connection.exec_driver_sql(count).scalar())
     )

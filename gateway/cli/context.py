@@ -1,0 +1,35 @@
+"""What every command has: its settings, an open runtime, the console, and its exit code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.observability.logging import configure_logging
+from gateway.runtime import Runtime, open_runtime
+from gateway.settings import STATE_DIR, Settings
+
+console = Console()
+
+
+def operator_settings() -> Settings:
+    """Load an operator's settings: from the environment, then `.env`, then what `gateway dev` has written.
+
+    Raises:
+        SettingsError: a value is wrong.
+    """
+    return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
+
+
+def run(work: Callable[[Runtime], Awaitable[int | None]]) -> NoReturn:
+    """Run a command's work on an open runtime; what it returns is the exit code."""
+
+    async def on_runtime() -> int | None:
+        async with open_runtime(operator_settings()) as runtime:
+            return await work(runtime)
+
+    configure_logging(readable=True)
+    raise typer.Exit(asyncio.run(on_runtime()) or 0)

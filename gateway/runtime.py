@@ -1,0 +1,87 @@
+"""The one composition of database, notifications, Stripe client and mirror.
+
+The server, every command, `gateway dev`, the doctor and the tests use it, so that none of them can forget that a change
+is heard by every process and has its effects.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.billing.credits import settlement
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.mirror.effects import Effect
+from gateway.mirror.sync import Mirror
+from gateway.outbound import access_watch, outbox
+from gateway.settings import Settings
+from gateway.stripe_api.client import Stripe
+
+EFFECTS: tuple[Effect, ...] = (
+    outbox.on_write,  # the application's own webhooks
+    access_watch.on_write,  # whose access may have changed
+    settlement.on_write,  # credits that are granted or taken back
+)
+"""What follows from every write of the mirror, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What everything else works with.
+
+    Attributes:
+        settings: the checked settings.
+        database: the only one of the process.
+        notifications: what this process hears of its own commits, and of the others' while `run` runs.
+        stripe: the client; None without a key.
+        mirror: the copy of Stripe, with its effects.
+    """
+
+    settings: Settings
+    database: Database
+    notifications: Notifications
+    stripe: Stripe | None
+    mirror: Mirror
+
+    def require_stripe(self) -> Stripe:
+        """Return the Stripe client.
+
+        Raises:
+            SettingsError: there is no key.
+        """
+        self.settings.require_stripe()
+        return cast("Stripe", self.stripe)
+
+    async def close(self) -> None:
+        """Close the connections to Stripe and to the database."""
+        if self.stripe is not None:
+            await self.stripe.close()
+        await self.database.close()
+
+
+def compose(settings: Settings) -> Runtime:
+    """Put a runtime together; nothing is connected yet, and whoever calls this closes it.
+
+    Raises:
+        SettingsError: DATABASE_URL is wrong.
+    """
+    notifications = Notifications()
+    endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
+    database = Database(settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications)
+    stripe = Stripe(settings) if settings.stripe_secret_key else None
+    return Runtime(settings, database, notifications, stripe, Mirror(database, EFFECTS))
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Yield a runtime, and close it at the end.
+
+    Raises:
+        SettingsError: DATABASE_URL is wrong.
+    """
+    runtime = compose(settings)
+    try:
+        yield runtime
+    finally:
+        await runtime.close()

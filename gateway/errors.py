@@ -3,6 +3,7 @@
     GatewayError                INTERNAL
     ├── BadInput                BAD_USER_INPUT
     ├── Unauthenticated         UNAUTHENTICATED
+    │   └── TokenExpired        UNAUTHENTICATED
     ├── Forbidden               FORBIDDEN
     ├── NotFound                NOT_FOUND
     ├── RateLimited             RATE_LIMITED
@@ -44,6 +45,10 @@ class Unauthenticated(GatewayError):
     """The request needs a signed-in user or a service token, and has no valid one."""
 
     code = "UNAUTHENTICATED"
+
+
+class TokenExpired(Unauthenticated):
+    """The token is genuine and has expired. What is public is answered nevertheless, with this error beside."""
 
 
 class Forbidden(GatewayError):

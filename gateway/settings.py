@@ -267,6 +267,12 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_GRAPHIQL",
         description="Whether a browser at `/graphql` gets GraphiQL (`on`/`off`); `gateway dev` switches it on.",
     )
+    compiled_execution: bool = Field(
+        True,
+        validation_alias="GATEWAY_COMPILED_EXECUTION",
+        description="Whether GraphQL's selections are compiled (`on`/`off`). Off, graphql-core does all: slower, and a "
+        "way to find out whether the compiler is at fault.",
+    )
     trusted_documents: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)] = Field(
         (),
         validation_alias="GATEWAY_TRUSTED_DOCUMENTS",
@@ -371,6 +377,12 @@ class Settings(BaseSettings):
         ge=0,
         validation_alias=_renamed("AUTH_JWKS_MIN_REFRESH_SECONDS"),
         description="Seconds that lie at least between two requests for the provider's keys, whatever tokens come.",
+    )
+    refuse_expired_tokens: bool = Field(
+        False,
+        validation_alias="GATEWAY_REFUSE_EXPIRED_TOKENS",
+        description="Whether a request whose token has expired is refused as a whole (`on`/`off`). Off, public fields "
+        "such as `pricing` are answered, with the error beside.",
     )
     auth_issuer: str | None = Field(
         None, validation_alias="AUTH_ISSUER", description="The issuer (`iss`) that a token must name."

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 
 from gateway.auth.jwks import Key, KeySet
-from gateway.errors import Unauthenticated
+from gateway.errors import TokenExpired, Unauthenticated
 from gateway.settings import Settings
 
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -49,7 +49,8 @@ class Tokens:
         """Return the claims of a token after verifying it.
 
         Raises:
-            Unauthenticated: the token is not valid; the message says why.
+            TokenExpired: it is genuine and has expired.
+            Unauthenticated: it is not valid; the message says why.
         """
         try:
             if len(token) > MAX_TOKEN or not token.isascii():
@@ -69,6 +70,8 @@ class Tokens:
                     "enforce_minimum_key_length": True,
                 },
             )
+        except jwt.ExpiredSignatureError:  # raised for a genuine token alone: its signature is checked first
+            raise TokenExpired("the token has expired; sign in again") from None
         except (jwt.PyJWTError, RecursionError) as error:  # a header of 4,000 brackets overflows the JSON parser
             raise Unauthenticated(_why(error)) from None
 
@@ -93,7 +96,6 @@ def _why(error: Exception) -> str:
 
 
 _REASONS: dict[type[Exception], str] = {
-    jwt.ExpiredSignatureError: "the token has expired; sign in again",
     jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidAudienceError: "the token is for another audience",
     jwt.InvalidIssuerError: "the token is from another issuer",

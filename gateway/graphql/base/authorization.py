@@ -1,4 +1,4 @@
-"""A guard around the whole schema: who may call, which ids may be named, whose objects are shown.
+"""Authorization around the whole schema: who may call, which ids may be named, whose objects are shown.
 
 It is put around the fields themselves when the schema is built, so that no resolver can forget it. A root field without
 a line in `FIELD_ACCESS` stops the start. An id of something private must be the caller's before the resolver runs. An
@@ -6,7 +6,7 @@ object of a private type is shown to its owner alone, wherever it comes from; a 
 with everything in it. The rules of ownership are in `billing/customers/ownership.py`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from inspect import isawaitable
 from typing import Any, TypeVar, dataclass_transform
@@ -26,7 +26,7 @@ from graphql import (
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers.ownership import Owner
-from gateway.errors import Forbidden, NotFound, Unauthenticated
+from gateway.errors import Forbidden, NotFound, TokenExpired, Unauthenticated
 from gateway.graphql.base.connection import Connection, Edge
 from gateway.graphql.base.decorators import object_type
 
@@ -34,7 +34,15 @@ Class = TypeVar("Class", bound=type)
 
 
 class FieldAccess(Enum):
-    """Who may call a root field. PUBLIC is anyone too, and all get the same answer: it may be kept and shared."""
+    """Who may call a root field.
+
+    Attributes:
+        PUBLIC: everybody, and all get the same answer, which may be kept and shared.
+        ANYONE: everybody, and the answer depends on who asks.
+        AUTHENTICATED: a user, or the application's own back end.
+        USER: a signed-in user.
+        SERVICE: the application's own back end.
+    """
 
     PUBLIC = auto()
     ANYONE = auto()
@@ -71,12 +79,10 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 
-_OPEN = (FieldAccess.PUBLIC, FieldAccess.ANYONE)
-
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
 def private(cls: Class) -> Class:
-    """An object type that belongs to somebody, described by its docstring. It says to whom in `owner`.
+    """Declare an object type that belongs to somebody, described by its docstring. It says to whom in `owner`.
 
     Raises:
         TypeError: it has no `owner: strawberry.Private[Owner]`.
@@ -88,61 +94,68 @@ def private(cls: Class) -> Class:
 
 
 def is_private(kind: Any) -> bool:
-    """Whether a GraphQL type is declared as `private`."""
+    """Return whether a GraphQL type is declared as `private`."""
     return bool(getattr(_origin(kind), "__is_private__", False))
 
 
 def _is_page(kind: Any) -> bool:
-    """Whether a GraphQL type is a connection, or an edge of one."""
+    """Return whether a GraphQL type is a connection, or an edge of one."""
     return isinstance(kind, GraphQLObjectType) and issubclass(_origin(kind), Connection | Edge)
 
 
 def _origin(kind: Any) -> Any:
-    """The class that stands behind a GraphQL type."""
+    """Return the class behind a GraphQL type."""
     return getattr(getattr(kind, "extensions", {}).get("strawberry-definition"), "origin", object)
 
 
-def enforce(core: GraphQLSchema) -> None:
-    """Put the guard around every field that needs it.
+def enforce(core: GraphQLSchema, field_access: Mapping[str, FieldAccess] = FIELD_ACCESS) -> None:
+    """Put authorization around every field that needs it.
 
     Args:
         core: the schema, which is changed.
+        field_access: who may call each root field.
 
     Raises:
-        TypeError: a root field has no line in `FIELD_ACCESS`, or a line no field.
+        TypeError: a root field has no line in `field_access`, or a line no field.
     """
     roots = [root for root in (core.query_type, core.mutation_type, core.subscription_type) if root]
     named = {f"{root.name}.{name}" for root in roots for name in root.fields}
-    if astray := named ^ set(FIELD_ACCESS):
-        raise TypeError(
-            f"graphql/ownership.py: say in FIELD_ACCESS who may call {', '.join(sorted(astray))}, or remove it"
-        )
+    if astray := named ^ set(field_access):
+        names = ", ".join(sorted(astray))
+        raise TypeError(f"base/authorization.py: say in FIELD_ACCESS who may call {names}, or remove it")
     for kind in core.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
             for name, field in kind.fields.items():
-                access = FIELD_ACCESS[f"{kind.name}.{name}"] if kind in roots else FieldAccess.ANYONE
+                access = field_access[f"{kind.name}.{name}"] if kind in roots else None
                 _enforce_field(field, access, silent=kind is not core.mutation_type)
 
 
-def _enforce_field(field: GraphQLField, access: FieldAccess, *, silent: bool) -> None:
-    """Wrap one field, if there is anything to guard. A nullable field is silent: it answers null for NOT_FOUND."""
+def _enforce_field(field: GraphQLField, access: FieldAccess | None, *, silent: bool) -> None:
+    """Wrap one field, if anything is to be checked. A nullable field is silent: it answers null for NOT_FOUND.
+
+    Args:
+        field: which is changed.
+        access: who may call a root field; None for the field of an object.
+        silent: whether the field may be silent.
+    """
     silent = silent and not isinstance(field.type, GraphQLNonNull)
     takes_ids = any(_has_id(argument.type, set()) for argument in field.args.values())
     named = get_named_type(field.type)
     if is_private(named) or _is_page(named) or is_abstract_type(named):
         field.resolve = _enforce_answer(field.resolve or default_field_resolver, silent=silent)
-    if takes_ids or access not in _OPEN:
+    if takes_ids or access not in (None, FieldAccess.PUBLIC):
         field.resolve = _enforce_call(field, field.resolve or default_field_resolver, access, silent=silent)
 
 
 def _enforce_call(
-    field: GraphQLField, inner: Callable[..., Any], access: FieldAccess, *, silent: bool
+    field: GraphQLField, inner: Callable[..., Any], access: FieldAccess | None, *, silent: bool
 ) -> Callable[..., Any]:
-    """What must hold before the resolver runs."""
+    """Return a resolver that checks the caller and the ids before `inner` runs."""
     kinds = {name: argument.type for name, argument in field.args.items()}
 
     async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        check_access(access, info.context.principal)
+        if access is not None:
+            check_access(access, info.context.principal, info.context.sign_in_error)
         for name, value in arguments.items():
             for named in _ids(kinds.get(name), value):
                 if not await info.context.ownership.may_name(named):
@@ -153,15 +166,25 @@ def _enforce_call(
     return resolve
 
 
-def check_access(access: FieldAccess, principal: Principal) -> None:
+def check_access(access: FieldAccess, principal: Principal, sign_in_error: TokenExpired | None = None) -> None:
     """Refuse those who may not call.
 
+    Args:
+        access: who may.
+        principal: the caller.
+        sign_in_error: the caller's token has expired: only what is public is answered then, because who meant to be a
+            user must not buy, or find an account empty, as a guest.
+
     Raises:
-        Unauthenticated: nobody is signed in.
+        Unauthenticated: nobody is signed in, or the token has expired.
         Forbidden: it is for others.
     """
+    if access is FieldAccess.PUBLIC:
+        return
+    if sign_in_error is not None:
+        raise sign_in_error
     nobody = principal.subject is None and not principal.is_service
-    if access not in _OPEN and nobody:
+    if access is not FieldAccess.ANYONE and nobody:
         raise Unauthenticated("sign in first: this needs a bearer token")
     if access is FieldAccess.USER and principal.subject is None:
         raise Forbidden("this is for signed-in users; a service token is nobody in particular")
@@ -170,7 +193,7 @@ def check_access(access: FieldAccess, principal: Principal) -> None:
 
 
 def _enforce_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., Any]:
-    """What must hold before an answer is shown. It stays synchronous as long as nothing has to be looked up."""
+    """Return a resolver that checks whose objects `inner` answers; synchronous unless an owner must be looked up."""
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
         answer = inner(source, info, **arguments)
@@ -195,7 +218,7 @@ def _enforce_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[...,
 
 
 def _owners(answer: Any) -> Iterator[Owner]:
-    """To whom the objects of an answer belong."""
+    """Yield the owners of the objects in an answer."""
     for one in answer if isinstance(answer, list | tuple) else (answer,):
         if isinstance(one, Connection):
             yield from _owners(one.nodes)
@@ -206,7 +229,7 @@ def _owners(answer: Any) -> Iterator[Owner]:
 
 
 def _missing(*, silent: bool) -> None:
-    """The answer for what is missing and for what is another's: nobody can tell them apart.
+    """Answer for what is missing and for what is another's: nobody can tell them apart.
 
     Raises:
         NotFound: unless it is silent.
@@ -216,7 +239,7 @@ def _missing(*, silent: bool) -> None:
 
 
 def _has_id(kind: Any, seen: set[str]) -> bool:
-    """Whether an input type holds an `ID` anywhere."""
+    """Return whether an input type holds an `ID` anywhere."""
     named = get_named_type(kind)
     if not isinstance(named, GraphQLInputObjectType) or named.name in seen:
         return bool(named.name == "ID")
@@ -225,7 +248,7 @@ def _has_id(kind: Any, seen: set[str]) -> bool:
 
 
 def _ids(kind: Any, value: Any) -> Iterator[str]:
-    """Every value of type `ID` within an argument."""
+    """Yield every value of type `ID` within an argument."""
     if isinstance(kind, GraphQLNonNull):
         kind = kind.of_type
     if value is None or kind is None:

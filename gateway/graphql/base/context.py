@@ -13,6 +13,7 @@ from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Changed, Notifications
+from gateway.errors import TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import Rates
 from gateway.settings import Settings
@@ -42,11 +43,13 @@ class Context:
         services: the parts of the gateway.
         principal: the caller.
         address: the IP address of the client, when it is known.
+        sign_in_error: the caller's token has expired: a guest then, who sees what is public.
     """
 
     services: Services
     principal: Principal
     address: str | None = None
+    sign_in_error: TokenExpired | None = None
 
     @cached_property
     def ownership(self) -> Ownership:

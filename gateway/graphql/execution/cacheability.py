@@ -1,10 +1,11 @@
 """Whether everybody gets the same answer: decided once for a document, from what it asks for.
 
-A field is public when its root field says so in `FIELD_ACCESS` (`ownership.py`) and nothing below it can know who asks:
-attributes of the catalogue's shared objects, and resolvers that do not take `info`, the only way to the caller. A new
-field that takes it, or that leads to a private type, is left out by itself.
+A field is cacheable when its root field is PUBLIC in `FIELD_ACCESS` and nothing below it can know who asks: attributes
+of the catalogue's shared objects, and resolvers that do not take `info`, the only way to the caller. A new field that
+takes it, or that leads to a private type, is left out by itself.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import (
@@ -23,40 +24,48 @@ from graphql import (
 from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, is_private
 
 
-def is_cacheable(schema: GraphQLSchema, document: DocumentNode) -> bool:
-    """Whether a valid document's answer depends on nothing but the catalogue, its variables and its operation's name.
+def is_cacheable(
+    schema: GraphQLSchema, document: DocumentNode, field_access: Mapping[str, FieldAccess] = FIELD_ACCESS
+) -> bool:
+    """Return whether the answer depends on nothing but the catalogue, the variables and the operation's name.
 
-    Every operation and fragment of it must be public, so that it does not matter which one is run.
+    Every operation and fragment must be cacheable, so that it does not matter which one is run.
+
+    Args:
+        schema: as it is executed.
+        document: a valid one.
+        field_access: who may call each root field.
     """
     types = TypeInfo(schema)
-    walk = _Walk(schema, types)
-    visit(document, TypeInfoVisitor(types, walk))
-    return walk.public
+    visitor = _Visitor(schema, types, field_access)
+    visit(document, TypeInfoVisitor(types, visitor))
+    return visitor.cacheable
 
 
-class _Walk(Visitor):
+class _Visitor(Visitor):
     """Looks at every field once, fragments included."""
 
-    def __init__(self, schema: GraphQLSchema, types: TypeInfo) -> None:
+    def __init__(self, schema: GraphQLSchema, types: TypeInfo, field_access: Mapping[str, FieldAccess]) -> None:
         super().__init__()
         self._roots = (schema.query_type, schema.mutation_type, schema.subscription_type)
         self._types = types
-        self.public = True
+        self._field_access = field_access
+        self.cacheable = True
 
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
-        """Only a query is safe to repeat."""
-        self.public &= node.operation is OperationType.QUERY
+        """Accept queries alone: only they are safe to repeat."""
+        self.cacheable &= node.operation is OperationType.QUERY
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
-        """A field, with the types that lead to it."""
-        self.public &= node.name.value == "__typename" or self._is_same_for_all(node.name.value)
+        """Accept a field that is the same for all."""
+        self.cacheable &= node.name.value == "__typename" or self._is_same_for_all(node.name.value)
 
     def _is_same_for_all(self, name: str) -> bool:
         parent, field = self._types.get_parent_type(), self._types.get_field_def()
         if parent is None or field is None:
             return False
         if parent in self._roots:
-            return FIELD_ACCESS.get(f"{parent.name}.{name}") is FieldAccess.PUBLIC
+            return self._field_access.get(f"{parent.name}.{name}") is FieldAccess.PUBLIC
         definition = field.extensions.get("strawberry-definition")
         if definition is None or is_private(get_named_type(field.type)):
             return False

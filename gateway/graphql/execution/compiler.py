@@ -63,9 +63,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from gateway.graphql.base.memo import MemoizedType
-
-MAX_VARIANTS = 4
-"""How many combinations of the variables of `@skip` and `@include` one document is compiled for."""
+from gateway.graphql.execution.documents import MAX_VARIANTS, CompiledCode
 
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
@@ -91,8 +89,8 @@ _SIMPLE = frozenset({str, int, float, bool, datetime, date, Decimal, UUID})
 
 Function = Callable[[Any, Executor[Any]], dict[str, Any]]
 
-Compiled = dict[tuple[Any, ...], dict[tuple[Any, ...], Function | None]]
-"""What has been compiled of one document: by the values of its switches, then by type and fields."""
+FUNCTION_FIELDS = 3
+"""A function takes as much memory as so many fields within it."""
 
 
 class Fallback(Exception):
@@ -145,7 +143,7 @@ class CompiledExecutor(Executor[Any]):
             so it belongs to one parsed document and must not outlive it.
     """
 
-    def __init__(self, *args: Any, compiled: Compiled, **options: Any) -> None:
+    def __init__(self, *args: Any, compiled: CompiledCode, **options: Any) -> None:
         super().__init__(*args, **options)
         # graphql-core's hold the executor that holds them: whatever was read would stay until garbage is looked for
         weak = proxy(self)
@@ -153,8 +151,10 @@ class CompiledExecutor(Executor[Any]):
             partial(Executor.gather_async_work, weak), partial(Executor.track_async_work, weak)
         )
         switches = _switches(self)
-        room = switches in compiled or len(compiled) < MAX_VARIANTS
-        self._functions = compiled.setdefault(switches, {}) if room and not self.middleware_manager else None
+        variants = compiled.variants
+        known = switches in variants or len(variants) < MAX_VARIANTS
+        self._functions = variants.setdefault(switches, {}) if known and not self.middleware_manager else None
+        self._compiled = compiled
 
     def collect_and_execute_subfields(
         self, return_type: GraphQLObjectType, field_details_list: Any, path: Any, result: Any, position_context: Any
@@ -163,14 +163,24 @@ class CompiledExecutor(Executor[Any]):
         functions = self._functions
         if functions is not None:
             key = (return_type, *(id(details.node) for details in field_details_list))
-            if key not in functions:
-                functions[key] = _compile(self, return_type, field_details_list)
-            if function := functions[key]:
+            if key not in functions and self._compiled.room > 0:
+                functions[key] = self._compile(return_type, field_details_list)
+            if function := functions.get(key):
                 try:
                     return function(result, self)
                 except Exception:  # noqa: BLE001, S110 - graphql-core meets it again and tells
                     pass
         return super().collect_and_execute_subfields(return_type, field_details_list, path, result, position_context)
+
+    def _compile(self, kind: GraphQLObjectType, details: Any) -> Function | None:
+        """Return the function of a selection; None when it is not plain down to its leaves, or there is no room."""
+        writer = _Writer(self, min(MAX_FIELDS, self._compiled.room - FUNCTION_FIELDS))
+        try:
+            return writer.function(kind, details)
+        except Exception:  # noqa: BLE001 - an argument that cannot be coerced, for one; graphql-core says so
+            return None
+        finally:
+            self._compiled.room -= writer.fields + FUNCTION_FIELDS
 
 
 def _switches(executor: Executor[Any]) -> tuple[Any, ...]:
@@ -183,27 +193,22 @@ def _switches(executor: Executor[Any]) -> tuple[Any, ...]:
     )
 
 
-def _compile(executor: Executor[Any], kind: GraphQLObjectType, details: Any) -> Function | None:
-    """The function of a selection; None when it is not plain down to its leaves."""
-    try:
-        return _Writer(executor).function(kind, details)
-    except Exception:  # noqa: BLE001 - an argument that cannot be coerced, for one; graphql-core says so
-        return None
-
-
 class _Writer:
     """Writes the function of one selection: objects within objects become one expression, each list a function.
 
     Args:
         executor: collects fields; its variables decide `@skip` and `@include`.
+        max_fields: how many fields the selection may have, its fragments expanded.
     """
 
-    def __init__(self, executor: Executor[Any]) -> None:
+    def __init__(self, executor: Executor[Any], max_fields: int) -> None:
+        self.fields = 0
+        self._max_fields = max_fields
         self._plain = executor.schema.extensions.get(_PLAIN, {})
         self._executor = executor
         self._names: dict[str, Any] = {"fall_back": _fall_back, "simple": _SIMPLE}
         self._text: list[str] = []
-        self._fields = self._lists = 0
+        self._lists = 0
         self._arguments: list[Callable[[Executor[Any]], dict[str, Any]]] = []
 
     def function(self, kind: GraphQLObjectType, details: Any) -> Function:
@@ -259,8 +264,8 @@ class _Writer:
 
     def _field(self, kind: GraphQLObjectType, details: Any, source: str) -> str:
         """An expression for a completed field of an object."""
-        self._fields += 1
-        if self._fields > MAX_FIELDS:
+        self.fields += 1
+        if self.fields > self._max_fields:
             raise Fallback
         node = details[0].node
         if node.name.value == "__typename":

@@ -1,6 +1,6 @@
 """What one document may cost, computed in one pass over it, before it is validated or run.
 
-Fragments are counted once and remembered, so that a small document of nested fragments, which expands exponentially,
+Each fragment is counted once and remembered, so that a small document of nested fragments, which expands exponentially,
 costs no more to refuse than to read.
 """
 
@@ -40,19 +40,21 @@ MAX_ERRORS = 10
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a selection weighs, its fragments expanded.
+    """What a selection costs, its fragments expanded.
 
     Attributes:
         depth: nested fields; introspection counts none (graphql-core bounds it by a rule of its own).
         aliases: fields under another name.
         fields: fields at this level.
         cost: every field, times the page size of each connection around it.
+        total: every field, counted once.
     """
 
     depth: int = 0
     aliases: int = 0
     fields: int = 0
     cost: int = 0
+    total: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -60,37 +62,66 @@ class Cost:
             self.aliases + other.aliases,
             self.fields + other.fields,
             self.cost + other.cost,
+            self.total + other.total,
         )
 
 
 NOTHING = Cost()
 
 
-def check_limits(schema: GraphQLSchema, document: DocumentNode) -> Iterator[GraphQLError]:
-    """An error with the code QUERY_TOO_COMPLEX for each limit that an operation of the document exceeds."""
-    scale = CostVisitor(schema, document)
-    for node in document.definitions:
-        if isinstance(node, OperationDefinitionNode):
-            weight = scale.selection(node.selection_set, schema.get_root_type(node.operation))
-            for what, is_, most in (
-                ("is nested {} deep", weight.depth, MAX_DEPTH),
-                ("has {} aliases", weight.aliases, MAX_ALIASES),
-                ("has {} root fields", weight.fields, MAX_ROOT_FIELDS),
-                ("has {} directives on one field", scale.directives, MAX_DIRECTIVES),
-                ("has {} fields side by side", scale.fields, MAX_FIELDS),
-                ("costs {}", weight.cost, MAX_COST),
-            ):
-                if is_ > most:
-                    count = what.format(is_ if is_ < MAX_COST * 1000 else "far more")
-                    yield GraphQLError(
-                        f"the operation {count}; at most {most} is allowed. Ask for less at once.",
-                        node,
-                        extensions={"code": QueryTooComplex.code},
-                    )
+@dataclass(frozen=True, slots=True)
+class DocumentCost:
+    """What a document costs.
+
+    Attributes:
+        operations: each with its cost.
+        directives: the most on one field.
+        siblings: the most fields side by side.
+    """
+
+    operations: tuple[tuple[OperationDefinitionNode, Cost], ...]
+    directives: int
+    siblings: int
+
+
+def cost_of(schema: GraphQLSchema, document: DocumentNode) -> DocumentCost:
+    """Return what a document costs. What the schema does not know costs too: validation will refuse it.
+
+    Args:
+        schema: tells what is a connection.
+        document: as it was parsed.
+    """
+    visitor = CostVisitor(schema, document)
+    operations = tuple(
+        (node, visitor.selection(node.selection_set, schema.get_root_type(node.operation)))
+        for node in document.definitions
+        if isinstance(node, OperationDefinitionNode)
+    )
+    return DocumentCost(operations, visitor.directives, visitor.siblings)
+
+
+def check_limits(document: DocumentCost) -> Iterator[GraphQLError]:
+    """Yield an error with the code QUERY_TOO_COMPLEX for each limit that an operation of the document exceeds."""
+    for node, cost in document.operations:
+        for what, count, most in (
+            ("is nested {} deep", cost.depth, MAX_DEPTH),
+            ("has {} aliases", cost.aliases, MAX_ALIASES),
+            ("has {} root fields", cost.fields, MAX_ROOT_FIELDS),
+            ("has {} directives on one field", document.directives, MAX_DIRECTIVES),
+            ("has {} fields side by side", document.siblings, MAX_FIELDS),
+            ("costs {}", cost.cost, MAX_COST),
+        ):
+            if count > most:
+                found = what.format(count if count < MAX_COST * 1000 else "far more")
+                yield GraphQLError(
+                    f"the operation {found}; at most {most} is allowed. Ask for less at once.",
+                    node,
+                    extensions={"code": QueryTooComplex.code},
+                )
 
 
 class CostVisitor:
-    """Weighs the selections of one document.
+    """Adds up the selections of one document.
 
     Args:
         schema: tells what is a connection.
@@ -99,15 +130,15 @@ class CostVisitor:
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self.directives = 0
-        self.fields = 0
+        self.siblings = 0
         self._schema = schema
         self._fragments = {
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        self._weights: dict[str, Cost] = {}
+        self._costs: dict[str, Cost] = {}
 
     def selection(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Cost:
-        """What a selection on a type weighs. An unknown type or field weighs too: validation will refuse it."""
+        """Return what a selection on a type costs."""
         total = NOTHING
         for part in node.selections if node else ():
             self.directives = max(self.directives, len(part.directives or ()))
@@ -118,17 +149,17 @@ class CostVisitor:
                 total += self.selection(part.selection_set, on)
             elif isinstance(part, FragmentSpreadNode):
                 total += self._fragment(part.name.value)
-        self.fields = max(self.fields, total.fields)
+        self.siblings = max(self.siblings, total.fields)
         return total
 
     def _fragment(self, name: str) -> Cost:
-        if name not in self._weights:
-            self._weights[name] = NOTHING  # a fragment within itself ends here; validation refuses it
+        if name not in self._costs:
+            self._costs[name] = NOTHING  # a fragment within itself ends here; validation refuses it
             node = self._fragments.get(name)
             if node is not None:
                 on = self._schema.get_type(node.type_condition.name.value)
-                self._weights[name] = self.selection(node.selection_set, on)
-        return self._weights[name]
+                self._costs[name] = self.selection(node.selection_set, on)
+        return self._costs[name]
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Cost:
         name = node.name.value
@@ -139,11 +170,12 @@ class CostVisitor:
             aliases=inner.aliases + (node.alias is not None),
             fields=1,
             cost=1 + inner.cost * _page_size(node, known),
+            total=1 + inner.total,
         )
 
 
 def _page_size(node: FieldNode, field: GraphQLField | None) -> int:
-    """How often the selection of a field may be repeated: a connection's `first`; a variable may be the most."""
+    """Return how often the selection of a field may be repeated: a connection's `first`; of a variable the most."""
     if field is None or "first" not in field.args:
         return 1
     for argument in node.arguments or ():

@@ -1,28 +1,64 @@
-"""Documents made ready to run: parsed, weighed, validated, and remembered."""
+"""Documents made ready to run: parsed, limited, validated, and remembered.
 
-from collections import OrderedDict
+The cache is bounded by what it takes, not by the length of the texts: five characters that are refused can take more
+than a hundred that are run. So errors are kept as clients see them (an exception would hold the parser), and of a
+document its tokens and the fields that may be compiled are counted. A test measures that no kind takes more than is
+counted.
+"""
+
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import getsizeof
+from typing import Any
 
+import orjson
+from cachetools import LRUCache
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NamedTypeNode,
+    NonNullTypeNode,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    Token,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
 )
 
 from gateway.graphql.execution.cacheability import is_cacheable
-from gateway.graphql.execution.compiler import Compiled
-from gateway.graphql.execution.complexity import MAX_ERRORS, MAX_TOKENS, check_limits
+from gateway.graphql.execution.complexity import MAX_ERRORS, MAX_TOKENS, DocumentCost, check_limits, cost_of
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.observability import metrics
 
-MAX_REMEMBERED_CHARACTERS = 1_000_000  # a parsed document takes about a hundred bytes for each
+MAX_CACHE_BYTES = 16 * 1024 * 1024
+
+MAX_VARIANTS = 4
+"""For how many combinations of the variables of `@skip` and `@include` one document is compiled."""
+
+MAX_COMPILED_FIELDS = 1000
+"""How many fields are compiled of one document, in all variants."""
+
+BASE_BYTES, TOKEN_BYTES, FIELD_BYTES = 6000, 520, 800
+"""What a document takes, each of its tokens, and each field that is compiled (measured, the most of several kinds)."""
+
 HIT, MISS = metrics.CACHE.labels("documents", "hit"), metrics.CACHE.labels("documents", "miss")
+
+
+@dataclass(slots=True)
+class CompiledCode:
+    """What the engine has compiled of one document.
+
+    Attributes:
+        room: how many fields may still be compiled.
+        variants: functions, by the values of the variables of `@skip` and `@include`, then by type and selection.
+    """
+
+    room: int = 0
+    variants: dict[Any, dict[Any, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +67,21 @@ class Prepared:
 
     Attributes:
         document: None when something is wrong.
-        errors: what is wrong.
+        errors: what is wrong, as clients see it.
         compiled: what is compiled of it.
-        public: whether everybody gets the same answer.
+        cacheable: whether everybody gets the same answer.
+        size: the bytes that it may take, once everything is compiled.
     """
 
     document: DocumentNode | None
-    errors: tuple[GraphQLError, ...] = ()
-    compiled: Compiled = field(default_factory=dict)
-    public: bool = False
+    errors: tuple[dict[str, Any], ...] = ()
+    compiled: CompiledCode = field(default_factory=CompiledCode)
+    cacheable: bool = False
+    size: int = BASE_BYTES
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """Return the operation of a name, or the only one; None when there is none, or it is not clear which."""
+        return get_operation_ast(self.document, name) if self.document else None
 
 
 class Documents:
@@ -49,49 +91,85 @@ class Documents:
         schema: what they are validated against.
         persisted: what clients may name, and whether they may send anything else.
         introspection: whether they may ask for the schema, and errors may name its fields.
+        max_cache_bytes: what the remembered ones may take.
     """
 
-    def __init__(self, schema: GraphQLSchema, persisted: PersistedDocuments, *, introspection: bool) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        persisted: PersistedDocuments,
+        *,
+        introspection: bool,
+        max_cache_bytes: int = MAX_CACHE_BYTES,
+    ) -> None:
         self._schema = schema
         self._persisted = persisted
-        self._open = introspection
+        self._introspection = introspection
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        self._remembered: OrderedDict[str, Prepared] = OrderedDict()
-        self._characters = 0
+        self._cache: LRUCache[str, Prepared] = LRUCache(max_cache_bytes, getsizeof=lambda prepared: prepared.size)
 
-    def prepare(self, operation: GraphQLRequest) -> Prepared:
-        """The document of an operation, found, parsed and checked; its errors carry a code."""
+    def prepare(self, request: GraphQLRequest) -> Prepared:
+        """Return the document of a request, found, parsed and checked; its errors carry a code."""
         try:
-            text = self._persisted.text_of(operation)
+            text = self._persisted.text_of(request)
         except GraphQLError as error:
-            return Prepared(None, (error,))
-        prepared = self._remembered.get(text)
+            return Prepared(None, (dict(error.formatted),))
+        prepared = self._cache.get(text)
         if prepared is not None:
             HIT.inc()
-            self._remembered.move_to_end(text)
             return prepared
         MISS.inc()
-        prepared = self._remembered[text] = self._prepare(text)
-        self._characters += len(text)
-        while self._characters > MAX_REMEMBERED_CHARACTERS:
-            oldest, _ = self._remembered.popitem(last=False)
-            self._characters -= len(oldest)
+        prepared = self._prepare(text)
+        if prepared.size <= self._cache.maxsize:
+            self._cache[text] = prepared
         return prepared
 
     def _prepare(self, text: str) -> Prepared:
         try:
             document = parse(text, max_lexical_tokens=MAX_TOKENS, max_comments=MAX_TOKENS)
         except GraphQLError as error:
-            return Prepared(None, (_coded(error, "GRAPHQL_PARSE_FAILED"),))
-        heavy = tuple(islice(check_limits(self._schema, document), MAX_ERRORS))
-        if heavy:
-            return Prepared(None, heavy)
-        errors = validate(self._schema, document, self._rules, max_errors=MAX_ERRORS, hide_suggestions=not self._open)
+            return _refused(text, "GRAPHQL_PARSE_FAILED", error)
+        cost = cost_of(self._schema, document)
+        if exceeded := list(islice(check_limits(cost), MAX_ERRORS)):
+            return _refused(text, None, *exceeded)
+        suggests = self._introspection
+        errors = validate(self._schema, document, self._rules, max_errors=MAX_ERRORS, hide_suggestions=not suggests)
         if errors:
-            return Prepared(None, tuple(_coded(error, "GRAPHQL_VALIDATION_FAILED") for error in errors[:MAX_ERRORS]))
-        return Prepared(document, public=is_cacheable(self._schema, document))
+            return _refused(text, "GRAPHQL_VALIDATION_FAILED", *errors[:MAX_ERRORS])
+        room = _room(cost)
+        size = BASE_BYTES + getsizeof(text) + TOKEN_BYTES * _tokens(document) + FIELD_BYTES * room
+        return Prepared(document, (), CompiledCode(room), is_cacheable(self._schema, document), size)
 
 
-def _coded(error: GraphQLError, code: str) -> GraphQLError:
-    error.extensions = {**(error.extensions or {}), "code": code}
-    return error
+def _refused(text: str, code: str | None, *errors: GraphQLError) -> Prepared:
+    """Return what is remembered of a document that is not run."""
+    shown = tuple(_formatted(error, code) for error in errors)
+    return Prepared(
+        None, shown, size=BASE_BYTES + getsizeof(text) + sum(2000 + 5 * len(orjson.dumps(s)) for s in shown)
+    )
+
+
+def _formatted(error: GraphQLError, code: str | None) -> dict[str, Any]:
+    extensions = {**(error.extensions or {}), **({"code": code} if code else {})}
+    return {**error.formatted, "extensions": extensions}
+
+
+def _tokens(document: DocumentNode) -> int:
+    """Count the tokens of a document, with its comments."""
+    token: Token | None = document.loc.start_token if document.loc else None
+    count = 0
+    while token is not None:
+        token, count = token.next, count + 1
+    return count
+
+
+def _room(document: DocumentCost) -> int:
+    """Return how many fields of a document may be compiled: all of them in each variant, up to a limit."""
+    fields, switches = 0, 0
+    for node, cost in document.operations:
+        fields += cost.total
+        for variable in node.variable_definitions or ():
+            kind = variable.type.type if isinstance(variable.type, NonNullTypeNode) else variable.type
+            switches += isinstance(kind, NamedTypeNode) and kind.name.value == "Boolean"
+    variants = MAX_VARIANTS if switches > 1 else 1 + switches
+    return min(2 * fields * variants, MAX_COMPILED_FIELDS)

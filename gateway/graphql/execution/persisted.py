@@ -5,19 +5,20 @@ clients: one sends the hash alone, is told that it is not known, and sends it on
 Sources: Apollo's "Automatic Persisted Queries"; GraphQL over HTTP, appendix "Persisted Documents".
 """
 
-from collections import OrderedDict
 from hashlib import sha256
 from pathlib import Path
+from sys import getsizeof
 from typing import Any
 
 import orjson
+from cachetools import LRUCache
 from graphql import GraphQLError
 
 from gateway.errors import BadInput, SettingsError
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
 
-MAX_LEARNED_CHARACTERS = 1_000_000
+MAX_LEARNED_BYTES = 1024 * 1024
 
 
 class PersistedDocuments:
@@ -25,27 +26,27 @@ class PersistedDocuments:
 
     Args:
         settings: the manifests, and whether anything else may run.
+        max_learned_bytes: what the learned documents may take.
 
     Raises:
         SettingsError: a manifest cannot be read.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, max_learned_bytes: int = MAX_LEARNED_BYTES) -> None:
         self._trusted: dict[str, str] = {}
         for path in settings.trusted_documents:
             self._trusted |= _manifest(path)
         self._only = frozenset(self._trusted.values()) if settings.trusted_documents_only else None
-        self._learned: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
+        self._learned: LRUCache[str, str] = LRUCache(max_learned_bytes, getsizeof=lambda text: 500 + getsizeof(text))
 
-    def text_of(self, operation: GraphQLRequest) -> str:
-        """The document of an operation, whether it was sent or named.
+    def text_of(self, request: GraphQLRequest) -> str:
+        """Return the document of a request, whether it was sent or named.
 
         Raises:
             GraphQLError: it is not known, not trusted, or has another hash; its code says which.
         """
-        name = (operation.document_id or "").removeprefix("sha256:")
-        text = operation.query if operation.query is not None else self._known(name)
+        name = (request.document_id or "").removeprefix("sha256:")
+        text = request.query if request.query is not None else self._known(name)
         if self._only is not None and text not in self._only:
             raise _refused("PERSISTED_QUERY_NOT_IN_LIST", "only the documents that this server was given are run")
         if text is None:  # the words are those that Apollo's clients look for
@@ -55,19 +56,13 @@ class PersistedDocuments:
         return text
 
     def _known(self, name: str) -> str | None:
-        if name in self._learned:
-            self._learned.move_to_end(name)
         return self._trusted.get(name) or self._learned.get(name)
 
     def _learn(self, name: str, text: str) -> None:
-        """Remember a text under its hash, which is proved: nobody can put another text under it."""
+        """Remember a text under its hash, which is checked: nobody can put another text under it."""
         if _hash(text) != name:
             raise _refused(BadInput.code, "the SHA-256 of the `query` is not the one that the request names")
         self._learned[name] = text
-        self._characters += len(text)
-        while self._characters > MAX_LEARNED_CHARACTERS:
-            _, oldest = self._learned.popitem(last=False)
-            self._characters -= len(oldest)
 
 
 def _hash(text: str) -> str:

@@ -1,27 +1,34 @@
 """The route `/graphql`: queries by GET, mutations by POST, live updates by WebSocket, GraphiQL for a browser."""
 
 from http import HTTPStatus
-from inspect import isawaitable
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, OperationType, execute, get_operation_ast
+from graphql import OperationDefinitionNode, OperationType
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.principal import ANONYMOUS
-from gateway.errors import Unauthenticated
+from gateway.errors import TokenExpired, Unauthenticated
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.base.mutation_limits import address_of, authorization_of
-from gateway.graphql.execution import request as wire
-from gateway.graphql.execution.compiler import CompiledExecutor
 from gateway.graphql.execution.documents import Documents
-from gateway.graphql.execution.errors import format_errors
+from gateway.graphql.execution.engine import Engine, Result
 from gateway.graphql.execution.persisted import PersistedDocuments
-from gateway.graphql.execution.request import GRAPHQL, JSON, Answer, BadRequest, GraphQLRequest
+from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.ide.page import graphiql_page, static_routes
 from gateway.graphql.schema import core
+from gateway.graphql.transport.negotiation import (
+    GRAPHQL,
+    JSON,
+    Answer,
+    accepted,
+    headers_of,
+    prefers_html,
+    read_request,
+    respond,
+)
 from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
 from gateway.observability import tracing
 
@@ -38,23 +45,25 @@ class GraphQL:
     """
 
     def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        settings = services.settings
         self._services = services
         self._authenticator = authenticator
-        self._graphiql = services.settings.graphiql
-        self._documents = Documents(core, PersistedDocuments(services.settings), introspection=self._graphiql)
-        self._live = WebSocketEndpoint(services, authenticator, self._documents)
+        self._graphiql = settings.graphiql
+        self._documents = Documents(core, PersistedDocuments(settings), introspection=settings.graphiql)
+        self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
+        self._websocket = WebSocketEndpoint(services, authenticator, self._documents, self._engine)
 
     def routes(self) -> list[BaseRoute]:
-        """`/graphql`, and what GraphiQL loads when it is on."""
+        """Return `/graphql`, and what GraphiQL loads when it is on."""
         return [
             Route(PATH, self, methods=_METHODS),
-            WebSocketRoute(PATH, self._live.serve),
+            WebSocketRoute(PATH, self._websocket.serve),
             *(static_routes() if self._graphiql else []),
         ]
 
     def before(self, app: ASGIApp) -> ASGIApp:
-        """An app with `/graphql` in front of it, so that FastAPI's layers are not paid for; they cost as much as a
-        short query does. What is neither GET nor POST is left to its routes.
+        """Put `/graphql` in front of an app, so that FastAPI's layers are not paid for: they cost as much as a short
+        query does. What is neither GET nor POST is left to its routes.
         """
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,86 +74,98 @@ class GraphQL:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Nothing that a client can send gives a 5xx."""
-        headers = wire.headers_of(scope)
+        headers = headers_of(scope)
         accept = headers.get(b"accept")
-        if self._graphiql and scope["method"] == "GET" and wire.prefers_html(accept):
+        if self._graphiql and scope["method"] == "GET" and prefers_html(accept):
             await graphiql_page()(scope, receive, send)
             return
         media_type = JSON
         try:
-            media_type = wire.accepted(accept)
-            operation = await wire.read(scope, headers, receive)
-            principal = await self._authenticator.authenticate(authorization_of(scope))
-            context = Context(self._services, principal, address_of(scope))
-            answer = await self._run(scope, operation, context, media_type)
+            media_type = accepted(accept)
+            request = await read_request(scope, headers, receive)
+            context = await self._context(scope)
+            answer = await self._run(scope, request, context, media_type)
         except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             answer = Answer(body, error.status, error.headers)
         except Unauthenticated as error:
-            body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-            answer = Answer(body, HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")])
-        await wire.respond(send, answer, media_type)
+            answer = _unauthenticated([_error(error)])
+        await respond(send, answer, media_type)
 
-    async def _run(self, scope: Scope, operation: GraphQLRequest, context: Context, media_type: str) -> Answer:
-        prepared = self._documents.prepare(operation)
-        if prepared.document is None:
-            return _refusal([error.formatted for error in prepared.errors], media_type)
-        _check_method(scope["method"], prepared.document, operation.name)
-        title = _title(prepared.document, operation.name) if tracing.active() else ""
-        with tracing.span(title, kind="SERVER", caller=Headers(scope=scope)) as note:
-            result = execute(
-                core,
-                prepared.document,
-                context_value=context,
-                variable_values=operation.variables,
-                operation_name=operation.name,
-                hide_suggestions=not self._graphiql,
-                executor_class=CompiledExecutor,
-                compiled=prepared.compiled,
-            )
-            if isawaitable(result):
-                result = await result
-            note(errors=len(result.errors or ()))
+    async def _context(self, scope: Scope) -> Context:
+        """Return who asks. With a token that has expired it is a guest who is told so, and sees what is public.
+
+        Raises:
+            Unauthenticated: the token is not valid, or has expired and the settings refuse such requests.
+        """
+        address = address_of(scope)
+        try:
+            principal = await self._authenticator.authenticate(authorization_of(scope))
+        except TokenExpired as error:
+            if self._services.settings.refuse_expired_tokens:
+                raise
+            return Context(self._services, ANONYMOUS, address, sign_in_error=error)
+        return Context(self._services, principal, address)
+
+    async def _run(self, scope: Scope, request: GraphQLRequest, context: Context, media_type: str) -> Answer:
+        prepared = self._documents.prepare(request)
+        operation = prepared.operation(request.operation_name)
+        _check_method(scope["method"], operation)
         state = scope["state"]
-        if prepared.public and context.principal == ANONYMOUS and not result.errors:
-            state["public"] = True  # the cache in front may keep it
-        return _respond(result, media_type, state["request_id"])
+        title = _title(operation) if tracing.active() else ""
+        with tracing.span(title, kind="SERVER", caller=Headers(scope=scope)) as note:
+            result = await self._engine.execute(prepared, request, context, state["request_id"])
+            note(errors=len(result.errors))
+        if context.sign_in_error is not None:
+            return _with_sign_in_error(result, context.sign_in_error)
+        if prepared.cacheable and context.principal == ANONYMOUS and not result.errors:
+            state["public"] = True  # the response cache may keep it
+        if not result.ran:
+            return _refusal(result, media_type)
+        return Answer(result.body, headers=_retry_after(result.errors))
 
 
-def _title(document: DocumentNode, name: str | None) -> str:
-    """An operation's name for a trace, such as `query Pricing`: without its variables."""
-    operation = get_operation_ast(document, name)
+def _title(operation: OperationDefinitionNode | None) -> str:
+    """Return an operation's name for a trace, such as `query Pricing`: without its variables."""
     if operation is None:
         return "graphql"
     return f"{operation.operation.value} {operation.name.value[:100] if operation.name else 'without a name'}"
 
 
-def _check_method(method: str, document: DocumentNode, name: str | None) -> None:
-    """A GET must be safe to repeat and to prefetch, so it only reads. A subscription has many answers."""
-    operation = get_operation_ast(document, name)
-    if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
-        raise BadRequest(HTTPStatus.BAD_REQUEST, f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
-    if method == "GET" and operation is not None and operation.operation is not OperationType.QUERY:
-        raise BadRequest(HTTPStatus.METHOD_NOT_ALLOWED, "send a mutation by POST", headers=[(b"allow", b"POST")])
+def _check_method(method: str, operation: OperationDefinitionNode | None) -> None:
+    """Refuse what the method may not do: a GET is safe to repeat, so it only reads. A subscription has many answers."""
+    kind = operation.operation if operation else OperationType.QUERY
+    if kind is OperationType.SUBSCRIPTION:
+        raise BadRequest(f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
+    if method == "GET" and kind is not OperationType.QUERY:
+        raise BadRequest("send a mutation by POST", HTTPStatus.METHOD_NOT_ALLOWED, headers=[(b"allow", b"POST")])
 
 
-def _respond(result: ExecutionResult, media_type: str, request_id: str) -> Answer:
-    if not result.errors:
-        return Answer({"data": result.data})
-    errors = format_errors(result.errors, request_id)
-    if result.data is None and not any("path" in error for error in errors):
-        return _refusal(errors, media_type)  # it never ran: variables, or the operation's name
-    return Answer({"errors": errors, "data": result.data}, headers=_waiting(errors))
-
-
-def _waiting(errors: list[dict[str, Any]]) -> list[tuple[bytes, bytes]]:
-    """`Retry-After`, when something was refused for its rate: the longest wait of all."""
+def _retry_after(errors: list[dict[str, Any]]) -> list[tuple[bytes, bytes]]:
+    """Return `Retry-After`, when something was refused for its rate: the longest wait of all."""
     waits = [wait for error in errors if (wait := error["extensions"].get("retryAfter")) is not None]
     return [(b"retry-after", b"%d" % max(waits))] if waits else []
 
 
-def _refusal(errors: list[Any], media_type: str) -> Answer:
-    """A request that was understood and cannot be run: 400, but 200 for the older media type, whose clients read the
-    body of nothing else (GraphQL over HTTP, "Status Codes").
+def _refusal(result: Result, media_type: str) -> Answer:
+    """Answer what was understood and cannot be run: 400, but 200 for the older media type, whose clients read the body
+    of nothing else (GraphQL over HTTP, "Status Codes").
     """
-    return Answer({"errors": errors}, HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK)
+    return Answer(result.body, HTTPStatus.BAD_REQUEST if media_type == GRAPHQL else HTTPStatus.OK)
+
+
+def _with_sign_in_error(result: Result, error: TokenExpired) -> Answer:
+    """Answer a request whose token has expired: what is public, and the error beside it; 401 when nothing is left."""
+    told = any(each["extensions"]["code"] == error.code for each in result.errors)
+    if not result.ran or (told and not any(value is not None for value in (result.data or {}).values())):
+        return _unauthenticated([_error(error)])
+    errors = result.errors if told else [*result.errors, _error(error)]
+    return Answer({"errors": errors, "data": result.data}, headers=_retry_after(errors))
+
+
+def _unauthenticated(errors: list[dict[str, Any]]) -> Answer:
+    return Answer({"errors": errors}, HTTPStatus.UNAUTHORIZED, [(b"www-authenticate", b"Bearer")])
+
+
+def _error(error: Unauthenticated) -> dict[str, Any]:
+    return {"message": str(error), "extensions": error.extensions}

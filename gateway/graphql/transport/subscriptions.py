@@ -1,7 +1,7 @@
-"""What an operation is answered with over a WebSocket: once, or, when it is a subscription, again at every change.
+"""Answer an operation over a WebSocket: once, or, when it is a subscription, again at every change.
 
-A subscription is a query that is run again whenever something was told of that it follows; the answer is sent if it
-differs from the last one. In between it is a waiting task: no session of the database, no thread, no timer.
+A subscription is a query that is run again whenever one of its topics is published; the answer is sent if it differs
+from the last one. In between it is a waiting task: no session of the database, no thread, no timer.
 """
 
 import asyncio
@@ -9,22 +9,21 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
-from inspect import isawaitable
 from typing import Any
 
 import orjson
-from graphql import DocumentNode, OperationType, execute, get_operation_ast
+from graphql import OperationType
 
 from gateway.auth.principal import Principal
 from gateway.graphql.base.context import Context, LiveContext, Services
-from gateway.graphql.execution.errors import format_errors
+from gateway.graphql.execution.documents import Prepared
+from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import GraphQLRequest
-from gateway.graphql.schema import core
 
 AT_ONCE = 4  # what all subscribers hear at once must not take every connection of the database
 PAUSE_SECONDS = 0.1  # a purchase is half a dozen events; whoever follows it needs no half a dozen answers
 
-Tell = Callable[[str, Any], Awaitable[None]]
+Send = Callable[[str, Any], Awaitable[None]]
 """Sends a message of the protocol: `next` and an answer, `error` and why there is none, or `complete`."""
 
 
@@ -43,37 +42,34 @@ class Caller:
     request_id: str
 
 
-def kind_of(document: DocumentNode, name: str | None) -> OperationType:
-    """What is to be run; a query, where the document does not say: the answer is an error then."""
-    node = get_operation_ast(document, name)
-    return node.operation if node else OperationType.QUERY
-
-
 class OperationRunner:
     """Runs the operations of all connections of one process.
 
     Args:
         services: what the resolvers use.
+        engine: runs one operation once.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, engine: Engine) -> None:
         self._services = services
+        self._engine = engine
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, tell: Tell) -> None:
+    async def run(self, prepared: Prepared, request: GraphQLRequest, caller: Caller, send: Send) -> None:
         """Run an operation to its end, which for a subscription is its cancellation, or an error."""
-        if kind_of(document, operation.name) is OperationType.SUBSCRIPTION:
-            await self.subscribe(document, operation, caller, tell)
+        operation = prepared.operation(request.operation_name)
+        if operation is not None and operation.operation is OperationType.SUBSCRIPTION:
+            await self.subscribe(prepared, request, caller, send)
             return
         context = Context(self._services, caller.principal, caller.address)
-        answer = await self._answer(document, operation, caller, context)
-        if "data" in answer:
-            await tell("next", answer)
-            await tell("complete", None)
+        result = await self._engine.execute(prepared, request, context, caller.request_id)
+        if result.ran:
+            await send("next", result.body)
+            await send("complete", None)
         else:
-            await tell("error", answer["errors"])
+            await send("error", result.errors)
 
-    async def subscribe(self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, tell: Tell) -> None:
+    async def subscribe(self, prepared: Prepared, request: GraphQLRequest, caller: Caller, send: Send) -> None:
         """Run a subscription: answer, wait for a change, answer again if the answer differs."""
         sent = b""
         with self._services.notifications.subscribe() as changed:
@@ -81,33 +77,14 @@ class OperationRunner:
                 # a new one each time: what was loaded and allowed for the last reading may not hold for this
                 context = LiveContext(self._services, caller.principal, caller.address, changed=changed)
                 async with self._turns if changed.heard else nullcontext():  # the first reading may wait for Stripe
-                    answer = await self._answer(document, operation, caller, context)
-                if answer.get("data") is None:
-                    await tell("error", answer["errors"])
+                    result = await self._engine.execute(prepared, request, context, caller.request_id)
+                if result.data is None:
+                    await send("error", result.errors)
                     return
-                digest = sha256(orjson.dumps(answer)).digest()
+                digest = sha256(orjson.dumps(result.body)).digest()
                 if digest != sent:
                     sent = digest
-                    await tell("next", answer)
-                del answer, context  # nobody keeps for an hour what was sent
+                    await send("next", result.body)
+                del result, context  # nobody keeps for an hour what was sent
                 await asyncio.sleep(PAUSE_SECONDS)
                 await changed.wait()
-
-    async def _answer(
-        self, document: DocumentNode, operation: GraphQLRequest, caller: Caller, context: Context
-    ) -> dict[str, Any]:
-        """One answer, as over HTTP; without `data` if it could not even be run."""
-        result = execute(
-            core,
-            document,
-            context_value=context,
-            variable_values=operation.variables,
-            operation_name=operation.name,
-            hide_suggestions=not self._services.settings.graphiql,
-        )
-        if isawaitable(result):
-            result = await result
-        errors = format_errors(result.errors, caller.request_id)
-        if result.data is None and not any("path" in error for error in errors):
-            return {"errors": errors}
-        return {"errors": errors, "data": result.data} if errors else {"data": result.data}

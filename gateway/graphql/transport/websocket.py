@@ -22,9 +22,10 @@ from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, Unauthenticated
 from gateway.graphql.base.context import Services
 from gateway.graphql.base.mutation_limits import address_of
-from gateway.graphql.execution import request as wire
 from gateway.graphql.execution.documents import Documents
-from gateway.graphql.transport.subscriptions import Caller, OperationRunner, kind_of
+from gateway.graphql.execution.engine import Engine
+from gateway.graphql.execution.request import BadRequest, GraphQLRequest
+from gateway.graphql.transport.subscriptions import Caller, OperationRunner
 from gateway.http.rate_limit import place_of
 from gateway.http.server import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
@@ -54,13 +55,14 @@ class WebSocketEndpoint:
         services: what the resolvers use.
         authenticator: tells who calls.
         documents: prepares what is asked, by the same rules as over HTTP.
+        engine: runs it.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator, documents: Documents) -> None:
+    def __init__(self, services: Services, authenticator: Authenticator, documents: Documents, engine: Engine) -> None:
         self.services = services
         self.authenticator = authenticator
         self.documents = documents
-        self.runner = OperationRunner(services)
+        self.runner = OperationRunner(services, engine)
         self._open: Counter[str] = Counter()
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -102,18 +104,18 @@ class _Connection:
     """One client, with what it runs.
 
     Args:
-        live: what all connections share.
+        endpoint: what all connections share.
         websocket: not yet accepted.
     """
 
-    def __init__(self, live: WebSocketEndpoint, websocket: WebSocket) -> None:
-        self._live = live
+    def __init__(self, endpoint: WebSocketEndpoint, websocket: WebSocket) -> None:
+        self._endpoint = endpoint
         self._websocket = websocket
         self._address = address_of(websocket.scope)
         self._principal: Principal | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._limit = asyncio.timeout(live.services.settings.websocket_init_seconds)
+        self._limit = asyncio.timeout(endpoint.services.settings.websocket_init_seconds)
         self._at_limit = Close(4408, "Connection initialisation timeout")
 
     async def run(self) -> None:
@@ -184,11 +186,11 @@ class _Connection:
             raise Close(4400, "Invalid message: the payload is an object, its `Authorization` a text")
         header = given.get("authorization") or self._websocket.headers.get("authorization")
         try:
-            self._principal = await self._live.authenticator.authenticate(header)
+            self._principal = await self._endpoint.authenticator.authenticate(header)
         except Unauthenticated as error:
             raise Close(4403, f"Forbidden: {error}") from None
         # not all of those who came back at once after a restart come back at once for ever
-        seconds = self._live.services.settings.websocket_seconds * random.uniform(0.9, 1)  # noqa: S311 - no secret
+        seconds = self._endpoint.services.settings.websocket_seconds * random.uniform(0.9, 1)  # noqa: S311 - no secret
         self._at_limit = Close(1001, "this connection has lasted long enough; connect again")
         if self._principal.expires_at is not None:
             left = self._principal.expires_at + LEEWAY_SECONDS - time.time()
@@ -204,32 +206,32 @@ class _Connection:
         if id in self._operations:
             raise Close(4409, f"Subscriber for {id} already exists")
         try:
-            operation = wire.operation_of(payload)
+            request = GraphQLRequest.of(payload)
             await self._count(self._principal)
-        except wire.BadRequest as error:
+        except BadRequest as error:
             raise Close(4400, f"Invalid message: {error}") from None
         except RateLimited as error:
             await self._send("error", id, [{"message": str(error), "extensions": error.extensions}])
             return
-        prepared = self._live.documents.prepare(operation)
+        prepared = self._endpoint.documents.prepare(request)
         if prepared.document is None:
-            await self._send("error", id, [error.formatted for error in prepared.errors])
+            await self._send("error", id, list(prepared.errors))
             return
         caller = Caller(self._principal, self._address, self._websocket.state.request_id)
-        running = self._live.runner.run(prepared.document, operation, caller, partial(self._tell, id))
-        kind = kind_of(prepared.document, operation.name)
-        task = self._operations[id] = asyncio.create_task(running, name=kind.value)
+        running = self._endpoint.runner.run(prepared, request, caller, partial(self._send_result, id))
+        operation = prepared.operation(request.operation_name)
+        task = self._operations[id] = asyncio.create_task(running, name=operation.operation.value if operation else "")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _count(self, principal: Principal) -> None:
         """Count an operation, by the rates and by how many run at this moment."""
         if not principal.is_service:
-            await self._live.services.rates.request(self._address)
-        if len(self._operations) >= self._live.services.settings.websocket_operations:
+            await self._endpoint.services.rates.request(self._address)
+        if len(self._operations) >= self._endpoint.services.settings.websocket_operations:
             raise RateLimited(f"{len(self._operations)} operations run on this connection; end one first")
 
-    async def _tell(self, id: str, kind: str, payload: Any) -> None:
+    async def _send_result(self, id: str, kind: str, payload: Any) -> None:
         """Send what the running operation has to say, unless the client has ended it."""
         if self._operations.get(id) is asyncio.current_task():
             if kind != "next":

@@ -162,7 +162,7 @@ def test_a_field_is_called_by_whom_it_is_for_and_nobody_else(shop, root, name):
 def test_a_token_that_proves_nothing_opens_nothing_not_even_the_shop_window(shop, root, name):
     claims = {"sub": "user_ada", "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 60}
     tokens = {
-        "expired": jwt.encode({**claims, "exp": 1}, SIGN_IN_SECRET, algorithm="HS256"),
+        "forged and expired": jwt.encode({**claims, "exp": 1}, SIGN_IN_SECRET[::-1], algorithm="HS256"),
         "of another audience": jwt.encode({**claims, "aud": "another-shop"}, SIGN_IN_SECRET, algorithm="HS256"),
         "of another issuer": jwt.encode({**claims, "iss": ISSUER[::-1]}, SIGN_IN_SECRET, algorithm="HS256"),
         "forged": jwt.encode(claims, SIGN_IN_SECRET[::-1], algorithm="HS256"),
@@ -179,6 +179,28 @@ def test_a_token_that_proves_nothing_opens_nothing_not_even_the_shop_window(shop
     assert shop.graphql("{ viewer { id } }", headers={"Authorization": f"Bearer {good}"}).json() == {
         "data": {"viewer": {"id": "user_ada"}}
     }
+
+
+@pytest.mark.parametrize(("root", "name"), ROOT_FIELDS, ids=name_of)
+def test_an_expired_token_opens_what_is_public_and_nothing_else(shop, root, name):
+    claims = {"sub": "user_ada", "iss": ISSUER, "aud": AUDIENCE, "exp": 1}
+    expired = {"Authorization": f"Bearer {jwt.encode(claims, SIGN_IN_SECRET, algorithm='HS256')}"}
+    document, variables = operation(root, name, {})
+    before = at_stripe(shop)
+    answer = shop.graphql(document, variables, expired)
+    if FIELD_ACCESS[f"{root.name}.{name}"] is FieldAccess.PUBLIC:
+        assert answer.status_code == 200
+        assert answer.json()["data"] == shop.graphql(document, variables).json()["data"]
+    elif root.name == "Subscription":
+        assert answer.status_code == 400
+    else:
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "data" not in answer.json()
+    if root.name != "Subscription":
+        (error,) = answer.json()["errors"]
+        assert error == {"message": "the token has expired; sign in again", "extensions": {"code": "UNAUTHENTICATED"}}
+    assert at_stripe(shop) == before
 
 
 @pytest.mark.parametrize(("kind", "name"), [each for each in FIELDS if each[0].name != "Mutation"], ids=name_of)

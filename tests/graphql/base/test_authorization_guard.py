@@ -8,7 +8,6 @@ from graphql import graphql
 
 from gateway.auth.principal import ANONYMOUS, Principal
 from gateway.billing.customers.ownership import Owner, Ownership
-from gateway.graphql.base import authorization as ownership
 from gateway.graphql.base.authorization import FieldAccess, enforce, private
 from gateway.graphql.base.connection import Connection, Edge
 from harness.databases import runtime_at
@@ -90,11 +89,10 @@ WAYS = {
 
 
 @pytest.fixture
-def careless(monkeypatch):
+def careless():
     names = [f"Careless.{name}" for name in WAYS] + ["Live.watched"]
-    monkeypatch.setattr(ownership, "FIELD_ACCESS", dict.fromkeys(names, FieldAccess.ANYONE))
     schema = strawberry.Schema(query=Careless, subscription=Live)._schema
-    enforce(schema)
+    enforce(schema, dict.fromkeys(names, FieldAccess.ANYONE))
     return schema
 
 
@@ -112,7 +110,7 @@ async def database(sqlite_url):
 
 
 def context_of(database, principal):
-    return SimpleNamespace(principal=principal, ownership=Ownership(database, principal))
+    return SimpleNamespace(principal=principal, ownership=Ownership(database, principal), sign_in_error=None)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +149,10 @@ async def test_a_live_update_that_forgets_to_ask_tells_nothing_all_the_same(care
     assert told in (str(result.errors) if result.errors else str(result.data))
 
 
-def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start(monkeypatch):
-    monkeypatch.setattr(
-        ownership, "FIELD_ACCESS", {"Careless.secret": FieldAccess.ANYONE, "Careless.gone": FieldAccess.ANYONE}
-    )
+def test_a_root_field_that_does_not_say_whom_it_is_for_stops_the_start():
+    access = {"Careless.secret": FieldAccess.ANYONE, "Careless.gone": FieldAccess.ANYONE}
     with pytest.raises(TypeError, match=r"Careless\.box, Careless\.edge, Careless\.gone, Careless\.later"):
-        enforce(strawberry.Schema(query=Careless)._schema)
+        enforce(strawberry.Schema(query=Careless)._schema, access)
 
 
 def test_a_private_type_that_does_not_say_whose_it_is_stops_the_start():

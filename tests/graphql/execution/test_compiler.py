@@ -47,12 +47,13 @@ from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.base.memo import MemoizedType
 from gateway.graphql.execution.compiler import (
+    FUNCTION_FIELDS,
     MAX_MEMO_FIELDS,
     MAX_MEMOS,
-    Compiled,
     CompiledExecutor,
     register_compilable_fields,
 )
+from gateway.graphql.execution.documents import CompiledCode
 from gateway.graphql.schema import core
 from gateway.http.rate_limit import Rates
 from gateway.runtime import compose
@@ -75,6 +76,10 @@ async def run(schema: GraphQLSchema, document: DocumentNode, context: Any, **opt
 # The real schema, over a real mirror.
 
 
+ROOM = 10_000
+"""Room for everything that a document could have compiled."""
+
+
 @dataclass(repr=False)
 class Gateway:
     """The use cases over a filled mirror, as `app.py` puts them together, and an event loop for them."""
@@ -85,7 +90,7 @@ class Gateway:
 
     def both(self, document: DocumentNode, principal: Principal, variables: dict[str, Any]) -> tuple[bytes, ...]:
         """What graphql-core answers, and the compiled executor at the first and at the second time."""
-        compiled: Compiled = {}
+        compiled = CompiledCode(ROOM)
         mine = {"executor_class": CompiledExecutor, "compiled": compiled}
         return tuple(
             self.runner.run(
@@ -525,7 +530,9 @@ ODDITIES = [
     (PLAIN, {"which": 5}),
 ]
 ODDITIES += [(text, {"which": which}) for text in (PLAIN, MIXED, *ONE_BY_ONE) for which in TREES]
-DOCUMENTS: dict[str, tuple[DocumentNode, Compiled]] = {text: (parse(text), {}) for text, _ in ODDITIES}
+DOCUMENTS: dict[str, tuple[DocumentNode, CompiledCode]] = {
+    text: (parse(text), CompiledCode(ROOM)) for text, _ in ODDITIES
+}
 
 
 @pytest.mark.parametrize(("text", "variables"), ODDITIES)
@@ -544,9 +551,11 @@ async def test_a_value_that_keeps_its_answers_keeps_only_a_few_and_never_a_failu
         document = parse(f"{{ coins(first: 4) {{ name n{number}: worth }} }}")
         for _ in range(2):
             theirs = await run(odd, document, [])
-            assert await run(odd, document, [], executor_class=CompiledExecutor, compiled={}) == theirs
+            assert await run(odd, document, [], executor_class=CompiledExecutor, compiled=CompiledCode(ROOM)) == theirs
     many = "".join(f" n{number}: name" for number in range(MAX_MEMO_FIELDS))
-    await run(odd, parse(f"{{ coins {{ worth{many} }} }}"), [], executor_class=CompiledExecutor, compiled={})
+    await run(
+        odd, parse(f"{{ coins {{ worth{many} }} }}"), [], executor_class=CompiledExecutor, compiled=CompiledCode(ROOM)
+    )
     assert not any(many in selection for selection in COINS[0].memo)
     assert all(1 <= len(coin.memo) <= MAX_MEMOS for coin in COINS[:2])
     assert not any("worth" in selection for coin in COINS[2:] for selection in coin.memo)
@@ -558,21 +567,21 @@ async def test_a_document_is_compiled_for_a_few_combinations_of_its_switches_and
     document = parse(
         f"query ({', '.join(f'${name}: Boolean!' for name in names)}) {{ soon {{ leaf {{ {switches} }} }} }}"
     )
-    compiled: Compiled = {}
+    compiled = CompiledCode(ROOM)
     for number in range(16):
         variables = {name: bool(number >> place & 1) for place, name in enumerate(names)}
         answer = orjson.loads(
             await run(odd, document, [], executor_class=CompiledExecutor, compiled=compiled, variable_values=variables)
         )
         assert set(answer["data"]["soon"]["leaf"]) == {name for name in names if variables[name]}
-    assert 1 < len(compiled) < 16
+    assert 1 < len(compiled.variants) < 16
 
 
 def test_the_pricing_page_is_compiled_and_what_is_private_is_not(gateway):
-    compiled: Compiled = {}
+    compiled = CompiledCode(ROOM)
     context = Context(gateway.services, Principal(subject="ann"))
     gateway.runner.run(run(core, parse(EVERYTHING), context, executor_class=CompiledExecutor, compiled=compiled))
-    (found,) = compiled.values()
+    (found,) = compiled.variants.values()
     made = {kind.name for (kind, *_), function in found.items() if function}
     assert {"Pricing", "PlanConnection", "ProductConnection", "InvoiceConnection"} <= made
     assert not {"Viewer", "Access"} & made  # fields of theirs are guarded
@@ -583,9 +592,23 @@ def test_what_a_request_has_read_goes_with_it_and_does_not_wait_until_garbage_is
     request = ref(context)
     gc.disable()
     try:
-        gateway.runner.run(run(core, parse(EVERYTHING), context, executor_class=CompiledExecutor, compiled={}))
+        gateway.runner.run(
+            run(core, parse(EVERYTHING), context, executor_class=CompiledExecutor, compiled=CompiledCode(ROOM))
+        )
         assert context.loaders.account
         del context
         assert request() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("room", [0, 1, 3, 4, 5, 10, 20, 40, 80])
+def test_without_room_the_rest_is_left_to_graphql_core(gateway, room):
+    document, context = parse(EVERYTHING), Context(gateway.services, Principal(subject="ann"))
+    theirs = gateway.runner.run(run(core, document, context))
+    compiled = CompiledCode(room)
+    for _ in range(2):
+        mine = run(core, document, context, executor_class=CompiledExecutor, compiled=compiled)
+        assert gateway.runner.run(mine) == theirs
+    functions = [function for variant in compiled.variants.values() for function in variant.values() if function]
+    assert len(functions) * FUNCTION_FIELDS <= room

@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import connect
 
 from gateway.errors import SettingsError
-from gateway.graphql.execution.persisted import MAX_LEARNED_CHARACTERS, PersistedDocuments
+from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
 from harness.gateway import SERVICE
@@ -120,7 +120,7 @@ def test_a_name_that_is_none_is_400_with_a_sentence(shop, body):
 
 
 def test_what_is_learned_is_bounded_and_the_oldest_goes_first():
-    documents = PersistedDocuments(Settings.load())
+    documents = PersistedDocuments(Settings.load(), max_learned_bytes=1_000_000)
     texts = [f"{{ __typename }} # {n} {'x' * 50_000}" for n in range(40)]
     for text in texts:
         documents.text_of(GraphQLRequest(text, None, {}, digest(text)))
@@ -128,7 +128,7 @@ def test_what_is_learned_is_bounded_and_the_oldest_goes_first():
     kept = [text for text in texts if outcome_of(documents, digest(text)) == text]
     assert kept[0] == texts[0]
     assert kept[1:] == texts[-len(kept) + 1 :]
-    assert MAX_LEARNED_CHARACTERS - 60_000 < sum(map(len, kept)) <= MAX_LEARNED_CHARACTERS
+    assert 940_000 < sum(map(len, kept)) <= 1_000_000
 
 
 def outcome_of(documents, name):

@@ -1,5 +1,6 @@
 """`/graphql` as a route: what is answered to whom, and that nothing a client sends ends in a 500."""
 
+import dataclasses
 import json
 import re
 
@@ -263,6 +264,40 @@ def test_a_token_that_proves_nothing_is_401(shop, header):
 
     assert (answer.status_code, code(answer)) == (401, "UNAUTHENTICATED")
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def expired(world):
+    """The headers of a user whose token has ended."""
+    return world.token("user_ada", exp=1)
+
+
+def test_an_expired_token_answers_what_is_public_with_the_error_beside(shop):
+    query = "{ products(first: 3) { nodes { name } } viewer { id } }"
+    answer = post(shop, {"query": query}, **expired(shop))
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "private, no-store"
+    body = answer.json()
+    assert body["data"] == shop.data(query)
+    assert len(body["data"]["products"]["nodes"]) == 3
+    (error,) = body["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["viewer"], "UNAUTHENTICATED")
+    assert error["message"] == "the token has expired; sign in again"
+
+
+def test_an_expired_token_buys_nothing_as_a_guest(shop):
+    mutation = """mutation { createCheckoutSession(input: {lineItems: [{lookupKey: "starter_monthly"}],
+        successUrl: "https://shop.example/", cancelUrl: "https://shop.example/"}) { session { id } } }"""
+    answer = post(shop, {"query": mutation}, **expired(shop))
+    assert (answer.status_code, code(answer)) == (401, "UNAUTHENTICATED")
+
+
+def test_a_setting_refuses_an_expired_token_as_a_whole(shop):
+    settings = shop.settings.model_copy(update={"refuse_expired_tokens": True})
+    with dataclasses.replace(shop, settings=settings).twin() as strict:
+        answer = post(strict, {"query": "{ products { nodes { id } } }"}, **expired(strict))
+    assert (answer.status_code, code(answer)) == (401, "UNAUTHENTICATED")
+    assert "data" not in answer.json()
 
 
 def test_the_back_end_is_known_by_its_token(shop):

@@ -14,7 +14,7 @@ from graphql import parse
 
 from gateway.billing.catalog.service import Catalog
 from gateway.graphql.base.authorization import FieldAccess
-from gateway.graphql.execution import cacheability as public
+from gateway.graphql.execution.cacheability import is_cacheable
 from gateway.graphql.transport.response_cache import MAX_BYTES, PublicAnswers
 from gateway.http.rate_limit import Rates
 from gateway.runtime import compose
@@ -357,7 +357,7 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
     await database.close()
 
 
-def test_a_field_is_private_until_it_is_said_otherwise(monkeypatch):
+def test_a_field_is_private_until_it_is_said_otherwise():
     @strawberry.type
     class Thing:
         plain: int
@@ -375,7 +375,7 @@ def test_a_field_is_private_until_it_is_said_otherwise(monkeypatch):
         thing: Thing
         other: Thing
 
-    monkeypatch.setattr(public, "FIELD_ACCESS", {"Query.thing": FieldAccess.PUBLIC, "Query.other": FieldAccess.ANYONE})
+    access = {"Query.thing": FieldAccess.PUBLIC, "Query.other": FieldAccess.ANYONE}
     core = strawberry.Schema(query=Query)._schema
     said = {
         "{ thing { plain } }": True,
@@ -387,4 +387,4 @@ def test_a_field_is_private_until_it_is_said_otherwise(monkeypatch):
         "{ thing { plain } __schema { description } }": False,
         "query A { thing { plain } } query B { other { plain } }": False,
     }
-    assert {query: public.is_cacheable(core, parse(query)) for query in said} == said
+    assert {query: is_cacheable(core, parse(query), access) for query in said} == said

@@ -1,0 +1,150 @@
+"""GraphQL over HTTP: the media types of requests and answers, the body, and the JSON of a URL.
+
+Source: the GraphQL over HTTP specification. A request that cannot be read is refused with a 4xx.
+"""
+
+from collections.abc import Iterable, Mapping
+from email.message import Message
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
+
+from gateway.graphql.execution.request import BadRequest, GraphQLRequest
+from gateway.http.server import body_of
+
+MAX_BODY_BYTES = 100 * 1024
+MAX_HEADER_BYTES = 512  # of the headers whose reading is remembered
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+_RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
+
+Headers = Mapping[bytes, bytes]
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Return the headers of a request by their names in small letters; of one that comes twice, the first."""
+    return dict(reversed(scope["headers"]))
+
+
+async def read_request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
+    """Read the GraphQL request of a GET or POST.
+
+    Raises:
+        BadRequest: there is none that can be read.
+    """
+    if scope["method"] == "POST":
+        return GraphQLRequest.of(_json(await _body(headers, receive), "the body"))
+    query = QueryParams(scope["query_string"])
+    parsed = {
+        name: _json(query[name].encode(errors="replace"), f"`{name}`")
+        for name in ("variables", "extensions")
+        if query.get(name)
+    }
+    return GraphQLRequest.of({**query, **parsed})
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
+    if not _is_json(headers.get(b"content-type", b"")):
+        raise BadRequest(f"send the query as {JSON} in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise BadRequest("send the body uncompressed", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+    body = await body_of(receive, MAX_BODY_BYTES)
+    if body is None:
+        raise BadRequest("the body ended too early")
+    if len(body) > MAX_BODY_BYTES:
+        raise BadRequest(f"the body may have {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return body
+
+
+def _json(text: bytes, what: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"{what} is no JSON: {error}") from None
+
+
+def _is_json(content_type: bytes) -> bool:
+    return _is_json_known(content_type) if len(content_type) <= MAX_HEADER_BYTES else False
+
+
+@lru_cache(maxsize=64)
+def _is_json_known(content_type: bytes) -> bool:
+    kind = Message()
+    kind["content-type"] = content_type.decode("latin-1")
+    return kind.get_content_type() == JSON and kind.get_content_charset("utf-8") == "utf-8"
+
+
+def accepted(header: bytes | None) -> str:
+    """Return the media type to answer in.
+
+    Raises:
+        BadRequest: the client takes none of ours.
+    """
+    header = header or b"*/*"
+    media_type = _accepted_known(header) if len(header) <= MAX_HEADER_BYTES else _accepted(header)
+    if media_type is None:
+        raise BadRequest(f"the answer can be {GRAPHQL} or {JSON}", HTTPStatus.NOT_ACCEPTABLE)
+    return media_type
+
+
+def _accepted(header: bytes) -> str | None:
+    return next((_RANGES[wanted] for wanted in _by_quality(header) if wanted in _RANGES), None)
+
+
+_accepted_known = lru_cache(maxsize=64)(_accepted)
+
+
+def prefers_html(header: bytes | None) -> bool:
+    """Return whether this is a browser that shows a page."""
+    first = next(iter(_by_quality(header or b"")), None)
+    return first in {"text/html", "application/xhtml+xml"}
+
+
+def _by_quality(header: bytes) -> list[str]:
+    """Return the media types of an `Accept` header, the most wanted first."""
+    wanted = []
+    for part in header.decode("latin-1").split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        wanted.append((_number(quality), kind))
+    return [kind for quality, kind in sorted(wanted, key=lambda each: -each[0]) if quality > 0]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+class Answer(NamedTuple):
+    """A GraphQL response.
+
+    Attributes:
+        body: what becomes its JSON.
+        status: of HTTP.
+        headers: beside those that every answer has.
+    """
+
+    body: dict[str, Any]
+    status: int = 200
+    headers: Iterable[tuple[bytes, bytes]] = ()
+
+
+async def respond(send: Send, answer: Answer, media_type: str) -> None:
+    """Send a response. It is its reader's alone; what may be shared, the response cache says."""
+    content = orjson.dumps(answer.body)
+    headers = [*_HEADERS[media_type], (b"content-length", b"%d" % len(content)), *answer.headers]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+_HEADERS = {
+    kind: ((b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"private, no-store"))
+    for kind in (JSON, GRAPHQL)
+}

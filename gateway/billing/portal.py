@@ -27,7 +27,7 @@ class PortalFlow(Enum):
     """What the portal opens with; each value says what it means."""
 
     OVERVIEW = "Everything that the portal's configuration offers."
-    PAYMENT_METHOD_UPDATE = "Only to give another way to pay."
+    PAYMENT_METHOD_UPDATE = "Only to change the payment method."
     SUBSCRIPTION_CANCEL = "Only to cancel a subscription."
     SUBSCRIPTION_UPDATE = "Only to change a subscription's plan."
 

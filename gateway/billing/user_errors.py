@@ -20,7 +20,7 @@ class ProblemCode(Enum):
     URL_REQUIRED = "This kind of checkout needs this URL."
     URL_UNUSED = "This kind of checkout does not use this URL."
     REDIRECT_NOT_ALLOWED = "Buyers may not be sent to this URL."
-    EMAIL_INVALID = "This is no e-mail address."
+    EMAIL_INVALID = "This is not an e-mail address."
     METADATA_INVALID = "The metadata has too many entries, a key or value that is too long, or a reserved key."
     PROMOTION_CODE_INVALID = "The promotion code does not exist or cannot be used here."
     IDEMPOTENCY_KEY_INVALID = "The key is too long, or a guest's key is too easy to guess."

@@ -1,4 +1,4 @@
-"""What can be done. What the caller can mend comes back as `userErrors`; everything else is a GraphQL error."""
+"""The mutations. What the caller can fix comes back as `userErrors`; everything else is a GraphQL error."""
 
 from enum import Enum
 from typing import Annotated
@@ -25,16 +25,16 @@ class CheckoutUiMode(Enum):
 
     HOSTED = strawberry.enum_value("hosted_page", description="On Stripe's page, reached by `url`.")
     EMBEDDED = strawberry.enum_value(
-        "embedded_page", description="In a form of Stripe's within one's own page, opened with `clientSecret`."
+        "embedded_page", description="In Stripe's form within your own page, opened with `clientSecret`."
     )
 
 
 @input_type
 class AdjustableQuantityInput:
-    """Within which bounds a buyer may change a quantity."""
+    """The bounds within which a buyer may change a quantity."""
 
-    minimum: int = strawberry.field(default=1, description="The least, 0 or more.")
-    maximum: int = strawberry.field(description="The most.")
+    minimum: int = strawberry.field(default=1, description="The smallest quantity, 0 or more.")
+    maximum: int = strawberry.field(description="The largest quantity.")
 
 
 @input_type
@@ -43,13 +43,13 @@ class CheckoutLineItemInput:
 
     price_id: strawberry.ID | None = strawberry.field(default=None, description="The price's (or plan's) id.")
     lookup_key: str | None = strawberry.field(default=None, description="The price's lookup key.")
-    quantity: int = strawberry.field(default=1, description="How many; leave it out for a metered price.")
+    quantity: int = strawberry.field(default=1, description="The quantity; leave it out for a metered price.")
     adjustable_quantity: AdjustableQuantityInput | None = strawberry.field(
         default=None, description="Lets the buyer change the quantity on Stripe's page, such as the seats of a team."
     )
 
     def line(self) -> Line:
-        """The same in the words of the use case."""
+        """Return the line as the use case takes it."""
         range_ = self.adjustable_quantity
         return Line(self.price_id, self.lookup_key, self.quantity, (range_.minimum, range_.maximum) if range_ else None)
 
@@ -63,7 +63,7 @@ class CreateCheckoutSessionInput:
     )
     setup: bool = strawberry.field(
         default=False,
-        description="Buy nothing, only keep a way to pay for later; the lines are empty then. For signed-in users.",
+        description="Buy nothing, only save a payment method; the lines are empty then. For signed-in users.",
     )
     external_id: strawberry.ID | None = strawberry.field(
         default=None, description="The user that it is for, when the application's own back end asks; nobody else may."
@@ -72,7 +72,7 @@ class CreateCheckoutSessionInput:
         default=None,
         description="HOSTED: where the buyer goes after paying. `{CHECKOUT_SESSION_ID}` in it is filled in by Stripe.",
     )
-    cancel_url: str | None = strawberry.field(default=None, description="HOSTED: where the buyer goes to give up.")
+    cancel_url: str | None = strawberry.field(default=None, description="HOSTED: where the buyer goes to cancel.")
     return_url: str | None = strawberry.field(
         default=None,
         description="EMBEDDED: where the buyer goes afterwards. `{CHECKOUT_SESSION_ID}` in it is filled in by Stripe.",
@@ -109,7 +109,7 @@ class CreateCheckoutSessionInput:
     )
 
     def request(self) -> CheckoutRequest:
-        """The same in the words of the use case."""
+        """Return the request as the use case takes it."""
         return CheckoutRequest(
             lines=tuple(line.line() for line in self.line_items),
             setup=self.setup,
@@ -138,25 +138,25 @@ class ExpireCheckoutSessionInput:
 
 @object_type
 class CreateCheckoutSessionPayload(Payload):
-    """The session, or what must be mended."""
+    """The session, or what the caller must fix."""
 
     session: CheckoutSession | None = strawberry.field(
         default=None,
         description="The open session; null when there are errors, but with EARLIER_SESSION_PAID the paid one.",
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
     @classmethod
     def rejected(cls, rejected: Rejected, info: Info, /) -> "CreateCheckoutSessionPayload":
-        """Return what must be mended, and the session that stands against it."""
+        """Return what the caller must fix, and the session as it is, where it should be seen."""
         return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
 @object_type
 class ExpireCheckoutSessionPayload(Payload):
-    """The session as it stands now."""
+    """The session in its present state."""
 
     session: CheckoutSession | None = strawberry.field(default=None, description="The session.")
     user_errors: list[UserError] = strawberry.field(
@@ -165,13 +165,13 @@ class ExpireCheckoutSessionPayload(Payload):
 
     @classmethod
     def rejected(cls, rejected: Rejected, info: Info, /) -> "ExpireCheckoutSessionPayload":
-        """Return what must be mended, and the session that stands against it."""
+        """Return what the caller must fix, and the session as it is, where it should be seen."""
         return cls(session=_current(rejected, info), user_errors=UserError.all_of(rejected.problems))
 
 
 @object_type
 class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations):
-    """What can be done."""
+    """The mutations."""
 
     @mutation
     async def create_checkout_session(

@@ -24,7 +24,7 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="Stripe's id.")]
 
 @object_type
 class Query:
-    """What can be read."""
+    """The queries."""
 
     @resolver
     async def pricing(self, info: Info, currency: InCurrency = None, interval: ByInterval = None) -> Pricing:
@@ -83,7 +83,7 @@ class Query:
 
     @resolver
     async def session(self, info: Info, id: Id) -> CheckoutSession | None:
-        """A checkout as it stands at Stripe; null when there is none, or it is another's."""
+        """A checkout as it is at Stripe; null when there is none, or it is not the caller's."""
         principal = info.context.principal
         row = await info.context.services.checkout.session(id)
         return CheckoutSession.of(row, principal) if row else None
@@ -113,5 +113,5 @@ class Query:
 
 
 def _name(interval: BillingInterval | None) -> str | None:
-    """Stripe's word for an interval."""
+    """Return Stripe's name of an interval."""
     return None if interval is None else str(interval.value)

@@ -29,18 +29,19 @@ for _type in core.type_map.values():
 
 
 def sdl() -> str:
-    """The schema in GraphQL's schema language, as in `schema.graphql`."""
+    """Return the schema in GraphQL's schema language, as in `schema.graphql`."""
     return schema.as_str() + "\n"
 
 
 def check(text: str) -> list[str]:
-    """What differs between a published schema and this one; nothing when they are the same.
+    """Compare a published schema with this one.
 
     Args:
         text: the published SDL.
 
     Returns:
-        a line for each breaking change, and one that says how to publish the present schema.
+        a line for each breaking change, and one that says how to publish the present schema; nothing when both are the
+        same.
     """
     if text == sdl():
         return []

@@ -21,11 +21,11 @@ class Subscription:
 
     @resolver
     async def session_updated(self, info: LiveInfo, id: Id) -> CheckoutSession:
-        """A checkout, and the subscription that it starts. NOT_FOUND when there is none, or it is another's."""
+        """A checkout, and the subscription that it starts. NOT_FOUND when there is none, or it is not the caller's."""
         context, changed = info.context, info.context.changed
         changed.add(f"session:{id}")
         checkout = context.services.checkout
-        # First as it stands at Stripe, for a buyer who is back before the webhook. That writes, and so is heard of.
+        # The first time as it is at Stripe, for a buyer who is back before the webhook; that write is notified too.
         row = await (checkout.known(id) if changed.heard else checkout.session(id))
         if row is None:
             raise NotFound("there is no such object")
@@ -37,7 +37,7 @@ class Subscription:
     async def viewer_updated(self, info: LiveInfo) -> Viewer:
         """The signed-in user's own account, also before the first purchase."""
         context, changed = info.context, info.context.changed
-        subject = str(context.principal.subject)  # nobody else comes here
+        subject = str(context.principal.subject)  # only users may call this field
         accounts, its = context.loaders.account, selection_of(info, subject)
         new = changed.add(f"user:{subject}")
         account = await accounts.load(AccountSelection(subject) if new else its)

@@ -1,4 +1,4 @@
-"""What every page that the gateway shows a browser has in common: a strict policy, and files served from a list."""
+"""Pages for browsers under a strict Content-Security-Policy, and files served from a list."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-# Nothing from another host, nothing inline, no frame around the page. A page may widen single directives.
+# Nothing from another host, nothing inline, no frame around the page. A page may relax single directives.
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -22,11 +22,11 @@ FOREVER = "public, max-age=31536000, immutable"
 """`Cache-Control` of a file whose URL changes with its content."""
 
 FRESH = "no-cache"
-"""`Cache-Control` of what may change under its URL."""
+"""`Cache-Control` of content that may change under its URL."""
 
 
 def page(html: str, *, status: int = 200, policy: Mapping[str, str] | None = None) -> HTMLResponse:
-    """An HTML page under a strict Content-Security-Policy.
+    """Return an HTML page under a strict Content-Security-Policy.
 
     Args:
         html: the whole document, which must not have inline scripts or styles.
@@ -42,7 +42,7 @@ def page(html: str, *, status: int = 200, policy: Mapping[str, str] | None = Non
 
 
 def file_route(url: str, path: Path, *, cache: str = FRESH) -> Route:
-    """A route to one file. Files are listed one by one, so no request can name another.
+    """Return a route to one file. Files are listed one by one, so that no request can name another.
 
     Args:
         url: where it is served.

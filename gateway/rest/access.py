@@ -27,7 +27,7 @@ class SubscriptionView(BaseModel):
     """The subscription that decides."""
 
     id: str = Field(description="Stripe's id, such as sub_….")
-    status: str = Field(description="How it stands, as in GraphQL's SubscriptionStatus.")
+    status: str = Field(description="Its status, as in GraphQL's SubscriptionStatus.")
 
 
 class AccessView(BaseModel):
@@ -35,7 +35,7 @@ class AccessView(BaseModel):
 
     allowed: bool = Field(description="Whether there is access.")
     reason: str = Field(description="Why there is, or is not: " + ", ".join(reason.name for reason in Reason) + ".")
-    until: datetime | None = Field(description="When it ends or is renewed; null when there is no access.")
+    until: datetime | None = Field(description="When access ends or is renewed; null without access.")
     limit: int | None = Field(description="How much of the feature; null without a limit.")
     subscription: SubscriptionView | None = Field(description="The subscription that decides.")
 

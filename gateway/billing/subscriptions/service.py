@@ -180,7 +180,7 @@ class SubscriptionService:
         return await self._state(id)
 
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
-        """Take a planned end back, or go on after a pause. What neither ends nor pauses is answered as it is.
+        """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
 
         Args:
             principal: whose subscription it must be.

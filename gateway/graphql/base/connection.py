@@ -13,7 +13,7 @@ Node = TypeVar("Node")
 
 @object_type
 class PageInfo:
-    """Where a page lies in its list."""
+    """The place of a page in its list."""
 
     has_next_page: bool = strawberry.field(description="Whether more follows.")
     has_previous_page: bool = strawberry.field(description="Whether something precedes it.")
@@ -25,7 +25,7 @@ class PageInfo:
 class Edge(Generic[Node]):
     """An item of a page, with its cursor."""
 
-    cursor: str = strawberry.field(description="Names this item's place; valid as `after`.")
+    cursor: str = strawberry.field(description="The place of this item; valid as `after`.")
     node: Node = strawberry.field(description="The item.")
 
 
@@ -40,7 +40,7 @@ class Connection(Generic[Node]):
 
     edges: list[Edge[Node]] = field(lambda self: self.linked(), "The items with their cursors.")
     nodes: list[Node] = strawberry.field(description="The items alone.")
-    page_info: PageInfo = field(lambda self: self.place(), "Whether there is more, and from where.")
+    page_info: PageInfo = field(lambda self: self.place(), "Whether more pages follow, and from where.")
 
     @classmethod
     def of(

@@ -13,10 +13,10 @@ enum_from(ProblemCode, name="UserErrorCode")
 
 @object_type
 class UserError:
-    """Something that the caller can mend."""
+    """A problem that the caller can fix."""
 
-    code: ProblemCode = strawberry.field(description="For programs.")
-    message: str = strawberry.field(description="For people.")
+    code: ProblemCode = strawberry.field(description="The code, for programs.")
+    message: str = strawberry.field(description="The message, for people.")
     field: str | None = strawberry.field(
         description="Where in the input, such as lineItems.0.priceId; null when it is the whole."
     )

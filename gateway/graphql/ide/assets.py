@@ -1,11 +1,11 @@
-"""Fetches GraphiQL's own files from npm: `python -m gateway.graphql.ide.assets`.
+"""Fetch GraphiQL's own files from npm: `python -m gateway.graphql.ide.assets`.
 
-Minified code of others is not kept in the repository. It comes from three published packages, through the
-machine's own npm and its configuration, and is used only if each package is the very one that was reviewed:
-its SHA-512 is pinned here. graphiql 4.1.2 is the last release with a ready bundle for a `<script>` element.
+Other people's minified code is not kept in the repository. It comes from three published packages, through the
+machine's own npm and its configuration, and is used only if each package has the SHA-512 that is pinned here. graphiql
+4.1.2 is the last release with a bundle for a `<script>` element.
 
-Only the standard library is used, and nothing of the gateway: the build hook (`hatch_build.py`) runs this file
-where neither is installed.
+Only the standard library is used, and nothing of the gateway: the build hook (`hatch_build.py`) runs this file where
+neither is installed.
 """
 
 import base64
@@ -40,12 +40,12 @@ class Package(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """Where the files go below `STATIC`. The release is part of their URL, so browsers may keep them forever."""
+        """The directory below `STATIC`. The release is part of the URL, so that browsers may keep the files forever."""
         return f"{self.name}-{self.version}"
 
     @property
     def installed(self) -> list[Path]:
-        """The files as the page is served them."""
+        """The files as the page loads them."""
         return [STATIC / self.folder / Path(file).name for file in self.files]
 
 
@@ -76,16 +76,16 @@ class AssetsUnavailable(Exception):
 
 
 class AssetsForged(Exception):
-    """npm delivered a package that is not the one that was reviewed. Nothing of it was kept."""
+    """npm delivered a package with another hash than the pinned one. Nothing of it was kept."""
 
 
 def is_complete() -> bool:
-    """Whether every file that the page needs is there."""
+    """Return whether every file that the page needs is there."""
     return all(path.is_file() for package in PACKAGES for path in package.installed)
 
 
 def install() -> bool:
-    """Fetches the files unless they are there.
+    """Fetch the files unless they are there.
 
     Returns:
         True if something had to be fetched.
@@ -105,7 +105,7 @@ def install() -> bool:
 
 
 def _npm_pack(folder: Path) -> None:
-    """Lets npm download the tarballs; none of their code is run."""
+    """Let npm download the tarballs; none of their code is run."""
     npm = shutil.which("npm")
     if npm is None:
         raise AssetsUnavailable(
@@ -145,14 +145,14 @@ def _failed(reason: str) -> str:
 
 
 def _unpack(package: Package, tarball: Path) -> None:
-    """Checks a tarball and copies the few files out of it that are needed."""
+    """Check a tarball, and copy the few files out of it that are needed."""
     digest = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
     if digest != package.sha512:
         raise AssetsForged(
             f"npm delivered a {package.name}@{package.version} that is not the published one "
             f"(SHA-512 {digest}); nothing was installed. Check the registry that npm is set to."
         )
-    import tarfile  # only this command unpacks anything; the gateway itself asks this module what is there
+    import tarfile  # only this command unpacks anything; the gateway only asks which files are there
 
     with tarfile.open(tarball) as archive:
         for file, target in zip(package.files, package.installed, strict=True):
@@ -163,7 +163,7 @@ def _unpack(package: Package, tarball: Path) -> None:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Writes a file at once: another process never sees half of it."""
+    """Write a file atomically: no other process sees half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_suffix(f".{os.getpid()}")
     draft.write_bytes(content)
@@ -171,7 +171,7 @@ def _write(target: Path, content: bytes) -> None:
 
 
 def main() -> int:
-    """Installs the files and says so in one line. Exit status 1 if that is not possible."""
+    """Install the files and say so in one line; the exit status is 1 if that is not possible."""
     try:
         fetched = install()
     except (AssetsUnavailable, AssetsForged) as error:

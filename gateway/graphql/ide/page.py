@@ -20,7 +20,7 @@ _POLICY = {"style-src": "'self' 'unsafe-inline'", "font-src": "data:"}
 
 
 def graphiql_page() -> HTMLResponse:
-    """The page that explores the API at its own URL, or one that says how to get GraphiQL's files (503)."""
+    """Return the page that explores the API, or one that says how to get GraphiQL's files (503)."""
     if not is_complete():
         return page((_HERE / "graphiql_missing.html").read_text(), status=503, policy=_POLICY)
     folders = {package.name.replace("-", "_"): f"{_STATIC}/{package.folder}" for package in PACKAGES}
@@ -29,7 +29,7 @@ def graphiql_page() -> HTMLResponse:
 
 
 def static_routes() -> list[BaseRoute]:
-    """The routes below `/graphql/static/` to everything that the page loads."""
+    """Return the routes below `/graphql/static/` to everything that the page loads."""
     vendored = [
         file_route(f"{_STATIC}/{package.folder}/{path.name}", path, cache=FOREVER)
         for package in PACKAGES

@@ -25,7 +25,7 @@ class BillingInterval(Enum):
 
 @enum_type
 class UsageType(Enum):
-    """How the quantity of a plan is known."""
+    """How the quantity of a plan is determined."""
 
     LICENSED = strawberry.enum_value("licensed", description="It is chosen when buying, such as seats.")
     METERED = strawberry.enum_value("metered", description="It is what was used, and billed afterwards.")
@@ -33,7 +33,7 @@ class UsageType(Enum):
 
 @enum_type
 class BillingScheme(Enum):
-    """How an amount follows from a quantity."""
+    """How an amount is computed from a quantity."""
 
     PER_UNIT = strawberry.enum_value("per_unit", description="A fixed amount for each unit.")
     TIERED = strawberry.enum_value("tiered", description="By tiers of the quantity.")
@@ -52,8 +52,8 @@ class TaxBehavior(Enum):
     """Whether an amount contains tax."""
 
     INCLUSIVE = strawberry.enum_value("inclusive", description="Tax is in the amount.")
-    EXCLUSIVE = strawberry.enum_value("exclusive", description="Tax comes on top.")
-    UNSPECIFIED = strawberry.enum_value("unspecified", description="Not said; the account's tax settings decide.")
+    EXCLUSIVE = strawberry.enum_value("exclusive", description="Tax is added to the amount.")
+    UNSPECIFIED = strawberry.enum_value("unspecified", description="Not specified; the account's tax settings decide.")
 
 
 @object_type
@@ -65,17 +65,17 @@ class MetadataEntry:
 
     @classmethod
     def all_of(cls, meta: dict[str, str]) -> list["MetadataEntry"]:
-        """The entries in the order of their keys."""
+        """Make the entries, in the order of their keys."""
         return [cls(key=key, value=value) for key, value in sorted(meta.items())]
 
 
 @object_type
 class Recurring:
-    """How a price comes back."""
+    """How a price recurs."""
 
     interval: BillingInterval = strawberry.field(description="The unit of the billing period.")
-    interval_count: int = strawberry.field(description="How many of them a billing period has.")
-    usage_type: UsageType = strawberry.field(description="How the quantity is known.")
+    interval_count: int = strawberry.field(description="The number of these units in a billing period.")
+    usage_type: UsageType = strawberry.field(description="How the quantity is determined.")
     trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
 
 
@@ -92,7 +92,7 @@ class PriceTier:
 
     @classmethod
     def of(cls, tier: Any, currency: str) -> "PriceTier":
-        """One of Stripe's tiers."""
+        """Make a tier from one of Stripe's."""
         return cls(
             up_to=tier.get("up_to"),
             unit_amount=money.of(tier.get("unit_amount"), currency),
@@ -108,7 +108,9 @@ class Product:
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as prod_….")
     name: str = strawberry.field(description="The name that buyers see.")
     description: str | None = strawberry.field(description="What it is, for buyers.")
-    active: bool = strawberry.field(description="Whether it is sold; subscribers keep what is not sold any more.")
+    active: bool = strawberry.field(
+        description="Whether it is sold. Subscribers keep a product that is no longer sold."
+    )
     images: list[str] = strawberry.field(description="The URLs of its pictures.")
     features: list[str] = strawberry.field(description="What a pricing table lists (Stripe's marketing features).")
     unit_label: str | None = strawberry.field(description="What one unit is called, such as seat.")
@@ -121,7 +123,7 @@ class Product:
 
     @classmethod
     def of(cls, row: models.Product, prices: tuple[models.Price, ...], currency: str | None) -> "Product":
-        """A product with these prices, in a currency where they are offered in it, else in their own."""
+        """Make a product with these prices: in a currency where they are offered in it, else in their own."""
         product = cls(
             id=strawberry.ID(row.id),
             name=row.name,
@@ -147,29 +149,29 @@ class Price:
     """What a product costs, once or recurring."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as price_….")
-    product: Product = strawberry.field(description="What it is the price of.")
+    product: Product = strawberry.field(description="The product.")
     nickname: str | None = strawberry.field(description="The seller's short name for it.")
     lookup_key: str | None = strawberry.field(description="A name that may move from one price to its successor.")
     active: bool = strawberry.field(description="Whether it can be bought.")
     unit_amount: Money | None = strawberry.field(
-        description="The amount of one unit; null when it is tiered, chosen by the buyer, or no whole minor unit."
+        description="The amount of one unit; null when it is tiered, chosen by the buyer, or not in whole minor units."
     )
     unit_amount_decimal: str | None = strawberry.field(
-        description="The amount of one unit in minor units, with decimals: also below one minor unit."
+        description="The amount of one unit in minor units, with decimals; it may be below one minor unit."
     )
     currency_options: list[Money] = strawberry.field(
         description="The amount of one unit in each currency that it can be bought in, its own currency first."
     )
-    billing_scheme: BillingScheme = strawberry.field(description="How the amount follows from the quantity.")
+    billing_scheme: BillingScheme = strawberry.field(description="How the amount is computed from the quantity.")
     tiers_mode: TiersMode | None = strawberry.field(description="How its tiers apply, when it has tiers.")
     tiers: list[PriceTier] = strawberry.field(description="Its tiers, the lowest first; empty without tiers.")
     tax_behavior: TaxBehavior = strawberry.field(description="Whether the amount contains tax.")
-    recurring: Recurring | None = strawberry.field(description="How it comes back; null when it is paid once.")
+    recurring: Recurring | None = strawberry.field(description="How it recurs; null when it is paid once.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
 
     @classmethod
     def of(cls, row: models.Price, product: Product, currency: str | None) -> "Price":
-        """A price in a currency, or in its own when it is not offered in this one."""
+        """Make a price in a currency, or in its own when it is not offered in this one."""
         amount = amount_in(row, currency)
         return cls(
             id=strawberry.ID(row.id),
@@ -210,7 +212,7 @@ class Plan:
     """A recurring price in Stripe's plan vocabulary; its id is the price's id."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, the same as the price's.")
-    product: Product = strawberry.field(description="What one subscribes to.")
+    product: Product = strawberry.field(description="The product.")
     price: Price = strawberry.field(description="The same as a price, with tiers and currencies.")
     nickname: str | None = strawberry.field(description="The seller's short name for it.")
     active: bool = strawberry.field(description="Whether it can be subscribed to.")
@@ -218,20 +220,20 @@ class Plan:
         description="The amount of one unit for each billing period; null when the price has tiers or none."
     )
     interval: BillingInterval = strawberry.field(description="The unit of the billing period.")
-    interval_count: int = strawberry.field(description="How many of them a billing period has.")
+    interval_count: int = strawberry.field(description="The number of these units in a billing period.")
     trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
-    usage_type: UsageType = strawberry.field(description="How the quantity is known.")
+    usage_type: UsageType = strawberry.field(description="How the quantity is determined.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
 
     @classmethod
     def of(cls, price: Price) -> "Plan":
-        """The plan that a recurring price is.
+        """Make a plan from a recurring price.
 
         Raises:
-            ValueError: when the price is not recurring.
+            ValueError: the price is not recurring.
         """
         if price.recurring is None:
-            raise ValueError(f"{price.id} is not recurring, so it is no plan")
+            raise ValueError(f"{price.id} is not recurring, so that it cannot be a plan")
         return cls(
             id=price.id,
             product=price.product,
@@ -260,7 +262,7 @@ class PricedProduct:
 
 @object_type
 class Pricing:
-    """All that a pricing page shows, in one currency."""
+    """Everything that a pricing page shows, in one currency."""
 
     currency: Currency = strawberry.field(description="The currency of every amount in it.")
     currencies: list[Currency] = strawberry.field(description="The currencies in which anything is on sale.")

@@ -1,4 +1,4 @@
-"""The catalogue's GraphQL objects, each made once for a snapshot and shared by all requests until the snapshot goes."""
+"""The catalogue's GraphQL objects: made once for each snapshot, and shared by all requests."""
 
 from weakref import WeakKeyDictionary
 
@@ -10,7 +10,7 @@ _by_snapshot: "WeakKeyDictionary[Snapshot, CatalogObjects]" = WeakKeyDictionary(
 
 
 def catalog_objects_of(snapshot: Snapshot) -> "CatalogObjects":
-    """The catalog of a snapshot."""
+    """Return the objects of a snapshot."""
     catalog = _by_snapshot.get(snapshot)
     if catalog is None:
         catalog = _by_snapshot[snapshot] = CatalogObjects(snapshot)
@@ -21,7 +21,7 @@ class CatalogObjects:
     """The objects of one snapshot. A currency of None means each price's own.
 
     Args:
-        snapshot: the rows. The catalog holds no reference to it, or neither would ever go.
+        snapshot: the rows. No reference to it is kept, so that both can be freed.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -33,7 +33,7 @@ class CatalogObjects:
         self._pricing: dict[tuple[str, str | None], Pricing] = {}
 
     def product(self, id: str, currency: str | None = None) -> Product | None:
-        """A product, also one that is no longer sold. Its amounts are in the currency where it is offered in it."""
+        """Return a product, sold or not. Amounts are in the currency where they are offered in it."""
         key = (id, currency)
         if key not in self._products:
             row = self._product_rows.get(id)
@@ -45,7 +45,7 @@ class CatalogObjects:
         return self._products[key]
 
     def price(self, id: str, currency: str | None = None) -> Price | None:
-        """A price, also one that is no longer on sale."""
+        """Return a price, on sale or not."""
         row = self._price_rows.get(id)
         product = self.product(row.product_id, currency) if row else None
         if row is None or product is None:
@@ -56,7 +56,7 @@ class CatalogObjects:
         return self._prices[key]
 
     def plan(self, id: str, currency: str | None = None) -> Plan | None:
-        """A recurring price as a plan, also one that is no longer on sale."""
+        """Return a recurring price as a plan, on sale or not."""
         price = self.price(id, currency)
         if price is None or price.recurring is None:
             return None
@@ -66,10 +66,10 @@ class CatalogObjects:
         return self._plans[key]
 
     def pricing(self, snapshot: Snapshot, currency: str, interval: str | None) -> Pricing:
-        """The pricing page in a currency.
+        """Return the pricing page in a currency.
 
         Raises:
-            BadInput: when nothing is on sale in it.
+            BadInput: nothing is on sale in it.
         """
         key = (currency, interval)
         if key not in self._pricing:

@@ -23,19 +23,19 @@ from gateway.models import mirrored as models
 
 @enum_type
 class CheckoutSessionStatus(Enum):
-    """How far a checkout is."""
+    """The status of a checkout."""
 
     OPEN = strawberry.enum_value("open", description="The buyer can still pay.")
     COMPLETE = strawberry.enum_value("complete", description="The buyer is done; payment may still be on its way.")
-    EXPIRED = strawberry.enum_value("expired", description="It was closed or ran out without being paid.")
+    EXPIRED = strawberry.enum_value("expired", description="It was closed or expired without payment.")
 
 
 @enum_type
 class PaymentStatus(Enum):
-    """Whether the money is there."""
+    """Whether a checkout is paid."""
 
-    PAID = strawberry.enum_value("paid", description="It is.")
-    UNPAID = strawberry.enum_value("unpaid", description="It is not, or not yet (bank debits take days).")
+    PAID = strawberry.enum_value("paid", description="Paid.")
+    UNPAID = strawberry.enum_value("unpaid", description="Not paid, or not yet: bank debits take days.")
     NO_PAYMENT_REQUIRED = strawberry.enum_value("no_payment_required", description="Nothing is due, as in a trial.")
 
 
@@ -45,7 +45,7 @@ class CheckoutMode(Enum):
 
     PAYMENT = strawberry.enum_value("payment", description="A purchase.")
     SUBSCRIPTION = strawberry.enum_value("subscription", description="A subscription, perhaps with one-off lines.")
-    SETUP = strawberry.enum_value("setup", description="Only to keep a way to pay.")
+    SETUP = strawberry.enum_value("setup", description="Only to save a payment method.")
 
 
 @object_type
@@ -53,15 +53,15 @@ class CheckoutLineItem:
     """A line of a checkout."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as li_….")
-    description: str | None = strawberry.field(description="What the buyer reads.")
+    description: str | None = strawberry.field(description="The description that the buyer sees.")
     price: Price | None = strawberry.field(description="The price; null when the catalogue does not have it.")
-    quantity: int | None = strawberry.field(description="How many.")
+    quantity: int | None = strawberry.field(description="The quantity.")
     amount_subtotal: Money | None = strawberry.field(description="The amount before discounts and taxes.")
     amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
 
     @classmethod
     def of(cls, item: dict[str, Any], catalog: CatalogObjects) -> "CheckoutLineItem":
-        """One of Stripe's line items."""
+        """Make a line from one of Stripe's line items."""
         currency = item.get("currency")
         price = item.get("price") or {}
         return cls(
@@ -76,14 +76,14 @@ class CheckoutLineItem:
 
 @private
 class CheckoutSession:
-    """A checkout on Stripe's page. Whoever knows a guest's session may read how it stands, never who it is."""
+    """A checkout on Stripe's page. Whoever knows a guest's session may read its state, never the buyer's identity."""
 
     owner: strawberry.Private[Owner]
     row: strawberry.Private[models.CheckoutSession]
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as cs_….")
-    status: CheckoutSessionStatus = strawberry.field(description="How far it is.")
-    payment_status: PaymentStatus = strawberry.field(description="Whether the money is there.")
-    mode: CheckoutMode = strawberry.field(description="What it is for.")
+    status: CheckoutSessionStatus = strawberry.field(description="Its status.")
+    payment_status: PaymentStatus = strawberry.field(description="Whether it is paid.")
+    mode: CheckoutMode = strawberry.field(description="Its mode.")
     url: str | None = strawberry.field(description="Where the buyer pays; null for the embedded form, and once closed.")
     client_secret: str | None = strawberry.field(
         description="For the embedded form: given when the session is created, and to its signed-in owner."
@@ -98,7 +98,7 @@ class CheckoutSession:
 
     @resolver
     async def subscription(self, info: Info) -> BillingSubscription | None:
-        """The subscription that it started, as it stands now."""
+        """The subscription that it started, in its present state."""
         if self.row.subscription_id is None:
             return None
         services = info.context.services
@@ -113,7 +113,7 @@ class CheckoutSession:
 
     @classmethod
     def of(cls, row: models.CheckoutSession, principal: Principal, *, created: bool = False) -> "CheckoutSession":
-        """A session as the caller may see it.
+        """Make a session with what the caller may see.
 
         Args:
             row: the session.

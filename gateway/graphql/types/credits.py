@@ -1,4 +1,4 @@
-"""Credits: how many, where they came from and went, and spending them."""
+"""Credits: the balance, the ledger, and spending."""
 
 from datetime import datetime
 from enum import Enum
@@ -27,9 +27,11 @@ class CreditEntryKind(Enum):
 
     GRANT = strawberry.enum_value("grant", description="Something was paid.")
     REVOKE = strawberry.enum_value("revoke", description="A payment, or a part of it, went back to the buyer.")
-    RESTORE = strawberry.enum_value("restore", description="That was undone: a refund failed, a dispute was won.")
-    SPEND = strawberry.enum_value("spend", description="They were used.")
-    EXPIRE = strawberry.enum_value("expire", description="Their time was over; above zero when that was undone.")
+    RESTORE = strawberry.enum_value(
+        "restore", description="A revocation was undone: a refund failed, or a dispute was won."
+    )
+    SPEND = strawberry.enum_value("spend", description="Credits were used.")
+    EXPIRE = strawberry.enum_value("expire", description="Credits expired; above zero when that was undone.")
 
 
 @private
@@ -38,11 +40,11 @@ class CreditEntry:
 
     owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="Its number.")
-    kind: CreditEntryKind = strawberry.field(description="Why.")
-    amount: int = strawberry.field(description="How many came, or went (below zero).")
-    balance: int = strawberry.field(description="How many there were after it.")
+    kind: CreditEntryKind = strawberry.field(description="Why the balance changed.")
+    amount: int = strawberry.field(description="How many credits came; below zero when they went.")
+    balance: int = strawberry.field(description="The balance after it.")
     reason: str | None = strawberry.field(description="What they were spent for, in the application's words.")
-    metadata: list[MetadataEntry] = strawberry.field(description="What the application has kept with a spend.")
+    metadata: list[MetadataEntry] = strawberry.field(description="What the application stored with a spend.")
     purchase_id: strawberry.ID | None = strawberry.field(
         description="The invoice (in_…) or checkout (cs_…) that brought them; null for a spend."
     )
@@ -50,7 +52,7 @@ class CreditEntry:
 
     @classmethod
     def of(cls, row: Row) -> "CreditEntry":
-        """An entry of the ledger."""
+        """Make an entry from its row."""
         return cls(
             owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(str(row.id)),
@@ -72,14 +74,14 @@ class CreditAccount:
 
     @resolver
     async def balance(self, info: Info) -> int:
-        """How many there are; below zero when a refund has taken back more than was left."""
+        """The balance; below zero when a refund has taken back more than was left."""
         return await info.context.loaders.credits.load(self.customer_id)
 
     @resolver
     async def entries(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 20,
         after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
     ) -> Connection[CreditEntry]:
         """The ledger, the newest entry first."""
@@ -94,34 +96,34 @@ class CreditAccount:
 
 @input_type
 class SpendCreditsInput:
-    """How many credits of whom, for what."""
+    """The credits to spend, and whose."""
 
     external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
-    amount: int = strawberry.field(description="How many, at least 1. All of them are spent or none.")
+    amount: int = strawberry.field(description="The number of credits, at least 1. All of them are spent or none.")
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters. The same key with the same spend spends once and gives the same answer."
     )
-    reason: str | None = strawberry.field(default=None, description="For people: up to 500 characters.")
+    reason: str | None = strawberry.field(default=None, description="A text for people, up to 500 characters.")
     metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=None, description="For programs: up to 50 entries to keep with the spend."
+        default=None, description="Up to 50 entries for programs, stored with the spend."
     )
 
 
 @object_type
 class SpendCreditsPayload(Payload):
-    """The entry in the ledger, or what must be mended."""
+    """The entry in the ledger, or what the caller must fix."""
 
     entry: CreditEntry | None = strawberry.field(default=None, description="The spend; null when there are errors.")
     credits: CreditAccount | None = strawberry.field(
         default=None, description="The account; null when the user has none."
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
     @classmethod
     def rejected(cls, rejected: Rejected, _info: Info, /) -> "SpendCreditsPayload":
-        """Return what must be mended, and the account of the customer, if there is one."""
+        """Return what the caller must fix, and the account of the customer, if there is one."""
         account = CreditAccount(customer_id=rejected.current.id) if rejected.current else None
         return cls(credits=account, user_errors=UserError.all_of(rejected.problems))
 
@@ -132,7 +134,9 @@ class CreditMutations:
 
     @mutation
     async def spend_credits(
-        self, info: Info, input: Annotated[SpendCreditsInput, strawberry.argument(description="Whose, and how many.")]
+        self,
+        info: Info,
+        input: Annotated[SpendCreditsInput, strawberry.argument(description="The user, and the credits to spend.")],
     ) -> SpendCreditsPayload:
         """Spend credits, those that run out first before others. Never more than there are, whoever spends at once."""
         meta = {each.key: each.value for each in input.metadata or ()}

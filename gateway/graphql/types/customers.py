@@ -1,4 +1,4 @@
-"""Customers: the signed-in one as `Viewer`, and any one for the application's back end. Both have the same account."""
+"""Customers: the signed-in one as `Viewer`, and any for the application's back end. Both have the same account."""
 
 from datetime import datetime
 from typing import Annotated
@@ -43,12 +43,12 @@ class PaymentMethod:
     type: str = strawberry.field(description="Stripe's word for its kind, such as card or sepa_debit.")
     brand: str | None = strawberry.field(description="The card's brand, or the bank.")
     last4: str | None = strawberry.field(description="The last four digits.")
-    exp_month: int | None = strawberry.field(description="The month after which a card is no longer good, 1 to 12.")
+    exp_month: int | None = strawberry.field(description="The month in which a card expires, 1 to 12.")
     exp_year: int | None = strawberry.field(description="The year of that month.")
 
     @classmethod
     def of(cls, row: models.PaymentMethod) -> "PaymentMethod":
-        """A payment method as it is in the mirror."""
+        """Make a payment method from its row."""
         return cls(
             owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(row.id),
@@ -65,9 +65,9 @@ class Entitlement:
     """A feature that the customer may use now."""
 
     feature: str = strawberry.field(description="Its key.")
-    limit: int | None = strawberry.field(description="How much of it; null without a limit.")
+    limit: int | None = strawberry.field(description="The limit; null when there is none.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
-    source: Source = strawberry.field(description="Who says so.")
+    source: Source = strawberry.field(description="Where the entitlement comes from.")
 
 
 @object_type
@@ -92,7 +92,7 @@ class Account:
     @resolver
     def invoices(
         self,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
+        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 20,
         after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
     ) -> Connection[Invoice]:
         """The invoices, the newest first, without drafts."""
@@ -121,7 +121,7 @@ class Account:
 
     @resolver
     async def usage(self, info: Info, event_name: EventName) -> Usage | None:
-        """What was used in the present period of the subscription that counts it; null when there is no such meter."""
+        """The usage in the present period of the subscription that counts it; null when there is no such meter."""
         return await Usage.of(info, self.account.customer.id if self.account.customer else None, event_name)
 
     @resolver
@@ -148,15 +148,15 @@ class Customer(Account):
     owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as cus_….")
     external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
-    email: str | None = strawberry.field(description="Where Stripe writes to.")
+    email: str | None = strawberry.field(description="The e-mail address to which Stripe writes.")
     name: str | None = strawberry.field(description="The name on the invoices.")
-    currency: Currency | None = strawberry.field(description="What the customer has been billed in.")
+    currency: Currency | None = strawberry.field(description="The currency in which the customer is billed.")
     delinquent: bool = strawberry.field(description="Whether the latest charge of an invoice has failed.")
-    created_at: datetime = strawberry.field(description="When the customer was made at Stripe.")
+    created_at: datetime = strawberry.field(description="When the customer was created at Stripe.")
 
     @classmethod
     def of(cls, account: accounts.Account, snapshot: Snapshot) -> "Customer | None":
-        """A customer as it is in the mirror; None when there is none."""
+        """Make a customer from an account; None when there is none."""
         row = account.customer
         if row is None:
             return None
@@ -180,11 +180,11 @@ class Viewer(Account):
 
     owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="The id by which the application knows the caller.")
-    email: str | None = strawberry.field(description="The e-mail address, as the sign-in says it.")
+    email: str | None = strawberry.field(description="The e-mail address in the token.")
 
     @classmethod
     def of(cls, principal: Principal, account: accounts.Account, snapshot: Snapshot) -> "Viewer":
-        """The account of a signed-in user."""
+        """Make the viewer from the account of a signed-in user."""
         subject = str(principal.subject)
         return cls(
             owner=Owner(external_id=subject),
@@ -203,15 +203,15 @@ class Viewer(Account):
     async def preview_change(
         self,
         info: Info,
-        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of one's own.")],
+        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
         price_id: Annotated[
             strawberry.ID, strawberry.argument(description="The plan to change to, or the present one.")
         ],
         quantity: Annotated[
-            int | None, strawberry.argument(description="How many; the present ones if left out.")
+            int | None, strawberry.argument(description="The quantity; the present one if left out.")
         ] = None,
     ) -> ChangePreview:
-        """What a change of plan or quantity would cost, as Stripe reckons it. It changes nothing."""
+        """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services

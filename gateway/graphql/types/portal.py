@@ -16,10 +16,10 @@ enum_from(PortalFlow, name="PortalFlow")
 class CreatePortalSessionInput:
     """What the portal opens with, and where it leads back to."""
 
-    return_url: str = strawberry.field(description="Where the link back, and a flow that is done, lead.")
+    return_url: str = strawberry.field(description="Where the link back leads, and a completed flow.")
     flow: PortalFlow = strawberry.field(default=PortalFlow.OVERVIEW, description="What it opens with.")
     subscription_id: strawberry.ID | None = strawberry.field(
-        default=None, description="SUBSCRIPTION_…: which one; may be left out when there is only one."
+        default=None, description="For SUBSCRIPTION_… flows: which one; may be left out when there is only one."
     )
     locale: str | None = strawberry.field(default=None, description="The portal's language; else the browser's.")
     external_id: strawberry.ID | None = strawberry.field(
@@ -27,19 +27,19 @@ class CreatePortalSessionInput:
     )
 
     def request(self) -> PortalRequest:
-        """The same in the words of the use case."""
+        """Return the request as the use case takes it."""
         return PortalRequest(self.return_url, self.flow, self.subscription_id, self.locale, self.external_id)
 
 
 @object_type
 class CreatePortalSessionPayload(Payload):
-    """Where the portal is, or what must be mended."""
+    """Where the portal is, or what the caller must fix."""
 
     url: str | None = strawberry.field(
         default=None, description="Stripe's page for this user, for a few minutes; null when there are errors."
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
 

@@ -1,4 +1,4 @@
-"""Changes of a subscription: the quote, and the mutations. What they answer is what Stripe has said."""
+"""Changes of a subscription: the quote and the mutations. They answer what Stripe has answered."""
 
 from datetime import datetime
 from enum import Enum
@@ -25,17 +25,19 @@ class ChangePreview:
     """What a change would cost. Given with `prorationDate` to `changeSubscription`, it is what is charged."""
 
     due_now: Money = strawberry.field(description="What is charged at once.")
-    credit: Money = strawberry.field(description="What is left over, and lowers the next invoices.")
-    lines: list[InvoiceLine] = strawberry.field(description="What `dueNow` or `credit` is made of.")
+    credit: Money = strawberry.field(description="The credit that lowers the next invoices.")
+    lines: list[InvoiceLine] = strawberry.field(description="The lines that make up `dueNow` or `credit`.")
     due_at_renewal: Money | None = strawberry.field(
         description="What each renewal costs then, without usage; null when there is none."
     )
     renews_at: datetime | None = strawberry.field(description="When the plan renews next; null when it does not.")
-    proration_date: datetime = strawberry.field(description="What the amounts count from; good for 15 minutes.")
+    proration_date: datetime = strawberry.field(
+        description="The moment from which the amounts count; valid for 15 minutes."
+    )
 
     @classmethod
     def of(cls, preview: Preview, catalog: CatalogObjects) -> "ChangePreview":
-        """A preview as Stripe reckons it."""
+        """Make a preview from the amounts that Stripe computed."""
         currency = preview.currency
         return cls(
             due_now=money.of(preview.due_now, currency),
@@ -71,85 +73,89 @@ class CancellationReason(Enum):
 
 @input_type
 class ChangeSubscriptionInput:
-    """Which subscription becomes what."""
+    """The subscription to change, and its new plan."""
 
-    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
     price_id: strawberry.ID = strawberry.field(
         description="The plan to change to; the present one to change the quantity."
     )
-    quantity: int | None = strawberry.field(default=None, description="How many; the present ones if left out.")
+    quantity: int | None = strawberry.field(default=None, description="The quantity; the present one if left out.")
     proration_date: datetime | None = strawberry.field(
-        default=None, description="The preview's, so that its amount is charged; otherwise it counts from now."
+        default=None, description="The preview's, so that its amount is charged; otherwise proration counts from now."
     )
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
 @input_type
 class CancelSubscriptionInput:
-    """Which subscription ends, when, and why."""
+    """The subscription to cancel, when it ends, and why."""
 
-    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
     when: CancellationTime = strawberry.field(default=CancellationTime.AT_PERIOD_END, description="When it ends.")
-    reason: CancellationReason | None = strawberry.field(default=None, description="Why.")
+    reason: CancellationReason | None = strawberry.field(default=None, description="Why the customer cancels.")
     comment: str | None = strawberry.field(default=None, description="In the customer's words, up to 500 characters.")
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
 @input_type
 class ResumeSubscriptionInput:
-    """Which subscription goes on."""
+    """The subscription to resume."""
 
-    subscription_id: strawberry.ID = strawberry.field(description="A subscription of one's own.")
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
 
 
 @object_type
 class ChangeSubscriptionPayload(Payload):
-    """The subscription as Stripe has it now, and what was billed for the change."""
+    """The subscription as it is at Stripe now, and what was billed for the change."""
 
     subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="It; null when there are errors."
+        default=None, description="The subscription; null when there are errors."
     )
     invoice: Invoice | None = strawberry.field(
         default=None, description="What was billed for the change; null when nothing was."
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
 
 @object_type
 class CancelSubscriptionPayload(Payload):
-    """The subscription as Stripe has it now."""
+    """The subscription as it is at Stripe now."""
 
     subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="It; null when there are errors."
+        default=None, description="The subscription; null when there are errors."
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
 
 @object_type
 class ResumeSubscriptionPayload(Payload):
-    """The subscription as Stripe has it now."""
+    """The subscription as it is at Stripe now."""
 
     subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="It; null when there are errors."
+        default=None, description="The subscription; null when there are errors."
     )
     user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What must be mended; empty when it worked."
+        default_factory=list, description="What the caller must fix; empty on success."
     )
 
 
-ChangeInput = Annotated[ChangeSubscriptionInput, strawberry.argument(description="Which one becomes what.")]
-CancelInput = Annotated[CancelSubscriptionInput, strawberry.argument(description="Which one ends, when, and why.")]
-ResumeInput = Annotated[ResumeSubscriptionInput, strawberry.argument(description="Which one goes on.")]
+ChangeInput = Annotated[
+    ChangeSubscriptionInput, strawberry.argument(description="The subscription to change, and its new plan.")
+]
+CancelInput = Annotated[
+    CancelSubscriptionInput, strawberry.argument(description="The subscription to cancel, when it ends, and why.")
+]
+ResumeInput = Annotated[ResumeSubscriptionInput, strawberry.argument(description="The subscription to resume.")]
 
 
 @object_type
 class ChangeMutations:
-    """What a customer can do about a subscription."""
+    """The mutations of a subscription."""
 
     @mutation
     async def change_subscription(self, info: Info, input: ChangeInput) -> ChangeSubscriptionPayload:
@@ -182,7 +188,7 @@ class ChangeMutations:
 
     @mutation
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
-        """Take a planned end back, or go on after a pause."""
+        """Undo a planned cancellation, or resume after a pause."""
         services = info.context.services
         state = await services.subscriptions.resume(
             info.context.principal, input.subscription_id, input.idempotency_key

@@ -1,4 +1,4 @@
-"""Subscriptions and what they give right to. (`Subscription` is GraphQL's own root type, hence the longer name.)"""
+"""Subscriptions and the access that they give. `Subscription` is GraphQL's own root type, hence the longer name."""
 
 from datetime import datetime
 from enum import Enum
@@ -20,7 +20,7 @@ enum_from(Reason, name="AccessReason")
 
 @enum_type
 class SubscriptionStatus(Enum):
-    """How a subscription stands at Stripe."""
+    """The status of a subscription at Stripe."""
 
     INCOMPLETE = strawberry.enum_value("incomplete", description="The first payment has not succeeded yet.")
     INCOMPLETE_EXPIRED = strawberry.enum_value(
@@ -29,7 +29,7 @@ class SubscriptionStatus(Enum):
     TRIALING = strawberry.enum_value("trialing", description="In its trial.")
     ACTIVE = strawberry.enum_value("active", description="Paid, or nothing is due.")
     PAST_DUE = strawberry.enum_value("past_due", description="The last payment failed; Stripe tries again.")
-    PAUSED = strawberry.enum_value("paused", description="The trial ended without a way to pay.")
+    PAUSED = strawberry.enum_value("paused", description="The trial ended without a payment method.")
     UNPAID = strawberry.enum_value("unpaid", description="Stripe has stopped trying to charge it.")
     CANCELED = strawberry.enum_value("canceled", description="Ended for good.")
 
@@ -40,13 +40,13 @@ class SubscriptionItem:
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as si_….")
     plan: Plan | None = strawberry.field(description="The plan; null when the catalogue does not have it.")
-    quantity: int | None = strawberry.field(description="How many; null when the plan is metered.")
+    quantity: int | None = strawberry.field(description="The quantity; null when the plan is metered.")
     current_period_start: datetime = strawberry.field(description="When the present billing period began.")
     current_period_end: datetime = strawberry.field(description="When the present billing period ends.")
 
     @classmethod
     def of(cls, row: ItemRow, catalog: CatalogObjects, currency: str) -> "SubscriptionItem":
-        """An item, with the plan's amounts in the subscription's currency."""
+        """Make an item, with the plan's amounts in the subscription's currency."""
         return cls(
             id=strawberry.ID(row.id),
             plan=catalog.plan(row.price_id, currency),
@@ -61,9 +61,9 @@ class Access:
     """Whether there is access, why, and until when."""
 
     allowed: bool = strawberry.field(description="Whether there is access.")
-    reason: Reason = strawberry.field(description="Why there is, or is not.")
-    until: datetime | None = strawberry.field(description="When it ends or is renewed; null when there is no access.")
-    limit: int | None = strawberry.field(description="How much of the feature; null without a limit or a feature.")
+    reason: Reason = strawberry.field(description="Why access is given or refused.")
+    until: datetime | None = strawberry.field(description="When access ends or is renewed; null without access.")
+    limit: int | None = strawberry.field(description="The feature's limit; null when there is none.")
     subscription: "BillingSubscription | None" = field(
         lambda self: BillingSubscription.of(self.state, self.catalog) if self.state else None,
         "The subscription that decides.",
@@ -75,13 +75,13 @@ class Access:
     def of(
         cls, access: rules.Access, state: SubscriptionState | None, catalog: CatalogObjects, *, limit: int | None = None
     ) -> "Access":
-        """A decision.
+        """Make the answer for a decision.
 
         Args:
-            access: the decision itself.
+            access: the decision.
             state: the subscription that decides.
-            catalog: has its plan.
-            limit: how much of a feature.
+            catalog: the objects of the catalogue, for its plan.
+            limit: the limit of a feature.
         """
         return cls(
             allowed=access.allowed,
@@ -95,25 +95,25 @@ class Access:
 
 @private
 class BillingSubscription:
-    """Something that is paid for again and again."""
+    """A subscription to one or more plans."""
 
     owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as sub_….")
-    status: SubscriptionStatus = strawberry.field(description="How it stands.")
+    status: SubscriptionStatus = strawberry.field(description="Its status.")
     plan: Plan | None = strawberry.field(description="The plan of its first item.")
-    items: list[SubscriptionItem] = strawberry.field(description="All its plans, the oldest first.")
+    items: list[SubscriptionItem] = strawberry.field(description="All its items, the oldest first.")
     quantity: int | None = strawberry.field(description="The quantity of its first item.")
     current_period_start: datetime | None = strawberry.field(description="When its present billing period began.")
     current_period_end: datetime | None = strawberry.field(description="When its present billing period ends.")
     trial_end: datetime | None = strawberry.field(description="When its trial ends or ended, if it had one.")
-    cancel_at: datetime | None = strawberry.field(description="When it will end by itself, if it will.")
-    will_cancel: bool = strawberry.field(description="Whether it will end by itself.")
+    cancel_at: datetime | None = strawberry.field(description="When it will end, if a cancellation is planned.")
+    will_cancel: bool = strawberry.field(description="Whether a cancellation is planned.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
-    access: Access = strawberry.field(description="What it gives right to now.")
+    access: Access = strawberry.field(description="The access that it gives now.")
 
     @classmethod
     def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "BillingSubscription":
-        """A subscription as it stands."""
+        """Make a subscription from its state."""
         row = state.subscription
         items = [SubscriptionItem.of(item, catalog, row.currency) for item in state.items]
         first = items[0] if items else None

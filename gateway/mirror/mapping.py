@@ -235,10 +235,16 @@ def invoice(obj: Json) -> Json:
 
 
 def invoice_line(line: Json) -> Json:
-    """Return what people and credits need of one line."""
+    """Return what people and credits need of one line.
+
+    `credited` names the lines whose unused time it gives back (`proration_details.credited_items`, as recorded
+    conversations of 2025-10-29.clover have it).
+    """
     parent = line.get("parent") or {}
     item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
     details = (line.get("pricing") or {}).get("price_details") or {}
+    prorated = item.get("proration_details") or line.get("proration_details") or {}
+    credited = (prorated.get("credited_items") or {}).get("invoice_line_items") or []
     return {
         "id": _line_id(line),
         "description": line["description"],
@@ -247,6 +253,7 @@ def invoice_line(line: Json) -> Json:
         "price": id_of(details.get("price") or line.get("price") or line.get("plan")),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
         "proration": bool(item.get("proration", line.get("proration"))),
+        "credited": credited,
         "period_start": line["period"]["start"],
         "period_end": line["period"]["end"],
     }
@@ -282,6 +289,7 @@ def charge(obj: Json) -> Json:
         "amount_refunded": obj["amount_refunded"],
         "currency": obj["currency"],
         "status": obj["status"],
+        "created": utc(obj["created"]),
     }
     if "invoice" in obj:
         columns["invoice_id"] = id_of(obj["invoice"])

@@ -27,7 +27,8 @@ class CreditLot(Row, table=True):
 
     The id is that of the invoice line or of the checkout's line item: a line grants once, however often and by
     whichever events it is told. `granted` is fixed then; `revoked`, `spent` and `expired` are the sums of the
-    entries about it.
+    entries about it. `units` are the credits of a full period (of lots from before 0.2: null, `granted`). `debts` says
+    how much of `spent` is carried for which other lot, which was taken back after it had been spent.
     """
 
     __tablename__ = "credit_lot"
@@ -39,6 +40,8 @@ class CreditLot(Row, table=True):
     revoked: int = Field(default=0, sa_type=sa.BigInteger)
     spent: int = Field(default=0, sa_type=sa.BigInteger)
     expired: int = Field(default=0, sa_type=sa.BigInteger)
+    units: int | None = Field(default=None, sa_type=sa.BigInteger)
+    debts: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
     granted_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 

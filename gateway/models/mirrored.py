@@ -227,6 +227,7 @@ class Charge(Mirrored, table=True):
     amount_refunded: int = Field(sa_type=sa.BigInteger)
     currency: str
     status: str
+    created: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class Dispute(Mirrored, table=True):

@@ -49,3 +49,12 @@ def settled(world, subscription_id: str) -> dict[str, Any]:
 def agrees(world, table: str, theirs: dict[str, Any]) -> None:
     """Wait until the gateway's row has the status of Stripe's object."""
     world.eventually(lambda: [row["status"] for row in world.rows(table, id=theirs["id"])], [theirs["status"]])
+
+
+def applied(world, subject: str) -> None:
+    """Wait until every event about a user's customer is here and applied."""
+    (row,) = world.rows("customer", external_id=subject)
+    events = world.stripe("GET", "/v1/events", limit=100)["data"]
+    told = {each["id"] for each in events if each["data"]["object"].get("customer") == row["id"]}
+    world.eventually(lambda: len(told - {row["id"] for row in world.rows("event")}), 0)
+    world.eventually(lambda: world.rows("event", status="pending"), [])

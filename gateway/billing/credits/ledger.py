@@ -23,11 +23,11 @@ TOLD = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "cre
 
 ACCOUNTS, LOTS, ENTRIES = table_for(CreditAccount), table_for(CreditLot), table_for(CreditEntry)
 
-left = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
+remaining = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 """What is left of a lot; below zero when credits that were already spent have been taken back."""
 
 
-def lapsed(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+def expired(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Whether a lot's time is over, in a query that joins its account."""
     return sa.or_(LOTS.c.expires_at <= now, LOTS.c.expires_at <= ACCOUNTS.c.clock)
 
@@ -64,31 +64,74 @@ class Account:
             outbox.append(self.connection, self.customer_id, TOLD[kind], data)
         return {**values, "id": found.scalar_one()}
 
-    def book(self, lot: Any, column: str, amount: int) -> None:
+    def add_to_lot(self, lot_id: str, column: str, amount: int) -> None:
         """Add to one of a lot's sums."""
-        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot["id"]).values({column: LOTS.c[column] + amount}))
+        lot = sa.update(LOTS).where(LOTS.c.id == lot_id)
+        self.connection.execute(lot.values({column: LOTS.c[column] + amount}))
+
+    def move_expiry(self, lot_id: str, expires_at: datetime | None) -> None:
+        """Say anew when a lot runs out: the time that follows it was paid, or the subscription has ended."""
+        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot_id).values(expires_at=expires_at))
+
+    def balance_lots(self) -> None:
+        """Bring the lots into order after any change; the balance changes only by what runs out.
+
+        First a lot that has credits again takes back the spends that others have carried for it. Then what has run out
+        is written down. Then lots with credits carry the spends of lots that were taken back after they were spent: so
+        a debt is paid once, and does not come back when the lot that has paid it runs out.
+        """
+        self._take_back_spends()
+        self.expire()
+        self._carry_spends()
+
+    def _take_back_spends(self) -> None:
+        for lot in self._all(sa.cast(LOTS.c.debts, sa.Text) != "{}"):
+            for debtor_id, carried in sorted(lot["debts"].items()):
+                again = self.connection.execute(sa.select(remaining).where(LOTS.c.id == debtor_id)).scalar() or 0
+                if (amount := min(carried, again)) > 0:
+                    self._move_spend(lot, debtor_id, -amount)
+
+    def _carry_spends(self) -> None:
+        for debtor in self._all(remaining < 0):
+            owed = -debtor["left"]
+            for lot in self.lots():
+                amount = min(owed, lot["left"])
+                self._move_spend(lot, debtor["id"], amount)
+                owed -= amount
+                if not owed:
+                    break
+
+    def _move_spend(self, lot: Any, debtor_id: str, amount: int) -> None:
+        """Have a lot carry more (or less) of what was spent from another."""
+        debts = {**lot["debts"], debtor_id: lot["debts"].get(debtor_id, 0) + amount}
+        debts = {name: carried for name, carried in debts.items() if carried}
+        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot["id"]).values(debts=debts))
+        self.add_to_lot(lot["id"], "spent", amount)
+        self.add_to_lot(debtor_id, "spent", -amount)
 
     def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
-        over = sa.and_(LOTS.c.customer_id == self.customer_id, LOTS.c.expires_at <= self.now)
-        wrong = sa.or_(left > 0, sa.and_(left < 0, LOTS.c.expired > 0))
-        for lot in (self.connection.execute(sa.select(LOTS).where(over, wrong))).mappings().all():
+        over = LOTS.c.expires_at <= self.now
+        for lot in self._all(over, sa.or_(remaining > 0, sa.and_(remaining < 0, LOTS.c.expired > 0))):
             target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
             change = target - lot["expired"]
-            self.book(lot, "expired", change)
+            self.add_to_lot(lot["id"], "expired", change)
             self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
 
     def lots(self) -> list[Any]:
-        """The lots with something left, in the order in which they are spent: those that expire first come first."""
+        """Return the lots with something left, in the order in which they are spent: what expires first comes first."""
+        return self._all(remaining > 0)
+
+    def _all(self, *conditions: sa.ColumnElement[bool]) -> list[Any]:
         query = (
-            sa.select(LOTS, left.label("left"))
-            .where(LOTS.c.customer_id == self.customer_id, left > 0)
+            sa.select(LOTS, remaining.label("left"))
+            .where(LOTS.c.customer_id == self.customer_id, *conditions)
             .order_by(LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
         )
-        return list((self.connection.execute(query)).mappings().all())
+        return list(self.connection.execute(query).mappings())
 
 
-def open_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
+def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
     """Lock accounts, made where there were none, in one order for all.
 
     Args:
@@ -106,16 +149,16 @@ def open_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
     return accounts
 
 
-def expire_due(connection: sa.Connection, limit: int = 100) -> int:
+def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
     """Write down what has run out, of at most `limit` accounts; of how many."""
     due = (
         sa.select(LOTS.c.customer_id)
         .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(lapsed(datetime.now(UTC)), left > 0)
+        .where(expired(datetime.now(UTC)), remaining > 0)
         .distinct()
         .limit(limit)
     )
     customers = list(connection.execute(due).scalars())
-    for account in (open_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
+    for account in (lock_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
         account.expire()
     return len(customers)

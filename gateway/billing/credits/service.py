@@ -18,10 +18,10 @@ from gateway.billing.credits.ledger import (
     LONG_AGO,
     LOTS,
     Account,
-    expire_due,
-    lapsed,
-    left,
-    open_accounts,
+    expire_credits,
+    expired,
+    lock_accounts,
+    remaining,
 )
 from gateway.billing.pagination import Pages
 from gateway.billing.user_errors import Problem, ProblemCode
@@ -88,7 +88,7 @@ async def spend(database: Database, wanted: Spend) -> Spent:
     customer_id = customer.id
 
     def work(connection: sa.Connection) -> CreditEntry | Problem:
-        account = open_accounts(connection, {customer_id: LONG_AGO})[customer_id]
+        account = lock_accounts(connection, {customer_id: LONG_AGO})[customer_id]
         return _spend(account, wanted)
 
     outcome = await database.transaction(work)
@@ -113,7 +113,7 @@ def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
     parts: dict[str, int] = {}
     for lot in account.lots():
         parts[lot["id"]] = min(lot["left"], wanted.amount - sum(parts.values()))
-        account.book(lot, "spent", parts[lot["id"]])
+        account.add_to_lot(lot["id"], "spent", parts[lot["id"]])
         if sum(parts.values()) == wanted.amount:
             break
     told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
@@ -139,15 +139,15 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
 async def keep_books(database: Database) -> None:
     """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
     while True:
-        while await database.transaction(expire_due):
+        while await database.transaction(expire_credits):
             pass
         await asyncio.sleep(EXPIRY_SECONDS)
 
 
 def _balances(dialect: str) -> sa.Select[Any]:
-    over = sa.and_(lapsed(sa.bindparam("now", type_=UtcDateTime)), left > 0)
+    over = sa.and_(expired(sa.bindparam("now", type_=UtcDateTime)), remaining > 0)
     return (
-        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=left)).label("total"))
+        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=remaining)).label("total"))
         .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
         .where(in_json_array(dialect, LOTS.c.customer_id, "customers"))
         .group_by(LOTS.c.customer_id)

@@ -1,26 +1,30 @@
-"""The credit ledger follows the copy: what was paid is granted, what was paid back is taken back.
+"""Make the credit ledger follow the mirror: what was paid is granted, what was given or paid back is taken back.
 
-Nothing is done because an event came: `settle` reads what the copy says about a purchase, reckons what the ledger
-should hold, and appends the difference. So a refund before its payment, a copy of an event and a replay all end the
-same.
+Nothing is done because an event came: `settle` reads what the mirror says about a purchase, reckons what the ledger
+should hold, and appends the difference. So a refund before its payment, a copy of an event and a replay all end alike.
 
 - A line grants once, under its own id; what it has granted stays, however the price's metadata change later.
-- Refunds and lost disputes take back the share of the payment that went back, rounded down to whole credits, so that
-  only a full refund takes all of them; whatever was taken before counts. A dispute that is won after all gives back.
-- What was spent already is taken back as well: the balance is then below zero, and the next grants fill it up.
+- What a later line covers or gives back of a line's time is taken back by time (`timeline.py`).
+- Refunds and lost disputes take back the share of the invoice's total that went back, rounded down to whole credits,
+  so that only a full refund takes all of them. A dispute that is won and a refund that fails give back.
+- What was spent already is taken back as well: the balance is then below zero, and the next grants pay it, once.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.billing.credits import purchases
-from gateway.billing.credits.ledger import LOTS, Account, open_accounts
-from gateway.billing.credits.purchases import Purchase
+from gateway.billing.credits.ledger import LOTS, Account, lock_accounts
+from gateway.billing.credits.purchases import INVOICES, Grant, Purchase
 from gateway.db.locks import advisory_locks
 from gateway.db.tables import insert
 from gateway.mirror.effects import Written
+from gateway.models.statuses import FINAL
+
+RENEWAL_GRACE = timedelta(hours=2)
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -35,59 +39,99 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     if moved:
         charges = {row.columns["charge_id"] if row.kind == "dispute" else row.id for row in moved}
         ids |= purchases.paid_by(connection, intents, charges)
+    ids |= _last_invoices(connection, {row.id for row in written if row.kind == "subscription" and _matters(row)})
     if ids:
         settle(connection, ids)
 
 
-def settle(connection: sa.Connection, ids: Collection[str]) -> None:
-    """Make the ledger say what the copy says about some purchases.
+def _matters(row: Written) -> bool:
+    """Whether a subscription's state says something that its invoices do not: that it has ended, or a trial."""
+    return row.columns["status"] in FINAL or (row.created and row.columns["trial_end"] is not None)
+
+
+def _last_invoices(connection: sa.Connection, subscriptions: Collection[str]) -> set[str]:
+    """The invoice of each subscription that was paid last, of those that the mirror has."""
+    found: set[str] = set()
+    for subscription in subscriptions:
+        mine = INVOICES.c.subscription_id == subscription, INVOICES.c.status == "paid"
+        query = sa.select(INVOICES.c.id).where(*mine).order_by(INVOICES.c.created.desc(), INVOICES.c.id.desc()).limit(1)
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def settle(connection: sa.Connection, ids: Collection[str], renewal_grace: timedelta = RENEWAL_GRACE) -> None:
+    """Make the ledger say what the mirror says about some purchases and all that depend on them.
 
     Args:
         connection: a transaction.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
+        renewal_grace: how long a period's credits stay usable while the next invoice is not paid.
     """
-    advisory_locks(connection, ids)
-    found = purchases.read(connection, ids)
-    held = connection.execute(sa.select(LOTS.c.purchase_id).where(LOTS.c.purchase_id.in_(ids))).scalars()
-    known = set(held)
-    found = [purchase for purchase in found if purchase.grants or purchase.id in known]
+    mine = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.id.in_(ids), INVOICES.c.subscription_id.is_not(None))
+    advisory_locks(connection, {*ids, *connection.execute(mine).scalars()})
+    found = purchases.read(connection, ids, renewal_grace)
+    lots = _lots(connection, [purchase.id for purchase in found])
+    found = [purchase for purchase in found if purchase.grants or purchase.id in lots]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)
-    clocks = {purchase.customer_id: purchase.paid_at for purchase in oldest_first}
-    accounts = open_accounts(connection, clocks)
+    accounts = lock_accounts(connection, {purchase.customer_id: purchase.paid_at for purchase in oldest_first})
     for purchase in found:
-        account = accounts[purchase.customer_id]
-        _grant(account, purchase)
-        _take_back(account, purchase)
-        account.expire()
+        _grant(accounts[purchase.customer_id], purchase)
+    lots = _lots(connection, [purchase.id for purchase in found])  # once more, behind the lock
+    for purchase in found:
+        _take_back(accounts[purchase.customer_id], purchase, lots.get(purchase.id, ()))
+    for account in accounts.values():
+        account.balance_lots()
+
+
+def _lots(connection: sa.Connection, purchase_ids: Collection[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    query = sa.select(LOTS).where(LOTS.c.purchase_id.in_(purchase_ids)).order_by(LOTS.c.id)
+    for lot in connection.execute(query).mappings():
+        found.setdefault(lot["purchase_id"], []).append(lot)
+    return found
 
 
 def _grant(account: Account, purchase: Purchase) -> None:
     """Grant what has not been granted yet."""
     for grant in purchase.grants:
-        lot = {
+        if grant.granted <= 0:
+            continue
+        lot: dict[str, Any] = {
             "id": grant.id,
             "customer_id": account.customer_id,
             "purchase_id": purchase.id,
-            "granted": grant.amount,
+            "granted": grant.granted,
+            "units": grant.units,
             "granted_at": purchase.paid_at,
             "expires_at": grant.expires_at,
+            "debts": {},
             **dict.fromkeys(("revoked", "spent", "expired"), 0),
         }
         new = insert(account.connection, LOTS).values(**lot).on_conflict_do_nothing().returning(LOTS.c.id)
         if (account.connection.execute(new)).first():
-            account.append("grant", grant.amount, lot_id=grant.id, purchase_id=purchase.id)
+            account.append("grant", grant.granted, lot_id=grant.id, purchase_id=purchase.id)
 
 
-def _take_back(account: Account, purchase: Purchase) -> None:
-    """Take back, or give back, what the share of the payment that went back has become more or less by."""
-    mine = sa.select(LOTS).where(LOTS.c.purchase_id == purchase.id).order_by(LOTS.c.id)
-    lots: Sequence[Any] = (account.connection.execute(mine)).mappings().all()
-    if not lots or not purchase.paid:
+def _take_back(account: Account, purchase: Purchase, lots: Collection[Any]) -> None:
+    """Take back, or give back, what has become more or less of the time and of the payment that went back."""
+    if not lots:
         return
-    gone = purchases.lost(account.connection, purchase)
+    gone = purchases.lost(account.connection, purchase) if purchase.total > 0 else 0
+    grants = {grant.id: grant for grant in purchase.grants}
     for lot in lots:
-        change = lot["granted"] * gone // purchase.paid - lot["revoked"]
-        if change:
-            account.book(lot, "revoked", change)
+        by_payment = lot["granted"] * gone // purchase.total if gone else 0
+        target = min(lot["granted"], _by_time(lot, grants.get(lot["id"])) + by_payment)
+        if change := target - lot["revoked"]:
+            account.add_to_lot(lot["id"], "revoked", change)
             kind = "revoke" if change > 0 else "restore"
             account.append(kind, -change, lot_id=lot["id"], purchase_id=purchase.id)
+        if lot["id"] in grants and grants[lot["id"]].expires_at != lot["expires_at"]:
+            account.move_expiry(lot["id"], grants[lot["id"]].expires_at)
+
+
+def _by_time(lot: Any, grant: Grant | None) -> int:
+    """How many of a lot's credits were for time that was not kept."""
+    if grant is None or grant.kept is None:
+        return 0
+    units = lot["granted"] if lot["units"] is None else lot["units"]  # lots of before 0.2 are of full periods
+    return max(0, int(lot["granted"]) - grant.kept.credits(units))

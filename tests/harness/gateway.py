@@ -179,7 +179,7 @@ class World:
         return [dict(row) for row in self._execute(query, equals).mappings()]
 
     def _execute(self, statement: str, parameters: dict[str, Any] | None = None) -> sa.CursorResult[Any]:
-        with _connected(self.settings.database_url.get_secret_value()) as connection:
+        with connected(self.settings.database_url.get_secret_value()) as connection:
             result = connection.execute(sa.text(statement), parameters or {})
             return result.freeze()() if result.returns_rows else result
 
@@ -257,7 +257,7 @@ def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
         (folder / "seed.json").write_bytes(httpx.get(f"{stripe_url}/_sandbox/export").content)
         settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=stripe_url, database_url=url)
         asyncio.run(fill_mirror(settings))
-    with _connected(url) as connection:
+    with connected(url) as connection:
         tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notice"]
         rows = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
     return folder / "seed.json", {table: found for table, found in rows.items() if found}
@@ -265,7 +265,7 @@ def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
 
 def put_rows(url: str, rows: dict[sa.Table, list[dict[str, Any]]]) -> bool:
     """Fill a mirror without asking Stripe; whether there was something to put into one that is empty."""
-    with _connected(url) as connection:
+    with connected(url) as connection:
         if not rows or connection.execute(sa.select(sa.exists(sa.select(table_for(Product))))).scalar():
             return False
         for table, found in rows.items():
@@ -275,7 +275,7 @@ def put_rows(url: str, rows: dict[sa.Table, list[dict[str, Any]]]) -> bool:
 
 
 @contextlib.contextmanager
-def _connected(url: str) -> Iterator[sa.Connection]:
+def connected(url: str) -> Iterator[sa.Connection]:
     """A transaction of the test's own."""
     parsed = sa.make_url(url)
     driver = "sqlite" if parsed.drivername == "sqlite" else "postgresql+psycopg"

@@ -1,69 +1,21 @@
 """Our own webhooks: signed, in order for each customer, until they are delivered, and only for what has happened."""
 
-import base64
-import json
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 from billing.credits.test_credits import bill, intent_of
 from billing.subscriptions.test_access import decline_from_now_on
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-from starlette.applications import Starlette
-from starlette.responses import Response
-from starlette.routing import Route
 
 from gateway.app import create_app
 from gateway.errors import SettingsError
 from gateway.settings import Settings
+from harness.application import OLD, told
 from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import listening, make_world, serve
 from harness.subscriptions import agrees, customer, settled, subscribe
-
-OLD, NEW = ("whsec_" + base64.b64encode(bytes([place]) * 32).decode() for place in (1, 2))
-
-
-class Receiver:
-    """The application's endpoint: it checks every signature with the library, and refuses when it is told to."""
-
-    def __init__(self):
-        self.taken, self.tries, self.status = [], 0, 200
-
-    async def take(self, request):
-        body = await request.body()
-        self.tries += 1
-        for secret in (OLD, NEW):
-            Webhook(secret).verify(body, dict(request.headers))
-        if self.status == 200:
-            self.taken.append((request.headers["webhook-id"], json.loads(body)))
-        return Response(status_code=self.status)
-
-    def types(self, customer_id=None):
-        return [
-            body["type"] for _, body in self.taken if customer_id is None or body["data"]["customerId"] == customer_id
-        ]
-
-    def decisions(self, customer_id):
-        """What `access.changed` has said about a customer, in order."""
-        return [
-            (body["data"]["allowed"], body["data"]["reason"])
-            for _, body in self.taken
-            if body["type"] == "access.changed" and body["data"]["customerId"] == customer_id
-        ]
-
-
-@contextmanager
-def told(database_url, **options):
-    """A gateway that tells a receiver, and the receiver."""
-    receiver = Receiver()
-    listener, url = listening()
-    with (
-        serve(Starlette(routes=[Route("/hooks", receiver.take, methods=["POST"])]), listener),
-        make_world(database_url, outbound_endpoints=f"{url}/hooks {NEW} {OLD}", **options) as world,
-    ):
-        yield world, receiver
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test check audit tests bench soak assets browser lock clean
+.PHONY: dev test check audit tests bench soak assets browser proxies lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
 	@$(BIN)/gateway dev $(ARGS)
 
 # Both at a time: most of the tests wait.
-test: .venv/development assets browser
+test: .venv/development assets browser proxies
 	@$(MAKE) --no-print-directory -j2 check tests
 
 # What can be checked without running: style, spelling, dependencies, types, layers, and artefacts that must not drift.
@@ -44,17 +44,18 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
-tests: .venv/development assets browser
+tests: .venv/development assets browser proxies
 	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run.
 bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
-# What takes long: storms (crashes, outages, a full disk, several processes); judges from elsewhere (Stripe's CLI and its
+# What takes long: storms (crashes, outages, a full disk, several processes); generated requests behind nginx and HAProxy; judges from elsewhere (Stripe's CLI and its
 # library for Node, the audits and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run; then more random histories than `make test` plays.
-soak: .venv/development assets
+soak: .venv/development assets proxies
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 600 $(ARGS)
 	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py -k "any_order or any_history" \
@@ -67,6 +68,10 @@ assets: .venv/runtime
 # The browser of the browser tests: the distribution's own Chromium.
 browser:
 	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || .ci/chromium
+
+# nginx and HAProxy for the tests behind a proxy.
+proxies:
+	@.ci/proxies
 
 lock: .venv/bin/python
 	$(LOCK) --group pyproject.toml:install --output-file requirements-install.lock

@@ -3,16 +3,18 @@
 Alone, uvicorn waits for the rest of a request for ever, and takes as many connections and headers as come.
 """
 
-from asyncio import Event, TimerHandle, Transport
+from asyncio import BaseTransport, Event, TimerHandle, Transport
 from collections.abc import Callable, Sequence
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 from weakref import ref
 
-from starlette.types import Receive, Scope
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 MAX_MESSAGE_BYTES = 100 * 1024
 """The longest message that a WebSocket takes."""
@@ -35,32 +37,37 @@ it answers the same requests by ASGI as well.
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
-_MOST_CONNECTIONS = min(10_000, max(_OPEN_FILES - 200, _OPEN_FILES // 2))
+_MAX_CONNECTIONS = min(10_000, max(_OPEN_FILES - 200, _OPEN_FILES // 2))
+
+_FIRST, _IDLE, _HEAD, _BODY, _WHOLE, _CLOSING = range(6)
+"""What a connection waits for: its first request, the next one, a request's head, its body, the answer, its end."""
 
 
-_NOT_BEGUN, _HEAD, _BODY, _WHOLE = range(4)
-
-
-class GuardedProtocol(HttpToolsProtocol):
-    """An HTTP connection that is ended when its client is too slow, sends too much, or is one too many.
+class HardenedHttpProtocol(HttpToolsProtocol):
+    """An HTTP connection in which every state has a deadline, and each request exactly one answer, in order.
 
     Attributes:
-        seconds: in which a request must have arrived whole, and in which a stalled answer must be read on.
+        seconds: in which a request must have arrived whole, a stalled answer must be read on, and a closed connection
+            must be gone.
+        answer_seconds: in which a request must be answered; more than the longest call to Stripe takes.
         head_bytes: of a request's line and headers.
         message_bytes: of a whole request, trailers included; the routes allow less.
-        most_connections: at once, WebSockets included.
+        max_connections: at once, WebSockets included.
     """
 
     seconds: ClassVar[float] = 15
+    answer_seconds: ClassVar[float] = 120
     head_bytes: ClassVar[int] = 64 * 1024
     message_bytes: ClassVar[int] = 4 * 1024 * 1024
-    most_connections: ClassVar[int] = _MOST_CONNECTIONS
+    max_connections: ClassVar[int] = _MAX_CONNECTIONS
 
     # What runs for each request calls uvicorn's class by its name: `super()` costs more than what is done here.
-    _phase = _NOT_BEGUN
+    _phase = _FIRST
+    _since = 0.0  # when the phase began, on the loop's clock
     _received = 0
-    _arriving: TimerHandle | None = None
-    _leaving: TimerHandle | None = None
+    _stalled: float | None = None  # since when the client does not read
+    _ending = False  # nothing more is read
+    _watchdog: TimerHandle | None = None
     _short: "_ShortCycle | None" = None  # what takes the request that is arriving, if that is a shortcut
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -70,41 +77,93 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection, or say that there are too many."""
         super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
+        self._since = self.loop.time()
+        self._watchdog = self.loop.call_later(self.seconds, self._watch)
+        if len(self.connections) > self.max_connections:
             self._end(503)
-        else:
-            self._arriving = self.loop.call_later(self.seconds, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
-        self._arrived()
-        self.resume_writing()
+        self._stop_watch()
+        self._stalled = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on. The clock runs from the first byte of a request to the last; one that comes at once sets none."""
+        """Read on."""
+        if self._ending:
+            return
         if self._phase == _WHOLE and self.cycle is not None and self.cycle.response_complete:
-            self._phase = _NOT_BEGUN  # from here on every byte belongs to the next request
-        HttpToolsProtocol.data_received(self, data)
-        if self._phase == _WHOLE:
-            if self._arriving is not None:
-                self._arrived()
+            self._phase = _IDLE
+        self._unset_keepalive_if_required()
+        self._parse(data)
+        if self._phase == _WHOLE or self._ending:
             return
         self._received += len(data)
         if self._phase == _BODY and self._received > self.message_bytes:
             self._end(413)
         elif self._phase == _HEAD and self._received > self.head_bytes:
             self._end(431)
-        elif self._arriving is None and not self.transport.is_closing():
-            self._arriving = self.loop.call_later(self.seconds, self._too_slow)
+        elif self._phase == _IDLE:  # blank lines are no request
+            self._enter(_FIRST)
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Feed the parser; where it stops at an `Upgrade`, decide what follows."""
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(data)
+                    return
+                except HttpParserUpgrade as stop:
+                    data = memoryview(data)[stop.args[0] :]
+                if self._is_handshake():
+                    if data or self._owes_answers():
+                        self._end(400)
+                    else:
+                        self.handle_websocket_upgrade()
+                    return
+                if self.parser.get_method() == b"CONNECT":
+                    self._end(501)
+                    return
+                self.parser, head = HttpRequestParser(self), self._head_without_upgrade()
+                self.parser.feed_data(head)
+        except HttpParserError:
+            self._end(400)
+
+    def _is_handshake(self) -> bool:
+        """Return whether the request is a WebSocket's handshake, which is a GET without a body (RFC 6455, 4.1)."""
+        headers = dict(self.headers)
+        return (
+            self.parser.get_method() == b"GET"
+            and self.parser.get_http_version() == "1.1"
+            and headers.get(b"upgrade", b"").strip().lower() == b"websocket"
+            and headers.get(b"content-length", b"0") == b"0"
+            and b"transfer-encoding" not in headers
+        )
+
+    def _head_without_upgrade(self) -> bytes:
+        """Return the request's head once more, so that it is read as what it is when we do not upgrade.
+
+        The parser takes whatever follows a head with `Upgrade` for another protocol and loses the body: in the next
+        segment it would begin a request of its own (request smuggling). A server may ignore the header (RFC 9110, 7.8).
+        """
+        start = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([start, *lines, b"\r\n"])
 
     def on_message_begin(self) -> None:
-        """A request begins."""
-        self._phase, self._received = _HEAD, 0
+        """Begin a request."""
+        self._phase, self._received, self._since = _HEAD, 0, self.loop.time()
         HttpToolsProtocol.on_message_begin(self)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; a trailer is none (RFC 9110, 6.5.1): proxies do not check it as they check headers."""
+        if self._phase == _HEAD:
+            HttpToolsProtocol.on_header(self, name, value)
+
     def on_headers_complete(self) -> None:
-        """Its headers are there."""
+        """Have the request answered, or held until its body is there."""
+        if self.parser.should_upgrade():
+            return  # `_parse` decides
         self._phase = _BODY
         self._short = None
         if self.url in self._shortcuts and self._is_plain():
@@ -113,7 +172,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._begin()
 
     def on_body(self, body: bytes) -> None:
-        """A part of its body is there."""
+        """Take a part of the body."""
         if (short := self._short) is None:
             HttpToolsProtocol.on_body(self, body)
             return
@@ -122,24 +181,30 @@ class GuardedProtocol(HttpToolsProtocol):
             self._leave(short)
 
     def on_message_complete(self) -> None:
-        """It is there; if it was answered before, nothing is left to do for it."""
-        self._phase = _NOT_BEGUN if self.cycle is not None and self.cycle.response_complete else _WHOLE
+        """Note that the request is whole; if it was answered before, nothing is left to do for it."""
+        if self.parser.should_upgrade():
+            return
+        self._phase = _IDLE if self.cycle is not None and self.cycle.response_complete else _WHOLE
+        self._since = self.loop.time()
         if (short := self._short) is not None:
             if self._shortcuts[self.url](self.headers, short.held, short.answer):
                 return
             self._leave(short)
+        elif self.expect_100_continue and not self.cycle.response_started:
+            self.cycle.keep_alive = self.parser.should_keep_alive() and not self._ending
+            self.cycle.waiting_for_100_continue = False
         HttpToolsProtocol.on_message_complete(self)
 
     def _is_plain(self) -> bool:
-        """Whether the request is a POST and the only one, before whose body nothing is to be said, and after whose
-        answer nothing is to be done but to wait for the next.
+        """Return whether the request is a POST and the only one, before whose body nothing is to be said, and after
+        whose answer nothing is to be done but to wait for the next.
         """
         return (
             self.parser.get_method() == b"POST"
-            and (self.cycle is None or self.cycle.response_complete)
+            and not self._owes_answers()
+            and not self.flow.write_paused
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
             and not self.expect_100_continue
         )
 
@@ -152,46 +217,92 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _begin(self) -> None:
         """Have the application answer."""
+        if self.parser.get_http_version() != "1.1":
+            self.expect_100_continue = False  # an older client does not know the word (RFC 9110, 10.1.1)
         HttpToolsProtocol.on_headers_complete(self)
-        if self.cycle is not None:  # a WebSocket has none
-            # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
-            self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
+        if self.expect_100_continue:
+            # Whoever is answered before it was told to go on may leave the body out; then what comes next would be
+            # taken for it. `on_message_complete` takes this back.
+            self.cycle.keep_alive = False
+        # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
+        self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
-        self._phase = _WHOLE
-        self._arrived()
+        self._stop_watch()
+        self.scope["method"] = "GET"
         super().handle_websocket_upgrade()
 
     def pause_writing(self) -> None:
-        """The client does not read its answer."""
+        """Note that the client does not read its answer."""
         super().pause_writing()
-        self._leaving = self.loop.call_later(self.seconds, self.transport.abort)
+        self._stalled = self.loop.time()
 
     def resume_writing(self) -> None:
-        """It does."""
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
+        """Note that it does."""
+        self._stalled = None
         super().resume_writing()
 
-    def _arrived(self) -> None:
-        if self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
+    def _owes_answers(self) -> bool:
+        """Return whether an earlier request waits for its answer; asked before the arriving one has a cycle."""
+        return self.cycle is not None and not self.cycle.response_complete
 
-    def _too_slow(self) -> None:
-        if self._phase == _NOT_BEGUN:
+    def _enter(self, phase: int) -> None:
+        self._phase, self._since = phase, self.loop.time()
+
+    def _stop_watch(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+
+    def _watch(self) -> None:
+        """End what has lasted too long, and look again: one timer for a connection, whatever it does."""
+        if self.transport.is_closing() and self._phase != _CLOSING:
+            self._enter(_CLOSING)
+        elif self._phase == _WHOLE and self.cycle.response_complete:
+            self._enter(_IDLE)
+        now = self.loop.time()
+        due = self._since + {_IDLE: self.timeout_keep_alive, _WHOLE: self.answer_seconds}.get(self._phase, self.seconds)
+        stalled = self._stalled is not None and self._stalled + self.seconds <= now
+        if stalled or due <= now:
+            self._expire(abort=stalled or self._phase in {_WHOLE, _CLOSING})
+        self._watchdog = self.loop.call_later(min(max(due - now, 0.01), self.seconds), self._watch)
+
+    def _expire(self, *, abort: bool) -> None:
+        """End the connection, whose state has lasted too long."""
+        if abort:
+            self.transport.abort()
+        elif self._phase in {_FIRST, _IDLE}:
             self.transport.close()
         else:
             self._end(408)
 
     def _end(self, status: int) -> None:
-        """End the connection, with an answer where none has begun."""
-        if not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-                self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-            self.transport.close()
+        """End the connection, after the answers to earlier requests, with one to the arriving request."""
+        self._ending = True
+        if self.transport.is_closing():
+            return
+        is_queued = self._phase == _BODY and bool(self.pipeline)
+        if is_queued or (self._phase != _BODY and self._owes_answers()):
+            if is_queued:
+                self.pipeline[0] = (self.cycle, _refusal(status))
+            self.cycle.keep_alive = False
+            self.transport.pause_reading()
+            self._enter(_WHOLE)
+            return
+        if self._phase != _BODY or not self.cycle.response_started:
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+
+def _refusal(status: int) -> Any:  # an ASGI application as uvicorn types it
+    """Return an application that answers every request with a status alone."""
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return refuse
 
 
 class _ShortCycle(RequestResponseCycle):
@@ -199,7 +310,7 @@ class _ShortCycle(RequestResponseCycle):
 
     message_event = Event()  # nobody waits for it
 
-    def __init__(self, protocol: GuardedProtocol) -> None:
+    def __init__(self, protocol: HardenedHttpProtocol) -> None:
         self._protocol = protocol
         self.held = b""  # of its body, which comes in one part as a rule and is not copied then
         self.keep_alive = True
@@ -273,8 +384,53 @@ def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
     return True
 
 
-class GuardedWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket whose client is cut off when it leaves a ping unanswered, after 20 to 40 seconds."""
+class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket in which every state has a deadline, and whose client cannot fill the memory.
+
+    While it is open its client must answer a ping within 20 seconds.
+
+    Attributes:
+        seconds: in which the handshake must be answered, and a closed connection must be gone.
+        max_fragments: of one message; its size is limited anyway, but fragments may be empty.
+    """
+
+    seconds: ClassVar[float] = 15
+    max_fragments: ClassVar[int] = 1000
+
+    _watchdog: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Take the connection over."""
+        super().connection_made(transport)
+        self._watchdog = self.loop.call_later(self.seconds, self._watch, False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        super().connection_lost(exc)
+
+    def _watch(self, was_closing: bool) -> None:
+        """Abort what was not open at the last look either: a client that reads nothing would keep it for ever."""
+        is_open = self.handshake_complete and not self.close_sent and not self.transport.is_closing()
+        if not is_open and (was_closing or not self.handshake_complete):
+            self.transport.abort()
+        self._watchdog = self.loop.call_later(self.seconds, self._watch, not is_open)
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless its sender does not read the answers (RFC 6455, 5.5.3 asks for the last one alone)."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take one more fragment of a message."""
+        if len(self.frames) >= self.max_fragments:
+            self.conn.fail(1009, f"a message may have {self.max_fragments} fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
 
     def keepalive_timeout(self) -> None:
         """Close it, without waiting for what the client has not read: it may never read it, and stay for ever."""
@@ -283,8 +439,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
 
 OPTIONS: dict[str, Any] = {
-    "http": GuardedProtocol,
-    "ws": GuardedWebSocket,
+    "http": HardenedHttpProtocol,
+    "ws": HardenedWebSocketProtocol,
     "ws_max_size": MAX_MESSAGE_BYTES,
     "ws_per_message_deflate": False,  # the messages are short, and a compressor is memory for each connection
     "log_config": None,

@@ -1,39 +1,64 @@
 """Clients that take their time, send without end, or come in crowds: on real sockets, with a shorter patience."""
 
+import asyncio
 import contextlib
 import gc
 import socket
 import threading
 import time
+import tracemalloc
+from pathlib import Path
 
 import httpx
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
-from gateway.http.server import OPTIONS, GuardedProtocol
+from gateway.http.server import OPTIONS, HardenedHttpProtocol, HardenedWebSocketProtocol
 from harness.gateway import listening, serve
 
 SECONDS = 0.6
 CONNECTIONS = 8
 
 
-class Hurried(GuardedProtocol):
+class Hurried(HardenedHttpProtocol):
     """The same with less patience."""
 
     seconds = SECONDS
-    most_connections = CONNECTIONS
+    answer_seconds = SECONDS
+    max_connections = CONNECTIONS
+
+
+class HurriedWebSocket(HardenedWebSocketProtocol):
+    """The same."""
+
+    seconds = SECONDS
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.close_timeout = SECONDS
 
 
 async def echo(scope, receive, send):
-    """Answers with what was sent; /early without reading it, /large with 8 MB, a WebSocket word for word."""
+    """Answers with what was sent; /early without reading it, /8 with 8 bytes, /never not at all, a WebSocket word for
+    word, until it hears "bye".
+    """
     if scope["type"] == "websocket":
         await receive()
+        if scope["path"] == "/never":
+            await asyncio.sleep(60)
         await send({"type": "websocket.accept"})
         while (message := await receive())["type"] == "websocket.receive":
+            if message["text"].startswith("bye"):
+                await send({"type": "websocket.send", "text": "x" * int(message["text"][4:])})
+                await send({"type": "websocket.close"})
+                return
             await send({"type": "websocket.send", "text": message["text"]})
         return
-    body = b"x" * 8_000_000 if scope["path"] == "/large" else b""
+    if scope["path"] == "/never":
+        await asyncio.sleep(60)
+    body = b"x" * int(size) if (size := scope["path"][1:]).isdigit() else b""
     while scope["path"] == "/":
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -64,7 +89,7 @@ echo.shortcuts = {b"/short": shorten}
 @pytest.fixture(scope="module")
 def address():
     listener, url = listening()
-    with serve(echo, listener, lifespan="off", http=Hurried):
+    with serve(echo, listener, lifespan="off", http=Hurried, ws=HurriedWebSocket, timeout_keep_alive=2):
         yield ("127.0.0.1", int(url.rpartition(":")[2]))
 
 
@@ -120,6 +145,10 @@ SLOW = {
     "one chunk": (POST + b"transfer-encoding: chunked\r\n\r\nffff\r\n", b"1"),
     "trailers": (POST + b"transfer-encoding: chunked\r\n\r\n0\r\n", HEAD),
     "a body after it was answered": (POST.replace(b" / ", b" /early ") + b"content-length: 90000\r\n\r\n", b"1"),
+    "a body, and the wish for a WebSocket": (
+        POST + b"upgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 90000\r\n\r\n",
+        b"1",
+    ),
     "a WebSocket's handshake": (b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\n", HEAD),
 }
 
@@ -147,7 +176,7 @@ def test_a_request_in_two_parts_a_pause_and_a_second_request_are_answered(connec
         connection.sendall(POST + b"content-length: 4\r\n\r\nfi")
         time.sleep(SECONDS * 0.25)
         assert answered(connection, b"ne").endswith(b"\r\n\r\nfine")
-    time.sleep(SECONDS * 2)  # idle between requests is another limit's matter: 75 seconds
+    time.sleep(SECONDS * 2)  # idle between requests is another limit's matter
     assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
 
 
@@ -177,10 +206,127 @@ def test_what_has_no_end_is_cut_off_before_it_fills_the_memory(connection, start
 
 def test_a_client_that_does_not_read_its_answer_is_cut_off(connection):
     sent.clear()
-    connection.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+    connection.sendall(b"GET /8000000 HTTP/1.1\r\nhost: x\r\n\r\n")
     assert connection.recv(12) == b"HTTP/1.1 200"
     assert not sent.wait(SECONDS * 0.3), "the answer is larger than what the system takes"
     assert sent.wait(10), "whoever answers must not wait for ever"
+
+
+def test_what_is_not_answered_in_time_is_cut_off(connection):
+    began = time.monotonic()
+    connection.sendall(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert read(connection) == b""
+    assert SECONDS * 0.8 < time.monotonic() - began < SECONDS + 8
+
+
+SIZES = range(20_000, 420_000, 16_000)
+"""Of answers; the system takes some of them whole, and of others it leaves the server too little to wait for."""
+
+
+@pytest.mark.parametrize("last", ["close", "keep-alive"])
+def test_clients_that_leave_the_end_of_their_answers_unread_are_cut_off(small_address, last):
+    with contextlib.ExitStack() as stack:
+        for size in SIZES:
+            connection = stack.enter_context(slow_reader(small_address))
+            connection.sendall(f"GET /{size} HTTP/1.1\r\nhost: x\r\nconnection: {last}\r\n\r\n".encode())
+        wait_for_no_connection(small_address)
+
+
+def test_websockets_whose_clients_read_nothing_before_they_are_closed_are_cut_off(small_address):
+    with contextlib.ExitStack() as stack:
+        for size in SIZES:
+            connection = stack.enter_context(slow_reader(small_address))
+            shake_hands(connection)
+            connection.sendall(frame(1, f"bye {size}".encode()))
+        wait_for_no_connection(small_address)
+
+
+@pytest.fixture(scope="module")
+def small_address():
+    """A server for which the system keeps little of what it sends."""
+    listener, url = listening()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    options = {"timeout_keep_alive": 1, "ws_ping_interval": SECONDS, "ws_ping_timeout": SECONDS}
+    with serve(echo, listener, lifespan="off", http=Patient, ws=HurriedWebSocket, **options):
+        yield ("127.0.0.1", int(url.rpartition(":")[2]))
+
+
+class Patient(Hurried):
+    """The same with room for more."""
+
+    max_connections = 100
+
+
+@contextlib.contextmanager
+def slow_reader(address):
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(address)
+        connection.settimeout(10)
+        yield connection
+
+
+def wait_for_no_connection(address):
+    deadline = time.monotonic() + 10
+    while open_connections(address):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def open_connections(address):
+    """How many connections the server holds, by what the system knows of its port."""
+    port = f":{address[1]:04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1].endswith(port) and line.split()[3] == "01" for line in lines)
+
+
+def test_a_connection_that_was_answered_before_its_body_came_ends_when_it_stays_idle(connection):
+    connection.sendall(b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
+    assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    connection.sendall(b"ok")
+    assert read(connection) == b""
+
+
+def test_a_websocket_that_is_not_answered_in_time_is_cut_off(address):
+    began = time.monotonic()
+    with pytest.raises((InvalidMessage, ConnectionResetError, EOFError)), connect(f"ws://127.0.0.1:{address[1]}/never"):
+        pass
+    assert SECONDS * 0.8 < time.monotonic() - began < SECONDS + 8
+
+
+def test_a_websocket_whose_client_sends_pings_and_reads_no_pongs_fills_no_memory(address):
+    with slow_reader(address) as connection:
+        shake_hands(connection)
+        connection.settimeout(0.5)
+        pings, sent = frame(9, b"x" * 125) * 1000, 0
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while sent < 12_000_000:
+                    sent += connection.send(pings)
+            assert sent > 8_000_000
+            assert tracemalloc.get_traced_memory()[0] < 4_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_websockets_message_has_an_end_even_if_its_parts_are_empty(address):
+    with slow_reader(address) as connection:
+        shake_hands(connection)
+        connection.sendall(frame(1, b"", fin=False))
+        said = dribble(connection, frame(0, b"", fin=False) * 100, every=0.001)
+        assert b"fragments" in said
+
+
+def shake_hands(connection):
+    key = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n" + key + b"\r\n")
+    assert connection.recv(65536).startswith(b"HTTP/1.1 101")
+
+
+def frame(opcode, payload, *, fin=True):
+    """A frame as a client sends it, under a mask of zeros (RFC 6455, 5.2)."""
+    return bytes([0x80 * fin + opcode, 0x80 + len(payload)]) + b"\0\0\0\0" + payload
 
 
 def test_a_websocket_may_be_silent_for_longer(address):
@@ -225,5 +371,5 @@ def test_what_was_answered_is_let_go_at_once(address):
 
 
 def test_the_patience_of_the_gateway_is_what_the_manual_says():
-    assert OPTIONS["http"] is GuardedProtocol
-    assert GuardedProtocol.seconds == 15
+    assert OPTIONS["http"] is HardenedHttpProtocol
+    assert HardenedHttpProtocol.seconds == 15

@@ -4,15 +4,16 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from gateway.db.queries import PreparedQuery, in_json_array, json_array
+from gateway.db.queries import Reading, as_list
+from gateway.db.statements import among
 from gateway.db.tables import table_for
 from gateway.models.mirrored import Customer, PaymentMethod, Subscription
 
 METHODS = table_for(PaymentMethod)
-_ATTACHED = PreparedQuery(
+_ATTACHED = Reading(
     lambda dialect: (
         sa.select(METHODS)
-        .where(in_json_array(dialect, METHODS.c.customer_id, "customers"), METHODS.c.deleted.is_(False))
+        .where(among(dialect, METHODS.c.customer_id, "customers"), METHODS.c.deleted.is_(False))
         .order_by(METHODS.c.created.desc(), METHODS.c.id.desc())
     )
 )
@@ -21,7 +22,7 @@ _ATTACHED = PreparedQuery(
 def of_customers(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, list[PaymentMethod]]:
     """Return the payment methods that are attached to customers, each customer's newest first."""
     found: dict[str, list[PaymentMethod]] = {}
-    for method in _ATTACHED.rows(connection, customers=json_array(customer_ids)):
+    for method in _ATTACHED.rows(connection, customers=as_list(customer_ids)):
         found.setdefault(method.customer_id, []).append(method)
     return found
 

@@ -15,8 +15,8 @@ Node = TypeVar("Node")
 class PageInfo:
     """The place of a page in its list."""
 
-    has_next_page: bool = strawberry.field(description="Whether more follows.")
-    has_previous_page: bool = strawberry.field(description="Whether something precedes it.")
+    has_next_page: bool = strawberry.field(description="Whether more items follow.")
+    has_previous_page: bool = strawberry.field(description="Whether items precede it.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first item.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last item: the next page's `after`.")
 
@@ -46,7 +46,7 @@ class Connection(Generic[Node]):
     def of(
         cls, items: Iterable[tuple[Row, Node]], cursor_of: Callable[[Row], str], *, has_next: bool, has_previous: bool
     ) -> "Connection[Node]":
-        """A page of items, each given with the row that `cursor_of` makes its cursor of."""
+        """Make a page of items, each given with the row from which `cursor_of` makes its cursor."""
         rows, nodes = [], []
         for row, node in items:
             rows.append(row)
@@ -54,11 +54,11 @@ class Connection(Generic[Node]):
         return cls(rows=rows, nodes=nodes, cursor_of=cursor_of, has_next=has_next, has_previous=has_previous)
 
     def linked(self) -> list[Edge[Node]]:
-        """The items with their cursors."""
+        """Return the items with their cursors."""
         return [Edge(cursor=self.cursor_of(row), node=node) for row, node in zip(self.rows, self.nodes, strict=True)]
 
     def place(self) -> PageInfo:
-        """Where the page lies."""
+        """Return the place of the page."""
         return PageInfo(
             has_next_page=self.has_next,
             has_previous_page=self.has_previous,

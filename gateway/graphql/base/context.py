@@ -1,4 +1,4 @@
-"""What resolvers may reach: the use cases, and who calls."""
+"""What resolvers may use: the services, and the caller."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,13 +37,13 @@ class Services:
 
 @dataclass(frozen=True)
 class Context:
-    """What one request has.
+    """The context of one request.
 
     Attributes:
         services: the parts of the gateway.
         principal: the caller.
         address: the IP address of the client, when it is known.
-        sign_in_error: the caller's token has expired: a guest then, who sees what is public.
+        sign_in_error: set when the caller's token has expired; the caller is then a guest who sees public fields.
     """
 
     services: Services
@@ -58,16 +58,16 @@ class Context:
 
     @cached_property
     def loaders(self) -> Loaders:
-        """What this request reads of the mirror, gathered."""
+        """The data loaders of this request."""
         return Loaders(self.services.settings, self.services.database)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiveContext(Context):
-    """What one reading of a live update has.
+    """The context of one run of a live update.
 
     Attributes:
-        changed: what the update hears of; before something is read, its topic is followed.
+        changed: the topics that the update follows; a topic is followed before its data is read.
     """
 
     changed: Changed

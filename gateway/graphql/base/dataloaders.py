@@ -1,7 +1,6 @@
-"""What one request reads of the mirror, gathered: however many customers it asks for, the queries stay as few.
+"""Data loaders, which gather what one request reads of the mirror into few queries, however many customers it names.
 
-Each loader reads in one journey to a thread. Loaders live as long as their request, so that nobody is ever shown what
-was read for another request.
+Each loader makes one trip to a thread. Loaders live for one request, so that nobody is shown what was read for another.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ class Loaders:
         database: the mirror.
 
     Attributes:
-        account: what is wanted of a user's account.
+        account: what a query selects of a user's account.
         credits: the balance, by customer.
         credit_entries: by customer and page.
     """
@@ -48,19 +47,20 @@ class Loaders:
 
 
 class _Shared(DataLoader[Key, Value]):
-    """A loader whose readings go on for all the others when one that waits for them is cancelled, as graphql-core does
-    with the fields beside one that has failed.
+    """A loader that goes on reading for the others when one that waits is cancelled.
+
+    graphql-core cancels the fields beside one that has failed.
     """
 
     def load(self, key: Key) -> Awaitable[Value]:
-        """What there is under a key."""
+        """Return the value of a key."""
         return asyncio.shield(super().load(key))
 
 
 def _loader(
     database: Database, read: Callable[[sa.Connection, Collection[Key]], Mapping[Key, Value]], missing: Value
 ) -> DataLoader[Key, Value]:
-    """A loader over a function that reads many at once and leaves out what there is not."""
+    """Return a loader over a function that reads many keys at once and leaves out missing ones."""
 
     async def load(keys: list[Key]) -> list[Value]:
         found = await database.read(lambda connection: read(connection, keys))

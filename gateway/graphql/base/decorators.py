@@ -1,6 +1,6 @@
-"""Docstrings are the schema's descriptions: these decorators stand for Strawberry's own and pass them on.
+"""Decorators in the place of Strawberry's own, which make docstrings the descriptions of the schema.
 
-So nothing is described twice, and what has no docstring does not pass (a test walks the schema).
+Nothing is described twice. A test walks the schema for what has no description.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,28 +23,28 @@ def _text(described: Any) -> str:
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
 def object_type(cls: Class) -> Class:
-    """An object type, described by the first paragraph of its docstring."""
+    """Declare an object type, described by the first paragraph of its docstring."""
     return strawberry.type(cls, description=_text(cls))
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
 def input_type(cls: Class) -> Class:
-    """An input type, described by the first paragraph of its docstring."""
+    """Declare an input type, described by the first paragraph of its docstring."""
     return strawberry.input(cls, description=_text(cls))
 
 
 def enum_type(cls: EnumClass) -> EnumClass:
-    """An enum, described by the first paragraph of its docstring."""
+    """Declare an enum, described by the first paragraph of its docstring."""
     return strawberry.enum(cls, description=_text(cls))
 
 
 def resolver(function: Callable[..., Any]) -> Any:
-    """A field that is computed, described by the first paragraph of its docstring."""
+    """Declare a field that a resolver computes, described by the first paragraph of its docstring."""
     return strawberry.field(function, description=_text(function))
 
 
 def field(compute: Callable[[Any], Any], description: str) -> Any:
-    """A field that is computed from its object, and only when somebody asks for it."""
+    """Declare a field that is computed from its object, only where it is selected."""
     return strawberry.field(compute, description=description)
 
 
@@ -69,7 +69,7 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
 
 
 def enum_from(cls: type[Enum], *, name: str) -> None:
-    """Make a use case's own enum a GraphQL enum too: each member's value is its description."""
+    """Declare a use case's enum as a GraphQL enum: each member's value is its description."""
     described = strawberry.enum(cls, name=name, description=_text(cls))
     for value in described.__strawberry_definition__.values:  # type: ignore[attr-defined]  # Strawberry adds it
         value.description = value.value

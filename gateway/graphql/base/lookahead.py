@@ -1,6 +1,6 @@
-"""What a query wants of an account, seen before any of it is resolved: so all of it can be read at once.
+"""Find out what a query reads of an account before its fields are resolved, so that it can be read at once.
 
-It may see more than is resolved (`@skip`, `@include`, fragments of other types), never less.
+It may find more than is resolved (`@skip`, `@include`, fragments of other types), never less.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from gateway.billing.customers.account import AccountSelection
 
 
 def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountSelection:
-    """What the field being resolved, which gives an account, has to read for the fields within it.
+    """Return what the field being resolved, an account, must read for the fields within it.
 
     Args:
         info: of the field.
         external_id: whose account it is.
     """
-    raw = info._raw_info  # noqa: SLF001 - what Strawberry makes of a selection costs more than its answer
+    raw = info._raw_info  # noqa: SLF001 - Strawberry's own form of a selection costs more than the answer
     kind: Any = get_named_type(raw.return_type)
     methods = False
     pages: set[tuple[int, str | None]] = set()
@@ -32,7 +32,7 @@ def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountS
 
 
 def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:
-    """The fields within some nodes; those of `viewer { customer }` are fields of the same account."""
+    """Yield the fields within some nodes; those of `viewer { customer }` are fields of the same account."""
     for node in nodes:
         for each in node.selection_set.selections if node.selection_set else ():
             if isinstance(each, FieldNode):
@@ -47,7 +47,7 @@ def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:
 
 
 def _page(raw: Any, kind: GraphQLObjectType, node: FieldNode) -> Iterator[tuple[int, str | None]]:
-    """The page of invoices that a field asks for; none, where it will be refused for its arguments."""
+    """Yield the page of invoices that a field asks for; none where its arguments will be refused."""
     try:
         given = get_argument_values(kind.fields["invoices"], node, raw.variable_values)
     except GraphQLError:

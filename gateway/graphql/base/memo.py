@@ -1,13 +1,13 @@
-"""The mark of types whose objects never change, so that an answer that was made of one can be used again."""
+"""Types whose objects never change, so that results made of one can be used again."""
 
 from typing import Any
 
 
 class MemoizedType:
-    """The base of a type whose objects never change, and which therefore keep what was answered of them.
+    """The base of types whose objects never change and cache their own results.
 
     Attributes:
-        memo: what was answered, by the text of the selection. Every object needs a `dict` of its own.
+        memo: results, by the text of the selection. Every object needs a `dict` of its own.
     """
 
     memo: dict[str, dict[str, Any]]

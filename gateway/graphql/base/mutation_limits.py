@@ -1,4 +1,4 @@
-"""The rate limits of GraphQL: every request, and every mutation by itself, so that six aliases count as six."""
+"""The rate limits of GraphQL: for requests, and for each mutation by itself, so that six aliases count as six."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -38,14 +38,13 @@ def _counted(inner: Callable[..., Any], *, is_checkout: bool) -> Callable[..., A
 
 
 class Throttle:
-    """ASGI middleware: the requests of one address to one path, and the WebSockets that it opens there, are counted
-    before anything is read or proved.
+    """ASGI middleware that counts the requests of an address to one path, WebSockets too, before anything is read.
 
     Args:
-        app: what answers.
-        path: which requests are counted.
-        rates: counts.
-        authenticator: knows the application's own back end, which is not limited.
+        app: the application.
+        path: the path whose requests are counted.
+        rates: the counters.
+        authenticator: recognizes the application's own back end, which is not limited.
     """
 
     def __init__(self, app: ASGIApp, path: str, rates: Rates, authenticator: Authenticator) -> None:
@@ -64,19 +63,19 @@ class Throttle:
                 body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
                 headers = {"Retry-After": str(error.retry_after), "Cache-Control": "private, no-store"}
                 refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, headers)
-                await refusal(scope, receive, send)  # a WebSocket too can be refused so
+                await refusal(scope, receive, send)  # this refuses a WebSocket too
                 return
         await self._app(scope, receive, send)
 
 
 def address_of(scope: Scope) -> str | None:
-    """The client's address: behind the proxies of the settings the one that they tell."""
+    """Return the client's address, as trusted proxies give it."""
     client = scope.get("client")
     return client[0] if client else None
 
 
 def authorization_of(scope: Scope) -> str | None:
-    """The first `Authorization` header."""
+    """Return the first `Authorization` header."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             return str(value, "latin-1")

@@ -23,16 +23,16 @@ _SAFE = 2**53 - 1  # what JavaScript's numbers hold exactly
 
 
 def _currency(value: Any) -> Currency:
-    """Lower case inside, as Stripe writes it."""
+    """Parse a currency: lower case inside, as Stripe writes it."""
     if isinstance(value, str) and _CURRENCY.fullmatch(value):
         return Currency(value.lower())
-    raise BadInput("a currency has three letters, such as EUR")
+    raise BadInput("the value must be a currency of three letters, such as EUR")
 
 
 def _integer(value: Any) -> int:
     if type(value) is int and -_SAFE <= value <= _SAFE:
         return value
-    raise BadInput("an integer within 2^53 is needed")
+    raise BadInput("the value must be an integer within 2^53")
 
 
 def _moment(value: datetime) -> str:
@@ -45,14 +45,14 @@ def _parse_moment(value: Any) -> datetime:
     except (TypeError, ValueError):
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise BadInput("a moment is written as in RFC 3339, such as 2026-11-23T12:00:00Z")
+        raise BadInput("the value must be a time with its offset, as in RFC 3339: 2026-11-23T12:00:00Z")
     return moment
 
 
 SCALARS: dict[object, ScalarDefinition] = {
     Currency: strawberry.scalar(
         name="Currency",
-        description="A currency's ISO 4217 code in capitals, such as EUR; small letters are understood.",
+        description="A currency's ISO 4217 code in capitals, such as EUR; lower case is accepted.",
         specified_by_url="https://www.iso.org/iso-4217-currency-codes.html",
         serialize=str.upper,
         parse_value=_currency,
@@ -102,7 +102,7 @@ def of(amount: int, currency: str) -> Money: ...
 @overload
 def of(amount: int | None, currency: str | None) -> Money | None: ...
 def of(amount: int | None, currency: str | None) -> Money | None:
-    """Money, or None where there is no amount."""
+    """Return money, or None where there is no amount."""
     return None if amount is None or currency is None else _of(amount, currency)
 
 

@@ -1,4 +1,4 @@
-"""What a caller can fix, as every payload of a mutation tells it."""
+"""What a caller can fix: the `userErrors` of every mutation's payload."""
 
 from collections.abc import Iterable
 from typing import Any, Self

@@ -78,7 +78,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     subscriptions = SubscriptionService(settings, mirror, stripe, catalog)
     services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, rates, notifications)
     graphql = GraphQL(services, authenticator)
-    inbox = Inbox(mirror, settings.connect_accounts)
+    inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 
     @asynccontextmanager

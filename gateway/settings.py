@@ -225,8 +225,14 @@ class Settings(BaseSettings):
     connect_accounts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (),
         validation_alias="GATEWAY_CONNECT_ACCOUNTS",
-        description="Connected accounts (`acct_…`) whose events are applied, comma-separated; those of others are "
-        "recorded as ignored. `gateway reconcile` reads them too.",
+        description="Connected accounts (`acct_…`) whose events are applied, apart from our own objects, "
+        "comma-separated; those of others are recorded as ignored. `gateway reconcile` reads them too.",
+    )
+    stripe_account: str | None = Field(
+        None,
+        validation_alias="GATEWAY_STRIPE_ACCOUNT",
+        description="The id of our own account (`acct_…`): needed only where an organisation's endpoint delivers: its "
+        "events name the account that they are from.",
     )
     event_catch_up_minutes: int = Field(
         60,

@@ -131,7 +131,7 @@ async def _again(runtime: Runtime, query: Any) -> int:
     """Put the events back into the queue, process them here and say what became of each."""
     database = runtime.database
     ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
-    inbox = Inbox(runtime.mirror, runtime.settings.connect_accounts)
+    inbox = Inbox.of(runtime)
     worker = Worker(inbox, runtime.stripe)
     for event_id in ids:
         await inbox.reopen([event_id])

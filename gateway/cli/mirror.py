@@ -62,7 +62,7 @@ async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
 
 async def _catch_up(runtime: Runtime) -> None:
     """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
-    inbox = Inbox(runtime.mirror, runtime.settings.connect_accounts)
+    inbox = Inbox.of(runtime)
     found = await catch_up(inbox, Reader(runtime.require_stripe()))
     worker = Worker(inbox, runtime.stripe)
     while await worker.work():

@@ -17,6 +17,7 @@ from gateway.db.database import Database
 from gateway.db.rows import all_rows, row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
+from gateway.mirror.accounts import own
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.sync import Mirror
@@ -103,6 +104,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
         select(Subscription.customer_id)
         .where(
             Subscription.customer_id > (after or ""),
+            own(col(Subscription.customer_id)),
             col(Subscription.status).not_in(RESOURCES["subscription"].final_statuses),
             col(Subscription.deleted).is_(False),
         )

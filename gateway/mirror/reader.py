@@ -29,6 +29,11 @@ class Reader:
         self._retry_after = retry_after
         self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
 
+    @property
+    def account(self) -> str | None:
+        """The connected account that is spoken for; None for our own."""
+        return self.stripe.account
+
     def on_behalf_of(self, account: str) -> Self:
         """Return the same reader, with its limit, speaking for a connected account."""
         other = copy.copy(self)

@@ -6,7 +6,7 @@ A difference is checked twice: events that were on their way when the lists were
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
+from gateway.mirror.accounts import account_of, key_of
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
@@ -112,22 +113,20 @@ async def _compare_kind(
     for account, reader in readers.items():
         async for answer in reader.pages(resource.path, **resource.list_all()):
             objects = answer.object["data"]
-            listed |= {obj["id"] for obj in objects}
+            listed |= {key_of(account, obj["id"]) for obj in objects}
             whole = [each for obj in objects for each in (obj, *resource.embedded(obj))]
-            suspects = await _differing(database, whole)
-            yield Compared(
-                resource.kind, len(objects), await _look_again(database, {account: reader}, suspects, second_look)
-            )
+            suspects = await _differing(database, account, whole)
+            yield Compared(resource.kind, len(objects), await _look_again(database, readers, suspects, second_look))
     gone = [(resource.kind, known) for known in await _known(database, resource) if known not in listed]
     yield Compared(resource.kind, 0, await _look_again(database, readers, gone, second_look))
 
 
-async def _differing(database: Database, objects: Sequence[Json]) -> list[tuple[str, str]]:
-    """Return kind and id of the objects that the mirror does not hold as they are."""
+async def _differing(database: Database, account: str | None, objects: Sequence[Json]) -> list[tuple[str, str]]:
+    """Return kind and key of the objects that the mirror does not hold as they are."""
     found = []
     for kind in dict.fromkeys(obj["object"] for obj in objects):
         resource = RESOURCES[kind]
-        alike = {resource.id_of(obj): obj for obj in objects if obj["object"] == kind}
+        alike = {resource.id_of(obj, account): obj for obj in objects if obj["object"] == kind}
         rows, items = await _rows(database, resource, list(alike))
         found += [(kind, key) for key, obj in alike.items() if _difference(resource, key, obj, rows.get(key), items)]
     return found
@@ -141,37 +140,41 @@ async def _look_again(
         await asyncio.sleep(second_look)
     found = []
     for kind, suspect in suspects:
-        account, obj = await _read(readers, RESOURCES[kind], suspect)
+        account, object_id = account_of(suspect)
+        if account not in readers:  # one that is no longer served
+            continue
+        obj = await _read(readers[account], RESOURCES[kind], object_id)
         rows, items = await _rows(database, RESOURCES[kind], [suspect])
         if difference := _difference(RESOURCES[kind], suspect, obj, rows.get(suspect), items):
-            found.append(replace(difference, account=account))
+            found.append(difference)
     return tuple(found)
 
 
-async def _read(readers: Readers, resource: Resource, id: str) -> tuple[str | None, Json | None]:
-    """Return an object with the account that has it; None where none has it (any more)."""
-    for account, reader in readers.items():
-        with suppress(StripeMissing):
-            answer = await fetch(reader, resource, id)
-            if not answer.object.get("deleted"):
-                return account, answer.object
-    return None, None
+async def _read(reader: Reader, resource: Resource, id: str) -> Json | None:
+    """Read an object; None where Stripe has it no more."""
+    with suppress(StripeMissing):
+        answer = await fetch(reader, resource, id)
+        if not answer.object.get("deleted"):
+            return answer.object
+    return None
 
 
-def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: dict[str, Json]) -> Difference | None:
+def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items: dict[str, Json]) -> Difference | None:
     """Return where an object (None: Stripe has it no more) and its row differ."""
+    account, object_id = account_of(key)
     ours = None if row is None or row["deleted"] else row
     if obj is None:
-        return None if ours is None else Difference(resource.kind, id, {}, GONE)
+        return None if ours is None else Difference(resource.kind, object_id, {}, GONE, account)
     if ours is None:
-        return Difference(resource.kind, id, {}, MISSING)
+        return Difference(resource.kind, object_id, {}, MISSING, account)
     try:
-        theirs = resource.read(obj)
+        theirs = resource.read(obj, account)
     except Unreadable:
-        return Difference(resource.kind, id, {}, "must be read by itself")  # a cut list: the second look has it whole
+        # a cut list: the second look has it whole
+        return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     told = {item["id"]: item for item in theirs.pop("_items", ())}
     fields = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
-    kept = items.get(id, {})
+    kept = items.get(key, {})
     for item_id in sorted({*told, *kept}):
         one, other = kept.get(item_id, {}), told.get(item_id, {})
         fields |= {
@@ -179,7 +182,7 @@ def _difference(resource: Resource, id: str, obj: Json | None, row: Any, items: 
             for name in sorted({*one, *other})
             if one.get(name) != other.get(name)
         }
-    return Difference(resource.kind, id, fields) if fields else None
+    return Difference(resource.kind, object_id, fields, account=account) if fields else None
 
 
 async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from gateway.mirror import mapping as columns
+from gateway.mirror.accounts import key_of, set_apart
 from gateway.mirror.mapping import Json
 from gateway.models.columns import Mirrored
 from gateway.models.mirrored import (
@@ -105,18 +106,27 @@ class Resource:
     owner: str | None = None
     probe_path: str | None = None
 
-    def id_of(self, obj: Json) -> str:
-        """Return the id of an object of this kind: its own, or its owner's where Stripe gives it none."""
+    def id_of(self, obj: Json, account: str | None = None) -> str:
+        """Return the id of an object of this kind: its own, or its owner's where Stripe gives it none.
+
+        Args:
+            obj: the object.
+            account: the connected account that has it.
+        """
         found: str = obj["id"] if self.owner is None else obj.get("id") or obj[self.owner]
-        return found
+        return key_of(account, found)
 
     def list_all(self) -> Json:
         """Return the parameters with which the list gives every object, whole, with what is expanded."""
         expand = [f"data.{name}" for name in (*self.expand, *self.expanded)]
         return {**self.list_params, **({"expand": expand} if expand else {})}
 
-    def read(self, obj: Json) -> Json:
+    def read(self, obj: Json, account: str | None = None) -> Json:
         """Return the columns of a payload.
+
+        Args:
+            obj: the payload.
+            account: the connected account that has the object.
 
         Raises:
             Unreadable: when it has not the known shape.
@@ -133,7 +143,7 @@ class Resource:
             wrong += wrong_columns(SubscriptionItem, item)
         if wrong:
             raise Unreadable(f"{self.kind} {obj.get('id')}: {', '.join(wrong)} is of another type")
-        return read
+        return set_apart(account, read) if account else read
 
     def embedded(self, obj: Json) -> Iterator[Json]:
         """Yield the mirrored objects that came expanded within `obj`."""

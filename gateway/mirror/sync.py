@@ -24,6 +24,7 @@ from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
+from gateway.mirror.accounts import account_of, key_of
 from gateway.mirror.effects import Effect
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
@@ -45,12 +46,14 @@ class Change(NamedTuple):
         object: the event's `data.object`.
         created: the event's `created`, Unix seconds.
         deleted: whether the object is gone.
+        account: the connected account that has it; None for our own.
     """
 
     resource: Resource
     object: Json
     created: int
     deleted: bool = False
+    account: str | None = None
 
 
 class Mirror:
@@ -82,7 +85,7 @@ class Mirror:
         results: dict[int, WriteResult | Unreadable] = {}
         for place, change in enumerate(changes):
             try:
-                candidates[place] = _candidate(change.resource, change.object, change.created, deleted=change.deleted)
+                candidates[place] = _candidate(change)
             except Unreadable as error:
                 results[place] = error
         results |= zip(candidates, upsert(connection, list(candidates.values()), self._effects), strict=True)
@@ -109,7 +112,7 @@ class Mirror:
     async def store_page(
         self, answer: StripeResponse, objects: Iterable[Json], extra_writes: ExtraWrites | None = None
     ) -> list[Json]:
-        """Write the objects of an answer, what came expanded within them, and what is `beside`, in one transaction.
+        """Write the objects of an answer, what came expanded within them, and the `extra_writes`, in one transaction.
 
         Returns:
             those that must be refreshed: something was written within the duration of the call, the payload is not
@@ -118,9 +121,7 @@ class Mirror:
         candidates, unclear = [], []
         for obj in (each for whole in objects for each in (whole, *RESOURCES[whole["object"]].embedded(whole))):
             try:
-                candidates.append(
-                    (obj, _candidate(RESOURCES[obj["object"]], obj, answer.as_of, lag=answer.staleness_seconds))
-                )
+                candidates.append((obj, _answered(answer, obj)))
             except Unreadable:
                 unclear.append(obj)
         # A replayed answer is as old as the call that it repeats: it may fill a gap, never overwrite.
@@ -153,16 +154,16 @@ class Mirror:
             StripeUnavailable: Stripe cannot be reached, or the object changes faster than it can be read.
             Unreadable: Stripe's answer at the pinned version cannot be read, which is a fault of ours.
         """
-        resource = RESOURCES[kind]
+        resource, key = RESOURCES[kind], key_of(stripe.account, id)
         for _ in range(REFRESH_TRIES):
-            seen = await self._revision(resource, id)
+            seen = await self._revision(resource, key)
             try:
                 answer = await fetch(stripe, resource, id)
             except StripeMissing:
-                await self._mark_deleted(resource, id, seen)
+                await self._mark_deleted(resource, key, seen)
                 raise
             if answer.object.get("deleted"):
-                await self._mark_deleted(resource, id, seen)
+                await self._mark_deleted(resource, key, seen)
                 return answer.object
             if await self._store_fetched(answer, seen):
                 await self.refresh_all(stripe, await self.store_page(answer, resource.embedded(answer.object)))
@@ -171,30 +172,28 @@ class Mirror:
 
     async def _store_fetched(self, answer: StripeResponse, seen: int | None) -> bool:
         """Write a fetched object if the row is still as it was before the fetch; whether it was."""
-        candidate = _candidate(
-            RESOURCES[answer.object["object"]], answer.object, answer.as_of, lag=answer.staleness_seconds
-        )
+        candidate = _answered(answer, answer.object)
         guard = Guard.NEVER if seen is None else Guard.UNCHANGED
         (result,) = await self.database.transaction(
             lambda connection: upsert(connection, [candidate], self._effects, guard, seen)
         )
         return result in {WriteResult.CREATED, WriteResult.UPDATED}
 
-    async def _revision(self, resource: Resource, id: str) -> int | None:
-        query = select(resource.table.revision).where(resource.table.id == id)
+    async def _revision(self, resource: Resource, key: str) -> int | None:
+        query = select(resource.table.revision).where(resource.table.id == key)
         return await self.database.read(lambda connection: first_row(connection, query))
 
-    async def _mark_deleted(self, resource: Resource, id: str, seen: int | None) -> None:
+    async def _mark_deleted(self, resource: Resource, key: str, seen: int | None) -> None:
         """Mark a row as deleted, because Stripe says that there is no such object."""
         table = table_for(resource.table)
 
         def write(connection: sa.Connection) -> None:
             result = connection.execute(
                 sa.update(table)
-                .where(table.c.id == id, table.c.revision == seen, table.c.deleted.is_(False))
+                .where(table.c.id == key, table.c.revision == seen, table.c.deleted.is_(False))
                 .values(deleted=True, revision=table.c.revision + 1)
             )
-            if result.rowcount and resource.kind in CATALOG_KINDS:
+            if result.rowcount and resource.kind in CATALOG_KINDS and account_of(key)[0] is None:
                 bump_catalog(connection)
 
         await self.database.transaction(write)
@@ -229,10 +228,23 @@ async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> S
     return replace(answer, object=whole, staleness_seconds=answer.as_of - began)
 
 
-def _candidate(resource: Resource, obj: Json, as_of: int, *, lag: int = 0, deleted: bool = False) -> Candidate:
-    """Make a candidate of an object.
+def _candidate(change: Change) -> Candidate:
+    """Make a candidate of what an event says.
 
     Raises:
-        Unreadable: it must be fetched.
+        Unreadable: the object must be fetched.
     """
-    return Candidate(resource, resource.id_of(obj), resource.read(obj), as_of, lag, deleted)
+    resource, account = change.resource, change.account
+    key, columns = resource.id_of(change.object, account), resource.read(change.object, account)
+    return Candidate(resource, key, columns, change.created, 0, change.deleted, account)
+
+
+def _answered(answer: StripeResponse, obj: Json) -> Candidate:
+    """Make a candidate of an object in an answer.
+
+    Raises:
+        Unreadable: the object must be fetched by itself.
+    """
+    resource, account = RESOURCES[obj["object"]], answer.account
+    key, columns = resource.id_of(obj, account), resource.read(obj, account)
+    return Candidate(resource, key, columns, answer.as_of, answer.staleness_seconds, account=account)

@@ -52,11 +52,12 @@ class Candidate(NamedTuple):
 
     Args:
         resource: how its kind is mirrored.
-        id: the object's id.
+        id: the object's id in the mirror.
         columns: what the payload says (`_items`: a subscription's items).
         as_of: the moment on Stripe's clock, in Unix seconds.
         lag: how many seconds before `as_of` the state may have been read.
         deleted: whether the object is gone.
+        account: the connected account that has it; None for our own.
     """
 
     resource: Resource
@@ -65,6 +66,7 @@ class Candidate(NamedTuple):
     as_of: int
     lag: int = 0
     deleted: bool = False
+    account: str | None = None
 
     @property
     def row(self) -> tuple[str, str]:
@@ -105,10 +107,11 @@ def upsert(
         if "_items" in candidate.columns
     }
     replace_items(connection, latest, repair=guard is not Guard.NEWER)
-    _publish_changes(connection, accepted)
+    _publish_changes(connection, [candidate for candidate in accepted if candidate.account is None])
     rows = [
         Written(candidate.resource.kind, candidate.id, candidate.columns, written[place] is WriteResult.CREATED)
         for place, candidate in zip(sorted(written), accepted, strict=True)
+        if candidate.account is None  # what connected accounts do has no consequences here
     ]
     for effect in effects:
         effect(connection, rows)

@@ -31,12 +31,14 @@ class StripeResponse:
         staleness_seconds: how many seconds before `as_of` the state may have been read (the duration of the call).
         replayed: whether this is the saved answer to an earlier call with the same idempotency key; its state is
             then as old as that call and must not be stored as the present one.
+        account: the connected account that was asked; None for our own.
     """
 
     object: dict[str, Any]
     as_of: int
     staleness_seconds: int
     replayed: bool
+    account: str | None = None
 
 
 class Stripe:
@@ -47,7 +49,7 @@ class Stripe:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._account: str | None = None
+        self.account: str | None = None
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = CircuitBreaker()
@@ -57,7 +59,7 @@ class Stripe:
     def on_behalf_of(self, account: str) -> Self:
         """Return the same client, speaking for a connected account."""
         other = copy.copy(self)
-        other._account = account  # noqa: SLF001 - its own class
+        other.account = account
         return other
 
     async def get(self, path: str, **params: Any) -> StripeResponse:
@@ -102,7 +104,7 @@ class Stripe:
             await self._client().close()
 
     async def _call(self, method: str, path: str, params: dict[str, Any]) -> StripeResponse:
-        with tracing.span(f"stripe {method}", kind="CLIENT", path=path, account=self._account) as note:
+        with tracing.span(f"stripe {method}", kind="CLIENT", path=path, account=self.account) as note:
             answer, request_id = await self._measured(method, path, params)
             note(**{"stripe.request_id": request_id, "replayed": answer.replayed})
             return answer
@@ -117,7 +119,7 @@ class Stripe:
             raise StripeUnavailable("Stripe is failing at the moment; try again in some seconds")
         try:
             async with asyncio.timeout(self._deadline):
-                params = {**params, "stripe_account": self._account} if self._account else params
+                params = {**params, "stripe_account": self.account} if self.account else params
                 response = await self._client().raw_request_async(method, path, **params)
         except TimeoutError:
             metrics.STRIPE_CALLS.labels(method, "timeout").inc()
@@ -139,6 +141,7 @@ class Stripe:
             as_of=_date(response.headers),
             staleness_seconds=math.ceil(time.monotonic() - started),
             replayed=response.headers.get("idempotent-replayed") == "true",
+            account=self.account,
         )
         return answer, response.headers.get("request-id")
 

@@ -62,7 +62,8 @@ def fetch_checkout(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Ou
 
 def note_failure(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Note since when an invoice could not be charged, which counts also when its state is stale."""
-    note_failed_charge(connection, event.object["id"], event.created)
+    if event.account is None:
+        note_failed_charge(connection, event.object["id"], event.created)
     return outcome
 
 
@@ -71,6 +72,8 @@ def grant_credits(connection: sa.Connection, event: StripeEvent, outcome: Outcom
 
     Settled here once more, because a price may have come between the writing of the invoice and this look.
     """
+    if event.account is not None:  # credits are ours alone
+        return outcome
     try:
         lines = RESOURCES["invoice"].read(event.object)["lines"]
     except Unreadable:  # the whole invoice is fetched, and settled when it is written
@@ -195,7 +198,7 @@ def _plan(event: StripeEvent) -> Change | Outcome:
     resource = RESOURCES.get(str(obj.get("object")))
     if resource is None or not isinstance(obj.get(resource.owner or "id"), str):
         return Outcome("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
-    return Change(resource, obj, event.created, handler.deleted)
+    return Change(resource, obj, event.created, handler.deleted, event.account)
 
 
 _OUTCOMES: dict[WriteResult | Unreadable, Outcome] = {

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 import structlog
@@ -25,6 +25,7 @@ from gateway.mirror.sync import Mirror
 from gateway.models.columns import utc
 from gateway.models.inbox import UNFINISHED, Event
 from gateway.models.infra import WebhookSecretUse
+from gateway.runtime import Runtime
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.handlers import HANDLERS, apply, fetch_key, run_after
 from gateway.webhooks.outcomes import EVENTS, Outcome, report_outcomes, save_outcomes
@@ -38,6 +39,10 @@ _ID = (EVENTS.c.id,)
 DEFAULT_OUTCOME = Outcome("applied", "updated")
 """What becomes of most events: they are recorded with it, and only a different outcome is written again."""
 OTHER_ACCOUNT = Outcome("ignored", "of a connected account that GATEWAY_CONNECT_ACCOUNTS does not name")
+OTHER_MODE = {
+    livemode: Outcome("ignored", f"of {'live' if livemode else 'test'} mode, which STRIPE_SECRET_KEY is not of")
+    for livemode in (True, False)
+}
 
 
 class Inbox:
@@ -45,16 +50,34 @@ class Inbox:
 
     Args:
         mirror: what they change; they are kept in the same database.
-        accounts: the connected accounts whose events are applied beside our own.
+        accounts: the connected accounts whose events are applied, apart from our own.
+        own_account: the id of our own account, by which an organisation's endpoint names it.
+        livemode: whether events of live mode are applied, or those of test mode; None where that is not known.
     """
 
-    def __init__(self, mirror: Mirror, accounts: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        accounts: Collection[str] = (),
+        *,
+        own_account: str | None = None,
+        livemode: bool | None = None,
+    ) -> None:
         self.mirror = mirror
         self.database = mirror.database
         self.due = asyncio.Event()
         """Set when there may be work for the worker."""
         self._accounts = frozenset(accounts)
+        self._own_account = own_account
+        self._livemode = livemode
         self._secrets_seen: dict[str, float] = {}
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """Return the inbox of a runtime, with what its settings say of accounts and mode."""
+        settings = runtime.settings
+        livemode = None if runtime.stripe is None else runtime.stripe.livemode
+        return cls(runtime.mirror, settings.connect_accounts, own_account=settings.stripe_account, livemode=livemode)
 
     async def record(self, deliveries: Sequence[Delivery], *, source: str) -> set[str]:
         """Record and apply a batch of events in one transaction, and return the ids of those that were new.
@@ -68,15 +91,16 @@ class Inbox:
         """
         started = time.monotonic()
         # one order for all processes, so that two of them with the same events wait in turn and do not block
-        events = {delivery.event.id: delivery for delivery in sorted(deliveries, key=lambda d: str(d.event.id))}
+        secrets = {delivery.event.id: delivery.secret_label for delivery in deliveries}
+        events = {event.id: self._own(event) for event in sorted((each.event for each in deliveries), key=_id)}
 
         def work(connection: sa.Connection, *, one_by_one: bool = False) -> dict[str, Outcome | Exception]:
-            expected = {key: self._optimistic_outcome(delivery.event) for key, delivery in events.items()}
+            expected = {key: self._optimistic_outcome(event) for key, event in events.items()}
             common = {"source": source, "needs": [], "attempts": 0, "received_at": datetime.now(UTC)}
-            rows = [_row(delivery.event, expected[key], common) for key, delivery in events.items()]
+            rows = [_row(event, expected[key], common) for key, event in events.items()]
             dialect = connection.dialect.name
             new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows, _ID)}
-            fresh = [delivery.event for key, delivery in events.items() if key in new]
+            fresh = [event for key, event in events.items() if key in new]
             outcomes = self._apply(connection, fresh, one_by_one=one_by_one)
             marks = {key: outcome for key, outcome in outcomes.items() if outcome != expected[key]}
             save_outcomes(connection, marks, dict.fromkeys(marks, 0))
@@ -92,11 +116,8 @@ class Inbox:
             outcomes = await self.database.transaction(partial(work, one_by_one=True))
         if any(isinstance(outcome, Exception) or outcome.pending_fetches for outcome in outcomes.values()):
             self.due.set()
-        report_outcomes(
-            [(events[key].event, outcome, 0) for key, outcome in outcomes.items()],
-            time.monotonic() - started,
-            {key: delivery.secret_label for key, delivery in events.items()},
-        )
+        handled = [(events[key], outcome, 0) for key, outcome in outcomes.items()]
+        report_outcomes(handled, time.monotonic() - started, secrets)
         return set(outcomes)
 
     async def apply_again(self, event: StripeEvent, attempts: int) -> None:
@@ -106,7 +127,7 @@ class Inbox:
             event: the event.
             attempts: how often it has failed so far.
         """
-        started = time.monotonic()
+        started, event = time.monotonic(), self._own(event)
 
         def work(connection: sa.Connection) -> Outcome | Exception:
             outcome = self._apply(connection, [event], one_by_one=True)[event.id]
@@ -127,7 +148,7 @@ class Inbox:
             fetched: what was fetched, by `kind:id`.
             started: when that began, on the monotonic clock.
         """
-        events = {row.id: StripeEvent.parse(row.payload) for row in rows}
+        events = {row.id: self._own(StripeEvent.parse(row.payload)) for row in rows}
 
         def work(connection: sa.Connection) -> dict[str, Outcome | Exception]:
             outcomes: dict[str, Outcome | Exception] = {}
@@ -167,8 +188,13 @@ class Inbox:
         self, connection: sa.Connection, events: Sequence[StripeEvent], *, one_by_one: bool
     ) -> dict[str, Outcome | Exception]:
         """Apply new events: together, which raises when one is bad; or each within a savepoint."""
-        outcomes: dict[str, Outcome | Exception] = {event.id: OTHER_ACCOUNT for event in events}
-        ours = [event for event in events if self._is_ours(event)]
+        outcomes: dict[str, Outcome | Exception] = {}
+        ours = []
+        for event in events:
+            if refused := self._refused(event):
+                outcomes[event.id] = refused
+            else:
+                ours.append(event)
         if not one_by_one:
             done = apply(self.mirror, connection, ours)
             return outcomes | {event.id: outcome for event, outcome in zip(ours, done, strict=True)}
@@ -192,14 +218,30 @@ class Inbox:
                 statement = insert(connection, SECRET_USES).values(use)
                 connection.execute(statement.on_conflict_do_update(index_elements=["label"], set_=use))
 
-    def _is_ours(self, event: StripeEvent) -> bool:
-        return not event.account or event.account in self._accounts
+    def _own(self, event: StripeEvent) -> StripeEvent:
+        """Return the event with no account where it is from our own."""
+        return event._replace(account=None) if event.account and event.account == self._own_account else event
+
+    def _refused(self, event: StripeEvent) -> Outcome | None:
+        """Return the outcome of an event of another account or of the other mode.
+
+        Test events of connected accounts reach live endpoints too: https://docs.stripe.com/connect/webhooks.
+        """
+        if event.account and event.account not in self._accounts:
+            return OTHER_ACCOUNT
+        if self._livemode is not None and event.livemode is not self._livemode:
+            return OTHER_MODE[event.livemode]
+        return None
 
     def _optimistic_outcome(self, event: StripeEvent) -> Outcome:
         """Return what will surely or mostly become of an event, so that its row need not be written twice."""
-        if not self._is_ours(event):
-            return OTHER_ACCOUNT
+        if refused := self._refused(event):
+            return refused
         return DEFAULT_OUTCOME if event.type in HANDLERS else Outcome("ignored", "")
+
+
+def _id(event: StripeEvent) -> str:
+    return event.id
 
 
 def _row(event: StripeEvent, outcome: Outcome, common: Json) -> Json:

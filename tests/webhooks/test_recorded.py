@@ -13,12 +13,12 @@ from harness.paths import TESTS
 RECORDED = {path.stem: json.loads(path.read_text()) for path in sorted((TESTS / "recorded").glob("*.json"))}
 CARD = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
 MOMENTS = itertools.count(int(time.time()) + 1000, 10)
-FRIEND, STRANGER = "acct_friend", "acct_stranger"
+FRIEND, STRANGER, OWN = "acct_friend", "acct_stranger", "acct_own"
 
 
 @pytest.fixture(scope="module")
 def world(new_sqlite):
-    with make_world(new_sqlite(), connect_accounts=FRIEND, event_catch_up_minutes=0) as made:
+    with make_world(new_sqlite(), connect_accounts=FRIEND, stripe_account=OWN, event_catch_up_minutes=0) as made:
         made.client.post(f"{made.stripe_url}/_sandbox/chaos", json={"drop": 1})  # only the tests' own deliveries
         yield made
 
@@ -285,6 +285,7 @@ def test_a_thin_event_that_changes_nothing_here_is_recorded_as_ignored(world, ev
 WHOSE = {
     "ours": ({}, "applied"),
     "ours, said to be": ({"account": None, "context": None}, "applied"),
+    "ours, of an organisation's endpoint": ({"context": f"org_1/{OWN}"}, "applied"),
     "a named account's": ({"account": FRIEND}, "applied"),
     "a stranger's": ({"account": STRANGER}, "ignored"),
     "a named account's, of an organisation's endpoint": ({"context": f"org_1/{FRIEND}"}, "applied"),
@@ -304,7 +305,8 @@ def test_whose_event_it_is_decides_whether_it_is_applied(world, shape, whose, st
     else:
         event = world.event("product.created", product, **whose)
     assert deliver(world, event)["status"] == status
-    assert bool(world.rows("product", id=product["id"])) == (status == "applied")
+    key = f"{FRIEND}/{product['id']}" if FRIEND in str(whose) else product["id"]
+    assert bool(world.rows("product", id=key)) == (status == "applied")
 
 
 @pytest.mark.parametrize("version", ["2024-06-20", "2025-02-24.acacia", "2025-08-27.basil", "2026-01-28.clover"])

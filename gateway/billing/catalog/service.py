@@ -18,6 +18,7 @@ from gateway.billing.catalog.snapshot import Snapshot, build_snapshot
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
+from gateway.mirror.accounts import own
 from gateway.models.infra import CatalogVersion
 from gateway.models.mirrored import Price, Product
 from gateway.observability import metrics
@@ -130,4 +131,5 @@ def _rows(connection: sa.Connection) -> tuple[Any, Sequence[Any], Sequence[Any]]
     of the ORM, whose first use takes 2 MB.
     """
     version = connection.execute(sa.select(VERSION)).first()
-    return version, connection.execute(sa.select(PRODUCTS)).all(), connection.execute(sa.select(PRICES)).all()
+    products, prices = (sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRICES))
+    return version, connection.execute(products).all(), connection.execute(prices).all()

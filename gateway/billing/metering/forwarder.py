@@ -20,6 +20,7 @@ from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import GatewayError, StripeFailure, StripeRefused
+from gateway.mirror.accounts import own
 from gateway.models.columns import PENDING
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
@@ -102,7 +103,7 @@ class UsageForwarder:
             )
 
     async def _send(self, row: UsageRecord) -> None:
-        meters = select(Meter).where(Meter.event_name == row.event_name).order_by(col(Meter.status))
+        meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
         meter = await self._database.read(lambda connection: first_row(connection, meters))
         customer_key, value_key = (meter.customer_key, meter.value_key) if meter else ("stripe_customer_id", "value")
         await self._stripe.post(

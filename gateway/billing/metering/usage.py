@@ -16,6 +16,7 @@ from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import insert, table_for
+from gateway.mirror.accounts import own
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Customer, Meter, Price, Subscription, SubscriptionItem
 
@@ -68,7 +69,7 @@ async def report(database: Database, usage: Report) -> UsageRecord:
     """
     now = datetime.now(UTC)
     customers = select(Customer).where(Customer.external_id == usage.external_id, col(Customer.deleted).is_(False))
-    meters = select(Meter).where(Meter.event_name == usage.event_name, Meter.status == "active")
+    meters = select(Meter).where(Meter.event_name == usage.event_name, Meter.status == "active", own(col(Meter.id)))
     customer, meter = await database.read(
         lambda connection: (first_row(connection, customers), first_row(connection, meters))
     )
@@ -127,7 +128,7 @@ async def current(database: Database, customer_id: str | None, event_name: str) 
 
 
 def _current(connection: sa.Connection, customer_id: str | None, event_name: str) -> Usage | None:
-    meter = first_row(connection, select(Meter).where(Meter.event_name == event_name))
+    meter = first_row(connection, select(Meter).where(Meter.event_name == event_name, own(col(Meter.id))))
     if meter is None:
         return None
     periods = (

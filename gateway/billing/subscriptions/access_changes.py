@@ -21,6 +21,7 @@ from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.db.database import Database
 from gateway.db.tables import insert, table_for
+from gateway.mirror.accounts import own
 from gateway.models.mirrored import Customer, Subscription
 from gateway.outbound import outbox
 from gateway.outbound.access_watch import NO_ACCESS, WATCHES
@@ -62,7 +63,13 @@ class AccessChangePublisher:
     async def find(self) -> None:
         """Watch the customers that nobody has marked: from before the endpoint was set, or from `gateway sync`."""
         watched = sa.exists().where(WATCHES.c.customer_id == SUBSCRIPTIONS.c.customer_id)
-        query = sa.select(SUBSCRIPTIONS.c.customer_id).distinct().order_by(SUBSCRIPTIONS.c.customer_id).limit(FIND)
+        query = (
+            sa.select(SUBSCRIPTIONS.c.customer_id)
+            .where(own(SUBSCRIPTIONS.c.customer_id))
+            .distinct()
+            .order_by(SUBSCRIPTIONS.c.customer_id)
+            .limit(FIND)
+        )
         after = ""
         while True:
             missing = query.where(SUBSCRIPTIONS.c.customer_id > after, ~watched)

@@ -19,8 +19,8 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 EFFECTS: tuple[Effect, ...] = (
+    access_watch.on_write,  # whose access may have changed; it also locks a customer for the order of his messages
     outbox.on_write,  # the application's own webhooks
-    access_watch.on_write,  # whose access may have changed
     settlement.on_write,  # credits that are granted or taken back
 )
 """What follows from every write of the mirror, in this order."""

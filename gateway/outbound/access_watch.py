@@ -16,15 +16,21 @@ from gateway.models.outbound import AccessWatch
 
 WATCHES = table_for(AccessWatch)
 
+KINDS = frozenset({"subscription", "invoice", "checkout.session", "charge"})
+"""Of objects whose changes are told to the application, or change access."""
+
 NO_ACCESS = ""
 """What is kept of a customer without access, whatever the reason."""
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
-    """Mark the customers that these rows are about; nothing where no endpoint is configured."""
+    """Mark the customers that these rows are about; nothing where no endpoint is configured.
+
+    The rows stay locked until the commit, so that the ids of one customer's messages are in the order of their commits.
+    """
     if not connection.info.get(ENDPOINTS):
         return
-    due = {row.columns["customer_id"] for row in written if row.kind in {"subscription", "invoice"}}
+    due = {row.columns["customer_id"] for row in written if row.kind in KINDS}
     due |= {row.id for row in written if row.kind == "customer"}
     new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
     mark(connection, due - {None}, new)

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from gateway.db.database import ENDPOINTS
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
-from gateway.models.mirrored import Customer
+from gateway.models.mirrored import Customer, Invoice
 from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
 from gateway.models.statuses import ENTITLED, FINAL
 
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
-STATES, CUSTOMERS = table_for(OutboxState), table_for(Customer)
+STATES, CUSTOMERS, INVOICES = table_for(OutboxState), table_for(Customer), table_for(Invoice)
 
 KINDS = frozenset({"subscription", "invoice", "checkout.session"})
 
@@ -64,10 +64,38 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
         state, told = _state(row), known.get(row.id)
         if state == told:
             continue
-        new = insert(connection, STATES).values(id=row.id, state=state)
-        connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
+        _save_state(connection, row.id, state)
         if kind := _kind(row, told):
             append(connection, row.columns["customer_id"], kind, _data(row))
+
+
+def append_failed_charge(connection: sa.Connection, invoice_id: str, attempt: int) -> None:
+    """Append `invoice.failed`, once for each failed attempt, while the invoice is still open.
+
+    Only the event `invoice.payment_failed` proves a failure: Stripe counts an attempt while a bank debit is processing.
+
+    Args:
+        connection: the transaction that applies the event.
+        invoice_id: the invoice.
+        attempt: which attempt failed (`attempt_count` in the event).
+    """
+    if not connection.info.get(ENDPOINTS):
+        return
+    known = sa.select(INVOICES).where(INVOICES.c.id == invoice_id, INVOICES.c.status == "open")
+    found = connection.execute(known).mappings().first()
+    if found is None or found["attempt_count"] < attempt:  # what is missing is being fetched, and this comes again
+        return
+    name = f"{invoice_id} failed"
+    told = connection.execute(sa.select(STATES.c.state).where(STATES.c.id == name)).scalar()
+    if told is None or int(told) < attempt:
+        _save_state(connection, name, str(attempt))
+        row = Written("invoice", invoice_id, dict(found), created=False)
+        append(connection, row.columns["customer_id"], "invoice.failed", _data(row))
+
+
+def _save_state(connection: sa.Connection, name: str, state: str) -> None:
+    new = insert(connection, STATES).values(id=name, state=state)
+    connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
 
 
 def _state(row: Written) -> str:
@@ -75,7 +103,7 @@ def _state(row: Written) -> str:
     columns = row.columns
     match row.kind:
         case "invoice":
-            return f"{columns['status']} {columns['attempt_count']}"
+            return str(columns["status"])
         case "subscription":
             items = sorted(f"{item['price_id']}*{item['quantity']}" for item in columns["_items"])
             return f"{columns['status']} {columns['cancel_at_period_end']} {columns['cancel_at']} {' '.join(items)}"
@@ -88,8 +116,7 @@ def _kind(row: Written, told: str | None) -> str | None:
     status, before = row.columns["status"], (told or "").partition(" ")[0]
     match row.kind:
         case "invoice":
-            failed = status == "open" and row.columns["attempt_count"] > 0
-            return "invoice.paid" if status == "paid" != before else "invoice.failed" if failed else None
+            return "invoice.paid" if status == "paid" != before else None
         case "checkout.session":
             return {"complete": "checkout.completed", "expired": "checkout.expired"}.get(status)
         case _ if status in FINAL:

@@ -17,6 +17,7 @@ from gateway.mirror.mapping import Json, id_of
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, Mirror
 from gateway.mirror.upsert import WriteResult
+from gateway.outbound.outbox import append_failed_charge
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
 
@@ -61,9 +62,10 @@ def fetch_checkout(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Ou
 
 
 def note_failure(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
-    """Note since when an invoice could not be charged, which counts also when its state is stale."""
+    """Note since when an invoice could not be charged, which counts also when its state is stale, and tell of it."""
     if event.account is None:
         note_failed_charge(connection, event.object["id"], event.created)
+        append_failed_charge(connection, event.object["id"], int(event.object.get("attempt_count") or 0))
     return outcome
 
 

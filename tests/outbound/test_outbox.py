@@ -1,15 +1,25 @@
 """Our own webhooks: signed, in order for each customer, until they are delivered, and only for what has happened."""
 
+import asyncio
+import json
+import threading
 import time
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from billing.credits.test_credits import bill, intent_of
 from billing.subscriptions.test_access import decline_from_now_on
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from gateway.app import create_app
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
 from gateway.errors import SettingsError
+from gateway.mirror.resources import RESOURCES
+from gateway.mirror.sync import Change, Mirror
+from gateway.outbound import outbox
+from gateway.runtime import EFFECTS
 from gateway.settings import Settings
 from harness.application import OLD, told
 from harness.command import run
@@ -73,6 +83,92 @@ def test_a_failed_charge_a_refund_and_an_expired_checkout_are_told(both):
     failed |= {"id": "in_failed", "status": "open", "attempt_count": 1}
     world.deliver(world.event("invoice.payment_failed", failed))
     world.eventually(lambda: "invoice.failed" in receiver.types(ada))
+
+
+@both_databases
+def test_a_bank_debit_that_is_processing_is_not_told_as_failed_and_each_failure_is_told_once(both):
+    world, receiver = both
+    ada = customer(world, "ada")
+    paid = bill(world, ada, credits=10)
+    invoice = world.stripe("GET", f"/v1/invoices/{paid['id']}") | {"id": "in_debit", "status": "open"}
+    now = int(time.time())
+
+    def told():
+        quiet(world)
+        return receiver.types(ada).count("invoice.failed")
+
+    processing = invoice | {"attempt_count": 1, "amount_paid": 0}
+    world.deliver(world.event("invoice.finalized", invoice | {"attempt_count": 0}, created=now))
+    world.deliver(world.event("invoice.updated", processing, created=now + 1))  # counted when it begins
+    assert told() == 0
+    world.deliver(world.event("invoice.payment_failed", processing, created=now + 100))
+    world.eventually(lambda: receiver.types(ada).count("invoice.failed"), 1)
+    world.deliver(world.event("invoice.payment_failed", processing, created=now + 100))  # the same, under another id
+    world.deliver(world.event("invoice.updated", processing, created=now + 101))
+    world.deliver(world.event("invoice.updated", processing | {"attempt_count": 2}, created=now + 200))
+    assert told() == 1
+    world.deliver(world.event("invoice.payment_failed", processing | {"attempt_count": 2}, created=now + 300))
+    world.eventually(lambda: receiver.types(ada).count("invoice.failed"), 2)
+    paid = processing | {"attempt_count": 3, "status": "paid"}
+    world.deliver(world.event("invoice.paid", paid, created=now + 500))
+    world.deliver(world.event("invoice.payment_failed", processing | {"attempt_count": 3}, created=now + 400))  # late
+    assert told() == 2
+
+
+@pytest.mark.postgres
+async def test_messages_of_one_customer_have_the_order_in_which_they_were_committed(postgres_url):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection, written):  # after the first message is written, and before its commit
+        outbox.on_write(connection, written)
+        if any(row.id == "in_first" for row in written):
+            begun.set()
+            go_on.wait(5)
+
+    effects = [slow if effect is outbox.on_write else effect for effect in EFFECTS]
+    database = Database(postgres_url, endpoints=["http://127.0.0.1:9/"], on_commit=Notifications())
+    mirror = Mirror(database, effects)
+    committed = []
+
+    async def pay(invoice_id):
+        invoice = {**INVOICE, "id": invoice_id}
+        change = Change(RESOURCES["invoice"], invoice, 1_700_000_000)
+        await database.transaction(lambda connection: mirror.store_events(connection, [change]))
+        committed.append(invoice_id)
+
+    first = asyncio.create_task(pay("in_first"))
+    await asyncio.to_thread(begun.wait, 5)
+    second = asyncio.create_task(pay("in_second"))
+    done, _ = await asyncio.wait([second], timeout=1)
+    go_on.set()
+    await asyncio.gather(first, second)
+
+    def messages(connection):
+        return [
+            json.loads(body)["data"]["invoiceId"]
+            for body in connection.execute(
+                sa.select(outbox.MESSAGES.c.payload).order_by(outbox.MESSAGES.c.id)
+            ).scalars()
+        ]
+
+    assert await database.read(messages) == committed == ["in_first", "in_second"]
+    assert not done
+    await database.close()
+
+
+INVOICE = {
+    "object": "invoice",
+    "customer": "cus_1",
+    "number": "1",
+    "status": "paid",
+    "billing_reason": "manual",
+    "currency": "usd",
+    **dict.fromkeys(("subtotal", "total", "amount_due", "amount_paid", "period_start", "period_end", "created"), 1),
+    "amount_remaining": 0,
+    "attempt_count": 1,
+    "lines": {"data": [], "has_more": False},
+    "status_transitions": {"paid_at": 1},
+}
 
 
 @both_databases

@@ -256,7 +256,10 @@ class SubscriptionService:
         latest = subscription["latest_invoice"]
         invoice_id = latest["id"] if isinstance(latest, dict) else latest or ""
         invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
-        if invoice is None or invoice.billing_reason != "subscription_update":
+        if invoice is not None and invoice.status == "draft":  # as the mirror holds it: it was finalized since
+            await self._mirror.refresh(self._stripe, "invoice", invoice_id)
+            invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
+        if invoice is None or invoice.status == "draft" or invoice.billing_reason != "subscription_update":
             return None
         return invoice if any(line["price"] == price_id for line in invoice.lines) else None
 

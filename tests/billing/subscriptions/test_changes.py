@@ -188,6 +188,17 @@ def test_the_same_key_changes_once_and_another_request_under_it_is_refused(world
     ]
 
 
+def test_a_charged_change_answers_its_invoice_though_the_mirror_holds_it_as_a_draft(world, starter, ann):
+    first = change(world, ann, starter, "pro_monthly", idempotencyKey="key-1")
+    draft = world.stripe("GET", f"/v1/invoices/{first['invoice']['id']}") | {"status": "draft", "number": None}
+    late = world.event("invoice.created", draft, created=world.sandbox.now() + 100)
+    world.deliver(late)
+    assert world.rows("invoice", id=draft["id"])[0]["status"] == "draft"
+    again = change(world, ann, starter, "pro_monthly", idempotencyKey="key-1")
+    assert again == first
+    assert again["invoice"]["status"] == "PAID"
+
+
 def test_a_change_whose_payment_is_declined_changes_nothing(world, starter, ann):
     bad = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=starter["customer"])
     world.stripe("POST", f"/v1/subscriptions/{starter['id']}", default_payment_method=bad["id"])

@@ -137,21 +137,24 @@ class Documents:
         if errors:
             return _refused(text, "GRAPHQL_VALIDATION_FAILED", *errors[:MAX_ERRORS])
         room = _room(cost)
-        size = BASE_BYTES + getsizeof(text) + TOKEN_BYTES * _tokens(document) + FIELD_BYTES * room
+        size = _text_bytes(text) + TOKEN_BYTES * _tokens(document) + FIELD_BYTES * room
         return Prepared(document, (), CompiledCode(room), is_cacheable(self._schema, document), size)
 
 
 def _refused(text: str, code: str | None, *errors: GraphQLError) -> Prepared:
     """Return what is remembered of a document that is not run."""
     shown = tuple(_formatted(error, code) for error in errors)
-    return Prepared(
-        None, shown, size=BASE_BYTES + getsizeof(text) + sum(2000 + 5 * len(orjson.dumps(s)) for s in shown)
-    )
+    return Prepared(None, shown, size=_text_bytes(text) + sum(2000 + 5 * len(orjson.dumps(s)) for s in shown))
 
 
 def _formatted(error: GraphQLError, code: str | None) -> dict[str, Any]:
     extensions = {**(error.extensions or {}), **({"code": code} if code else {})}
     return {**error.formatted, "extensions": extensions}
+
+
+def _text_bytes(text: str) -> int:
+    """Return what a text takes by itself, and again in its tokens: a comment is one."""
+    return BASE_BYTES + 2 * getsizeof(text)
 
 
 def _tokens(document: DocumentNode) -> int:

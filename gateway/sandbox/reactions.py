@@ -64,5 +64,6 @@ OUTCOMES: dict[str, tuple[OnObject, ...]] = {
     "invoice.failed": (subscriptions.invoice_failed, completion.invoice_failed),
     "invoice.overdue": (subscriptions.invoice_overdue,),
     "invoice.forgiven": (subscriptions.invoice_forgiven,),  # void or uncollectible
+    "subscription.period_ended": (schedules.enter_due,),  # before the next period is billed
 }
 """Outcome -> what it means for what the invoice or the payment belongs to, in this order."""

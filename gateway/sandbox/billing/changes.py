@@ -51,6 +51,8 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     Raises:
         StripeError: It is over, a parameter does not fit, or the payment failed under `error_if_incomplete`.
     """
+    if subscription["schedule"]:
+        _refuse_ending(subscription, params)
     trial_ends = subscription["status"] == "trialing" and params.get("trial_end") == "now"
     if trial_ends and renewals.end_for_want_of_card(sandbox, subscription):
         return sandbox.need("subscription", subscription["id"])
@@ -60,6 +62,16 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
         invoice = subscriptions.bill(sandbox, subscription, change.bought, "subscription_update")
         _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
     return sandbox.need("subscription", subscription["id"])
+
+
+def _refuse_ending(subscription: Obj, params: Obj) -> None:
+    """Refuse a change of when a subscription ends that its schedule decides (the words: public error reports)."""
+    ends = {"cancel_at_period_end": subscription["cancel_at_period_end"], "cancel_at": subscription["cancel_at"]}
+    if any((params[name] or None) != (now or None) for name, now in ends.items() if name in params):
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
 
 
 def _collect(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
@@ -84,12 +96,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     now = sandbox.now(customer)
     at = params.get("proration_date", now)
     before = sandbox.need("subscription", subscription["id"])
-    changed = merge(subscription, _resolved(sandbox, params, customer), *subscriptions.PLAIN, "pause_collection")
-    if "default_tax_rates" in params:
-        changed["default_tax_rates"] = items.tax_rates(sandbox, params["default_tax_rates"], "default_tax_rates")
-    if "discounts" in params:
-        changed["discounts"] = discounts.redeem(sandbox, params["discounts"], customer, subscription=subscription["id"])
-    changed["items"] = {**subscription["items"], "data": _items(sandbox, customer, subscription, params)}
+    changed = _merged(sandbox, subscription, params, customer)
     change = _dates(sandbox, before, changed, params, now)
     if params.get("proration_behavior", "create_prorations") != "none":
         _check_date(before, at)
@@ -100,6 +107,36 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     subscriptions.save(sandbox, changed)
     change.invoice_now |= params.get("proration_behavior") == "always_invoice"
     return change
+
+
+def at_period_end(sandbox: Sandbox, subscription: Obj, params: Obj, *, new_anchor: bool) -> Obj:
+    """Change a subscription whose period is over, before the next one is billed: so nothing is prorated.
+
+    The anchor moves to the present with `new_anchor`, and if no item keeps its billing interval.
+    """
+    customer = sandbox.need("customer", subscription["customer"])
+    now = sandbox.now(customer)
+    before = sandbox.need("subscription", subscription["id"])
+    changed = _merged(sandbox, subscription, params, customer)
+    if new_anchor or not _keeps_rhythm(before, changed):
+        changed["billing_cycle_anchor"] = now
+    known = {item["id"] for item in before["items"]["data"]}
+    for item in changed["items"]["data"]:
+        if item["id"] not in known:
+            item |= {"current_period_start": now, "current_period_end": now}
+    pending.add_extra(sandbox, changed, params.get("add_invoice_items") or [])
+    return subscriptions.save(sandbox, changed)
+
+
+def _merged(sandbox: Sandbox, subscription: Obj, params: Obj, customer: Obj) -> Obj:
+    """Return the subscription with all parameters applied but those that concern dates."""
+    changed = merge(subscription, _resolved(sandbox, params, customer), *subscriptions.PLAIN, "pause_collection")
+    if "default_tax_rates" in params:
+        changed["default_tax_rates"] = items.tax_rates(sandbox, params["default_tax_rates"], "default_tax_rates")
+    if "discounts" in params:
+        changed["discounts"] = discounts.redeem(sandbox, params["discounts"], customer, subscription=subscription["id"])
+    changed["items"] = {**subscription["items"], "data": _items(sandbox, customer, subscription, params)}
+    return changed
 
 
 def _resolved(sandbox: Sandbox, params: Obj, customer: Obj) -> Obj:
@@ -211,10 +248,13 @@ def _resets_anchor(before: Obj, changed: Obj) -> bool:
     """
     if proration.is_free(before) and not proration.is_free(changed):
         return True
-    if changed["billing_mode"]["type"] == "flexible":
-        return False
+    return changed["billing_mode"]["type"] == "classic" and not _keeps_rhythm(before, changed)
+
+
+def _keeps_rhythm(before: Obj, changed: Obj) -> bool:
+    """Return whether an item keeps its billing interval."""
     old = {item["id"]: items.rhythm(item) for item in before["items"]["data"]}
-    return not any(items.rhythm(item) == old.get(item["id"]) for item in changed["items"]["data"])
+    return any(items.rhythm(item) == old.get(item["id"]) for item in changed["items"]["data"])
 
 
 def _plan_resumption(sandbox: Sandbox, subscription: Obj) -> None:

@@ -28,7 +28,7 @@ class Debit:
         pricing: The price, as a line shows it.
         tax_rates: The tax rates of the line.
         keys: Ids of the lines (or of the invoice item), by which a credit says what it gives back.
-        credited_items: The same in Stripe's words; None while there is no invoice.
+        lines: The invoice and its lines, as a line's `credited_items`; None while a proration waits for an invoice.
     """
 
     amount: int
@@ -38,7 +38,14 @@ class Debit:
     pricing: Obj
     tax_rates: list[Obj]
     keys: list[str]
-    credited_items: Obj | None
+    lines: Obj | None
+
+    @property
+    def credited_items(self) -> Obj:
+        """How an invoice item refers to it."""
+        pending = None if self.lines else self.keys[0]
+        kind = "invoice_line_items" if self.lines else "invoice_item"
+        return {"invoice_item": pending, "invoice_line_item_details": self.lines, "type": kind}
 
 
 def open_debits(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Debit]:
@@ -76,7 +83,7 @@ def _debit(invoice: Obj, lines: list[Obj], start: int, end: int) -> Debit:
         pricing=lines[0]["pricing"],
         tax_rates=lines[0].get("_tax_rates") or [],
         keys=keys,
-        credited_items={"invoice": invoice["id"], "invoice_line_items": keys},
+        lines={"invoice": invoice["id"], "invoice_line_items": keys},
     )
 
 
@@ -92,7 +99,7 @@ def _prorated(sandbox: Sandbox, prorations: list[Obj]) -> Iterator[Debit]:
                 pricing=each["pricing"],
                 tax_rates=each["tax_rates"],
                 keys=[each["id"]],
-                credited_items=_line_of(sandbox, each),
+                lines=_line_of(sandbox, each),
             )
 
 

@@ -73,8 +73,9 @@ def _credit(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Obj
                 quantity=debit.quantity,
                 pricing={**debit.pricing, "unit_amount_decimal": None},
                 tax_rates=debit.tax_rates,
+                proration_details={"credited_items": debit.credited_items, "discount_amounts": []},
                 _credits=debit.keys,
-                _credited=debit.credited_items,
+                _credited=debit.lines,
             )
             for debit in debits
         ]
@@ -129,9 +130,8 @@ def _add(sandbox: Sandbox, subscription: Obj, item: Obj, *, quantity: int, prici
         parent=pending.belongs_to(subscription["id"], item["id"]),
         pricing=pricing,
         proration=True,
-        proration_details={"credited_items": fields.get("_credited"), "discount_amounts": []},
         quantity=quantity,
-        **fields,
+        **{"proration_details": {"credited_items": None, "discount_amounts": []}, **fields},
     )
 
 

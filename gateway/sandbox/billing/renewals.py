@@ -22,8 +22,12 @@ def cycle(sandbox: Sandbox, id: str) -> None:
     if subscription["status"] in subscriptions.FINAL:
         return
     if subscription["cancel_at"] and subscription["cancel_at"] <= now:
-        subscriptions.end(sandbox, subscription)
-        _bill_the_end(sandbox, subscription, now)
+        end(sandbox, subscription)
+        return
+    sandbox.follow("subscription.period_ended", subscription)
+    subscription = sandbox.need("subscription", id)
+    data = subscription["items"]["data"]
+    if subscription["status"] in subscriptions.FINAL or all(item["current_period_end"] > now for item in data):
         return
     if subscription["status"] == "trialing":
         if end_for_want_of_card(sandbox, subscription):
@@ -68,6 +72,12 @@ def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
         if items.metered(item):
             bought += used(sandbox, subscription, item, (item["current_period_start"], at))
     return bought if any(line["amount"] for line in bought) else []
+
+
+def end(sandbox: Sandbox, subscription: Obj) -> None:
+    """End a subscription as planned, and bill its last usage."""
+    subscriptions.end(sandbox, subscription)
+    _bill_the_end(sandbox, subscription, sandbox.now(subscription))
 
 
 def _bill_the_end(sandbox: Sandbox, subscription: Obj, at: int) -> None:

@@ -125,7 +125,7 @@ class Sandbox(Protocol):
         """Record an event about an object as it is now, plan its deliveries, and do what follows from it."""
 
     def follow(self, outcome: str, obj: Obj) -> None:
-        """Do what follows from the outcome of a payment or of an invoice (see `reactions.OUTCOMES`)."""
+        """Do what follows from an outcome of a payment, an invoice or a period (see `reactions.OUTCOMES`)."""
 
     def present(self, obj: Obj, expand_paths: tuple[str, ...] = ()) -> Obj:
         """Return the object as the API shows it, with the given paths expanded."""

@@ -66,15 +66,11 @@ def _listed(given: Any) -> list[Obj]:
 def _around(sandbox: Sandbox, subscription: Obj) -> Obj:
     if subscription["status"] in subscriptions.FINAL or subscription["schedule"]:
         raise invalid("This subscription is over, or has a schedule already.", "from_subscription")
-    data = subscription["items"]["data"]
-    phase = {
-        "items": [{"price": item["price"]["id"], "quantity": item.get("quantity", 1)} for item in data],
-        "end_date": min(item["current_period_end"] for item in data),
-        "metadata": subscription["metadata"],
-    }
-    start = min(item["current_period_start"] for item in data)
-    made = schedules.phases(sandbox, [phase], start)
+    made = [schedules.present_phase(sandbox, subscription)]
     schedule = _blank(subscription["customer"], subscription["test_clock"], made)
+    schedule["billing_mode"] = subscription["billing_mode"]
+    for name in ("collection_method", "default_payment_method", "description"):
+        schedule["default_settings"][name] = subscription[name]
     schedule |= {"status": "active", "subscription": subscription["id"]}
     schedule = sandbox.create(schedule, "subscription_schedule.created")
     subscriptions.save(sandbox, subscription | {"schedule": schedule["id"]})

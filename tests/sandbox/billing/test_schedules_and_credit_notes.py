@@ -110,6 +110,123 @@ def test_a_schedule_around_a_subscription_plans_its_downgrade(client, customer, 
     assert client.v1.subscriptions.retrieve(subscription.id)["items"].data[0].price.id == cheap
 
 
+@pytest.fixture
+def planned(client, customer, price):
+    """A subscription over 30 USD a month, and what its schedule says of the time after this month."""
+
+    def make(**phase):
+        params = {"customer": customer.id, "items": [{"price": price(3000)}]}
+        subscription = client.v1.subscriptions.create(params)
+        schedule = client.v1.subscription_schedules.create({"from_subscription": subscription.id})
+        first = schedule.phases[0]
+        now = {
+            "items": [{"price": subscription["items"].data[0].price.id}],
+            "start_date": first.start_date,
+            "end_date": first.end_date,
+        }
+        then = {"duration": {"interval": "month", "interval_count": 2}, **phase}
+        client.v1.subscription_schedules.update(schedule.id, {"phases": [now, then]})
+        return client.v1.subscriptions.retrieve(subscription.id)
+
+    return make
+
+
+def invoices(client, subscription):
+    """Oldest first: (reason, total, amounts of the lines)."""
+    found = client.v1.invoices.list({"subscription": subscription.id}).data
+    return [(each.billing_reason, each.total, [line.amount for line in each.lines.data]) for each in reversed(found)]
+
+
+@pytest.mark.parametrize("behavior", ["none", "create_prorations", "always_invoice"])
+def test_a_phase_that_begins_with_a_period_gives_one_renewal_at_its_price(client, price, planned, later, behavior):
+    subscription = planned(items=[{"price": price(1000)}], proration_behavior=behavior)
+    later(31 * DAY + 2 * HOUR)
+    assert invoices(client, subscription) == [
+        ("subscription_create", 3000, [3000]),
+        ("subscription_cycle", 1000, [1000]),
+    ]
+    later(28 * DAY)
+    assert invoices(client, subscription)[2:] == [("subscription_cycle", 1000, [1000])]
+
+
+def test_a_phase_with_another_interval_begins_a_full_period(client, price, planned, later):
+    yearly = client.v1.prices.create(
+        {
+            "product": client.v1.products.create({"name": "Year"}).id,
+            "currency": "usd",
+            "unit_amount": 30000,
+            "recurring": {"interval": "year"},
+        }
+    ).id
+    subscription = planned(items=[{"price": yearly}], duration={"interval": "year"})
+    later(31 * DAY + 2 * HOUR)
+    assert invoices(client, subscription)[1:] == [("subscription_cycle", 30000, [30000])]
+    changed = client.v1.subscriptions.retrieve(subscription.id)
+    assert changed.billing_cycle_anchor == changed["items"].data[0].current_period_start == START + 31 * DAY
+
+
+def test_a_later_phase_brings_all_that_it_says(client, customer, price, planned, later):
+    coupon = client.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    tax = client.v1.tax_rates.create({"display_name": "VAT", "percentage": 10, "inclusive": False})
+    card = client.v1.payment_methods.attach("pm_card_mastercard", {"customer": customer.id})
+    once = client.v1.prices.create(
+        {"product": client.v1.products.create({"name": "Set-up"}).id, "currency": "usd", "unit_amount": 700}
+    )
+    subscription = planned(
+        items=[{"price": price(1000), "quantity": 2}],
+        discounts=[{"coupon": coupon.id}],
+        default_tax_rates=[tax.id],
+        default_payment_method=card.id,
+        description="Small",
+        metadata={"size": "small"},
+        add_invoice_items=[{"price": once.id}],
+    )
+    later(31 * DAY + 2 * HOUR)
+    changed = client.v1.subscriptions.retrieve(subscription.id, {"expand": ["discounts"]})
+    assert (changed.description, changed.metadata["size"]) == ("Small", "small")
+    assert changed.default_payment_method == card.id
+    assert [rate.id for rate in changed.default_tax_rates] == [tax.id]
+    assert [each.source.coupon for each in changed.discounts] == [coupon.id]
+    # (7.00 + 20.00) / 2 and a tenth of it
+    reason, total, lines = invoices(client, subscription)[1]
+    assert (reason, total, sorted(lines)) == ("subscription_cycle", 1485, [700, 2000])
+
+
+def test_a_phase_may_be_a_trial(client, price, planned, later):
+    subscription = planned(items=[{"price": price(1000)}], trial=True, duration={"interval": "month"})
+    later(31 * DAY + 2 * HOUR)
+    changed = client.v1.subscriptions.retrieve(subscription.id)
+    assert (changed.status, changed.trial_end) == ("trialing", START + (31 + 28) * DAY)
+    assert len(invoices(client, subscription)) == 1
+    later(28 * DAY)
+    assert client.v1.subscriptions.retrieve(subscription.id).status == "active"
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", 1000, [1000])
+
+
+def test_a_phase_may_move_the_anchor_to_its_start(client, price, planned, later):
+    phase = {"items": [{"price": price(3000)}], "billing_cycle_anchor": "phase_start"}
+    subscription = planned(**phase)
+    schedule = client.v1.subscription_schedules.retrieve(subscription.schedule)
+    half = START + 15 * DAY + 12 * HOUR
+    first = {"items": [{"price": subscription["items"].data[0].price.id}], "start_date": START, "end_date": half}
+    then = {**phase, "duration": {"interval": "month"}}
+    client.v1.subscription_schedules.update(schedule.id, {"phases": [first, then]})
+    later(15 * DAY + 14 * HOUR)
+    changed = client.v1.subscriptions.retrieve(subscription.id)
+    assert changed.billing_cycle_anchor == changed["items"].data[0].current_period_start == half
+    assert invoices(client, subscription)[1:] == [("subscription_update", 1500, [-1500, 3000])]
+
+
+@pytest.mark.parametrize("params", [{"cancel_at_period_end": True}, {"cancel_at": START + 90 * DAY}])
+def test_a_schedule_decides_when_its_subscription_ends(client, price, planned, params):
+    subscription = planned(items=[{"price": price(1000)}])
+    with pytest.raises(
+        stripe.InvalidRequestError, match=f"managed by the subscription schedule `{subscription.schedule}`"
+    ):
+        client.v1.subscriptions.update(subscription.id, params)
+    assert client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False}).cancel_at is None
+
+
 def test_a_schedule_is_released_or_canceled_with_its_subscription(client, customer, price):
     phases = [{"items": [{"price": price(1000)}], "duration": {"interval": "year"}}]
 

@@ -440,9 +440,14 @@ def test_each_debit_is_given_back_once_and_says_where_it_stands(client, subscrib
     changed(client, subscription, price(9300), "create_prorations")  # of the 42.00 for 21 days, 11 are left
     assert prorations(client) == [-2100, 4200, -2200, 3300]
     credit, charge, again, _ = reversed(client.v1.invoice_items.list().data)
-    given = credit.proration_details.credited_items
+    given = credit.proration_details.credited_items.invoice_line_item_details
     assert (given.invoice, given.invoice_line_items) == (first.id, [first.lines.data[0].id])
-    assert again.proration_details.credited_items.invoice == charge.invoice
+    assert again.proration_details.credited_items.invoice_line_item_details.invoice == charge.invoice
+    at(START + 25 * DAY)
+    changed(client, subscription, price(3100), "create_prorations")
+    last = client.v1.invoice_items.list().data[1].proration_details.credited_items
+    pending = client.v1.invoice_items.list().data[2]
+    assert (last.type, last.invoice_item) == ("invoice_item", pending.id)
 
 
 def test_cancel_at_period_end_keeps_it_until_then(client, subscribe, price, at):

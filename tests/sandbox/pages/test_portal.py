@@ -131,6 +131,39 @@ def test_a_configuration_can_end_plans_at_once(browser, portal, stripe_client):
     assert "You have no plan at the moment." in text_of(browser.get(path))
 
 
+@pytest.mark.parametrize(("name", "waits"), [("Starter", True), ("Business", False)])
+def test_a_configuration_can_have_downgrades_wait_for_the_end_of_the_period(
+    browser, portal, stripe_client, plans, name, waits
+):
+    features = {
+        "subscription_cancel": {"enabled": True},
+        "subscription_update": {
+            "enabled": True,
+            "default_allowed_updates": ["price"],
+            "products": [{"product": price.product, "prices": [price.id]} for price in plans.values()],
+            "proration_behavior": "always_invoice",
+            "schedule_at_period_end": {"conditions": [{"type": "decreasing_item_amount"}]},
+        },
+    }
+    configuration = stripe_client.v1.billing_portal.configurations.create({"features": features})
+    path = portal(configuration=configuration.id)
+    subscription = subscription_of(stripe_client)
+    page = f"{path}/subscriptions/{subscription.id}"
+    shown = text_of(browser.get(f"{page}/confirm", params={"price": plans[name].id}))
+    assert ("Unused time" in shown) is not waits
+    browser.post(f"{page}/confirm", data={"price": plans[name].id})
+    changed = subscription_of(stripe_client)
+    assert (changed["items"].data[0].price.id == plans["Team"].id, bool(changed.schedule)) == (waits, waits)
+    if waits:
+        end = changed["items"].data[0].current_period_end
+        httpx.post(f"{browser.base_url}/_sandbox/clock/advance", json={"to": end + 7200}).raise_for_status()
+        changed = stripe_client.v1.subscriptions.retrieve(subscription.id, {"expand": ["latest_invoice"]})
+        assert changed["items"].data[0].price.id == plans["Starter"].id
+        assert (changed.latest_invoice.billing_reason, changed.latest_invoice.total) == ("subscription_cycle", 1800)
+    browser.post(f"{page}/cancel")
+    assert subscription_of(stripe_client).cancel_at
+
+
 def test_what_the_configuration_does_not_offer_is_neither_shown_nor_done(browser, portal, stripe_client):
     features = {"invoice_history": {"enabled": False}, "subscription_cancel": {"enabled": False}}
     configuration = stripe_client.v1.billing_portal.configurations.create({"features": features})

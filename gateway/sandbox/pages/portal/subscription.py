@@ -12,6 +12,7 @@ from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import call, sandbox_of
 from gateway.sandbox.pages.labels import TONES
+from gateway.sandbox.pages.portal import later
 from gateway.sandbox.pages.portal.session import Visit, visit_of
 
 Json = dict[str, Any]
@@ -62,6 +63,7 @@ def summary(visit: Visit, subscription: Json) -> Json:
         "changeable": visit.may("subscription_update")
         and len(items) == 1
         and not ends
+        and not subscription["schedule"]
         and bool(_choices(visit, subscription)),
         "cancelable": visit.may("subscription_cancel") and not ends,
     }
@@ -99,6 +101,9 @@ async def change(http: Request) -> Response:
     visit, form = visit_of(http), await site.read_form(http)
     subscription = visit.subscription()
     wanted = _wanted(visit, form)
+    if _waits(visit, subscription, wanted):
+        later.plan(http, subscription, wanted, sandbox_of(http).need("price", wanted["price"]))
+        return visit.done("changed")
     params = {
         "items": [wanted],
         "proration_behavior": visit.features["subscription_update"]["proration_behavior"],
@@ -144,9 +149,10 @@ def _confirm_page(visit: Visit, subscription: Json, wanted: Json, *, message: st
     price = sandbox_of(visit.http).store.get("price", wanted["price"])
     if price is None:
         raise HTTPException(400, "This plan cannot be chosen here.")
+    behavior = visit.features["subscription_update"]["proration_behavior"]
     details = {
         "items": [wanted],
-        "proration_behavior": visit.features["subscription_update"]["proration_behavior"],
+        "proration_behavior": "none" if _waits(visit, subscription, wanted) else behavior,
     }
     params = {"customer": visit.customer["id"], "subscription": subscription["id"], "subscription_details": details}
     try:
@@ -163,6 +169,11 @@ def _confirm_page(visit: Visit, subscription: Json, wanted: Json, *, message: st
         preview=preview,
         message=message,
     )
+
+
+def _waits(visit: Visit, subscription: Json, wanted: Json) -> bool:
+    feature, price = visit.features["subscription_update"], sandbox_of(visit.http).store.get("price", wanted["price"])
+    return price is not None and later.waits(feature, subscription, price, wanted.get("quantity"))
 
 
 def _flow_discounts(visit: Visit) -> Json:
@@ -218,6 +229,8 @@ async def cancel(http: Request) -> Response:
     reason = {key: value for key, value in (("feedback", given), ("comment", form.get("comment", ""))) if value}
     details = {"cancellation_details": reason} if reason and given in {"", *REASONS} else {}
     try:
+        if subscription["schedule"]:  # a planned change is off, then
+            call(http, "POST", f"/v1/subscription_schedules/{subscription['schedule']}/release")
         if feature["mode"] == "immediately":
             prorate = feature["proration_behavior"] != "none"
             call(http, "DELETE", path, {**details, "prorate": prorate, "invoice_now": prorate})

@@ -16,7 +16,7 @@ from gateway.settings import LIVE_KEY, STRIPE_API, Settings
 from gateway.stripe_api.client import API_VERSION, Stripe
 from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
 from gateway.webhooks.handlers import HANDLERS
-from gateway.webhooks.inbox import open_events
+from gateway.webhooks.inbox import count_open_events
 from gateway.webhooks.signature import TOLERANCE_SECONDS
 
 SKEW_WARNING_SECONDS = 30
@@ -99,7 +99,7 @@ async def _caught_up(database: Database) -> Check:
 
 async def _dead_letters(database: Database) -> Check:
     """Events that were given up."""
-    counts = await open_events(database)
+    counts = await database.read(count_open_events)
     finding = ", ".join(f"{count} {status}" for status, count in counts.items())
     if counts["dead"]:
         return Check(

@@ -135,17 +135,10 @@ async def _again(runtime: Runtime, query: Any) -> int:
     worker = Worker(inbox, runtime.stripe)
     for event_id in ids:
         await inbox.reopen([event_id])
-        await _finish(worker, event_id)
+        await worker.retry([event_id])
     chosen = select(Event).where(col(Event.id).in_(ids))
     rows = await database.read(lambda connection: all_rows(connection, chosen))
     for row in rows:
         console.print(_line(row), soft_wrap=True)
     console.print(f"{len(rows)} events")
     return int(any(row.status in {"failed", "dead"} for row in rows))
-
-
-async def _finish(worker: Worker, id: str) -> None:
-    """Apply an event, and fetch what it needs: two steps at most."""
-    for _ in range(2):
-        rows = await worker.rows([id])
-        await worker.process([row for row in rows if row.status == "pending"])

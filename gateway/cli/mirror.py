@@ -64,9 +64,7 @@ async def _catch_up(runtime: Runtime) -> None:
     """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
     inbox = Inbox.of(runtime)
     found = await catch_up(inbox, Reader(runtime.require_stripe()))
-    worker = Worker(inbox, runtime.stripe)
-    while await worker.work():
-        pass
+    await Worker(inbox, runtime.stripe).queue.drain()
     console.print(f"{found.read} events since {_when(found.since)}, {len(found.missed)} of them missed")
     for event_id in found.missed:
         console.print(f"  missed {event_id}: now recorded", highlight=False)

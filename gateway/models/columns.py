@@ -64,3 +64,6 @@ def utc(seconds: int | None) -> datetime | None:
 
 PENDING: sa.ColumnElement[str] = sa.literal_column("'pending'")
 """In a condition that SQLite is to find by an index over what is pending: for a parameter it looks at every row."""
+
+OPEN_PREDICATE = "status IN ('pending', 'dead')"
+"""Of a usage record or delivery. SQLite uses a partial index only for a query that repeats its predicate literally."""

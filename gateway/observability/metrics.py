@@ -25,9 +25,22 @@ EVENT_LAG = Histogram(
 )
 QUEUE = Gauge("gateway_queue_depth", "Deliveries that wait for their commit", multiprocess_mode="livesum")
 GROUP_SECONDS = Histogram("gateway_group_seconds", "How long recording a group of deliveries took", buckets=SECONDS)
+QUEUE_ITEMS = Gauge(
+    "gateway_queue_items",
+    "What is not finished in the queues `inbox`, `usage`, `outbox` and `access`: pending, failed (will be retried) and "
+    "dead (waits for an operator)",
+    ["queue", "status"],
+    multiprocess_mode="mostrecent",
+)
+QUEUE_SECONDS = Histogram(
+    "gateway_queue_seconds",
+    "From the moment at which an item of a queue was due to the end of its attempt",
+    ["queue"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
+)
 INBOX = Gauge(
     "gateway_inbox_events",
-    "Events in the inbox that are not finished: pending, failed (will be retried) and dead (waits for an operator)",
+    "Deprecated: the items of the queue `inbox` in gateway_queue_items",
     ["status"],
     multiprocess_mode="mostrecent",
 )

@@ -9,8 +9,6 @@ are therefore allowed. Redirects are not followed, so that a receiver cannot sen
 """
 
 import asyncio
-import contextlib
-import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,108 +19,113 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from gateway.db.database import Database
-from gateway.errors import GatewayError
-from gateway.models.columns import PENDING
+from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, count_by_status
+from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings import OutboundEndpoint
 
 log = structlog.get_logger()
 
-CLAIM = 50
 TIMEOUT_SECONDS = 15.0
-LEASE = timedelta(seconds=60)
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, MOST_ATTEMPTS = 2, 4 * 3600, 18
-IDLE_SECONDS = 0.5
+SLOTS, BATCH, LEASE, IDLE_SECONDS = 20, 50, timedelta(seconds=60), 0.5
+RETRIES = Backoff(first_seconds=2, longest_seconds=4 * 3600, attempts=18)
 
 
 class WebhookDispatcher:
-    """Delivers messages; several processes share the work.
+    """Delivers messages to every endpoint, each at its own pace; several processes share the work.
 
     Args:
         database: where the outbox is.
         endpoints: to whom.
+        timeout_seconds: how long a receiver may take to answer.
     """
 
-    def __init__(self, database: Database, endpoints: Sequence[OutboundEndpoint]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        endpoints: Sequence[OutboundEndpoint],
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._database = database
-        self._endpoints = {endpoint.url: endpoint for endpoint in endpoints}
+        self._endpoints = endpoints
+        self._timeout_seconds = timeout_seconds
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
-            while True:
-                if not await self.work(client):
-                    await asyncio.sleep(IDLE_SECONDS)
+        client = httpx.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False)
+        async with client, asyncio.TaskGroup() as queues:
+            for endpoint in self._endpoints:
+                queues.create_task(self.queue(endpoint, client).run())
 
-    async def work(self, client: httpx.AsyncClient) -> int:
-        """Deliver the next message of some customers; how many there were."""
-        rows = await self._claim()
-        async with asyncio.TaskGroup() as tasks:
-            for row in rows:
-                tasks.create_task(self._deliver(client, row))
-        return len(rows)
-
-    async def _claim(self) -> Sequence[Any]:
-        """Take, for as long as a lease, the first open message of each customer where it is due."""
-        now, earlier = datetime.now(UTC), DELIVERIES.alias()
+    def queue(self, endpoint: OutboundEndpoint, client: httpx.AsyncClient) -> LeaseQueue:
+        """Return the queue of one endpoint: the first open message of each customer, where it is due."""
+        earlier = DELIVERIES.alias()
         before = sa.exists().where(
             earlier.c.endpoint == DELIVERIES.c.endpoint,
             earlier.c.customer_id == DELIVERIES.c.customer_id,
             earlier.c.status == PENDING,
             earlier.c.id < DELIVERIES.c.id,
         )
-        due = (
+        messages = (
             sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
             .join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
-            .where(DELIVERIES.c.status == PENDING, DELIVERIES.c.next_attempt_at <= now, ~before)
-            .where(DELIVERIES.c.endpoint.in_(self._endpoints))
+            .where(DELIVERIES.c.status == PENDING, ~before)
             .order_by(DELIVERIES.c.id)
-            .limit(CLAIM)
         )
-        # without the writer's lock: mostly there is nothing to do
-        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
-            return []
 
-        def claim(connection: sa.Connection) -> Sequence[Any]:
-            locked = due.with_for_update(skip_locked=True, of=DELIVERIES)
-            rows = connection.execute(locked).mappings().all()
-            for row in rows:
-                connection.execute(_update(row, next_attempt_at=now + LEASE))
-            return rows
+        async def deliver(claim: Claim) -> None:
+            (row,) = claim.rows
+            await queue.write(claim, attempts=row["attempts"] + 1, **await self._deliver(client, endpoint, row))
 
-        return await self._database.transaction(claim)
+        queue = LeaseQueue(
+            name="outbox",
+            database=self._database,
+            key=DELIVERIES.c.id,
+            due_at=DELIVERIES.c.next_attempt_at,
+            due=lambda now: messages.where(DELIVERIES.c.next_attempt_at <= now),
+            work=deliver,
+            scope=DELIVERIES.c.endpoint == endpoint.url,
+            slots=SLOTS,
+            batch=BATCH,
+            lease=LEASE,
+            work_seconds=2 * self._timeout_seconds,
+            idle_seconds=IDLE_SECONDS,
+        )
+        return queue
 
-    async def _deliver(self, client: httpx.AsyncClient, row: Any) -> None:
-        """Post one message, and write down what the receiver said."""
+    async def _deliver(
+        self, client: httpx.AsyncClient, endpoint: OutboundEndpoint, row: sa.RowMapping
+    ) -> dict[str, Any]:
+        """Post one message; the columns that say what its receiver answered."""
         try:
-            answer = await client.post(row["endpoint"], content=row["payload"], headers=self._headers(row))
+            async with asyncio.timeout(self._timeout_seconds):
+                headers = _headers(endpoint, row)
+                answer = await client.post(endpoint.url, content=row["payload"], headers=headers)
             problem = None if answer.is_success else f"answered {answer.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             problem = type(error).__name__
-        change: dict[str, Any] = {"status": "delivered", "next_attempt_at": None, "last_error": None}
-        if problem:
-            dead = row["attempts"] + 1 >= MOST_ATTEMPTS
-            pause = min(FIRST_PAUSE_SECONDS * 2 ** row["attempts"], LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
-            later = None if dead else datetime.now(UTC) + timedelta(seconds=pause)
-            change = {"status": "dead" if dead else "pending", "next_attempt_at": later, "last_error": problem}
-            log.warning("outbox_not_delivered", id=row["message_id"], type=row["type"], status=change["status"])
-        with contextlib.suppress(GatewayError):  # it stays leased, and is sent again after that
-            update = _update(row, attempts=row["attempts"] + 1, **change)
-            await self._database.transaction(lambda connection: connection.execute(update))
-
-    def _headers(self, row: Any) -> dict[str, str]:
-        """The signature headers; one signature for each secret, so that a secret can be rotated."""
-        now = datetime.now(UTC)
-        secrets = self._endpoints[row["endpoint"]].secrets
-        signatures = [Webhook(each.get_secret_value()).sign(row["message_id"], now, row["payload"]) for each in secrets]
-        return {
-            "content-type": "application/json",
-            "webhook-id": row["message_id"],
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(signatures),
-        }
+        if problem is None:
+            return {"status": "delivered", "next_attempt_at": None, "last_error": None}
+        status = "dead" if RETRIES.is_last(row["attempts"]) else "pending"
+        log.warning("outbox_not_delivered", id=row["message_id"], type=row["type"], status=status)
+        return {"status": status, "next_attempt_at": RETRIES.next_attempt(row["attempts"]), "last_error": problem}
 
 
-def _update(row: Any, **change: Any) -> Any:
-    mine = DELIVERIES.c.id == row["id"], DELIVERIES.c.endpoint == row["endpoint"]
-    return sa.update(DELIVERIES).where(*mine).values(**change)
+def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:
+    """Return the signature headers; one signature for each secret, so that a secret can be rotated."""
+    now = datetime.now(UTC)
+    signatures = [
+        Webhook(secret.get_secret_value()).sign(row["message_id"], now, row["payload"]) for secret in endpoint.secrets
+    ]
+    return {
+        "content-type": "application/json",
+        "webhook-id": row["message_id"],
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def count_open_deliveries(connection: sa.Connection) -> dict[str, int]:
+    """Count the messages that have not reached their endpoint, by status."""
+    return count_by_status(connection, DELIVERIES.c.status, sa.text(OPEN_PREDICATE), ("pending", "dead"))

@@ -7,6 +7,7 @@ declares, FastAPI imports the whole of `pydantic.v1` (1.5 MB), and describes an 
 from contextlib import suppress
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -15,11 +16,14 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import RedirectResponse, Response
 
 from gateway import migrations
+from gateway.billing.metering.forwarder import count_open_usage
+from gateway.billing.subscriptions.access_changes import count_due_customers
 from gateway.db.database import Database
 from gateway.errors import DatabaseUnavailable
-from gateway.observability.metrics import INBOX, render
+from gateway.observability.metrics import INBOX, QUEUE_ITEMS, render
+from gateway.outbound.delivery import count_open_deliveries
 from gateway.rest.access import SCHEMAS, AccessView, Refusal, json_of
-from gateway.webhooks.inbox import open_events
+from gateway.webhooks.inbox import count_open_events
 
 
 class Status(BaseModel):
@@ -67,8 +71,11 @@ def operations(database: Database, front: str) -> APIRouter:
     @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         with suppress(DatabaseUnavailable):  # the rest is worth seeing then
-            for name, count in (await open_events(database)).items():
-                INBOX.labels(name).set(count)
+            for queue, counts in (await database.read(_open_items)).items():
+                for status, count in counts.items():
+                    QUEUE_ITEMS.labels(queue, status).set(count)
+                    if queue == "inbox":
+                        INBOX.labels(status).set(count)
         return Response(render(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/", include_in_schema=False)
@@ -76,6 +83,16 @@ def operations(database: Database, front: str) -> APIRouter:
         return RedirectResponse(front)
 
     return router
+
+
+def _open_items(connection: sa.Connection) -> dict[str, dict[str, int]]:
+    """Count what is not finished in each queue, by status."""
+    return {
+        "inbox": count_open_events(connection),
+        "usage": count_open_usage(connection),
+        "outbox": count_open_deliveries(connection),
+        "access": count_due_customers(connection),
+    }
 
 
 async def _not_ready(database: Database) -> str | None:

@@ -15,8 +15,8 @@ from typing import Any, Self
 import sqlalchemy as sa
 import structlog
 
-from gateway.db.database import Database
 from gateway.db.errors import unavailability_reason
+from gateway.db.lease_queue import count_by_status
 from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
@@ -120,24 +120,27 @@ class Inbox:
         report_outcomes(handled, time.monotonic() - started, secrets)
         return set(outcomes)
 
-    async def apply_again(self, event: StripeEvent, attempts: int) -> None:
+    async def apply_again(self, event: StripeEvent, attempts: int, held: sa.ColumnElement[bool]) -> None:
         """Apply a recorded event once more, from its payload, and save its outcome.
 
         Args:
             event: the event.
             attempts: how often it has failed so far.
+            held: the condition under which the worker still has its lease on the event.
         """
         started, event = time.monotonic(), self._own(event)
 
         def work(connection: sa.Connection) -> Outcome | Exception:
             outcome = self._apply(connection, [event], one_by_one=True)[event.id]
-            save_outcomes(connection, {event.id: outcome}, {event.id: attempts})
+            save_outcomes(connection, {event.id: outcome}, {event.id: attempts}, held)
             return outcome
 
         outcome = await self.database.transaction(work)
         report_outcomes([(event, outcome, attempts)], time.monotonic() - started)
 
-    async def complete(self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float) -> None:
+    async def complete(
+        self, rows: Sequence[Event], fetched: Mapping[str, Json], started: float, held: sa.ColumnElement[bool]
+    ) -> None:
         """Complete events whose objects were fetched, and run what follows from them once more.
 
         Only now can a thin event have consequences, and what was fetched may show what else is missing, such as the
@@ -147,6 +150,7 @@ class Inbox:
             rows: the events.
             fetched: what was fetched, by `kind:id`.
             started: when that began, on the monotonic clock.
+            held: the condition under which the worker still has its lease on the events.
         """
         events = {row.id: self._own(StripeEvent.parse(row.payload)) for row in rows}
 
@@ -162,16 +166,16 @@ class Inbox:
                 if {*outcome.pending_fetches} <= {*row.needs}:  # fetching them once more would bring nothing new
                     outcome = outcome._replace(pending_fetches=())
                 outcomes[row.id] = outcome
-            save_outcomes(connection, outcomes, {})
+            save_outcomes(connection, outcomes, {}, held)
             return outcomes
 
         outcomes = await self.database.transaction(work)
         report_outcomes([(events[row.id], outcomes[row.id], row.attempts) for row in rows], time.monotonic() - started)
 
-    async def fail(self, rows: Sequence[Event], error: Exception, started: float) -> None:
-        """Save that events failed: they are retried later, or are dead letters."""
+    async def fail(self, rows: Sequence[Event], error: Exception, started: float, held: sa.ColumnElement[bool]) -> None:
+        """Save that events failed, where the lease still holds: they are retried later, or are dead letters."""
         errors, attempts = {row.id: error for row in rows}, {row.id: row.attempts for row in rows}
-        await self.database.transaction(lambda connection: save_outcomes(connection, errors, attempts))
+        await self.database.transaction(lambda connection: save_outcomes(connection, errors, attempts, held))
         report_outcomes(
             [(StripeEvent.parse(row.payload), error, row.attempts) for row in rows], time.monotonic() - started
         )
@@ -274,12 +278,6 @@ def _record_statement(dialect: str) -> Any:
     return insert_rows(dialect, EVENTS, RECORDED).on_conflict_do_nothing()
 
 
-async def open_events(database: Database) -> dict[str, int]:
-    """Count the events that are not finished, by status.
-
-    Raises:
-        DatabaseUnavailable: they cannot be counted.
-    """
-    query = sa.select(EVENTS.c.status, sa.func.count()).where(sa.text(UNFINISHED)).group_by(EVENTS.c.status)
-    counts: dict[str, int] = dict(await database.read(lambda connection: connection.execute(query).all()))
-    return {status: counts.get(status, 0) for status in ("pending", "failed", "dead")}
+def count_open_events(connection: sa.Connection) -> dict[str, int]:
+    """Count the events that are not finished, by status."""
+    return count_by_status(connection, EVENTS.c.status, sa.text(UNFINISHED), ("pending", "failed", "dead"))

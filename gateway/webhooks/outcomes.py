@@ -1,15 +1,15 @@
 """What became of an event: saved in the inbox, counted and logged."""
 
-import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
 
+from gateway.db.lease_queue import Backoff
 from gateway.db.tables import table_for
 from gateway.models.inbox import Event
 from gateway.observability import metrics, tracing
@@ -18,9 +18,7 @@ from gateway.webhooks.event import StripeEvent
 log = structlog.get_logger()
 
 EVENTS = table_for(Event)
-FIRST_RETRY_SECONDS = 5
-LONGEST_RETRY_SECONDS = 4 * 3600
-MAX_ATTEMPTS = 17  # 5 s, doubled up to 4 h: the last try is about a day after the first
+RETRIES = Backoff(first_seconds=5, longest_seconds=4 * 3600, attempts=17)  # the last is about a day after the first
 
 
 class Outcome(NamedTuple):
@@ -38,7 +36,10 @@ class Outcome(NamedTuple):
 
 
 def save_outcomes(
-    connection: sa.Connection, outcomes: Mapping[str, Outcome | Exception], attempts: Mapping[str, int]
+    connection: sa.Connection,
+    outcomes: Mapping[str, Outcome | Exception],
+    attempts: Mapping[str, int],
+    held: sa.ColumnElement[bool] | None = None,
 ) -> None:
     """Save what became of some events.
 
@@ -49,19 +50,21 @@ def save_outcomes(
         connection: the transaction that applied them.
         outcomes: what became of each.
         attempts: how often each has failed before.
+        held: the condition under which a worker still has its lease on them; None: they were recorded just now.
     """
+    mine = sa.true() if held is None else held
     alike: defaultdict[Outcome, list[str]] = defaultdict(list)
     for event_id, outcome in outcomes.items():
         if isinstance(outcome, Exception):
             values = failure_columns(outcome, attempts[event_id])
-            connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id).values(**values))
+            connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id, mine).values(**values))
         else:
             alike[outcome].append(event_id)
     now = datetime.now(UTC)
     for (status, detail, fetches), event_ids in alike.items():
         connection.execute(
             sa.update(EVENTS)
-            .where(EVENTS.c.id.in_(event_ids))
+            .where(EVENTS.c.id.in_(event_ids), mine)
             .values(
                 status="pending" if fetches else status,
                 outcome=detail,
@@ -75,19 +78,13 @@ def save_outcomes(
 
 def failure_columns(error: Exception, attempts: int) -> dict[str, Any]:
     """Return the columns of an event that failed once more, after `attempts` failures."""
-    pause = min(FIRST_RETRY_SECONDS * 2**attempts, LONGEST_RETRY_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
-    dead = _is_last(attempts)
     return {
-        "status": "dead" if dead else "failed",
+        "status": "dead" if RETRIES.is_last(attempts) else "failed",
         "attempts": attempts + 1,
-        "next_attempt_at": None if dead else datetime.now(UTC) + timedelta(seconds=pause),
+        "next_attempt_at": RETRIES.next_attempt(attempts),
         "processed_at": None,
         "last_error": f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
     }
-
-
-def _is_last(attempts: int) -> bool:
-    return attempts + 1 >= MAX_ATTEMPTS
 
 
 def report_outcomes(
@@ -107,7 +104,7 @@ def report_outcomes(
     for event, outcome, attempts in handled:
         failed = isinstance(outcome, Exception)
         if isinstance(outcome, Exception):
-            status = "dead" if _is_last(attempts) else "failed"
+            status = "dead" if RETRIES.is_last(attempts) else "failed"
             detail = type(outcome).__name__  # not its words, which may quote what no log may hold
         else:
             status, detail = "pending" if outcome.pending_fetches else outcome.status, outcome.detail

@@ -1,22 +1,18 @@
 """Finish what could not be finished within a delivery: fetch what events need, and retry those that failed.
 
-The inbox table is the queue. A worker takes events that are due for as long as a lease; those of other processes pass
-over them (FOR UPDATE SKIP LOCKED). What one takes is processed side by side, so that a slow or poisoned event delays
-none of the others.
+The inbox table is the queue. Events are processed side by side: a slow or poisoned one delays none of the others.
 """
 
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-import structlog
-from sqlmodel import col, select
 
-from gateway.db.rows import all_rows
+from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
@@ -27,125 +23,77 @@ from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.outcomes import EVENTS
 
-log = structlog.get_logger()
-
-CLAIM = 50
-SIDE_BY_SIDE = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
+BATCH = 50
+SLOTS = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
 LEASE = timedelta(seconds=20)  # how long an event waits when its process was killed
-MOST_SECONDS = 15.0  # for one event: less than the lease, so that nobody else takes it meanwhile
+WORK_SECONDS = 15.0  # for one event: less than the lease, so that nobody else takes it meanwhile
 IDLE_SECONDS = 1.0
+RETRY_LOOK_SECONDS = 0.1
 
 
 class Worker:
-    """Processes what is due.
+    """Processes events that are due; several processes share the work.
 
     Args:
         inbox: where the events are.
         stripe: for what must be fetched; None where no key is configured: fetches then fail and are retried.
+
+    Attributes:
+        queue: the events that are due. Those that need the same object are one claim, so that they share its reading.
     """
 
     def __init__(self, inbox: Inbox, stripe: Stripe | None) -> None:
         self._inbox = inbox
         self._mirror = inbox.mirror
-        self._database = inbox.database
         self._stripe = stripe
+        self.queue = LeaseQueue(
+            name="inbox",
+            database=inbox.database,
+            key=EVENTS.c.id,
+            due_at=EVENTS.c.next_attempt_at,
+            due=_due,
+            work=self._process,
+            group=_group,
+            slots=SLOTS,
+            batch=BATCH,
+            lease=LEASE,
+            work_seconds=WORK_SECONDS,
+            idle_seconds=IDLE_SECONDS,
+        )
 
     async def run(self) -> None:
         """Process what is due, until cancelled."""
-        while True:
-            self._inbox.due.clear()
-            if not await self.work():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._inbox.due.wait(), IDLE_SECONDS)
+        await self.queue.run(self._inbox.due)
 
-    async def work(self, limit: int = CLAIM) -> int:
-        """Process events that are due, at most `limit`; how many there were."""
-        claimed = await self._claim(limit)
-        try:
-            complete = await self.process(claimed)
-        except asyncio.CancelledError:  # at shutdown: whoever comes next need not wait for the lease to end
-            await self._release(claimed)
-            raise
-        if not complete:
-            await self._release(claimed)
-        return len(claimed)
+    async def retry(self, event_ids: Sequence[str]) -> None:
+        """Process some events that are due now; those that a running gateway claims first are waited for.
 
-    async def process(self, rows: Sequence[Event]) -> bool:
-        """Process recorded events side by side. Those that need the same object share its reading.
-
-        Returns:
-            whether each had its turn. What has waited until its lease might end on the way is left: whoever takes it
-            next has the time for it.
+        Raises:
+            DatabaseUnavailable: nothing can be claimed.
         """
-        complete = True
-        latest = time.monotonic() + LEASE.total_seconds() - MOST_SECONDS
-        alike: defaultdict[tuple[str, ...], list[Event]] = defaultdict(list)
-        for row in rows:
-            alike[(row.account or "", *row.needs) if row.needs else (row.id,)].append(row)
-        slots = asyncio.Semaphore(SIDE_BY_SIDE)
+        pending = sa.select(EVENTS.c.id).where(EVENTS.c.id.in_(event_ids), EVENTS.c.status == "pending").limit(1)
+        latest = time.monotonic() + LEASE.total_seconds()
+        while time.monotonic() < latest:
+            await self.queue.drain(event_ids)
+            if not await self.queue.database.read(lambda connection: connection.execute(pending).all()):
+                return
+            await asyncio.sleep(RETRY_LOOK_SECONDS)
 
-        async def one(group: Sequence[Event]) -> None:
-            nonlocal complete
-            async with slots:
-                if time.monotonic() > latest:
-                    complete = False
-                    return
-                with tracing.span("events again", count=len(group), needs=", ".join(group[0].needs)):
-                    await self._process(group)
-
-        async with asyncio.TaskGroup() as tasks:
-            for group in alike.values():
-                tasks.create_task(one(group))
-        return complete
-
-    async def _claim(self, limit: int) -> Sequence[Event]:
-        """Take events that are due, for as long as a lease; other processes pass over them."""
-        now = datetime.now(UTC)
-        due = (
-            sa.select(EVENTS.c.id)
-            .where(sa.text(UNFINISHED), EVENTS.c.next_attempt_at <= now)  # a dead one has none
-            .order_by(EVENTS.c.next_attempt_at)
-            .limit(limit)
-        )
-        # without the writer's lock: mostly there is nothing to do
-        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
-            return []
-
-        def claim(connection: sa.Connection) -> list[str]:
-            ids = list(connection.execute(due.with_for_update(skip_locked=True)).scalars())
-            connection.execute(sa.update(EVENTS).where(EVENTS.c.id.in_(ids)).values(next_attempt_at=now + LEASE))
-            return ids
-
-        return await self.rows(await self._database.transaction(claim))
-
-    async def _release(self, claimed: Sequence[Event]) -> None:
-        """Give back what was taken and not finished: it is due at once."""
-        unfinished = EVENTS.c.id.in_([row.id for row in claimed]), EVENTS.c.status.in_(("pending", "failed"))
-        leased = EVENTS.c.next_attempt_at.in_({row.next_attempt_at for row in claimed})
-        update = sa.update(EVENTS).where(*unfinished, leased).values(next_attempt_at=datetime.now(UTC))
-        await self._database.transaction(lambda connection: connection.execute(update))
-
-    async def rows(self, event_ids: Sequence[str]) -> Sequence[Event]:
-        """Recorded events."""
-        chosen = select(Event).where(col(Event.id).in_(event_ids)).order_by(col(Event.created), col(Event.id))
-        return await self._database.read(lambda connection: all_rows(connection, chosen))
-
-    async def _process(self, rows: Sequence[Event]) -> None:
-        """Process events that need the same; a failure is written down, and tried again later."""
-        started = time.monotonic()
-        try:
+    async def _process(self, claim: Claim) -> None:
+        """Process events that need the same; a failure is saved, and tried again later."""
+        started, held = time.monotonic(), self.queue.holds(claim)
+        rows = sorted((Event(**row) for row in claim.rows), key=lambda row: (row.created, row.id))
+        with tracing.span("events again", count=len(rows), needs=", ".join(rows[0].needs)):
             try:
-                async with asyncio.timeout(MOST_SECONDS):
-                    if not rows[0].needs:
-                        await self._inbox.apply_again(StripeEvent.parse(rows[0].payload), rows[0].attempts)
+                async with asyncio.timeout(WORK_SECONDS):
+                    if rows[0].needs:
+                        await self._inbox.complete(rows, await self._fetch(rows[0]), started, held)
                     else:
-                        await self._inbox.complete(rows, await self._fetch(rows[0]), started)
-            except DatabaseUnavailable:
+                        await self._inbox.apply_again(StripeEvent.parse(rows[0].payload), rows[0].attempts, held)
+            except DatabaseUnavailable:  # they are due again when their lease ends
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the events are kept and tried again
-                await self._inbox.fail(rows, error, started)
-        except DatabaseUnavailable as error:
-            log.warning("worker_waits", error=str(error))  # they stay as they are, due again after the lease
+                await self._inbox.fail(rows, error, started, held)
 
     async def _fetch(self, row: Event) -> dict[str, Json]:
         """Fetch what an event could not say itself; the objects by `kind:id`, without those that are gone."""
@@ -161,3 +109,12 @@ class Worker:
                 else:  # a refund, which the mirror does not keep
                     found[need] = (await stripe.get(f"/v1/{kind}s/{object_id}")).object
         return found
+
+
+def _due(now: datetime) -> sa.Select[Any]:
+    due = sa.select(EVENTS).where(sa.text(UNFINISHED), EVENTS.c.next_attempt_at <= now)  # a dead one has none
+    return due.order_by(EVENTS.c.next_attempt_at)
+
+
+def _group(row: sa.RowMapping) -> tuple[str, ...]:
+    return (row["account"] or "", *row["needs"]) if row["needs"] else (row["id"],)

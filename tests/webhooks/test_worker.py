@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from gateway.webhooks.event import Delivery, StripeEvent
-from gateway.webhooks.inbox import Inbox, open_events
+from gateway.webhooks.inbox import Inbox, count_open_events
 from gateway.webhooks.outcomes import EVENTS
-from gateway.webhooks.worker import CLAIM, Worker
+from gateway.webhooks.worker import BATCH, Worker
 from harness.command import run
 from harness.databases import both_databases
 
@@ -59,9 +59,9 @@ async def test_an_event_that_fails_is_tried_with_growing_pauses_for_a_day_and_is
         ids = [each["id"] for each in torn]
         await record(inbox, *torn)
         pauses = []  # of each round, one for each event
-        while (await open_events(database))["dead"] < len(torn):
+        while (await database.read(count_open_events))["dead"] < len(torn):
             now = datetime.now(UTC)
-            await worker.work()
+            await worker.queue.drain()
             found = await rows(database, *ids)
             if found[0]["status"] == "failed":
                 pauses.append([(row["next_attempt_at"] - now).total_seconds() for row in found])
@@ -77,22 +77,21 @@ async def test_an_event_that_fails_is_tried_with_growing_pauses_for_a_day_and_is
             ("dead", len(pauses) + 1, None)
         }
         assert all("STRIPE_SECRET_KEY" in row["last_error"] for row in dead)
-        assert await worker.work() == 0  # it is left alone
+        assert await worker.queue.drain() == 0  # it is left alone
 
 
 @both_databases
 async def test_behind_any_number_of_poisoned_events_the_others_have_their_turn(database_url):
     async with parts(database_url) as (database, inbox, worker):
-        poisoned = [event(f"prod_bad_{number}") for number in range(2 * CLAIM)]
+        poisoned = [event(f"prod_bad_{number}") for number in range(2 * BATCH)]
         healthy = event("prod_good", **WHOLE)
         await record(inbox, *poisoned)
         await record(inbox, healthy)
         await inbox.reopen([healthy["id"]])  # it is the last in the queue
-        for _ in range(3):
-            await worker.work()
+        await worker.queue.drain()
         (row,) = await rows(database, healthy["id"])
         assert row["status"] in {"applied", "stale"}
-        assert (await open_events(database)) == {"pending": 0, "failed": len(poisoned), "dead": 0}
+        assert (await database.read(count_open_events)) == {"pending": 0, "failed": len(poisoned), "dead": 0}
 
 
 @both_databases
@@ -100,15 +99,9 @@ async def test_two_processes_share_the_queue_and_take_nothing_twice(database_url
     async with parts(database_url) as (one, inbox, first), parts(database_url) as (_, _, second):
         waiting = [event(f"prod_{number}") for number in range(60)]
         await record(inbox, *waiting)
-        taken = []
-
-        async def take(worker):
-            while count := await worker.work(5):
-                taken.append((worker, count))
-
-        await asyncio.gather(take(first), take(second))
-        assert {worker for worker, _ in taken} == {first, second}
-        assert sum(count for _, count in taken) == len(waiting)
+        taken = await asyncio.gather(first.queue.drain(), second.queue.drain())
+        assert min(taken) > 0
+        assert sum(taken) == len(waiting)
         assert {row["attempts"] for row in await rows(one, *(each["id"] for each in waiting))} == {1}
 
 

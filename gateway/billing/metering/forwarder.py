@@ -5,10 +5,7 @@ doubles none.
 Source: https://docs.stripe.com/api/billing/meter-event/create
 """
 
-import asyncio
-import contextlib
-import random
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -17,11 +14,12 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.db.database import Database
+from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, count_by_status
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import GatewayError, StripeFailure, StripeRefused
+from gateway.errors import StripeFailure, StripeRefused
 from gateway.mirror.accounts import own
-from gateway.models.columns import PENDING
+from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
 from gateway.stripe_api.client import Stripe
@@ -29,8 +27,9 @@ from gateway.stripe_api.client import Stripe
 log = structlog.get_logger()
 
 USAGE = table_for(UsageRecord)
-CLAIM, LEASE, SIDE_BY_SIDE = 50, timedelta(seconds=120), 5
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, IDLE_SECONDS = 2, 900, 1.0
+SLOTS, BATCH, LEASE, IDLE_SECONDS = 5, 50, timedelta(seconds=120), 1.0
+WORK_SECONDS = 90.0  # a call to Stripe with its retries
+RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
 
@@ -46,61 +45,35 @@ class UsageForwarder:
     def __init__(self, database: Database, stripe: Stripe) -> None:
         self._database = database
         self._stripe = stripe
+        self.queue = LeaseQueue(
+            name="usage",
+            database=database,
+            key=USAGE.c.id,
+            due_at=USAGE.c.next_attempt_at,
+            due=_due,
+            work=self._forward,
+            slots=SLOTS,
+            batch=BATCH,
+            lease=LEASE,
+            work_seconds=WORK_SECONDS,
+            idle_seconds=IDLE_SECONDS,
+        )
 
     async def run(self) -> None:
         """Forward what is due, until cancelled."""
-        while True:
-            if not await self.work():
-                await asyncio.sleep(IDLE_SECONDS)
+        await self.queue.run()
 
-    async def work(self) -> int:
-        """Forward what is due, some at a time; how many there were."""
-        rows = await self._claim()
-        slots = asyncio.Semaphore(SIDE_BY_SIDE)
-
-        async def one(row: UsageRecord) -> None:
-            async with slots:
-                await self._forward(row)
-
-        async with asyncio.TaskGroup() as tasks:
-            for row in rows:
-                tasks.create_task(one(row))
-        return len(rows)
-
-    async def _claim(self) -> list[UsageRecord]:
-        """Take what is due for as long as a lease; other processes pass over it."""
-        now = datetime.now(UTC)
-        due = sa.select(USAGE).where(USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
-        due = due.order_by(USAGE.c.next_attempt_at).limit(CLAIM)
-        # without the writer's lock: mostly there is nothing to do
-        if not await self._database.read(lambda connection: connection.execute(due.limit(1)).all()):
-            return []
-
-        def claim(connection: sa.Connection) -> list[UsageRecord]:
-            found = connection.execute(due.with_for_update(skip_locked=True)).mappings().all()
-            rows = [UsageRecord(**row) for row in found]
-            self._mark(connection, rows, next_attempt_at=now + LEASE)
-            return rows
-
-        return await self._database.transaction(claim)
-
-    async def _forward(self, row: UsageRecord) -> None:
-        """Send one, and write down what Stripe said."""
+    async def _forward(self, claim: Claim) -> None:
+        """Send one record, and save what Stripe said."""
+        row = UsageRecord(**claim.rows[0])
+        sent: dict[str, Any] = {"status": "sent", "next_attempt_at": None, "last_error": None}
         try:
             await self._send(row)
-            change: dict[str, Any] = {"status": "sent", "next_attempt_at": None, "last_error": None}
         except StripeFailure as error:
-            if isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY:
-                change = {"status": "sent", "next_attempt_at": None, "last_error": None}
-            else:
-                change = self._failure(row, error)
-                log.warning(
-                    "usage_not_sent", id=row.id, status=change.get("status", row.status), error=type(error).__name__
-                )
-        with contextlib.suppress(GatewayError):  # it stays leased, and is sent again after that
-            await self._database.transaction(
-                lambda connection: self._mark(connection, [row], attempts=row.attempts + 1, **change)
-            )
+            if not (isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY):
+                sent = _failure(row, error)
+                log.warning("usage_not_sent", id=row.id, status=sent["status"], error=type(error).__name__)
+        await self.queue.write(claim, attempts=row.attempts + 1, **sent)
 
     async def _send(self, row: UsageRecord) -> None:
         meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
@@ -115,15 +88,22 @@ class UsageForwarder:
             payload={customer_key: row.customer_id, value_key: str(row.value)},
         )
 
-    @staticmethod
-    def _failure(row: UsageRecord, error: StripeFailure) -> dict[str, Any]:
-        """Return what Stripe refuses for what it says waits for an operator; everything else is tried again."""
-        if isinstance(error, StripeRefused):
-            return {"status": "dead", "next_attempt_at": None, "last_error": str(error)[:2000]}
-        pause = min(FIRST_PAUSE_SECONDS * 2**row.attempts, LONGEST_PAUSE_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
-        return {"next_attempt_at": datetime.now(UTC) + timedelta(seconds=pause), "last_error": str(error)[:2000]}
 
-    @staticmethod
-    def _mark(connection: sa.Connection, rows: list[UsageRecord], **change: Any) -> None:
-        ids = [row.id for row in rows]
-        connection.execute(sa.update(USAGE).where(USAGE.c.id.in_(ids)).values(**change))
+def _due(now: datetime) -> sa.Select[Any]:
+    due = sa.select(USAGE).where(USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
+    return due.order_by(USAGE.c.next_attempt_at)
+
+
+def _failure(row: UsageRecord, error: StripeFailure) -> dict[str, Any]:
+    """Return the columns of a record that failed: what Stripe refuses waits for an operator, the rest is retried."""
+    refused = isinstance(error, StripeRefused)
+    return {
+        "status": "dead" if refused else "pending",
+        "next_attempt_at": None if refused else RETRIES.next_attempt(row.attempts),
+        "last_error": str(error)[:2000],
+    }
+
+
+def count_open_usage(connection: sa.Connection) -> dict[str, int]:
+    """Count the records that have not reached Stripe, by status."""
+    return count_by_status(connection, USAGE.c.status, sa.text(OPEN_PREDICATE), ("pending", "dead"))

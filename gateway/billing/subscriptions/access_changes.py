@@ -16,19 +16,24 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.db.database import Database
+from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.db.tables import insert, table_for
+from gateway.errors import DatabaseUnavailable
 from gateway.mirror.accounts import own
 from gateway.models.mirrored import Customer, Subscription
 from gateway.outbound import outbox
 from gateway.outbound.access_watch import NO_ACCESS, WATCHES
 
-CLAIM = 50
+log = structlog.get_logger()
+
+BATCH, LEASE, IDLE_SECONDS = 50, timedelta(seconds=30), 0.5
+WORK_SECONDS = 10.0
 FIND = 1_000
-IDLE_SECONDS = 0.5
 FIND_SECONDS = 3600.0
 
 CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
@@ -48,17 +53,34 @@ class AccessChangePublisher:
         self._database = database
         self._grace = grace
         self._found_at = float("-inf")  # here, so that a round that fails does not look through all customers again
+        self.queue = LeaseQueue(
+            name="access",
+            database=database,
+            key=WATCHES.c.customer_id,
+            due_at=WATCHES.c.look_at,
+            due=lambda now: sa.select(WATCHES).where(WATCHES.c.look_at <= now).order_by(WATCHES.c.look_at),
+            work=self._look,
+            group=lambda _: None,  # one transaction for all
+            slots=1,
+            batch=BATCH,
+            lease=LEASE,
+            work_seconds=WORK_SECONDS,
+            idle_seconds=IDLE_SECONDS,
+        )
 
     async def run(self) -> None:
         """Look at whoever is due, until cancelled; nothing where no endpoint is configured."""
         if not self._database.endpoints:
             return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.queue.run())
+            tasks.create_task(self._find_regularly())
+
+    async def _find_regularly(self) -> None:
         while True:
-            if time.monotonic() - self._found_at > FIND_SECONDS:
-                await self.find()
-                self._found_at = time.monotonic()
-            if not await self.work():
-                await asyncio.sleep(IDLE_SECONDS)
+            await asyncio.sleep(max(0.0, self._found_at + FIND_SECONDS - time.monotonic()))
+            await self.find()
+            self._found_at = time.monotonic()
 
     async def find(self) -> None:
         """Watch the customers that nobody has marked: from before the endpoint was set, or from `gateway sync`."""
@@ -80,15 +102,28 @@ class AccessChangePublisher:
             rows = [{"customer_id": each, "look_at": now, "told": None} for each in ids]
             await self._database.transaction(partial(_watch, rows))
 
-    async def work(self) -> int:
-        """Look at some customers that are due; how many there were."""
-        # without the writer's lock: mostly there is nothing to do
-        if not await self._database.read(lambda connection: connection.execute(_due().limit(1)).all()):
-            return 0
-        return await self._database.transaction(self._look)
+    async def _look(self, claim: Claim) -> None:
+        """Look at some customers together; where that fails, at each alone, so that it takes no neighbour along."""
+        try:
+            await self._database.transaction(partial(self._decide, claim))
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            if len(claim.rows) == 1:
+                raise
+            log.warning("access_one_by_one", count=len(claim.rows), error=type(error).__name__)
+            for row in claim.rows:
+                try:
+                    await self._database.transaction(partial(self._decide, claim._replace(rows=[row])))
+                except DatabaseUnavailable:
+                    raise
+                except Exception:
+                    log.exception("access_not_decided", customer=row["customer_id"])  # again when its lease ends
 
-    def _look(self, connection: sa.Connection) -> int:
-        rows = connection.execute(_due().limit(CLAIM).with_for_update(skip_locked=True)).mappings().all()
+    def _decide(self, claim: Claim, connection: sa.Connection) -> None:
+        """Decide the access of customers that nothing was written about since they were claimed, and tell changes."""
+        held = sa.select(WATCHES).where(self.queue.holds(claim)).order_by(WATCHES.c.customer_id).with_for_update()
+        rows = connection.execute(held).mappings().all()
         states = self._states(connection, [row["customer_id"] for row in rows])
         for row in rows:
             its = states.get(row["customer_id"], ())
@@ -96,7 +131,6 @@ class AccessChangePublisher:
             _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
             if row["told"] not in {None, _state(best)}:
                 outbox.append(connection, row["customer_id"], "access.changed", _data(best))
-        return len(rows)
 
     def _states(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[SubscriptionState]]:
         """Return the subscriptions of these customers; of those that are deleted at Stripe none counts."""
@@ -112,10 +146,6 @@ def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:
 
 def _watch(rows: list[dict[str, Any]], connection: sa.Connection) -> None:
     connection.execute(insert(connection, WATCHES).on_conflict_do_nothing(), rows)
-
-
-def _due() -> sa.Select[Any]:
-    return sa.select(WATCHES).where(WATCHES.c.look_at <= datetime.now(UTC)).order_by(WATCHES.c.look_at)
 
 
 def _remember(connection: sa.Connection, customer_id: str, **state: Any) -> None:
@@ -153,3 +183,9 @@ def _data(best: SubscriptionState | None) -> dict[str, Any]:
         "until": access.until.isoformat() if access.until else None,
         "subscriptionId": best.subscription.id,
     }
+
+
+def count_due_customers(connection: sa.Connection) -> dict[str, int]:
+    """Count the customers whose access is due to be decided."""
+    query = sa.select(sa.func.count()).select_from(WATCHES).where(WATCHES.c.look_at <= datetime.now(UTC))
+    return {"pending": connection.execute(query).scalar_one()}

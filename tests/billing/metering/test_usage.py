@@ -69,7 +69,7 @@ def test_a_try_whose_answer_was_lost_is_not_counted_again(world, ada):
 
 def test_a_round_that_fails_is_told_and_the_next_one_sends_what_there_is(world, ada, capsys):
     with world.renamed("usage_record", "usage_away"):
-        world.eventually(lambda: re.search(r"background_task_waits.* task=usage", capsys.readouterr().out))
+        world.eventually(lambda: re.search(r"queue_waits.* queue=usage", capsys.readouterr().out))
     assert report(world, "call-1")["userErrors"] == []
     world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
 

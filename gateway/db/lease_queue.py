@@ -1,0 +1,269 @@
+"""The lease queue: the one loop that claims rows that are due, works on them, and tries again what failed.
+
+A queue is a table with a column that says when a row is due. Whoever works on a row moves that moment by the length of
+a lease. The result is written only where the row still has that lease; so what became due meanwhile stays due, and what
+a process that was killed had claimed is due again when its lease ends.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.db.database import Database
+from gateway.errors import GatewayError
+from gateway.observability.metrics import QUEUE_SECONDS
+
+log = structlog.get_logger()
+
+JITTER = (0.8, 1.2)
+COLLISION_SECONDS = 0.05  # at most, before the next look of who found only what others were claiming
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a failed item waits, and how often it is tried.
+
+    Attributes:
+        first_seconds: after the first failure; twice as long after each further one.
+        longest_seconds: however many there were.
+        attempts: after so many failures the item is a dead letter; None: it is tried for ever.
+    """
+
+    first_seconds: float
+    longest_seconds: float
+    attempts: int | None = None
+
+    def is_last(self, failures: int) -> bool:
+        """Return whether an item that fails once more, after so many failures, is a dead letter."""
+        return self.attempts is not None and failures + 1 >= self.attempts
+
+    def next_attempt(self, failures: int) -> datetime | None:
+        """Return when an item is due that failed once more, after so many failures; None when it is a dead letter."""
+        if self.is_last(failures):
+            return None
+        doubled = self.first_seconds * 2 ** min(failures, 32)
+        return datetime.now(UTC) + timedelta(seconds=min(doubled, self.longest_seconds) * random.uniform(*JITTER))  # noqa: S311
+
+
+class Claim(NamedTuple):
+    """Rows that are worked on as one, and the end of their lease."""
+
+    rows: Sequence[sa.RowMapping]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseQueue:
+    """Rows that are due, claimed by leases. Several processes share the work.
+
+    Attributes:
+        name: of the queue, in metrics and logs.
+        database: where the rows are.
+        key: the column that names a row.
+        due_at: the column that says when a row is due.
+        due: makes the SELECT of what is due at a moment, in its order, with `key` and `due_at`.
+        work: works on a claim and writes the result where `holds(claim)`. What it raises is logged, and its rows are
+            due again when their lease ends.
+        scope: which rows of the table belong to the queue, where others do not.
+        group: rows with the same value are one claim; by default each is its own.
+        slots: how many claims are worked on at a time.
+        batch: how many rows are claimed at a time.
+        lease: how long rows wait for a process that was killed.
+        work_seconds: the longest that `work` takes; what could not end within its lease is not begun.
+        idle_seconds: between two looks while nothing is due.
+    """
+
+    name: str
+    database: Database
+    key: sa.Column[Any]
+    due_at: sa.Column[Any]
+    due: Callable[[datetime], sa.Select[Any]]
+    work: Callable[[Claim], Awaitable[None]]
+    scope: sa.ColumnElement[bool] = field(default_factory=sa.true)
+    group: Callable[[sa.RowMapping], Hashable] | None = None
+    slots: int
+    batch: int
+    lease: timedelta
+    work_seconds: float
+    idle_seconds: float
+
+    async def run(self, wake: asyncio.Event | None = None) -> None:
+        """Work on what is due, until cancelled.
+
+        Args:
+            wake: set when there may be work, so that it need not wait for the next look.
+        """
+        await _Run(self, wake or asyncio.Event()).run(until_empty=False)
+
+    async def drain(self, only: Sequence[Any] | None = None) -> int:
+        """Work on what is due until nothing is; the number of rows.
+
+        Args:
+            only: the keys of the rows to work on; None: all.
+
+        Raises:
+            DatabaseUnavailable: nothing can be claimed.
+        """
+        run = _Run(self, asyncio.Event(), only)
+        await run.run(until_empty=True)
+        return run.claimed
+
+    def holds(self, claim: Claim) -> sa.ColumnElement[bool]:
+        """Return the condition under which rows of a claim still have its lease."""
+        keys = [row[self.key.name] for row in claim.rows]
+        return sa.and_(self.scope, self.key.in_(keys), self.due_at == claim.until)
+
+    async def write(self, claim: Claim, **values: Any) -> None:
+        """Write the same result into every row of a claim that still has its lease."""
+        update = sa.update(self.key.table).where(self.holds(claim)).values(**values)
+        await self.database.transaction(lambda connection: connection.execute(update))
+
+    async def release(self, claim: Claim) -> None:
+        """Make the rows of a claim due at once, those that still have its lease."""
+        await self.write(claim, **{self.due_at.name: datetime.now(UTC)})
+
+    async def claim(self, only: Sequence[Any] | None = None) -> Sequence[Claim]:
+        """Claim rows that are due (`only` those with these keys); nothing when nothing is.
+
+        They are looked for by a reading, mostly in vain, so that neither a look nor a long search takes the writer's
+        lock.
+        """
+        while True:
+            now = datetime.now(UTC)
+            query = self.due(now).where(self.scope).with_only_columns(self.key).limit(self.batch)
+            query = query if only is None else query.where(self.key.in_(only))
+            keys = await self.database.read(partial(_scalars, query))
+            if not keys:
+                return ()
+            if claims := await self.database.transaction(partial(self._lease, keys, now)):
+                return claims
+            await asyncio.sleep(random.uniform(0, COLLISION_SECONDS))  # noqa: S311 - others were claiming the same
+
+    def _lease(self, keys: Sequence[Any], now: datetime, connection: sa.Connection) -> list[Claim]:
+        """Move the moment of those rows that are still due and that no other process is claiming."""
+        until = now + self.lease
+        due = self.due(now).where(self.scope, self.key.in_(keys)).with_for_update(skip_locked=True, of=self.key.table)
+        groups: defaultdict[Hashable, list[sa.RowMapping]] = defaultdict(list)
+        for row in connection.execute(due).mappings():
+            groups[self.group(row) if self.group else row[self.key.name]].append(row)
+        claims = [Claim(rows, until) for rows in groups.values()]
+        claimed = [row[self.key.name] for claim in claims for row in claim.rows]
+        if claimed:
+            update = sa.update(self.key.table).where(self.scope, self.key.in_(claimed))
+            connection.execute(update.values({self.due_at: until}))
+        return claims
+
+
+def _scalars(query: sa.Select[Any], connection: sa.Connection) -> Sequence[Any]:
+    return connection.execute(query).scalars().all()
+
+
+def count_by_status(
+    connection: sa.Connection,
+    status: sa.Column[str],
+    open_: sa.ColumnElement[bool] | sa.TextClause,
+    statuses: Sequence[str],
+) -> dict[str, int]:
+    """Count the items of a queue that are not finished.
+
+    Args:
+        connection: to read from.
+        status: the column with an item's status.
+        open_: the condition of the index over what is not finished, so that nothing else is counted through.
+        statuses: those that are counted, also where there is none.
+    """
+    query = sa.select(status, sa.func.count()).where(open_).group_by(status)
+    return dict.fromkeys(statuses, 0) | dict(connection.execute(query).all())
+
+
+class _Run:
+    """One process's work on a queue.
+
+    Args:
+        queue: the queue.
+        wake: set when there may be work, or a slot is free.
+        only: the keys of the rows to work on; None: all.
+    """
+
+    def __init__(self, queue: LeaseQueue, wake: asyncio.Event, only: Sequence[Any] | None = None) -> None:
+        self._queue = queue
+        self._wake = wake
+        self._only = only
+        self._waiting: deque[Claim] = deque()
+        self._running: dict[asyncio.Task[None], Claim] = {}
+        self.claimed = 0
+
+    async def run(self, *, until_empty: bool) -> None:
+        """Claim and work, until cancelled or until nothing is due."""
+        try:
+            while True:
+                self._wake.clear()
+                found = await self._fill(patient=not until_empty)
+                if until_empty and not found and not self._running:
+                    return
+                if len(self._running) == self._queue.slots or not found:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), self._queue.idle_seconds)
+        finally:
+            await self._stop()
+
+    async def _fill(self, *, patient: bool) -> bool:
+        """Begin work in every free slot; whether anything was claimed or begun."""
+        queue, before = self._queue, self.claimed
+        if not self._waiting and len(self._running) < queue.slots:
+            try:
+                self._waiting.extend(await queue.claim(self._only))
+            except GatewayError as error:
+                if not patient:
+                    raise
+                log.warning("queue_waits", queue=queue.name, error=str(error))
+                return False
+            self.claimed += sum(len(claim.rows) for claim in self._waiting)
+        begun = False
+        while self._waiting and len(self._running) < queue.slots:
+            claim, begun = self._waiting.popleft(), True
+            task = asyncio.create_task(self._work(claim), name=f"{queue.name} queue")
+            self._running[task] = claim
+            task.add_done_callback(self._ended)
+        return begun or self.claimed > before
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._wake.set()
+
+    async def _work(self, claim: Claim) -> None:
+        queue = self._queue
+        if datetime.now(UTC) > claim.until - timedelta(seconds=queue.work_seconds):
+            await self._release(claim)  # it has waited too long for a slot
+            return
+        try:
+            await queue.work(claim)
+        except GatewayError as error:  # mostly: the database is away
+            log.warning("queue_waits", queue=queue.name, error=str(error))
+        except Exception:
+            log.exception("queue_work_failed", queue=queue.name, items=len(claim.rows))
+        now = datetime.now(UTC)
+        for row in claim.rows:
+            QUEUE_SECONDS.labels(queue.name).observe(max(0.0, (now - row[queue.due_at.name]).total_seconds()))
+
+    async def _stop(self) -> None:
+        """Give back what was claimed and not finished: whoever comes next need not wait for the lease to end."""
+        claims = [*self._running.values(), *self._waiting]
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        for claim in claims:
+            await self._release(claim)
+
+    async def _release(self, claim: Claim) -> None:
+        with contextlib.suppress(GatewayError):  # it is due again when its lease ends
+            await self._queue.release(claim)

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from gateway.billing.pagination import Pages, bad_cursor, decode_cursor, encode_cursor
-from gateway.db.queries import Reading, as_list
-from gateway.db.statements import among
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import Mirrored, UtcDateTime, utc
 from gateway.models.mirrored import Invoice
@@ -44,18 +43,18 @@ PAGES: Pages[Invoice] = Pages(
 )
 """Drafts are left out: their amounts are not yet what anybody will pay."""
 
-_UNPAID = Reading(
+_UNPAID = PreparedQuery(
     lambda dialect: (
         sa.select(INVOICES.c.subscription_id, INVOICES.c.first_failed_at, INVOICES.c.finalized_at, INVOICES.c.created)
-        .where(among(dialect, INVOICES.c.subscription_id, "subscriptions"))
+        .where(in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"))
         .where(INVOICES.c.status == "open", INVOICES.c.attempt_count > 0, INVOICES.c.deleted.is_(False))
         .order_by(INVOICES.c.created.desc())
     )
 )
-_PAID = Reading(
+_PAID = PreparedQuery(
     lambda dialect: (
         sa.select(INVOICES.c.subscription_id, sa.func.max(INVOICES.c.service_end, type_=UtcDateTime).label("end"))
-        .where(among(dialect, INVOICES.c.subscription_id, "subscriptions"))
+        .where(in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"))
         .where(INVOICES.c.status == "paid", INVOICES.c.service_end.is_not(None), INVOICES.c.deleted.is_(False))
         .group_by(INVOICES.c.subscription_id)
     )
@@ -72,7 +71,7 @@ def unpaid_since(connection: sa.Connection, subscription_ids: Collection[str]) -
         return {}
     return {
         row.subscription_id: row.first_failed_at or row.finalized_at or row.created  # the oldest comes last and stays
-        for row in _UNPAID.rows(connection, subscriptions=as_list(subscription_ids))
+        for row in _UNPAID.rows(connection, subscriptions=json_array(subscription_ids))
     }
 
 
@@ -83,7 +82,7 @@ def paid_until(connection: sa.Connection, subscription_ids: Collection[str]) -> 
     """
     if not subscription_ids:
         return {}
-    rows = _PAID.rows(connection, subscriptions=as_list(subscription_ids))
+    rows = _PAID.rows(connection, subscriptions=json_array(subscription_ids))
     return {row.subscription_id: row.end for row in rows}
 
 

@@ -8,8 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.db.queries import Reading, as_list
-from gateway.db.statements import among
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.errors import BadInput
 
 MAX_PAGE = 100
@@ -133,7 +132,7 @@ class Pages(Generic[Row]):
     ) -> None:
         self._columns, self._order, self._place, self._conditions = list(columns), order, place, conditions
         self._readings = {
-            (many, behind): Reading(partial(self._select, many=many, behind=behind))
+            (many, behind): PreparedQuery(partial(self._select, many=many, behind=behind))
             for many in (False, True)
             for behind in (False, True)
         }
@@ -149,7 +148,7 @@ class Pages(Generic[Row]):
         """
         key, owner = self._order[-1], self._order[0].table.c.customer_id
         newest_first = [column.desc() for column in self._order]
-        whose = among(dialect, owner, "customers") if many else owner == sa.bindparam("customer", type_=sa.Text)
+        whose = in_json_array(dialect, owner, "customers") if many else owner == sa.bindparam("customer", type_=sa.Text)
         conditions = [whose, *self._conditions]
         if behind:
             place = sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in self._order))
@@ -188,7 +187,7 @@ class Pages(Generic[Row]):
         if after is not None:
             place = dict(zip((column.name for column in self._order), self._place(after), strict=True))
         many = len(customers) > 1
-        whose = {"customers": as_list(customers)} if many else {"customer": next(iter(customers))}
+        whose = {"customers": json_array(customers)} if many else {"customer": next(iter(customers))}
         reading = self._readings[many, after is not None]
         found: dict[str, list[Any]] = {}
         for row in reading.rows(connection, **whose, size=first + 1, **place):

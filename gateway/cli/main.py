@@ -19,7 +19,7 @@ from gateway.cli.events import events_app
 from gateway.cli.mirror import reconcile, sync
 from gateway.cli.outbox import outbox_app
 from gateway.cli.sandbox import sandbox
-from gateway.db.database import database_url
+from gateway.db.engines import database_url
 from gateway.errors import GatewayError
 from gateway.http.server import OPTIONS
 from gateway.observability.logging import configure_logging

@@ -6,7 +6,6 @@ off before that, so that no two ever hold the same one (the margin is for machin
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from gateway.db.database import Database
+from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, RateLimited, StripeUnavailable
 from gateway.models.infra import Turn
@@ -23,6 +23,7 @@ from gateway.models.infra import Turn
 WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)
 WAIT_SECONDS = 10
+LOOK_SECONDS = 0.5
 LEASES = table_for(Turn)
 _ADVISORY = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
@@ -31,25 +32,25 @@ _ADVISORY = sa.text(
 
 
 @asynccontextmanager
-async def user_lock(database: Database, name: str) -> AsyncIterator[None]:
+async def user_lock(
+    database: Database, name: str, *, wait_seconds: float = WAIT_SECONDS, work_seconds: float = WORK_SECONDS
+) -> AsyncIterator[None]:
     """Do the block when nobody else does it under the same name, on however many machines; no transaction stays open.
 
     Args:
         database: where the leases are.
         name: what must not happen twice at once, such as `checkout:user_1`.
+        wait_seconds: how long another holder is waited for.
+        work_seconds: when the block is cut off; less than the lease.
 
     Raises:
         RateLimited: somebody else holds it for too long.
         StripeUnavailable: the block took too long.
     """
     holder = uuid4().hex
-    deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-    while not await database.transaction(partial(_acquire, name, holder)):
-        if asyncio.get_running_loop().time() > deadline:
-            raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
-        await asyncio.sleep(random.uniform(0.03, 0.09))  # noqa: S311 - so that those who wait do not come in step
     try:
-        async with asyncio.timeout(WORK_SECONDS):
+        await _wait_for(database, name, holder, wait_seconds)
+        async with asyncio.timeout(work_seconds):
             yield
     except TimeoutError:
         raise StripeUnavailable("Stripe did not answer in time; try again") from None
@@ -57,8 +58,35 @@ async def user_lock(database: Database, name: str) -> AsyncIterator[None]:
         await database.transaction(partial(_release, name, holder))
 
 
+async def _wait_for(database: Database, name: str, holder: str, seconds: float) -> None:
+    """Acquire a lock as soon as its holder releases it, or its lease has run out.
+
+    Its release is heard at once within a process and on PostgreSQL; on SQLite, or while this process hears nobody, it
+    is seen by a look now and then.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    with database.on_commit.subscribe(f"lock:{name}") as released:
+        while not await _try(database, name, holder):
+            while await database.read(partial(_is_taken, name)):
+                if loop.time() > deadline:
+                    raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(released.wait(), min(LOOK_SECONDS, seconds))
+
+
+async def _try(database: Database, name: str, holder: str) -> bool:
+    """Return whether the lock was acquired; a caller who is cancelled knows for sure that it can be released."""
+    acquiring = asyncio.ensure_future(database.transaction(partial(_acquire, name, holder)))
+    try:
+        return await asyncio.shield(acquiring)
+    except asyncio.CancelledError:
+        await acquiring
+        raise
+
+
 @asynccontextmanager
-async def leader(database: Database, task: str) -> AsyncIterator[bool]:
+async def leader(database: Database, task: str, *, lease: timedelta = LEASE) -> AsyncIterator[bool]:
     """Yield whether this process is the one that does a periodic task now; another is while its lease lasts.
 
     The lease is renewed while the block runs. A process that cannot renew it goes on, so that two may do the task at
@@ -67,12 +95,13 @@ async def leader(database: Database, task: str) -> AsyncIterator[bool]:
     Args:
         database: where the leases are.
         task: the task's name.
+        lease: how long others wait for a process that was killed.
     """
     name, holder = f"leader:{task}", uuid4().hex
-    if not await database.transaction(partial(_acquire, name, holder)):
+    if not await database.transaction(partial(_acquire, name, holder, lease=lease)):
         yield False
         return
-    renewing = asyncio.create_task(_renew(database, name, holder))
+    renewing = asyncio.create_task(_renew(database, name, holder, lease))
     try:
         yield True
     finally:
@@ -80,11 +109,11 @@ async def leader(database: Database, task: str) -> AsyncIterator[bool]:
         await database.transaction(partial(_release, name, holder))
 
 
-async def _renew(database: Database, name: str, holder: str) -> None:
+async def _renew(database: Database, name: str, holder: str, lease: timedelta) -> None:
     while True:
-        await asyncio.sleep(LEASE.total_seconds() / 3)
+        await asyncio.sleep(lease.total_seconds() / 3)
         with suppress(DatabaseUnavailable):
-            await database.transaction(partial(_acquire, name, holder))
+            await database.transaction(partial(_acquire, name, holder, lease=lease))
 
 
 def advisory_locks(connection: sa.Connection, ids: Collection[str]) -> None:
@@ -99,15 +128,22 @@ def advisory_locks(connection: sa.Connection, ids: Collection[str]) -> None:
         connection.execute(_ADVISORY, {"ids": sorted(ids)})
 
 
-def _acquire(name: str, holder: str, connection: sa.Connection) -> bool:
+def _acquire(name: str, holder: str, connection: sa.Connection, lease: timedelta = LEASE) -> bool:
     """Return whether the lease is now the holder's: it was free, has run out, or was the holder's before."""
     now = datetime.now(UTC)
-    lease = {"holder": holder, "until": now + LEASE}
-    statement = insert(connection, LEASES).values(name=name, **lease)
+    row = {"holder": holder, "until": now + lease}
+    statement = insert(connection, LEASES).values(name=name, **row)
     free = sa.or_(LEASES.c.until < now, LEASES.c.holder == holder)
-    statement = statement.on_conflict_do_update(index_elements=["name"], set_=lease, where=free)
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free)
     return connection.execute(statement.returning(LEASES.c.holder)).scalar() == holder
 
 
+def _is_taken(name: str, connection: sa.Connection) -> bool:
+    until = connection.execute(sa.select(LEASES.c.until).where(LEASES.c.name == name)).scalar()
+    return until is not None and until >= datetime.now(UTC)
+
+
 def _release(name: str, holder: str, connection: sa.Connection) -> None:
-    connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.holder == holder))
+    released = sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.holder == holder)
+    if connection.execute(released).rowcount:
+        publish(connection, f"lock:{name}")

@@ -1,12 +1,12 @@
 """Who needs to look again: a change that is committed by one process is heard by every process.
 
-Whoever writes announces topics within the transaction: `announce(connection, "customer:cus_1")`. They are told with its
+Whoever writes publishes topics within the transaction: `publish(connection, "customer:cus_1")`. They are told with its
 commit and dropped with its rollback. On PostgreSQL they travel by NOTIFY, in the same transaction, to the LISTEN of
-every other process. SQLite has no such channel: there they are rows of a small table, which every process reads when
-SQLite says that somebody has written.
+every other process. SQLite has no such channel: there they are rows of a small table, into which every process looks
+twice a second.
 
 Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer,
-`user:<id>` when a user of the application gets a customer.
+`user:<id>` when a user of the application gets a customer, `lock:<name>` when a lock is released.
 """
 
 import asyncio
@@ -14,11 +14,14 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.database import ANNOUNCED, Database
+from gateway.db.database import PUBLISHED, Database
+from gateway.db.queries import PreparedQuery
 from gateway.db.statements import execute, insert_rows
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
@@ -32,19 +35,20 @@ KEPT_NOTICES = 1_000
 NOTICES = table_for(Notice)
 _NOTICE = insert_rows("sqlite", NOTICES, ["origin", "topics"]).returning(NOTICES.c.id)
 _CLEAR = sa.delete(NOTICES).where(NOTICES.c.id <= sa.bindparam("newest") - KEPT_NOTICES)
+_LATER = PreparedQuery(lambda _: sa.select(NOTICES).where(NOTICES.c.id > sa.bindparam("last")).order_by(NOTICES.c.id))
 _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))
 
 
-def announce(connection: sa.Connection, *topics: str) -> None:
+def publish(connection: sa.Connection, *topics: str) -> None:
     """Tell, with the commit of this transaction, that something about these topics has changed.
 
     Raises:
-        RuntimeError: the connection is in no transaction of `Database.transact`, so that nobody would ever hear it.
+        RuntimeError: the connection is in no transaction of `Database.transaction`, so that nobody would ever hear it.
     """
-    announced = connection.info.get(ANNOUNCED)
-    if announced is None:
-        raise RuntimeError("topics can be announced only within Database.transact; nobody would hear them otherwise")
-    announced.update(topics)
+    published = connection.info.get(PUBLISHED)
+    if published is None:
+        raise RuntimeError("topics are published outside Database.transaction; nobody would hear them: move the call")
+    published.update(topics)
 
 
 class Notifications:
@@ -61,18 +65,18 @@ class Notifications:
         self.healthy = False
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
-        """Call `callback` when the topic changes; for this process's own commits, before `write()` returns."""
+        """Call `callback` when the topic changes; for this process's own commits, before `transaction()` returns."""
         self._callbacks[topic].append(callback)
 
     @contextmanager
-    def subscribe(self, *topics: str) -> Iterator["Changed"]:
+    def subscribe(self, *topics: str) -> Iterator["TopicSubscription"]:
         """Hear of some topics while the block runs."""
-        changed = Changed(self._waiting)
-        changed.follow(*topics)
+        subscription = TopicSubscription(self._waiting)
+        subscription.add(*topics)
         try:
-            yield changed
+            yield subscription
         finally:
-            changed.leave()
+            subscription.close()
 
     async def run(self, database: Database) -> None:
         """Hear the other processes, until cancelled or interrupted. After a gap everybody looks again.
@@ -110,35 +114,19 @@ class Notifications:
             raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
     async def _poll(self, database: Database) -> None:
-        """SQLite: `data_version` says whether any other connection has written; only then the table is read."""
-        looked, last = -1, await self._last_notice(database)
+        """Hear on SQLite, by looking into the table of notices."""
+        last = await database.read(_last_notice)
         self.healthy = True
         self.dispatch(self._everything())
-        async with database.read() as session:
-            connection = await session.connection()
-            while True:
-                version = (await connection.exec_driver_sql("PRAGMA data_version")).scalar_one()
-                await connection.rollback()  # a transaction that stays open sees no later version
-                if version != looked:
-                    looked, last = version, await self._read_notices(database, last)
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _last_notice(self, database: Database) -> int:
-        async with database.read() as session:
-            found = (await (await session.connection()).execute(sa.select(sa.func.max(NOTICES.c.id)))).scalar()
-        return found or 0
-
-    async def _read_notices(self, database: Database, last: int) -> int:
-        """Hear what the others have written since `last`; the id of the newest notice."""
-        later = sa.select(NOTICES).where(NOTICES.c.id > last).order_by(NOTICES.c.id)
-        async with database.read() as session:
-            rows = (await (await session.connection()).execute(later)).all()
-        if rows and rows[0].id > last + 1:  # some were cleared away unread
-            self.dispatch(self._everything())
-        for row in rows:
-            if row.origin != self._origin:
-                self.dispatch(row.topics)
-        return rows[-1].id if rows else last
+        while True:
+            rows = await database.read(partial(_notices_after, last))
+            if rows and rows[0].id > last + 1:  # some were cleared away unread
+                self.dispatch(self._everything())
+            for row in rows:
+                if row.origin != self._origin:
+                    self.dispatch(row.topics)
+            last = rows[-1].id if rows else last
+            await asyncio.sleep(POLL_SECONDS)
 
     def send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
         """Leave a message for the other processes, within the transaction: they get it with the commit."""
@@ -163,7 +151,7 @@ class Notifications:
         return [*self._callbacks, *self._waiting]
 
 
-class Changed:
+class TopicSubscription:
     """Changes of the topics that were subscribed to, however many since the last look as one.
 
     Args:
@@ -179,7 +167,7 @@ class Changed:
         self._waiting = waiting
         self._topics: set[str] = set()
 
-    def follow(self, *topics: str) -> bool:
+    def add(self, *topics: str) -> bool:
         """Hear of these topics too; whether any of them is new. What was read of a new one before may be old."""
         new = set(topics) - self._topics
         for topic in new:
@@ -187,7 +175,7 @@ class Changed:
         self._topics |= new
         return bool(new)
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Hear of nothing any more."""
         for topic in self._topics:
             self._waiting[topic].discard(self._event)
@@ -205,3 +193,12 @@ class Changed:
 def _parts(topics: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(topics), PART):
         yield topics[start : start + PART]
+
+
+def _last_notice(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(NOTICES.c.id))).scalar() or 0
+
+
+def _notices_after(last: int, connection: sa.Connection) -> Sequence[Any]:
+    """Return what was written since a notice, oldest first; mostly nothing."""
+    return _LATER.rows(connection, last=last)

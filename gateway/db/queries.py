@@ -15,15 +15,27 @@ import sqlalchemy as sa
 from gateway.db.statements import execute
 
 
-def as_list(texts: Iterable[str]) -> str:
-    """A list as the parameter of `among`."""
+def json_array(texts: Iterable[str]) -> str:
+    """Return a list as the parameter of `in_json_array`."""
     return orjson.dumps(list(texts)).decode()
+
+
+def in_json_array(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
+    """Return whether a column is one of a list that comes as JSON in the parameter `name`.
+
+    With `in_` every length of the list is another statement, which costs more to make than to execute.
+    """
+    given = sa.bindparam(name, type_=sa.Text)
+    if dialect == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
+    values = sa.func.json_array_elements_text(sa.cast(given, sa.JSON))
+    return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better
 
 
 Made = tuple[sa.Select[Any], Callable[[Any], Any]]
 
 
-class Reading:
+class PreparedQuery:
     """A SELECT.
 
     Args:
@@ -57,7 +69,7 @@ class Reading:
         return _row_class(statement.selected_columns, dialect)
 
 
-class Joined(Reading):
+class JoinedQuery(PreparedQuery):
     """A SELECT from several tables, whose rows have a part for each; None where a table has nothing.
 
     Args:

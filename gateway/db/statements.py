@@ -81,7 +81,8 @@ def _of_ids(columns: Sequence[sa.Column[Any]]) -> Any:
     """SELECT these of some rows. What SQLite is to return of a row that it writes goes into a table of its own first,
     which costs as much as the row.
     """
-    return sa.select(*columns).where(among("sqlite", columns[0].table.c.id, "ids"))
+    given = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+    return sa.select(*columns).where(columns[0].table.c.id.in_(sa.select(given.c.value)))
 
 
 def execute(
@@ -168,15 +169,3 @@ for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
 # These stay as they are, but each is looked for among all adapters, and asked itself, until it has one of its own.
 sqlite3.register_adapter(bool, int)
 sqlite3.register_adapter(NoneType, {}.get)  # type: ignore[arg-type]  # it gives None, which is what is bound
-
-
-def among(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnElement[bool]:
-    """Whether a column is one of a list that comes as JSON in the parameter `name`.
-
-    With `in_` every length of the list is another statement, which costs more to make than to execute.
-    """
-    given = sa.bindparam(name, type_=sa.Text)
-    if dialect == "sqlite":
-        return column.in_(sa.select(sa.func.json_each(given).table_valued("value").c.value))
-    values = sa.func.json_array_elements_text(sa.cast(given, sa.JSON))
-    return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better

@@ -1,4 +1,4 @@
-"""Threads for work that blocks: what is handed over first begins first.
+"""WorkerThreads for work that blocks: what is handed over first begins first.
 
 They are daemons, unlike those of `concurrent.futures`: a database that hangs must not keep the process from ending.
 """
@@ -17,7 +17,7 @@ T = TypeVar("T")
 CLOSE_SECONDS = 3.0
 
 
-class Threads:
+class WorkerThreads:
     """A few threads, each started when there is work for one more: work that comes in turn finds the same one warm.
 
     Args:
@@ -32,7 +32,7 @@ class Threads:
         self._unfinished = 0
 
     def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """Have a function run in one of the threads, with the caller's context variables.
+        """Run a function in one of the threads, with the caller's context variables.
 
         Returns:
             what it returns or raises. Once it has begun it runs to its end, also when nobody waits any more.

@@ -23,14 +23,14 @@ class Subscription:
     async def session_updated(self, info: LiveInfo, id: Id) -> CheckoutSession:
         """A checkout, and the subscription that it starts. NOT_FOUND when there is none, or it is not the caller's."""
         context, changed = info.context, info.context.changed
-        changed.follow(f"session:{id}")
+        changed.add(f"session:{id}")
         checkout = context.services.checkout
         # The first time as it is at Stripe, for a buyer who is back before the webhook; that write is notified too.
         row = await (checkout.known(id) if changed.heard else checkout.session(id))
         if row is None:
             raise NotFound("there is no such object")
         if row.customer_id is not None:
-            changed.follow(f"customer:{row.customer_id}")
+            changed.add(f"customer:{row.customer_id}")
         return CheckoutSession.of(row, context.principal)
 
     @resolver
@@ -39,9 +39,9 @@ class Subscription:
         context, changed = info.context, info.context.changed
         subject = str(context.principal.subject)  # only users may call this field
         accounts, its = context.loaders.account, selection_of(info, subject)
-        new = changed.follow(f"user:{subject}")
+        new = changed.add(f"user:{subject}")
         account = await accounts.load(AccountSelection(subject) if new else its)
-        if account.customer is not None and changed.follow(f"customer:{account.customer.id}"):
+        if account.customer is not None and changed.add(f"customer:{account.customer.id}"):
             new = True
         if new:
             accounts.clear_all()  # it was read before it was followed

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from gateway.db.statements import among, execute, insert_rows, write_rows
+from gateway.db.queries import in_json_array
+from gateway.db.statements import execute, insert_rows, write_rows
 from gateway.db.tables import table_for
 from gateway.mirror.mapping import Json
 from gateway.models.mirrored import SubscriptionItem
@@ -49,8 +50,8 @@ def replace_items(connection: sa.Connection, latest: Mapping[str, Sequence[Json]
 @lru_cache
 def _others(dialect: str) -> sa.Delete:
     """DELETE what some subscriptions have beside some items."""
-    theirs = among(dialect, ITEMS.c.subscription_id, "subscriptions")
-    return sa.delete(ITEMS).where(theirs, ~among(dialect, ITEMS.c.id, "items"))
+    theirs = in_json_array(dialect, ITEMS.c.subscription_id, "subscriptions")
+    return sa.delete(ITEMS).where(theirs, ~in_json_array(dialect, ITEMS.c.id, "items"))
 
 
 @lru_cache

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from gateway.db.notifications import announce
+from gateway.db.notifications import publish
 from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import table_for
 from gateway.mirror.effects import Effect, Written
@@ -231,7 +231,7 @@ def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -
             topics.add(f"customer:{customer or candidate.id}")
         if kind == "checkout.session":
             topics.add(f"session:{candidate.id}")
-    announce(connection, *topics)
+    publish(connection, *topics)
     if any(candidate.resource.kind in CATALOG_KINDS for candidate in accepted):
         bump_catalog(connection)
 
@@ -240,4 +240,4 @@ def bump_catalog(connection: sa.Connection) -> None:
     """Let every process know that its snapshot of the catalogue is out of date."""
     catalog = table_for(CatalogVersion)
     connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
-    announce(connection, "catalog")
+    publish(connection, "catalog")

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.db.notifications import announce
+from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from gateway.outbound import outbox
@@ -58,7 +58,7 @@ class Account:
         self.connection.execute(
             sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
         )
-        announce(self.connection, f"customer:{self.customer_id}")
+        publish(self.connection, f"customer:{self.customer_id}")
         if kind in TOLD:
             data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
             outbox.append(self.connection, self.customer_id, TOLD[kind], data)

@@ -26,9 +26,8 @@ from gateway.billing.credits.ledger import (
 from gateway.billing.pagination import Pages
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
-from gateway.db.queries import Reading, as_list
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.rows import first_row
-from gateway.db.statements import among
 from gateway.errors import BadInput
 from gateway.models.columns import UtcDateTime
 from gateway.models.credits import CreditEntry
@@ -150,17 +149,17 @@ def _balances(dialect: str) -> sa.Select[Any]:
     return (
         sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=remaining)).label("total"))
         .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(among(dialect, LOTS.c.customer_id, "customers"))
+        .where(in_json_array(dialect, LOTS.c.customer_id, "customers"))
         .group_by(LOTS.c.customer_id)
     )
 
 
-_BALANCES = Reading(_balances)
+_BALANCES = PreparedQuery(_balances)
 
 
 def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
     """How many credits customers have, without those whose time is over; who never had any is left out."""
-    rows = _BALANCES.rows(connection, customers=as_list(customer_ids), now=datetime.now(UTC))
+    rows = _BALANCES.rows(connection, customers=json_array(customer_ids), now=datetime.now(UTC))
     return {row.customer_id: int(row.total) for row in rows}
 
 

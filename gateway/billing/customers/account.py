@@ -14,15 +14,14 @@ from gateway.billing.subscriptions import state
 from gateway.billing.subscriptions.entitlements import Grant, decide
 from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, SubscriptionState
 from gateway.db.database import Database
-from gateway.db.queries import Joined, as_list
-from gateway.db.statements import among
+from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.models.mirrored import Customer, EntitlementSummary, Invoice, PaymentMethod
 from gateway.settings import Settings
 
 CUSTOMERS, SUMMARIES = table_for(Customer), table_for(EntitlementSummary)
-_BY_USER = Joined(
+_BY_USER = JoinedQuery(
     lambda dialect: (
         sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTIONS.c, *ITEMS.c)
         .outerjoin(SUMMARIES, sa.and_(SUMMARIES.c.id == CUSTOMERS.c.id, SUMMARIES.c.deleted.is_(False)))
@@ -30,7 +29,7 @@ _BY_USER = Joined(
             SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.deleted.is_(False))
         )
         .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
-        .where(among(dialect, CUSTOMERS.c.external_id, "users"), CUSTOMERS.c.deleted.is_(False))
+        .where(in_json_array(dialect, CUSTOMERS.c.external_id, "users"), CUSTOMERS.c.deleted.is_(False))
         .order_by(*NEWEST_FIRST)
     ),
     len(CUSTOMERS.c) + 1,
@@ -97,7 +96,7 @@ def read(
         wanted: whose, and what of it.
         grace: how long access goes on after a failed charge.
     """
-    rows = _BY_USER.rows(connection, users=as_list({each.external_id for each in wanted}))
+    rows = _BY_USER.rows(connection, users=json_array({each.external_id for each in wanted}))
     customers = {customer.external_id: customer for customer, _, _ in rows}
     features = {external_id: customer.features for external_id, customer in customers.items()}
     held = [(subscription, item) for _, subscription, item in rows if subscription]

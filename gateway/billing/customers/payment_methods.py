@@ -4,16 +4,15 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from gateway.db.queries import Reading, as_list
-from gateway.db.statements import among
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.mirrored import Customer, PaymentMethod, Subscription
 
 METHODS = table_for(PaymentMethod)
-_ATTACHED = Reading(
+_ATTACHED = PreparedQuery(
     lambda dialect: (
         sa.select(METHODS)
-        .where(among(dialect, METHODS.c.customer_id, "customers"), METHODS.c.deleted.is_(False))
+        .where(in_json_array(dialect, METHODS.c.customer_id, "customers"), METHODS.c.deleted.is_(False))
         .order_by(METHODS.c.created.desc(), METHODS.c.id.desc())
     )
 )
@@ -22,7 +21,7 @@ _ATTACHED = Reading(
 def of_customers(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, list[PaymentMethod]]:
     """Return the payment methods that are attached to customers, each customer's newest first."""
     found: dict[str, list[PaymentMethod]] = {}
-    for method in _ATTACHED.rows(connection, customers=as_list(customer_ids)):
+    for method in _ATTACHED.rows(connection, customers=json_array(customer_ids)):
         found.setdefault(method.customer_id, []).append(method)
     return found
 

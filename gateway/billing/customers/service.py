@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from gateway.auth.principal import Principal
 from gateway.db.locks import user_lock
-from gateway.db.notifications import announce
+from gateway.db.notifications import publish
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeFailure, StripeMissing
@@ -167,6 +167,6 @@ def _owning(claim: CustomerClaim, id: str) -> Callable[[sa.Connection], None]:
             sa.update(CUSTOMERS).where(CUSTOMERS.c.external_id == claim.external_id).values(external_id=None)
         )
         connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == id).values(external_id=claim.external_id))
-        announce(connection, f"user:{claim.external_id}")
+        publish(connection, f"user:{claim.external_id}")
 
     return own

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from gateway.billing.invoices import paid_until, unpaid_since
 from gateway.billing.subscriptions.access import Access, Payments, access
 from gateway.db.database import Database
-from gateway.db.queries import Joined, as_list
-from gateway.db.statements import among
+from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import FINAL
@@ -37,13 +36,13 @@ def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
     return (
         sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
         .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
-        .where(among(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
+        .where(in_json_array(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
         .order_by(*NEWEST_FIRST)
     )
 
 
 _BY_ID, _BY_CUSTOMER = (
-    Joined(partial(_among, column=column), len(SUBSCRIPTIONS.c), len(ITEMS.c))
+    JoinedQuery(partial(_among, column=column), len(SUBSCRIPTIONS.c), len(ITEMS.c))
     for column in (SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.customer_id)
 )
 
@@ -60,7 +59,7 @@ async def read_subscription(database: Database, id: str, grace: timedelta) -> Su
         DatabaseUnavailable: the database cannot be reached.
     """
     found = await database.read(
-        lambda connection: _states(connection, _BY_ID.rows(connection, ids=as_list([id])), grace)
+        lambda connection: _states(connection, _BY_ID.rows(connection, ids=json_array([id])), grace)
     )
     return next(iter(found), None)
 
@@ -69,7 +68,7 @@ def of_customers(
     connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
 ) -> dict[str, list[SubscriptionState]]:
     """Return how the subscriptions of many customers stand, each customer's newest first, in at most three queries."""
-    return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=as_list(customer_ids)), grace)
+    return by_customer(connection, _BY_CUSTOMER.rows(connection, ids=json_array(customer_ids)), grace)
 
 
 def by_customer(

@@ -12,7 +12,7 @@ from gateway.billing.customers.ownership import Ownership
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
-from gateway.db.notifications import Changed, Notifications
+from gateway.db.notifications import Notifications, TopicSubscription
 from gateway.errors import TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import Rates
@@ -70,7 +70,7 @@ class LiveContext(Context):
         changed: the topics that the update follows; a topic is followed before its data is read.
     """
 
-    changed: Changed
+    changed: TopicSubscription
 
 
 Info = strawberry.Info[Context, None]

@@ -1,0 +1,94 @@
+"""Blocking engines of both databases, and what SQLite must be told."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from gateway.errors import SettingsError
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+LOCK_WAIT_SECONDS = 5
+"""How long a SQLite connection waits for another process that writes."""
+
+_OPTIONS: dict[str, Any] = {
+    "hide_parameters": True,  # errors do not quote what was written
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
+
+
+def database_url(text: str) -> URL:
+    """Return `DATABASE_URL` with the driver that the gateway uses.
+
+    Raises:
+        SettingsError: it is no URL, or of a database that is not supported.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise SettingsError(
+            "DATABASE_URL: not a database URL; use sqlite:///path or postgresql://user:password@host/name"
+        ) from None
+    driver = DRIVERS.get(url.drivername.split("+")[0])
+    if driver is None:
+        raise SettingsError(f"DATABASE_URL: {url.drivername} is not supported; use sqlite:/// or postgresql://")
+    return url.set(drivername=driver)
+
+
+def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, sa.Engine]:
+    """Return an engine for readings and one for transactions.
+
+    A reading has no use for a transaction: each of its statements sees what is committed, as PostgreSQL has it within
+    one too. BEGIN and ROLLBACK around one SELECT would be two more round trips.
+
+    Args:
+        url: of `database_url`.
+        readers: the most connections that read.
+        writers: the most connections that write; SQLite has one writer in any case.
+    """
+    if url.drivername == "sqlite":
+        return _sqlite(url, readers, begin=None), _sqlite(url, 1, begin="BEGIN IMMEDIATE")
+    options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True}
+    reads = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    return (
+        sa.create_engine(url, **options, **reads, pool_size=readers),
+        sa.create_engine(url, **options, pool_size=writers),
+    )
+
+
+def _sqlite(url: URL, connections: int, *, begin: str | None) -> sa.Engine:
+    """Return an engine of SQLite with the safety that money asks for.
+
+    Args:
+        url: of the file.
+        connections: the most that are kept open.
+        begin: the statement that opens a transaction. Taking the writer's lock at BEGIN queues writers instead of
+            failing the second one at its first write (a deferred transaction that has read cannot be upgraded once
+            another has written).
+    """
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # the driver sends no BEGIN of its own
+    arguments = {"isolation_level": None, "timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}
+    pool = {"poolclass": sa.QueuePool, "pool_size": connections, "max_overflow": 0}
+    engine = sa.create_engine(url, **_OPTIONS, **pool, connect_args=arguments)
+    sa.event.listen(engine, "connect", _set_pragmas)
+    if begin:
+        sa.event.listen(engine, "begin", lambda connection: _execute(connection.connection, begin))
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    """Let readers go on beside the writer (WAL), and make a commit survive a power cut (FULL), which 2xx promises."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        _execute(connection, f"PRAGMA {pragma}")
+
+
+def _execute(connection: Any, statement: str) -> None:
+    cursor = connection.cursor()  # the driver's, for what every transaction needs
+    cursor.execute(statement)
+    cursor.close()

@@ -1,0 +1,194 @@
+"""The two verbs: what they return, what they repeat, and what they raise."""
+
+import asyncio
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications, publish
+from gateway.db.tables import table_for
+from gateway.errors import BadInput, DatabaseUnavailable
+from gateway.models.infra import SyncState
+from harness.databases import both_databases
+
+STATES = table_for(SyncState)
+NEW = {"resource": "a", "count": 1, "started_at": sa.func.now()}
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+
+
+def add(connection, name="a"):
+    connection.execute(sa.insert(STATES).values(**{**NEW, "resource": name}))
+
+
+def names(connection):
+    return sorted(connection.execute(sa.select(STATES.c.resource)).scalars())
+
+
+@both_databases
+async def test_a_transaction_returns_what_its_work_returns_and_is_seen_by_the_next_reading(database):
+    assert await database.transaction(lambda connection: add(connection) or "added") == "added"
+    assert await database.read(names) == ["a"]
+
+
+@both_databases
+async def test_a_transaction_that_raises_leaves_nothing_behind_and_publishes_nothing(database):
+    def work(connection):
+        add(connection)
+        publish(connection, "catalog")
+        raise ValueError("no")
+
+    heard = []
+    database.on_commit.on("catalog", lambda: heard.append("catalog"))
+    with pytest.raises(ValueError, match="no"):
+        await database.transaction(work)
+    assert (await database.read(names), heard) == ([], [])
+
+
+@both_databases
+async def test_once_begun_a_transaction_goes_on_when_nobody_waits_for_it_any_more(database):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(connection):
+        begun.set()
+        assert go_on.wait(10)
+        add(connection)
+        publish(connection, "catalog")
+
+    with database.on_commit.subscribe("catalog") as changed:
+        waiting = asyncio.create_task(database.transaction(work))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go_on.set()
+        await asyncio.wait_for(changed.wait(), 10)
+    assert await database.read(names) == ["a"]
+
+
+@both_databases
+async def test_readings_go_on_beside_a_transaction_and_see_what_was_committed(database):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(connection):
+        add(connection)
+        begun.set()
+        assert go_on.wait(10)
+
+    writing = asyncio.create_task(database.transaction(work))
+    await asyncio.to_thread(begun.wait, 10)
+    assert await database.read(names) == []
+    go_on.set()
+    await writing
+    assert await database.read(names) == ["a"]
+
+
+@both_databases
+async def test_concurrent_transactions_of_two_processes_all_get_through(database, another):
+    databases = [database, another]
+    for each in range(20):
+        await asyncio.gather(
+            *(
+                databases[which % 2].transaction(lambda connection, name=f"{each}-{which}": add(connection, name))
+                for which in range(8)
+            )
+        )
+    assert len(await database.read(names)) == 160
+
+
+@pytest.mark.postgres
+async def test_what_postgresql_ends_to_solve_a_deadlock_is_done_again(postgres_url, database_of):
+    database = database_of(postgres_url)
+    await database.transaction(lambda connection: [add(connection, "a"), add(connection, "b")])
+    both = threading.Barrier(2)
+    tries = []
+
+    def work(first, second):
+        def write(connection):
+            tries.append(first)
+            update = sa.update(STATES).values(count=STATES.c.count + 1)
+            connection.execute(update.where(STATES.c.resource == first))
+            if len(tries) <= 2:
+                both.wait(10)
+            connection.execute(update.where(STATES.c.resource == second))
+
+        return write
+
+    await asyncio.gather(database.transaction(work("a", "b")), database.transaction(work("b", "a")))
+    assert len(tries) == 3
+    counts = sa.select(STATES.c.count)
+    assert await database.read(lambda connection: connection.execute(counts).scalars().all()) == [3, 3]
+
+
+@pytest.mark.postgres
+async def test_after_every_connection_was_ended_both_verbs_work_at_once(postgres_url, database_of):
+    database, operator = database_of(postgres_url), database_of(postgres_url)
+    await asyncio.gather(*(database.transaction(names) for _ in range(5)), *(database.read(names) for _ in range(2)))
+    end = TERMINATE + f"'{sa.make_url(postgres_url).database}'"
+    for _ in range(3):
+        await operator.transaction(lambda connection: connection.exec_driver_sql(end))
+        await asyncio.gather(*(database.read(names) for _ in range(4)))
+        await database.transaction(lambda connection: connection.execute(sa.delete(STATES)))
+        await asyncio.gather(*(database.transaction(lambda c, name=f"{n}": add(c, name)) for n in range(5)))
+        assert await database.read(names) == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.postgres
+async def test_a_process_holds_five_connections_that_write_and_two_that_read(postgres_url, database_of):
+    database = database_of(postgres_url)
+    pid = sa.select(sa.func.pg_backend_pid(), sa.func.pg_sleep(0.05))
+    work = [database.transaction(lambda connection: connection.execute(pid).first()[0]) for _ in range(30)]
+    readings = [database.read(lambda connection: connection.execute(pid).first()[0]) for _ in range(12)]
+    writers, readers = await asyncio.gather(asyncio.gather(*work), asyncio.gather(*readings))
+    assert (len(set(writers)), len(set(readers))) == (5, 2)
+
+
+@pytest.mark.postgres
+async def test_a_text_that_postgresql_cannot_hold_is_the_callers_fault(postgres_url, database_of):
+    with pytest.raises(BadInput, match="NUL"):
+        await database_of(postgres_url).transaction(lambda connection: add(connection, "a\0b"))
+
+
+@pytest.mark.parametrize("verb", ["read", "transaction"])
+async def test_a_database_that_is_not_migrated_says_what_to_do(tmp_path, database_of, verb):
+    database = database_of(f"sqlite:///{tmp_path}/new/empty.db")
+    with pytest.raises(DatabaseUnavailable, match="not migrated: run `gateway db upgrade`"):
+        await getattr(database, verb)(names)
+
+
+@pytest.mark.parametrize("verb", ["read", "transaction"])
+async def test_an_unreachable_database_is_unavailable_and_its_password_is_not_told(database_of, verb):
+    database = database_of("postgresql://me:secret@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailable, match="cannot be used") as raised:
+        await getattr(database, verb)(names)
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_reading_that_takes_too_long_is_given_up_and_the_next_one_works(sqlite_url, database_of):
+    database = database_of(sqlite_url)
+    go_on = threading.Event()
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        await database.read(lambda _: go_on.wait(10), seconds=0.05)
+    go_on.set()
+    assert await database.read(names) == []
+
+
+@pytest.mark.parametrize("verb", ["read", "transaction"])
+async def test_a_mistake_of_ours_is_no_unavailable_database(sqlite_url, database_of, verb):
+    with pytest.raises(ZeroDivisionError):
+        await getattr(database_of(sqlite_url), verb)(lambda _: 1 / 0)
+
+
+@pytest.fixture
+async def database_of():
+    """Open databases that are closed at the end."""
+    opened = []
+
+    def open_(url):
+        opened.append(Database(url, endpoints=(), on_commit=Notifications()))
+        return opened[-1]
+
+    yield open_
+    for database in opened:
+        await database.close()

@@ -1,0 +1,127 @@
+"""Locks that processes share."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.db.locks import LEASES, advisory_locks, leader, user_lock
+from gateway.errors import RateLimited, StripeUnavailable
+from harness.databases import both_databases
+
+
+def count_of_leases(connection):
+    return connection.execute(sa.select(sa.func.count()).select_from(LEASES)).scalar()
+
+
+@both_databases
+async def test_of_many_in_two_processes_one_at_a_time_is_inside(database, another):
+    inside, most = 0, 0
+
+    async def work(where):
+        nonlocal inside, most
+        async with user_lock(where, "checkout:ada"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(work(where) for where in (database, another) * 5))
+    assert most == 1
+    assert await database.read(count_of_leases) == 0
+
+
+@both_databases
+async def test_another_name_does_not_wait(database):
+    async with user_lock(database, "checkout:ada"), asyncio.timeout(5), user_lock(database, "checkout:bob"):
+        pass
+
+
+@both_databases
+async def test_whoever_waits_writes_nothing_meanwhile_and_goes_on_when_the_lock_is_released(database):
+    """The wait is for a notification: the database gets one attempt before and one after, not one every 50 ms."""
+    attempts = []
+    transaction = database.transaction
+
+    async def wait():
+        async with user_lock(database, "checkout:ada"):
+            return time.monotonic()
+
+    async with user_lock(database, "checkout:ada"):
+        database.transaction = lambda work: attempts.append(work) or transaction(work)
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0.4)
+        assert len(attempts) == 1
+        released = time.monotonic()
+    assert await waiting - released < 0.2
+
+
+@both_databases
+async def test_the_lease_of_a_dead_process_runs_out(database):
+    until = sa.func.now()
+    lease = {"name": "checkout:ada", "holder": "dead", "until": until}
+    await database.transaction(lambda connection: connection.execute(sa.insert(LEASES).values(**lease)))
+    async with asyncio.timeout(5), user_lock(database, "checkout:ada"):
+        pass
+
+
+@both_databases
+async def test_whoever_waits_too_long_is_told_to_try_again(database, another):
+    async with user_lock(database, "checkout:ada"):
+        with pytest.raises(RateLimited, match="still being worked on"):
+            async with user_lock(another, "checkout:ada", wait_seconds=0.2):
+                raise AssertionError
+
+
+@both_databases
+async def test_work_that_takes_too_long_is_cut_off_and_gives_the_lock_back(database):
+    with pytest.raises(StripeUnavailable, match="in time"):
+        async with user_lock(database, "checkout:ada", work_seconds=0.1):
+            await asyncio.sleep(5)
+    assert await database.read(count_of_leases) == 0
+
+
+@both_databases
+async def test_a_caller_who_goes_away_while_acquiring_leaves_no_lock_behind(database):
+    async def work():
+        async with user_lock(database, "checkout:ada"):
+            await asyncio.sleep(5)
+
+    for yields in range(6):
+        task = asyncio.create_task(work())
+        for _ in range(yields):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await database.read(count_of_leases) == 0
+
+
+@both_databases
+async def test_of_two_processes_one_leads_until_it_ends(database, another):
+    async with leader(database, "catch-up") as first, leader(another, "catch-up") as second:
+        assert (first, second) == (True, False)
+    async with leader(another, "catch-up") as second:
+        assert second
+
+
+@both_databases
+async def test_a_leader_renews_its_lease(database, another):
+    lease = timedelta(seconds=0.6)
+    async with leader(database, "catch-up", lease=lease):
+        await asyncio.sleep(1.0)
+        async with leader(another, "catch-up") as second:
+            assert not second
+
+
+@pytest.mark.postgres
+async def test_who_works_on_the_same_payment_waits_for_the_other_transaction(postgres_url):
+    engine = sa.create_engine(sa.make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as first, engine.begin() as second:
+        advisory_locks(first, ["pi_1", "pi_2"])
+        second.execute(sa.text("SET LOCAL lock_timeout = '100ms'"))
+        advisory_locks(second, ["pi_3"])
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            advisory_locks(second, ["pi_0", "pi_2"])
+    engine.dispose()

@@ -1,0 +1,82 @@
+"""Notifications: heard by every process, with the commit and never without."""
+
+import asyncio
+
+import pytest
+
+from gateway.db.notifications import KEPT_NOTICES, publish
+from harness.databases import both_databases
+
+
+def publishing(*topics):
+    return lambda connection: publish(connection, *topics)
+
+
+async def heard(subscription, seconds=10.0):
+    try:
+        await asyncio.wait_for(subscription.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+@both_databases
+async def test_a_commit_is_heard_by_this_process_before_its_writer_goes_on_and_by_others_soon(database, another):
+    with database.on_commit.subscribe("customer:1") as here, another.on_commit.subscribe("customer:1") as there:
+        await database.transaction(publishing("customer:1"))
+        assert await heard(here, 0.05)
+        assert await heard(there)
+
+
+@both_databases
+async def test_other_topics_and_own_messages_are_not_heard_again(database, another):
+    with database.on_commit.subscribe("customer:1") as mine, another.on_commit.subscribe("customer:2") as other:
+        await database.transaction(publishing("customer:1"))
+        assert await heard(mine)
+        assert not await heard(mine, 1.2)
+        assert not await heard(other, 0.05)
+
+
+@both_databases
+async def test_several_changes_before_a_look_are_one_and_a_topic_can_be_added(database):
+    with database.on_commit.subscribe() as changed:
+        assert changed.add("a", "b")
+        assert not changed.add("a")
+        for _ in range(3):
+            await database.transaction(publishing("a", "b"))
+        assert await heard(changed, 0.05)
+        assert not await heard(changed, 0.05)
+        assert changed.heard == 1
+
+
+@both_databases
+async def test_after_its_end_a_subscription_keeps_nothing(database):
+    with database.on_commit.subscribe("a"):
+        pass
+    await database.transaction(publishing("a"))
+    assert "a" not in database.on_commit._waiting
+
+
+async def test_more_messages_than_are_kept_make_the_others_look_at_everything(sqlite_url, database, another):
+    def burst(connection):  # the messages of as many transactions, between two looks of the other process
+        for _ in range(KEPT_NOTICES + 10):
+            database.on_commit.send(connection, {"unrelated"})
+
+    with another.on_commit.subscribe("catalog") as changed:
+        await database.transaction(burst)
+        assert await heard(changed)
+
+
+@both_databases
+async def test_more_topics_than_one_message_holds_are_all_heard(database, another):
+    topics = [f"customer:cus_{number:060}" for number in range(250)]
+    with another.on_commit.subscribe(topics[0]) as first, another.on_commit.subscribe(topics[-1]) as last:
+        await database.transaction(publishing(*topics))
+        assert await heard(first)
+        assert await heard(last)
+
+
+@both_databases
+async def test_publishing_where_nobody_would_hear_it_is_a_mistake(database):
+    with pytest.raises(RuntimeError, match=r"outside Database\.transaction"):
+        await database.read(publishing("catalog"))

@@ -22,7 +22,7 @@ REQUEST_ID: Final = b"x-request-id"
 
 
 def guarded(scope: Scope, send: Send) -> Send:
-    """A `send` that adds to an answer the headers that it does not have yet."""
+    """Return a `send` that adds to an answer the headers that it does not have yet."""
 
     async def send_guarded(message: Message) -> None:
         if message["type"] in {"http.response.start", "websocket.http.response.start"}:
@@ -54,7 +54,7 @@ class SecurityHeaders:
 
 
 def new_request_id() -> str:
-    """A name for a request; no secret."""
+    """Return an id for a request; it is not a secret."""
     return randbytes(16).hex()  # noqa: S311
 
 

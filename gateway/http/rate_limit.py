@@ -126,7 +126,7 @@ def _who(principal: Principal, address: str | None) -> str:
 
 @lru_cache(maxsize=1024)
 def place_of(address: str) -> str:
-    """An address as it is counted: of IPv6 the network, because everybody has 2^64 addresses."""
+    """Return an address as it is counted: for IPv6 the network, because everybody has 2^64 addresses."""
     try:
         parsed = ip_address(address)
     except ValueError:

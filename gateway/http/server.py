@@ -329,12 +329,12 @@ class _ShortCycle(RequestResponseCycle):
 
 
 def _head(status: int, usual: Headers, head: bytes) -> bytes:
-    """The status and all headers of an answer, those among them that every answer has."""
+    """Return the status and all headers of an answer, with those that every answer has."""
     return b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in usual], head])
 
 
 async def body_of(receive: Receive, limit: int) -> bytes | None:
-    """The body of a request.
+    """Read the body of a request.
 
     Args:
         receive: gives its parts.

@@ -41,7 +41,7 @@ class AccessView(BaseModel):
 
     @classmethod
     def of(cls, grant: Grant) -> "AccessView":
-        """The decision on a feature."""
+        """Make the answer for the decision on a feature."""
         row = grant.state.subscription if grant.state else None
         return cls(
             allowed=grant.access.allowed,
@@ -94,7 +94,7 @@ PARAMETERS = [
 
 
 def policy_router(authenticator: Authenticator, decide: Decide) -> APIRouter:
-    """The route. It declares nothing to FastAPI but the request: see `gateway/rest/health.py`.
+    """Return the route. It declares nothing to FastAPI but the request: see `gateway/rest/health.py`.
 
     Args:
         authenticator: tells who asks.
@@ -134,7 +134,7 @@ def _require_service(principal: Principal) -> None:
 
 
 def _answer(view: AccessView, if_none_match: str | None) -> Response:
-    """The decision. Only an allowed one may be answered 304: a proxy must see a refusal in the status."""
+    """Answer a decision; only an allowed one may be a 304, because a proxy must see a refusal in the status."""
     body = view.model_dump_json().encode()
     etag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}

@@ -56,7 +56,7 @@ class Webhooks:
             await _answer_to(await self._receiver.receive(delivery)).send_by(send)
 
     def _take(self, headers: Headers, body: bytes, answer: Answer) -> bool:
-        """The shortcut of genuine deliveries; to others it is told the ordinary way why they are none."""
+        """Take a genuine delivery; others go the ASGI way, which says what is wrong with them."""
         try:
             delivery = self._prove(headers, body)
         except WebhookRefused:
@@ -78,7 +78,7 @@ _STATUS = {"body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "not_configure
 
 
 async def _body(receive: Receive) -> bytes:
-    """The raw body, which is what was signed.
+    """Read the raw body, which is what was signed.
 
     Raises:
         WebhookRefused: its sender hung up.
@@ -114,7 +114,7 @@ _RECEIVED = {new: _Answer(200, {"received": True, "duplicate": not new}) for new
 
 
 def _answer_to(result: DeliveryResult) -> _Answer:
-    """What the sender of a genuine event is told."""
+    """Return the answer to the sender of a genuine event."""
     if isinstance(result, GatewayError):
         return _Answer(503, {"error": {"code": "not_recorded", "message": str(result)}}, RETRY_AFTER)
     return _RECEIVED[result]

@@ -1,6 +1,6 @@
 """Read from the mirror what paid invoices and one-off checkouts say about credits. It changes nothing.
 
-A price says in its metadata how many credits one unit brings; what it does not say is looked for at its product:
+A price says in its metadata how many credits one unit brings; what it does not say is read from its product:
 
 - `credits`: a whole number, for each unit of the quantity;
 - `credits_rollover`: `true` keeps the credits of a subscription; otherwise they end with the period of the line;
@@ -93,7 +93,7 @@ class _Rule:
     interval: Interval | None = None
 
     def tariff(self, currency: str) -> Tariff | None:
-        """What the price costs in a currency; None where it is not known."""
+        """Return what the price costs in a currency; None where it is not known."""
         if self.price is None:
             return None
         options = {} if currency == self.price["currency"] else self.price["currency_options"]
@@ -148,7 +148,7 @@ def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedel
 
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
-    """The paid invoices, and those of the same subscriptions whose time may meet theirs."""
+    """Read the paid invoices, and those of the same subscriptions whose time may overlap theirs."""
     paid = INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None), INVOICES.c.deleted.is_(False)
     asked = connection.execute(sa.select(INVOICES).where(INVOICES.c.id.in_(ids), *paid)).mappings().all()
     since: dict[str, datetime] = {}
@@ -196,7 +196,7 @@ def _of_invoices(
     quantities: Mapping[str, int | None],
     renewal_grace: timedelta,
 ) -> list[tuple[Grant, ...]]:
-    """The grants of each invoice, in their order."""
+    """Return the grants of each invoice, in their order."""
     timed: dict[str, list[Line]] = {}
     for row in invoices:
         timed[row["id"]] = _lines_of(row, rules, subscriptions.get(row["subscription_id"]), quantities)
@@ -223,7 +223,7 @@ def _is_timed(line: Mapping[str, Any], row: Any, rules: Mapping[str, _Rule]) -> 
 
 
 def _once(row: Any, rules: Mapping[str, _Rule]) -> Iterable[Grant]:
-    """The grants of lines that are not for time."""
+    """Yield the grants of lines that are not for time."""
     for line in row["lines"]:
         rule = rules.get(line["price"] or "", _UNKNOWN)
         units = rule.credits * (line["quantity"] or 0)
@@ -234,7 +234,7 @@ def _once(row: Any, rules: Mapping[str, _Rule]) -> Iterable[Grant]:
 def _lines_of(
     row: Any, rules: Mapping[str, _Rule], subscription: Any, quantities: Mapping[str, int | None]
 ) -> list[Line]:
-    """The lines that are for time, those of several tiers as one."""
+    """Return the lines that are for time, those of several tiers as one."""
 
     def together(line: Mapping[str, Any]) -> tuple[Any, ...]:
         item = line.get("subscription_item") or f"{row['subscription_id']} {line['price']}"  # rows of before 0.2
@@ -282,7 +282,7 @@ def _is_trial(start: int, units: int, tariff: Tariff | None, subscription: Any) 
 
 
 def _of_time(kept: Kept, rule: _Rule, row: Any, subscriptions: Mapping[str, Any], renewal_grace: timedelta) -> Grant:
-    """The grant of a line that is for time. It ends with its period, or when the time that follows is paid."""
+    """Return the grant of a line that is for time; it ends with its period, or when the next time is paid."""
     ends = rule.last_day(_paid_at(row))
     if not rule.rolls_over:
         end = _moment(kept.line.covers[1])
@@ -302,7 +302,7 @@ def _moment(seconds: int) -> datetime:
 
 
 def _sessions(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
-    """The paid one-off checkouts. One that makes an invoice leaves the credits to the invoice."""
+    """Read the paid one-off checkouts without an invoice; an invoice grants the credits itself."""
     once = SESSIONS.c.mode == "payment", SESSIONS.c.invoice_id.is_(None), SESSIONS.c.customer_id.is_not(None)
     done = SESSIONS.c.status == "complete", SESSIONS.c.payment_status.in_(("paid", "no_payment_required"))
     return connection.execute(sa.select(SESSIONS).where(SESSIONS.c.id.in_(ids), *once, *done)).mappings().all()
@@ -313,7 +313,7 @@ def _of_session(connection: sa.Connection, row: Any, rules: Mapping[str, _Rule])
     paid_at = _charged_at(connection, intents) or row["created"]
     grants = []
     for line in row["line_items"] or ():
-        price = line["price"] or {}  # it is whole here, for the time before the copy has it
+        price = line["price"] or {}  # it is whole here, until the mirror has it
         rule = rules.get(price.get("id", "")) or _Rule(price.get("metadata", {}))
         units = rule.credits * (line["quantity"] or 0)
         if units > 0:
@@ -332,12 +332,12 @@ def _charged_at(connection: sa.Connection, intents: Collection[str]) -> datetime
 
 
 def _whole(text: str | None) -> int:
-    """Read a whole number. Metadata that is none brings no credits: a slip is no gift."""
+    """Read a whole number; anything else brings no credits, so that a mistake in metadata gives nothing away."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= len("999999999") else 0
 
 
 def _rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[str, _Rule]:
-    """What each price that the mirror knows says."""
+    """Read the rule of each price that the mirror knows."""
     query = (
         sa.select(PRICES, PRODUCTS.c.meta.label("product_meta"))
         .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)

@@ -1,4 +1,4 @@
-"""Spending credits, and reading how many there are and where they came from and went."""
+"""Spend credits, and read the balance and the ledger."""
 
 import asyncio
 import base64
@@ -66,7 +66,7 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What became of a spend: its entry in the ledger, or what to mend."""
+    """What became of a spend: its entry in the ledger, or what to fix."""
 
     customer: Customer | None = None
     entry: CreditEntry | None = None
@@ -121,7 +121,7 @@ def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
 
 
 def _problems(wanted: Spend) -> tuple[Problem, ...]:
-    """What is wrong with a request, whoever's credits it is about."""
+    """Return what is wrong with a request, whoever's credits it is about."""
     found = []
     if not 1 <= wanted.amount <= MAX_SPEND:
         found.append(Problem(ProblemCode.AMOUNT_INVALID, f"spend 1 to {MAX_SPEND} credits", "amount"))
@@ -164,7 +164,7 @@ def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[s
 
 
 def cursor_of(entry: CreditEntry) -> str:
-    """The opaque cursor of an entry."""
+    """Return the opaque cursor of an entry."""
     return base64.urlsafe_b64encode(f"credit {entry.id}".encode()).decode()
 
 

@@ -50,7 +50,7 @@ def _matters(row: Written) -> bool:
 
 
 def _last_invoices(connection: sa.Connection, subscriptions: Collection[str]) -> set[str]:
-    """The invoice of each subscription that was paid last, of those that the mirror has."""
+    """Return the invoice of each subscription that was paid last, of those that the mirror has."""
     found: set[str] = set()
     for subscription in subscriptions:
         mine = INVOICES.c.subscription_id == subscription, INVOICES.c.status == "paid"

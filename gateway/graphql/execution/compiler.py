@@ -184,7 +184,7 @@ class CompiledExecutor(Executor[Any]):
 
 
 def _switches(executor: Executor[Any]) -> tuple[Any, ...]:
-    """The values of all variables that `@skip` and `@include` may depend on."""
+    """Return the values of all variables that `@skip` and `@include` may depend on."""
     variables, values = executor.variable_values
     return tuple(
         (name, values.get(name))
@@ -212,7 +212,7 @@ class _Writer:
         self._arguments: list[Callable[[Executor[Any]], dict[str, Any]]] = []
 
     def function(self, kind: GraphQLObjectType, details: Any) -> Function:
-        """The function of a selection.
+        """Return the function of a selection.
 
         Raises:
             Fallback: it is not plain, or too large.
@@ -226,13 +226,13 @@ class _Writer:
         return lambda source, executor: whole(source, [coerced(executor) for coerced in arguments])
 
     def _name(self, value: Any) -> str:
-        """A name for a value in the text."""
+        """Return a name for a value in the text."""
         name = f"v{len(self._names)}"
         self._names[name] = value
         return name
 
     def _object(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
-        """An expression that completes an object."""
+        """Return an expression that completes an object."""
         definition = _definition(kind)
         if definition and issubclass(definition.origin, MemoizedType):
             fields = self._executor.collect_subfields(kind, details).grouped_field_set
@@ -247,7 +247,7 @@ class _Writer:
         return self._made(kind, details, source, first)
 
     def _made(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
-        """An expression that makes the answer of an object."""
+        """Return an expression that makes the answer of an object."""
         definition = _definition(kind)
         if definition is None or definition.is_type_of or any(each.fragment_variable_values for each in details):
             raise Fallback
@@ -263,7 +263,7 @@ class _Writer:
         return f"({{{', '.join(pairs)}}} if {known} else fall_back())"
 
     def _field(self, kind: GraphQLObjectType, details: Any, source: str) -> str:
-        """An expression for a completed field of an object."""
+        """Return an expression for a completed field of an object."""
         self.fields += 1
         if self.fields > self._max_fields:
             raise Fallback
@@ -280,7 +280,7 @@ class _Writer:
         return self._value(field.type, details, call)
 
     def _given(self, field: GraphQLField, plain: StrawberryField, node: Any) -> str:
-        """The arguments of a call, constant where no variable is among them."""
+        """Return the arguments of a call, constant where no variable is among them."""
         names = dict(zip(field.args, (argument.python_name for argument in plain.arguments), strict=True))
 
         def coerced(executor: Executor[Any]) -> dict[str, Any]:
@@ -293,14 +293,14 @@ class _Writer:
         return f", **x[{len(self._arguments) - 1}]"
 
     def _value(self, kind: Any, details: Any, expression: str) -> str:
-        """An expression that completes a value."""
+        """Return an expression that completes a value."""
         if is_non_null_type(kind):
             return self._present(kind.of_type, details, expression)
         value, test = self._named(kind, expression)
         return f"(None if {test} is None else {self._present(kind, details, value)})"
 
     def _present(self, kind: Any, details: Any, expression: str) -> str:
-        """An expression that completes a value which must not be null."""
+        """Return an expression that completes a value which must not be null."""
         if is_list_type(kind):
             return f"{self._list(kind.of_type, details)}({expression}, x)"
         if is_object_type(kind):
@@ -310,14 +310,14 @@ class _Writer:
         raise Fallback
 
     def _list(self, kind: Any, details: Any) -> str:
-        """The name of a function that completes a list."""
+        """Return the name of a function that completes a list."""
         self._lists += 1
         name = f"list{self._lists}"
         self._text.append(_LIST.format(name=name, item=self._value(kind, details, "s")))
         return name
 
     def _leaf(self, kind: Any, value: str, first: str) -> str:
-        """An expression that serializes a value: at once where it is of a usual class, else with all due care."""
+        """Return an expression that serializes a value: at once where it is of a usual class, else by `slow_path`."""
         careful = f"{self._name(slow_path(kind))}({value})"
         if kind in _BUILT_IN:
             return f"({value} if {_BUILT_IN[kind].format(first=first, value=value)} else {careful})"
@@ -328,7 +328,7 @@ class _Writer:
         return f"(b if {usual} else {careful})"
 
     def _named(self, kind: Any, expression: str) -> tuple[str, str]:
-        """A name for the value of an expression, and how to write it where it is evaluated for the first time."""
+        """Return a name for the value of an expression, and how to write it where it is evaluated first."""
         if expression.isidentifier():
             return expression, expression
         name = self._name(None) if is_object_type(kind) else "a"
@@ -355,7 +355,7 @@ def {name}(s, x):
 
 
 def _members(kind: GraphQLEnumType) -> dict[int, str]:
-    """The names of an enum's members, by their identity: hashing a member takes Python code."""
+    """Return the names of an enum's members by their identity, because hashing a member runs Python code."""
     return {id(member): kind.coerce_output_value(member) for member in _definition(kind).wrapped_cls}
 
 

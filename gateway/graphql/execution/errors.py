@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 def format_errors(errors: Sequence[GraphQLError] | None, request_id: str) -> list[dict[str, Any]]:
-    """The first errors of an answer. What is not meant for clients goes to the log, under the request's id."""
+    """Format the first errors of an answer; what is not meant for clients is logged under the request's id."""
     return [_format_error(error, request_id) for error in (errors or ())[:MAX_ERRORS]]
 
 

@@ -74,7 +74,7 @@ def _refused(code: str, message: str) -> GraphQLError:
 
 
 def _manifest(path: Path) -> dict[str, str]:
-    """The documents of a manifest, by the names that it gives them and by their SHA-256.
+    """Read the documents of a manifest, by the names that it gives them and by their SHA-256.
 
     Two formats are in use: Apollo's list of operations (`@apollo/generate-persisted-query-manifest`, Apollo Kotlin and
     iOS), and one object of hash and document (GraphQL Code Generator's client preset, Relay's compiler).

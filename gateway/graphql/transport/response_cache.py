@@ -73,7 +73,7 @@ class Answer:
 
     @classmethod
     def of(cls, method: str, headers: Headers, body: bytes) -> "Answer":
-        """What the application answered to one, now for everybody."""
+        """Return the application's answer to one request, for everybody."""
         kept = [header for header in headers if header[0] not in {REQUEST_ID, b"vary"}]
         if method == "POST":
             return cls(200, kept, body)
@@ -159,7 +159,7 @@ class PublicAnswers:
         await answer.send(unless, new_request_id().encode(), scope, send)
 
     def _find(self, key: Key) -> Answer | None:
-        """The answer, if it is of the present snapshot."""
+        """Return the answer, if it belongs to the present snapshot."""
         present = self._catalog.current
         if present is None or present is not self._snapshot:
             self._answers.clear()

@@ -149,7 +149,7 @@ class _Connection:
             raise Close(4406, "Subprotocol not acceptable")
 
     async def _receive(self) -> Any:
-        """The next message."""
+        """Return the next message."""
         received = await self._websocket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received["code"])

@@ -47,7 +47,7 @@ class PreparedQuery:
         self._made: dict[str, Made] = {}
 
     def rows(self, connection: sa.Connection, **parameters: Any) -> list[Any]:
-        """The rows; their attributes are the statement's columns.
+        """Return the rows; their attributes are the statement's columns.
 
         Args:
             connection: anything that may read.
@@ -60,7 +60,7 @@ class PreparedQuery:
         return [row(values) for values in execute(connection, statement, parameters)]
 
     def _make(self, dialect: sa.Dialect) -> Made:
-        """The statement, and what makes a row of values."""
+        """Return the statement, and the function that makes a row of its values."""
         statement = self._build(dialect.name)
         made = self._made[dialect.name] = statement, self._row(statement, dialect)
         return made
@@ -88,7 +88,7 @@ class JoinedQuery(PreparedQuery):
 
 
 def _row_class(columns: Iterable[sa.ColumnElement[Any]], dialect: sa.Dialect) -> type:
-    """A class of tuples with an attribute for each column. It cannot be unpacked: that would miss the conversion."""
+    """Return a class of tuples with an attribute for each column. Unpacking is refused: it would skip conversions."""
     members: dict[str, Any] = {"__slots__": (), "__iter__": None}
     for place, column in enumerate(columns):
         convert = column.type.dialect_impl(dialect).result_processor(dialect, None)

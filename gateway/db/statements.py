@@ -24,12 +24,11 @@ Parameters = dict[str, Any]
 
 
 def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
-    """The INSERT of many rows, which `write_rows` executes.
+    """Return the INSERT of many rows, which `write_rows` executes.
 
     The statement is the same for any number of rows, so that it is compiled, parsed and prepared once. PostgreSQL gets
-    them at once, because each execution is a journey there and back: as JSON, with long texts beside it as they are,
-    because within JSON every quote and line break of theirs would be written in another way, and read again. SQLite
-    gets one row after the other.
+    them at once, because each execution is a round trip: as JSON, with long texts beside it as they are, because within
+    JSON each of their quotes and line breaks would be escaped and read again. SQLite gets one row after the other.
     """
     if dialect == "sqlite":
         return insert(dialect, table).values({name: sa.bindparam(name, type_=sa.types.NullType()) for name in names})
@@ -39,7 +38,7 @@ def insert_rows(dialect: str, table: sa.Table, names: Sequence[str]) -> Any:
 
 
 def _value_of(column: sa.Column[Any]) -> Any:
-    """What a row of PostgreSQL's holds in a column."""
+    """Return the expression of a column in a row of PostgreSQL's."""
     if isinstance(column.type, sa.Text):
         return sa.text(f"(CAST(:long_{column.name} AS text[]))[each.ordinality]")
     return sa.text(f'each."{column.name}"')
@@ -104,7 +103,7 @@ def execute(
 
 @contextmanager
 def _cursor(connection: sa.Connection) -> Iterator[Any]:
-    """A cursor of the driver. What is raised is what SQLAlchemy would have raised."""
+    """Yield a cursor of the driver; errors are raised as SQLAlchemy would raise them."""
     driver, dialect = connection.connection, connection.dialect
     cursor = driver.cursor()
     try:

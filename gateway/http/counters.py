@@ -76,7 +76,7 @@ class Counter:
 
 
 def _storage(url: str) -> Storage | None:
-    """Where the processes count together; None is the memory of each.
+    """Return where the processes count together; None for the memory of each.
 
     Raises:
         SettingsError: it cannot be used.

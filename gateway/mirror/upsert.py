@@ -194,13 +194,13 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
 
 @cache
 def _revision(model: type[Mirrored]) -> Sequence[sa.Column[Any]]:
-    """By which a row tells that it was written, and whether for the first time."""
+    """Return the columns by which a row tells that it was written, and whether for the first time."""
     table = table_for(model)
     return table.c.id, table.c.revision
 
 
 def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) -> list[WriteResult]:
-    """Why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
+    """Return why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
     rows: dict[tuple[str, str], Any] = {}
     for table in {table_for(candidate.resource.table) for candidate in refused}:
         ids = [candidate.id for candidate in refused if candidate.row[0] == table.name]

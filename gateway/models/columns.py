@@ -58,7 +58,7 @@ class Mirrored(Row):
 
 @lru_cache(1024)  # of one object, and of one storm, many moments are the same
 def utc(seconds: int | None) -> datetime | None:
-    """Stripe's Unix seconds as an aware UTC datetime; None stays None."""
+    """Return Stripe's Unix seconds as an aware UTC datetime; None stays None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 

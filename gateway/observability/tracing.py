@@ -82,7 +82,7 @@ def stop() -> None:
 
 
 def active() -> bool:
-    """Whether anything is measured: for what would cost something to name."""
+    """Return whether anything is measured, for callers whose attributes cost something to compute."""
     return _provider is not None
 
 

@@ -69,7 +69,7 @@ SCHEMAS = "#/components/schemas/"
 
 
 def json_of(model: type[BaseModel]) -> dict[str, Any]:
-    """How OpenAPI says that an answer is a model's JSON."""
+    """Return how OpenAPI describes an answer that is a model's JSON."""
     return {"application/json": {"schema": {"$ref": SCHEMAS + model.__name__}}}
 
 

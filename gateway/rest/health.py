@@ -36,7 +36,7 @@ class Rest(FastAPI):
     """The application, whose description knows the models of the routes."""
 
     def openapi(self) -> dict[str, Any]:
-        """The description, as OpenAPI 3.1 has it."""
+        """Return the description, as OpenAPI 3.1 has it."""
         description = super().openapi()  # the same one whenever it is asked for
         if "components" not in description:
             models: Any = [(model, "serialization") for model in (AccessView, Refusal, Status)]
@@ -46,7 +46,7 @@ class Rest(FastAPI):
 
 
 def operations(database: Database, front: str) -> APIRouter:
-    """The routes.
+    """Return the routes.
 
     Args:
         database: asked whether it is there, and how many events wait.
@@ -96,7 +96,7 @@ def _open_items(connection: sa.Connection) -> dict[str, dict[str, int]]:
 
 
 async def _not_ready(database: Database) -> str | None:
-    """Why the gateway cannot serve, or None."""
+    """Return why the gateway cannot serve, or None."""
     try:
         revision = await migrations.current(database)
     except DatabaseUnavailable as error:

@@ -108,7 +108,7 @@ class _Rule:
         return self.meta.get("credits_rollover", "").lower() == "true"
 
     def last_day(self, paid_at: datetime) -> list[datetime]:
-        """When the credits run out by `credits_expire_days`, if it says so."""
+        """Return when the credits expire by `credits_expire_days`, if the price has it."""
         days = _whole(self.meta.get("credits_expire_days"))
         return [paid_at + timedelta(days=min(days, 36500))] if days else []
 
@@ -215,7 +215,7 @@ def _of_invoices(
 
 
 def _is_timed(line: Mapping[str, Any], row: Any, rules: Mapping[str, _Rule]) -> bool:
-    """Whether a line is for time of a subscription: a one-off price on its invoice (a pack, a fee) is not."""
+    """Return whether a line is for time of a subscription: a one-off price on its invoice (a pack, a fee) is not."""
     if not row["subscription_id"] or line["period_start"] >= line["period_end"]:
         return False
     rule = rules.get(line["price"] or "")
@@ -273,7 +273,7 @@ def _gives_back(line: Mapping[str, Any]) -> bool:
 
 
 def _is_trial(start: int, units: int, tariff: Tariff | None, subscription: Any) -> bool:
-    """Whether a line that costs nothing is for a trial: it begins in one, or its price has a cost."""
+    """Return whether a line that costs nothing is for a trial: it begins in one, or its price has a cost."""
     if subscription is not None and subscription["trial_start"] and subscription["trial_end"]:
         first, last = subscription["trial_start"].timestamp(), subscription["trial_end"].timestamp()
         if first <= start < last:
@@ -322,7 +322,7 @@ def _of_session(connection: sa.Connection, row: Any, rules: Mapping[str, _Rule])
 
 
 def _charged_at(connection: sa.Connection, intents: Collection[str]) -> datetime | None:
-    """When the payment was taken, as soon as its charge is known."""
+    """Return when the payment was taken, once its charge is known."""
     of_these = CHARGES.c.payment_intent_id.in_(intents), CHARGES.c.status == "succeeded"
     found: datetime | None = connection.execute(sa.select(sa.func.min(CHARGES.c.created)).where(*of_these)).scalar()
     return found

@@ -158,7 +158,7 @@ _BALANCES = PreparedQuery(_balances)
 
 
 def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
-    """How many credits customers have, without those whose time is over; who never had any is left out."""
+    """Return how many credits customers have, without expired ones; who never had any is left out."""
     rows = _BALANCES.rows(connection, customers=json_array(customer_ids), now=datetime.now(UTC))
     return {row.customer_id: int(row.total) for row in rows}
 

@@ -45,7 +45,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
 
 
 def _matters(row: Written) -> bool:
-    """Whether a subscription's state says something that its invoices do not: that it has ended, or a trial."""
+    """Return whether a subscription's state says something that its invoices do not: that it has ended, or a trial."""
     return row.columns["status"] in FINAL or (row.created and row.columns["trial_end"] is not None)
 
 
@@ -130,7 +130,7 @@ def _take_back(account: Account, purchase: Purchase, lots: Collection[Any]) -> N
 
 
 def _by_time(lot: Any, grant: Grant | None) -> int:
-    """How many of a lot's credits were for time that was not kept."""
+    """Return how many of a lot's credits were for time that was not kept."""
     if grant is None or grant.kept is None:
         return 0
     units = lot["granted"] if lot["units"] is None else lot["units"]  # lots of before 0.2 are of full periods

@@ -130,7 +130,7 @@ def _order(line: Line) -> tuple[int, int, str]:
 
 
 def _applies(back: Line, line: Line) -> bool:
-    """Whether unused time is that of this line: Stripe names the lines, in older versions price and time tell."""
+    """Return whether unused time is this line's: Stripe names the lines, in older versions price and time tell."""
     if back.credited:
         return line.id in back.credited
     same = back.price_id == line.price_id and back.invoice_id != line.invoice_id

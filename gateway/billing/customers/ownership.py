@@ -51,7 +51,7 @@ class Owner:
 
 
 def owner_of_session(row: CheckoutSession) -> Owner:
-    """To whom a checkout belongs."""
+    """Return to whom a checkout belongs."""
     return Owner(row.external_id, row.customer_id, row.guest)
 
 

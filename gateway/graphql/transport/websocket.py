@@ -76,7 +76,7 @@ class WebSocketEndpoint:
             await _Connection(self, websocket).run()
 
     def _refusal(self, websocket: WebSocket, place: str) -> Response | None:
-        """Why a connection is not even opened."""
+        """Return why a connection is refused before it opens, or None."""
         settings, origin = self.services.settings, websocket.headers.get("origin")
         own = origin is not None and origin.partition("://")[2] == websocket.headers.get("host")
         if origin is not None and not own and origin not in settings.cors_origins:  # every page may open a WebSocket

@@ -11,7 +11,7 @@ class GraphiQLFiles(BuildHookInterface):  # type: ignore[type-arg]  # its parame
     """Fetches the files before the wheel is packed."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling passes it
-        """Called by hatchling before each build.
+        """Fetch the files; hatchling calls this before each build.
 
         Args:
             version: `standard`, or `editable`, which serves the files of the checkout: `make` fetches those.

@@ -138,7 +138,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
 
 
 def from_environment() -> ASGIApp:
-    """The gateway with its settings from the environment alone, for `gateway serve` and any ASGI server."""
+    """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     app = create_app(Settings.load())
     gc.freeze()  # what lives as long as the process need not be looked at again and again

@@ -180,7 +180,7 @@ def subscription_items(obj: Json) -> list[Json]:
     the same id.
     """
     rows = []
-    for item in obj["items"]["data"]:
+    for position, item in enumerate(obj["items"]["data"]):
         bought = item.get("price") or item["plan"]
         rows.append(
             {
@@ -192,6 +192,7 @@ def subscription_items(obj: Json) -> list[Json]:
                 "current_period_start": utc(item.get("current_period_start") or obj["current_period_start"]),
                 "current_period_end": utc(item.get("current_period_end") or obj["current_period_end"]),
                 "created": utc(item["created"]),
+                "position": position,
             }
         )
     return rows
@@ -230,7 +231,9 @@ def invoice(obj: Json) -> Json:
         "created": utc(obj["created"]),
         "finalized_at": utc(obj["status_transitions"].get("finalized_at")),
         "paid_at": utc(obj["status_transitions"]["paid_at"]),
-        "service_end": utc(max((line["period_end"] for line in lines if line["amount"] > 0), default=None)),
+        "service_end": utc(max((line["period_end"] for line in lines), default=None)),
+        "collection_method": obj.get("collection_method") or obj.get("billing"),  # its name before 2019-10-17
+        "due_date": utc(obj.get("due_date")),
     }
 
 

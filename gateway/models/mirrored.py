@@ -151,7 +151,10 @@ class Subscription(Mirrored, table=True):
 
 
 class SubscriptionItem(Row, table=True):
-    """One price of a subscription. Written together with its subscription, under the subscription's `as_of`."""
+    """One price of a subscription. Written together with its subscription, under the subscription's `as_of`.
+
+    `position` is its place in Stripe's list: items of one subscription can have the same `created`.
+    """
 
     __tablename__ = "subscription_item"
 
@@ -163,13 +166,14 @@ class SubscriptionItem(Row, table=True):
     current_period_start: datetime = Field(sa_type=UtcDateTime)
     current_period_end: datetime = Field(sa_type=UtcDateTime)
     created: datetime = Field(sa_type=UtcDateTime)
+    position: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class Invoice(Mirrored, table=True):
     """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/columns.py`.
 
-    `service_end` is the end of the latest period that it charges for. `first_failed_at` is a column of the gateway's
-    own: the earliest `invoice.payment_failed` of this invoice, in whatever order those events came.
+    `service_end` is the end of the latest period that one of its lines is about. `first_failed_at` is a column of the
+    gateway's own: the earliest `invoice.payment_failed` of this invoice, in whatever order those events came.
     """
 
     __tablename__ = "invoice"
@@ -199,6 +203,8 @@ class Invoice(Mirrored, table=True):
     paid_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     service_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
     first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    collection_method: str | None = None
+    due_date: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class InvoicePayment(Mirrored, table=True):

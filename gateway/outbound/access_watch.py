@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from gateway.db.database import ENDPOINTS
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
+from gateway.models.mirrored import Charge
 from gateway.models.outbound import AccessWatch
 
-WATCHES = table_for(AccessWatch)
+WATCHES, CHARGES = table_for(AccessWatch), table_for(Charge)
 
 KINDS = frozenset({"subscription", "invoice", "checkout.session", "charge"})
 """Of objects whose changes are told to the application, or change access."""
@@ -32,6 +33,8 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
         return
     due = {row.columns["customer_id"] for row in written if row.kind in KINDS}
     due |= {row.id for row in written if row.kind == "customer"}
+    if disputed := {row.columns["charge_id"] for row in written if row.kind == "dispute"}:
+        due.update(connection.execute(sa.select(CHARGES.c.customer_id).where(CHARGES.c.id.in_(disputed))).scalars())
     new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
     mark(connection, due - {None}, new)
 

@@ -1,7 +1,7 @@
 """What a subscription gives right to, and until when. Pure: the rows, the time, nothing else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -43,12 +43,16 @@ class Payments:
     """What the invoices of a subscription tell about it.
 
     Attributes:
-        unpaid_since: the first failed charge of the invoice that is open longest; looked at when it is past due.
-        paid_until: the end of what was paid for; looked at when it is canceled.
+        paid_until: of each item the end of what was paid for and kept, if now is in it.
+        known: whether an invoice is known that is about now or later; where none is, Stripe's status has to do.
+        unpaid_since: since when the oldest unpaid invoice is due: its first failed charge, or its due date.
+        ever_paid: False when its first charge failed: nothing was ever paid and kept, and nobody was to pay by hand.
     """
 
+    paid_until: Mapping[str, datetime] = field(default_factory=dict)
+    known: bool = False
     unpaid_since: datetime | None = None
-    paid_until: datetime | None = None
+    ever_paid: bool = True
 
 
 _REFUSED = {
@@ -58,6 +62,7 @@ _REFUSED = {
     "paused": Reason.PAUSED,
     "canceled": Reason.CANCELED,
 }
+_GIVES = {"active": Reason.ACTIVE, "trialing": Reason.TRIALING}
 
 
 def access(
@@ -70,6 +75,9 @@ def access(
 ) -> Access:
     """Return what a subscription gives right to.
 
+    `until` is the earliest of the end of the paid period, the planned end and the end of the grace period. It is None
+    where no end is known: between a period's end and the payment of the next invoice.
+
     Args:
         subscription: its row.
         items: its items, which carry the present period.
@@ -77,30 +85,58 @@ def access(
         grace: how long access goes on after the first failed charge.
         payments: what its invoices tell.
     """
-    end = end_of(subscription, items)
-    match subscription.status:
-        case "active":
-            return Access(allowed=True, reason=Reason.ACTIVE, until=end)
-        case "trialing":
-            return Access(allowed=True, reason=Reason.TRIALING, until=end)
-        case "past_due":
-            # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
-            since = payments.unpaid_since or min((item.current_period_start for item in items), default=now)
-            if now < since + grace:
-                return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=since + grace)
-            return Access(allowed=False, reason=Reason.PAST_DUE)
-        case "canceled" if payments.paid_until is not None and now < payments.paid_until:
-            return Access(allowed=True, reason=Reason.CANCELED, until=payments.paid_until)
-        case status:
-            return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
+    status = subscription.status
+    if not any(item.quantity != 0 for item in items):
+        return Access(allowed=False, reason=_REFUSED.get(status, Reason.NOT_INCLUDED))
+    if status in _GIVES:
+        ends = _period_ends(subscription, items, payments)
+        return Access(allowed=True, reason=_GIVES[status], until=_earliest(*ends, subscription.cancel_at))
+    if status == "past_due":
+        # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
+        since = payments.unpaid_since or min(item.current_period_start for item in items)
+        if payments.ever_paid and now < since + grace:
+            until = _earliest(since + grace, subscription.cancel_at)
+            return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=until)
+        return Access(allowed=False, reason=Reason.PAST_DUE)
+    if status == "canceled" and (covered := giving_items(subscription, items, payments)):
+        until = _earliest(*(payments.paid_until[item.id] for item in covered))
+        return Access(allowed=True, reason=Reason.CANCELED, until=until)
+    return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
+
+
+def giving_items(
+    subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments
+) -> tuple[SubscriptionItem, ...]:
+    """Return the items that give something while the subscription gives access.
+
+    One of quantity 0 gives nothing; after the end each gives what was paid for it.
+    """
+    some = (item for item in items if item.quantity != 0)
+    if subscription.status == "canceled":
+        return tuple(item for item in some if item.id in payments.paid_until)
+    return tuple(some)
+
+
+def _period_ends(
+    subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments
+) -> list[datetime | None]:
+    """Return the ends of what is paid, item by item; of a trial, and where no invoice is known, the periods' ends."""
+    some = [item for item in items if item.quantity != 0]
+    if subscription.status == "trialing" or not payments.known:
+        return [item.current_period_end for item in some]
+    return [payments.paid_until.get(item.id) for item in some]
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def end_of(subscription: Subscription, items: Sequence[SubscriptionItem]) -> datetime | None:
-    """Return when it ended or will end, else when its paid period does."""
-    paid_until = min((item.current_period_end for item in items), default=None)
-    return subscription.ended_at or subscription.cancel_at or paid_until
+    """Return when it ended or will end, else when its present period does."""
+    period_end = min((item.current_period_end for item in items), default=None)
+    return subscription.ended_at or subscription.cancel_at or period_end
 
 
 def will_cancel(subscription: Subscription) -> bool:
-    """Return whether it ends by itself. Flexible billing sets `cancel_at` and leaves `cancel_at_period_end` false."""
+    """Return whether it ends by itself. Flexible billing sets `cancel_at`, and leaves `cancel_at_period_end` false."""
     return subscription.ended_at is None and (subscription.cancel_at_period_end or subscription.cancel_at is not None)

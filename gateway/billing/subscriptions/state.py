@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.billing.invoices import paid_until, unpaid_since
-from gateway.billing.subscriptions.access import Access, Payments, access
+from gateway.billing.subscriptions.access import Access, Payments, access, giving_items
+from gateway.billing.subscriptions.payments import payments_of
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
@@ -19,16 +19,26 @@ from gateway.models.statuses import FINAL
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """A subscription, its items (the oldest first), and what it gives right to now."""
+    """A subscription as it stands.
+
+    Attributes:
+        subscription: its row.
+        items: its items, in Stripe's order.
+        access: what it gives right to now.
+        giving: the items that give it; none where access is refused.
+    """
 
     subscription: Subscription
     items: tuple[SubscriptionItem, ...]
     access: Access
+    giving: tuple[SubscriptionItem, ...] = ()
 
 
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
-NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.created, ITEMS.c.id
-"""The order of subscriptions with their items: the oldest item first."""
+NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.position, ITEMS.c.created
+"""The order of subscriptions with their items: these as Stripe lists them."""
+PAYMENTS_MATTER = frozenset({"active", "past_due", "canceled"})
+"""Statuses in which the invoices say more than the subscription."""
 
 
 def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
@@ -92,25 +102,21 @@ def _states(
 ) -> list[SubscriptionState]:
     """Return how these subscriptions stand. What only some statuses need is only read when one has it."""
     by_id: dict[str, Subscription] = {}
-    its: dict[str, list[SubscriptionItem]] = {}
+    items: dict[str, list[SubscriptionItem]] = {}
     for subscription, item in found:
         by_id[subscription.id] = subscription
-        its.setdefault(subscription.id, []).extend([item] if item else [])
-    rows = list(by_id.values())
-    unpaid = unpaid_since(connection, _ids(rows, "past_due"))
-    paid = paid_until(connection, _ids(rows, "canceled"))
-    return [
-        SubscriptionState(
-            row,
-            tuple(its[row.id]),
-            access(row, its[row.id], _now(row), grace=grace, payments=Payments(unpaid.get(row.id), paid.get(row.id))),
-        )
-        for row in rows
-    ]
+        items.setdefault(subscription.id, []).extend([item] if item else [])
+    judged = {row.id: (row, _now(row)) for row in by_id.values() if row.status in PAYMENTS_MATTER}
+    told = payments_of(connection, judged.values()) if judged else {}
+    return [_state(row, items[row.id], told.get(row.id, Payments()), grace) for row in by_id.values()]
 
 
-def _ids(rows: Sequence[Subscription], status: str) -> list[str]:
-    return [row.id for row in rows if row.status == status]
+def _state(
+    row: Subscription, items: Sequence[SubscriptionItem], payments: Payments, grace: timedelta
+) -> SubscriptionState:
+    decided = access(row, items, _now(row), grace=grace, payments=payments)
+    giving = giving_items(row, items, payments) if decided.allowed else ()
+    return SubscriptionState(row, tuple(items), decided, giving)
 
 
 def _now(row: Subscription) -> datetime:

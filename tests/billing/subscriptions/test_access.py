@@ -26,57 +26,85 @@ query Access($id: ID!, $feature: String!) {
 """
 
 
-def decided(status: str, *, payments: Payments | None = None, **columns):
-    """The decision on a subscription whose period began three days ago."""
+def decided(status: str, *, payments: Payments | None = None, quantities: tuple[int | None, ...] = (1,), **columns):
+    """The decision on a subscription whose items' periods began three days ago; the second item's ends later."""
     row = Subscription(
         id="sub_1", as_of=0, customer_id="cus_1", status=status, currency="eur", created=NOW, start_date=NOW, **columns
     )
-    item = SubscriptionItem(
-        id="si_1",
-        subscription_id="sub_1",
-        price_id="price_1",
-        product_id="prod_1",
-        current_period_start=NOW - 3 * DAY,
-        current_period_end=NOW + 27 * DAY,
-        created=NOW,
-    )
-    found = access(row, [item], NOW, grace=GRACE, payments=payments or Payments())
+    items = [
+        SubscriptionItem(
+            id=f"si_{number}",
+            subscription_id="sub_1",
+            price_id="price_1",
+            product_id="prod_1",
+            quantity=quantity,
+            current_period_start=NOW - (3 + number) * DAY,
+            current_period_end=NOW + (27 + number) * DAY,
+            created=NOW,
+        )
+        for number, quantity in enumerate(quantities)
+    ]
+    found = access(row, items, NOW, grace=GRACE, payments=payments or Payments())
     return found.allowed, found.reason, found.until
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        ("unpaid", Reason.UNPAID),
-        ("incomplete", Reason.INCOMPLETE),
-        ("incomplete_expired", Reason.INCOMPLETE),
-        ("paused", Reason.PAUSED),
-        ("canceled", Reason.CANCELED),
-        ("a_status_of_the_future", Reason.UNPAID),
-    ],
-)
-def test_without_a_payment_there_is_no_access(status, reason):
-    assert decided(status) == (False, reason, None)
+def paid(*days: int) -> Payments:
+    """Items that are paid for some more days, one after the other; 0 is not paid."""
+    ends = {f"si_{number}": NOW + end * DAY for number, end in enumerate(days) if end}
+    return Payments(paid_until=ends, known=True)
 
 
-@pytest.mark.parametrize(("status", "reason"), [("active", Reason.ACTIVE), ("trialing", Reason.TRIALING)])
-def test_a_running_subscription_gives_access_to_the_end_of_its_period_or_to_its_planned_end(status, reason):
-    assert decided(status) == (True, reason, NOW + 27 * DAY)
-    assert decided(status, cancel_at=NOW + 5 * DAY) == (True, reason, NOW + 5 * DAY)
+def owed(since: float | None, *, ever_paid: bool = True) -> Payments:
+    return Payments(known=True, ever_paid=ever_paid, unpaid_since=None if since is None else NOW - since * DAY)
 
 
-def test_the_grace_period_runs_from_the_first_failed_charge_and_then_ends():
-    def since(failed):
-        return decided("past_due", payments=Payments(unpaid_since=failed))
+IN_27, IN_28 = NOW + 27 * DAY, NOW + 28 * DAY
+PLANNED, FAR = NOW + 5 * DAY, NOW + 300 * DAY
+GRACE_PERIOD, PAST_DUE, CANCELED = Reason.GRACE_PERIOD, Reason.PAST_DUE, Reason.CANCELED
+TABLE = {
+    "no invoice is known yet": (("active",), {}, (True, Reason.ACTIVE, IN_27)),
+    "paid for the period": (("active",), {"payments": paid(27)}, (True, Reason.ACTIVE, IN_27)),
+    "the renewal is not paid yet": (("active",), {"payments": paid(0)}, (True, Reason.ACTIVE, None)),
+    "a planned end": (("active",), {"payments": paid(27), "cancel_at": PLANNED}, (True, Reason.ACTIVE, PLANNED)),
+    "an end after what is paid": (("active",), {"payments": paid(27), "cancel_at": FAR}, (True, Reason.ACTIVE, IN_27)),
+    "a planned end, nothing paid": (("active",), {"payments": paid(0), "cancel_at": FAR}, (True, Reason.ACTIVE, FAR)),
+    "the earliest end of two": (("active",), {"payments": paid(27, 9), "quantities": (1, 1)},
+                                (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "two, no invoice is known": (("active",), {"quantities": (1, 1)}, (True, Reason.ACTIVE, IN_27)),
+    "of two one is 0": (("active",), {"quantities": (0, 1)}, (True, Reason.ACTIVE, IN_28)),
+    "metered": (("active",), {"quantities": (None,)}, (True, Reason.ACTIVE, IN_27)),
+    "quantity 0": (("active",), {"quantities": (0,)}, (False, Reason.NOT_INCLUDED, None)),
+    "quantity 0 in a trial": (("trialing",), {"quantities": (0,)}, (False, Reason.NOT_INCLUDED, None)),
+    "quantity 0 after the end": (("canceled",), {"quantities": (0,), "payments": paid(9)}, (False, CANCELED, None)),
+    "a trial": (("trialing",), {"payments": paid(0)}, (True, Reason.TRIALING, IN_27)),
+    "a trial with a planned end": (("trialing",), {"cancel_at": PLANNED}, (True, Reason.TRIALING, PLANNED)),
+    "failed six days ago": (("past_due",), {"payments": owed(6)}, (True, GRACE_PERIOD, NOW + DAY)),
+    "failed a second less than seven days ago": (
+        ("past_due",), {"payments": owed(7 - 1 / 86400)}, (True, GRACE_PERIOD, NOW + timedelta(seconds=1))),
+    "failed seven days ago": (("past_due",), {"payments": owed(7)}, (False, PAST_DUE, None)),
+    "failed, ends before the grace period": (
+        ("past_due",), {"payments": owed(0), "cancel_at": PLANNED}, (True, GRACE_PERIOD, PLANNED)),
+    "failed, of no known invoice": (("past_due",), {}, (True, GRACE_PERIOD, NOW + 4 * DAY)),
+    "the earliest start of two": (("past_due",), {"quantities": (1, 1)}, (True, GRACE_PERIOD, NOW + 3 * DAY)),
+    "never paid for": (("past_due",), {"payments": owed(1, ever_paid=False)}, (False, PAST_DUE, None)),
+    "ended, paid for": (("canceled",), {"payments": paid(1)}, (True, CANCELED, NOW + DAY)),
+    "ended, nothing kept": (("canceled",), {"payments": paid(0)}, (False, CANCELED, None)),
+    "ended, no invoice is known": (("canceled",), {}, (False, CANCELED, None)),
+    "ended, of two one is paid": (("canceled",), {"payments": paid(0, 9), "quantities": (1, 1)},
+                                  (True, CANCELED, NOW + 9 * DAY)),
+    "ended, the earliest end of two": (("canceled",), {"payments": paid(20, 9), "quantities": (1, 1)},
+                                       (True, CANCELED, NOW + 9 * DAY)),
+    "unpaid": (("unpaid",), {"payments": paid(9)}, (False, Reason.UNPAID, None)),
+    "incomplete": (("incomplete",), {}, (False, Reason.INCOMPLETE, None)),
+    "incomplete for good": (("incomplete_expired",), {}, (False, Reason.INCOMPLETE, None)),
+    "paused": (("paused",), {"payments": paid(9)}, (False, Reason.PAUSED, None)),
+    "a status of the future": (("a_status_of_the_future",), {"payments": paid(9)}, (False, Reason.UNPAID, None)),
+}  # fmt: skip
 
-    assert since(NOW - 6 * DAY) == (True, Reason.GRACE_PERIOD, NOW + DAY)
-    assert since(NOW - 7 * DAY) == (False, Reason.PAST_DUE, None)
-    assert decided("past_due") == (True, Reason.GRACE_PERIOD, NOW + 4 * DAY)  # from the period that was not paid
 
-
-def test_a_canceled_subscription_gives_access_to_the_end_of_what_was_paid_and_not_of_its_period():
-    assert decided("canceled", payments=Payments(paid_until=NOW + DAY)) == (True, Reason.CANCELED, NOW + DAY)
-    assert decided("canceled", payments=Payments(paid_until=NOW)) == (False, Reason.CANCELED, None)
+@pytest.mark.parametrize(("status", "given", "expected"), TABLE.values(), ids=TABLE)
+def test_what_a_subscription_gives_right_to(status, given, expected):
+    assert decided(*status, **given) == expected
 
 
 def access_of(world, subject: str, feature: str = "sso") -> dict:

@@ -1,0 +1,166 @@
+"""What the invoices of subscriptions tell about them: until when they are paid, and since when something is due."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.billing.subscriptions.access import Payments
+from gateway.billing.subscriptions.paid_time import Line, PaidInvoice, kept_time, kept_until
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
+from gateway.db.tables import table_for
+from gateway.models.columns import UtcDateTime
+from gateway.models.mirrored import Charge, Dispute, Invoice, InvoicePayment, Subscription
+from gateway.models.statuses import ENTITLED
+
+INVOICES, CHARGES = table_for(Invoice), table_for(Charge)
+INVOICE_PAYMENTS, DISPUTES = table_for(InvoicePayment), table_for(Dispute)
+
+UNPAID = frozenset({"open", "uncollectible"})
+"""Statuses of invoices that are still owed. What is written off (`uncollectible`) was never paid."""
+
+# What is about the past alone tells only whether anything was ever paid, which matters when something is due.
+_INVOICES = PreparedQuery(
+    lambda dialect: sa.select(
+        *(INVOICES.c.id, INVOICES.c.subscription_id, INVOICES.c.status, INVOICES.c.total, INVOICES.c.created),
+        *(INVOICES.c.collection_method, INVOICES.c.due_date, INVOICES.c.attempt_count, INVOICES.c.first_failed_at),
+        *(INVOICES.c.finalized_at, INVOICES.c.lines),
+    ).where(
+        in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),
+        INVOICES.c.status != "void",
+        INVOICES.c.deleted.is_(False),
+        sa.or_(
+            INVOICES.c.service_end.is_(None),
+            INVOICES.c.service_end > sa.bindparam("now", type_=UtcDateTime),
+            in_json_array(dialect, INVOICES.c.subscription_id, "owing"),
+        ),
+    )
+)
+
+
+def _charges(dialect: str) -> sa.Select[Any]:
+    """Select the charges of invoices with what went back of them.
+
+    Older API versions name the invoice in the charge; newer ones name both in an `invoice_payment`.
+    """
+    columns = (CHARGES.c.id, CHARGES.c.amount, CHARGES.c.amount_captured, CHARGES.c.amount_refunded)
+    by_payment = (
+        sa.select(INVOICE_PAYMENTS.c.invoice_id, *columns)
+        .join(CHARGES, CHARGES.c.payment_intent_id == INVOICE_PAYMENTS.c.payment_intent_id)
+        .where(in_json_array(dialect, INVOICE_PAYMENTS.c.invoice_id, "invoices"))
+    )
+    by_charge = sa.select(CHARGES.c.invoice_id, *columns).where(
+        in_json_array(dialect, CHARGES.c.invoice_id, "invoices")
+    )
+    found = sa.union(by_payment, by_charge).subquery()
+    lost = sa.and_(DISPUTES.c.charge_id == found.c.id, DISPUTES.c.status == "lost")
+    disputed = sa.func.coalesce(DISPUTES.c.amount, 0).label("disputed")
+    return sa.select(*found.c, disputed).outerjoin(DISPUTES, lost)
+
+
+_CHARGES = PreparedQuery(_charges)
+
+
+def payments_of(
+    connection: sa.Connection, subscriptions: Collection[tuple[Subscription, datetime]]
+) -> dict[str, Payments]:
+    """Return what the invoices of subscriptions tell, by the subscription's id, in at most two queries.
+
+    Args:
+        connection: what is read with.
+        subscriptions: those whose access depends on it, each with its present moment.
+    """
+    rows = [row for row, _ in subscriptions]
+    invoices = _INVOICES.rows(
+        connection,
+        subscriptions=json_array(row.id for row in rows),
+        owing=json_array(row.id for row in rows if row.status == "past_due"),
+        now=min(now for _, now in subscriptions),
+    )
+    by_subscription: dict[str, list[Any]] = {}
+    for invoice in invoices:
+        by_subscription.setdefault(invoice.subscription_id, []).append(invoice)
+    # Stripe's word that a subscription runs is taken; what went back counts once it does not.
+    judged = {row.id for row in rows if row.status not in ENTITLED}
+    paid = [row.id for row in invoices if row.subscription_id in judged and row.status == "paid"]
+    returned = _returned(connection, paid) if paid else {}
+    return {row.id: payments(row, by_subscription.get(row.id, ()), returned, now) for row, now in subscriptions}
+
+
+def _returned(connection: sa.Connection, invoice_ids: Collection[str]) -> dict[str, int]:
+    """Return how much went back to the buyer of each invoice, by refunds and lost disputes, in minor units.
+
+    The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
+    """
+    found: dict[str, int] = {}
+    for charge in _CHARGES.rows(connection, invoices=json_array(invoice_ids)):
+        refunded = max(0, charge.amount_refunded - (charge.amount - charge.amount_captured))
+        found[charge.invoice_id] = found.get(charge.invoice_id, 0) + refunded + charge.disputed
+    return found
+
+
+def payments(
+    subscription: Subscription, invoices: Sequence[Any], returned: Mapping[str, int], now: datetime
+) -> Payments:
+    """Return what its invoices tell about a subscription. Pure.
+
+    Args:
+        subscription: for the time of its trial, which nobody has paid for.
+        invoices: rows of its invoices.
+        returned: how much went back of each, in minor units.
+        now: the present moment.
+    """
+    kept = [row for row in invoices if row.status == "paid" and not _went_back(row.total, returned.get(row.id, 0))]
+    time = kept_time(
+        [PaidInvoice(int(row.created.timestamp()), tuple(_lines(row.lines, subscription))) for row in kept]
+    )
+    ends = {item: kept_until(stretches, int(now.timestamp())) for item, stretches in time.items()}
+    unpaid = sorted((row for row in invoices if _is_due(row)), key=lambda row: (row.created, row.id))
+    return Payments(
+        paid_until={item: datetime.fromtimestamp(end, UTC) for item, end in ends.items() if end is not None},
+        known=bool(invoices),
+        unpaid_since=_due_since(unpaid[0]) if unpaid else None,
+        ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
+    )
+
+
+def _went_back(total: int, returned: int) -> bool:
+    """Return whether a payment went back in full. A part of it that does changes nothing."""
+    return total > 0 and returned >= total
+
+
+def _lines(lines: Sequence[Mapping[str, Any]], subscription: Subscription) -> Iterator[Line]:
+    """Yield the lines about time that somebody has paid for, or gets back.
+
+    A whole line of a free price counts as paid; a trial's does not, and a proration that costs nothing covers nothing.
+    """
+    trial_end = subscription.trial_end.timestamp() if subscription.trial_end else 0
+    for line in lines:
+        covers = line["period_start"], line["period_end"]
+        gives_back = line["amount"] < 0 or bool(line.get("credited"))
+        free = line["amount"] == 0 and not line["proration"] and line["period_start"] >= trial_end
+        if covers[0] < covers[1] and (gives_back or line["amount"] > 0 or free):
+            yield Line(line.get("subscription_item") or "", covers, gives_back)
+
+
+def _is_due(invoice: Any) -> bool:
+    """Return whether an invoice is owed and was asked for in vain: a bank debit that is on its way was not."""
+    return invoice.status in UNPAID and bool(
+        _is_by_hand(invoice) or invoice.attempt_count or invoice.first_failed_at or invoice.status == "uncollectible"
+    )
+
+
+def _is_by_hand(invoice: Any) -> bool:
+    return bool(invoice.collection_method == "send_invoice")
+
+
+def _due_since(invoice: Any) -> datetime:
+    """Return since when an unpaid invoice is due: its due date, or its first failed charge.
+
+    Where the gateway was told of no failure (it was set up later), that is when the invoice was finalized: Stripe
+    charges it for the first time then.
+    """
+    due_date = invoice.due_date if _is_by_hand(invoice) else None
+    found: datetime = due_date or invoice.first_failed_at or invoice.finalized_at or invoice.created
+    return found

@@ -1,0 +1,83 @@
+"""The time that was paid for and kept, as a table: days are numbers, each row one history of one item."""
+
+import pytest
+
+from gateway.billing.subscriptions.paid_time import Line, PaidInvoice, kept_time, kept_until, without
+
+YEAR = (0, 365)
+
+
+def paid(start: int, end: int) -> Line:
+    return Line("si", (start, end))
+
+
+def back(start: int, end: int) -> Line:
+    return Line("si", (start, end), gives_back=True)
+
+
+def invoice(created: int, *lines: Line) -> PaidInvoice:
+    return PaidInvoice(created, lines)
+
+
+HISTORIES = {
+    "nothing was paid": ([], []),
+    "a year": ([invoice(0, paid(*YEAR))], [YEAR]),
+    "two months follow each other": ([invoice(30, paid(30, 60)), invoice(0, paid(0, 30))], [(0, 60)]),
+    "a month was left out": ([invoice(0, paid(0, 30)), invoice(60, paid(60, 90))], [(0, 30), (60, 90)]),
+    "yearly, then monthly: classic": ([invoice(0, paid(*YEAR)), invoice(10, back(10, 365), paid(10, 40))], [(0, 40)]),
+    "monthly, then yearly: flexible": ([invoice(0, paid(0, 30)), invoice(9, back(9, 30), paid(9, 365))], [(0, 365)]),
+    "more seats": ([invoice(0, paid(0, 30)), invoice(9, back(9, 30), paid(9, 30))], [(0, 30)]),
+    "cancelled with a credit": ([invoice(0, paid(*YEAR)), invoice(10, back(10, 365))], [(0, 10)]),
+    "the credit came in the list first": ([invoice(10, back(10, 365)), invoice(0, paid(*YEAR))], [(0, 10)]),
+    "paid again after a credit": ([invoice(0, paid(*YEAR)), invoice(9, back(9, 365)), invoice(20, paid(20, 50))],
+                                  [(0, 9), (20, 50)]),
+    "two changes wait for one invoice": (
+        [invoice(0, paid(0, 30)), invoice(30, back(5, 30), paid(5, 30), back(9, 30), paid(9, 30), paid(30, 60))],
+        [(0, 60)],
+    ),
+    "changed, then cancelled, on one invoice": (
+        [invoice(0, paid(0, 30)), invoice(9, back(5, 30), paid(5, 30), back(9, 30))],
+        [(0, 9)],
+    ),
+    "changed in the second in which it was bought": (
+        [invoice(0, paid(*YEAR)), invoice(0, back(0, 365), paid(0, 30))],
+        [(0, 30)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("invoices", "expected"), HISTORIES.values(), ids=HISTORIES)
+def test_what_was_paid_for_and_kept(invoices, expected):
+    assert kept_time(invoices).get("si", []) == expected
+
+
+def test_another_items_credit_takes_nothing_away():
+    invoices = [invoice(0, paid(0, 30), Line("other", (0, 365))), invoice(9, back(9, 30))]
+    assert kept_time(invoices) == {"si": [(0, 9)], "other": [(0, 365)]}
+
+
+@pytest.mark.parametrize(("now", "end"), [(-1, None), (0, 9), (8, 9), (9, None), (15, None), (20, 50), (50, None)])
+def test_the_end_is_that_of_the_stretch_in_which_now_lies(now, end):
+    assert kept_until([(0, 9), (20, 50)], now) == end
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ([], [(10, 20)]),
+        ([(0, 10)], [(10, 20)]),
+        ([(20, 30)], [(10, 20)]),
+        ([(0, 12)], [(12, 20)]),
+        ([(18, 30)], [(10, 18)]),
+        ([(12, 14)], [(10, 12), (14, 20)]),
+        ([(12, 14), (13, 16)], [(10, 12), (16, 20)]),
+        ([(10, 20)], []),
+        ([(0, 99)], []),
+    ],
+)
+def test_a_stretch_without_others(gone, left):
+    assert without((10, 20), gone) == left
+
+
+def test_an_empty_stretch_is_nothing():
+    assert without((10, 10), []) == []

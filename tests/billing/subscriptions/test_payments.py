@@ -1,0 +1,129 @@
+"""What the invoices of a subscription tell about it, as a table without a database."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.billing.subscriptions.payments import payments
+from gateway.models.mirrored import Subscription
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def at(days: float) -> datetime:
+    return NOW + days * DAY
+
+
+def line(start: float, end: float, amount: int = 900, *, item: str = "si_1", proration: bool = False, **more):
+    period = {"period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp())}
+    return {"amount": amount, "subscription_item": item, "proration": proration, **period, **more}
+
+
+def invoice(status: str, *lines, created: float = -3, total: int = 900, **columns):
+    given = {
+        "id": f"in_{created}",
+        "status": status,
+        "total": total,
+        "created": at(created),
+        "lines": list(lines),
+        "collection_method": "charge_automatically",
+        "due_date": None,
+        "attempt_count": 0,
+        "first_failed_at": None,
+        "finalized_at": at(created),
+    }
+    return SimpleNamespace(**{**given, **columns})
+
+
+def told(*invoices, returned: dict[str, int] | None = None, trial_end: datetime | None = None):
+    row = Subscription(
+        id="sub_1", as_of=0, customer_id="cus_1", status="active", currency="eur", created=NOW, start_date=NOW
+    )
+    row.trial_end = trial_end
+    return payments(row, invoices, returned or {}, NOW)
+
+
+PAID = invoice("paid", line(-3, 27))
+YEAR = invoice("paid", line(-3, 362), total=9000)
+
+
+@pytest.mark.parametrize(
+    ("invoices", "given", "days"),
+    [
+        ([], {}, None),
+        ([PAID], {}, 27),
+        ([invoice("open", line(-3, 27))], {}, None),
+        ([invoice("draft", line(-3, 27))], {}, None),
+        ([invoice("uncollectible", line(-3, 27))], {}, None),
+        ([PAID], {"returned": {"in_-3": 900}}, None),
+        ([PAID], {"returned": {"in_-3": 901}}, None),
+        ([PAID], {"returned": {"in_-3": 899}}, 27),  # a partial refund changes nothing
+        ([invoice("paid", line(-3, 27), total=0)], {"returned": {}}, 27),  # paid from the balance, or by a coupon
+        ([YEAR, invoice("paid", line(0, 362, -8900), line(0, 30), created=-1, total=-8000)], {}, 30),
+        ([invoice("paid", line(-3, 27, 0))], {}, 27),  # a free price
+        ([invoice("paid", line(-3, 27, 0))], {"trial_end": at(11)}, None),  # a trial
+        ([invoice("paid", line(11, 27, 0), created=0)], {"trial_end": at(-11)}, None),  # not yet
+        ([invoice("paid", line(-3, 27, 0, proration=True))], {}, None),
+        ([PAID, invoice("paid", line(-1, 27, 0, credited=["il_1"]), created=-1)], {}, None),
+        ([invoice("paid", line(-3, -3))], {}, None),  # no time at all
+    ],
+)
+def test_until_when_an_item_is_paid(invoices, given, days):
+    found = told(*invoices, **given).paid_until
+    assert found == ({} if days is None else {"si_1": at(days)})
+
+
+def test_a_full_refund_of_one_invoice_leaves_the_others():
+    before, after = invoice("paid", line(-33, -3), created=-33), PAID
+    assert told(before, after, returned={"in_-33": 900}).paid_until == {"si_1": at(27)}
+
+
+@pytest.mark.parametrize(
+    ("invoices", "since"),
+    [
+        ([PAID], None),
+        ([invoice("open")], None),  # a bank debit on its way
+        ([invoice("open", attempt_count=1)], -3),
+        ([invoice("open", attempt_count=1, first_failed_at=at(-2))], -2),
+        ([invoice("open", attempt_count=4, first_failed_at=at(-2))], -2),
+        ([invoice("open", attempt_count=1, finalized_at=None)], -3),
+        ([invoice("uncollectible")], -3),
+        ([invoice("open", collection_method="send_invoice", due_date=at(-1))], -1),
+        ([invoice("open", collection_method="send_invoice", due_date=at(-1), first_failed_at=at(-2))], -1),
+        (
+            [
+                invoice("open", collection_method="send_invoice", due_date=at(27), created=-3),
+                invoice("open", collection_method="send_invoice", due_date=at(-4), created=-34),
+            ],
+            -4,
+        ),
+        (
+            [
+                invoice("open", attempt_count=1, first_failed_at=at(-1), created=-2),
+                invoice("open", attempt_count=2, first_failed_at=at(-30), created=-31),
+            ],
+            -30,
+        ),
+    ],
+)
+def test_since_when_something_is_due(invoices, since):
+    assert told(*invoices).unpaid_since == (None if since is None else at(since))
+
+
+@pytest.mark.parametrize(
+    ("invoices", "given", "ever"),
+    [
+        ([], {}, True),  # nothing is known: Stripe's status has to do
+        ([PAID], {}, True),
+        ([invoice("open", attempt_count=1)], {}, False),
+        ([invoice("paid", line(-3, 11, 0), total=0), invoice("open", attempt_count=1, created=-1)], {}, False),
+        ([PAID, invoice("open", attempt_count=1, created=-1)], {"returned": {"in_-3": 900}}, False),
+        ([PAID, invoice("open", attempt_count=1, created=-1)], {}, True),
+        ([invoice("open", collection_method="send_invoice", due_date=at(-1))], {}, True),  # who pays by hand has a week
+    ],
+)
+def test_whether_anything_was_ever_paid(invoices, given, ever):
+    found = told(*invoices, **given)
+    assert (found.ever_paid, found.known) == (ever, bool(invoices))

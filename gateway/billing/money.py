@@ -5,10 +5,10 @@ import unicodedata
 from decimal import Decimal
 from functools import lru_cache
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.numbers import NumberPattern, format_currency, get_currency_precision, get_currency_symbol, parse_pattern
 
-from gateway.errors import BadInput
+from gateway.billing.languages import locale_of
 
 # How many decimals Stripe's integer amounts carry; two where nothing is said. ISK and UGX have no minor unit, but
 # Stripe keeps them as two-decimal amounts (5 ISK is 500), and HUF and TWD are two-decimal for charges, so none of the
@@ -16,7 +16,6 @@ from gateway.errors import BadInput
 _ZERO = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 _THREE = ("bhd", "jod", "kwd", "omr", "tnd")
 _EXPONENTS = dict.fromkeys(_ZERO, 0) | dict.fromkeys(_THREE, 3)
-_LONGEST_LOCALE = 35  # what RFC 5646 asks implementations to bear
 
 
 def exponent(currency: str) -> int:
@@ -44,7 +43,6 @@ def decimal(amount: int, currency: str) -> str:
     return f"{major(amount, currency):f}"
 
 
-@lru_cache(maxsize=8192)  # Babel takes 15 µs
 def formatted(amount: int, currency: str, locale: str = "en") -> str:
     """Return an amount as people of a locale write it, such as `$12.50` or `12,50 €`.
 
@@ -54,42 +52,33 @@ def formatted(amount: int, currency: str, locale: str = "en") -> str:
     Args:
         amount: in minor units.
         currency: ISO 4217, in any case.
-        locale: a language tag, such as `de`, `de-DE` or `pt_BR`.
-
-    Raises:
-        BadInput: for a locale that CLDR does not know.
+        locale: a language tag, such as `de`, `de-DE` or `pt_BR`; the nearest locale is taken, at last English.
     """
-    code = currency.upper()
-    ours, usual = exponent(currency), get_currency_precision(code)
+    return _formatted(amount, currency.upper(), locale_of(locale))
+
+
+@lru_cache(maxsize=8192)  # Babel takes 15 µs
+def _formatted(amount: int, code: str, locale: Locale) -> str:
+    ours, usual = exponent(code), get_currency_precision(code)
     digits = ours if usual < ours and amount % 10 ** (ours - usual) else usual
     return format_currency(
-        major(amount, currency),
+        major(amount, code),
         code,
         _pattern(locale, code, digits),
-        locale=_locale(locale),
+        locale=locale,
         currency_digits=False,
         decimal_quantization=False,
     )
 
 
-@lru_cache(maxsize=512)
-def _locale(tag: str) -> Locale:
-    if len(tag) <= _LONGEST_LOCALE:
-        try:
-            return Locale.parse(tag.replace("_", "-"), sep="-")
-        except (ValueError, UnknownLocaleError):
-            pass
-    raise BadInput(f"there is no locale {tag[:_LONGEST_LOCALE]!r}; use one such as en, de-DE or pt-BR")
-
-
 @lru_cache(maxsize=2048)
-def _pattern(locale: str, code: str, digits: int) -> NumberPattern:
+def _pattern(locale: Locale, code: str, digits: int) -> NumberPattern:
     """Return the locale's currency pattern with a fixed number of decimals.
 
     It has CLDR's currency spacing, which Babel leaves out: a symbol that ends in a letter keeps its distance (`ISK 5`).
     """
-    text = _locale(locale).currency_formats["standard"].pattern
-    symbol = get_currency_symbol(code, _locale(locale))
+    text = locale.currency_formats["standard"].pattern
+    symbol = get_currency_symbol(code, locale)
     if _is_wordlike(symbol[-1]):
         text = re.sub(r"¤(?=[#0])", "¤\N{NO-BREAK SPACE}", text)
     if _is_wordlike(symbol[0]):

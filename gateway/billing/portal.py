@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers.service import Customers
+from gateway.billing.languages import PORTAL_LANGUAGES, stripe_language
 from gateway.billing.redirects import redirect_problem
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
@@ -86,7 +87,7 @@ class Portal:
         parameters = {
             "customer": customer_id,
             "return_url": request.return_url,
-            "locale": request.locale,
+            "locale": stripe_language(request.locale, PORTAL_LANGUAGES),
             "configuration": self._settings.portal_configuration,
             "flow_data": flow,
         }

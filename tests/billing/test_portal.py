@@ -146,7 +146,13 @@ def test_the_settings_choose_the_portals_configuration(sqlite_url):
         assert session["configuration"] == configuration["id"]
 
 
-def test_what_stripe_refuses_comes_back_in_its_words(world, ada):
+def test_what_stripe_refuses_comes_back_in_its_words(world, ada, sqlite_url):
     buy(world, ada, "credits_100")
-    answer = ask(world, ada, locale="klingon")
-    assert errors(answer) == [("STRIPE_REFUSED", "locale")]
+    absent = {"stripe_api_base": world.stripe_url, "portal_configuration": "bpc_absent"}
+    with make_world(sqlite_url, fill=False, **absent) as other:
+        assert errors(ask(other, ada)) == [("STRIPE_REFUSED", "configuration")]
+
+
+def test_an_unknown_language_opens_the_portal_in_the_browsers(world, ada):
+    buy(world, ada, "credits_100")
+    assert ask(world, ada, locale="tlh")["url"]

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.checkout.request import CheckoutRequest, Line
+from gateway.billing.languages import CHECKOUT_LANGUAGES, stripe_language
 from gateway.models.mirrored import Price
 from gateway.settings import Settings
 
@@ -31,7 +32,7 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
         "cancel_url": request.cancel_url,
         "return_url": request.return_url,
         "currency": cart.currency,
-        "locale": request.locale,
+        "locale": stripe_language(request.locale, CHECKOUT_LANGUAGES),
         "metadata": metadata,
         _DATA[cart.mode]: made,
         "expand": ["line_items"],

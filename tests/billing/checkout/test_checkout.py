@@ -322,9 +322,21 @@ def test_a_promotion_code_is_applied_by_its_name(world):
 
 
 def test_what_only_stripe_can_judge_comes_back_with_stripes_sentence(world):
-    answer = ask(world, "starter_monthly", locale="xx")
-    assert errors(answer) == [("STRIPE_REFUSED", "locale")]
-    assert "locale" in answer["userErrors"][0]["message"]
+    (price,) = world.rows("price", lookup_key="starter_monthly")
+    stored = world.sandbox.store.get("price", price["id"])
+    world.sandbox.store.put({**stored, "active": False})  # the mirror has not heard of it
+    answer = ask(world, "starter_monthly")
+    assert errors(answer) == [("STRIPE_REFUSED", "lineItems.0.priceId")]
+    assert "inactive" in answer["userErrors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "stored"),
+    [("de-DE", "de"), ("en-US", "en"), ("fr-FR", "fr"), ("zh-CN", "zh"), ("no", "nb"), ("xx", None), ("-", None)],
+)
+def test_every_language_tag_opens_a_checkout_in_the_nearest_language(world, tag, stored):
+    session = opened(world, "starter_monthly", locale=tag)
+    assert world.sandbox.store.get("checkout.session", session["id"])["locale"] == stored
 
 
 def test_an_open_session_can_be_closed_once(world):

@@ -9,7 +9,7 @@
     ├── RateLimited             RATE_LIMITED
     ├── QueryTooComplex         QUERY_TOO_COMPLEX
     ├── DatabaseUnavailable     UNAVAILABLE
-    ├── SettingsError           SETTINGS
+    ├── SettingsError           CONFIGURATION_ERROR
     ├── WebhookRefused          WEBHOOK_REFUSED (its `reason` is the code that Stripe gets)
     └── StripeFailure           STRIPE_ERROR
         ├── StripeUnavailable   STRIPE_UNAVAILABLE
@@ -98,7 +98,7 @@ class DatabaseUnavailable(GatewayError):
 class SettingsError(GatewayError):
     """A setting is missing or wrong. The message is one line that names it and says what to do."""
 
-    code = "SETTINGS"
+    code = "CONFIGURATION_ERROR"
 
 
 class WebhookRefused(GatewayError):

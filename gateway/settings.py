@@ -45,6 +45,7 @@ STRIPE_API = "https://api.stripe.com"
 MEMORY = "memory://"  # each process counts rates for itself
 
 SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
+SECRET_KEY = re.compile(r"^(sk|rk)_")
 LIVE_KEY = re.compile(r"^(sk|rk)_live_")
 
 OLD_NAMES = {
@@ -466,6 +467,17 @@ class Settings(BaseSettings):
 
     _old_names: dict[str, str] = PrivateAttr(default_factory=dict)
 
+    @field_validator("stripe_secret_key")
+    @classmethod
+    def _key_is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what cannot call the API. Source: https://docs.stripe.com/keys."""
+        key = value.get_secret_value() if value else ""
+        if key.startswith("pk_"):
+            raise ValueError("this is a publishable key, which cannot call Stripe; use the secret one (sk_… or rk_…)")
+        if key and not SECRET_KEY.match(key):
+            raise ValueError("a secret key starts with sk_ or rk_ (Stripe dashboard, Developers, API keys)")
+        return value
+
     @field_validator("stripe_api_base")
     @classmethod
     def _base_is_a_url(cls, value: str) -> str:
@@ -548,6 +560,15 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         """How long access goes on after the first failed charge of a renewal."""
         return timedelta(days=self.grace_days)
+
+    @property
+    def stripe_mode(self) -> Literal["offline", "test", "live"]:
+        """Which Stripe is called: the offline one, or Stripe itself in the mode of the key."""
+        if self.stripe_api_base != STRIPE_API:
+            return "offline"
+        return (
+            "live" if self.stripe_secret_key and LIVE_KEY.match(self.stripe_secret_key.get_secret_value()) else "test"
+        )
 
     def require_stripe(self) -> str:
         """Return Stripe's key.

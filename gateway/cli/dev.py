@@ -11,20 +11,22 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 import uvicorn
 from pydantic import SecretStr
-from rich.console import Console
 from rich.panel import Panel
 
 from gateway import migrations
 from gateway.app import create_app
+from gateway.cli.context import console
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
 from gateway.http.server import OPTIONS
 from gateway.mirror.backfill import backfill, completed
+from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import LIVE_KEY, STATE_DIR, Settings
@@ -38,7 +40,7 @@ FRONT_END_PORTS = (3000, 4200, 5173, 8080)
 
 
 @dataclass(frozen=True, slots=True)
-class Dev:
+class Options:
     """Where `gateway dev` listens and keeps its state.
 
     Args:
@@ -56,12 +58,12 @@ class Dev:
     @property
     def gateway_url(self) -> str:
         """The gateway's own address."""
-        return f"http://{_reachable(self.host)}:{self.port}"
+        return f"http://{_callable_host(self.host)}:{self.port}"
 
     @property
     def stripe_url(self) -> str:
         """The offline Stripe's address."""
-        return f"http://{_reachable(self.host)}:{self.stripe_port}"
+        return f"http://{_callable_host(self.host)}:{self.stripe_port}"
 
     @property
     def environment_file(self) -> Path:
@@ -69,12 +71,23 @@ class Dev:
         return self.state / "dev.env"
 
 
-def _reachable(host: str) -> str:
+def dev(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = 8000,
+    stripe_port: Annotated[int, typer.Option(min=1, max=65535, help="The offline Stripe's port.")] = 12111,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start with an empty state.")] = False,
+) -> None:
+    """Run the gateway, the offline Stripe and the demo shop together: no account, no key, no network."""
+    configure_logging(readable=True)
+    asyncio.run(_run(Options(host=host, port=port, stripe_port=stripe_port), fresh=fresh))
+
+
+def _callable_host(host: str) -> str:
     """An address to call a server that listens everywhere."""
     return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
 
 
-def settings_for(dev: Dev) -> Settings:
+def settings_for(options: Options) -> Settings:
     """The settings of `gateway dev`: everything that names a database, a Stripe or a secret is its own.
 
     Raises:
@@ -83,43 +96,43 @@ def settings_for(dev: Dev) -> Settings:
     if LIVE_KEY.match(os.environ.get("STRIPE_SECRET_KEY", "") or os.environ.get("STRIPE_API_KEY", "")):
         raise SettingsError("STRIPE_SECRET_KEY: a live key must not be near the offline Stripe; unset it")
     pages = tuple(
-        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (dev.port, *FRONT_END_PORTS)
+        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (options.port, *FRONT_END_PORTS)
     )
     given = Settings.load(
         env_files=(Path(".env"),),
         stripe_secret_key=SecretStr(OFFLINE_KEY),
-        stripe_api_base=dev.stripe_url,
-        stripe_webhook_secrets=_kept(dev, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}",
-        database_url=SecretStr(f"sqlite:///{dev.state}/gateway.db"),
+        stripe_api_base=options.stripe_url,
+        stripe_webhook_secrets=_kept(options, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}",
+        database_url=SecretStr(f"sqlite:///{options.state}/gateway.db"),
         graphiql=True,
     )
     return given.model_copy(
         update={
             "auth_hs256_secret": given.auth_hs256_secret
-            or SecretStr(_kept(dev, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
-            "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((dev.gateway_url, *pages))),
+            or SecretStr(_kept(options, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
+            "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((options.gateway_url, *pages))),
             "cors_origins": given.cors_origins or pages,
             **{name: "off" for name in RATES if name not in given.model_fields_set},
         }
     )
 
 
-def _kept(dev: Dev, variable: str) -> str | None:
+def _kept(options: Options, variable: str) -> str | None:
     """A secret that was generated once and is kept beside the state."""
-    lines = dev.environment_file.read_text().splitlines() if dev.environment_file.exists() else []
+    lines = options.environment_file.read_text().splitlines() if options.environment_file.exists() else []
     return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)
 
 
-def _write_environment(dev: Dev, settings: Settings) -> None:
+def _write_environment(options: Options, settings: Settings) -> None:
     """Let the other commands (`gateway sync`, `gateway events list` …) find this gateway."""
     secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
     sign_in = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else ""
-    dev.state.mkdir(parents=True, exist_ok=True)
-    dev.environment_file.touch(mode=0o600)
-    dev.environment_file.write_text(
+    options.state.mkdir(parents=True, exist_ok=True)
+    options.environment_file.touch(mode=0o600)
+    options.environment_file.write_text(
         "# Written by `gateway dev`: the other commands read it when nothing else is set.\n"
         f"STRIPE_SECRET_KEY={OFFLINE_KEY}\n"
-        f"STRIPE_API_BASE={dev.stripe_url}\n"
+        f"STRIPE_API_BASE={options.stripe_url}\n"
         f"STRIPE_WEBHOOK_SECRET={secret}\n"
         f"AUTH_HS256_SECRET={sign_in}\n"
         f"DATABASE_URL={settings.database_url.get_secret_value()}\n"
@@ -127,36 +140,36 @@ def _write_environment(dev: Dev, settings: Settings) -> None:
     )
 
 
-async def run(dev: Dev, console: Console, *, fresh: bool) -> None:
+async def _run(options: Options, *, fresh: bool) -> None:
     """Run both servers until the process is told to stop.
 
     Raises:
         SettingsError: a port is taken, or a setting is wrong.
     """
-    for name, port in (("--port", dev.port), ("--stripe-port", dev.stripe_port)):
-        _check_port(dev.host, port, name)
-    settings = settings_for(dev)
+    for name, port in (("--port", options.port), ("--stripe-port", options.stripe_port)):
+        _check_port(options.host, port, name)
+    settings = settings_for(options)
     if fresh:
-        _empty(dev.state)
-    _write_environment(dev, settings)
+        _empty(options.state)
+    _write_environment(options, settings)
     secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
     sandbox = create_sandbox(
         SandboxOptions(
-            path=dev.state / "stripe.db", forward_to=f"{dev.gateway_url}/webhooks/stripe", webhook_secret=secret
+            path=options.state / "stripe.db", forward_to=f"{options.gateway_url}/webhooks/stripe", webhook_secret=secret
         )
     )
-    pages = (*demo_routes(dev.stripe_url), *sign_in_routes(settings))
+    pages = (*demo_routes(options.stripe_url), *sign_in_routes(settings))
     async with (
         open_runtime(settings) as runtime,
         # the offline Stripe answers with the date of its own clock
-        _serve(sandbox, dev.host, dev.stripe_port, date_header=False),
+        _serve(sandbox, options.host, options.stripe_port, date_header=False),
     ):
         await migrations.upgrade(runtime.database)
-        await _first_sync(runtime, console)
-        async with _serve(create_app(settings, runtime=runtime, pages=pages), dev.host, dev.port):
-            console.print(_welcome(dev, secret))
-            await _told_to_stop()
-            console.print(f"Stopping; the state stays under [bold]{dev.state}[/]")
+        await _first_sync(runtime)
+        async with _serve(create_app(settings, runtime=runtime, pages=pages), options.host, options.port):
+            console.print(_welcome(options))
+            await _wait_for_signal()
+            console.print(f"Stopping; the state stays under [bold]{options.state}[/]")
 
 
 def _empty(state: Path) -> None:
@@ -165,7 +178,7 @@ def _empty(state: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-async def _first_sync(runtime: Runtime, console: Console) -> None:
+async def _first_sync(runtime: Runtime) -> None:
     """Fill the mirror, unless it has been filled before: from then on the webhooks keep it."""
     if await completed(runtime.database):
         return
@@ -209,7 +222,7 @@ async def _serve(app: Any, host: str, port: int, *, date_header: bool = True) ->
         await serving
 
 
-async def _told_to_stop() -> None:
+async def _wait_for_signal() -> None:
     """Wait for Ctrl-C or SIGTERM."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -240,17 +253,17 @@ def _this_command() -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 
 
-def _welcome(dev: Dev, secret: str) -> Panel:
+def _welcome(options: Options) -> Panel:
     """What a newcomer should know and try first."""
     return Panel(
-        f"[bold]Demo shop[/]       {dev.gateway_url}/demo\n"
-        f"[bold]GraphiQL[/]        {dev.gateway_url}/graphql\n"
-        f"[bold]Offline Stripe[/]  {dev.stripe_url}\n"
-        f"[bold]Webhook secret[/]  {secret}\n\n"
+        f"[bold]Demo shop[/]       {options.gateway_url}/demo\n"
+        f"[bold]GraphiQL[/]        {options.gateway_url}/graphql\n"
+        f"[bold]Offline Stripe[/]  {options.stripe_url}\n"
+        f"[bold]Secrets[/]         in {options.environment_file}, which the other commands read\n\n"
         "Try first: open the demo shop, choose a plan and pay with card [bold]4242 4242 4242 4242[/].\n"
-        f"Sign in there as {' or '.join(USERS)}, or without a page: POST {dev.gateway_url}/dev/sign-in.\n"
+        f"Sign in there as {' or '.join(USERS)}, or without a page: POST {options.gateway_url}/dev/sign-in.\n"
         f"Then: [bold]{_this_command()} events list[/] in another terminal shows what Stripe has sent.\n"
-        f"State is kept under [bold]{dev.state}[/]; [bold]--fresh[/] empties it. Ctrl-C stops.",
+        f"State is kept under [bold]{options.state}[/]; [bold]--fresh[/] empties it. Ctrl-C stops.",
         title="The billing gateway is running",
         expand=False,
     )

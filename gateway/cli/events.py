@@ -20,14 +20,16 @@ from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 
-events_app = typer.Typer(help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True)
+app = typer.Typer(
+    help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True, add_completion=False
+)
 STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
 Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="In UTC.")]
 
 
-@events_app.command("list")
+@app.command("list")
 def list_(
     status: Annotated[str | None, typer.Option(help=f"Only with this status: {', '.join(STATUSES)}.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
@@ -59,7 +61,7 @@ def _line(row: Event) -> str:
     return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
 
 
-@events_app.command("show")
+@app.command("show")
 def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -> None:
     """Show one event: what became of it, what it says has changed, and the whole of it."""
     run(lambda runtime: _show(runtime, id))
@@ -102,7 +104,7 @@ def _shown(value: Any) -> str:
     return escape(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
-@events_app.command("retry")
+@app.command("retry")
 def retry(
     ids: Ids = None,
     dead: Annotated[bool, typer.Option("--dead", help="Every dead letter and every failed event.")] = False,
@@ -115,7 +117,7 @@ def retry(
     run(lambda runtime: _again(runtime, chosen))
 
 
-@events_app.command("replay")
+@app.command("replay")
 def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
     """Apply events again, by id or by a range of creation; what is known better already stays as it is."""
     if bool(ids) == bool(since or until):

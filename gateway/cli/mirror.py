@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.cli.context import console, run
 from gateway.mirror.backfill import backfill
 from gateway.mirror.reader import Reader
 from gateway.mirror.reconcile import Difference, compare
-from gateway.mirror.reconcile import repair as mend
+from gateway.mirror.reconcile import repair as repair_differences
 from gateway.runtime import Runtime
 from gateway.webhooks.catch_up import DAY, catch_up
 from gateway.webhooks.inbox import Inbox
@@ -55,7 +56,7 @@ async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
     for difference in differences:
         console.print(str(difference), highlight=False, markup=False, soft_wrap=True)
     if repair:
-        await mend(runtime.mirror, stripe, differences)
+        await repair_differences(runtime.mirror, stripe, differences)
     _table(f"{len(differences)} differences{' repaired' if repair and differences else ''}", counts)
     return int(bool(differences) and not repair)
 
@@ -86,9 +87,6 @@ def _table(title: str, counts: dict[str, int]) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, bool], None]]:
     """A line for each kind, while the block runs."""
-    # every command would have these, `gateway serve` included, for as long as it runs
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
     columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, TaskID] = {}

@@ -12,11 +12,11 @@ from gateway.db.database import Database
 from gateway.errors import BadInput
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 
-outbox_app = typer.Typer(help="Our own webhooks: what the application is told.", no_args_is_help=True)
+app = typer.Typer(help="Our own webhooks: what the application is told.", no_args_is_help=True, add_completion=False)
 STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
 
 
-@outbox_app.command("list")
+@app.command("list")
 def list_(
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
@@ -43,7 +43,7 @@ async def _list(database: Database, query: Any) -> None:
         console.print("no messages")
 
 
-@outbox_app.command("retry")
+@app.command("retry")
 def retry(
     ids: Annotated[list[str] | None, typer.Argument(help="Messages (msg_…), delivered or not.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Every dead letter.")] = False,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from gateway.errors import BadInput
 from gateway.observability.logging import configure_logging
+from gateway.sandbox import create_sandbox
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.options import API_VERSION, SandboxOptions
@@ -71,8 +72,6 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     random_seed: Annotated[int | None, typer.Option(help="Makes ids and chaos repeat from run to run.")] = None,
 ) -> None:
     """Run the offline Stripe alone, for any client in any language."""
-    from gateway.sandbox import create_sandbox
-
     configure_logging(readable=True)
     options = SandboxOptions(
         path=state,

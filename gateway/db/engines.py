@@ -71,7 +71,7 @@ def _sqlite(url: URL, connections: int, *, begin: str | None) -> sa.Engine:
             another has written).
     """
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_file(Path(url.database))
     # the driver sends no BEGIN of its own
     arguments = {"isolation_level": None, "timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}
     pool = {"poolclass": sa.QueuePool, "pool_size": connections, "max_overflow": 0}
@@ -80,6 +80,21 @@ def _sqlite(url: URL, connections: int, *, begin: str | None) -> sa.Engine:
     if begin:
         sa.event.listen(engine, "begin", lambda connection: _execute(connection.connection, begin))
     return engine
+
+
+def _make_file(path: Path) -> None:
+    """Make a database file, and its folder, unless it is there.
+
+    Raises:
+        SettingsError: it cannot be made or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()  # an empty file is an empty database
+    except OSError as error:
+        raise SettingsError(
+            f"DATABASE_URL: {path} cannot be written ({error.strerror}); use a file in a folder of the gateway's own"
+        ) from None
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

@@ -1,6 +1,7 @@
 """Structured logs: one line of JSON each in production, readable lines in development."""
 
 import logging
+import os
 import re
 import sys
 import traceback
@@ -33,7 +34,10 @@ def configure_logging(*, readable: bool) -> None:
         structlog.processors.format_exc_info if readable else add_location,
         redact_secrets,
     ]
-    renderer: Processor = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Processor = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),  # https://no-color.org
+        exception_formatter=structlog.dev.plain_traceback,
+    )
     factory: Any = structlog.PrintLoggerFactory(cast("TextIO", _TolerantStream(lambda: sys.stderr)))
     if not readable:  # straight to the stream: the standard library's machinery would cost as much as an event does
         renderer = structlog.processors.JSONRenderer(serializer=orjson.dumps)

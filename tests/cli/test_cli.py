@@ -4,23 +4,10 @@ import asyncio
 import re
 
 import pytest
-import typer
 
-from gateway.cli.main import app
-from harness.command import run
+from harness.command import commands, run
 from harness.databases import both_databases
 from harness.gateway import SECRET, fill_mirror, make_world
-from harness.paths import ROOT
-
-
-def commands(group=None, prefix="gateway"):
-    """Every command with its full name and click's own object."""
-    group = group or typer.main.get_command(app)
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{prefix} {name}")
-        else:
-            yield f"{prefix} {name}", command
 
 
 def environment_of(world):
@@ -77,22 +64,6 @@ def test_dev_refuses_to_run_beside_a_live_key(tmp_path):
     assert result.returncode == 1
     assert "live key" in result.stdout
     assert "hunter2" not in result.stdout
-
-
-@both_databases
-def test_the_database_is_migrated_on_command_and_says_where_it_is(tmp_path, database_url):
-    environment = {"DATABASE_URL": database_url}
-    assert "already at" in run("db", "upgrade", cwd=tmp_path, **environment).stdout
-    current = run("db", "current", cwd=tmp_path, **environment)
-    assert current.returncode == 0
-    assert current.stdout.startswith("at ")
-
-
-def test_an_empty_database_is_behind_until_it_is_upgraded(tmp_path):
-    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/new.db"}
-    assert run("db", "current", cwd=tmp_path, **environment).returncode == 1
-    assert "migrated from empty" in run("db", "upgrade", cwd=tmp_path, **environment).stdout
-    assert run("db", "current", cwd=tmp_path, **environment).returncode == 0
 
 
 @both_databases
@@ -167,12 +138,3 @@ def test_the_doctor_finds_a_database_that_is_not_migrated(tmp_path):
     result = run("doctor", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/new.db")
     assert result.returncode == 1
     assert "gateway db upgrade" in result.stdout
-
-
-def test_the_schema_command_prints_what_the_checkout_holds(tmp_path):
-    printed = run("schema", cwd=tmp_path)
-    assert printed.stdout == (ROOT / "schema.graphql").read_text()
-    (tmp_path / "schema.graphql").write_text(printed.stdout.replace("pricing(", "prices("))
-    checked = run("schema", "--check", cwd=tmp_path)
-    assert checked.returncode == 1
-    assert "prices" in checked.stdout

@@ -86,20 +86,22 @@ def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_w
     url, ports = f"http://127.0.0.1:{port}", ("--port", str(port), "--stripe-port", str(stripe_port))
 
     with running(tmp_path, "dev", *ports, ready=f"{url}/readyz") as process:
-        expected = (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "whsec_", "4242")
+        expected = (f"{url}/demo", f"{url}/graphql", f"http://127.0.0.1:{stripe_port}", "dev.env", "4242")
         welcome = printed(tmp_path / "output.txt", expected)
         bought = httpx.post(f"{url}/graphql", json={"query": BUY, "variables": {"to": f"{url}/demo"}}).json()
         session = bought["data"]["createCheckoutSession"]["session"]["id"]
         assert httpx.get(f"{url}/demo").status_code == 200
         assert guarded(port)
         assert httpx.get(f"http://127.0.0.1:{stripe_port}/").status_code == 200
-        secret = re.search(r"whsec_\w+", welcome).group()
+        secrets = (tmp_path / ".gateway/dev.env").read_text()
+        assert re.search(r"STRIPE_WEBHOOK_SECRET=whsec_\w+\nAUTH_HS256_SECRET=\w+\n", secrets)
+        assert not re.search(r"whsec_|\x1b", welcome)
     assert process.returncode == 0
 
     ask = {"query": "query($id: ID!) { session(id: $id) { status } }", "variables": {"id": session}}
     with running(tmp_path, "dev", *ports, ready=f"{url}/readyz"):
         assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] == {"status": "OPEN"}
-        printed(tmp_path / "output.txt", (secret,))
+        assert (tmp_path / ".gateway/dev.env").read_text() == secrets
 
     with running(tmp_path, "dev", *ports, "--fresh", ready=f"{url}/readyz"):
         assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] is None

@@ -1,0 +1,96 @@
+"""`gateway serve`: the gateway alone, for production."""
+
+import os
+from contextlib import suppress
+from socket import socket
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+import gateway.app  # noqa: F401 - the server takes it by its name; here the collector is not yet at work
+from gateway import __version__
+from gateway.db.engines import database_url
+from gateway.graphql.execution.persisted import PersistedDocuments
+from gateway.http.server import OPTIONS
+from gateway.observability.logging import configure_logging
+from gateway.settings import Settings
+
+log = structlog.get_logger()
+
+STARTUP_FAILURE = 3
+"""The exit code of a server that did not start, as uvicorn has it."""
+
+
+class Server(uvicorn.Server):
+    """Says where it listens, and as what, once it does.
+
+    Args:
+        config: how it serves.
+        about: what is said.
+    """
+
+    def __init__(self, config: uvicorn.Config, about: dict[str, str]) -> None:
+        super().__init__(config)
+        self._about = about
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("serving", **self._about)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one wants PostgreSQL.")] = 1,
+) -> None:
+    """Run the gateway alone, for production: its settings come from the environment."""
+    configure_logging(readable=False)
+    settings = Settings.load()
+    settings.require_stripe()
+    # What is wrong with these stops the start here, not in each worker.
+    url = database_url(settings.database_url.get_secret_value())
+    PersistedDocuments(settings)
+    config = uvicorn.Config(
+        "gateway.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        timeout_graceful_shutdown=4,
+        **OPTIONS,
+    )
+    about = {
+        "address": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        "version": __version__,
+        "mode": settings.stripe_mode,
+        "database": f"SQLite, {url.database}" if url.drivername == "sqlite" else f"PostgreSQL, {url.database}",
+    }
+    if workers > 1:
+        _serve_many(config, about)
+    else:
+        _serve_one(config, about)
+
+
+def _serve_one(config: uvicorn.Config, about: dict[str, str]) -> None:
+    """Serve in this process."""
+    server = Server(config, about)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(STARTUP_FAILURE)
+
+
+def _serve_many(config: uvicorn.Config, about: dict[str, str]) -> None:
+    """Serve in several processes, which count into one folder: whichever is asked for its metrics answers for all."""
+    with TemporaryDirectory() as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        listener = config.bind_socket()
+        log.info("serving", **about, workers=config.workers)
+        with suppress(KeyboardInterrupt):
+            Multiprocess(config, sockets=[listener]).run()

@@ -1,0 +1,40 @@
+"""What every command shares: its errors, and where it runs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from harness.command import run
+
+ON_WINDOWS = "import sys, gateway.cli.main as cli; sys.platform = 'win32'; cli.main()"
+
+
+def test_an_error_is_a_sentence_that_begins_with_what_is_wrong_and_ends_with_its_code(tmp_path):
+    done = run("serve", cwd=tmp_path, STRIPE_SECRET_KEY="sk_test_x", DATABASE_URL="mysql://host/x")
+    assert done.returncode == 1
+    assert done.stdout.startswith("DATABASE_URL: mysql is not supported")
+    assert done.stdout.endswith("(CONFIGURATION_ERROR)\n")
+
+
+def test_an_error_keeps_its_square_brackets(tmp_path):
+    done = run("events", "show", "[red]evt_[/]", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    assert "gateway db upgrade" in done.stdout
+    assert run("db", "upgrade", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/x.db").returncode == 0
+    done = run("events", "show", "[red]evt_[/]", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/x.db")
+    assert (done.returncode, done.stdout) == (1, "there is no event [red]evt_[/] (BAD_USER_INPUT)\n")
+
+
+@pytest.mark.parametrize("words", [["dev"], ["serve"], ["--help"]])
+def test_on_windows_one_line_says_where_it_runs(words):
+    done = subprocess.run([sys.executable, "-c", ON_WINDOWS, *words], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        done.stderr == "Windows is not supported: run the gateway in WSL 2 or in its container image (`Dockerfile`)\n"
+    )
+
+
+def test_an_unknown_command_is_named(tmp_path):
+    done = run("recconcile", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "No such command 'recconcile'" in done.stdout

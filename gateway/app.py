@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 RESTART_SECONDS = 1.0
 GARBAGE_THRESHOLD = 20_000
-"""More objects than the events of a group consist of: with Python's 700, each group is looked through several times for
+"""More objects than the events of a batch consist of: with Python's 700, each batch is searched several times for
 cycles, of which it has none."""
 
 
@@ -99,7 +99,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
             from gateway.outbound.delivery import WebhookDispatcher
 
             lasting["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
-        tasks = [asyncio.create_task(_lasting(name, run), name=name) for name, run in lasting.items()]
+        tasks = [asyncio.create_task(supervise(name, run), name=name) for name, run in lasting.items()]
         yield
         for task in tasks:
             task.cancel()
@@ -141,20 +141,30 @@ def from_environment() -> ASGIApp:
     """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     app = create_app(Settings.load())
-    gc.freeze()  # what lives as long as the process need not be looked at again and again
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
-    gc.enable()
+    tune_collector()
     return app
 
 
-async def _lasting(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run a task for as long as the gateway runs: whatever ends it early is told, and it begins again. So none has to
-    outlive its own failures.
+def tune_collector() -> None:
+    """Start the garbage collector, without what lives as long as the process, and less often than by default."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+    gc.enable()
+
+
+async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a background task as long as the gateway runs: it is logged whatever ends it early, and it begins again.
+
+    So no task has to survive its own failures.
+
+    Args:
+        name: of the task, for the log.
+        run: runs until it is cancelled; one that returns has nothing to do.
     """
     while True:
         try:
             await run()
-            return  # it has nothing to do
+            return
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise

@@ -67,7 +67,7 @@ class Options:
 
     @property
     def environment_file(self) -> Path:
-        """What the other commands read, so that they find what `gateway dev` has set up."""
+        """The file that the other commands read, so that they find what `gateway dev` has set up."""
         return self.state / "dev.env"
 
 
@@ -83,12 +83,12 @@ def dev(
 
 
 def _callable_host(host: str) -> str:
-    """An address to call a server that listens everywhere."""
+    """Return an address to call the server at, also where it listens everywhere."""
     return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
 
 
 def settings_for(options: Options) -> Settings:
-    """The settings of `gateway dev`: everything that names a database, a Stripe or a secret is its own.
+    """Load the settings: what names a database, a Stripe or a webhook secret is `gateway dev`'s own.
 
     Raises:
         SettingsError: the environment holds a live key, or a wrong value.
@@ -118,7 +118,7 @@ def settings_for(options: Options) -> Settings:
 
 
 def _kept(options: Options, variable: str) -> str | None:
-    """A secret that was generated once and is kept beside the state."""
+    """Return a secret that an earlier start has generated and written beside the state."""
     lines = options.environment_file.read_text().splitlines() if options.environment_file.exists() else []
     return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)
 
@@ -254,7 +254,7 @@ def _this_command() -> str:
 
 
 def _welcome(options: Options) -> Panel:
-    """What a newcomer should know and try first."""
+    """Return what a newcomer should know and try first."""
     return Panel(
         f"[bold]Demo shop[/]       {options.gateway_url}/demo\n"
         f"[bold]GraphiQL[/]        {options.gateway_url}/graphql\n"

@@ -59,7 +59,7 @@ async def _doctor(runtime: Runtime) -> int:
 
 
 async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
-    """Every check, in an order in which an earlier failure explains a later one."""
+    """Run every check, in an order in which an earlier failure explains a later one."""
     settings, database = runtime.settings, runtime.database
     if settings.old_names:
         yield _old_names(settings.old_names)
@@ -91,7 +91,7 @@ def _redirects(settings: Settings) -> Check:
 
 
 async def _secrets(settings: Settings, database: Database | None) -> Check:
-    """Which signing secrets there are and when each last proved a delivery, so that the old one can be let go."""
+    """Say which signing secrets there are and when each last verified a delivery, so that an old one can be removed."""
     if not settings.stripe_webhook_secrets:
         return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
     used = {}
@@ -106,7 +106,7 @@ async def _secrets(settings: Settings, database: Database | None) -> Check:
 
 
 async def _caught_up(database: Database) -> Check:
-    """When Stripe's own list of events was last read: Stripe keeps it for 30 days."""
+    """Check when Stripe's own list of events was last read: Stripe keeps it for 30 days."""
     seconds = await seconds_since_last_run(database)
     if seconds is None:
         return Check("missed events", "never looked for", "run `gateway reconcile`", warning=True)
@@ -117,7 +117,7 @@ async def _caught_up(database: Database) -> Check:
 
 
 async def _dead_letters(database: Database) -> Check:
-    """Events that were given up."""
+    """Count the events that are not finished; dead letters are a warning."""
     counts = await database.read(count_open_events)
     finding = ", ".join(f"{count} {status}" for status, count in counts.items())
     if counts["dead"]:
@@ -185,7 +185,7 @@ def _clock(skew: int) -> Check:
 
 
 def _endpoints(endpoints: list[dict[str, object]]) -> Check:
-    """The endpoint at Stripe that posts to this gateway: enabled, with the events and the version that it reads."""
+    """Check the endpoint at Stripe that posts to this gateway: is it enabled, with every event that is handled?"""
     name = "webhook endpoint"
     if not endpoints:
         return Check(name, "none ends with /webhooks/stripe", "add one in Stripe's dashboard, Developers, Webhooks")

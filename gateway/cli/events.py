@@ -55,7 +55,7 @@ async def _list(runtime: Runtime, wanted: dict[str, str], limit: int) -> None:
 
 
 def _line(row: Event) -> str:
-    """An event and what became of it: a line, of which a narrow window cuts nothing off."""
+    """Format an event and its outcome as a line, of which a narrow window cuts nothing off."""
     status = f"[{STATUSES[row.status]}]{row.status:<7}[/]"
     told = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
     return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
@@ -84,7 +84,7 @@ async def _show(runtime: Runtime, id: str) -> None:
 
 
 def _changes(event: StripeEvent) -> Iterator[tuple[str, Any, Any]]:
-    """What an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
+    """Yield what an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
     before = event.previous_attributes
     return iter(()) if before is None else _compared("", before, event.object)
 

@@ -52,9 +52,9 @@ class Commands(TyperGroup):
 app = typer.Typer(name="gateway", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-@app.callback()
+@app.callback(help="A GraphQL billing gateway between a web application and Stripe.")
 def gateway() -> None:
-    """A GraphQL billing gateway between a web application and Stripe."""
+    """Make `gateway` a group of commands; it does nothing by itself."""
 
 
 def main() -> None:

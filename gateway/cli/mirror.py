@@ -86,7 +86,7 @@ def _table(title: str, counts: dict[str, int]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, bool], None]]:
-    """A line for each kind, while the block runs."""
+    """Show a line for each kind, while the block runs."""
     columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         tasks: dict[str, TaskID] = {}

@@ -8,10 +8,12 @@ import sys
 import pytest
 import yaml
 from graphql import build_schema, parse, validate
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from starlette.routing import Match
 
 from gateway import errors
+from gateway.observability import metrics  # noqa: F401 - it registers them
 from gateway.sandbox import create_sandbox
 from gateway.settings import OLD_NAMES, Settings, variable_of
 from harness.command import commands
@@ -123,6 +125,14 @@ def test_every_deprecated_name_of_a_setting_stands_in_the_docs_with_the_present_
     table = TEXTS["docs/settings.md"].partition("## Deprecated names")[2]
     assert dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", table, re.MULTILINE)) == {
         old: new for new, old in OLD_NAMES.items()
+    }
+
+
+def test_every_metric_stands_in_the_docs_with_its_description():
+    table = dict(re.findall(r"^\| `(gateway_\w+)` \| \w+ \| (.*) \|$", TEXTS["docs/operating.md"], re.MULTILINE))
+    families = [family for family in REGISTRY.collect() if family.name.startswith("gateway_")]
+    assert table == {
+        family.name + ("_total" if family.type == "counter" else ""): family.documentation for family in families
     }
 
 

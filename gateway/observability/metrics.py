@@ -14,27 +14,27 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 DELIVERIES = Counter("gateway_deliveries_total", "Genuine deliveries that were received, duplicates included")
 EVENTS = Counter(
     "gateway_events_total",
-    "Events by what became of them: applied, stale, ignored, pending (a fetch is needed), failed, dead, duplicate, "
+    "Events by their outcome: applied, stale, ignored, pending (a fetch is needed), failed, dead, duplicate, "
     "not_recorded (answered 503)",
     ["outcome"],
 )
 EVENT_LAG = Histogram(
     "gateway_event_lag_seconds",
-    "From the event's creation on Stripe's clock to its being applied here",
+    "Seconds from an event's creation, on Stripe's clock, until it was applied",
     buckets=(0.5, 1, 2, 5, 15, 60, 300, 3600, 86400),
 )
 QUEUE = Gauge("gateway_queue_depth", "Deliveries that wait for their commit", multiprocess_mode="livesum")
-GROUP_SECONDS = Histogram("gateway_group_seconds", "How long recording a group of deliveries took", buckets=SECONDS)
+GROUP_SECONDS = Histogram("gateway_group_seconds", "Seconds that recording a batch of deliveries took", buckets=SECONDS)
 QUEUE_ITEMS = Gauge(
     "gateway_queue_items",
-    "What is not finished in the queues `inbox`, `usage`, `outbox` and `access`: pending, failed (will be retried) and "
+    "Unfinished items of the queues `inbox`, `usage`, `outbox` and `access`: pending, failed (will be retried) and "
     "dead (waits for an operator)",
     ["queue", "status"],
     multiprocess_mode="mostrecent",
 )
 QUEUE_SECONDS = Histogram(
     "gateway_queue_seconds",
-    "From the moment at which an item of a queue was due to the end of its attempt",
+    "Seconds from the moment at which an item of a queue was due until the end of its attempt",
     ["queue"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600),
 )
@@ -53,7 +53,7 @@ WEBHOOK_SECRET_LAST_USED = Gauge(
     multiprocess_mode="max",
 )
 STRIPE_CALLS = Counter("gateway_stripe_calls_total", "Calls to Stripe by how they ended", ["method", "outcome"])
-STRIPE_SECONDS = Histogram("gateway_stripe_call_seconds", "How long a call to Stripe took, retries included")
+STRIPE_SECONDS = Histogram("gateway_stripe_call_seconds", "Seconds that a call to Stripe took, retries included")
 RECONCILED = Gauge(
     "gateway_reconciled_seconds",
     "When Stripe's own list of events was last read to its end, in Unix seconds",
@@ -61,7 +61,7 @@ RECONCILED = Gauge(
 )
 CACHE = Counter(
     "gateway_cache_total",
-    "Looks into what is kept in memory: `catalog`, `documents` (parsed operations), `answers` (that all get alike)",
+    "Lookups in the caches `catalog`, `documents` (parsed operations) and `answers` (the same for everybody)",
     ["cache", "result"],
 )
 LIVE_CONNECTIONS = Gauge(

@@ -42,7 +42,7 @@ JOBS: dict[str, OnTime] = {
     "refund.failed": charges.refund_fails,  # the bank has no such account any more
     "refund.pending": charges.refund_settles,  # the bank has sent the money back
     "subscription.cycle": renewals.cycle,  # a billing period, or the trial, is over
-    "subscription.end": subscriptions.end_planned,  # `cancel_at`
+    "subscription.end": renewals.end_planned,  # `cancel_at`
     "subscription.expire": subscriptions.expire,  # 23 hours without a first payment
     "subscription.resume_collection": renewals.resume_collection,  # `pause_collection[resumes_at]`
     "subscription.trial_will_end": subscriptions.warn_of_trial_end,  # three days before

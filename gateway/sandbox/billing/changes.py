@@ -98,11 +98,14 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     before = sandbox.need("subscription", subscription["id"])
     changed = _merged(sandbox, subscription, params, customer)
     change = _dates(sandbox, before, changed, params, now)
-    if params.get("proration_behavior", "create_prorations") != "none":
+    prorate = params.get("proration_behavior", "create_prorations") != "none"
+    if prorate:
         _check_date(before, at)
         proration.credit_and_charge(sandbox, before, change.subscription, at, fresh=bool(change.bought))
     pending.add_extra(sandbox, changed, params.get("add_invoice_items") or [])
     subscriptions.plan_end(changed, params, now)
+    if {"cancel_at", "cancel_at_period_end"} & params.keys():
+        proration.fit_to_end(sandbox, changed, prorate=prorate)
     _plan_resumption(sandbox, changed)
     subscriptions.save(sandbox, changed)
     change.invoice_now |= params.get("proration_behavior") == "always_invoice"
@@ -274,6 +277,8 @@ def cancel(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     if params.get("prorate"):
         nothing = {**changed, "items": {**changed["items"], "data": []}}
         proration.credit_and_charge(sandbox, changed, nothing, now)
+    # The end is now and planned no more (recorded: pay, cancel_now_when_scheduled_for_cancellation).
+    changed["cancel_at"] = None
     subscriptions.end(sandbox, changed, "cancellation_requested")
     if params.get("invoice_now"):
         bought = renewals.last_usage(sandbox, changed, now)

@@ -126,3 +126,15 @@ def start_period(item: Obj, anchor: int, at: int) -> None:
 def full_period(item: Obj, anchor: int) -> tuple[int, int]:
     """Return the whole period that an item's present one, perhaps begun late, is part of."""
     return periods.period_at(anchor, *rhythm(item), item["current_period_start"])
+
+
+def full_end(subscription: Obj, item: Obj) -> int:
+    """Return when an item's period ends if the subscription does not end before."""
+    if subscription["status"] == "trialing":
+        return int(subscription["trial_end"])
+    return full_period(item, subscription["billing_cycle_anchor"])[1]
+
+
+def fitted_end(subscription: Obj, item: Obj) -> int:
+    """Return when an item's period ends: with the subscription at the latest."""
+    return min(full_end(subscription, item), subscription["cancel_at"] or full_end(subscription, item))

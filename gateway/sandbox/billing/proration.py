@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
 
+_UNBILLED = ("trialing", "incomplete", "paused")
+
 
 def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fresh: bool = False) -> list[Obj]:
     """Make the pending invoice items that turn one state of a subscription into another at a time.
@@ -26,7 +28,7 @@ def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fre
         at: When the change counts.
         fresh: New periods begin and are charged in full elsewhere: everything old is credited, nothing charged.
     """
-    if before["status"] in ("trialing", "incomplete", "paused"):
+    if before["status"] in _UNBILLED:
         return []
     old = {item["id"]: item for item in before["items"]["data"]}
     new = {item["id"]: item for item in after["items"]["data"]}
@@ -39,6 +41,22 @@ def credit_and_charge(sandbox: Sandbox, before: Obj, after: Obj, at: int, *, fre
             if not _same(item, old.get(key)):
                 made += _charge(sandbox, after, item, at)
     return made
+
+
+def fit_to_end(sandbox: Sandbox, subscription: Obj, *, prorate: bool) -> None:
+    """Let the periods of a subscription end with it, or go on in full: what that takes off is credited, what it adds
+    is charged.
+
+    Source: docs.stripe.com/api/subscriptions/update, `cancel_at`.
+    """
+    for item in subscription["items"]["data"]:
+        before, after = item["current_period_end"], items.fitted_end(subscription, item)
+        billed = prorate and subscription["status"] not in _UNBILLED
+        if billed and after < before:
+            _credit(sandbox, subscription, item, after)
+        item["current_period_end"] = after
+        if billed and after > before:
+            _charge(sandbox, subscription, item, before)
 
 
 def is_free(subscription: Obj) -> bool:
@@ -147,5 +165,5 @@ def unused(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> int:
         at=at,
         product=price["product"],
     )
-    full = items.full_period(item, subscription["billing_cycle_anchor"])
-    return money.prorated(amount, full[0], item["current_period_end"], at)
+    start, end = items.full_period(item, subscription["billing_cycle_anchor"])
+    return money.scaled(amount, item["current_period_end"] - max(at, start), end - start)

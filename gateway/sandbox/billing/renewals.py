@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import collection, invoices, items, lines, pending, starting, subscriptions, usage
-from gateway.sandbox.core import periods
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
@@ -44,17 +43,16 @@ def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
         The lines to charge: usage of the period that ended, licensed items for the one that begins.
     """
     bought: list[Obj] = []
-    anchor = subscription["billing_cycle_anchor"]
     for item in subscription["items"]["data"]:
         ended = (item["current_period_start"], item["current_period_end"])
         if ended[1] > at:
             continue
-        begun = periods.period_at(anchor, *items.rhythm(item), ended[1])
-        item |= {"current_period_start": ended[1], "current_period_end": begun[1]}
+        item["current_period_start"] = ended[1]
+        item["current_period_end"] = items.fitted_end(subscription, item)
         if items.metered(item):
             bought += used(sandbox, subscription, item, ended)
         else:
-            bought += lines.of_item(sandbox, subscription, item, (ended[1], begun[1]))
+            bought += starting.lines_of_period(sandbox, subscription, item)
     return bought
 
 
@@ -72,6 +70,13 @@ def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
         if items.metered(item):
             bought += used(sandbox, subscription, item, (item["current_period_start"], at))
     return bought if any(line["amount"] for line in bought) else []
+
+
+def end_planned(sandbox: Sandbox, id: str) -> None:
+    """End a subscription whose `cancel_at` has come."""
+    subscription = sandbox.need("subscription", id)
+    if subscription["status"] not in subscriptions.FINAL:
+        end(sandbox, subscription)
 
 
 def end(sandbox: Sandbox, subscription: Obj) -> None:

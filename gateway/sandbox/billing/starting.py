@@ -46,6 +46,8 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
         sandbox, params.get("discounts"), customer, subscription=subscription["id"]
     )
     subscriptions.plan_end(subscription, params, now)
+    for item in data:
+        item["current_period_end"] = items.fitted_end(subscription, item)
     customer["currency"] = customer.get("currency") or subscription["currency"]
     sandbox.update(customer, "customer.updated")
     return subscriptions.save(sandbox, sandbox.create(subscription))
@@ -58,6 +60,7 @@ def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
         "object": "subscription",
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_schedules": [],
+        "cancel_at": None,
         "cancel_at_period_end": False,
         "cancellation_details": {"comment": None, "feedback": None, "feedback_option": None, "reason": None},
         "collection_method": "charge_automatically",
@@ -203,21 +206,28 @@ def first_lines(sandbox: Sandbox, subscription: Obj, proration: str) -> list[Obj
     """Return what a new (or newly anchored) subscription is charged at once: licensed items for their first period."""
     found: list[Obj] = []
     for item in subscription["items"]["data"]:
-        period = (item["current_period_start"], item["current_period_end"])
         if subscription["status"] == "trialing":
+            period = (item["current_period_start"], item["current_period_end"])
             found.append(lines.of_trial(sandbox, subscription, item, period))
         elif not items.metered(item):
-            found += _first_of(sandbox, subscription, item, period, proration)
+            found += lines_of_period(sandbox, subscription, item, proration)
     return found
 
 
-def _first_of(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], proration: str) -> list[Obj]:
-    """Return the first lines of an item: a period that begins between two anchors costs its share, or nothing."""
+def lines_of_period(sandbox: Sandbox, subscription: Obj, item: Obj, proration: str = "create_prorations") -> list[Obj]:
+    """Return the lines of an item for its present period.
+
+    A period that begins between two anchors, or ends with the subscription before the next, costs its share. Without
+    proration the one is free and the other costs as much as a whole one.
+    """
+    period = (item["current_period_start"], item["current_period_end"])
     full = items.full_period(item, subscription["billing_cycle_anchor"])
     charged = lines.of_item(sandbox, subscription, item, period)
-    if full[0] < period[0]:
+    if period != full:
+        share = (period[1] - period[0], full[1] - full[0])
+        if proration == "none":
+            share = (1, 1) if period[0] == full[0] else (0, 1)
         for line in charged:
-            share = money.prorated(line["amount"], *full, period[0])
-            line["amount"] = line["subtotal"] = share if proration != "none" else 0
+            line["amount"] = line["subtotal"] = money.scaled(line["amount"], *share)
             line["parent"]["subscription_item_details"]["proration"] = True
     return charged

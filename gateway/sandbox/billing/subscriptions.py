@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import collection, discounts, invoices, pending
+from gateway.sandbox.billing import collection, discounts, invoices, items, pending
 from gateway.sandbox.core import periods
 from gateway.sandbox.core.errors import StripeError, invalid
 
@@ -218,19 +218,21 @@ def _remember_payment_method(sandbox: Sandbox, subscription: Obj, invoice: Obj) 
 
 
 def plan_end(subscription: Obj, params: Obj, now: int) -> None:
-    """Apply `cancel_at` and `cancel_at_period_end`."""
-    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-    at: Any = params.get("cancel_at")
-    if "cancel_at_period_end" in params:
-        subscription["cancel_at_period_end"] = params["cancel_at_period_end"]
-        at = "min_period_end" if params["cancel_at_period_end"] else at or ""
-    if at is None:
+    """Apply `cancel_at` and `cancel_at_period_end`; each of them replaces what the other said before."""
+    if not {"cancel_at", "cancel_at_period_end"} & params.keys():
         return
+    ends = [items.full_end(subscription, item) for item in subscription["items"]["data"]]
+    given: Any = params.get("cancel_at") or None
+    at_period_end = bool(params.get("cancel_at_period_end"))
+    if given and at_period_end:
+        raise invalid(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.", "cancel_at_period_end"
+        )
     named = {"min_period_end": min, "max_period_end": max, "max_billed_until": max}
-    when = named[at](ends) if at in named else at or None
+    when = min(ends) if at_period_end else named[given](ends) if given in named else given
     if when is not None and when < now:
         raise invalid("cancel_at must be in the future.", "cancel_at")
-    subscription |= {"cancel_at": when, "canceled_at": now if when else None}
+    subscription |= {"cancel_at": when, "cancel_at_period_end": at_period_end, "canceled_at": now if when else None}
     subscription["cancellation_details"]["reason"] = "cancellation_requested" if when else None
 
 
@@ -251,13 +253,6 @@ def end(sandbox: Sandbox, subscription: Obj, reason: str | None = None) -> Obj:
             sandbox.clock.cancel("invoice.retry", invoice)
             sandbox.update(invoice | {"auto_advance": False, "next_payment_attempt": None}, "invoice.updated")
     return subscription
-
-
-def end_planned(sandbox: Sandbox, id: str) -> None:
-    """End a subscription whose `cancel_at` has come."""
-    subscription = sandbox.need("subscription", id)
-    if subscription["status"] not in FINAL:
-        end(sandbox, subscription)
 
 
 def expire(sandbox: Sandbox, id: str) -> None:

@@ -463,6 +463,64 @@ def test_cancel_at_period_end_keeps_it_until_then(client, subscribe, price, at):
     assert types(client, "customer.subscription.deleted")
 
 
+def test_of_two_ways_to_plan_the_end_the_last_one_counts(client, subscribe, price):
+    subscription = subscribe(price())
+
+    def end_of(**params):
+        changed = client.v1.subscriptions.update(subscription.id, params)
+        return changed.cancel_at_period_end, changed.cancel_at, changed.canceled_at is None
+
+    assert end_of(cancel_at_period_end=True) == (True, FEBRUARY, False)
+    assert end_of(cancel_at="") == (False, None, True)
+    assert end_of(cancel_at=MARCH) == (False, MARCH, False)
+    assert end_of(cancel_at_period_end=True) == (True, FEBRUARY, False)
+    assert end_of(cancel_at=MARCH) == (False, MARCH, False)
+    assert end_of(cancel_at_period_end=False) == (False, None, True)
+    with pytest.raises(stripe.InvalidRequestError, match="only specify one"):
+        end_of(cancel_at_period_end=True, cancel_at=MARCH)
+
+
+def test_what_ends_now_is_planned_to_end_no_more(client, subscribe, price):
+    subscription = subscribe(price())
+    client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    canceled = client.v1.subscriptions.cancel(subscription.id)
+    assert (canceled.status, canceled.cancel_at, canceled.cancel_at_period_end) == ("canceled", None, False)
+
+
+def test_an_end_within_the_period_is_credited_and_taken_back_charged(client, customer, subscribe, price, at):
+    subscription = subscribe(price(3100))
+    ended = client.v1.subscriptions.update(subscription.id, {"cancel_at": START + 10 * DAY})
+    assert item(ended).current_period_end == START + 10 * DAY
+    assert prorations(client) == [-2100]
+    later = client.v1.subscriptions.update(subscription.id, {"cancel_at": START + 20 * DAY})
+    assert (item(later).current_period_end, prorations(client)) == (START + 20 * DAY, [-2100, 1000])
+    whole = client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
+    assert (item(whole).current_period_end, prorations(client)) == (FEBRUARY, [-2100, 1000, 1100])
+    client.v1.subscriptions.update(subscription.id, {"cancel_at": START + 30 * DAY, "proration_behavior": "none"})
+    assert prorations(client) == [-2100, 1000, 1100]
+    at(START + 30 * DAY + HOUR)
+    assert get(client, subscription).status == "canceled"
+
+
+def test_an_end_within_a_later_period_bills_that_period_in_part(client, subscribe, price, at):
+    subscription = subscribe(price(2800))
+    client.v1.subscriptions.update(subscription.id, {"cancel_at": FEBRUARY + 7 * DAY})
+    at(FEBRUARY + HOUR)
+    subscription = get(client, subscription)
+    assert invoices(client, subscription)[-1] == ("subscription_cycle", "paid", 700)
+    assert subscription.latest_invoice.lines.data[0].parent.subscription_item_details.proration
+    assert item(subscription).current_period_end == FEBRUARY + 7 * DAY
+    at(FEBRUARY + 8 * DAY)
+    subscription = get(client, subscription)
+    assert (subscription.status, subscription.ended_at) == ("canceled", FEBRUARY + 7 * DAY)
+    assert len(invoices(client, subscription)) == 2
+
+
+def test_a_subscription_made_to_end_within_its_first_period_costs_its_share(client, subscribe, price):
+    subscription = subscribe(price(3100), cancel_at=START + 10 * DAY)
+    assert get(client, subscription).latest_invoice.total == 1000
+
+
 def test_cancel_now_with_proration_credits_the_unused_time(client, customer, subscribe, price, at):
     subscription = subscribe(price(3100))
     at(START + 10 * DAY)
@@ -549,6 +607,33 @@ def test_metered_usage_is_billed_at_the_period_s_end_and_paid_by_credits_first(c
     last = get(client, subscription).latest_invoice
     assert (last.lines.data[0].quantity, last.subtotal, last.total, last.status) == (1000, 2000, 1500, "paid")
     assert last.total_pretax_credit_amounts[0].amount == 500
+
+
+@pytest.fixture
+def metered(client, customer, price):
+    """A price of 2 cents for each call, and how calls are counted."""
+    meter = client.v1.billing.meters.create(
+        {"display_name": "Calls", "event_name": "calls", "default_aggregation": {"formula": "sum"}}
+    )
+
+    def count(value, moment):
+        payload = {"stripe_customer_id": customer.id, "value": str(value)}
+        client.v1.billing.meter_events.create({"event_name": "calls", "payload": payload, "timestamp": moment})
+
+    def make(unit_amount=2, **params):
+        return price(unit_amount, recurring={"usage_type": "metered", "meter": meter.id}, **params)
+
+    make.count = count
+    return make
+
+
+def test_a_planned_end_bills_the_last_usage(client, subscribe, metered, at):
+    subscription = subscribe(metered(), cancel_at=START + 10 * DAY)
+    at(START + 5 * DAY)
+    metered.count(300, START + 4 * DAY)
+    at(START + 10 * DAY + 2 * HOUR)
+    assert get(client, subscription).status == "canceled"
+    assert invoices(client, subscription) == [("subscription_cycle", "paid", 600)]
 
 
 def test_a_currency_option_decides_what_is_charged(client, subscribe, product):

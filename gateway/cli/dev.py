@@ -248,7 +248,7 @@ def _check_port(host: str, port: int, option: str) -> None:
 
 
 def _this_command() -> str:
-    """How the command beside this very Python is called from the present folder."""
+    """Return how to call the `gateway` command of this Python from the current directory."""
     path = Path(sys.executable).with_name("gateway")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
 

@@ -70,7 +70,7 @@ async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
     since = now - RETENTION_SECONDS if reached is None else max(reached - OVERLAP_SECONDS, now - RETENTION_SECONDS)
     lost = 0 if reached is None else max(0, since - reached)
     if lost:
-        log.error("events_lost", days=lost // DAY, mend="run `gateway reconcile --repair`")
+        log.error("events_lost", days=lost // DAY, action="run `gateway reconcile --repair`")
     read, missed = 0, []
     async for events, end in _pages(reader, since, now):
         new = await inbox.record([Delivery(StripeEvent.of(event)) for event in events], source="list")

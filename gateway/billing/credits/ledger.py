@@ -28,7 +28,7 @@ remaining = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 
 
 def expired(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
-    """Whether a lot's time is over, in a query that joins its account."""
+    """Return the condition that a lot has expired, for a query that joins its account."""
     return sa.or_(LOTS.c.expires_at <= now, LOTS.c.expires_at <= ACCOUNTS.c.clock)
 
 

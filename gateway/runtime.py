@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.billing.credits import settlement
+from gateway.billing.customers import owners
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.mirror.effects import Effect
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 EFFECTS: tuple[Effect, ...] = (
+    owners.on_write,  # whose a customer is by its metadata
     access_watch.on_write,  # whose access may have changed; it also locks a customer for the order of his messages
     outbox.on_write,  # the application's own webhooks
     settlement.on_write,  # credits that are granted or taken back

@@ -93,7 +93,7 @@ def plan(obj: Json) -> Json:
 
 
 def customer(obj: Json) -> Json:
-    """Return the columns of a `customer`; `external_id` is not among them, on purpose."""
+    """Return the columns of a `customer`; `external_id` is not among them: see `billing/customers/owners.py`."""
     return {
         "email": obj["email"],
         "name": obj.get("name"),

@@ -174,6 +174,8 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     told = {item["id"]: item for item in theirs.pop("_items", ())}
     fields = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+    if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
+        fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}
     kept = items.get(key, {})
     for item_id in sorted({*told, *kept}):
         one, other = kept.get(item_id, {}), told.get(item_id, {})

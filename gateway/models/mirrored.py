@@ -65,8 +65,8 @@ class Price(Mirrored, table=True):
 class Customer(Mirrored, table=True):
     """Who pays (Stripe `customer`).
 
-    `external_id` is the application's own user or organisation. It is the gateway's column: nothing that Stripe sends
-    writes it, so nobody can take over a customer by way of metadata.
+    `external_id` is the application's own user or organisation. It is the gateway's column: metadata at Stripe only
+    fill it where nobody else has it (`billing/customers/owners.py`).
     """
 
     __tablename__ = "customer"

@@ -1,7 +1,10 @@
 """The Stripe customer of a user: made once, adopted only when it is nobody's, made again only at a checkout."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from gateway.mirror import reconcile
+from gateway.runtime import open_runtime
 from harness.checkout import CREATE, ask, at_stripe, buy, codes, opened, pay
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
@@ -125,10 +128,48 @@ def test_where_the_settings_say_so_nothing_is_taken_over(sqlite_url):
         assert len(at_stripe(world, "customers")) == 2
 
 
-def test_nobody_becomes_somebody_by_what_stands_in_stripes_metadata(world):
+@both_databases
+def test_a_customer_belongs_to_the_user_in_its_metadata_where_the_user_has_no_other(world):
     made = world.stripe("POST", "/v1/customers", **{"metadata[external_id]": "user_1"})
-    world.eventually(lambda: world.rows("customer", id=made["id"]))
-    assert owner_of(world, made["id"]) is None
+    world.eventually(lambda: [row["external_id"] for row in world.rows("customer", id=made["id"])], ["user_1"])
+    other = world.stripe("POST", "/v1/customers", **{"metadata[external_id]": "user_1"})
+    world.eventually(lambda: world.rows("customer", id=other["id"]))
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    assert (owner_of(world, made["id"]), owner_of(world, other["id"])) == ("user_1", None)
+
+    session = opened(world, world.token("user_1"), "credits_100")
+    assert world.stripe("GET", f"/v1/checkout/sessions/{session['id']}")["customer"] == made["id"]
+
+    world.stripe("POST", f"/v1/customers/{made['id']}", **{"metadata[external_id]": "user_2"})
+    world.eventually(lambda: "user_2" in str(world.rows("customer", id=made["id"])[0]["meta"]))
+    assert owner_of(world, made["id"]) == "user_1"  # whoever has it keeps it
+
+
+@both_databases
+def test_after_lost_commits_a_paying_user_has_his_customer_again_and_what_is_left_is_reported(world):
+    buy(world, world.token("user_1"), "starter_monthly")
+    (customer,) = at_stripe(world, "customers")
+    world._execute("UPDATE customer SET external_id = NULL")
+    world._execute("DELETE FROM customer_claim")
+
+    async def compared():
+        async with open_runtime(world.settings) as runtime:
+            steps = reconcile.compare(runtime.database, runtime.require_stripe(), second_look=0)
+            found = [each async for step in steps for each in step.differences]
+            await reconcile.repair(runtime.mirror, runtime.require_stripe(), found)
+        return {str(each) for each in found if each.kind == "customer"}  # sessions show it again
+
+    assert asyncio.run(compared()) == {f'customer {customer["id"]}: external_id is null here and "user_1" at Stripe'}
+    assert owner_of(world, customer["id"]) == "user_1"
+    assert asyncio.run(compared()) == set()
+    refused = ask(world, world.token("user_1"), "starter_monthly")
+    assert codes(refused) == ["ALREADY_SUBSCRIBED"]
+
+    world._execute("UPDATE customer SET external_id = 'user_9'")
+    for _ in range(2):  # nothing takes it from user_9
+        assert asyncio.run(compared()) == {
+            f'customer {customer["id"]}: external_id is "user_9" here and "user_1" at Stripe'
+        }
 
 
 @both_databases

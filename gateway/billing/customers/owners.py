@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from gateway.db.notifications import announce
+from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
 from gateway.models.checkout import CustomerClaim
@@ -49,4 +49,4 @@ def _give(connection: sa.Connection, customer_id: str, owner: str) -> None:
             connection.execute(insert(connection, CLAIMS).values(**claim).on_conflict_do_nothing())
     except IntegrityError:  # another process gave the user another customer a moment ago
         return
-    announce(connection, f"user:{owner}")
+    publish(connection, f"user:{owner}")

@@ -34,7 +34,7 @@ from gateway.models.credits import CreditEntry
 from gateway.models.mirrored import Customer
 
 EXPIRY_SECONDS = 60
-MAX_SPEND = 1_000_000_000
+MAX_SPEND = 2**53 - 1
 MAX_DIGITS = 18  # of an entry's number, which the database holds in 64 bits
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
 

@@ -22,7 +22,7 @@ from gateway.models.mirrored import Customer, Meter, Price, Subscription, Subscr
 
 USAGE = table_for(UsageRecord)
 OLDEST, NEWEST = timedelta(days=35), timedelta(minutes=5)  # Stripe's own limits
-MAX_VALUE, MAX_IDENTIFIER = 2**31 - 1, 100
+MAX_VALUE, MAX_IDENTIFIER = 2**53 - 1, 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,15 @@ _CURRENCY = re.compile("[A-Za-z]{3}")
 _SAFE = 2**53 - 1  # what JavaScript's numbers hold exactly
 
 
+@overload
+def big(value: int) -> BigInt: ...
+@overload
+def big(value: int | None) -> BigInt | None: ...
+def big(value: int | None) -> BigInt | None:
+    """Return a count as a BigInt, and None as it is."""
+    return None if value is None else BigInt(value)
+
+
 def _currency(value: Any) -> Currency:
     """Parse a currency: lower case inside, as Stripe writes it."""
     if isinstance(value, str) and _CURRENCY.fullmatch(value):
@@ -29,10 +38,17 @@ def _currency(value: Any) -> Currency:
     raise BadInput("the value must be a currency of three letters, such as EUR")
 
 
-def _integer(value: Any) -> int:
+def _parse_integer(value: Any) -> int:
     if type(value) is int and -_SAFE <= value <= _SAFE:
         return value
     raise BadInput("the value must be an integer within 2^53")
+
+
+def _integer(value: Any) -> int:
+    """Return a value of our own. What a client could not read exactly is our failure, not the client's."""
+    if type(value) is int and -_SAFE <= value <= _SAFE:
+        return value
+    raise ValueError("the value is not an integer within 2^53")
 
 
 def _moment(value: datetime) -> str:
@@ -61,13 +77,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="MinorUnits",
         description="An integer number of a currency's minor unit as Stripe counts it (cents; yen), within 2^53.",
         serialize=_integer,
-        parse_value=_integer,
+        parse_value=_parse_integer,
     ),
     BigInt: strawberry.scalar(
         name="BigInt",
         description="An integer that may need more than 32 bits, within 2^53.",
         serialize=_integer,
-        parse_value=_integer,
+        parse_value=_parse_integer,
     ),
     datetime: strawberry.scalar(
         name="DateTime",

@@ -64,6 +64,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from gateway.graphql.base.memo import MemoizedType
 from gateway.graphql.execution.documents import MAX_VARIANTS, CompiledCode
+from gateway.graphql.execution.executor import GatewayExecutor
 
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
@@ -135,7 +136,7 @@ def _unwrapped(kind: Any) -> Any:
     return kind.of_type if isinstance(kind, StrawberryOptional) else kind
 
 
-class CompiledExecutor(Executor[Any]):
+class CompiledExecutor(GatewayExecutor):
     """graphql-core's executor, with compiled functions where it would execute the selection of a plain object.
 
     Args:

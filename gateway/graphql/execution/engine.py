@@ -9,6 +9,7 @@ from gateway.graphql.base.context import Context
 from gateway.graphql.execution.compiler import CompiledExecutor
 from gateway.graphql.execution.documents import Prepared
 from gateway.graphql.execution.errors import format_errors
+from gateway.graphql.execution.executor import GatewayExecutor
 from gateway.graphql.execution.request import GraphQLRequest
 
 
@@ -58,7 +59,9 @@ class Engine:
         """
         if prepared.document is None:
             return Result(None, list(prepared.errors), ran=False)
-        compiler = {"executor_class": CompiledExecutor, "compiled": prepared.compiled} if self._compiled else {}
+        executor: dict[str, Any] = {"executor_class": GatewayExecutor}
+        if self._compiled:
+            executor = {"executor_class": CompiledExecutor, "compiled": prepared.compiled}
         result = execute(
             self._schema,
             prepared.document,
@@ -66,7 +69,7 @@ class Engine:
             variable_values=request.variables,
             operation_name=request.operation_name,
             hide_suggestions=not self._suggestions,
-            **compiler,  # type: ignore[arg-type]  # as `Executor` takes them
+            **executor,
         )
         if isawaitable(result):
             result = await result

@@ -14,7 +14,7 @@ from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, object_type, resolver
-from gateway.graphql.base.scalars import Money
+from gateway.graphql.base.scalars import BigInt, Money
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.subscriptions import BillingSubscription
@@ -55,7 +55,7 @@ class CheckoutLineItem:
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as li_….")
     description: str | None = strawberry.field(description="The description that the buyer sees.")
     price: Price | None = strawberry.field(description="The price; null when the catalogue does not have it.")
-    quantity: int | None = strawberry.field(description="The quantity.")
+    quantity: BigInt | None = strawberry.field(description="The quantity.")
     amount_subtotal: Money | None = strawberry.field(description="The amount before discounts and taxes.")
     amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
 

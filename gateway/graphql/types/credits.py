@@ -16,6 +16,7 @@ from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type, resolver
 from gateway.graphql.base.metadata import MetadataEntryInput
+from gateway.graphql.base.scalars import BigInt
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog import MetadataEntry
 from gateway.models.credits import CreditEntry as Row
@@ -41,8 +42,8 @@ class CreditEntry:
     owner: strawberry.Private[Owner]
     id: strawberry.ID = strawberry.field(description="Its number.")
     kind: CreditEntryKind = strawberry.field(description="Why the balance changed.")
-    amount: int = strawberry.field(description="How many credits came; below zero when they went.")
-    balance: int = strawberry.field(description="The balance after it.")
+    amount: BigInt = strawberry.field(description="How many credits came; below zero when they went.")
+    balance: BigInt = strawberry.field(description="The balance after it.")
     reason: str | None = strawberry.field(description="What they were spent for, in the application's words.")
     metadata: list[MetadataEntry] = strawberry.field(description="What the application stored with a spend.")
     purchase_id: strawberry.ID | None = strawberry.field(
@@ -57,8 +58,8 @@ class CreditEntry:
             owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(str(row.id)),
             kind=CreditEntryKind(row.kind),
-            amount=row.amount,
-            balance=row.balance,
+            amount=BigInt(row.amount),
+            balance=BigInt(row.balance),
             reason=row.reason,
             metadata=[MetadataEntry(key=key, value=value) for key, value in row.meta.items()],
             purchase_id=strawberry.ID(row.purchase_id) if row.purchase_id else None,
@@ -73,9 +74,9 @@ class CreditAccount:
     customer_id: strawberry.Private[str]
 
     @resolver
-    async def balance(self, info: Info) -> int:
+    async def balance(self, info: Info) -> BigInt:
         """The balance; below zero when a refund has taken back more than was left."""
-        return await info.context.loaders.credits.load(self.customer_id)
+        return BigInt(await info.context.loaders.credits.load(self.customer_id))
 
     @resolver
     async def entries(
@@ -99,7 +100,7 @@ class SpendCreditsInput:
     """The credits to spend, and whose."""
 
     external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
-    amount: int = strawberry.field(description="The number of credits, at least 1. All of them are spent or none.")
+    amount: BigInt = strawberry.field(description="The number of credits, at least 1. All of them are spent or none.")
     idempotency_key: str = strawberry.field(
         description="1 to 255 characters. The same key with the same spend spends once and gives the same answer."
     )

@@ -20,7 +20,7 @@ from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import enum_from, object_type, resolver
-from gateway.graphql.base.scalars import Currency
+from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
@@ -65,7 +65,7 @@ class Entitlement:
     """A feature that the customer may use now."""
 
     feature: str = strawberry.field(description="Its key.")
-    limit: int | None = strawberry.field(description="The limit; null when there is none.")
+    limit: BigInt | None = strawberry.field(description="The limit; null when there is none.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
     source: Source = strawberry.field(description="Where the entitlement comes from.")
 
@@ -129,7 +129,7 @@ class Account:
         """The features that may be used now, by name."""
         grants = rules.entitlements(self.account.subscriptions, self.account.features, self.snapshot.products)
         return [
-            Entitlement(feature=grant.feature, limit=grant.limit, until=grant.access.until, source=grant.source)
+            Entitlement(feature=grant.feature, limit=big(grant.limit), until=grant.access.until, source=grant.source)
             for grant in grants
             if grant.source
         ]

@@ -11,7 +11,7 @@ from gateway.billing.customers.ownership import Owner
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.decorators import enum_type, field, object_type
-from gateway.graphql.base.scalars import Money
+from gateway.graphql.base.scalars import BigInt, Money
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import CatalogObjects
 from gateway.models import mirrored as models
@@ -41,7 +41,7 @@ class InvoiceLine:
         lambda self: money.of(self.line["amount"], self.currency),
         "The amount before discounts and taxes; below zero for a credit.",
     )
-    quantity: int | None = field(lambda self: self.line["quantity"], "The quantity; null when it has no meaning.")
+    quantity: BigInt | None = field(lambda self: self.line["quantity"], "The quantity; null when it has no meaning.")
     price: Price | None = field(
         lambda self: self.catalog.price(self.line["price"] or "", self.currency),
         "The price; null when the catalogue does not have it.",

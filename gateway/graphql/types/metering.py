@@ -10,6 +10,7 @@ from gateway.billing.metering.usage import Report
 from gateway.errors import BadInput
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import input_type, mutation, object_type
+from gateway.graphql.base.scalars import BigInt
 from gateway.graphql.base.user_errors import Payload, UserError
 
 EventName = Annotated[str, strawberry.argument(description="The meter's event name, such as api_calls.")]
@@ -43,7 +44,7 @@ class ReportUsageInput:
 
     external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
     event_name: str = strawberry.field(description="The meter's event name, such as api_calls.")
-    value: int = strawberry.field(default=1, description="The amount, 0 or more.")
+    value: BigInt = strawberry.field(default=BigInt(1), description="The amount, 0 or more.")
     identifier: str = strawberry.field(
         description="1 to 100 characters. The same one counts once, however often it is sent."
     )

@@ -11,6 +11,7 @@ from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type
+from gateway.graphql.base.scalars import BigInt, big
 from gateway.graphql.types.catalog import Plan
 from gateway.graphql.types.catalog_objects import CatalogObjects
 from gateway.models.mirrored import SubscriptionItem as ItemRow
@@ -40,7 +41,7 @@ class SubscriptionItem:
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as si_….")
     plan: Plan | None = strawberry.field(description="The plan; null when the catalogue does not have it.")
-    quantity: int | None = strawberry.field(description="The quantity; null when the plan is metered.")
+    quantity: BigInt | None = strawberry.field(description="The quantity; null when the plan is metered.")
     current_period_start: datetime = strawberry.field(description="When the present billing period began.")
     current_period_end: datetime = strawberry.field(description="When the present billing period ends.")
 
@@ -50,7 +51,7 @@ class SubscriptionItem:
         return cls(
             id=strawberry.ID(row.id),
             plan=catalog.plan(row.price_id, currency),
-            quantity=row.quantity,
+            quantity=big(row.quantity),
             current_period_start=row.current_period_start,
             current_period_end=row.current_period_end,
         )
@@ -63,7 +64,7 @@ class Access:
     allowed: bool = strawberry.field(description="Whether there is access.")
     reason: Reason = strawberry.field(description="Why access is given or refused.")
     until: datetime | None = strawberry.field(description="When access ends or is renewed; null without access.")
-    limit: int | None = strawberry.field(description="The feature's limit; null when there is none.")
+    limit: BigInt | None = strawberry.field(description="The feature's limit; null when there is none.")
     subscription: "BillingSubscription | None" = field(
         lambda self: BillingSubscription.of(self.state, self.catalog) if self.state else None,
         "The subscription that decides.",
@@ -87,7 +88,7 @@ class Access:
             allowed=access.allowed,
             reason=access.reason,
             until=access.until,
-            limit=limit,
+            limit=big(limit),
             state=state,
             catalog=catalog,
         )
@@ -102,7 +103,7 @@ class BillingSubscription:
     status: SubscriptionStatus = strawberry.field(description="Its status.")
     plan: Plan | None = strawberry.field(description="The plan of its first item.")
     items: list[SubscriptionItem] = strawberry.field(description="All its items, the oldest first.")
-    quantity: int | None = strawberry.field(description="The quantity of its first item.")
+    quantity: BigInt | None = strawberry.field(description="The quantity of its first item.")
     current_period_start: datetime | None = strawberry.field(description="When its present billing period began.")
     current_period_end: datetime | None = strawberry.field(description="When its present billing period ends.")
     trial_end: datetime | None = strawberry.field(description="When its trial ends or ended, if it had one.")

@@ -320,3 +320,10 @@ def test_what_runs_out_with_nobody_looking_is_written_down(world):
     with serve(create_app(world.settings), listener):
         world.eventually(lambda: [row["amount"] for row in world.rows("credit_entry", kind="expire")], [-100])
     assert world.rows("credit_account", customer_id=ada)[0]["balance"] == 0
+
+
+def test_a_balance_and_a_spend_beyond_32_bits_are_exact(world):
+    bill(world, customer(world, "ada"), quantity=3, credits=900_000_000)
+    world.eventually(lambda: balance(world, "ada"), 2_700_000_000)
+    spent = spend(world, "ada", 2_600_000_000, "much")
+    assert (spent["entry"]["amount"], spent["credits"]) == (-2_600_000_000, {"balance": 100_000_000})

@@ -131,3 +131,25 @@ def test_a_gateway_that_is_set_up_later_reads_the_entitlements_that_are_there(wo
     assert [(customer_id, json.loads(features)) for customer_id, features in found] == [
         (ann, ["audit_log", "automation", "priority_support", "projects", "sso"])
     ]
+
+
+def test_a_limit_beyond_32_bits_is_told_and_not_left_out(world):
+    """Left out it would say that there is no limit."""
+    ann = customer(world, "ann")
+    product = world.stripe(
+        "POST",
+        "/v1/products",
+        name="Disk",
+        **{"metadata[limit_storage]": "10737418240", "metadata[features]": "storage"},
+    )
+    recurring = {"recurring[interval]": "month"}
+    price = world.stripe(
+        "POST", "/v1/prices", product=product["id"], currency="usd", unit_amount=500, lookup_key="disk", **recurring
+    )
+    world.eventually(lambda: bool(world.rows("price", id=price["id"])))
+    subscribe(world, ann, "disk")
+    query = """query($id: ID!) { customer(externalId: $id) {
+        access(feature: "storage") { allowed limit } entitlements { feature limit } } }"""
+    seen = world.data(query, {"id": "ann"}, SERVICE)["customer"]
+    assert seen["access"] == {"allowed": True, "limit": 10_737_418_240}
+    assert {"feature": "storage", "limit": 10_737_418_240} in seen["entitlements"]

@@ -54,6 +54,7 @@ from gateway.graphql.execution.compiler import (
     register_compilable_fields,
 )
 from gateway.graphql.execution.documents import CompiledCode
+from gateway.graphql.execution.executor import GatewayExecutor
 from gateway.graphql.schema import core
 from gateway.http.rate_limit import Rates
 from gateway.runtime import compose
@@ -69,7 +70,7 @@ def as_bytes(result: ExecutionResult) -> bytes:
 
 
 async def run(schema: GraphQLSchema, document: DocumentNode, context: Any, **options: Any) -> bytes:
-    result = execute(schema, document, context_value=context, **options)
+    result = execute(schema, document, context_value=context, **{"executor_class": GatewayExecutor, **options})
     return as_bytes(await result if asyncio.iscoroutine(result) else result)
 
 

@@ -28,21 +28,21 @@ def cycle(sandbox: Sandbox, id: str) -> None:
     data = subscription["items"]["data"]
     if subscription["status"] in subscriptions.FINAL or all(item["current_period_end"] > now for item in data):
         return
-    if subscription["status"] == "trialing":
-        if end_for_want_of_card(sandbox, subscription):
-            return
-        subscription["status"] = "active"
+    if subscription["status"] == "trialing" and end_for_want_of_card(sandbox, subscription):
+        return
     bought = roll(sandbox, subscription, now)
     _bill_cycle(sandbox, subscription, bought)
 
 
 def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
-    """Move every item whose period ends by `at` into its next one.
+    """Move every item whose period ends by `at` into its next one; a trial is over then.
 
     Returns:
         The lines to charge: usage of the period that ended, licensed items for the one that begins.
     """
     bought: list[Obj] = []
+    if subscription["status"] == "trialing":
+        subscription["status"] = "active"
     for item in subscription["items"]["data"]:
         ended = (item["current_period_start"], item["current_period_end"])
         if ended[1] > at:

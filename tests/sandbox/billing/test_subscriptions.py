@@ -348,6 +348,12 @@ def test_flexible_from_monthly_to_yearly_keeps_the_anchor_and_prorates(client, s
     assert subscription.latest_invoice.status == "paid"
 
 
+def test_a_preview_within_a_trial_shows_what_its_end_will_cost(client, subscribe, price):
+    subscription = subscribe(price(1000), trial_period_days=10)
+    preview = client.v1.invoices.create_preview({"subscription": subscription.id})
+    assert (preview.total, preview.lines.data[0].period.start) == (1000, START + 10 * DAY)
+
+
 def test_a_preview_of_what_recurs_shows_the_new_interval_without_prorations(client, subscribe, price, at):
     subscription = subscribe(price(1000))
     at(START + 15 * DAY)

@@ -16,6 +16,7 @@ from gateway import errors
 from gateway.observability import metrics  # noqa: F401 - it registers them
 from gateway.sandbox import create_sandbox
 from gateway.settings import OLD_NAMES, Settings, variable_of
+from gateway.webhooks.handlers import HANDLERS
 from harness.command import commands
 from harness.paths import ROOT
 
@@ -126,6 +127,18 @@ def test_every_deprecated_name_of_a_setting_stands_in_the_docs_with_the_present_
     assert dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|$", table, re.MULTILINE)) == {
         old: new for new, old in OLD_NAMES.items()
     }
+
+
+def test_the_events_to_choose_at_stripe_are_those_that_are_handled():
+    section = TEXTS["docs/webhooks.md"].partition("## The endpoint at Stripe")[2]
+    assert re.search(r"```\n(.*?)```", section, re.DOTALL).group(1).split() == sorted(HANDLERS)
+
+
+def test_every_check_of_the_doctor_stands_in_the_docs():
+    table = TEXTS["docs/operating.md"].partition("## What `gateway doctor` checks")[2].partition("\n## ")[0]
+    named = {name for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in row.split(", ")}
+    source = (ROOT / "gateway/cli/doctor.py").read_text()
+    assert set(re.findall(r'(?:\bCheck\(|\bname = )"([^"]+)"', source)) <= named
 
 
 def test_every_metric_stands_in_the_docs_with_its_description():

@@ -66,8 +66,9 @@ def compose(settings: Settings) -> Runtime:
     """Put a runtime together; nothing is connected yet, and whoever calls this closes it.
 
     Raises:
-        SettingsError: DATABASE_URL is wrong.
+        SettingsError: DATABASE_URL is wrong, or a proxy is named that cannot be used.
     """
+    settings.prepare_proxies()
     notifications = Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
     database = Database(settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications)
@@ -80,7 +81,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Yield a runtime, and close it at the end.
 
     Raises:
-        SettingsError: DATABASE_URL is wrong.
+        SettingsError: DATABASE_URL is wrong, or a proxy is named that cannot be used.
     """
     runtime = compose(settings)
     try:

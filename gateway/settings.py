@@ -7,6 +7,7 @@ line that names the variable and says what to do. Secrets are `SecretStr`: they 
 The file is long on purpose: two thirds of it are the list of the variables, which an operator reads from top to bottom.
 """
 
+import os
 import re
 from datetime import timedelta
 from ipaddress import ip_network
@@ -199,6 +200,18 @@ def _networks(value: Any) -> Any:
 MIN_HS256_BYTES = 32
 MIN_SERVICE_TOKEN = 16
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def proxy_variable(url: str) -> str | None:
+    """Return the environment variable that puts a proxy before a URL; None where the URL is called directly."""
+    parts = urlsplit(url)
+    names = [name for lower in (f"{parts.scheme}_proxy", "all_proxy") for name in (lower, lower.upper())]
+    variable = next((name for name in names if os.environ.get(name)), None)
+    if variable is None:
+        return None
+    from urllib.request import proxy_bypass  # noqa: PLC0415 - 2 MB, which few starts need
+
+    return None if proxy_bypass(parts.hostname or "") else variable
 
 
 Rate = Annotated[str, BeforeValidator(_rate)]
@@ -560,6 +573,27 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         """How long access goes on after the first failed charge of a renewal."""
         return timedelta(days=self.grace_days)
+
+    def prepare_proxies(self) -> None:
+        """Have what runs on this machine called directly, whatever proxy the environment names.
+
+        It is written into NO_PROXY, which every HTTP library of this process reads.
+
+        Raises:
+            SettingsError: a proxy is named that cannot be used.
+        """
+        called = [self.stripe_api_base, *(endpoint.url for endpoint in self.outbound_endpoints)]
+        called += [self.auth_jwks_url] if self.auth_jwks_url else []
+        outside = [url for url in called if urlsplit(url).hostname not in LOOPBACK]
+        known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+        direct = ",".join(filter(None, [known, *sorted(LOOPBACK)])) if outside else "*"
+        os.environ |= {"no_proxy": direct, "NO_PROXY": direct}
+        for variable in filter(None, map(proxy_variable, outside)):
+            scheme, found, _ = os.environ[variable].partition("://")
+            if found and scheme not in {"http", "https"}:
+                raise SettingsError(
+                    f"{variable}: a {scheme}:// proxy is not supported; name an http:// one, or unset it"
+                )
 
     @property
     def stripe_mode(self) -> Literal["offline", "test", "live"]:

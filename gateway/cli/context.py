@@ -8,9 +8,10 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from gateway.errors import StripeUnavailable
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
-from gateway.settings import STATE_DIR, Settings
+from gateway.settings import STATE_DIR, Settings, proxy_variable
 
 console = Console()
 
@@ -24,12 +25,21 @@ def operator_settings() -> Settings:
     return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
 
 
+def proxy_note(settings: Settings) -> str:
+    """Return what to add to a failure to reach Stripe where a proxy stands before it."""
+    variable = proxy_variable(settings.stripe_api_base)
+    return f"; Stripe is called through the proxy of {variable}" if variable else ""
+
+
 def run(work: Callable[[Runtime], Awaitable[int | None]]) -> NoReturn:
     """Run a command's work on an open runtime; what it returns is the exit code."""
 
     async def on_runtime() -> int | None:
         async with open_runtime(operator_settings()) as runtime:
-            return await work(runtime)
+            try:
+                return await work(runtime)
+            except StripeUnavailable as error:
+                raise StripeUnavailable(f"{error}{proxy_note(runtime.settings)}") from error
 
     configure_logging(readable=True)
     raise typer.Exit(asyncio.run(on_runtime()) or 0)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from sqlmodel import select
 
 from gateway import migrations
-from gateway.cli.context import console, run
+from gateway.cli.context import console, proxy_note, run
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.errors import DatabaseUnavailable, StripeFailure
@@ -75,7 +75,7 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
     yield _mode(settings)
-    async for check in _stripe(runtime.stripe):
+    async for check in _stripe(runtime.stripe, proxy_note(settings)):
         yield check
 
 
@@ -159,11 +159,11 @@ def _mode(settings: Settings) -> Check:
     return Check("Stripe mode", words[settings.stripe_mode])
 
 
-async def _stripe(stripe: Stripe) -> AsyncGenerator[Check]:
+async def _stripe(stripe: Stripe, proxy: str) -> AsyncGenerator[Check]:
     try:
         answer = await stripe.get("/v1/products", limit=1)
     except StripeFailure as error:
-        yield Check("Stripe", str(error), "check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network")
+        yield Check("Stripe", str(error), f"check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network{proxy}")
         return
     yield Check("Stripe", f"answers in version {API_VERSION}")
     yield _clock(round(time.time()) - answer.as_of)

@@ -17,7 +17,7 @@ from gateway.db.engines import database_url
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.http.server import OPTIONS
 from gateway.observability.logging import configure_logging
-from gateway.settings import Settings
+from gateway.settings import Settings, proxy_variable
 
 log = structlog.get_logger()
 
@@ -53,6 +53,7 @@ def serve(
     configure_logging(readable=False)
     settings = Settings.load()
     settings.require_stripe()
+    settings.prepare_proxies()
     # What is wrong with these stops the start here, not in each worker.
     url = database_url(settings.database_url.get_secret_value())
     PersistedDocuments(settings)
@@ -71,6 +72,8 @@ def serve(
         "mode": settings.stripe_mode,
         "database": f"SQLite, {url.database}" if url.drivername == "sqlite" else f"PostgreSQL, {url.database}",
     }
+    if proxy := proxy_variable(settings.stripe_api_base):
+        about["proxy"] = proxy
     if workers > 1:
         _serve_many(config, about)
     else:

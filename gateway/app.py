@@ -77,7 +77,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rates = Rates(settings)
     subscriptions = SubscriptionService(settings, mirror, stripe, catalog)
     services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, rates, notifications)
-    graphql = GraphQL(services, authenticator)
+    graphql = GraphQL(services, authenticator, sample_users=bool(pages))
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 

@@ -167,6 +167,47 @@ async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
     await expect(page.locator(".result-window")).not_to_contain_text('"errors"')
 
 
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("query Other { products(first: 1) { nodes { id } } }", '"prod_'),
+        ("{ products(first: 1) { nodes { id } } }", '"prod_'),
+        ('query Other($a: String = "query No {") { products(after: $a) { nodes { id } } } # query Neither {', "cursor"),
+    ],
+    ids=["another name", "no name", "names in strings and comments"],
+)
+async def test_graphiql_runs_a_text_that_has_just_replaced_another(page, gateway_dev, text, result):
+    """It named the operation of the text before, which the new one does not have."""
+    await page.goto(f"{gateway_dev.gateway_url}/graphql")
+    editor = page.locator(".graphiql-query-editor .CodeMirror")
+    await expect(editor).to_contain_text("query Pricing")
+    await editor.evaluate(
+        """(editor, text) => {
+            editor.CodeMirror.setValue(text);
+            document.querySelector(".graphiql-execute-button").click();
+        }""",
+        text,
+    )
+    await expect(page.locator(".result-window")).to_contain_text(result)
+    await expect(page.locator(".result-window")).not_to_contain_text("Unknown operation")
+
+
+async def test_graphiql_signs_in_as_a_sample_user_of_development(page, gateway_dev):
+    query = "query Who { viewer { id email } }"
+    address = f"{gateway_dev.gateway_url}/graphql#{urlencode({'query': query})}"
+    await page.goto(address)
+    run = page.get_by_role("button", name=re.compile("Execute query"))
+    await run.click()
+    await expect(page.locator(".result-window")).to_contain_text('"viewer": null')
+    await page.get_by_label("Signed in as").select_option("ada@example.com")
+    await run.click()
+    await expect(page.locator(".result-window")).to_contain_text('"ada@example.com"')
+    await page.reload()
+    await expect(page.get_by_label("Signed in as")).to_have_value("ada@example.com")
+    await run.click()
+    await expect(page.locator(".result-window")).to_contain_text('"ada@example.com"')
+
+
 async def test_graphiqls_editor_is_ready_within_two_seconds(page, gateway_dev):
     """The best of three: the machine that runs the tests does more than this."""
     took = []

@@ -7,7 +7,8 @@ const PRICING = `# Welcome! Run this query with Ctrl-Enter.
 # reader's locale writes them. Change the
 # variables below and run it again.
 #
-# To be a signed-in customer, open "Headers":
+# To be a signed-in customer, choose one above
+# (in development), or open "Headers":
 # { "Authorization": "Bearer <token>" }
 
 query Pricing($currency: Currency, $locale: String!) {
@@ -89,13 +90,78 @@ const tabs = linked ? [linked, ...TABS] : TABS;
 // GraphiQL shows the tabs of the last visit. On the first it does not put the first tab's variables into their editor.
 const isFirstVisit = localStorage.getItem("graphiql:tabState") === null;
 
+/**
+ * The operations of a document by their names, as far as a document can be read that is being written: what stands in
+ * braces, strings and comments is left out.
+ */
+function operationNames(query) {
+  const bare = query.replace(/"""[^]*?"""|"(?:[^"\\\n]|\\.)*"|#.*/g, " ");
+  const names = [];
+  let depth = 0;
+  for (const [token, name] of bare.matchAll(/[{}]|\b(?:query|mutation|subscription)\s+([_A-Za-z]\w*)/g)) {
+    if (token === "{") depth += 1;
+    else if (token === "}") depth -= 1;
+    else if (depth === 0) names.push(name);
+  }
+  return names;
+}
+
+/** A request that names an operation of its own document. GraphiQL sends the name of the text that was there before. */
+function withPresentName({ operationName, ...request }) {
+  const names = operationNames(request.query);
+  if (names.includes(operationName)) return { ...request, operationName };
+  return names.length === 1 ? { ...request, operationName: names[0] } : request;
+}
+
+// In development one signs in as a sample user. The token lives as long as the page; the choice as long as the tab.
+const CHOICE = "graphiql.user";
+let token = Promise.resolve(null);
+
+/** The token of a sample user; null for nobody. */
+async function tokenOf(email) {
+  if (!email) return null;
+  const response = await fetch(`${document.body.dataset.signIn}/sign-in`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ email }),
+  });
+  return response.ok ? (await response.json()).token : null;
+}
+
+function choose(email) {
+  sessionStorage.setItem(CHOICE, email);
+  token = tokenOf(email);
+}
+
+async function offerSampleUsers() {
+  const bar = document.getElementById("users");
+  const select = bar.querySelector("select");
+  const users = await (await fetch(`${document.body.dataset.signIn}/users`)).json();
+  select.append(...users.map(({ name, email }) => new Option(name, email)));
+  select.value = users.find(({ email }) => email === sessionStorage.getItem(CHOICE))?.email ?? "";
+  select.addEventListener("change", () => choose(select.value));
+  choose(select.value);
+  bar.hidden = false;
+}
+
+const offered = document.body.dataset.signIn ? offerSampleUsers() : Promise.resolve();
+
+// The headers become the WebSocket's connection parameters: the same sign-in for both. The Headers tab goes first.
+const send = GraphiQL.createFetcher({
+  url: location.pathname,
+  subscriptionUrl: `${location.origin.replace(/^http/, "ws")}${location.pathname}`,
+});
+
+async function fetcher(request, options) {
+  await offered;
+  const known = await token;
+  const headers = { ...(known && { Authorization: `Bearer ${known}` }), ...options?.headers };
+  return send(withPresentName(request), { ...options, headers });
+}
+
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
-    // The Headers tab's content becomes the WebSocket's connection parameters: the same sign-in for both.
-    fetcher: GraphiQL.createFetcher({
-      url: location.pathname,
-      subscriptionUrl: `${location.origin.replace(/^http/, "ws")}${location.pathname}`,
-    }),
+    fetcher,
     defaultTabs: tabs,
     query: linked.query,
     variables: isFirstVisit ? tabs[0].variables : linked.variables,

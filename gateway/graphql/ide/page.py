@@ -19,13 +19,18 @@ _STATIC = "/graphql/static"
 _POLICY = {"style-src": "'self' 'unsafe-inline'", "font-src": "data:"}
 
 
-def graphiql_page() -> HTMLResponse:
-    """Return the page that explores the API, or one that says how to get GraphiQL's files (503)."""
+def graphiql_page(*, sample_users: bool = False) -> HTMLResponse:
+    """Return the page that explores the API, or one that says how to get GraphiQL's files (503).
+
+    Args:
+        sample_users: whether the page offers to sign in as a sample user, at the routes that `gateway dev` adds.
+    """
     if not is_complete():
         return page((_HERE / "graphiql_missing.html").read_text(), status=503, policy=_POLICY)
     folders = {package.name.replace("-", "_"): f"{_STATIC}/{package.folder}" for package in PACKAGES}
     template = Template((_HERE / "graphiql.html").read_text())
-    return page(template.substitute(folders, static=_STATIC), policy=_POLICY)
+    sign_in = 'data-sign-in="/dev"' if sample_users else ""
+    return page(template.substitute(folders, static=_STATIC, sign_in=sign_in), policy=_POLICY)
 
 
 def static_routes() -> list[BaseRoute]:

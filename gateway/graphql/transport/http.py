@@ -42,13 +42,15 @@ class GraphQL:
     Args:
         services: what the resolvers use.
         authenticator: tells who calls.
+        sample_users: whether GraphiQL offers to sign in as one, as with `gateway dev`.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+    def __init__(self, services: Services, authenticator: Authenticator, *, sample_users: bool = False) -> None:
         settings = services.settings
         self._services = services
         self._authenticator = authenticator
         self._graphiql = settings.graphiql
+        self._sample_users = sample_users
         self._documents = Documents(core, PersistedDocuments(settings), introspection=settings.graphiql)
         self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
         self._websocket = WebSocketEndpoint(services, authenticator, self._documents, self._engine)
@@ -77,7 +79,7 @@ class GraphQL:
         headers = headers_of(scope)
         accept = headers.get(b"accept")
         if self._graphiql and scope["method"] == "GET" and prefers_html(accept):
-            await graphiql_page()(scope, receive, send)
+            await graphiql_page(sample_users=self._sample_users)(scope, receive, send)
             return
         media_type = JSON
         try:

@@ -99,6 +99,11 @@ def test_the_page_allows_no_foreign_host_no_inline_script_and_no_frame(graphiql_
     assert not any("http" in sources or "*" in sources for sources in policy.values())
 
 
+def test_only_in_development_the_page_offers_to_sign_in_as_a_sample_user(graphiql_files):
+    assert "data-sign-in" not in graphiql.graphiql_page().body.decode()
+    assert '<body data-sign-in="/dev">' in graphiql.graphiql_page(sample_users=True).body.decode()
+
+
 async def test_everything_that_the_page_names_is_served(client):
     page = graphiql.graphiql_page().body.decode()
     names = [part.partition('"')[0] for part in page.split('"/')[1:]]

@@ -448,6 +448,11 @@ class Settings(BaseSettings):
         validation_alias=_renamed("GATEWAY_ALLOW_REPEAT_TRIALS"),
         description="Whether a user who has had a trial may have another.",
     )
+    prorate_cancellations: bool = Field(
+        False,
+        validation_alias="GATEWAY_PRORATE_CANCELLATIONS",
+        description="Whether `cancelSubscription(when: NOW)` credits the unused time to the customer's balance.",
+    )
     automatic_tax: bool = Field(
         False,
         validation_alias="GATEWAY_AUTOMATIC_TAX",

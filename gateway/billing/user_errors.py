@@ -28,6 +28,8 @@ class ProblemCode(Enum):
     PRICE_NOT_RECURRING = "The price is paid once, and this needs a plan."
     SUBSCRIPTION_ENDED = "The subscription has ended for good."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
+    INVOICE_UNPAID = "An invoice of the subscription is not paid yet: it comes before a change."
+    SUBSCRIPTION_ITEM_NEEDED = "The subscription has several items and none is named, or it does not have this one."
     PAYMENT_FAILED = "The payment did not go through, and nothing was changed."
     COMMENT_TOO_LONG = "The comment is too long."
     ALREADY_SUBSCRIBED = "There is a live subscription to this product: change that one instead."

@@ -3,6 +3,6 @@
 Importing this package fills `SQLModel.metadata` with all of them.
 """
 
-from gateway.models import checkout, columns, credits, inbox, infra, metering, mirrored, outbound  # noqa: A004
+from gateway.models import checkout, columns, credits, inbox, infra, metering, mirrored, outbound, subscriptions  # noqa: A004
 
-__all__ = ["checkout", "columns", "credits", "inbox", "infra", "metering", "mirrored", "outbound"]
+__all__ = ["checkout", "columns", "credits", "inbox", "infra", "metering", "mirrored", "outbound", "subscriptions"]

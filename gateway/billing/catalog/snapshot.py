@@ -58,6 +58,14 @@ def is_offered(price: Price, currency: str) -> bool:
     return currency == price.currency or currency in price.currency_options
 
 
+def group_of(product: Product) -> str | None:
+    """Return the group whose plans exclude each other that a product is of; None for what stands beside everything.
+
+    Metadata `group` names it, else it is the default group; `addon: true` is of no group.
+    """
+    return None if product.meta.get("addon", "").lower() == "true" else product.meta.get("group", "")
+
+
 def is_active(row: Product | Price) -> bool:
     """Return whether Stripe still sells it."""
     return row.active and not row.deleted

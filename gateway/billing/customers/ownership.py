@@ -74,6 +74,8 @@ class Ownership:
         if table is None or self._principal.is_service:
             return True
         owner = await self._owner(table, id)
+        if owner is None and table is Subscription and self._principal.subject is not None:
+            return True  # bought a moment ago, perhaps: the use case asks Stripe whose it is
         return await self.may_see(owner) if owner else await self._is_sold(id)
 
     async def may_see(self, owner: Owner) -> bool:

@@ -1,21 +1,19 @@
 """A change of plan before it is made: which item becomes what, and what Stripe's previews say of it. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.billing.catalog.snapshot import Snapshot, is_active, is_offered
+from gateway.billing.catalog.snapshot import Snapshot, group_of, is_active, is_offered
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
 from gateway.stripe_api.client import StripeResponse
 
-QUOTE_SECONDS = 15 * 60
-"""How long a quote is honoured. Longer would let a buyer pay less for having waited."""
-
-CLOCK_SLACK_SECONDS = 60
+_OWING = frozenset({"past_due", "unpaid", "incomplete"})
+_UNPAID = frozenset({"draft", "open", "uncollectible"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +23,13 @@ class PlanChange:
     Attributes:
         price_id: the new plan, or the present one to change only the quantity.
         quantity: None keeps the present one.
+        item_id: which item of the subscription changes; None leaves it to the plan.
         proration_date: the moment that the preview counted from; None is now.
     """
 
     price_id: str
     quantity: int | None = None
+    item_id: str | None = None
     proration_date: datetime | None = None
 
 
@@ -61,7 +61,8 @@ def plan_items(
 ) -> list[dict[str, Any]]:
     """Return the `items` parameter of a change.
 
-    Of several items, the one of the same product changes, else the oldest.
+    Of several items the one that is named changes, else the one of the same price, of the same product, or of a product
+    of the same group.
 
     Args:
         change: what to.
@@ -76,7 +77,7 @@ def plan_items(
     if price is None:
         raise _rejected(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", "priceId")
     _check_price(price, present, snapshot)
-    item = _item_for(price, present.items)
+    item = _item_for(change, price, present, snapshot)
     target: dict[str, Any] = {"id": item.id, "price": price.id}
     if price.usage_type == "metered":
         if change.quantity is not None:
@@ -89,10 +90,31 @@ def plan_items(
     return [{**target, "quantity": quantity}]
 
 
-def _item_for(price: Price, items: tuple[SubscriptionItem, ...]) -> SubscriptionItem:
-    same = (item for item in items if item.price_id == price.id)
-    kin = (item for item in items if item.product_id == price.product_id)
-    return next(same, None) or next(kin, items[0])
+def _item_for(change: PlanChange, price: Price, present: SubscriptionState, snapshot: Snapshot) -> SubscriptionItem:
+    """Return the item that changes: never just the first of several."""
+    items = present.items
+    if change.item_id is not None:
+        named = next((item for item in items if item.id == change.item_id), None)
+        if named is None:
+            message = "the subscription has no such item"
+            raise _rejected(ProblemCode.SUBSCRIPTION_ITEM_NEEDED, message, "subscriptionItemId")
+        return named
+    if len(items) == 1:
+        return items[0]
+    group = group_of(snapshot.products[price.product_id])
+    products = {item.id: snapshot.products.get(item.product_id) for item in items}
+    kin = [item for item in items if group is not None and (of := products[item.id]) and group_of(of) == group]
+    for candidates in (
+        [item for item in items if item.price_id == price.id],
+        [item for item in items if item.product_id == price.product_id],
+        kin,
+    ):
+        if len(candidates) == 1:
+            return candidates[0]
+        if candidates:
+            break
+    message = "the subscription has several items: name the one that changes in `subscriptionItemId`"
+    raise _rejected(ProblemCode.SUBSCRIPTION_ITEM_NEEDED, message, "subscriptionItemId")
 
 
 def _check_price(price: Price, present: SubscriptionState, snapshot: Snapshot) -> None:
@@ -111,24 +133,25 @@ def _rejected(code: ProblemCode, message: str, field: str) -> Rejected:
     return Rejected(Problem(code, message, field))
 
 
+def check_paid(status: str, latest_invoice: Mapping[str, Any] | None) -> None:
+    """Refuse a change while an invoice of the subscription is unpaid: nobody changes out of a debt.
+
+    Args:
+        status: of the subscription.
+        latest_invoice: its latest invoice as Stripe has it, if there is one.
+
+    Raises:
+        Rejected: with what to do first.
+    """
+    if status in _OWING or (latest_invoice is not None and latest_invoice["status"] in _UNPAID):
+        message = "an invoice of this subscription is not paid yet: it comes before a change"
+        raise _rejected(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
+
+
 def already_applied(present: SubscriptionState, items: list[dict[str, Any]]) -> bool:
     """Return whether it is so already: then nothing is to be done, as when a request is sent again."""
     have = {item.id: (item.price_id, item.quantity) for item in present.items}
     return all(have.get(item["id"]) == (item["price"], item.get("quantity")) for item in items)
-
-
-def expired_preview(proration_date: datetime | None, answer: StripeResponse) -> Problem | None:
-    """Return why a preview's date is no longer good, by Stripe's clock; None when it is.
-
-    On a test clock's time only Stripe can judge.
-    """
-    if proration_date is None or answer.object.get("test_clock"):
-        return None
-    age = datetime.fromtimestamp(answer.as_of, UTC) - proration_date
-    if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
-        return None
-    message = f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"
-    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
 
 
 def preview_of(

@@ -6,7 +6,9 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 """
 
 import asyncio
-from collections.abc import Awaitable
+import re
+from collections.abc import Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -14,26 +16,29 @@ from uuid import uuid4
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.subscriptions import quotes
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,
     Preview,
     already_applied,
-    expired_preview,
+    check_paid,
     plan_items,
     preview_of,
 )
 from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.db.locks import user_lock
 from gateway.db.rows import row_by_id
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Customer, Invoice
+from gateway.models.mirrored import Customer, Invoice, Subscription
 from gateway.models.statuses import FINAL
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
 SUBSCRIPTIONS = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
+_ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
 MAX_COMMENT = 500
 MAX_KEY = 255
 
@@ -83,14 +88,19 @@ class SubscriptionService:
             BadInput: the plan cannot be changed so; the message says why.
             StripeUnavailable: Stripe cannot be reached.
         """
-        present, _ = await self._present(principal, id)
+        await self._check_owner(principal, id)
+        present, answer = await self._present(id)
+        _check(_ended(present))
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        check_paid(present.subscription.status, answer.object["latest_invoice"])
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
             _nothing() if in_trial else self._ask(id, items, proration_behavior="always_invoice"),
             self._ask(id, items, mode="recurring", proration_behavior="none"),
         )
-        return preview_of(present, change.price_id, due=due, renewal=renewal)
+        quote = preview_of(present, change.price_id, due=due, renewal=renewal)
+        await quotes.remember(self._database, answer.object, quote.proration_date)
+        return quote
 
     async def _ask(
         self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any
@@ -132,23 +142,27 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        present, answer = await self._present(principal, id)
-        items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
-        _check(_bad_key(key), _ended(present))
-        if already_applied(present, items):
-            return present, await self._billed(answer.object, change.price_id)
-        _check(expired_preview(change.proration_date, answer))
-        parameters: dict[str, Any] = {
-            "items": items,
-            "proration_behavior": "always_invoice",
-            "payment_behavior": "error_if_incomplete",
-            "expand": ["latest_invoice"],
-        }
-        if change.proration_date is not None:
-            parameters["proration_date"] = int(change.proration_date.timestamp())
-        stripe_key = _stripe_key("change", principal, key)
-        changed = await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
-        return await self._state(id), await self._billed(changed.object, change.price_id)
+        await self._check_owner(principal, id)
+        _check(_bad_key(key))
+        async with self._lock(id):
+            present, answer = await self._present(id)
+            _check(_ended(present))
+            items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+            if already_applied(present, items):
+                return present, await self._billed(answer.object, change.price_id)
+            check_paid(present.subscription.status, answer.object["latest_invoice"])
+            _check(await quotes.expired(self._database, change.proration_date, answer))
+            parameters: dict[str, Any] = {
+                "items": items,
+                "proration_behavior": "always_invoice",
+                "payment_behavior": "error_if_incomplete",
+                "expand": ["latest_invoice"],
+            }
+            if change.proration_date is not None:
+                parameters["proration_date"] = int(change.proration_date.timestamp())
+            stripe_key = _stripe_key("change", principal, key)
+            changed = await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
+            return await self._state(id), await self._billed(changed.object, change.price_id)
 
     async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
@@ -164,20 +178,25 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        present, _ = await self._present(principal, id)
+        await self._check_owner(principal, id)
         _check(_bad_key(key), _long_comment(how.comment))
-        if _ended(present):
-            return present
-        said = {"feedback": how.feedback, "comment": how.comment}
-        details = {name: text for name, text in said.items() if text}
-        parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
-        if how.now:
-            await self._do(id, self._stripe.delete(_path(id), **parameters))
-        else:
-            stripe_key = _stripe_key("cancel", principal, key)
-            parameters["cancel_at_period_end"] = True
-            await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
-        return await self._state(id)
+        async with self._lock(id):
+            present, answer = await self._present(id)
+            if _ended(present):
+                return present
+            await self._release_schedule(id, answer)
+            said = {"feedback": how.feedback, "comment": how.comment}
+            details = {name: text for name, text in said.items() if text}
+            parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
+            if how.now:
+                # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
+                parameters |= {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
+                await self._do(id, self._stripe.delete(_path(id), **parameters))
+            else:
+                stripe_key = _stripe_key("cancel", principal, key)
+                parameters["cancel_at_period_end"] = True
+                await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
+            return await self._state(id)
 
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
         """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
@@ -192,44 +211,77 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        present, answer = await self._present(principal, id)
-        _check(_bad_key(key), _ended(present))
-        stripe_key, path = _stripe_key("resume", principal, key), _path(id)
-        if answer.object["cancel_at_period_end"]:
-            parameters: dict[str, Any] = {"cancel_at_period_end": False}
-        elif answer.object["cancel_at"]:
-            parameters = {"cancel_at": ""}
-        elif answer.object["status"] == "paused":
-            path, parameters = f"{path}/resume", {}
-        else:
-            return present
-        await self._do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
-        return await self._state(id)
+        await self._check_owner(principal, id)
+        _check(_bad_key(key))
+        async with self._lock(id):
+            present, answer = await self._present(id)
+            _check(_ended(present))
+            path, parameters = _path(id), _resumption(answer.object)
+            if answer.object["status"] == "paused" and not parameters:
+                path = f"{path}/resume"
+            elif not parameters:
+                return present
+            await self._release_schedule(id, answer)
+            stripe_key = _stripe_key("resume", principal, key)
+            await self._do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+            return await self._state(id)
 
-    async def _present(self, principal: Principal, id: str) -> tuple[SubscriptionState, StripeResponse]:
-        """Return the caller's own subscription as Stripe has it now, and the answer, for Stripe's clock.
+    def _lock(self, id: str) -> AbstractAsyncContextManager[None]:
+        """Change a subscription one at a time: what is kept of it is read and written under the same lock."""
+        return user_lock(self._database, f"subscription:{id}")
+
+    async def _check_owner(self, principal: Principal, id: str) -> None:
+        """Refuse a subscription that is not the caller's own.
+
+        One that the mirror does not have yet is read from Stripe: the hosted page leads back before its events arrive.
 
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
         """
-        known = await read_subscription(self._database, id, self._settings.grace)
-        if known is None or not await self._owns(principal, known.subscription.customer_id):
-            raise NotFound("there is no such subscription")
+        known = await self._database.read(lambda connection: row_by_id(connection, Subscription, id))
+        if known is not None:
+            await self._check_customer(principal, known.customer_id)
+            return
+        if not _ID.fullmatch(id):
+            raise _missing()
+        answer = await self._get(id)
+        await self._check_customer(principal, answer.object["customer"])
+        await self._mirror.store_answer(self._stripe, answer)
+
+    async def _check_customer(self, principal: Principal, customer_id: str) -> None:
+        customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
+        if customer is None or principal.subject is None or customer.external_id != principal.subject:
+            raise _missing()
+
+    async def _get(self, id: str, **parameters: Any) -> StripeResponse:
         try:
-            answer = await self._stripe.get(_path(id))
+            return await self._stripe.get(_path(id), **parameters)
         except StripeMissing:
-            raise NotFound("there is no such subscription") from None
+            raise _missing() from None
+
+    async def _present(self, id: str) -> tuple[SubscriptionState, StripeResponse]:
+        """Return a subscription as Stripe has it now, with its latest invoice, and the answer, for Stripe's clock."""
+        answer = await self._get(id, expand=["latest_invoice"])
         await self._mirror.store_answer(self._stripe, answer)
         return await self._state(id), answer
 
-    async def _owns(self, principal: Principal, customer_id: str) -> bool:
-        customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
-        return customer is not None and principal.subject is not None and customer.external_id == principal.subject
+    async def _release_schedule(self, id: str, answer: StripeResponse) -> None:
+        """Take a subscription from its schedule, which refuses that anybody else decides when it ends.
+
+        Source: Stripe, "Subscription schedules", releasing; the refusal is known from public error reports.
+        """
+        if schedule := answer.object.get("schedule"):
+            schedule_id = schedule["id"] if isinstance(schedule, dict) else schedule
+            path = f"/v1/subscription_schedules/{schedule_id}/release"
+            try:
+                await self._stripe.post(path, idempotency_key=f"release-{id}-{schedule_id}")
+            except StripeRefused as error:
+                raise Rejected(_problem(error)) from error
 
     async def _state(self, id: str) -> SubscriptionState:
         found = await read_subscription(self._database, id, self._settings.grace)
         if found is None:
-            raise NotFound("there is no such subscription")
+            raise _missing()
         return found
 
     async def _do(self, id: str, call: Awaitable[StripeResponse]) -> StripeResponse:
@@ -266,6 +318,22 @@ class SubscriptionService:
 
 async def _nothing() -> None:
     return None
+
+
+def _missing() -> NotFound:
+    return NotFound("there is no such object")
+
+
+def _resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that take a planned end and a pause of collection back; none where there is neither."""
+    parameters: dict[str, Any] = {}
+    if subscription["cancel_at_period_end"]:
+        parameters["cancel_at_period_end"] = False
+    elif subscription["cancel_at"]:
+        parameters["cancel_at"] = ""
+    if subscription.get("pause_collection"):
+        parameters["pause_collection"] = ""
+    return parameters
 
 
 def _path(id: str) -> str:

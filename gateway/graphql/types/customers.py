@@ -210,11 +210,17 @@ class Viewer(Account):
         quantity: Annotated[
             int | None, strawberry.argument(description="The quantity; the present one if left out.")
         ] = None,
+        subscription_item_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="Of several items the one that changes; else the one whose product is of its group."
+            ),
+        ] = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
-        change = PlanChange(price_id, quantity)
+        change = PlanChange(price_id, quantity, subscription_item_id)
         preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
         return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

@@ -80,6 +80,9 @@ class ChangeSubscriptionInput:
         description="The plan to change to; the present one to change the quantity."
     )
     quantity: int | None = strawberry.field(default=None, description="The quantity; the present one if left out.")
+    subscription_item_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Of several items the one that changes; else the one whose product is of its group."
+    )
     proration_date: datetime | None = strawberry.field(
         default=None, description="The preview's, so that its amount is charged; otherwise proration counts from now."
     )
@@ -161,7 +164,7 @@ class ChangeMutations:
     async def change_subscription(self, info: Info, input: ChangeInput) -> ChangeSubscriptionPayload:
         """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
         services = info.context.services
-        change = PlanChange(input.price_id, input.quantity, input.proration_date)
+        change = PlanChange(input.price_id, input.quantity, input.subscription_item_id, input.proration_date)
         state, invoice = await services.subscriptions.change(
             info.context.principal, input.subscription_id, change, input.idempotency_key
         )

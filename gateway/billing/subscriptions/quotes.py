@@ -1,0 +1,87 @@
+"""Quotes of changes: a preview is charged only in the state that it was made from, and only for some minutes."""
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.db.database import Database
+from gateway.db.tables import insert, table_for
+from gateway.models.subscriptions import ChangeQuote
+from gateway.stripe_api.client import StripeResponse
+
+QUOTES = table_for(ChangeQuote)
+QUOTE_SECONDS = 15 * 60
+"""How long a quote is honoured. Longer would let a buyer pay less for having waited."""
+CLOCK_SLACK_SECONDS = 60
+_KEPT = timedelta(days=1)
+_DECISIVE = ("status", "trial_end", "billing_cycle_anchor", "discounts", "default_tax_rates")
+
+
+def digest_of(subscription: dict[str, Any]) -> str:
+    """Return a digest of what the amounts of a change follow from. Pure.
+
+    Args:
+        subscription: as Stripe has it.
+    """
+    items = [
+        (item["id"], item["price"]["id"], item.get("quantity"), item.get("current_period_end"))
+        for item in subscription["items"]["data"]
+    ]
+    return sha256(orjson.dumps([items, [subscription.get(name) for name in _DECISIVE]])).hexdigest()
+
+
+async def remember(database: Database, subscription: dict[str, Any], proration_date: datetime) -> None:
+    """Write down that a preview was made of a subscription as Stripe has it now."""
+    now = datetime.now(UTC)
+    row = {
+        "subscription_id": subscription["id"],
+        "proration_date": proration_date,
+        "state": digest_of(subscription),
+        "created": now,
+    }
+
+    def write(connection: sa.Connection) -> None:
+        connection.execute(sa.delete(QUOTES).where(QUOTES.c.created < now - _KEPT))
+        connection.execute(insert(connection, QUOTES).values(row).on_conflict_do_nothing())
+
+    await database.transaction(write)
+
+
+async def expired(database: Database, proration_date: datetime | None, present: StripeResponse) -> Problem | None:
+    """Return why a preview is no longer good; None when it is.
+
+    A date that nobody was given is judged by its age alone.
+
+    Args:
+        database: where the quotes are.
+        proration_date: the preview's; None is no preview.
+        present: the subscription as Stripe has it, for Stripe's clock too.
+    """
+    if proration_date is None:
+        return None
+    message = too_old(proration_date, present)
+    if message is None:
+        given = QUOTES.c.subscription_id == present.object["id"], QUOTES.c.proration_date == proration_date
+        query = sa.select(QUOTES.c.state).where(*given)
+        states = set(await database.read(lambda connection: connection.execute(query).scalars().all()))
+        if not states or digest_of(present.object) in states:
+            return None
+        message = "the subscription was changed since this preview; ask for a new one"
+    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
+
+
+def too_old(proration_date: datetime, present: StripeResponse) -> str | None:
+    """Return why a preview's date is no longer good, by Stripe's clock. Pure.
+
+    On a test clock's time only Stripe can judge.
+    """
+    if present.object.get("test_clock"):
+        return None
+    age = datetime.fromtimestamp(present.as_of, UTC) - proration_date
+    if -CLOCK_SLACK_SECONDS <= age.total_seconds() <= QUOTE_SECONDS:
+        return None
+    return f"a quote is good for {QUOTE_SECONDS // 60} minutes; ask for a new preview"

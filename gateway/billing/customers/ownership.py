@@ -5,6 +5,7 @@ What belongs to a Stripe customer belongs to the user that the gateway has made 
 Everything else is the back end's alone. What is missing and what is another's are told alike.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -61,10 +62,14 @@ class Ownership:
     Args:
         database: the mirror.
         principal: the caller.
+        find_subscription: reads one that the mirror does not have from Stripe, and stores it if it is there.
     """
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, find_subscription: Callable[[str], Awaitable[None]]
+    ) -> None:
         self._database = database
+        self._find_subscription = find_subscription
         self._principal = principal
         self._customers: set[str] = set()
 
@@ -75,7 +80,8 @@ class Ownership:
             return True
         owner = await self._owner(table, id)
         if owner is None and table is Subscription and self._principal.subject is not None:
-            return True  # bought a moment ago, perhaps: the use case asks Stripe whose it is
+            await self._find_subscription(id)  # bought a moment ago, perhaps: its events are still coming
+            owner = await self._owner(table, id)
         return await self.may_see(owner) if owner else await self._is_sold(id)
 
     async def may_see(self, owner: Owner) -> bool:

@@ -8,11 +8,13 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 import asyncio
 import re
 from collections.abc import Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
+
+import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
@@ -25,18 +27,20 @@ from gateway.billing.subscriptions.plan_change import (
     plan_items,
     preview_of,
 )
-from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
+from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.db.rows import row_by_id
+from gateway.db.tables import table_for
 from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Customer, Invoice, Subscription
+from gateway.models.mirrored import Customer, Invoice
 from gateway.models.statuses import FINAL
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
-SUBSCRIPTIONS = "/v1/subscriptions"
+PATH = "/v1/subscriptions"
+CUSTOMERS = table_for(Customer)
 PREVIEW = "/v1/invoices/create_preview"
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
 MAX_COMMENT = 500
@@ -230,27 +234,31 @@ class SubscriptionService:
         """Change a subscription one at a time: what is kept of it is read and written under the same lock."""
         return user_lock(self._database, f"subscription:{id}")
 
+    async def find(self, id: str) -> None:
+        """Read a subscription from Stripe and store it, if it is there.
+
+        Whoever comes back from the hosted page may ask for what was bought before its events have come.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        if _ID.fullmatch(id):
+            with suppress(StripeMissing):
+                await self._mirror.store_answer(self._stripe, await self._stripe.get(_path(id)))
+
     async def _check_owner(self, principal: Principal, id: str) -> None:
         """Refuse a subscription that is not the caller's own.
-
-        One that the mirror does not have yet is read from Stripe: the hosted page leads back before its events arrive.
 
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
         """
-        known = await self._database.read(lambda connection: row_by_id(connection, Subscription, id))
-        if known is not None:
-            await self._check_customer(principal, known.customer_id)
-            return
-        if not _ID.fullmatch(id):
-            raise _missing()
-        answer = await self._get(id)
-        await self._check_customer(principal, answer.object["customer"])
-        await self._mirror.store_answer(self._stripe, answer)
-
-    async def _check_customer(self, principal: Principal, customer_id: str) -> None:
-        customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
-        if customer is None or principal.subject is None or customer.external_id != principal.subject:
+        owner = (
+            sa.select(CUSTOMERS.c.external_id)
+            .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id)
+            .where(SUBSCRIPTIONS.c.id == id)
+        )
+        external_id = await self._database.read(lambda connection: connection.execute(owner).scalar())
+        if external_id is None or external_id != principal.subject:
             raise _missing()
 
     async def _get(self, id: str, **parameters: Any) -> StripeResponse:
@@ -337,7 +345,7 @@ def _resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _path(id: str) -> str:
-    return f"{SUBSCRIPTIONS}/{id}"
+    return f"{PATH}/{id}"
 
 
 def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:

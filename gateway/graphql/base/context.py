@@ -54,7 +54,7 @@ class Context:
     @cached_property
     def ownership(self) -> Ownership:
         """What the caller may name and see."""
-        return Ownership(self.services.database, self.principal)
+        return Ownership(self.services.database, self.principal, self.services.subscriptions.find)
 
     @cached_property
     def loaders(self) -> Loaders:

@@ -109,8 +109,14 @@ async def database(sqlite_url):
     await database.close()
 
 
+async def nothing_more(_: str) -> None:
+    """Stripe has no subscription either."""
+
+
 def context_of(database, principal):
-    return SimpleNamespace(principal=principal, ownership=Ownership(database, principal), sign_in_error=None)
+    return SimpleNamespace(
+        principal=principal, ownership=Ownership(database, principal, nothing_more), sign_in_error=None
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gateway.http.rate_limit import Rates
 CHECKOUT = "createCheckoutSession"
 
 
-def limit(core: GraphQLSchema) -> None:
+def limit_mutations(core: GraphQLSchema) -> None:
     """Count every mutation before anything else is done for it.
 
     Args:

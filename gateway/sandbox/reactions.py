@@ -15,6 +15,7 @@ from gateway.sandbox.billing import (
     disputes,
     entitlements,
     invoices,
+    metered,
     payments,
     renewals,
     schedules,
@@ -59,6 +60,7 @@ EVENTS: tuple[tuple[str, OnObject], ...] = (
 OUTCOMES: dict[str, tuple[OnObject, ...]] = {
     "checkout.session.payment_settled": (completion.payment_settled,),  # with the payment intent
     "invoice.payment_settled": (collection.payment_settled,),  # with the payment intent
+    "invoice.finalizing": (metered.refresh,),  # a draft is about to be opened
     "invoice.paid": (subscriptions.invoice_paid, completion.invoice_paid),
     "invoice.processing": (subscriptions.invoice_processing,),  # a bank debit is on its way
     "invoice.failed": (subscriptions.invoice_failed, completion.invoice_failed),

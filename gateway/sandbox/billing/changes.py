@@ -12,6 +12,7 @@ from gateway.sandbox.billing import (
     discounts,
     invoices,
     items,
+    metered,
     payment_methods,
     pending,
     proration,
@@ -98,6 +99,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     before = sandbox.need("subscription", subscription["id"])
     changed = _merged(sandbox, subscription, params, customer)
     change = _dates(sandbox, before, changed, params, now)
+    metered.bill_replaced(sandbox, before, change.subscription, now)
     prorate = params.get("proration_behavior", "create_prorations") != "none"
     if prorate:
         _check_date(before, at)
@@ -127,6 +129,7 @@ def at_period_end(sandbox: Sandbox, subscription: Obj, params: Obj, *, new_ancho
     for item in changed["items"]["data"]:
         if item["id"] not in known:
             item |= {"current_period_start": now, "current_period_end": now}
+    metered.bill_replaced(sandbox, before, changed, now)
     pending.add_extra(sandbox, changed, params.get("add_invoice_items") or [])
     return subscriptions.save(sandbox, changed)
 
@@ -281,7 +284,7 @@ def cancel(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     changed["cancel_at"] = None
     subscriptions.end(sandbox, changed, "cancellation_requested")
     if params.get("invoice_now"):
-        bought = renewals.last_usage(sandbox, changed, now)
+        bought = metered.last_usage(sandbox, changed, now)
         if bought or pending.of(sandbox, changed):
             invoices.advance(sandbox, subscriptions.bill(sandbox, changed, bought, "subscription_update"))
     return sandbox.need("subscription", subscription["id"])

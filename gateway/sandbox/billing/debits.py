@@ -43,9 +43,9 @@ class Debit:
     @property
     def credited_items(self) -> Obj:
         """How an invoice item refers to it."""
-        pending = None if self.lines else self.keys[0]
-        kind = "invoice_line_items" if self.lines else "invoice_item"
-        return {"invoice_item": pending, "invoice_line_item_details": self.lines, "type": kind}
+        if self.lines:
+            return {"invoice_line_item_details": self.lines, "type": "invoice_line_items"}
+        return {"invoice_item": self.keys[0], "type": "invoice_item"}
 
 
 def open_debits(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Debit]:

@@ -136,9 +136,9 @@ def active(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[Discount]:
     ]
 
 
-def spend(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[str]:
-    """Return the ids of discounts after an invoice: without those that were good for it only, or are over."""
-    kept = [discount.id for discount in active(sandbox, ids, at) if discount.coupon["duration"] != "once"]
+def spend(sandbox: Sandbox, ids: Sequence[str], at: int, *, once: bool) -> list[str]:
+    """Return the ids of discounts after an invoice: without those that are over, nor, with `once`, those for one."""
+    kept = [each.id for each in active(sandbox, ids, at) if not once or each.coupon["duration"] != "once"]
     for each in ids:
         gone = each not in kept and sandbox.store.get("discount", each)
         if gone:

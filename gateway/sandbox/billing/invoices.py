@@ -169,6 +169,8 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
             code="invoice_not_editable",
         )
     sandbox.clock.cancel("invoice.finalize", invoice)
+    sandbox.follow("invoice.finalizing", invoice)
+    invoice = sandbox.need("invoice", invoice["id"])
     now = now_of(sandbox, invoice)
     invoice = reckon(sandbox, credit.apply(sandbox, reckon(sandbox, invoice)))
     customer = sandbox.need("customer", invoice["customer"])

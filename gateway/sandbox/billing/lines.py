@@ -38,17 +38,18 @@ def line(sandbox: Sandbox, *, amount: int, currency: str, period: tuple[int, int
         "period": {"end": period[1], "start": period[0]},
         "pretax_credit_amounts": [],
         "pricing": None,
-        "quantity": quantity,
-        "quantity_decimal": None if quantity is None else str(quantity),
         "subscription": None,
         "subtotal": amount,
         "taxes": [],
         **fields,
+        # A whole number for clients of before the decimal one.
+        "quantity": None if quantity is None else int(quantity),
+        "quantity_decimal": None if quantity is None else plain(Decimal(quantity)),
     }
 
 
 def of_item(
-    sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], *, quantity: int | None = None
+    sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int], *, quantity: int | Decimal | None = None
 ) -> list[Obj]:
     """Return the lines of a subscription item for a period: `quantity` is the usage of a metered one."""
     price = sandbox.need("price", item["price"]["id"])
@@ -168,7 +169,7 @@ def described(part: money.Part, name: str, price: Obj, currency: str) -> str:
     tier = f"Tier {part.tier} " if part.tier else ""
     if part.flat:
         return f"{name} ({tier}flat fee at {amount_text(part.unit_amount, currency)}{every})"
-    return f"{part.quantity} × {name} ({tier}at {amount_text(part.unit_amount, currency)}{every})"  # noqa: RUF001
+    return f"{plain(Decimal(part.quantity))} × {name} ({tier}at {amount_text(part.unit_amount, currency)}{every})"  # noqa: RUF001
 
 
 def _interval(recurring: Obj | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import collection, invoices, items, lines, pending, starting, subscriptions, usage
+from gateway.sandbox.billing import collection, invoices, items, metered, pending, starting, subscriptions
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
@@ -41,7 +41,8 @@ def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
         The lines to charge: usage of the period that ended, licensed items for the one that begins.
     """
     bought: list[Obj] = []
-    if subscription["status"] == "trialing":
+    trial = subscription["status"] == "trialing"
+    if trial:
         subscription["status"] = "active"
     for item in subscription["items"]["data"]:
         ended = (item["current_period_start"], item["current_period_end"])
@@ -50,26 +51,10 @@ def roll(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
         item["current_period_start"] = ended[1]
         item["current_period_end"] = items.fitted_end(subscription, item)
         if items.metered(item):
-            bought += used(sandbox, subscription, item, ended)
+            bought += [] if trial else metered.used(sandbox, subscription, item, ended)
         else:
             bought += starting.lines_of_period(sandbox, subscription, item)
     return bought
-
-
-def used(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> list[Obj]:
-    """Return the lines of a metered item's usage in a period."""
-    price = sandbox.need("price", item["price"]["id"])
-    quantity = usage.metered_quantity(sandbox, price, subscription["customer"], period)
-    return lines.of_item(sandbox, subscription, item, period, quantity=quantity)
-
-
-def last_usage(sandbox: Sandbox, subscription: Obj, at: int) -> list[Obj]:
-    """Return the lines of what was used up to a subscription's end."""
-    bought: list[Obj] = []
-    for item in subscription["items"]["data"]:
-        if items.metered(item):
-            bought += used(sandbox, subscription, item, (item["current_period_start"], at))
-    return bought if any(line["amount"] for line in bought) else []
 
 
 def end_planned(sandbox: Sandbox, id: str) -> None:
@@ -87,7 +72,7 @@ def end(sandbox: Sandbox, subscription: Obj) -> None:
 
 def _bill_the_end(sandbox: Sandbox, subscription: Obj, at: int) -> None:
     """Bill a subscription for the last time, at its end: for usage, and for what still waits."""
-    bought = last_usage(sandbox, subscription, at)
+    bought = metered.last_usage(sandbox, subscription, at)
     if bought or pending.of(sandbox, subscription):
         invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle")
         invoices.advance_later(sandbox, invoice)
@@ -97,6 +82,9 @@ def _bill_cycle(sandbox: Sandbox, subscription: Obj, bought: list[Obj]) -> None:
     paused = subscription["pause_collection"]
     held = subscription["status"] == "unpaid" or (paused or {}).get("behavior") == "keep_as_draft"
     before = sandbox.need("subscription", subscription["id"])
+    if not bought and not pending.of(sandbox, subscription):  # metered prices after a trial
+        subscriptions.save(sandbox, subscription)
+        return
     invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle", auto_advance=not held)
     sandbox.emit("customer.subscription.updated", subscription, before)
     if paused and not held:

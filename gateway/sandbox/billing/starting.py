@@ -207,6 +207,8 @@ def first_lines(sandbox: Sandbox, subscription: Obj, proration: str) -> list[Obj
     found: list[Obj] = []
     for item in subscription["items"]["data"]:
         if subscription["status"] == "trialing":
+            if items.metered(item) and subscription["billing_mode"]["type"] == "flexible":
+                continue  # no line over nothing: docs.stripe.com/billing/subscriptions/billing-mode/compare
             period = (item["current_period_start"], item["current_period_end"])
             found.append(lines.of_trial(sandbox, subscription, item, period))
         elif not items.metered(item):

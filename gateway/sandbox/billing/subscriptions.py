@@ -104,9 +104,10 @@ def bill(sandbox: Sandbox, subscription: Obj, bought: list[Obj], reason: str, **
     pending.attach(sandbox, waiting, invoice)
     now = sandbox.now(subscription)
     subscription["latest_invoice"] = invoice["id"]
-    subscription["discounts"] = discounts.spend(sandbox, subscription["discounts"], now)
-    for item in subscription["items"]["data"]:
-        item["discounts"] = discounts.spend(sandbox, item["discounts"], now)
+    # A coupon for once outlives an invoice over nothing, as a trial's first is (changelog 2013-10-29).
+    once = any(line["amount"] > 0 for line in invoice["lines"]["data"])
+    for holder in (subscription, *subscription["items"]["data"]):
+        holder["discounts"] = discounts.spend(sandbox, holder["discounts"], now, once=once)
     save(sandbox, subscription, None)
     return invoice
 

@@ -22,10 +22,11 @@ FORMULAS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {
 }
 
 
-def metered_quantity(sandbox: Sandbox, price: Obj, customer: str, period: tuple[int, int]) -> int:
+def metered_quantity(sandbox: Sandbox, price: Obj, customer: str, period: tuple[int, int]) -> int | Decimal:
     """Return a customer's usage of a metered price from the start to before the end of a period; 0 without meter."""
     meter = sandbox.store.get("billing.meter", price["recurring"].get("meter") or "")
-    return int(total(sandbox, meter, customer, period)) if meter else 0
+    counted = total(sandbox, meter, customer, period) if meter else Decimal(0)
+    return int(counted) if counted == counted.to_integral_value() else counted
 
 
 def total(sandbox: Sandbox, meter: Obj, customer: str, period: tuple[int, int]) -> Decimal:

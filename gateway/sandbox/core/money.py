@@ -79,7 +79,7 @@ class Part:
     `tier` counts from 1 where the price is graduated, `flat` marks a tier's flat fee; else both are empty.
     """
 
-    quantity: int
+    quantity: int | Decimal
     unit_amount: Decimal
     amount: int
     tier: int | None = None
@@ -102,15 +102,15 @@ def decimal_of(holder: Json, field: str) -> Decimal | None:
     return None
 
 
-def packages(quantity: int, transform: Json | None) -> int:
+def packages(quantity: int | Decimal, transform: Json | None) -> int | Decimal:
     """Return the units that are billed for `quantity` under a price's `transform_quantity`."""
     if not transform:
         return quantity
     whole, rest = divmod(quantity, int(transform["divide_by"]))
-    return whole + (1 if rest and transform["round"] == "up" else 0)
+    return int(whole) + (1 if rest and transform["round"] == "up" else 0)
 
 
-def parts(price: Json, quantity: int, currency: str) -> list[Part]:
+def parts(price: Json, quantity: int | Decimal, currency: str) -> list[Part]:
     """Return what `quantity` of `price` costs in `currency`, in the lines that Stripe writes on an invoice.
 
     A graduated price gives a line for each tier that is touched and one for each flat fee; every other price
@@ -134,11 +134,11 @@ def cost(price: Json, quantity: int, currency: str) -> int:
     return sum(part.amount for part in parts(price, quantity, currency))
 
 
-def _reaches(tier: Json, units: int) -> bool:
+def _reaches(tier: Json, units: int | Decimal) -> bool:
     return tier["up_to"] is None or units <= tier["up_to"]
 
 
-def _volume(tiers: Sequence[Json], units: int) -> Part:
+def _volume(tiers: Sequence[Json], units: int | Decimal) -> Part:
     """Charge every unit what the tier of the whole quantity says."""
     tier = next(tier for tier in tiers if _reaches(tier, units))
     unit = decimal_of(tier, "unit_amount") or Decimal(0)
@@ -146,10 +146,10 @@ def _volume(tiers: Sequence[Json], units: int) -> Part:
     return Part(units, unit, rounded(unit * units + flat))
 
 
-def _graduated(tiers: Sequence[Json], units: int) -> list[Part]:
+def _graduated(tiers: Sequence[Json], units: int | Decimal) -> list[Part]:
     """Charge each unit what its own tier says; a tier's flat fee is due once it is touched, the first one always."""
     found: list[Part] = []
-    below = 0
+    below: int | Decimal = 0
     for number, tier in enumerate(tiers, 1):
         if number > 1 and units <= below:
             break

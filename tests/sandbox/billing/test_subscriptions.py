@@ -642,6 +642,72 @@ def test_a_planned_end_bills_the_last_usage(client, subscribe, metered, at):
     assert invoices(client, subscription) == [("subscription_cycle", "paid", 600)]
 
 
+def test_usage_reported_while_the_renewal_is_a_draft_is_billed_for_the_period_that_ended(
+    client, subscribe, metered, at
+):
+    subscription = subscribe(metered())
+    at(FEBRUARY + HOUR // 2)
+    assert get(client, subscription).latest_invoice.total == 0
+    metered.count(150, FEBRUARY - DAY)
+    metered.count(7, FEBRUARY + 60)  # of the new period
+    at(FEBRUARY + 2 * HOUR)
+    last = get(client, subscription).latest_invoice
+    assert (last.total, last.lines.data[0].quantity, last.status) == (300, 150, "paid")
+    at(MARCH + 2 * HOUR)
+    assert get(client, subscription).latest_invoice.total == 14
+
+
+def test_a_metered_price_changed_within_a_period_bills_each_use_at_its_price(client, subscribe, metered, at):
+    subscription = subscribe(metered(2))
+    at(START + 10 * DAY)
+    metered.count(100, START + 5 * DAY)
+    changed(client, subscription, metered(5), "create_prorations")
+    assert prorations(client) == [200]
+    at(START + 20 * DAY)
+    metered.count(10, START + 15 * DAY)
+    at(FEBRUARY + 2 * HOUR)
+    last = get(client, subscription).latest_invoice
+    assert [(line.amount, line.quantity) for line in last.lines.data] == [(200, 100), (50, 10)]
+
+
+def test_a_metered_item_that_is_removed_leaves_its_usage_to_the_next_invoice(client, subscribe, price, metered, at):
+    subscription = subscribe(price(1000), metered())
+    at(START + 10 * DAY)
+    metered.count(100, START + 5 * DAY)
+    gone = next(each for each in subscription["items"].data if each.price.recurring.usage_type == "metered")
+    client.v1.subscription_items.delete(gone.id)
+    at(FEBRUARY + 2 * HOUR)
+    assert get(client, subscription).latest_invoice.total == 1200
+
+
+def test_usage_in_a_trial_is_free(client, subscribe, metered, at):
+    subscription = subscribe(metered(), trial_period_days=10)
+    at(START + 6 * DAY)
+    metered.count(100, START + 5 * DAY)
+    at(START + 10 * DAY + 2 * HOUR)
+    assert (get(client, subscription).status, invoices(client, subscription)) == ("active", [])
+    at(START + 20 * DAY)
+    metered.count(10, START + 15 * DAY)
+    at(START + 41 * DAY + 2 * HOUR)
+    assert get(client, subscription).latest_invoice.total == 20
+
+
+def test_a_part_of_a_unit_is_billed_too(client, subscribe, metered, at):
+    subscription = subscribe(metered(10))
+    at(START + 6 * DAY)
+    metered.count("2.5", START + 5 * DAY)
+    at(FEBRUARY + 2 * HOUR)
+    line = get(client, subscription).latest_invoice.lines.data[0]
+    assert (line.amount, str(line.quantity_decimal)) == (25, "2.5")
+
+
+def test_a_coupon_for_once_outlives_the_trial(client, subscribe, price, at):
+    coupon = client.v1.coupons.create({"percent_off": 50, "duration": "once"})
+    subscription = subscribe(price(1000), trial_period_days=10, discounts=[{"coupon": coupon.id}])
+    at(START + 10 * DAY + 2 * HOUR)
+    assert [total for _, _, total in invoices(client, subscription)] == [0, 500]
+
+
 def test_a_currency_option_decides_what_is_charged(client, subscribe, product):
     yen = client.v1.prices.create(
         {

@@ -5,13 +5,10 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, cast
 
 import structlog
-from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway import __version__
 from gateway.auth.authenticator import Authenticator
@@ -27,20 +24,26 @@ from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.base.context import Services
 from gateway.graphql.base.mutation_limits import Throttle
-from gateway.graphql.transport.http import PATH, GraphQL
-from gateway.graphql.transport.response_cache import PublicAnswers
-from gateway.http.headers import RequestId, SecurityHeaders
-from gateway.http.rate_limit import Rates
+from gateway.graphql.transport.http import PATH as GRAPHQL
+from gateway.graphql.transport.http import GraphQL
+from gateway.graphql.transport.response_cache import ResponseCache
+from gateway.http.edge import Edge
+from gateway.http.fast_path import FastRoute
+from gateway.http.headers import EdgeHeaders
+from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import TrustedProxies
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
-from gateway.rest.access import policy_router
-from gateway.rest.health import Rest, operations
+from gateway.rest.access import PREFIX, access_handler
+from gateway.rest.health import operations
+from gateway.rest.openapi import Rest
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
 from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
-from gateway.webhooks.route import Webhooks
+from gateway.webhooks.route import BODY_LIMIT, WebhookRoute
+from gateway.webhooks.route import PATH as WEBHOOKS
 from gateway.webhooks.worker import Worker
 
 log = structlog.get_logger()
@@ -74,9 +77,9 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     checkout = Checkout(settings, mirror, stripe, catalog, customers)
     portal = Portal(settings, database, stripe, customers)
     authenticator = Authenticator(settings)
-    rates = Rates(settings)
+    limiter = RateLimiter(settings)
     subscriptions = SubscriptionService(settings, mirror, stripe, catalog)
-    services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, rates, notifications)
+    services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, limiter, notifications)
     graphql = GraphQL(services, authenticator, sample_users=bool(pages))
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
@@ -116,25 +119,19 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    app.router.routes += [*graphql.routes(), *pages]
-    app.include_router(policy_router(authenticator, partial(decision, settings, database, catalog)))
-    app.include_router(operations(database, "/demo" if pages else PATH))
-    edge: Any = Throttle(graphql.before(app), path=PATH, rates=rates, authenticator=authenticator)
-    edge = CORSMiddleware(
-        edge,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Content-Type", "Authorization", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "Retry-After"],
-        max_age=3600,
+    app.router.routes += [*graphql.static_routes(), *pages]
+    app.include_router(operations(database, "/demo" if pages else GRAPHQL))
+    access = access_handler(authenticator, limiter, partial(decision, settings, database, catalog))
+    return Edge(
+        TrustedProxies(settings.trusted_proxies),
+        EdgeHeaders(settings.cors_origins, settings.cors_headers),
+        {
+            WEBHOOKS: FastRoute(WebhookRoute(settings, receiver), body_limit=BODY_LIMIT),
+            GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
+            PREFIX: FastRoute(access),
+        },
+        app,
     )
-    edge = PublicAnswers(SecurityHeaders(RequestId(edge)), PATH, catalog, rates)
-    edge = Webhooks(edge, settings, receiver)
-    if settings.trusted_proxies:
-        shortcuts = edge.shortcuts
-        edge = ProxyHeadersMiddleware(edge, trusted_hosts=list(settings.trusted_proxies))
-        edge.shortcuts = shortcuts  # the server looks for them in what it serves
-    return cast("ASGIApp", edge)
 
 
 def from_environment() -> ASGIApp:

@@ -189,6 +189,15 @@ def _rate(value: Any) -> Any:
     return value
 
 
+def _header_names(value: Any) -> Any:
+    """Split a comma-separated list of header names."""
+    names = _split(value)
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError(f"{name!r} is not the name of a header")
+    return tuple(names)
+
+
 def _networks(value: Any) -> Any:
     """Split and check addresses and networks."""
     parts = _split(value)
@@ -277,6 +286,12 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_CORS_ORIGINS",
         description="Origins whose pages may call the API from a browser, comma-separated.",
     )
+    cors_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_header_names)] = Field(
+        (),
+        validation_alias="GATEWAY_CORS_HEADERS",
+        description="Request headers that such pages may send beside the usual ones (of GraphQL clients, tracing and "
+        "idempotency), comma-separated.",
+    )
     redirect_origins: Origins = Field(
         (),
         validation_alias="GATEWAY_REDIRECT_ORIGINS",
@@ -332,6 +347,18 @@ class Settings(BaseSettings):
         "30/minute",
         validation_alias=_renamed("GATEWAY_RATE_LIMIT_MUTATIONS"),
         description="Other mutations of one user, or of guests from one address; `off` without limit.",
+    )
+    rate_limit_stripe_reads: Rate = Field(
+        "120/minute",
+        validation_alias="GATEWAY_RATE_LIMIT_STRIPE_READS",
+        description="Calls to Stripe by queries (`session` makes 1, `previewChange` 3) of one user, or of guests from "
+        "one address; `off` without limit.",
+    )
+    rate_limit_all_stripe_reads: Rate = Field(
+        "20/second",
+        validation_alias="GATEWAY_RATE_LIMIT_ALL_STRIPE_READS",
+        description="Calls to Stripe by the queries of all callers, so that checkouts keep a share of what Stripe "
+        "takes (25 calls a second in test mode, 100 in live mode); `off` without limit.",
     )
     websocket_seconds: float = Field(
         3600,

@@ -32,7 +32,14 @@ from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import LIVE_KEY, STATE_DIR, Settings
 
 OFFLINE_KEY = "sk_test_offline"
-RATES = ("rate_limit_requests", "rate_limit_checkouts", "rate_limit_guest_checkouts", "rate_limit_mutations")
+RATES = (
+    "rate_limit_requests",
+    "rate_limit_checkouts",
+    "rate_limit_guest_checkouts",
+    "rate_limit_mutations",
+    "rate_limit_stripe_reads",
+    "rate_limit_all_stripe_reads",
+)
 """The limits that are off in development unless they are set: one address plays all the buyers."""
 
 FRONT_END_PORTS = (3000, 4200, 5173, 8080)

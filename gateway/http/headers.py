@@ -1,88 +1,83 @@
-"""What every answer tells, whichever route gave it: its request's id, and what a browser must refuse."""
+"""The headers that an answer gets at the edge, as plain data: CORS, strict transport security, the request's id."""
 
+from collections.abc import Iterable
 from random import randbytes
 from typing import Final
 
-import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from gateway.http.request import Header, Response
 
-_ALWAYS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    # An answer is data: nothing in it is run, loaded or framed. A page brings a policy of its own.
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    # Neither hinders a page that CORS allows to call: these are about windows, and about loads without CORS.
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (b"cache-control", b"no-store"),
-)
-_TLS = (b"strict-transport-security", b"max-age=31536000")
 REQUEST_ID: Final = b"x-request-id"
+ALLOWED_HEADERS: Final = (
+    "Accept",
+    "Accept-Language",
+    "Authorization",
+    "Content-Language",
+    "Content-Type",
+    "Idempotency-Key",
+    "X-Request-Id",
+    "X-Requested-With",
+    # tracing, of browsers: W3C Trace Context and Baggage, Sentry
+    "Baggage",
+    "Sentry-Trace",
+    "Traceparent",
+    "Tracestate",
+    # Apollo's clients
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+    "X-Apollo-Operation-Name",
+)
+"""The request headers that pages may send."""
+
+_TLS: Final = (b"strict-transport-security", b"max-age=31536000")
+_EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-Id, Retry-After")
 
 
-def guarded(scope: Scope, send: Send) -> Send:
-    """Return a `send` that adds to an answer the headers that it does not have yet."""
-
-    async def send_guarded(message: Message) -> None:
-        if message["type"] in {"http.response.start", "websocket.http.response.start"}:
-            given = list(message.get("headers", ()))
-            names = {name.lower() for name, _ in given}
-            given += [header for header in _ALWAYS if header[0] not in names]
-            # as a declared proxy tells: its word has changed this very scope
-            if scope["scheme"] in {"https", "wss"}:
-                given.append(_TLS)
-            message = {**message, "headers": given}
-        await send(message)
-
-    return send_guarded
+def new_request_id() -> bytes:
+    """Return a name for a request; it is no secret."""
+    return randbytes(16).hex().encode()  # noqa: S311
 
 
-class SecurityHeaders:
-    """ASGI middleware: guards every answer.
+class EdgeHeaders:
+    """What the edge adds to an answer.
 
     Args:
-        app: what answers.
+        origins: whose pages may call.
+        allowed: request headers that they may send beside `ALLOWED_HEADERS`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, origins: Iterable[str], allowed: Iterable[str] = ()) -> None:
+        self._origins = {origin.encode(): _cors(origin) for origin in origins}
+        names = ", ".join((*ALLOWED_HEADERS, *allowed)).encode()
+        self._preflight = (
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", names),
+            (b"access-control-max-age", b"3600"),
+            (b"content-length", b"0"),
+        )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and mind what else the browser must know."""
-        await self._app(scope, receive, send if scope["type"] == "lifespan" else guarded(scope, send))
+    def of(self, scheme: str, origin: bytes | None, request_id: bytes) -> list[Header]:
+        """Return the headers of an answer to one request.
+
+        Args:
+            scheme: by which the client came.
+            origin: the request's `Origin`.
+            request_id: the request's id.
+        """
+        headers = [_TLS] if scheme in {"https", "wss"} else []
+        if origin is not None:
+            headers += self._origins.get(origin, ())
+        headers.append((REQUEST_ID, request_id))
+        return headers
+
+    def preflight(self, origin: bytes) -> Response:
+        """Answer a browser that asks whether a page may call."""
+        if origin in self._origins:
+            return Response(200, self._preflight)
+        text = b"pages of this origin may not call the API: name it in GATEWAY_CORS_ORIGINS"
+        length = (b"content-length", b"%d" % len(text))
+        return Response(400, [(b"content-type", b"text/plain; charset=utf-8"), length], text)
 
 
-def new_request_id() -> str:
-    """Return an id for a request; it is not a secret."""
-    return randbytes(16).hex()  # noqa: S311
-
-
-class RequestId:
-    """ASGI middleware: every request, and every WebSocket, has an id, in its log lines, in masked errors and in
-    `X-Request-Id`.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name the request, then pass it on."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        request_id = new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
-
-        async def send_named(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.accept"}:
-                headers = [*message.get("headers", []), (REQUEST_ID, request_id.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        # not `bound_contextvars`, which looks through all variables of the context, twice
-        before = structlog.contextvars.bind_contextvars(request_id=request_id)
-        try:
-            await self._app(scope, receive, send_named)
-        finally:
-            structlog.contextvars.reset_contextvars(**before)
+def _cors(origin: str) -> tuple[Header, ...]:
+    return (b"access-control-allow-origin", origin.encode()), _EXPOSED

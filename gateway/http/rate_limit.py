@@ -1,49 +1,74 @@
 """How often somebody may do something: the limits against abuse and card testing.
 
-Counted per user, or per address for whoever is not signed in. A checkout is counted exactly (in every window, wherever
-it begins), requests in windows that follow each other, which costs less and remembers one number for each address.
-The application's own back end is not limited. Where several processes serve, Redis counts for all of them; while it is
-away each process counts for itself: a shop that sells to nobody is worse than limits that are a few times wider.
+Counted per user, or per address for whoever is not signed in, in fixed windows: one number for each key, so that a
+count costs the same however many others are known. The application's own back end is not limited. Where several
+processes serve, Redis counts for all of them; while it is away each process counts for itself: a shop that sells to
+nobody is worse than limits that are a few times wider.
 """
 
 import math
 import time
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from gateway.auth.principal import Principal
-from gateway.errors import RateLimited
-from gateway.settings import MEMORY, Settings, limits_of
+from gateway.errors import RateLimited, SettingsError
+from gateway.settings import MEMORY, Limit, Settings, limits_of
 
 if TYPE_CHECKING:
-    from gateway.http.counters import Counter, Counters
+    from limits.aio.storage import Storage
+
+log = structlog.get_logger()
 
 IPV6_HOST_BITS: Final = 64  # one household or one server has a whole /64
+MAX_KEYS: Final = 40_000  # of one window: 3 MB
+MAX_ADDRESS: Final = 64  # characters; what a proxy tells need not be an address
+WRONG_TOKENS: Final = "30/minute"
 
 
-class Rates:
+class RateLimiter:
     """Counts and refuses. One instance for a process.
 
     Args:
         settings: the limits, and where they are counted.
+        clock: tells the seconds, from any moment on.
+        max_keys: how many users and addresses one window knows.
 
     Raises:
         SettingsError: the storage cannot be used.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        alone = settings.rate_limit_storage.get_secret_value() == MEMORY
-        self._requests = _Windows(settings.rate_limit_requests) if alone else self._exact.requests
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], float] = time.monotonic, max_keys: int = MAX_KEYS
+    ) -> None:
+        url = settings.rate_limit_storage.get_secret_value()
+        storage = None if url == MEMORY else _redis(url)
 
-    @cached_property
-    def _exact(self) -> "Counters":
-        # at the first mutation, or where Redis counts: `limits` brings four databases' clients, and takes 1.7 MB
-        from gateway.http.counters import Counters
+        def counter(action: str, rate: str) -> Counter:
+            limits = limits_of(rate)
+            shared = SharedCounter(storage, action, limits) if storage else None
+            return Counter(action, FixedWindowCounter(limits, clock=clock, max_keys=max_keys), shared)
 
-        return Counters(self._settings)
+        self._requests = counter("request", settings.rate_limit_requests)
+        self._mutations = counter("change", settings.rate_limit_mutations)
+        self._checkouts = counter("checkout", settings.rate_limit_checkouts)
+        self._guest_checkouts = counter("guest checkout", settings.rate_limit_guest_checkouts)
+        self._stripe_reads = counter("request that asks Stripe", settings.rate_limit_stripe_reads)
+        self._all_stripe_reads = counter("request of all that asks Stripe", settings.rate_limit_all_stripe_reads)
+        self._wrong_tokens = counter("wrong token", WRONG_TOKENS)
+
+    def admit(self, address: str | None) -> bool:
+        """Count one request if that can be done at once.
+
+        Returns:
+            False when `request` must decide: there were too many, or Redis counts.
+        """
+        return address is None or self._requests.admit(rate_limit_key(address))
 
     async def request(self, address: str | None) -> None:
         """Count one request.
@@ -55,16 +80,16 @@ class Rates:
             RateLimited: there were too many.
         """
         if address is not None:
-            _refuse("request", await self._requests.count(place_of(address)))
+            await self._requests.count(rate_limit_key(address))
 
-    async def change(self, principal: Principal, address: str | None) -> None:
+    async def mutation(self, principal: Principal, address: str | None) -> None:
         """Count one mutation.
 
         Raises:
             RateLimited: there were too many.
         """
         if not principal.is_service:
-            await _count(self._exact.changes, principal, address)
+            await self._mutations.count(_key(principal, address))
 
     async def checkout(self, principal: Principal, address: str | None) -> None:
         """Count one checkout; a guest's more strictly.
@@ -73,60 +98,177 @@ class Rates:
             RateLimited: there were too many.
         """
         if not principal.is_service:
-            counter = self._exact.guests if principal.subject is None else self._exact.checkouts
-            await _count(counter, principal, address)
+            counter = self._guest_checkouts if principal.subject is None else self._checkouts
+            await counter.count(_key(principal, address))
+
+    async def stripe_read(self, principal: Principal, address: str | None, calls: int) -> None:
+        """Count a query that may call Stripe: its caller's calls, and everybody's, so that checkouts keep a share.
+
+        Args:
+            principal: the caller.
+            address: the client's IP address, when it is known.
+            calls: how often it calls Stripe at most.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        if not principal.is_service:
+            await self._stripe_reads.count(_key(principal, address), calls)
+            await self._all_stripe_reads.count("", calls)
+
+    async def wrong_token(self, address: str | None) -> None:
+        """Count a token that proved nothing.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        await self._wrong_tokens.count(rate_limit_key(address or "unknown"))
 
 
-class _Windows:
-    """Counts what comes often, in this process alone: limits' own memory looks through everybody's counts with each
-    new one. A window is everybody's, and begins with the first count after the last one ended.
+class Counter:
+    """One kind of action, with its limits.
 
     Args:
-        rate: the limits, such as `50/second; 3000/minute`, or `off`.
+        action: its name.
+        own: counts in this process.
+        shared: counts for all processes, while it is there.
     """
 
-    def __init__(self, rate: str) -> None:
-        self._windows = [_Window(limit.amount, limit.seconds) for limit in limits_of(rate)]
+    def __init__(self, action: str, own: "FixedWindowCounter", shared: "SharedCounter | None") -> None:
+        self._action = action
+        self._own = own
+        self._shared = shared
 
-    async def count(self, who: str) -> int | None:
-        """Count one; how many seconds to wait when it was one too many."""
-        now = time.monotonic()
+    def admit(self, key: str) -> bool:
+        """Count one if that can be done at once, and return whether it may be done."""
+        return self._shared is None and self._own.count(key) is None
+
+    async def count(self, key: str, amount: int = 1) -> None:
+        """Count some.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        wait = self._own.count(key, amount) if self._shared is None else await self._count_shared(key, amount)
+        if wait is not None:
+            raise RateLimited(f"too many {self._action}s: wait {wait} s, then try again", retry_after=wait)
+
+    async def _count_shared(self, key: str, amount: int) -> int | None:
+        from limits.errors import StorageError
+
+        try:
+            return await self._shared.count(key, amount) if self._shared else None
+        except StorageError as error:
+            log.warning("rates.storage_away", error=type(error.storage_error).__name__)
+            return self._own.count(key, amount)
+
+
+class FixedWindowCounter:
+    """Counts in windows that follow each other; one begins for everybody with the first count after the last has ended.
+
+    Keys are kept by their hash, which Python seeds anew for each process: texts of any length take the same memory.
+
+    Args:
+        limits: so many in so many seconds, all of which hold.
+        clock: tells the seconds, from any moment on.
+        max_keys: how many keys a window knows. One more, and the half that came first is forgotten: whoever has that
+            many addresses is not held up by limits for each.
+    """
+
+    def __init__(self, limits: Sequence[Limit], *, clock: Callable[[], float], max_keys: int = MAX_KEYS) -> None:
+        self._windows = [_Window(limit) for limit in limits]
+        self._clock = clock
+        self._max_keys = max_keys
+
+    def count(self, key: str, amount: int = 1) -> int | None:
+        """Count some, and return how many seconds to wait when they were too many."""
+        now = self._clock()
+        number = hash(key)
         for window in self._windows:
             if now >= window.ends:
                 window.ends, window.counts = now + window.seconds, {}
-            count = window.counts[who] = window.counts.get(who, 0) + 1
+            counts = window.counts
+            count = counts.get(number, 0) + amount
+            if len(counts) >= self._max_keys and number not in counts:
+                counts = window.counts = dict(islice(counts.items(), self._max_keys // 2, None))
+            counts[number] = count
             if count > window.amount:
                 return math.ceil(window.ends - now)
         return None
 
 
-@dataclass(slots=True)
 class _Window:
-    """So many of everybody in so many seconds; `ends` is on the process's own clock."""
+    """The present window of one limit; `ends` is on the counter's clock."""
 
-    amount: int
-    seconds: int
-    ends: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-async def _count(counter: "Counter", principal: Principal, address: str | None) -> None:
-    _refuse(counter.action, await counter.count(_who(principal, address)))
+    def __init__(self, limit: Limit) -> None:
+        self.amount, self.seconds = limit
+        self.ends = -math.inf
+        self.counts: dict[int, int] = {}
 
 
-def _refuse(action: str, wait: int | None) -> None:
-    if wait is not None:
-        raise RateLimited(f"too many {action}s: wait {wait} s, then try again", retry_after=wait)
+class SharedCounter:
+    """Counts in Redis, by the `limits` library, in windows that begin with a key's first count.
+
+    Args:
+        storage: the library's.
+        action: part of the names in Redis.
+        limits: so many in so many seconds.
+    """
+
+    def __init__(self, storage: "Storage", action: str, limits: Sequence[Limit]) -> None:
+        from limits import RateLimitItemPerSecond
+        from limits.aio.strategies import FixedWindowRateLimiter
+
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._action = action
+        self._items = [RateLimitItemPerSecond(limit.amount, limit.seconds) for limit in limits]
+
+    async def count(self, key: str, amount: int = 1) -> int | None:
+        """Count some, and return how many seconds to wait when they were too many.
+
+        Raises:
+            StorageError: Redis is away.
+        """
+        for item in self._items:
+            if not await self._limiter.hit(item, self._action, key, cost=amount):
+                window = await self._limiter.get_window_stats(item, self._action, key)
+                return max(1, math.ceil(window.reset_time - time.time()))
+        return None
 
 
-def _who(principal: Principal, address: str | None) -> str:
-    """Whose count it is."""
-    return f"user:{principal.subject}" if principal.subject else place_of(address or "unknown")
+def _redis(url: str) -> "Storage":
+    """Return where the processes count together.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    # `limits` brings the clients of four databases, and takes 1.7 MB
+    from limits.aio.storage import Storage
+    from limits.errors import ConfigurationError
+    from limits.storage import storage_from_string
+
+    options: dict[str, Any] = {"wrap_exceptions": True, "socket_timeout": 1, "socket_connect_timeout": 1}
+    try:
+        storage = storage_from_string(f"async+{url}", implementation="redispy", **options)
+    except ConfigurationError as error:
+        raise SettingsError(f"GATEWAY_RATE_LIMIT_STORAGE: {error}") from None
+    if not isinstance(storage, Storage):
+        raise SettingsError("GATEWAY_RATE_LIMIT_STORAGE: use memory:// or redis://host:port/0")
+    return storage
+
+
+def _key(principal: Principal, address: str | None) -> str:
+    """Return whose count it is."""
+    return f"user:{principal.subject}" if principal.subject else rate_limit_key(address or "unknown")
+
+
+def rate_limit_key(address: str) -> str:
+    """Return an address as it is counted: of IPv6 the network, because everybody has 2^64 addresses."""
+    return _network(address[:MAX_ADDRESS])
 
 
 @lru_cache(maxsize=1024)
-def place_of(address: str) -> str:
-    """Return an address as it is counted: for IPv6 the network, because everybody has 2^64 addresses."""
+def _network(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -4,11 +4,10 @@ Alone, uvicorn waits for the rest of a request for ever, and takes as many conne
 """
 
 from asyncio import BaseTransport, Event, TimerHandle, Transport
-from collections.abc import Callable, Sequence
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
-from weakref import ref
 
+import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -16,28 +15,18 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from gateway.http.request import Request, Response, written
+
+log = structlog.get_logger()
+
 MAX_MESSAGE_BYTES = 100 * 1024
 """The longest message that a WebSocket takes."""
-
-READY = "gateway.ready"
-"""An extension of ASGI (`scope["extensions"]`): its `cycle` is what `send_ready` sends to, by a weak reference."""
-
-Headers = Sequence[tuple[bytes, bytes]]
-Answer = Callable[[int, bytes, bytes], None]
-"""Sends a whole answer: the status, a line for each header (one for the length of the body among them), the body."""
-
-Shortcut = Callable[[Headers, bytes, Answer], bool]
-"""Takes a POST without ASGI, whose task, scope and messages cost more than a signature does: gets the headers, the
-body, and what to answer with, now or later. False says that the request has to go the ordinary way, as one does whose
-body is larger than uvicorn holds for an application that does not read.
-
-An application has its shortcuts, by the path, in an attribute `shortcuts`. Another server does not know them, so that
-it answers the same requests by ASGI as well.
-"""
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
 _MAX_CONNECTIONS = min(10_000, max(_OPEN_FILES - 200, _OPEN_FILES // 2))
+
+_PLAIN_METHODS = (b"GET", b"POST")
 
 _FIRST, _IDLE, _HEAD, _BODY, _WHOLE, _CLOSING = range(6)
 """What a connection waits for: its first request, the next one, a request's head, its body, the answer, its end."""
@@ -68,11 +57,11 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     _stalled: float | None = None  # since when the client does not read
     _ending = False  # nothing more is read
     _watchdog: TimerHandle | None = None
-    _short: "_ShortCycle | None" = None  # what takes the request that is arriving, if that is a shortcut
+    _held: "FastPathResponse | None" = None  # of the request that is arriving, if the fast path may take it
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._shortcuts: dict[bytes, Shortcut] = getattr(self.app, "shortcuts", {})
+        self._has_fast_path = hasattr(self.app, "take")
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection, or say that there are too many."""
@@ -165,20 +154,20 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # `_parse` decides
         self._phase = _BODY
-        self._short = None
-        if self.url in self._shortcuts and self._is_plain():
-            self.cycle = self._short = _ShortCycle(self)
+        self._held = None
+        if self._has_fast_path and self._is_plain():
+            self.cycle = self._held = FastPathResponse(self)
         else:
             self._begin()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        if (short := self._short) is None:
+        if (held := self._held) is None:
             HttpToolsProtocol.on_body(self, body)
             return
-        short.held += body
-        if len(short.held) > HIGH_WATER_LIMIT:  # the ordinary way reads no more than its application asks for
-            self._leave(short)
+        held.received += body
+        if len(held.received) > HIGH_WATER_LIMIT:  # the ASGI way reads no more than its application asks for
+            self._leave(held)
 
     def on_message_complete(self) -> None:
         """Note that the request is whole; if it was answered before, nothing is left to do for it."""
@@ -186,34 +175,37 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             return
         self._phase = _IDLE if self.cycle is not None and self.cycle.response_complete else _WHOLE
         self._since = self.loop.time()
-        if (short := self._short) is not None:
-            if self._shortcuts[self.url](self.headers, short.held, short.answer):
+        if (held := self._held) is not None:
+            self._held = None
+            if held.is_taken():
                 return
-            self._leave(short)
+            self._leave(held)
         elif self.expect_100_continue and not self.cycle.response_started:
             self.cycle.keep_alive = self.parser.should_keep_alive() and not self._ending
             self.cycle.waiting_for_100_continue = False
         HttpToolsProtocol.on_message_complete(self)
 
     def _is_plain(self) -> bool:
-        """Return whether the request is a POST and the only one, before whose body nothing is to be said, and after
-        whose answer nothing is to be done but to wait for the next.
+        """Return whether the request is the only one, before whose body nothing is to be said, and after whose answer
+        nothing is to be done but to wait for the next.
         """
         return (
-            self.parser.get_method() == b"POST"
+            self.parser.get_method() in _PLAIN_METHODS
             and not self._owes_answers()
             and not self.flow.write_paused
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
             and not self.expect_100_continue
+            and self.url.startswith(b"/")
+            and b"#" not in self.url
         )
 
-    def _leave(self, short: "_ShortCycle") -> None:
-        """Have a request go on by the ordinary way, with what has come of its body."""
-        self.cycle = self._short = None  # type: ignore[assignment]  # as uvicorn has it before the first one
+    def _leave(self, held: "FastPathResponse") -> None:
+        """Have a request go the ASGI way, with what has come of its body."""
+        self.cycle = self._held = None  # type: ignore[assignment]  # as uvicorn has it before the first one
         self._begin()
-        self.cycle.keep_alive = short.keep_alive  # a shutdown may have begun meanwhile
-        HttpToolsProtocol.on_body(self, short.held)
+        self.cycle.keep_alive = held.keep_alive  # a shutdown may have begun meanwhile
+        HttpToolsProtocol.on_body(self, held.received)
 
     def _begin(self) -> None:
         """Have the application answer."""
@@ -224,8 +216,6 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             # Whoever is answered before it was told to go on may leave the body out; then what comes next would be
             # taken for it. `on_message_complete` takes this back.
             self.cycle.keep_alive = False
-        # weakly, because it holds the scope: in a circle, each request would be left to the garbage collector
-        self.scope["extensions"] = {READY: {"cycle": ref(self.cycle)}}
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
@@ -305,83 +295,42 @@ def _refusal(status: int) -> Any:  # an ASGI application as uvicorn types it
     return refuse
 
 
-class _ShortCycle(RequestResponseCycle):
-    """A request on its short way: for the connection what uvicorn's own is, without all that serves ASGI."""
+class FastPathResponse(RequestResponseCycle):
+    """A request on the fast path: for the connection what uvicorn's own cycle is, without all that serves ASGI."""
 
     message_event = Event()  # nobody waits for it
 
     def __init__(self, protocol: HardenedHttpProtocol) -> None:
         self._protocol = protocol
-        self.held = b""  # of its body, which comes in one part as a rule and is not copied then
+        self.received = b""  # of the body; it comes in one part as a rule, and is not copied then
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = False
 
-    def answer(self, status: int, head: bytes, body: bytes) -> None:
-        """Send the answer, if the client is still there."""
-        transport = self._protocol.transport
-        if not transport.is_closing():
-            self.response_started = self.response_complete = True
-            end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"  # as `shutdown` wants it
-            transport.write(_head(status, self._protocol.server_state.default_headers, head) + end + body)
-            if not self.keep_alive:
-                transport.close()
-            self._protocol.on_response_complete()
+    def is_taken(self) -> bool:
+        """Ask the application whether it answers the request, which is whole, this way."""
+        protocol = self._protocol
+        client, scheme = protocol.client, protocol.scheme or "http"
+        method = protocol.parser.get_method().decode()
+        host = client[0] if client else None
+        request = Request(method, protocol.url, protocol.headers, body=self.received, client=host, scheme=scheme)
+        try:
+            return bool(protocol.app.take(request, self.respond))
+        except Exception:  # it fails the ASGI way too, where uvicorn says so
+            log.exception("fast_handler_failed")
+            return self.response_complete
 
-
-def _head(status: int, usual: Headers, head: bytes) -> bytes:
-    """Return the status and all headers of an answer, with those that every answer has."""
-    return b"".join([STATUS_LINE[status], *[b"%b: %b\r\n" % header for header in usual], head])
-
-
-async def body_of(receive: Receive, limit: int) -> bytes | None:
-    """Read the body of a request.
-
-    Args:
-        receive: gives its parts.
-        limit: what is longer is not read to its end.
-
-    Returns:
-        at most one part more than the limit; None when the connection broke within.
-    """
-    body, more = b"", True
-    while more and len(body) <= limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
-
-
-def send_ready(scope: Scope, status: int, head: bytes, body: bytes) -> bool:
-    """Send a whole answer at once, its headers as they are written: uvicorn looks through each of them anew, which is a
-    sixth of what an answer from memory costs.
-
-    Args:
-        scope: of the request.
-        status: of HTTP.
-        head: a line for each header, one for the length of the body among them.
-        body: the bytes of the body.
-
-    Returns:
-        whether it was sent. Otherwise, and by another server, ASGI's own messages do what is to be done.
-    """
-    ready = scope.get("extensions", {}).get(READY)
-    cycle: RequestResponseCycle | None = ready and ready["cycle"]()
-    if cycle is None:
-        return False
-    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
-        return False
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    whole = _head(status, cycle.default_headers, head) + b"\r\n"
-    if body:
-        cycle.transport.writelines((whole, body))  # not joined: a copy of the body costs more
-    else:
-        cycle.transport.write(whole)
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
+    def respond(self, response: Response) -> None:
+        """Send the response, if the client is still there."""
+        protocol = self._protocol
+        if protocol.transport.is_closing():
+            return
+        self.response_started = self.response_complete = True
+        usual = written(protocol.server_state.default_headers)
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"  # as `shutdown` wants it
+        protocol.transport.writelines((STATUS_LINE[response.status], usual, response.head, end, response.body))
+        if not self.keep_alive:
+            protocol.transport.close()
+        protocol.on_response_complete()
 
 
 class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):

@@ -5,144 +5,87 @@
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from hashlib import sha256
-from typing import Any
-
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from typing import Final
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.principal import Principal
-from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.entitlements import Grant
-from gateway.errors import BadInput, DatabaseUnavailable, GatewayError, Unauthenticated
+from gateway.errors import BadInput, DatabaseUnavailable, GatewayError, NotFound, RateLimited, Unauthenticated
+from gateway.http.fast_path import AsyncHandler
+from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import Header, Request, Response
+from gateway.rest.openapi import AccessView, Problem, Refusal
+
+PREFIX: Final = "/access/"
+_JSON = (b"content-type", b"application/json")
 
 Decide = Callable[[str, str], Awaitable[Grant]]
 
 
-class SubscriptionView(BaseModel):
-    """The subscription that decides."""
-
-    id: str = Field(description="Stripe's id, such as sub_….")
-    status: str = Field(description="Its status, as in GraphQL's SubscriptionStatus.")
-
-
-class AccessView(BaseModel):
-    """Whether a feature may be used: GraphQL's `Access`."""
-
-    allowed: bool = Field(description="Whether there is access.")
-    reason: str = Field(description="Why there is, or is not: " + ", ".join(reason.name for reason in Reason) + ".")
-    until: datetime | None = Field(description="When access ends or is renewed; null without access.")
-    limit: int | None = Field(description="How much of the feature; null without a limit.")
-    subscription: SubscriptionView | None = Field(description="The subscription that decides.")
-
-    @classmethod
-    def of(cls, grant: Grant) -> "AccessView":
-        """Make the answer for the decision on a feature."""
-        row = grant.state.subscription if grant.state else None
-        return cls(
-            allowed=grant.access.allowed,
-            reason=grant.access.reason.name,
-            until=grant.access.until,
-            limit=grant.limit,
-            subscription=SubscriptionView(id=row.id, status=row.status.upper()) if row else None,
-        )
-
-
-class Problem(BaseModel):
-    """What is wrong, as GraphQL's errors have it."""
-
-    code: str = Field(description="The kind, as in `extensions.code`.")
-    message: str = Field(description="A sentence for whoever writes the caller.")
-
-
-class Refusal(BaseModel):
-    """No decision."""
-
-    error: Problem = Field(description="Why there is none.")
-
-
-SCHEMAS = "#/components/schemas/"
-
-
-def json_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return how OpenAPI describes an answer that is a model's JSON."""
-    return {"application/json": {"schema": {"$ref": SCHEMAS + model.__name__}}}
-
-
-def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
-    needed = {"required": place == "path", "schema": {"type": "string"}}
-    return {"in": place, "name": name, "description": description, **needed}
-
-
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Allowed", "content": json_of(AccessView)},
-    304: {"description": "Allowed, as the ETag says"},
-    400: {"description": "No id or feature can be like this", "content": json_of(Refusal)},
-    401: {"description": "No service token", "content": json_of(Refusal)},
-    403: {"description": "Not allowed", "content": json_of(AccessView)},
-    503: {"description": "The database cannot be reached", "content": json_of(Refusal)},
-}
-PARAMETERS = [
-    _parameter("path", "external_id", "The id by which the application knows the customer."),
-    _parameter("path", "feature", "The feature's key."),
-    _parameter("header", "If-None-Match", "The ETag of an earlier answer."),
-]
-
-
-def policy_router(authenticator: Authenticator, decide: Decide) -> APIRouter:
-    """Return the route. It declares nothing to FastAPI but the request: see `gateway/rest/health.py`.
+def access_handler(authenticator: Authenticator, limiter: RateLimiter, decide: Decide) -> AsyncHandler:
+    """Return the handler of all paths below `PREFIX`.
 
     Args:
         authenticator: tells who asks.
+        limiter: counts wrong tokens.
         decide: whether a user (by the application's own id) may use a feature.
     """
-    router = APIRouter()
 
-    @router.get(
-        "/access/{external_id:path}/{feature}",  # noqa: FAST003 - `path`: identity providers put slashes into their ids
-        responses=ANSWERS,
-        openapi_extra={"parameters": PARAMETERS},
-    )
-    async def access(request: Request) -> Response:
-        """Whether a customer may use a feature."""
+    async def answer(request: Request) -> Response:
+        # identity providers put slashes into their ids
+        external_id, slash, feature = request.path.removeprefix(PREFIX).rpartition("/")
+        if not slash or not feature:
+            return _refusal(404, NotFound(f"the path is {PREFIX}externalId/feature"))
+        if request.method not in {"GET", "HEAD"}:
+            return _refusal(405, BadInput("ask by GET"), (b"allow", b"GET, HEAD"))
         try:
-            _require_service(await authenticator.authenticate(request.headers.get("Authorization")))
-            grant = await decide(request.path_params["external_id"], request.path_params["feature"])
-            return _answer(AccessView.of(grant), request.headers.get("If-None-Match"))
-        except BadInput as error:
-            return _refusal(400, error, {})
-        except Unauthenticated as error:
-            return _refusal(401, error, {"WWW-Authenticate": "Bearer"})
-        except DatabaseUnavailable as error:
-            return _refusal(503, error, {"Retry-After": "5"})
+            await _require_service(request, authenticator, limiter)
+            return _decision(AccessView.of(await decide(external_id, feature)), request)
+        except (BadInput, Unauthenticated, RateLimited, DatabaseUnavailable) as error:
+            return _no_decision(error)
 
-    return router
+    return AsyncHandler(answer)
 
 
-def _require_service(principal: Principal) -> None:
+async def _require_service(request: Request, authenticator: Authenticator, limiter: RateLimiter) -> None:
     """Refuse anybody else with 401: 403 is what a decision looks like here.
 
     Raises:
         Unauthenticated: it is not the application's own back end.
+        RateLimited: nor were the many before it, from the same address.
     """
-    if not principal.is_service:
+    header = request.headers.get(b"authorization")
+    if not authenticator.is_service(header.decode("latin-1") if header is not None else None):
+        await limiter.wrong_token(request.client)
         raise Unauthenticated("this needs a service token")
 
 
-def _answer(view: AccessView, if_none_match: str | None) -> Response:
-    """Answer a decision; only an allowed one may be a 304, because a proxy must see a refusal in the status."""
+def _decision(view: AccessView, request: Request) -> Response:
+    """Answer with the decision. Only an allowed one may be answered 304: a proxy must see a refusal in the status."""
     body = view.model_dump_json().encode()
-    etag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    if view.allowed and known & {etag, "*"}:
-        return Response(status_code=304, headers=headers)
-    return Response(body, 200 if view.allowed else 403, headers, "application/json")
+    etag = b'"%s"' % sha256(body).hexdigest()[:32].encode()
+    headers = [(b"etag", etag), (b"cache-control", b"private, no-cache")]
+    known = {tag.strip().removeprefix(b"W/") for tag in request.headers.get(b"if-none-match", b"").split(b",")}
+    if view.allowed and known & {etag, b"*"}:
+        return Response(304, headers)
+    return Response(200 if view.allowed else 403, [_JSON, _length(body), *headers], body)
 
 
-def _refusal(status: int, error: GatewayError, headers: dict[str, str]) -> Response:
-    return JSONResponse({"error": {"code": error.code, "message": str(error)}}, status, headers)
+def _no_decision(error: GatewayError) -> Response:
+    match error:
+        case Unauthenticated():
+            return _refusal(401, error, (b"www-authenticate", b"Bearer"))
+        case RateLimited():
+            return _refusal(429, error, (b"retry-after", b"%d" % (error.retry_after or 1)))
+        case DatabaseUnavailable():
+            return _refusal(503, error, (b"retry-after", b"5"))
+    return _refusal(400, error)
+
+
+def _refusal(status: int, error: GatewayError, *headers: Header) -> Response:
+    body = Refusal(error=Problem(code=error.code, message=str(error))).model_dump_json().encode()
+    return Response(status, [_JSON, _length(body), *headers], body)
+
+
+def _length(body: bytes) -> Header:
+    return b"content-length", b"%d" % len(body)

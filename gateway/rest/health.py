@@ -1,18 +1,11 @@
-"""The routes for whoever runs the gateway, and the description of all REST routes (`/openapi.json`).
-
-The routes take the request as it is and say themselves what they answer. With the first parameter or model that a route
-declares, FastAPI imports the whole of `pydantic.v1` (1.5 MB), and describes an answer 422 that none of them gives.
-"""
+"""The routes for whoever runs the gateway: `/healthz`, `/readyz`, `/metrics`."""
 
 from contextlib import suppress
-from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field
-from pydantic.json_schema import models_json_schema
 from starlette.responses import RedirectResponse, Response
 
 from gateway import migrations
@@ -22,27 +15,8 @@ from gateway.db.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.metrics import INBOX, QUEUE_ITEMS, render
 from gateway.outbound.delivery import count_open_deliveries
-from gateway.rest.access import SCHEMAS, AccessView, Refusal, json_of
+from gateway.rest.openapi import Status, json_of
 from gateway.webhooks.inbox import count_open_events
-
-
-class Status(BaseModel):
-    """How the gateway is."""
-
-    status: str = Field(description="`ok`, or what is wrong.")
-
-
-class Rest(FastAPI):
-    """The application, whose description knows the models of the routes."""
-
-    def openapi(self) -> dict[str, Any]:
-        """Return the description, as OpenAPI 3.1 has it."""
-        description = super().openapi()  # the same one whenever it is asked for
-        if "components" not in description:
-            models: Any = [(model, "serialization") for model in (AccessView, Refusal, Status)]
-            _, schemas = models_json_schema(models, ref_template=SCHEMAS + "{model}")
-            description["components"] = {"schemas": schemas["$defs"]}
-        return description
 
 
 def operations(database: Database, front: str) -> APIRouter:
@@ -61,11 +35,11 @@ def operations(database: Database, front: str) -> APIRouter:
 
     @router.get(
         "/readyz",
-        summary="Whether the database can be reached and written, and is migrated",
-        responses={200: {"content": status}, 503: {"description": "One of them is not so", "content": status}},
+        summary="Whether the database can be reached and is migrated",
+        responses={200: {"content": status}, 503: {"description": "One of both is not so", "content": status}},
     )
     async def readyz() -> JSONResponse:
-        problem = await migrations.problem(database)
+        problem = await _not_ready(database)
         return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
@@ -93,3 +67,14 @@ def _open_items(connection: sa.Connection) -> dict[str, dict[str, int]]:
         "outbox": count_open_deliveries(connection),
         "access": count_due_customers(connection),
     }
+
+
+async def _not_ready(database: Database) -> str | None:
+    """Return why the gateway cannot serve, or None. It only reads, so that a probe never waits for a writer."""
+    try:
+        revision = await migrations.current(database)
+    except DatabaseUnavailable as error:
+        return str(error)
+    if revision != migrations.head():
+        return f"the database is at migration {revision}, not {migrations.head()}: run `gateway db upgrade`"
+    return None

@@ -1,8 +1,6 @@
 """Deliveries over raw sockets: what the server takes without ASGI and what goes the ordinary way is answered alike."""
 
 import asyncio
-import hashlib
-import hmac
 import json
 import socket
 import time
@@ -16,9 +14,8 @@ from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
 from harness.databases import runtime_at
-from harness.gateway import SECRET, listening, make_world, serve
-
-PATH = "/webhooks/stripe"
+from harness.gateway import listening, make_world, serve
+from harness.http_wire import WEBHOOKS, delivery, responses
 
 
 @pytest.fixture(scope="module")
@@ -33,32 +30,9 @@ def connection(world):
         yield opened
 
 
-def delivery(world, more=b"", *, start=f"POST {PATH} HTTP/1.1", secret=SECRET, size=0, chunks=0):
-    """A signed delivery of a new event as it goes over the wire: its head, and its body."""
-    body = json.dumps(world.event("a.b", {"id": "x_1", "filling": "x" * size})).encode()
-    now = int(time.time())
-    signature = hmac.new(secret.encode(), b"%d.%b" % (now, body), hashlib.sha256).hexdigest()
-    length = b"Transfer-Encoding: chunked\r\n" if chunks else b"Content-Length: %d\r\n" % len(body)
-    head = f"{start}\r\nHost: x\r\nStripe-Signature: t={now},v1={signature}\r\n".encode() + length + more + b"\r\n"
-    if chunks:
-        parts = [body[at : at + chunks] for at in range(0, len(body), chunks)]
-        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
-    return head, body
-
-
 def answers(connection, count=1):
     """So many answers, each as its status, its headers and its JSON, in their order."""
-    stream = connection.makefile("rb")
-    found = []
-    while len(found) < count:
-        status = int(stream.readline().split()[1])
-        headers = {}
-        while (line := stream.readline().strip()) and b":" in line:
-            name, _, value = line.decode().partition(":")
-            headers[name.lower()] = value.strip()
-        if status != 100:  # "go on"
-            found.append((status, headers, json.loads(stream.read(int(headers["content-length"])))))
-    return found
+    return [(status, headers, json.loads(body)) for status, headers, body in responses(connection, count)]
 
 
 WAYS = {
@@ -67,8 +41,8 @@ WAYS = {
     "as large as Stripe's largest": {"size": 250_000},
     "by a client that waits for a word": {"more": b"Expect: 100-continue\r\n"},
     "by a client that wants nothing more": {"more": b"Connection: close\r\n"},
-    "by a client of another age": {"start": f"POST {PATH} HTTP/1.0"},
-    "with a query": {"start": f"POST {PATH}?from=stripe HTTP/1.1"},
+    "by a client of another age": {"start": f"POST {WEBHOOKS} HTTP/1.0"},
+    "with a query": {"start": f"POST {WEBHOOKS}?from=stripe HTTP/1.1"},
 }
 
 
@@ -107,7 +81,7 @@ def test_a_connection_is_used_again_and_again_for_whatever_comes(world, connecti
         (get, 200),
         (b"".join(delivery(world, secret="whsec_of_somebody_else")), 400),
         (b"".join(delivery(world)), 200),
-        (f"GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 405),
+        (f"GET {WEBHOOKS} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 405),
         (b"".join(delivery(world, chunks=7)), 200),
     ]:
         connection.sendall(request)
@@ -173,16 +147,10 @@ async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sq
     await runtime.close()
 
 
-@pytest.mark.parametrize("proxies", [(), ("127.0.0.1",)], ids=["alone", "behind a proxy"])
-def test_the_server_finds_the_shortcut_of_deliveries(world, proxies):
-    app = create_app(world.settings.model_copy(update={"trusted_proxies": proxies}))
-    assert list(app.shortcuts) == [PATH.encode()]
-
-
 def test_under_another_server_deliveries_come_by_asgi(world):
     listener, url = listening()
     with serve(create_app(world.settings), listener, http="h11"), httpx.Client(base_url=url, timeout=10) as client:
         head, body = delivery(world)
         headers = dict(line.split(": ", 1) for line in head.decode().strip().split("\r\n")[1:])
-        told = [client.post(PATH, content=body, headers=headers).json() for _ in range(2)]
+        told = [client.post(WEBHOOKS, content=body, headers=headers).json() for _ in range(2)]
     assert told == [{"received": True, "duplicate": duplicate} for duplicate in (False, True)]

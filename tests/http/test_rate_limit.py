@@ -11,6 +11,7 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings, limits_of
 from harness.checkout import BUY, CHECKOUT, purchase
 from harness.gateway import SERVICE, make_world
+from harness.sockets import signed_in
 
 
 @pytest.fixture
@@ -106,6 +107,48 @@ def test_other_mutations_have_a_limit_of_their_own(limited):
         ada = world.sign_in("ada@example.com")
         codes = [world.graphql(expire, None, ada).json()["errors"][0]["extensions"]["code"] for _ in range(3)]
         assert codes == ["NOT_FOUND", "NOT_FOUND", "RATE_LIMITED"]
+
+
+PREVIEW = 'previewChange(subscriptionId: "sub_1", priceId: "price_1") { prorationDate }'
+
+
+def codes_of(answer):
+    return [error["extensions"]["code"] for error in answer.json()["errors"]]
+
+
+def test_queries_that_call_stripe_have_a_rate_of_their_own_aliases_counted(limited):
+    with limited(rate_limit_stripe_reads="9/minute", rate_limit_all_stripe_reads="off") as world:
+        ada, grace = world.sign_in("ada@example.com"), world.sign_in("grace@example.com")
+        preview = f"{{ viewer {{ {PREVIEW} }} }}"  # three calls to Stripe
+        assert [codes_of(world.graphql(preview, None, ada)) for _ in range(2)] == [["NOT_FOUND"]] * 2
+        aliases = " ".join(f'a{number}: session(id: "cs_test_1") {{ id }}' for number in range(8))
+        assert codes_of(world.graphql(f"{{ {aliases} }}", None, ada)) == ["RATE_LIMITED"] * 5
+        elsewhere = {**ada, "X-Forwarded-For": "203.0.113.9"}
+        assert codes_of(world.graphql(preview, None, elsewhere)) == ["RATE_LIMITED"], "it is the same user"
+        assert codes_of(world.graphql(preview, None, grace)) == ["NOT_FOUND"]
+        assert world.data("{ viewer { id } pricing { asOf } }", headers=ada)["viewer"]
+
+
+def test_live_updates_of_a_checkout_count_as_queries_that_call_stripe(limited):
+    with limited(rate_limit_stripe_reads="2/minute", rate_limit_all_stripe_reads="off") as world:
+        with signed_in(world) as live:
+            codes = []
+            for number in range(4):
+                live.subscribe('subscription { sessionUpdated(id: "cs_test_1") { id } }', id=str(number))
+                message = live.receive()
+                errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+                codes.append(errors[0]["extensions"]["code"])
+                if message["type"] == "next":
+                    assert live.receive()["type"] == "complete"
+        assert codes == ["NOT_FOUND", "NOT_FOUND", "RATE_LIMITED", "RATE_LIMITED"]
+
+
+def test_all_callers_together_leave_a_share_of_stripe_to_checkouts(limited):
+    with limited(rate_limit_stripe_reads="off", rate_limit_all_stripe_reads="5/minute") as world:
+        session = 'query { session(id: "cs_test_1") { id } }'
+        answers = [world.graphql(session, None, {"X-Forwarded-For": f"203.0.113.{n}"}).json() for n in range(6)]
+        assert ["errors" in answer for answer in answers] == [False] * 5 + [True]
+        assert refused(world.graphql(BUY, purchase(world), world.sign_in("ada@example.com"))) == 0
 
 
 def test_too_many_requests_of_an_address_are_429_and_a_page_may_read_why(limited):

@@ -138,7 +138,7 @@ def test_a_client_that_was_told_to_go_on_keeps_its_connection(connection):
 
 @pytest.fixture(scope="module")
 def world(new_sqlite):
-    with make_world(new_sqlite(), fill=False, trusted_proxies="127.0.0.1", rate_requests="3/minute") as made:
+    with make_world(new_sqlite(), fill=False, trusted_proxies="127.0.0.1", rate_limit_requests="3/minute") as made:
         yield made
 
 

@@ -15,7 +15,7 @@ from gateway.db.database import Database
 from gateway.db.notifications import Notifications, TopicSubscription
 from gateway.errors import TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
-from gateway.http.rate_limit import Rates
+from gateway.http.rate_limit import RateLimiter
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
@@ -31,7 +31,7 @@ class Services:
     checkout: Checkout
     portal: Portal
     subscriptions: SubscriptionService
-    rates: Rates
+    limiter: RateLimiter
     notifications: Notifications
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from graphql import OperationDefinitionNode, OperationType
 from starlette.datastructures import Headers
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.principal import ANONYMOUS
@@ -33,7 +35,8 @@ from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
 from gateway.observability import tracing
 
 PATH = "/graphql"
-_METHODS = ("GET", "POST")
+_METHODS = {"GET", "HEAD", "POST"}
+_ALLOW = {"Allow": "GET, HEAD, POST"}
 
 
 class GraphQL:
@@ -55,30 +58,24 @@ class GraphQL:
         self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
         self._websocket = WebSocketEndpoint(services, authenticator, self._documents, self._engine)
 
-    def routes(self) -> list[BaseRoute]:
-        """Return `/graphql`, and what GraphiQL loads when it is on."""
-        return [
-            Route(PATH, self, methods=_METHODS),
-            WebSocketRoute(PATH, self._websocket.serve),
-            *(static_routes() if self._graphiql else []),
-        ]
-
-    def before(self, app: ASGIApp) -> ASGIApp:
-        """Put `/graphql` in front of an app, so that FastAPI's layers are not paid for: they cost as much as a short
-        query does. What is neither GET nor POST is left to its routes.
-        """
-
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            mine = scope["type"] == "http" and scope["path"] == PATH and scope["method"] in _METHODS
-            await (self if mine else app)(scope, receive, send)
-
-        return front
+    def static_routes(self) -> list[BaseRoute]:
+        """Return the routes to what GraphiQL loads when it is on."""
+        return static_routes() if self._graphiql else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Nothing that a client can send gives a 5xx."""
+        """Answer one request, or serve a WebSocket. Nothing that a client can send gives a 5xx."""
+        if scope["type"] == "websocket":
+            await self._websocket.serve(WebSocket(scope, receive, send))
+        elif scope["method"] in _METHODS:
+            await self._answer(scope, receive, send)
+        else:
+            refusal = PlainTextResponse("send queries by GET or POST", HTTPStatus.METHOD_NOT_ALLOWED, _ALLOW)
+            await refusal(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         accept = headers.get(b"accept")
-        if self._graphiql and scope["method"] == "GET" and prefers_html(accept):
+        if self._graphiql and scope["method"] != "POST" and prefers_html(accept):
             await graphiql_page(sample_users=self._sample_users)(scope, receive, send)
             return
         media_type = JSON
@@ -139,7 +136,7 @@ def _check_method(method: str, operation: OperationDefinitionNode | None) -> Non
     kind = operation.operation if operation else OperationType.QUERY
     if kind is OperationType.SUBSCRIPTION:
         raise BadRequest(f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
-    if method == "GET" and kind is not OperationType.QUERY:
+    if method != "POST" and kind is not OperationType.QUERY:
         raise BadRequest("send a mutation by POST", HTTPStatus.METHOD_NOT_ALLOWED, headers=[(b"allow", b"POST")])
 
 

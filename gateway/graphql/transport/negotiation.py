@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
-from gateway.http.server import body_of
+from gateway.http.body import read_body
 
 MAX_BODY_BYTES = 100 * 1024
 MAX_HEADER_BYTES = 512  # of the headers whose reading is remembered
@@ -53,7 +53,7 @@ async def _body(headers: Headers, receive: Receive) -> bytes:
         raise BadRequest(f"send the query as {JSON} in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise BadRequest("send the body uncompressed", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    body = await body_of(receive, MAX_BODY_BYTES)
+    body = await read_body(receive, MAX_BODY_BYTES)
     if body is None:
         raise BadRequest("the body ended too early")
     if len(body) > MAX_BODY_BYTES:

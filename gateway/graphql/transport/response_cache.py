@@ -1,8 +1,7 @@
-"""Answers that everybody gets alike, kept ready in front of the application: a pricing page costs its bytes.
+"""Responses that are the same for everybody, kept in front of the application: a pricing page costs its bytes.
 
-A thin ASGI layer, because routing and request objects would cost more than the answer. What it keeps is what the
-application answered, its CORS headers included, under everything that the answer may depend on. All of it belongs to
-one snapshot of the catalogue, and goes with it: nothing has a time to live.
+What is kept is what the application answered, under everything that the answer may depend on; the edge adds CORS and
+the request's id. All of it belongs to one snapshot of the catalogue, and goes with it: nothing has a time to live.
 
 Other caches may keep a GET too, and must ask each time whether it is still good (`max-age=0, must-revalidate`). A time
 during which they need not ask would be a time during which a price that has changed is shown; asking costs less here
@@ -10,170 +9,150 @@ than any answer (`304`).
 """
 
 import hashlib
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
+from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.billing.catalog.service import Catalog
 from gateway.errors import RateLimited
-from gateway.graphql.base.mutation_limits import address_of
-from gateway.http.headers import REQUEST_ID, new_request_id
-from gateway.http.rate_limit import Rates
-from gateway.http.server import send_ready
+from gateway.http.body import replay
+from gateway.http.fast_path import Respond, send_response
+from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import Header, Request, Response
 from gateway.observability import metrics
 
 MAX_BYTES: Final = 16 * 1024 * 1024
-MAX_SHARE: Final = 16  # one answer takes at most this part of the memory
-OVERHEAD_BYTES: Final = 2_000  # of an answer that is kept: its headers, and Python's own
+MAX_SHARE: Final = 16  # one response takes at most this part of the memory
+OVERHEAD_BYTES: Final = 5_000  # of an entry beside its body and what was asked: headers, and Python's own (measured)
 
 PERSONAL: Final = {b"authorization", b"cookie"}
 """Who sends one of these may be somebody in particular: the application answers, and nothing is kept."""
 
-TELLING: Final = {b"accept", b"content-encoding", b"content-type", b"origin"}
+SIGNIFICANT: Final = {b"accept", b"content-encoding", b"content-type"}
 """The other headers that the application looks at. Whoever makes it look at one more adds it here."""
-
-IF_NONE_MATCH: Final = b"if-none-match"
 
 _SHARED = (
     (b"cache-control", b"public, max-age=0, must-revalidate"),
     (b"vary", b"Accept, Authorization, Origin"),
 )
-_UNMODIFIED = {b"access-control-allow-origin", b"cache-control", b"etag", b"vary"}
 _HITS = metrics.CACHE.labels("answers", "hit")
 _MISSES = metrics.CACHE.labels("answers", "miss")
 
-Key = tuple[Any, ...]
-Headers = list[tuple[bytes, bytes]]
+Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A public answer as it is sent, all but the request's id.
+class CachedResponse:
+    """A response that everybody may have.
 
     Attributes:
-        status: of HTTP.
-        headers: its headers.
-        body: its bytes.
+        whole: the response.
+        size: about how many bytes of memory it takes, with its key.
         etag: names these bytes in this media type; None for a POST, which no other cache keeps.
-        unmodified: the answer to who has it already (RFC 9110, section 15.4.5).
-        head: the headers as they are written.
+        not_modified: the response to who has it already (RFC 9110, section 15.4.5).
     """
 
-    status: int
-    headers: Headers
-    body: bytes
+    whole: Response
+    size: int
     etag: bytes | None = None
-    unmodified: "Answer | None" = None
-    head: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in self.headers))
+    not_modified: Response | None = None
 
     @classmethod
-    def of(cls, method: str, headers: Headers, body: bytes) -> "Answer":
-        """Return the application's answer to one request, for everybody."""
-        kept = [header for header in headers if header[0] not in {REQUEST_ID, b"vary"}]
-        if method == "POST":
-            return cls(200, kept, body)
+    def of(cls, request: Request, headers: list[Header], body: bytes) -> "CachedResponse":
+        """Make one of what the application answered to a request."""
+        size = OVERHEAD_BYTES + len(body) + len(request.query) + len(request.body)
+        size += sum(len(value) for name, value in request.raw_headers if name in SIGNIFICANT)
+        if request.method == "POST":
+            return cls(Response(200, headers, body), size)
         media_type = next(value for name, value in headers if name == b"content-type")
         etag = b'"%s"' % hashlib.sha256(media_type + body).hexdigest()[:32].encode()
-        kept = [header for header in kept if header[0] != b"cache-control"] + [*_SHARED, (b"etag", etag)]
-        unmodified = cls(304, [header for header in kept if header[0] in _UNMODIFIED], b"")
-        return cls(200, kept, body, etag, unmodified)
+        shared = [*_SHARED, (b"etag", etag)]
+        kept = [header for header in headers if header[0] != b"cache-control"]
+        return cls(Response(200, [*kept, *shared], body), size, etag, Response(304, shared))
 
-    async def send(self, unless: bytes | None, request_id: bytes, scope: Scope, send: Send) -> None:
-        """Send the answer, or `304` to whoever has it.
-
-        Args:
-            unless: the request's `If-None-Match` (RFC 9110, section 13.1.2).
-            request_id: the request's id.
-            scope: of the request.
-            send: to its client.
-        """
-        answer = self
+    def response_to(self, request: Request) -> Response:
+        """Return the response, or `304` to whoever has it (RFC 9110, section 13.1.2)."""
+        known = request.headers.get(b"if-none-match")
         # no tag has quotes within, so that looking for this one in the whole list finds nothing else
-        if unless is not None and self.unmodified and self.etag and (self.etag in unless or unless == b"*"):
-            answer = self.unmodified
-        head = b"%bx-request-id: %b\r\n" % (answer.head, request_id)
-        if not send_ready(scope, answer.status, head, answer.body):
-            headers = [*answer.headers, (REQUEST_ID, request_id)]
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": answer.body})
+        if known is not None and self.not_modified and self.etag and (self.etag in known or known == b"*"):
+            return self.not_modified
+        return self.whole
 
 
-class PublicAnswers:
-    """ASGI middleware that answers public queries from memory and passes everything else on.
+class ResponseCache:
+    """A fast handler that answers public queries from memory; the rest goes on to the application.
 
     Args:
-        app: the application; it says of an answer that it is public by `scope["state"]["public"]`.
-        path: where it answers GraphQL.
-        catalog: says which snapshot is the present one.
-        rates: counts what is answered from here; what is passed on, the application counts.
+        app: the application; it says of a response that it is public by `scope["state"]["public"]`.
+        catalog: says which snapshot is the current one.
+        limiter: counts what is answered from here; what goes on, the application counts.
+        max_bytes: what it may take; the least recently used entries go first.
     """
 
-    def __init__(self, app: ASGIApp, path: str, catalog: Catalog, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, catalog: Catalog, limiter: RateLimiter, *, max_bytes: int = MAX_BYTES) -> None:
         self._app = app
-        self._path = path
         self._catalog = catalog
-        self._rates = rates
-        self._snapshot: object | None = None  # whose answers these are
-        self._answers: OrderedDict[Key, Answer] = OrderedDict()  # the one used last at the end
-        self._bytes = 0
+        self._limiter = limiter
+        self._largest = max_bytes // MAX_SHARE
+        self._snapshot: object | None = None  # to which the entries belong
+        self._entries: LRUCache[Key, CachedResponse] = LRUCache(max_bytes, getsizeof=lambda entry: entry.size)
+
+    def take(self, request: Request, respond: Respond) -> bool:
+        """Answer from memory, if the answer is there and its reader has not asked too often."""
+        key = _key(request)
+        entry = self._find(key) if key else None
+        if entry is None or not self._limiter.admit(request.client):
+            return False
+        _HITS.inc()
+        respond(entry.response_to(request))
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass it on."""
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] not in {"GET", "POST"}:
+        """Answer from memory, or let the application answer and keep what is public."""
+        if scope["type"] != "http" or scope["method"] not in {"GET", "POST"}:
             await self._app(scope, receive, send)
             return
-        key: list[Any] = [scope["method"], scope["scheme"], scope["query_string"]]
-        unless = message = None
-        for header in scope["headers"]:
-            name = header[0]
-            if name in TELLING:
-                key.append(header)
-            elif name == IF_NONE_MATCH:
-                unless = header[1]
-            elif name in PERSONAL:
-                await self._app(scope, receive, send)
-                return
+        body = b""
         if scope["method"] == "POST":
             message = await receive()
+            receive = replay(message, receive)
             if message.get("more_body") or message["type"] != "http.request":
-                await self._app(scope, _again(message, receive), send)  # a long body that comes in parts
+                await self._app(scope, receive, send)  # a long body that comes in parts
                 return
-            key.append(message.get("body"))
-        asked = tuple(key)
-        answer = self._find(asked)
-        if answer is None:
+            body = message.get("body", b"")
+        request = Request.of(scope, body)
+        key = _key(request)
+        if key is None:
+            await self._app(scope, receive, send)
+            return
+        entry = self._find(key)
+        if entry is None:
             _MISSES.inc()
-            await self._ask(asked, unless, scope, _again(message, receive), send)
+            await self._fill(key, request, scope, receive, send)
             return
         try:
-            await self._rates.request(address_of(scope))
+            await self._limiter.request(request.client)
         except RateLimited:
-            await self._app(scope, _again(message, receive), send)  # it counts too, and says how long to wait
+            await self._app(scope, receive, send)  # it counts too, and says how long to wait
             return
         _HITS.inc()
-        await answer.send(unless, new_request_id().encode(), scope, send)
+        await send_response(send, entry.response_to(request))
 
-    def _find(self, key: Key) -> Answer | None:
-        """Return the answer, if it belongs to the present snapshot."""
-        present = self._catalog.current
-        if present is None or present is not self._snapshot:
-            self._answers.clear()
-            self._bytes, self._snapshot = 0, present
+    def _find(self, key: Key) -> CachedResponse | None:
+        """Return the entry, if it is of the current snapshot."""
+        current = self._catalog.current
+        if current is None or current is not self._snapshot:
+            self._entries.clear()
+            self._snapshot = current
             return None
-        answer = self._answers.get(key)
-        if answer is not None:
-            self._answers.move_to_end(key)
-        return answer
+        return self._entries.get(key)
 
-    async def _ask(self, key: Key, unless: bytes | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer, and keep the answer if it is public.
+    async def _fill(self, key: Key, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, and keep the response if it is public.
 
-        A snapshot never comes back once it was replaced: if it is the present one before and after, the whole answer
+        A snapshot never comes back once it was replaced: if it is the current one before and after, the whole response
         was made from it.
         """
         before = self._snapshot
@@ -181,7 +160,7 @@ class PublicAnswers:
         start: Message = {}
         body: list[bytes] = []
 
-        async def take(message: Message) -> None:
+        async def intercept(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start" and state.get("public"):
                 start = message
@@ -190,39 +169,27 @@ class PublicAnswers:
             else:
                 body.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    await finish()
+                    entry = CachedResponse.of(request, list(start["headers"]), b"".join(body))
+                    if before is not None and before is self._snapshot and before is self._catalog.current:
+                        self._keep(key, entry)
+                    await send_response(send, entry.response_to(request))
 
-        async def finish() -> None:
-            headers: Headers = start["headers"]
-            answer = Answer.of(scope["method"], headers, b"".join(body))
-            if before is not None and before is self._snapshot and before is self._catalog.current:
-                self._keep(key, answer)
-            request_id = next(value for name, value in headers if name == REQUEST_ID)
-            await answer.send(unless, request_id, scope, send)
+        await self._app(scope, receive, intercept)
 
-        await self._app(scope, receive, take)
-
-    def _keep(self, key: Key, answer: Answer) -> None:
-        size = _size(key, answer)
-        if key in self._answers or size > MAX_BYTES // MAX_SHARE:
-            return
-        self._answers[key] = answer
-        self._bytes += size
-        while self._bytes > MAX_BYTES:
-            self._bytes -= _size(*self._answers.popitem(last=False))
+    def _keep(self, key: Key, entry: CachedResponse) -> None:
+        if entry.size <= self._largest:
+            self._entries[key] = entry
 
 
-def _size(key: Key, answer: Answer) -> int:
-    """About how many bytes of memory an answer takes, with its key."""
-    asked = sum(len(part) if isinstance(part, bytes) else len(part[-1]) for part in key)
-    return OVERHEAD_BYTES + asked + len(answer.body)
-
-
-def _again(message: Message | None, receive: Receive) -> Receive:
-    """`receive` once more from the start, after its first message was taken."""
-    waiting = [message] if message else []
-
-    async def first() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return first
+def _key(request: Request) -> Key | None:
+    """Return everything that the answer may depend on; None for whoever may be somebody in particular."""
+    key: list[object] = [request.method, request.query]
+    for header in request.raw_headers:
+        name = header[0]
+        if name in SIGNIFICANT:
+            key.append(header)
+        elif name in PERSONAL:
+            return None
+    if request.method == "POST":
+        key.append(request.body)
+    return tuple(key)

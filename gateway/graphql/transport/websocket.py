@@ -26,7 +26,7 @@ from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
-from gateway.http.rate_limit import place_of
+from gateway.http.rate_limit import rate_limit_key
 from gateway.http.server import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
 
@@ -67,7 +67,7 @@ class WebSocketEndpoint:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection until it ends."""
-        place = place_of(address_of(websocket.scope) or "unknown")
+        place = rate_limit_key(address_of(websocket.scope) or "unknown")
         refusal = self._refusal(websocket, place)
         if refusal is not None:
             await websocket.send_denial_response(refusal)
@@ -227,7 +227,7 @@ class _Connection:
     async def _count(self, principal: Principal) -> None:
         """Count an operation, by the rates and by how many run at this moment."""
         if not principal.is_service:
-            await self._endpoint.services.rates.request(self._address)
+            await self._endpoint.services.limiter.request(self._address)
         if len(self._operations) >= self._endpoint.services.settings.websocket_operations:
             raise RateLimited(f"{len(self._operations)} operations run on this connection; end one first")
 

@@ -56,7 +56,7 @@ from gateway.graphql.execution.compiler import (
 from gateway.graphql.execution.documents import CompiledCode
 from gateway.graphql.execution.executor import GatewayExecutor
 from gateway.graphql.schema import core
-from gateway.http.rate_limit import Rates
+from gateway.http.rate_limit import RateLimiter
 from gateway.runtime import compose
 from harness.gateway import make_world
 from harness.subscriptions import customer, subscribe
@@ -122,7 +122,7 @@ def gateway(new_sqlite) -> Iterator[Gateway]:
             checkout=Checkout(settings_, mirror, stripe, catalog, customers),
             portal=Portal(settings_, database, stripe, customers),
             subscriptions=SubscriptionService(settings_, mirror, stripe, catalog),
-            rates=Rates(settings_),
+            limiter=RateLimiter(settings_),
             notifications=runtime.notifications,
         )
         names = {

@@ -185,6 +185,17 @@ def test_a_mutation_by_get_is_refused_and_does_nothing(shop):
     assert picked.status_code == 405
 
 
+def test_a_mutation_by_head_does_nothing_either(shop):
+    """HEAD is as safe as GET (RFC 9110, 9.2.1): a browser sends it across origins without asking."""
+    query = "mutation($input: CreateCheckoutSessionInput!) { createCheckoutSession(input: $input) { session { id } } }"
+    wanted = {"input": {"lineItems": [{"lookupKey": "starter_monthly"}], "successUrl": "https://shop.example/"}}
+    before = shop.sandbox.store.count("checkout.session")
+    answer = shop.client.head(f"{shop.url}/graphql", params={"query": query, "variables": json.dumps(wanted)})
+    assert answer.status_code == 405
+    assert shop.sandbox.store.count("checkout.session") == before
+    assert shop.client.head(f"{shop.url}/graphql", params={"query": "{ __typename }"}).status_code == 200
+
+
 @pytest.mark.parametrize("params", [{}, {"query": ""}, {"query": "{ __typename }", "variables": "{"}])
 def test_a_get_without_a_query_is_400(shop, params):
     assert get(shop, **params).status_code == 400

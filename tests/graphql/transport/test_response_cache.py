@@ -15,8 +15,8 @@ from graphql import parse
 from gateway.billing.catalog.service import Catalog
 from gateway.graphql.base.authorization import FieldAccess
 from gateway.graphql.execution.cacheability import is_cacheable
-from gateway.graphql.transport.response_cache import MAX_BYTES, PublicAnswers
-from gateway.http.rate_limit import Rates
+from gateway.graphql.transport.response_cache import MAX_BYTES, ResponseCache
+from gateway.http.rate_limit import RateLimiter
 from gateway.runtime import compose
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
@@ -127,11 +127,12 @@ def test_currencies_operations_media_types_and_origins_never_mix(shop):
         return answer.status_code, answer.content, answer.headers["content-type"], cross
 
     made = [format_errors(ask(*each, Cookie="visited=1")) for each in asked]
-    assert len({(body, kind, tuple(cross.items())) for _, body, kind, cross in made}) >= 24
+    assert len({(body, kind, tuple(cross.items())) for _, body, kind, cross in made}) == 16
     before = hits(shop)
     for _ in range(2):
         assert [format_errors(ask(*each)) for each in asked] == made
-    assert hits(shop) == before + len(asked)
+    # what is kept depends on no origin: the edge adds the headers of CORS
+    assert hits(shop) == before + 2 * len(asked) - len(asked) // len(origins)
 
 
 def test_other_caches_keep_a_get_and_ask_each_time_whether_it_is_still_good(shop):
@@ -336,7 +337,7 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
     database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     await catalog.snapshot()
-    cache = PublicAnswers(application, "/graphql", catalog, Rates(shop.settings))
+    cache = ResponseCache(application, catalog, RateLimiter(shop.settings))
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(cache), base_url="http://edge") as client:
 

@@ -1,0 +1,146 @@
+"""A request and its response, as they are made once for every handler that needs no ASGI."""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Final
+from urllib.parse import unquote
+
+from starlette.types import Scope
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+Header = tuple[bytes, bytes]
+
+ALWAYS: Final[tuple[Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # An answer is data: nothing in it is run, loaded or framed. A page brings a policy of its own.
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    # Neither hinders a page that CORS allows to call: these are about windows, and about loads without CORS.
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cache-control", b"no-store"),
+    (b"vary", b"Origin"),  # the headers of CORS depend on it
+)
+"""The headers of every response that has none of the same name."""
+
+_SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+
+
+class Request:
+    """A request.
+
+    Args:
+        method: such as `GET`.
+        target: the path and the query, as they were sent.
+        raw_headers: their names in small letters.
+        body: all of it.
+        client: the address of the client, when it is known.
+        scheme: `http` or `https`.
+    """
+
+    def __init__(
+        self, method: str, target: bytes, raw_headers: list[Header], *, body: bytes, client: str | None, scheme: str
+    ) -> None:
+        self.method = method
+        self.raw_headers = raw_headers
+        self.body = body
+        self.client = client
+        self.scheme = scheme
+        path, _, self.query = target.partition(b"?")
+        text = path.decode("latin-1")
+        self.path = unquote(text) if "%" in text else text
+
+    @classmethod
+    def of(cls, scope: Scope, body: bytes) -> "Request":
+        """Make one of an ASGI request, whose client and scheme are known to be right."""
+        target = scope["raw_path"] + b"?" + scope["query_string"]
+        client = scope.get("client")
+        host = client[0] if client else None
+        return cls(scope["method"], target, scope["headers"], body=body, client=host, scheme=scope["scheme"])
+
+    @cached_property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The headers by their names in small letters; of one that comes twice, the first."""
+        return dict(reversed(self.raw_headers))
+
+
+class Response:
+    """A response, with the headers that every response has.
+
+    Args:
+        status: of HTTP.
+        headers: among them the length of the body; their names in small letters.
+        body: all of it.
+    """
+
+    __slots__ = ("_head", "body", "headers", "status")
+
+    def __init__(self, status: int, headers: Iterable[Header], body: bytes = b"") -> None:
+        self.status = int(status)
+        self.headers = complete(headers)
+        self.body = body
+        self._head: bytes | None = None
+
+    @property
+    def head(self) -> bytes:
+        """The headers as they are written."""
+        if self._head is None:
+            self._head = written(self.headers)
+        return self._head
+
+    def plus(self, headers: list[Header]) -> "Response":
+        """Return the same response with more headers."""
+        response = Response.__new__(Response)
+        response.status, response.body = self.status, self.body
+        response.headers = [*self.headers, *headers]
+        response._head = self.head + written(headers)  # noqa: SLF001 - of its own class
+        return response
+
+
+def complete(headers: Iterable[Header]) -> list[Header]:
+    """Add to the headers of a response those that it lacks of every response's."""
+    given = list(headers)
+    names = {name.lower() for name, _ in given}
+    return given + [header for header in ALWAYS if header[0] not in names]
+
+
+def written(headers: Iterable[Header]) -> bytes:
+    """Return headers as they go over the wire, a line for each."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+class TrustedProxies:
+    """The proxies in front, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+
+    Args:
+        hosts: their addresses or networks.
+    """
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        # uvicorn's own list: which of the addresses in the header is the last that a trusted proxy has seen
+        self._hosts = ProxyHeadersMiddleware(_nothing, list(hosts)).trusted_hosts
+
+    def origin(self, client: str | None, scheme: str, headers: Iterable[Header]) -> tuple[str | None, str]:
+        """Return whose request it is, and by which scheme it came to the first proxy.
+
+        Args:
+            client: the address of whoever has connected.
+            scheme: of that connection.
+            headers: of the request.
+        """
+        if client not in self._hosts:
+            return client, scheme
+        forwarded_for = []
+        for name, value in headers:
+            if name == b"x-forwarded-for":
+                forwarded_for.append(value)
+            elif name == b"x-forwarded-proto" and (told := value.strip()) in _SCHEMES:
+                scheme = _SCHEMES[told]
+        if forwarded_for:
+            client = self._hosts.get_trusted_client_address(b", ".join(forwarded_for).decode("latin-1"))[0] or client
+        return client, scheme
+
+
+async def _nothing(*_: object) -> None:
+    """Answer nothing: uvicorn's middleware wants an application."""

@@ -1,0 +1,114 @@
+"""The description of the REST routes (`/openapi.json`), and the models of their answers.
+
+The routes say themselves what they answer. With the first parameter or model that a route declares, FastAPI imports the
+whole of `pydantic.v1` (1.5 MB), and describes an answer 422 that none of them gives.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from gateway.billing.subscriptions.access import Reason
+from gateway.billing.subscriptions.entitlements import Grant
+
+_SCHEMAS = "#/components/schemas/"
+
+
+class Status(BaseModel):
+    """How the gateway is."""
+
+    status: str = Field(description="`ok`, or what is wrong.")
+
+
+class SubscriptionView(BaseModel):
+    """The subscription that decides."""
+
+    id: str = Field(description="Stripe's id, such as sub_….")
+    status: str = Field(description="Its status, as in GraphQL's SubscriptionStatus.")
+
+
+class AccessView(BaseModel):
+    """Whether a feature may be used: GraphQL's `Access`."""
+
+    allowed: bool = Field(description="Whether there is access.")
+    reason: str = Field(description="Why there is, or is not: " + ", ".join(reason.name for reason in Reason) + ".")
+    until: datetime | None = Field(description="When access ends or is renewed; null without access.")
+    limit: int | None = Field(description="How much of the feature; null without a limit.")
+    subscription: SubscriptionView | None = Field(description="The subscription that decides.")
+
+    @classmethod
+    def of(cls, grant: Grant) -> "AccessView":
+        """Return the view of a decision."""
+        row = grant.state.subscription if grant.state else None
+        return cls(
+            allowed=grant.access.allowed,
+            reason=grant.access.reason.name,
+            until=grant.access.until,
+            limit=grant.limit,
+            subscription=SubscriptionView(id=row.id, status=row.status.upper()) if row else None,
+        )
+
+
+class Problem(BaseModel):
+    """What is wrong, as GraphQL's errors have it."""
+
+    code: str = Field(description="The kind, as in `extensions.code`.")
+    message: str = Field(description="A sentence for whoever writes the caller.")
+
+
+class Refusal(BaseModel):
+    """No decision."""
+
+    error: Problem = Field(description="Why there is none.")
+
+
+def json_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return how OpenAPI says that an answer is a model's JSON."""
+    return {"application/json": {"schema": {"$ref": _SCHEMAS + model.__name__}}}
+
+
+def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
+    needed = {"required": place == "path", "schema": {"type": "string"}}
+    return {"in": place, "name": name, "description": description, **needed}
+
+
+ACCESS = {
+    "/access/{external_id}/{feature}": {
+        "get": {
+            "summary": "Whether a customer may use a feature",
+            "operationId": "access",
+            "parameters": [
+                _parameter("path", "external_id", "The id by which the application knows the customer."),
+                _parameter("path", "feature", "The feature's key."),
+                _parameter("header", "If-None-Match", "The ETag of an earlier answer."),
+            ],
+            "responses": {
+                "200": {"description": "Allowed", "content": json_of(AccessView)},
+                "304": {"description": "Allowed, as the ETag says"},
+                "400": {"description": "No id or feature can be like this", "content": json_of(Refusal)},
+                "401": {"description": "No service token", "content": json_of(Refusal)},
+                "403": {"description": "Not allowed", "content": json_of(AccessView)},
+                "429": {"description": "Too many wrong tokens of this address", "content": json_of(Refusal)},
+                "503": {"description": "The database cannot be reached", "content": json_of(Refusal)},
+            },
+        }
+    }
+}
+"""The route that is no route of FastAPI (`access.py`)."""
+
+
+class Rest(FastAPI):
+    """The application, whose description knows the models of the routes, and the route of `access.py`."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description, as OpenAPI 3.1 has it."""
+        description = super().openapi()  # the same one whenever it is asked for
+        if "components" not in description:
+            models: Any = [(model, "serialization") for model in (AccessView, Refusal, Status)]
+            _, schemas = models_json_schema(models, ref_template=_SCHEMAS + "{model}")
+            description["components"] = {"schemas": schemas["$defs"]}
+            description["paths"] |= ACCESS
+        return description

@@ -1,0 +1,125 @@
+"""What the server answers without ASGI and what goes the ASGI way is the same, byte for byte."""
+
+import json
+import random
+import socket
+from urllib.parse import quote
+
+import pytest
+
+from gateway.app import create_app
+from harness.gateway import SECRET, SERVICE, listening, make_world, serve
+from harness.http_wire import delivery
+
+QUERIES = ["{ pricing { currency products { product { name } } } }", "{ plans(first: 3) { nodes { id } } }"]
+MORE = [
+    b"Accept: */*",
+    b"Accept: application/json",
+    b"Origin: https://shop.example",
+    b"Origin: https://evil.example",
+    b"X-Forwarded-Proto: https",
+    b"X-Forwarded-For: 203.0.113.7",
+    b"If-None-Match: *",
+    b'If-None-Match: W/"x", "other"',
+]
+TOKEN = SERVICE["Authorization"].encode()
+
+
+@pytest.fixture(scope="module")
+def world(new_sqlite):
+    with make_world(new_sqlite(), trusted_proxies="127.0.0.1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ports(world):
+    """The same application twice: as it is, and as an application that knows nothing of the fast path."""
+    app = create_app(world.settings)
+
+    async def without_fast_path(scope, receive, send):
+        await app(scope, receive, send)
+
+    taken = []
+
+    class Counted:
+        """As it is; what was taken is counted."""
+
+        async def __call__(self, scope, receive, send):
+            await app(scope, receive, send)
+
+        def take(self, request, respond):
+            taken.append(app.take(request, respond))
+            return taken[-1]
+
+    first, first_url = listening()
+    second, second_url = listening()
+    with serve(Counted(), first), serve(without_fast_path, second, lifespan="off"):
+        yield int(first_url.rpartition(":")[2]), int(second_url.rpartition(":")[2]), taken
+
+
+def a_query(rng, _world):
+    return b"GET", f"/graphql?query={quote(rng.choice(QUERIES))}".encode(), [], b""
+
+
+def a_posted_query(rng, _world):
+    kind = rng.choice([b"application/json", b"text/plain"])
+    return b"POST", b"/graphql", [b"Content-Type: " + kind], json.dumps({"query": rng.choice(QUERIES)}).encode()
+
+
+def an_access_check(rng, _world):
+    path = rng.choice([b"ada/projects", b"a%2Fb/c", b"ada", b"/", b"a/b?c"])
+    token = rng.choice([TOKEN] * 9 + [b"Bearer wrong"])
+    return rng.choice([b"GET", b"GET", b"POST"]), b"/access/" + path, [b"Authorization: " + token], b""
+
+
+def an_event(rng, world):
+    head, body = delivery(world, secret=rng.choice([SECRET, "whsec_of_somebody_else"]))
+    signature = [line for line in head.split(b"\r\n") if line.startswith(b"Stripe-Signature")]
+    return rng.choice([b"POST", b"POST", b"GET"]), b"/webhooks/stripe", signature, body
+
+
+def another(rng, _world):
+    method, path = rng.choice(
+        [(b"GET", b"/nothing"), (b"PUT", b"/graphql"), (b"OPTIONS", b"/demo"), (b"GET", b"/readyz")]
+    )
+    return method, path, [b"Access-Control-Request-Method: POST"], b""
+
+
+def generate(rng, world):
+    """A request to one of the routes that have a fast path, or to another."""
+    method, path, headers, body = rng.choice([a_query, a_posted_query, an_access_check, an_event, another])(rng, world)
+    headers += [line for line in MORE if rng.random() < 0.2]
+    headers += [b"Host: x", *([b"Content-Length: %d" % len(body)] if body else [])]
+    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n%b" % (method, path, b"\r\n".join(headers), body)
+
+
+def answer(connection, request):
+    """What comes back, byte for byte, but for the request's id and the time."""
+    connection.sendall(request)
+    stream = connection.makefile("rb", buffering=0)
+    lines = []
+    while (line := stream.readline()) not in {b"\r\n", b""}:
+        lines.append(line)
+    length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+    body = b""
+    while len(body) < length:
+        body += stream.read(length - len(body))
+    fixed = [line.split(b":")[0] if line.startswith((b"x-request-id:", b"date:")) else line for line in lines]
+    return b"".join(fixed) + body
+
+
+def connected(port):
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def test_generated_requests_are_answered_alike(world, ports):
+    fast, asgi, taken = ports
+    rng = random.Random(4)  # noqa: S311 - the same requests each time
+    with connected(fast) as one, connected(asgi) as two:
+        for number in range(600):
+            request = generate(rng, world)
+            if b"Stripe-Signature" in request:  # the second is told that it is a copy
+                answer(one, request)
+            assert answer(one, request) == answer(two, request), (number, request)
+    assert taken.count(True) > 300
+    assert taken.count(False) > 50

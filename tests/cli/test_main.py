@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from harness.command import run
+from harness.command import commands, run
 
 ON_WINDOWS = "import sys, gateway.cli.main as cli; sys.platform = 'win32'; cli.main()"
 
@@ -38,3 +38,9 @@ def test_an_unknown_command_is_named(tmp_path):
     done = run("recconcile", cwd=tmp_path)
     assert done.returncode == 2
     assert "No such command 'recconcile'" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=[name for name, _ in commands()])
+def test_every_command_and_option_has_help(name, command):
+    assert command.help
+    assert all(getattr(option, "help", None) for option in command.params)

@@ -70,3 +70,35 @@ def test_a_port_that_is_taken_is_said_and_nothing_else(tmp_path, sqlite_url):
     assert done.returncode != 0
     assert "address already in use" in done.stdout
     assert "serving" not in done.stdout
+
+
+WRONG = {
+    "a webhook secret that is none": ({"STRIPE_WEBHOOK_SECRET": "abc"}, "STRIPE_WEBHOOK_SECRET"),
+    "a redirect origin with a wildcard": ({"GATEWAY_REDIRECT_ORIGINS": "*"}, "GATEWAY_REDIRECT_ORIGINS"),
+    "a redirect origin with a path": ({"GATEWAY_REDIRECT_ORIGINS": "https://a.example/x"}, "GATEWAY_REDIRECT_ORIGINS"),
+    "a redirect origin of another scheme": (
+        {"GATEWAY_REDIRECT_ORIGINS": "ftp://a.example"},
+        "GATEWAY_REDIRECT_ORIGINS",
+    ),
+    "a database of another make": ({"DATABASE_URL": "mysql://user:hunter2@host/x"}, "DATABASE_URL"),
+    "a database URL that is none": ({"DATABASE_URL": "hunter2"}, "DATABASE_URL"),
+    "no key": ({"STRIPE_SECRET_KEY": ""}, "STRIPE_SECRET_KEY"),
+    "a live key for another address": ({"STRIPE_SECRET_KEY": "sk_live_hunter2"}, "STRIPE_API_BASE"),
+    "a manifest that is not there": ({"GATEWAY_TRUSTED_DOCUMENTS": "away.json"}, "GATEWAY_TRUSTED_DOCUMENTS"),
+    "trusted documents alone, and none": ({"GATEWAY_TRUSTED_DOCUMENTS_ONLY": "on"}, "GATEWAY_TRUSTED_DOCUMENTS"),
+    "a quantity of nought": ({"GATEWAY_MAX_QUANTITY": "0"}, "GATEWAY_MAX_QUANTITY"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "named"), list(WRONG.values()), ids=list(WRONG))
+def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_shows_no_secret(tmp_path, wrong, named):
+    right = {
+        "STRIPE_SECRET_KEY": "sk_test_x",
+        "STRIPE_API_BASE": "http://127.0.0.1:9",
+        "DATABASE_URL": "sqlite:///x.db",
+    }
+    result = run("serve", "--port", "1", cwd=tmp_path, **right | wrong)
+    assert result.returncode == 1
+    assert named in result.stdout
+    assert len(result.stdout.strip().splitlines()) == 1
+    assert "hunter2" not in result.stdout

@@ -22,6 +22,7 @@ import httpx
 import jwt
 import sqlalchemy as sa
 import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
 from sqlmodel import SQLModel
 
 from gateway import migrations
@@ -166,6 +167,23 @@ class World:
             content=body,
             headers={"Stripe-Signature": f"t={moment},v1={signature}", "Content-Type": "application/json"},
         )
+
+    def metrics(self) -> dict[tuple[Any, ...], float]:
+        """Every sample of `/metrics`: name and labels to value."""
+        text = self.client.get(f"{self.url}/metrics").text
+        families = text_string_to_metric_families(text)
+        samples = [sample for family in families for sample in family.samples]
+        return {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+
+    def environment(self) -> dict[str, str]:
+        """What an operator of this world would have set for a command."""
+        return {
+            "STRIPE_SECRET_KEY": "sk_test_tests",
+            "STRIPE_API_BASE": self.stripe_url,
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "GATEWAY_REDIRECT_ORIGINS": "https://shop.example",
+        }
 
     def status_of(self, event: dict[str, Any]) -> str | None:
         """What the inbox says has become of an event."""

@@ -1,0 +1,63 @@
+"""`gateway doctor`."""
+
+import re
+import time
+
+import pytest
+
+from gateway.cli.doctor import run_checks
+from gateway.runtime import open_runtime
+from harness.command import run
+from harness.gateway import SECRET, make_world
+
+NEW_SECRET = "whsec_the_next_one"
+
+
+async def checks_of(world):
+    async with open_runtime(world.settings) as runtime:
+        return {check.name: check async for check in run_checks(runtime)}
+
+
+@pytest.fixture
+def rotating(sqlite_url):
+    """A gateway with the old and the new secret of its endpoint."""
+    with make_world(sqlite_url, stripe_webhook_secrets=f"old:{SECRET},new:{NEW_SECRET}") as made:
+        yield made
+
+
+async def test_during_a_rotation_the_doctor_the_metrics_and_the_log_tell_which_secret_is_in_use(rotating, capsys):
+    event = rotating.event("a.b", {"object": "thing", "id": "thing_1"})
+    rotating.deliver(event)
+    assert f"id={event['id']}" in (logged := capsys.readouterr().out)
+    assert "secret=old" in logged
+    checks = await checks_of(rotating)
+    assert re.fullmatch(
+        r"old \(last used \d{4}-\d\d-\d\d \d\d:\d\d UTC\), new \(never used\)", checks["webhook secrets"].finding
+    )
+
+    rotating.deliver(rotating.event("a.b", {"object": "thing", "id": "thing_1"}), secret=NEW_SECRET)
+    checks = await checks_of(rotating)
+    assert "new (last used" in checks["webhook secrets"].finding
+    used = rotating.metrics()
+    for label in ("old", "new"):
+        assert time.time() - used["gateway_webhook_secret_last_used_seconds", ("label", label)] < 60
+
+
+def test_the_doctor_finds_what_is_missing_and_says_the_fix(tmp_path, sqlite_url):
+    with make_world(sqlite_url) as world:
+        healthy = run("doctor", cwd=tmp_path, **world.environment())
+        assert healthy.returncode == 0, healthy.stdout
+        assert len(healthy.stdout.splitlines()) == 10  # a line each, however narrow the window
+        odd = "https://a-name-that-is-longer-than-windows-are.shop.example, http://[fe80::1]:3000"
+        assert odd in run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": odd}).stdout
+        ill = run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": ""})
+        assert ill.returncode == 1
+        assert "GATEWAY_REDIRECT_ORIGINS" in ill.stdout
+    down = run("doctor", cwd=tmp_path, **world.environment())
+    assert (down.returncode, "cannot be reached" in down.stdout) == (1, True)
+
+
+def test_the_doctor_finds_a_database_that_is_not_migrated(tmp_path):
+    result = run("doctor", cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/new.db")
+    assert result.returncode == 1
+    assert "gateway db upgrade" in result.stdout

@@ -56,6 +56,8 @@ bench: .venv/development
 soak: .venv/development assets proxies
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 600 $(ARGS)
+	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
+	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py -k "any_order or any_history" \

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import collection, credit, customer_balance, discounts, payments, totals
+from gateway.sandbox.billing import collection, credit, customer_balance, discounts, limits, payments, totals
 from gateway.sandbox.billing.collection import now_of
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.periods import DAY, HOUR
@@ -149,6 +149,8 @@ def reckon(sandbox: Sandbox, invoice: Obj) -> Obj:
     in_currency = customer.get("currency") in (None, invoice["currency"])
     invoice["starting_balance"] = customer.get("balance", 0) if in_currency else 0
     due = max(0, invoice["total"] + invoice["starting_balance"])
+    if limits.too_small(due, invoice["currency"]):
+        due = 0  # the customer's balance takes it
     return invoice | {"amount_due": due, "amount_remaining": due}
 
 
@@ -174,7 +176,7 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
     now = now_of(sandbox, invoice)
     invoice = reckon(sandbox, credit.apply(sandbox, reckon(sandbox, invoice)))
     customer = sandbox.need("customer", invoice["customer"])
-    ending = min(0, invoice["total"] + invoice["starting_balance"])
+    ending = invoice["total"] + invoice["starting_balance"] - invoice["amount_due"]
     invoice |= {
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or now,
@@ -228,9 +230,8 @@ def _move_balance(sandbox: Sandbox, customer: Obj, invoice: Obj, ending: int) ->
     """Let the customer's balance pay (a credit) or be paid (a debt) with an invoice; a negative total tops it up."""
     moved = ending - invoice["starting_balance"]
     if moved:
-        customer_balance.adjust(
-            sandbox, customer, moved, invoice["currency"], "applied_to_invoice", invoice=invoice["id"]
-        )
+        kind = "invoice_too_small" if ending > 0 else "applied_to_invoice"
+        customer_balance.adjust(sandbox, customer, moved, invoice["currency"], kind, invoice=invoice["id"])
 
 
 def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:

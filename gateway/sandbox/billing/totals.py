@@ -89,8 +89,12 @@ def _discount(lines: Sequence[Json], discount: Discount, currency: str) -> None:
 
 
 def _taxes(line: Json, rules: Rules) -> list[Json]:
-    rates = line.get("_tax_rates") or rules.tax_rates
     exempt = {"exempt": "customer_exempt", "reverse": "reverse_charge"}.get(rules.tax_exempt)
+    return taxes_on(net(line), line.get("_tax_rates") or rules.tax_rates, exempt)
+
+
+def taxes_on(amount: int, rates: Sequence[Json], exempt: str | None = None) -> list[Json]:
+    """Return the taxes on an amount as a line shows them; nothing is due for a reason to be `exempt`."""
     return [
         {
             "amount": 0 if exempt else tax.amount,
@@ -100,17 +104,17 @@ def _taxes(line: Json, rules: Rules) -> list[Json]:
             "taxable_amount": tax.taxable,
             "type": "tax_rate_details",
         }
-        for tax in money.taxes(net(line), rates)
+        for tax in money.taxes(amount, rates)
     ]
 
 
 def _sums(lines: Sequence[Json]) -> Json:
-    taxes = _merged([tax for line in lines for tax in line["taxes"]], ("amount", "taxable_amount"))
-    reductions = _merged([each for line in lines for each in line["pretax_credit_amounts"]], ("amount",))
-    subtotal = sum(line["amount"] for line in lines)
+    taxes = merged([tax for line in lines for tax in line["taxes"]], ("amount", "taxable_amount"))
+    reductions = merged([each for line in lines for each in line["pretax_credit_amounts"]], ("amount",))
+    subtotal = sum(_listed(line) for line in lines)
     inclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "inclusive")
     exclusive = sum(tax["amount"] for tax in taxes if tax["tax_behavior"] == "exclusive")
-    before_tax = subtotal - sum(each["amount"] for each in reductions)
+    before_tax = sum(line["amount"] for line in lines) - sum(each["amount"] for each in reductions)
     return {
         "subtotal": subtotal,
         "subtotal_excluding_tax": subtotal - sum(_inclusive_before_discount(line) for line in lines),
@@ -129,10 +133,19 @@ def _sums(lines: Sequence[Json]) -> Json:
 def _inclusive_before_discount(line: Json) -> int:
     """Return the inclusive tax within the undiscounted amount, in proportion to that within the discounted one."""
     inclusive = sum(tax["amount"] for tax in line["taxes"] if tax["tax_behavior"] == "inclusive")
-    return money.scaled(line["amount"], inclusive, net(line))
+    return money.scaled(_listed(line), inclusive, net(line))
 
 
-def _merged(entries: Sequence[Json], summed: tuple[str, ...]) -> list[Json]:
+def _listed(line: Json) -> int:
+    """Return what a line adds to the subtotal: its amount after its own discounts.
+
+    Recorded: pay, sync_stripe_invoice_discounts_and_coupons.
+    """
+    own = (each["amount"] for each in line["discount_amounts"] if each["discount"] in line["discounts"])
+    return int(line["amount"] - sum(own))
+
+
+def merged(entries: Sequence[Json], summed: tuple[str, ...]) -> list[Json]:
     """Add up entries that differ only in their amounts, in order of first appearance."""
     found: dict[str, Json] = {}
     for entry in entries:

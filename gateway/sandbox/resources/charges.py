@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import charges, payment_methods, payments
+from gateway.sandbox.billing import charges, limits, payment_methods, payments
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import expandable, kind
@@ -26,6 +26,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     for name in ("amount", "currency"):
         if name not in params:
             raise parameter_missing(name)
+    limits.check_charge(params["amount"], params["currency"].lower())
     customer = sandbox.need("customer", params["customer"], "customer") if "customer" in params else {}
     settings = customer.get("invoice_settings") or {}
     source = params.get("source") or settings.get("default_payment_method") or customer.get("default_source")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import payment_methods, payments
+from gateway.sandbox.billing import limits, payment_methods, payments
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -37,6 +37,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     params = request.params
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
+    limits.check_charge(params["amount"], params["currency"].lower())
     if "customer" in params:
         sandbox.need("customer", params["customer"], "customer")
     method = _method(sandbox, params)
@@ -118,6 +119,8 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
         )
     method = _method(sandbox, request.params)
     changed = merge(intent, request.params, *_PLAIN, "amount", "currency", "customer")
+    if {"amount", "currency"} & request.params.keys():
+        limits.check_charge(changed["amount"], changed["currency"])
     if method:
         changed |= {"payment_method": method["id"], "status": "requires_confirmation"}
     return sandbox.update(changed)

@@ -141,3 +141,31 @@ def test_a_preview_of_pending_items_and_of_a_new_subscription_keeps_nothing(clie
     assert preview.total == 1800
     assert client.v1.subscriptions.list().data == []
     assert client.v1.invoices.list().data == []
+
+
+def test_an_item_s_own_discount_is_in_the_subtotal(client, customer):
+    """Recorded: pay, sync_stripe_invoice_discounts_and_coupons."""
+    coupon = client.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    invoice = client.v1.invoices.create({"customer": customer.id, "currency": "usd"})
+    entry = {"customer": customer.id, "invoice": invoice.id, "amount": 1900, "discounts": [{"coupon": coupon.id}]}
+    client.v1.invoice_items.create(entry)
+    paid = client.v1.invoices.pay(invoice.id)
+    assert (paid.subtotal, paid.subtotal_excluding_tax, paid.total) == (950, 950, 950)
+    assert (paid.lines.data[0].amount, paid.total_discount_amounts[0].amount) == (1900, 950)
+
+
+def test_less_than_can_be_charged_goes_to_the_balance_and_onto_the_next_invoice(client, customer):
+    def invoiced(amount):
+        invoice = client.v1.invoices.create({"customer": customer.id, "currency": "usd"})
+        client.v1.invoice_items.create({"customer": customer.id, "invoice": invoice.id, "amount": amount})
+        return client.v1.invoices.finalize_invoice(invoice.id)
+
+    small = invoiced(20)
+    assert (small.status, small.total, small.amount_due, small.amount_paid) == ("paid", 20, 0, 0)
+    assert (small.ending_balance, client.v1.customers.retrieve(customer.id).balance) == (20, 20)
+    [moved] = client.v1.customers.balance_transactions.list(customer.id).data
+    assert (moved.type, moved.amount) == ("invoice_too_small", 20)
+    assert invoiced(20).ending_balance == 40
+    last = invoiced(20)
+    assert (last.status, last.amount_due, last.ending_balance) == ("open", 60, 0)
+    assert client.v1.customers.retrieve(customer.id).balance == 0

@@ -202,3 +202,30 @@ def test_a_payment_intent_is_changed_and_canceled_before_it_is_paid(client):
     changed = client.v1.payment_intents.update(intent.id, {"amount": 200, "metadata": {"a": "b"}})
     assert (changed.amount, changed.metadata["a"]) == (200, "b")
     assert client.v1.payment_intents.cancel(intent.id, {"cancellation_reason": "abandoned"}).status == "canceled"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "code", "message"),
+    [
+        (49, "usd", "amount_too_small", r"at least \$0.50 usd"),
+        (29, "gbp", "amount_too_small", r"at least £0.30 gbp"),
+        (49, "jpy", "amount_too_small", r"at least ¥50 jpy"),
+        (100_000_000, "usd", "amount_too_large", r"no more than \$999,999.99"),
+        (1234, "kwd", None, "must end in 0"),
+    ],
+)
+def test_what_cannot_be_charged_is_refused(client, amount, currency, code, message):
+    with pytest.raises(stripe.InvalidRequestError, match=message) as refused:
+        client.v1.payment_intents.create({"amount": amount, "currency": currency})
+    assert (refused.value.code, refused.value.param) == (code, "amount")
+    with pytest.raises(stripe.InvalidRequestError, match=message):
+        client.v1.charges.create({"amount": amount, "currency": currency, "source": "tok_visa"})
+
+
+def test_a_checkout_over_less_than_can_be_charged_is_refused(client):
+    data = {"currency": "usd", "unit_amount": 20, "product_data": {"name": "Sweet"}}
+    params = {"mode": "payment", "success_url": "https://shop.example"}
+    with pytest.raises(stripe.InvalidRequestError, match=r"must add up to at least \$0.50 usd") as refused:
+        client.v1.checkout.sessions.create({**params, "line_items": [{"price_data": data, "quantity": 2}]})
+    assert refused.value.code == "amount_too_small"
+    assert client.v1.checkout.sessions.create({**params, "line_items": [{"price_data": data, "quantity": 3}]}).url

@@ -265,3 +265,55 @@ def test_a_credit_note_of_a_paid_invoice_refunds_and_credits(client, customer, p
     assert (note.type, note.refunds[0].amount_refunded) == ("post_payment", 700)
     assert client.v1.customers.retrieve(customer.id).balance == -500
     assert client.v1.invoices.retrieve(invoice.id).post_payment_credit_notes_amount == 1200
+
+
+@pytest.fixture
+def taxed(client, customer):
+    """A paid invoice: three at 10 USD, half off, 20 % tax on top: 18 USD."""
+    coupon = client.v1.coupons.create({"percent_off": 50, "duration": "once"})
+    tax = client.v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
+    once = client.v1.prices.create(
+        {"product": client.v1.products.create({"name": "Seat"}).id, "currency": "usd", "unit_amount": 1000}
+    )
+    params = {"customer": customer.id, "discounts": [{"coupon": coupon.id}], "default_tax_rates": [tax.id]}
+    invoice = client.v1.invoices.create({**params, "currency": "usd"})
+    client.v1.invoice_items.create(
+        {"customer": customer.id, "invoice": invoice.id, "pricing": {"price": once.id}, "quantity": 3}
+    )
+    paid = client.v1.invoices.pay(invoice.id)
+    assert paid.amount_paid == 1800
+    return paid
+
+
+def test_a_credit_note_of_some_units_has_their_discount_and_tax(client, taxed):
+    line = {"type": "invoice_line_item", "invoice_line_item": taxed.lines.data[0].id, "quantity": 2}
+    note = client.v1.credit_notes.create({"invoice": taxed.id, "lines": [line], "refund_amount": 1200})
+    assert (note.subtotal, note.discount_amount, note.total_excluding_tax, note.total) == (2000, 1000, 1000, 1200)
+    assert [(tax.amount, tax.taxable_amount) for tax in note.total_taxes] == [(200, 1000)]
+    (made,) = client.v1.credit_notes.line_items.list(note.id).data
+    assert (made.amount, made.quantity, made.discount_amount, made.taxes[0].amount) == (2000, 2, 1000, 200)
+    too_many = {**line, "quantity": 4}
+    with pytest.raises(stripe.InvalidRequestError, match="quantity"):
+        client.v1.credit_notes.create({"invoice": taxed.id, "lines": [too_many], "refund_amount": 1})
+
+
+def test_a_credit_note_is_previewed_without_being_made(client, taxed):
+    line = {"type": "invoice_line_item", "invoice_line_item": taxed.lines.data[0].id, "amount": 1500}
+    preview = client.v1.credit_notes.preview({"invoice": taxed.id, "lines": [line]})
+    assert (preview.subtotal, preview.total) == (1500, 900)
+    assert client.v1.credit_notes.list({"invoice": taxed.id}).data == []
+    lines = client.v1.credit_notes.preview_lines.list({"invoice": taxed.id, "lines": [line]})
+    assert [each.amount for each in lines.data] == [1500]
+
+
+def test_a_line_of_ones_own_is_taxed_as_it_says(client, taxed):
+    tax = client.v1.tax_rates.create({"display_name": "VAT", "percentage": 10, "inclusive": False})
+    line = {
+        "type": "custom_line_item",
+        "description": "Sorry",
+        "quantity": 2,
+        "unit_amount": 100,
+        "tax_rates": [tax.id],
+    }
+    note = client.v1.credit_notes.create({"invoice": taxed.id, "lines": [line], "credit_amount": 220})
+    assert (note.subtotal, note.total, note.lines.data[0].description) == (200, 220, "Sorry")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import items, prices
+from gateway.sandbox.billing import items, limits, prices
 from gateway.sandbox.billing.checkout import cart
 from gateway.sandbox.core import money, periods
 from gateway.sandbox.core.errors import invalid, parameter_missing
@@ -90,7 +90,10 @@ def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
         session["url"] = f"{base_url}/c/pay/{new_id}"
     else:
         session["client_secret"] = f"{new_id}_secret_{sandbox.new_id('x').removeprefix('x_')}"
-    made = sandbox.create(cart.reckon(sandbox, session))
+    session = cart.reckon(sandbox, session)
+    if session["mode"] == "payment":
+        limits.check_checkout(session["amount_total"], currency or "usd")
+    made = sandbox.create(session)
     sandbox.clock.schedule(made["expires_at"], "checkout.session.expire", made)
     return made
 

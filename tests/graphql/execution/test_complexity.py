@@ -1,33 +1,29 @@
-"""What one request may ask for: each limit holds to the last one, however the document is written, and costs little."""
+"""What one document may cost: each limit holds to the last one, however the document is written, and costs little."""
 
-import json
 import time
 
 import pytest
+from graphql import parse
 
+from gateway.graphql.execution.complexity import Cost, cost_of
 from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.graphql.schema import core
 from gateway.settings import Settings
-from harness.gateway import make_world
 
-RESPONSE = {"Accept": "application/graphql-response+json"}
 PRODUCT = '{ product(id: "none") { %s } }'
 
 
-@pytest.fixture(scope="module")
-def shop(new_sqlite):
-    with make_world(new_sqlite(), fill=False) as world:
-        yield world
+def prepare(text):
+    """A document as a gateway in production prepares it."""
+    documents = Documents(core, PersistedDocuments(Settings.load()), introspection=False)
+    return documents.prepare(GraphQLRequest(text, None, {}))
 
 
-def ask(shop, query, variables=None):
-    return shop.client.post(f"{shop.url}/graphql", json={"query": query, "variables": variables}, headers=RESPONSE)
-
-
-def codes(answer):
-    return [error["extensions"]["code"] for error in answer.json().get("errors", [])]
+def codes(text):
+    """The codes of what is wrong with a document."""
+    return [error["extensions"]["code"] for error in prepare(text).errors]
 
 
 def nested(depth):
@@ -72,68 +68,51 @@ WRITTEN = {
 
 @pytest.mark.parametrize("written", WRITTEN)
 @pytest.mark.parametrize("limit", LIMITS)
-def test_the_last_that_is_allowed_is_allowed_and_one_more_is_not(shop, limit, written):
+def test_the_last_that_is_allowed_is_allowed_and_one_more_is_not(limit, written):
     most, build, says = LIMITS[limit]
 
-    assert "QUERY_TOO_COMPLEX" not in codes(ask(shop, WRITTEN[written](build(most))))
-    over = ask(shop, WRITTEN[written](build(most + 1)))
-    assert (over.status_code, set(codes(over))) == (400, {"QUERY_TOO_COMPLEX"})
-    assert f"{says.format(most + 1)}; at most {most} is allowed" in over.json()["errors"][0]["message"]
+    assert "QUERY_TOO_COMPLEX" not in codes(WRITTEN[written](build(most)))
+    over = prepare(WRITTEN[written](build(most + 1)))
+    assert over.document is None
+    assert {error["extensions"]["code"] for error in over.errors} == {"QUERY_TOO_COMPLEX"}
+    assert f"{says.format(most + 1)}; at most {most} is allowed" in over.errors[0]["message"]
 
 
-def test_a_page_size_in_a_variable_counts_as_the_largest(shop):
+def test_a_page_size_in_a_variable_counts_as_the_largest():
     query = "query($n: Int!) { plans(first: $n) { nodes { product { plans { " + "id " * 60 + "} } } } }"
-    assert codes(ask(shop, query, {"n": 1})) == ["QUERY_TOO_COMPLEX"]
-
-
-def test_a_thousand_tokens_are_read_and_no_more(shop):
-    assert codes(ask(shop, tokens(1000))) == []
-    over = ask(shop, tokens(1001))
-    assert (over.status_code, codes(over)) == (400, ["GRAPHQL_PARSE_FAILED"])
-    assert "more than 1000 tokens" in over.json()["errors"][0]["message"]
-    assert codes(ask(shop, "#\n" * 1001 + "{ __typename }")) == ["GRAPHQL_PARSE_FAILED"], "comments count too"
+    assert codes(query) == ["QUERY_TOO_COMPLEX"]
 
 
 @pytest.mark.parametrize(
-    ("query", "variables"),
+    ("text", "cost"),
     [
-        ("{" + " ".join(f"nope{n}" for n in range(20)) + "}", None),
-        ("{" + " ".join(f'a{n}: customer(externalId: "x") {{ id }}' for n in range(12)) + "}", None),
-        (
-            "mutation($input: CreateCheckoutSessionInput!) { createCheckoutSession(input: $input) { session { id } } }",
-            {"input": {"lineItems": [{"nope": 1}] * 3000}},
-        ),
+        ("{ __typename }", Cost(depth=0, fields=1, cost=1, total=1)),
+        ("{ a: __typename b: __typename }", Cost(depth=0, aliases=2, fields=2, cost=2, total=2)),
+        ('{ product(id: "x") { id name } }', Cost(depth=2, fields=1, cost=3, total=3)),
+        ("{ plans { nodes { id } } }", Cost(depth=3, fields=1, cost=1 + 50 * 2, total=3)),
+        ("{ plans(first: 7) { nodes { id } } }", Cost(depth=3, fields=1, cost=1 + 7 * 2, total=3)),
+        ("{ plans(first: 999) { nodes { id } } }", Cost(depth=3, fields=1, cost=1 + 100 * 2, total=3)),
+        ("query($n: Int!) { plans(first: $n) { nodes { id } } }", Cost(depth=3, fields=1, cost=1 + 100 * 2, total=3)),
+        ("{ ...F ...F } fragment F on Query { a: __typename }", Cost(depth=0, aliases=2, fields=2, cost=2, total=2)),
+        ("{ nobody { knows } }", Cost(depth=2, fields=1, cost=2, total=2)),
+        ("{ ...Absent }", Cost()),
     ],
-    ids=["validation", "resolvers", "variables that do not fit"],
 )
-def test_at_most_ten_errors_are_answered(shop, query, variables):
-    answer = ask(shop, query, variables)
-    assert len(codes(answer)) == 10
-    assert len(answer.content) < 20_000
+def test_what_an_operation_costs(text, cost):
+    ((_, found),) = cost_of(core, parse(text)).operations
+    assert found == cost
 
 
-def test_there_are_no_batches(shop):
-    batch = [{"query": "{ __typename }"}] * 2
-    answer = shop.client.post(f"{shop.url}/graphql", json=batch, headers=RESPONSE)
-    assert (answer.status_code, codes(answer)) == (400, ["BAD_USER_INPUT"])
+def test_a_thousand_tokens_are_read_and_no_more():
+    assert codes(tokens(1000)) == []
+    over = prepare(tokens(1001))
+    assert [error["extensions"]["code"] for error in over.errors] == ["GRAPHQL_PARSE_FAILED"]
+    assert "more than 1000 tokens" in over.errors[0]["message"]
+    assert codes("#\n" * 1001 + "{ __typename }") == ["GRAPHQL_PARSE_FAILED"], "comments count too"
 
 
-def sized(size, **request):
-    """A request of so many bytes."""
-    body = json.dumps({"query": "query($a: String) { plans(after: $a) { nodes { id } } }", **request})
-    return body + " " * (size - len(body))
-
-
-def test_a_body_has_at_most_100_kb_with_all_its_variables(shop):
-    def send(content):
-        headers = {**RESPONSE, "Content-Type": "application/json"}
-        return shop.client.post(f"{shop.url}/graphql", content=content, headers=headers)
-
-    assert send(sized(102_400)).status_code == 200
-    assert send(sized(102_401)).status_code == 413
-    large = send(sized(102_400, variables={"a": "x" * 100_000}))
-    assert codes(large) == ["BAD_USER_INPUT"], "a cursor is no book"
-    assert len(large.content) < 2000, "and is not sent back"
+def test_of_many_mistakes_ten_are_told():
+    assert len(codes("{" + " ".join(f"nope{n}" for n in range(20)) + "}")) == 10
 
 
 def doubling(depth):

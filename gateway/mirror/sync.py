@@ -6,7 +6,7 @@ things arrive in:
 
 - an event later than `as_of` is newer: its payload is written;
 - one earlier than `as_of - as_of_lag` is older: the state stays;
-- in between nobody can tell: unless the payload says what the row says already, the object is fetched;
+- in between the events themselves may prove an order (`mirror/ties.py`); otherwise the object is fetched;
 - a deletion, and a final status, is never undone.
 
 `mirror/upsert.py` holds the statements.
@@ -29,8 +29,13 @@ from gateway.mirror.effects import Effect
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
+from gateway.mirror.subscription_items import items_of
+from gateway.mirror.ties import Order, Told, before, comparable, decide
 from gateway.mirror.upsert import CATALOG_KINDS, Candidate, Guard, WriteResult, bump_catalog, upsert
 from gateway.stripe_api.client import Stripe, StripeResponse
+
+Siblings = Callable[[sa.Connection, "Change", int, int], Iterable["Change"]]
+"""Finds the other events of an object that were created from one moment to another, both included."""
 
 REFRESH_TRIES = 5
 
@@ -47,6 +52,9 @@ class Change(NamedTuple):
         created: the event's `created`, Unix seconds.
         deleted: whether the object is gone.
         account: the connected account that has it; None for our own.
+        previous_attributes: the values that changed, as they were before; None where the event does not say.
+        is_creation: whether the event is the object's creation.
+        event_id: the event.
     """
 
     resource: Resource
@@ -54,6 +62,9 @@ class Change(NamedTuple):
     created: int
     deleted: bool = False
     account: str | None = None
+    previous_attributes: Json | None = None
+    is_creation: bool = False
+    event_id: str = ""
 
 
 class Mirror:
@@ -71,12 +82,15 @@ class Mirror:
         self.database = database
         self._effects = tuple(effects)
 
-    def store_events(self, connection: sa.Connection, changes: Sequence[Change]) -> list[WriteResult | Unreadable]:
+    def store_events(
+        self, connection: sa.Connection, changes: Sequence[Change], siblings: Siblings
+    ) -> list[WriteResult | Unreadable]:
         """Write the objects that events carry, where they are newer than what is there; a result for each.
 
         Args:
             connection: the transaction that also marks the events.
             changes: what the events say.
+            siblings: finds the other events of an object within some seconds, as far as they have arrived.
 
         Returns:
             a result for each, or why its payload cannot be read and must be fetched.
@@ -89,7 +103,32 @@ class Mirror:
             except Unreadable as error:
                 results[place] = error
         results |= zip(candidates, upsert(connection, list(candidates.values()), self._effects), strict=True)
+        for place, candidate in candidates.items():
+            if results[place] is WriteResult.UNCLEAR:
+                results[place] = self._settle_tie(connection, changes[place], candidate, siblings)
         return [results[place] for place in range(len(changes))]
+
+    def _settle_tie(
+        self, connection: sa.Connection, change: Change, candidate: Candidate, siblings: Siblings
+    ) -> WriteResult:
+        """Write a state of the second that is known, if the events prove that it is the later one."""
+        resource = candidate.resource
+        if resource.owner:  # a list, whose events have no object of their own
+            return WriteResult.UNCLEAR
+        table = table_for(resource.table)
+        row = dict(connection.execute(sa.select(table).where(table.c.id == candidate.id)).mappings().one())
+        if "_items" in candidate.columns:
+            row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
+        others = siblings(connection, change, row["as_of"] - row["as_of_lag"], row["as_of"])
+        told, answered = [_told(other) for other in others], row["as_of_lag"] > 0
+        match decide(resource.kind, _told(change), row, told, answered=answered):
+            case Order.EARLIER:
+                return WriteResult.STALE
+            case Order.LATER:
+                (result,) = upsert(connection, [candidate], self._effects, Guard.UNCHANGED, row["revision"])
+                return result
+            case Order.OPEN:
+                return WriteResult.UNCLEAR
 
     async def store_answer(
         self, stripe: Stripe, answer: StripeResponse, extra_writes: ExtraWrites | None = None
@@ -226,6 +265,22 @@ async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> S
         found = found + answer.object["data"]
     whole = {"object": resource.kind, "id": id, str(resource.owner): id, resource.lists[0]: {"data": found}}
     return replace(answer, object=whole, staleness_seconds=answer.as_of - began)
+
+
+def _told(change: Change) -> Told:
+    """Return what an event tells of its object; a state that cannot be read is left out."""
+    previous = change.previous_attributes
+    return Told(
+        _readable(change, change.object),
+        None if previous is None else _readable(change, before(change.object, previous)),
+        change.is_creation,
+    )
+
+
+def _readable(change: Change, obj: Json) -> Json | None:
+    with suppress(Unreadable):
+        return comparable(change.resource.read(obj, change.account))
+    return None
 
 
 def _candidate(change: Change) -> Candidate:

@@ -18,6 +18,7 @@ from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, Mirror
 from gateway.mirror.upsert import WriteResult
 from gateway.outbound.outbox import append_failed_charge
+from gateway.webhooks.changes import change_of, siblings
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
 
@@ -184,7 +185,8 @@ def apply(mirror: Mirror, connection: sa.Connection, events: Sequence[StripeEven
             changes[place] = planned
         else:
             outcomes[place] = planned
-    for place, result in zip(changes, mirror.store_events(connection, list(changes.values())), strict=True):
+    results = mirror.store_events(connection, list(changes.values()), siblings)
+    for place, result in zip(changes, results, strict=True):
         outcomes[place] = _outcome(changes[place], result)
     return [_run_after(connection, event, outcome) for event, outcome in zip(events, outcomes, strict=True) if outcome]
 
@@ -197,11 +199,11 @@ def _plan(event: StripeEvent) -> Change | Outcome:
     obj = event.object
     if not handler.stores:
         return Outcome("applied", "noted", (fetch_key(obj),) if event.thin and "id" in obj else ())
-    resource = RESOURCES.get(str(obj.get("object")))
-    if resource is None or not isinstance(obj.get(resource.owner or "id"), str):
-        return Outcome("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
-    return Change(resource, obj, event.created, handler.deleted, event.account)
+    change = change_of(event, deleted=handler.deleted)
+    return change or Outcome("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
 
+
+TIED = "same second as the known state, fetched instead"
 
 _OUTCOMES: dict[WriteResult | Unreadable, Outcome] = {
     WriteResult.CREATED: Outcome("applied", str(WriteResult.CREATED)),
@@ -216,7 +218,7 @@ def _outcome(change: Change, result: WriteResult | Unreadable) -> Outcome:
         return _OUTCOMES[result]
     match result:
         case WriteResult.UNCLEAR:
-            why = "same second as the known state, fetched instead"
+            why = TIED
         case Unreadable():
             why = f"unreadable, fetched instead ({result})"
     return Outcome("applied", why, (fetch_key(change.object),))

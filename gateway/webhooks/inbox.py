@@ -27,8 +27,8 @@ from gateway.models.inbox import UNFINISHED, Event
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.webhooks.event import Delivery, StripeEvent
-from gateway.webhooks.handlers import HANDLERS, apply, fetch_key, run_after
-from gateway.webhooks.outcomes import EVENTS, Outcome, report_outcomes, save_outcomes
+from gateway.webhooks.handlers import HANDLERS, TIED, apply, fetch_key, run_after
+from gateway.webhooks.outcomes import EVENTS, TIE_WAIT_SECONDS, Outcome, report_outcomes, save_outcomes
 
 log = structlog.get_logger()
 
@@ -38,6 +38,8 @@ RECORDED = [column.name for column in EVENTS.c if column.name not in {"next_atte
 _ID = (EVENTS.c.id,)
 DEFAULT_OUTCOME = Outcome("applied", "updated")
 """What becomes of most events: they are recorded with it, and only a different outcome is written again."""
+WAITING = Outcome("pending", "same second as the known state, waits for the other events of that second")
+"""What becomes of a tie at first: the events that are on their way may prove an order, which spares a call."""
 OTHER_ACCOUNT = Outcome("ignored", "of a connected account that GATEWAY_CONNECT_ACCOUNTS does not name")
 OTHER_MODE = {
     livemode: Outcome("ignored", f"of {'live' if livemode else 'test'} mode, which STRIPE_SECRET_KEY is not of")
@@ -102,6 +104,7 @@ class Inbox:
             new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows, _ID)}
             fresh = [event for key, event in events.items() if key in new]
             outcomes = self._apply(connection, fresh, one_by_one=one_by_one)
+            outcomes = {key: _waiting(outcome) for key, outcome in outcomes.items()}
             marks = {key: outcome for key, outcome in outcomes.items() if outcome != expected[key]}
             save_outcomes(connection, marks, dict.fromkeys(marks, 0))
             self._remember_secrets(connection, deliveries)
@@ -116,6 +119,8 @@ class Inbox:
             outcomes = await self.database.transaction(partial(work, one_by_one=True))
         if any(isinstance(outcome, Exception) or outcome.pending_fetches for outcome in outcomes.values()):
             self.due.set()
+        elif WAITING in outcomes.values():
+            asyncio.get_running_loop().call_later(TIE_WAIT_SECONDS, self.due.set)
         handled = [(events[key], outcome, 0) for key, outcome in outcomes.items()]
         report_outcomes(handled, time.monotonic() - started, secrets)
         return set(outcomes)
@@ -136,6 +141,8 @@ class Inbox:
             return outcome
 
         outcome = await self.database.transaction(work)
+        if isinstance(outcome, Outcome) and outcome.pending_fetches:
+            self.due.set()
         report_outcomes([(event, outcome, attempts)], time.monotonic() - started)
 
     async def complete(
@@ -246,6 +253,11 @@ class Inbox:
 
 def _id(event: StripeEvent) -> str:
     return event.id
+
+
+def _waiting(outcome: Outcome | Exception) -> Outcome | Exception:
+    """Return the outcome of an event that has just been recorded: a tie waits for a moment."""
+    return WAITING if isinstance(outcome, Outcome) and outcome.detail == TIED else outcome
 
 
 def _row(event: StripeEvent, outcome: Outcome, common: Json) -> Json:

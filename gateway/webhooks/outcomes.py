@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -19,13 +19,16 @@ log = structlog.get_logger()
 
 EVENTS = table_for(Event)
 RETRIES = Backoff(first_seconds=5, longest_seconds=4 * 3600, attempts=17)  # the last is about a day after the first
+TIE_WAIT_SECONDS = 0.5
+"""How long a tie waits for the other events of its second, before Stripe is asked."""
+TIE_WAIT = timedelta(seconds=TIE_WAIT_SECONDS)
 
 
 class Outcome(NamedTuple):
     """What became of an event.
 
     Args:
-        status: the event's status in the inbox: `applied`, `stale` or `ignored`.
+        status: the event's status in the inbox: `applied`, `stale`, `ignored`, or `pending` to be applied once more.
         detail: a word or a sentence for the operator.
         pending_fetches: what must still be fetched, as `kind:id`.
     """
@@ -43,8 +46,8 @@ def save_outcomes(
 ) -> None:
     """Save what became of some events.
 
-    An event with pending fetches is due at once. One that failed is kept with its error and due after a growing pause;
-    after the last attempt it is a dead letter, which waits for an operator.
+    An event with pending fetches is due at once, one that waits for others a moment later. One that failed is kept with
+    its error and due after a growing pause; after the last attempt it is a dead letter, which waits for an operator.
 
     Args:
         connection: the transaction that applied them.
@@ -62,6 +65,7 @@ def save_outcomes(
             alike[outcome].append(event_id)
     now = datetime.now(UTC)
     for (status, detail, fetches), event_ids in alike.items():
+        due = now if fetches else now + TIE_WAIT if status == "pending" else None
         connection.execute(
             sa.update(EVENTS)
             .where(EVENTS.c.id.in_(event_ids), mine)
@@ -69,8 +73,8 @@ def save_outcomes(
                 status="pending" if fetches else status,
                 outcome=detail,
                 needs=list(fetches),
-                next_attempt_at=now if fetches else None,
-                processed_at=None if fetches else now,
+                next_attempt_at=due,
+                processed_at=None if due else now,
                 last_error=None,
             )
         )

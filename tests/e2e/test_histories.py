@@ -7,6 +7,7 @@ off; the tests deliver its events themselves, in any order, twice, or not at all
 import asyncio
 import os
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -212,6 +213,44 @@ def test_any_order_duplicates_and_drops_over_two_processes_end_as_stripe_is(stag
     assert found.lost == 0
     assert {event["id"] for event in events} <= {row["id"] for row in stage.world.rows("event")}
     assert sum(row["source"] == "list" for row in stage.world.rows("event")) >= len(set(found.missed))
+
+
+def reads(stage):
+    """How often this process's gateways have asked Stripe for something."""
+    lines = stage.world.client.get(f"{stage.world.url}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith('gateway_stripe_calls_total{method="get"'))
+
+
+@both_databases
+def test_whole_lives_whose_events_share_their_seconds_are_applied_with_hardly_a_read_of_stripe(stage):
+    actors, data = [], random.Random(7)  # noqa: S311 - the same lives each time
+    for _ in range(8):
+        subscribe(stage, actors, lambda _: stage.prices[0])
+    for customer, subscription, item in actors:
+        stage.stripe("POST", f"/v1/customers/{customer}", name="Ada")
+        stage.stripe("POST", f"/v1/customers/{customer}", name="Grace")
+        stage.stripe(
+            "POST",
+            f"/v1/subscriptions/{subscription}",
+            **{"items[0][id]": item, "items[0][price]": stage.prices[1]},
+            **AT_ONCE,
+        )
+        stage.stripe("POST", f"/v1/subscriptions/{subscription}", cancel_at_period_end="true")
+        stage.stripe("POST", f"/v1/subscriptions/{subscription}", cancel_at_period_end="false")
+    stage.advance(8 * 86_400 + 5 * 3_600)
+    events = stage.take()
+    seconds = Counter((event["data"]["object"].get("id"), event["created"]) for event in events)
+    assert sum(count for count in seconds.values() if count > 1) > len(events) / 2  # most of them tie
+
+    before = reads(stage)
+    for start in range(0, len(events), 12):  # roughly as they happened, and all at once
+        group = events[start : start + 12]
+        data.shuffle(group)
+        stage.deliver([(event, data.randrange(2)) for event in group])
+    stage.settle()
+    asked = reads(stage) - before
+    assert stage.differences() == []
+    assert asked <= 0.05 * len(events), f"{asked} reads for {len(events)} events"
 
 
 @both_databases

@@ -133,7 +133,7 @@ async def test_messages_of_one_customer_have_the_order_in_which_they_were_commit
     async def pay(invoice_id):
         invoice = {**INVOICE, "id": invoice_id}
         change = Change(RESOURCES["invoice"], invoice, 1_700_000_000)
-        await database.transaction(lambda connection: mirror.store_events(connection, [change]))
+        await database.transaction(lambda connection: mirror.store_events(connection, [change], lambda *_: ()))
         committed.append(invoice_id)
 
     first = asyncio.create_task(pay("in_first"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -54,6 +54,10 @@ GARBAGE_THRESHOLD = 20_000
 cycles, of which it has none."""
 
 
+Run = Callable[[], Awaitable[None]]
+"""Runs until it is cancelled, or returns because it has nothing to do."""
+
+
 def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tuple[BaseRoute, ...] = ()) -> ASGIApp:
     """Return the gateway.
 
@@ -67,19 +71,9 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     """
     settings.require_stripe()
     is_own, runtime = runtime is None, runtime or compose(settings)
-    stripe, database = runtime.require_stripe(), runtime.database
-    notifications, mirror = runtime.notifications, runtime.mirror
     if settings.otlp_endpoint:
         tracing.start(settings.otlp_endpoint)
-    catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
-    notifications.on("catalog", catalog.invalidate)
-    customers = Customers(settings, mirror, stripe)
-    checkout = Checkout(settings, mirror, stripe, catalog, customers)
-    portal = Portal(settings, database, stripe, customers)
-    authenticator = Authenticator(settings)
-    limiter = RateLimiter(settings)
-    subscriptions = SubscriptionService(settings, mirror, stripe, catalog)
-    services = Services(settings, database, stripe, catalog, checkout, portal, subscriptions, limiter, notifications)
+    services, authenticator = compose_services(runtime), Authenticator(settings)
     graphql = GraphQL(services, authenticator, sample_users=bool(pages))
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
@@ -88,40 +82,25 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     async def lifespan(_: Rest) -> AsyncIterator[None]:
         settings.warn_about_old_names()
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
-            await catalog.snapshot()
-        lasting: dict[str, Callable[[], Awaitable[None]]] = {
-            "receiver": receiver.run,
-            "worker": Worker(inbox, stripe).run,
-            "notifications": partial(notifications.run, database),
-            "usage": UsageForwarder(database, stripe).run,
-            "credits": partial(keep_books, database),
-            "access": AccessChangePublisher(database, settings.grace).run,
-            "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
-        }
-        if settings.outbound_endpoints:
-            from gateway.outbound.delivery import WebhookDispatcher
-
-            lasting["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
-        tasks = [asyncio.create_task(supervise(name, run), name=name) for name, run in lasting.items()]
-        yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await services.catalog.snapshot()
+        async with supervised(background_tasks(runtime, inbox, receiver)):
+            yield
         await authenticator.close()
         if is_own:
             await runtime.close()
         tracing.stop()
 
-    app = Rest(
+    rest = Rest(
         title="Billing gateway",
         version=__version__,
         lifespan=lifespan,
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    app.router.routes += [*graphql.static_routes(), *pages]
-    app.include_router(operations(database, "/demo" if pages else GRAPHQL))
-    access = access_handler(authenticator, limiter, partial(decision, settings, database, catalog))
+    rest.router.routes += [*graphql.static_routes(), *pages]
+    rest.include_router(operations(runtime.database, "/demo" if pages else GRAPHQL))
+    limiter, catalog = services.limiter, services.catalog
+    access = access_handler(authenticator, limiter, partial(decision, settings, runtime.database, catalog))
     return Edge(
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
@@ -130,8 +109,91 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
             GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
             PREFIX: FastRoute(access),
         },
-        app,
+        rest,
     )
+
+
+def compose_services(runtime: Runtime) -> Services:
+    """Return what the resolvers use.
+
+    Args:
+        runtime: with a Stripe client.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    settings, database, mirror = runtime.settings, runtime.database, runtime.mirror
+    notifications, stripe = runtime.notifications, runtime.require_stripe()
+    catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
+    notifications.on("catalog", catalog.invalidate)
+    customers = Customers(settings, mirror, stripe)
+    return Services(
+        settings=settings,
+        database=database,
+        stripe=stripe,
+        catalog=catalog,
+        checkout=Checkout(settings, mirror, stripe, catalog, customers),
+        portal=Portal(settings, database, stripe, customers),
+        subscriptions=SubscriptionService(settings, mirror, stripe, catalog),
+        limiter=RateLimiter(settings),
+        notifications=notifications,
+    )
+
+
+def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict[str, Run]:
+    """Return what runs beside the requests, by the name that the log shows."""
+    settings, database, stripe = runtime.settings, runtime.database, runtime.require_stripe()
+    tasks: dict[str, Run] = {
+        "receiver": receiver.run,
+        "worker": Worker(inbox, stripe).run,
+        "notifications": partial(runtime.notifications.run, database),
+        "usage": UsageForwarder(database, stripe).run,
+        "credits": partial(keep_books, database),
+        "access": AccessChangePublisher(database, settings.grace).run,
+        "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
+    }
+    if settings.outbound_endpoints:
+        from gateway.outbound.delivery import WebhookDispatcher
+
+        tasks["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
+    return tasks
+
+
+@asynccontextmanager
+async def supervised(tasks: Mapping[str, Run]) -> AsyncIterator[None]:
+    """Run tasks while the block runs."""
+    running = [asyncio.create_task(supervise(name, run), name=name) for name, run in tasks.items()]
+    try:
+        yield
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def supervise(name: str, run: Run, *, restart_seconds: float = RESTART_SECONDS) -> None:
+    """Run a background task as long as the gateway runs: it is logged whatever ends it early, and it begins again.
+
+    So no task has to survive its own failures.
+
+    Args:
+        name: of the task, for the log.
+        run: the task; one that returns has nothing to do.
+        restart_seconds: the pause before it begins again.
+    """
+    while True:
+        try:
+            await run()
+            return
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            log.exception("background_task_ended", task=name)  # something within it was cancelled, not the task
+        except GatewayError as error:  # mostly: the database is away
+            log.warning("background_task_waits", task=name, error=str(error))
+        except Exception:
+            log.exception("background_task_ended", task=name)
+        await asyncio.sleep(restart_seconds)
 
 
 def from_environment() -> ASGIApp:
@@ -147,27 +209,3 @@ def tune_collector() -> None:
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
     gc.enable()
-
-
-async def supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run a background task as long as the gateway runs: it is logged whatever ends it early, and it begins again.
-
-    So no task has to survive its own failures.
-
-    Args:
-        name: of the task, for the log.
-        run: runs until it is cancelled; one that returns has nothing to do.
-    """
-    while True:
-        try:
-            await run()
-            return
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise
-            log.exception("background_task_ended", task=name)  # something within it was cancelled, not the task
-        except GatewayError as error:  # mostly: the database is away
-            log.warning("background_task_waits", task=name, error=str(error))
-        except Exception:
-            log.exception("background_task_ended", task=name)
-        await asyncio.sleep(RESTART_SECONDS)

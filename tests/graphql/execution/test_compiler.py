@@ -38,12 +38,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.app import compose_services
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
-from gateway.billing.catalog.service import Catalog
-from gateway.billing.checkout.service import Checkout
-from gateway.billing.customers.service import Customers
-from gateway.billing.portal import Portal
-from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.base.memo import MemoizedType
 from gateway.graphql.execution.compiler import (
@@ -56,7 +52,6 @@ from gateway.graphql.execution.compiler import (
 from gateway.graphql.execution.documents import CompiledCode
 from gateway.graphql.execution.executor import GatewayExecutor
 from gateway.graphql.schema import core
-from gateway.http.rate_limit import RateLimiter
 from gateway.runtime import compose
 from harness.gateway import make_world
 from harness.subscriptions import customer, subscribe
@@ -110,21 +105,7 @@ def gateway(new_sqlite) -> Iterator[Gateway]:
         subscribe(world, customer(world, "bob"))
         world.eventually(lambda: not world.rows("event", status="pending"))
         runtime = compose(world.settings)
-        settings_, stripe = runtime.settings, runtime.require_stripe()
-        database, mirror = runtime.database, runtime.mirror
-        catalog = Catalog(settings_, database)
-        customers = Customers(settings_, mirror, stripe)
-        services = Services(
-            settings=settings_,
-            database=database,
-            stripe=stripe,
-            catalog=catalog,
-            checkout=Checkout(settings_, mirror, stripe, catalog, customers),
-            portal=Portal(settings_, database, stripe, customers),
-            subscriptions=SubscriptionService(settings_, mirror, stripe, catalog),
-            limiter=RateLimiter(settings_),
-            notifications=runtime.notifications,
-        )
+        services = compose_services(runtime)
         names = {
             "id": [row["id"] for table in ("product", "price", "checkout_session") for row in world.rows(table)],
             "productId": [row["id"] for row in world.rows("product")],

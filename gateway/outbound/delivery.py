@@ -19,8 +19,8 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from gateway.db.database import Database
-from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, count_by_status
-from gateway.models.columns import OPEN_PREDICATE, PENDING
+from gateway.db.lease_queue import Backoff, Claim, LeaseQueue
+from gateway.models.columns import PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings import OutboundEndpoint
 
@@ -124,8 +124,3 @@ def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(signatures),
     }
-
-
-def count_open_deliveries(connection: sa.Connection) -> dict[str, int]:
-    """Count the messages that have not reached their endpoint, by status."""
-    return count_by_status(connection, DELIVERIES.c.status, sa.text(OPEN_PREDICATE), ("pending", "dead"))

@@ -13,8 +13,10 @@ import orjson
 import sqlalchemy as sa
 
 from gateway.db.database import ENDPOINTS
+from gateway.db.lease_queue import count_by_status
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
+from gateway.models.columns import OPEN_PREDICATE
 from gateway.models.mirrored import Customer, Invoice
 from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
 from gateway.models.statuses import ENTITLED, FINAL
@@ -147,3 +149,8 @@ _AMOUNTS = {
     "amountPaid": "amount_paid",
     "amountRemaining": "amount_remaining",
 }
+
+
+def count_open_deliveries(connection: sa.Connection) -> dict[str, int]:
+    """Count the messages that have not reached their endpoint, by status."""
+    return count_by_status(connection, DELIVERIES.c.status, sa.text(OPEN_PREDICATE), ("pending", "dead"))

@@ -14,7 +14,7 @@ from gateway.billing.subscriptions.access_changes import count_due_customers
 from gateway.db.database import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.metrics import INBOX, QUEUE_ITEMS, render
-from gateway.outbound.delivery import count_open_deliveries
+from gateway.outbound.outbox import count_open_deliveries
 from gateway.rest.openapi import Status, json_of
 from gateway.webhooks.inbox import count_open_events
 

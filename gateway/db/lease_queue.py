@@ -211,8 +211,9 @@ class _Run:
                 if until_empty and not found and not self._running:
                     return
                 if len(self._running) == self._queue.slots or not found:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._queue.idle_seconds)
+                    with contextlib.suppress(TimeoutError):  # `wait_for` can swallow a cancellation (before 3.12)
+                        async with asyncio.timeout(self._queue.idle_seconds):
+                            await self._wake.wait()
         finally:
             await self._stop()
 

@@ -72,7 +72,8 @@ async def _wait_for(database: Database, name: str, holder: str, seconds: float) 
                 if loop.time() > deadline:
                     raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(released.wait(), min(LOOK_SECONDS, seconds))
+                    async with asyncio.timeout(min(LOOK_SECONDS, seconds)):
+                        await released.wait()
 
 
 async def _try(database: Database, name: str, holder: str) -> bool:

@@ -1,0 +1,100 @@
+"""Delivery to several endpoints: each has its own pace."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from functools import partial
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.outbound.delivery import SLOTS, WebhookDispatcher
+from gateway.outbound.outbox import DELIVERIES, MESSAGES
+from gateway.settings import OutboundEndpoint
+from harness.databases import both_databases
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
+
+
+class Receiver:
+    """Awaits `answer()` before it says 200. `all_taken` is set when it has accepted `count` messages."""
+
+    def __init__(self, answer, count):
+        self.answer, self.count = answer, count
+        self.taken, self.all_taken, self.connections = [], asyncio.Event(), []
+
+    async def serve(self, reader, writer):
+        self.connections.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                headers = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+                await reader.readexactly(int(headers["content-length"]))
+                await self.answer()
+                self.taken.append(headers["webhook-id"])
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                if len(self.taken) == self.count:
+                    self.all_taken.set()
+
+
+@contextlib.asynccontextmanager
+async def delivering(database_url, *receivers, **options):
+    """Deliver `count` messages to each receiver while the block runs; the database."""
+    async with contextlib.AsyncExitStack() as stack:
+        urls = []
+        for receiver in receivers:
+            server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+            stack.callback(server.close)
+            host, port = server.sockets[0].getsockname()
+            urls.append(f"http://{host}:{port}/")
+        database = Database(database_url, endpoints=urls, on_commit=Notifications())
+        stack.push_async_callback(database.close)
+        await fill(database, urls, receivers[0].count)
+        endpoints = [OutboundEndpoint(url, (SecretStr(SECRET),)) for url in urls]
+        dispatcher = asyncio.create_task(WebhookDispatcher(database, endpoints, **options).run())
+        stack.callback(dispatcher.cancel)
+        yield database
+        dispatcher.cancel()
+        await asyncio.gather(dispatcher, return_exceptions=True)
+        for writer in (writer for receiver in receivers for writer in receiver.connections):
+            writer.close()
+            await writer.wait_closed()
+
+
+async def fill(database, urls, count):
+    """Write messages, each of a customer of its own, with a delivery to each endpoint."""
+    now = datetime.now(UTC)
+    common = {"type": "invoice.paid", "payload": "{}", "created": now}
+    messages = [{"id": n, "message_id": f"msg_{n}", "customer_id": f"cus_{n}", **common} for n in range(count)]
+    state = {"status": "pending", "attempts": 0, "next_attempt_at": now}
+    deliveries = [{"id": n, "customer_id": f"cus_{n}", "endpoint": url, **state} for n in range(count) for url in urls]
+
+    def write(connection):
+        connection.execute(sa.insert(MESSAGES), messages)
+        connection.execute(sa.insert(DELIVERIES), deliveries)
+
+    await database.transaction(write)
+
+
+@both_databases
+async def test_an_endpoint_that_does_not_answer_slows_no_other(database_url):
+    stuck = asyncio.Event()
+    slow, fast = Receiver(stuck.wait, 3 * SLOTS), Receiver(partial(asyncio.sleep, 0), 3 * SLOTS)
+    async with delivering(database_url, slow, fast):
+        await asyncio.wait_for(fast.all_taken.wait(), 20)
+        assert slow.taken == []
+        stuck.set()
+        await asyncio.wait_for(slow.all_taken.wait(), 20)
+    assert sorted(fast.taken) == sorted(slow.taken) == sorted(f"msg_{n}" for n in range(3 * SLOTS))
+
+
+async def test_a_receiver_that_answers_too_late_is_tried_again(sqlite_url):
+    waits = iter([3600.0, 0.0])
+    receiver = Receiver(lambda: asyncio.sleep(next(waits)), 1)
+    async with delivering(sqlite_url, receiver, timeout_seconds=0.3) as database:
+        await asyncio.wait_for(receiver.all_taken.wait(), 20)
+        (row,) = await database.read(lambda connection: connection.execute(sa.select(DELIVERIES)).all())
+    assert receiver.taken == ["msg_0"]
+    assert row.attempts >= 1

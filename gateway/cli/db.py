@@ -24,14 +24,14 @@ async def _upgrade(runtime: Runtime) -> None:
 
 @app.command("current")
 def current() -> None:
-    """Say which migration the database is at; exit 1 when it is not this version's."""
+    """Say which migration the database is at; exit 1 when it is behind this version's."""
     run(_current)
 
 
 async def _current(runtime: Runtime) -> int:
     revision = await migrations.current(runtime.database)
-    behind = revision != migrations.head()
-    console.print(
-        f"at {revision or 'nothing'}" + (f"; needs {migrations.head()}: `gateway db upgrade`" if behind else "")
-    )
+    needed = migrations.head()
+    behind = revision is None or revision < needed
+    note = f"; needs {needed}: `gateway db upgrade`" if behind else f"; needs {needed}" if revision != needed else ""
+    console.print(f"at {revision or 'nothing'}{note}")
     return int(behind)

@@ -10,9 +10,10 @@ from sqlmodel import select
 
 from gateway import migrations
 from gateway.cli.context import console, proxy_note, run
+from gateway.db.checks import damage
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
-from gateway.errors import DatabaseUnavailable, StripeFailure
+from gateway.errors import StripeFailure
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.settings import Settings
@@ -23,6 +24,7 @@ from gateway.webhooks.inbox import count_open_events
 from gateway.webhooks.signature import TOLERANCE_SECONDS
 
 SKEW_WARNING_SECONDS = 30
+QUICK_CHECK_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,14 @@ def _sign_in(settings: Settings) -> Check:
 
 
 async def _database(database: Database) -> Check:
-    try:
-        revision = await migrations.current(database)
-    except DatabaseUnavailable as error:
-        return Check("database", str(error), "check DATABASE_URL and that the server is up")
-    if revision != migrations.head():
-        return Check("database", f"at migration {revision or 'none'}", "run `gateway db upgrade`")
+    if problem := await migrations.problem(database):
+        return Check("database", problem, "check DATABASE_URL, and that the server is up, or migrate it")
+    if found := await database.read(damage, seconds=QUICK_CHECK_SECONDS):
+        return Check("database", f"its file is damaged ({found})", "stop the gateway and restore a backup")
+    revision, needed = await migrations.current(database), migrations.head()
     kind = "SQLite, one machine" if database.is_sqlite else "PostgreSQL"
-    return Check("database", f"{kind}, at migration {revision}")
+    newer = "" if revision == needed else f", newer than this version's {needed}"
+    return Check("database", f"{kind}, at migration {revision}{newer}")
 
 
 def _mode(settings: Settings) -> Check:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from gateway.db.checks import DatabaseFile
 from gateway.db.engines import create_engines, database_url
 from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
 from gateway.db.worker_threads import WorkerThreads
@@ -69,6 +70,7 @@ class Database:
         self.on_commit = on_commit
         writers = 1 if self.is_sqlite else WRITERS
         self._reader, self._writer = create_engines(self.url, readers=READERS, writers=writers)
+        self._file = DatabaseFile(self.url)
         self._readings, self._transactions = WorkerThreads(READERS, "read"), WorkerThreads(writers, "transaction")
 
     @property
@@ -95,6 +97,7 @@ class Database:
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         """Return in a thread what `work` returns."""
+        self._file.check()
         with translate_errors():
             try:
                 with self._reader.connect() as connection:
@@ -135,6 +138,7 @@ class Database:
 
     def _try(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
         topics: set[str] = set()
+        self._file.check()
         with self._writer.begin() as connection:
             info = connection.info  # the pool keeps it, which cannot be asked for once the connection is lost
             info.update({PUBLISHED: topics, ENDPOINTS: self.endpoints})

@@ -8,6 +8,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.errors import BadInput, DatabaseUnavailable
 
+READ_ONLY = "it is read-only: DATABASE_URL names a standby, or a server that is set to read-only"
+DAMAGED = "its file is damaged: stop the gateway and restore a backup"
+
 
 class ConnectionLost(DatabaseUnavailable):
     """The connection ended before the commit, so that nothing is left of the transaction."""
@@ -37,6 +40,10 @@ def unavailability_reason(error: BaseException) -> str | None:
     cause = getattr(error, "orig", None) or error
     if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
         return "it is not migrated: run `gateway db upgrade`"
+    if getattr(cause, "sqlstate", None) == "25006":  # read_only_sql_transaction
+        return READ_ONLY
+    if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return DAMAGED
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
     return type(cause).__name__ if gone or isinstance(error, _AT_FAULT) else None
 
@@ -47,3 +54,8 @@ _AT_FAULT = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalE
 def is_deadlock(error: BaseException | None) -> bool:
     """Return whether PostgreSQL ended this transaction so that others could go on; the same again will work."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}
+
+
+def is_lock_timeout(error: BaseException | None) -> bool:
+    """Return whether PostgreSQL's `lock_timeout` ended a statement that waited for a lock."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03"

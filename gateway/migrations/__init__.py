@@ -3,6 +3,8 @@
 Alembic is imported only to migrate: a gateway that serves compares two numbers.
 """
 
+import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,10 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 import gateway.models  # noqa: F401 - fills SQLModel.metadata
+from gateway.db.checks import write_problem
 from gateway.db.database import Database
+from gateway.db.errors import is_lock_timeout
+from gateway.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LOCK = 7_262_466_001
 """Key of the PostgreSQL advisory lock under which one process at a time migrates."""
+LOCK_SECONDS, PATIENCE_SECONDS = 2.0, 120.0
 
 
 def _config(connection: sa.Connection | None = None) -> "Config":
@@ -43,16 +49,56 @@ async def _run(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
     return await database.transaction(work)
 
 
-async def upgrade(database: Database) -> None:
-    """Bring the database to `head`, in one transaction and one process at a time."""
+async def upgrade(
+    database: Database, to: str = "head", *, lock_seconds: float = LOCK_SECONDS, patience: float = PATIENCE_SECONDS
+) -> None:
+    """Bring the database to a revision, in one transaction and one process at a time.
+
+    On PostgreSQL a statement that waits for its lock makes everybody wait who comes after it, readers included. So it
+    gives up soon, lets them through, and tries again.
+
+    Args:
+        database: to migrate.
+        to: the revision.
+        lock_seconds: how long a statement waits for its lock.
+        patience: for how many seconds it is tried again.
+
+    Raises:
+        DatabaseUnavailable: others have held a lock all the time; nothing has changed.
+    """
     from alembic import command
 
     def work(connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-        command.upgrade(_config(connection), "head")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(lock_seconds * 1000)}")
+        command.upgrade(_config(connection), to)
 
-    await _run(database, work)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            await _run(database, work)
+        except DatabaseUnavailable as error:
+            if not is_lock_timeout(error.__cause__) or time.monotonic() > until:
+                raise
+        else:
+            return
+        await asyncio.sleep(lock_seconds)
+
+
+async def problem(database: Database) -> str | None:
+    """Return why this version of the gateway cannot work with the database; None when it can.
+
+    A database that a newer version has migrated will do: otherwise an upgrade would make all running processes
+    unready at once.
+    """
+    try:
+        revision = await current(database)
+        if revision is None or revision < head():
+            return f"the database is at migration {revision}, behind {head()}: run `gateway db upgrade`"
+        return await database.read(write_problem)
+    except DatabaseUnavailable as error:
+        return str(error)
 
 
 async def current(database: Database) -> str | None:

@@ -1,0 +1,105 @@
+"""A database that answers and cannot be used: read-only, replaced, damaged."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from gateway import migrations
+from gateway.errors import DatabaseUnavailable
+from harness.command import run
+from harness.databases import runtime_at
+from harness.gateway import SERVICE, make_world
+from harness.subscriptions import customer
+
+SPEND = """mutation {
+  spendCredits(input: {externalId: "ada", amount: 1, idempotencyKey: "one"}) { userErrors { code } }
+}"""
+
+
+def an_event(world):
+    return world.event("a.b", {"object": "thing", "id": "thing_1"})
+
+
+def checked(url):
+    """What the doctor says of a database."""
+    done = run("doctor", DATABASE_URL=url)
+    assert "Traceback" not in done.stdout
+    return next(line for line in done.stdout.splitlines() if "database:" in line)
+
+
+@contextlib.contextmanager
+def read_only(url):
+    """The server allows no writing while the block runs, as a standby does."""
+    name = sa.make_url(url).database
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid != pg_backend_pid()"
+        connection.execute(others, [name])  # sessions keep what they began with
+        yield
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+
+
+@pytest.mark.postgres
+def test_a_read_only_database_is_not_ready_and_its_fault(postgres_url):
+    with make_world(postgres_url) as world, contextlib.ExitStack() as stack:
+        customer(world, "ada")
+        world.eventually(lambda: not world.rows("event", status="pending"))
+        stack.enter_context(read_only(postgres_url))
+        ready = world.client.get(f"{world.url}/readyz")
+        assert ready.status_code == 503
+        assert "read-only" in ready.json()["status"]
+        assert world.deliver(an_event(world)).status_code == 503
+        (error,) = world.graphql(SPEND, headers=SERVICE).json()["errors"]
+        assert error["extensions"]["code"] == "UNAVAILABLE"
+        assert "✗ database" in checked(postgres_url)
+        assert "read-only" in checked(postgres_url)
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_a_file_that_is_taken_away_from_a_running_gateway_acknowledges_nothing_more(
+    sqlite_url, sqlite_template, tmp_path, replaced
+):
+    path, aside = Path(sa.make_url(sqlite_url).database), tmp_path / "aside.db"
+    with make_world(sqlite_url) as world:
+        assert world.client.get(f"{world.url}/readyz").status_code == 200
+        path.rename(aside)
+        if replaced:
+            shutil.copy(sqlite_template, path)
+
+        ready = world.client.get(f"{world.url}/readyz")
+        assert ready.status_code == 503
+        assert "deleted or replaced" in ready.json()["status"]
+        assert world.deliver(an_event(world)).status_code == 503
+        (error,) = world.graphql(SPEND, headers=SERVICE).json()["errors"]
+        assert error["extensions"]["code"] == "UNAVAILABLE"
+
+        aside.rename(path)
+        assert world.client.get(f"{world.url}/readyz").status_code == 200
+        assert world.deliver(an_event(world)).status_code == 200
+
+
+def test_the_doctor_finds_damaged_pages(sqlite_url):
+    assert "✓ database" in checked(sqlite_url)
+    path = Path(sa.make_url(sqlite_url).database)
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[16:18], "big")
+    middle = len(whole) // size // 2 * size
+    path.write_bytes(whole[:middle] + b"\xff" * size + whole[middle + size :])
+    assert "✗ database" in (said := checked(sqlite_url))
+    assert "damaged" in said
+    path.write_bytes(b"this is no database" * 1000)
+    assert "damaged" in checked(sqlite_url)
+
+
+async def test_words_for_a_damaged_file(tmp_path):
+    (tmp_path / "damaged.db").write_bytes(b"this is no database" * 1000)
+    sqlite_url = f"sqlite:///{tmp_path}/damaged.db"
+    database = runtime_at(sqlite_url).database
+    with pytest.raises(DatabaseUnavailable, match="its file is damaged"):
+        await migrations.current(database)
+    await database.close()

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.catalog.snapshot import cursor_of
+from gateway.graphql.base.arguments import After, First, Id
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import object_type, resolver
@@ -15,11 +16,8 @@ from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
 
-First = Annotated[int, strawberry.argument(description="How many, 1 to 100.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
 InCurrency = Annotated[Currency | None, strawberry.argument(description="Only what can be bought in this currency.")]
 ByInterval = Annotated[BillingInterval | None, strawberry.argument(description="Only plans billed by this interval.")]
-Id = Annotated[strawberry.ID, strawberry.argument(description="Stripe's id.")]
 
 
 @object_type

@@ -1,31 +1,47 @@
 """The schema, its SDL, and what would break clients."""
 
 import strawberry
-from graphql import GraphQLSchema, Undefined, build_schema, find_breaking_changes
+from graphql import GraphQLSchema, Undefined, find_breaking_changes
+from graphql import build_schema as parse_sdl
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.graphql.base.authorization import enforce
-from gateway.graphql.base.mutation_limits import limit
+from gateway.graphql.base.mutation_limits import limit_mutations
 from gateway.graphql.base.scalars import SCALARS
 from gateway.graphql.execution.compiler import register_compilable_fields
 from gateway.graphql.mutation import Mutation
 from gateway.graphql.query import Query
 from gateway.graphql.subscription import Subscription
 
-config = StrawberryConfig(scalar_map=SCALARS)
-schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
 
-core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public name for it, and the engine needs it
-register_compilable_fields(core)  # before anything is put around a resolver
-enforce(core)
-limit(core)
+def build_schema() -> strawberry.Schema:
+    """Build the schema. What is compilable is registered before anything is put around a resolver."""
+    config = StrawberryConfig(scalar_map=SCALARS)
+    made = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    inner = core_of(made)
+    register_compilable_fields(inner)
+    enforce(inner)
+    limit_mutations(inner)
+    _drop_null_defaults(inner)
+    return made
 
-# An argument that may be left out has no default worth printing: `= null` says nothing.
-for _type in core.type_map.values():
-    for _field in getattr(_type, "fields", {}).values():
-        for _argument in (_field, *getattr(_field, "args", {}).values()):
-            if getattr(_argument, "default_value", Undefined) is None:
-                _argument.default_value = Undefined
+
+def core_of(made: strawberry.Schema) -> GraphQLSchema:
+    """Return graphql-core's schema, which the engine needs."""
+    return made._schema  # noqa: SLF001 - Strawberry has no public name for it
+
+
+def _drop_null_defaults(core: GraphQLSchema) -> None:
+    """Drop defaults of null: of an argument that may be left out, `= null` says nothing."""
+    for kind in core.type_map.values():
+        for field in getattr(kind, "fields", {}).values():
+            for argument in (field, *getattr(field, "args", {}).values()):
+                if getattr(argument, "default_value", Undefined) is None:
+                    argument.default_value = Undefined
+
+
+schema = build_schema()
+core = core_of(schema)
 
 
 def sdl() -> str:
@@ -45,6 +61,6 @@ def check(text: str) -> list[str]:
     """
     if text == sdl():
         return []
-    breaking = find_breaking_changes(build_schema(text), build_schema(sdl()))
+    breaking = find_breaking_changes(parse_sdl(text), parse_sdl(sdl()))
     drift = "schema.graphql is not the present schema: write it with `gateway schema > schema.graphql`"
     return [*(f"breaking: {change.description}" for change in breaking), drift]

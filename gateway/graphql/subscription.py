@@ -7,10 +7,10 @@ change falls between the two. None but the first reading calls Stripe.
 
 from gateway.billing.customers.account import AccountSelection
 from gateway.errors import NotFound
+from gateway.graphql.base.arguments import Id
 from gateway.graphql.base.context import LiveInfo
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
-from gateway.graphql.query import Id
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Viewer
 

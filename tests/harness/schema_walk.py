@@ -23,6 +23,7 @@ DUMMIES = {
     "ID": "price_none",
     "String": "x",
     "Int": 1,
+    "BigInt": 1,
     "Float": 1.0,
     "Boolean": True,
     "Currency": "USD",

@@ -24,7 +24,7 @@ Count = Callable[[Any], Awaitable[None]]
 """Counts one use of a field, by the context of its request."""
 
 
-def limit(core: GraphQLSchema) -> None:
+def limit_mutations(core: GraphQLSchema) -> None:
     """Count every field that may call Stripe before anything else is done for it.
 
     Args:

@@ -11,6 +11,7 @@ from gateway.billing.credits.service import Spend, cursor_of
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import PageRequest
 from gateway.billing.user_errors import Rejected
+from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -82,8 +83,8 @@ class CreditAccount:
     async def entries(
         self,
         info: Info,
-        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 20,
-        after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
+        first: First = 20,
+        after: After = None,
     ) -> Connection[CreditEntry]:
         """The ledger, the newest entry first."""
         page = await info.context.loaders.credit_entries.load(PageRequest(self.customer_id, first, after))

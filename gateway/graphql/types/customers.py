@@ -16,6 +16,7 @@ from gateway.billing.subscriptions.entitlements import Source
 from gateway.billing.subscriptions.plan_change import PlanChange
 from gateway.billing.subscriptions.state import current
 from gateway.errors import BadInput
+from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info, LiveContext
@@ -92,8 +93,8 @@ class Account:
     @resolver
     def invoices(
         self,
-        first: Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")] = 20,
-        after: Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")] = None,
+        first: First = 20,
+        after: After = None,
     ) -> Connection[Invoice]:
         """The invoices, the newest first, without drafts."""
         page, catalog = self.account.invoices(first, after), catalog_objects_of(self.snapshot)

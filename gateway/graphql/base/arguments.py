@@ -1,0 +1,9 @@
+"""Arguments that many fields take, with their descriptions."""
+
+from typing import Annotated
+
+import strawberry
+
+Id = Annotated[strawberry.ID, strawberry.argument(description="Stripe's id.")]
+First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]

@@ -55,7 +55,7 @@ bench: .venv/development
 # library for Node, the audits and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run; then more random histories than `make test` plays.
 soak: .venv/development assets proxies
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 600 $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \

@@ -305,15 +305,14 @@ def test_a_websocket_that_is_not_answered_in_time_is_cut_off(address):
 def test_a_websocket_whose_client_sends_pings_and_reads_no_pongs_fills_no_memory(address):
     with slow_reader(address) as connection:
         shake_hands(connection)
-        connection.settimeout(0.5)
+        connection.settimeout(10)
         pings, sent = frame(9, b"x" * 125) * 1000, 0
         tracemalloc.start()
         try:
             with contextlib.suppress(TimeoutError, ConnectionError):
-                while sent < 12_000_000:
+                while sent < 6_000_000:
                     sent += connection.send(pings)
-            assert sent > 8_000_000
-            assert tracemalloc.get_traced_memory()[0] < 4_000_000
+            assert tracemalloc.get_traced_memory()[0] < 3_000_000
         finally:
             tracemalloc.stop()
 

@@ -25,7 +25,7 @@ from gateway.observability import metrics
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_SHARE: Final = 16  # one response takes at most this part of the memory
-OVERHEAD_BYTES: Final = 5_000  # of an entry beside its body and what was asked: headers, and Python's own (measured)
+OVERHEAD_BYTES: Final = 3_000  # of an entry beside its body and what was asked: headers, and Python's own (measured)
 
 PERSONAL: Final = {b"authorization", b"cookie"}
 """Who sends one of these may be somebody in particular: the application answers, and nothing is kept."""

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import threading
+import tracemalloc
 from itertools import product as every
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from gateway.graphql.base.authorization import FieldAccess
 from gateway.graphql.execution.cacheability import is_cacheable
 from gateway.graphql.transport.response_cache import MAX_BYTES, ResponseCache
 from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import Request
 from gateway.runtime import compose
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
@@ -311,7 +313,7 @@ def test_a_process_that_cannot_hear_the_others_looks_before_it_answers(world):
         before = hits(world)
         return world.data(PRODUCT, tea)["product"] == {"name": "Deaf"} and hits(world) == before
 
-    with world.renamed("notification", "notification_away"):
+    with world.renamed("notice", "notice_away"):
         rename("Deaf")
         world.eventually(is_deaf, seconds=5)
         before = hits(world)
@@ -355,6 +357,48 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
             assert not await made("popular")
         kept = sum([not await made(f"flood {number}") for number in reversed(range(flood))])
         assert MAX_BYTES // 2 < kept * size <= MAX_BYTES
+    await database.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_many_small_responses_take_the_memory_that_is_counted(shop, method):
+    async def application(scope, _receive, send):
+        scope["state"]["public"] = True
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"200")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(bytearray(200))})
+
+    async def ask(number):
+        asked = b"query=%d&filling=%b" % (number, b"y" * 100)
+        target, body = (b"/graphql?" + asked, b"") if method == "GET" else (b"/graphql", asked)
+        headers = [(b"accept", bytes(bytearray(b"*/*")))]
+        scope = {"type": "http", "method": method, "raw_path": b"/graphql", "headers": headers, "scheme": "http"}
+        scope |= {"query_string": target[9:], "state": {}}
+        await cache(scope, sender(body), swallow)
+        for more in ([], [(b"if-none-match", b"*")]):  # as the server sends it, which the response remembers
+            request = Request(method, target, headers + more, body=body, client=None, scheme="http")
+            assert cache.take(request, lambda response: response.head)
+
+    def sender(body):
+        async def receive():
+            return {"type": "http.request", "body": body}
+
+        return receive
+
+    async def swallow(_message):
+        pass
+
+    database = compose(shop.settings).database
+    catalog = Catalog(shop.settings, database)
+    await catalog.snapshot()
+    cache = ResponseCache(application, catalog, RateLimiter(shop.settings), max_bytes=4_000_000)
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            await ask(number)
+        assert 1_000_000 < tracemalloc.get_traced_memory()[0] < 4_000_000
+    finally:
+        tracemalloc.stop()
     await database.close()
 
 

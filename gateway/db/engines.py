@@ -1,7 +1,9 @@
 """Blocking engines of both databases, and what SQLite must be told."""
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import sqlalchemy as sa
@@ -24,19 +26,43 @@ _OPTIONS: dict[str, Any] = {
 def database_url(text: str) -> URL:
     """Return `DATABASE_URL` with the driver that the gateway uses.
 
+    Args:
+        text: as SQLAlchemy writes it, or with several hosts as libpq does (`postgresql://host1:5432,host2:5433/name`).
+
     Raises:
         SettingsError: it is no URL, or of a database that is not supported.
     """
     try:
-        url = make_url(text)
-    except ArgumentError:
+        url = make_url(_SEVERAL_HOSTS.sub(_hosts_as_parameters, text))
+        driver = DRIVERS.get(url.drivername.split("+")[0])
+        if driver is None:
+            raise SettingsError(f"DATABASE_URL: {url.drivername} is not supported; use sqlite:/// or postgresql://")
+        url = url.set(drivername=driver)
+        if driver != "sqlite":
+            connect_arguments(url)
+    except (ArgumentError, ValueError):
         raise SettingsError(
             "DATABASE_URL: not a database URL; use sqlite:///path or postgresql://user:password@host/name"
         ) from None
-    driver = DRIVERS.get(url.drivername.split("+")[0])
-    if driver is None:
-        raise SettingsError(f"DATABASE_URL: {url.drivername} is not supported; use sqlite:/// or postgresql://")
-    return url.set(drivername=driver)
+    return url
+
+
+_SEVERAL_HOSTS = re.compile(r"(postgres\w*://(?:[^@/?]*@)?)(?![^/?]*@)([^/?]*,[^/?]*)(/[^?]*)?(?:\?(.*))?")
+
+
+def _hosts_as_parameters(found: re.Match[str]) -> str:
+    """Return a URL with several hosts as SQLAlchemy writes it, whose parser knows one port."""
+    start, hosts, name, parameters = found.groups(default="")
+    if ":" not in hosts:
+        return found[0]
+    listed = [f"host={quote(host)}" for host in hosts.split(",")]
+    return f"{start}{name or '/'}?{'&'.join(filter(None, [parameters, *listed]))}"
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Return the arguments with which psycopg connects to a database, as SQLAlchemy gives them to it."""
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    return dict(arguments)
 
 
 def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, sa.Engine]:

@@ -21,6 +21,7 @@ import orjson
 import sqlalchemy as sa
 
 from gateway.db.database import PUBLISHED, Database
+from gateway.db.engines import connect_arguments
 from gateway.db.queries import PreparedQuery
 from gateway.db.statements import execute, insert_rows
 from gateway.db.tables import table_for
@@ -97,9 +98,9 @@ class Notifications:
         """PostgreSQL: on a connection of its own, because a pooled one would carry its LISTEN to somebody else."""
         import psycopg
 
-        url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        arguments = connect_arguments(database.url)  # not the URL, which libpq reads in another way
         try:
-            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            async with await psycopg.AsyncConnection.connect(autocommit=True, **arguments) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self.healthy = True
                 self.dispatch(self._everything())

@@ -1,0 +1,59 @@
+"""`DATABASE_URL`, with one host and with several."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.db.engines import connect_arguments, database_url
+from gateway.db.notifications import publish
+from gateway.errors import SettingsError
+from harness.databases import runtime_at
+
+USER = {"user": "ada", "password": "p,w"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://ada:p,w@one/shop", {"host": "one", "dbname": "shop"} | USER),
+        ("postgres://ada:p,w@one:5433/shop", {"host": "one", "port": 5433, "dbname": "shop"} | USER),
+        ("postgresql://ada:p,w@one:1,two:2/shop", {"host": "one,two", "port": "1,2", "dbname": "shop"} | USER),
+        ("postgresql://ada:p,w@one,two/shop", {"host": "one,two", "dbname": "shop"} | USER),
+        (
+            "postgresql://one:1,two:2/shop?target_session_attrs=read-write",
+            {"host": "one,two", "port": "1,2", "dbname": "shop", "target_session_attrs": "read-write"},
+        ),
+        ("postgresql:///shop?host=one:1&host=two:2", {"host": "one,two", "port": "1,2", "dbname": "shop"}),
+        ("postgresql://one/shop?application_name=a%20b", {"host": "one", "dbname": "shop", "application_name": "a b"}),
+        ("postgresql://one/shop?application_name=a,b", {"host": "one", "dbname": "shop", "application_name": "a,b"}),
+    ],
+)
+def test_what_the_driver_is_given(text, expected):
+    assert connect_arguments(database_url(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["postgresql://one:port/shop", "postgresql://one:1,two:port/shop", "one", "mysql://one"]
+)
+def test_what_is_no_url_of_a_database_is_refused(text):
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        connect_arguments(database_url(text))
+
+
+@pytest.mark.postgres
+async def test_with_several_hosts_and_a_blank_in_a_parameter_changes_of_other_processes_are_heard(postgres_url):
+    url = sa.make_url(postgres_url)
+    hosts = {"host": ("/nowhere", url.query["host"]), "application_name": "a b"}
+    several = url.set(query=hosts).render_as_string(hide_password=False)
+    one, other = runtime_at(several), runtime_at(several)
+    hearing = asyncio.create_task(one.notifications.run(one.database))
+    with one.notifications.subscribe("customer:cus_1") as changes:
+        async with asyncio.timeout(10):
+            await changes.wait()  # once it hears, everybody looks again
+            await other.database.transaction(lambda connection: publish(connection, "customer:cus_1"))
+            await changes.wait()
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+    for runtime in (one, other):
+        await runtime.close()

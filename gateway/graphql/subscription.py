@@ -1,8 +1,8 @@
 """The root of all live updates.
 
-A live update is a query that is read again whenever something changes on which it depends (`live.py`). So a resolver
-here is as any other, guarded as any other; only, it follows the topic of what it reads before it reads it, so that no
-change falls between the two. None but the first reading calls Stripe.
+A live update is a query that is run again whenever one of its topics is published (`transport/subscriptions.py`). A
+resolver here is like any other, with the same authorization; it follows the topic of what it reads before it reads it,
+so that no change falls between the two. Only the first reading calls Stripe.
 """
 
 from gateway.billing.customers.account import AccountSelection

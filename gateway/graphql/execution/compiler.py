@@ -1,29 +1,29 @@
 """A compiled executor: what a query asks of plain objects becomes one Python function, written once for its document.
 
-graphql-core walks the document anew for every object of a list: it looks each field up, coerces its arguments, makes a
-path and an `info`, and asks of every value whether it must be awaited. Where a field is *plain*, none of that can be
-seen from outside. A field is plain when Strawberry alone made its resolver, and that reads an attribute or calls a sync
-method that takes no `info`. (It is known by the resolver itself: one that somebody has wrapped, to guard or to count
-it, is not plain.) A selection that is plain down to its leaves is compiled; `{ nickname amount { decimal } }` of a plan
-becomes an expression such as
+graphql-core walks the document again for every object of a list: it looks each field up, coerces its arguments, makes
+a path and an `info`, and asks of every value whether it must be awaited. Where a field is *compilable*, none of that
+can be seen from outside. A field is compilable when Strawberry alone made its resolver, and that reads an attribute or
+calls a sync method that takes no `info`. (It is known by the resolver itself: one that is wrapped, by authorization or
+by limits, is not.) A selection that is compilable down to its leaves is compiled; `{ nickname amount { decimal } }` of
+a plan becomes an expression such as
 
     {"nickname": None if (a := s.nickname) is None else a if a.__class__ is str else v1(a),
      "amount": None if (v2 := s.amount) is None else {"decimal": …} if v2.__class__ is v3 else fall_back()}
     if s.__class__ is v4 else fall_back()
 
-Everything else is left to graphql-core, of whose executor this is a subclass: root fields, async and guarded fields,
+Everything else is left to graphql-core, of whose executor this is a subclass: root fields, async and wrapped fields,
 abstract types, introspection, mutations, variables, and which fields a selection has. So is every failure. A compiled
-function handles none: at the first fall_back (an exception, a null where none may be, a value of another class than
-declared) what it has made is thrown away, and graphql-core runs that selection as if nothing had happened. Errors,
-their paths, their order and the nulls they leave are therefore graphql-core's own. To run it twice is harmless:
-attributes are read and fields of objects resolved, which "must always be side effect-free and idempotent" (GraphQL,
-"Normal and Serial Execution").
+function handles none: at the first unexpected thing (an exception, a null where none may be, a value of another class
+than declared) its result is thrown away, and graphql-core runs that selection as if nothing had happened. Errors, their
+paths, their order and the nulls they leave are therefore graphql-core's own. Running it twice is harmless: attributes
+are read and fields of objects resolved, which "must always be side effect-free and idempotent" (GraphQL, "Normal and
+Serial Execution").
 
-An object that never changes may keep what was made of it (`MemoizedType`): the same amounts of money stand in every
-answer, and to make them anew would be most of the work on a list of prices.
+An object that never changes may keep what was answered of it (`MemoizedType`): the same amounts of money stand in every
+answer, and making them again would be most of the work on a list of prices.
 
 Which fields a selection has depends on `@skip` and `@include`: it is compiled for each combination of their variables
-that comes along, up to a few.
+that occurs, up to a few, and while the document has room (`CompiledCode`).
 """
 
 from collections.abc import Callable
@@ -75,7 +75,7 @@ MAX_MEMOS = 2
 MAX_MEMO_FIELDS = 8
 """How many fields such a selection may have: with both, a client's queries can make an object a kilobyte larger."""
 
-_PLAIN = "plain-fields"
+_COMPILABLE = "compilable-fields"
 _ARGUMENTS: set[Any] = {str, int, float, bool, strawberry.ID}  # which Strawberry hands on as graphql-core coerces them
 _BUILT_IN = {
     GraphQLString: "{first}.__class__ is str",
@@ -106,8 +106,10 @@ def register_compilable_fields(schema: GraphQLSchema) -> None:
     """
     kinds = [kind for kind in schema.type_map.values() if is_object_type(kind)]
     fields = [field for kind in kinds for field in kind.fields.values()]
-    schema.extensions[_PLAIN] = {
-        field.resolve: found for field in fields if field.resolve and (found := _definition(field)) and _is_plain(found)
+    schema.extensions[_COMPILABLE] = {
+        field.resolve: found
+        for field in fields
+        if field.resolve and (found := _definition(field)) and _is_compilable(found)
     }
 
 
@@ -115,7 +117,7 @@ def _definition(element: Any) -> Any:
     return element.extensions.get("strawberry-definition")
 
 
-def _is_plain(field: StrawberryField) -> bool:
+def _is_compilable(field: StrawberryField) -> bool:
     if field.extensions or type(field).get_result is not StrawberryField.get_result:
         return False
     resolver = field.base_resolver
@@ -174,14 +176,15 @@ class CompiledExecutor(GatewayExecutor):
         return super().collect_and_execute_subfields(return_type, field_details_list, path, result, position_context)
 
     def _compile(self, kind: GraphQLObjectType, details: Any) -> Function | None:
-        """Return the function of a selection; None when it is not plain down to its leaves, or there is no room."""
+        """Return the function of a selection; None when it is not compilable to its leaves, or there is no room."""
         writer = _Writer(self, min(MAX_FIELDS, self._compiled.room - FUNCTION_FIELDS))
         try:
-            return writer.function(kind, details)
+            function = writer.function(kind, details)
         except Exception:  # noqa: BLE001 - an argument that cannot be coerced, for one; graphql-core says so
+            self._compiled.room -= 1  # that it cannot be compiled is remembered too
             return None
-        finally:
-            self._compiled.room -= writer.fields + FUNCTION_FIELDS
+        self._compiled.room -= writer.fields + FUNCTION_FIELDS
+        return function
 
 
 def _switches(executor: Executor[Any]) -> tuple[Any, ...]:
@@ -205,7 +208,7 @@ class _Writer:
     def __init__(self, executor: Executor[Any], max_fields: int) -> None:
         self.fields = 0
         self._max_fields = max_fields
-        self._plain = executor.schema.extensions.get(_PLAIN, {})
+        self._compilable = executor.schema.extensions.get(_COMPILABLE, {})
         self._executor = executor
         self._names: dict[str, Any] = {"fall_back": _fall_back, "simple": _SIMPLE}
         self._text: list[str] = []
@@ -216,7 +219,7 @@ class _Writer:
         """Return the function of a selection.
 
         Raises:
-            Fallback: it is not plain, or too large.
+            Fallback: it is not compilable, or too large.
         """
         self._text.append(f"def whole(s, x): return {self._object(kind, details, 's', 's')}")
         # Nothing in the text is a client's but aliases, which the lexer holds to letters, digits and underscores.
@@ -272,7 +275,7 @@ class _Writer:
         if node.name.value == "__typename":
             return repr(kind.name)
         field = kind.fields[node.name.value]
-        plain = self._plain.get(field.resolve)
+        plain = self._compilable.get(field.resolve)
         if plain is None:
             raise Fallback
         if plain.base_resolver is None:

@@ -49,10 +49,13 @@ from gateway.graphql.execution.compiler import (
     CompiledExecutor,
     register_compilable_fields,
 )
-from gateway.graphql.execution.documents import CompiledCode
+from gateway.graphql.execution.documents import CompiledCode, Documents
 from gateway.graphql.execution.executor import GatewayExecutor
+from gateway.graphql.execution.persisted import PersistedDocuments
+from gateway.graphql.execution.request import GraphQLRequest
 from gateway.graphql.schema import core
 from gateway.runtime import compose
+from gateway.settings import Settings
 from harness.gateway import make_world
 from harness.subscriptions import customer, subscribe
 
@@ -594,3 +597,19 @@ def test_without_room_the_rest_is_left_to_graphql_core(gateway, room):
         assert gateway.runner.run(mine) == theirs
     functions = [function for variant in compiled.variants.values() for function in variant.values() if function]
     assert len(functions) * FUNCTION_FIELDS <= room
+
+
+def test_a_document_has_room_for_all_that_can_be_compiled_of_it(gateway):
+    """What cannot be compiled on the way must not take it."""
+    documents = Documents(core, PersistedDocuments(Settings.load()), introspection=True)
+    prepared = documents.prepare(GraphQLRequest(EVERYTHING, None, {}))
+    ample = CompiledCode(ROOM)
+    context = Context(gateway.services, Principal(subject="ann"))
+    for compiled in (prepared.compiled, ample):
+        gateway.runner.run(run(core, prepared.document, context, executor_class=CompiledExecutor, compiled=compiled))
+    made, all_ = (
+        [bool(function) for variant in compiled.variants.values() for function in variant.values()]
+        for compiled in (prepared.compiled, ample)
+    )
+    assert made == all_
+    assert any(all_)

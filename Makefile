@@ -1,5 +1,6 @@
 # make dev    the gateway, an offline Stripe and a demo shop: needs only python3 (3.11+) and make
 # make test   everything that must be green
+# make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
 # make soak   what takes long: storms, judges from elsewhere
 # make audit  known weaknesses of the pinned dependencies; needs a network
@@ -16,7 +17,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test check audit tests bench soak assets browser proxies lock clean
+.PHONY: dev test quick check audit tests bench soak assets browser proxies lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -25,6 +26,10 @@ dev: .venv/runtime assets
 # Both at a time: most of the tests wait.
 test: .venv/development assets browser proxies
 	@$(MAKE) --no-print-directory -j2 check tests
+
+quick: .venv/development
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy && $(BIN)/lint-imports --cache-dir .import_linter_cache | tail -1
+	@TMPDIR=$(RAM) $(BIN)/python -m pytest -q --quick -n 2 $(ARGS)
 
 # What can be checked without running: style, spelling, dependencies, types, layers, and artefacts that must not drift.
 check: .venv/development assets

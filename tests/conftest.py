@@ -40,8 +40,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have each of the workers begin with its share of those that mostly wait: the others are done beside them."""
+SERVERS = {"world", "shop", "new_sqlite", "sqlite_template", "postgres", "own_postgres", "sandbox_factory", "chromium"}
+"""The fixtures that start something; what needs none of them is what `make quick` runs."""
+SLOW = {"e2e", "soak", "conformance", "cli", "ide"}
+"""Folders whose tests start processes."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`: only the tests that start no server, no database, no browser and no process."""
+    parser.addoption("--quick", action="store_true", help="only what starts nothing: the pure rules")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what `--quick` wants; have each worker begin with its share of the tests that mostly wait."""
+    if config.getoption("--quick"):
+        items[:] = [item for item in items if _starts_nothing(item)]
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     waiting = [item for item in items if item.path.stem in WAITING]
     others = [item for item in items if item.path.stem not in WAITING]
@@ -52,6 +65,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ordered += [*share, *others[: each - len(share)]]
         others = others[each - len(share) :]
     items[:] = ordered
+
+
+def _starts_nothing(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return not fixtures & SERVERS and not SLOW & set(item.path.parts)
 
 
 def pytest_collection_finish() -> None:

@@ -19,15 +19,18 @@ class Book:
 
     Attributes:
         credits: the credits of the time that was paid and kept, as a fraction; the ledger rounds each line down.
-        slack: by how many credits rounding may make the ledger's sum smaller.
+        slack: by how many credits the ledger may hold more: what a refund takes back is rounded down, line by line.
         kept_until: the end of what was paid and kept, by subscription, in Unix seconds.
+        paid_until: the same, whether or not the payment went back.
         taken: what cards have paid and kept to have paid, in minor units.
     """
 
     credits: Fraction = Fraction(0)
     slack: int = 0
     kept_until: dict[str, int] = field(default_factory=dict)
+    paid_until: dict[str, int] = field(default_factory=dict)
     taken: int = 0
+    per_line: dict[str, float] = field(default_factory=dict)
 
 
 def book(invoices: Iterable[Json], gone: Callable[[str], int], prices: dict[str, Json]) -> Book:
@@ -52,23 +55,24 @@ def book(invoices: Iterable[Json], gone: Callable[[str], int], prices: dict[str,
 
 
 def _read_item(found: Book, lines: list[tuple[Json, Json]], back: dict[str, int], prices: dict[str, Json]) -> None:
-    charges = [(invoice, line) for invoice, line in lines if line["amount"] >= 0 and not _credited(line)]
-    returns = [(invoice, line) for invoice, line in lines if line["amount"] < 0 or _credited(line)]
+    charges = [(invoice, line) for invoice, line in lines if not _is_credit(line)]
+    returns = [(invoice, line) for invoice, line in lines if _is_credit(line)]
     edges = sorted({moment for _, line in lines for moment in (line["period"]["start"], line["period"]["end"])})
     kept: dict[str, int] = {}
     for first, last in pairwise(edges):
         covering = [
-            (line["period"]["start"], invoice["created"], place, line, invoice)
-            for place, (invoice, line) in enumerate(charges)
+            (line["period"]["start"], _order(invoice), line, invoice)
+            for invoice, line in charges
             if line["period"]["start"] <= first
             and last <= line["period"]["end"]
-            and not any(_returns(given, line, first, last) for _, given in returns)
+            and not any(_returns(later, given, invoice, line, first, last) for later, given in returns)
         ]
         if covering:
-            *_, line, invoice = max(covering, key=lambda each: each[:3])
+            *_, line, invoice = max(covering, key=lambda each: each[:2])
             kept[line["id"]] = kept.get(line["id"], 0) + last - first
+            subscription = _details(line)["subscription"]
+            found.paid_until[subscription] = max(found.paid_until.get(subscription, 0), last)
             if not _went_back(invoice, back):
-                subscription = _details(line)["subscription"]
                 found.kept_until[subscription] = max(found.kept_until.get(subscription, 0), last)
     for invoice, line in charges:
         price = prices[line["pricing"]["price_details"]["price"]]
@@ -78,7 +82,8 @@ def _read_item(found: Book, lines: list[tuple[Json, Json]], back: dict[str, int]
         share = Fraction(kept.get(line["id"], 0), max(period, 1))
         gone = Fraction(back[invoice["id"]], invoice["total"]) if invoice["total"] > 0 else Fraction(0)
         found.credits += max(Fraction(0), units * share - units * Fraction(length, max(period, 1)) * gone)
-        found.slack += 2
+        found.per_line[line["id"]] = float(units * share)
+        found.slack += bool(gone)
 
 
 def _details(line: Json) -> Json:
@@ -92,9 +97,21 @@ def _credited(line: Json) -> list[str]:
     return found
 
 
-def _returns(given: Json, line: Json, first: int, last: int) -> bool:
+def _is_credit(line: Json) -> bool:
+    return bool(line["amount"] < 0 or _credited(line) or line["description"].startswith("Unused time"))
+
+
+def _order(invoice: Json) -> tuple[int, int]:
+    """Times may be equal; a customer's invoices are numbered one after the other."""
+    return invoice["created"], int(invoice["number"].rpartition("-")[2])
+
+
+def _returns(later: Json, given: Json, invoice: Json, line: Json, first: int, last: int) -> bool:
     within = given["period"]["start"] <= first and last <= given["period"]["end"]
-    return within and line["id"] in _credited(given)
+    if _credited(given):
+        return within and line["id"] in _credited(given)
+    same = given["pricing"]["price_details"]["price"] == line["pricing"]["price_details"]["price"]
+    return within and same and _order(invoice) < _order(later)
 
 
 def _went_back(invoice: Json, back: dict[str, int]) -> bool:

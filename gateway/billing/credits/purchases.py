@@ -10,6 +10,7 @@ Lines of a recurring price bring credits for the time that they cover (`timeline
 trial brings none; a free price and a price that a coupon made free do.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -148,21 +149,46 @@ def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedel
 
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
-    """Read the paid invoices, and those of the same subscriptions whose time may overlap theirs."""
+    """Return the paid invoices, and those of the same subscriptions whose time may meet theirs, in order."""
     paid = INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None), INVOICES.c.deleted.is_(False)
     asked = connection.execute(sa.select(INVOICES).where(INVOICES.c.id.in_(ids), *paid)).mappings().all()
-    since: dict[str, datetime] = {}
-    for row in asked:
-        if row["subscription_id"] and row["lines"]:
-            first = _moment(min(line["period_start"] for line in row["lines"]))
-            since[row["subscription_id"]] = min(first, since.get(row["subscription_id"], first))
     found = {row["id"]: row for row in asked}
-    for subscription_id, first in since.items():
-        meets = sa.or_(INVOICES.c.service_end >= first, INVOICES.c.service_end.is_(None))
-        near = INVOICES.c.subscription_id == subscription_id, INVOICES.c.created >= first - LONGEST_PERIOD
-        for row in connection.execute(sa.select(INVOICES).where(*near, meets, *paid)).mappings():
-            found[row["id"]] = row
-    return sorted(found.values(), key=lambda row: (row["created"], row["id"]))
+    for subscription_id in {row["subscription_id"] for row in asked} - {None}:
+        mine = [row for row in asked if row["subscription_id"] == subscription_id]
+        found |= _that_meet(connection, mine, INVOICES.c.subscription_id == subscription_id, *paid)
+    return sorted(found.values(), key=_order)
+
+
+def _that_meet(connection: sa.Connection, rows: Sequence[Any], *conditions: sa.ColumnElement[bool]) -> dict[str, Any]:
+    """Return the invoices of a subscription that are needed to judge these.
+
+    First those that cover time in which these begin. Then, until there are no more, all that were made after the time
+    of any of them began: a part of them would let time look kept that a later line has taken or given back.
+    """
+    first = _begins(rows)
+    near = INVOICES.c.created >= first - LONGEST_PERIOD
+    meets = sa.or_(INVOICES.c.service_end > first, INVOICES.c.service_end.is_(None))
+    condition = sa.and_(near, meets)
+    while True:
+        query = sa.select(INVOICES).where(sa.or_(condition, INVOICES.c.created >= first), *conditions)
+        found = {row["id"]: row for row in connection.execute(query).mappings()}
+        earlier = min(first, _begins(list(found.values())))
+        if earlier == first:
+            return found
+        first, condition = earlier, sa.false()
+
+
+def _begins(rows: Sequence[Any]) -> datetime:
+    """Return when the time of some invoices begins: that of their lines, or their own."""
+    starts = [_moment(line["period_start"]) for row in rows for line in row["lines"]]
+    made: list[datetime] = [row["created"] for row in rows]
+    return min([*starts, *made])
+
+
+def _order(row: Any) -> tuple[int, int]:
+    """Place an invoice among its customer's: numbers count up (Stripe, "Invoice numbering"), times may be equal."""
+    digits = re.search(r"(\d+)$", row["number"] or "")
+    return int(row["created"].timestamp()), int(digits[1]) if digits else 0
 
 
 def _subscriptions(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
@@ -245,6 +271,8 @@ def _lines_of(
     for (item, price, start, end, gives_back), group in groupby(sorted(lines, key=together), key=together):
         same = list(group)
         rule = rules.get(price, _UNKNOWN)
+        if same[0]["proration"]:
+            same = same[-1:]  # a proration is one line, whatever its tiers; of several the last counts
         amount, tariff = sum(line["amount"] for line in same), rule.tariff(row["currency"])
         units = timeline.units_of([line["quantity"] or 0 for line in same], amount, tariff, quantities.get(item))
         if not gives_back and amount == 0 and _is_trial(start, units, tariff, subscription):
@@ -253,7 +281,7 @@ def _lines_of(
             Line(
                 id=same[0]["id"],
                 invoice_id=row["id"],
-                created=int(row["created"].timestamp()),
+                order=_order(row),
                 item=item,
                 price_id=price or None,
                 units=rule.credits * units,
@@ -269,7 +297,12 @@ def _lines_of(
 
 
 def _gives_back(line: Mapping[str, Any]) -> bool:
-    return bool(line["amount"] < 0 or line.get("credited"))
+    """Whether a line gives unused time back. That of a free price costs nothing: then its words alone tell.
+
+    Stripe's words were read in recorded conversations (2025-10-29.clover): "Unused time on ... after ...".
+    """
+    free = line["amount"] == 0 and line["proration"] and (line["description"] or "").startswith("Unused time")
+    return bool(line["amount"] < 0 or line.get("credited") or free)
 
 
 def _is_trial(start: int, units: int, tariff: Tariff | None, subscription: Any) -> bool:

@@ -46,7 +46,8 @@ class Line:
     Attributes:
         id: Stripe's id of the (first) line.
         invoice_id: the invoice's.
-        created: when the invoice was made, in Unix seconds: the later of two lines with the same beginning counts.
+        order: places the invoice among the customer's: when it was made, in Unix seconds, and its number, which
+            counts up. Of two lines with the same beginning the later one counts.
         item: the subscription item.
         price_id: its price.
         units: the credits of a full period: credits of the price times quantity.
@@ -60,7 +61,7 @@ class Line:
 
     id: str
     invoice_id: str
-    created: int
+    order: tuple[int, int]
     item: str
     price_id: str | None
     units: int
@@ -125,8 +126,8 @@ def _of_item(lines: Sequence[Line]) -> Iterable[Kept]:
         yield Kept(line, _period(line, charged), seconds, min(follows, default=None))
 
 
-def _order(line: Line) -> tuple[int, int, str]:
-    return line.covers[0], line.created, line.id
+def _order(line: Line) -> tuple[int, tuple[int, int], str]:
+    return line.covers[0], line.order, line.id
 
 
 def _applies(back: Line, line: Line) -> bool:
@@ -134,7 +135,7 @@ def _applies(back: Line, line: Line) -> bool:
     if back.credited:
         return line.id in back.credited
     same = back.price_id == line.price_id and back.invoice_id != line.invoice_id
-    earlier = line.covers[0] < back.covers[0] or (line.covers[0] == back.covers[0] and line.created < back.created)
+    earlier = line.covers[0] < back.covers[0] or (line.covers[0] == back.covers[0] and line.order < back.order)
     within_one = back.invoice_id == line.invoice_id and back.price_id == line.price_id
     return (same and earlier) or (within_one and line.covers[0] < back.covers[0])
 

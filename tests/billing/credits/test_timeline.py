@@ -19,9 +19,10 @@ EARLIER, LATER = JANUARY + 10 * DAY, JANUARY + 20 * DAY
 
 def line(id: str, price: str, covers: tuple[int, int], units: int = 100, **more) -> Line:
     created = more.pop("created", covers[0])
+    order = (created, more.pop("number", 0))
     interval = YEAR if price.startswith("year") else MONTH
-    given = {"invoice_id": f"in_{created}", "item": "si_1", "interval": interval, **more}
-    return Line(id=id, created=created, price_id=price, units=units, covers=covers, **given)
+    given = {"invoice_id": f"in_{order}", "item": "si_1", "interval": interval, **more}
+    return Line(id=id, order=order, price_id=price, units=units, covers=covers, **given)
 
 
 def brought(*lines: Line) -> dict[str, int]:
@@ -48,6 +49,13 @@ def test_switching_between_month_and_year_again_and_again_brings_what_is_covered
         lines.append(line(f"u{n}", before, (now, until), proration=True, gives_back=True))
         lines.append(line(f"l{n}", price, (now, end), units=1000 if price == "month" else 10_000))
     assert brought(*lines) == {"m0": 0, "l1": 0, "l2": 0, "l3": 0, "l4": 0, "l5": 0, "l6": 1000}
+
+
+def test_within_one_second_the_numbers_of_the_invoices_tell_which_came_later():
+    year = line("a", "year", (JANUARY, NEXT_YEAR), units=12_000, number=1)
+    back = line("b", "year", (JANUARY, NEXT_YEAR), proration=True, gives_back=True, number=2)
+    month = line("c", "month", (JANUARY, FEBRUARY), units=1000, number=2)
+    assert brought(year, back, month) == brought(month, back, year) == {"a": 0, "c": 1000}
 
 
 def test_a_change_of_interval_in_flexible_billing_has_prorated_lines_only():

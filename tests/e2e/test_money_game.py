@@ -57,11 +57,6 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _c(l):
-    d = l["parent"]["subscription_item_details"]["proration_details"]["credited_items"]
-    return d and d["invoice_line_items"]
-
-
 class Shop:
     """One gateway, one catalogue, and the questions that the game asks."""
 
@@ -146,7 +141,7 @@ class Game(RuleBasedStateMachine):
             answer = self._ask(CHANGE, "changeSubscription", {**given, "prorationDate": date})
             if answer is None or answer["userErrors"]:
                 assert self._shape(subscription["id"]) == before, "a refused change changed something at Stripe"
-            elif due is not None and answer["invoice"]:
+            elif due is not None and self._shape(subscription["id"])[-1] > before[-1]:
                 assert answer["invoice"]["total"]["amount"] == due or answer["invoice"]["amountDue"]["amount"] == due
 
     @rule(first=st.integers(0, 3), second=st.integers(0, 3))
@@ -248,19 +243,10 @@ class Game(RuleBasedStateMachine):
         judged = book(self.shop.invoices(customer), self.shop.gone, self.shop.prices)
         entries = self.world.rows("credit_entry", customer_id=customer)
         assert sum(each["amount"] for each in entries) == self._ledger(customer)
-        if net_ := [row for row in self.world.rows("event") if row["status"] not in ("applied","stale","ignored")]: print("OPEN", [(r["id"],r["type"],r["status"],r["last_error"]) for r in net_])
         net = sum(each["amount"] for each in entries if each["kind"] in {"grant", "revoke", "restore"})
-        if net > judged.credits + judged.slack:
-            time.sleep(3)
-            entries2 = self.world.rows("credit_entry", customer_id=customer)
-            print("LATER", sum(each["amount"] for each in entries2 if each["kind"] in {"grant", "revoke", "restore"}), net, float(judged.credits))
-            print("LOTS", [(r["id"], r["purchase_id"], r["granted"], r["revoked"], r["expired"], r["units"]) for r in self.world.rows("credit_lot", customer_id=customer)])
-            bad = [r["id"] for r in self.world.rows("credit_lot", customer_id=customer) if r["granted"] - r["revoked"] > judged.per_line.get(r["id"], 0) + 1]
-            print("BAD", bad, [(e["kind"], e["amount"], e["lot_id"]) for e in entries2 if e["lot_id"] in bad], [(r["id"], r["expires_at"]) for r in self.world.rows("credit_lot") if r["id"] in bad])
-            print("KEPT", judged.per_line)
-            for i in self.shop.invoices(customer):
-                print("THEIRS", i["id"], i["created"], [(l["id"], l["amount"], l["quantity"], l["period"]["start"], l["period"]["end"], _c(l)) for l in i["lines"]["data"]])
-        assert net <= judged.credits + judged.slack, f"{net} credits where {float(judged.credits)} were paid for and kept"
+        assert net <= judged.credits + judged.slack, (
+            f"{net} credits where {float(judged.credits)} were paid for and kept"
+        )
         live = [each for each in self._at_stripe() if each["status"] in OCCUPYING]
         assert len(live) <= 1, "two live subscriptions of one group"
         for subscription in account["subscriptions"]:

@@ -30,7 +30,6 @@ class Book:
     kept_until: dict[str, int] = field(default_factory=dict)
     paid_until: dict[str, int] = field(default_factory=dict)
     taken: int = 0
-    per_line: dict[str, float] = field(default_factory=dict)
 
 
 def book(invoices: Iterable[Json], gone: Callable[[str], int], prices: dict[str, Json]) -> Book:
@@ -82,7 +81,6 @@ def _read_item(found: Book, lines: list[tuple[Json, Json]], back: dict[str, int]
         share = Fraction(kept.get(line["id"], 0), max(period, 1))
         gone = Fraction(back[invoice["id"]], invoice["total"]) if invoice["total"] > 0 else Fraction(0)
         found.credits += max(Fraction(0), units * share - units * Fraction(length, max(period, 1)) * gone)
-        found.per_line[line["id"]] = float(units * share)
         found.slack += bool(gone)
 
 

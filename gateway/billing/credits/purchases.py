@@ -10,7 +10,6 @@ Lines of a recurring price bring credits for the time that they cover (`timeline
 trial brings none; a free price and a price that a coupon made free do.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.credits import timeline
-from gateway.billing.credits.timeline import Interval, Kept, Line, Tariff
+from gateway.billing.credits.timeline import CreditLine, Interval, Kept, Tariff
+from gateway.billing.subscriptions.paid_time import Order, gives_back, order_of
 from gateway.db.tables import table_for
 from gateway.models.mirrored import (
     Charge,
@@ -185,10 +185,8 @@ def _begins(rows: Sequence[Any]) -> datetime:
     return min([*starts, *made])
 
 
-def _order(row: Any) -> tuple[int, int]:
-    """Place an invoice among its customer's: numbers count up (Stripe, "Invoice numbering"), times may be equal."""
-    digits = re.search(r"(\d+)$", row["number"] or "")
-    return int(row["created"].timestamp()), int(digits[1]) if digits else 0
+def _order(row: Any) -> Order:
+    return order_of(row["created"], row["number"])
 
 
 def _subscriptions(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
@@ -223,7 +221,7 @@ def _of_invoices(
     renewal_grace: timedelta,
 ) -> list[tuple[Grant, ...]]:
     """Return the grants of each invoice, in their order."""
-    timed: dict[str, list[Line]] = {}
+    timed: dict[str, list[CreditLine]] = {}
     for row in invoices:
         timed[row["id"]] = _lines_of(row, rules, subscriptions.get(row["subscription_id"]), quantities)
     found = timeline.kept(line for lines in timed.values() for line in lines)
@@ -253,34 +251,33 @@ def _once(row: Any, rules: Mapping[str, _Rule]) -> Iterable[Grant]:
     for line in row["lines"]:
         rule = rules.get(line["price"] or "", _UNKNOWN)
         units = rule.credits * (line["quantity"] or 0)
-        if units > 0 and line["amount"] >= 0 and not _gives_back(line) and not _is_timed(line, row, rules):
+        if units > 0 and line["amount"] >= 0 and not gives_back(line) and not _is_timed(line, row, rules):
             yield Grant(line["id"], units, units, None, min(rule.last_day(_paid_at(row)), default=None))
 
 
 def _lines_of(
     row: Any, rules: Mapping[str, _Rule], subscription: Any, quantities: Mapping[str, int | None]
-) -> list[Line]:
+) -> list[CreditLine]:
     """Return the lines that are for time, those of several tiers as one."""
 
     def together(line: Mapping[str, Any]) -> tuple[Any, ...]:
         item = line.get("subscription_item") or f"{row['subscription_id']} {line['price']}"  # rows of before 0.2
-        return item, line["price"] or "", line["period_start"], line["period_end"], _gives_back(line)
+        return item, line["price"] or "", line["period_start"], line["period_end"], gives_back(line)
 
     lines = [line for line in row["lines"] if _is_timed(line, row, rules)]
     found = []
-    for (item, price, start, end, gives_back), group in groupby(sorted(lines, key=together), key=together):
+    for (item, price, start, end, back), group in groupby(sorted(lines, key=together), key=together):
         same = list(group)
         rule = rules.get(price, _UNKNOWN)
         if same[0]["proration"]:
             same = same[-1:]  # a proration is one line, whatever its tiers; of several the last counts
         amount, tariff = sum(line["amount"] for line in same), rule.tariff(row["currency"])
         units = timeline.units_of([line["quantity"] or 0 for line in same], amount, tariff, quantities.get(item))
-        if not gives_back and amount == 0 and _is_trial(start, units, tariff, subscription):
+        if not back and amount == 0 and _is_trial(start, units, tariff, subscription):
             continue
         found.append(
-            Line(
+            CreditLine(
                 id=same[0]["id"],
-                invoice_id=row["id"],
                 order=_order(row),
                 item=item,
                 price_id=price or None,
@@ -288,21 +285,12 @@ def _lines_of(
                 covers=(start, end),
                 interval=rule.interval,
                 proration=bool(same[0]["proration"]),
-                gives_back=gives_back,
+                gives_back=back,
                 credited=frozenset(each for line in same for each in line.get("credited") or ()),
                 paid_at=int(_paid_at(row).timestamp()),
             )
         )
     return found
-
-
-def _gives_back(line: Mapping[str, Any]) -> bool:
-    """Whether a line gives unused time back. That of a free price costs nothing: then its words alone tell.
-
-    Stripe's words were read in recorded conversations (2025-10-29.clover): "Unused time on ... after ...".
-    """
-    free = line["amount"] == 0 and line["proration"] and (line["description"] or "").startswith("Unused time")
-    return bool(line["amount"] < 0 or line.get("credited") or free)
 
 
 def _is_trial(start: int, units: int, tariff: Tariff | None, subscription: Any) -> bool:

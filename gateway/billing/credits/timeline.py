@@ -5,9 +5,7 @@ later line covers too, and what a later line gives back ("Unused time on ..."), 
 brings the credits of a full period times the part of it that was kept, rounded down, so that no way of changing plans
 brings more than the time that was paid for and kept.
 
-Lines as Stripe writes them in its flexible billing mode (a change of interval has prorated lines only) and in the
-classic one (a change of interval begins a new period) were read in recorded conversations of API version
-2025-10-29.clover: a credit names the lines that it gives back in `proration_details.credited_items`.
+Which line gives back which is told by `subscriptions/paid_time.py`, the same for credits and access.
 """
 
 import calendar
@@ -16,8 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-Stretch = tuple[int, int]
-"""From a moment up to another, which is not in it: Unix seconds."""
+from gateway.billing.subscriptions.paid_time import Line, Order, Stretch, not_given_back, without
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +36,20 @@ class Interval:
         return int(moment.replace(year=year, month=month + 1, day=day).timestamp())
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditLine(Line):
     """One line of a paid invoice for a recurring price; lines of several tiers are one.
 
     Attributes:
-        id: Stripe's id of the (first) line.
-        invoice_id: the invoice's.
-        order: places the invoice among the customer's: when it was made, in Unix seconds, and its number, which
-            counts up. Of two lines with the same beginning the later one counts.
-        item: the subscription item.
-        price_id: its price.
         units: the credits of a full period: credits of the price times quantity.
-        covers: the time that the line is for.
         interval: how long a full period of the price is; None where the price is not known.
         proration: whether it is for a part of a period.
-        gives_back: whether it gives unused time back instead of charging for time.
-        credited: the lines whose time it gives back, where Stripe names them.
         paid_at: when its invoice was paid, on Stripe's clock.
     """
 
-    id: str
-    invoice_id: str
-    order: tuple[int, int]
-    item: str
-    price_id: str | None
     units: int
-    covers: Stretch
     interval: Interval | None = None
     proration: bool = False
-    gives_back: bool = False
-    credited: frozenset[str] = frozenset()
     paid_at: int = 0
 
 
@@ -84,7 +64,7 @@ class Kept:
         next_paid_at: when the time that follows the line's was paid; None if it was not yet.
     """
 
-    line: Line
+    line: CreditLine
     period: int
     seconds: int
     next_paid_at: int | None
@@ -100,47 +80,35 @@ class Kept:
         return self.credits(self.line.units, end - start)
 
 
-def kept(lines: Iterable[Line]) -> dict[str, Kept]:
+def kept(lines: Iterable[CreditLine]) -> dict[str, Kept]:
     """Return what was kept of each line that charges for time, by its id.
 
     Args:
         lines: all lines of paid invoices whose time meets, of any items.
     """
-    by_item: dict[str, list[Line]] = {}
+    by_item: dict[str, list[CreditLine]] = {}
     for line in lines:
         by_item.setdefault(line.item, []).append(line)
     return {each.line.id: each for item in by_item.values() for each in _of_item(item)}
 
 
-def _of_item(lines: Sequence[Line]) -> Iterable[Kept]:
+def _of_item(lines: Sequence[CreditLine]) -> Iterable[Kept]:
     """Go from the latest line to the earliest: what a later one has kept is no longer an earlier one's."""
     charged = sorted((line for line in lines if not line.gives_back), key=_order, reverse=True)
-    back = [line for line in lines if line.gives_back]
     taken: list[Stretch] = []
     for line in charged:
-        free = without([line.covers], [each.covers for each in back if _applies(each, line)])
-        mine = without(free, taken)
+        mine = without(not_given_back(line, lines), taken)
         taken += mine
         follows = [each.paid_at for each in charged if each.covers[0] >= line.covers[1]]
         seconds = sum(end - start for start, end in mine)
         yield Kept(line, _period(line, charged), seconds, min(follows, default=None))
 
 
-def _order(line: Line) -> tuple[int, tuple[int, int], str]:
+def _order(line: CreditLine) -> tuple[int, Order, str]:
     return line.covers[0], line.order, line.id
 
 
-def _applies(back: Line, line: Line) -> bool:
-    """Return whether unused time is this line's: Stripe names the lines, in older versions price and time tell."""
-    if back.credited:
-        return line.id in back.credited
-    same = back.price_id == line.price_id and back.invoice_id != line.invoice_id
-    earlier = line.covers[0] < back.covers[0] or (line.covers[0] == back.covers[0] and line.order < back.order)
-    within_one = back.invoice_id == line.invoice_id and back.price_id == line.price_id
-    return (same and earlier) or (within_one and line.covers[0] < back.covers[0])
-
-
-def _period(line: Line, charged: Collection[Line]) -> int:
+def _period(line: CreditLine, charged: Collection[CreditLine]) -> int:
     """Return the length of the full period in which a line lies: of a whole line, its own."""
     start, end = line.covers
     if not line.proration or line.interval is None:
@@ -151,15 +119,6 @@ def _period(line: Line, charged: Collection[Line]) -> int:
         if not each.proration and each.covers[1] == end and each.interval == line.interval
     ]
     return max(1, end - start, end - max((first for first, _ in whole), default=line.interval.before(end)))
-
-
-def without(stretches: Iterable[Stretch], gone: Iterable[Stretch]) -> list[Stretch]:
-    """Return what is left of some stretches of time when others are cut out."""
-    left = [stretch for stretch in stretches if stretch[0] < stretch[1]]
-    for start, end in gone:
-        cut = [(first, min(last, start)) for first, last in left] + [(max(first, end), last) for first, last in left]
-        left = [stretch for stretch in cut if stretch[0] < stretch[1]]
-    return left
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,9 @@ def access(
     if not any(item.quantity != 0 for item in items):
         return Access(allowed=False, reason=_REFUSED.get(status, Reason.NOT_INCLUDED))
     if status in _GIVES:
-        ends = _period_ends(subscription, items, payments)
-        return Access(allowed=True, reason=_GIVES[status], until=_earliest(*ends, subscription.cancel_at))
+        paid = _earliest(*_period_ends(subscription, items, payments))
+        until = _earliest(paid, subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
+        return Access(allowed=True, reason=_GIVES[status], until=until)
     if status == "past_due":
         # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
         since = payments.unpaid_since or min(item.current_period_start for item in items)

@@ -1,64 +1,85 @@
 """The time of subscription items that was paid for and kept. Pure: lines of paid invoices, nothing else.
 
 A line of a paid invoice covers its period. A later negative line of the same item ("Unused time on ...") gives back the
-rest of it: from the invoices before it, and within its own invoice from lines that begin earlier (several changes can
-wait for one invoice). What Stripe writes was read in recorded conversations of API version 2025-10-29.clover, in
-classic billing (a change of interval begins a new period) and in flexible billing (it has prorated lines only).
+rest of it. What Stripe writes was read in recorded conversations of API version 2025-10-29.clover, in classic billing
+(a change of interval begins a new period) and in flexible billing (it has prorated lines only): a credit names the
+lines that it gives back in `proration_details.credited_items`. Where it names none, the invoices before it are meant,
+and on its own invoice the lines that begin earlier (several changes can wait for one invoice).
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 Stretch = tuple[int, int]
 """From a moment up to another, which is not in it: Unix seconds."""
+Order = tuple[int, int]
+"""The place of an invoice among its customer's: when it was made, in Unix seconds, and its number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A line of a paid invoice that is about the time of an item.
 
     Attributes:
+        id: Stripe's id.
         item: the subscription item.
+        price_id: its price; None where it is not known.
         covers: the time that the line is for.
+        order: the place of its invoice.
         gives_back: whether it gives unused time back instead of charging for time.
+        credited: the lines whose time it gives back, where Stripe names them.
     """
 
+    id: str = ""
     item: str
+    price_id: str | None = None
     covers: Stretch
+    order: Order
     gives_back: bool = False
+    credited: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PaidInvoice:
-    """An invoice that was paid and whose payment was kept.
+def order_of(created: datetime, number: str | None) -> Order:
+    """Return the place of an invoice. Two may be made in one second; numbers count up (Stripe, "Invoice numbering")."""
+    digits = re.search(r"(\d+)$", number or "")
+    return int(created.timestamp()), int(digits[1]) if digits else 0
 
-    Attributes:
-        created: when it was made, in Unix seconds.
-        lines: those about time.
+
+def gives_back(line: Mapping[str, Any]) -> bool:
+    """Return whether a mirrored line gives unused time back.
+
+    That of a free price costs nothing: where Stripe names no credited lines, its words alone tell.
     """
+    free = line["amount"] == 0 and line["proration"] and (line["description"] or "").startswith("Unused time")
+    return bool(line["amount"] < 0 or line.get("credited") or free)
 
-    created: int
-    lines: tuple[Line, ...]
 
-
-def kept_time(invoices: Sequence[PaidInvoice]) -> dict[str, list[Stretch]]:
+def kept_time(lines: Iterable[Line]) -> dict[str, list[Stretch]]:
     """Return the time of each item that was paid for and kept, in order, as stretches that do not touch."""
+    lines = list(lines)
     found: dict[str, list[Stretch]] = {}
-    for invoice in invoices:
-        for line in invoice.lines:
-            if not line.gives_back:
-                given_back = [back.covers for later in invoices for back in _backs(later, invoice, line)]
-                found.setdefault(line.item, []).extend(without(line.covers, given_back))
+    for line in lines:
+        if not line.gives_back:
+            found.setdefault(line.item, []).extend(not_given_back(line, lines))
     return {item: _merged(stretches) for item, stretches in found.items()}
 
 
-def _backs(later: PaidInvoice, invoice: PaidInvoice, line: Line) -> Iterable[Line]:
-    """Yield the lines of `later` that give back what a line of `invoice` charged for."""
-    for back in later.lines:
-        if back.gives_back and back.item == line.item:
-            after = back.covers[0] > line.covers[0] if later is invoice else later.created >= invoice.created
-            if after:
-                yield back
+def not_given_back(line: Line, lines: Iterable[Line]) -> list[Stretch]:
+    """Return the time that a line covers and no line gives back."""
+    return without([line.covers], [back.covers for back in lines if _takes_from(back, line)])
+
+
+def _takes_from(back: Line, line: Line) -> bool:
+    if not back.gives_back or back.item != line.item:
+        return False
+    if back.credited:
+        return line.id in back.credited
+    if back.order == line.order:
+        return back.covers[0] > line.covers[0]
+    return back.order > line.order
 
 
 def kept_until(stretches: Iterable[Stretch], now: int) -> int | None:
@@ -66,13 +87,13 @@ def kept_until(stretches: Iterable[Stretch], now: int) -> int | None:
     return next((end for start, end in stretches if start <= now < end), None)
 
 
-def without(stretch: Stretch, gone: Iterable[Stretch]) -> list[Stretch]:
-    """Return what is left of a stretch of time when others are cut out of it."""
-    left = [stretch]
+def without(stretches: Iterable[Stretch], gone: Iterable[Stretch]) -> list[Stretch]:
+    """Return what is left of some stretches of time when others are cut out."""
+    left = [stretch for stretch in stretches if stretch[0] < stretch[1]]
     for start, end in gone:
         cut = [(first, min(last, start)) for first, last in left] + [(max(first, end), last) for first, last in left]
-        left = [(first, last) for first, last in cut if first < last]
-    return [(first, last) for first, last in left if first < last]
+        left = [stretch for stretch in cut if stretch[0] < stretch[1]]
+    return left
 
 
 def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.subscriptions.access import Payments
-from gateway.billing.subscriptions.paid_time import Line, PaidInvoice, kept_time, kept_until
+from gateway.billing.subscriptions.paid_time import Line, gives_back, kept_time, kept_until, order_of
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
@@ -25,7 +25,7 @@ _INVOICES = PreparedQuery(
     lambda dialect: sa.select(
         *(INVOICES.c.id, INVOICES.c.subscription_id, INVOICES.c.status, INVOICES.c.total, INVOICES.c.created),
         *(INVOICES.c.collection_method, INVOICES.c.due_date, INVOICES.c.attempt_count, INVOICES.c.first_failed_at),
-        *(INVOICES.c.finalized_at, INVOICES.c.lines),
+        *(INVOICES.c.finalized_at, INVOICES.c.number, INVOICES.c.lines),
     ).where(
         in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),
         INVOICES.c.status != "void",
@@ -112,9 +112,7 @@ def payments(
         now: the present moment.
     """
     kept = [row for row in invoices if row.status == "paid" and not _went_back(row.total, returned.get(row.id, 0))]
-    time = kept_time(
-        [PaidInvoice(int(row.created.timestamp()), tuple(_lines(row.lines, subscription))) for row in kept]
-    )
+    time = kept_time(line for row in kept for line in _lines(row, subscription))
     ends = {item: kept_until(stretches, int(now.timestamp())) for item, stretches in time.items()}
     unpaid = sorted((row for row in invoices if _is_due(row)), key=lambda row: (row.created, row.id))
     return Payments(
@@ -130,18 +128,26 @@ def _went_back(total: int, returned: int) -> bool:
     return total > 0 and returned >= total
 
 
-def _lines(lines: Sequence[Mapping[str, Any]], subscription: Subscription) -> Iterator[Line]:
+def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:
     """Yield the lines about time that somebody has paid for, or gets back.
 
     A whole line of a free price counts as paid; a trial's does not, and a proration that costs nothing covers nothing.
     """
     trial_end = subscription.trial_end.timestamp() if subscription.trial_end else 0
-    for line in lines:
-        covers = line["period_start"], line["period_end"]
-        gives_back = line["amount"] < 0 or bool(line.get("credited"))
+    order = order_of(invoice.created, invoice.number)
+    for line in invoice.lines:
+        covers, back = (line["period_start"], line["period_end"]), gives_back(line)
         free = line["amount"] == 0 and not line["proration"] and line["period_start"] >= trial_end
-        if covers[0] < covers[1] and (gives_back or line["amount"] > 0 or free):
-            yield Line(line.get("subscription_item") or "", covers, gives_back)
+        if covers[0] < covers[1] and (back or line["amount"] > 0 or free):
+            yield Line(
+                id=line["id"],
+                item=line.get("subscription_item") or "",
+                price_id=line["price"],
+                covers=covers,
+                order=order,
+                gives_back=back,
+                credited=frozenset(line.get("credited") or ()),
+            )
 
 
 def _is_due(invoice: Any) -> bool:

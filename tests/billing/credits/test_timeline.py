@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.billing.credits.timeline import Interval, Line, Tariff, kept, units_of, without
+from gateway.billing.credits.timeline import CreditLine, Interval, Tariff, kept, units_of
+from gateway.billing.subscriptions.paid_time import without
 
 MONTH, YEAR = Interval("month"), Interval("year")
 DAY = 86_400
@@ -17,15 +18,15 @@ NEXT_YEAR = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 EARLIER, LATER = JANUARY + 10 * DAY, JANUARY + 20 * DAY
 
 
-def line(id: str, price: str, covers: tuple[int, int], units: int = 100, **more) -> Line:
+def line(id: str, price: str, covers: tuple[int, int], units: int = 100, **more) -> CreditLine:
     created = more.pop("created", covers[0])
     order = (created, more.pop("number", 0))
     interval = YEAR if price.startswith("year") else MONTH
-    given = {"invoice_id": f"in_{order}", "item": "si_1", "interval": interval, **more}
-    return Line(id=id, order=order, price_id=price, units=units, covers=covers, **given)
+    given = {"item": "si_1", "interval": interval, **more}
+    return CreditLine(id=id, order=order, price_id=price, units=units, covers=covers, **given)
 
 
-def brought(*lines: Line) -> dict[str, int]:
+def brought(*lines: CreditLine) -> dict[str, int]:
     return {name: each.credits(each.line.units) for name, each in kept(lines).items()}
 
 

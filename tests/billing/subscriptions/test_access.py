@@ -67,7 +67,7 @@ TABLE = {
     "the renewal is not paid yet": (("active",), {"payments": paid(0)}, (True, Reason.ACTIVE, None)),
     "a planned end": (("active",), {"payments": paid(27), "cancel_at": PLANNED}, (True, Reason.ACTIVE, PLANNED)),
     "an end after what is paid": (("active",), {"payments": paid(27), "cancel_at": FAR}, (True, Reason.ACTIVE, IN_27)),
-    "a planned end, nothing paid": (("active",), {"payments": paid(0), "cancel_at": FAR}, (True, Reason.ACTIVE, FAR)),
+    "a planned end, nothing paid": (("active",), {"payments": paid(0), "cancel_at": FAR}, (True, Reason.ACTIVE, None)),
     "the earliest end of two": (("active",), {"payments": paid(27, 9), "quantities": (1, 1)},
                                 (True, Reason.ACTIVE, NOW + 9 * DAY)),
     "two, no invoice is known": (("active",), {"quantities": (1, 1)}, (True, Reason.ACTIVE, IN_27)),

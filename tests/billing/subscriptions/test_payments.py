@@ -18,12 +18,14 @@ def at(days: float) -> datetime:
 
 def line(start: float, end: float, amount: int = 900, *, item: str = "si_1", proration: bool = False, **more):
     period = {"period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp())}
-    return {"amount": amount, "subscription_item": item, "proration": proration, **period, **more}
+    named = {"id": f"il_{start}_{end}_{amount}", "description": "Plan", "price": "price_1"}
+    return {"amount": amount, "subscription_item": item, "proration": proration, **named, **period, **more}
 
 
 def invoice(status: str, *lines, created: float = -3, total: int = 900, **columns):
     given = {
         "id": f"in_{created}",
+        "number": None,
         "status": status,
         "total": total,
         "created": at(created),
@@ -66,7 +68,7 @@ YEAR = invoice("paid", line(-3, 362), total=9000)
         ([invoice("paid", line(-3, 27, 0))], {"trial_end": at(11)}, None),  # a trial
         ([invoice("paid", line(11, 27, 0), created=0)], {"trial_end": at(-11)}, None),  # not yet
         ([invoice("paid", line(-3, 27, 0, proration=True))], {}, None),
-        ([PAID, invoice("paid", line(-1, 27, 0, credited=["il_1"]), created=-1)], {}, None),
+        ([PAID, invoice("paid", line(-1, 27, 0, credited=["il_-3_27_900"]), created=-1)], {}, None),
         ([invoice("paid", line(-3, -3))], {}, None),  # no time at all
     ],
 )

@@ -54,34 +54,45 @@ def book(invoices: Iterable[Json], gone: Callable[[str], int], prices: dict[str,
 
 
 def _read_item(found: Book, lines: list[tuple[Json, Json]], back: dict[str, int], prices: dict[str, Json]) -> None:
-    charges = [(invoice, line) for invoice, line in lines if not _is_credit(line)]
-    returns = [(invoice, line) for invoice, line in lines if _is_credit(line)]
-    edges = sorted({moment for _, line in lines for moment in (line["period"]["start"], line["period"]["end"])})
     kept: dict[str, int] = {}
+    for first, last, line in _pieces(lines):
+        kept[line["id"]] = kept.get(line["id"], 0) + last - first
+        _note(found.paid_until, line, last)
+    for _, last, line in _pieces([each for each in lines if not _went_back(each[0], back)]):
+        _note(found.kept_until, line, last)
+    for invoice, line in lines:
+        if not _is_credit(line):
+            price = prices[line["pricing"]["price_details"]["price"]]
+            units = price["credits"] * line["quantity"]
+            length = line["period"]["end"] - line["period"]["start"]
+            period = max(price["seconds"](line["period"]["end"]), length) if _details(line)["proration"] else length
+            share = Fraction(kept.get(line["id"], 0), max(period, 1))
+            gone = Fraction(back[invoice["id"]], invoice["total"]) if invoice["total"] > 0 else Fraction(0)
+            found.credits += max(Fraction(0), units * share - units * Fraction(length, max(period, 1)) * gone)
+            found.slack += bool(gone)
+
+
+def _note(until: dict[str, int], line: Json, last: int) -> None:
+    subscription = _details(line)["subscription"]
+    until[subscription] = max(until.get(subscription, 0), last)
+
+
+def _pieces(lines: list[tuple[Json, Json]]) -> Iterable[tuple[int, int, Json]]:
+    """Cut the time of an item at every edge; each piece with the line that counts for it."""
+    edges = sorted({moment for _, line in lines for moment in (line["period"]["start"], line["period"]["end"])})
     for first, last in pairwise(edges):
         covering = [
-            (line["period"]["start"], _order(invoice), line, invoice)
-            for invoice, line in charges
-            if line["period"]["start"] <= first
+            (line["period"]["start"], _order(invoice), line)
+            for invoice, line in lines
+            if not _is_credit(line)
+            and line["period"]["start"] <= first
             and last <= line["period"]["end"]
-            and not any(_returns(later, given, invoice, line, first, last) for later, given in returns)
+            and not any(
+                _returns(later, given, invoice, line, first, last) for later, given in lines if _is_credit(given)
+            )
         ]
         if covering:
-            *_, line, invoice = max(covering, key=lambda each: each[:2])
-            kept[line["id"]] = kept.get(line["id"], 0) + last - first
-            subscription = _details(line)["subscription"]
-            found.paid_until[subscription] = max(found.paid_until.get(subscription, 0), last)
-            if not _went_back(invoice, back):
-                found.kept_until[subscription] = max(found.kept_until.get(subscription, 0), last)
-    for invoice, line in charges:
-        price = prices[line["pricing"]["price_details"]["price"]]
-        units = price["credits"] * line["quantity"]
-        length = line["period"]["end"] - line["period"]["start"]
-        period = max(price["seconds"](line["period"]["end"]), length) if _details(line)["proration"] else length
-        share = Fraction(kept.get(line["id"], 0), max(period, 1))
-        gone = Fraction(back[invoice["id"]], invoice["total"]) if invoice["total"] > 0 else Fraction(0)
-        found.credits += max(Fraction(0), units * share - units * Fraction(length, max(period, 1)) * gone)
-        found.slack += bool(gone)
+            yield first, last, max(covering, key=lambda each: each[:2])[2]
 
 
 def _details(line: Json) -> Json:

@@ -81,8 +81,8 @@ class Database:
     async def read(self, work: Callable[[sa.Connection], T], *, seconds: float = READ_SECONDS) -> T:
         """Run `work`, which only reads, in a thread; each of its statements sees what is committed when it begins.
 
-        It is run once more from its start when its connection turns out to be lost: that costs nothing as long as
-        there is none, where asking each time whether it is alive costs as much as a statement.
+        It is run again from its start when its connection turns out to be lost: that costs nothing as long as none is,
+        where asking each time whether it is alive costs as much as a statement.
 
         Args:
             work: what is read. It must read its results to their last row: one left open would keep later readings
@@ -99,13 +99,13 @@ class Database:
         """Return in a thread what `work` returns."""
         self._file.check()
         with translate_errors():
-            try:
-                with self._reader.connect() as connection:
-                    return work(connection)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
-                    raise
-                self._reader.dispose()  # those that wait in the pool are lost too
+            for _ in range(READERS):  # those that wait in the pool may be lost too
+                try:
+                    with self._reader.connect() as connection:
+                        return work(connection)
+                except DBAPIError as error:
+                    if not error.connection_invalidated:
+                        raise
             with self._reader.connect() as connection:
                 return work(connection)
 

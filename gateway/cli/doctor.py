@@ -19,7 +19,7 @@ from gateway.runtime import Runtime
 from gateway.settings import Settings
 from gateway.stripe_api.client import API_VERSION, Stripe
 from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
-from gateway.webhooks.handlers import HANDLERS
+from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from gateway.webhooks.inbox import count_open_events
 from gateway.webhooks.signature import TOLERANCE_SECONDS
 
@@ -195,7 +195,7 @@ def _endpoints(endpoints: list[dict[str, object]]) -> Check:
     url, enabled = endpoint["url"], endpoint["enabled_events"]
     if endpoint["status"] != "enabled":
         return Check(name, f"{url} is {endpoint['status']}", "enable it in Stripe's dashboard")
-    missing = sorted(set(HANDLERS) - set(enabled)) if isinstance(enabled, list) and "*" not in enabled else []
+    missing = sorted(set(ENDPOINT_EVENTS) - set(enabled)) if isinstance(enabled, list) and "*" not in enabled else []
     if missing:
         return Check(name, f"{url} misses {len(missing)} events", f"let it send: {', '.join(missing)}", warning=True)
     return Check(name, f"{url}, in version {endpoint['api_version'] or 'the account default'}")

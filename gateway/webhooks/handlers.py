@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from gateway.billing.credits.purchases import unknown_prices
 from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
+from gateway.billing.metering.forwarder import mark_uncounted
 from gateway.mirror.mapping import Json, id_of
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, Mirror
@@ -22,6 +23,7 @@ from gateway.webhooks.changes import change_of, siblings
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
 
+V2_EVENT = "v2.core.event"
 After = Callable[[sa.Connection, StripeEvent, Outcome], Outcome]
 
 
@@ -32,6 +34,7 @@ class Handler:
     Args:
         deleted: whether the event says that its object is gone for good.
         stores: whether the event's object goes into the mirror.
+        reads_event: whether the event itself is read from Stripe, because what it says is in no delivery of it.
         after: what follows, in the same transaction; also when the object was stale, because effects are keyed by their
             own facts. It gets the outcome so far and returns it, changed or not. It locks rows of its own in a fixed
             order.
@@ -39,6 +42,7 @@ class Handler:
 
     deleted: bool = False
     stores: bool = True
+    reads_event: bool = False
     after: After | None = None
 
 
@@ -94,6 +98,15 @@ def fetch_charge(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outc
     return outcome._replace(pending_fetches=(f"charge:{found}",)) if found else outcome
 
 
+def note_refused_usage(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Note which usage Stripe took and then could not count: the event names samples of it."""
+    reason = (event.object.get("data") or {}).get("reason") or {}
+    for error in reason.get("error_types") or ():
+        samples = [each["request"]["identifier"] for each in error["sample_errors"]]
+        mark_uncounted(connection, samples, error["code"], error["error_count"])
+    return outcome
+
+
 upsert = Handler()
 delete = Handler(deleted=True)
 upsert_price = Handler(after=fetch_price)
@@ -101,6 +114,7 @@ upsert_checkout = Handler(after=fetch_checkout)
 upsert_failed_charge = Handler(after=note_failure)
 upsert_paid_invoice = Handler(after=grant_credits)
 refresh_charge = Handler(stores=False, after=fetch_charge)
+refuse_usage = Handler(stores=False, after=note_refused_usage, reads_event=True)
 
 HANDLERS: dict[str, Handler] = {
     # The four of the original, each followed by its company.
@@ -156,6 +170,8 @@ HANDLERS: dict[str, Handler] = {
     "billing.meter.updated": upsert,  # its name for people
     "billing.meter.deactivated": upsert,  # usage is refused
     "billing.meter.reactivated": upsert,  # and taken again
+    "billing.meter.error_report_triggered": refuse_usage,  # usage that was taken and could not be counted
+    "billing.meter.no_meter_found": refuse_usage,  # the same, for want of a meter
     # The catalogue.
     "product.created": upsert,
     "product.updated": upsert,
@@ -167,6 +183,10 @@ HANDLERS: dict[str, Handler] = {
     "plan.updated": upsert_price,
     "plan.deleted": delete,
 }
+
+
+ENDPOINT_EVENTS = tuple(sorted(name for name, handler in HANDLERS.items() if not handler.reads_event))
+"""The types that a webhook endpoint is to be sent; the others go to destinations of thin events alone."""
 
 
 def apply(mirror: Mirror, connection: sa.Connection, events: Sequence[StripeEvent]) -> list[Outcome]:
@@ -198,7 +218,7 @@ def _plan(event: StripeEvent) -> Change | Outcome:
         return Outcome("ignored", "no handler for this type: nothing in the mirror depends on it")
     obj = event.object
     if not handler.stores:
-        return Outcome("applied", "noted", (fetch_key(obj),) if event.thin and "id" in obj else ())
+        return Outcome("applied", "noted", (subject_key(event),) if event.thin and (obj or handler.reads_event) else ())
     change = change_of(event, deleted=handler.deleted)
     return change or Outcome("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
 
@@ -229,6 +249,12 @@ def fetch_key(obj: Json) -> str:
     kind = str(obj.get("object", ""))
     resource = RESOURCES.get(kind)
     return f"{kind}:{resource.id_of(obj) if resource else obj.get('id')}"
+
+
+def subject_key(event: StripeEvent) -> str:
+    """Return how fetching what an event is about is written down."""
+    handler = HANDLERS.get(event.type)
+    return f"{V2_EVENT}:{event.id}" if handler and handler.reads_event else fetch_key(event.object)
 
 
 def _run_after(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:

@@ -27,7 +27,7 @@ from gateway.models.inbox import UNFINISHED, Event
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.webhooks.event import Delivery, StripeEvent
-from gateway.webhooks.handlers import HANDLERS, TIED, apply, fetch_key, run_after
+from gateway.webhooks.handlers import HANDLERS, TIED, apply, run_after, subject_key
 from gateway.webhooks.outcomes import EVENTS, TIE_WAIT_SECONDS, Outcome, report_outcomes, save_outcomes
 
 log = structlog.get_logger()
@@ -165,7 +165,7 @@ class Inbox:
             outcomes: dict[str, Outcome | Exception] = {}
             for row in rows:
                 outcome, event = Outcome("applied", row.outcome or "fetched"), events[row.id]
-                whole = fetched.get(fetch_key(event.object))
+                whole = fetched.get(subject_key(event))
                 if whole is not None:
                     event = event._replace(object=whole, previous_attributes=None)
                 if whole is not None or not event.thin:

@@ -20,6 +20,7 @@ from gateway.models.inbox import UNFINISHED, Event
 from gateway.observability import tracing
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.event import StripeEvent
+from gateway.webhooks.handlers import V2_EVENT
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.outcomes import EVENTS
 
@@ -106,8 +107,9 @@ class Worker:
             with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
                 if kind in RESOURCES:
                     found[need] = await self._mirror.refresh(stripe, kind, object_id)
-                else:  # a refund, which the mirror does not keep
-                    found[need] = (await stripe.get(f"/v1/{kind}s/{object_id}")).object
+                else:  # a refund or an event, which the mirror does not keep
+                    path = "/v2/core/events" if kind == V2_EVENT else f"/v1/{kind}s"
+                    found[need] = (await stripe.get(f"{path}/{object_id}")).object
         return found
 
 

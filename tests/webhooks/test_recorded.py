@@ -273,7 +273,7 @@ def test_a_thin_event_of_a_refund_finds_its_charge(world, bought):
     "event",
     [
         thin("v2.core.event_destination.ping", {"id": "ed_1", "type": "v2.core.event_destination"}),
-        thin("v1.billing.meter.no_meter_found", None),
+        thin("v1.billing.meter.of_another_day", None),
         thin("v1.product.updated", None),
     ],
     ids=["a ping", "about nothing", "about nothing, of a type that is known"],

@@ -5,6 +5,7 @@ doubles none.
 Source: https://docs.stripe.com/api/billing/meter-event/create
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -32,6 +33,8 @@ WORK_SECONDS = 90.0  # a call to Stripe with its retries
 RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
+UNCOUNTED = "Stripe took it and could not count it"
+"""How the error begins of usage that an error report of Stripe names."""
 
 
 class UsageForwarder:
@@ -70,7 +73,8 @@ class UsageForwarder:
         try:
             await self._send(row)
         except StripeFailure as error:
-            if not (isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY):
+            known = isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY
+            if not known or (row.last_error or "").startswith(UNCOUNTED):  # known, and not counted
                 sent = _failure(row, error)
                 log.warning("usage_not_sent", id=row.id, status=sent["status"], error=type(error).__name__)
         await self.queue.write(claim, attempts=row.attempts + 1, **sent)
@@ -81,7 +85,8 @@ class UsageForwarder:
         customer_key, value_key = (meter.customer_key, meter.value_key) if meter else ("stripe_customer_id", "value")
         await self._stripe.post(
             "/v1/billing/meter_events",
-            idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}",
+            # of one try: what was refused and is reported again must not be answered by the saved refusal
+            idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}-{row.attempts}",
             event_name=row.event_name,
             identifier=row.id,
             timestamp=int(row.timestamp.timestamp()),
@@ -102,6 +107,23 @@ def _failure(row: UsageRecord, error: StripeFailure) -> dict[str, Any]:
         "next_attempt_at": None if refused else RETRIES.next_attempt(row.attempts),
         "last_error": str(error)[:2000],
     }
+
+
+def mark_uncounted(connection: sa.Connection, identifiers: Sequence[str], code: str, count: int) -> None:
+    """Mark usage that Stripe took and could not count: it waits for an operator, or for the same report again.
+
+    Source: https://docs.stripe.com/billing/subscriptions/usage-based/recording-usage-api#handle-meter-event-errors.
+
+    Args:
+        connection: the transaction that applies the event.
+        identifiers: the reports that the event names, which may be samples only.
+        code: Stripe's code, such as `meter_event_customer_not_found`.
+        count: how many reports had this error.
+    """
+    log.error("usage_not_counted", code=code, count=count, named=len(identifiers))
+    dead = {"status": "dead", "next_attempt_at": None, "last_error": f"{UNCOUNTED}: {code}"}
+    ours = USAGE.c.id.in_(identifiers), USAGE.c.status == "sent"
+    connection.execute(sa.update(USAGE).where(*ours).values(**dead))
 
 
 def count_open_usage(connection: sa.Connection) -> dict[str, int]:

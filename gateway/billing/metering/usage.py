@@ -61,7 +61,7 @@ class Usage:
 
 
 async def report(database: Database, usage: Report) -> UsageRecord:
-    """Write usage down; once it is written, it reaches Stripe.
+    """Write usage down; once it is written, it reaches Stripe. Usage that Stripe refused is sent once more.
 
     Raises:
         Rejected: the report must be fixed.
@@ -95,6 +95,9 @@ async def report(database: Database, usage: Report) -> UsageRecord:
 
     def write(connection: sa.Connection) -> UsageRecord:
         connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
+        same = USAGE.c.id == usage.identifier, USAGE.c.fingerprint == usage.fingerprint
+        refused = sa.update(USAGE).where(*same, USAGE.c.status == "dead")
+        connection.execute(refused.values(status="pending", next_attempt_at=now))
         kept = sa.select(USAGE).where(USAGE.c.id == usage.identifier)
         return UsageRecord(**connection.execute(kept).mappings().one())
 

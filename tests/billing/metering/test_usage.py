@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from harness.databases import both_databases
+from gateway.stripe_api.client import StripeResponse
+from gateway.webhooks.event import Delivery, StripeEvent
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.worker import Worker
+from harness.databases import both_databases, runtime_at
 from harness.gateway import SERVICE
 from harness.subscriptions import customer
 
@@ -82,6 +86,80 @@ def test_what_stripe_refuses_for_good_waits_for_an_operator_and_is_not_counted(w
     (row,) = world.eventually(lambda: world.rows("usage_record", status="dead"))
     assert row["last_error"]
     assert world.data(USAGE % '"api_calls"', headers=world.token("ada"))["viewer"]["usage"]["value"] == 0
+
+
+@both_databases
+def test_usage_that_stripe_refused_is_sent_once_more_when_the_same_report_comes_again(world, ada):
+    world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})  # so that the gateway knows it too late
+    (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]
+    world.stripe("POST", f"/v1/billing/meters/{meter['id']}/deactivate")
+    report(world, "call-1", value=3)
+    world.eventually(lambda: world.rows("usage_record", status="dead"))
+    world.stripe("POST", f"/v1/billing/meters/{meter['id']}/reactivate")
+    other = report(world, "call-1", value=4)
+    assert other["userErrors"] == [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]
+    assert world.rows("usage_record", status="dead")  # other usage under its name re-opens nothing
+    assert report(world, "call-1", value=3)["userErrors"] == []
+    world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
+    assert counted(world, ada) == 3
+
+
+ERRORS = {
+    "developer_message_summary": "There is 1 invalid event",
+    "reason": {
+        "error_count": 3,
+        "error_types": [
+            {
+                "code": "meter_event_customer_not_found",
+                "error_count": 3,
+                "sample_errors": [{"error_message": "no customer", "request": {"identifier": "call-1"}}],
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["error_report_triggered", "no_meter_found"])
+async def test_usage_that_stripe_took_and_could_not_count_is_marked_and_the_rest_stays(world, ada, kind):
+    for number in range(2):
+        report(world, f"call-{number}")
+    world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"})
+    related = {"id": "mtr_1", "type": "billing.meter"} if kind == "error_report_triggered" else None
+    notification = {
+        "id": f"evt_{kind}",
+        "object": "v2.core.event",
+        "type": f"v1.billing.meter.{kind}",
+        "livemode": False,
+        "created": "2026-09-17T06:20:52.246Z",
+        "related_object": related,
+    }
+    asked = []
+
+    class Events:
+        """Stripe's answer for an event of its second API, whose delivery holds no data."""
+
+        account, livemode = None, False
+
+        async def get(self, path):
+            asked.append(path)
+            return StripeResponse({**notification, "data": ERRORS}, 1, 1, replayed=False)
+
+    runtime = runtime_at(world.settings.database_url.get_secret_value())
+    inbox = Inbox(runtime.mirror)
+    await inbox.record([Delivery(StripeEvent.of(notification))], source="webhook")
+    await Worker(inbox, Events()).retry([notification["id"]])
+    await runtime.close()
+
+    assert asked == [f"/v2/core/events/evt_{kind}"]
+    assert world.status_of(notification) == "applied"
+    rows = {row["id"]: (row["status"], row["last_error"]) for row in world.rows("usage_record")}
+    refused = "Stripe took it and could not count it: meter_event_customer_not_found"
+    assert rows == {"call-0": ("sent", None), "call-1": ("dead", refused)}
+    # Stripe knows the identifier, so that sending it again counts nothing: it must not pass for sent
+    report(world, "call-1")
+    world.eventually(lambda: world.rows("usage_record", id="call-1")[0]["attempts"], 2)
+    (row,) = world.rows("usage_record", id="call-1")
+    assert row["status"] == "dead"
 
 
 def test_times_that_stripe_does_not_take_are_told_at_once(world, ada):

@@ -18,13 +18,13 @@ from gateway.db.database import Database
 from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, RateLimited, StripeUnavailable
-from gateway.models.infra import Turn
+from gateway.models.infra import Lease
 
 WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)
 WAIT_SECONDS = 10
 LOOK_SECONDS = 0.5
-LEASES = table_for(Turn)
+LEASES = table_for(Lease)
 _ADVISORY = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
     "FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key) AS keys"

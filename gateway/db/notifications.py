@@ -26,17 +26,19 @@ from gateway.db.queries import PreparedQuery
 from gateway.db.statements import execute, insert_rows
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
-from gateway.models.infra import Notice
+from gateway.models.infra import Notification
 
 CHANNEL = "gateway"
 PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
-KEPT_NOTICES = 1_000
-NOTICES = table_for(Notice)
-_NOTICE = insert_rows("sqlite", NOTICES, ["origin", "topics"]).returning(NOTICES.c.id)
-_CLEAR = sa.delete(NOTICES).where(NOTICES.c.id <= sa.bindparam("newest") - KEPT_NOTICES)
-_LATER = PreparedQuery(lambda _: sa.select(NOTICES).where(NOTICES.c.id > sa.bindparam("last")).order_by(NOTICES.c.id))
+KEPT_NOTIFICATIONS = 1_000
+NOTIFICATIONS = table_for(Notification)
+_INSERT = insert_rows("sqlite", NOTIFICATIONS, ["origin", "topics"]).returning(NOTIFICATIONS.c.id)
+_CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newest") - KEPT_NOTIFICATIONS)
+_LATER = PreparedQuery(
+    lambda _: sa.select(NOTIFICATIONS).where(NOTIFICATIONS.c.id > sa.bindparam("last")).order_by(NOTIFICATIONS.c.id)
+)
 _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))
 
 
@@ -115,12 +117,12 @@ class Notifications:
             raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
     async def _poll(self, database: Database) -> None:
-        """Hear on SQLite, by looking into the table of notices."""
-        last = await database.read(_last_notice)
+        """Hear on SQLite, by looking into the table of notifications."""
+        last = await database.read(_last_notification)
         self.healthy = True
         self.dispatch(self._everything())
         while True:
-            rows = await database.read(partial(_notices_after, last))
+            rows = await database.read(partial(_notifications_after, last))
             if rows and rows[0].id > last + 1:  # some were cleared away unread
                 self.dispatch(self._everything())
             for row in rows:
@@ -133,7 +135,7 @@ class Notifications:
         """Leave a message for the other processes, within the transaction: they get it with the commit."""
         known = sorted(topics)
         if connection.dialect.name == "sqlite":
-            ((newest,),) = execute(connection, _NOTICE, {"origin": self._origin, "topics": known})
+            ((newest,),) = execute(connection, _INSERT, {"origin": self._origin, "topics": known})
             execute(connection, _CLEAR, {"newest": newest})
             return
         for part in _parts(known):
@@ -196,10 +198,10 @@ def _parts(topics: Sequence[str]) -> Iterator[Sequence[str]]:
         yield topics[start : start + PART]
 
 
-def _last_notice(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(sa.func.max(NOTICES.c.id))).scalar() or 0
+def _last_notification(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(NOTIFICATIONS.c.id))).scalar() or 0
 
 
-def _notices_after(last: int, connection: sa.Connection) -> Sequence[Any]:
-    """Return what was written since a notice, oldest first; mostly nothing."""
+def _notifications_after(last: int, connection: sa.Connection) -> Sequence[Any]:
+    """Return what was written since a notification, oldest first; mostly nothing."""
     return _LATER.rows(connection, last=last)

@@ -1,11 +1,11 @@
 """Keep the mirror true: a guarded write for each way in which an object reaches it.
 
-Every mirrored row says what it knows in Stripe's time: its state includes all that happened before `as_of - as_of_lag`
-and nothing that happened after `as_of`, both in whole seconds of Stripe's clock. From that follows, whatever order
-things arrive in:
+Every mirrored row says what it knows in Stripe's time: its state includes all that happened before
+`as_of - staleness_seconds` and nothing that happened after `as_of`, both in whole seconds of Stripe's clock. From that
+follows, whatever order things arrive in:
 
 - an event later than `as_of` is newer: its payload is written;
-- one earlier than `as_of - as_of_lag` is older: the state stays;
+- one earlier than `as_of - staleness_seconds` is older: the state stays;
 - in between the events themselves may prove an order (`mirror/ties.py`); otherwise the object is fetched;
 - a deletion, and a final status, is never undone.
 
@@ -119,8 +119,8 @@ class Mirror:
         row = dict(connection.execute(sa.select(table).where(table.c.id == candidate.id)).mappings().one())
         if "_items" in candidate.columns:
             row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
-        others = siblings(connection, change, row["as_of"] - row["as_of_lag"], row["as_of"])
-        told, answered = [_told(other) for other in others], row["as_of_lag"] > 0
+        others = siblings(connection, change, row["as_of"] - row["staleness_seconds"], row["as_of"])
+        told, answered = [_told(other) for other in others], row["staleness_seconds"] > 0
         match decide(resource.kind, _told(change), row, told, answered=answered):
             case Order.EARLIER:
                 return WriteResult.STALE

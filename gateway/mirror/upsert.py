@@ -135,13 +135,13 @@ def _batches(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
 
 def _values(candidate: Candidate) -> Json:
     """Return the row as it is inserted."""
-    # the defaults come first: they have a value for `deleted` and `as_of_lag` too, which is the candidate's to say
+    # the defaults come first: `deleted` and `staleness_seconds` have one too, and are the candidate's to say
     values = {
         **_defaults(candidate.resource.table),
         **candidate.columns,
         "id": candidate.id,
         "as_of": candidate.as_of,
-        "as_of_lag": candidate.lag,
+        "staleness_seconds": candidate.lag,
         "revision": 1,
         "deleted": candidate.deleted,
     }
@@ -164,11 +164,11 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
     """INSERT, or UPDATE where the guard allows."""
     resource = RESOURCES[kind]
     table = table_for(resource.table)
-    known = {"id", "as_of", "as_of_lag", "revision", "deleted", *_defaults(resource.table), *names} - {"_items"}
+    known = {"id", "as_of", "staleness_seconds", "revision", "deleted", *_defaults(resource.table), *names} - {"_items"}
     statement = insert_rows(dialect, table, sorted(known))
     new = statement.excluded
     is_open: sa.ColumnElement[bool] = table.c.deleted.is_(False)
-    newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.as_of_lag
+    newer: sa.ColumnElement[bool] = table.c.as_of < new.as_of - new.staleness_seconds
     if resource.final_statuses:  # what is final is true whenever it was said
         is_open = sa.and_(is_open, *(table.c.status != status for status in resource.final_statuses))
         newer = sa.or_(newer, *(new.status == status for status in resource.final_statuses))
@@ -184,7 +184,7 @@ def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> 
         set_={
             **{name: new[name] for name in told},
             "as_of": sa.case((later, table.c.as_of), else_=new.as_of),
-            "as_of_lag": sa.case((later, table.c.as_of_lag), else_=new.as_of_lag),
+            "staleness_seconds": sa.case((later, table.c.staleness_seconds), else_=new.staleness_seconds),
             "revision": table.c.revision + 1,
             "deleted": sa.or_(table.c.deleted, new.deleted),
         },
@@ -213,7 +213,9 @@ def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) 
 def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteResult:
     if row["deleted"] or row.get("status") in candidate.resource.final_statuses:
         return WriteResult.STALE
-    if candidate.as_of < row["as_of"] - row["as_of_lag"]:  # at its latest it was read before all that the row knows
+    if (
+        candidate.as_of < row["as_of"] - row["staleness_seconds"]
+    ):  # at its latest it was read before all that the row knows
         return WriteResult.STALE
     told = dict(candidate.columns)
     same = items.get(candidate.id, {}) == {item["id"]: item for item in told.pop("_items", ())}

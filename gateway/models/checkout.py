@@ -7,23 +7,29 @@ from sqlmodel import Field
 
 from gateway.models.columns import Row, UtcDateTime
 
+GUEST_PREDICATE = "scope = 'guest'"
+"""Of an intent. SQLite uses a partial index only for a query that repeats its predicate literally."""
+
 
 class CheckoutIntent(Row, table=True):
     """A checkout that somebody asked for, written before Stripe is called.
 
     `scope` is who asked (`guest` or the external id), `key` the client's idempotency key, `fingerprint` a digest of
-    everything that was asked, `offer` one of what Stripe was asked for it: a signed-in user's open session is given
-    again for the same offer. The primary key is also the idempotency key that Stripe gets.
+    everything that was asked, `parameters_digest` one of what Stripe was asked for it: a signed-in user's open session
+    is given again for the same parameters. The primary key is also the idempotency key that Stripe gets.
     """
 
     __tablename__ = "checkout_intent"
-    __table_args__ = (sa.UniqueConstraint("scope", "key"),)
+    __table_args__ = (
+        sa.UniqueConstraint("scope", "key"),
+        sa.Index("ix_checkout_intent_guest", "created", sqlite_where=sa.text(GUEST_PREDICATE)),
+    )
 
     id: str = Field(primary_key=True)
     scope: str
     key: str
     fingerprint: str
-    offer: str | None = None
+    parameters_digest: str | None = None
     session_id: str | None = Field(default=None, index=True)
     created: datetime = Field(sa_type=UtcDateTime)
 

@@ -45,13 +45,13 @@ class Mirrored(Row):
     """What every mirrored object carries so that arrival order never decides its state.
 
     `as_of` is a moment on Stripe's clock in whole Unix seconds: the `created` of the event that was applied, or the
-    `Date` of the response that was fetched. The state may have been read up to `as_of_lag` seconds before it (0 for an
+    `Date` of the response that was fetched. The state may have been read up to `staleness_seconds` before it (0 for an
     event, the duration of the call for a fetch). `revision` grows with every write. `deleted` is final.
     """
 
     id: str = Field(primary_key=True)
     as_of: int = Field(sa_type=sa.BigInteger)
-    as_of_lag: int = Field(default=0)
+    staleness_seconds: int = Field(default=0)
     revision: int = Field(default=1)
     deleted: bool = Field(default=False)
 

@@ -7,7 +7,7 @@ from sqlmodel import Field
 
 from gateway.models.columns import Row, UtcDateTime
 
-UNFINISHED = "status IN ('pending', 'failed', 'dead')"
+OPEN_EVENTS_PREDICATE = "status IN ('pending', 'failed', 'dead')"
 """Of an event. SQLite uses an index over a part of a table only for who names that part in these very words."""
 
 
@@ -16,8 +16,8 @@ class Event(Row, table=True):
 
     `status` is `pending` (recorded, still to be applied), `applied`, `stale` (recorded, an equal or newer state was
     there), `ignored` (not ours to apply; `outcome` says why), `failed` (will be retried at `next_attempt_at`) or `dead`
-    (an operator decides). `needs` lists what must still be fetched from Stripe, as `kind:id`. `payload` is the body as
-    Stripe sent it, so that a stored event stays replayable.
+    (an operator decides). `pending_fetches` lists what must still be fetched from Stripe, as `kind:id`. `payload` is
+    the body as Stripe sent it, so that a stored event stays replayable.
     """
 
     __tablename__ = "event"
@@ -33,7 +33,7 @@ class Event(Row, table=True):
     source: str
     status: str
     outcome: str | None = None
-    needs: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    pending_fetches: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     attempts: int = 0
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, sa_type=sa.Text)
@@ -43,5 +43,5 @@ class Event(Row, table=True):
     # Only what is not finished is looked for by its status: an index over the rest would cost every event.
     __table_args__ = (
         # PostgreSQL's condition is the same, see migrations/env.py
-        sa.Index("ix_event_open", "status", "next_attempt_at", sqlite_where=sa.text(UNFINISHED)),
+        sa.Index("ix_event_open", "status", "next_attempt_at", sqlite_where=sa.text(OPEN_EVENTS_PREDICATE)),
     )

@@ -8,26 +8,26 @@ from sqlmodel import Field
 from gateway.models.columns import Row, UtcDateTime
 
 
-class Turn(Row, table=True):
+class Lease(Row, table=True):
     """Whose turn it is to do something that calls Stripe for one user (`gateway/db/locks.py`).
 
     A row is a lease: it is held by `holder` until `until`, whatever becomes of its process.
     """
 
-    __tablename__ = "turn"
+    __tablename__ = "lease"
 
     name: str = Field(primary_key=True)
     holder: str
     until: datetime = Field(sa_type=UtcDateTime)
 
 
-class Notice(Row, table=True):
+class Notification(Row, table=True):
     """What changed, for the other processes on one SQLite file (PostgreSQL has NOTIFY): the latest thousand.
 
     `origin` is the process that wrote it; `topics` are those of `gateway/db/notifications.py`.
     """
 
-    __tablename__ = "notice"
+    __tablename__ = "notification"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row, UtcDateTime
+from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime
 
 
 class UsageRecord(Row, table=True):
@@ -17,7 +17,7 @@ class UsageRecord(Row, table=True):
 
     __tablename__ = "usage_record"
     __table_args__ = (
-        sa.Index("ix_usage_record_due", "next_attempt_at", sqlite_where=sa.text("status = 'pending'")),
+        sa.Index("ix_usage_record_open", "status", "next_attempt_at", sqlite_where=sa.text(OPEN_PREDICATE)),
         sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
     )
 

@@ -1,6 +1,6 @@
 """The mirrored tables: what Stripe says, under Stripe's own ids and in Stripe's words.
 
-`as_of`, `as_of_lag` and `revision` are what lets the database refuse a stale write (see `gateway/mirror/sync.py`).
+`as_of`, `staleness_seconds` and `revision` let the database refuse a stale write (see `gateway/mirror/sync.py`).
 Amounts are integers in the currency's minor unit, currencies are lower case as Stripe writes them, moments are UTC.
 """
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row, UtcDateTime
+from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime
 
 
 class OutboxMessage(Row, table=True):
@@ -37,6 +37,9 @@ class OutboxDelivery(Row, table=True):
             "id",
             sqlite_where=sa.text("status = 'pending'"),
         ),
+        sa.Index(
+            "ix_outbox_delivery_due", "status", "endpoint", "next_attempt_at", sqlite_where=sa.text(OPEN_PREDICATE)
+        ),
     )
 
     id: int = Field(primary_key=True)
@@ -60,13 +63,13 @@ class OutboxState(Row, table=True):
 class AccessWatch(Row, table=True):
     """Whose access is told to the application, and when to look at it again.
 
-    `told` is the decision that was told last (empty for a refusal), null when nobody has looked yet. `look_at` is now
-    when something was written about the customer, else the next moment at which time alone may change the decision;
-    null when there is none.
+    `last_notified` is the decision that was told last (empty for a refusal), null when nobody has looked yet.
+    `check_at` is now when something was written about the customer, else the next moment at which time alone may change
+    the decision; null when there is none.
     """
 
     __tablename__ = "access_watch"
 
     customer_id: str = Field(primary_key=True)
-    told: str | None = None
-    look_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+    last_notified: str | None = None
+    check_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)

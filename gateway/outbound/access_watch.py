@@ -54,11 +54,13 @@ def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collecti
         return
     now = datetime.now(UTC)
     statement = insert(connection, WATCHES)
-    told = sa.func.coalesce(WATCHES.c.told, statement.excluded.told)
+    last_notified = sa.func.coalesce(WATCHES.c.last_notified, statement.excluded.last_notified)
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["customer_id"], set_={"look_at": now, "told": told}),
+        statement.on_conflict_do_update(
+            index_elements=["customer_id"], set_={"check_at": now, "last_notified": last_notified}
+        ),
         [
-            {"customer_id": each, "look_at": now, "told": NO_ACCESS if each in new else None}
+            {"customer_id": each, "check_at": now, "last_notified": NO_ACCESS if each in new else None}
             for each in sorted(customer_ids)  # one order for all, so that two of them wait in turn and do not block
         ],
     )

@@ -11,6 +11,7 @@ are therefore allowed. Redirects are not followed, so that a receiver cannot sen
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from standardwebhooks.webhooks import Webhook
 
 from gateway.db.database import Database
 from gateway.db.lease_queue import Backoff, Claim, LeaseQueue
-from gateway.models.columns import PENDING
+from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings import OutboundEndpoint
 
@@ -70,13 +71,14 @@ class WebhookDispatcher:
         messages = (
             sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
             .join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
-            .where(DELIVERIES.c.status == PENDING, ~before)
-            .order_by(DELIVERIES.c.id)
+            .where(sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING, ~before)
+            .order_by(DELIVERIES.c.next_attempt_at, DELIVERIES.c.id)
         )
 
         async def deliver(claim: Claim) -> None:
             (row,) = claim.rows
-            await queue.write(claim, attempts=row["attempts"] + 1, **await self._deliver(client, endpoint, row))
+            result = {"attempts": row["attempts"] + 1, **await self._deliver(client, endpoint, row)}
+            await self._database.transaction(partial(_save, queue.holds(claim), row, result))
 
         queue = LeaseQueue(
             name="outbox",
@@ -110,6 +112,26 @@ class WebhookDispatcher:
         status = "dead" if RETRIES.is_last(row["attempts"]) else "pending"
         log.warning("outbox_not_delivered", id=row["message_id"], type=row["type"], status=status)
         return {"status": status, "next_attempt_at": RETRIES.next_attempt(row["attempts"]), "last_error": problem}
+
+
+def _save(held: sa.ColumnElement[bool], row: sa.RowMapping, result: dict[str, Any], connection: sa.Connection) -> None:
+    """Save the result of an attempt, and have the customer's later messages wait for the next one, or no longer.
+
+    They could not overtake it in any case; but a search for what is due would go through all of them again and again.
+    """
+    if not connection.execute(sa.update(DELIVERIES).where(held).values(**result)).rowcount:
+        return
+    later = sa.update(DELIVERIES).where(
+        DELIVERIES.c.endpoint == row["endpoint"],
+        DELIVERIES.c.customer_id == row["customer_id"],
+        DELIVERIES.c.status == PENDING,
+        DELIVERIES.c.id > row["id"],
+    )
+    if due := result["next_attempt_at"]:
+        connection.execute(later.values(next_attempt_at=due))
+    else:
+        now = datetime.now(UTC)
+        connection.execute(later.where(DELIVERIES.c.next_attempt_at > now).values(next_attempt_at=now))
 
 
 def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:

@@ -23,7 +23,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.mirror.mapping import Json
 from gateway.mirror.sync import Mirror
 from gateway.models.columns import utc
-from gateway.models.inbox import UNFINISHED, Event
+from gateway.models.inbox import OPEN_EVENTS_PREDICATE, Event
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.webhooks.event import Delivery, StripeEvent
@@ -98,7 +98,7 @@ class Inbox:
 
         def work(connection: sa.Connection, *, one_by_one: bool = False) -> dict[str, Outcome | Exception]:
             expected = {key: self._optimistic_outcome(event) for key, event in events.items()}
-            common = {"source": source, "needs": [], "attempts": 0, "received_at": datetime.now(UTC)}
+            common = {"source": source, "pending_fetches": [], "attempts": 0, "received_at": datetime.now(UTC)}
             rows = [_row(event, expected[key], common) for key, event in events.items()]
             dialect = connection.dialect.name
             new = {key for (key,) in write_rows(connection, _record_statement(dialect), rows, _ID)}
@@ -170,7 +170,9 @@ class Inbox:
                     event = event._replace(object=whole, previous_attributes=None)
                 if whole is not None or not event.thin:
                     outcome = run_after(connection, event, outcome)
-                if {*outcome.pending_fetches} <= {*row.needs}:  # fetching them once more would bring nothing new
+                if {*outcome.pending_fetches} <= {
+                    *row.pending_fetches
+                }:  # fetching them once more would bring nothing new
                     outcome = outcome._replace(pending_fetches=())
                 outcomes[row.id] = outcome
             save_outcomes(connection, outcomes, {}, held)
@@ -189,7 +191,7 @@ class Inbox:
 
     async def reopen(self, event_ids: Sequence[str]) -> int:
         """Put recorded events back into the queue, due now, with a fresh count of attempts; how many were found."""
-        fresh = {"status": "pending", "needs": [], "attempts": 0, "last_error": None}
+        fresh = {"status": "pending", "pending_fetches": [], "attempts": 0, "last_error": None}
         update = sa.update(EVENTS).where(EVENTS.c.id.in_(event_ids)).values(**fresh, next_attempt_at=datetime.now(UTC))
         count = await self.database.transaction(lambda connection: connection.execute(update).rowcount)
         self.due.set()
@@ -292,4 +294,4 @@ def _record_statement(dialect: str) -> Any:
 
 def count_open_events(connection: sa.Connection) -> dict[str, int]:
     """Count the events that are not finished, by status."""
-    return count_by_status(connection, EVENTS.c.status, sa.text(UNFINISHED), ("pending", "failed", "dead"))
+    return count_by_status(connection, EVENTS.c.status, sa.text(OPEN_EVENTS_PREDICATE), ("pending", "failed", "dead"))

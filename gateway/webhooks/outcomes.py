@@ -72,7 +72,7 @@ def save_outcomes(
             .values(
                 status="pending" if fetches else status,
                 outcome=detail,
-                needs=list(fetches),
+                pending_fetches=list(fetches),
                 next_attempt_at=due,
                 processed_at=None if due else now,
                 last_error=None,

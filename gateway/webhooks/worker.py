@@ -16,7 +16,7 @@ from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
-from gateway.models.inbox import UNFINISHED, Event
+from gateway.models.inbox import OPEN_EVENTS_PREDICATE, Event
 from gateway.observability import tracing
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.event import StripeEvent
@@ -84,10 +84,10 @@ class Worker:
         """Process events that need the same; a failure is saved, and tried again later."""
         started, held = time.monotonic(), self.queue.holds(claim)
         rows = sorted((Event(**row) for row in claim.rows), key=lambda row: (row.created, row.id))
-        with tracing.span("events again", count=len(rows), needs=", ".join(rows[0].needs)):
+        with tracing.span("events again", count=len(rows), fetches=", ".join(rows[0].pending_fetches)):
             try:
                 async with asyncio.timeout(WORK_SECONDS):
-                    if rows[0].needs:
+                    if rows[0].pending_fetches:
                         await self._inbox.complete(rows, await self._fetch(rows[0]), started, held)
                     else:
                         await self._inbox.apply_again(StripeEvent.parse(rows[0].payload), rows[0].attempts, held)
@@ -102,21 +102,23 @@ class Worker:
             raise SettingsError("STRIPE_SECRET_KEY is not set, so that nothing can be fetched")
         stripe = self._stripe.on_behalf_of(row.account) if row.account else self._stripe
         found = {}
-        for need in row.needs:
-            kind, _, object_id = need.partition(":")
+        for key in row.pending_fetches:
+            kind, _, object_id = key.partition(":")
             with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
                 if kind in RESOURCES:
-                    found[need] = await self._mirror.refresh(stripe, kind, object_id)
+                    found[key] = await self._mirror.refresh(stripe, kind, object_id)
                 else:  # a refund or an event, which the mirror does not keep
                     path = "/v2/core/events" if kind == V2_EVENT else f"/v1/{kind}s"
-                    found[need] = (await stripe.get(f"{path}/{object_id}")).object
+                    found[key] = (await stripe.get(f"{path}/{object_id}")).object
         return found
 
 
 def _due(now: datetime) -> sa.Select[Any]:
-    due = sa.select(EVENTS).where(sa.text(UNFINISHED), EVENTS.c.next_attempt_at <= now)  # a dead one has none
+    due = sa.select(EVENTS).where(
+        sa.text(OPEN_EVENTS_PREDICATE), EVENTS.c.next_attempt_at <= now
+    )  # a dead one has none
     return due.order_by(EVENTS.c.next_attempt_at)
 
 
 def _group(row: sa.RowMapping) -> tuple[str, ...]:
-    return (row["account"] or "", *row["needs"]) if row["needs"] else (row["id"],)
+    return (row["account"] or "", *row["pending_fetches"]) if row["pending_fetches"] else (row["id"],)

@@ -32,7 +32,7 @@ def fill(url: str) -> None:
     """A customer for each subscription of the bench, and whose it is."""
     engine = sa.create_engine(sa.make_url(url).set(drivername="sqlite"))
     row = "('cus_bench' || :n, 'user_' || :n, 1, 0, 1, 0, 0, '{}', '2026-01-01 00:00:00')"
-    names = "(id, external_id, as_of, as_of_lag, revision, deleted, delinquent, meta, created)"
+    names = "(id, external_id, as_of, staleness_seconds, revision, deleted, delinquent, meta, created)"
     with engine.begin() as connection:
         statement = sa.text(f"INSERT INTO customer {names} VALUES {row}")  # noqa: S608 - the names are ours
         connection.execute(statement, [{"n": n} for n in range(SUBSCRIPTIONS)])

@@ -27,7 +27,7 @@ FILL = {
         "status": "'active'",
         "currency": "'usd'",
         "meta": "'{}'",
-        **dict.fromkeys(("as_of_lag", "as_of", "revision"), "1"),
+        **dict.fromkeys(("staleness_seconds", "as_of", "revision"), "1"),
         **dict.fromkeys(("deleted", "cancel_at_period_end"), "false"),
         **dict.fromkeys(("created", "start_date"), LONG_AGO),
     },

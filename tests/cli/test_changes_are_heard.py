@@ -69,7 +69,7 @@ def record(world, events, status):
             "payload": json.dumps(event),
             "source": "webhook",
             "status": status,
-            "needs": [],
+            "pending_fetches": [],
             "attempts": 17,
             "received_at": datetime.now(UTC),
         }

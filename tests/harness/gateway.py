@@ -276,7 +276,7 @@ def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
         settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=stripe_url, database_url=url)
         asyncio.run(fill_mirror(settings))
     with connected(url) as connection:
-        tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notice"]
+        tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notification"]
         rows = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
     return folder / "seed.json", {table: found for table, found in rows.items() if found}
 

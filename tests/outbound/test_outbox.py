@@ -248,7 +248,7 @@ def quiet(world):
 
 
 def due(row):
-    return row["look_at"] and moment(row["look_at"]) <= datetime.now(UTC)
+    return row["check_at"] and moment(row["check_at"]) <= datetime.now(UTC)
 
 
 def moment(value):
@@ -336,7 +336,7 @@ def test_two_gateways_that_look_at_many_customers_at_once_tell_each_change_once(
     ids = [f"cus_{place:03}" for place in range(300)]
     rows = ", ".join(f"('{each}', 'ACTIVE', '2020-01-01')" for each in ids)
     with world.twin():
-        world._execute(f"INSERT INTO access_watch (customer_id, told, look_at) VALUES {rows}")  # noqa: S608 - our own
+        world._execute(f"INSERT INTO access_watch (customer_id, last_notified, check_at) VALUES {rows}")  # noqa: S608 - our own
         world.eventually(lambda: [row for row in world.rows("access_watch") if due(row)], [], seconds=30)
     assert sorted(row["customer_id"] for row in world.rows("outbox_message", type="access.changed")) == ids
 
@@ -352,7 +352,7 @@ def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_
         fail_the_renewal(before, made, grace_ends=ends)
         agrees(before, "subscription", {**made, "status": "past_due"})
     with told(database_url, fill=False) as (world, receiver):
-        world.eventually(lambda: [row for row in world.rows("access_watch") if row["told"] is None], [])
+        world.eventually(lambda: [row for row in world.rows("access_watch") if row["last_notified"] is None], [])
         world.eventually(lambda: len(world.rows("access_watch")), 2)
         assert time.time() < ends, "this machine was too slow for the test"
         assert receiver.taken == []

@@ -10,7 +10,7 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart, fill
 from gateway.billing.checkout.eligibility import conflicts, had_trial, held_products, read_subscriptions
 from gateway.billing.checkout.request import CheckoutRequest
-from gateway.billing.checkout.sessions import Sessions
+from gateway.billing.checkout.sessions import GUEST, Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
@@ -186,7 +186,7 @@ class Checkout:
 
 def _scope(buyer: Principal) -> str:
     """Return who asks: the same key of somebody else is another."""
-    return f"user:{buyer.subject}" if buyer.subject else "service" if buyer.is_service else "guest"
+    return f"user:{buyer.subject}" if buyer.subject else "service" if buyer.is_service else GUEST
 
 
 def _buyer(principal: Principal, request: CheckoutRequest) -> Principal:

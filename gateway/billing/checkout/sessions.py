@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -19,13 +19,21 @@ from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
-from gateway.models.checkout import CheckoutIntent
+from gateway.models.checkout import GUEST_PREDICATE, CheckoutIntent
+from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import CheckoutSession, Subscription
 from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/checkout/sessions"
 REFRESH_PAUSE_SECONDS = 1.0
 INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
+GUEST = "guest"
+"""The scope of every guest's intents."""
+GUEST_RETENTION = timedelta(days=30)
+"""A guest's key works for so long; the session that it opened has expired after a day."""
+_FORGET_GUESTS = sa.delete(INTENTS).where(
+    sa.text(GUEST_PREDICATE), INTENTS.c.created < sa.bindparam("before", type_=UtcDateTime)
+)
 
 _PAID = Problem(
     ProblemCode.EARLIER_SESSION_PAID,
@@ -90,6 +98,8 @@ class Sessions:
         def write(connection: sa.Connection) -> CheckoutIntent:
             statement = insert(connection, INTENTS).values(intent.model_dump())
             connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
+            if scope == GUEST:
+                connection.execute(_FORGET_GUESTS, {"before": intent.created - GUEST_RETENTION})
             found = sa.select(INTENTS).where(INTENTS.c.scope == scope, INTENTS.c.key == intent.key)
             return CheckoutIntent(**connection.execute(found).mappings().one())
 
@@ -110,14 +120,14 @@ class Sessions:
             StripeMissing: something that it names does not exist.
             StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
         """
-        offer = offer_of(parameters)
-        answer = await self._stripe.post(PATH, idempotency_key=f"{intent.id}-{offer[:16]}", **parameters)
+        digest = digest_of(parameters)
+        answer = await self._stripe.post(PATH, idempotency_key=f"{intent.id}-{digest[:16]}", **parameters)
         opened = answer.object["id"]
 
         def own(connection: sa.Connection) -> None:
             whose = {"guest": True} if external_id is None else {"external_id": external_id}
             connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
-            complete_intent(connection, intent=intent, id=opened, offer=offer)
+            complete_intent(connection, intent=intent, id=opened, digest=digest)
 
         await self._mirror.store_answer(self._stripe, answer, own)
         return await self.get(opened)
@@ -133,20 +143,20 @@ class Sessions:
             StripeMissing: something that it names does not exist.
             StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
         """
-        offer = offer_of(parameters)
+        digest = digest_of(parameters)
         for open_id, known in (await self._open_of(external_id)).items():
-            earlier = await (self.read(open_id) if known == offer else self.expire(open_id))
+            earlier = await (self.read(open_id) if known == digest else self.expire(open_id))
             if earlier.status == "complete":
                 raise Rejected(_PAID, current=earlier)
-            if earlier.status == "open" and not earlier.deleted and known == offer:
-                await self._database.transaction(partial(complete_intent, intent=intent, id=open_id, offer=offer))
+            if earlier.status == "open" and not earlier.deleted and known == digest:
+                await self._database.transaction(partial(complete_intent, intent=intent, id=open_id, digest=digest))
                 return earlier
         return await self.open(intent, parameters, external_id)
 
     async def _open_of(self, external_id: str) -> dict[str, str | None]:
         """Return a user's sessions that are open as far as the mirror knows, each with what it offers."""
         query = (
-            select(CheckoutSession.id, CheckoutIntent.offer)
+            select(CheckoutSession.id, CheckoutIntent.parameters_digest)
             .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
             .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
             .where(col(CheckoutSession.deleted).is_(False))
@@ -193,12 +203,12 @@ class Sessions:
             log.warning("checkout.refresh_failed", session=id, error=str(error))
 
 
-def offer_of(parameters: dict[str, Any]) -> str:
+def digest_of(parameters: dict[str, Any]) -> str:
     """Return a digest of what Stripe is asked for."""
     return sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def complete_intent(connection: sa.Connection, *, intent: CheckoutIntent, id: str, offer: str) -> None:
+def complete_intent(connection: sa.Connection, *, intent: CheckoutIntent, id: str, digest: str) -> None:
     """Note which session has answered an intent, and what it offers."""
-    met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, offer=offer)
+    met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, parameters_digest=digest)
     connection.execute(met)

@@ -95,7 +95,7 @@ class UsageForwarder:
 
 
 def _due(now: datetime) -> sa.Select[Any]:
-    due = sa.select(USAGE).where(USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
+    due = sa.select(USAGE).where(sa.text(OPEN_PREDICATE), USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
     return due.order_by(USAGE.c.next_attempt_at)
 
 

@@ -57,8 +57,8 @@ class AccessChangePublisher:
             name="access",
             database=database,
             key=WATCHES.c.customer_id,
-            due_at=WATCHES.c.look_at,
-            due=lambda now: sa.select(WATCHES).where(WATCHES.c.look_at <= now).order_by(WATCHES.c.look_at),
+            due_at=WATCHES.c.check_at,
+            due=lambda now: sa.select(WATCHES).where(WATCHES.c.check_at <= now).order_by(WATCHES.c.check_at),
             work=self._look,
             group=lambda _: None,  # one transaction for all
             slots=1,
@@ -99,7 +99,7 @@ class AccessChangePublisher:
             if not ids:
                 return
             now, after = datetime.now(UTC), ids[-1]
-            rows = [{"customer_id": each, "look_at": now, "told": None} for each in ids]
+            rows = [{"customer_id": each, "check_at": now, "last_notified": None} for each in ids]
             await self._database.transaction(partial(_watch, rows))
 
     async def _look(self, claim: Claim) -> None:
@@ -128,8 +128,8 @@ class AccessChangePublisher:
         for row in rows:
             its = states.get(row["customer_id"], ())
             best = max(its, key=_worth, default=None)
-            _remember(connection, row["customer_id"], told=_state(best), look_at=_next_look(its))
-            if row["told"] not in {None, _state(best)}:
+            _remember(connection, row["customer_id"], last_notified=_state(best), check_at=_next_look(its))
+            if row["last_notified"] not in {None, _state(best)}:
                 outbox.append(connection, row["customer_id"], "access.changed", _data(best))
 
     def _states(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[SubscriptionState]]:
@@ -187,5 +187,5 @@ def _data(best: SubscriptionState | None) -> dict[str, Any]:
 
 def count_due_customers(connection: sa.Connection) -> dict[str, int]:
     """Count the customers whose access is due to be decided."""
-    query = sa.select(sa.func.count()).select_from(WATCHES).where(WATCHES.c.look_at <= datetime.now(UTC))
+    query = sa.select(sa.func.count()).select_from(WATCHES).where(WATCHES.c.check_at <= datetime.now(UTC))
     return {"pending": connection.execute(query).scalar_one()}

@@ -286,15 +286,15 @@ def test_while_stripe_is_away_a_user_is_told_so_and_is_served_when_it_is_back(wo
     with make_world(database_url, fill=False, stripe_api_base=nowhere, stripe_timeout=1) as cut_off:
         answer = cut_off.graphql(CREATE, asked, headers).json()
         assert answer["errors"][0]["extensions"]["code"] == "STRIPE_UNAVAILABLE"
-        assert cut_off.rows("turn") == []
+        assert cut_off.rows("lease") == []
 
     assert opened(world, headers, "credits_100")["status"] == "OPEN"
     assert len(at_stripe(world, "customers")) == 1
 
 
-def test_a_turn_that_a_dead_process_holds_runs_out(world, ada):
+def test_a_lock_that_a_dead_process_holds_runs_out(world, ada):
     """Until then others wait, and are told so rather than served twice."""
-    held = "INSERT INTO turn (name, holder, until) VALUES ('checkout:user:user_ada', 'somebody dead', :until)"
+    held = "INSERT INTO lease (name, holder, until) VALUES ('checkout:user:user_ada', 'somebody dead', :until)"
     now = datetime.now(UTC).replace(tzinfo=None)
     world._execute(held, {"until": str(now + timedelta(seconds=2))})
     began = time.monotonic()

@@ -101,7 +101,8 @@ async def database(sqlite_url):
     """A database in which Ada has a customer."""
     database = runtime_at(sqlite_url).database
     statement = (
-        "INSERT INTO customer (id, external_id, as_of, as_of_lag, revision, deleted, delinquent, meta, created) "
+        "INSERT INTO customer "
+        "(id, external_id, as_of, staleness_seconds, revision, deleted, delinquent, meta, created) "
         "VALUES ('cus_of_ada', 'user_ada', 1, 0, 1, 0, 0, '{}', '2026-01-01 00:00:00')"
     )
     await database.transaction(lambda connection: connection.exec_driver_sql(statement))

@@ -313,7 +313,7 @@ def test_a_process_that_cannot_hear_the_others_looks_before_it_answers(world):
         before = hits(world)
         return world.data(PRODUCT, tea)["product"] == {"name": "Deaf"} and hits(world) == before
 
-    with world.renamed("notice", "notice_away"):
+    with world.renamed("notification", "notification_away"):
         rename("Deaf")
         world.eventually(is_deaf, seconds=5)
         before = hits(world)

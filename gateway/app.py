@@ -100,7 +100,10 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rest.router.routes += [*graphql.static_routes(), *pages]
     rest.include_router(operations(runtime.database, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
-    access = access_handler(authenticator, limiter, partial(decision, settings, runtime.database, catalog))
+    decide = partial(
+        decision, settings=settings, database=runtime.database, catalog=catalog, customers=services.customers
+    )
+    access = access_handler(authenticator, limiter, decide)
     return Edge(
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
@@ -133,6 +136,7 @@ def compose_services(runtime: Runtime) -> Services:
         stripe=stripe,
         catalog=catalog,
         checkout=Checkout(settings, mirror, stripe, catalog, customers),
+        customers=customers,
         portal=Portal(settings, database, stripe, customers),
         subscriptions=SubscriptionService(settings, mirror, stripe, catalog),
         limiter=RateLimiter(settings),

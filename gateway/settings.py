@@ -462,13 +462,20 @@ class Settings(BaseSettings):
     link_customers_by_email: bool = Field(
         True,
         validation_alias=_renamed("GATEWAY_LINK_CUSTOMERS_BY_EMAIL"),
-        description="Whether a user with a verified e-mail takes over the one customer at Stripe that has this e-mail "
-        "and belongs to nobody; otherwise every user begins with a new one.",
+        description="Whether a user with a verified e-mail takes over the customer at Stripe that has this e-mail and "
+        "belongs to nobody; otherwise every user begins with a new one. Off with an organisation's subject claim.",
+    )
+    trust_payment_link_references: bool = Field(
+        False,
+        validation_alias="GATEWAY_TRUST_PAYMENT_LINK_REFERENCES",
+        description="Whether the `client_reference_id` of a payment link says whose the purchase is; whoever opens the "
+        "link chooses it, so that it otherwise counts only together with the verified e-mail.",
     )
     allow_multiple_subscriptions: bool = Field(
         False,
         validation_alias=_renamed("GATEWAY_ALLOW_MULTIPLE_SUBSCRIPTIONS"),
-        description="Whether a user may have more than one live subscription to the same product.",
+        description="Whether a user may have more than one live subscription to plans of the same group. A product is "
+        "of the group that its metadata names (`group`), else of the default one; `addon: true` is of none.",
     )
     allow_repeat_trials: bool = Field(
         False,

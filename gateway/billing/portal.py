@@ -78,9 +78,10 @@ class Portal:
             raise Forbidden("a service token says with `externalId` for whom the portal is")
         if why := redirect_problem(request.return_url, self._settings.redirect_origins):
             raise _rejected(ProblemCode.REDIRECT_NOT_ALLOWED, f"`returnUrl` is refused: {why}", "returnUrl")
-        customer = await self._customers.of(user.subject)
+        customer = await self._customers.find(user)
         if customer is None:
             raise _rejected(ProblemCode.NO_CUSTOMER, "there is nothing to manage yet: a first checkout comes before it")
+        await self._customers.tell_stripe(user, customer)
         return await self._open(customer.id, request, await self._flow(customer.id, request))
 
     async def _open(self, customer_id: str, request: PortalRequest, flow: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ COMMANDS = {
     "sync": "mirror:sync",
     "reconcile": "mirror:reconcile",
     "events": "events:app",
+    "customers": "customers:app",
     "outbox": "outbox:app",
     "sandbox": "sandbox:sandbox",
 }

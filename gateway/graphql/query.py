@@ -4,10 +4,11 @@ from typing import Annotated
 
 import strawberry
 
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import cursor_of
 from gateway.graphql.base.arguments import After, First, Id
 from gateway.graphql.base.connection import Connection
-from gateway.graphql.base.context import Info
+from gateway.graphql.base.context import Info, account_of
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.base.scalars import Currency
@@ -92,7 +93,7 @@ class Query:
         principal = info.context.principal
         if principal.subject is None:
             return None
-        account = await info.context.loaders.account.load(selection_of(info, principal.subject))
+        account = await account_of(info.context, principal, selection_of(info, principal.subject))
         if account.customer:
             info.context.ownership.recognise(account.customer)
         return Viewer.of(principal, account, await info.context.services.catalog.snapshot())
@@ -106,7 +107,7 @@ class Query:
         ],
     ) -> Customer | None:
         """Any user's account, for the application's own back end; null when there is none."""
-        account = await info.context.loaders.account.load(selection_of(info, external_id))
+        account = await account_of(info.context, Principal(subject=external_id), selection_of(info, external_id))
         return Customer.of(account, await info.context.services.catalog.snapshot())
 
 

@@ -8,7 +8,7 @@ so that no change falls between the two. Only the first reading calls Stripe.
 from gateway.billing.customers.account import AccountSelection
 from gateway.errors import NotFound
 from gateway.graphql.base.arguments import Id
-from gateway.graphql.base.context import LiveInfo
+from gateway.graphql.base.context import LiveInfo, account_of
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.types.checkout import CheckoutSession
@@ -40,7 +40,7 @@ class Subscription:
         subject = str(context.principal.subject)  # only users may call this field
         accounts, its = context.loaders.account, selection_of(info, subject)
         new = changed.add(f"user:{subject}")
-        account = await accounts.load(AccountSelection(subject) if new else its)
+        account = await account_of(context, context.principal, AccountSelection(subject) if new else its)
         if account.customer is not None and changed.add(f"customer:{account.customer.id}"):
             new = True
         if new:

@@ -96,6 +96,7 @@ def customer(obj: Json) -> Json:
     """Return the columns of a `customer`; `external_id` is not among them: see `billing/customers/owners.py`."""
     return {
         "email": obj["email"],
+        "email_lower": obj["email"].lower() if obj["email"] else None,
         "name": obj.get("name"),
         "currency": obj.get("currency"),
         "default_payment_method_id": id_of((obj.get("invoice_settings") or {}).get("default_payment_method")),
@@ -139,6 +140,8 @@ def checkout_session(obj: Json) -> Json:
         "amount_subtotal": obj.get("amount_subtotal"),
         "amount_total": obj.get("amount_total"),
         "subscription_id": id_of(obj.get("subscription")),
+        "client_reference_id": obj.get("client_reference_id"),
+        "payment_link": id_of(obj.get("payment_link")),
         "payment_intent_id": id_of(obj.get("payment_intent")),
         "invoice_id": id_of(obj.get("invoice")),
         "meta": obj.get("metadata") or {},

@@ -73,6 +73,7 @@ class Customer(Mirrored, table=True):
 
     external_id: str | None = Field(default=None, unique=True)
     email: str | None = Field(default=None, index=True)
+    email_lower: str | None = Field(default=None, index=True)
     name: str | None = None
     currency: str | None = None
     default_payment_method_id: str | None = None
@@ -119,6 +120,8 @@ class CheckoutSession(Mirrored, table=True):
     amount_subtotal: int | None = Field(default=None, sa_type=sa.BigInteger)
     amount_total: int | None = Field(default=None, sa_type=sa.BigInteger)
     subscription_id: str | None = Field(default=None, index=True)
+    client_reference_id: str | None = Field(default=None, index=True)
+    payment_link: str | None = None
     payment_intent_id: str | None = Field(default=None, index=True)
     invoice_id: str | None = None
     line_items: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))

@@ -68,7 +68,7 @@ def test_a_flow_is_for_one_thing_and_goes_back_to_the_shop_when_it_is_done(world
 
 def test_one_of_several_subscriptions_is_named(world, ada):
     first = buy(world, ada, "starter_monthly")["subscription"]["id"]
-    second = buy(world, ada, "pro_monthly")["subscription"]["id"]
+    second = buy(world, ada, "api_calls_metered")["subscription"]["id"]
 
     assert errors(ask(world, ada, flow="SUBSCRIPTION_CANCEL")) == [("SUBSCRIPTION_NEEDED", "subscriptionId")]
     for each in (first, second):

@@ -37,8 +37,12 @@ class Cart:
 
     @property
     def trial_days(self) -> int | None:
-        """Return the shortest trial of its plans; Checkout does not apply a price's trial by itself."""
-        return min((price.trial_period_days for price in self.plans if price.trial_period_days), default=None)
+        """Return the shortest trial of its plans, if each has one: nobody gets a plan without a trial for nothing.
+
+        Checkout does not apply a price's trial by itself.
+        """
+        trials = [price.trial_period_days or 0 for price in self.plans]
+        return min(trials, default=0) or None
 
 
 def fill(request: CheckoutRequest, snapshot: Snapshot, max_quantity: int) -> Cart | list[Problem]:

@@ -1,10 +1,11 @@
-"""What a user may still buy: no plan of a product twice at once, and one trial only."""
+"""What a user may still buy: one plan of a group at once, and one trial only."""
 
 from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from gateway.billing.catalog.snapshot import Snapshot, group_of
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
@@ -15,23 +16,31 @@ from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
 
 
-def conflicts(cart: Cart, held: Mapping[str, str]) -> list[Problem]:
+def conflicts(cart: Cart, held: Mapping[str, str], snapshot: Snapshot) -> list[Problem]:
     """Return a problem for each line that a live subscription excludes, with what to do instead. Pure.
+
+    Plans of one group exclude each other, and a product excludes itself.
 
     Args:
         cart: what is to be bought.
         held: the products of live subscriptions, each with the id of its subscription.
+        snapshot: says of which group a product is.
     """
-    return [
-        Problem(
-            ProblemCode.ALREADY_SUBSCRIBED,
-            f"there is a subscription to this product already ({held[price.product_id]}): change that one instead "
-            "(`changeSubscription`, or the portal)",
-            f"lineItems.{place}",
-        )
-        for place, (price, _) in enumerate(cart.lines)
-        if price.interval and price.product_id in held
-    ]
+    groups: dict[str, str] = {}
+    for product_id, subscription_id in held.items():
+        if (product := snapshot.products.get(product_id)) and (group := group_of(product)) is not None:
+            groups[group] = subscription_id
+    found = []
+    for place, (price, _) in enumerate(cart.lines):
+        group = group_of(snapshot.products[price.product_id])
+        standing = held.get(price.product_id) or (None if group is None else groups.get(group))
+        if price.interval and standing:
+            message = (
+                f"there is a subscription already that excludes this one ({standing}): change that one instead "
+                "(`changeSubscription`, or the portal)"
+            )
+            found.append(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, f"lineItems.{place}"))
+    return found
 
 
 async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:

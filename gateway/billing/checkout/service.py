@@ -64,7 +64,8 @@ class Checkout:
             DatabaseUnavailable: nothing was opened.
         """
         buyer = _buyer(principal, request)
-        cart = self._checked(request, await self._catalog.snapshot(), guest=buyer.subject is None)
+        snapshot = await self._catalog.snapshot()
+        cart = self._checked(request, snapshot, guest=buyer.subject is None)
         async with self._lock(buyer, request):
             intent = await self._sessions.create_intent(_scope(buyer), request)
             if intent.fingerprint != request.fingerprint:
@@ -74,14 +75,13 @@ class Checkout:
                 return await self._sessions.get(intent.session_id)
             try:
                 parameters = stripe_parameters(request, cart, self._settings)
-                if request.promotion_code is not None:
-                    parameters["discounts"] = [{"promotion_code": await self._promotion(request.promotion_code)}]
                 if buyer.subject is None:
+                    parameters |= await self._discounts(request.promotion_code, None)
                     parameters = for_guest(
                         with_trial(parameters, cart.trial_days), buyer.email or request.customer_email
                     )
                     return await self._sessions.open(intent, parameters, None)
-                return await self._open_for_user(buyer, buyer.subject, intent, cart, parameters)
+                return await self._open_for_user(buyer, request, intent, cart, snapshot=snapshot, parameters=parameters)
             except (StripeRefused, StripeMissing) as error:
                 raise Rejected(_problem(error)) from error
 
@@ -109,21 +109,34 @@ class Checkout:
         return nullcontext()
 
     async def _open_for_user(
-        self, buyer: Principal, subject: str, intent: CheckoutIntent, cart: Cart, parameters: dict[str, Any]
+        self,
+        buyer: Principal,
+        request: CheckoutRequest,
+        intent: CheckoutIntent,
+        cart: Cart,
+        *,
+        snapshot: Snapshot,
+        parameters: dict[str, Any],
     ) -> CheckoutSession:
-        """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that."""
+        """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that.
+
+        The open sessions are listed before the subscriptions are read: what is paid in between is found in either.
+        """
+        subject = buyer.subject or ""
         for last in (False, True):
             customer = await self._customers.customer_for(buyer)
+            opened = await self._sessions.open_of(subject)
             try:
-                trial_days = await self._trial_days(subject, customer, cart)
+                trial_days = await self._trial_days(subject, customer, cart, snapshot)
                 asked = for_user(with_trial(parameters, trial_days), subject, customer.id)
-                return await self._sessions.open_or_reuse(intent, asked, subject)
+                asked |= await self._discounts(request.promotion_code, customer.id)
+                return await self._sessions.open_or_reuse(intent, asked, subject, opened)
             except StripeMissing:
                 if last or not await self._customers.is_deleted_at_stripe(customer.id):
                     raise
         raise AssertionError("unreachable")
 
-    async def _trial_days(self, subject: str, customer: Customer, cart: Cart) -> int | None:
+    async def _trial_days(self, subject: str, customer: Customer, cart: Cart, snapshot: Snapshot) -> int | None:
         """Return the days of the cart's trial that the user may have.
 
         Raises:
@@ -133,7 +146,7 @@ class Checkout:
             return None
         await read_subscriptions(self._mirror, self._stripe, customer.id)
         if not self._settings.allow_multiple_subscriptions and (
-            problems := conflicts(cart, await held_products(self._database, customer.id))
+            problems := conflicts(cart, await held_products(self._database, customer.id), snapshot)
         ):
             raise Rejected(*problems)
         repeated = not self._settings.allow_repeat_trials and await had_trial(self._database, subject)
@@ -172,16 +185,25 @@ class Checkout:
         message = f"this checkout is {'gone' if closed.deleted else closed.status} already"
         raise Rejected(Problem(ProblemCode.SESSION_NOT_OPEN, message, "id"), current=closed)
 
-    async def _promotion(self, code: str) -> str:
-        """Return the id of an active promotion code.
+    async def _discounts(self, code: str | None, customer_id: str | None) -> dict[str, Any]:
+        """Return the parameters of a promotion code: the customer's own, else one that is for everybody.
+
+        Several customers may have a code of one text each (Stripe, "Coupons and promotion codes").
 
         Raises:
-            StripeRefused: when there is none of this name.
+            StripeRefused: when there is none of this name for this customer.
         """
-        answer = await self._stripe.get("/v1/promotion_codes", code=code, active="true", limit=1)
+        if code is None:
+            return {}
+        answer = await self._stripe.get("/v1/promotion_codes", code=code, active="true", limit=100)
+        by_customer: dict[str | None, str] = {}
         for found in answer.object["data"]:
-            return str(found["id"])
-        raise StripeRefused("there is no such promotion code", param="discounts")
+            whose = found["customer"]
+            by_customer.setdefault(whose["id"] if isinstance(whose, dict) else whose, str(found["id"]))
+        promotion = by_customer.get(customer_id) or by_customer.get(None)
+        if promotion is None:
+            raise StripeRefused("there is no such promotion code", param="discounts")
+        return {"discounts": [{"promotion_code": promotion}]}
 
 
 def _scope(buyer: Principal) -> str:

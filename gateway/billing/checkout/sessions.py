@@ -1,6 +1,7 @@
 """Checkout sessions, one by one: asked for at Stripe, written down with whose they are, looked at, closed."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -133,9 +134,15 @@ class Sessions:
         return await self.get(opened)
 
     async def open_or_reuse(
-        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str
+        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str, opened: Mapping[str, str | None]
     ) -> CheckoutSession:
         """Give a user's open session that offers the same, or open one; any other that is open is closed first.
+
+        Args:
+            intent: what it is for.
+            parameters: what Stripe is asked for.
+            external_id: the user.
+            opened: the user's open sessions (`open_of`), listed before it was judged what the user may buy.
 
         Raises:
             Rejected: an open session was just paid; it is `current`.
@@ -144,7 +151,7 @@ class Sessions:
             StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
         """
         digest = digest_of(parameters)
-        for open_id, known in (await self._open_of(external_id)).items():
+        for open_id, known in opened.items():
             earlier = await (self.read(open_id) if known == digest else self.expire(open_id))
             if earlier.status == "complete":
                 raise Rejected(_PAID, current=earlier)
@@ -153,7 +160,7 @@ class Sessions:
                 return earlier
         return await self.open(intent, parameters, external_id)
 
-    async def _open_of(self, external_id: str) -> dict[str, str | None]:
+    async def open_of(self, external_id: str) -> dict[str, str | None]:
         """Return a user's sessions that are open as far as the mirror knows, each with what it offers."""
         query = (
             select(CheckoutSession.id, CheckoutIntent.parameters_digest)

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers import payment_methods
+from gateway.billing.customers.service import Customers
 from gateway.billing.invoices import PAGES
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state
@@ -137,7 +139,9 @@ def _pages(
     return {request.customer_id: page for request, page in found.items()}
 
 
-async def decision(settings: Settings, database: Database, catalog: Catalog, external_id: str, feature: str) -> Grant:
+async def decision(
+    external_id: str, feature: str, *, settings: Settings, database: Database, catalog: Catalog, customers: Customers
+) -> Grant:
     """Return whether a user may use a feature; a user that nobody has heard of may not.
 
     Raises:
@@ -146,4 +150,6 @@ async def decision(settings: Settings, database: Database, catalog: Catalog, ext
     products = (await catalog.snapshot()).products
     wanted = AccountSelection(external_id)
     account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
+    if account.customer is None and await customers.find(Principal(subject=external_id)):
+        account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
     return decide(feature, account.subscriptions, account.features, products)

@@ -62,13 +62,19 @@ class Ownership:
     Args:
         database: the mirror.
         principal: the caller.
+        find_customer: takes up the caller's customer, if one is provably theirs.
         find_subscription: reads one that the mirror does not have from Stripe, and stores it if it is there.
     """
 
     def __init__(
-        self, database: Database, principal: Principal, find_subscription: Callable[[str], Awaitable[None]]
+        self,
+        database: Database,
+        principal: Principal,
+        find_customer: Callable[[Principal], Awaitable[Customer | None]],
+        find_subscription: Callable[[str], Awaitable[None]],
     ) -> None:
         self._database = database
+        self._find_customer = find_customer
         self._find_subscription = find_subscription
         self._principal = principal
         self._customers: set[str] = set()
@@ -88,19 +94,32 @@ class Ownership:
         """Return whether the caller may see what belongs to `owner`."""
         if self.surely_sees(owner):
             return True
-        if self._principal.subject is None or owner.customer_id is None:
+        if owner.customer_id is None:
             return False
-        query = select(Customer.id).where(Customer.external_id == self._principal.subject)
-        self._customers.update(await self._database.read(lambda connection: all_rows(connection, query)))
+        if self._principal.subject is not None and not await self._read_customers():
+            customer = await self._find_customer(self._principal)
+            self._customers.update([customer.id] if customer else [])
+        if owner.guest and await self._is_nobodys(owner.customer_id):
+            self._customers.add(owner.customer_id)  # what a guest's checkout has started is seen with it
         return owner.customer_id in self._customers
+
+    async def _read_customers(self) -> bool:
+        """Remember the caller's own customer; whether there is one."""
+        query = select(Customer.id).where(Customer.external_id == self._principal.subject)
+        found = await self._database.read(lambda connection: all_rows(connection, query))
+        self._customers.update(found)
+        return bool(found)
+
+    async def _is_nobodys(self, customer_id: str) -> bool:
+        """Return whether a customer belongs to no user: what a guest bought is a user's once the user is known."""
+        customer = await self._database.read(lambda connection: row_by_id(connection, Customer, customer_id))
+        return customer is None or customer.external_id is None
 
     def surely_sees(self, owner: Owner) -> bool:
         """Return the same as far as it is known without asking the database; False may still become True."""
-        if owner.guest and owner.customer_id is not None:
-            self._customers.add(owner.customer_id)  # what a guest's checkout has started is seen with it
         return (
             self._principal.is_service
-            or owner.guest
+            or (owner.guest and owner.customer_id is None)
             or (owner.external_id is not None and owner.external_id == self._principal.subject)
             or owner.customer_id in self._customers
         )

@@ -1,8 +1,7 @@
-"""The Stripe customer of a signed-in user: made once, whoever asks at the same moment, and found ever after."""
+"""The Stripe customer of a signed-in user: found, taken up or made once, whoever asks at the same moment."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -12,11 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from gateway.auth.principal import Principal
+from gateway.billing.customers import linking
+from gateway.billing.customers.linking import Ambiguous, Proof
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
-from gateway.db.notifications import publish
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import StripeFailure, StripeMissing
+from gateway.errors import BadInput, StripeFailure, StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
@@ -24,7 +25,7 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 PATH = "/v1/customers"
-CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
+CLAIMS = table_for(CustomerClaim)
 
 log = structlog.get_logger()
 
@@ -33,8 +34,8 @@ class Customers:
     """Finds and makes the customers of users.
 
     Args:
-        settings: whether existing customers may be adopted.
-        mirror: the copy of Stripe; the claims are in the same database.
+        settings: what proves whose an existing customer is.
+        mirror: the copy of Stripe, and the claims beside it.
         stripe: makes the customers.
     """
 
@@ -44,10 +45,55 @@ class Customers:
         self._database = mirror.database
         self._stripe = stripe
 
-    async def of(self, external_id: str) -> Customer | None:
-        """Return a user's present customer; None when there is none, or Stripe no longer has it."""
+    async def find(self, principal: Principal) -> Customer | None:
+        """Return a user's present customer; one that is provably the user's is taken up now. Stripe is not asked.
+
+        None when there is none, when Stripe no longer has it, or when it is not clear which of several it is.
+        """
+        with suppress(Ambiguous):
+            return await self._of(principal.subject or "") or await self._take_up(principal)
+        return None
+
+    async def _of(self, external_id: str) -> Customer | None:
         query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
-        return await self._database.read(lambda connection: first_row(connection, query))
+        return await self._database.read(partial(first_row, statement=query))
+
+    async def _take_up(self, principal: Principal) -> Customer | None:
+        """Give the user the customer that is theirs by what the mirror knows.
+
+        Raises:
+            Ambiguous: several may be.
+        """
+        subject = principal.subject or ""
+        proof = Proof(subject, self._proving_email(principal), self._settings.trust_payment_link_references)
+
+        def clear(connection: sa.Connection) -> str | None:
+            found = linking.candidates(connection, proof)
+            if found and linking.has_had_one(connection, subject):
+                found = [candidate for candidate in found if candidate.by_reference]
+            return linking.choose(found)
+
+        if await self._database.read(clear) is None:
+            return None
+
+        def link(connection: sa.Connection) -> None:
+            if chosen := clear(connection):
+                claim = linking.open_claim(connection, subject, principal.email)
+                linking.fulfil(connection, claim=claim, customer_id=chosen)
+
+        with suppress(IntegrityError):  # another user with the same e-mail was a moment faster
+            await self._database.transaction(link)
+        return await self._of(subject)
+
+    def _proving_email(self, principal: Principal) -> str | None:
+        """Return the address that proves whose a customer is. It proves the user, not an organisation."""
+        proves = self._settings.link_customers_by_email and principal.email_verified and not self._is_organisation
+        return principal.email if proves else None
+
+    @property
+    def _is_organisation(self) -> bool:
+        """Whether the token's claim names an organisation, of which a member's e-mail says nothing."""
+        return self._settings.auth_subject_claim != "sub"
 
     async def is_deleted_at_stripe(self, id: str) -> bool:
         """Ask Stripe whether it still has a customer, and write down if not."""
@@ -60,113 +106,100 @@ class Customers:
         """Return a user's customer, which is made at Stripe if there is none yet, or it is known to be gone.
 
         Args:
-            principal: a signed-in user.
+            principal: a signed-in user, or one whom the back end names.
 
         Raises:
+            Rejected: several customers with live subscriptions may be the user's.
             StripeUnavailable: Stripe cannot be reached; trying again goes on where this stopped.
         """
         subject = principal.subject or ""
-        if known := await self.of(subject):
-            return known
-        async with user_lock(self._database, f"customer:{subject}"):
-            if known := await self.of(subject):  # whoever had the turn before has made it
+        try:
+            if known := await self._of(subject) or await self._take_up(principal):
+                await self.tell_stripe(principal, known)
                 return known
-            claim = await self._claim(principal)
-            if not await self._link_by_email(claim, principal):
-                await self._create(claim)
-        made = await self.of(subject)
+            async with user_lock(self._database, f"customer:{subject}"):
+                # whoever had the lock before may have made it
+                made = await self._of(subject) or await self._find_by_email(principal)
+                if made is None:
+                    await self._create(subject, principal.email)
+                else:
+                    await self.tell_stripe(principal, made)
+        except Ambiguous:
+            message = "several customers have this e-mail and a subscription: the seller must say which one is yours"
+            raise Rejected(Problem(ProblemCode.CUSTOMER_AMBIGUOUS, message)) from None
+        made = made or await self._of(subject)
         if made is None:
             raise StripeFailure("the customer that was just made is gone again; try again")
         return made
 
-    async def _claim(self, principal: Principal) -> CustomerClaim:
-        """Return the claim to fulfil: one that was left unfinished, or the next."""
-        latest = (
-            sa.select(CLAIMS)
-            .where(CLAIMS.c.external_id == principal.subject)
-            .order_by(CLAIMS.c.generation.desc())
-            .limit(1)
-        )
+    async def _find_by_email(self, principal: Principal) -> Customer | None:
+        """Read what Stripe has under the user's verified e-mail, which the mirror may not have yet, and take it up."""
+        if email := self._proving_email(principal):
+            answer = await self._stripe.get(PATH, email=email, limit=100)
+            await self._mirror.store_page(answer, answer.object["data"])
+            return await self._of(principal.subject or "") or await self._take_up(principal)
+        return None
 
-        def write(connection: sa.Connection) -> CustomerClaim:
-            last = connection.execute(latest).mappings().first()
-            if last is not None and last["customer_id"] is None:
-                return CustomerClaim(**last)
-            claim = CustomerClaim(
-                external_id=principal.subject or "",
-                generation=last["generation"] + 1 if last else 1,
-                email=principal.email,
-                created=datetime.now(UTC),
-            )
-            connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
-            return claim
-
-        return await self._database.transaction(write)
-
-    async def _create(self, claim: CustomerClaim) -> None:
+    async def _create(self, subject: str, email: str | None) -> None:
         """Make the customer. The key makes a repeated call give the same one (Stripe, "Idempotent requests")."""
-        parameters: dict[str, Any] = {"metadata": {"external_id": claim.external_id}}
+        claim = await self._database.transaction(partial(linking.open_claim, subject=subject, email=email))
+        parameters: dict[str, Any] = {"metadata": {"external_id": subject}}
         if claim.email:
             parameters["email"] = claim.email
-        answer = await self._stripe.post(
-            PATH, idempotency_key=f"customer-{_digest(claim)}-{claim.generation}", **parameters
+        key = f"customer-{sha256(subject.encode()).hexdigest()[:32]}-{claim.generation}"  # Stripe logs and shows it
+        answer = await self._stripe.post(PATH, idempotency_key=key, **parameters)
+        await self._mirror.store_answer(
+            self._stripe, answer, partial(linking.fulfil, claim=claim, customer_id=answer.object["id"])
         )
-        await self._mirror.store_answer(self._stripe, answer, _owning(claim, answer.object["id"]))
 
-    async def _link_by_email(self, claim: CustomerClaim, principal: Principal) -> bool:
-        """Take over the one customer with the user's verified e-mail, if it is nobody's; whether that was done."""
-        wanted = self._settings.link_customers_by_email and principal.email_verified and principal.email
-        if not wanted or claim.generation > 1:
-            return False
-        answer = await self._stripe.get(PATH, email=principal.email, limit=100)
-        free = [found for found in answer.object["data"] if await self._is_free(found, claim)]
-        if len(free) != 1 or answer.object["has_more"]:
-            return False
-        try:
-            await self._mirror.store_page(answer, free, _owning(claim, free[0]["id"]))
-        except IntegrityError:  # another user with the same e-mail was a moment faster
-            return False
-        await self._tag_with_external_id(free[0]["id"], claim)
-        return True
+    async def tell_stripe(self, principal: Principal, customer: Customer) -> None:
+        """Tell Stripe whose a customer is, and the user's address where it has changed since it was told.
 
-    async def _is_free(self, found: dict[str, Any], claim: CustomerClaim) -> bool:
-        """Return whether a customer belongs to nobody, neither here nor by what stands at Stripe."""
-        if found["metadata"].get("external_id", claim.external_id) != claim.external_id:
-            return False
-        query = sa.select(CLAIMS.c.external_id).where(CLAIMS.c.customer_id == found["id"])
-        return await self._database.read(lambda connection: connection.execute(query).first()) is None
+        The database is what counts, so a failure is only logged; the next checkout, portal or change tries again.
+        """
+        query = select(CustomerClaim).where(CustomerClaim.customer_id == customer.id)
+        claim = await self._database.read(partial(first_row, statement=query))
+        told = claim.email if claim else None
+        email = principal.email if principal.is_service or self._is_verified(principal) else None
+        changes: dict[str, Any] = {}
+        if customer.meta.get("external_id") != principal.subject:
+            changes["metadata"] = {"external_id": principal.subject}
+        if email is not None and email != told and (told or principal.is_service or not customer.email):
+            changes["email"] = email
+        if changes:
+            key = sha256(f"{customer.id} {customer.revision} {changes}".encode()).hexdigest()
+            try:
+                answer = await self._stripe.post(f"{PATH}/{customer.id}", idempotency_key=f"tell-{key}", **changes)
+                await self._mirror.store_answer(self._stripe, answer)
+            except StripeFailure as error:
+                log.warning("customer.not_told", customer=customer.id, error=str(error))
+                return
+        if claim is not None and email is not None and email != told:
+            this = sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer.id).values(email=email)
+            await self._database.transaction(lambda connection: connection.execute(this).rowcount)
 
-    async def _tag_with_external_id(self, id: str, claim: CustomerClaim) -> None:
-        """Let people see at Stripe whose it is. The database is what counts, so a failure is only logged."""
-        try:
-            answer = await self._stripe.post(
-                f"{PATH}/{id}",
-                idempotency_key=f"adopt-{id}-{_digest(claim)}",
-                metadata={"external_id": claim.external_id},
-            )
-            await self._mirror.store_answer(self._stripe, answer)
-        except StripeFailure as error:
-            log.warning("customer.not_labelled", customer=id, error=str(error))
+    def _is_verified(self, principal: Principal) -> bool:
+        return principal.email_verified and not self._is_organisation
 
+    async def link(self, external_id: str, customer_id: str) -> None:
+        """Give a customer to a user because an operator says so; the user's present one is let go.
 
-def _digest(claim: CustomerClaim) -> str:
-    """Return the user's id in an idempotency key, which Stripe logs and shows."""
-    return sha256(claim.external_id.encode()).hexdigest()[:32]
+        Raises:
+            BadInput: Stripe has no such customer, or it is another user's.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        if await self.is_deleted_at_stripe(customer_id):
+            raise BadInput(f"Stripe has no customer {customer_id}")
+        query = select(Customer).where(Customer.id == customer_id)
+        customer = await self._database.read(partial(first_row, statement=query))
+        if customer is None or customer.external_id not in {None, external_id}:
+            raise BadInput(f"customer {customer_id} is another user's: {customer and customer.external_id}")
 
+        def link(connection: sa.Connection) -> None:
+            connection.execute(sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer_id).values(customer_id=None))
+            claim = linking.open_claim(connection, external_id, customer.email)
+            linking.fulfil(connection, claim=claim, customer_id=customer_id)
 
-def _owning(claim: CustomerClaim, id: str) -> Callable[[sa.Connection], None]:
-    """Write down whose customer it is, in the transaction that stores it."""
-
-    def own(connection: sa.Connection) -> None:
-        connection.execute(
-            sa.update(CLAIMS)
-            .where(CLAIMS.c.external_id == claim.external_id, CLAIMS.c.generation == claim.generation)
-            .values(customer_id=id)
-        )
-        connection.execute(
-            sa.update(CUSTOMERS).where(CUSTOMERS.c.external_id == claim.external_id).values(external_id=None)
-        )
-        connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == id).values(external_id=claim.external_id))
-        publish(connection, f"user:{claim.external_id}")
-
-    return own
+        if customer.external_id is None:
+            await self._database.transaction(link)
+        await self.tell_stripe(Principal(subject=external_id), customer)

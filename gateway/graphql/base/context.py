@@ -8,7 +8,9 @@ import strawberry
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
+from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.customers.ownership import Ownership
+from gateway.billing.customers.service import Customers
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
@@ -29,6 +31,7 @@ class Services:
     stripe: Stripe
     catalog: Catalog
     checkout: Checkout
+    customers: Customers
     portal: Portal
     subscriptions: SubscriptionService
     limiter: RateLimiter
@@ -54,7 +57,9 @@ class Context:
     @cached_property
     def ownership(self) -> Ownership:
         """What the caller may name and see."""
-        return Ownership(self.services.database, self.principal, self.services.subscriptions.find)
+        return Ownership(
+            self.services.database, self.principal, self.services.customers.find, self.services.subscriptions.find
+        )
 
     @cached_property
     def loaders(self) -> Loaders:
@@ -71,6 +76,21 @@ class LiveContext(Context):
     """
 
     changed: TopicSubscription
+
+
+async def account_of(context: Context, principal: Principal, selection: AccountSelection) -> Account:
+    """Read a user's account. Who has no customer yet is given the one that is provably theirs first.
+
+    Args:
+        context: of the request.
+        principal: the user, with what proves an existing customer theirs.
+        selection: what to read.
+    """
+    account = await context.loaders.account.load(selection)
+    if account.customer is None and await context.services.customers.find(principal):
+        context.loaders.account.clear(selection)
+        account = await context.loaders.account.load(selection)
+    return account
 
 
 Info = strawberry.Info[Context, None]

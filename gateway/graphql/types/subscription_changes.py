@@ -165,6 +165,8 @@ class ChangeMutations:
         """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
         services = info.context.services
         change = PlanChange(input.price_id, input.quantity, input.subscription_item_id, input.proration_date)
+        if customer := await services.customers.find(info.context.principal):
+            await services.customers.tell_stripe(info.context.principal, customer)
         state, invoice = await services.subscriptions.change(
             info.context.principal, input.subscription_id, change, input.idempotency_key
         )

@@ -39,7 +39,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     if "customer" in params:
         sandbox.need("customer", params["customer"], "customer")
     code = params.get("code") or sandbox.choices(string.ascii_uppercase + string.digits, 8)
-    if find(sandbox, code):
+    if _is_taken(sandbox, code, params.get("customer")):
         raise invalid("An active promotion code with `code: " + code + "` already exists.", "code")
     promotion = {
         "object": "promotion_code",
@@ -76,6 +76,16 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Switch a promotion code on or off, change its metadata or restrictions."""
     return sandbox.update(merge(sandbox.need("promotion_code", id), request.params), "promotion_code.updated")
+
+
+def _is_taken(sandbox: Sandbox, code: str, customer_id: str | None) -> bool:
+    """Return whether a code cannot be made: several customers may have codes of one text (docs, "Coupons", codes)."""
+    same = (
+        each
+        for each in sandbox.store.scan("promotion_code")
+        if each["active"] and each["code"].lower() == code.strip().lower()
+    )
+    return any(None in (customer_id, each["customer"]) or each["customer"] == customer_id for each in same)
 
 
 def find(sandbox: Sandbox, code: str) -> Obj | None:

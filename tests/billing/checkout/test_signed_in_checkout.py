@@ -75,7 +75,7 @@ def test_an_earlier_session_that_was_paid_a_moment_ago_is_the_answer(sqlite_url,
 
 
 @both_databases
-def test_a_plan_of_a_product_that_one_has_is_refused_with_the_way_to_change_it(world, ada):
+def test_another_plan_of_the_same_offer_is_refused_with_the_way_to_change_it(world, ada):
     bought = buy(world, ada, "starter_monthly")
 
     answer = ask(world, ada, "credits_100", "starter_yearly", currency="USD")
@@ -84,7 +84,8 @@ def test_a_plan_of_a_product_that_one_has_is_refused_with_the_way_to_change_it(w
     assert (error["code"], error["field"]) == ("ALREADY_SUBSCRIBED", "lineItems.1")
     assert bought["subscription"]["id"] in error["message"]
     assert "changeSubscription" in error["message"]
-    assert opened(world, ada, "pro_yearly")["status"] == "OPEN"
+    assert codes(ask(world, ada, "pro_yearly")) == ["ALREADY_SUBSCRIBED"]  # a tier of the same offer
+    assert opened(world, ada, "api_calls_metered")["status"] == "OPEN"  # an add-on
     assert opened(world, world.sign_in("grace@example.com"), "starter_yearly")["status"] == "OPEN"
 
 

@@ -110,13 +110,13 @@ async def database(sqlite_url):
     await database.close()
 
 
-async def nothing_more(_: str) -> None:
-    """Stripe has no subscription either."""
+async def nothing_more(_: object) -> None:
+    """Find neither a customer nor a subscription."""
 
 
 def context_of(database, principal):
     return SimpleNamespace(
-        principal=principal, ownership=Ownership(database, principal, nothing_more), sign_in_error=None
+        principal=principal, ownership=Ownership(database, principal, nothing_more, nothing_more), sign_in_error=None
     )
 
 

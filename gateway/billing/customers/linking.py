@@ -1,0 +1,128 @@
+"""Which existing customer is a user's: by what a checkout of ours was told, or by the verified e-mail. From the mirror.
+
+`metadata.external_id` is dealt with where customers are written (`owners.py`). Here count a `client_reference_id` of a
+completed checkout that a server of our own account made (a payment link's is chosen by whoever opens the link: it
+counts together with the verified e-mail, or where a setting trusts it), and the verified e-mail, compared without case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from gateway.db.notifications import publish
+from gateway.db.tables import table_for
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import CheckoutSession, Customer, Subscription
+from gateway.models.statuses import OCCUPYING
+
+CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
+SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a user can prove.
+
+    Attributes:
+        subject: the user's id.
+        email: the verified address, where an e-mail proves anything.
+        trust_payment_links: whether the `client_reference_id` of a payment link counts by itself.
+    """
+
+    subject: str
+    email: str | None = None
+    trust_payment_links: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A customer that belongs to nobody and may be the user's.
+
+    Attributes:
+        id: the customer's.
+        by_reference: whether a checkout names the user; otherwise the e-mail is the same.
+        is_live: whether it has a live subscription.
+    """
+
+    id: str
+    by_reference: bool
+    is_live: bool
+
+
+class Ambiguous(Exception):
+    """Several customers with live subscriptions may be the user's: a person must say which."""
+
+
+def choose(candidates: Sequence[Candidate]) -> str | None:
+    """Return the customer that is the user's, if that is clear. Pure.
+
+    Raises:
+        Ambiguous: several have live subscriptions.
+    """
+    for some in ([each for each in candidates if each.by_reference], candidates):
+        live = [each for each in some if each.is_live]
+        if len(live) > 1:
+            raise Ambiguous
+        if live or len(some) == 1:
+            return (live or some)[0].id
+    return None
+
+
+def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
+    """Read the customers that belong to nobody and may be a user's, the newest first."""
+    mine: sa.ColumnElement[bool] = SESSIONS.c.payment_link.is_(None)
+    if proof.trust_payment_links:
+        mine = sa.true()
+    elif proof.email:
+        mine = mine | (sa.func.lower(SESSIONS.c.customer_email) == proof.email.lower())
+    named = sa.select(SESSIONS.c.customer_id).where(
+        SESSIONS.c.client_reference_id == proof.subject, SESSIONS.c.status == "complete", mine
+    )
+    by_reference = CUSTOMERS.c.id.in_(named)
+    same_email = CUSTOMERS.c.email_lower == proof.email.lower() if proof.email else sa.false()
+    live = sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.status.in_(OCCUPYING))
+    claimed = sa.exists().where(CLAIMS.c.customer_id == CUSTOMERS.c.id)
+    query = (
+        sa.select(CUSTOMERS.c.id, CUSTOMERS.c.meta, by_reference.label("by_reference"), live.label("is_live"))
+        .where(by_reference | same_email, CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False), ~claimed)
+        .order_by(CUSTOMERS.c.created.desc(), CUSTOMERS.c.id.desc())
+    )
+    return [
+        Candidate(row.id, bool(row.by_reference), bool(row.is_live))
+        for row in connection.execute(query)
+        if row.meta.get("external_id", proof.subject) == proof.subject
+    ]
+
+
+def has_had_one(connection: sa.Connection, subject: str) -> bool:
+    """Return whether a user has ever had a customer: what comes after a deleted one is not guessed by e-mail."""
+    query = sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == subject, CLAIMS.c.customer_id.is_not(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def open_claim(connection: sa.Connection, subject: str, email: str | None) -> CustomerClaim:
+    """Return the claim to fulfil: one that was left unfinished, or a new one."""
+    latest = sa.select(CLAIMS).where(CLAIMS.c.external_id == subject).order_by(CLAIMS.c.generation.desc()).limit(1)
+    last = connection.execute(latest).mappings().first()
+    if last is not None and last["customer_id"] is None:
+        return CustomerClaim(**last)
+    generation = last["generation"] + 1 if last else 1
+    claim = CustomerClaim(external_id=subject, generation=generation, email=email, created=datetime.now(UTC))
+    connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
+    return claim
+
+
+def fulfil(connection: sa.Connection, *, claim: CustomerClaim, customer_id: str) -> None:
+    """Write down whose a customer is.
+
+    Raises:
+        IntegrityError: it was given to another user a moment ago.
+    """
+    of_claim = CLAIMS.c.external_id == claim.external_id, CLAIMS.c.generation == claim.generation
+    connection.execute(sa.update(CLAIMS).where(*of_claim).values(customer_id=customer_id))
+    theirs = CUSTOMERS.c.external_id == claim.external_id
+    connection.execute(sa.update(CUSTOMERS).where(theirs).values(external_id=None))
+    connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(external_id=claim.external_id))
+    publish(connection, f"user:{claim.external_id}")

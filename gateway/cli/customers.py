@@ -1,0 +1,31 @@
+"""`gateway customers`: which customer at Stripe is which user's, for an operator."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.billing.customers.service import Customers
+from gateway.cli.context import console, run
+from gateway.runtime import Runtime
+
+app = typer.Typer(help="Which customer is which user's.", no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def customers() -> None:
+    """Make `gateway customers` a group of commands."""
+
+
+@app.command("link")
+def link(
+    external_id: Annotated[str, typer.Argument(help="The user, by the application's own id.")],
+    customer_id: Annotated[str, typer.Argument(help="The customer at Stripe (cus_…).")],
+) -> None:
+    """Give a customer to a user, who keeps it from now on; the user's present customer is let go."""
+
+    async def work(runtime: Runtime) -> None:
+        customers = Customers(runtime.settings, runtime.mirror, runtime.require_stripe())
+        await customers.link(external_id, customer_id)
+        console.print(f"{customer_id} is the customer of {external_id}")
+
+    run(work)

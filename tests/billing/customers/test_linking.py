@@ -1,0 +1,212 @@
+"""Whose an existing customer is: the rule as a table, and what people and organisations see of it."""
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.billing.customers.linking import Ambiguous, Candidate, choose
+from gateway.cli.main import app
+from harness.checkout import BACK, ask, at_stripe, buy, codes, look, opened, pay
+from harness.databases import both_databases
+from harness.gateway import SERVICE, make_world
+from harness.subscriptions import price_id
+
+ADA = {"email": "ada@example.com", "email_verified": True}
+VIEWER = "{ viewer { customer { id } subscription { id status } } }"
+PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
+    url userErrors { code } } }"""
+SESSION = "query($id: ID!) { session(id: $id) { id } }"
+
+
+def referred(id: str, *, live: bool = False) -> Candidate:
+    return Candidate(id, by_reference=True, is_live=live)
+
+
+def mailed(id: str, *, live: bool = False) -> Candidate:
+    return Candidate(id, by_reference=False, is_live=live)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "chosen"),
+    [
+        ([], None),
+        ([mailed("a")], "a"),
+        ([mailed("a", live=True)], "a"),
+        ([mailed("a"), mailed("b")], None),
+        ([mailed("a"), mailed("b", live=True)], "b"),
+        ([mailed("a", live=True), mailed("b"), mailed("c")], "a"),
+        ([referred("a")], "a"),
+        ([referred("a"), mailed("b")], "a"),
+        ([referred("a"), mailed("b", live=True)], "a"),
+        ([referred("a"), referred("b", live=True)], "b"),
+        ([referred("a"), referred("b"), mailed("c", live=True)], "c"),
+        ([referred("a"), referred("b")], None),
+    ],
+)
+def test_which_customer_is_the_users(candidates, chosen):
+    assert choose(candidates) == chosen
+
+
+@pytest.mark.parametrize(
+    "candidates",
+    [
+        [mailed("a", live=True), mailed("b", live=True)],
+        [referred("a", live=True), referred("b", live=True)],
+        [mailed("a", live=True), mailed("b"), mailed("c", live=True)],
+    ],
+)
+def test_of_several_with_a_subscription_nobody_guesses(candidates):
+    with pytest.raises(Ambiguous):
+        choose(candidates)
+
+
+def viewer(world, headers) -> dict:
+    return world.data(VIEWER, headers=headers)["viewer"]
+
+
+def subscribed(world, **customer) -> dict:
+    """A customer made at Stripe who has bought Starter there, once the mirror knows it."""
+    made = world.stripe("POST", "/v1/customers", **customer)
+    method = world.stripe("POST", "/v1/payment_methods/pm_card_visa/attach", customer=made["id"])
+    given = {"items[0][price]": price_id(world, "starter_monthly"), "default_payment_method": method["id"]}
+    bought = world.stripe("POST", "/v1/subscriptions", customer=made["id"], **given)
+    world.eventually(lambda: [row["status"] for row in world.rows("subscription", id=bought["id"])], ["active"])
+    return made
+
+
+@both_databases
+def test_who_bought_as_a_guest_and_signs_in_has_what_was_bought(world):
+    guest = opened(world, None, "starter_monthly")
+    pay(world, guest, email="Ada@Example.com")
+    assert look(world, None, guest)["subscription"]["status"] == "ACTIVE"
+    ada = world.token("user_ada", **ADA)
+
+    seen = viewer(world, ada)  # the first thing she does, without a checkout
+
+    assert seen["subscription"]["status"] == "ACTIVE"
+    assert codes(ask(world, ada, "starter_monthly")) == ["ALREADY_SUBSCRIBED"]
+    opens = world.data(PORTAL, {"input": {"returnUrl": BACK.split("?")[0]}}, ada)["createPortalSession"]
+    assert (opens["userErrors"], bool(opens["url"])) == ([], True)
+    (customer,) = at_stripe(world, "customers")
+    assert customer["metadata"] == {"external_id": "user_ada"}
+    # who knows the guest's session does not read it any more; she does
+    assert world.data(SESSION, {"id": guest["id"]})["session"] is None
+    assert world.data(SESSION, {"id": guest["id"]}, world.token("bob"))["session"] is None
+    assert world.data(SESSION, {"id": guest["id"]}, ada)["session"] == {"id": guest["id"]}
+
+
+def test_an_email_that_nobody_has_verified_brings_nothing(world):
+    subscribed(world, email="ada@example.com")
+    for claims in ({"email": "ada@example.com"}, {"email": "eve@example.com", "email_verified": True}):
+        assert viewer(world, world.token("user_eve", **claims))["customer"] is None
+
+
+def test_another_spelling_of_the_case_is_the_same_email(world):
+    made = subscribed(world, email="ADA@Example.com")
+    assert codes(ask(world, world.token("user_ada", **ADA), "starter_monthly")) == ["ALREADY_SUBSCRIBED"]
+    assert [found["id"] for found in at_stripe(world, "customers")] == [made["id"]]
+
+
+@both_databases
+def test_the_metadata_that_the_seller_sets_says_whose_a_customer_is(world):
+    subscribed(world, email="office@example.com", **{"metadata[external_id]": "user_ada"})
+    assert viewer(world, world.token("user_ada"))["subscription"]["status"] == "ACTIVE"
+
+
+def paid_by_link(world, reference: str, email: str) -> None:
+    """Somebody pays by a payment link that was opened with a `client_reference_id`.
+
+    The offline Stripe has no payment links: an event tells of the link that a session of a server has come from.
+    """
+    line = {"line_items[0][price]": price_id(world, "starter_monthly"), "line_items[0][quantity]": 1}
+    given = {"mode": "subscription", "success_url": BACK, "client_reference_id": reference, **line}
+    session = world.stripe("POST", "/v1/checkout/sessions", **given)
+    pay(world, session, email=email)
+    paid = world.stripe("GET", f"/v1/checkout/sessions/{session['id']}")
+    event = world.event("checkout.session.completed", {**paid, "payment_link": "plink_1"}, created=paid["created"] + 60)
+    world.deliver(event)
+    world.eventually(lambda: [row["payment_link"] for row in world.rows("checkout_session")], ["plink_1"])
+    world.eventually(lambda: [row["status"] for row in world.rows("subscription")], ["active"])
+
+
+def test_a_reference_that_a_server_of_the_seller_gave_needs_no_email(world):
+    line = {"line_items[0][price]": price_id(world, "starter_monthly"), "line_items[0][quantity]": 1}
+    given = {"mode": "subscription", "success_url": BACK, "client_reference_id": "user_ada", **line}
+    pay(world, world.stripe("POST", "/v1/checkout/sessions", **given), email="office@example.com")
+    world.eventually(lambda: [row["status"] for row in world.rows("subscription")], ["active"])
+    assert viewer(world, world.token("user_ada"))["subscription"]["status"] == "ACTIVE"
+    assert viewer(world, world.token("user_bob"))["subscription"] is None
+
+
+@pytest.mark.parametrize(
+    ("trusted", "email", "taken"),
+    [(False, "eve@example.com", False), (False, "ada@example.com", True), (True, "eve@example.com", True)],
+)
+def test_a_payment_links_reference_counts_with_the_email_or_where_a_setting_trusts_it(
+    sqlite_url, trusted, email, taken
+):
+    with make_world(sqlite_url, trust_payment_link_references=trusted) as world:
+        paid_by_link(world, "user_ada", email)
+        assert (viewer(world, world.token("user_ada", **ADA))["subscription"] is not None) is taken
+
+
+@both_databases
+def test_of_several_with_one_email_the_one_with_a_subscription_is_taken(world):
+    world.stripe("POST", "/v1/customers", email="ada@example.com")
+    made = subscribed(world, email="ada@example.com")
+    assert viewer(world, world.token("user_ada", **ADA))["customer"]["id"] == made["id"]
+
+
+def test_of_several_with_a_subscription_none_is_guessed_and_the_operator_links_one(world, monkeypatch):
+    first, second = subscribed(world, email="ada@example.com"), subscribed(world, email="ada@example.com")
+    ada = world.token("user_ada", **ADA)
+    assert viewer(world, ada)["customer"] is None
+    assert codes(ask(world, ada, "starter_monthly")) == ["CUSTOMER_AMBIGUOUS"]
+    assert len(at_stripe(world, "customers")) == 2
+
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_tests")
+    monkeypatch.setenv("STRIPE_API_BASE", world.stripe_url)
+    monkeypatch.setenv("DATABASE_URL", world.settings.database_url.get_secret_value())
+    done = CliRunner().invoke(app, ["customers", "link", "user_ada", second["id"]])
+
+    assert done.exit_code == 0, done.output
+    assert viewer(world, ada)["customer"]["id"] == second["id"]
+    refused = CliRunner().invoke(app, ["customers", "link", "user_bob", second["id"]])
+    assert "another user's" in str(refused.exception)
+    metadata = {found["id"]: found["metadata"] for found in at_stripe(world, "customers")}
+    assert metadata == {first["id"]: {}, second["id"]: {"external_id": "user_ada"}}
+
+
+def test_an_organisation_takes_over_nothing_by_a_members_email(sqlite_url):
+    with make_world(sqlite_url, auth_subject_claim="org") as world:
+        personal = subscribed(world, email="ada@example.com")
+        ada = world.token("user_ada", org="acme", **ADA)
+
+        assert viewer(world, ada)["customer"] is None
+        buy(world, ada, "credits_100")
+
+        (row,) = world.rows("customer", external_id="acme")
+        assert row["id"] != personal["id"]
+        assert world.stripe("GET", f"/v1/customers/{personal['id']}")["metadata"] == {}
+
+
+def test_a_verified_email_that_has_changed_is_told_to_stripe(world):
+    opened(world, world.token("user_ada", **ADA), "credits_100")
+    opened(world, world.token("user_ada", email="new@example.com"), "credits_500")
+    (customer,) = at_stripe(world, "customers")
+    assert customer["email"] == "ada@example.com"  # nobody has verified the new one
+
+    opened(world, world.token("user_ada", email="new@example.com", email_verified=True), "credits_100")
+    (customer,) = at_stripe(world, "customers")
+    assert customer["email"] == "new@example.com"
+
+    world.stripe("POST", f"/v1/customers/{customer['id']}", email="billing@example.com")
+    opened(world, world.token("user_ada", email="new@example.com", email_verified=True), "credits_500")
+    (customer,) = at_stripe(world, "customers")
+    assert customer["email"] == "billing@example.com"  # it has not changed since it was told
+
+
+def test_the_email_that_the_back_end_knows_is_told_to_stripe(world):
+    opened(world, world.token("user_ada"), "credits_100")
+    opened(world, SERVICE, "credits_500", externalId="user_ada", customerEmail="ada@example.com")
+    (customer,) = at_stripe(world, "customers")
+    assert customer["email"] == "ada@example.com"

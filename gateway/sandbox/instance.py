@@ -17,6 +17,7 @@ from gateway.sandbox.core.ports import Request
 from gateway.sandbox.core.registry import KINDS
 from gateway.sandbox.core.store import Obj, Store
 from gateway.sandbox.core.templates import complete, has
+from gateway.sandbox.core.versions import render
 from gateway.sandbox.events.chaos import Chaos
 from gateway.sandbox.events.delivery import WebhookDeliveries
 from gateway.sandbox.events.log import EventLog
@@ -67,7 +68,8 @@ class OfflineStripe:
     def need(self, kind: str, id: str, param: str = "id") -> Obj:  # noqa: D102
         found = self.find(kind, id) if param == "id" else self.store.get(kind, id)
         if found is None:
-            raise resource_missing(KINDS[kind].noun, id, param)
+            known = KINDS[kind]
+            raise resource_missing(known.noun, id, known.path if param == "id" else param, 404 if param == "id" else 400)
         return found
 
     def create(self, obj: Obj, event: str | None = None) -> Obj:  # noqa: D102
@@ -94,8 +96,8 @@ class OfflineStripe:
             self.emit(event, obj)
         return answer
 
-    def present(self, obj: Obj, expand_paths: tuple[str, ...] = ()) -> Obj:  # noqa: D102
-        return expand.present(self, obj, expand_paths)
+    def present(self, obj: Obj, expand_paths: tuple[str, ...] = (), version: str | None = None) -> Obj:  # noqa: D102
+        return expand.present(self, obj, expand_paths, lambda each: render(each, version, self.store))
 
     # What follows ----------------------------------------------------------------------------------------------
 

@@ -25,7 +25,18 @@ from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing,
 _OPTIONS = frozenset(RequestOptions.__annotations__)
 # Names that the annotations of `RequestOptions`, a base of every parameter type, use and do not import when they run.
 _UNIMPORTED = {"Mapping": Mapping, "StripeContext": StripeContext}
-_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, True: True, False: False}
+# `True` and `False` are how older SDKs of Python write them.
+_BOOLEANS = {
+    **{"true": True, "True": True, "1": True, True: True},
+    **{"false": False, "False": False, "0": False, False: False},
+}
+# What a call is about, and so never unset: an empty one is a mistake of the client's.
+_OPERANDS = frozenset(
+    (  # noqa: SIM905 -- a list would take a line for each name
+        "charge coupon customer id invoice payment_intent payment_method plan price product promotion_code source "
+        "subscription subscription_item test_clock token"
+    ).split()
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,19 @@ def _hash(values: dict[str, Any], fields: dict[str, tuple[bool, Shape]], path: s
     for name, (required, _) in fields.items():
         if required and name not in values:
             raise parameter_missing(_join(path, name))
-    return {key: _coerce(value, fields[key][1], _join(path, key)) for key, value in values.items()}
+    return {
+        key: "" if value == "" and _unsets(key, *fields[key], path) else _coerce(value, fields[key][1], _join(path, key))
+        for key, value in values.items()
+    }
+
+
+def _unsets(name: str, required: bool, shape: Shape, path: str) -> bool:
+    """Return whether an empty string unsets a parameter: any text that the call can do without.
+
+    The SDK's types say it of some fields only; recordings have it of names, descriptions and defaults too.
+    """
+    plain = shape == Shape(scalars=frozenset({str}))
+    return "" in shape.words or (plain and name not in _OPERANDS and not (required and not path))
 
 
 def _coerce(value: Any, shape: Shape, path: str) -> Any:

@@ -18,7 +18,6 @@ from gateway.sandbox.api.form_encoding import parse_form
 from gateway.sandbox.api.routing import Route, match
 from gateway.sandbox.core.errors import StripeError, invalid, rate_limited, unauthorized, unrecognized_url
 from gateway.sandbox.core.ports import Request
-from gateway.sandbox.core.versions import render
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
@@ -76,7 +75,8 @@ class Api:
         if found is None:
             self.sandbox.unknown_paths[f"{method} {path}"] += 1
             raise unrecognized_url(method, path)
-        version = http.headers.get("stripe-version")
+        # Behind the version some clients name previews that they take part in: `2025-03-31.basil; some_beta=v1`.
+        version = (http.headers.get("stripe-version") or "").partition(";")[0].strip() or None
         if version and not _VERSION.match(version):
             raise invalid(f"Invalid Stripe API version: {version}")
         entry, named = found
@@ -150,7 +150,7 @@ class Api:
         try:
             with sandbox.serving(request):
                 try:
-                    shown = sandbox.present(entry.handler(sandbox, request, **named), request.expand)
+                    shown = sandbox.present(entry.handler(sandbox, request, **named), request.expand, request.version)
                 except StripeError as error:
                     if not error.keep:
                         raise
@@ -163,7 +163,7 @@ class Api:
                 sandbox.store.put({**record, "status": error.status, "body": error.body()})
         if refusal:
             raise refusal
-        return status, _json(render(shown, request.version, sandbox.store))
+        return status, _json(shown)
 
     def _limit_rate(self) -> None:
         limit = self.sandbox.chaos.settings()["rate_limit"]

@@ -130,7 +130,7 @@ def _of_token(sandbox: Sandbox, token: str, param: str) -> Obj:
     known = cards.by_token(token)
     if known is None:
         noun = "token" if token.startswith(("tok_", "btok_")) else "PaymentMethod"
-        raise resource_missing(noun, token, param)
+        raise resource_missing(noun, token, "payment_method" if param == "id" else param, 404 if param == "id" else 400)
     if isinstance(known, cards.TestAccount):
         key = "iban" if known.type == "sepa_debit" else "account_number"
         return {**_account_details(known.type, {key: known.number}), "type": known.type}

@@ -42,14 +42,21 @@ class StripeError(Exception):
         if self.code:
             error["code"] = self.code
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
-        if self.param:
+        if self.param is not None:
             error["param"] = self.param
         return {"error": dict(sorted({**error, **self.extra}.items()))}
 
 
-def resource_missing(noun: str, id: str, param: str = "id") -> StripeError:
-    """Refuse an id that leads nowhere: one in the URL with 404, one in a parameter with 400."""
-    status = 404 if param == "id" else 400
+def resource_missing(noun: str, id: str, param: str = "id", status: int | None = None) -> StripeError:
+    """Refuse an id that leads nowhere: one in the URL with 404, one in a parameter with 400.
+
+    Args:
+        noun: How errors call the kind of object.
+        id: What was asked for.
+        param: The parameter that has it, or how the API calls this part of the path.
+        status: The HTTP status; None takes `param="id"` for a path and all others for parameters.
+    """
+    status = status or (404 if param == "id" else 400)
     return StripeError(f"No such {noun}: '{id}'", status=status, code="resource_missing", param=param)
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.objects import lookup
 from gateway.sandbox.core.registry import EXPANDABLE, HIDDEN
+from gateway.sandbox.core.templates import includable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
@@ -38,57 +39,86 @@ def public(obj: Any, reveal: frozenset[str] = _NOTHING) -> Any:
     return obj
 
 
-def present(sandbox: Sandbox, obj: Obj, expand: Iterable[str] = ()) -> Obj:
-    """Return the public form of an object or list with the named paths expanded."""
+def present(
+    sandbox: Sandbox, obj: Obj, expand: Iterable[str] = (), shape: Callable[[Obj], Obj] = lambda obj: obj
+) -> Obj:
+    """Return the public form of an object or list with the named paths expanded.
+
+    Args:
+        sandbox: The account.
+        obj: The stored object, or a list of them.
+        expand: The paths.
+        shape: Writes an object in the form of the client's API version, whose fields the paths are about.
+
+    Raises:
+        StripeError: A path is too deep or names what cannot be expanded.
+    """
     tree: dict[str, Any] = {}
     for path in expand:
         node = tree
         segments = path.split(".")
         if len(segments) > _DEEPEST + (segments[0] == "data"):
-            raise StripeError(f"You cannot expand more than {_DEEPEST} levels of a property (found '{path}').")
+            raise StripeError(
+                f"You cannot expand more than {_DEEPEST} levels of a property. Property: {path}",
+                code="property_expansion_max_depth",
+                param="expand",
+            )
         for segment in segments:
             node = node.setdefault(segment, {})
-    return _expanded(sandbox, obj, tree, "")
+    return _Expansion(sandbox, shape).of(shape(obj), tree, "")
 
 
-def _expanded(sandbox: Sandbox, obj: Obj, tree: dict[str, Any], path: str) -> Obj:
-    shown: Obj = public(obj, frozenset(tree))
-    if obj.get("deleted"):
-        return shown  # it has nothing left to expand, and Stripe does not mind
-    for name, below in tree.items():
-        where = f"{path}{name}"
-        if name not in obj and name in HIDDEN.get(obj.get("object", ""), _NOTHING):
-            continue  # a price without tiers has none to show
-        value = _value(sandbox, obj, name, where)
-        if isinstance(value, list):
-            shown[name] = [_follow(sandbox, each, name, below, where) for each in value]
-        else:
-            shown[name] = _follow(sandbox, value, name, below, where)
-    return shown
+class _Expansion:
+    """Paths followed through objects in the shape of one API version."""
 
+    def __init__(self, sandbox: Sandbox, shape: Callable[[Obj], Obj]) -> None:
+        self.sandbox, self.shape = sandbox, shape
 
-def _value(sandbox: Sandbox, obj: Obj, name: str, where: str) -> Any:
-    kind = obj.get("object", "")
-    if (kind, name) in EXPANDABLE:
-        return EXPANDABLE[kind, name](sandbox, obj)
-    if name in obj:
-        return obj[name]
-    raise _not_expandable(where, in_list=kind == "list")
+    def of(self, obj: Obj, tree: dict[str, Any], path: str) -> Obj:
+        """Return an object, which has its shape already, with what is in the tree expanded."""
+        shown: Obj = public(obj, frozenset(tree))
+        if obj.get("deleted"):
+            return shown  # it has nothing left to expand, and Stripe does not mind
+        for name, below in tree.items():
+            where = f"{path}{name}"
+            if name not in obj and self._has_none(obj.get("object", ""), name):
+                continue  # a price without tiers has none to show
+            value = self._value(obj, name, where)
+            if isinstance(value, list):
+                shown[name] = [self._follow(each, name, below, where) for each in value]
+            else:
+                shown[name] = self._follow(value, name, below, where)
+        return shown
 
+    @staticmethod
+    def _has_none(kind: str, name: str) -> bool:
+        """Return whether what an object lacks may be asked for all the same."""
+        return (kind, name) not in EXPANDABLE and (name in HIDDEN.get(kind, _NOTHING) or includable(kind, name))
 
-def _follow(sandbox: Sandbox, value: Any, name: str, below: dict[str, Any], where: str) -> Any:
-    if isinstance(value, str):
-        found = lookup(sandbox.store, value, name)
-        if found is None:
-            raise _not_expandable(where)
-        value = found
-    if isinstance(value, dict):
-        return _expanded(sandbox, value, below, f"{where}.")
-    if value is None or name == "total_count":  # of a search: a number that is only there when asked for
-        return value
-    raise _not_expandable(where)
+    def _value(self, obj: Obj, name: str, where: str) -> Any:
+        kind = obj.get("object", "")
+        if (kind, name) in EXPANDABLE:
+            return self._shaped(EXPANDABLE[kind, name](self.sandbox, obj))
+        if name in obj:
+            return obj[name]
+        raise _not_expandable(where, in_list=kind == "list")
+
+    def _shaped(self, value: Any) -> Any:
+        return self.shape(value) if isinstance(value, dict) else value
+
+    def _follow(self, value: Any, name: str, below: dict[str, Any], where: str) -> Any:
+        if isinstance(value, str):
+            found = lookup(self.sandbox.store, value, name)
+            if found is None:
+                raise _not_expandable(where)
+            value = self.shape(found)
+        if isinstance(value, dict):
+            return self.of(value, below, f"{where}.")
+        if value is None or name == "total_count":  # of a search: a number that is only there when asked for
+            return value
+        raise _not_expandable(where)
 
 
 def _not_expandable(path: str, *, in_list: bool = False) -> StripeError:
     hint = f" You may want to try expanding 'data.{path}' instead." if in_list else ""
-    return StripeError(f"This property cannot be expanded ({path}).{hint}")
+    return StripeError(f"This property cannot be expanded ({path}).{hint}", param="expand")

@@ -127,8 +127,8 @@ class Sandbox(Protocol):
     def follow(self, outcome: str, obj: Obj) -> None:
         """Do what follows from an outcome of a payment, an invoice or a period (see `reactions.OUTCOMES`)."""
 
-    def present(self, obj: Obj, expand_paths: tuple[str, ...] = ()) -> Obj:
-        """Return the object as the API shows it, with the given paths expanded."""
+    def present(self, obj: Obj, expand_paths: tuple[str, ...] = (), version: str | None = None) -> Obj:
+        """Return the object as an API version shows it (None: the current one), with the given paths expanded."""
 
     def serving(self, request: Request) -> AbstractContextManager[None]:
         """Serve one API request: a transaction, and the source of the events made in it."""

@@ -9,12 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of Stripe object: its `object` value, the prefix of its ids and how errors call it."""
+    """A kind of Stripe object: its `object` value, the prefix of its ids and how errors call it.
+
+    `path` is the `param` of a 404. It is the name that the path has in Stripe's API description, but "id" for
+    customers and subscriptions (recorded: "id", "payment_method").
+    """
 
     name: str
     prefix: str
     noun: str
     deleted_stays: bool = False
+    path: str = "id"
 
 
 Computed = Callable[..., Any]
@@ -26,9 +31,9 @@ EXPANDABLE: dict[tuple[str, str], Computed] = {}
 _PREFIXES: dict[str, str] = {}
 
 
-def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False) -> Kind:
+def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False, path: str = "id") -> Kind:
     """Declare a kind of object. `deleted_stays`: a deleted one still answers `{"deleted": true}` (customers)."""
-    KINDS[name] = Kind(name, prefix, noun or name, deleted_stays)
+    KINDS[name] = Kind(name, prefix, noun or name, deleted_stays, path)
     _PREFIXES[prefix.rstrip("_")] = name
     return KINDS[name]
 

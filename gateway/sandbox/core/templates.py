@@ -156,6 +156,18 @@ def has(kind: str, field: str) -> bool:
     return field in getattr(getattr(import_module(module), name), "__annotations__", {})
 
 
+@cache
+def includable(kind: str, field: str) -> bool:
+    """Return whether a field that an object lacks may be expanded: it is one of those that come only when asked for.
+
+    Args:
+        kind: The `object` of what is expanded, empty for a hash inside an object.
+        field: The name of the field.
+    """
+    names = {kind} if kind else {name for name in ABSENT if "." in name}
+    return any(field in ABSENT.get(name, frozenset()) for name in names)
+
+
 def envelope(url: str, data: list[Obj], has_more: bool = False) -> Obj:
     """Return Stripe's list object, also for lists inside objects (`subscription.items`)."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}

@@ -75,7 +75,7 @@ def _undone(node: Any, undo: list[dict[str, Callable[[Obj, Reader], Obj]]], read
         return [_undone(each, undo, reader) for each in node]
     if not isinstance(node, dict):
         return node
-    old = {key: _undone(value, undo, reader) for key, value in node.items()}
+    old = {key: value if key == "metadata" else _undone(value, undo, reader) for key, value in node.items()}
     kind = old.get("object")
     for table in undo:
         if isinstance(kind, str) and kind in table:

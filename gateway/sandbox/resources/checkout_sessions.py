@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("checkout.session", "cs_test_", "checkout.session")
+kind("checkout.session", "cs_test_", "checkout.session", path="session")
 kind("item", "li", "line item")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("coupon", "co")
+kind("coupon", "co", path="coupon")
 hidden("coupon", "applies_to", "currency_options")
 
 _WHOLE = 100

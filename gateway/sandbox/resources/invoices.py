@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("invoice", "in")
+kind("invoice", "in", path="invoice")
 kind("discount", "di")
 
 _PLAIN = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("payment_intent", "pi")
+kind("payment_intent", "pi", path="intent")
 
 _PLAIN = (
     "capture_method",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("payment_method", "pm", "PaymentMethod")
+kind("payment_method", "pm", "PaymentMethod", path="payment_method")
 
 
 @route("POST", "/v1/payment_methods", params="PaymentMethodCreateParams")

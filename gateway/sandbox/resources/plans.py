@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("plan", "plan")
+kind("plan", "plan", path="plan")
 hidden("plan", "tiers")
 
 

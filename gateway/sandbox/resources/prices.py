@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("price", "price")
+kind("price", "price", path="price")
 hidden("price", "tiers", "currency_options")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("setup_intent", "seti")
+kind("setup_intent", "seti", path="intent")
 
 
 @route("POST", "/v1/setup_intents", params="SetupIntentCreateParams", legacy=("payment_method_types",))

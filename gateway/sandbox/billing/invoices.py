@@ -59,7 +59,7 @@ def compose(
         "object": "invoice",
         "account_country": "US",
         "account_name": "Sandbox",
-        "account_tax_ids": [],
+        "account_tax_ids": None,
         "amount_overpaid": 0,
         "amount_paid": 0,
         "amount_shipping": 0,
@@ -71,7 +71,7 @@ def compose(
         "collection_method": "charge_automatically",
         "created": now,
         "currency": currency,
-        "custom_fields": [],
+        "custom_fields": None,
         "default_tax_rates": [],
         "discounts": [],
         "due_date": None,
@@ -114,7 +114,7 @@ def _of_subscription(subscription: Obj, now: int) -> Obj:
     settings = subscription["invoice_settings"]
     return {
         "collection_method": subscription["collection_method"],
-        "custom_fields": settings.get("custom_fields") or [],
+        "custom_fields": settings.get("custom_fields") or None,
         "default_payment_method": None,
         "default_tax_rates": subscription.get("default_tax_rates") or [],
         "description": subscription["description"],

@@ -68,9 +68,17 @@ def attach(sandbox: Sandbox, method: Obj, customer_id: str) -> Obj:
     if behaviour.refused and behaviour.decline:
         code, message = cards.declined(behaviour.decline)
         raise StripeError(message, status=402, type="card_error", code=code, decline_code=behaviour.decline)
-    method = sandbox.store.put({**method, "customer": customer_id})
+    method = sandbox.store.put({**verified(method), "customer": customer_id})
     sandbox.emit("payment_method.attached", method)
     return method
+
+
+def verified(method: Obj) -> Obj:
+    """Return a payment method whose card the bank has seen: what was `unchecked` of it has passed, as recorded."""
+    if method["type"] != "card":
+        return method
+    checks = {name: "pass" if value == "unchecked" else value for name, value in method["card"]["checks"].items()}
+    return {**method, "card": {**method["card"], "checks": checks}}
 
 
 def detach(sandbox: Sandbox, method: Obj) -> Obj:
@@ -136,7 +144,7 @@ def _of_token(sandbox: Sandbox, token: str, param: str) -> Obj:
         return {**_account_details(known.type, {key: known.number}), "type": known.type}
     # Stripe's ready-made test cards expire in the month in which they were made, in the year after the next.
     today = datetime.fromtimestamp(sandbox.now(), UTC)
-    return _card(known, today.month, today.year + 1, checked=False)
+    return _card(known, today.month, today.year + 1, checked=True)
 
 
 def _make(sandbox: Sandbox, details: Obj, params: Obj) -> Obj:
@@ -156,9 +164,9 @@ def _card(card: cards.TestCard, month: int, year: int, *, checked: bool) -> Obj:
         "type": "card",
         "card": {
             "brand": card.brand,
-            "checks": {"cvc_check": "pass"} if checked else {},
+            "checks": {"cvc_check": "unchecked" if checked else None},
             "country": card.country,
-            "display_brand": card.brand,
+            "display_brand": "american_express" if card.brand == "amex" else card.brand,
             "exp_month": month,
             "exp_year": year,
             "fingerprint": _fingerprint(card.number),
@@ -166,7 +174,7 @@ def _card(card: cards.TestCard, month: int, year: int, *, checked: bool) -> Obj:
             "last4": card.last4,
             "networks": {"available": [card.brand], "preferred": None},
             "regulated_status": "unregulated",
-            "three_d_secure_usage": {"supported": card.brand != "amex"},
+            "three_d_secure_usage": {"supported": True},
         },
         "_behaviour": asdict(card.behaviour),
     }

@@ -69,8 +69,8 @@ def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
         "days_until_due": None,
         "default_payment_method": None,
         "invoice_settings": {
-            "account_tax_ids": [],
-            "custom_fields": [],
+            "account_tax_ids": None,
+            "custom_fields": None,
             "description": None,
             "footer": None,
             "issuer": {"type": "self"},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.objects import lookup
 from gateway.sandbox.core.registry import EXPANDABLE, HIDDEN
-from gateway.sandbox.core.templates import includable
+from gateway.sandbox.core.templates import counted, includable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,13 +98,13 @@ class _Expansion:
     def _value(self, obj: Obj, name: str, where: str) -> Any:
         kind = obj.get("object", "")
         if (kind, name) in EXPANDABLE:
-            return self._shaped(EXPANDABLE[kind, name](self.sandbox, obj))
+            value = EXPANDABLE[kind, name](self.sandbox, obj)
+            if not isinstance(value, dict):
+                return value
+            return self.shape(counted(kind, name, value) if value.get("object") == "list" else value)
         if name in obj:
             return obj[name]
         raise _not_expandable(where, in_list=kind == "list")
-
-    def _shaped(self, value: Any) -> Any:
-        return self.shape(value) if isinstance(value, dict) else value
 
     def _follow(self, value: Any, name: str, below: dict[str, Any], where: str) -> Any:
         if isinstance(value, str):

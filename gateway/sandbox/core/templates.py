@@ -127,11 +127,44 @@ def _inner(cls: Any) -> tuple[Obj, Obj]:
     return _fields(cls, ABSENT.get(cls.__qualname__, frozenset()))
 
 
+# Lists inside objects that tell how many there are, though the API description does not have it (recorded).
+COUNTED = frozenset(
+    {
+        ("charge", "refunds"),
+        ("customer", "sources"),
+        ("customer", "subscriptions"),
+        ("customer", "tax_ids"),
+        ("invoice", "lines"),
+        ("subscription", "items"),
+    }
+)
+# Null on Stripe's wire in every version, though the SDK has them no more (recorded).
+_OUTLIVED: dict[str, Obj] = {"charge": {"destination": None, "dispute": None, "order": None}}
+
+
+def counted(kind: str, field: str, value: Obj) -> Obj:
+    """Return the list of a field with `total_count` where Stripe shows one."""
+    return {**value, "total_count": len(value["data"])} if (kind, field) in COUNTED else value
+
+
 def complete(obj: Obj) -> Obj:
     """Return the object with all fields that Stripe would show, in Stripe's order (id, object, then by name)."""
-    filled = _complete(obj, *_template(obj["object"]))
+    kind = obj["object"]
+    filled = _complete({**_OUTLIVED.get(kind, {}), **obj}, *_template(kind))
+    for name, value in filled.items():
+        if isinstance(value, dict) and value.get("object") == "list":
+            filled[name] = counted(kind, name, value)
+    if kind == "subscription":
+        filled |= _only_item(filled)
     head = {"id": filled["id"], "object": filled["object"]} if "id" in filled else {"object": filled["object"]}
     return {**head, **dict(sorted(filled.items()))}
+
+
+def _only_item(subscription: Obj) -> Obj:
+    """Return `plan` and `quantity` of a subscription, which every version shows for one with a single item."""
+    items = subscription["items"]["data"]
+    single = items[0] if len(items) == 1 else {}
+    return {"plan": single.get("plan"), "quantity": single.get("quantity")}
 
 
 def _complete(obj: Obj, empty: Obj, inner: Obj) -> Obj:

@@ -103,20 +103,23 @@ def _coupon(coupon: Any, reader: Reader) -> Any:
     return _shown(reader.get("coupon", coupon)) if isinstance(coupon, str) else coupon
 
 
-def _subscription_before_basil(subscription: Obj, _: Reader) -> Obj:
-    """Put the period, and the plan of the only item, into the subscription."""
+def _first_discount(obj: Obj, reader: Reader) -> Obj | None:
+    """Return the first discount in full: `discount` was never only an id."""
+    first = (obj["discounts"] or [None])[0]
+    found = reader.get("discount", first) if isinstance(first, str) else first
+    return _discount_before_clover(public(found), reader) if found and "source" in found else found
+
+
+def _subscription_before_basil(subscription: Obj, reader: Reader) -> Obj:
+    """Put the period and the discount into the subscription."""
     items = subscription["items"]["data"]
-    single = items[0] if len(items) == 1 else {}
     subscription.pop("billing_mode", None)
-    discounts = subscription["discounts"]
     return {
         **subscription,
         "current_period_start": max((item["current_period_start"] for item in items), default=None),
         "current_period_end": min((item["current_period_end"] for item in items), default=None),
         "items": {**subscription["items"], "data": [_without_period(item) for item in items]},
-        "discount": discounts[0] if discounts and isinstance(discounts[0], dict) else None,
-        "plan": single.get("plan"),
-        "quantity": single.get("quantity"),
+        "discount": _first_discount(subscription, reader),
     }
 
 
@@ -133,11 +136,10 @@ def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
     intent = reader.get("payment_intent", intent_id) if intent_id else None
     for name in ("payments", "confirmation_secret"):
         invoice.pop(name, None)
-    discounts = invoice["discounts"]
     return {
         **invoice,
         "charge": intent["latest_charge"] if intent else None,
-        "discount": discounts[0] if discounts and isinstance(discounts[0], dict) else None,
+        "discount": _first_discount(invoice, reader),
         "paid": invoice["status"] == "paid",
         "paid_out_of_band": invoice["status"] == "paid" and intent is None and invoice["amount_paid"] > 0,
         "payment_intent": intent_id,
@@ -147,6 +149,15 @@ def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
         "tax": sum(tax["amount"] for tax in taxes) if taxes else None,
         "total_tax_amounts": [_tax_before_basil(tax) for tax in taxes],
     }
+
+
+def _intent_before_2022(intent: Obj, reader: Reader) -> Obj:
+    """Put the charges into the payment intent."""
+    found = reader.first("charge", payment_intent=intent["id"])
+    url = f"/v1/charges?payment_intent={intent['id']}"
+    charges = [public(found)] if found else []
+    shown = {"object": "list", "data": charges, "has_more": False, "total_count": len(charges), "url": url}
+    return {**intent, "charges": shown}
 
 
 def _line_before_basil(line: Obj, reader: Reader) -> Obj:
@@ -222,4 +233,5 @@ CHANGES: list[tuple[str, dict[str, Callable[[Obj, Reader], Obj]]]] = [
             "payment_intent": _payment_before_basil,
         },
     ),
+    ("2022-11-15", {"payment_intent": _intent_before_2022}),
 ]

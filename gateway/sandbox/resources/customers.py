@@ -11,7 +11,7 @@ from gateway.sandbox.billing import (
     subscriptions,
 )
 from gateway.sandbox.core.errors import invalid
-from gateway.sandbox.core.registry import kind
+from gateway.sandbox.core.registry import expandable, kind
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -61,3 +61,26 @@ def delete_discount(sandbox: Sandbox, _: Request, id: str) -> Obj:
     if not discount:
         raise invalid("This customer does not have a discount.", "id", "resource_missing")
     return {**discount, "deleted": True}
+
+
+@expandable("customer", "tax")
+def tax(_: Sandbox, customer: Obj) -> Obj:
+    """Return what Stripe Tax knows of a customer's place; the account has no tax registrations.
+
+    Recorded for a customer without an address: `unrecognized_location`, and all else null.
+    """
+    address = customer["address"] or {}
+    country = address.get("country")
+    place = {"country": country, "source": "billing_address", "state": address.get("state")} if country else None
+    return {
+        "automatic_tax": "not_collecting" if country else "unrecognized_location",
+        "ip_address": (customer.get("tax") or {}).get("ip_address") or None,
+        "location": place,
+        "provider": "stripe",
+    }
+
+
+@expandable("customer", "invoice_credit_balance")
+def invoice_credit_balance(_: Sandbox, customer: Obj) -> Obj:
+    """Return what a customer has to his credit by currency; empty (recorded) without a balance."""
+    return {customer["currency"]: customer["balance"]} if customer["balance"] else {}

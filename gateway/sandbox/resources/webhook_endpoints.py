@@ -27,7 +27,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     secret = sandbox.deliveries.new_secret()
     endpoint = {
         "object": "webhook_endpoint",
-        "api_version": request.version or API_VERSION,
+        "api_version": None,
         "metadata": {},
         "status": "enabled",
         "_secret": secret,

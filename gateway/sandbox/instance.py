@@ -69,7 +69,9 @@ class OfflineStripe:
         found = self.find(kind, id) if param == "id" else self.store.get(kind, id)
         if found is None:
             known = KINDS[kind]
-            raise resource_missing(known.noun, id, known.path if param == "id" else param, 404 if param == "id" else 400)
+            if param == "id":
+                raise resource_missing(known.noun, id, known.path, 404)
+            raise resource_missing(known.noun, id, param, 400)
         return found
 
     def create(self, obj: Obj, event: str | None = None) -> Obj:  # noqa: D102

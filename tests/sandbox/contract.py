@@ -10,6 +10,8 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from gateway.sandbox.options import API_VERSION
+
 ROOT = Path(__file__).parents[2]
 PLACES = [os.environ.get("STRIPE_OPENAPI"), ROOT / "../shared/stripe/openapi-subset.json"]
 # Still on Stripe's wire, though its description does not have them.
@@ -17,7 +19,7 @@ UNDOCUMENTED = {"total_count", "plan", "quantity"}
 
 
 class Recorder:
-    """ASGI middleware that keeps every JSON answer of the API."""
+    """ASGI middleware that keeps every JSON answer of the API in its current version, which alone is described."""
 
     def __init__(self, app):
         self.app = app
@@ -27,16 +29,18 @@ class Recorder:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
-        status, chunks = 0, []
+        status, chunks, version = 0, [], b""
 
         async def keep(message):
-            nonlocal status
+            nonlocal status, version
             status = message.get("status", status)
+            version = dict(message.get("headers", ())).get(b"stripe-version", version)
             chunks.append(message.get("body", b""))
             await send(message)
 
         await self.app(scope, receive, keep)
-        self.answers.append((scope["method"], scope["path"], status, b"".join(chunks)))
+        if version == API_VERSION.encode():
+            self.answers.append((scope["method"], scope["path"], status, b"".join(chunks)))
 
 
 class Contract:

@@ -26,10 +26,7 @@ _OPTIONS = frozenset(RequestOptions.__annotations__)
 # Names that the annotations of `RequestOptions`, a base of every parameter type, use and do not import when they run.
 _UNIMPORTED = {"Mapping": Mapping, "StripeContext": StripeContext}
 # `True` and `False` are how older SDKs of Python write them.
-_BOOLEANS = {
-    **{"true": True, "True": True, "1": True, True: True},
-    **{"false": False, "False": False, "0": False, False: False},
-}
+_BOOLEANS = dict.fromkeys(("true", "True", "1", True), True) | dict.fromkeys(("false", "False", "0", False), False)
 # What a call is about, and so never unset: an empty one is a mistake of the client's.
 _OPERANDS = frozenset(
     (  # noqa: SIM905 -- a list would take a line for each name
@@ -106,10 +103,9 @@ def _hash(values: dict[str, Any], fields: dict[str, tuple[bool, Shape]], path: s
     for name, (required, _) in fields.items():
         if required and name not in values:
             raise parameter_missing(_join(path, name))
-    return {
-        key: "" if value == "" and _unsets(key, *fields[key], path) else _coerce(value, fields[key][1], _join(path, key))
-        for key, value in values.items()
-    }
+    unset = {key: "" for key, value in values.items() if value == "" and _unsets(key, *fields[key], path)}
+    given = {key: value for key, value in values.items() if key not in unset}
+    return {key: _coerce(value, fields[key][1], _join(path, key)) for key, value in given.items()} | unset
 
 
 def _unsets(name: str, required: bool, shape: Shape, path: str) -> bool:

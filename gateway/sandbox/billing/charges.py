@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.sandbox.billing import payment_methods
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError, invalid
 
@@ -192,13 +193,16 @@ def _outcome(payment_method: Obj, status: str, decline_code: str | None) -> Obj 
         return None
     risk = cards.behaviour_of(payment_method).risk
     blocked = status == "failed" and risk == "highest"
+    refusal = cards.refusal(decline_code) if decline_code else None
     outcome: Obj = {
-        "advice_code": "try_again_later" if status == "failed" and not blocked else None,
+        "advice_code": refusal.advice if refusal and not blocked else None,
         "network_advice_code": None,
-        "network_decline_code": None if status == "succeeded" or blocked else "01",
+        "network_decline_code": refusal.network_code if refusal and not blocked else None,
         "network_status": "not_sent_to_network" if blocked else _network_status(status),
         "reason": "highest_risk_level" if blocked else decline_code,
-        "seller_message": "Payment complete." if status == "succeeded" else "The bank did not accept the payment.",
+        "seller_message": "Payment complete."
+        if status == "succeeded"
+        else f"The bank returned the decline code `{decline_code}`.",
         "type": "blocked" if blocked else "authorized" if status == "succeeded" else "issuer_declined",
     }
     if payment_method["type"] == "card":
@@ -210,6 +214,7 @@ def _network_status(status: str) -> str:
     return "approved_by_network" if status == "succeeded" else "declined_by_network"
 
 
+_NETWORK_TRANSACTION = "123456789012345"
 _BANK_FIELDS = {
     "us_bank_account": (
         "account_holder_type",
@@ -226,7 +231,7 @@ _BANK_FIELDS = {
 
 def _details(payment_method: Obj, amount: int) -> Obj:
     kind = payment_method["type"]
-    known: Obj = payment_method.get(kind) or {}
+    known: Obj = payment_methods.verified(payment_method).get(kind) or {}
     if kind != "card":
         fields = _BANK_FIELDS.get(kind, tuple(known))
         return {"type": kind, kind: {name: known.get(name) for name in fields}}
@@ -238,10 +243,15 @@ def _details(payment_method: Obj, amount: int) -> Obj:
             "amount_authorized": amount,
             "authorization_code": "123456",
             "electronic_commerce_indicator": None,
+            "extended_authorization": {"status": "disabled"},
+            "incremental_authorization": {"status": "unavailable"},
             "installments": None,
             "mandate": None,
+            "multicapture": {"status": "unavailable"},
             "network": known.get("brand"),
-            "network_transaction_id": None,
+            "network_token": {"used": False},
+            "network_transaction_id": _NETWORK_TRANSACTION,
+            "overcapture": {"maximum_amount_capturable": amount, "status": "unavailable"},
             "regulated_status": "unregulated",
             "three_d_secure": _three_d_secure(payment_method),
             "transaction_link_id": None,
@@ -266,4 +276,6 @@ def _three_d_secure(payment_method: Obj) -> Obj | None:
 def _destination(payment_method: Obj) -> Obj:
     if payment_method["type"] != "card":
         return {"type": payment_method["type"]}
-    return {"type": "card", "card": {"reference": "7853282436", "reference_status": "available", "type": "refund"}}
+    # Recorded: the bank's reference number is not there yet when the refund is made.
+    reference = {"reference_status": "pending", "reference_type": "acquirer_reference_number"}
+    return {"type": "card", "card": {**reference, "type": "refund"}}

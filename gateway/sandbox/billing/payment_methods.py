@@ -63,11 +63,22 @@ def attach(sandbox: Sandbox, method: Obj, customer_id: str) -> Obj:
         return method
     if method["customer"] or method.get("_detached"):
         state = "has already been attached to a customer" if method["customer"] else "was detached before"
-        raise invalid(f"The payment method you provided {state}.", "payment_method", "payment_method_unexpected_state")
+        raise invalid(f"The payment method you provided {state}.")  # recorded: neither code nor param
     behaviour = cards.behaviour_of(method)
     if behaviour.refused and behaviour.decline:
         code, message = cards.declined(behaviour.decline)
-        raise StripeError(message, status=402, type="card_error", code=code, decline_code=behaviour.decline)
+        refusal = cards.refusal(behaviour.decline)
+        network: Obj = {"network_decline_code": refusal.network_code} if refusal.network_code else {}
+        raise StripeError(
+            message,
+            status=402,
+            type="card_error",
+            code=code,
+            param=refusal.param or "",  # recorded: an empty one where the bank names no field
+            advice_code=refusal.advice,
+            decline_code=behaviour.decline,
+            **network,
+        )
     method = sandbox.store.put({**verified(method), "customer": customer_id})
     sandbox.emit("payment_method.attached", method)
     return method

@@ -187,7 +187,11 @@ def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: s
         charge = charges.make(sandbox, intent, payment_method, "failed", decline_code=decline_code)
     code, message = cards.declined(decline_code)
     error = _error(payment_method, code, message)
+    refusal = cards.refusal(decline_code)
     error |= {"charge": charge["id"], "decline_code": decline_code}
+    if payment_method["type"] == "card":
+        told = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code, "param": refusal.param}
+        error |= {name: value for name, value in told.items() if value}
     return _fail(sandbox, intent | {"latest_charge": charge["id"]}, error)
 
 

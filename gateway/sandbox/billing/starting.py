@@ -34,7 +34,7 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
         raise parameter_missing("items")
     subscription = merge(_blank(sandbox, customer, now), params, *subscriptions.PLAIN)
     _check_collection(subscription)
-    subscription["billing_mode"] = billing_mode(params)
+    subscription["billing_mode"] = billing_mode(params, now)
     subscription["currency"] = _currency(sandbox, customer, params)
     subscription["default_tax_rates"] = items.tax_rates(sandbox, params.get("default_tax_rates"), "default_tax_rates")
     data = [
@@ -92,12 +92,13 @@ def _blank(sandbox: Sandbox, customer: Obj, now: int) -> Obj:
     }
 
 
-def billing_mode(params: Obj) -> Obj:
-    """Return the billing mode that the parameters ask for: flexible unless they say classic."""
+def billing_mode(params: Obj, now: int) -> Obj:
+    """Return the billing mode that the parameters ask for at a time: flexible unless they say classic."""
     mode = params.get("billing_mode") or {}
     if mode.get("type") == "classic":
         return {"flexible": None, "type": "classic"}
-    return {"flexible": {"proration_discounts": "included", **(mode.get("flexible") or {})}, "type": "flexible"}
+    chosen = {"proration_discounts": "included", **(mode.get("flexible") or {})}
+    return {"flexible": chosen, "type": "flexible", "updated_at": now}
 
 
 def _check_collection(subscription: Obj) -> None:

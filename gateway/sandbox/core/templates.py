@@ -26,6 +26,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "customer": "business_name cash_balance individual_name invoice_credit_balance next_invoice_sequence "
         "sources subscriptions tax tax_ids",
         "customer_session": "components",
+        "ephemeral_key": "secret",
         "event": "account context",
         "invoice": "amount_paid_off_stripe confirmation_secret customer_tax_ids payments status_details "
         "threshold_reason",
@@ -66,6 +67,10 @@ ABSENT: dict[str, frozenset[str]] = {
         "PaymentIntent.Processing": "card",
         "PaymentIntent.Shipping": "address name",
         "PaymentMethod.Link": "persistent_token",
+        **{
+            f"PaymentMethodDomain.{wallet}": "status_details"
+            for wallet in ("AmazonPay", "ApplePay", "GooglePay", "Klarna", "Link", "Paypal")
+        },
         "PaymentMethod.UsBankAccount.StatusDetails": "blocked",
         "PromotionCode.Restrictions": "currency_options",
         "Session.AutomaticTax.Liability": "account",

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import limits, payment_methods, payments
+from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
+from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -34,7 +36,7 @@ _PLAIN = (
 @route("POST", "/v1/payment_intents", params="PaymentIntentCreateParams", legacy=("payment_method_types",))
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a payment intent, and confirm it if asked to."""
-    params = request.params
+    params = {**_of_version(request), **request.params}
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
     limits.check_charge(params["amount"], params["currency"].lower())
@@ -52,6 +54,20 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         payment_method_types=params.get("payment_method_types") or params.get("allowed_payment_method_types"),
     )
     return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent
+
+
+def _of_version(request: Request) -> Obj:
+    """Return what an API version takes for granted of an intent (recorded in each of them).
+
+    Cards alone before 2023-08-16, automatic payment methods since; with those, since 2024-04-10, a capture that need
+    not be awaited (`automatic_async`).
+    """
+    version, params = (request.version or API_VERSION)[:10], request.params
+    if params.get("payment_method_types") or params.get("allowed_payment_method_types"):
+        return {}
+    if version < "2023-08-16" and "automatic_payment_methods" not in params:
+        return {"payment_method_types": ["card"]}
+    return {"capture_method": "automatic_async"} if version >= "2024-04-10" else {}
 
 
 def _automatic(params: Obj) -> Obj | None:
@@ -79,7 +95,9 @@ def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> 
         )
     intent["_return_url"] = params.get("return_url")
     # A payment method that will be used again is saved to the customer, as Stripe does on success.
-    if intent["customer"] and intent["setup_future_usage"] and method["customer"] is None:
+    # One that no customer can save is declined below, as by its bank.
+    saves = intent["setup_future_usage"] and not cards.behaviour_of(method).refused
+    if intent["customer"] and saves and method["customer"] is None:
         method = payment_methods.attach(sandbox, method, intent["customer"])
     intent = payments.confirm(sandbox, intent, method, off_session=bool(params.get("off_session")))
     if intent["last_payment_error"]:

@@ -13,16 +13,22 @@ from gateway.sandbox.core.registry import expandable, kind
 from gateway.sandbox.core.templates import envelope
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
 kind("subscription", "sub")
 
 
-@route("POST", "/v1/subscriptions", params="SubscriptionCreateParams", legacy=("coupon", "promotion_code"))
+# Of versions before `items`, and of those that gave discounts by a single code.
+_LEGACY = ("coupon", "plan", "promotion_code", "quantity")
+
+
+@route("POST", "/v1/subscriptions", params="SubscriptionCreateParams", legacy=_LEGACY)
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Start a subscription and bill its first invoice."""
-    params = dict(request.params)
+    params = _with_items(request.params)
     if "customer" not in params:
         raise parameter_missing("customer")
     customer = sandbox.need("customer", params["customer"], "customer")
@@ -69,15 +75,38 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     "POST",
     "/v1/subscriptions/{id}",
     params="SubscriptionUpdateParams",
-    legacy=("coupon", "promotion_code", "billing_cycle_anchor"),
+    legacy=(*_LEGACY, "billing_cycle_anchor"),
 )
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a subscription."""
-    params = dict(request.params)
+    subscription = sandbox.need("subscription", id)
+    params = _with_items(request.params, subscription["items"]["data"])
     for name in ("coupon", "promotion_code"):
         if params.get(name):
             params["discounts"] = [{name: params.pop(name)}]
-    return changes.update(sandbox, sandbox.need("subscription", id), params)
+    return changes.update(sandbox, subscription, params)
+
+
+def _with_items(params: Obj, present: Sequence[Obj] = ()) -> Obj:
+    """Return parameters with the `plan` and `quantity` of older clients as an entry of `items`.
+
+    Raises:
+        StripeError: A subscription with several items does not say which of them is meant.
+    """
+    given = {name: params[name] for name in ("plan", "quantity") if params.get(name)}
+    if not given:
+        return dict(params)
+    if len(present) > 1:
+        name = next(iter(given))
+        raise invalid(f"`{name}` may not be passed for a subscription with multiple items: pass `items`.", name)
+    entry: Obj = {"id": present[0]["id"]} if present else {}
+    if "plan" in given:
+        entry["price"] = given["plan"]
+    if "quantity" in given:
+        if not str(given["quantity"]).isdecimal():
+            raise invalid(f"Invalid integer: {given['quantity']}", "quantity", "parameter_invalid_integer")
+        entry["quantity"] = int(given["quantity"])
+    return {**{name: value for name, value in params.items() if name not in given}, "items": [entry]}
 
 
 @route("DELETE", "/v1/subscriptions/{id}", params="SubscriptionCancelParams")
@@ -113,7 +142,7 @@ def migrate(sandbox: Sandbox, request: Request, id: str) -> Obj:
     subscription = sandbox.need("subscription", id)
     if subscription["billing_mode"]["type"] == "flexible":
         raise invalid("This subscription already has the flexible billing mode.", "billing_mode")
-    mode = {**starting.billing_mode(request.params), "updated_at": sandbox.now(subscription)}
+    mode = starting.billing_mode(request.params, sandbox.now(subscription))
     return engine.save(sandbox, subscription | {"billing_mode": mode})
 
 

@@ -11,7 +11,6 @@ from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
-from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -25,7 +24,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create an endpoint; this answer is the only one that shows the secret."""
     check_url(request.params["url"])
     secret = sandbox.deliveries.new_secret()
-    endpoint = {
+    endpoint: Obj = {
         "object": "webhook_endpoint",
         "api_version": None,
         "metadata": {},

@@ -119,6 +119,44 @@ def test_an_empty_string_unsets_what_can_be_unset(stripe_client):
     assert stripe_client.v1.products.update(product.id, {"metadata": ""}).metadata.to_dict() == {}
 
 
+def test_an_empty_text_of_a_new_object_is_none(sandbox_server):
+    made = post(sandbox_server, "/v1/customers", {"name": "", "description": ""})
+    shown = made.json()
+    assert (made.status_code, shown["name"], shown["description"]) == (200, None, None)
+
+
+def test_what_a_call_is_about_cannot_be_empty(sandbox_server):
+    error = refused(post(sandbox_server, "/v1/invoices", {"customer": ""}))
+    assert (error["code"], error["param"]) == ("parameter_invalid_empty", "customer")
+
+
+@pytest.mark.parametrize(("word", "active"), [("True", True), ("False", False), ("true", True), ("0", False)])
+def test_booleans_are_read_as_each_sdk_writes_them(sandbox_server, word, active):
+    assert post(sandbox_server, "/v1/products", {"name": "A", "active": word}).json()["active"] is active
+
+
+def test_previews_behind_the_version_do_not_change_it(sandbox_server):
+    version = "2025-03-31.basil; some_feature_beta=v1"
+    answer = httpx.get(sandbox_server.url + "/v1/products", headers={**AUTH, "Stripe-Version": version})
+    assert (answer.status_code, answer.headers["stripe-version"]) == (200, "2025-03-31.basil")
+
+
+@pytest.mark.parametrize(
+    ("path", "param"),
+    [
+        ("customers/x", "id"),
+        ("subscriptions/x", "id"),
+        ("payment_methods/x", "payment_method"),
+        ("payment_intents/x", "intent"),
+        ("prices/x", "price"),
+        ("coupons/x", "coupon"),
+    ],
+)
+def test_a_404_names_the_part_of_the_path(sandbox_server, path, param):
+    error = refused(httpx.get(f"{sandbox_server.url}/v1/{path}", headers=AUTH), 404)
+    assert (error["code"], error["param"]) == ("resource_missing", param)
+
+
 def test_metadata_values_have_a_length_limit(stripe_client):
     with pytest.raises(stripe.InvalidRequestError, match="500 characters"):
         stripe_client.v1.products.create({"name": "A", "metadata": {"a": "x" * 501}})

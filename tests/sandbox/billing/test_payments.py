@@ -73,6 +73,43 @@ def test_a_decline_is_a_card_error_that_leaves_the_attempt_behind(client, charge
     assert client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
 
 
+@pytest.mark.parametrize(
+    ("card", "advice", "network", "param"),
+    [
+        ("chargeDeclined", "try_again_later", "01", None),
+        ("visa_chargeDeclinedInsufficientFunds", "try_again_later", "51", None),
+        ("visa_chargeDeclinedLostCard", "do_not_try_again", "41", None),
+        ("visa_chargeDeclinedStolenCard", "do_not_try_again", "43", None),
+        ("chargeDeclinedExpiredCard", "confirm_card_data", "54", "exp_month"),
+        ("chargeDeclinedIncorrectCvc", "confirm_card_data", "N7", "cvc"),
+        ("chargeDeclinedProcessingError", "try_again_later", "06", None),
+        ("visa_chargeDeclinedVelocityLimitExceeded", "try_again_later", "61", None),
+    ],
+)
+def test_a_decline_says_what_the_network_said_and_what_to_do(charge_card, card, advice, network, param):
+    with pytest.raises(stripe.CardError) as error:
+        charge_card(f"pm_card_{card}")
+    body = error.value.json_body["error"]
+    assert (body["advice_code"], body["network_decline_code"], body.get("param")) == (advice, network, param)
+
+
+def test_a_card_that_cannot_be_saved_says_so_with_an_empty_param(client):
+    customer = client.v1.customers.create()
+    with pytest.raises(stripe.CardError) as error:
+        client.v1.payment_methods.attach("pm_card_chargeDeclined", {"customer": customer.id})
+    body = error.value.json_body["error"]
+    assert (body["code"], body["param"], body["network_decline_code"]) == ("card_declined", "", "01")
+
+
+def test_the_security_code_is_checked_when_a_card_is_saved_or_charged(client, charge_card):
+    method = client.v1.payment_methods.create({"type": "card", "card": {"token": "tok_visa"}})
+    assert method.card.checks.cvc_check == "unchecked"
+    charge = charge_card(method.id, expand=["latest_charge"]).latest_charge
+    assert charge.payment_method_details.card.checks.cvc_check == "pass"
+    customer = client.v1.customers.create()
+    assert client.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id}).card.checks.cvc_check == "pass"
+
+
 def test_three_d_secure_waits_for_the_buyer(client, charge_card):
     intent = charge_card("pm_card_authenticationRequired", return_url="https://shop.test/back")
     assert intent.status == "requires_action"

@@ -84,6 +84,9 @@ class Application:
         await echo(scope, receive, send)
 
     def take(self, request, respond):
+        if request.path == "/fast":
+            respond(Response(200, [(b"content-length", b"1000000")], bytes(bytearray(1_000_000))))
+            return True
         takes = request.path == "/short" and request.body != b"no"
         if takes:
             respond(Response(200, [(b"content-length", b"5")], b"short"))
@@ -369,6 +372,17 @@ def test_the_fast_path_answers_what_it_takes_and_the_application_the_rest(addres
     with httpx.Client(base_url=f"http://{address[0]}:{address[1]}") as client:
         for _ in range(2):
             assert client.request(method, "/short", content=body).content == answer
+
+
+def test_answers_of_the_fast_path_that_nobody_reads_fill_no_memory(address):
+    with slow_reader(address) as connection:
+        tracemalloc.start()
+        try:
+            connection.sendall(b"GET /fast HTTP/1.1\r\nhost: x\r\n\r\n" * 1000)
+            wait_for_no_connection(address)  # it does not read, and is cut off
+            assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        finally:
+            tracemalloc.stop()
 
 
 def test_what_was_answered_is_let_go_at_once(address):

@@ -23,10 +23,10 @@ from gateway.billing.subscriptions.access_changes import AccessChangePublisher
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.base.context import Services
-from gateway.graphql.base.mutation_limits import Throttle
 from gateway.graphql.transport.http import PATH as GRAPHQL
 from gateway.graphql.transport.http import GraphQL
 from gateway.graphql.transport.response_cache import ResponseCache
+from gateway.graphql.transport.throttle import Throttle
 from gateway.http.edge import Edge
 from gateway.http.fast_path import FastRoute
 from gateway.http.headers import EdgeHeaders

@@ -1,26 +1,21 @@
-"""The rate limits of GraphQL: every request; every mutation, and every query that calls Stripe, by itself, so that six
+"""The rate limits of GraphQL's fields: every mutation, and every query that calls Stripe, counts by itself, so that six
 aliases count as six, by HTTP and by WebSocket.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any, Final
 
 from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth.authenticator import Authenticator
-from gateway.errors import RateLimited
-from gateway.http.rate_limit import RateLimiter
+from gateway.graphql.base.context import Context, LiveContext
 
 CHECKOUT: Final = "createCheckoutSession"
 STRIPE_READS: Final = {"Query.session": 1, "Subscription.sessionUpdated": 1, "Viewer.previewChange": 3}
 """The fields beside mutations that may call Stripe, and how often each does."""
 
-Count = Callable[[Any], Awaitable[None]]
+Count = Callable[[Context], Awaitable[None]]
 """Counts one use of a field, by the context of its request."""
 
 
@@ -50,62 +45,15 @@ def _counted(inner: Callable[..., Any], count: Count) -> Callable[..., Awaitable
     return resolve
 
 
-async def _count_mutation(context: Any) -> None:
-    limiter: RateLimiter = context.services.limiter
-    await limiter.mutation(context.principal, context.address)
+async def _count_mutation(context: Context) -> None:
+    await context.services.limiter.mutation(context.principal, context.address)
 
 
-async def _count_checkout(context: Any) -> None:
-    limiter: RateLimiter = context.services.limiter
-    await limiter.checkout(context.principal, context.address)
+async def _count_checkout(context: Context) -> None:
+    await context.services.limiter.checkout(context.principal, context.address)
 
 
-async def _count_stripe_read(context: Any, *, calls: int) -> None:
+async def _count_stripe_read(context: Context, *, calls: int) -> None:
     """Count a query; of a live update the first reading alone, because the others do not call Stripe."""
-    changed = getattr(context, "changed", None)
-    if changed is None or not changed.heard:
-        limiter: RateLimiter = context.services.limiter
-        await limiter.stripe_read(context.principal, context.address, calls)
-
-
-class Throttle:
-    """ASGI middleware: the requests of one address, and the WebSockets that it opens, are counted before anything is
-    read or proved.
-
-    Args:
-        app: what answers.
-        limiter: counts.
-        authenticator: knows the application's own back end, which is not limited.
-    """
-
-    def __init__(self, app: ASGIApp, limiter: RateLimiter, authenticator: Authenticator) -> None:
-        self._app = app
-        self._limiter = limiter
-        self._authenticator = authenticator
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 429."""
-        try:
-            if not self._authenticator.is_service(authorization_of(scope)):
-                await self._limiter.request(address_of(scope))
-        except RateLimited as error:
-            body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-            headers = {"Retry-After": str(error.retry_after), "Cache-Control": "private, no-store"}
-            refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, headers)
-            await refusal(scope, receive, send)  # a WebSocket too can be refused so
-            return
-        await self._app(scope, receive, send)
-
-
-def address_of(scope: Scope) -> str | None:
-    """Return the client's address: behind the proxies of the settings the one that they tell."""
-    client = scope.get("client")
-    return client[0] if client else None
-
-
-def authorization_of(scope: Scope) -> str | None:
-    """Return the first `Authorization` header."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value, "latin-1")
-    return None
+    if not isinstance(context, LiveContext) or not context.changed.heard:
+        await context.services.limiter.stripe_read(context.principal, context.address, calls)

@@ -14,7 +14,6 @@ from gateway.auth.authenticator import Authenticator
 from gateway.auth.principal import ANONYMOUS
 from gateway.errors import TokenExpired, Unauthenticated
 from gateway.graphql.base.context import Context, Services
-from gateway.graphql.base.mutation_limits import address_of, authorization_of
 from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine, Result
 from gateway.graphql.execution.persisted import PersistedDocuments
@@ -31,6 +30,7 @@ from gateway.graphql.transport.negotiation import (
     read_request,
     respond,
 )
+from gateway.graphql.transport.throttle import address_of, authorization_of
 from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
 from gateway.observability import tracing
 

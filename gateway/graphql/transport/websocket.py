@@ -21,11 +21,11 @@ from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator
 from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, Unauthenticated
 from gateway.graphql.base.context import Services
-from gateway.graphql.base.mutation_limits import address_of
 from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
+from gateway.graphql.transport.throttle import address_of
 from gateway.http.rate_limit import rate_limit_key
 from gateway.http.server import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS

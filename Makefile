@@ -65,6 +65,7 @@ soak: .venv/development assets proxies
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py -k "any_order or any_history" \
 	  -n 2 --timeout 600 $(ARGS)
 

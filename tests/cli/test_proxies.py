@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.settings import proxy_variable
+from gateway.cli.context import proxy_note
+from gateway.settings import Settings, proxy_variable
 from harness.command import run
 from harness.gateway import SECRET, make_world
 
@@ -47,12 +48,18 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(tmp_path, offline,
         assert done.returncode == 1
         assert done.stdout.startswith(f"{variable}: "), done.stdout
         assert len(done.stdout.splitlines()) == 1
-    elsewhere[variable] = f"http://{CLOSED}"
-    for command in ("sync", "doctor"):
-        done = run(command, cwd=tmp_path, **elsewhere)
-        assert done.returncode == 1
-        assert f"through the proxy of {variable}" in done.stdout
-        assert "Traceback" not in done.stdout
+    done = run("doctor", cwd=tmp_path, **elsewhere | {variable: f"http://{CLOSED}"})
+    assert done.returncode == 1
+    assert f"through the proxy of {variable}" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_failure_to_reach_stripe_names_the_proxy_before_it(monkeypatch):
+    for name, value in {"HTTP_PROXY": f"http://{CLOSED}", "NO_PROXY": "other.example", "no_proxy": ""}.items():
+        monkeypatch.setenv(name, value)
+    outside, offline = Settings.load(stripe_api_base="http://stripe.invalid"), Settings.load()
+    assert proxy_note(outside) == "; Stripe is called through the proxy of HTTP_PROXY"
+    assert proxy_note(offline) == ""
 
 
 @pytest.mark.parametrize(

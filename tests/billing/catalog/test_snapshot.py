@@ -1,0 +1,137 @@
+"""What is on sale, in which currency and in which order, as tables without HTTP and without a database."""
+
+import pytest
+
+from gateway.billing.catalog.snapshot import amount_in, currencies_of, cursor_of
+from gateway.errors import BadInput
+from harness.rows import price, product, snapshot
+
+EUR = {"eur": {"unit_amount": 800}}
+ONCE = {"interval": None, "interval_count": None, "usage_type": None}
+
+
+def plans(found, **filters) -> list[str]:
+    return [each.id for each in found.plans(**filters).items]
+
+
+def test_on_sale_are_active_prices_of_active_products_that_are_known():
+    found = snapshot(
+        product("pro"),
+        product("gone", active=False),
+        product("deleted", deleted=True),
+        product("empty"),
+        price("month", "pro"),
+        price("old", "pro", active=False),
+        price("dead", "pro", deleted=True),
+        price("gone_month", "gone"),
+        price("lost", "nobody"),
+    )
+    assert [each.product.id for each in found.pricing("usd")] == ["pro"]
+    assert plans(found) == ["month"]
+    assert set(found.prices) == {"month", "old", "dead", "gone_month"}  # who has an old plan still sees it
+    assert set(found.products) == {"pro", "gone", "deleted", "empty"}
+
+
+def test_products_stand_by_their_sort_order_then_by_the_lowest_price_then_by_name():
+    found = snapshot(
+        *(product(name) for name in ("dear", "cheap", "also_cheap")),
+        product("second", meta={"sort_order": "2"}),
+        product("first", meta={"sort_order": "-1.5"}),
+        product("slip", meta={"sort_order": "early"}),
+        product("nan", meta={"sort_order": "nan"}),
+        price("d", "dear", 5000),
+        price("c", "cheap", 100),
+        price("a", "also_cheap", 100),
+        price("s", "second", 9000),
+        price("f", "first", 9000),
+        price("x", "slip", 50),
+        price("n", "nan", 60),
+    )
+    order = [each.product.id for each in found.pricing("usd")]
+    assert order == ["first", "second", "slip", "nan", "also_cheap", "cheap", "dear"]
+
+
+def test_plans_stand_by_the_length_of_their_interval_then_by_amount():
+    tiers = [{"up_to": None, "unit_amount_decimal": "0.5", "flat_amount_decimal": "700"}]
+    found = snapshot(
+        product("pro"),
+        price("year", "pro", 1, interval="year"),
+        price("quarter", "pro", 1, interval_count=3),
+        price("month_dear", "pro", 2000),
+        price("month", "pro", 1000),
+        price("tiered", "pro", None, tiers=tiers),
+        price("metered", "pro", None),
+        price("decimal", "pro", None, unit_amount_decimal="0.5"),
+        price("week", "pro", 1, interval="week"),
+        price("day", "pro", 1, interval="day"),
+    )
+    assert plans(found) == [
+        *("day", "week", "decimal", "tiered", "month", "month_dear", "metered", "quarter", "year"),
+    ]
+    assert found.intervals("usd") == ("day", "week", "month", "year")
+
+
+@pytest.mark.parametrize(("configured", "expected"), [(None, "usd"), ("eur", "eur"), ("EUR", "eur"), ("jpy", "usd")])
+def test_the_currency_is_the_configured_one_where_something_is_sold_in_it(configured, expected):
+    rows = [product("pro"), price("a", "pro", currency_options=EUR), price("b", "pro")]
+    assert snapshot(*rows, currency=configured).currency == expected
+
+
+def test_of_as_many_prices_the_currency_is_the_one_that_prices_have_as_their_own():
+    rows = [product("pro"), price("a", "pro", currency_options=EUR)]
+    assert snapshot(*rows).currency == "usd"
+    assert snapshot().currency == "usd"
+    assert snapshot(currency="EUR").currency == "eur"
+
+
+def test_in_a_currency_is_only_what_is_offered_in_it():
+    found = snapshot(
+        product("pro"),
+        product("euro"),
+        price("both", "pro", currency_options=EUR),
+        price("dollars", "pro"),
+        price("pack", "pro", 500, **ONCE),
+        price("euros", "euro", currency="eur"),
+    )
+    dollars, euros = found.pricing("usd"), found.pricing("eur")
+    assert [(each.product.id, [plan.id for plan in each.plans]) for each in dollars] == [("pro", ["both", "dollars"])]
+    assert [price.id for price in dollars[0].one_time] == ["pack"]
+    assert {each.product.id: [plan.id for plan in each.plans] for each in euros} == {"pro": ["both"], "euro": ["euros"]}
+    assert plans(found, currency="eur", product_id="pro") == ["both"]
+    assert plans(found, product_id="nobody") == []
+    with pytest.raises(BadInput):
+        found.pricing("jpy")
+
+
+def test_an_interval_leaves_one_off_prices_and_only_plans_of_its_own():
+    found = snapshot(product("pro"), price("m", "pro"), price("y", "pro", interval="year"), price("p", "pro", **ONCE))
+    (offered,) = found.pricing("usd", "year")
+    assert ([plan.id for plan in offered.plans], [each.id for each in offered.one_time]) == (["y"], ["p"])
+    assert plans(found, interval="month") == ["m"]
+
+
+def test_what_a_price_costs_in_a_currency():
+    found = price("a", "pro", currency_options={**EUR, "jpy": {"unit_amount": None, "tiers": [{"up_to": None}]}})
+    assert (amount_in(found).currency, amount_in(found).unit_amount) == ("usd", 900)
+    assert (amount_in(found, "usd").currency, amount_in(found, "usd").unit_amount) == ("usd", 900)
+    assert (amount_in(found, "eur").currency, amount_in(found, "eur").unit_amount) == ("eur", 800)
+    assert (amount_in(found, "gbp").currency, amount_in(found, "gbp").unit_amount) == ("usd", 900)
+    assert amount_in(found, "jpy").tiers == [{"up_to": None}]
+    assert currencies_of(found) == ["usd", "eur", "jpy"]
+
+
+def test_a_list_is_read_in_pages():
+    found = snapshot(product("pro"), *(price(f"p{number}", "pro", number) for number in range(5))).plans()
+
+    def page(first: int, after: str | None = None):
+        rows, more, before = found.page(first, after)
+        return [row.id for row in rows], more, before
+
+    assert page(2) == (["p0", "p1"], True, False)
+    assert page(2, cursor_of(found.items[1])) == (["p2", "p3"], True, True)
+    assert page(2, cursor_of(found.items[3])) == (["p4"], False, True)
+    assert page(5) == (["p0", "p1", "p2", "p3", "p4"], False, False)
+    assert page(100, cursor_of(found.items[4])) == ([], False, True)
+    for first, after in ((0, None), (101, None), (2, "nonsense"), (2, "é"), (2, cursor_of(price("other", "pro")))):
+        with pytest.raises(BadInput):
+            page(first, after)

@@ -1,0 +1,149 @@
+"""What can be bought together, as tables without HTTP and without a database."""
+
+import pytest
+
+from gateway.billing.checkout.cart import Cart, fill
+from gateway.billing.checkout.request import CheckoutRequest, Line
+from harness.rows import price, product, snapshot
+
+EUR = {"eur": {"unit_amount": 800}}
+CATALOG = snapshot(
+    product("pro"),
+    product("gone", active=False),
+    price("month", "pro", lookup_key="pro_month", currency_options=EUR),
+    price("year", "pro", 9000, interval="year"),
+    price("quarter", "pro", 2500, interval_count=3),
+    price("trial_14", "pro", trial_period_days=14),
+    price("trial_7", "pro", trial_period_days=7),
+    price("calls", "pro", None, usage_type="metered"),
+    price("pack", "pro", 500, interval=None, interval_count=None, usage_type=None, currency_options=EUR),
+    price("euro", "pro", 500, currency="eur"),
+    price("old", "pro", active=False, lookup_key="old"),
+    price("gone_month", "gone"),
+)
+
+
+def filled(*lines: Line | str, **asked) -> Cart | list[tuple[str, str | None]]:
+    """The cart of these lines, or the codes and fields of what is wrong."""
+    found = tuple(Line(line) if isinstance(line, str) else line for line in lines)
+    cart = fill(CheckoutRequest(found, **asked), CATALOG, 10)
+    return cart if isinstance(cart, Cart) else [(problem.code.name, problem.field) for problem in cart]
+
+
+@pytest.mark.parametrize(
+    ("lines", "mode"),
+    [
+        (["month"], "subscription"),
+        (["pack"], "payment"),
+        (["pack", "month"], "subscription"),
+        ([Line(lookup_key="pro_month")], "subscription"),
+        (["month", "calls"], "subscription"),
+    ],
+)
+def test_the_mode_follows_from_the_prices(lines, mode):
+    cart = filled(*lines)
+    assert isinstance(cart, Cart)
+    assert cart.mode == mode
+    assert len(cart.lines) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "days"),
+    [
+        (["month"], None),
+        (["trial_14"], 14),
+        (["trial_14", "trial_7"], 7),
+        (["month", "trial_14"], None),
+        (["trial_14", "calls"], None),
+        (["trial_14", "pack"], 14),
+        (["pack"], None),
+    ],
+)
+def test_a_trial_is_given_only_where_every_plan_has_one(lines, days):
+    assert filled(*lines).trial_days == days
+
+
+NAME = [("LINE_ITEMS_INVALID", "lineItems.0")]
+QUANTITY = [("QUANTITY_INVALID", "lineItems.0.quantity")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], [("LINE_ITEMS_INVALID", "lineItems")]),
+        (["month"] * 21, [("LINE_ITEMS_INVALID", "lineItems")]),
+        ([Line()], NAME),
+        ([Line("month", "pro_month")], NAME),
+        ([Line("nothing")], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
+        ([Line("")], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
+        ([Line(lookup_key="old")], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
+        (["old"], [("PRICE_NOT_ON_SALE", "lineItems.0.priceId")]),
+        (["gone_month"], [("PRICE_NOT_ON_SALE", "lineItems.0.priceId")]),
+        (["month", "month"], [("DUPLICATE_PRICE", "lineItems.1")]),
+        (["month", Line(lookup_key="pro_month")], [("DUPLICATE_PRICE", "lineItems.1")]),
+        (["month", "year"], [("INTERVALS_MIXED", "lineItems")]),
+        (["month", "quarter"], [("INTERVALS_MIXED", "lineItems")]),
+        (["pack", "euro"], [("CURRENCY_NOT_OFFERED", "currency")]),
+        (
+            ["nothing", "old"],
+            [("PRICE_NOT_FOUND", "lineItems.0.priceId"), ("PRICE_NOT_ON_SALE", "lineItems.1.priceId")],
+        ),
+        (
+            ["month", "year", "year"],
+            [("DUPLICATE_PRICE", "lineItems.2"), ("INTERVALS_MIXED", "lineItems")],
+        ),
+        ([Line("month", quantity=0)], QUANTITY),
+        ([Line("month", quantity=11)], QUANTITY),
+        ([Line("calls", quantity=2)], QUANTITY),
+        ([Line("calls", adjustable=(1, 2))], QUANTITY),
+        ([Line("month", quantity=3, adjustable=(4, 9))], QUANTITY),
+        ([Line("month", quantity=3, adjustable=(1, 2))], QUANTITY),
+        ([Line("month", quantity=3, adjustable=(-1, 9))], QUANTITY),
+        ([Line("month", quantity=3, adjustable=(1, 11))], QUANTITY),
+    ],
+)
+def test_what_cannot_be_bought(lines, expected):
+    assert filled(*lines) == expected
+
+
+@pytest.mark.parametrize(
+    "line", [Line("month", quantity=1), Line("month", quantity=10), Line("month", quantity=3, adjustable=(0, 10))]
+)
+def test_what_can_be_bought_at_the_edge(line):
+    assert isinstance(filled(line), Cart)
+
+
+@pytest.mark.parametrize(
+    ("lines", "currency", "expected"),
+    [
+        (["month"], "eur", "eur"),
+        (["month", "pack"], "eur", "eur"),
+        (["month"], None, None),
+        (["year"], "eur", [("CURRENCY_NOT_OFFERED", "lineItems.0")]),
+        (["month", "trial_14"], "eur", [("CURRENCY_NOT_OFFERED", "lineItems.1")]),
+        (["pack", "euro"], "eur", "eur"),
+    ],
+)
+def test_every_price_must_offer_the_currency(lines, currency, expected):
+    found = filled(*lines, currency=currency)
+    assert (found.currency if isinstance(found, Cart) else found) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked", "expected"),
+    [
+        ([], {}, "setup"),
+        (["month"], {}, [("LINE_ITEMS_INVALID", "lineItems")]),
+        ([], {"coupon": "half"}, [("PROMOTION_CODE_INVALID", None)]),
+        ([], {"promotion_code": "HALF"}, [("PROMOTION_CODE_INVALID", None)]),
+        ([], {"allow_promotion_codes": True}, [("PROMOTION_CODE_INVALID", None)]),
+    ],
+)
+def test_a_set_up_buys_nothing(lines, asked, expected):
+    found = filled(*lines, setup=True, **asked)
+    assert (found.mode if isinstance(found, Cart) else found) == expected
+
+
+def test_a_set_up_is_in_the_catalogues_currency_unless_another_is_named():
+    assert filled(setup=True).currency == CATALOG.currency
+    assert filled(setup=True, currency="eur").currency == "eur"

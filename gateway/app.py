@@ -133,6 +133,7 @@ def compose_services(runtime: Runtime) -> Services:
     return Services(
         settings=settings,
         database=database,
+        mirror=mirror,
         stripe=stripe,
         catalog=catalog,
         checkout=Checkout(settings, mirror, stripe, catalog, customers),

@@ -1,14 +1,21 @@
 """Invoices as customers see them, and the moment since which one could not be charged."""
 
+import asyncio
+import time
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from gateway.billing.pagination import Pages, bad_cursor, decode_cursor, encode_cursor
 from gateway.db.tables import table_for
+from gateway.errors import StripeFailure
+from gateway.mirror.sync import Mirror
 from gateway.models.columns import Mirrored, utc
 from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import mark
+from gateway.stripe_api.client import Stripe
 
 
 def cursor_of(invoice: Invoice) -> str:
@@ -27,7 +34,9 @@ def _place(cursor: str) -> tuple[datetime, str]:
 
 
 INVOICES = table_for(Invoice)
-_INTERNAL = Mirrored.model_fields.keys() - {"id"} | {
+LINK_SECONDS = 9 * 86_400
+LINK_SLOTS, MAX_LINKS = 5, 20  # calls to Stripe at a time, and for one request
+_INTERNAL = Mirrored.model_fields.keys() - {"id", "as_of"} | {
     *(
         "billing_reason",
         "attempt_count",
@@ -49,6 +58,34 @@ PAGES: Pages[Invoice] = Pages(
     INVOICES.c.status != "draft",
 )
 """Drafts are left out: their amounts are not yet what anybody will pay."""
+
+
+def has_old_links(invoice: Invoice) -> bool:
+    """Return whether the page and the PDF of an invoice may have expired.
+
+    A link that Stripe has just given is good for 10 days: https://docs.stripe.com/invoicing/hosted-invoice-page.
+    """
+    return invoice.hosted_invoice_url is not None and invoice.as_of < time.time() - LINK_SECONDS
+
+
+async def refresh_links(mirror: Mirror, stripe: Stripe, invoice_ids: Collection[str]) -> None:
+    """Read invoices from Stripe whose links are old; while that fails, the old ones are better than none.
+
+    Args:
+        mirror: where they are kept.
+        stripe: the client.
+        invoice_ids: the invoices; of more than a few only the first are read.
+    """
+    slots = asyncio.Semaphore(LINK_SLOTS)
+
+    async def refresh(invoice_id: str) -> None:
+        async with slots:
+            with suppress(StripeFailure):
+                await mirror.refresh(stripe, "invoice", invoice_id)
+
+    async with asyncio.TaskGroup() as tasks:
+        for invoice_id in list(invoice_ids)[:MAX_LINKS]:
+            tasks.create_task(refresh(invoice_id))
 
 
 def note_failed_charge(connection: sa.Connection, invoice_id: str, moment: int) -> None:

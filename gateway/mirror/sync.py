@@ -120,7 +120,10 @@ class Mirror:
         if "_items" in candidate.columns:
             row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
         others = siblings(connection, change, row["as_of"] - row["staleness_seconds"], row["as_of"])
-        told, answered = [_told(other) for other in others], row["staleness_seconds"] > 0
+        told = [_told(other) for other in others]
+        answered = (
+            row["staleness_seconds"] > 0 and row["revision"] > 1
+        )  # by the first of all, mostly that to its creation
         match decide(resource.kind, _told(change), row, told, answered=answered):
             case Order.EARLIER:
                 return WriteResult.STALE

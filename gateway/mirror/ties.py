@@ -50,8 +50,9 @@ def decide(
         told: what the event says; not the same as what is known.
         known: the row.
         others: what the other events of the object within that second say, as far as they have arrived.
-        answered: whether the known state came with an answer of Stripe. It may then be later than events that seem to
-            follow it, of which the last one has not arrived: what we have just changed would come undone for a moment.
+        answered: whether the known state came with an answer of Stripe about a known object. It may then be later than
+            events that seem to follow it, of which the last one has not arrived: what we have just changed would come
+            undone for a moment.
     """
     after = told.after
     if after is None:

@@ -1,6 +1,6 @@
 """The application's users as customers, and what one of them may do: for whoever asks by the application's own ids."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers import payment_methods
 from gateway.billing.customers.service import Customers
-from gateway.billing.invoices import PAGES
+from gateway.billing.invoices import PAGES, has_old_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state
 from gateway.billing.subscriptions.entitlements import Grant, decide
@@ -51,11 +51,13 @@ class AccountSelection:
         external_id: the user, by the application's own id.
         methods: whether the payment methods.
         pages: of the invoices, each as how many and the cursor after which it begins.
+        links: whether the links of these invoices, which expire.
     """
 
     external_id: str
     methods: bool = False
     pages: frozenset[tuple[int, str | None]] = frozenset()
+    links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ class Account:
     features: Sequence[str] = ()
     methods: Sequence[PaymentMethod] = ()
     pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
+
+    def invoices_with_old_links(self) -> Iterator[str]:
+        """Yield the ids of the invoices whose links may have expired."""
+        for page in self.pages.values():
+            if not isinstance(page, BadInput):
+                yield from (invoice.id for invoice in page.rows if has_old_links(invoice))
 
     def invoices(self, first: int, after: str | None) -> Page[Invoice]:
         """Return a page of the invoices that was wanted.

@@ -18,6 +18,7 @@ from gateway.db.notifications import Notifications, TopicSubscription
 from gateway.errors import TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import RateLimiter
+from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
@@ -28,6 +29,7 @@ class Services:
 
     settings: Settings
     database: Database
+    mirror: Mirror
     stripe: Stripe
     catalog: Catalog
     checkout: Checkout
@@ -64,7 +66,7 @@ class Context:
     @cached_property
     def loaders(self) -> Loaders:
         """The data loaders of this request."""
-        return Loaders(self.services.settings, self.services.database)
+        return Loaders(self.services.settings, self.services.mirror, self.services.stripe)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,13 @@ from strawberry.dataloader import DataLoader
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
+from gateway.billing.invoices import refresh_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.db.database import Database
+from gateway.mirror.sync import Mirror
 from gateway.models.credits import CreditEntry
 from gateway.settings import Settings
+from gateway.stripe_api.client import Stripe
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -28,7 +31,8 @@ class Loaders:
 
     Args:
         settings: the grace period.
-        database: the mirror.
+        mirror: the copy of Stripe.
+        stripe: for the links of invoices, which expire.
 
     Attributes:
         account: what a query selects of a user's account.
@@ -40,8 +44,9 @@ class Loaders:
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self.account = _loader(database, partial(accounts.read, grace=settings.grace), Account())
+    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe) -> None:
+        database = mirror.database
+        self.account = _Shared(load_fn=partial(_accounts, settings, mirror, stripe))
         self.credits = _loader(database, ledger.balances, 0)
         self.credit_entries = _loader(database, ledger.PAGES.read, Page())
 
@@ -55,6 +60,20 @@ class _Shared(DataLoader[Key, Value]):
     def load(self, key: Key) -> Awaitable[Value]:
         """Return the value of a key."""
         return asyncio.shield(super().load(key))
+
+
+async def _accounts(settings: Settings, mirror: Mirror, stripe: Stripe, keys: list[AccountSelection]) -> list[Account]:
+    """Read accounts, and read links of invoices anew that are asked for and old."""
+
+    def read(connection: sa.Connection) -> dict[AccountSelection, Account]:
+        return accounts.read(connection, keys, settings.grace)
+
+    found = await mirror.database.read(read)
+    linked = (account for key, account in found.items() if key.links)
+    if old := [invoice_id for account in linked for invoice_id in account.invoices_with_old_links()]:
+        await refresh_links(mirror, stripe, old)
+        found = await mirror.database.read(read)
+    return [found.get(key, Account()) for key in keys]
 
 
 def _loader(

@@ -11,6 +11,8 @@ from graphql import FieldNode, GraphQLError, GraphQLObjectType, get_argument_val
 
 from gateway.billing.customers.account import AccountSelection
 
+_LINKS = frozenset({"hostedInvoiceUrl", "invoicePdf"})
+
 
 def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountSelection:
     """Return what the field being resolved, an account, must read for the fields within it.
@@ -21,14 +23,15 @@ def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountS
     """
     raw = info._raw_info  # noqa: SLF001 - Strawberry's own form of a selection costs more than the answer
     kind: Any = get_named_type(raw.return_type)
-    methods = False
+    methods = links = False
     pages: set[tuple[int, str | None]] = set()
     for node in _fields(raw, raw.field_nodes, set()):
         name = node.name.value
         methods |= name == "paymentMethod"
         if name == "invoices":
             pages.update(_page(raw, kind, node))
-    return AccountSelection(external_id, methods, frozenset(pages))
+            links = links or not _LINKS.isdisjoint(_names(raw, node, set()))
+    return AccountSelection(external_id, methods, frozenset(pages), links)
 
 
 def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:
@@ -44,6 +47,19 @@ def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:
             elif name.value not in seen:
                 seen.add(name.value)
                 yield from _fields(raw, [raw.fragments[name.value]], seen)
+
+
+def _names(raw: Any, node: Any, seen: set[str]) -> Iterator[str]:
+    """Yield the names of all fields within a node."""
+    for each in node.selection_set.selections if node.selection_set else ():
+        if isinstance(each, FieldNode):
+            yield each.name.value
+            yield from _names(raw, each, seen)
+        elif (name := getattr(each, "name", None)) is None:
+            yield from _names(raw, each, seen)
+        elif name.value not in seen:
+            seen.add(name.value)
+            yield from _names(raw, raw.fragments[name.value], seen)
 
 
 def _page(raw: Any, kind: GraphQLObjectType, node: FieldNode) -> Iterator[tuple[int, str | None]]:

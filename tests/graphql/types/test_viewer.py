@@ -80,6 +80,40 @@ def statements():
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
+LINKS = "{ viewer { invoices { nodes { ...Links } } } } fragment Links on Invoice { id hostedInvoiceUrl invoicePdf }"
+
+
+@both_databases
+def test_links_of_invoices_that_may_have_expired_are_read_anew_when_they_are_asked_for(world):
+    ann = customer(world, "ann")
+    invoice = settled(world, subscribe(world, ann)["id"])["latest_invoice"]
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    links = {
+        "id": invoice["id"],
+        "hostedInvoiceUrl": invoice["hosted_invoice_url"],
+        "invoicePdf": invoice["invoice_pdf"],
+    }
+    headers = world.token("ann")
+
+    def age(days):
+        seconds = days * 86_400
+        world._execute(f"UPDATE invoice SET hosted_invoice_url = 'https://old', as_of = as_of - {seconds}")  # noqa: S608
+
+    def seen():
+        (found,) = world.data(LINKS, headers=headers)["viewer"]["invoices"]["nodes"]
+        return found
+
+    age(8)
+    assert seen()["hostedInvoiceUrl"] == "https://old"  # it is good for two more days
+    age(2)
+    world.data("{ viewer { invoices { nodes { id status } } } }", headers=headers)
+    assert world.rows("invoice", id=invoice["id"])[0]["hosted_invoice_url"] == "https://old"  # nobody asked for it
+    assert seen() == links
+    age(10)
+    world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"rate_limit": -1})
+    assert seen()["hostedInvoiceUrl"] == "https://old"  # while Stripe is away, it is better than none
+
+
 @both_databases
 def test_a_viewer_sees_the_plan_the_invoice_the_card_and_the_access_that_were_bought(world):
     ann = customer(world, "ann", name="Ann")

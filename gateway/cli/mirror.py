@@ -66,9 +66,10 @@ async def _catch_up(runtime: Runtime) -> None:
     inbox = Inbox.of(runtime)
     found = await catch_up(inbox, Reader(runtime.require_stripe()))
     await Worker(inbox, runtime.stripe).queue.drain()
-    console.print(f"{found.read} events since {_when(found.since)}, {len(found.missed)} of them missed")
-    for event_id in found.missed:
-        console.print(f"  missed {event_id}: now recorded", highlight=False)
+    console.print(f"{found.read} events since {_when(found.since)}, {len(found.recorded)} of them were not here")
+    for event_id in found.recorded:
+        how = "missed" if event_id in found.missed else "on its way, or lost here"
+        console.print(f"  {event_id} ({how}): now recorded", highlight=False)
     if found.lost:
         console.print(f"[red]Events of {found.lost // DAY + 1} days are lost[/]: Stripe keeps them for 30 days.")
 

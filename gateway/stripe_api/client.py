@@ -4,6 +4,7 @@ import asyncio
 import copy
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -41,6 +42,21 @@ class StripeResponse:
     account: str | None = None
 
 
+class Clock:
+    """How far Stripe's clock is ahead of this machine's, as far as its answers have told."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def now(self) -> float:
+        """Return the present moment on Stripe's clock, in Unix seconds; before the first answer it is ours."""
+        return time.time() + self._ahead
+
+    def learn(self, as_of: int) -> None:
+        """Note the `Date` of an answer that has just come."""
+        self._ahead = as_of - time.time()
+
+
 class Stripe:
     """Calls to Stripe. One instance for a process, closed at its end.
 
@@ -50,6 +66,7 @@ class Stripe:
 
     def __init__(self, settings: Settings) -> None:
         self.account: str | None = None
+        self.clock = Clock()
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = CircuitBreaker()
@@ -128,17 +145,21 @@ class Stripe:
         except stripe_sdk.StripeError as error:
             metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
             refused = stripe_sdk.failure(error)
+            with suppress(StripeFailure):  # no answer at all has none
+                self.clock.learn(_date(error.headers or {}))
             if isinstance(refused, StripeUnavailable):
                 self._breaker.failure(stripe_sdk.retry_after(error))
             else:
                 self._breaker.success()  # a refusal is an answer
             raise refused from error
         self._breaker.success()
+        as_of = _date(response.headers)
+        self.clock.learn(as_of)
         metrics.STRIPE_CALLS.labels(method, "ok").inc()
         metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
         answer = StripeResponse(
             object=response.data,
-            as_of=_date(response.headers),
+            as_of=as_of,
             staleness_seconds=math.ceil(time.monotonic() - started),
             replayed=response.headers.get("idempotent-replayed") == "true",
             account=self.account,

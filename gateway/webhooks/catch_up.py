@@ -48,12 +48,14 @@ class CatchUp:
     Args:
         since: from when on the list was read, in Unix seconds.
         read: how many events there were that the gateway handles.
-        missed: the ids of those that no delivery had brought.
+        recorded: the ids of those that were not in the inbox.
+        missed: the ids of those among them that are so old that no delivery is on its way.
         lost: how many seconds of events are too old to be read any more.
     """
 
     since: int
     read: int
+    recorded: tuple[str, ...]
     missed: tuple[str, ...]
     lost: int
 
@@ -71,10 +73,11 @@ async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
     lost = 0 if reached is None else max(0, since - reached)
     if lost:
         log.error("events_lost", days=lost // DAY, action="run `gateway reconcile --repair`")
-    read, missed = 0, []
+    read, recorded, missed = 0, [], []
     async for events, end in _pages(reader, since, now):
         new = await inbox.record([Delivery(StripeEvent.of(event)) for event in events], source="list")
         read += len(events)
+        recorded += [event["id"] for event in events if event["id"] in new]
         missed += [
             event["id"] for event in events if event["id"] in new and event["created"] < now - MISSED_AFTER_SECONDS
         ]
@@ -82,7 +85,7 @@ async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
     metrics.EVENTS_MISSED.inc(len(missed))
     metrics.RECONCILED.set_to_current_time()
     log.info("events_read", seconds=now - since, read=read, missed=len(missed))
-    return CatchUp(since, read, tuple(missed), lost)
+    return CatchUp(since, read, tuple(recorded), tuple(missed), lost)
 
 
 async def _pages(reader: Reader, since: int, now: int) -> AsyncIterator[tuple[list[Json], int]]:

@@ -30,10 +30,13 @@ def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_
 
         found = run("reconcile", cwd=tmp_path, **world.environment())
         assert found.returncode == 1, found.stdout
+        assert re.search(r"[1-9]\d* of them were not here", found.stdout)
         assert f'product {changed["id"]}: name differs; unit_label is "ounce" here and null at Stripe' in found.stdout
         assert "1 differences" in found.stdout
         assert world.rows("customer", id=lost["id"])  # its event, which nobody delivered, was found
 
+        world.stripe("POST", f"/v1/customers/{lost['id']}", name="Ada")  # and so recent that it may be on its way
         mended = run("reconcile", "--repair", cwd=tmp_path, **world.environment())
+        assert "(on its way, or lost here): now recorded" in mended.stdout
         assert mended.returncode == 0, mended.stdout
         assert world.rows("product", id=changed["id"])[0]["name"] == changed["name"]

@@ -33,6 +33,8 @@ WORK_SECONDS = 90.0  # a call to Stripe with its retries
 RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
+FUTURE_SECONDS = 5 * 60 - 10
+"""Stripe takes usage of up to five minutes ahead of its clock."""
 UNCOUNTED = "Stripe took it and could not count it"
 """How the error begins of usage that an error report of Stripe names."""
 
@@ -75,9 +77,14 @@ class UsageForwarder:
         except StripeFailure as error:
             known = isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY
             if not known or (row.last_error or "").startswith(UNCOUNTED):  # known, and not counted
-                sent = _failure(row, error)
+                early = row.timestamp.timestamp() > self._latest()  # our clock is ahead, as the answer has told
+                sent = _failure(row, error, refused=isinstance(error, StripeRefused) and not early)
                 log.warning("usage_not_sent", id=row.id, status=sent["status"], error=type(error).__name__)
         await self.queue.write(claim, attempts=row.attempts + 1, **sent)
+
+    def _latest(self) -> int:
+        """Return the latest time that Stripe takes, which our clock may have passed."""
+        return int(self._stripe.clock.now()) + FUTURE_SECONDS
 
     async def _send(self, row: UsageRecord) -> None:
         meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
@@ -89,7 +96,7 @@ class UsageForwarder:
             idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}-{row.attempts}",
             event_name=row.event_name,
             identifier=row.id,
-            timestamp=int(row.timestamp.timestamp()),
+            timestamp=min(int(row.timestamp.timestamp()), self._latest()),
             payload={customer_key: row.customer_id, value_key: str(row.value)},
         )
 
@@ -99,9 +106,8 @@ def _due(now: datetime) -> sa.Select[Any]:
     return due.order_by(USAGE.c.next_attempt_at)
 
 
-def _failure(row: UsageRecord, error: StripeFailure) -> dict[str, Any]:
+def _failure(row: UsageRecord, error: StripeFailure, *, refused: bool) -> dict[str, Any]:
     """Return the columns of a record that failed: what Stripe refuses waits for an operator, the rest is retried."""
-    refused = isinstance(error, StripeRefused)
     return {
         "status": "dead" if refused else "pending",
         "next_attempt_at": None if refused else RETRIES.next_attempt(row.attempts),

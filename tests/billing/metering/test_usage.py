@@ -1,6 +1,7 @@
 """Usage: what was reported reaches Stripe once, whatever happens on the way, and is read back for the period."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +11,9 @@ from gateway.stripe_api.client import StripeResponse
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
+from harness.checkout import opened
 from harness.databases import both_databases, runtime_at
-from harness.gateway import SERVICE
+from harness.gateway import SERVICE, make_world
 from harness.subscriptions import customer
 
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) {
@@ -160,6 +162,18 @@ async def test_usage_that_stripe_took_and_could_not_count_is_marked_and_the_rest
     world.eventually(lambda: world.rows("usage_record", id="call-1")[0]["attempts"], 2)
     (row,) = world.rows("usage_record", id="call-1")
     assert row["status"] == "dead"
+
+
+def test_usage_of_a_host_whose_clock_is_ten_minutes_ahead_is_counted_at_the_latest_time_that_stripe_takes(sqlite_url):
+    began = int(time.time()) - 600
+    with make_world(sqlite_url, clock=began) as world:
+        opened(world, world.token("ada"), "starter_monthly")
+        (row,) = world.rows("customer", external_id="ada")
+        assert report(world, "call-1", value=2)["userErrors"] == []
+        world.eventually(lambda: [each["status"] for each in world.rows("usage_record")], ["sent"])
+        (event,) = world.sandbox.store.find("billing.meter_event")
+        assert event["_customer"] == row["id"]
+        assert began < event["timestamp"] <= began + 420
 
 
 def test_times_that_stripe_does_not_take_are_told_at_once(world, ada):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 10
 MOST = 100
 _PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page", "query"})
+# Filters by an object: one that does not exist is refused (recorded), rather than answered by an empty list.
+_REFERENCES = frozenset({"charge", "customer", "invoice", "payment_intent", "price", "product", "subscription"})
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
     "gte": lambda a, b: a >= b,
@@ -51,6 +53,10 @@ def page(
     filters = {key: value for key, value in {**request.params, **equals}.items() if key not in _PAGING}
     filters = {key: value for key, value in filters.items() if value is not None}
     exact = {key: value for key, value in filters.items() if isinstance(value, str)}
+
+    for name in _REFERENCES & exact.keys():
+        if name in request.params and sandbox.find(name, exact[name]) is None:
+            raise resource_missing(KINDS[name].noun, exact[name], name)
 
     def fits(obj: Obj) -> bool:
         return (where is None or where(obj)) and all(matches(obj, *item) for item in filters.items())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.sandbox.billing import payment_methods
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError, invalid
+from gateway.sandbox.core.money import in_words
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
@@ -171,13 +172,12 @@ def _check_refund(charge: Obj, wanted: int, left: int) -> None:
         raise StripeError(
             f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
-    if not 0 < wanted <= left:
-        raise invalid(
-            f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left})."
-            if wanted > left
-            else "Invalid positive integer",
-            "amount",
-        )
+    if wanted > left:
+        less = "charge amount" if left == charge["amount"] else "unrefunded amount on charge"
+        amounts = [in_words(amount, charge["currency"]) for amount in (wanted, left)]
+        raise invalid(f"Refund amount ({amounts[0]}) is greater than {less} ({amounts[1]})", "amount")
+    if wanted <= 0:
+        raise invalid("Invalid positive integer", "amount")
 
 
 # --- The faces of a charge ----------------------------------------------------------------------------------

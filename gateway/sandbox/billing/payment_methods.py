@@ -85,10 +85,16 @@ def attach(sandbox: Sandbox, method: Obj, customer_id: str) -> Obj:
 
 
 def verified(method: Obj) -> Obj:
-    """Return a payment method whose card the bank has seen: what was `unchecked` of it has passed, as recorded."""
+    """Return a payment method whose card the bank has seen: what was `unchecked` of it is checked, as recorded."""
     if method["type"] != "card":
         return method
-    checks = {name: "pass" if value == "unchecked" else value for name, value in method["card"]["checks"].items()}
+    behaviour, address = cards.behaviour_of(method), method["billing_details"]["address"] or {}
+    checks = {
+        "address_line1_check": behaviour.line1 if address.get("line1") else None,
+        "address_postal_code_check": behaviour.postal_code if address.get("postal_code") else None,
+        "cvc_check": behaviour.cvc if method["card"]["checks"]["cvc_check"] == "unchecked" else None,
+    }
+    checks = {name: found or method["card"]["checks"].get(name) for name, found in checks.items()}
     return {**method, "card": {**method["card"], "checks": checks}}
 
 

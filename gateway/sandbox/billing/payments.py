@@ -69,7 +69,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: 
     behaviour = cards.behaviour_of(payment_method)
     intent |= {"payment_method": payment_method["id"], "next_action": None, "last_payment_error": None}
     intent["_off_session"] = off_session
-    if _must_authenticate(behaviour, payment_method):
+    if _must_authenticate(behaviour, payment_method, intent):
         if off_session:
             return _decline(sandbox, intent, payment_method, "authentication_required")
         intent |= {"status": "requires_action", "next_action": _redirect(sandbox, intent)}
@@ -120,8 +120,11 @@ def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
     return StripeError(message, status=402, type=kind, code=code, keep=True, **error, payment_intent=shown)
 
 
-def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj) -> bool:
+def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj, intent: Obj) -> bool:
     known = payment_method.get("_authenticated", False)
+    options = (intent["payment_method_options"] or {}).get("card") or {}
+    if behaviour.authentication == "requested":
+        return not known and options.get("request_three_d_secure") in ("any", "challenge")
     return behaviour.authentication == "always" or (behaviour.authentication == "once" and not known)
 
 

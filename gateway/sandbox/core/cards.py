@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.sandbox.core.country_cards import COUNTRY_CARDS
+
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
@@ -16,13 +18,14 @@ class Behaviour:
     Attributes:
         decline: the decline code of every charge; None lets charges succeed.
         refused: the card cannot be saved to a customer either (`decline` says why).
-        authentication: when 3-D Secure is asked for: "never", "always", or "once", which is until the buyer has
-            authenticated it (off-session charges then pass).
+        authentication: when 3-D Secure is asked for: "never", "always", "once", which is until the buyer has
+            authenticated it (off-session charges then pass), or "requested", which is when the client asks for it.
         delay: seconds that the payment stays `processing` before its outcome, None for at once.
         dispute: the reason of the dispute that follows a successful charge.
         inquiry: that dispute is only an inquiry.
         refund: "succeeded", "pending" (succeeds later) or "failed" (succeeds first, fails later).
         risk: the risk level that Radar reports.
+        cvc, line1, postal_code: what the bank finds when it checks the security code and the address.
     """
 
     decline: str | None = None
@@ -33,6 +36,9 @@ class Behaviour:
     inquiry: bool = False
     refund: str = "succeeded"
     risk: str = "normal"
+    cvc: str = "pass"
+    line1: str = "pass"
+    postal_code: str = "pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,34 @@ CARDS = (
     TestCard("3056930009020004", "diners", ("diners",)),
     TestCard("3566002020360505", "jcb", ("jcb",)),
     TestCard("6200000000000005", "unionpay", ("unionpay",)),
-    TestCard("4000002760000016", tokens=("de",), country="DE"),
-    TestCard("4000008260000000", tokens=("gb",), country="GB"),
-    TestCard("4000002500001001", tokens=("fr",), country="FR"),
+    *(
+        TestCard(number, tokens=("gb", "uk") if code == "GB" else (code.lower(),), country=code)
+        for code, number in COUNTRY_CARDS.items()
+    ),
+    TestCard("4000002500001001", tokens=("visa_cartesBancaires",), country="FR"),
+    TestCard("5555552500001001", "mastercard", ("mastercard_cartesBancaires",), country="FR"),
+    TestCard("4000058260000005", tokens=("gb_debit",), funding="debit", country="GB"),
+    TestCard("5555558265554449", "mastercard", ("gb_mastercard",), country="GB"),
+    TestCard("5200007840000022", "mastercard", ("ae_mastercard",), country="AE"),
+    TestCard("3530111333300000", "jcb", ("jp_jcb",), country="JP"),
+    TestCard("4000007640000003", tokens=("th_credit",), country="TH"),
+    TestCard("4000057640000008", tokens=("th_debit",), funding="debit", country="TH"),
+    TestCard("6011981111111113", "discover", ("discover_debit",), funding="debit"),
+    TestCard("6011000990139424", "discover"),
+    TestCard("36227206271667", "diners"),
+    TestCard("6555900000604105", "discover", ("bccard",)),
+    TestCard("6200000000000047", "unionpay", ("unionpay_debit",), funding="debit"),
+    TestCard("6205500000000000004", "unionpay"),
+    # What the bank finds when it checks the address and the security code.
+    TestCard("4000000000000010", tokens=("avsFail",), behaviour=Behaviour(line1="fail", postal_code="fail")),
+    TestCard("4000000000000028", tokens=("avsLine1Fail",), behaviour=Behaviour(line1="fail")),
+    TestCard("4000000000000036", tokens=("avsZipFail",), behaviour=Behaviour(postal_code="fail")),
+    TestCard(
+        "4000000000000044",
+        tokens=("avsUnchecked",),
+        behaviour=Behaviour(line1="unavailable", postal_code="unavailable"),
+    ),
+    TestCard("4000000000000101", tokens=("cvcCheckFail",), behaviour=Behaviour(cvc="fail")),
     # Declines. A card that says no to everything cannot be saved either.
     TestCard("4000000000000002", tokens=("visa_chargeDeclined",), behaviour=_declines("generic_decline")),
     TestCard(
@@ -109,6 +140,7 @@ CARDS = (
     # 3-D Secure
     TestCard(
         "4000002500003155",
+        country="FR",
         tokens=("authenticationRequiredOnSetup",),
         behaviour=Behaviour(authentication="once"),
     ),
@@ -118,9 +150,10 @@ CARDS = (
         country="DE",
         behaviour=Behaviour(authentication="always"),
     ),
-    TestCard("4000003800000446", tokens=("authenticationRequiredSetupForOffSession",)),
+    TestCard("4000003800000446", country="IT", tokens=("authenticationRequiredSetupForOffSession",)),
     TestCard(
         "4000008260003178",
+        country="GB",
         tokens=("authenticationRequiredChargeDeclinedInsufficientFunds",),
         behaviour=_declines("insufficient_funds", refused=False, authentication="always"),
     ),
@@ -131,7 +164,13 @@ CARDS = (
         tokens=("threeDSecureRequiredChargeDeclined",),
         behaviour=_declines("generic_decline", refused=False, authentication="always"),
     ),
-    TestCard("4000000000003055", tokens=("threeDSecureOptional",)),
+    TestCard(
+        "4000008400001280",
+        tokens=("threeDSecureRequiredProcessingError",),
+        behaviour=_declines("processing_error", refused=False, authentication="always"),
+    ),
+    TestCard("4000000000003055", tokens=("threeDSecureOptional",), behaviour=Behaviour(authentication="requested")),
+    TestCard("4000000000003097", tokens=("threeDSecureOptionalProcessingError",)),
     # Disputes, fraud and refunds
     TestCard("4000000000000259", tokens=("createDispute",), behaviour=Behaviour(dispute="fraudulent")),
     TestCard(
@@ -144,9 +183,14 @@ CARDS = (
         tokens=("createDisputeInquiry",),
         behaviour=Behaviour(dispute="fraudulent", inquiry=True),
     ),
+    TestCard("4000000404000079", tokens=("createMultipleDisputes",), behaviour=Behaviour(dispute="fraudulent")),
+    TestCard("4000000404000038", tokens=("createCe3EligibleDispute",), behaviour=Behaviour(dispute="fraudulent")),
+    TestCard("4000008400000779", tokens=("createComplianceDispute",), behaviour=Behaviour(dispute="noncompliant")),
+    TestCard("4000000000005423", tokens=("createIssuerFraudRecord",)),
     TestCard("4000000000009235", tokens=("riskLevelElevated",), behaviour=Behaviour(risk="elevated")),
     TestCard("4000000000004954", tokens=("riskLevelHighest",), behaviour=Behaviour("fraudulent", risk="highest")),
     TestCard("4000000000000077", tokens=("bypassPending",)),
+    TestCard("4000003720000278", tokens=("bypassPendingInternational",), country="IE"),
     TestCard("4000000000007726", tokens=("pendingRefund",), behaviour=Behaviour(refund="pending")),
     TestCard("4000000000005126", tokens=("refundFail",), behaviour=Behaviour(refund="failed")),
 )
@@ -250,7 +294,8 @@ def declined(decline_code: str) -> tuple[str, str]:
 
 
 _CARDS_BY_NUMBER = {card.number: card for card in reversed(CARDS)}
-_BY_TOKEN: dict[str, TestCard | TestAccount] = {token: known for known in (*CARDS, *ACCOUNTS) for token in known.tokens}
+_KNOWN: tuple[TestCard | TestAccount, ...] = (*CARDS, *ACCOUNTS)
+_BY_TOKEN = {token: known for known in _KNOWN for token in known.tokens}
 _ACCOUNTS_BY_NUMBER = {account.number: account for account in ACCOUNTS}
 # Older names of the same tokens, which the Stripe CLI's fixtures use.
 _PREFIXES = ("pm_card_", "pm_", "tok_", "btok_")

@@ -34,6 +34,17 @@ def exponent(currency: str) -> int:
     return 3 if code in THREE_DECIMAL else 2
 
 
+_SYMBOLS = {"aud": "A$", "cad": "CA$", "eur": "€", "gbp": "£", "jpy": "¥", "usd": "$"}
+
+
+def in_words(amount: int, currency: str) -> str:
+    """Return an amount in minor units as Stripe's errors write it: `$11.00`."""
+    places = exponent(currency)
+    number = f"{amount / 10**places:,.{places}f}"
+    symbol = _SYMBOLS.get(currency)
+    return f"{symbol}{number}" if symbol else f"{number} {currency.upper()}"
+
+
 def rounded(value: Decimal) -> int:
     """Return `value` in whole minor units, halves away from zero."""
     return int(value.quantize(ONE, rounding=ROUND_HALF_UP))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import resource_missing
 from gateway.sandbox.core.registry import kind
@@ -41,6 +42,12 @@ def own(sandbox: Sandbox, _: Request) -> Obj:
             "type": "standard",
         }
     )
+
+
+@route("GET", "/v1/accounts", params="AccountListParams")
+def index(sandbox: Sandbox, request: Request) -> Obj:
+    """List connected accounts: there are none."""
+    return page(sandbox, request, "account")
 
 
 @route("GET", "/v1/accounts/{id}")

@@ -50,8 +50,6 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     if "subscription" in params:
         subscription = sandbox.need("subscription", params["subscription"], "subscription")
         waiting = pending.of(sandbox, subscription)
-        if not waiting:
-            raise StripeError("Nothing to invoice for subscription", code="invoice_no_subscription_line_items")
     else:
         waiting = pending.of_customer(sandbox, customer["id"], currency)
         waiting = waiting if params.get("pending_invoice_items_behavior") == "include" else []

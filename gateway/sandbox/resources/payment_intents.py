@@ -12,6 +12,7 @@ from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
 from gateway.sandbox.options import API_VERSION
+from gateway.sandbox.resources.payment_method_configurations import DETAILS
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -50,10 +51,19 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         currency=params["currency"].lower(),
         customer=params.get("customer") or (method or {}).get("customer"),
         automatic_payment_methods=_automatic(params),
+        payment_method_configuration_details=DETAILS if _automatic(params) else None,
         payment_method=method["id"] if method else None,
         payment_method_types=params.get("payment_method_types") or params.get("allowed_payment_method_types"),
     )
+    intent = _with_options(sandbox, intent, params)
     return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent
+
+
+def _with_options(sandbox: Sandbox, intent: Obj, params: Obj) -> Obj:
+    """Return the intent with what the parameters say of each type of payment method, as 3-D Secure asked for."""
+    if not params.get("payment_method_options"):
+        return intent
+    return sandbox.update(merge(intent, params, "payment_method_options"))
 
 
 def _of_version(request: Request) -> Obj:
@@ -136,7 +146,7 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
             code="payment_intent_unexpected_state",
         )
     method = _method(sandbox, request.params)
-    changed = merge(intent, request.params, *_PLAIN, "amount", "currency", "customer")
+    changed = merge(intent, request.params, *_PLAIN, "amount", "currency", "customer", "payment_method_options")
     if {"amount", "currency"} & request.params.keys():
         limits.check_charge(changed["amount"], changed["currency"])
     if method:
@@ -157,7 +167,7 @@ def confirm(sandbox: Sandbox, request: Request, id: str) -> Obj:
     method = _method(sandbox, request.params)
     if method is None and intent["payment_method"]:
         method = sandbox.need("payment_method", intent["payment_method"])
-    changed = merge(intent, request.params, "receipt_email", "setup_future_usage", "shipping")
+    changed = merge(intent, request.params, "payment_method_options", "receipt_email", "setup_future_usage", "shipping")
     return _confirm(sandbox, changed, request.params, method)
 
 

@@ -47,6 +47,36 @@ def delete(sandbox: Sandbox, request: Request, customer: str, id: str) -> Obj:
     return sandbox.remove(retrieve(sandbox, request, customer, id), "customer.tax_id.deleted")
 
 
+@route("POST", "/v1/tax_ids", params="TaxIdCreateParams")
+def create_for(sandbox: Sandbox, request: Request) -> Obj:
+    """Add a tax id to its owner, a customer or (unless one is named) the account itself."""
+    owner = request.params.get("owner") or {}
+    customer = owner.get("customer")
+    if customer:
+        sandbox.need("customer", customer, "owner[customer]")
+    return tax_ids.make(sandbox, customer, request.params["type"], request.params["value"])
+
+
+@route("GET", "/v1/tax_ids", params="TaxIdListParams")
+def index_of(sandbox: Sandbox, request: Request) -> Obj:
+    """List the tax ids of an owner, of the account itself unless a customer is named."""
+    customer = (request.params.get("owner") or {}).get("customer")
+    return page(sandbox, request, "tax_id", lambda each: each["customer"] == customer, owner=None)
+
+
+@route("GET", "/v1/tax_ids/{id}")
+def retrieve_any(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Retrieve a tax id, whoever has it."""
+    return sandbox.need("tax_id", id)
+
+
+@route("DELETE", "/v1/tax_ids/{id}")
+def delete_any(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Delete a tax id, whoever has it."""
+    found = sandbox.need("tax_id", id)
+    return sandbox.remove(found, "customer.tax_id.deleted" if found["customer"] else None)
+
+
 @expandable("customer", "tax_ids")
 def of_customer(sandbox: Sandbox, customer: Obj) -> Obj:
     """Return the list that `expand[]=tax_ids` shows."""

@@ -175,7 +175,7 @@ def test_refunds_are_partial_then_complete_and_never_more(client, charge_card):
     intent = charge_card("pm_card_visa")
     refund = client.v1.refunds.create({"payment_intent": intent.id, "amount": 500, "reason": "requested_by_customer"})
     assert (refund.status, refund.amount) == ("succeeded", 500)
-    with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded amount"):
+    with pytest.raises(stripe.InvalidRequestError, match=r"\(\$.*\) is greater than unrefunded amount on charge \(\$"):
         client.v1.refunds.create({"payment_intent": intent.id, "amount": 1501})
     client.v1.refunds.create({"charge": intent.latest_charge})
     charge = client.v1.charges.retrieve(intent.latest_charge, {"expand": ["refunds"]})

@@ -13,14 +13,14 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
     Returns:
         at most one part more than the limit; None when the connection broke within.
     """
-    body, more = b"", True
+    body, more = bytearray(), True
     while more and len(body) <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    return body
+    return bytes(body)
 
 
 def replay(message: Message, receive: Receive) -> Receive:

@@ -205,7 +205,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self.cycle = self._held = None  # type: ignore[assignment]  # as uvicorn has it before the first one
         self._begin()
         self.cycle.keep_alive = held.keep_alive  # a shutdown may have begun meanwhile
-        HttpToolsProtocol.on_body(self, held.received)
+        HttpToolsProtocol.on_body(self, bytes(held.received))
 
     def _begin(self) -> None:
         """Have the application answer."""
@@ -302,7 +302,7 @@ class FastPathResponse(RequestResponseCycle):
 
     def __init__(self, protocol: HardenedHttpProtocol) -> None:
         self._protocol = protocol
-        self.received = b""  # of the body; it comes in one part as a rule, and is not copied then
+        self.received = bytearray()  # of the body, which may come in very many parts
         self.keep_alive = True
         self.disconnected = self.response_started = self.response_complete = False
 
@@ -312,7 +312,7 @@ class FastPathResponse(RequestResponseCycle):
         client, scheme = protocol.client, protocol.scheme or "http"
         method = protocol.parser.get_method().decode()
         host = client[0] if client else None
-        request = Request(method, protocol.url, protocol.headers, body=self.received, client=host, scheme=scheme)
+        request = Request(method, protocol.url, protocol.headers, body=bytes(self.received), client=host, scheme=scheme)
         try:
             return bool(protocol.app.take(request, self.respond))
         except Exception:  # it fails the ASGI way too, where uvicorn says so

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from gateway.sandbox.billing import (
     charges,
     collection,
+    customers,
     discounts,
     disputes,
     entitlements,
     invoices,
     metered,
     payments,
+    previews,
     renewals,
     schedules,
     subscriptions,
@@ -47,6 +49,7 @@ JOBS: dict[str, OnTime] = {
     "subscription.expire": subscriptions.expire,  # 23 hours without a first payment
     "subscription.resume_collection": renewals.resume_collection,  # `pause_collection[resumes_at]`
     "subscription.trial_will_end": subscriptions.warn_of_trial_end,  # three days before
+    "subscription.upcoming": previews.announce,  # a week before a renewal
     "subscription_schedule.expiring": schedules.warn_of_end,  # a week before
     "subscription_schedule.phase": schedules.enter,  # a phase begins, or the last one is over
 }
@@ -61,11 +64,11 @@ OUTCOMES: dict[str, tuple[OnObject, ...]] = {
     "checkout.session.payment_settled": (completion.payment_settled,),  # with the payment intent
     "invoice.payment_settled": (collection.payment_settled,),  # with the payment intent
     "invoice.finalizing": (metered.refresh,),  # a draft is about to be opened
-    "invoice.paid": (subscriptions.invoice_paid, completion.invoice_paid),
+    "invoice.paid": (customers.invoice_paid, subscriptions.invoice_paid, completion.invoice_paid),
     "invoice.processing": (subscriptions.invoice_processing,),  # a bank debit is on its way
-    "invoice.failed": (subscriptions.invoice_failed, completion.invoice_failed),
-    "invoice.overdue": (subscriptions.invoice_overdue,),
-    "invoice.forgiven": (subscriptions.invoice_forgiven,),  # void or uncollectible
+    "invoice.failed": (customers.invoice_failed, subscriptions.invoice_failed, completion.invoice_failed),
+    "invoice.overdue": (customers.invoice_overdue, subscriptions.invoice_overdue),
+    "invoice.forgiven": (customers.invoice_paid, subscriptions.invoice_forgiven),  # void or uncollectible
     "subscription.period_ended": (schedules.enter_due,),  # before the next period is billed
 }
 """Outcome -> what it means for what the invoice or the payment belongs to, in this order."""

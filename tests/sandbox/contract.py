@@ -80,6 +80,10 @@ class Contract:
             schema = event["type"].replace(".", "_") + "_event"
             if schema in self._document["components"]["schemas"]:
                 shown = {key: value for key, value in event.items() if not key.startswith("_")}
+                if event["type"] == "invoice.upcoming":
+                    # docs.stripe.com/api/events/types: its invoice has no id, which the description demands of all.
+                    assert "id" not in event["data"]["object"]
+                    shown["data"] = {"object": {"id": "", **event["data"]["object"]}}
                 found += self._check(f"#/components/schemas/{schema}", shown, f"event {event['type']}")
         return list(dict.fromkeys(found))
 

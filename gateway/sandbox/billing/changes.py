@@ -22,6 +22,7 @@ from gateway.sandbox.billing import (
 )
 from gateway.sandbox.core import periods
 from gateway.sandbox.core.errors import StripeError, invalid
+from gateway.sandbox.core.expand import public
 from gateway.sandbox.core.merge import merge
 
 if TYPE_CHECKING:
@@ -57,10 +58,15 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     trial_ends = subscription["status"] == "trialing" and params.get("trial_end") == "now"
     if trial_ends and renewals.end_for_want_of_card(sandbox, subscription):
         return sandbox.need("subscription", subscription["id"])
+    before = sandbox.need("subscription", subscription["id"])
     change = apply(sandbox, subscription, params)
     subscription = change.subscription
-    if change.invoice_now and (change.bought or pending.of(sandbox, subscription)):
-        invoice = subscriptions.bill(sandbox, subscription, change.bought, "subscription_update")
+    due = change.invoice_now and (change.bought or pending.of(sandbox, subscription))
+    invoice = subscriptions.bill(sandbox, subscription, change.bought, "subscription_update") if due else None
+    after = sandbox.need("subscription", subscription["id"])
+    if public(after) != public(before):
+        sandbox.emit("customer.subscription.updated", after, before)
+    if invoice:
         _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
     return sandbox.need("subscription", subscription["id"])
 
@@ -109,7 +115,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     if {"cancel_at", "cancel_at_period_end"} & params.keys():
         proration.fit_to_end(sandbox, changed, prorate=prorate)
     _plan_resumption(sandbox, changed)
-    subscriptions.save(sandbox, changed)
+    subscriptions.save(sandbox, changed, None)
     change.invoice_now |= params.get("proration_behavior") == "always_invoice"
     return change
 

@@ -52,13 +52,21 @@ def intent_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
     return sandbox.store.get("payment_intent", payment["_payment_intent"]) if payment else None
 
 
-def collect(sandbox: Sandbox, invoice: Obj, payment_method: Obj | None = None) -> Obj:
-    """Charge an open invoice once; its `status` and the payment intent tell the outcome."""
+def collect(sandbox: Sandbox, invoice: Obj, payment_method: Obj | None = None, *, retry: bool = False) -> Obj:
+    """Charge an open invoice once; its `status` and the payment intent tell the outcome.
+
+    The first attempt and then the automatic retries are counted (docs.stripe.com/api/invoices, `attempt_count`); any
+    other leaves the retries as they are planned.
+    """
     intent = intent_of(sandbox, invoice)
     if intent is None or intent["status"] in ("processing", "succeeded"):
         return invoice
     payment_method = payment_method or default_payment_method(sandbox, invoice)
-    invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + 1, "next_payment_attempt": None}
+    if retry or not invoice["attempt_count"]:
+        invoice["attempt_count"] += 1
+    else:
+        invoice["_planned"] = invoice["next_payment_attempt"]
+    invoice |= {"attempted": True, "next_payment_attempt": None}
     sandbox.update(invoice)
     if payment_method is None:
         _fail(sandbox, invoice)
@@ -82,6 +90,9 @@ def payment_settled(sandbox: Sandbox, intent: Obj) -> None:
 
 def _ask_buyer(sandbox: Sandbox, invoice: Obj) -> None:
     """Ask for the buyer, whom the bank wants; at a renewal he is away, and that counts as a failed attempt."""
+    if invoice["billing_reason"] == "subscription_create":
+        # The buyer is asked, not yet charged (recorded: pay, fails_when_subscribing_with_SCA_card).
+        invoice = sandbox.update(invoice | {"attempt_count": 0})
     sandbox.emit("invoice.payment_action_required", invoice)
     if invoice["billing_reason"] != "subscription_create":
         _fail(sandbox, invoice)
@@ -89,7 +100,7 @@ def _ask_buyer(sandbox: Sandbox, invoice: Obj) -> None:
 
 def _fail(sandbox: Sandbox, invoice: Obj) -> None:
     """Plan the next attempt after one that failed, then tell of it."""
-    invoice["next_payment_attempt"] = dunning.next_attempt(sandbox, invoice)
+    invoice["next_payment_attempt"] = invoice.pop("_planned", None) or dunning.next_attempt(sandbox, invoice)
     if invoice["next_payment_attempt"]:
         sandbox.clock.schedule(invoice["next_payment_attempt"], "invoice.retry", invoice)
     sandbox.update(invoice, "invoice.updated")
@@ -101,7 +112,7 @@ def retry(sandbox: Sandbox, id: str) -> None:
     """Try again to collect an invoice that is still open."""
     invoice = sandbox.need("invoice", id)
     if invoice["status"] == "open":
-        collect(sandbox, invoice)
+        collect(sandbox, invoice, retry=True)
 
 
 def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = False) -> Obj:

@@ -123,3 +123,25 @@ def _check_email(params: Obj) -> None:
     email = params.get("email")
     if email and "@" not in email:
         raise invalid(f"Invalid email address: {email}", "email", "email_invalid")
+
+
+def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
+    """Note that a customer has paid, or is forgiven; `delinquent` tells of the invoice that changed last."""
+    _mark(sandbox, invoice, delinquent=False)
+
+
+def invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
+    """Note that an automatic payment failed; a first invoice is the buyer's own attempt."""
+    if invoice["billing_reason"] != "subscription_create" and invoice["auto_advance"]:
+        _mark(sandbox, invoice, delinquent=True)
+
+
+def invoice_overdue(sandbox: Sandbox, invoice: Obj) -> None:
+    """Note that the due date of a sent invoice has passed."""
+    _mark(sandbox, invoice, delinquent=True)
+
+
+def _mark(sandbox: Sandbox, invoice: Obj, *, delinquent: bool) -> None:
+    customer = sandbox.store.get("customer", invoice["customer"])
+    if customer and customer["delinquent"] != delinquent:
+        sandbox.update(customer | {"delinquent": delinquent}, "customer.updated")

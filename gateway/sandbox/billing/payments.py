@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import charges, disputes
+from gateway.sandbox.billing import charges, disputes, payment_methods
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.registry import kind_of_id
@@ -161,6 +161,10 @@ def _settle(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     decline = cards.behaviour_of(payment_method).decline
     if decline:
         return _decline(sandbox, intent, payment_method, decline)
+    known = sandbox.need("payment_method", payment_method["id"])
+    if intent["customer"] and intent.get("setup_future_usage") and known["customer"] is None:
+        # What will be used again is saved to the customer, on success only (recorded: openfoodnetwork).
+        payment_methods.attach(sandbox, known, intent["customer"])
     manual = intent["capture_method"] == "manual"
     charge = _pending(sandbox, intent)
     if charge:

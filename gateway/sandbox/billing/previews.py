@@ -48,6 +48,16 @@ def preview(sandbox: Sandbox, params: Obj) -> Obj:
         return sandbox.create(shown)
 
 
+def announce(sandbox: Sandbox, id: str) -> None:
+    """Tell of the next renewal with the invoice that it will have (which has no id yet)."""
+    try:
+        upcoming = preview(sandbox, {"subscription": id})
+    except StripeError:  # nothing will be billed
+        return
+    del upcoming["id"]
+    sandbox.emit("invoice.upcoming", upcoming)
+
+
 def _next(sandbox: Sandbox, params: Obj) -> Obj:
     details: Obj = params.get("subscription_details") or {}
     change = {name: details[name] for name in _SAME if name in details}

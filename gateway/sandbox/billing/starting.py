@@ -36,6 +36,7 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
     _check_collection(subscription)
     subscription["billing_mode"] = billing_mode(params, now)
     subscription["currency"] = _currency(sandbox, customer, params)
+    _check_currency(sandbox, customer, subscription["currency"])
     subscription["default_tax_rates"] = items.tax_rates(sandbox, params.get("default_tax_rates"), "default_tax_rates")
     data = [
         items.make(sandbox, subscription, customer, entry, f"items[{number}]") for number, entry in enumerate(given)
@@ -121,6 +122,22 @@ def _currency(sandbox: Sandbox, customer: Obj, params: Obj) -> str:
     if price and customers_own in (price.get("currency_options") or {}):
         return str(customers_own)
     return str(price["currency"]) if price else "usd"
+
+
+def _check_currency(sandbox: Sandbox, customer: Obj, currency: str) -> None:
+    """Refuse a second currency: docs.stripe.com/invoicing/multiple-currencies."""
+    live = (
+        each
+        for each in sandbox.store.scan("subscription", customer=customer["id"])
+        if each["status"] not in subscriptions.FINAL
+    )
+    waiting = (each for each in sandbox.store.scan("invoiceitem", customer=customer["id"]) if each["invoice"] is None)
+    other = next((each["currency"] for each in (*live, *waiting) if each["currency"] != currency), None)
+    if other:
+        raise invalid(
+            "You cannot combine currencies on a single customer. This customer has an active subscription, "
+            f"subscription schedule, discount, quote, or invoice item with currency {other}."
+        )
 
 
 def _start(subscription: Obj, params: Obj, now: int) -> None:

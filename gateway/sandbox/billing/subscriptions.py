@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FINAL = ("canceled", "incomplete_expired")
 TRIAL_WARNING = 3 * periods.DAY
+RENEWAL_WARNING = 7 * periods.DAY
 # Parameters that are stored as they come.
 PLAIN = (
     "application_fee_percent",
@@ -59,6 +60,7 @@ def schedule(sandbox: Sandbox, subscription: Obj) -> None:
     data = subscription["items"]["data"]
     plans = {
         "subscription.cycle": min((item["current_period_end"] for item in data), default=None) if live else None,
+        "subscription.upcoming": _warn_of_renewal(sandbox, subscription) if live else None,
         "subscription.end": subscription["cancel_at"] if live else None,
         "subscription.trial_will_end": trial_end - TRIAL_WARNING
         if trial_end and subscription["status"] == "trialing" and not subscription.get("_warned")
@@ -69,6 +71,14 @@ def schedule(sandbox: Sandbox, subscription: Obj) -> None:
             clock.cancel(name, subscription)
         else:
             clock.schedule(at, name, subscription)
+
+
+def _warn_of_renewal(sandbox: Sandbox, subscription: Obj) -> int | None:
+    """Return when to tell of the next renewal, if there is one and that was not told already."""
+    at = min((item["current_period_end"] for item in subscription["items"]["data"]), default=0)
+    ends = subscription["cancel_at"] is not None and subscription["cancel_at"] <= at
+    moment = at - RENEWAL_WARNING
+    return None if ends or moment <= sandbox.now(subscription) else moment
 
 
 def refuse_if_unpaid(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import limits, payment_methods, payments
-from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -104,11 +103,6 @@ def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> 
             code="payment_intent_unexpected_state",
         )
     intent["_return_url"] = params.get("return_url")
-    # A payment method that will be used again is saved to the customer, as Stripe does on success.
-    # One that no customer can save is declined below, as by its bank.
-    saves = intent["setup_future_usage"] and not cards.behaviour_of(method).refused
-    if intent["customer"] and saves and method["customer"] is None:
-        method = payment_methods.attach(sandbox, method, intent["customer"])
     intent = payments.confirm(sandbox, intent, method, off_session=bool(params.get("off_session")))
     if intent["last_payment_error"]:
         raise payments.error_of(sandbox, intent)

@@ -266,3 +266,18 @@ def test_a_checkout_over_less_than_can_be_charged_is_refused(client):
         client.v1.checkout.sessions.create({**params, "line_items": [{"price_data": data, "quantity": 2}]})
     assert refused.value.code == "amount_too_small"
     assert client.v1.checkout.sessions.create({**params, "line_items": [{"price_data": data, "quantity": 3}]}).url
+
+
+def test_a_declined_card_that_was_to_be_saved_leaves_its_trace(client):
+    customer = client.v1.customers.create({})
+    intent = client.v1.payment_intents.create(
+        {"amount": 2000, "currency": "usd", "customer": customer.id, "setup_future_usage": "off_session"}
+    )
+    with pytest.raises(stripe.CardError) as declined:
+        client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_chargeDeclined"})
+    assert declined.value.error.payment_intent.id == intent.id
+    tried = client.v1.payment_intents.retrieve(intent.id)
+    assert (tried.status, tried.last_payment_error.decline_code) == ("requires_payment_method", "generic_decline")
+    assert client.v1.events.list({"type": "payment_intent.payment_failed"}).data
+    paid = client.v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
+    assert client.v1.payment_methods.retrieve(paid.payment_method).customer == customer.id

@@ -763,3 +763,68 @@ def test_a_classic_subscription_migrates_to_flexible_billing_once(client, subscr
     assert (migrated.billing_mode.type, migrated.billing_mode.updated_at) == ("flexible", START)
     with pytest.raises(stripe.InvalidRequestError, match="already has the flexible billing mode"):
         client.v1.subscriptions.migrate(classic.id, {"billing_mode": {"type": "flexible"}})
+
+
+def test_an_update_that_is_invoiced_is_told_once_with_its_invoice(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    at(START + 10 * DAY)
+    seen = len(types(client, "customer.subscription.updated"))
+    changed(client, subscription, price(2000), "always_invoice")
+    [event, *_] = client.v1.events.list({"type": "customer.subscription.updated"}).data
+    assert len(types(client, "customer.subscription.updated")) == seen + 1
+    told = event.data
+    assert told.object.latest_invoice == get(client, subscription).latest_invoice.id
+    assert told.previous_attributes["latest_invoice"] == subscription.latest_invoice
+    assert "items" in told.previous_attributes
+
+
+def test_a_renewal_is_told_of_a_week_before(client, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    at(FEBRUARY - 8 * DAY)
+    assert types(client, "invoice.upcoming") == []
+    at(FEBRUARY - 6 * DAY)
+    [event] = client.v1.events.list({"type": "invoice.upcoming"}).data
+    assert (event.data.object.total, event.data.object.billing_reason) == (1000, "upcoming")
+    assert event.data.object.parent.subscription_details.subscription == subscription.id
+    assert "id" not in event.data.object
+    client.v1.subscriptions.update(subscription.id, {"metadata": {"a": "b"}})
+    at(FEBRUARY + HOUR)
+    assert types(client, "invoice.upcoming") == ["invoice.upcoming"]
+    client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    at(MARCH)
+    assert types(client, "invoice.upcoming") == ["invoice.upcoming"]
+
+
+def test_a_customer_is_delinquent_while_a_renewal_is_unpaid(client, customer, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    at(FEBRUARY + 2 * HOUR)
+    assert client.v1.customers.retrieve(customer.id).delinquent is True
+    give_card(client, customer.id, "pm_card_visa")
+    client.v1.invoices.pay(get(client, subscription).latest_invoice.id)
+    assert client.v1.customers.retrieve(customer.id).delinquent is False
+
+
+def test_an_attempt_by_hand_leaves_the_planned_retries_alone(client, customer, subscribe, price, at):
+    subscription = subscribe(price(1000))
+    give_card(client, customer.id, "pm_card_chargeCustomerFail")
+    at(FEBRUARY + 2 * HOUR)
+    invoice = get(client, subscription).latest_invoice
+    at(FEBRUARY + 2 * DAY)
+    with pytest.raises(stripe.CardError):
+        client.v1.invoices.pay(invoice.id)
+    again = client.v1.invoices.retrieve(invoice.id)
+    assert (again.attempt_count, again.next_payment_attempt) == (1, invoice.next_payment_attempt)
+    at(FEBRUARY + 4 * DAY)
+    assert client.v1.invoices.retrieve(invoice.id).attempt_count == 2
+
+
+def test_a_customer_has_one_currency_at_a_time(client, subscribe, product, price):
+    euros = client.v1.prices.create(
+        {"product": product.id, "currency": "eur", "unit_amount": 1000, "recurring": {"interval": "month"}}
+    ).id
+    subscription = subscribe(price(1000))
+    with pytest.raises(stripe.InvalidRequestError, match="cannot combine currencies"):
+        subscribe(euros)
+    client.v1.subscriptions.cancel(subscription.id)
+    assert subscribe(euros).currency == "eur"

@@ -114,9 +114,10 @@ def apply_promotion_code(sandbox: Sandbox, session_id: str, code: str | None) ->
     session = _open(sandbox, session_id)
     session["discounts"] = []
     if code:
-        found = next((each for each in sandbox.store.find("promotion_code") if _same_code(each, code)), None)
-        if found is None:
+        known = [each for each in sandbox.store.find("promotion_code") if _same_code(each, code)]
+        if not known:
             raise invalid("This code is invalid.", "promotion_code", "resource_missing")
+        found = next((each for each in known if each["customer"] == session["customer"]), known[0])
         customer = sandbox.store.get("customer", session["customer"] or "")
         session["discounts"] = [discount(sandbox, session, {"promotion_code": found["id"]}, customer)]
     return sandbox.update(reckon(sandbox, session))
@@ -127,7 +128,10 @@ def _same_code(found: Obj, typed: str) -> bool:
 
 
 def change_quantity(sandbox: Sandbox, session_id: str, item_id: str, quantity: int) -> Obj:
-    """Change the quantity of an adjustable line item of an open session, within its bounds."""
+    """Change the quantity of an adjustable line item of an open session, within its bounds; 0 removes the item.
+
+    Source: docs.stripe.com/payments/checkout/adjustable-quantity
+    """
     session = _open(sandbox, session_id)
     item = next((each for each in session["_items"] if each["id"] == item_id), None)
     bounds = (item or {}).get("adjustable_quantity")
@@ -135,6 +139,10 @@ def change_quantity(sandbox: Sandbox, session_id: str, item_id: str, quantity: i
         raise invalid("The quantity of this item cannot be changed.", "quantity")
     if not bounds["minimum"] <= quantity <= bounds["maximum"]:
         raise invalid(f"The quantity must be between {bounds['minimum']} and {bounds['maximum']}.", "quantity")
+    if not quantity:
+        session["_items"].remove(item)
+        if not session["_items"]:
+            raise invalid("The last item cannot be removed.", "quantity")
     item["quantity"] = quantity
     return sandbox.update(reckon(sandbox, session))
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 def _customer(sandbox: Sandbox, session: Obj) -> Obj:
     """Return the session's customer, made now if need be."""
     if session["customer"]:
-        return sandbox.need("customer", session["customer"])
+        customer = sandbox.need("customer", session["customer"])
+        typed = session["_buyer"]["email"]
+        if typed and not customer["email"]:  # docs.stripe.com/api/checkout/sessions/create, `customer`
+            customer = sandbox.update(customer | {"email": typed}, "customer.updated")
+        return customer
     known = {key: value for key, value in session["_buyer"].items() if value}
     customer = customers.create(sandbox, known)
     session["customer"] = customer["id"]
@@ -33,7 +37,7 @@ def _customer(sandbox: Sandbox, session: Obj) -> Obj:
 def _pay(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
     """Pay in mode `payment`: one payment intent, kept over several attempts."""
     wants_invoice = session["invoice_creation"]["enabled"]
-    if wants_invoice or session["customer_creation"] == "always":
+    if session["customer"] or wants_invoice or session["customer_creation"] == "always":
         _customer(sandbox, session)
     if not session["amount_total"]:
         completion.finish(sandbox, session, "no_payment_required")
@@ -178,7 +182,7 @@ def _discounts(session: Obj) -> list[Obj]:
 
 def _set_up(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
     """Set up in mode `setup`: save a payment method."""
-    if session["customer_creation"] == "always":
+    if session["customer"] or session["customer_creation"] == "always":
         _customer(sandbox, session)
     data: Obj = session["_params"].get("setup_intent_data", {})
     intent = completion.intent_of(sandbox, session) or setups.intend(

@@ -1,7 +1,6 @@
 """A request and its response, as they are made once for every handler that needs no ASGI."""
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
 
@@ -39,9 +38,12 @@ class Request:
         scheme: `http` or `https`.
     """
 
+    __slots__ = ("_headers", "body", "client", "method", "path", "query", "raw_headers", "scheme")
+
     def __init__(
         self, method: str, target: bytes, raw_headers: list[Header], *, body: bytes, client: str | None, scheme: str
     ) -> None:
+        self._headers: Mapping[bytes, bytes] | None = None
         self.method = method
         self.raw_headers = raw_headers
         self.body = body
@@ -59,10 +61,12 @@ class Request:
         host = client[0] if client else None
         return cls(scope["method"], target, scope["headers"], body=body, client=host, scheme=scope["scheme"])
 
-    @cached_property
+    @property
     def headers(self) -> Mapping[bytes, bytes]:
         """The headers by their names in small letters; of one that comes twice, the first."""
-        return dict(reversed(self.raw_headers))
+        if self._headers is None:
+            self._headers = dict(reversed(self.raw_headers))
+        return self._headers
 
 
 class Response:

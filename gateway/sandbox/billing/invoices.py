@@ -159,6 +159,14 @@ def change(sandbox: Sandbox, invoice: Obj) -> Obj:
     return sandbox.update(reckon(sandbox, invoice), "invoice.updated")
 
 
+# How the payment of an invoice is called (recorded).
+_DESCRIPTIONS = {
+    "manual": "Payment for Invoice",
+    "subscription_create": "Subscription creation",
+    "subscription_update": "Subscription update",
+}
+
+
 def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
     """Open a draft: number, balance, payment intent. A draft over nothing is paid at once.
 
@@ -180,6 +188,7 @@ def finalize(sandbox: Sandbox, invoice: Obj) -> Obj:
     invoice |= {
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or now,
+        "rendering": _on_paper(invoice.get("rendering")),
         "ending_balance": ending,
         "hosted_invoice_url": f"{sandbox.base_url}/i/{invoice['id']}",
         "invoice_pdf": f"{sandbox.base_url}/i/{invoice['id']}?print=1",
@@ -243,7 +252,7 @@ def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:
         amount=invoice["amount_due"],
         currency=invoice["currency"],
         customer=invoice["customer"],
-        description="Subscription creation" if invoice["billing_reason"] == "subscription_create" else None,
+        description=_DESCRIPTIONS.get(invoice["billing_reason"]),
         payment_method=payment_method["id"] if payment_method else None,
         payment_method_types=(invoice["payment_settings"] or {}).get("payment_method_types"),
         setup_future_usage="off_session" if subscription else None,
@@ -264,3 +273,10 @@ def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:
             "_payment_intent": intent["id"],
         }
     )
+
+
+def _on_paper(rendering: Obj | None) -> Obj | None:
+    """Return how an invoice is rendered with its page size settled: `auto` is `letter` in the United States."""
+    if not rendering or (rendering.get("pdf") or {}).get("page_size") != "auto":
+        return rendering
+    return {**rendering, "pdf": {"page_size": "letter"}}

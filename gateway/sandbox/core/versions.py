@@ -25,6 +25,9 @@ class Reader(Protocol):
     def get(self, kind: str, id: str) -> Obj | None:
         """Return the object of a kind with an id."""
 
+    def find(self, kind: str, **equals: Any) -> list[Obj]:
+        """Return the objects of a kind with these values, newest first."""
+
     def first(self, kind: str, **equals: Any) -> Obj | None:
         """Return the newest object of a kind with these values."""
 
@@ -151,11 +154,19 @@ def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
     }
 
 
+def _charge_before_2022(charge: Obj, reader: Reader) -> Obj:
+    """Put the refunds into the charge."""
+    refunds = [public(each) for each in reader.find("refund", charge=charge["id"])]
+    url = f"/v1/charges/{charge['id']}/refunds"
+    shown = {"object": "list", "data": refunds, "has_more": False, "total_count": len(refunds), "url": url}
+    return {**charge, "refunds": shown}
+
+
 def _intent_before_2022(intent: Obj, reader: Reader) -> Obj:
     """Put the charges into the payment intent."""
     found = reader.first("charge", payment_intent=intent["id"])
     url = f"/v1/charges?payment_intent={intent['id']}"
-    charges = [public(found)] if found else []
+    charges = [_charge_before_2022(_payment_before_basil(public(found), reader), reader)] if found else []
     shown = {"object": "list", "data": charges, "has_more": False, "total_count": len(charges), "url": url}
     return {**intent, "charges": shown}
 
@@ -233,5 +244,5 @@ CHANGES: list[tuple[str, dict[str, Callable[[Obj, Reader], Obj]]]] = [
             "payment_intent": _payment_before_basil,
         },
     ),
-    ("2022-11-15", {"payment_intent": _intent_before_2022}),
+    ("2022-11-15", {"charge": _charge_before_2022, "payment_intent": _intent_before_2022}),
 ]

@@ -33,6 +33,7 @@ _PLAIN = (
     "metadata",
     "number",
     "payment_settings",
+    "rendering",
     "statement_descriptor",
 )
 
@@ -44,7 +45,8 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     if "customer" not in params:
         raise parameter_missing("customer")
     customer = sandbox.need("customer", params["customer"], "customer")
-    fields = _fields(sandbox, merge({"auto_advance": False}, params, *_PLAIN), params, customer)
+    blank = {"auto_advance": False, "rendering": {"pdf": {"page_size": "auto"}}}
+    fields = _fields(sandbox, merge(blank, params, *_PLAIN), params, customer)
     currency = params.get("currency") or customer.get("currency") or "usd"
     subscription = None
     if "subscription" in params:
@@ -53,7 +55,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     else:
         waiting = pending.of_customer(sandbox, customer["id"], currency)
         waiting = waiting if params.get("pending_invoice_items_behavior") == "include" else []
-    reason = "subscription_update" if subscription else "manual"
+    reason = "subscription_update" if waiting and subscription else "manual"
     invoice = invoices.draft(
         sandbox,
         customer,

@@ -120,7 +120,10 @@ _INVOICE_RANKS = {"draft": 0, "open": 1, "uncollectible": 2, "paid": 3, "void": 
 
 
 def _invoice(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """An invoice's status only goes on (https://docs.stripe.com/invoicing/overview#workflow-overview)."""
+    """Return the facts of an invoice, whose status only goes on.
+
+    Source: https://docs.stripe.com/invoicing/overview#workflow-overview.
+    """
     return {
         "status": _INVOICE_RANKS.get(columns["status"]),
         "attempts": columns["attempt_count"],
@@ -130,7 +133,7 @@ def _invoice(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _subscription(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """What is no longer incomplete never is again, and the period of an item begins later each time."""
+    """Return the facts of a subscription: it is incomplete only at first, and its items' periods begin ever later."""
     starts = {item["id"]: item["current_period_start"] for item in columns["_items"].values()}
     return {"begun": columns["status"] != "incomplete", **starts}
 

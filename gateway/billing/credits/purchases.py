@@ -167,7 +167,7 @@ def _that_meet(connection: sa.Connection, rows: Sequence[Any], *conditions: sa.C
     """
     first = _begins(rows)
     near = INVOICES.c.created >= first - LONGEST_PERIOD
-    meets = sa.or_(INVOICES.c.service_end > first, INVOICES.c.service_end.is_(None))
+    meets = sa.or_(INVOICES.c.service_end >= first, INVOICES.c.service_end.is_(None))
     condition = sa.and_(near, meets)
     while True:
         query = sa.select(INVOICES).where(sa.or_(condition, INVOICES.c.created >= first), *conditions)

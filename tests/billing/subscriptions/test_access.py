@@ -260,7 +260,7 @@ def test_openapi_describes_no_answer_that_never_comes(world):
     paths = world.client.get(f"{world.url}/openapi.json").json()["paths"]
     described = {route: sorted(path["get"]["responses"]) for route, path in paths.items()}
     assert described == {
-        "/access/{external_id}/{feature}": ["200", "304", "400", "401", "403", "503"],
+        "/access/{external_id}/{feature}": ["200", "304", "400", "401", "403", "429", "503"],
         "/healthz": ["200"],
         "/readyz": ["200", "503"],
         "/metrics": ["200"],

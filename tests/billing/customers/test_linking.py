@@ -1,11 +1,10 @@
 """Whose an existing customer is: the rule as a table, and what people and organisations see of it."""
 
 import pytest
-from typer.testing import CliRunner
 
 from gateway.billing.customers.linking import Ambiguous, Candidate, choose
-from gateway.cli.main import app
 from harness.checkout import BACK, ask, at_stripe, buy, codes, look, opened, pay
+from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
 from harness.subscriptions import price_id
@@ -154,22 +153,25 @@ def test_of_several_with_one_email_the_one_with_a_subscription_is_taken(world):
     assert viewer(world, world.token("user_ada", **ADA))["customer"]["id"] == made["id"]
 
 
-def test_of_several_with_a_subscription_none_is_guessed_and_the_operator_links_one(world, monkeypatch):
+def test_of_several_with_a_subscription_none_is_guessed_and_the_operator_links_one(world, tmp_path):
     first, second = subscribed(world, email="ada@example.com"), subscribed(world, email="ada@example.com")
     ada = world.token("user_ada", **ADA)
     assert viewer(world, ada)["customer"] is None
     assert codes(ask(world, ada, "starter_monthly")) == ["CUSTOMER_AMBIGUOUS"]
     assert len(at_stripe(world, "customers")) == 2
 
-    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_tests")
-    monkeypatch.setenv("STRIPE_API_BASE", world.stripe_url)
-    monkeypatch.setenv("DATABASE_URL", world.settings.database_url.get_secret_value())
-    done = CliRunner().invoke(app, ["customers", "link", "user_ada", second["id"]])
+    environment = {
+        "STRIPE_SECRET_KEY": "sk_test_tests",
+        "STRIPE_API_BASE": world.stripe_url,
+        "DATABASE_URL": world.settings.database_url.get_secret_value(),
+    }
+    done = run("customers", "link", "user_ada", second["id"], cwd=tmp_path, **environment)
 
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done.stdout
     assert viewer(world, ada)["customer"]["id"] == second["id"]
-    refused = CliRunner().invoke(app, ["customers", "link", "user_bob", second["id"]])
-    assert "another user's" in str(refused.exception)
+    refused = run("customers", "link", "user_bob", second["id"], cwd=tmp_path, **environment)
+    assert refused.returncode == 1
+    assert "another user's" in " ".join(refused.stdout.split())
     metadata = {found["id"]: found["metadata"] for found in at_stripe(world, "customers")}
     assert metadata == {first["id"]: {}, second["id"]: {"external_id": "user_ada"}}
 

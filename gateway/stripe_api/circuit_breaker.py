@@ -34,11 +34,12 @@ class CircuitBreaker:
         self._shut_until = 0.0
 
     def failure(self, retry_after: float | None = None) -> None:
-        """Record that a call failed.
+        """Record that a call failed. A single one, also one that was rate limited, holds no other call up.
 
         Args:
             retry_after: seconds that the service asked to wait.
         """
         self._failures += 1
-        pause = retry_after or (PAUSE_SECONDS if self._failures >= FAILURES else 0.0)
-        self._shut_until = max(self._shut_until, time.monotonic() + min(pause, MOST_SECONDS))
+        if self._failures >= FAILURES:
+            pause = min(max(retry_after or 0.0, PAUSE_SECONDS), MOST_SECONDS)
+            self._shut_until = max(self._shut_until, time.monotonic() + pause)

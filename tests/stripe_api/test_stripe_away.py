@@ -73,11 +73,20 @@ async def test_after_failures_in_a_row_the_rest_is_spared_until_one_tries_again(
     assert (await client.get("/v1/products/prod_1")).object["id"] == "prod_1"
 
 
-async def test_stripe_is_left_alone_for_as_long_as_it_asks(failing, client):
-    failing.answers = [(429, {"Retry-After": "30"})] * 3
+async def test_one_call_that_is_limited_holds_no_other_up(failing, client):
+    failing.answers = [(429, {"Retry-After": "30"}), (200, {})]  # the SDK does not repeat what is limited
     with pytest.raises(StripeUnavailable, match="limiting"):
         await client.get("/v1/products/prod_1")
+    assert (await client.get("/v1/products/prod_1")).object["id"] == "prod_1"
+
+
+async def test_stripe_that_limits_call_after_call_is_left_alone_for_as_long_as_it_asks(failing, client, monkeypatch):
+    failing.answers = [(429, {"Retry-After": "30"})] * FAILURES
+    for _ in range(FAILURES):
+        with pytest.raises(StripeUnavailable, match="limiting"):
+            await client.get("/v1/products/prod_1")
     asked = failing.calls
+    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 20)
     with pytest.raises(StripeUnavailable, match="in some seconds"):
         await client.get("/v1/products/prod_1")
     assert failing.calls == asked

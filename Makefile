@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long: storms, judges from elsewhere
+# make soak   what takes long: storms, judges from elsewhere, games
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak assets browser proxies lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges games assets browser proxies lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -56,18 +56,27 @@ tests: .venv/development assets browser proxies
 bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
-# What takes long: storms (crashes, outages, a full disk, several processes); generated requests behind nginx and HAProxy; judges from elsewhere (Stripe's CLI and its
-# library for Node, the audits and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run; then more random histories than `make test` plays.
-soak: .venv/development assets proxies
+# What takes long. CI plays storms and judges after each submission; the games are for a night, or before a release.
+soak: storms judges games
+
+# Crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
+storms: .venv/development assets
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
+	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
+	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
+
+# Judges from elsewhere (Stripe's CLI and its library for Node, the audits and the clients of GraphQL, a fuzzer), and a
+# wheel that is built, installed and run.
+judges: .venv/development assets
+	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
+	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+
+# A dishonest buyer, hostile requests through nginx and HAProxy, a million hostile keys, and GraphQL without its compiler.
+games: .venv/development assets proxies
+	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
-	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
-	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
-	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
-	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py -k "any_order or any_history" \
-	  -n 2 --timeout 600 $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

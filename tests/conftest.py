@@ -40,10 +40,20 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
-SERVERS = {"world", "shop", "new_sqlite", "sqlite_template", "postgres", "own_postgres", "sandbox_factory", "chromium"}
-"""The fixtures that start something; what needs none of them is what `make quick` runs."""
-SLOW = {"e2e", "soak", "conformance", "cli", "ide"}
-"""Folders whose tests start processes."""
+SERVERS = {
+    "world",
+    "shop",
+    "database_url",
+    "new_sqlite",
+    "sqlite_template",
+    "postgres",
+    "own_postgres",
+    "sandbox_factory",
+}
+"""The fixtures that start something, or stand for a database; `make quick` runs what needs none of them."""
+SLOW = {"e2e", "soak", "conformance", "cli", "ide", "test_command", "test_document_cache", "test_memory", "test_server"}
+SLOW |= {"test_smuggling", "test_stripe_away"}
+"""Folders and files whose tests start processes, or wait."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,7 +79,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _starts_nothing(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
-    return not fixtures & SERVERS and not SLOW & set(item.path.parts)
+    return not fixtures & SERVERS and not SLOW & {*item.path.parts, item.path.stem}
 
 
 def pytest_collection_finish() -> None:

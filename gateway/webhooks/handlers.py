@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from gateway.billing.credits.purchases import unknown_prices
+from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
 from gateway.billing.metering.forwarder import mark_uncounted

@@ -17,8 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.credits import purchases
+from gateway.billing.credits.grants import Grant
 from gateway.billing.credits.ledger import LOTS, Account, lock_accounts
-from gateway.billing.credits.purchases import INVOICES, Grant, Purchase
+from gateway.billing.credits.purchases import INVOICES, Purchase
 from gateway.db.locks import advisory_locks
 from gateway.db.tables import insert
 from gateway.mirror.effects import Written

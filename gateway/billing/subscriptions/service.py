@@ -28,14 +28,14 @@ from gateway.billing.subscriptions.plan_change import (
     preview_of,
 )
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
+from gateway.billing.subscriptions.validation import bad_key, check, ended, long_comment, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, CardRefused, KeyReused, NotFound, StripeMissing, StripeRefused
+from gateway.errors import BadInput, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
-from gateway.models.statuses import FINAL
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
@@ -43,8 +43,6 @@ PATH = "/v1/subscriptions"
 CUSTOMERS = table_for(Customer)
 PREVIEW = "/v1/invoices/create_preview"
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
-MAX_COMMENT = 500
-MAX_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,7 @@ class SubscriptionService:
         """
         await self._check_owner(principal, id)
         present, answer = await self._present(id)
-        _check(_ended(present))
+        check(ended(present))
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
         check_paid(present.subscription.status, answer.object["latest_invoice"])
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
@@ -147,15 +145,15 @@ class SubscriptionService:
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         await self._check_owner(principal, id)
-        _check(_bad_key(key))
+        check(bad_key(key))
         async with self._lock(id):
             present, answer = await self._present(id)
-            _check(_ended(present))
+            check(ended(present))
             items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
             if already_applied(present, items):
                 return present, await self._billed(answer.object, change.price_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
-            _check(await quotes.expired(self._database, change.proration_date, answer))
+            check(await quotes.expired(self._database, change.proration_date, answer))
             parameters: dict[str, Any] = {
                 "items": items,
                 "proration_behavior": "always_invoice",
@@ -183,10 +181,10 @@ class SubscriptionService:
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         await self._check_owner(principal, id)
-        _check(_bad_key(key), _long_comment(how.comment))
+        check(bad_key(key), long_comment(how.comment))
         async with self._lock(id):
             present, answer = await self._present(id)
-            if _ended(present):
+            if ended(present):
                 return present
             await self._release_schedule(id, answer)
             said = {"feedback": how.feedback, "comment": how.comment}
@@ -216,10 +214,10 @@ class SubscriptionService:
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         await self._check_owner(principal, id)
-        _check(_bad_key(key))
+        check(bad_key(key))
         async with self._lock(id):
             present, answer = await self._present(id)
-            _check(_ended(present))
+            check(ended(present))
             path, parameters = _path(id), _resumption(answer.object)
             if answer.object["status"] == "paused" and not parameters:
                 path = f"{path}/resume"
@@ -284,7 +282,7 @@ class SubscriptionService:
             try:
                 await self._stripe.post(path, idempotency_key=f"release-{id}-{schedule_id}")
             except StripeRefused as error:
-                raise Rejected(_problem(error)) from error
+                raise Rejected(refused(error)) from error
 
     async def _state(self, id: str) -> SubscriptionState:
         found = await read_subscription(self._database, id, self._settings.grace)
@@ -302,10 +300,10 @@ class SubscriptionService:
             answer = await call
         except StripeMissing as error:  # it ended a moment ago, which the mirror should know
             await self._mirror.refresh(self._stripe, "subscription", id)
-            ended = _ended(await self._state(id))
-            raise Rejected(ended or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
+            over = ended(await self._state(id))
+            raise Rejected(over or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
         except StripeRefused as error:
-            raise Rejected(_problem(error)) from error
+            raise Rejected(refused(error)) from error
         await self._mirror.store_answer(self._stripe, answer)
         if isinstance(invoice := answer.object.get("latest_invoice"), dict):
             await self._mirror.store_answer(self._stripe, replace(answer, object=invoice))
@@ -351,42 +349,3 @@ def _path(id: str) -> str:
 def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:
     """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
     return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex
-
-
-def _check(*problems: Problem | None) -> None:
-    """Raise what must be fixed, if anything must."""
-    if found := [problem for problem in problems if problem is not None]:
-        raise Rejected(*found)
-
-
-def _bad_key(key: str | None) -> Problem | None:
-    if key is None or 1 <= len(key) <= MAX_KEY:
-        return None
-    return Problem(
-        ProblemCode.IDEMPOTENCY_KEY_INVALID, f"the key must have 1 to {MAX_KEY} characters", "idempotencyKey"
-    )
-
-
-def _long_comment(comment: str | None) -> Problem | None:
-    if comment is None or len(comment) <= MAX_COMMENT:
-        return None
-    return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
-
-
-def _ended(present: SubscriptionState) -> Problem | None:
-    if present.subscription.status not in FINAL:
-        return None
-    return Problem(
-        ProblemCode.SUBSCRIPTION_ENDED, "this subscription has ended; buy a new one at the checkout", "subscriptionId"
-    )
-
-
-def _problem(error: StripeRefused) -> Problem:
-    """Return what Stripe refused, as the caller can fix it."""
-    if isinstance(error, CardRefused):
-        message = f"{error} Nothing was changed; update the payment method and try again."
-        return Problem(ProblemCode.PAYMENT_FAILED, message)
-    if isinstance(error, KeyReused):
-        message = "this key was used for another request; use a new one"
-        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
-    return Problem(ProblemCode.STRIPE_REFUSED, str(error))

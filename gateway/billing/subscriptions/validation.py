@@ -1,0 +1,51 @@
+"""What must be fixed in a change of a subscription. Pure: the request and what is known of the subscription."""
+
+from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.errors import CardRefused, KeyReused, StripeRefused
+from gateway.models.statuses import FINAL
+
+MAX_COMMENT = 500
+MAX_KEY = 255
+
+
+def check(*problems: Problem | None) -> None:
+    """Raise what must be fixed, if anything must."""
+    if found := [problem for problem in problems if problem is not None]:
+        raise Rejected(*found)
+
+
+def bad_key(key: str | None) -> Problem | None:
+    """Return what is wrong with a client's idempotency key."""
+    if key is None or 1 <= len(key) <= MAX_KEY:
+        return None
+    return Problem(
+        ProblemCode.IDEMPOTENCY_KEY_INVALID, f"the key must have 1 to {MAX_KEY} characters", "idempotencyKey"
+    )
+
+
+def long_comment(comment: str | None) -> Problem | None:
+    """Return what is wrong with a comment."""
+    if comment is None or len(comment) <= MAX_COMMENT:
+        return None
+    return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
+
+
+def ended(present: SubscriptionState) -> Problem | None:
+    """Return that a subscription can no longer be changed, if it cannot."""
+    if present.subscription.status not in FINAL:
+        return None
+    return Problem(
+        ProblemCode.SUBSCRIPTION_ENDED, "this subscription has ended; buy a new one at the checkout", "subscriptionId"
+    )
+
+
+def refused(error: StripeRefused) -> Problem:
+    """Return what Stripe refused, as the caller can fix it."""
+    if isinstance(error, CardRefused):
+        message = f"{error} Nothing was changed; update the payment method and try again."
+        return Problem(ProblemCode.PAYMENT_FAILED, message)
+    if isinstance(error, KeyReused):
+        message = "this key was used for another request; use a new one"
+        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
+    return Problem(ProblemCode.STRIPE_REFUSED, str(error))

@@ -7,9 +7,9 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions import quotes
+from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,
     Preview,
@@ -27,21 +28,17 @@ from gateway.billing.subscriptions.plan_change import (
     plan_items,
     preview_of,
 )
-from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
-from gateway.billing.subscriptions.validation import bad_key, check, ended, long_comment, refused
-from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
+from gateway.billing.subscriptions.validation import bad_key, check, ended, long_comment
 from gateway.db.locks import user_lock
-from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, NotFound, StripeMissing, StripeRefused
+from gateway.errors import StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe, StripeResponse
+from gateway.stripe_api.client import Stripe
 
-PATH = "/v1/subscriptions"
 CUSTOMERS = table_for(Customer)
-PREVIEW = "/v1/invoices/create_preview"
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
 
 
@@ -76,6 +73,7 @@ class SubscriptionService:
         self._database = mirror.database
         self._stripe = stripe
         self._catalog = catalog
+        self._at_stripe = SubscriptionsAtStripe(settings, mirror, stripe)
 
     async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
         """Return what a change would cost: now, and with each renewal.
@@ -91,39 +89,18 @@ class SubscriptionService:
             StripeUnavailable: Stripe cannot be reached.
         """
         await self._check_owner(principal, id)
-        present, answer = await self._present(id)
+        present, answer = await self._at_stripe.present(id)
         check(ended(present))
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
         check_paid(present.subscription.status, answer.object["latest_invoice"])
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
-            _nothing() if in_trial else self._ask(id, items, proration_behavior="always_invoice"),
-            self._ask(id, items, mode="recurring", proration_behavior="none"),
+            _nothing() if in_trial else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
+            self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none"),
         )
         quote = preview_of(present, change.price_id, due=due, renewal=renewal)
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
-
-    async def _ask(
-        self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any
-    ) -> StripeResponse | None:
-        """Return an invoice as Stripe would make it; None when it would make none.
-
-        Raises:
-            BadInput: Stripe refuses the change.
-        """
-        try:
-            return await self._stripe.post(
-                PREVIEW,
-                idempotency_key=uuid4().hex,
-                subscription=id,
-                preview_mode=mode,
-                subscription_details={"items": items, **details},
-            )
-        except StripeRefused as error:
-            if error.stripe_code == "invoice_upcoming_none":
-                return None
-            raise BadInput(str(error)) from error
 
     async def change(
         self, principal: Principal, id: str, change: PlanChange, key: str | None
@@ -147,11 +124,11 @@ class SubscriptionService:
         await self._check_owner(principal, id)
         check(bad_key(key))
         async with self._lock(id):
-            present, answer = await self._present(id)
+            present, answer = await self._at_stripe.present(id)
             check(ended(present))
             items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
             if already_applied(present, items):
-                return present, await self._billed(answer.object, change.price_id)
+                return present, await self._at_stripe.billed(answer.object, change.price_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
             parameters: dict[str, Any] = {
@@ -163,8 +140,10 @@ class SubscriptionService:
             if change.proration_date is not None:
                 parameters["proration_date"] = int(change.proration_date.timestamp())
             stripe_key = _stripe_key("change", principal, key)
-            changed = await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
-            return await self._state(id), await self._billed(changed.object, change.price_id)
+            changed = await self._at_stripe.do(
+                id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters)
+            )
+            return await self._at_stripe.state(id), await self._at_stripe.billed(changed.object, change.price_id)
 
     async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
@@ -183,22 +162,22 @@ class SubscriptionService:
         await self._check_owner(principal, id)
         check(bad_key(key), long_comment(how.comment))
         async with self._lock(id):
-            present, answer = await self._present(id)
+            present, answer = await self._at_stripe.present(id)
             if ended(present):
                 return present
-            await self._release_schedule(id, answer)
+            await self._at_stripe.release_schedule(id, answer)
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}
             parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
             if how.now:
                 # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
                 parameters |= {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
-                await self._do(id, self._stripe.delete(_path(id), **parameters))
+                await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters))
             else:
                 stripe_key = _stripe_key("cancel", principal, key)
                 parameters["cancel_at_period_end"] = True
-                await self._do(id, self._stripe.post(_path(id), idempotency_key=stripe_key, **parameters))
-            return await self._state(id)
+                await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters))
+            return await self._at_stripe.state(id)
 
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
         """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
@@ -216,17 +195,17 @@ class SubscriptionService:
         await self._check_owner(principal, id)
         check(bad_key(key))
         async with self._lock(id):
-            present, answer = await self._present(id)
+            present, answer = await self._at_stripe.present(id)
             check(ended(present))
-            path, parameters = _path(id), _resumption(answer.object)
+            path, parameters = path_of(id), _resumption(answer.object)
             if answer.object["status"] == "paused" and not parameters:
                 path = f"{path}/resume"
             elif not parameters:
                 return present
-            await self._release_schedule(id, answer)
+            await self._at_stripe.release_schedule(id, answer)
             stripe_key = _stripe_key("resume", principal, key)
-            await self._do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
-            return await self._state(id)
+            await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+            return await self._at_stripe.state(id)
 
     def _lock(self, id: str) -> AbstractAsyncContextManager[None]:
         """Change a subscription one at a time: what is kept of it is read and written under the same lock."""
@@ -242,7 +221,7 @@ class SubscriptionService:
         """
         if _ID.fullmatch(id):
             with suppress(StripeMissing):
-                await self._mirror.store_answer(self._stripe, await self._stripe.get(_path(id)))
+                await self._mirror.store_answer(self._stripe, await self._stripe.get(path_of(id)))
 
     async def _check_owner(self, principal: Principal, id: str) -> None:
         """Refuse a subscription that is not the caller's own.
@@ -257,77 +236,11 @@ class SubscriptionService:
         )
         external_id = await self._database.read(lambda connection: connection.execute(owner).scalar())
         if external_id is None or external_id != principal.subject:
-            raise _missing()
-
-    async def _get(self, id: str, **parameters: Any) -> StripeResponse:
-        try:
-            return await self._stripe.get(_path(id), **parameters)
-        except StripeMissing:
-            raise _missing() from None
-
-    async def _present(self, id: str) -> tuple[SubscriptionState, StripeResponse]:
-        """Return a subscription as Stripe has it now, with its latest invoice, and the answer, for Stripe's clock."""
-        answer = await self._get(id, expand=["latest_invoice"])
-        await self._mirror.store_answer(self._stripe, answer)
-        return await self._state(id), answer
-
-    async def _release_schedule(self, id: str, answer: StripeResponse) -> None:
-        """Take a subscription from its schedule, which refuses that anybody else decides when it ends.
-
-        Source: Stripe, "Subscription schedules", releasing; the refusal is known from public error reports.
-        """
-        if schedule := answer.object.get("schedule"):
-            schedule_id = schedule["id"] if isinstance(schedule, dict) else schedule
-            path = f"/v1/subscription_schedules/{schedule_id}/release"
-            try:
-                await self._stripe.post(path, idempotency_key=f"release-{id}-{schedule_id}")
-            except StripeRefused as error:
-                raise Rejected(refused(error)) from error
-
-    async def _state(self, id: str) -> SubscriptionState:
-        found = await read_subscription(self._database, id, self._settings.grace)
-        if found is None:
-            raise _missing()
-        return found
-
-    async def _do(self, id: str, call: Awaitable[StripeResponse]) -> StripeResponse:
-        """Have Stripe do it, and store what it answers.
-
-        Raises:
-            Rejected: Stripe refuses it.
-        """
-        try:
-            answer = await call
-        except StripeMissing as error:  # it ended a moment ago, which the mirror should know
-            await self._mirror.refresh(self._stripe, "subscription", id)
-            over = ended(await self._state(id))
-            raise Rejected(over or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
-        except StripeRefused as error:
-            raise Rejected(refused(error)) from error
-        await self._mirror.store_answer(self._stripe, answer)
-        if isinstance(invoice := answer.object.get("latest_invoice"), dict):
-            await self._mirror.store_answer(self._stripe, replace(answer, object=invoice))
-        return answer
-
-    async def _billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:
-        """Return what was billed for the change to a price: the latest invoice, if it is the one of that change."""
-        latest = subscription["latest_invoice"]
-        invoice_id = latest["id"] if isinstance(latest, dict) else latest or ""
-        invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
-        if invoice is not None and invoice.status == "draft":  # as the mirror holds it: it was finalized since
-            await self._mirror.refresh(self._stripe, "invoice", invoice_id)
-            invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
-        if invoice is None or invoice.status == "draft" or invoice.billing_reason != "subscription_update":
-            return None
-        return invoice if any(line["price"] == price_id for line in invoice.lines) else None
+            raise missing()
 
 
 async def _nothing() -> None:
     return None
-
-
-def _missing() -> NotFound:
-    return NotFound("there is no such object")
 
 
 def _resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
@@ -340,10 +253,6 @@ def _resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
     if subscription.get("pause_collection"):
         parameters["pause_collection"] = ""
     return parameters
-
-
-def _path(id: str) -> str:
-    return f"{PATH}/{id}"
 
 
 def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:

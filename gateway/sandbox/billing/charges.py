@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import payment_methods
-from gateway.sandbox.core import cards
+from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.money import in_words
 
@@ -184,7 +184,7 @@ def _check_refund(charge: Obj, wanted: int, left: int) -> None:
 
 
 def _failure(decline_code: str) -> Obj:
-    code, message = cards.declined(decline_code)
+    code, message = declines.declined(decline_code)
     return {"failure_code": code, "failure_message": message}
 
 
@@ -193,7 +193,7 @@ def _outcome(payment_method: Obj, status: str, decline_code: str | None) -> Obj 
         return None
     risk = cards.behaviour_of(payment_method).risk
     blocked = status == "failed" and risk == "highest"
-    refusal = cards.refusal(decline_code) if decline_code else None
+    refusal = declines.refusal(decline_code) if decline_code else None
     outcome: Obj = {
         "advice_code": refusal.advice if refusal and not blocked else None,
         "network_advice_code": None,

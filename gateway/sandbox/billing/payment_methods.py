@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.core import cards
+from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
 
@@ -66,8 +66,8 @@ def attach(sandbox: Sandbox, method: Obj, customer_id: str) -> Obj:
         raise invalid(f"The payment method you provided {state}.")  # recorded: neither code nor param
     behaviour = cards.behaviour_of(method)
     if behaviour.refused and behaviour.decline:
-        code, message = cards.declined(behaviour.decline)
-        refusal = cards.refusal(behaviour.decline)
+        code, message = declines.declined(behaviour.decline)
+        refusal = declines.refusal(behaviour.decline)
         network: Obj = {"network_decline_code": refusal.network_code} if refusal.network_code else {}
         raise StripeError(
             message,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import charges, disputes, payment_methods
-from gateway.sandbox.core import cards
+from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.core.templates import complete
@@ -192,9 +192,9 @@ def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: s
         charges.fail(sandbox, charge, decline_code)
     else:
         charge = charges.make(sandbox, intent, payment_method, "failed", decline_code=decline_code)
-    code, message = cards.declined(decline_code)
+    code, message = declines.declined(decline_code)
     error = _error(payment_method, code, message)
-    refusal = cards.refusal(decline_code)
+    refusal = declines.refusal(decline_code)
     error |= {"charge": charge["id"], "decline_code": decline_code}
     if payment_method["type"] == "card":
         told = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code, "param": refusal.param}

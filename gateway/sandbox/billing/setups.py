@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import payment_methods
-from gateway.sandbox.core import cards
+from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.templates import complete
 
@@ -51,7 +51,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     behaviour = cards.behaviour_of(payment_method)
     intent |= {"payment_method": payment_method["id"], "next_action": None, "last_setup_error": None}
     if behaviour.decline and behaviour.refused:
-        code, message = cards.declined(behaviour.decline)
+        code, message = declines.declined(behaviour.decline)
         return _fail(sandbox, intent, payment_method, code, message, decline_code=behaviour.decline)
     if behaviour.authentication != "never" and not payment_method.get("_authenticated"):
         url = f"{sandbox.base_url}/3ds/{intent['id']}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import changes, schedules, subscriptions
+from gateway.sandbox.billing import changes, schedule_phases, schedules, subscriptions
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -29,7 +29,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     customer = sandbox.need("customer", params["customer"], "customer")
     now = sandbox.now(customer)
     start: Any = params.get("start_date", now)
-    made = schedules.phases(sandbox, _listed(params.get("phases")), now if start == "now" else int(start))
+    made = schedule_phases.phases(sandbox, _listed(params.get("phases")), now if start == "now" else int(start))
     schedule = sandbox.create(
         merge(_blank(customer["id"], customer["test_clock"], made), params, "end_behavior", "metadata"),
         "subscription_schedule.created",
@@ -66,7 +66,7 @@ def _listed(given: Any) -> list[Obj]:
 def _around(sandbox: Sandbox, subscription: Obj) -> Obj:
     if subscription["status"] in subscriptions.FINAL or subscription["schedule"]:
         raise invalid("This subscription is over, or has a schedule already.", "from_subscription")
-    made = [schedules.present_phase(sandbox, subscription)]
+    made = [schedule_phases.present_phase(sandbox, subscription)]
     schedule = _blank(subscription["customer"], subscription["test_clock"], made)
     schedule["billing_mode"] = subscription["billing_mode"]
     for name in ("collection_method", "default_payment_method", "description"):
@@ -100,7 +100,9 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     given = _listed(request.params.get("phases"))
     if given:
         start: Any = given[0].get("start_date") or before["phases"][0]["start_date"]
-        schedule["phases"] = schedules.phases(sandbox, given, sandbox.now(before) if start == "now" else int(start))
+        schedule["phases"] = schedule_phases.phases(
+            sandbox, given, sandbox.now(before) if start == "now" else int(start)
+        )
         schedule["_warned"] = False
     sandbox.update(schedule, "subscription_schedule.updated")
     if given and schedule["status"] == "active":

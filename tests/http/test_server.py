@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
 from gateway.http.request import Response
-from gateway.http.server import OPTIONS, HardenedHttpProtocol, HardenedWebSocketProtocol
+from gateway.http.server import OPTIONS, HardenedHttpProtocol
+from gateway.http.server_websocket import HardenedWebSocketProtocol
 from harness.gateway import listening, serve
 
 SECONDS = 0.6

@@ -27,7 +27,7 @@ from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
 from gateway.graphql.transport.throttle import address_of
 from gateway.http.rate_limit import rate_limit_key
-from gateway.http.server import MAX_MESSAGE_BYTES
+from gateway.http.server_websocket import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
 
 PROTOCOL = "graphql-transport-ws"

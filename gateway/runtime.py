@@ -17,6 +17,7 @@ from gateway.mirror.effects import Effect
 from gateway.mirror.sync import Mirror
 from gateway.outbound import access_watch, outbox
 from gateway.settings import Settings
+from gateway.settings.proxies import prepare_proxies
 from gateway.stripe_api.client import Stripe
 
 EFFECTS: tuple[Effect, ...] = (
@@ -68,7 +69,7 @@ def compose(settings: Settings) -> Runtime:
     Raises:
         SettingsError: DATABASE_URL is wrong, or a proxy is named that cannot be used.
     """
-    settings.prepare_proxies()
+    prepare_proxies(settings)
     notifications = Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
     database = Database(settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications)

@@ -15,7 +15,9 @@ from starlette.routing import Match
 from gateway import errors
 from gateway.observability import metrics  # noqa: F401 - it registers them
 from gateway.sandbox import create_sandbox
-from gateway.settings import OLD_NAMES, Settings, variable_of
+from gateway.settings import Settings
+from gateway.settings.deprecated import OLD_NAMES
+from gateway.settings.variables import variable_of
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from harness.command import commands
 from harness.paths import ROOT

@@ -8,7 +8,9 @@ from gateway.app import create_app
 from gateway.cli.doctor import run_checks
 from gateway.errors import SettingsError
 from gateway.runtime import open_runtime
-from gateway.settings import OLD_NAMES, Settings, variable_of
+from gateway.settings import Settings
+from gateway.settings.deprecated import OLD_NAMES
+from gateway.settings.variables import variable_of
 
 FIELDS = {variable_of(field): name for name, field in Settings.model_fields.items()}
 OTHER = {"AUTH_JWKS_MIN_REFRESH_SECONDS": "7", "GATEWAY_RATE_LIMIT_STORAGE": "redis://cache/0"}

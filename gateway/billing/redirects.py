@@ -2,7 +2,7 @@
 
 import re
 
-from gateway.settings import origin_of
+from gateway.settings.values import origin_of
 
 MAX_LENGTH = 2000
 # What browsers and URL parsers read differently (or drop) never gets as far as being parsed.

@@ -11,7 +11,9 @@ from rich.console import Console
 from gateway.errors import StripeUnavailable
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
-from gateway.settings import STATE_DIR, Settings, proxy_variable
+from gateway.settings import Settings
+from gateway.settings.proxies import proxy_variable
+from gateway.settings.variables import STATE_DIR
 
 console = Console()
 

@@ -29,7 +29,8 @@ from gateway.mirror.backfill import backfill, completed
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
-from gateway.settings import LIVE_KEY, STATE_DIR, Settings
+from gateway.settings import Settings
+from gateway.settings.variables import LIVE_KEY, STATE_DIR
 
 OFFLINE_KEY = "sk_test_offline"
 RATES = (

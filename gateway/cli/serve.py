@@ -17,7 +17,8 @@ from gateway.db.engines import database_url
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.http.server import OPTIONS
 from gateway.observability.logging import configure_logging
-from gateway.settings import Settings, proxy_variable
+from gateway.settings import Settings
+from gateway.settings.proxies import prepare_proxies, proxy_variable
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ def serve(
     configure_logging(readable=False)
     settings = Settings.load()
     settings.require_stripe()
-    settings.prepare_proxies()
+    prepare_proxies(settings)
     # What is wrong with these stops the start here, not in each worker.
     url = database_url(settings.database_url.get_secret_value())
     PersistedDocuments(settings)

@@ -18,7 +18,8 @@ import structlog
 
 from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, SettingsError
-from gateway.settings import MEMORY, Limit, Settings, limits_of
+from gateway.settings import Settings
+from gateway.settings.values import MEMORY, Limit, limits_of
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage

@@ -23,7 +23,7 @@ from gateway.db.database import Database
 from gateway.db.lease_queue import Backoff, Claim, LeaseQueue
 from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
-from gateway.settings import OutboundEndpoint
+from gateway.settings.values import OutboundEndpoint
 
 log = structlog.get_logger()
 

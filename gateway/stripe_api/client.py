@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from gateway.errors import StripeFailure, StripeUnavailable
 from gateway.observability import metrics, tracing
-from gateway.settings import LIVE_KEY, Settings
+from gateway.settings import Settings
+from gateway.settings.variables import LIVE_KEY
 from gateway.stripe_api.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:

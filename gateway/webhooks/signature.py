@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from gateway.errors import WebhookRefused
-from gateway.settings import WebhookSecret
+from gateway.settings.values import WebhookSecret
 
 TOLERANCE_SECONDS = 300
 

@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.cli.context import proxy_note
-from gateway.settings import Settings, proxy_variable
+from gateway.settings import Settings
+from gateway.settings.proxies import proxy_variable
 from harness.command import run
 from harness.gateway import SECRET, make_world
 

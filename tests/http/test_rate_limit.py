@@ -8,7 +8,8 @@ import limits
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.settings import Settings, limits_of
+from gateway.settings import Settings
+from gateway.settings.values import limits_of
 from harness.checkout import BUY, CHECKOUT, purchase
 from harness.gateway import SERVICE, make_world
 from harness.sockets import signed_in

@@ -8,7 +8,8 @@ import pytest
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
 from gateway.errors import RateLimited
 from gateway.http.rate_limit import MAX_KEYS, FixedWindowCounter, RateLimiter, rate_limit_key
-from gateway.settings import Settings, limits_of
+from gateway.settings import Settings
+from gateway.settings.values import limits_of
 
 OFF = dict.fromkeys(
     [name for name in Settings.model_fields if name.startswith("rate_limit_") and name != "rate_limit_storage"], "off"

@@ -12,7 +12,7 @@ from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.outbound.delivery import SLOTS, WebhookDispatcher
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
-from gateway.settings import OutboundEndpoint
+from gateway.settings.values import OutboundEndpoint
 from harness.databases import both_databases
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.errors import WebhookRefused
-from gateway.settings import WebhookSecret
+from gateway.settings.values import WebhookSecret
 from gateway.webhooks.signature import verify
 from harness.databases import both_databases
 from harness.gateway import SECRET, make_world

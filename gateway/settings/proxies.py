@@ -1,0 +1,40 @@
+"""The proxy that the environment names, and what is called without it."""
+
+import os
+from urllib.parse import urlsplit
+
+from gateway.errors import SettingsError
+from gateway.settings.values import LOOPBACK
+from gateway.settings.variables import Settings
+
+
+def proxy_variable(url: str) -> str | None:
+    """Return the environment variable that puts a proxy before a URL; None where the URL is called directly."""
+    parts = urlsplit(url)
+    names = [name for lower in (f"{parts.scheme}_proxy", "all_proxy") for name in (lower, lower.upper())]
+    variable = next((name for name in names if os.environ.get(name)), None)
+    if variable is None:
+        return None
+    from urllib.request import proxy_bypass  # noqa: PLC0415 - 2 MB, which few starts need
+
+    return None if proxy_bypass(parts.hostname or "") else variable
+
+
+def prepare_proxies(settings: Settings) -> None:
+    """Have what runs on this machine called directly, whatever proxy the environment names.
+
+    It is written into NO_PROXY, which every HTTP library of this process reads.
+
+    Raises:
+        SettingsError: a proxy is named that cannot be used.
+    """
+    called = [settings.stripe_api_base, *(endpoint.url for endpoint in settings.outbound_endpoints)]
+    called += [settings.auth_jwks_url] if settings.auth_jwks_url else []
+    outside = [url for url in called if urlsplit(url).hostname not in LOOPBACK]
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    direct = ",".join(filter(None, [known, *sorted(LOOPBACK)])) if outside else "*"
+    os.environ |= {"no_proxy": direct, "NO_PROXY": direct}
+    for variable in filter(None, map(proxy_variable, outside)):
+        scheme, found, _ = os.environ[variable].partition("://")
+        if found and scheme not in {"http", "https"}:
+            raise SettingsError(f"{variable}: a {scheme}:// proxy is not supported; name an http:// one, or unset it")

@@ -16,6 +16,7 @@ from gateway.sandbox.billing import (
     disputes,
     entitlements,
     invoices,
+    ledger,
     metered,
     payments,
     previews,
@@ -35,6 +36,7 @@ OnTime: TypeAlias = "Callable[[Sandbox, str], None]"
 OnObject: TypeAlias = "Callable[[Sandbox, Obj], None]"
 
 JOBS: dict[str, OnTime] = {
+    "charge.book": ledger.book_planned,  # an asynchronous capture reaches the balance
     "checkout.session.expire": completion.expire_planned,  # 24 hours, or as the session says
     "coupon.expire": discounts.expire_coupon,  # `redeem_by` has passed
     "dispute.lapse": disputes.lapse,  # nobody answered in time

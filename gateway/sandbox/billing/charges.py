@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import payment_methods
+from gateway.sandbox.billing import ledger, payment_methods
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.money import in_words
+from gateway.sandbox.core.periods import DAY
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # How long a refund that a test card delays stays pending, in seconds.
 REFUND_DELAY = 60
+AUTHORIZATION_DAYS = 7
+"""For how long authorised money can be captured."""
 _EVENTS = {"succeeded": "charge.succeeded", "pending": "charge.pending", "failed": "charge.failed"}
 
 
@@ -52,7 +55,7 @@ def make(
         "paid": status == "succeeded",
         "payment_intent": intent["id"],
         "payment_method": payment_method["id"],
-        "payment_method_details": _details(payment_method, amount),
+        "payment_method_details": _details(payment_method, amount, sandbox.now(intent) if not captured else None),
         "receipt_email": intent["receipt_email"],
         "refunded": False,
         "shipping": intent["shipping"],
@@ -61,7 +64,11 @@ def make(
     }
     if decline_code:
         charge |= _failure(decline_code)
-    charge["receipt_url"] = None
+    if status == "succeeded":
+        charge["receipt_url"] = f"{sandbox.base_url}/receipts/{charge['id']}"
+    later = intent["capture_method"] == "automatic_async"
+    if charge["captured"]:
+        ledger.charged(sandbox, charge, later=later)
     return sandbox.create(charge, _EVENTS[status])
 
 
@@ -70,6 +77,8 @@ def succeed(sandbox: Sandbox, charge: Obj) -> Obj:
     payment_method = sandbox.need("payment_method", charge["payment_method"])
     charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
     charge["outcome"] = _outcome(payment_method, "succeeded", None)
+    charge["receipt_url"] = f"{sandbox.base_url}/receipts/{charge['id']}"
+    ledger.charged(sandbox, charge)
     return sandbox.update(charge, "charge.succeeded")
 
 
@@ -88,6 +97,7 @@ def capture(sandbox: Sandbox, charge: Obj, amount: int) -> Obj:
             f"The amount to capture must be between 1 and the authorized {charge['amount']}.", "amount_to_capture"
         )
     charge |= {"captured": True, "amount_captured": amount, "amount_refunded": charge["amount"] - amount}
+    ledger.charged(sandbox, charge)
     return sandbox.update(charge, "charge.captured")
 
 
@@ -124,8 +134,11 @@ def refund(sandbox: Sandbox, charge: Obj, amount: int | None = None, **fields: A
         }
         | ({"pending_reason": "processing"} if outcome == "pending" else {})
     )
+    ledger.refunded(sandbox, made, charge)
+    charge = sandbox.need("charge", charge["id"])  # with its own booking
     charge["amount_refunded"] += wanted
     charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
+    sandbox.update(made)
     sandbox.emit("refund.created", made)
     sandbox.update(charge, "charge.refunded")
     if outcome != "succeeded":
@@ -157,10 +170,11 @@ def refund_changed(sandbox: Sandbox, refund: Obj, event: str) -> Obj:
 
 
 def give_back(sandbox: Sandbox, refund: Obj) -> None:
-    """Give a charge its money back after a refund failed or was cancelled."""
+    """Give a charge its money back after a refund failed or was cancelled, and note that in the refund in place."""
     charge = sandbox.need("charge", refund["charge"])
     charge |= {"amount_refunded": charge["amount_refunded"] - refund["amount"], "refunded": False}
     sandbox.update(charge, "charge.updated")
+    ledger.refund_failed(sandbox, refund)
 
 
 def _check_refund(charge: Obj, wanted: int, left: int) -> None:
@@ -229,16 +243,18 @@ _BANK_FIELDS = {
 }
 
 
-def _details(payment_method: Obj, amount: int) -> Obj:
+def _details(payment_method: Obj, amount: int, authorized_at: int | None) -> Obj:
     kind = payment_method["type"]
     known: Obj = payment_methods.verified(payment_method).get(kind) or {}
     if kind != "card":
         fields = _BANK_FIELDS.get(kind, tuple(known))
         return {"type": kind, kind: {name: known.get(name) for name in fields}}
     names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
+    waits = {} if authorized_at is None else {"capture_before": authorized_at + AUTHORIZATION_DAYS * DAY}
     return {
         "type": "card",
         "card": {
+            **waits,
             **{name: known.get(name) for name in names},
             "amount_authorized": amount,
             "authorization_code": "123456",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.sandbox.billing import ledger
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.periods import DAY
@@ -50,6 +51,8 @@ def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
     )
     sandbox.update(charge | {"disputed": True}, "charge.updated")
     if not behaviour.inquiry:
+        ledger.disputed(sandbox, dispute)
+        sandbox.update(dispute)
         sandbox.emit("charge.dispute.funds_withdrawn", dispute)
     sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=clock_of(sandbox.store, charge))
 
@@ -69,5 +72,7 @@ def close(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
     sandbox.clock.cancel("dispute.lapse", dispute)
     sandbox.update(dispute, "charge.dispute.closed")
     if won and not inquiry:
+        ledger.reinstated(sandbox, dispute)
+        sandbox.update(dispute)
         sandbox.emit("charge.dispute.funds_reinstated", dispute)
     return dispute

@@ -31,10 +31,27 @@ EXPANDABLE: dict[tuple[str, str], Computed] = {}
 _PREFIXES: dict[str, str] = {}
 
 
-def kind(name: str, prefix: str, noun: str | None = None, *, deleted_stays: bool = False, path: str = "id") -> Kind:
-    """Declare a kind of object. `deleted_stays`: a deleted one still answers `{"deleted": true}` (customers)."""
+def kind(
+    name: str,
+    prefix: str,
+    noun: str | None = None,
+    *,
+    deleted_stays: bool = False,
+    path: str = "id",
+    also: tuple[str, ...] = (),
+) -> Kind:
+    """Declare a kind of object.
+
+    Args:
+        name: Its `object`.
+        prefix: Of its ids.
+        noun: How errors call it; its name by default.
+        deleted_stays: A deleted one still answers `{"deleted": true}` (customers).
+        path: The `param` of a 404.
+        also: Other prefixes of its ids (a charge that is no card's begins with `py`).
+    """
     KINDS[name] = Kind(name, prefix, noun or name, deleted_stays, path)
-    _PREFIXES[prefix.rstrip("_")] = name
+    _PREFIXES.update(dict.fromkeys((prefix.rstrip("_"), *also), name))
     return KINDS[name]
 
 

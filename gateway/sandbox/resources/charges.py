@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
-kind("charge", "ch")
+kind("charge", "ch", also=("py",))
 
 
 @route("POST", "/v1/charges", params="ChargeCreateParams")

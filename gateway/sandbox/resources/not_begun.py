@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NOT_BEGUN = (
     ("apple_pay_domain", "apwc", "apple_pay/domains", "ApplePayDomainListParams"),
     ("application_fee", "fee", "application_fees", "ApplicationFeeListParams"),
-    ("balance_transaction", "txn", "balance_transactions", "BalanceTransactionListParams"),
     ("billing.alert", "alrt", "billing/alerts", "billing.AlertListParams"),
     ("file", "file", "files", "FileListParams"),
     ("file_link", "link", "file_links", "FileLinkListParams"),

@@ -44,17 +44,6 @@ def test_a_fresh_account_has_none_of_it(call, path):
         assert call("GET", f"/v1/{path}/none").json()["error"]["code"] == "resource_missing"
 
 
-def test_the_balance_is_what_was_taken_and_not_paid_back(call):
-    assert call("GET", "/v1/balance").json()["pending"] == [
-        {"amount": 0, "currency": "usd", "source_types": {"card": 0}}
-    ]
-    fields = {"amount": "900", "currency": "eur", "payment_method": "pm_card_visa", "confirm": "true"}
-    intent = call("POST", "/v1/payment_intents", **fields).json()["id"]
-    call("POST", "/v1/refunds", payment_intent=intent, amount="200")
-    pending = {each["currency"]: each["amount"] for each in call("GET", "/v1/balance").json()["pending"]}
-    assert pending == {"eur": 700, "usd": 0}
-
-
 def test_a_tax_id_belongs_to_a_customer_or_to_the_account(call):
     customer = call("POST", "/v1/customers").json()["id"]
     owner = {"owner[type]": "customer", "owner[customer]": customer}

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 API_VERSION = "2026-10-28.endive"
+ACCOUNT_NAME = "Northwind Apps"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.store import Obj
 
 
+CONFIGURATION: Obj = {"id": "pmc_1SandboxSandboxSandbox00", "parent": None}
+"""The account's one configuration: where automatic payment methods say that their types come from (recorded)."""
 _CENTURY = 2000
 
 _NOT_TEST = "Your card was declined. Your request was in test mode, but used a non test card."

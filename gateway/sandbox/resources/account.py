@@ -9,6 +9,7 @@ from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import resource_missing
 from gateway.sandbox.core.registry import kind
 from gateway.sandbox.core.templates import complete
+from gateway.sandbox.options import ACCOUNT_NAME
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 kind("account", "acct", "account")
 
 ACCOUNT_ID = "acct_1SandboxSandbox00"
-NAME = "Northwind Apps"
+NAME = ACCOUNT_NAME
 
 
 @route("GET", "/v1/account")

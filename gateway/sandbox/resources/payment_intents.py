@@ -11,7 +11,6 @@ from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
 from gateway.sandbox.options import API_VERSION
-from gateway.sandbox.resources.payment_method_configurations import DETAILS
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -50,7 +49,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         currency=params["currency"].lower(),
         customer=params.get("customer") or (method or {}).get("customer"),
         automatic_payment_methods=_automatic(params),
-        payment_method_configuration_details=DETAILS if _automatic(params) else None,
+        payment_method_configuration_details=payment_methods.CONFIGURATION if _automatic(params) else None,
         payment_method=method["id"] if method else None,
         payment_method_types=params.get("payment_method_types") or params.get("allowed_payment_method_types"),
     )

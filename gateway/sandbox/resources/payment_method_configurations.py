@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page_of
 from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing.payment_methods import CONFIGURATION
 from gateway.sandbox.core.errors import resource_missing
 from gateway.sandbox.core.registry import kind
 from gateway.sandbox.core.templates import complete
@@ -19,16 +20,12 @@ if TYPE_CHECKING:
 
 kind("payment_method_configuration", "pmc", "payment method configuration", path="configuration")
 
-DEFAULT_ID = "pmc_1SandboxSandboxSandbox00"
-DETAILS = {"id": DEFAULT_ID, "parent": None}
-"""What an intent with automatic payment methods says of where its types come from (recorded)."""
-
 
 def _default() -> Obj:
     preference = {"overridable": None, "preference": "on", "value": "on"}
     return complete(
         {
-            "id": DEFAULT_ID,
+            "id": CONFIGURATION["id"],
             "object": "payment_method_configuration",
             "active": True,
             "card": {"available": True, "display_preference": preference},
@@ -47,6 +44,6 @@ def index(_: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/payment_method_configurations/{id}")
 def retrieve(_: Sandbox, __: Request, id: str) -> Obj:
     """Retrieve the default configuration."""
-    if id != DEFAULT_ID:
+    if id != CONFIGURATION["id"]:
         raise resource_missing("payment method configuration", id, "configuration", 404)
     return _default()

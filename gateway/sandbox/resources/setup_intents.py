@@ -10,7 +10,6 @@ from gateway.sandbox.billing import payment_methods, setups
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
-from gateway.sandbox.resources.payment_method_configurations import DETAILS
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -33,7 +32,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         **merge({"metadata": {}}, params, "description", "metadata", "usage"),
         automatic_payment_methods=None if types else {"allow_redirects": "always", "enabled": True},
         payment_method=method["id"] if method else None,
-        payment_method_configuration_details=None if types else DETAILS,
+        payment_method_configuration_details=None if types else payment_methods.CONFIGURATION,
         payment_method_types=types,
     )
     return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent

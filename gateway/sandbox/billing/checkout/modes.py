@@ -184,12 +184,7 @@ def _set_up(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
     """Set up in mode `setup`: save a payment method."""
     if session["customer"] or session["customer_creation"] == "always":
         _customer(sandbox, session)
-    data: Obj = session["_params"].get("setup_intent_data", {})
-    intent = completion.intent_of(sandbox, session) or setups.intend(
-        sandbox, session["customer"], metadata=data.get("metadata", {}), description=data.get("description")
-    )
-    session |= {"setup_intent": intent["id"], "_intent": intent["id"]}
-    sandbox.update(session)
+    intent = sandbox.need("setup_intent", session["setup_intent"]) | {"customer": session["customer"]}
     if method is None:
         raise StripeError("Enter a payment method.", type="card_error", code="payment_method_required")
     setups.confirm(sandbox, intent, method)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import items, limits, prices
-from gateway.sandbox.billing.checkout import cart
+from gateway.sandbox.billing.checkout import cart, defaults
 from gateway.sandbox.core import money, periods
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
@@ -28,14 +28,12 @@ _PLAIN = (
     "cancel_url",
     "client_reference_id",
     "consent_collection",
-    "customer_creation",
     "customer_email",
     "integration_identifier",
     "locale",
     "metadata",
     "mode",
     "origin_context",
-    "payment_method_collection",
     "redirect_on_completion",
     "return_url",
     "submit_type",
@@ -47,11 +45,6 @@ _KEPT = ("subscription_data", "payment_intent_data", "setup_intent_data", "invoi
 
 # Names of the same before dahlia (2026).
 _UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
-
-_INVOICE_CREATION: Obj = {
-    "enabled": False,
-    "invoice_data": {"account_tax_ids": None, "metadata": {}},
-}
 
 
 def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
@@ -70,7 +63,6 @@ def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
         "customer": params.get("customer"),
         "ui_mode": params["ui_mode"],
         "expires_at": params.get("expires_at", now + LONGEST),
-        "invoice_creation": {**_INVOICE_CREATION, **_only(params.get("invoice_creation"), "enabled")},
         "payment_method_types": params.get("payment_method_types")
         or params.get("allowed_payment_method_types")
         or ["card"],
@@ -81,11 +73,13 @@ def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
         ],
     }
     session["allowed_payment_method_types"] = session["payment_method_types"]
-    for name in ("automatic_tax", "phone_number_collection", "tax_id_collection"):
+    for name in ("automatic_tax", "tax_id_collection"):
         if name in params:
             session[name] = merge(session.get(name) or {}, params[name])
-    _default_modes(session, params)
-    session["discounts"] = [cart.discount(sandbox, session, entry, customer) for entry in params.get("discounts") or []]
+    defaults.fill(sandbox, session, params, customer)
+    if session["mode"] != "setup":
+        found = [cart.discount(sandbox, session, entry, customer) for entry in params.get("discounts") or []]
+        session["discounts"] = found
     if session["ui_mode"] == "hosted_page":
         session["url"] = f"{base_url}/c/pay/{new_id}"
     else:
@@ -107,33 +101,12 @@ def _blank(id: str, now: int) -> Obj:
         "created": now,
         "custom_fields": [],
         "custom_text": {},
-        "discounts": [],
         "metadata": {},
         "payment_method_options": {},
         "payment_status": "unpaid",
         "shipping_options": [],
         "status": "open",
     }
-
-
-def _only(given: Obj | None, *names: str) -> Obj:
-    return {name: value for name, value in (given or {}).items() if name in names}
-
-
-def _default_modes(session: Obj, params: Obj) -> None:
-    """Choose what the parameters do not say, by mode."""
-    mode = session["mode"]
-    if mode == "payment":
-        session["customer_creation"] = params.get("customer_creation", "if_required")
-    elif mode == "subscription":
-        session["customer_creation"] = None if "customer" in params else "always"
-        session["payment_method_collection"] = params.get("payment_method_collection", "always")
-    else:
-        session["customer_creation"] = params.get("customer_creation")
-    if session["customer"]:
-        session["customer_creation"] = None
-    if mode == "setup":
-        session["payment_status"] = "no_payment_required"
 
 
 def _checked(sandbox: Sandbox, params: Obj) -> Obj:

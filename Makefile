@@ -17,7 +17,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges games assets browser proxies lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges programs games assets browser proxies lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -57,7 +57,7 @@ bench: .venv/development
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 
 # What takes long. CI plays storms and judges after each submission; the games are for a night, or before a release.
-soak: storms judges games
+soak: storms judges programs games
 
 # Crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
 storms: .venv/development assets
@@ -70,6 +70,10 @@ storms: .venv/development assets
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+
+# Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
+programs: .venv/development
+	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal $(ARGS)
 
 # A dishonest buyer, hostile requests through nginx and HAProxy, a million hostile keys, and GraphQL without its compiler.
 games: .venv/development assets proxies

@@ -33,7 +33,7 @@ def install(project: Path, what: str) -> Path:
     modules = project / "node_modules"
     stamp = modules / ".installed"
     lock = (project / "package-lock.json").read_text()
-    with _alone(project / "node_modules.lock"):
+    with alone(project / "node_modules.lock"):
         if not stamp.exists() or stamp.read_text() != lock:
             subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=project, check=True)
             stamp.write_text(lock)
@@ -41,7 +41,7 @@ def install(project: Path, what: str) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """One process at a time: the tests run in several."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

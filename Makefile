@@ -3,6 +3,7 @@
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
 # make soak   what takes long: storms, judges from elsewhere, games
+# make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges programs games assets browser proxies lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants assets browser proxies lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -81,6 +82,10 @@ games: .venv/development assets proxies
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
+
+# The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
+mutants: .venv/development
+	@TMPDIR=$(RAM) $(BIN)/python tests/mutation/score.py $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

@@ -161,6 +161,10 @@ def _defaults(model: type[Mirrored]) -> Json:
 
 @lru_cache(maxsize=256)
 def _statement(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
+    return _guarded(dialect, kind, names, guard)  # a decorated function is not mutated, and this one matters most
+
+
+def _guarded(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> Any:
     """INSERT, or UPDATE where the guard allows."""
     resource = RESOURCES[kind]
     table = table_for(resource.table)

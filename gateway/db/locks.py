@@ -6,7 +6,7 @@ off before that, so that no two ever hold the same one (the margin is for machin
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -67,7 +67,7 @@ async def _wait_for(database: Database, name: str, holder: str, seconds: float) 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     with database.on_commit.subscribe(f"lock:{name}") as released:
-        while not await _try(database, name, holder):
+        while not await _try(database, partial(_acquire, name, holder)):
             while await database.read(partial(_is_taken, name)):
                 if loop.time() > deadline:
                     raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
@@ -76,13 +76,18 @@ async def _wait_for(database: Database, name: str, holder: str, seconds: float) 
                         await released.wait()
 
 
-async def _try(database: Database, name: str, holder: str) -> bool:
-    """Return whether the lock was acquired; a caller who is cancelled knows for sure that it can be released."""
-    acquiring = asyncio.ensure_future(database.transaction(partial(_acquire, name, holder)))
+async def _try(database: Database, acquire: Callable[[sa.Connection], bool]) -> bool:
+    """Return whether a lease was acquired. Whoever is cancelled meanwhile is so after the transaction, not beside it.
+
+    A transaction runs on in its thread when its caller is cancelled. A release that overtook it would leave a lease
+    behind that nobody holds.
+    """
+    acquiring = asyncio.ensure_future(database.transaction(acquire))
     try:
         return await asyncio.shield(acquiring)
     except asyncio.CancelledError:
-        await acquiring
+        with suppress(DatabaseUnavailable):
+            await acquiring
         raise
 
 
@@ -99,22 +104,25 @@ async def leader(database: Database, task: str, *, lease: timedelta = LEASE) -> 
         lease: how long others wait for a process that was killed.
     """
     name, holder = f"leader:{task}", uuid4().hex
-    if not await database.transaction(partial(_acquire, name, holder, lease=lease)):
-        yield False
-        return
-    renewing = asyncio.create_task(_renew(database, name, holder, lease))
+    acquire = partial(_acquire, name, holder, lease=lease)
+    leads = renewing = None
     try:
-        yield True
+        if leads := await _try(database, acquire):
+            renewing = asyncio.create_task(_renew(database, acquire, lease.total_seconds() / 3))
+        yield leads
     finally:
-        renewing.cancel()
-        await database.transaction(partial(_release, name, holder))
+        if renewing:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        if leads is not False:  # who is cancelled while acquiring does not know
+            await database.transaction(partial(_release, name, holder))
 
 
-async def _renew(database: Database, name: str, holder: str, lease: timedelta) -> None:
+async def _renew(database: Database, acquire: Callable[[sa.Connection], bool], every_seconds: float) -> None:
     while True:
-        await asyncio.sleep(lease.total_seconds() / 3)
+        await asyncio.sleep(every_seconds)
         with suppress(DatabaseUnavailable):
-            await database.transaction(partial(_acquire, name, holder, lease=lease))
+            await _try(database, acquire)
 
 
 def advisory_locks(connection: sa.Connection, ids: Collection[str]) -> None:

@@ -1,6 +1,7 @@
 """Locks that processes share."""
 
 import asyncio
+import threading
 import time
 from datetime import timedelta
 
@@ -79,15 +80,16 @@ async def test_whoever_waits_too_long_is_told_to_try_again(database, another):
 async def test_work_that_takes_too_long_is_cut_off_and_gives_the_lock_back(database):
     with pytest.raises(StripeUnavailable, match="in time"):
         async with user_lock(database, "checkout:ada", work_seconds=0.1):
-            await asyncio.sleep(5)
+            await asyncio.Event().wait()
     assert await database.read(count_of_leases) == 0
 
 
 @both_databases
-async def test_a_caller_who_goes_away_while_acquiring_leaves_no_lock_behind(database):
+@pytest.mark.parametrize("lock", [user_lock, leader])
+async def test_a_caller_who_goes_away_while_acquiring_leaves_no_lock_behind(database, another, lock):
     async def work():
-        async with user_lock(database, "checkout:ada"):
-            await asyncio.sleep(5)
+        async with lock(database, "checkout:ada"):
+            await asyncio.Event().wait()
 
     for yields in range(6):
         task = asyncio.create_task(work())
@@ -95,6 +97,8 @@ async def test_a_caller_who_goes_away_while_acquiring_leaves_no_lock_behind(data
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        async with lock(another, "checkout:ada") as leads:  # it waits for whoever is writing, and so sees what is left
+            assert leads is not False
     assert await database.read(count_of_leases) == 0
 
 
@@ -113,6 +117,30 @@ async def test_a_leader_renews_its_lease(database, another):
         await asyncio.sleep(1.0)
         async with leader(another, "catch-up") as second:
             assert not second
+
+
+@both_databases
+async def test_a_renewal_that_is_under_way_when_a_leader_ends_leaves_no_lease_behind(database, another):
+    begun, written, transaction = asyncio.Event(), threading.Event(), database.transaction
+
+    async def renew_late(work):
+        def late(connection):
+            time.sleep(0.1)
+            try:
+                return work(connection)
+            finally:
+                written.set()
+
+        begun.set()
+        return await transaction(late)
+
+    async with leader(database, "catch-up", lease=timedelta(seconds=0.6)):
+        database.transaction = renew_late
+        await begun.wait()
+        database.transaction = transaction
+    await asyncio.to_thread(written.wait, 10)
+    async with leader(another, "catch-up") as leads:
+        assert leads
 
 
 @pytest.mark.postgres

@@ -80,6 +80,7 @@ class LeaseQueue:
         lease: how long rows wait for a process that was killed.
         work_seconds: the longest that `work` takes; what could not end within its lease is not begun.
         idle_seconds: between two looks while nothing is due.
+        now: tells the present moment.
     """
 
     name: str
@@ -95,6 +96,7 @@ class LeaseQueue:
     lease: timedelta
     work_seconds: float
     idle_seconds: float
+    now: Callable[[], datetime] = partial(datetime.now, UTC)
 
     async def run(self, wake: asyncio.Event | None = None) -> None:
         """Work on what is due, until cancelled.
@@ -129,7 +131,7 @@ class LeaseQueue:
 
     async def release(self, claim: Claim) -> None:
         """Make the rows of a claim due at once, those that still have its lease."""
-        await self.write(claim, **{self.due_at.name: datetime.now(UTC)})
+        await self.write(claim, **{self.due_at.name: self.now()})
 
     async def claim(self, only: Sequence[Any] | None = None) -> Sequence[Claim]:
         """Claim rows that are due (`only` those with these keys); nothing when nothing is.
@@ -138,15 +140,26 @@ class LeaseQueue:
         lock.
         """
         while True:
-            now = datetime.now(UTC)
+            now = self.now()
             query = self.due(now).where(self.scope).with_only_columns(self.key).limit(self.batch)
             query = query if only is None else query.where(self.key.in_(only))
             keys = await self.database.read(partial(_scalars, query))
             if not keys:
                 return ()
-            if claims := await self.database.transaction(partial(self._lease, keys, now)):
+            if claims := await self._lease_or_release(keys, now):
                 return claims
             await asyncio.sleep(random.uniform(0, COLLISION_SECONDS))  # noqa: S311 - others were claiming the same
+
+    async def _lease_or_release(self, keys: Sequence[Any], now: datetime) -> list[Claim]:
+        """Claim rows; who is cancelled meanwhile gives them back, because the transaction goes on to its end."""
+        claiming = asyncio.ensure_future(self.database.transaction(partial(self._lease, keys, now)))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(GatewayError):
+                for claim in await claiming:
+                    await self.release(claim)
+            raise
 
     def _lease(self, keys: Sequence[Any], now: datetime, connection: sa.Connection) -> list[Claim]:
         """Move the moment of those rows that are still due and that no other process is claiming."""
@@ -243,7 +256,7 @@ class _Run:
 
     async def _work(self, claim: Claim) -> None:
         queue = self._queue
-        if datetime.now(UTC) > claim.until - timedelta(seconds=queue.work_seconds):
+        if queue.now() > claim.until - timedelta(seconds=queue.work_seconds):
             await self._release(claim)  # it has waited too long for a slot
             return
         try:
@@ -252,7 +265,7 @@ class _Run:
             log.warning("queue_waits", queue=queue.name, error=str(error))
         except Exception:
             log.exception("queue_work_failed", queue=queue.name, items=len(claim.rows))
-        now = datetime.now(UTC)
+        now = queue.now()
         for row in claim.rows:
             QUEUE_SECONDS.labels(queue.name).observe(max(0.0, (now - row[queue.due_at.name]).total_seconds()))
 

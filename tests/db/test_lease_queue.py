@@ -168,10 +168,9 @@ async def test_what_becomes_due_while_it_is_worked_on_stays_due(database):
 @both_databases
 async def test_what_a_killed_process_had_claimed_is_due_again_when_its_lease_ends(database, another):
     await add(database, "a")
-    (claim,) = await queue_of(database, lease=timedelta(seconds=0.5)).claim()
+    (claim,) = await queue_of(database, lease=timedelta(seconds=20)).claim()
     assert await queue_of(another).drain() == 0
-    await asyncio.sleep(0.5)
-    assert await queue_of(another).drain() == 1
+    assert await queue_of(another, now=lambda: now() + timedelta(seconds=21)).drain() == 1
     await queue_of(database).write(claim, status="pending", next_attempt_at=now())  # it comes back to life: too late
     assert await statuses(database) == {"a": "sent"}
 
@@ -183,7 +182,7 @@ async def test_whoever_is_stopped_gives_back_what_it_had_not_finished(database, 
 
     async def work(queue, claim):
         begun.set()
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     running = asyncio.create_task(queue_of(database, work).run())
     await asyncio.wait_for(begun.wait(), 10)
@@ -193,9 +192,37 @@ async def test_whoever_is_stopped_gives_back_what_it_had_not_finished(database, 
 
 
 @both_databases
+async def test_whoever_is_stopped_while_claiming_gives_back_what_it_gets(database, another):
+    await add(database, "a", "b")
+    begun, transaction = asyncio.Event(), database.transaction
+
+    async def claim(work):
+        begun.set()
+        return await transaction(work)
+
+    database.transaction = claim
+    running = asyncio.create_task(queue_of(database).run())
+    await asyncio.wait_for(begun.wait(), 10)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await queue_of(another).drain() == 2
+
+
+class SetClock:
+    """A clock that stands still until it is told how much time has passed."""
+
+    def __init__(self):
+        self.passed = timedelta(0)
+        self._start = now()
+
+    def __call__(self):
+        return self._start + self.passed
+
+
+@both_databases
 async def test_an_item_that_fails_takes_no_neighbour_along_and_is_due_again_when_its_lease_ends(database):
     await add(database, "a", "b", "c")
-    tries, sent = Counter(), asyncio.Event()
+    clock, tries = SetClock(), Counter()
 
     async def work(queue, claim):
         (row,) = claim.rows
@@ -203,31 +230,28 @@ async def test_an_item_that_fails_takes_no_neighbour_along_and_is_due_again_when
         if row["id"] == "a" and tries["a"] == 1:
             raise ValueError("no")
         await queue.write(claim, status="sent", next_attempt_at=None)
-        if row["id"] == "a":
-            sent.set()
 
-    queue = queue_of(database, work, lease=timedelta(seconds=1.5), work_seconds=0.5)
-    running = asyncio.create_task(queue.run())
-    await asyncio.wait_for(sent.wait(), 10)
+    queue = queue_of(database, work, now=clock)
+    assert await queue.drain() == 3
+    assert await statuses(database) == {"a": "pending", "b": "sent", "c": "sent"}
+    clock.passed = queue.lease
+    assert await queue.drain() == 1
     assert await statuses(database) == dict.fromkeys("abc", "sent")
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
     assert tries == {"a": 2, "b": 1, "c": 1}
 
 
 @both_databases
 async def test_what_has_waited_too_long_for_a_slot_is_not_begun_under_a_lease_that_may_end(database):
     await add(database, *"abc")
-    leases = []
+    clock, leases = SetClock(), []
 
     async def work(queue, claim):
-        leases.append((claim.until - now()).total_seconds())
-        await asyncio.sleep(0.4)
+        leases.append((claim.until - clock()).total_seconds())
+        clock.passed += timedelta(seconds=4)
         await queue.write(claim, status="sent", next_attempt_at=None)
 
-    await queue_of(database, work, slots=1, lease=timedelta(seconds=1), work_seconds=0.7).drain()
-    assert len(leases) == 3
-    assert min(leases) > 0.6
+    await queue_of(database, work, slots=1, lease=timedelta(seconds=10), work_seconds=7, now=clock).drain()
+    assert leases == [10, 10, 10]
     assert await statuses(database) == dict.fromkeys("abc", "sent")
 
 

@@ -6,6 +6,7 @@ provider's keys are read again, because verifying one costs as much as a short q
 
 import hmac
 import time
+from collections.abc import Callable
 from functools import cached_property
 from hashlib import sha256
 from sys import getsizeof
@@ -105,9 +106,11 @@ class TokenCache:
 
     Args:
         max_bytes: what it may take; the least recently used entries go first.
+        clock: tells the present moment in Unix seconds.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._callers: LRUCache[bytes, tuple[Principal, float]] = LRUCache(max_bytes, getsizeof=_size)
         self._keys: object = None
 
@@ -121,14 +124,14 @@ class TokenCache:
         self._empty_if_other(keys)
         principal, proved_at = self._callers.get(_digest(token), (None, 0.0))
         # after a clock was set back, the token may not be valid yet (`nbf`)
-        if principal is None or not proved_at <= time.time() < _end(principal):
+        if principal is None or not proved_at <= self._clock() < _end(principal):
             return None
         return principal
 
     def keep(self, token: str, principal: Principal, keys: object) -> None:
         """Add a caller whose token these keys have just verified."""
         self._empty_if_other(keys)
-        self._callers[_digest(token)] = principal, time.time()
+        self._callers[_digest(token)] = principal, self._clock()
 
     def _empty_if_other(self, keys: object) -> None:
         if keys is not self._keys:

@@ -28,6 +28,11 @@ JITTER = (0.8, 1.2)
 COLLISION_SECONDS = 0.05  # at most, before the next look of who found only what others were claiming
 
 
+def utc_now() -> datetime:
+    """Return the present moment."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long a failed item waits, and how often it is tried.
@@ -51,7 +56,7 @@ class Backoff:
         if self.is_last(failures):
             return None
         doubled = self.first_seconds * 2 ** min(failures, 32)
-        return datetime.now(UTC) + timedelta(seconds=min(doubled, self.longest_seconds) * random.uniform(*JITTER))  # noqa: S311
+        return utc_now() + timedelta(seconds=min(doubled, self.longest_seconds) * random.uniform(*JITTER))  # noqa: S311
 
 
 class Claim(NamedTuple):
@@ -96,7 +101,7 @@ class LeaseQueue:
     lease: timedelta
     work_seconds: float
     idle_seconds: float
-    now: Callable[[], datetime] = partial(datetime.now, UTC)
+    now: Callable[[], datetime] = utc_now
 
     async def run(self, wake: asyncio.Event | None = None) -> None:
         """Work on what is due, until cancelled.

@@ -105,7 +105,7 @@ async def leader(database: Database, task: str, *, lease: timedelta = LEASE) -> 
     """
     name, holder = f"leader:{task}", uuid4().hex
     acquire = partial(_acquire, name, holder, lease=lease)
-    leads = renewing = None
+    leads, renewing = True, None  # who is cancelled while acquiring does not know
     try:
         if leads := await _try(database, acquire):
             renewing = asyncio.create_task(_renew(database, acquire, lease.total_seconds() / 3))
@@ -114,7 +114,7 @@ async def leader(database: Database, task: str, *, lease: timedelta = LEASE) -> 
         if renewing:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-        if leads is not False:  # who is cancelled while acquiring does not know
+        if leads:
             await database.transaction(partial(_release, name, holder))
 
 

@@ -1,6 +1,7 @@
 """A circuit breaker: while a service keeps failing, callers get an error at once instead of waiting for it."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 FAILURES: Final = 5
@@ -13,15 +14,20 @@ MOST_SECONDS: Final = 60.0
 
 
 class CircuitBreaker:
-    """The circuit to one service."""
+    """The circuit to one service.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._failures = 0
         self._shut_until = 0.0
 
     def retry_after(self) -> float:
         """Return the seconds until a call may be tried; 0 when it may be now. After a pause one call is let through."""
-        now = time.monotonic()
+        now = self._clock()
         if now < self._shut_until:
             return self._shut_until - now
         if self._failures >= FAILURES:
@@ -42,4 +48,4 @@ class CircuitBreaker:
         self._failures += 1
         if self._failures >= FAILURES:
             pause = min(max(retry_after or 0.0, PAUSE_SECONDS), MOST_SECONDS)
-            self._shut_until = max(self._shut_until, time.monotonic() + pause)
+            self._shut_until = max(self._shut_until, self._clock() + pause)

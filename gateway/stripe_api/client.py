@@ -63,14 +63,15 @@ class Stripe:
 
     Args:
         settings: the key, the address and the deadline.
+        breaker: spares a Stripe that keeps failing; by default one of its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, breaker: CircuitBreaker | None = None) -> None:
         self.account: str | None = None
         self.clock = Clock()
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
-        self._breaker = CircuitBreaker()
+        self._breaker = breaker or CircuitBreaker()
         # made when something is first asked of Stripe, and shared with all that `on_behalf_of` gives
         self._client = cache(lambda: _client(settings))
 

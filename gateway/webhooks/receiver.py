@@ -49,10 +49,12 @@ class Receiver:
 
     Args:
         inbox: where they are recorded.
+        queue_limit: how many may wait beside those that are being recorded.
     """
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, *, queue_limit: int = QUEUE_LIMIT) -> None:
         self._inbox = inbox
+        self._queue_limit = queue_limit
         self._queue: deque[PendingDelivery] = deque()
         self._batch: Sequence[PendingDelivery] = ()  # those that are being recorded
         self._arrived = asyncio.Event()
@@ -66,7 +68,7 @@ class Receiver:
             answer: called once with whether the event was new (a duplicate changes nothing), or with why it was not
                 recorded (in time), so that Stripe must deliver it again.
         """
-        if len(self._queue) >= QUEUE_LIMIT:
+        if len(self._queue) >= self._queue_limit:
             answer(DatabaseUnavailable("more events wait than can be recorded in time"))
             return
         self._queue.append(PendingDelivery(delivery, answer, asyncio.get_running_loop().time()))

@@ -70,6 +70,12 @@ def listening() -> tuple[socket.socket, str]:
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+def stripe_signature(body: bytes, secret: str = SECRET, at: int | None = None) -> str:
+    """The header with which Stripe signs a body, by default now."""
+    moment = int(time.time()) if at is None else at
+    return f"t={moment},v1={hmac.new(secret.encode(), b'%d.%b' % (moment, body), hashlib.sha256).hexdigest()}"
+
+
 @dataclass
 class World:
     """One gateway and its offline Stripe.
@@ -160,12 +166,10 @@ class World:
     ) -> httpx.Response:
         """Post an event (or any raw body) to the gateway (or another at `url`), signed as Stripe signs."""
         body = event if isinstance(event, bytes) else json.dumps(event, indent=2).encode()
-        moment = int(time.time()) if at is None else at
-        signature = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
         return self.client.post(
             f"{url or self.url}/webhooks/stripe",
             content=body,
-            headers={"Stripe-Signature": f"t={moment},v1={signature}", "Content-Type": "application/json"},
+            headers={"Stripe-Signature": stripe_signature(body, secret, at), "Content-Type": "application/json"},
         )
 
     def metrics(self) -> dict[tuple[Any, ...], float]:

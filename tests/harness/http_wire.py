@@ -1,12 +1,9 @@
 """HTTP as it goes over the wire: requests as bytes, and the answers on a socket."""
 
-import hashlib
-import hmac
 import json
 import socket
-import time
 
-from harness.gateway import SECRET, World
+from harness.gateway import SECRET, World, stripe_signature
 
 WEBHOOKS = "/webhooks/stripe"
 
@@ -16,10 +13,9 @@ def delivery(
 ) -> tuple[bytes, bytes]:
     """A signed delivery of a new event: its head, and its body."""
     body = json.dumps(world.event("a.b", {"id": "x_1", "filling": "x" * size})).encode()
-    now = int(time.time())
-    signature = hmac.new(secret.encode(), b"%d.%b" % (now, body), hashlib.sha256).hexdigest()
+    signature = stripe_signature(body, secret)
     length = b"Transfer-Encoding: chunked\r\n" if chunks else b"Content-Length: %d\r\n" % len(body)
-    head = f"{start}\r\nHost: x\r\nStripe-Signature: t={now},v1={signature}\r\n".encode() + length + more + b"\r\n"
+    head = f"{start}\r\nHost: x\r\nStripe-Signature: {signature}\r\n".encode() + length + more + b"\r\n"
     if chunks:
         parts = [body[at : at + chunks] for at in range(0, len(body), chunks)]
         body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"

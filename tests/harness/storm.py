@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import random
 import signal
 import socket
@@ -26,7 +24,7 @@ from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
 from gateway.webhooks.handlers import HANDLERS
 from harness.command import Command
-from harness.gateway import SECRET, World, fill_mirror, listening, serve
+from harness.gateway import SECRET, World, fill_mirror, listening, serve, stripe_signature
 
 COPIES = 3
 RETRY_SECONDS = 0.2  # what meets a dead process would otherwise take the time in which the next one starts
@@ -176,11 +174,9 @@ class Storm:
         assert not waiting, f"{len(waiting)} deliveries were never taken: {self.answers}"
 
     def _deliver(self, lines: dict[int, HTTPConnection], gateway: Gateway, event_id: str, body: bytes) -> bool:
-        moment = int(time.time())
-        signed = hmac.new(SECRET.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
         line = lines.setdefault(gateway.port, HTTPConnection("127.0.0.1", gateway.port, timeout=15))
         try:
-            line.request("POST", "/webhooks/stripe", body, {"Stripe-Signature": f"t={moment},v1={signed}"})
+            line.request("POST", "/webhooks/stripe", body, {"Stripe-Signature": stripe_signature(body)})
             answer = line.getresponse()
             said = answer.read()
         except (OSError, HTTPException):

@@ -1,15 +1,17 @@
 """Stripe hangs or fails: the shop window stays, a checkout fails soon with its type, and nobody waits in a queue."""
 
+import asyncio
 import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.errors import StripeUnavailable
 from gateway.settings import Settings
-from gateway.stripe_api.circuit_breaker import FAILURES
+from gateway.stripe_api.circuit_breaker import FAILURES, PAUSE_SECONDS, CircuitBreaker
 from gateway.stripe_api.client import Stripe
 from harness.checkout import BUY, purchase
 from harness.gateway import make_world
@@ -46,8 +48,15 @@ def failing():
 
 
 @pytest.fixture
-async def client(failing):
-    client = Stripe(Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=failing.url))
+def passed():
+    """How much time has passed for the circuit breaker."""
+    return SimpleNamespace(seconds=0.0)
+
+
+@pytest.fixture
+async def client(failing, passed):
+    settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=failing.url)
+    client = Stripe(settings, breaker=CircuitBreaker(clock=lambda: passed.seconds))
     yield client
     await client.close()
 
@@ -58,10 +67,10 @@ async def test_one_short_failure_is_retried_and_nobody_sees_it(failing, client):
     assert failing.calls == 2
 
 
-async def test_after_failures_in_a_row_the_rest_is_spared_until_one_tries_again(failing, client, monkeypatch):
-    for _ in range(FAILURES):
-        with pytest.raises(StripeUnavailable):
-            await client.get("/v1/products/prod_1")
+async def test_after_failures_in_a_row_the_rest_is_spared_until_one_tries_again(failing, client, passed):
+    calls = [client.get("/v1/products/prod_1") for _ in range(FAILURES)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StripeUnavailable}
     asked, started = failing.calls, time.monotonic()
     for _ in range(20):
         with pytest.raises(StripeUnavailable, match="in some seconds"):
@@ -69,7 +78,7 @@ async def test_after_failures_in_a_row_the_rest_is_spared_until_one_tries_again(
     assert failing.calls == asked
     assert time.monotonic() - started < 3  # each would have waited for its pauses between tries
     failing.status = 200
-    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 6)
+    passed.seconds += PAUSE_SECONDS
     assert (await client.get("/v1/products/prod_1")).object["id"] == "prod_1"
 
 
@@ -80,16 +89,18 @@ async def test_one_call_that_is_limited_holds_no_other_up(failing, client):
     assert (await client.get("/v1/products/prod_1")).object["id"] == "prod_1"
 
 
-async def test_stripe_that_limits_call_after_call_is_left_alone_for_as_long_as_it_asks(failing, client, monkeypatch):
-    failing.answers = [(429, {"Retry-After": "30"})] * FAILURES
+async def test_stripe_that_limits_call_after_call_is_left_alone_for_as_long_as_it_asks(failing, client, passed):
+    failing.answers = [*[(429, {"Retry-After": "30"})] * FAILURES, (200, {})]
     for _ in range(FAILURES):
         with pytest.raises(StripeUnavailable, match="limiting"):
             await client.get("/v1/products/prod_1")
     asked = failing.calls
-    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + 20)
+    passed.seconds += 29
     with pytest.raises(StripeUnavailable, match="in some seconds"):
         await client.get("/v1/products/prod_1")
     assert failing.calls == asked
+    passed.seconds += 1
+    assert (await client.get("/v1/products/prod_1")).object["id"] == "prod_1"
 
 
 def test_the_shop_window_stays_and_a_checkout_fails_within_ten_seconds(sqlite_template, tmp_path, failing):

@@ -1,48 +1,53 @@
 """Deliveries that come faster than they can be recorded."""
 
+import asyncio
+import json
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import uuid
 
-import psycopg
-import sqlalchemy as sa
+from gateway.http.request import Request
+from gateway.settings import Settings
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.outcomes import EVENTS
+from gateway.webhooks.receiver import Receiver
+from gateway.webhooks.route import PATH, WebhookRoute
+from harness.databases import both_databases, runtime_at
+from harness.gateway import SECRET, stripe_signature
 
-from harness.databases import both_databases
-from harness.gateway import make_world
+LIMIT = 4
 
 
-@contextmanager
-def busy(url):
-    """Nothing can be written to the database while the block runs."""
-    if url.startswith("sqlite"):
-        engine = sa.create_engine(url)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield
-            connection.rollback()
-        engine.dispose()
-    else:
-        with psycopg.connect(url) as connection:
-            connection.execute("LOCK TABLE event IN EXCLUSIVE MODE")
-            yield
-            connection.rollback()
+def a_delivery():
+    """A signed delivery of a new event, as the server hands it over."""
+    event = {"id": f"evt_{uuid.uuid4().hex}", "object": "event", "type": "a.b", "created": int(time.time())}
+    body = json.dumps({**event, "data": {"object": {"id": "x_1"}}}).encode()
+    headers = [(b"stripe-signature", stripe_signature(body).encode())]
+    return Request("POST", PATH.encode(), headers, body=body, client=None, scheme="http")
 
 
 @both_databases
-def test_more_deliveries_than_can_wait_are_told_to_come_again_at_once_and_those_that_wait_are_served(
-    database_url, monkeypatch
+async def test_more_deliveries_than_can_wait_are_told_to_come_again_at_once_and_those_that_wait_are_served(
+    database_url,
 ):
-    monkeypatch.setattr("gateway.webhooks.receiver.QUEUE_LIMIT", 4)
-    with make_world(database_url, fill=False, event_catch_up_minutes=0) as world, ThreadPoolExecutor(20) as pool:
-        events = [world.event("a.b", {"object": "thing", "id": "thing_1"}) for _ in range(20)]
-        with busy(database_url):
-            first = pool.submit(world.deliver, events[0])
-            time.sleep(0.3)  # it is being recorded, and the queue is empty
-            others = [pool.submit(world.deliver, event) for event in events[1:]]
-            world.eventually(lambda: sum(other.done() for other in others), 15)
-            refused = [other.result() for other in others if other.done()]
-            assert {answer.status_code for answer in refused} == {503}
-            assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-        taken = [each.result() for each in (first, *others) if each.result().status_code == 200]
-        assert len(taken) == 5
-        assert len(world.rows("event")) == 5
+    runtime = runtime_at(database_url)
+    receiver = Receiver(Inbox(runtime.mirror), queue_limit=LIMIT)
+    route = WebhookRoute(Settings.load(stripe_webhook_secrets=SECRET), receiver)
+    answers, served = [], asyncio.Event()
+
+    def respond(answer):
+        answers.append(answer)
+        if len(answers) == 20:
+            served.set()
+
+    for _ in range(20):  # before the first is recorded
+        assert route.take(a_delivery(), respond)
+    assert [answer.status for answer in answers] == [503] * (20 - LIMIT)
+    assert all(int(dict(answer.headers)[b"retry-after"]) > 0 for answer in answers)
+
+    serving = asyncio.create_task(receiver.run())
+    await asyncio.wait_for(served.wait(), 20)
+    assert [answer.status for answer in answers[-LIMIT:]] == [200] * LIMIT
+    assert len(await runtime.database.read(lambda connection: connection.execute(EVENTS.select()).all())) == LIMIT
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await runtime.close()

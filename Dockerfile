@@ -1,6 +1,6 @@
 # The gateway alone, for production. It writes nothing but temporary files: run it with a read-only root and a /tmp.
 #
-#   docker build --tag billing-gateway .
+#   docker build --build-arg VERSION=0.2.0 --tag billing-gateway .
 #   docker run --read-only --tmpfs /tmp --env-file .env --publish 127.0.0.1:8000:8000 billing-gateway
 
 FROM node:22-bookworm-slim AS graphiql
@@ -18,8 +18,10 @@ COPY requirements.lock ./
 RUN python -m venv /app && /app/bin/pip install --require-hashes --requirement requirements.lock
 COPY . .
 COPY --from=graphiql /src/static gateway/graphql/ide/static
-# What has built it stays behind: the image needs no installer.
-RUN /app/bin/pip install --no-deps --no-build-isolation . && /app/bin/pip uninstall --yes editables hatchling pip
+# Here is no git to read the version from. What has built it stays behind: the image needs no installer.
+ARG VERSION=0.0.0
+RUN SETUPTOOLS_SCM_PRETEND_VERSION=$VERSION /app/bin/pip install --no-deps --no-build-isolation . \
+  && /app/bin/pip uninstall --yes editables hatch-vcs hatchling setuptools setuptools-scm vcs-versioning pip
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin gateway

@@ -1,8 +1,8 @@
 """The `gateway` command, also as `python -m gateway`."""
 
-import gc
+from gateway import collector
 
-gc.disable()  # while a command is imported: looking for garbage, of which there is none, takes a seventh of the start
+collector.pause()  # `cli/main.py` resumes it, once the command is imported
 
 from gateway.cli.main import main  # noqa: E402
 

@@ -1,7 +1,6 @@
 """Where the parts are put together: `create_app(settings)` is the gateway as one ASGI application."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -10,7 +9,7 @@ import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import __version__
+from gateway import __version__, collector
 from gateway.auth.authenticator import Authenticator
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
@@ -49,10 +48,6 @@ from gateway.webhooks.worker import Worker
 log = structlog.get_logger()
 
 RESTART_SECONDS = 1.0
-GARBAGE_THRESHOLD = 20_000
-"""More objects than the events of a batch consist of: with Python's 700, each batch is searched several times for
-cycles, of which it has none."""
-
 
 Run = Callable[[], Awaitable[None]]
 """Runs until it is cancelled, or returns because it has nothing to do."""
@@ -205,12 +200,5 @@ def from_environment() -> ASGIApp:
     """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     app = create_app(Settings.load())
-    tune_collector()
+    collector.tune()
     return app
-
-
-def tune_collector() -> None:
-    """Start the garbage collector, without what lives as long as the process, and less often than by default."""
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
-    gc.enable()

@@ -1,13 +1,13 @@
 """The `gateway` command: a table of commands, each in a module that is imported when the command is asked for."""
 
-import gc
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from gateway import __version__, collector
 from gateway.errors import GatewayError
 
 COMMANDS = {
@@ -41,7 +41,7 @@ class Commands(TyperGroup):
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         found = getattr(import_module(f"gateway.cli.{module}"), attribute)
-        gc.enable()  # `gateway/__main__.py` has switched it off for the imports
+        collector.resume()  # `gateway/__main__.py` has paused it for the imports
         if not isinstance(found, typer.Typer):
             function, found = found, typer.Typer(add_completion=False)
             found.command(cmd_name)(function)
@@ -53,8 +53,18 @@ class Commands(TyperGroup):
 app = typer.Typer(name="gateway", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback(help="A GraphQL billing gateway between a web application and Stripe.")
-def gateway() -> None:
+def gateway(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Make `gateway` a group of commands; it does nothing by itself."""
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -32,6 +33,11 @@ def test_on_windows_one_line_says_where_it_runs(words):
     assert (
         done.stderr == "Windows is not supported: run the gateway in WSL 2 or in its container image (`Dockerfile`)\n"
     )
+
+
+def test_the_version_is_that_of_the_installed_package(tmp_path):
+    done = run("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{version('billing-gateway')}\n")
 
 
 def test_an_unknown_command_is_named(tmp_path):

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.fast_path import FastHandler, Respond, send_response
 from gateway.http.headers import REQUEST_ID, EdgeHeaders, new_request_id
-from gateway.http.request import Request, Response, TrustedProxies, complete
+from gateway.http.request import Request, Response, TrustedProxies, client_of, complete, header_of
 
 _STARTS = {"http.response.start", "websocket.http.response.start"}
 
@@ -63,15 +63,15 @@ class Edge:
             structlog.contextvars.reset_contextvars(**before)
 
     def _trust_proxies(self, scope: Scope) -> None:
-        client, scheme = scope["client"], scope["scheme"]
-        host, told = self._proxies.origin(client[0] if client else None, scheme, scope["headers"])
-        if client is not None and host != client[0]:
+        client, scheme = client_of(scope), scope["scheme"]
+        host, told = self._proxies.origin(client, scheme, scope["headers"])
+        if client is not None and host != client:
             scope["client"] = (host, 0)
         if told != scheme:
             scope["scheme"] = told.replace("http", "ws") if scope["type"] == "websocket" else told
 
     def _with_headers(self, scope: Scope, send: Send, request_id: bytes) -> Send:
-        more = self._headers.of(scope["scheme"], _header(scope, b"origin"), request_id)
+        more = self._headers.of(scope["scheme"], header_of(scope, b"origin"), request_id)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _STARTS:
@@ -84,8 +84,8 @@ class Edge:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            origin = _header(scope, b"origin")
-            if origin is not None and _header(scope, b"access-control-request-method") is not None:
+            origin = header_of(scope, b"origin")
+            if origin is not None and header_of(scope, b"access-control-request-method") is not None:
                 await send_response(send, self._headers.preflight(origin))
                 return
         path = scope["path"]
@@ -96,7 +96,3 @@ class Edge:
 def _folder(path: str) -> str:
     """Return the first part of a path with its slashes: `/access/` of `/access/ada/projects`."""
     return path[: path.find("/", 1) + 1]
-
-
-def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    return next((value for name, value in scope["headers"] if name == wanted), None)

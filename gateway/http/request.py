@@ -56,10 +56,8 @@ class Request:
     @classmethod
     def of(cls, scope: Scope, body: bytes) -> "Request":
         """Make one of an ASGI request, whose client and scheme are known to be right."""
-        target = scope["raw_path"] + b"?" + scope["query_string"]
-        client = scope.get("client")
-        host = client[0] if client else None
-        return cls(scope["method"], target, scope["headers"], body=body, client=host, scheme=scope["scheme"])
+        target, client = scope["raw_path"] + b"?" + scope["query_string"], client_of(scope)
+        return cls(scope["method"], target, scope["headers"], body=body, client=client, scheme=scope["scheme"])
 
     @property
     def headers(self) -> Mapping[bytes, bytes]:
@@ -100,6 +98,23 @@ class Response:
         response.headers = [*self.headers, *headers]
         response._head = self.head + written(headers)  # noqa: SLF001 - of its own class
         return response
+
+
+def client_of(scope: Scope) -> str | None:
+    """Return the client's address of an ASGI request: behind the proxies of the settings the one that they tell."""
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def header_of(scope: Scope, name: bytes) -> bytes | None:
+    """Return the first header of an ASGI request with a name, which is in small letters."""
+    return next((value for each, value in scope["headers"] if each == name), None)
+
+
+def authorization_of(scope: Scope) -> str | None:
+    """Return the first `Authorization` header of an ASGI request."""
+    value = header_of(scope, b"authorization")
+    return None if value is None else value.decode("latin-1")
 
 
 def complete(headers: Iterable[Header]) -> list[Header]:

@@ -30,8 +30,8 @@ from gateway.graphql.transport.negotiation import (
     read_request,
     respond,
 )
-from gateway.graphql.transport.throttle import address_of, authorization_of
 from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
+from gateway.http.request import authorization_of, client_of
 from gateway.observability import tracing
 
 PATH = "/graphql"
@@ -97,7 +97,7 @@ class GraphQL:
         Raises:
             Unauthenticated: the token is not valid, or has expired and the settings refuse such requests.
         """
-        address = address_of(scope)
+        address = client_of(scope)
         try:
             principal = await self._authenticator.authenticate(authorization_of(scope))
         except TokenExpired as error:

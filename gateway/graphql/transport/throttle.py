@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.auth.authenticator import Authenticator
 from gateway.errors import RateLimited
 from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import authorization_of, client_of
 
 
 class Throttle:
@@ -29,7 +30,7 @@ class Throttle:
         """Pass a request on, or answer 429."""
         try:
             if not self._authenticator.is_service(authorization_of(scope)):
-                await self._limiter.request(address_of(scope))
+                await self._limiter.request(client_of(scope))
         except RateLimited as error:
             body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
             headers = {"Retry-After": str(error.retry_after), "Cache-Control": "private, no-store"}
@@ -37,17 +38,3 @@ class Throttle:
             await refusal(scope, receive, send)  # a WebSocket too can be refused so
             return
         await self._app(scope, receive, send)
-
-
-def address_of(scope: Scope) -> str | None:
-    """Return the client's address: behind the proxies of the settings the one that they tell."""
-    client = scope.get("client")
-    return client[0] if client else None
-
-
-def authorization_of(scope: Scope) -> str | None:
-    """Return the first `Authorization` header."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value, "latin-1")
-    return None

@@ -25,8 +25,8 @@ from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
-from gateway.graphql.transport.throttle import address_of
 from gateway.http.rate_limit import rate_limit_key
+from gateway.http.request import client_of
 from gateway.http.server_websocket import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
 
@@ -67,7 +67,7 @@ class WebSocketEndpoint:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection until it ends."""
-        place = rate_limit_key(address_of(websocket.scope) or "unknown")
+        place = rate_limit_key(client_of(websocket.scope) or "unknown")
         refusal = self._refusal(websocket, place)
         if refusal is not None:
             await websocket.send_denial_response(refusal)
@@ -111,7 +111,7 @@ class _Connection:
     def __init__(self, endpoint: WebSocketEndpoint, websocket: WebSocket) -> None:
         self._endpoint = endpoint
         self._websocket = websocket
-        self._address = address_of(websocket.scope)
+        self._address = client_of(websocket.scope)
         self._principal: Principal | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -13,7 +13,10 @@ from typing import Any
 import hypothesis
 import pytest
 import sqlalchemy as sa
+from sqlmodel import SQLModel
 
+from gateway.db.database import ENDPOINTS, PUBLISHED
+from gateway.db.engines import create_engines
 from gateway.graphql.ide import assets
 from harness.gateway import World, make_world, migrate
 
@@ -210,6 +213,24 @@ def _postgres_database(server: str, template: str) -> Iterator[str]:
     _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _database_of(server, name)
     _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def tables() -> Iterator[sa.Engine]:
+    """SQLite in memory with every table, empty."""
+    _, engine = create_engines(sa.make_url("sqlite://"), readers=1, writers=1)
+    SQLModel.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def connection(tables: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction as `Database.transaction` gives it, undone afterwards: for rules that are statements."""
+    with tables.connect() as connection, connection.begin() as transaction:
+        connection.info.update({PUBLISHED: set(), ENDPOINTS: ("https://shop.example/hooks",)})
+        yield connection
+        transaction.rollback()
 
 
 @pytest.fixture

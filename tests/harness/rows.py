@@ -1,12 +1,16 @@
-"""Rows of the mirror for tables of pure rules: whatever a rule does not look at has a value that says so."""
+"""Rows of the mirror for tables of rules: whatever a rule does not look at has a value that says so."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from gateway.billing.catalog.snapshot import Snapshot, build_snapshot
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.models.mirrored import Price, Product, Subscription, SubscriptionItem
+from gateway.db.tables import table_for
+from gateway.models.columns import Row
+from gateway.models.mirrored import Charge, Dispute, Invoice, Price, Product, Subscription, SubscriptionItem
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -51,3 +55,42 @@ def state(
     decided = access or Access(allowed=True, reason=Reason.ACTIVE, until=NOW + 27 * DAY)
     giving = items if decided.allowed else ()
     return SubscriptionState(Subscription(id=id, status=status, **given), items, decided, giving)
+
+
+def at(days: float) -> datetime:
+    return NOW + days * DAY
+
+
+def line(start: float, end: float, amount: int = 900, **columns: Any) -> dict[str, Any]:
+    """A line of a mirrored invoice, for the time between two days from now."""
+    period = {"period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp())}
+    given = {"id": f"il_{start}_{end}_{amount}", "description": "Plan", "quantity": 1, "price": "month"}
+    return {**given, "amount": amount, "subscription_item": "si_1", "proration": False, **period, **columns}
+
+
+def invoice(id: str, *lines: dict[str, Any], days: float = -3, total: int = 900, **columns: Any) -> Invoice:
+    """A paid invoice of a subscription, made some days from now."""
+    ends = [datetime.fromtimestamp(each["period_end"], UTC) for each in lines]
+    given = {"customer_id": "cus_1", "subscription_id": "sub_1", "status": "paid", "currency": "usd", "as_of": 0}
+    given |= dict.fromkeys(("subtotal", "amount_due", "amount_paid"), total) | {"tax": 0, "amount_remaining": 0}
+    given |= dict.fromkeys(("period_start", "period_end", "created", "paid_at"), at(days))
+    given |= {"collection_method": "charge_automatically", "service_end": max(ends, default=None), **columns}
+    return Invoice(id=id, total=total, lines=list(lines), **given)
+
+
+def charge(id: str, refunded: int = 0, *, amount: int = 900, **columns: Any) -> Charge:
+    given = {"customer_id": "cus_1", "amount": amount, "amount_captured": amount, "amount_refunded": refunded}
+    return Charge(id=id, **{**given, "currency": "usd", "status": "succeeded", "as_of": 0, **columns})
+
+
+def dispute(id: str, charge_id: str, amount: int, status: str = "lost", **columns: Any) -> Dispute:
+    given = {"charge_id": charge_id, "amount": amount, "status": status, "currency": "usd", "reason": "x", "as_of": 0}
+    return Dispute(id=id, **{**given, **columns})
+
+
+def put(connection: sa.Connection, *rows: Row) -> None:
+    """Write rows as they are."""
+    for row in rows:
+        table = table_for(type(row))
+        known = {column.name for column in table.c}
+        connection.execute(sa.insert(table).values({k: v for k, v in row.model_dump().items() if k in known}))

@@ -15,6 +15,7 @@ import fnmatch
 import os
 import shutil
 import sys
+import sysconfig
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,7 @@ def run(patterns: list[str], workers: int) -> None:
         (kind, without_prose if operator is mutators.operator_string else operator)
         for kind, operator in mutators.mutation_operators
     ]
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
     cli.main(["run", "--max-children", str(workers), *patterns], standalone_mode=False)
 
 

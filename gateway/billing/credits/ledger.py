@@ -86,28 +86,30 @@ class Account:
 
     def _take_back_spends(self) -> None:
         for lot in self._all(sa.cast(LOTS.c.debts, sa.Text) != "{}"):
-            for debtor_id, carried in sorted(lot["debts"].items()):
+            debts = lot["debts"]
+            for debtor_id, carried in sorted(debts.items()):
                 again = self.connection.execute(sa.select(remaining).where(LOTS.c.id == debtor_id)).scalar() or 0
                 if (amount := min(carried, again)) > 0:
-                    self._move_spend(lot, debtor_id, -amount)
+                    debts = self._move_spend(lot["id"], debts, debtor_id, -amount)
 
     def _carry_spends(self) -> None:
         for debtor in self._all(remaining < 0):
             owed = -debtor["left"]
             for lot in self.lots():
                 amount = min(owed, lot["left"])
-                self._move_spend(lot, debtor["id"], amount)
+                self._move_spend(lot["id"], lot["debts"], debtor["id"], amount)
                 owed -= amount
                 if not owed:
                     break
 
-    def _move_spend(self, lot: Any, debtor_id: str, amount: int) -> None:
-        """Have a lot carry more (or less) of what was spent from another."""
-        debts = {**lot["debts"], debtor_id: lot["debts"].get(debtor_id, 0) + amount}
+    def _move_spend(self, lot_id: str, debts: dict[str, int], debtor_id: str, amount: int) -> dict[str, int]:
+        """Have a lot carry more (or less) of what was spent from another; what it carries then."""
+        debts = {**debts, debtor_id: debts.get(debtor_id, 0) + amount}
         debts = {name: carried for name, carried in debts.items() if carried}
-        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot["id"]).values(debts=debts))
-        self.add_to_lot(lot["id"], "spent", amount)
+        self.connection.execute(sa.update(LOTS).where(LOTS.c.id == lot_id).values(debts=debts))
+        self.add_to_lot(lot_id, "spent", amount)
         self.add_to_lot(debtor_id, "spent", -amount)
+        return debts
 
     def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""

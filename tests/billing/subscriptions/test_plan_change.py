@@ -1,6 +1,6 @@
 """Which item becomes what, and what stands against a change: a table without HTTP and without a database."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -79,10 +79,12 @@ QUANTITY = ("QUANTITY_INVALID", "quantity")
         (PlanChange("starter_m", 2), [STARTER, OLD], ("si_starter", "starter_m", 2)),  # one of its price
         (PlanChange("pro_m"), [SEATS, STORAGE], NEEDED),  # none of its group
         (PlanChange("seat_m"), [STARTER, STORAGE], NEEDED),
+        (PlanChange("storage_m"), [STARTER, STORAGE], ("si_storage", "storage_m", 1)),  # whichever comes first
+        (PlanChange("storage_m"), [STORAGE, STARTER], ("si_storage", "storage_m", 1)),
         # prices
         (PlanChange("nothing"), [STARTER], ("PRICE_NOT_FOUND", "priceId")),
         (PlanChange("pack"), [STARTER], ("PRICE_NOT_RECURRING", "priceId")),
-        (PlanChange("gone_m"), [STARTER], ("PRICE_NOT_ON_SALE", "priceId")),
+        (PlanChange("gone_m"), [STARTER], ("PRICE_NOT_ON_SALE", "priceId")),  # its product is not
         (PlanChange("starter_old"), [STARTER], ("PRICE_NOT_ON_SALE", "priceId")),
         (PlanChange("starter_old", 2), [OLD], ("si_old", "starter_old", 2)),  # who has it may keep it
         (PlanChange("pro_eur"), [STARTER], ("CURRENCY_NOT_OFFERED", "priceId")),
@@ -114,7 +116,8 @@ def test_nobody_changes_out_of_a_debt(status, latest, paid):
     else:
         with pytest.raises(Rejected) as refused:
             check_paid(status, invoice)
-        assert [problem.code.name for problem in refused.value.problems] == ["INVOICE_UNPAID"]
+        (problem,) = refused.value.problems
+        assert (problem.code.name, problem.field) == ("INVOICE_UNPAID", "subscriptionId")
 
 
 @pytest.mark.parametrize(
@@ -163,18 +166,19 @@ def test_a_quote_is_good_for_minutes_by_stripes_clock(age, good):
     assert too_old(NOW - timedelta(days=9), response({"test_clock": "clock_1"}, moment)) is None
 
 
-def quoted(amount_due: int, total: int) -> tuple[int, int]:
-    line = {"id": "il_1", "description": "x", "amount": total, "quantity": 1, "period": {"start": 900, "end": 2_000}}
-    parent = {"subscription_item_details": {"proration": True, "subscription_item": "si_1"}}
-    line |= {"parent": parent, "pricing": {"price_details": {"price": "pro_m"}}}
+def invoice_line(start: int, end: int, amount: int = 0, price: str = "pro_m", *, proration: bool = False) -> dict:
+    parent = {"subscription_item_details": {"proration": proration, "subscription_item": "si_1"}}
+    line = {"id": "il_1", "description": "x", "amount": amount, "quantity": 1, "period": {"start": start, "end": end}}
+    return line | {"parent": parent, "pricing": {"price_details": {"price": price}}}
+
+
+def previewed(*lines: dict, amount_due: int = 0, total: int = 0, as_of: int = 1_000, **more) -> StripeResponse:
+    """Stripe's preview of an invoice, read at a moment."""
     invoice = {"customer": "cus_1", "number": None, "status": "draft", "billing_reason": "x", "currency": "usd"}
     amounts = {"subtotal": total, "total": total, "amount_due": amount_due, "amount_paid": 0, "amount_remaining": 0}
-    invoice |= {"attempt_count": 0, "lines": {"data": [line]}, "period_start": 0, "period_end": 0, "created": 0}
-    invoice |= {"status_transitions": {"finalized_at": None, "paid_at": None}, **amounts}
-    found = preview_of(state(STARTER), "pro_m", due=response(invoice), renewal=None)
-    assert found.due_at_renewal is None
-    assert int(found.proration_date.timestamp()) == 900
-    return found.due_now, found.credit
+    invoice |= {"attempt_count": 0, "lines": {"data": list(lines)}, "period_start": 0, "period_end": 0, "created": 0}
+    invoice |= {"status_transitions": {"finalized_at": None, "paid_at": None}, **amounts, **more}
+    return response(invoice, as_of)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +186,60 @@ def quoted(amount_due: int, total: int) -> tuple[int, int]:
     [(1_500, 1_500, (1_500, 0)), (0, 0, (0, 0)), (0, -1, (0, 1)), (0, -700, (0, 700)), (200, 700, (200, 0))],
 )
 def test_a_quote_says_what_is_due_and_what_is_left_over(amount_due, total, expected):
-    assert quoted(amount_due, total) == expected
+    due = previewed(invoice_line(900, 2_000, total, proration=True), amount_due=amount_due, total=total)
+    found = preview_of(state(STARTER), "pro_m", due=due, renewal=None)
+    assert (found.due_now, found.credit) == expected
+    assert (found.currency, [line["amount"] for line in found.lines]) == ("usd", [total])
+    assert found.due_at_renewal is None
+
+
+def seconds(moment) -> int | None:
+    """A moment in Unix seconds; what is not in UTC is none."""
+    assert moment is None or moment.utcoffset() == timedelta(0)
+    return moment and int(moment.timestamp())
+
+
+SAID = {"parent": {"subscription_details": {"subscription_proration_date": 700}}}
+PRORATED, WHOLE = invoice_line(900, 2_000, proration=True), invoice_line(800, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("due", "renewal", "counted_from"),
+    [
+        (previewed(PRORATED, **SAID), None, 700),  # Stripe says it
+        (previewed(PRORATED, parent={"subscription_details": {}}), None, 900),
+        (previewed(PRORATED, parent={"quote_details": {}}), None, 900),
+        (previewed(PRORATED), previewed(as_of=1_200), 900),
+        (previewed(WHOLE, PRORATED, invoice_line(950, 2_000, proration=True)), None, 900),  # where they begin
+        (previewed(WHOLE, as_of=1_100), None, 1_100),  # there are none: when it was read
+        (previewed(as_of=1_100), previewed(as_of=1_200), 1_100),
+        (None, previewed(as_of=1_200), 1_200),
+    ],
+)
+def test_a_quote_counts_from_the_moment_that_stripe_counted_from(due, renewal, counted_from):
+    assert seconds(preview_of(state(STARTER), "pro_m", due=due, renewal=renewal).proration_date) == counted_from
+
+
+@pytest.mark.parametrize(
+    ("lines", "renews_at"),
+    [
+        ([invoice_line(1_500, 2_500)], 1_500),  # the period that comes
+        ([invoice_line(1_200, 2_500)], 2_500),  # that has begun, as a change of interval does
+        ([invoice_line(1_201, 2_500)], 1_201),
+        ([invoice_line(900, 2_500)], 2_500),
+        ([invoice_line(1_300, 2_500, price="seat_m"), invoice_line(1_500, 2_500)], 1_500),  # that of the plan
+        ([invoice_line(1_500, 2_500), invoice_line(1_700, 2_500)], 1_500),
+        ([invoice_line(1_500, 2_500, price="seat_m")], None),
+        ([], None),
+    ],
+)
+def test_a_quote_says_what_a_renewal_costs_and_when_it_comes(lines, renews_at):
+    found = preview_of(state(STARTER), "pro_m", due=None, renewal=previewed(*lines, total=2_900, as_of=1_200))
+    assert (found.due_at_renewal, seconds(found.renews_at)) == (2_900, renews_at)
 
 
 def test_a_change_in_a_trial_costs_nothing_now():
+    before = datetime.now(UTC)
     found = preview_of(state(STARTER, status="trialing"), "pro_m", due=None, renewal=None)
     assert (found.due_now, found.credit, found.lines, found.renews_at) == (0, 0, [], None)
+    assert seconds(found.proration_date) == pytest.approx(before.timestamp(), abs=5)

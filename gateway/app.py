@@ -145,7 +145,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
     settings, database, stripe = runtime.settings, runtime.database, runtime.require_stripe()
     tasks: dict[str, Run] = {
         "receiver": receiver.run,
-        "worker": Worker(inbox, stripe).run,
+        "worker": Worker.of(inbox, runtime).run,
         "notifications": partial(runtime.notifications.run, database),
         "usage": UsageForwarder(database, stripe).run,
         "credits": partial(keep_books, database),

@@ -82,6 +82,7 @@ class Portal:
         if customer is None:
             raise _rejected(ProblemCode.NO_CUSTOMER, "there is nothing to manage yet: a first checkout comes before it")
         await self._customers.tell_stripe(user, customer)
+        await self._customers.withhold_cards(customer, for_good=True)
         return await self._open(customer.id, request, await self._flow(customer.id, request))
 
     async def _open(self, customer_id: str, request: PortalRequest, flow: dict[str, Any]) -> str:

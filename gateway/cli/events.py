@@ -134,7 +134,7 @@ async def _again(runtime: Runtime, query: Any) -> int:
     database = runtime.database
     ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
     inbox = Inbox.of(runtime)
-    worker = Worker(inbox, runtime.stripe)
+    worker = Worker.of(inbox, runtime)
     for event_id in ids:
         await inbox.reopen([event_id])
         await worker.retry([event_id])

@@ -65,7 +65,7 @@ async def _catch_up(runtime: Runtime) -> None:
     """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
     inbox = Inbox.of(runtime)
     found = await catch_up(inbox, Reader(runtime.require_stripe()))
-    await Worker(inbox, runtime.stripe).queue.drain()
+    await Worker.of(inbox, runtime).queue.drain()
     console.print(f"{found.read} events since {_when(found.since)}, {len(found.recorded)} of them were not here")
     for event_id in found.recorded:
         how = "missed" if event_id in found.missed else "on its way, or lost here"

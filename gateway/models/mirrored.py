@@ -65,8 +65,10 @@ class Price(Mirrored, table=True):
 class Customer(Mirrored, table=True):
     """Who pays (Stripe `customer`).
 
-    `external_id` is the application's own user or organisation. It is the gateway's column: metadata at Stripe only
-    fill it where nobody else has it (`billing/customers/owners.py`).
+    Two columns are the gateway's own. `external_id` is the application's own user or organisation; metadata at Stripe
+    only fill it where nobody else has it (`billing/customers/owners.py`). `payer_unverified` says that the user has it
+    by an e-mail address that whoever paid had typed without proof: its cards are not the user's
+    (`billing/customers/cards.py`).
     """
 
     __tablename__ = "customer"
@@ -78,6 +80,7 @@ class Customer(Mirrored, table=True):
     currency: str | None = None
     default_payment_method_id: str | None = None
     delinquent: bool = False
+    payer_unverified: bool = Field(default=False, sa_column_kwargs={"server_default": sa.text("false")})
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
 

@@ -310,7 +310,7 @@ class Settings(BaseSettings):
     allow_repeat_trials: bool = Field(
         False,
         validation_alias=renamed("GATEWAY_ALLOW_REPEAT_TRIALS"),
-        description="Whether a user who has had a trial may have another.",
+        description="Whether a user, or a guest with the same e-mail address, who has had a trial may have another.",
     )
     prorate_cancellations: bool = Field(
         False,

@@ -8,16 +8,18 @@ import contextlib
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
+from gateway.billing.checkout.trials import end_repeated
 from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
 from gateway.models.inbox import OPEN_EVENTS_PREDICATE, Event
 from gateway.observability import tracing
+from gateway.runtime import Runtime
 from gateway.stripe_api.client import Stripe
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.handlers import V2_EVENT
@@ -38,13 +40,15 @@ class Worker:
     Args:
         inbox: where the events are.
         stripe: for what must be fetched; None where no key is configured: fetches then fail and are retried.
+        one_trial: whether a guest's trial ends that is not the first with its e-mail address.
 
     Attributes:
         queue: the events that are due. Those that need the same object are one claim, so that they share its reading.
     """
 
-    def __init__(self, inbox: Inbox, stripe: Stripe | None) -> None:
+    def __init__(self, inbox: Inbox, stripe: Stripe | None, *, one_trial: bool = True) -> None:
         self._inbox = inbox
+        self._one_trial = one_trial
         self._mirror = inbox.mirror
         self._stripe = stripe
         self.queue = LeaseQueue(
@@ -61,6 +65,11 @@ class Worker:
             work_seconds=WORK_SECONDS,
             idle_seconds=IDLE_SECONDS,
         )
+
+    @classmethod
+    def of(cls, inbox: Inbox, runtime: Runtime) -> Self:
+        """Return the worker of a runtime, with what its settings say of trials."""
+        return cls(inbox, runtime.stripe, one_trial=not runtime.settings.allow_repeat_trials)
 
     async def run(self) -> None:
         """Process what is due, until cancelled."""
@@ -107,6 +116,8 @@ class Worker:
             with contextlib.suppress(StripeMissing):  # gone meanwhile, which `refresh` has written down
                 if kind in RESOURCES:
                     found[key] = await self._mirror.refresh(stripe, kind, object_id)
+                    if self._one_trial and kind == "checkout.session" and row.account is None:
+                        await end_repeated(self._mirror, stripe, found[key])
                 else:  # a refund or an event, which the mirror does not keep
                     path = "/v2/core/events" if kind == V2_EVENT else f"/v1/{kind}s"
                     found[key] = (await stripe.get(f"{path}/{object_id}")).object

@@ -1,4 +1,4 @@
-"""What a user may still buy: one plan of a group at once, and one trial only."""
+"""What a user may still buy: one plan of a group at once. Trials: `trials.py`."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,6 @@ from gateway.billing.checkout.cart import Cart
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.mirror.sync import Mirror
-from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
@@ -72,12 +71,3 @@ async def held_products(database: Database, customer_id: str) -> dict[str, str]:
         return dict(connection.execute(live).all())
 
     return await database.read(read)
-
-
-async def had_trial(database: Database, external_id: str) -> bool:
-    """Return whether any subscription of a user has ever had a trial, also those of customers that are gone."""
-    theirs = select(CustomerClaim.customer_id).where(CustomerClaim.external_id == external_id)
-    trials = select(Subscription.id).where(
-        col(Subscription.customer_id).in_(theirs), col(Subscription.trial_start).is_not(None)
-    )
-    return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)

@@ -8,10 +8,11 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart, fill
-from gateway.billing.checkout.eligibility import conflicts, had_trial, held_products, read_subscriptions
+from gateway.billing.checkout.eligibility import conflicts, held_products, read_subscriptions
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import GUEST, Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
+from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -77,9 +78,9 @@ class Checkout:
                 parameters = stripe_parameters(request, cart, self._settings)
                 if buyer.subject is None:
                     parameters |= await self._discounts(request.promotion_code, None)
-                    parameters = for_guest(
-                        with_trial(parameters, cart.trial_days), buyer.email or request.customer_email
-                    )
+                    email = buyer.email or request.customer_email
+                    trial_days = await self._trial_days(cart, None, email)
+                    parameters = for_guest(with_trial(parameters, trial_days), email)
                     return await self._sessions.open(intent, parameters, None)
                 return await self._open_for_user(buyer, request, intent, cart, snapshot=snapshot, parameters=parameters)
             except (StripeRefused, StripeMissing) as error:
@@ -127,7 +128,8 @@ class Checkout:
             customer = await self._customers.customer_for(buyer)
             opened = await self._sessions.open_of(subject)
             try:
-                trial_days = await self._trial_days(subject, customer, cart, snapshot)
+                await self._check_subscriptions(customer, cart, snapshot)
+                trial_days = await self._trial_days(cart, subject, self._customers.verified_email(buyer))
                 asked = for_user(with_trial(parameters, trial_days), subject, customer.id)
                 asked |= await self._discounts(request.promotion_code, customer.id)
                 return await self._sessions.open_or_reuse(intent, asked, subject, opened)
@@ -136,20 +138,25 @@ class Checkout:
                     raise
         raise AssertionError("unreachable")
 
-    async def _trial_days(self, subject: str, customer: Customer, cart: Cart, snapshot: Snapshot) -> int | None:
-        """Return the days of the cart's trial that the user may have.
+    async def _check_subscriptions(self, customer: Customer, cart: Cart, snapshot: Snapshot) -> None:
+        """Refuse what a subscription of the user's excludes.
 
         Raises:
-            Rejected: the user has a subscription already that excludes this one.
+            Rejected: there is one.
         """
         if not cart.plans:
-            return None
+            return
         await read_subscriptions(self._mirror, self._stripe, customer.id)
         if not self._settings.allow_multiple_subscriptions and (
             problems := conflicts(cart, await held_products(self._database, customer.id), snapshot)
         ):
             raise Rejected(*problems)
-        repeated = not self._settings.allow_repeat_trials and await had_trial(self._database, subject)
+
+    async def _trial_days(self, cart: Cart, external_id: str | None, email: str | None) -> int | None:
+        """Return the days of the cart's trial that a user, or a guest with this address, may have."""
+        if not cart.trial_days or self._settings.allow_repeat_trials:
+            return cart.trial_days
+        repeated = await had_trial(self._database, external_id=external_id, email=email)
         return None if repeated else cart.trial_days
 
     async def session(self, id: str) -> CheckoutSession | None:

@@ -111,7 +111,8 @@ def read(
     features = {external_id: customer.features for external_id, customer in customers.items()}
     held = [(subscription, item) for _, subscription, item in rows if subscription]
     subscriptions = state.by_customer(connection, held, grace)
-    ids = {its for each in wanted if each.methods and (its := _id(customers, each))}
+    ids = {its.id for each in wanted if each.methods and (its := customers.get(each.external_id))}
+    ids -= {each.id for each in customers.values() if each.payer_unverified}  # whose cards are not the user's
     methods = payment_methods.of_customers(connection, ids) if ids else {}
     pages = {
         kind: _pages(connection, {_id(customers, each) for each in wanted if kind in each.pages}, kind)

@@ -44,11 +44,13 @@ class Candidate:
         id: the customer's.
         by_reference: whether a checkout names the user; otherwise the e-mail is the same.
         is_live: whether it has a live subscription.
+        payer_unverified: whether whoever paid had typed the e-mail address, and nobody has proved it.
     """
 
     id: str
     by_reference: bool
     is_live: bool
+    payer_unverified: bool = False
 
 
 class Ambiguous(Exception):
@@ -83,14 +85,17 @@ def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
     by_reference = CUSTOMERS.c.id.in_(named)
     same_email = CUSTOMERS.c.email_lower == proof.email.lower() if proof.email else sa.false()
     live = sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.status.in_(OCCUPYING))
+    typed = SESSIONS.c.guest if proof.trust_payment_links else SESSIONS.c.guest | SESSIONS.c.payment_link.is_not(None)
+    anonymous = sa.exists().where(SESSIONS.c.customer_id == CUSTOMERS.c.id, SESSIONS.c.status == "complete", typed)
     claimed = sa.exists().where(CLAIMS.c.customer_id == CUSTOMERS.c.id)
+    found = by_reference.label("by_reference"), live.label("is_live"), anonymous.label("payer_unverified")
     query = (
-        sa.select(CUSTOMERS.c.id, CUSTOMERS.c.meta, by_reference.label("by_reference"), live.label("is_live"))
+        sa.select(CUSTOMERS.c.id, CUSTOMERS.c.meta, *found)
         .where(by_reference | same_email, CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False), ~claimed)
         .order_by(CUSTOMERS.c.created.desc(), CUSTOMERS.c.id.desc())
     )
     return [
-        Candidate(row.id, bool(row.by_reference), bool(row.is_live))
+        Candidate(row.id, bool(row.by_reference), bool(row.is_live), bool(row.payer_unverified))
         for row in connection.execute(query)
         if row.meta.get("external_id", proof.subject) == proof.subject
     ]
@@ -114,8 +119,16 @@ def open_claim(connection: sa.Connection, subject: str, email: str | None) -> Cu
     return claim
 
 
-def fulfil(connection: sa.Connection, *, claim: CustomerClaim, customer_id: str) -> None:
+def fulfil(
+    connection: sa.Connection, *, claim: CustomerClaim, customer_id: str, payer_unverified: bool = False
+) -> None:
     """Write down whose a customer is.
+
+    Args:
+        connection: the transaction.
+        claim: of the user.
+        customer_id: the customer.
+        payer_unverified: whether its cards are not the user's (`cards.py`).
 
     Raises:
         IntegrityError: it was given to another user a moment ago.
@@ -124,5 +137,6 @@ def fulfil(connection: sa.Connection, *, claim: CustomerClaim, customer_id: str)
     connection.execute(sa.update(CLAIMS).where(*of_claim).values(customer_id=customer_id))
     theirs = CUSTOMERS.c.external_id == claim.external_id
     connection.execute(sa.update(CUSTOMERS).where(theirs).values(external_id=None))
-    connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(external_id=claim.external_id))
+    its = {"external_id": claim.external_id, "payer_unverified": payer_unverified}
+    connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(its))
     publish(connection, f"user:{claim.external_id}")

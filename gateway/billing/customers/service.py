@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
 from gateway.auth.principal import Principal
-from gateway.billing.customers import linking
-from gateway.billing.customers.linking import Ambiguous, Proof
+from gateway.billing.customers import cards, linking
+from gateway.billing.customers.linking import Ambiguous, Candidate, Proof
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.db.rows import first_row
@@ -67,11 +67,12 @@ class Customers:
         subject = principal.subject or ""
         proof = Proof(subject, self._proving_email(principal), self._settings.trust_payment_link_references)
 
-        def clear(connection: sa.Connection) -> str | None:
+        def clear(connection: sa.Connection) -> Candidate | None:
             found = linking.candidates(connection, proof)
             if found and linking.has_had_one(connection, subject):
                 found = [candidate for candidate in found if candidate.by_reference]
-            return linking.choose(found)
+            chosen = linking.choose(found)
+            return next((candidate for candidate in found if candidate.id == chosen), None)
 
         if await self._database.read(clear) is None:
             return None
@@ -79,7 +80,8 @@ class Customers:
         def link(connection: sa.Connection) -> None:
             if chosen := clear(connection):
                 claim = linking.open_claim(connection, subject, principal.email)
-                linking.fulfil(connection, claim=claim, customer_id=chosen)
+                unverified = chosen.payer_unverified
+                linking.fulfil(connection, claim=claim, customer_id=chosen.id, payer_unverified=unverified)
 
         with suppress(IntegrityError):  # another user with the same e-mail was a moment faster
             await self._database.transaction(link)
@@ -87,8 +89,11 @@ class Customers:
 
     def _proving_email(self, principal: Principal) -> str | None:
         """Return the address that proves whose a customer is. It proves the user, not an organisation."""
-        proves = self._settings.link_customers_by_email and principal.email_verified and not self._is_organisation
-        return principal.email if proves else None
+        return self.verified_email(principal) if self._settings.link_customers_by_email else None
+
+    def verified_email(self, principal: Principal) -> str | None:
+        """Return the address of which the provider says that it is the user's."""
+        return principal.email if principal.email_verified and not self._is_organisation else None
 
     @property
     def _is_organisation(self) -> bool:
@@ -116,6 +121,7 @@ class Customers:
         try:
             if known := await self._of(subject) or await self._take_up(principal):
                 await self.tell_stripe(principal, known)
+                await self.withhold_cards(known)
                 return known
             async with user_lock(self._database, f"customer:{subject}"):
                 # whoever had the lock before may have made it
@@ -124,6 +130,7 @@ class Customers:
                     await self._create(subject, principal.email)
                 else:
                     await self.tell_stripe(principal, made)
+                    await self.withhold_cards(made)
         except Ambiguous:
             message = "several customers have this e-mail and a subscription: the seller must say which one is yours"
             raise Rejected(Problem(ProblemCode.CUSTOMER_AMBIGUOUS, message)) from None
@@ -160,7 +167,7 @@ class Customers:
         query = select(CustomerClaim).where(CustomerClaim.customer_id == customer.id)
         claim = await self._database.read(partial(first_row, statement=query))
         told = claim.email if claim else None
-        email = principal.email if principal.is_service or self._is_verified(principal) else None
+        email = principal.email if principal.is_service else self.verified_email(principal)
         changes: dict[str, Any] = {}
         if customer.meta.get("external_id") != principal.subject:
             changes["metadata"] = {"external_id": principal.subject}
@@ -178,11 +185,22 @@ class Customers:
             this = sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer.id).values(email=email)
             await self._database.transaction(lambda connection: connection.execute(this).rowcount)
 
-    def _is_verified(self, principal: Principal) -> bool:
-        return principal.email_verified and not self._is_organisation
+    async def withhold_cards(self, customer: Customer, *, for_good: bool = False) -> None:
+        """Keep the cards of whoever paid before from a user who has the customer by an unproved e-mail address.
+
+        Args:
+            customer: the user's.
+            for_good: take them off the customer, before a page opens that shows and charges whatever is there;
+                otherwise Stripe's page of a checkout does not offer them.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached; the page must not be opened.
+        """
+        if customer.payer_unverified:
+            await (cards.detach if for_good else cards.withhold)(self._mirror, self._stripe, customer.id)
 
     async def link(self, external_id: str, customer_id: str) -> None:
-        """Give a customer to a user because an operator says so; the user's present one is let go.
+        """Give a customer, with its cards, to a user because an operator says so; the user's present one is let go.
 
         Raises:
             BadInput: Stripe has no such customer, or it is another user's.
@@ -200,6 +218,6 @@ class Customers:
             claim = linking.open_claim(connection, external_id, customer.email)
             linking.fulfil(connection, claim=claim, customer_id=customer_id)
 
-        if customer.external_id is None:
+        if customer.external_id is None or customer.payer_unverified:
             await self._database.transaction(link)
         await self.tell_stripe(Principal(subject=external_id), customer)

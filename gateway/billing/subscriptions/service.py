@@ -29,7 +29,7 @@ from gateway.billing.subscriptions.plan_change import (
     preview_of,
 )
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, check, ended, long_comment
+from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
 from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
@@ -121,8 +121,8 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        await self._check_owner(principal, id)
-        check(bad_key(key))
+        customer = await self._check_owner(principal, id)
+        check(bad_key(key), foreign_card(customer))
         async with self._lock(id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
@@ -223,20 +223,21 @@ class SubscriptionService:
             with suppress(StripeMissing):
                 await self._mirror.store_answer(self._stripe, await self._stripe.get(path_of(id)))
 
-    async def _check_owner(self, principal: Principal, id: str) -> None:
-        """Refuse a subscription that is not the caller's own.
+    async def _check_owner(self, principal: Principal, id: str) -> sa.Row[str | None, bool]:
+        """Return what is known of the customer; refuse a subscription that is not the caller's own.
 
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
         """
         owner = (
-            sa.select(CUSTOMERS.c.external_id)
+            sa.select(CUSTOMERS.c.external_id, CUSTOMERS.c.payer_unverified)
             .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id)
             .where(SUBSCRIPTIONS.c.id == id)
         )
-        external_id = await self._database.read(lambda connection: connection.execute(owner).scalar())
-        if external_id is None or external_id != principal.subject:
+        customer = await self._database.read(lambda connection: connection.execute(owner).first())
+        if customer is None or customer.external_id is None or customer.external_id != principal.subject:
             raise missing()
+        return customer
 
 
 async def _nothing() -> None:

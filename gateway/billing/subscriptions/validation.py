@@ -1,5 +1,7 @@
 """What must be fixed in a change of a subscription. Pure: the request and what is known of the subscription."""
 
+import sqlalchemy as sa
+
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import CardRefused, KeyReused, StripeRefused
@@ -49,3 +51,15 @@ def refused(error: StripeRefused) -> Problem:
         message = "this key was used for another request; use a new one"
         return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
     return Problem(ProblemCode.STRIPE_REFUSED, str(error))
+
+
+def foreign_card(customer: sa.Row[str | None, bool]) -> Problem | None:
+    """Return that a change would charge a card that is not the user's (`customers/cards.py`), if it would.
+
+    Args:
+        customer: the columns `external_id` and `payer_unverified`.
+    """
+    if not customer.payer_unverified:
+        return None
+    message = "the card that pays this subscription is not proved to be yours: give one of your own in the portal"
+    return Problem(ProblemCode.PAYMENT_METHOD_NEEDED, message, "subscriptionId")

@@ -1,0 +1,86 @@
+"""One trial only: for each user, and for each e-mail address.
+
+A guest types the address on Stripe's page, after the trial was offered. So what a guest has begun is looked at once it
+is known who it was: every trial but the first with this address ends at once, before anything was charged for it.
+"""
+
+from contextlib import suppress
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.db.database import Database
+from gateway.db.tables import table_for
+from gateway.errors import StripeMissing
+from gateway.mirror.mapping import Json
+from gateway.mirror.sync import Mirror
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import CheckoutSession, Customer, Subscription
+from gateway.stripe_api.client import Stripe
+
+CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
+SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
+WHY = "This e-mail address has had its trial; nothing was charged."
+
+log = structlog.get_logger()
+
+
+async def had_trial(database: Database, *, external_id: str | None, email: str | None) -> bool:
+    """Return whether there has ever been a trial, also with customers that are gone.
+
+    Args:
+        database: the mirror.
+        external_id: of this user; None for a guest.
+        email: with this address, in any case; None where none is known.
+    """
+    theirs = []
+    if external_id:
+        theirs.append(sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == external_id))
+    if email:
+        theirs.append(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.email_lower == email.lower()))
+    is_theirs = sa.or_(sa.false(), *(SUBSCRIPTIONS.c.customer_id.in_(each) for each in theirs))
+    trials = sa.select(SUBSCRIPTIONS.c.id).where(is_theirs, SUBSCRIPTIONS.c.trial_start.is_not(None))
+    return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)
+
+
+def is_guests(connection: sa.Connection, session_id: str) -> bool:
+    """Return whether a guest has started a subscription with a session."""
+    query = sa.select(SESSIONS.c.id).where(
+        SESSIONS.c.id == session_id, SESSIONS.c.guest, SESSIONS.c.mode == "subscription"
+    )
+    return connection.execute(query).first() is not None
+
+
+async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
+    """End the trials that guests have had with the address of a completed session, but the first.
+
+    Every one of them is looked at, not only the session's own: two that were paid at once are told in any order.
+
+    Args:
+        mirror: the copy of Stripe, which has the session, its customer and its subscription.
+        stripe: ends them.
+        session: a `checkout.session`, just read.
+
+    Raises:
+        StripeUnavailable: Stripe cannot be reached; the same may be done again.
+    """
+    email = (session.get("customer_details") or {}).get("email")
+    if not email or not await mirror.database.read(lambda connection: is_guests(connection, session["id"])):
+        return
+    for subscription_id in await mirror.database.read(lambda connection: _repeated(connection, email.lower())):
+        with suppress(StripeMissing):  # ended meanwhile
+            ended = await stripe.delete(f"/v1/subscriptions/{subscription_id}", cancellation_details={"comment": WHY})
+            await mirror.store_answer(stripe, ended)
+            log.info("checkout.repeated_trial_ended", subscription=subscription_id)
+
+
+def _repeated(connection: sa.Connection, email_lower: str) -> list[str]:
+    by_guest = sa.exists().where(SESSIONS.c.subscription_id == SUBSCRIPTIONS.c.id, SESSIONS.c.guest)
+    trials = (
+        sa.select(SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.status, by_guest.label("by_guest"))
+        .join(CUSTOMERS, CUSTOMERS.c.id == SUBSCRIPTIONS.c.customer_id)
+        .where(CUSTOMERS.c.email_lower == email_lower, SUBSCRIPTIONS.c.trial_start.is_not(None))
+        .order_by(SUBSCRIPTIONS.c.created, by_guest, SUBSCRIPTIONS.c.id)
+    )
+    later = connection.execute(trials).all()[1:]
+    return [row.id for row in later if row.by_guest and row.status == "trialing"]

@@ -19,6 +19,7 @@ from gateway.sandbox.billing import (
     ledger,
     metered,
     payments,
+    pending_updates,
     previews,
     renewals,
     schedules,
@@ -49,6 +50,7 @@ JOBS: dict[str, OnTime] = {
     "subscription.cycle": renewals.cycle,  # a billing period, or the trial, is over
     "subscription.end": renewals.end_planned,  # `cancel_at`
     "subscription.expire": subscriptions.expire,  # 23 hours without a first payment
+    "subscription.pending_update": pending_updates.expire,  # a change was not paid within 23 hours
     "subscription.resume_collection": renewals.resume_collection,  # `pause_collection[resumes_at]`
     "subscription.trial_will_end": subscriptions.warn_of_trial_end,  # three days before
     "subscription.upcoming": previews.announce,  # a week before a renewal
@@ -58,6 +60,7 @@ JOBS: dict[str, OnTime] = {
 """Name of a job -> what to do with the id of its object when the time has come."""
 
 EVENTS: tuple[tuple[str, OnObject], ...] = (
+    ("customer.subscription.deleted", pending_updates.subscription_ended),
     ("customer.subscription.", entitlements.refresh),  # what a customer may use follows from the subscriptions
 )
 """Beginning of an event type -> what to do with the event's object."""
@@ -66,11 +69,20 @@ OUTCOMES: dict[str, tuple[OnObject, ...]] = {
     "checkout.session.payment_settled": (completion.payment_settled,),  # with the payment intent
     "invoice.payment_settled": (collection.payment_settled,),  # with the payment intent
     "invoice.finalizing": (metered.refresh,),  # a draft is about to be opened
-    "invoice.paid": (customers.invoice_paid, subscriptions.invoice_paid, completion.invoice_paid),
+    "invoice.paid": (
+        customers.invoice_paid,
+        pending_updates.invoice_paid,
+        subscriptions.invoice_paid,
+        completion.invoice_paid,
+    ),
     "invoice.processing": (subscriptions.invoice_processing,),  # a bank debit is on its way
     "invoice.failed": (customers.invoice_failed, subscriptions.invoice_failed, completion.invoice_failed),
     "invoice.overdue": (customers.invoice_overdue, subscriptions.invoice_overdue),
-    "invoice.forgiven": (customers.invoice_paid, subscriptions.invoice_forgiven),  # void or uncollectible
+    "invoice.forgiven": (
+        customers.invoice_paid,
+        pending_updates.invoice_forgiven,
+        subscriptions.invoice_forgiven,
+    ),  # void or uncollectible
     "subscription.period_ended": (schedules.enter_due,),  # before the next period is billed
 }
 """Outcome -> what it means for what the invoice or the payment belongs to, in this order."""

@@ -15,6 +15,7 @@ from gateway.sandbox.billing import (
     metered,
     payment_methods,
     pending,
+    pending_updates,
     proration,
     renewals,
     starting,
@@ -53,8 +54,12 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     Raises:
         StripeError: It is over, a parameter does not fit, or the payment failed under `error_if_incomplete`.
     """
+    _check_status(subscription, params)
     if subscription["schedule"]:
         _refuse_ending(subscription, params)
+    if pending_updates.wanted(params):
+        pending_updates.check(sandbox, subscription, params)
+        subscription = sandbox.need("subscription", subscription["id"])
     trial_ends = subscription["status"] == "trialing" and params.get("trial_end") == "now"
     if trial_ends and renewals.end_for_want_of_card(sandbox, subscription):
         return sandbox.need("subscription", subscription["id"])
@@ -63,12 +68,31 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     subscription = change.subscription
     due = change.invoice_now and (change.bought or pending.of(sandbox, subscription))
     invoice = subscriptions.bill(sandbox, subscription, change.bought, "subscription_update") if due else None
+    if invoice and pending_updates.wanted(params):
+        return pending_updates.collect(sandbox, before, invoice)
     after = sandbox.need("subscription", subscription["id"])
     if public(after) != public(before):
         sandbox.emit("customer.subscription.updated", after, before)
     if invoice:
         _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
     return sandbox.need("subscription", subscription["id"])
+
+
+_OF_INCOMPLETE = frozenset({"default_payment_method", "default_source", "metadata", "payment_behavior"})
+
+
+def _check_status(subscription: Obj, params: Obj) -> None:
+    """Refuse all but notes and the payment method of a subscription whose first payment is not there.
+
+    Source: docs.stripe.com/api/subscriptions/object, `status`: "can only have metadata and default_source updated".
+    """
+    other = sorted(params.keys() - _OF_INCOMPLETE)
+    if subscription["status"] == "incomplete" and other:
+        raise invalid(
+            f"`{other[0]}` of a subscription with the status `incomplete` cannot be updated: only `metadata` and "
+            "`default_source` can, until its first invoice is paid.",
+            other[0],
+        )
 
 
 def _refuse_ending(subscription: Obj, params: Obj) -> None:

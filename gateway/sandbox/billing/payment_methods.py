@@ -5,11 +5,11 @@ Source: https://docs.stripe.com/api/payment_methods and https://docs.stripe.com/
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from gateway.sandbox.billing import bank_accounts
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
@@ -37,7 +37,7 @@ def create(sandbox: Sandbox, params: Obj) -> Obj:
     elif method_type == "card":
         details = card_details(given, sandbox.now())
     else:
-        details = _account_details(method_type, given)
+        details = bank_accounts.details(method_type, given)
     return _make(sandbox, {**details, "type": method_type}, params)
 
 
@@ -160,7 +160,7 @@ def _of_token(sandbox: Sandbox, token: str, param: str) -> Obj:
         raise resource_missing(noun, token, "payment_method" if param == "id" else param, 404 if param == "id" else 400)
     if isinstance(known, cards.TestAccount):
         key = "iban" if known.type == "sepa_debit" else "account_number"
-        return {**_account_details(known.type, {key: known.number}), "type": known.type}
+        return {**bank_accounts.details(known.type, {key: known.number}), "type": known.type}
     # Stripe's ready-made test cards expire in the month in which they were made, in the year after the next.
     today = datetime.fromtimestamp(sandbox.now(), UTC)
     return _card(known, today.month, today.year + 1, checked=True)
@@ -188,7 +188,7 @@ def _card(card: cards.TestCard, month: int, year: int, *, checked: bool) -> Obj:
             "display_brand": "american_express" if card.brand == "amex" else card.brand,
             "exp_month": month,
             "exp_year": year,
-            "fingerprint": _fingerprint(card.number),
+            "fingerprint": bank_accounts.fingerprint(card.number),
             "funding": card.funding,
             "last4": card.last4,
             "networks": {"available": [card.brand], "preferred": None},
@@ -197,31 +197,6 @@ def _card(card: cards.TestCard, month: int, year: int, *, checked: bool) -> Obj:
         },
         "_behaviour": asdict(card.behaviour),
     }
-
-
-def _account_details(type: str, given: Obj) -> Obj:
-    number = given.get("iban") or given.get("account_number") or ""
-    known = cards.account_by_number(number)
-    behaviour = asdict(known.behaviour if known else cards.ANY_DEBIT)
-    shared: Obj = {"fingerprint": _fingerprint(number), "last4": number[-4:]}
-    details: Obj = dict(given)
-    if type == "us_bank_account":
-        details = {
-            **shared,
-            "account_holder_type": given.get("account_holder_type", "individual"),
-            "account_type": given.get("account_type", "checking"),
-            "bank_name": "STRIPE TEST BANK",
-            "networks": {"preferred": "ach", "supported": ["ach"]},
-            "routing_number": given.get("routing_number", "110000000"),
-        }
-    elif type == "sepa_debit":
-        details = {**shared, "bank_code": number[4:12], "branch_code": "", "country": number[:2]}
-    return {type: details, "_behaviour": behaviour}
-
-
-def _fingerprint(number: str) -> str:
-    """Return the same for the same number, as Stripe's."""
-    return hashlib.sha256(number.encode()).hexdigest()[:16]
 
 
 def _luhn(number: str) -> bool:

@@ -72,7 +72,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: 
     if _must_authenticate(behaviour, payment_method, intent):
         if off_session:
             return _decline(sandbox, intent, payment_method, "authentication_required")
-        intent |= {"status": "requires_action", "next_action": _redirect(sandbox, intent)}
+        intent |= {"status": "requires_action", "next_action": next_step(sandbox, intent)}
         return sandbox.update(intent, "payment_intent.requires_action")
     return _take(sandbox, intent, payment_method)
 
@@ -128,14 +128,17 @@ def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj, intent: 
     return behaviour.authentication == "always" or (behaviour.authentication == "once" and not known)
 
 
-def _redirect(sandbox: Sandbox, intent: Obj) -> Obj:
-    return {
-        "type": "redirect_to_url",
-        "redirect_to_url": {
-            "return_url": intent.get("_return_url"),
-            "url": f"{sandbox.base_url}/3ds/{intent['id']}",
-        },
-    }
+def next_step(sandbox: Sandbox, intent: Obj) -> Obj:
+    """Return the `next_action` of an intent whose bank asks for the buyer.
+
+    It is a redirect where the client said where to return to, else it is for Stripe's own script (recorded: pay,
+    raises_action_required_error_when_SCA_required #3). Both lead to the same page here.
+    """
+    url = f"{sandbox.base_url}/3ds/{intent['id']}"
+    if intent.get("_return_url"):
+        return {"type": "redirect_to_url", "redirect_to_url": {"return_url": intent["_return_url"], "url": url}}
+    script = {"type": "three_d_secure_redirect", "stripe_js": url, "source": sandbox.new_id("src")}
+    return {"type": "use_stripe_sdk", "use_stripe_sdk": script}
 
 
 def _take(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import discounts, items, lines
+from gateway.sandbox.billing import discounts, items, lines, prices
 from gateway.sandbox.core import money
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
@@ -68,11 +68,14 @@ def from_params(sandbox: Sandbox, customer: Obj, params: Obj, currency: str | No
         part = money.parts(price, quantity, currency)[0]
         fields |= {"amount": money.cost(price, quantity, currency), "pricing": lines.pricing(price, part.unit_amount)}
         fields.setdefault("description", lines.product_name(sandbox, price))
-    else:
-        fields["amount"] = _plain_amount(params, quantity)
+        return {**fields, "currency": currency.lower()}
+    fields["amount"] = _plain_amount(params, quantity)
     if not currency and not params.get("currency"):
         raise parameter_missing("currency")
-    return {**fields, "currency": (currency or params["currency"]).lower()}
+    fields["currency"] = (currency or params["currency"]).lower()
+    unit = Decimal(str(params.get("unit_amount_decimal", params.get("unit_amount", fields["amount"]))))
+    named = prices.implied(sandbox, unit, fields["currency"], params.get("description"))
+    return {**fields, "pricing": lines.pricing(named, unit)}
 
 
 def _moment(given: Any, now: int) -> int:

@@ -58,6 +58,38 @@ def make(sandbox: Sandbox, params: Obj) -> Obj:
     return price
 
 
+def implied(sandbox: Sandbox, unit_amount: Decimal, currency: str, name: str | None) -> Obj:
+    """Return the inactive price that Stripe keeps for an amount which was given without one.
+
+    The same amount under the same name has the same price for years, and no event tells of it (recorded: pay,
+    stripe_can_create_an_invoice #1 to #25).
+    """
+    plain = f"{unit_amount.normalize():f}"
+    key = f"{currency} {plain} {name or ''}"
+    known = sandbox.store.first("price", _implied=key)
+    if known:
+        return known
+    product: Obj = {"object": "product", "active": False, "images": [], "marketing_features": [], "metadata": {}}
+    product = sandbox.create(product | {"name": name or "Invoice item", "type": "service", "updated": sandbox.now()})
+    whole = int(unit_amount) if unit_amount == unit_amount.to_integral_value() else None
+    own: Obj = {"custom_unit_amount": None, "unit_amount": whole, "unit_amount_decimal": plain}
+    return sandbox.create(
+        {
+            "object": "price",
+            "active": False,
+            "billing_scheme": "per_unit",
+            "currency": currency,
+            "currency_options": {currency: {"tax_behavior": "unspecified", **own}},
+            "metadata": {},
+            "product": product["id"],
+            "tax_behavior": "unspecified",
+            "type": "one_time",
+            "_implied": key,
+            **own,
+        }
+    )
+
+
 def announce(sandbox: Sandbox, what: str, price: Obj, before: Obj | None = None) -> None:
     """Emit `price.*`, and `plan.*` for a recurring price: the two are views of one thing."""
     sandbox.emit(f"price.{what}", price, before)

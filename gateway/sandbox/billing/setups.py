@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import payment_methods
+from gateway.sandbox.billing import payment_methods, payments
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.templates import complete
@@ -54,9 +54,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
         code, message = declines.declined(behaviour.decline)
         return _fail(sandbox, intent, payment_method, code, message, decline_code=behaviour.decline)
     if behaviour.authentication != "never" and not payment_method.get("_authenticated"):
-        url = f"{sandbox.base_url}/3ds/{intent['id']}"
-        redirect = {"return_url": intent.get("_return_url"), "url": url}
-        intent |= {"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": redirect}}
+        intent |= {"status": "requires_action", "next_action": payments.next_step(sandbox, intent)}
         return sandbox.update(intent, "setup_intent.requires_action")
     return _succeed(sandbox, intent, payment_method)
 

@@ -41,11 +41,15 @@ def card_of(method: Obj) -> Obj:
             "id": method["id"],
             "object": "card",
             **{name: card[name] for name in same},
+            "allow_redisplay": method.get("allow_redisplay"),
             "brand": card["brand"].capitalize(),
             "customer": method["customer"],
             "cvc_check": (card["checks"] or {}).get("cvc_check"),
+            "email": method["billing_details"].get("email"),
             "metadata": method.get("metadata", {}),
             "name": method["billing_details"].get("name"),
+            "phone": method["billing_details"].get("phone"),
+            "wallet": None,
         }
     )
 

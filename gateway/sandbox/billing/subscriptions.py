@@ -178,6 +178,8 @@ def invoice_failed(sandbox: Sandbox, invoice: Obj) -> None:
     subscription = subscription_of(sandbox, invoice)
     if subscription is None or subscription["status"] not in ("active", "past_due"):
         return
+    if subscription.get("_waiting_for") == invoice["id"]:
+        return  # it goes on as if nobody had asked for the change that the invoice is about
     subscription["status"] = "past_due"
     save(sandbox, subscription)
     if invoice["next_payment_attempt"] is None and invoice["attempt_count"] > len(sandbox.options.retry_days):

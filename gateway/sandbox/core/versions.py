@@ -141,6 +141,7 @@ def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
         invoice.pop(name, None)
     return {
         **invoice,
+        "application_fee_amount": None,
         "charge": intent["latest_charge"] if intent else None,
         "discount": _first_discount(invoice, reader),
         "paid": invoice["status"] == "paid",
@@ -151,6 +152,7 @@ def _invoice_before_basil(invoice: Obj, reader: Reader) -> Obj:
         "subscription_details": {"metadata": details.get("metadata")},
         "tax": sum(tax["amount"] for tax in taxes) if taxes else None,
         "total_tax_amounts": [_tax_before_basil(tax) for tax in taxes],
+        "transfer_data": None,
     }
 
 
@@ -179,6 +181,7 @@ def _line_before_basil(line: Obj, reader: Reader) -> Obj:
     price_id = (pricing.get("price_details") or {}).get("price")
     price = _shown(reader.get("price", price_id)) if price_id else None
     from_item = parent.get("type") == "invoice_item_details"
+    taxes = [_tax_before_basil(tax) for tax in line.pop("taxes", None) or []]
     return {
         **line,
         "invoice_item": by_hand.get("invoice_item") or item.get("invoice_item"),
@@ -188,7 +191,8 @@ def _line_before_basil(line: Obj, reader: Reader) -> Obj:
         "proration_details": item.get("proration_details") or by_hand.get("proration_details"),
         "subscription": item.get("subscription") or by_hand.get("subscription"),
         "subscription_item": item.get("subscription_item"),
-        "tax_amounts": [_tax_before_basil(tax) for tax in line.pop("taxes", None) or []],
+        "tax_amounts": taxes,
+        "tax_rates": [_shown(reader.get("tax_rate", tax["tax_rate"])) for tax in taxes if tax["tax_rate"]],
         "type": "invoiceitem" if from_item else "subscription",
     }
 

@@ -31,6 +31,7 @@ def tokenize(sandbox: Sandbox, request: Request) -> Obj:
         raise parameter_missing("card")
     details = payment_methods.card_details(given, sandbox.now())
     card = sources.card_of({"id": sandbox.new_id("card"), "customer": None, "billing_details": {}, **details})
+    card["networks"] = {"preferred": None}
     token = {"object": "token", "card": card, "type": "card", "used": False, "_details": details}
     return sandbox.create(token)
 

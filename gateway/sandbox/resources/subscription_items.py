@@ -28,7 +28,8 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     before = {item["id"] for item in subscription["items"]["data"]}
     entry = {name: value for name, value in request.params.items() if name != "subscription"}
     changed = _change(sandbox, subscription, entry)
-    return next(item for item in changed["items"]["data"] if item["id"] not in before)
+    waiting = (changed["pending_update"] or {}).get("subscription_items") or []
+    return next(item for item in (*changed["items"]["data"], *waiting) if item["id"] not in before)
 
 
 @route("GET", "/v1/subscription_items", params="SubscriptionItemListParams")

@@ -169,3 +169,15 @@ def test_less_than_can_be_charged_goes_to_the_balance_and_onto_the_next_invoice(
     last = invoiced(20)
     assert (last.status, last.amount_due, last.ending_balance) == ("open", 60, 0)
     assert client.v1.customers.retrieve(customer.id).balance == 0
+
+
+def test_an_amount_without_a_price_gets_the_one_it_always_had(stripe_client):
+    """Recorded (pay): test_stripe_can_create_an_invoice #1 to #25 show one price over two years."""
+    customer = stripe_client.v1.customers.create()
+    given = {"customer": customer.id, "amount": 1000, "currency": "usd", "description": "One-time setup fee"}
+    first, second = (stripe_client.v1.invoice_items.create(given).pricing for _ in range(2))
+    assert (first.type, str(first.unit_amount_decimal)) == ("price_details", "1000")
+    assert first.price_details.price == second.price_details.price
+    price = stripe_client.v1.prices.retrieve(first.price_details.price)
+    assert (price.active, price.type, price.unit_amount) == (False, "one_time", 1000)
+    assert stripe_client.v1.events.list({"type": "price.created"}).data == []

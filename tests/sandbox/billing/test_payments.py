@@ -119,6 +119,13 @@ def test_three_d_secure_waits_for_the_buyer(client, charge_card):
     assert client.v1.payment_intents.retrieve(intent.id).status == "succeeded"
 
 
+def test_without_a_place_to_return_to_the_step_is_for_stripes_script(charge_card):
+    """Recorded (pay, 2020-08-27): raises_action_required_error_when_SCA_required #3."""
+    step = charge_card("pm_card_authenticationRequired").next_action.to_dict()
+    assert (step["type"], step["use_stripe_sdk"]["type"]) == ("use_stripe_sdk", "three_d_secure_redirect")
+    assert step["use_stripe_sdk"]["source"].startswith("src_")
+
+
 def test_off_session_a_demand_for_authentication_is_a_decline(charge_card):
     with pytest.raises(stripe.CardError) as error:
         charge_card("pm_card_authenticationRequired", off_session=True)
@@ -131,8 +138,9 @@ def test_a_card_that_was_set_up_passes_off_session(client, charge_card):
         {"customer": customer.id, "payment_method": "pm_card_authenticationRequiredOnSetup", "confirm": True}
     )
     assert intent.status == "requires_action"
-    assert "Confirm it is you" in httpx.get(intent.next_action.redirect_to_url.url).text
-    httpx.post(intent.next_action.redirect_to_url.url, data={"action": "approve"})
+    page = intent.next_action.use_stripe_sdk.stripe_js
+    assert "Confirm it is you" in httpx.get(page).text
+    httpx.post(page, data={"action": "approve"})
     [saved] = client.v1.customers.payment_methods.list(customer.id).data
     assert charge_card(saved.id, customer=customer.id, off_session=True).status == "succeeded"
 

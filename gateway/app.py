@@ -144,6 +144,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
     """Return what runs beside the requests, by the name that the log shows."""
     settings, database, stripe = runtime.settings, runtime.database, runtime.require_stripe()
     tasks: dict[str, Run] = {
+        "offline time": stripe.follow_offline_time,
         "receiver": receiver.run,
         "worker": Worker.of(inbox, runtime).run,
         "notifications": partial(runtime.notifications.run, database),

@@ -11,6 +11,7 @@ from typing import cast
 
 from gateway.billing.credits import settlement
 from gateway.billing.customers import owners
+from gateway.clock import Clock
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.mirror.effects import Effect
@@ -35,6 +36,7 @@ class Runtime:
 
     Attributes:
         settings: the checked settings.
+        clock: the time of business rules, which the database and the Stripe client share.
         database: the only one of the process.
         notifications: what this process hears of its own commits, and of the others' while `run` runs.
         stripe: the client; None without a key.
@@ -42,6 +44,7 @@ class Runtime:
     """
 
     settings: Settings
+    clock: Clock
     database: Database
     notifications: Notifications
     stripe: Stripe | None
@@ -70,11 +73,13 @@ def compose(settings: Settings) -> Runtime:
         SettingsError: DATABASE_URL is wrong, or a proxy is named that cannot be used.
     """
     prepare_proxies(settings)
-    notifications = Notifications()
+    clock, notifications = Clock(), Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
-    database = Database(settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications)
-    stripe = Stripe(settings) if settings.stripe_secret_key else None
-    return Runtime(settings, database, notifications, stripe, Mirror(database, EFFECTS))
+    database = Database(
+        settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications, clock=clock
+    )
+    stripe = Stripe(settings, clock) if settings.stripe_secret_key else None
+    return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS))
 
 
 @asynccontextmanager

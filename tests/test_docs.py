@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 import yaml
@@ -188,22 +189,27 @@ def test_the_hooks_before_a_commit_run_what_make_check_runs():
     assert len(checks) == len(repository["hooks"])
 
 
-def test_the_fixtures_and_the_test_for_the_offline_stripe_pass(tmp_path):
-    (tmp_path / "test_tea.py").write_text(re.search(r"```python\n(.*?)```", OFFLINE_STRIPE, re.DOTALL)[1])
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+def test_the_two_files_of_the_example_for_pytest_run_as_they_stand(tmp_path):
+    code, test = re.findall(r"```python\n(.*?)```", OFFLINE_STRIPE, re.DOTALL)
+    (tmp_path / "tea.py").write_text(code)
+    (tmp_path / "test_tea.py").write_text(test)
+    (tmp_path / "test_nothing.py").write_text(
+        "import sys\n\ndef test_unused():\n    assert not {'stripe', 'starlette', 'uvicorn'} & sys.modules.keys()\n"
     )
-    assert "1 passed" in result.stdout, result.stdout + result.stderr
+    # as the entry point loads it, also where the package was installed before it had one
+    plugin = next(iter(entry_points(group="pytest11", name="offline-stripe")), None)
+    plugins = [] if plugin else ["-p", "gateway.sandbox.pytest_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *plugins, "-p", "no:cacheprovider"]
+    files = ["test_nothing.py", "test_tea.py"]
+    result = subprocess.run(
+        [*command, "--rootdir", tmp_path, *files], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "2 passed" in result.stdout, result.stdout + result.stderr
 
 
 def test_every_lever_of_the_offline_stripe_exists():
     levers = re.findall(r"`(GET|POST) (/_sandbox/[^`]+)`", OFFLINE_STRIPE)
-    assert len(levers) == 9
+    assert len(levers) == 10
     routes = create_sandbox().routes
     for method, path in levers:
         scope = {"type": "http", "method": method, "path": path}

@@ -1,7 +1,6 @@
 """Invoices as customers see them, and the moment since which one could not be charged."""
 
 import asyncio
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -60,12 +59,12 @@ PAGES: Pages[Invoice] = Pages(
 """Drafts are left out: their amounts are not yet what anybody will pay."""
 
 
-def has_old_links(invoice: Invoice) -> bool:
-    """Return whether the page and the PDF of an invoice may have expired.
+def has_old_links(invoice: Invoice, moment: datetime) -> bool:
+    """Return whether the page and the PDF of an invoice may have expired at a moment.
 
     A link that Stripe has just given is good for 10 days: https://docs.stripe.com/invoicing/hosted-invoice-page.
     """
-    return invoice.hosted_invoice_url is not None and invoice.as_of < time.time() - LINK_SECONDS
+    return invoice.hosted_invoice_url is not None and invoice.as_of < moment.timestamp() - LINK_SECONDS
 
 
 async def refresh_links(mirror: Mirror, stripe: Stripe, invoice_ids: Collection[str]) -> None:

@@ -17,6 +17,7 @@ import typer
 import uvicorn
 from pydantic import SecretStr
 from rich.panel import Panel
+from starlette.middleware import Middleware
 
 from gateway import migrations
 from gateway.app import create_app
@@ -29,6 +30,7 @@ from gateway.mirror.backfill import backfill, completed
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.sandbox.guard import Guard
 from gateway.settings import Settings
 from gateway.settings.variables import LIVE_KEY, STATE_DIR
 
@@ -56,12 +58,14 @@ class Options:
         port: the gateway's port.
         stripe_port: the offline Stripe's port.
         state: the folder of both databases and of `dev.env`.
+        names: those under which both may be called, besides `localhost` and addresses.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     stripe_port: int = 12111
     state: Path = STATE_DIR
+    names: tuple[str, ...] = ()
 
     @property
     def gateway_url(self) -> str:
@@ -83,11 +87,15 @@ def dev(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = 8000,
     stripe_port: Annotated[int, typer.Option(min=1, max=65535, help="The offline Stripe's port.")] = 12111,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name of this machine, besides localhost.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with an empty state.")] = False,
 ) -> None:
     """Run the gateway, the offline Stripe and the demo shop together: no account, no key, no network."""
     configure_logging(readable=True)
-    asyncio.run(_run(Options(host=host, port=port, stripe_port=stripe_port), fresh=fresh))
+    names = (host, *(allow_host or ()))
+    asyncio.run(_run(Options(host=host, port=port, stripe_port=stripe_port, names=names), fresh=fresh))
 
 
 def _callable_host(host: str) -> str:
@@ -163,10 +171,16 @@ async def _run(options: Options, *, fresh: bool) -> None:
     secret = settings.stripe_webhook_secrets[0].secret.get_secret_value()
     sandbox = create_sandbox(
         SandboxOptions(
-            path=options.state / "stripe.db", forward_to=f"{options.gateway_url}/webhooks/stripe", webhook_secret=secret
+            path=options.state / "stripe.db",
+            allowed_hosts=options.names,
+            forward_to=f"{options.gateway_url}/webhooks/stripe",
+            webhook_secret=secret,
         )
     )
-    pages = (*demo_routes(options.stripe_url), *sign_in_routes(settings))
+    pages = (
+        *demo_routes(options.stripe_url),
+        *sign_in_routes(settings, [Middleware(Guard, options.names, only_names=True)]),
+    )
     async with (
         open_runtime(settings) as runtime,
         # the offline Stripe answers with the date of its own clock

@@ -1,15 +1,16 @@
 """`gateway doctor`: what can be wrong with a gateway, looked at one by one."""
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 
 from rich.markup import escape
 from sqlmodel import select
 
 from gateway import migrations
 from gateway.cli.context import console, proxy_note, run
+from gateway.clock import Clock
 from gateway.db.checks import damage
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
@@ -77,7 +78,7 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
     yield _mode(settings)
-    async for check in _stripe(runtime.stripe, proxy_note(settings)):
+    async for check in _stripe(runtime, runtime.stripe, proxy_note(settings)):
         yield check
 
 
@@ -161,14 +162,14 @@ def _mode(settings: Settings) -> Check:
     return Check("Stripe mode", words[settings.stripe_mode])
 
 
-async def _stripe(stripe: Stripe, proxy: str) -> AsyncGenerator[Check]:
+async def _stripe(runtime: Runtime, stripe: Stripe, proxy: str) -> AsyncGenerator[Check]:
     try:
         answer = await stripe.get("/v1/products", limit=1)
     except StripeFailure as error:
         yield Check("Stripe", str(error), f"check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network{proxy}")
         return
     yield Check("Stripe", f"answers in version {API_VERSION}")
-    yield _clock(round(time.time()) - answer.as_of)
+    yield _clock(runtime.clock, answer.as_of)
     try:
         endpoints = await stripe.get("/v1/webhook_endpoints", limit=100)
     except StripeFailure as error:
@@ -177,12 +178,18 @@ async def _stripe(stripe: Stripe, proxy: str) -> AsyncGenerator[Check]:
     yield _endpoints([found for found in endpoints.object["data"] if found["url"].endswith("/webhooks/stripe")])
 
 
-def _clock(skew: int) -> Check:
+def _clock(clock: Clock, as_of: int) -> Check:
+    """Compare the time with Stripe's; that of an offline Stripe, which the gateway follows, may have been moved."""
+    skew = round(clock.now().timestamp()) - as_of
+    moved = round(clock.ahead.total_seconds())
     finding = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Stripe's"
     if abs(skew) > TOLERANCE_SECONDS:
         return Check("clock", finding, "set this machine's clock (NTP): every webhook is refused", warning=False)
     if abs(skew) > SKEW_WARNING_SECONDS:
         return Check("clock", finding, "set this machine's clock (NTP)", warning=True)
+    if abs(moved) > SKEW_WARNING_SECONDS:
+        distance = f"{timedelta(seconds=abs(moved))} {'ahead of' if moved > 0 else 'behind'} this machine's"
+        return Check("clock", f"its time was moved: the offline Stripe's is {distance}, and the gateway follows")
     return Check("clock", "agrees with Stripe's")
 
 

@@ -47,6 +47,9 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
     public_url: Annotated[
         str | None, typer.Option(help="Where browsers find the hosted pages; otherwise where the API was called.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name of this machine, besides localhost.")
+    ] = None,
     forward_to: Annotated[str | None, typer.Option(help="A URL that gets events, signed.")] = None,
     events: Annotated[str, typer.Option(help="The types of events for it, with commas.")] = "*",
     api_version: Annotated[str, typer.Option(help="The API version of the events for it.")] = API_VERSION,
@@ -80,6 +83,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command line
         events=tuple(name.strip() for name in events.split(",")),
         api_version=api_version,
         public_url=public_url,
+        allowed_hosts=(host, *(allow_host or ())),
         catalog=not empty,
         seed=seed,
         clock=clock,

@@ -10,7 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from gateway.clock import CLOCK, Clock
 from gateway.db.checks import DatabaseFile
 from gateway.db.engines import create_engines, database_url
 from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
@@ -59,17 +61,21 @@ class Database:
         url: as in `DATABASE_URL`.
         endpoints: the URLs that the application's own webhooks go to; nothing is written for them where there are none.
         on_commit: publishes the topics of each transaction.
+        clock: what `gateway.clock.now` reads within readings and transactions.
 
     Raises (from both verbs): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot
     hold.
     """
 
-    def __init__(self, url: str, *, endpoints: Sequence[str], on_commit: Publisher) -> None:
+    def __init__(self, url: str, *, endpoints: Sequence[str], on_commit: Publisher, clock: Clock | None = None) -> None:
         self.url = database_url(url)
         self.endpoints = tuple(endpoints)
         self.on_commit = on_commit
+        self.clock = clock or Clock()
         writers = 1 if self.is_sqlite else WRITERS
         self._reader, self._writer = create_engines(self.url, readers=READERS, writers=writers)
+        for engine in (self._reader, self._writer):
+            sa.event.listen(engine, "connect", self._set_clock)
         self._file = DatabaseFile(self.url)
         self._readings, self._transactions = WorkerThreads(READERS, "read"), WorkerThreads(writers, "transaction")
 
@@ -77,6 +83,9 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.url.drivername == "sqlite"
+
+    def _set_clock(self, _: Any, record: ConnectionPoolEntry) -> None:
+        record.info[CLOCK] = self.clock
 
     async def read(self, work: Callable[[sa.Connection], T], *, seconds: float = READ_SECONDS) -> T:
         """Run `work`, which only reads, in a thread; each of its statements sees what is committed when it begins.

@@ -85,7 +85,7 @@ class LeaseQueue:
         lease: how long rows wait for a process that was killed.
         work_seconds: the longest that `work` takes; what could not end within its lease is not begun.
         idle_seconds: between two looks while nothing is due.
-        now: tells the present moment.
+        now: the clock of `due_at`; by default this machine's.
     """
 
     name: str

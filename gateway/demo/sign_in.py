@@ -5,9 +5,11 @@ routes exist in development only, and sign with a secret that was made up for it
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import jwt
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -58,11 +60,12 @@ def token_for(user: User, settings: Settings) -> str:
     return jwt.encode(known, secret.get_secret_value() if secret else "", algorithm="HS256")
 
 
-def sign_in_routes(settings: Settings) -> list[BaseRoute]:
+def sign_in_routes(settings: Settings, middleware: Sequence[Middleware] = ()) -> list[BaseRoute]:
     """Return the routes: `GET /dev/users` lists the users, `POST /dev/sign-in` with `{"email": …}` gives one a token.
 
     Args:
         settings: the gateway's settings.
+        middleware: around both.
     """
 
     async def users(_request: Request) -> Response:
@@ -86,4 +89,7 @@ def sign_in_routes(settings: Settings) -> list[BaseRoute]:
             headers={"Cache-Control": "no-store"},
         )
 
-    return [Route("/dev/users", users, methods=["GET"]), Route("/dev/sign-in", sign_in, methods=["POST"])]
+    return [
+        Route("/dev/users", users, methods=["GET"], middleware=middleware),
+        Route("/dev/sign-in", sign_in, methods=["POST"], middleware=middleware),
+    ]

@@ -5,10 +5,10 @@ as due, in its own transaction, and the check that follows finds everything that
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from gateway.clock import now
 from gateway.db.database import ENDPOINTS
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
@@ -52,15 +52,15 @@ def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collecti
     """
     if not customer_ids or not connection.info.get(ENDPOINTS):
         return
-    now = datetime.now(UTC)
+    present = now(connection)
     statement = insert(connection, WATCHES)
     last_notified = sa.func.coalesce(WATCHES.c.last_notified, statement.excluded.last_notified)
     connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["customer_id"], set_={"check_at": now, "last_notified": last_notified}
+            index_elements=["customer_id"], set_={"check_at": present, "last_notified": last_notified}
         ),
         [
-            {"customer_id": each, "check_at": now, "last_notified": NO_ACCESS if each in new else None}
+            {"customer_id": each, "check_at": present, "last_notified": NO_ACCESS if each in new else None}
             for each in sorted(customer_ids)  # one order for all, so that two of them wait in turn and do not block
         ],
     )

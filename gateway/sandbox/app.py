@@ -8,14 +8,17 @@ import pkgutil
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from gateway.sandbox import resources
 from gateway.sandbox.api.pipeline import Api
 from gateway.sandbox.control import control_routes
 from gateway.sandbox.events.cli_listener import listening_routes
+from gateway.sandbox.guard import Guard
 from gateway.sandbox.instance import OfflineStripe
 from gateway.sandbox.pages import page_routes
 from gateway.sandbox.resources import test_clocks
@@ -63,7 +66,9 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
         *control_routes(),
         *page_routes(),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    options = sandbox.options
+    names = (*options.allowed_hosts, urlsplit(options.public_url or "").hostname or "")
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, names)])
     app.state.sandbox = sandbox
     return app
 

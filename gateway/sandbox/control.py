@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.sandbox import fixtures
+from gateway.sandbox.api.pipeline import time_headers
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.resources.webhook_endpoints import roll_secret
 
@@ -35,6 +36,11 @@ async def reset(sandbox: Sandbox, _: Request, __: Obj) -> Any:
     """Begin again, as at the first start."""
     sandbox.reset()
     return {"reset": True}
+
+
+async def read_clock(sandbox: Sandbox, _: Request, __: Obj) -> Any:
+    """Return the time, how far it is ahead of the machine's, and when the next thing is due."""
+    return {"now": sandbox.now(), "ahead": sandbox.clock.ahead, "next_due": sandbox.clock.next_due()}
 
 
 async def advance(sandbox: Sandbox, _: Request, body: Obj) -> Any:
@@ -96,6 +102,7 @@ def control_routes() -> list[Route]:
     levers: list[tuple[str, list[str], Any]] = [
         ("/state", ["GET"], state),
         ("/reset", ["POST"], reset),
+        ("/clock", ["GET"], read_clock),
         ("/clock/advance", ["POST"], advance),
         ("/chaos", ["GET", "POST"], chaos),
         ("/deliveries", ["GET"], deliveries),
@@ -113,7 +120,8 @@ def _endpoint(lever: Any) -> Callable[[Request], Awaitable[Response]]:
             result, status = await lever(request.app.state.sandbox, request, await _body(request)), 200
         except StripeError as error:
             result, status = error.body(), error.status
-        return Response(orjson.dumps(result, option=orjson.OPT_INDENT_2), status, media_type="application/json")
+        content = orjson.dumps(result, option=orjson.OPT_INDENT_2)
+        return Response(content, status, time_headers(request.app.state.sandbox), "application/json")
 
     return answer
 

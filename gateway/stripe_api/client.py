@@ -10,11 +10,13 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
+from gateway.clock import Clock
 from gateway.errors import StripeFailure, StripeUnavailable
 from gateway.observability import metrics, tracing
 from gateway.settings import Settings
 from gateway.settings.variables import LIVE_KEY
 from gateway.stripe_api.circuit_breaker import CircuitBreaker
+from gateway.stripe_api.offline_time import OfflineTime
 
 if TYPE_CHECKING:
     from gateway.stripe_api.sdk import Client
@@ -43,7 +45,7 @@ class StripeResponse:
     account: str | None = None
 
 
-class Clock:
+class StripeClock:
     """How far Stripe's clock is ahead of this machine's, as far as its answers have told."""
 
     def __init__(self) -> None:
@@ -63,12 +65,16 @@ class Stripe:
 
     Args:
         settings: the key, the address and the deadline.
+        clock: the time of business rules, which follows an offline Stripe and nothing else.
         breaker: spares a Stripe that keeps failing; by default one of its own.
     """
 
-    def __init__(self, settings: Settings, *, breaker: CircuitBreaker | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock | None = None, *, breaker: CircuitBreaker | None = None
+    ) -> None:
         self.account: str | None = None
-        self.clock = Clock()
+        self.clock = StripeClock()
+        self._offline_time = OfflineTime(settings, clock or Clock())
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = breaker or CircuitBreaker()
@@ -117,6 +123,10 @@ class Stripe:
         """
         return await self._call("delete", path, params)
 
+    async def follow_offline_time(self) -> None:
+        """Follow the time of an offline Stripe until cancelled; return at once where Stripe is real."""
+        await self._offline_time.run()
+
     async def close(self) -> None:
         """Close the connections."""
         if self._client.cache_info().currsize:
@@ -148,15 +158,14 @@ class Stripe:
             metrics.STRIPE_CALLS.labels(method, type(error).__name__).inc()
             refused = stripe_sdk.failure(error)
             with suppress(StripeFailure):  # no answer at all has none
-                self.clock.learn(_date(error.headers or {}))
+                self._learn(error.headers or {})
             if isinstance(refused, StripeUnavailable):
                 self._breaker.failure(stripe_sdk.retry_after(error))
             else:
                 self._breaker.success()  # a refusal is an answer
             raise refused from error
         self._breaker.success()
-        as_of = _date(response.headers)
-        self.clock.learn(as_of)
+        as_of = self._learn(response.headers)
         metrics.STRIPE_CALLS.labels(method, "ok").inc()
         metrics.STRIPE_SECONDS.observe(time.monotonic() - started)
         answer = StripeResponse(
@@ -167,6 +176,17 @@ class Stripe:
             account=self.account,
         )
         return answer, response.headers.get("request-id")
+
+    def _learn(self, headers: Any) -> int:
+        """Note what an answer says of the time, and return its date.
+
+        Raises:
+            StripeFailure: it has no date.
+        """
+        self._offline_time.note(headers)
+        as_of = _date(headers)
+        self.clock.learn(as_of)
+        return as_of
 
 
 def _client(settings: Settings) -> "Client":

@@ -43,6 +43,13 @@ async def test_during_a_rotation_the_doctor_the_metrics_and_the_log_tell_which_s
         assert time.time() - used["gateway_webhook_secret_last_used_seconds", ("label", label)] < 60
 
 
+async def test_the_doctor_says_that_an_offline_stripes_time_was_moved(world):
+    world.advance(to=world.sandbox.now() + 32 * 86_400)
+    clock = (await checks_of(world))["clock"]
+    assert re.search(r"its time was moved: .* is 3[12] days, .* ahead of this machine's", clock.finding)
+    assert clock.fix is None
+
+
 def test_the_doctor_finds_what_is_missing_and_says_the_fix(tmp_path, sqlite_url):
     with make_world(sqlite_url) as world:
         healthy = run("doctor", cwd=tmp_path, **world.environment())

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -45,14 +46,30 @@ def test_it_carries_every_file_of_the_package_and_graphiql_and_nothing_else(whee
     assert any(name.endswith("LICENSE") for name in vendored)
 
 
-def test_installed_alone_it_serves_and_writes_nothing_but_its_database(wheel, sqlite_template, tmp_path):
-    home, folder = tmp_path / "venv", tmp_path / "read-only"
+@pytest.fixture(scope="module")
+def home(wheel, tmp_path_factory):
+    """A virtual environment with the wheel, and with what it depends on from this one."""
+    home = tmp_path_factory.mktemp("venv")
     venv.create(home)
-    folder.mkdir()
     pip = [sys.executable, "-m", "pip", "--python", home / "bin/python", "install", "--no-deps", "--quiet", wheel]
     subprocess.run(pip, check=True, capture_output=True, timeout=60)
     packages = next(home.glob("lib/python*/site-packages"))
     (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"])
+    return home
+
+
+def test_installed_it_gives_pytest_the_offline_stripe(home, tmp_path):
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "docs/offline-stripe.md").read_text(), re.DOTALL)
+    for name, text in zip(("tea.py", "test_tea.py"), example, strict=True):
+        (tmp_path / name).write_text(text)
+    command = [home / "bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "1 passed" in result.stdout, result.stdout + result.stderr
+
+
+def test_installed_alone_it_serves_and_writes_nothing_but_its_database(home, sqlite_template, tmp_path):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
     port = free_port()
     url, environment = (
         f"http://127.0.0.1:{port}",

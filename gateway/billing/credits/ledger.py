@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.clock import now
 from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
@@ -27,9 +28,9 @@ remaining = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 """What is left of a lot; below zero when credits that were already spent have been taken back."""
 
 
-def expired(now: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
+def expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Return the condition that a lot has expired, for a query that joins its account."""
-    return sa.or_(LOTS.c.expires_at <= now, LOTS.c.expires_at <= ACCOUNTS.c.clock)
+    return sa.or_(LOTS.c.expires_at <= moment, LOTS.c.expires_at <= ACCOUNTS.c.clock)
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Account:
             "balance": self.balance,
             "parts": {},
             "meta": {},
-            "created": datetime.now(UTC),
+            "created": now(self.connection),
             **columns,
         }
         found = self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
@@ -147,7 +148,7 @@ def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
         later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
         locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
         row = connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock)).one()
-        accounts[customer_id] = Account(connection, customer_id, row.balance, max(datetime.now(UTC), row.clock))
+        accounts[customer_id] = Account(connection, customer_id, row.balance, max(now(connection), row.clock))
     return accounts
 
 
@@ -156,7 +157,7 @@ def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
     due = (
         sa.select(LOTS.c.customer_id)
         .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(expired(datetime.now(UTC)), remaining > 0)
+        .where(expired(now(connection)), remaining > 0)
         .distinct()
         .limit(limit)
     )

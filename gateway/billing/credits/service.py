@@ -4,7 +4,6 @@ import asyncio
 import base64
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -25,6 +24,7 @@ from gateway.billing.credits.ledger import (
 )
 from gateway.billing.pagination import Pages
 from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.rows import first_row
@@ -159,7 +159,7 @@ _BALANCES = PreparedQuery(_balances)
 
 def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
     """Return how many credits customers have, without expired ones; who never had any is left out."""
-    rows = _BALANCES.rows(connection, customers=json_array(customer_ids), now=datetime.now(UTC))
+    rows = _BALANCES.rows(connection, customers=json_array(customer_ids), now=now(connection))
     return {row.customer_id: int(row.total) for row in rows}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -78,11 +78,11 @@ class Account:
     methods: Sequence[PaymentMethod] = ()
     pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
 
-    def invoices_with_old_links(self) -> Iterator[str]:
-        """Yield the ids of the invoices whose links may have expired."""
+    def invoices_with_old_links(self, moment: datetime) -> Iterator[str]:
+        """Yield the ids of the invoices whose links may have expired at a moment."""
         for page in self.pages.values():
             if not isinstance(page, BadInput):
-                yield from (invoice.id for invoice in page.rows if has_old_links(invoice))
+                yield from (invoice.id for invoice in page.rows if has_old_links(invoice, moment))
 
     def invoices(self, first: int, after: str | None) -> Page[Invoice]:
         """Return a page of the invoices that was wanted.

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.rows import first_row
 from gateway.db.tables import insert, table_for
@@ -67,13 +68,13 @@ async def report(database: Database, usage: Report) -> UsageRecord:
         Rejected: the report must be fixed.
         DatabaseUnavailable: it could not be written down; the same report can be sent again.
     """
-    now = datetime.now(UTC)
+    due, present = datetime.now(UTC), database.clock.now()
     customers = select(Customer).where(Customer.external_id == usage.external_id, col(Customer.deleted).is_(False))
     meters = select(Meter).where(Meter.event_name == usage.event_name, Meter.status == "active", own(col(Meter.id)))
     customer, meter = await database.read(
         lambda connection: (first_row(connection, customers), first_row(connection, meters))
     )
-    problems = list(_problems(usage, now))
+    problems = list(_problems(usage, present))
     if meter is None:
         message = f"there is no active meter for {usage.event_name!r}"
         problems.append(Problem(ProblemCode.METER_NOT_FOUND, message, "eventName"))
@@ -86,18 +87,18 @@ async def report(database: Database, usage: Report) -> UsageRecord:
         customer_id=customer.id,
         event_name=usage.event_name,
         value=usage.value,
-        timestamp=(usage.timestamp or now).replace(microsecond=0),
+        timestamp=(usage.timestamp or present).replace(microsecond=0),
         fingerprint=usage.fingerprint,
         status="pending",
-        next_attempt_at=now,
-        created=now,
+        next_attempt_at=due,
+        created=due,
     )
 
     def write(connection: sa.Connection) -> UsageRecord:
         connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
         same = USAGE.c.id == usage.identifier, USAGE.c.fingerprint == usage.fingerprint
         refused = sa.update(USAGE).where(*same, USAGE.c.status == "dead")
-        connection.execute(refused.values(status="pending", next_attempt_at=now))
+        connection.execute(refused.values(status="pending", next_attempt_at=due))
         kept = sa.select(USAGE).where(USAGE.c.id == usage.identifier)
         return UsageRecord(**connection.execute(kept).mappings().one())
 
@@ -108,13 +109,13 @@ async def report(database: Database, usage: Report) -> UsageRecord:
     return found
 
 
-def _problems(usage: Report, now: datetime) -> Iterator[Problem]:
+def _problems(usage: Report, present: datetime) -> Iterator[Problem]:
     if not 0 <= usage.value <= MAX_VALUE:
         yield Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", "value")
     if not 1 <= len(usage.identifier) <= MAX_IDENTIFIER:
         message = f"use an identifier of 1 to {MAX_IDENTIFIER} characters, such as a UUID"
         yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "identifier")
-    if usage.timestamp and not now - OLDEST <= usage.timestamp <= now + NEWEST:
+    if usage.timestamp and not present - OLDEST <= usage.timestamp <= present + NEWEST:
         message = "Stripe counts usage of the past 35 days, and at most 5 minutes ahead"
         yield Problem(ProblemCode.TIMESTAMP_INVALID, message, "timestamp")
 
@@ -141,7 +142,7 @@ def _current(connection: sa.Connection, customer_id: str | None, event_name: str
         .where(Subscription.customer_id == customer_id, Price.meter == meter.id, col(Subscription.ended_at).is_(None))
         .order_by(col(SubscriptionItem.current_period_start).desc())
     )
-    start, end = connection.execute(periods).first() or _month(datetime.now(UTC))
+    start, end = connection.execute(periods).first() or _month(now(connection))
     within = (
         USAGE.c.customer_id == customer_id,
         USAGE.c.event_name == event_name,
@@ -158,7 +159,7 @@ def _current(connection: sa.Connection, customer_id: str | None, event_name: str
     return Usage(meter, int(found or 0), start, end)
 
 
-def _month(now: datetime) -> tuple[datetime, datetime]:
+def _month(moment: datetime) -> tuple[datetime, datetime]:
     """Return the calendar month, in UTC."""
-    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    start = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return start, (start + timedelta(days=32)).replace(day=1)

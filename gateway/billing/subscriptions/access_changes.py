@@ -20,6 +20,7 @@ import structlog
 
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.db.tables import insert, table_for
@@ -58,7 +59,7 @@ class AccessChangePublisher:
             database=database,
             key=WATCHES.c.customer_id,
             due_at=WATCHES.c.check_at,
-            due=lambda now: sa.select(WATCHES).where(WATCHES.c.check_at <= now).order_by(WATCHES.c.check_at),
+            due=lambda moment: sa.select(WATCHES).where(WATCHES.c.check_at <= moment).order_by(WATCHES.c.check_at),
             work=self._look,
             group=lambda _: None,  # one transaction for all
             slots=1,
@@ -66,6 +67,7 @@ class AccessChangePublisher:
             lease=LEASE,
             work_seconds=WORK_SECONDS,
             idle_seconds=IDLE_SECONDS,
+            now=database.clock.now,  # a decision is due again when access ends
         )
 
     async def run(self) -> None:
@@ -98,8 +100,8 @@ class AccessChangePublisher:
             ids = await self._database.read(partial(_scalars, missing))
             if not ids:
                 return
-            now, after = datetime.now(UTC), ids[-1]
-            rows = [{"customer_id": each, "check_at": now, "last_notified": None} for each in ids]
+            present, after = self._database.clock.now(), ids[-1]
+            rows = [{"customer_id": each, "check_at": present, "last_notified": None} for each in ids]
             await self._database.transaction(partial(_watch, rows))
 
     async def _look(self, claim: Claim) -> None:
@@ -128,7 +130,8 @@ class AccessChangePublisher:
         for row in rows:
             its = states.get(row["customer_id"], ())
             best = max(its, key=_worth, default=None)
-            _remember(connection, row["customer_id"], last_notified=_state(best), check_at=_next_look(its))
+            check_at = _next_look(its, now(connection))
+            _remember(connection, row["customer_id"], last_notified=_state(best), check_at=check_at)
             if row["last_notified"] not in {None, _state(best)}:
                 outbox.append(connection, row["customer_id"], "access.changed", _data(best))
 
@@ -165,11 +168,10 @@ def _state(best: SubscriptionState | None) -> str:
     return f"{best.access.reason.name} {best.access.until}"
 
 
-def _next_look(states: Sequence[SubscriptionState]) -> datetime | None:
+def _next_look(states: Sequence[SubscriptionState], present: datetime) -> datetime | None:
     """Return the next moment at which time alone may change the decision: beyond `until` nothing is certain."""
-    now = datetime.now(UTC)
     ends = (each.access.until for each in states if each.access.allowed)
-    return min((end for end in ends if end and end > now), default=None)
+    return min((end for end in ends if end and end > present), default=None)
 
 
 def _data(best: SubscriptionState | None) -> dict[str, Any]:
@@ -187,5 +189,5 @@ def _data(best: SubscriptionState | None) -> dict[str, Any]:
 
 def count_due_customers(connection: sa.Connection) -> dict[str, int]:
     """Count the customers whose access is due to be decided."""
-    query = sa.select(sa.func.count()).select_from(WATCHES).where(WATCHES.c.check_at <= datetime.now(UTC))
+    query = sa.select(sa.func.count()).select_from(WATCHES).where(WATCHES.c.check_at <= now(connection))
     return {"pending": connection.execute(query).scalar_one()}

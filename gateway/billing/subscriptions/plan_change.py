@@ -155,18 +155,24 @@ def already_applied(present: SubscriptionState, items: list[dict[str, Any]]) -> 
 
 
 def preview_of(
-    present: SubscriptionState, price_id: str, *, due: StripeResponse | None, renewal: StripeResponse | None
+    present: SubscriptionState,
+    price_id: str,
+    *,
+    as_of: int,
+    due: StripeResponse | None,
+    renewal: StripeResponse | None,
 ) -> Preview:
     """Return what Stripe's two previews say.
 
     Args:
         present: the subscription.
         price_id: the plan changed to.
+        as_of: when the subscription was read, on Stripe's clock.
         due: the invoice that the change makes at once; None when it makes none.
         renewal: an invoice of the plan alone; None when the subscription ends before its renewal.
     """
     now = _invoice(due)
-    proration_date = _proration_date(due, renewal)
+    proration_date = _proration_date(due, renewal, as_of)
     return Preview(
         currency=present.subscription.currency,
         due_now=now.get("amount_due", 0),
@@ -182,13 +188,13 @@ def _invoice(answer: StripeResponse | None) -> dict[str, Any]:
     return {} if answer is None else invoice_columns(answer.object)
 
 
-def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None) -> int:
+def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None, as_of: int) -> int:
     """Return the moment that Stripe has counted from: said by the invoice, else by where its prorations begin."""
     if due is not None:
         details = (due.object.get("parent") or {}).get("subscription_details") or {}
         starts = [line["period_start"] for line in _invoice(due)["lines"] if line["proration"]]
         return int(details.get("subscription_proration_date") or min(starts, default=due.as_of))
-    return renewal.as_of if renewal else int(datetime.now(UTC).timestamp())
+    return renewal.as_of if renewal else as_of
 
 
 def _renewal(lines: Iterable[dict[str, Any]], price_id: str, now: int) -> datetime | None:

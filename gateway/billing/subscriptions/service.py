@@ -98,7 +98,7 @@ class SubscriptionService:
             _nothing() if in_trial else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
             self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none"),
         )
-        quote = preview_of(present, change.price_id, due=due, renewal=renewal)
+        quote = preview_of(present, change.price_id, as_of=answer.as_of, due=due, renewal=renewal)
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.billing.subscriptions.access import Access, Payments, access, giving_items
 from gateway.billing.subscriptions.payments import payments_of
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
@@ -106,19 +107,21 @@ def _states(
     for subscription, item in found:
         by_id[subscription.id] = subscription
         items.setdefault(subscription.id, []).extend([item] if item else [])
-    judged = {row.id: (row, _now(row)) for row in by_id.values() if row.status in PAYMENTS_MATTER}
+    judged = {row.id: (row, _now(connection, row)) for row in by_id.values() if row.status in PAYMENTS_MATTER}
     told = payments_of(connection, judged.values()) if judged else {}
-    return [_state(row, items[row.id], told.get(row.id, Payments()), grace) for row in by_id.values()]
+    return [
+        _state(row, items[row.id], _now(connection, row), told.get(row.id, Payments()), grace) for row in by_id.values()
+    ]
 
 
 def _state(
-    row: Subscription, items: Sequence[SubscriptionItem], payments: Payments, grace: timedelta
+    row: Subscription, items: Sequence[SubscriptionItem], moment: datetime, payments: Payments, grace: timedelta
 ) -> SubscriptionState:
-    decided = access(row, items, _now(row), grace=grace, payments=payments)
+    decided = access(row, items, moment, grace=grace, payments=payments)
     giving = giving_items(row, items, payments) if decided.allowed else ()
     return SubscriptionState(row, tuple(items), decided, giving)
 
 
-def _now(row: Subscription) -> datetime:
+def _now(connection: sa.Connection, row: Subscription) -> datetime:
     """Return the present, which is never before what Stripe has told: its test clocks run ahead of ours."""
-    return max(datetime.now(UTC), datetime.fromtimestamp(row.as_of, UTC))
+    return max(now(connection), datetime.fromtimestamp(row.as_of, UTC))

@@ -70,7 +70,8 @@ async def _accounts(settings: Settings, mirror: Mirror, stripe: Stripe, keys: li
 
     found = await mirror.database.read(read)
     linked = (account for key, account in found.items() if key.links)
-    if old := [invoice_id for account in linked for invoice_id in account.invoices_with_old_links()]:
+    moment = mirror.database.clock.now()
+    if old := [invoice_id for account in linked for invoice_id in account.invoices_with_old_links(moment)]:
         await refresh_links(mirror, stripe, old)
         found = await mirror.database.read(read)
     return [found.get(key, Account()) for key in keys]

@@ -62,9 +62,7 @@ class Api:
             _log.exception("%s %s failed", http.method, http.url.path)
             fault = StripeError(f"The sandbox failed: {error!r}. Please report it.", status=500, type="api_error")
             status, answer = fault.status, _json(fault.body())
-        # The sandbox's clock, not the server's: clients place what they read in time by this header. Whoever serves
-        # this app turns the server's own Date header off (uvicorn: date_header=False).
-        headers["Date"] = formatdate(self.sandbox.now(), usegmt=True)
+        headers |= time_headers(self.sandbox)
         return Response(answer, status, headers, "application/json")
 
     def _answer(self, http: HttpRequest, body: str, request_id: str) -> tuple[int, bytes, dict[str, str]]:
@@ -175,6 +173,16 @@ class Api:
         if len(self._recent) >= limit:
             raise rate_limited()
         self._recent.append(now)
+
+
+def time_headers(sandbox: Sandbox) -> dict[str, str]:
+    """Return what tells a client the sandbox's time.
+
+    `Date` is the sandbox's clock, not the server's: clients place what they read in time by it. Whoever serves this app
+    turns the server's own off (uvicorn: date_header=False). The other one Stripe does not have: a client that plays
+    time together with the sandbox runs so many seconds ahead of the machine's clock.
+    """
+    return {"Date": formatdate(sandbox.now(), usegmt=True), "Offline-Stripe-Ahead": str(sandbox.clock.ahead)}
 
 
 def _json(value: Obj) -> bytes:

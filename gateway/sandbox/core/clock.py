@@ -66,6 +66,11 @@ class Clock:
         frozen = clock and self._store.get("test_helpers.test_clock", clock)
         return int(frozen["frozen_time"]) if frozen else int(time.time()) + self._offset
 
+    @property
+    def ahead(self) -> int:
+        """How many seconds the sandbox's own clock is ahead of the machine's; below zero it is behind."""
+        return self._offset
+
     def now_of(self, owner: Obj | str | None = None) -> int:
         """Return the time that an object (or id) lives in: its or its customer's test clock's, else the sandbox's."""
         return self.now(clock_of(self._store, owner) if owner else None)

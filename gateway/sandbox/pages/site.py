@@ -1,4 +1,4 @@
-"""What every page of the sandbox shares: templates, response headers, forms and the cross-site check."""
+"""What every page of the sandbox shares: templates, response headers and forms."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -105,29 +105,13 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of an urlencoded form; of a repeated field the last one.
 
     Raises:
-        HTTPException: 403 if the form was sent from another site, 413 if it is no form of ours.
+        HTTPException: 413, it is no form of ours.
     """
-    check_same_origin(request)
     body = await request.body()
     if len(body) > _MAX_FORM_BYTES:
         raise HTTPException(413, "This form is too long.")
     text = body.decode("utf-8", errors="replace")
     return {name: value.strip() for name, value in parse_qsl(text, keep_blank_values=True)}
-
-
-def check_same_origin(request: Request) -> None:
-    """Refuse a form that a browser sends on behalf of another site.
-
-    Every browser names the sender of a POST in ``Origin``, newer ones also in ``Sec-Fetch-Site``; a client
-    that sends neither is no browser and carries nobody's session.
-
-    Raises:
-        HTTPException: 403, the sender is another site.
-    """
-    origin, sender = request.headers.get("origin"), request.headers.get("sec-fetch-site")
-    foreign = sender is not None and sender not in ("same-origin", "none")
-    if foreign or (origin is not None and urlsplit(origin).netloc != request.headers.get("host")):
-        raise HTTPException(403, "Another site tried to press this button.")
 
 
 def safe_return_url(url: str | None) -> str | None:

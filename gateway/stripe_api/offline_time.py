@@ -1,0 +1,54 @@
+"""Follow the time of an offline Stripe: where it was moved, business rules see the moved time.
+
+Nobody can move the time of a gateway that takes money: `STRIPE_API_BASE` must be another address than Stripe's, which
+the settings refuse together with a live key, and what answers there must call itself the offline Stripe, by a header
+that Stripe does not have.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from gateway.clock import Clock
+from gateway.settings import Settings
+
+HEADER = "offline-stripe-ahead"
+"""How many seconds the offline Stripe's time is ahead of its machine's (`gateway/sandbox/api/pipeline.py`)."""
+PATH = "/_sandbox/clock"
+LOOK_SECONDS = 1.0
+"""Between two looks at the offline Stripe's time: that it was moved over a stretch without events, nothing tells."""
+
+
+class OfflineTime:
+    """Moves a clock as the offline Stripe says.
+
+    Args:
+        settings: where Stripe is.
+        clock: the clock of business rules.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._base = settings.stripe_api_base if settings.stripe_mode == "offline" else None
+        self._clock = clock
+
+    def note(self, headers: Mapping[str, str]) -> bool:
+        """Take the time from an answer; whether it is one of an offline Stripe."""
+        ahead = headers.get(HEADER)
+        if self._base is None or ahead is None:
+            return False
+        self._clock.follow(int(ahead))
+        return True
+
+    async def run(self) -> None:
+        """Look at the time again and again, until cancelled; return where no offline Stripe answers."""
+        if self._base is None:
+            return
+        import httpx  # noqa: PLC0415 - a gateway that sells has no use for it
+
+        async with httpx.AsyncClient(base_url=self._base, timeout=LOOK_SECONDS) as http:
+            while True:
+                try:
+                    if not self.note((await http.get(PATH)).headers):
+                        return
+                except httpx.HTTPError:
+                    pass  # it may come back
+                await asyncio.sleep(LOOK_SECONDS)

@@ -90,3 +90,12 @@ def test_an_invoice_of_a_subscription_with_nothing_pending_is_an_empty_draft(cal
     subscription = call("POST", "/v1/subscriptions", **fields).json()["id"]
     draft = call("POST", "/v1/invoices", customer=customer, subscription=subscription).json()
     assert (draft["status"], draft["total"], draft["lines"]["data"]) == ("draft", 0, [])
+
+
+def test_a_shipping_rate_without_other_currencies_says_nothing_of_them(stripe_client):
+    """Stripe's description has `currency_options` as a field to include, never null; its library for Python reads that
+    as a hash.
+    """
+    cost = {"amount": 400, "currency": "usd"}
+    rate = stripe_client.v1.shipping_rates.create({"display_name": "Post", "type": "fixed_amount", "fixed_amount": cost})
+    assert rate.fixed_amount.to_dict() == cost

@@ -92,14 +92,20 @@ class Shop:
                 "metadata": {"kind": "discounted"},
             }
         )
-        v1.billing.meter_events.create({"event_name": "calls", "payload": {"stripe_customer_id": self.ada, "value": "7"}})
+        v1.billing.meter_events.create(
+            {"event_name": "calls", "payload": {"stripe_customer_id": self.ada, "value": "7"}}
+        )
         v1.subscriptions.create({"customer": self.bob, "items": [{"price": self.tiered, "quantity": 14}]})
         v1.subscriptions.create({"customer": self.bob, "items": [{"price": self.large}], "trial_period_days": 14})
         later = {"items": [{"price": self.small, "quantity": 1}]}
         changing = v1.subscriptions.create({"customer": self.eve, "items": [{"price": self.large}]})
         schedule = v1.subscription_schedules.create({"from_subscription": changing.id})
         phase = schedule.phases[0]
-        now = {"items": [{"price": self.large, "quantity": 1}], "start_date": phase.start_date, "end_date": phase.end_date}
+        now = {
+            "items": [{"price": self.large, "quantity": 1}],
+            "start_date": phase.start_date,
+            "end_date": phase.end_date,
+        }
         v1.subscription_schedules.update(schedule.id, {"phases": [now, later], "end_behavior": "release"})
         self.falling = v1.subscriptions.create({"customer": self.eve, "items": [{"price": self.small}]}).id
         ended = v1.subscriptions.create({"customer": self.ada, "items": [{"price": self.small}]})
@@ -121,7 +127,9 @@ class Shop:
         v1 = self.v1
         statuses = ("paid", "open", "void", "uncollectible", "draft")
         for status in statuses:
-            invoice = v1.invoices.create({"customer": self.ada, "collection_method": "send_invoice", "days_until_due": 30})
+            invoice = v1.invoices.create(
+                {"customer": self.ada, "collection_method": "send_invoice", "days_until_due": 30}
+            )
             v1.invoice_items.create({"customer": self.ada, "invoice": invoice.id, "pricing": {"price": self.once}})
             if status == "draft":
                 continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 import stripe
 
-KEY = "sk_test_1234567890123456"
+KEY = "sk_test_123456789012345678901234"
 
 
 @dataclass(frozen=True)

@@ -97,5 +97,7 @@ def test_a_shipping_rate_without_other_currencies_says_nothing_of_them(stripe_cl
     as a hash.
     """
     cost = {"amount": 400, "currency": "usd"}
-    rate = stripe_client.v1.shipping_rates.create({"display_name": "Post", "type": "fixed_amount", "fixed_amount": cost})
+    rate = stripe_client.v1.shipping_rates.create(
+        {"display_name": "Post", "type": "fixed_amount", "fixed_amount": cost}
+    )
     assert rate.fixed_amount.to_dict() == cost

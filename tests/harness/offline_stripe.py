@@ -39,14 +39,15 @@ class OfflineStripe:
         """Return the time, how many objects there are, and what was asked for that is not there."""
         return httpx.get(f"{self.url}/_sandbox/state").json()
 
-    def everything(self, path: str, **parameters: str) -> list[dict]:
-        """Return all pages of one of its lists."""
+    def everything(self, path: str, version: str | None = None, **parameters: str) -> list[dict]:
+        """Return all pages of one of its lists, by default in the newest API version."""
+        headers = {"Stripe-Version": version} if version else {}
         found: list[dict] = []
         page = {"has_more": True}
         while page["has_more"]:
             after = {"starting_after": found[-1]["id"]} if found else {}
             query = {"limit": "100", **parameters, **after}
-            answer = httpx.get(f"{self.url}/v1/{path}", params=query, auth=(KEY, ""))
+            answer = httpx.get(f"{self.url}/v1/{path}", params=query, headers=headers, auth=(KEY, ""))
             assert answer.is_success, answer.text
             page = answer.json()
             found += page["data"]

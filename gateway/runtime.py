@@ -75,9 +75,9 @@ def compose(settings: Settings) -> Runtime:
     prepare_proxies(settings)
     clock, notifications = Clock(), Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
-    database = Database(
-        settings.database_url.get_secret_value(), endpoints=endpoints, on_commit=notifications, clock=clock
-    )
+    info = {settlement.RENEWAL_GRACE: settings.renewal_grace}
+    url = settings.database_url.get_secret_value()
+    database = Database(url, endpoints=endpoints, on_commit=notifications, clock=clock, info=info)
     stripe = Stripe(settings, clock) if settings.stripe_secret_key else None
     return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS))
 

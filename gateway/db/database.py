@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -62,14 +62,24 @@ class Database:
         endpoints: the URLs that the application's own webhooks go to; nothing is written for them where there are none.
         on_commit: publishes the topics of each transaction.
         clock: what `gateway.clock.now` reads within readings and transactions.
+        info: what effects of writes find in the `info` of each transaction's connection, such as a setting.
 
     Raises (from both verbs): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot
     hold.
     """
 
-    def __init__(self, url: str, *, endpoints: Sequence[str], on_commit: Publisher, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        endpoints: Sequence[str],
+        on_commit: Publisher,
+        clock: Clock | None = None,
+        info: Mapping[str, object] | None = None,
+    ) -> None:
         self.url = database_url(url)
         self.endpoints = tuple(endpoints)
+        self._info = {**(info or {}), ENDPOINTS: self.endpoints}
         self.on_commit = on_commit
         self.clock = clock or Clock()
         writers = 1 if self.is_sqlite else WRITERS
@@ -150,7 +160,7 @@ class Database:
         self._file.check()
         with self._writer.begin() as connection:
             info = connection.info  # the pool keeps it, which cannot be asked for once the connection is lost
-            info.update({PUBLISHED: topics, ENDPOINTS: self.endpoints})
+            info.update({PUBLISHED: topics, **self._info})
             try:
                 outcome = work(connection)
                 if topics:
@@ -160,8 +170,8 @@ class Database:
                     raise ConnectionLost("the connection to the database ended") from error
                 raise
             finally:
-                info.pop(PUBLISHED)
-                info.pop(ENDPOINTS)
+                for name in (PUBLISHED, *self._info):
+                    info.pop(name)
         return outcome, topics
 
     def _dispatch(self, done: "asyncio.Future[tuple[Any, set[str]]]") -> None:

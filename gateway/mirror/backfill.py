@@ -64,14 +64,15 @@ async def backfill(mirror: Mirror, stripe: Stripe) -> AsyncIterator[Progress]:
 
 
 async def _fill(mirror: Mirror, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
-    more = True
+    more, beside = True, resource.beside is not None and await _is_used(reader, resource)
     while more:
         answer = await _page(reader, resource, state)
         if answer is None:
             state.cursor, state.count = None, 0
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
-        await mirror.refresh_all(reader, await mirror.store_page(answer, objects))
+        unclear = await mirror.store_page(answer, objects)
+        await mirror.refresh_all(reader, objects if beside else unclear)
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)
@@ -84,7 +85,7 @@ async def _fill_owned(mirror: Mirror, reader: Reader, resource: Resource, state:
 
     Where `probe_path` lists nothing there is nothing to read.
     """
-    used = resource.probe_path is None or (await reader.get(resource.probe_path, limit=1)).object["data"]
+    used = await _is_used(reader, resource)
     while used and (owners := await _owners(mirror.database, state.cursor)):
         for owner in owners:
             with suppress(StripeMissing):
@@ -96,6 +97,11 @@ async def _fill_owned(mirror: Mirror, reader: Reader, resource: Resource, state:
     state.completed_at = datetime.now(UTC)
     await _remember(mirror.database, state)
     yield Progress(resource.kind, state.count, done=True)
+
+
+async def _is_used(reader: Reader, resource: Resource) -> bool:
+    """Return whether the account has any of what a kind, or the list beside it, is made of."""
+    return resource.probe_path is None or bool((await reader.get(resource.probe_path, limit=1)).object["data"])
 
 
 async def _owners(database: Database, after: str | None) -> list[str]:

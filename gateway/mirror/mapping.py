@@ -19,9 +19,12 @@ def id_of(value: Any) -> str | None:
 
 
 def product(obj: Json) -> Json:
-    """Return the columns of a `product`. `marketing_features` was called `features` before 2024-04."""
+    """Return the columns of a `product`. `marketing_features` was called `features` before 2024-04.
+
+    What it has by Stripe's entitlements stands in a list of its own, which is there only when it was read as well.
+    """
     features = obj.get("marketing_features", obj.get("features")) or []
-    return {
+    columns = {
         "name": obj["name"],
         "description": obj["description"],
         "active": obj["active"],
@@ -34,6 +37,10 @@ def product(obj: Json) -> Json:
         "created": utc(obj["created"]),
         "updated": utc(obj["updated"]),
     }
+    if "entitlement_features" in obj:
+        bonds = obj["entitlement_features"]["data"]
+        columns["entitlements"] = sorted(bond["entitlement_feature"]["lookup_key"] for bond in bonds)
+    return columns
 
 
 def price(obj: Json) -> Json:
@@ -310,6 +317,18 @@ def dispute(obj: Json) -> Json:
         "amount": obj["amount"],
         "currency": obj["currency"],
         "reason": obj["reason"],
+        "status": obj["status"],
+    }
+
+
+def credit_note(obj: Json) -> Json:
+    """Return the columns of a `credit_note`. Before 2025-03 it named one refund without its amount: it is fetched."""
+    return {
+        "customer_id": id_of(obj["customer"]),
+        "invoice_id": id_of(obj["invoice"]),
+        "amount": obj["amount"],
+        "refunded": sum(each["amount_refunded"] for each in obj["refunds"]),
+        "currency": obj["currency"],
         "status": obj["status"],
     }
 

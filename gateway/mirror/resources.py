@@ -18,6 +18,7 @@ from gateway.models.columns import Mirrored
 from gateway.models.mirrored import (
     Charge,
     CheckoutSession,
+    CreditNote,
     Customer,
     Dispute,
     EntitlementSummary,
@@ -89,7 +90,9 @@ class Resource:
             index entries each time.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
         owner: the parameter that names whose list `path` is, for a kind that is itself the list of its owner.
-        probe_path: the list of what such a kind is made of; where it is empty there is nothing to read.
+        beside: a list that Stripe keeps beside an object, as its name here and its path below the object's.
+        probe_path: the list of what an owner's list or one beside is made of; where it is empty there is nothing to
+            read.
     """
 
     kind: str
@@ -104,6 +107,7 @@ class Resource:
     immutable: tuple[str, ...] = ()
     synced: bool = True
     owner: str | None = None
+    beside: tuple[str, str] | None = None
     probe_path: str | None = None
 
     def id_of(self, obj: Json, account: str | None = None) -> str:
@@ -160,7 +164,14 @@ class Resource:
 RESOURCES: dict[str, Resource] = {
     resource.kind: resource
     for resource in (
-        Resource("product", Product, "/v1/products", columns.product),
+        Resource(
+            "product",
+            Product,
+            "/v1/products",
+            columns.product,
+            beside=("entitlement_features", "features"),
+            probe_path="/v1/entitlements/features",
+        ),
         Resource("price", Price, "/v1/prices", columns.price, expand=("tiers", "currency_options")),
         Resource(
             "plan", Price, "/v1/prices", columns.plan, expand=("tiers", "currency_options"), synced=False
@@ -211,6 +222,7 @@ RESOURCES: dict[str, Resource] = {
         Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", columns.invoice_payment, synced=False),
         Resource("charge", Charge, "/v1/charges", columns.charge),
         Resource("dispute", Dispute, "/v1/disputes", columns.dispute),
+        Resource("credit_note", CreditNote, "/v1/credit_notes", columns.credit_note),
         Resource("billing.meter", Meter, "/v1/billing/meters", columns.meter),
         Resource(
             "entitlements.active_entitlement_summary",

@@ -15,7 +15,7 @@ follows, whatever order things arrive in:
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import select
@@ -253,21 +253,29 @@ async def fetch(stripe: Stripe | Reader, resource: Resource, id: str) -> StripeR
             more = await stripe.get(page["url"], limit=100, starting_after=page["data"][-1]["id"])
             page = {**page, "data": page["data"] + more.object["data"], "has_more": more.object["has_more"]}
             answer.object[name] = page
+    if resource.beside and not answer.object.get("deleted"):
+        name, path = resource.beside
+        listed, found, _ = await _read_list(stripe, f"{resource.path}/{id}/{path}")
+        answer = replace(answer, staleness_seconds=listed.as_of - answer.as_of + answer.staleness_seconds)
+        answer = replace(answer, as_of=listed.as_of, object={**answer.object, name: {"data": found}})
     return answer
 
 
 async def _fetch_list(stripe: Stripe | Reader, resource: Resource, id: str) -> StripeResponse:
-    """Read the whole list of an owner as one object, which bears the owner's id. Its pages are read one by one, so it
-    is as old as the first.
-    """
-    params = {str(resource.owner): id, "limit": 100}
-    answer = await stripe.get(resource.path, **params)
-    found, began = answer.object["data"], answer.as_of - answer.staleness_seconds
-    while answer.object["has_more"]:
-        answer = await stripe.get(resource.path, **params, starting_after=found[-1]["id"])
-        found = found + answer.object["data"]
+    """Read the whole list of an owner as one object, which bears the owner's id."""
+    answer, found, began = await _read_list(stripe, resource.path, **{str(resource.owner): id})
     whole = {"object": resource.kind, "id": id, str(resource.owner): id, resource.lists[0]: {"data": found}}
     return replace(answer, object=whole, staleness_seconds=answer.as_of - began)
+
+
+async def _read_list(stripe: Stripe | Reader, path: str, **params: Any) -> tuple[StripeResponse, list[Json], int]:
+    """Read a whole list, page by page: the answer with the last one, all objects, and when the first was asked for."""
+    answer = await stripe.get(path, **params, limit=100)
+    found, began = answer.object["data"], answer.as_of - answer.staleness_seconds
+    while answer.object["has_more"]:
+        answer = await stripe.get(path, **params, limit=100, starting_after=found[-1]["id"])
+        found = found + answer.object["data"]
+    return answer, found, began
 
 
 def _told(change: Change) -> Told:

@@ -14,7 +14,10 @@ from gateway.models.columns import Mirrored, Row, UtcDateTime
 
 
 class Product(Mirrored, table=True):
-    """What is sold (Stripe `product`)."""
+    """What is sold (Stripe `product`).
+
+    `entitlements` are the lookup keys of the features that it has by Stripe's entitlements; None until they were read.
+    """
 
     __tablename__ = "product"
 
@@ -26,6 +29,7 @@ class Product(Mirrored, table=True):
     unit_label: str | None = None
     url: str | None = None
     default_price_id: str | None = None
+    entitlements: list[str] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     updated: datetime = Field(sa_type=UtcDateTime)
@@ -255,6 +259,22 @@ class Dispute(Mirrored, table=True):
     status: str
 
 
+class CreditNote(Mirrored, table=True):
+    """What the seller takes off an invoice after it was finalized (Stripe `credit_note`).
+
+    `refunded` is the part of `amount` that went back as refunds, which the charge tells as well.
+    """
+
+    __tablename__ = "credit_note"
+
+    customer_id: str
+    invoice_id: str = Field(index=True)
+    amount: int = Field(sa_type=sa.BigInteger)
+    refunded: int = Field(sa_type=sa.BigInteger)
+    currency: str
+    status: str
+
+
 class Meter(Mirrored, table=True):
     """What counts usage (Stripe `billing.meter`). The keys are those of a meter event's payload."""
 
@@ -291,6 +311,7 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     InvoicePayment,
     Charge,
     Dispute,
+    CreditNote,
     Meter,
     EntitlementSummary,
 )

@@ -12,12 +12,12 @@ from gateway.clock import now
 from gateway.db.database import ENDPOINTS
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
-from gateway.models.mirrored import Charge
+from gateway.models.mirrored import Charge, Invoice
 from gateway.models.outbound import AccessWatch
 
-WATCHES, CHARGES = table_for(AccessWatch), table_for(Charge)
+WATCHES, CHARGES, INVOICES = table_for(AccessWatch), table_for(Charge), table_for(Invoice)
 
-KINDS = frozenset({"subscription", "invoice", "checkout.session", "charge"})
+KINDS = frozenset({"subscription", "invoice", "checkout.session", "charge", "credit_note"})
 """Of objects whose changes are told to the application, or change access."""
 
 NO_ACCESS = ""
@@ -35,6 +35,10 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     due |= {row.id for row in written if row.kind == "customer"}
     if disputed := {row.columns["charge_id"] for row in written if row.kind == "dispute"}:
         due.update(connection.execute(sa.select(CHARGES.c.customer_id).where(CHARGES.c.id.in_(disputed))).scalars())
+    if paid := {
+        row.columns["invoice_id"] for row in written if row.kind == "invoice_payment"
+    }:  # its charge may be back
+        due.update(connection.execute(sa.select(INVOICES.c.customer_id).where(INVOICES.c.id.in_(paid))).scalars())
     new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
     mark(connection, due - {None}, new)
 

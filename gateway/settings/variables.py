@@ -246,6 +246,14 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_GRACE_DAYS",
         description="Days for which access goes on after the first failed charge of a renewal.",
     )
+    renewal_grace_hours: float = Field(
+        2.0,
+        ge=0,
+        le=72,
+        validation_alias="GATEWAY_RENEWAL_GRACE_HOURS",
+        description="Hours for which a period's credits stay usable while the next invoice is a draft or is being "
+        "charged. Stripe keeps a renewal's draft for about an hour.",
+    )
     auth_jwks_url: KeyUrl | None = Field(
         None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."
     )
@@ -400,6 +408,11 @@ class Settings(BaseSettings):
     def grace(self) -> timedelta:
         """How long access goes on after the first failed charge of a renewal."""
         return timedelta(days=self.grace_days)
+
+    @property
+    def renewal_grace(self) -> timedelta:
+        """How long a period's credits stay usable while the next invoice is not paid."""
+        return timedelta(hours=self.renewal_grace_hours)
 
     @property
     def stripe_mode(self) -> Literal["offline", "test", "live"]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from gateway.billing.catalog import features
 from gateway.billing.checkout.trials import is_guests
 from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.settlement import settle
@@ -100,6 +101,31 @@ def fetch_charge(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outc
     return outcome._replace(pending_fetches=(f"charge:{found}",)) if found else outcome
 
 
+def fetch_new_products(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Have the products of a subscription fetched whose features at Stripe are not known, where they matter."""
+    changed = event.previous_attributes
+    same = changed is not None and "items" not in changed
+    if event.account is not None or outcome.status != "applied" or outcome.pending_fetches or same:
+        return outcome
+    bought = (item.get("price") or item.get("plan") or {} for item in event.object["items"]["data"])
+    products = {found for each in bought if (found := id_of(each.get("product")))}
+    return _fetch_products(outcome, features.unread(connection, id_of(event.object["customer"]) or "", products))
+
+
+def fetch_unexplained(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Have a customer's products fetched where their known features are not the customer's entitlements."""
+    if event.account is not None or outcome.status != "applied":
+        return outcome
+    listed = event.object.get("entitlements") or {}
+    keys = {each.get("lookup_key") for each in listed.get("data") or ()}
+    products = features.unexplained(connection, event.object["customer"], keys, whole=not listed.get("has_more"))
+    return _fetch_products(outcome, products)
+
+
+def _fetch_products(outcome: Outcome, ids: Sequence[str]) -> Outcome:
+    return outcome._replace(pending_fetches=(*outcome.pending_fetches, *(f"product:{each}" for each in ids)))
+
+
 def note_refused_usage(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Note which usage Stripe took and then could not count: the event names samples of it."""
     reason = (event.object.get("data") or {}).get("reason") or {}
@@ -115,6 +141,8 @@ upsert_price = Handler(after=fetch_price)
 upsert_checkout = Handler(after=fetch_checkout)
 upsert_failed_charge = Handler(after=note_failure)
 upsert_paid_invoice = Handler(after=grant_credits)
+upsert_subscription = Handler(after=fetch_new_products)
+upsert_entitlements = Handler(after=fetch_unexplained)
 refresh_charge = Handler(stores=False, after=fetch_charge)
 refuse_usage = Handler(stores=False, after=note_refused_usage, reads_event=True)
 
@@ -135,9 +163,9 @@ HANDLERS: dict[str, Handler] = {
     "invoice.voided": upsert,  # never to be paid
     "invoice.marked_uncollectible": upsert,  # written off
     "invoice.deleted": delete,  # a draft thrown away
-    "customer.subscription.updated": upsert,  # plan switch, trial to active, pause, pending cancellation
+    "customer.subscription.updated": upsert_subscription,  # plan switch, trial to active, pause, pending cancellation
     "customer.subscription.deleted": upsert,  # it ended; `canceled` is final, and the row stays for its history
-    "customer.subscription.created": upsert,  # the first state, often `incomplete`
+    "customer.subscription.created": upsert_subscription,  # the first state, often `incomplete`
     "customer.subscription.paused": upsert,  # a trial that ended without a card
     "customer.subscription.resumed": upsert,  # and went on
     "customer.subscription.trial_will_end": upsert,  # three days' notice
@@ -165,8 +193,11 @@ HANDLERS: dict[str, Handler] = {
     "charge.dispute.created": upsert,  # the bank claims it back
     "charge.dispute.updated": upsert,  # evidence
     "charge.dispute.closed": upsert,  # lost: credits go; won: they stay, or come back
+    "credit_note.created": upsert,  # the same without a refund: taken off, or credit for later invoices
+    "credit_note.updated": upsert,  # a refund was linked to it
+    "credit_note.voided": upsert,  # it counts no more
     # What the customer may use.
-    "entitlements.active_entitlement_summary.updated": upsert,  # all features that are active now
+    "entitlements.active_entitlement_summary.updated": upsert_entitlements,  # all features that are active now
     # What counts usage.
     "billing.meter.created": upsert,  # usage can be reported to it
     "billing.meter.updated": upsert,  # its name for people

@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing import returns
 from gateway.billing.credits.grants import Grant, moment, of_invoices, of_session, order, paid_at
 from gateway.billing.credits.prices import read_rules
 from gateway.db.tables import table_for
 from gateway.models.mirrored import (
     Charge,
     CheckoutSession,
-    Dispute,
     Invoice,
     InvoicePayment,
     Subscription,
@@ -21,8 +21,10 @@ from gateway.models.mirrored import (
 )
 
 INVOICES, SESSIONS, CHARGES = table_for(Invoice), table_for(CheckoutSession), table_for(Charge)
-DISPUTES, PAYMENTS = table_for(Dispute), table_for(InvoicePayment)
+PAYMENTS = table_for(InvoicePayment)
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
+
+RETURNED = returns.of_invoice(INVOICES.c.id).label("returned")
 
 LONGEST_PERIOD = timedelta(days=3 * 366)
 """Stripe's longest interval is three years (API reference, "Create a price", `recurring.interval_count`)."""
@@ -36,16 +38,16 @@ class Purchase:
         id: of the invoice or the checkout.
         customer_id: whose it is.
         total: what it cost, in minor units, whether a card or the customer's balance paid it.
+        returned: how much of that went back to the buyer, in minor units.
         paid_at: when it was paid, on Stripe's clock.
-        payment_intents: by which payments.
         grants: what it brings.
     """
 
     id: str
     customer_id: str
     total: int
+    returned: int
     paid_at: datetime
-    payment_intents: frozenset[str]
     grants: tuple[Grant, ...]
 
 
@@ -66,23 +68,21 @@ def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedel
     subscriptions = _subscriptions(connection, {row["subscription_id"] for row in invoices} - {None})
     quantities = _quantities(connection, subscriptions)
     purchases = of_invoices(invoices, rules, subscriptions, quantities, renewal_grace)
-    intents = _intents(connection, [row["id"] for row in invoices])
     found = [
-        Purchase(row["id"], row["customer_id"], row["total"], paid_at(row), intents.get(row["id"], frozenset()), grants)
+        Purchase(row["id"], row["customer_id"], row["total"], row["returned"], paid_at(row), grants)
         for row, grants in zip(invoices, purchases, strict=True)
     ]
     for row in sessions:
-        taken = frozenset(filter(None, [row["payment_intent_id"]]))
-        at = _charged_at(connection, taken) or row["created"]
-        brought = of_session(row, rules, at)
-        found.append(Purchase(row["id"], row["customer_id"], row["amount_total"] or 0, at, taken, brought))
+        at = _charged_at(connection, row["payment_intent_id"]) or row["created"]
+        brought, total = of_session(row, rules, at), row["amount_total"] or 0
+        found.append(Purchase(row["id"], row["customer_id"], total, row["returned"], at, brought))
     return sorted(found, key=lambda purchase: purchase.id)
 
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
     """Return the paid invoices, and those of the same subscriptions whose time may meet theirs, in order."""
     paid = INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None), INVOICES.c.deleted.is_(False)
-    asked = connection.execute(sa.select(INVOICES).where(INVOICES.c.id.in_(ids), *paid)).mappings().all()
+    asked = connection.execute(sa.select(*INVOICES.c, RETURNED).where(INVOICES.c.id.in_(ids), *paid)).mappings().all()
     found = {row["id"]: row for row in asked}
     for subscription_id in {row["subscription_id"] for row in asked} - {None}:
         mine = [row for row in asked if row["subscription_id"] == subscription_id]
@@ -101,7 +101,7 @@ def _that_meet(connection: sa.Connection, rows: Sequence[Any], *conditions: sa.C
     meets = sa.or_(INVOICES.c.service_end >= first, INVOICES.c.service_end.is_(None))
     condition = sa.and_(near, meets)
     while True:
-        query = sa.select(INVOICES).where(sa.or_(condition, INVOICES.c.created >= first), *conditions)
+        query = sa.select(*INVOICES.c, RETURNED).where(sa.or_(condition, INVOICES.c.created >= first), *conditions)
         found = {row["id"]: row for row in connection.execute(query).mappings()}
         earlier = min(first, _begins(list(found.values())))
         if earlier == first:
@@ -126,43 +126,20 @@ def _quantities(connection: sa.Connection, subscriptions: Collection[str]) -> di
     return {row.id: row.quantity for row in connection.execute(query)}
 
 
-def _intents(connection: sa.Connection, invoice_ids: Collection[str]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    query = sa.select(PAYMENTS).where(PAYMENTS.c.invoice_id.in_(invoice_ids))
-    for payment in connection.execute(query).mappings():
-        if payment["payment_intent_id"]:
-            found.setdefault(payment["invoice_id"], set()).add(payment["payment_intent_id"])
-    return {invoice: frozenset(intents) for invoice, intents in found.items()}
-
-
 def _sessions(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
     """Read the paid one-off checkouts without an invoice; an invoice grants the credits itself."""
     once = SESSIONS.c.mode == "payment", SESSIONS.c.invoice_id.is_(None), SESSIONS.c.customer_id.is_not(None)
     done = SESSIONS.c.status == "complete", SESSIONS.c.payment_status.in_(("paid", "no_payment_required"))
-    return connection.execute(sa.select(SESSIONS).where(SESSIONS.c.id.in_(ids), *once, *done)).mappings().all()
+    returned = returns.of_payment(SESSIONS.c.payment_intent_id).label("returned")
+    query = sa.select(*SESSIONS.c, returned).where(SESSIONS.c.id.in_(ids), *once, *done)
+    return connection.execute(query).mappings().all()
 
 
-def _charged_at(connection: sa.Connection, intents: Collection[str]) -> datetime | None:
+def _charged_at(connection: sa.Connection, intent: str | None) -> datetime | None:
     """Return when the payment was taken, once its charge is known."""
-    of_these = CHARGES.c.payment_intent_id.in_(intents), CHARGES.c.status == "succeeded"
-    found: datetime | None = connection.execute(sa.select(sa.func.min(CHARGES.c.created)).where(*of_these)).scalar()
+    its = CHARGES.c.payment_intent_id == intent, CHARGES.c.status == "succeeded"
+    found: datetime | None = connection.execute(sa.select(sa.func.min(CHARGES.c.created)).where(*its)).scalar()
     return found
-
-
-def lost(connection: sa.Connection, purchase: Purchase) -> int:
-    """Return how much of a purchase went back to the buyer by refunds and lost disputes, in minor units.
-
-    The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
-    """
-    theirs = CHARGES.c.payment_intent_id.in_(purchase.payment_intents) | (CHARGES.c.invoice_id == purchase.id)
-    charges = connection.execute(sa.select(CHARGES).where(theirs)).mappings().all()
-    refunded = sum(max(0, row["amount_refunded"] - (row["amount"] - row["amount_captured"])) for row in charges)
-    about = DISPUTES.c.payment_intent_id.in_(purchase.payment_intents) | DISPUTES.c.charge_id.in_(
-        [row["id"] for row in charges]
-    )
-    query = sa.select(sa.func.coalesce(sa.func.sum(DISPUTES.c.amount), 0)).where(about, DISPUTES.c.status == "lost")
-    disputed = int(connection.execute(query).scalar_one())
-    return int(min(max(purchase.total, 0), refunded + disputed))
 
 
 def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collection[str]) -> set[str]:

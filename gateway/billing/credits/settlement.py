@@ -5,8 +5,8 @@ should hold, and appends the difference. So a refund before its payment, a copy 
 
 - A line grants once, under its own id; what it has granted stays, however the price's metadata change later.
 - What a later line covers or gives back of a line's time is taken back by time (`timeline.py`).
-- Refunds and lost disputes take back the share of the invoice's total that went back, rounded down to whole credits,
-  so that only a full refund takes all of them. A dispute that is won and a refund that fails give back.
+- Refunds, lost disputes and credit notes take back the share of the invoice's total that went back, rounded down to
+  whole credits, so that only a full refund takes all of them. A dispute that is won and a refund that fails give back.
 - What was spent already is taken back as well: the balance is then below zero, and the next grants pay it, once.
 """
 
@@ -25,7 +25,8 @@ from gateway.db.tables import insert
 from gateway.mirror.effects import Written
 from gateway.models.statuses import FINAL
 
-RENEWAL_GRACE = timedelta(hours=2)
+RENEWAL_GRACE = "gateway.renewal_grace"
+"""Under which name a connection's `info` says how long a period's credits stay usable while the next one is unpaid."""
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -35,7 +36,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     advisory_locks(connection, intents)
     ids = {row.id for row in written if row.kind == "invoice" and row.columns["status"] == "paid"}
     ids |= {row.id for row in written if row.kind == "checkout.session" and row.columns["status"] == "complete"}
-    ids |= {row.columns["invoice_id"] for row in written if row.kind == "invoice_payment"}
+    ids |= {row.columns["invoice_id"] for row in written if row.kind in {"invoice_payment", "credit_note"}}
     moved = [row for row in written if row.kind in {"charge", "dispute"}]
     if moved:
         charges = {row.columns["charge_id"] if row.kind == "dispute" else row.id for row in moved}
@@ -60,17 +61,16 @@ def _last_invoices(connection: sa.Connection, subscriptions: Collection[str]) ->
     return found
 
 
-def settle(connection: sa.Connection, ids: Collection[str], renewal_grace: timedelta = RENEWAL_GRACE) -> None:
+def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     """Make the ledger say what the mirror says about some purchases and all that depend on them.
 
     Args:
-        connection: a transaction.
+        connection: a transaction of `Database`, whose `info` has the renewal grace.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
-        renewal_grace: how long a period's credits stay usable while the next invoice is not paid.
     """
     mine = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.id.in_(ids), INVOICES.c.subscription_id.is_not(None))
     advisory_locks(connection, {*ids, *connection.execute(mine).scalars()})
-    found = purchases.read(connection, ids, renewal_grace)
+    found = purchases.read(connection, ids, connection.info.get(RENEWAL_GRACE, timedelta()))
     lots = _lots(connection, [purchase.id for purchase in found])
     found = [purchase for purchase in found if purchase.grants or purchase.id in lots]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)
@@ -117,7 +117,7 @@ def _take_back(account: Account, purchase: Purchase, lots: Collection[Any]) -> N
     """Take back, or give back, what has become more or less of the time and of the payment that went back."""
     if not lots:
         return
-    gone = purchases.lost(account.connection, purchase) if purchase.total > 0 else 0
+    gone = min(max(purchase.total, 0), purchase.returned)
     grants = {grant.id: grant for grant in purchase.grants}
     for lot in lots:
         by_payment = lot["granted"] * gone // purchase.total if gone else 0

@@ -1,6 +1,7 @@
 """What a subscription gives right to, and until when. Pure: the rows, the time, nothing else."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,6 +19,7 @@ class Reason(Enum):
     UNPAID = "The invoices are not paid and Stripe has stopped trying."
     INCOMPLETE = "The first payment has not succeeded."
     PAUSED = "Paused: the trial ended without a way to pay."
+    PAID_BACK = "What was paid for the present period went back in full."
     CANCELED = "Ended; what was paid for is still given to its end."
     NOT_INCLUDED = "No subscription of this customer includes the feature."
     NO_SUBSCRIPTION = "The customer has never had a subscription."
@@ -44,12 +46,14 @@ class Payments:
 
     Attributes:
         paid_until: of each item the end of what was paid for and kept, if now is in it.
+        paid_back: the items whose present was paid for, all of which went back in full.
         known: whether an invoice is known that is about now or later; where none is, Stripe's status has to do.
         unpaid_since: since when the oldest unpaid invoice is due: its first failed charge, or its due date.
         ever_paid: False when its first charge failed: nothing was ever paid and kept, and nobody was to pay by hand.
     """
 
     paid_until: Mapping[str, datetime] = field(default_factory=dict)
+    paid_back: AbstractSet[str] = frozenset()
     known: bool = False
     unpaid_since: datetime | None = None
     ever_paid: bool = True
@@ -86,10 +90,12 @@ def access(
         payments: what its invoices tell.
     """
     status = subscription.status
-    if not any(item.quantity != 0 for item in items):
-        return Access(allowed=False, reason=_REFUSED.get(status, Reason.NOT_INCLUDED))
+    giving = giving_items(subscription, items, payments)
+    if not giving and status not in _REFUSED:
+        bought = any(item.quantity != 0 for item in items)
+        return Access(allowed=False, reason=Reason.PAID_BACK if bought else Reason.NOT_INCLUDED)
     if status in _GIVES:
-        paid = _earliest(*_period_ends(subscription, items, payments))
+        paid = _earliest(*_period_ends(subscription, giving, payments))
         until = _earliest(paid, subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
         return Access(allowed=True, reason=_GIVES[status], until=until)
     if status == "past_due":
@@ -99,8 +105,8 @@ def access(
             until = _earliest(since + grace, subscription.cancel_at)
             return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=until)
         return Access(allowed=False, reason=Reason.PAST_DUE)
-    if status == "canceled" and (covered := giving_items(subscription, items, payments)):
-        until = _earliest(*(payments.paid_until[item.id] for item in covered))
+    if status == "canceled" and giving:
+        until = _earliest(*(payments.paid_until[item.id] for item in giving))
         return Access(allowed=True, reason=Reason.CANCELED, until=until)
     return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
 
@@ -110,22 +116,22 @@ def giving_items(
 ) -> tuple[SubscriptionItem, ...]:
     """Return the items that give something while the subscription gives access.
 
-    One of quantity 0 gives nothing; after the end each gives what was paid for it.
+    One of quantity 0 gives nothing, and neither does one whose payment went back; after the end each gives what was
+    paid for it.
     """
     some = (item for item in items if item.quantity != 0)
     if subscription.status == "canceled":
         return tuple(item for item in some if item.id in payments.paid_until)
-    return tuple(some)
+    return tuple(item for item in some if item.id not in payments.paid_back)
 
 
 def _period_ends(
     subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments
 ) -> list[datetime | None]:
     """Return the ends of what is paid, item by item; of a trial, and where no invoice is known, the periods' ends."""
-    some = [item for item in items if item.quantity != 0]
     if subscription.status == "trialing" or not payments.known:
-        return [item.current_period_end for item in some]
-    return [payments.paid_until.get(item.id) for item in some]
+        return [item.current_period_end for item in items]
+    return [payments.paid_until.get(item.id) for item in items]
 
 
 def _earliest(*moments: datetime | None) -> datetime | None:

@@ -1,21 +1,20 @@
 """What the invoices of subscriptions tell about them: until when they are paid, and since when something is due."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing import returns
 from gateway.billing.subscriptions.access import Payments
 from gateway.billing.subscriptions.paid_time import Line, gives_back, kept_time, kept_until, order_of
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
-from gateway.models.mirrored import Charge, Dispute, Invoice, InvoicePayment, Subscription
-from gateway.models.statuses import ENTITLED
+from gateway.models.mirrored import Invoice, Subscription
 
-INVOICES, CHARGES = table_for(Invoice), table_for(Charge)
-INVOICE_PAYMENTS, DISPUTES = table_for(InvoicePayment), table_for(Dispute)
+INVOICES = table_for(Invoice)
 
 UNPAID = frozenset({"open", "uncollectible"})
 """Statuses of invoices that are still owed. What is written off (`uncollectible`) was never paid."""
@@ -26,6 +25,7 @@ _INVOICES = PreparedQuery(
         *(INVOICES.c.id, INVOICES.c.subscription_id, INVOICES.c.status, INVOICES.c.total, INVOICES.c.created),
         *(INVOICES.c.collection_method, INVOICES.c.due_date, INVOICES.c.attempt_count, INVOICES.c.first_failed_at),
         *(INVOICES.c.finalized_at, INVOICES.c.number, INVOICES.c.lines),
+        returns.of_invoice(INVOICES.c.id).label("returned"),
     ).where(
         in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),
         INVOICES.c.status != "void",
@@ -39,33 +39,10 @@ _INVOICES = PreparedQuery(
 )
 
 
-def _charges(dialect: str) -> sa.Select[Any]:
-    """Select the charges of invoices with what went back of them.
-
-    Older API versions name the invoice in the charge; newer ones name both in an `invoice_payment`.
-    """
-    columns = (CHARGES.c.id, CHARGES.c.amount, CHARGES.c.amount_captured, CHARGES.c.amount_refunded)
-    by_payment = (
-        sa.select(INVOICE_PAYMENTS.c.invoice_id, *columns)
-        .join(CHARGES, CHARGES.c.payment_intent_id == INVOICE_PAYMENTS.c.payment_intent_id)
-        .where(in_json_array(dialect, INVOICE_PAYMENTS.c.invoice_id, "invoices"))
-    )
-    by_charge = sa.select(CHARGES.c.invoice_id, *columns).where(
-        in_json_array(dialect, CHARGES.c.invoice_id, "invoices")
-    )
-    found = sa.union(by_payment, by_charge).subquery()
-    lost = sa.and_(DISPUTES.c.charge_id == found.c.id, DISPUTES.c.status == "lost")
-    disputed = sa.func.coalesce(DISPUTES.c.amount, 0).label("disputed")
-    return sa.select(*found.c, disputed).outerjoin(DISPUTES, lost)
-
-
-_CHARGES = PreparedQuery(_charges)
-
-
 def payments_of(
     connection: sa.Connection, subscriptions: Collection[tuple[Subscription, datetime]]
 ) -> dict[str, Payments]:
-    """Return what the invoices of subscriptions tell, by the subscription's id, in at most two queries.
+    """Return what the invoices of subscriptions tell, by the subscription's id, in one query.
 
     Args:
         connection: what is read with.
@@ -81,51 +58,42 @@ def payments_of(
     by_subscription: dict[str, list[Any]] = {}
     for invoice in invoices:
         by_subscription.setdefault(invoice.subscription_id, []).append(invoice)
-    # Stripe's word that a subscription runs is taken; what went back counts once it does not.
-    judged = {row.id for row in rows if row.status not in ENTITLED}
-    paid = [row.id for row in invoices if row.subscription_id in judged and row.status == "paid"]
-    returned = _returned(connection, paid) if paid else {}
-    return {row.id: payments(row, by_subscription.get(row.id, ()), returned, now) for row, now in subscriptions}
+    return {row.id: payments(row, by_subscription.get(row.id, ()), now) for row, now in subscriptions}
 
 
-def _returned(connection: sa.Connection, invoice_ids: Collection[str]) -> dict[str, int]:
-    """Return how much went back to the buyer of each invoice, by refunds and lost disputes, in minor units.
-
-    The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
-    """
-    found: dict[str, int] = {}
-    for charge in _CHARGES.rows(connection, invoices=json_array(invoice_ids)):
-        refunded = max(0, charge.amount_refunded - (charge.amount - charge.amount_captured))
-        found[charge.invoice_id] = found.get(charge.invoice_id, 0) + refunded + charge.disputed
-    return found
-
-
-def payments(
-    subscription: Subscription, invoices: Sequence[Any], returned: Mapping[str, int], now: datetime
-) -> Payments:
+def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime) -> Payments:
     """Return what its invoices tell about a subscription. Pure.
 
     Args:
         subscription: for the time of its trial, which nobody has paid for.
-        invoices: rows of its invoices.
-        returned: how much went back of each, in minor units.
+        invoices: rows of its invoices, each with what was `returned`, in minor units.
         now: the present moment.
     """
-    kept = [row for row in invoices if row.status == "paid" and not _went_back(row.total, returned.get(row.id, 0))]
-    time = kept_time(line for row in kept for line in _lines(row, subscription))
-    ends = {item: kept_until(stretches, int(now.timestamp())) for item, stretches in time.items()}
+    paid = [row for row in invoices if row.status == "paid"]
+    kept = [row for row in paid if not _went_back(row)]
+    ends, once = _paid_until(kept, subscription, now), {}
+    if len(kept) < len(paid):
+        once = _paid_until(paid, subscription, now)
     unpaid = sorted((row for row in invoices if _is_due(row)), key=lambda row: (row.created, row.id))
     return Payments(
-        paid_until={item: datetime.fromtimestamp(end, UTC) for item, end in ends.items() if end is not None},
+        paid_until=ends,
+        paid_back=frozenset(once.keys() - ends.keys()),
         known=bool(invoices),
         unpaid_since=_due_since(unpaid[0]) if unpaid else None,
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
     )
 
 
-def _went_back(total: int, returned: int) -> bool:
+def _paid_until(invoices: Iterable[Any], subscription: Subscription, now: datetime) -> dict[str, datetime]:
+    """Return of each item whose present some paid invoices cover until when they do."""
+    time = kept_time(line for row in invoices for line in _lines(row, subscription))
+    ends = {item: kept_until(stretches, int(now.timestamp())) for item, stretches in time.items()}
+    return {item: datetime.fromtimestamp(end, UTC) for item, end in ends.items() if end is not None}
+
+
+def _went_back(invoice: Any) -> bool:
     """Return whether a payment went back in full. A part of it that does changes nothing."""
-    return total > 0 and returned >= total
+    return bool(0 < invoice.total <= invoice.returned)
 
 
 def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:

@@ -177,6 +177,36 @@ def test_a_refund_takes_back_its_share_of_the_total_and_not_of_the_card_s_part(w
     world.eventually(lambda: balance(world), 90)
 
 
+@both_databases
+def test_a_credit_note_takes_back_credits_as_a_refund_does(world, ada, product):
+    buy(world, ada, price(world, product, 100, unit_amount=1000))
+    world.eventually(lambda: balance(world), 100)
+    (invoice,) = world.stripe("GET", "/v1/invoices", customer=ada)["data"]
+    parts = {"refund_amount": 100, "credit_amount": 150, "out_of_band_amount": 50}
+    world.stripe("POST", "/v1/credit_notes", invoice=invoice["id"], amount=300, **parts)
+    world.eventually(lambda: balance(world), 70)  # the part that is refunded counts once
+    (charge,) = world.stripe("GET", "/v1/charges", customer=ada)["data"]
+    world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=200)
+    world.eventually(lambda: balance(world), 50)
+
+
+def test_what_a_credit_note_takes_off_an_open_invoice_brings_no_credits_until_it_is_voided(world, ada, product):
+    given = {"collection_method": "send_invoice", "days_until_due": 30}
+    made = world.stripe(
+        "POST",
+        "/v1/subscriptions",
+        customer=ada,
+        **given,
+        **{"items[0][price]": price(world, product, 100, unit_amount=1000)},
+    )
+    invoice = made["latest_invoice"]
+    world.stripe("POST", f"/v1/invoices/{invoice}/finalize")
+    notes = [world.stripe("POST", "/v1/credit_notes", invoice=invoice, amount=each) for each in (400, 100)]
+    world.stripe("POST", f"/v1/credit_notes/{notes[1]['id']}/void")
+    world.stripe("POST", f"/v1/invoices/{invoice}/pay", paid_out_of_band=True)
+    world.eventually(lambda: balance(world), 60)
+
+
 def test_a_flat_fee_is_no_unit(world, ada, product):
     tiers = {
         "billing_scheme": "tiered",

@@ -57,6 +57,13 @@ def owed(since: float | None, *, ever_paid: bool = True) -> Payments:
     return Payments(known=True, ever_paid=ever_paid, unpaid_since=None if since is None else NOW - since * DAY)
 
 
+def back(item: int, *, until: int | None = None, since: float | None = None) -> Payments:
+    """The payment of one item's present went back; the next one is paid for some more days."""
+    others = {f"si_{item + 1}": NOW + until * DAY} if until else {}
+    due = None if since is None else NOW - since * DAY
+    return Payments(paid_until=others, paid_back=frozenset({f"si_{item}"}), known=True, unpaid_since=due)
+
+
 IN_27, IN_28 = NOW + 27 * DAY, NOW + 28 * DAY
 PLANNED, FAR = NOW + 5 * DAY, NOW + 300 * DAY
 GRACE_PERIOD, PAST_DUE, CANCELED = Reason.GRACE_PERIOD, Reason.PAST_DUE, Reason.CANCELED
@@ -75,6 +82,11 @@ TABLE = {
     "quantity 0": (("active",), {"quantities": (0,)}, (False, Reason.NOT_INCLUDED, None)),
     "quantity 0 in a trial": (("trialing",), {"quantities": (0,)}, (False, Reason.NOT_INCLUDED, None)),
     "quantity 0 after the end": (("canceled",), {"quantities": (0,), "payments": paid(9)}, (False, CANCELED, None)),
+    "paid, and all of it back": (("active",), {"payments": back(0)}, (False, Reason.PAID_BACK, None)),
+    "back, with a planned end": (("active",), {"payments": back(0), "cancel_at": FAR}, (False, Reason.PAID_BACK, None)),
+    "of two one is back": (("active",), {"payments": back(0, until=9), "quantities": (1, 1)},
+                           (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "back in the grace period": (("past_due",), {"payments": back(0, since=1)}, (False, Reason.PAID_BACK, None)),
     "a trial": (("trialing",), {"payments": paid(0)}, (True, Reason.TRIALING, IN_27)),
     "a trial with a planned end": (("trialing",), {"cancel_at": PLANNED}, (True, Reason.TRIALING, PLANNED)),
     "failed six days ago": (("past_due",), {"payments": owed(6)}, (True, GRACE_PERIOD, NOW + DAY)),

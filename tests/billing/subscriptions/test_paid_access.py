@@ -83,6 +83,38 @@ def test_who_cancels_a_year_and_wins_a_dispute_about_it_has_no_access(world):
 
 
 @both_databases
+def test_who_gets_a_running_year_back_has_no_access_until_something_is_paid_again(world):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "starter_yearly")
+    charge = charge_of(world, ann)
+    assert decision(world) == (True, "ACTIVE")
+
+    world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=charge["amount"] - 1)
+    world.eventually(lambda: world.rows("charge", id=charge["id"])[0]["amount_refunded"], charge["amount"] - 1)
+    assert decision(world) == (True, "ACTIVE")
+
+    world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=1)
+    world.eventually(lambda: decision(world), (False, "PAID_BACK"))
+    assert access(world)["until"] is None
+
+    (item,) = bought["items"]["data"]
+    dearer = {"items[0][id]": item["id"], "items[0][price]": price_id(world, "business_yearly")}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **dearer, proration_behavior="always_invoice")
+    world.eventually(lambda: decision(world), (True, "ACTIVE"))
+
+
+def test_a_credit_note_over_the_whole_invoice_takes_the_access_that_it_paid_for(world):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "starter_yearly")
+    (invoice,) = world.stripe("GET", "/v1/invoices", customer=ann)["data"]
+    for amount, expected in ((invoice["total"] - 1, (True, "ACTIVE")), (1, (False, "PAID_BACK"))):
+        note = world.stripe("POST", "/v1/credit_notes", invoice=invoice["id"], amount=amount, credit_amount=amount)
+        world.eventually(lambda note=note: world.rows("credit_note", id=note["id"]))
+        assert decision(world) == expected
+    assert cancel_now(world, bought)["allowed"] is False
+
+
+@both_databases
 @BILLING_MODES
 def test_who_turns_a_year_into_a_month_and_cancels_has_the_month(world, mode):
     ann = customer(world, "ann")

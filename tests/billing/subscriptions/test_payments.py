@@ -44,7 +44,9 @@ def told(*invoices, returned: dict[str, int] | None = None, trial_end: datetime 
         id="sub_1", as_of=0, customer_id="cus_1", status="active", currency="eur", created=NOW, start_date=NOW
     )
     row.trial_end = trial_end
-    return payments(row, invoices, returned or {}, NOW)
+    for each in invoices:
+        each.returned = (returned or {}).get(each.id, 0)
+    return payments(row, invoices, NOW)
 
 
 PAID = invoice("paid", line(-3, 27))

@@ -64,7 +64,7 @@ async def backfill(mirror: Mirror, stripe: Stripe) -> AsyncIterator[Progress]:
 
 
 async def _fill(mirror: Mirror, reader: Reader, resource: Resource, state: SyncState) -> AsyncIterator[Progress]:
-    more, beside = True, resource.beside is not None and await _is_used(reader, resource)
+    more = True
     while more:
         answer = await _page(reader, resource, state)
         if answer is None:
@@ -72,7 +72,8 @@ async def _fill(mirror: Mirror, reader: Reader, resource: Resource, state: SyncS
             continue
         objects, more = answer.object["data"], answer.object["has_more"]
         unclear = await mirror.store_page(answer, objects)
-        await mirror.refresh_all(reader, objects if beside else unclear)
+        whole = resource.beside is None or not await _is_used(reader, resource)
+        await mirror.refresh_all(reader, unclear if whole else objects)
         state.cursor = objects[-1]["id"] if objects else state.cursor
         state.count += len(objects)
         state.completed_at = None if more else datetime.now(UTC)

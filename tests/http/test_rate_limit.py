@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.settings.values import limits_of
-from harness.checkout import BUY, CHECKOUT, purchase
+from harness.checkout import BUY, CHECKOUT, buy, purchase
 from harness.gateway import SERVICE, make_world
 from harness.sockets import signed_in
 
@@ -110,7 +110,13 @@ def test_other_mutations_have_a_limit_of_their_own(limited):
         assert codes == ["NOT_FOUND", "NOT_FOUND", "RATE_LIMITED"]
 
 
+INVOICES = "{ viewer { invoices { nodes { id hostedInvoiceUrl } } } }"
 PREVIEW = 'previewChange(subscriptionId: "sub_1", priceId: "price_1") { prorationDate }'
+
+
+def calls(world):
+    """How often the gateway has called Stripe."""
+    return sum(value for (name, *_), value in world.metrics().items() if name == "gateway_stripe_calls_total")
 
 
 def codes_of(answer):
@@ -128,6 +134,37 @@ def test_queries_that_call_stripe_have_a_rate_of_their_own_aliases_counted(limit
         assert codes_of(world.graphql(preview, None, elsewhere)) == ["RATE_LIMITED"], "it is the same user"
         assert codes_of(world.graphql(preview, None, grace)) == ["NOT_FOUND"]
         assert world.data("{ viewer { id } pricing { asOf } }", headers=ada)["viewer"]
+
+
+def test_an_id_that_only_stripe_may_know_is_looked_for_by_no_field_that_is_not_counted(limited):
+    with limited() as world:
+        ada = world.sign_in("ada@example.com")
+        ids = [f"sub_{number}" for number in range(9)]
+        aliases = " ".join(
+            f'a{each}: product(id: "{each}") {{ id }} b{each}: plan(id: "{each}") {{ id }}' for each in ids[:7]
+        )
+        asked = calls(world)
+        assert world.data(f"{{ {aliases} }}", headers=ada).keys()
+        assert codes_of(world.graphql('{ plans(productId: "sub_9") { nodes { id } } }', None, ada)) == ["NOT_FOUND"]
+        assert calls(world) == asked
+        assert codes_of(world.graphql(f"{{ viewer {{ {PREVIEW} }} }}", None, ada)) == ["NOT_FOUND"]
+        assert calls(world) == asked + 1
+
+
+def test_links_that_are_read_anew_count_and_beyond_the_rate_the_old_ones_are_shown(limited):
+    with limited(rate_limit_stripe_reads="2/minute", rate_limit_all_stripe_reads="off") as world:
+        ada = world.sign_in("ada@example.com")
+        buy(world, ada, "starter_monthly")
+        world.advance(to=world.sandbox.clock.now() + 32 * 86_400)
+        world.eventually(lambda: len(world.rows("invoice", status="paid")), 2)
+        world.eventually(lambda: world.rows("event", status="pending"), [])
+        world._execute("UPDATE invoice SET as_of = 1")
+        read = "SELECT count(*) FROM invoice WHERE as_of > 1"
+        for _ in range(2):
+            invoices = world.data(INVOICES, headers=ada)["viewer"]["invoices"]["nodes"]
+            assert len(invoices) == 2
+            assert all(invoice["hostedInvoiceUrl"] for invoice in invoices)
+            assert world._execute(read).scalar() == 1  # the look at the session was counted too
 
 
 def test_live_updates_of_a_checkout_count_as_queries_that_call_stripe(limited):

@@ -79,13 +79,18 @@ class Ownership:
         self._principal = principal
         self._customers: set[str] = set()
 
-    async def may_name(self, id: str) -> bool:
-        """Return whether the caller may name this id: of something public, or of something of theirs that exists."""
+    async def may_name(self, id: str, *, ask_stripe: bool = False) -> bool:
+        """Return whether the caller may name this id: of something public, or of something of theirs that exists.
+
+        Args:
+            id: of anything.
+            ask_stripe: whether a subscription that the mirror does not have is looked for at Stripe.
+        """
         table = PRIVATE.get(id.partition("_")[0])
         if table is None or self._principal.is_service:
             return True
         owner = await self._owner(table, id)
-        if owner is None and table is Subscription and self._principal.subject is not None:
+        if ask_stripe and owner is None and table is Subscription and self._principal.subject is not None:
             await self._find_subscription(id)  # bought a moment ago, perhaps: its events are still coming
             owner = await self._owner(table, id)
         return await self.may_see(owner) if owner else await self._is_sold(id)

@@ -29,6 +29,7 @@ from gateway.billing.customers.ownership import Owner
 from gateway.errors import Forbidden, NotFound, TokenExpired, Unauthenticated
 from gateway.graphql.base.connection import Connection, Edge
 from gateway.graphql.base.decorators import object_type
+from gateway.graphql.base.mutation_limits import STRIPE_READS
 
 Class = TypeVar("Class", bound=type)
 
@@ -127,16 +128,19 @@ def enforce(core: GraphQLSchema, field_access: Mapping[str, FieldAccess] = FIELD
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
             for name, field in kind.fields.items():
                 access = field_access[f"{kind.name}.{name}"] if kind in roots else None
-                _enforce_field(field, access, silent=kind is not core.mutation_type)
+                is_mutation = kind is core.mutation_type
+                is_counted = is_mutation or f"{kind.name}.{name}" in STRIPE_READS
+                _enforce_field(field, access, silent=not is_mutation, ask_stripe=is_counted)
 
 
-def _enforce_field(field: GraphQLField, access: FieldAccess | None, *, silent: bool) -> None:
+def _enforce_field(field: GraphQLField, access: FieldAccess | None, *, silent: bool, ask_stripe: bool) -> None:
     """Wrap one field, if anything is to be checked. A nullable field is silent: it answers null for NOT_FOUND.
 
     Args:
         field: which is changed.
         access: who may call a root field; None for the field of an object.
         silent: whether the field may be silent.
+        ask_stripe: whether it is counted as one that calls Stripe.
     """
     silent = silent and not isinstance(field.type, GraphQLNonNull)
     takes_ids = any(_has_id(argument.type, set()) for argument in field.args.values())
@@ -144,11 +148,13 @@ def _enforce_field(field: GraphQLField, access: FieldAccess | None, *, silent: b
     if is_private(named) or _is_page(named) or is_abstract_type(named):
         field.resolve = _enforce_answer(field.resolve or default_field_resolver, silent=silent)
     if takes_ids or access not in (None, FieldAccess.PUBLIC):
-        field.resolve = _enforce_call(field, field.resolve or default_field_resolver, access, silent=silent)
+        field.resolve = _enforce_call(
+            field, field.resolve or default_field_resolver, access, silent=silent, ask_stripe=ask_stripe
+        )
 
 
 def _enforce_call(
-    field: GraphQLField, inner: Callable[..., Any], access: FieldAccess | None, *, silent: bool
+    field: GraphQLField, inner: Callable[..., Any], access: FieldAccess | None, *, silent: bool, ask_stripe: bool
 ) -> Callable[..., Any]:
     """Return a resolver that checks the caller and the ids before `inner` runs."""
     kinds = {name: argument.type for name, argument in field.args.items()}
@@ -158,7 +164,7 @@ def _enforce_call(
             check_access(access, info.context.principal, info.context.sign_in_error)
         for name, value in arguments.items():
             for named in _ids(kinds.get(name), value):
-                if not await info.context.ownership.may_name(named):
+                if not await info.context.ownership.may_name(named, ask_stripe=ask_stripe):
                     return _missing(silent=silent)
         answer = inner(source, info, **arguments)
         return await answer if isawaitable(answer) else answer

@@ -1,5 +1,7 @@
 """What resolvers may use: the services, and the caller."""
 
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,11 +13,12 @@ from gateway.billing.checkout.service import Checkout
 from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
+from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, TopicSubscription
-from gateway.errors import TokenExpired
+from gateway.errors import RateLimited, TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import RateLimiter
 from gateway.mirror.sync import Mirror
@@ -66,7 +69,24 @@ class Context:
     @cached_property
     def loaders(self) -> Loaders:
         """The data loaders of this request."""
-        return Loaders(self.services.settings, self.services.mirror, self.services.stripe)
+        return Loaders(self.services.settings, self.services.mirror, self._refresh_links)
+
+    async def count_stripe_read(self, calls: int = 1) -> None:
+        """Count what a query asks of Stripe.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        await self.services.limiter.stripe_read(self.principal, self.address, calls)
+
+    async def _refresh_links(self, invoice_ids: Collection[str]) -> None:
+        """Read old links anew as far as the rate allows: an old one is better than no invoice."""
+        counted = []
+        with suppress(RateLimited):
+            for invoice_id in list(invoice_ids)[:MAX_LINKS]:
+                await self.count_stripe_read()
+                counted.append(invoice_id)
+        await refresh_links(self.services.mirror, self.services.stripe, counted)
 
 
 @dataclass(frozen=True, kw_only=True)

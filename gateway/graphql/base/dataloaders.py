@@ -14,16 +14,15 @@ from strawberry.dataloader import DataLoader
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
-from gateway.billing.invoices import refresh_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.db.database import Database
 from gateway.mirror.sync import Mirror
 from gateway.models.credits import CreditEntry
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+RefreshLinks = Callable[[Collection[str]], Awaitable[None]]
 
 
 class Loaders:
@@ -32,7 +31,7 @@ class Loaders:
     Args:
         settings: the grace period.
         mirror: the copy of Stripe.
-        stripe: for the links of invoices, which expire.
+        refresh_links: reads some invoices anew, whose links have expired.
 
     Attributes:
         account: what a query selects of a user's account.
@@ -44,9 +43,9 @@ class Loaders:
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
 
-    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror, refresh_links: RefreshLinks) -> None:
         database = mirror.database
-        self.account = _Shared(load_fn=partial(_accounts, settings, mirror, stripe))
+        self.account = _Shared(load_fn=partial(_accounts, settings, mirror, refresh_links))
         self.credits = _loader(database, ledger.balances, 0)
         self.credit_entries = _loader(database, ledger.PAGES.read, Page())
 
@@ -62,7 +61,9 @@ class _Shared(DataLoader[Key, Value]):
         return asyncio.shield(super().load(key))
 
 
-async def _accounts(settings: Settings, mirror: Mirror, stripe: Stripe, keys: list[AccountSelection]) -> list[Account]:
+async def _accounts(
+    settings: Settings, mirror: Mirror, refresh_links: RefreshLinks, keys: list[AccountSelection]
+) -> list[Account]:
     """Read accounts, and read links of invoices anew that are asked for and old."""
 
     def read(connection: sa.Connection) -> dict[AccountSelection, Account]:
@@ -72,7 +73,7 @@ async def _accounts(settings: Settings, mirror: Mirror, stripe: Stripe, keys: li
     linked = (account for key, account in found.items() if key.links)
     moment = mirror.database.clock.now()
     if old := [invoice_id for account in linked for invoice_id in account.invoices_with_old_links(moment)]:
-        await refresh_links(mirror, stripe, old)
+        await refresh_links(old)
         found = await mirror.database.read(read)
     return [found.get(key, Account()) for key in keys]
 

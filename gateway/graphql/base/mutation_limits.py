@@ -13,7 +13,9 @@ from gateway.graphql.base.context import Context, LiveContext
 
 CHECKOUT: Final = "createCheckoutSession"
 STRIPE_READS: Final = {"Query.session": 1, "Subscription.sessionUpdated": 1, "Viewer.previewChange": 3}
-"""The fields beside mutations that may call Stripe, and how often each does."""
+"""The fields beside mutations that may call Stripe, and how often each does. An id that is not in the mirror is looked
+for in these fields and mutations alone. The links of old invoices are counted where they are read (`Context`).
+"""
 
 Count = Callable[[Context], Awaitable[None]]
 """Counts one use of a field, by the context of its request."""
@@ -56,4 +58,4 @@ async def _count_checkout(context: Context) -> None:
 async def _count_stripe_read(context: Context, *, calls: int) -> None:
     """Count a query; of a live update the first reading alone, because the others do not call Stripe."""
     if not isinstance(context, LiveContext) or not context.changed.heard:
-        await context.services.limiter.stripe_read(context.principal, context.address, calls)
+        await context.count_stripe_read(calls)

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from gateway import errors
 from gateway.observability import metrics  # noqa: F401 - it registers them
 from gateway.sandbox import create_sandbox
+from gateway.sandbox.scenes import SCENES
 from gateway.settings import Settings
 from gateway.settings.deprecated import OLD_NAMES
 from gateway.settings.variables import variable_of
@@ -209,7 +210,7 @@ def test_the_two_files_of_the_example_for_pytest_run_as_they_stand(tmp_path):
 
 def test_every_lever_of_the_offline_stripe_exists():
     levers = re.findall(r"`(GET|POST) (/_sandbox/[^`]+)`", OFFLINE_STRIPE)
-    assert len(levers) == 10
+    assert len(levers) == 12
     routes = create_sandbox().routes
     for method, path in levers:
         scope = {"type": "http", "method": method, "path": path}
@@ -223,3 +224,8 @@ def test_every_option_of_the_offline_stripe_that_the_docs_name_exists():
     named = set(re.findall(r"`(?:gateway sandbox )?(--[a-z-]+)", OFFLINE_STRIPE))
     assert {"--clock", "--chaos", "--seed"} <= named
     assert {option for option in named if option not in shown} == set()
+
+
+def test_every_scene_is_told_once():
+    told = re.findall(r"^\| `(\w+)` \| ", OFFLINE_STRIPE.partition("| scene | what happens |")[2], re.MULTILINE)
+    assert told == list(SCENES)

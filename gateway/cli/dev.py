@@ -173,6 +173,7 @@ async def _run(options: Options, *, fresh: bool) -> None:
         SandboxOptions(
             path=options.state / "stripe.db",
             allowed_hosts=options.names,
+            links=(("Demo shop", f"{options.gateway_url}/demo"), ("GraphiQL", f"{options.gateway_url}/graphql")),
             forward_to=f"{options.gateway_url}/webhooks/stripe",
             webhook_secret=secret,
         )

@@ -20,7 +20,7 @@ from gateway.sandbox.control import control_routes
 from gateway.sandbox.events.cli_listener import listening_routes
 from gateway.sandbox.guard import Guard
 from gateway.sandbox.instance import OfflineStripe
-from gateway.sandbox.pages import page_routes
+from gateway.sandbox.pages import page_routes, site
 from gateway.sandbox.resources import test_clocks
 
 if TYPE_CHECKING:
@@ -68,7 +68,12 @@ def create_sandbox(options: SandboxOptions | None = None) -> Starlette:
     ]
     options = sandbox.options
     names = (*options.allowed_hosts, urlsplit(options.public_url or "").hostname or "")
-    app = Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Guard, names)])
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, names)],
+        exception_handlers={404: site.nowhere},
+    )
     app.state.sandbox = sandbox
     return app
 

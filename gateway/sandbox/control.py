@@ -16,6 +16,7 @@ from gateway.sandbox import fixtures
 from gateway.sandbox.api.pipeline import time_headers
 from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.resources.webhook_endpoints import roll_secret
+from gateway.sandbox.scenes import SCENES, play
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,6 +58,17 @@ async def advance(sandbox: Sandbox, _: Request, body: Obj) -> Any:
         raise invalid("The clock only goes forward.", "to")
     jobs = await sandbox.clock.advance_async(target)
     return {"now": sandbox.now(), "jobs": jobs, "next_due": sandbox.clock.next_due()}
+
+
+async def scenes(_: Sandbox, __: Request, ___: Obj) -> Any:
+    """Return the names of the scenes, and what happens in each."""
+    return {name: scene.hint for name, scene in SCENES.items()}
+
+
+async def play_scene(sandbox: Sandbox, request: Request, body: Obj) -> Any:
+    """Play a scene about a `customer`, or about a new one."""
+    base_url = sandbox.options.public_url or str(request.base_url).rstrip("/")
+    return await play(sandbox, request.path_params["name"], base_url, body.get("customer"))
 
 
 async def chaos(sandbox: Sandbox, request: Request, body: Obj) -> Any:
@@ -104,6 +116,8 @@ def control_routes() -> list[Route]:
         ("/reset", ["POST"], reset),
         ("/clock", ["GET"], read_clock),
         ("/clock/advance", ["POST"], advance),
+        ("/scenes", ["GET"], scenes),
+        ("/scenes/{name}", ["POST"], play_scene),
         ("/chaos", ["GET", "POST"], chaos),
         ("/deliveries", ["GET"], deliveries),
         ("/events/{id}/resend", ["POST"], resend),

@@ -130,8 +130,22 @@ class OfflineStripe:
         finally:
             self._request = None
 
-    def call(self, method: str, path: str, params: Obj | None = None, expand_paths: tuple[str, ...] = ()) -> Obj:
+    def call(
+        self,
+        method: str,
+        path: str,
+        params: Obj | None = None,
+        expand_paths: tuple[str, ...] = (),
+        base_url: str | None = None,
+    ) -> Obj:
         """Do from within what a request to the API does, and return what it would answer.
+
+        Args:
+            method: Its method.
+            path: Its path.
+            params: Its parameters.
+            expand_paths: What is expanded in the answer.
+            base_url: Where the pages are that it links to; None is where they were last.
 
         Raises:
             StripeError: The operation refuses.
@@ -141,7 +155,7 @@ class OfflineStripe:
             raise unrecognized_url(method, path)
         operation, named = found
         checked = operation.checked(params or {}, None)
-        request = Request(method=method, path=path, params=checked, base_url=self.options.public_url or "")
+        request = Request(method=method, path=path, params=checked, base_url=base_url or self.base_url)
         with self.serving(request):
             return self.present(operation.handler(self, request, **named), expand_paths)
 

@@ -26,6 +26,7 @@ class SandboxOptions:
         public_url: The base address of the hosted pages; None takes it from each request's Host header.
         allowed_hosts: The names under which it may be called, besides `localhost`, addresses and the name in
             `public_url`: others are refused, see `guard.py`.
+        links: What runs beside it, for its dashboard: names and addresses.
         catalog: Whether an empty sandbox is filled with the sample catalogue.
         seed: A fixture file (JSON) that an empty sandbox is filled with.
         clock: Unix seconds at which an empty sandbox starts; None is the present. Time runs on from there.
@@ -46,6 +47,7 @@ class SandboxOptions:
     api_version: str = API_VERSION
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     catalog: bool = True
     seed: Path | None = None
     clock: int | None = None

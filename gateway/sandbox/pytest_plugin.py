@@ -57,6 +57,18 @@ class OfflineStripeServer:
         """Begin again, as at the first start; done before each test."""
         self.lever("POST", "/reset")
 
+    def scene(self, name: str, *, customer: str | None = None) -> dict[str, Any]:
+        """Play a scene of `gateway/sandbox/scenes.py`, such as `renewal_fails`.
+
+        Args:
+            name: Which one.
+            customer: The id of the customer whom it is about; None is somebody new.
+
+        Returns:
+            The ids of the `customer` and the `subscription`, and the time: `now`.
+        """
+        return dict(self.lever("POST", f"/scenes/{name}", {"customer": customer}))
+
     def chaos(self, **shares: float) -> dict[str, Any]:
         """Say which share of the webhook deliveries goes wrong, such as `duplicate=0.2`; the settings."""
         return dict(self.lever("POST", "/chaos", shares))
@@ -97,7 +109,7 @@ def offline_stripe_server(offline_stripe_options: SandboxOptions) -> Iterator[Of
 
 @pytest.fixture
 def offline_stripe(offline_stripe_server: OfflineStripeServer) -> OfflineStripeServer:
-    """An offline Stripe without a past: its `url`, a `client`, and levers such as `advance`."""
+    """An offline Stripe without a past: its `url`, a `client`, and levers such as `advance` and `scene`."""
     offline_stripe_server.reset()
     return offline_stripe_server
 

@@ -133,7 +133,14 @@ class Sandbox(Protocol):
     def serving(self, request: Request) -> AbstractContextManager[None]:
         """Serve one API request: a transaction, and the source of the events made in it."""
 
-    def call(self, method: str, path: str, params: Obj | None = None, expand_paths: tuple[str, ...] = ()) -> Obj:
+    def call(
+        self,
+        method: str,
+        path: str,
+        params: Obj | None = None,
+        expand_paths: tuple[str, ...] = (),
+        base_url: str | None = None,
+    ) -> Obj:
         """Do from within what a request to the API does, and return what it would answer."""
 
     def reset(self) -> None:

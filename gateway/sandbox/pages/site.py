@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, pass_context
 from jinja2.runtime import Context
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.sandbox.pages import formats
@@ -18,6 +18,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 STATIC = Path(__file__).parent / "static"
 
 _MAX_FORM_BYTES = 64 * 1024
+_NOT_FOUND = 404
 
 
 def _localized(function: Any) -> Any:
@@ -91,9 +92,23 @@ def _shown(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except HTTPException as refusal:
-            return render(request, "error.html", status=refusal.status_code, text=refusal.detail)
+            return refused(request, refusal)
 
     return shown
+
+
+def refused(request: Request, refusal: HTTPException) -> Response:
+    """Return the page that says why something was not done, or is not there."""
+    heading = "Nothing is here" if refusal.status_code == _NOT_FOUND else "That did not work"
+    return render(request, "error.html", status=refusal.status_code, text=refusal.detail, heading=heading)
+
+
+async def nowhere(request: Request, _: Exception) -> Response:
+    """Answer under an address that has no page: to browsers with one that says so, to programs as the API does."""
+    message = f"There is nothing at {request.url.path}."
+    if "text/html" in request.headers.get("accept", ""):
+        return refused(request, HTTPException(_NOT_FOUND, message))
+    return JSONResponse({"error": {"type": "invalid_request_error", "message": message}}, _NOT_FOUND)
 
 
 def redirect(url: str) -> Response:

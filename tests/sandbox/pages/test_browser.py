@@ -242,3 +242,37 @@ async def test_no_page_is_wider_than_its_window(chromium, sandbox_server, sessio
         for url in (sessions(allow_promotion_codes=True).url, *("/", "/customers", "/products", "/prices", "/events")):
             await page.goto(url if url.startswith("http") else f"{sandbox_server.url}{url}")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width, url
+
+
+async def test_a_scene_is_one_click_and_about_the_customer_on_whose_page_it_is(page, stripe_client, sandbox_server):
+    await page.goto(sandbox_server.url)
+    await page.get_by_test_id("scene-trial_ends").click()
+    await expect(page.get_by_test_id("flash")).to_contain_text("The scene was played")
+    await expect(page.locator("#status")).to_contain_text("Trial")
+    await page.get_by_role("link", name="scene@example.com").click()
+    await page.get_by_test_id("scene-downgrade_waits").click()
+    await expect(page.locator("#status")).to_contain_text("Trial")
+    (schedule,) = (await asyncio.to_thread(stripe_client.v1.subscription_schedules.list)).data
+    assert page.url.partition("?")[0].endswith(schedule.subscription)
+
+
+async def test_events_are_filtered_by_type_by_choosing_it(page, stripe_client, sandbox_server):
+    await asyncio.to_thread(stripe_client.v1.customers.create, {"email": "ada@example.com"})
+    await asyncio.to_thread(stripe_client.v1.products.create, {"name": "Tea"})
+    await page.goto(f"{sandbox_server.url}/events")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await page.get_by_label("Type").select_option("product.created")
+    await page.wait_for_url("**type=product.created")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator("tbody")).to_contain_text("Tea")
+
+
+async def test_a_signing_secret_is_copied(chromium, sandbox_server, stripe_client):  # noqa: F811
+    hook = {"url": "http://127.0.0.1:9/", "enabled_events": ["charge.captured"]}
+    secret = (await asyncio.to_thread(stripe_client.v1.webhook_endpoints.create, hook)).secret
+    async with checked_page(chromium, sandbox_server.url) as page:
+        await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.goto(sandbox_server.url)
+        await page.get_by_role("button", name="Copy").click()
+        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert await page.evaluate("navigator.clipboard.readText()") == secret

@@ -86,7 +86,7 @@ def test_the_ids_in_an_object_s_json_lead_to_their_objects(browser, stripe_clien
 def test_what_is_not_there_answers_with_a_page_that_says_so(browser, path):
     page = browser.get(path)
     assert page.status_code == 404
-    assert "That did not work" in text_of(page)
+    assert "Nothing is here" in text_of(page)
 
 
 def test_a_path_that_stripe_does_not_have_is_counted(browser, sandbox_server):
@@ -188,3 +188,22 @@ def test_without_a_subscription_there_is_no_renewal_to_jump_to(browser):
 def test_the_dashboard_shows_the_secret_that_a_receiver_needs(browser, stripe_client):
     endpoint = stripe_client.v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/hook", "enabled_events": ["*"]})
     assert endpoint.secret in text_of(browser.get("/"))
+
+
+def test_where_nothing_is_a_browser_gets_a_page_and_a_program_an_error(browser, sandbox_server):
+    page = browser.get("/nowhere", headers={"Accept": "text/html"})
+    assert (page.status_code, "Nothing is here" in text_of(page)) == (404, True)
+    error = httpx.get(f"{sandbox_server.url}/_sandbox/nothing")
+    assert (error.status_code, error.json()["error"]["message"]) == (404, "There is nothing at /_sandbox/nothing.")
+
+
+def test_a_scene_that_cannot_be_played_is_told_and_one_that_can_leads_to_its_subscription(browser):
+    refused = browser.post("/dashboard/scenes", data={"scene": "dispute", "customer": "cus_x"})
+    assert (refused.status_code, "No such customer" in text_of(refused)) == (400, True)
+    played = browser.post("/dashboard/scenes", data={"scene": "dispute"})
+    assert (played.status_code, "Subscription created" in text_of(played)) == (200, True)
+
+
+def test_what_runs_beside_it_is_linked(sandbox_factory):
+    server = sandbox_factory(links=(("Demo shop", "http://127.0.0.1:8000/demo"),))
+    assert '<a class="beside" href="http://127.0.0.1:8000/demo">Demo shop</a>' in httpx.get(server.url).text

@@ -1,4 +1,4 @@
-"""What the dashboard's buttons do: move the clock, make trouble, resend an event, open the customer portal."""
+"""What the dashboard's buttons do: move the clock, play a scene, make trouble, resend an event, open the portal."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +11,8 @@ from gateway.sandbox.core.periods import shifted
 from gateway.sandbox.core.ports import Sandbox
 from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.pages import site
-from gateway.sandbox.pages.calls import call, sandbox_of
+from gateway.sandbox.pages.calls import base_url, call, sandbox_of
+from gateway.sandbox.scenes import play
 
 _DAY = 86_400
 # A jump of more than a few years is a slip of the finger, and takes very long.
@@ -24,6 +25,7 @@ def routes() -> list[Route]:
     """Return the POST actions of the dashboard."""
     return [
         site.action("/dashboard/clock", clock),
+        site.action("/dashboard/scenes", scene),
         site.action("/dashboard/chaos", chaos),
         site.action("/dashboard/events/{id}/resend", resend),
         site.action("/dashboard/customers/{id}/portal", portal),
@@ -52,6 +54,16 @@ async def clock(http: Request) -> Response:
         raise HTTPException(400, "The clock moves forward by a day, a week, a month, a year or to a renewal.")
     await sandbox.clock.advance_async(to)
     return site.redirect(_back(form, "/", "clock"))
+
+
+async def scene(http: Request) -> Response:
+    """Play the scene of the button that was pressed, about the customer on whose page it is."""
+    form = await site.read_form(http)
+    try:
+        played = await play(sandbox_of(http), form.get("scene", ""), base_url(http), form.get("customer") or None)
+    except StripeError as error:
+        raise HTTPException(400, f"The scene cannot be played: {error.message}") from None
+    return site.redirect(f"/subscriptions/{played['subscription']}?done=scene")
 
 
 async def chaos(http: Request) -> Response:

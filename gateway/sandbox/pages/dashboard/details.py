@@ -28,6 +28,7 @@ from gateway.sandbox.pages.dashboard.listings import (
     status,
 )
 from gateway.sandbox.pages.labels import method_name
+from gateway.sandbox.scenes import SCENES
 
 Json = dict[str, Any]
 
@@ -88,6 +89,7 @@ async def customer(http: Request) -> Response:
         section="/customers",
         title=found["email"] or found["name"] or key,
         customer=found,
+        scenes={} if found.get("test_clock") else SCENES,
         payload=linked_json(found),
         days=history(context, key, *related),
         **table(context, "subscription", _SUBSCRIPTIONS, subscriptions),

@@ -80,7 +80,7 @@ DESTINATIONS = Listing(
         ),
         Column("State", lambda _, obj: status(obj["status"])),
         Column("Last answer", _last_answer),
-        Column("Signing secret", lambda _, obj: Cell(obj["_secret"], mono=True)),
+        Column("Signing secret", lambda _, obj: Cell(obj["_secret"], mono=True, copy=True)),
     ),
     "No destination.",
 )

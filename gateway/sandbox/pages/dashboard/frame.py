@@ -22,6 +22,7 @@ SECTIONS = (
 )
 FLASHES = {
     "clock": "The clock was moved and everything due on the way has happened.",
+    "scene": "The scene was played; this is its subscription.",
     "chaos": "The chaos settings are in force for the next deliveries.",
     "resent": "The event is on its way again.",
 }
@@ -31,9 +32,9 @@ FLASHES = {
 def page(http: Request, template: str, *, section: str, **context: Any) -> Response:
     """Return a page of the dashboard; ``section`` is the path of the section that is marked as current."""
     flash = FLASHES.get(http.query_params.get("done", ""))
-    return site.render(
-        http, template, section=section, sections=SECTIONS, now=sandbox_of(http).now(), flash=flash, **context
-    )
+    sandbox = sandbox_of(http)
+    frame: Json = {"section": section, "sections": SECTIONS, "links": sandbox.options.links, "now": sandbox.now()}
+    return site.render(http, template, flash=flash, **frame, **context)
 
 
 def context_of(http: Request) -> RenderContext:

@@ -13,12 +13,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What stands in one place of a table: a text, perhaps linked, as a pill of a tone, or in fixed width."""
+    """What stands in one place of a table: a text, perhaps linked, as a pill of a tone, in fixed width, or to copy."""
 
     text: str
     href: str | None = None
     tone: str | None = None
     mono: bool = False
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,10 @@ class Listing:
         """Return the cells of each object."""
         return [[column.cell(context, obj) for column in self.columns] for obj in objects]
 
-    def search(self, sandbox: Sandbox, text: str, after: str | None) -> Iterator[Json]:
-        """Yield the objects, newest first, in whose JSON every word of the text occurs."""
+    def search(self, sandbox: Sandbox, text: str, after: str | None, **equals: str) -> Iterator[Json]:
+        """Yield the objects, newest first, in whose JSON every word of the text occurs, with these values."""
         words = [word.lower() for word in text.split()]
-        for obj in sandbox.store.scan(self.kind, after=after):
+        for obj in sandbox.store.scan(self.kind, after=after, **equals):
             said = str(obj).lower() if words else ""
             if all(word in said for word in words):
                 yield obj

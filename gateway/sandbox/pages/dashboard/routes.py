@@ -13,11 +13,14 @@ from gateway.sandbox.pages.dashboard.actions import next_renewal
 from gateway.sandbox.pages.dashboard.events import DESTINATIONS, EVENTS
 from gateway.sandbox.pages.dashboard.frame import context_of, page, table
 from gateway.sandbox.pages.dashboard.listings import LISTINGS, PRICES, PRODUCTS, Cell, Column, Listing, RenderContext
+from gateway.sandbox.scenes import SCENES
 
 Json = dict[str, Any]
 
 PAGE_SIZE = 50
 RECENT = 12
+_TYPES_FROM = 1000
+"""How many events are looked through for the types that can be chosen."""
 
 _PRODUCT_TABS = ((PRODUCTS.path, PRODUCTS.label), (PRICES.path, PRICES.label))
 _LISTINGS = {**LISTINGS, EVENTS.path: EVENTS}
@@ -53,6 +56,7 @@ async def overview(http: Request) -> Response:
         section="/",
         tiles=_tiles(context),
         chaos=_chaos(context),
+        scenes=SCENES,
         next_due=_next_due(context),
         next_renewal=next_renewal(context.sandbox),
         **table(context, "event", EVENTS.columns, list(islice(store.scan("event"), RECENT))),
@@ -62,13 +66,15 @@ async def overview(http: Request) -> Response:
 
 
 async def listing(http: Request) -> Response:
-    """Show one of the lists, searched (``q``) and paged (``after``)."""
+    """Show one of the lists, searched (``q``), of one ``type`` of events, and paged (``after``)."""
     found: Listing = _LISTINGS[http.url.path]
     context = context_of(http)
     query, after = http.query_params.get("q", ""), http.query_params.get("after")
     if after and context.sandbox.store.get(found.kind, after) is None:
         after = None
-    objects = list(islice(found.search(context.sandbox, query, after), PAGE_SIZE + 1))
+    kind = http.query_params.get("type", "") if found is EVENTS else ""
+    matching = found.search(context.sandbox, query, after, **({"type": kind} if kind else {}))
+    objects = list(islice(matching, PAGE_SIZE + 1))
     shown = objects[:PAGE_SIZE]
     in_products = found in (PRODUCTS, PRICES)
     return page(
@@ -79,9 +85,16 @@ async def listing(http: Request) -> Response:
         tabs=_PRODUCT_TABS if in_products else (),
         rows=found.rows(context, shown),
         q=query,
+        types=_event_types(context) if found is EVENTS else (),
+        type=kind,
         after=after,
         more=shown[-1]["id"] if len(objects) > PAGE_SIZE else None,
     )
+
+
+def _event_types(context: RenderContext) -> list[str]:
+    """Return the types of the newest events."""
+    return sorted({event["type"] for event in islice(context.sandbox.store.scan("event"), _TYPES_FROM)})
 
 
 def _tiles(context: RenderContext) -> list[Json]:

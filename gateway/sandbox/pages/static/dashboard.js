@@ -30,6 +30,18 @@ async function keepFresh() {
 
 if (document.querySelector("[data-live]")) keepFresh();
 
+// Without a clipboard (on a plain http address of another machine) there is nothing to press.
+document.documentElement.classList.toggle("clipboard", Boolean(navigator.clipboard));
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+});
+
+// A chosen type needs no second press.
+document.getElementById("type")?.addEventListener("change", ({ target }) => target.form.requestSubmit(target.form.querySelector("button")));
+
 // A jump may take a while: say so and do not jump twice.
 document.addEventListener("submit", (event) => {
   const button = event.submitter;

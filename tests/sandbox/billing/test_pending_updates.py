@@ -109,7 +109,8 @@ def test_the_period_s_end_comes_first_where_it_is_near(sandbox_server, v1, subsc
     ends = subscribed["items"].data[0].current_period_end
     sandbox_server.advance(ends - subscribed.created - HOUR)
     waiting = upgrade(billing_cycle_anchor={"type": "now"}).pending_update
-    assert (waiting.expires_at, waiting.billing_cycle_anchor) == (ends, ends - HOUR)
+    assert waiting.expires_at == ends
+    assert 0 <= waiting.billing_cycle_anchor - (ends - HOUR) < 60
 
 
 def test_the_end_of_the_subscription_drops_the_change(v1, upgrade):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.sandbox.billing import (
+    attached_payments,
     charges,
     collection,
     customers,
@@ -21,6 +22,7 @@ from gateway.sandbox.billing import (
     payments,
     pending_updates,
     previews,
+    quotes,
     renewals,
     schedules,
     subscriptions,
@@ -45,6 +47,7 @@ JOBS: dict[str, OnTime] = {
     "invoice.overdue": collection.overdue,  # the due date of a sent invoice has passed
     "invoice.retry": collection.retry,  # the next attempt to collect it
     "payment.settle": payments.settle_planned,  # a bank debit: the bank answers
+    "quote.expire": quotes.expire,  # nobody accepted it in time
     "refund.failed": charges.refund_fails,  # the bank has no such account any more
     "refund.pending": charges.refund_settles,  # the bank has sent the money back
     "subscription.cycle": renewals.cycle,  # a billing period, or the trial, is over
@@ -67,7 +70,7 @@ EVENTS: tuple[tuple[str, OnObject], ...] = (
 
 OUTCOMES: dict[str, tuple[OnObject, ...]] = {
     "checkout.session.payment_settled": (completion.payment_settled,),  # with the payment intent
-    "invoice.payment_settled": (collection.payment_settled,),  # with the payment intent
+    "invoice.payment_settled": (attached_payments.settled,),  # with the payment intent
     "invoice.finalizing": (metered.refresh,),  # a draft is about to be opened
     "invoice.paid": (
         customers.invoice_paid,

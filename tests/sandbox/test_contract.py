@@ -10,7 +10,6 @@ from gateway.sandbox.api.routing import match
 # Operations that the description has and the sandbox does not, each with the reason.
 MISSING = {
     "get /v1/payment_intents/{id}/amount_details_line_items": "level 3 data is no part of billing",
-    "post /v1/invoices/{id}/attach_payment": "an invoice is paid by its own payment or out of band",
     "post /v1/payment_intents/{id}/apply_customer_balance": "there is no cash balance",
     "post /v1/payment_intents/{id}/increment_authorization": "there is no terminal",
     "post /v1/payment_intents/{id}/verify_microdeposits": "bank accounts are verified at once",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from email.parser import BytesParser
+from email.policy import HTTP
 from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl
@@ -32,7 +34,7 @@ def _path(key: str) -> list[str]:
     return [head, *segments]
 
 
-def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
+def _plant(tree: dict[str, Any], path: list[str], value: Any) -> None:
     for here, below in pairwise(path):
         name = here or str(len(tree))
         child = tree.get(name)
@@ -53,3 +55,15 @@ def _lists(node: Any) -> Any:
     if node and all(key.isdecimal() for key in node):
         return [_lists(node[key]) for key in sorted(node, key=int)]
     return {key: _lists(value) for key, value in node.items()}
+
+
+def parse_multipart(content_type: str, body: bytes) -> dict[str, Any]:
+    """Decode an upload (`multipart/form-data`): fields as `parse_form` does, of a file its `filename` and `size`."""
+    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    tree: dict[str, Any] = {}
+    for part in message.iter_parts():
+        name, filename = part.get_param("name", header="content-disposition"), part.get_filename()
+        content = bytes(part.get_payload(decode=True) or b"")
+        value = content.decode("utf-8", "replace") if filename is None else {"filename": filename, "size": len(content)}
+        _plant(tree, _path(str(name)), value)
+    return {key: value if key == "file" else _lists(value) for key, value in tree.items()}

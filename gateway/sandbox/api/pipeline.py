@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
-from gateway.sandbox.api.form_encoding import parse_form
+from gateway.sandbox.api.form_encoding import parse_form, parse_multipart
 from gateway.sandbox.api.routing import Route, match
 from gateway.sandbox.core.errors import StripeError, invalid, rate_limited, unauthorized, unrecognized_url
 from gateway.sandbox.core.ports import Request
@@ -46,7 +46,7 @@ class Api:
 
     async def handle(self, http: HttpRequest) -> Response:
         """Answer one HTTP request; everything after the body has arrived runs at one go."""
-        body = (await http.body()).decode("utf-8", "replace")
+        body = await http.body()
         request_id = self.sandbox.new_id("req").replace("req_1", "req_", 1)[:18]
         headers = {"Request-Id": request_id, "Stripe-Version": API_VERSION, "Cache-Control": "no-cache, no-store"}
         try:
@@ -65,7 +65,7 @@ class Api:
         headers |= time_headers(self.sandbox)
         return Response(answer, status, headers, "application/json")
 
-    def _answer(self, http: HttpRequest, body: str, request_id: str) -> tuple[int, bytes, dict[str, str]]:
+    def _answer(self, http: HttpRequest, body: bytes, request_id: str) -> tuple[int, bytes, dict[str, str]]:
         authenticate(http.headers.get("authorization"))
         self._limit_rate()
         method, path = http.method, http.url.path
@@ -210,10 +210,13 @@ def authenticate(header: str | None) -> None:
         raise unauthorized(f"Invalid API Key provided: {key[:8]}{'*' * max(len(key) - 12, 0)}{key[-4:]}")
 
 
-def _decoded(http: HttpRequest, body: str) -> Obj:
+def _decoded(http: HttpRequest, body: bytes) -> Obj:
     values = parse_form(http.url.query)
     if http.method == "POST" and body:
-        if http.headers.get("content-type", "").startswith("application/json"):
+        content_type = http.headers.get("content-type", "")
+        if content_type.startswith("multipart/form-data"):
+            return values | parse_multipart(content_type, body)
+        if content_type.startswith("application/json"):
             try:
                 decoded: Any = orjson.loads(body)
             except orjson.JSONDecodeError as error:
@@ -221,7 +224,7 @@ def _decoded(http: HttpRequest, body: str) -> Obj:
             if not isinstance(decoded, dict):
                 raise invalid("The request body must be a JSON object.")
             return values | decoded
-        values |= parse_form(body)
+        values |= parse_form(body.decode("utf-8", "replace"))
     return values
 
 

@@ -42,8 +42,8 @@ def invoice_default(sandbox: Sandbox, invoice: Obj, subscription: Obj) -> Obj | 
 
 
 def payment_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
-    """Return the invoice payment that is (to be) made for an invoice."""
-    return sandbox.store.first("invoice_payment", invoice=invoice["id"])
+    """Return the invoice payment that is (to be) made for an invoice, besides those that were attached to it."""
+    return sandbox.store.first("invoice_payment", invoice=invoice["id"], is_default=True)
 
 
 def intent_of(sandbox: Sandbox, invoice: Obj) -> Obj | None:
@@ -119,7 +119,7 @@ def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = F
     """Mark an invoice as paid: by its payment intent, by nothing being due, or elsewhere (`out_of_band`)."""
     now = now_of(sandbox, invoice)
     invoice |= {
-        "amount_paid": amount,
+        "amount_paid": invoice["amount_paid"] + amount,
         "amount_remaining": 0,
         "attempted": True,
         "auto_advance": False,
@@ -131,13 +131,15 @@ def settle(sandbox: Sandbox, invoice: Obj, amount: int, *, out_of_band: bool = F
         invoice["amount_paid_off_stripe"] = amount
     sandbox.update(invoice, "invoice.updated")
     sandbox.clock.cancel("invoice.retry", invoice)
-    payment = payment_of(sandbox, invoice)
-    if payment and not out_of_band:
+    payment = None if out_of_band else payment_of(sandbox, invoice)
+    if payment and payment["status"] == "canceled":
+        payment = None  # others, that were attached, have paid
+    if payment:
         payment |= {"amount_paid": amount, "status": "paid"}
         payment["status_transitions"]["paid_at"] = now
         sandbox.update(payment)
     sandbox.emit("invoice.paid", invoice)
-    if payment and not out_of_band:
+    if payment:
         sandbox.emit("invoice_payment.paid", payment)
     sandbox.emit("invoice.payment_succeeded", invoice)
     sandbox.follow("invoice.paid", invoice)
@@ -162,7 +164,7 @@ def overdue(sandbox: Sandbox, id: str) -> None:
 
 def pay_elsewhere(sandbox: Sandbox, invoice: Obj) -> Obj:
     """Mark an invoice as paid outside of Stripe."""
-    _cancel_payment(sandbox, invoice, None)
+    cancel_payment(sandbox, invoice, None)
     return settle(sandbox, invoice, invoice["amount_remaining"], out_of_band=True)
 
 
@@ -170,7 +172,7 @@ def void(sandbox: Sandbox, invoice: Obj) -> Obj:
     """Take an open or uncollectible invoice back, as if it had never been."""
     if invoice["status"] not in ("open", "uncollectible"):
         raise not_in(invoice, "voided", "open or uncollectible")
-    _cancel_payment(sandbox, invoice, "void_invoice")
+    cancel_payment(sandbox, invoice, "void_invoice")
     _end(sandbox, invoice, "void", "voided_at")
     sandbox.update(invoice, "invoice.voided")
     sandbox.follow("invoice.forgiven", invoice)
@@ -193,7 +195,8 @@ def _end(sandbox: Sandbox, invoice: Obj, status: str, stamp: str) -> None:
     sandbox.clock.cancel("invoice.retry", invoice)
 
 
-def _cancel_payment(sandbox: Sandbox, invoice: Obj, reason: str | None) -> None:
+def cancel_payment(sandbox: Sandbox, invoice: Obj, reason: str | None) -> None:
+    """Cancel an invoice's own payment, if it is still open."""
     intent, payment = intent_of(sandbox, invoice), payment_of(sandbox, invoice)
     if intent and payment and intent["status"] in payments.OPEN:
         payments.cancel(sandbox, intent, reason)

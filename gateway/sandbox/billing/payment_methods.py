@@ -54,6 +54,15 @@ def resolve(sandbox: Sandbox, id: str, param: str = "payment_method") -> Obj:
     return _make(sandbox, details, {})
 
 
+def given(sandbox: Sandbox, params: Obj) -> Obj | None:
+    """Return the payment method of a call: an id, a token, or one described by `payment_method_data`; None for none."""
+    if params.get("payment_method"):
+        return resolve(sandbox, params["payment_method"])
+    if params.get("payment_method_data"):
+        return create(sandbox, params["payment_method_data"])
+    return None
+
+
 def attach(sandbox: Sandbox, method: Obj, customer_id: str) -> Obj:
     """Save a payment method to a customer.
 

@@ -25,8 +25,8 @@ INDEXED = frozenset(
     (  # noqa: SIM905 -- a list would take a line for each name
         "_customer _implied _invoice _object _payment_intent _product _subscription charge checkout_session clock code "
         "coupon credit_grant customer email endpoint event event_name feature fingerprint identifier invoice job "
-        "latest_charge lookup_key meter payment_intent payment_method price product schedule setup_intent status "
-        "subscription test_clock"
+        "latest_charge lookup_key meter payment_intent payment_link payment_method price product schedule setup_intent "
+        "status subscription test_clock"
     ).split()
 )
 

@@ -125,7 +125,11 @@ def _fields(cls: Any, absent: frozenset[str] = frozenset()) -> tuple[Obj, Obj]:
             empty[name] = {}
         elif type(None) in get_args(annotation) and name != "deleted" and name not in absent:
             # A payment method names its sixty type-specific hashes as Optional: only one is ever there.
-            if cls.__name__ == "PaymentMethod" and name in inner and name != "billing_details":
+            if (
+                cls.__name__ in ("PaymentMethod", "PaymentMethodPreview")
+                and name in inner
+                and name != "billing_details"
+            ):
                 continue
             empty[name] = None
     # Of a map (`currency_options` by currency) the class describes the values: their makers fill them.

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import collection, discounts, invoices, items, payment_methods, pending, previews
+from gateway.sandbox.billing import (
+    attached_payments,
+    collection,
+    discounts,
+    invoices,
+    items,
+    payment_methods,
+    pending,
+    previews,
+)
 from gateway.sandbox.core.errors import StripeError, invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.periods import DAY
@@ -179,6 +188,16 @@ def _refusal(intent: Obj) -> StripeError:
         keep=True,
         **({"decline_code": error["decline_code"]} if error.get("decline_code") else {}),
     )
+
+
+@route("POST", "/v1/invoices/{id}/attach_payment", params="InvoiceAttachPaymentParams")
+def attach_payment(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """Let a payment that was made elsewhere pay an open invoice, or a part of it."""
+    invoice = sandbox.need("invoice", id)
+    if "payment_intent" not in request.params:
+        raise parameter_missing("payment_intent")
+    intent = sandbox.need("payment_intent", request.params["payment_intent"], "payment_intent")
+    return attached_payments.attach(sandbox, invoice, intent)
 
 
 @route("POST", "/v1/invoices/{id}/send", params="InvoiceSendInvoiceParams")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page, page_of
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import usage
+from gateway.sandbox.billing import usage, usage_alerts
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -120,6 +120,7 @@ def record(sandbox: Sandbox, request: Request) -> Obj:
         "_customer": customer,
     }
     sandbox.create(event)
+    usage_alerts.usage_counted(sandbox, meter, customer)
     del event["id"]
     return complete(event)
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 NOT_BEGUN = (
     ("apple_pay_domain", "apwc", "apple_pay/domains", "ApplePayDomainListParams"),
     ("application_fee", "fee", "application_fees", "ApplicationFeeListParams"),
-    ("billing.alert", "alrt", "billing/alerts", "billing.AlertListParams"),
-    ("file", "file", "files", "FileListParams"),
-    ("file_link", "link", "file_links", "FileLinkListParams"),
     (
         "financial_connections.account",
         "fca",
@@ -40,9 +37,7 @@ NOT_BEGUN = (
     ("issuing.cardholder", "ich", "issuing/cardholders", "issuing.CardholderListParams"),
     ("issuing.dispute", "idp", "issuing/disputes", "issuing.DisputeListParams"),
     ("issuing.transaction", "ipi", "issuing/transactions", "issuing.TransactionListParams"),
-    ("payment_link", "plink", "payment_links", "PaymentLinkListParams"),
     ("payout", "po", "payouts", "PayoutListParams"),
-    ("quote", "qt", "quotes", "QuoteListParams"),
     ("radar.early_fraud_warning", "issfr", "radar/early_fraud_warnings", "radar.EarlyFraudWarningListParams"),
     ("radar.value_list", "rsl", "radar/value_lists", "radar.ValueListListParams"),
     ("reporting.report_run", "frr", "reporting/report_runs", "reporting.ReportRunListParams"),

@@ -11,6 +11,7 @@ from gateway.sandbox.core.errors import StripeError, invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
 from gateway.sandbox.options import API_VERSION
+from gateway.sandbox.resources import confirmation_tokens
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -35,13 +36,13 @@ _PLAIN = (
 @route("POST", "/v1/payment_intents", params="PaymentIntentCreateParams", legacy=("payment_method_types",))
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a payment intent, and confirm it if asked to."""
-    params = {**_of_version(request), **request.params}
+    params = confirmation_tokens.said(sandbox, {**_of_version(request), **request.params})
     if params["amount"] < 1:
         raise invalid("This value must be greater than or equal to 1.", "amount", "parameter_invalid_integer")
     limits.check_charge(params["amount"], params["currency"].lower())
     if "customer" in params:
         sandbox.need("customer", params["customer"], "customer")
-    method = _method(sandbox, params)
+    method = payment_methods.given(sandbox, params)
     intent = payments.intend(
         sandbox,
         **merge({"metadata": {}}, params, *_PLAIN),
@@ -84,15 +85,6 @@ def _automatic(params: Obj) -> Obj | None:
     return {"allow_redirects": "always", "enabled": True, **params.get("automatic_payment_methods", {})}
 
 
-def _method(sandbox: Sandbox, params: Obj) -> Obj | None:
-    """Return the payment method of the parameters: an id, a token, or one described by `payment_method_data`."""
-    if params.get("payment_method"):
-        return payment_methods.resolve(sandbox, params["payment_method"])
-    if params.get("payment_method_data"):
-        return payment_methods.create(sandbox, params["payment_method_data"])
-    return None
-
-
 def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> Obj:
     if method is None:
         raise invalid(
@@ -101,6 +93,7 @@ def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> 
             "payment method or ConfirmationToken.",
             code="payment_intent_unexpected_state",
         )
+    confirmation_tokens.spend(sandbox, params, intent)
     intent["_return_url"] = params.get("return_url")
     intent = payments.confirm(sandbox, intent, method, off_session=bool(params.get("off_session")))
     if intent["last_payment_error"]:
@@ -138,7 +131,7 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
             f"{intent['status']}.",
             code="payment_intent_unexpected_state",
         )
-    method = _method(sandbox, request.params)
+    method = payment_methods.given(sandbox, request.params)
     changed = merge(intent, request.params, *_PLAIN, "amount", "currency", "customer", "payment_method_options")
     if {"amount", "currency"} & request.params.keys():
         limits.check_charge(changed["amount"], changed["currency"])
@@ -157,11 +150,12 @@ def confirm(sandbox: Sandbox, request: Request, id: str) -> Obj:
             "confirmed.",
             code="payment_intent_unexpected_state",
         )
-    method = _method(sandbox, request.params)
+    params = confirmation_tokens.said(sandbox, request.params)
+    method = payment_methods.given(sandbox, params)
     if method is None and intent["payment_method"]:
         method = sandbox.need("payment_method", intent["payment_method"])
-    changed = merge(intent, request.params, "payment_method_options", "receipt_email", "setup_future_usage", "shipping")
-    return _confirm(sandbox, changed, request.params, method)
+    changed = merge(intent, params, "payment_method_options", "receipt_email", "setup_future_usage", "shipping")
+    return _confirm(sandbox, changed, params, method)
 
 
 @route("POST", "/v1/payment_intents/{id}/capture", params="PaymentIntentCaptureParams")

@@ -68,3 +68,14 @@ def cancel(sandbox: Sandbox, _: Request, id: str) -> Obj:
     sandbox.clock.cancel("refund.pending", refund)
     charges.give_back(sandbox, refund)
     return charges.refund_changed(sandbox, refund | {"status": "canceled"}, "refund.updated")
+
+
+@route("POST", "/v1/test_helpers/refunds/{id}/expire")
+def expire(sandbox: Sandbox, _: Request, id: str) -> Obj:
+    """Let a refund expire that waits for the customer, as those of bank transfers do."""
+    refund = sandbox.need("refund", id)
+    if refund["status"] != "requires_action":
+        raise invalid(f"A refund with status {refund['status']} cannot be expired: it must be requires_action.")
+    charges.give_back(sandbox, refund)
+    failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+    return charges.refund_changed(sandbox, failed, "refund.failed")

@@ -10,6 +10,7 @@ from gateway.sandbox.billing import payment_methods, setups
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
+from gateway.sandbox.resources import confirmation_tokens
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
@@ -21,10 +22,10 @@ kind("setup_intent", "seti", path="intent")
 @route("POST", "/v1/setup_intents", params="SetupIntentCreateParams", legacy=("payment_method_types",))
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a setup intent, and confirm it if asked to."""
-    params = request.params
+    params = confirmation_tokens.said(sandbox, request.params)
     if "customer" in params:
         sandbox.need("customer", params["customer"], "customer")
-    method = _method(sandbox, params)
+    method = payment_methods.given(sandbox, params)
     types = params.get("payment_method_types") or params.get("allowed_payment_method_types")
     intent = setups.intend(
         sandbox,
@@ -38,14 +39,6 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent
 
 
-def _method(sandbox: Sandbox, params: Obj) -> Obj | None:
-    if params.get("payment_method"):
-        return payment_methods.resolve(sandbox, params["payment_method"])
-    if params.get("payment_method_data"):
-        return payment_methods.create(sandbox, params["payment_method_data"])
-    return None
-
-
 def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> Obj:
     if method is None:
         raise invalid(
@@ -53,6 +46,7 @@ def _confirm(sandbox: Sandbox, intent: Obj, params: Obj, method: Obj | None) -> 
             "payment method and then confirm it again.",
             code="setup_intent_unexpected_state",
         )
+    confirmation_tokens.spend(sandbox, params, intent)
     intent["_return_url"] = params.get("return_url")
     intent = setups.confirm(sandbox, intent, method)
     if intent["last_setup_error"]:
@@ -76,7 +70,7 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a setup intent."""
     intent = merge(sandbox.need("setup_intent", id), request.params, "description", "metadata", "customer")
-    method = _method(sandbox, request.params)
+    method = payment_methods.given(sandbox, request.params)
     if method:
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
     return sandbox.update(intent)
@@ -91,10 +85,11 @@ def confirm(sandbox: Sandbox, request: Request, id: str) -> Obj:
             f"You cannot confirm this SetupIntent because it has already {intent['status']}.",
             code="setup_intent_unexpected_state",
         )
-    method = _method(sandbox, request.params)
+    params = confirmation_tokens.said(sandbox, request.params)
+    method = payment_methods.given(sandbox, params)
     if method is None and intent["payment_method"]:
         method = sandbox.need("payment_method", intent["payment_method"])
-    return _confirm(sandbox, intent, request.params, method)
+    return _confirm(sandbox, intent, params, method)
 
 
 @route("POST", "/v1/setup_intents/{id}/cancel", params="SetupIntentCancelParams")

@@ -54,8 +54,8 @@ def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
     now = sandbox.now(customer)
     new_id = sandbox.new_id("cs_test_")
     given = params.get("line_items") or []
-    prices_given = [_price(sandbox, entry, f"line_items[{number}]") for number, entry in enumerate(given)]
-    _check_mode(params["mode"], prices_given)
+    prices_given = [price_of(sandbox, entry, f"line_items[{number}]") for number, entry in enumerate(given)]
+    check_mode(params["mode"], prices_given)
     currency = _currency(params, customer, prices_given)
     session = merge(_blank(new_id, now), params, *_PLAIN)
     session |= {
@@ -155,7 +155,8 @@ def _check_expiry(sandbox: Sandbox, params: Obj) -> None:
         )
 
 
-def _price(sandbox: Sandbox, entry: Obj, param: str) -> Obj:
+def price_of(sandbox: Sandbox, entry: Obj, param: str) -> Obj:
+    """Return the price that an entry of `line_items` names or describes."""
     if "price_data" in entry:
         return prices.make(sandbox, {**entry["price_data"], "active": False})
     price = items.price_of(sandbox, entry, param, recurring=False)
@@ -164,7 +165,8 @@ def _price(sandbox: Sandbox, entry: Obj, param: str) -> Obj:
     return price
 
 
-def _check_mode(mode: str, found: Sequence[Obj]) -> None:
+def check_mode(mode: str, found: Sequence[Obj]) -> None:
+    """Refuse prices that cannot be sold together in a mode."""
     recurring = [price["recurring"] for price in found if price["type"] == "recurring"]
     if mode == "payment" and recurring:
         raise invalid(

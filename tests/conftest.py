@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,12 @@ os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
 
 
-WAITING = {
-    "test_storm",
-    "test_processes",
-    "test_life",
-    "test_histories",
-    "test_outbox",
-    "test_stripe_away",
-    "test_sync",
-}
+LONGEST = (
+    *("test_money_game", "test_storm", "test_outbox", "test_histories", "test_processes", "test_life"),
+    *("test_changes_are_heard", "test_usage", "test_stripe_away", "test_websocket_clients", "test_sync"),
+    *("test_document_cache", "test_ties", "test_both_ways", "test_mirror"),
+)
+"""Files whose tests take longest, the longest first: begun at the start, none of them is waited for in the end."""
 
 
 # How long it takes to think an example up says something of the machine, and nothing of the code.
@@ -65,19 +63,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what `--quick` wants; have each worker begin with its share of the tests that mostly wait."""
+    """Keep what `--quick` wants; have each worker begin with its share of the longest tests."""
     if config.getoption("--quick"):
         items[:] = [item for item in items if _starts_nothing(item)]
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    waiting = [item for item in items if item.path.stem in WAITING]
-    others = [item for item in items if item.path.stem not in WAITING]
+    items[:] = _in_shares(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Order tests by who begins with them: `--dist worksteal` gives each worker as many of them as they come.
+
+    The last worker begins with all that need a browser, whose start takes seconds of CPU for each file.
+    """
+    if workers == 1:
+        return items
+    browser = [item for item in items if item.get_closest_marker("browser")]
+    long = [item for name in LONGEST for item in items if item.path.stem == name]
+    others = iter([item for item in items if item not in {*browser, *long}])
+    shares = [*(long[worker :: workers - 1] for worker in range(workers - 1)), browser]
     each = -(-len(items) // workers)
-    ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        share = waiting[worker::workers]
-        ordered += [*share, *others[: each - len(share)]]
-        others = others[each - len(share) :]
-    items[:] = ordered
+    return [item for share in shares for item in (*share, *islice(others, max(0, each - len(share))))]
 
 
 def _starts_nothing(item: pytest.Item) -> bool:

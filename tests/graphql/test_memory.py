@@ -8,7 +8,6 @@ import contextlib
 import gc
 import os
 import time
-import tracemalloc
 from hashlib import sha256
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from gateway.graphql.schema import core
 from gateway.graphql.transport.negotiation import _is_json, accepted, prefers_html
 from gateway.settings import Settings
 from harness.gateway import SIGN_IN_SECRET
+from harness.memory import traced
 
 MEGABYTE = 1024 * 1024
 KEYS = 10_000
@@ -118,17 +118,12 @@ def keys_of(name):
 @pytest.mark.parametrize("name", FILLS)
 def test_a_memory_stays_within_its_bound_however_many_keys_come(name):
     use = FILLS[name]()
-    tracemalloc.start()
-    try:
+    with traced() as held:
         use(0)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
+        before = held()
         for number in range(1, keys_of(name)):
             use(number)
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+        grown = held() - before
     assert grown < BOUNDS.get(name, 1.25) * MEGABYTE, f"{grown / MEGABYTE:.1f} MB"
 
 
@@ -142,14 +137,10 @@ async def test_a_forged_token_leaves_nothing():
                 await authenticator.authenticate(f"Bearer {token}")
 
     await try_all()
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
+    with traced() as held:
+        before = held()
         await try_all()
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
+        grown = held() - before
     assert grown < 100_000
 
 

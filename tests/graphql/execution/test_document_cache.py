@@ -1,7 +1,5 @@
 """What is remembered of documents is bounded by what it takes, whatever is sent: refused, run, or compiled."""
 
-import gc
-import tracemalloc
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +11,7 @@ from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
+from harness.memory import traced
 
 
 @strawberry.type
@@ -73,6 +72,7 @@ KINDS = {
 }
 
 
+DOCUMENTS = 20
 VARIANTS = ({}, {"a": False}, {"b": False}, {"a": False, "b": False})
 """What may be set of the variables of `switches`."""
 
@@ -83,9 +83,7 @@ def text_of(kind, number):
 
 
 async def fill(documents, engine, kind, numbers):
-    """Send documents, and run those that can be run in all variants; the bytes that are kept of them."""
-    gc.collect()
-    before = tracemalloc.get_traced_memory()[0]
+    """Send documents, and run those that can be run in all variants."""
     for number in numbers:
         for variables in VARIANTS if kind == "switches" else VARIANTS[:1]:
             request = GraphQLRequest(text_of(kind, number), "Q7" if kind == "operations" else None, variables)
@@ -93,28 +91,20 @@ async def fill(documents, engine, kind, numbers):
             if prepared.document is not None:
                 result = await engine.execute(prepared, request, SimpleNamespace(), "")
                 assert result.ran, result.errors
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0] - before
 
 
-@pytest.fixture
-def traced():
-    """Memory is traced from here on."""
-    tracemalloc.start()
-    yield
-    tracemalloc.stop()
-
-
-@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("kind", KINDS)
 async def test_no_document_takes_more_than_is_counted(schema, kind):
     documents = Documents(schema, PersistedDocuments(Settings.load()), introspection=True)
     engine = Engine(schema, compiled=True, suggestions=True)
-    await fill(documents, engine, kind, range(10_000, 10_005))  # what the first of a kind leaves elsewhere
-    numbers = range(20)
-    kept = await fill(documents, engine, kind, numbers)
+    numbers = range(DOCUMENTS)
+    with traced() as held:
+        await fill(documents, engine, kind, range(10_000, 10_005))  # what the first of a kind leaves elsewhere
+        before = held()
+        await fill(documents, engine, kind, numbers)
+        kept = held() - before
     counted = sum(documents.prepare(GraphQLRequest(text_of(kind, n), None, {})).size for n in numbers)
-    assert kept <= counted, f"{kept / 20:.0f} bytes are kept of each"
+    assert kept <= counted, f"{kept / DOCUMENTS:.0f} bytes are kept of each"
 
 
 async def test_the_cache_is_bounded_and_the_least_recently_used_go_first(schema):
@@ -127,12 +117,14 @@ async def test_the_cache_is_bounded_and_the_least_recently_used_go_first(schema)
     assert documents.prepare(GraphQLRequest("{ a0 }", None, {})) is again
 
 
-@pytest.mark.usefixtures("traced")
 async def test_refused_documents_by_the_thousands_stay_within_the_bound(schema):
     """30,000 of five letters took 295 MB when they were counted by their characters."""
     documents = Documents(schema, PersistedDocuments(Settings.load()), introspection=False, max_cache_bytes=500_000)
     engine = Engine(schema, compiled=True, suggestions=False)
-    assert await fill(documents, engine, "five letters", range(600)) < 500_000
+    with traced() as held:
+        before = held()
+        await fill(documents, engine, "five letters", range(200))
+        assert held() - before < 500_000
 
 
 async def test_what_is_larger_than_the_cache_is_prepared_and_not_remembered(schema):

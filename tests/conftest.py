@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
@@ -176,10 +177,8 @@ def own_postgres() -> Iterator[tuple[Any, str]]:
 
 
 def _admin(url: str, statement: str) -> None:
-    engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(statement))
-    engine.dispose()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
 
 
 def _database_of(url: str, name: str) -> str:

@@ -1,6 +1,6 @@
 """A running sandbox for tests: a real server on a real socket, every answer and event of which is checked."""
 
-import threading
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 import stripe
-import uvicorn
 
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.instance import OfflineStripe
+from harness.gateway import listening, serve
 from sandbox import receiver as receivers
 from sandbox import triggers
 from sandbox.contract import Contract, Recorder
@@ -69,32 +69,22 @@ def sandbox_factory(contract) -> Iterator:
     """Starts sandboxes with options of the test's own; all are stopped and checked at its end."""
     running = []
 
-    def start(**options) -> Server:
-        options.setdefault("catalog", False)
-        app = create_sandbox(SandboxOptions(**options))
-        recorder = Recorder(app)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                recorder, port=0, date_header=False, log_level="error", lifespan="on", timeout_graceful_shutdown=1
-            )
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            if not thread.is_alive():
-                pytest.fail("the sandbox did not start")
-            thread.join(0.005)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        running.append((server, thread, recorder, app.state.sandbox))
-        return Server(f"http://127.0.0.1:{port}", app.state.sandbox, recorder)
+    with contextlib.ExitStack() as servers:
 
-    yield start
-    complaints = []
-    for server, thread, recorder, sandbox in running:
-        if contract:
-            complaints += contract.complaints(recorder.answers, sandbox.store.find("event"))
-        server.should_exit = True
-        thread.join(10)
+        def start(**options) -> Server:
+            options.setdefault("catalog", False)
+            app = create_sandbox(SandboxOptions(**options))
+            recorder = Recorder(app)
+            listener, url = listening()
+            servers.enter_context(serve(recorder, listener, date_header=False, timeout_graceful_shutdown=1))
+            running.append((recorder, app.state.sandbox))
+            return Server(url, app.state.sandbox, recorder)
+
+        yield start
+        complaints = []
+        for recorder, sandbox in running:
+            if contract:
+                complaints += contract.complaints(recorder.answers, sandbox.store.find("event"))
     assert not complaints, "\n".join(complaints)
 
 

@@ -12,6 +12,7 @@ import httpx
 import stripe
 
 KEY = "sk_test_123456789012345678901234"
+ACCOUNT = "acct_1SandboxSandbox00"
 
 
 @dataclass(frozen=True)

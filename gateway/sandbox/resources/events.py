@@ -24,16 +24,19 @@ def retry(sandbox: Sandbox, request: Request, id: str) -> Obj:
 
 @route("GET", "/v1/events", params="EventListParams")
 def index(sandbox: Sandbox, request: Request) -> Obj:
-    """List events of the last thirty days."""
+    """List events of the last thirty days; those not delivered everywhere are still to come, or have failed."""
     wanted: Any = request.params.get("type")
+    delivered = request.params.get("delivery_success")
     oldest = sandbox.now() - _RETENTION
 
     def recent(event: Obj) -> bool:
         if wanted and not _type_fits(event["type"], wanted):
             return False
+        if delivered is not None and delivered != (event["pending_webhooks"] == 0):
+            return False
         return bool(event["created"] > oldest)
 
-    return page(sandbox, request, "event", recent, type=None)
+    return page(sandbox, request, "event", recent, type=None, delivery_success=None)
 
 
 @route("GET", "/v1/events/{id}")

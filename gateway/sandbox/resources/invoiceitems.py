@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.lists import matches, page
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.billing import invoices, pending
 from gateway.sandbox.core.errors import StripeError, parameter_missing
@@ -42,11 +42,14 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
 
 @route("GET", "/v1/invoiceitems", params="InvoiceItemListParams")
 def index(sandbox: Sandbox, request: Request) -> Obj:
-    """List invoice items."""
-    waits = request.params.get("pending")
-    return page(
-        sandbox, request, "invoiceitem", lambda item: waits is None or waits == (item["invoice"] is None), pending=None
-    )
+    """List invoice items; `created` asks for their `date`, since they have no other time."""
+    waits, created = request.params.get("pending"), request.params.get("created")
+
+    def fits(item: Obj) -> bool:
+        timely = created is None or matches(item, "date", created)
+        return timely and (waits is None or waits == (item["invoice"] is None))
+
+    return page(sandbox, request, "invoiceitem", fits, pending=None, created=None)
 
 
 @route("GET", "/v1/invoiceitems/{id}")

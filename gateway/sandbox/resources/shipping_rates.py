@@ -32,7 +32,12 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/shipping_rates", params="ShippingRateListParams")
 def index(sandbox: Sandbox, request: Request) -> Obj:
     """List shipping rates."""
-    return page(sandbox, request, "shipping_rate")
+    currency = request.params.get("currency")
+
+    def fits(rate: Obj) -> bool:
+        return currency is None or rate["fixed_amount"]["currency"] == currency
+
+    return page(sandbox, request, "shipping_rate", fits, currency=None)
 
 
 @route("GET", "/v1/shipping_rates/{id}")

@@ -147,3 +147,21 @@ def test_a_search_that_cannot_be_read_is_refused(sandbox_server, query):
     )
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "query"
+
+
+def test_a_list_may_ask_for_what_its_objects_call_otherwise(stripe_client, sandbox_server):
+    """Invoice items have `date` for `created`, a shipping rate has its currency inside its amount, and an event counts
+    the endpoints that have not taken it (https://docs.stripe.com/api/invoiceitems/list, /shipping_rates, /events).
+    """
+    v1, now = stripe_client.v1, sandbox_server.sandbox.now()
+    customer = v1.customers.create()
+    item = v1.invoice_items.create({"customer": customer.id, "amount": 500, "currency": "usd"})
+    assert ids(v1.invoice_items.list({"created": {"gte": now - 60}}).data) == [item.id]
+    assert ids(v1.invoice_items.list({"created": {"lt": now - 60}}).data) == []
+    cost = {"display_name": "Post", "type": "fixed_amount", "fixed_amount": {"amount": 400, "currency": "eur"}}
+    rate = v1.shipping_rates.create(cost)
+    assert ids(v1.shipping_rates.list({"currency": "eur"}).data) == [rate.id]
+    assert ids(v1.shipping_rates.list({"currency": "usd"}).data) == []
+    events = v1.events.list()
+    assert ids(v1.events.list({"delivery_success": True}).data) == ids(events.data) != []
+    assert ids(v1.events.list({"delivery_success": False}).data) == []

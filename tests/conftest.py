@@ -1,6 +1,8 @@
 """The fixtures: databases, empty and migrated, and the world on them (`world.py`)."""
 
+import atexit
 import contextlib
+import functools
 import gc
 import os
 import shutil
@@ -125,9 +127,16 @@ def graphiql_files():
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory) -> Path:
+def sqlite_template() -> Path:
     """A migrated, empty database to copy."""
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    return _migrated()
+
+
+@functools.cache  # also for the processes that `make mutants` forks, one for each mutant
+def _migrated() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="gateway-template-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "gateway.db"
     migrate(f"sqlite:///{path}")
     return path
 

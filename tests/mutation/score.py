@@ -1,9 +1,9 @@
 """Run mutmut over the rules of money and access, and print the share of its mutants that something catches.
 
     python tests/mutation/score.py                              everything, afresh
-    python tests/mutation/score.py billing.subscriptions.access one module, or several
-    python tests/mutation/score.py --survivors billing.money    what survived the last run, once more
-    python tests/mutation/score.py --report                     the table of what has been run
+    python tests/mutation/score.py billing.subscriptions.access one module, or several, with the tests of its folder
+    python tests/mutation/score.py --survivors billing.money    what survived the last run of the same modules
+    python tests/mutation/score.py --report billing.money       its table once more
 
 A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
 nothing can tell from the original stands in `equivalent.toml`, each with the reason, and does not count. Prose does not
@@ -11,7 +11,6 @@ count either: clients read the code and the field of a problem, never its words.
 """
 
 import argparse
-import fnmatch
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import libcst
 from mutmut.__main__ import cli
+from mutmut.configuration import config
 from mutmut.mutation import mutators
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -44,14 +44,16 @@ def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
     return () if " " in getattr(node, "value", "") else mutators.operator_string(node)
 
 
-def run(patterns: list[str], workers: int) -> None:
-    """Run mutmut in this process, with our operator for strings in the place of its own."""
+def run(mutants: list[str], workers: int) -> None:
+    """Run mutmut in this process, with our operator for strings in the place of its own; on all mutants where none is
+    named.
+    """
     mutators.mutation_operators[:] = [
         (kind, without_prose if operator is mutators.operator_string else operator)
         for kind, operator in mutators.mutation_operators
     ]
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
-    cli.main(["run", "--max-children", str(workers), *patterns], standalone_mode=False)
+    cli.main(["run", "--max-children", str(workers), *mutants], standalone_mode=False)
 
 
 def function_of(mutant: str) -> str:
@@ -69,23 +71,23 @@ def change_of(mutant: str, path: Path) -> Change:
     return function_of(mutant), taken, put
 
 
-def tried(patterns: list[str]) -> Iterator[tuple[str, str, Path]]:
+def tried() -> Iterator[tuple[str, str, Path]]:
     """Yield each mutant that has been tried, with what became of it and the file that it is of."""
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
         for mutant, code in data.exit_code_by_key.items():
-            if code is not None and (not patterns or any(fnmatch.fnmatch(mutant, pattern) for pattern in patterns)):
+            if code is not None:
                 yield mutant, status_by_exit_code[code], path
 
 
-def report(patterns: list[str]) -> bool:
+def report() -> bool:
     """Print what survived and the table; return whether enough is killed and every equivalent one is there."""
     rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
     listed = {(row["function"], row["was"], row["becomes"]) for row in rows}
     table: dict[str, Counter[str]] = {}
     seen, text = set(), []
-    for mutant, status, path in tried(patterns):
+    for mutant, status, path in tried():
         row = table.setdefault(".".join(path.with_suffix("").parts[1:]), Counter())
         row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
         if status in KILLED:
@@ -107,6 +109,13 @@ def report(patterns: list[str]) -> bool:
     return score(total) >= NEEDED and not gone
 
 
+def tests_of(path: str) -> str:
+    """Return the tests of a module: its file, of a noun the noun's folder."""
+    folder, _, name = path.replace("gateway", "tests", 1).rpartition("/")
+    alone = f"{folder}/test_{name}.py"
+    return alone if folder == "tests/billing" and Path(alone).exists() else folder
+
+
 def score(row: Counter[str]) -> float:
     counted = row["mutants"] - row["equivalent"]
     return 100 * row["killed"] / counted if counted else 100.0
@@ -117,16 +126,22 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="below `gateway`, such as `billing.money`; all of them without")
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
+    parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: enough for pure rules")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
     asked = parser.parse_args()
-    patterns = [f"gateway.{module}.*" for module in asked.modules]
-    survivors = [mutant for mutant, status, _ in tried(patterns) if status not in KILLED]
-    again = survivors if asked.survivors else patterns
-    if not patterns and not asked.survivors and not asked.report:
+    if asked.modules:
+        paths = [f"gateway/{module.replace('.', '/')}" for module in asked.modules]
+        config().only_mutate = [name for path in paths for name in (f"{path}.py", f"{path}/*")]
+        config().pytest_add_cli_args_test_selection = sorted({tests_of(path) for path in paths})
+    if asked.quick:
+        config().pytest_add_cli_args.append("--quick")
+    survivors = [mutant for mutant, status, _ in tried() if status not in KILLED]
+    if not asked.report and not asked.survivors:
         shutil.rmtree("mutants", ignore_errors=True)
-    if not asked.report and (again or not asked.survivors):
-        run(again, asked.workers)
-    return 0 if report(patterns) else 1
+        run([], asked.workers)
+    elif asked.survivors and survivors:
+        run(survivors, asked.workers)
+    return 0 if report() else 1
 
 
 if __name__ == "__main__":

@@ -197,6 +197,21 @@ BALANCED = {
         {"a": (30, 0, {})},
         [("expire", 70, 270, "a")],
     ),
+    "one credit runs out, and one lives": (
+        [lot("a", granted=1, expires=-1), lot("b", revoked=1, spent=100), lot("c", granted=1)],
+        {"a": (0, 1, {}), "b": (99, 0, {}), "c": (1, 0, {"b": 1})},
+        [("expire", -1, 199, "a")],
+    ),
+    "what is written down already is not written again": (
+        [lot("a", expires=-1, spent=30, expired=70)],
+        {"a": (30, 70, {})},
+        [],
+    ),
+    "of one credit that ran out": (
+        [lot("a", expires=-1, spent=99, expired=1, revoked=1)],
+        {"a": (99, 0, {})},
+        [("expire", 1, 201, "a")],
+    ),
     "what ran out with nothing left is no entry": ([lot("a", expires=-1, spent=100)], {"a": (100, 0, {})}, []),
     "what ran out with a debt keeps it": ([lot("a", expires=-1, revoked=1, spent=100)], {"a": (100, 0, {})}, []),
     "a debt of what ran out is paid by what lives": (
@@ -251,15 +266,15 @@ def test_what_has_run_out_is_written_down_for_everybody(connection):
     lots = [lot("a"), lot("b", customer_id="cus_2"), lot("c", customer_id="cus_3"), lot("d", customer_id="cus_4")]
     for each, moment in zip(lots, (past, ahead, ahead, past), strict=True):
         each.expires_at = moment
-    lots[3].spent = 100  # nothing is left to run out
+    lots[1].spent, lots[3].spent = 99, 100  # one is left, and none
     put(connection, *lots, lot("e", expires_at=past))
     assert expire_credits(connection) == 2
     gone = {name: expired for name, (_, expired, _) in sums(connection).items()}
-    assert gone == {"a": 100, "b": 100, "c": 0, "d": 0, "e": 100}
+    assert gone == {"a": 100, "b": 1, "c": 0, "d": 0, "e": 100}
     assert sorted(entries(connection)) == [
         ("expire", -100, -100, "e"),
         ("expire", -100, 0, "a"),
-        ("expire", -100, 0, "b"),
+        ("expire", -1, 99, "b"),
     ]
     assert expire_credits(connection) == 0
 

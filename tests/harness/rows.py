@@ -10,7 +10,7 @@ from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.db.tables import table_for
 from gateway.models.columns import Row
-from gateway.models.mirrored import Charge, Dispute, Invoice, Price, Product, Subscription, SubscriptionItem
+from gateway.models.mirrored import Charge, Customer, Dispute, Invoice, Price, Product, Subscription, SubscriptionItem
 
 NOW = datetime(2126, 11, 23, 12, tzinfo=UTC)
 """Later than any clock: a rule that takes the later of two moments takes this one."""
@@ -52,10 +52,9 @@ def state(
     *items: SubscriptionItem, id: str = "sub_1", status: str = "active", access: Access | None = None, **columns: Any
 ) -> SubscriptionState:
     """A subscription that gives access by all of its items, unless `access` says otherwise."""
-    given = {"customer_id": "cus_1", "currency": "usd", "created": NOW, "start_date": NOW, "as_of": 0, **columns}
     decided = access or Access(allowed=True, reason=Reason.ACTIVE, until=NOW + 27 * DAY)
     giving = items if decided.allowed else ()
-    return SubscriptionState(Subscription(id=id, status=status, **given), items, decided, giving)
+    return SubscriptionState(subscription(id, status, **columns), items, decided, giving)
 
 
 def at(days: float) -> datetime:
@@ -87,6 +86,15 @@ def charge(id: str, refunded: int = 0, *, amount: int = 900, **columns: Any) -> 
 def dispute(id: str, charge_id: str, amount: int, status: str = "lost", **columns: Any) -> Dispute:
     given = {"charge_id": charge_id, "amount": amount, "status": status, "currency": "usd", "reason": "x", "as_of": 0}
     return Dispute(id=id, **{**given, **columns})
+
+
+def customer(id: str = "cus_1", external_id: str | None = None, **columns: Any) -> Customer:
+    return Customer(id=id, external_id=external_id, **{"created": NOW, "as_of": 0, **columns})
+
+
+def subscription(id: str = "sub_1", status: str = "active", **columns: Any) -> Subscription:
+    given = {"customer_id": "cus_1", "currency": "usd", "created": NOW, "start_date": NOW, "as_of": 0, **columns}
+    return Subscription(id=id, status=status, **given)
 
 
 def put(connection: sa.Connection, *rows: Row) -> None:

@@ -7,8 +7,8 @@ import pytest
 from gateway.billing.credits import purchases
 from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.purchases import Purchase
-from gateway.models.mirrored import CheckoutSession, InvoicePayment, Price, Subscription
-from harness.rows import NOW, at, charge, dispute, invoice, item, line, price, product, put
+from gateway.models.mirrored import CheckoutSession, InvoicePayment, Price
+from harness.rows import NOW, at, charge, dispute, invoice, item, line, price, product, put, subscription
 
 GRACE = timedelta(hours=2)
 HOUR = 1 / 24
@@ -21,11 +21,6 @@ def plan(id: str = "month", credits: str = "100", **columns) -> Price:
 
 def pack(id: str = "pack", **columns) -> Price:
     return plan(id, interval=None, interval_count=None, **columns)
-
-
-def subscription(**columns) -> Subscription:
-    given = {"customer_id": "cus_1", "currency": "usd", "created": NOW, "start_date": NOW, "status": "active"}
-    return Subscription(id="sub_1", as_of=0, **{**given, **columns})
 
 
 def session(id: str = "cs_1", *lines: dict, **columns) -> CheckoutSession:

@@ -1,0 +1,120 @@
+"""How subscriptions stand with their items: read from tables in memory."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.subscriptions.state import current, of_customers
+from harness.rows import DAY, at, invoice, item, line, put, state, subscription
+
+GRACE = 7 * DAY
+
+
+def now(days: float = 0) -> int:
+    """A moment on Stripe's clock, which is later than ours."""
+    return int(at(days).timestamp())
+
+
+def its(connection, *rows, customers: tuple[str, ...] = ("cus_1",)):
+    put(connection, *rows)
+    return of_customers(connection, customers, GRACE)
+
+
+def moved(id: str, **columns):
+    row = item(id, "month", "pro")
+    for name, value in columns.items():
+        setattr(row, name, value)
+    return row
+
+
+def test_the_newest_comes_first_and_its_items_as_stripe_lists_them(connection):
+    found = its(
+        connection,
+        subscription("sub_1", created=at(-9)),
+        subscription("sub_2", created=at(-2)),
+        subscription("sub_3", created=at(-2)),
+        subscription("sub_4", customer_id="cus_2"),
+        subscription("sub_5", customer_id="cus_3"),
+        subscription("sub_6", deleted=True),
+        moved("si_c", position=1),
+        moved("si_b", position=2),
+        moved("si_a", position=2, created=at(1)),
+        moved("si_x", subscription_id="sub_4"),
+        customers=("cus_1", "cus_2", "cus_9"),
+    )
+    assert {owner: [each.subscription.id for each in some] for owner, some in found.items()} == {
+        "cus_1": ["sub_3", "sub_2", "sub_1"], "cus_2": ["sub_4"],
+    }  # fmt: skip
+    assert [each.id for each in found["cus_1"][2].items] == ["si_c", "si_b", "si_a"]
+    assert [found["cus_1"][0].items, [each.id for each in found["cus_2"][0].items]] == [(), ["si_x"]]
+
+
+DECIDED = {
+    "active": (subscription(as_of=now()), [], (True, Reason.ACTIVE, at(27))),
+    "paid for longer": (subscription(as_of=now()), [invoice("in_1", line(-3, 99))], (True, Reason.ACTIVE, at(99))),
+    "not in a trial": (
+        subscription(status="trialing", as_of=now()),
+        [invoice("in_1", line(-3, 99))],
+        (True, Reason.TRIALING, at(27)),
+    ),
+    "in its grace period": (subscription(status="past_due", as_of=now()), [], (True, Reason.GRACE_PERIOD, at(4))),
+    "after it": (subscription(status="past_due", as_of=now(4)), [], (False, Reason.PAST_DUE, None)),
+    "never paid": (
+        subscription(status="past_due", as_of=now()),
+        [invoice("in_1", line(-3, 27), status="open", attempt_count=1)],
+        (False, Reason.PAST_DUE, None),
+    ),
+    "paid before its end": (
+        subscription(status="canceled", as_of=now()),
+        [invoice("in_1", line(-3, 27))],
+        (True, Reason.CANCELED, at(27)),
+    ),
+    "at the end of that": (
+        subscription(status="canceled", as_of=now(27)),
+        [invoice("in_1", line(-3, 27))],
+        (False, Reason.CANCELED, None),
+    ),
+}
+
+
+@pytest.mark.parametrize(("row", "invoices", "expected"), DECIDED.values(), ids=DECIDED)
+def test_what_it_gives_right_to_by_its_invoices(connection, row, invoices, expected):
+    (found,) = its(connection, row, item("si_1", "month", "pro"), *invoices)["cus_1"]
+    assert (found.access.allowed, found.access.reason, found.access.until) == expected
+    assert [each.id for each in found.giving] == (["si_1"] if expected[0] else [])
+
+
+def test_after_the_end_only_what_was_paid_gives_something(connection):
+    rows = subscription(status="canceled", as_of=now()), item("si_1", "month", "pro"), item("si_2", "seats", "seats")
+    (found,) = its(connection, *rows, invoice("in_1", line(-3, 27)))["cus_1"]
+    assert ([each.id for each in found.items], [each.id for each in found.giving]) == (["si_1", "si_2"], ["si_1"])
+
+
+def test_the_present_is_not_before_our_own_clock(connection):
+    today = datetime.now(UTC)
+    row = moved("si_1", current_period_start=today - 8 * DAY, current_period_end=today + DAY)
+    (found,) = its(connection, subscription(status="past_due", as_of=0), row)["cus_1"]
+    assert found.access == Access(allowed=False, reason=Reason.PAST_DUE)
+    row = moved("si_2", subscription_id="sub_2", current_period_start=today - 6 * DAY, current_period_end=today + DAY)
+    found = its(connection, subscription("sub_2", "past_due", as_of=0, customer_id="cus_2"), row, customers=("cus_2",))
+    assert found["cus_2"][0].access.until == pytest.approx(today + DAY, abs=timedelta(seconds=1))
+
+
+NO = Access(allowed=False, reason=Reason.PAST_DUE)
+COUNTS = {
+    "none": ([], None),
+    "the only one": ([state(id="a")], "a"),
+    "the newest": ([state(id="a", created=at(-2)), state(id="b", created=at(-1)), state(id="c", created=at(-3))], "b"),
+    "one with access": ([state(id="a", access=NO, created=at(9)), state(id="b", created=at(-1))], "b"),
+    "one without that has not ended": ([state(id="a", status="past_due", access=NO)], "a"),
+    "none that has ended": ([state(id="a", status="canceled", access=NO)], None),
+    "none that was never paid": ([state(id="a", status="incomplete_expired", access=NO)], None),
+    "an ended one whose rest is paid": ([state(id="a", status="canceled")], "a"),
+}
+
+
+@pytest.mark.parametrize(("states", "expected"), COUNTS.values(), ids=COUNTS)
+def test_which_subscription_counts(states, expected):
+    found = current(states)
+    assert (found and found.subscription.id) == expected

@@ -1,0 +1,202 @@
+"""Spending credits, and what of them is shown: on a database of the test's own, without a server."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.billing.credits.ledger import ENTRIES, LOTS
+from gateway.billing.credits.service import PAGES, Spend, balances, cursor_of, spend
+from gateway.billing.pagination import PageRequest
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.errors import BadInput
+from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
+from harness.rows import customer, put
+
+PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def lot(id: str, granted: int = 100, expires_at: datetime | None = None, **columns) -> CreditLot:
+    given = {"customer_id": "cus_1", "purchase_id": "in_1", "granted_at": PAST, **columns}
+    return CreditLot(id=id, granted=granted, expires_at=expires_at, **given)
+
+
+@pytest.fixture
+async def database(sqlite_url):
+    database = Database(sqlite_url, endpoints=(), on_commit=Notifications())
+    yield database
+    await database.close()
+
+
+async def filled(database, *rows, balance: int = 0) -> None:
+    rows = customer(external_id="ada"), CreditAccount(customer_id="cus_1", balance=balance, clock=PAST), *rows
+    await database.transaction(lambda connection: put(connection, *rows))
+
+
+async def spent(database, **wanted) -> CreditEntry | tuple[str, str | None]:
+    """The entry of a spend, or the code and the field of what stands against it."""
+    outcome = await spend(database, Spend(**{"external_id": "ada", "amount": 30, "key": "k", **wanted}))
+    if outcome.entry is None:
+        (problem,) = outcome.problems
+        return problem.code.name, problem.field
+    assert outcome.problems == ()
+    assert outcome.customer.id == "cus_1"
+    return outcome.entry
+
+
+async def rows(database, table) -> list[dict]:
+    found = await database.read(lambda connection: connection.execute(sa.select(table)).mappings().all())
+    return [dict(row) for row in found]
+
+
+SPREAD = {
+    "from one": ([lot("a")], {"a": 30}),
+    "what runs out first": ([lot("a"), lot("b", expires_at=FUTURE)], {"b": 30}),
+    "from several": ([lot("a"), lot("b", 20, FUTURE)], {"b": 20, "a": 10}),
+    "all there is": ([lot("a", 10), lot("b", 20, FUTURE)], {"b": 20, "a": 10}),
+    "one more than one has": ([lot("a", 1), lot("b", 29, FUTURE)], {"b": 29, "a": 1}),
+    "exactly what one has": ([lot("a"), lot("b", 30, FUTURE)], {"b": 30}),
+}
+
+
+@pytest.mark.parametrize(("lots", "parts"), SPREAD.values(), ids=SPREAD)
+async def test_which_lots_a_spend_comes_from(database, lots, parts):
+    await filled(database, *lots, balance=200)
+    entry = await spent(database, reason="an image", meta={"size": "large"})
+    assert (entry.kind, entry.amount, entry.balance, entry.parts) == ("spend", -30, 170, parts)
+    assert (entry.key, entry.reason, entry.meta) == ("k", "an image", {"size": "large"})
+    assert {row["id"]: row["spent"] for row in await rows(database, LOTS) if row["spent"]} == parts
+    (written,) = await rows(database, ENTRIES)
+    assert {name: written[name] for name in entry.model_dump()} == entry.model_dump()
+
+
+@pytest.mark.parametrize("balance", [29, 0, -50])
+async def test_nobody_spends_what_is_not_there(database, balance):
+    await filled(database, lot("a"), balance=balance)
+    outcome = await spend(database, Spend("ada", 30, "k"))
+    (problem,) = outcome.problems
+    assert (problem.code.name, problem.field, outcome.entry) == ("INSUFFICIENT_CREDITS", "amount", None)
+    assert str(max(balance, 0)) in problem.message
+    assert outcome.customer.id == "cus_1"
+    assert await rows(database, ENTRIES) == []
+
+
+async def test_all_that_is_there_can_be_spent(database):
+    await filled(database, lot("a", 30), balance=30)
+    assert (await spent(database)).balance == 0
+
+
+async def test_what_has_run_out_cannot_be_spent(database):
+    await filled(database, lot("a", expires_at=PAST), lot("b", 20), balance=120)
+    assert await spent(database) == ("INSUFFICIENT_CREDITS", "amount")
+    entry = await spent(database, amount=20)
+    assert (entry.balance, entry.parts) == (0, {"b": 20})
+
+
+async def test_one_key_spends_once(database):
+    await filled(database, lot("a"), balance=100)
+    first = await spent(database, reason="x", meta={"a": "1", "b": "2"})
+    again = await spent(database, reason="x", meta={"b": "2", "a": "1"})
+    assert (again.id, again.balance) == (first.id, 70)
+    for other in ({"amount": 31}, {"reason": "y"}, {"meta": {"a": "2"}}, {"meta": {}}, {"reason": None}):
+        wanted = {"reason": "x", "meta": {"a": "1", "b": "2"}, **other}
+        assert await spent(database, **wanted) == ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey")
+    assert (await spent(database, key="l", reason="x")).balance == 40
+
+
+async def test_a_key_is_of_one_customer(database):
+    theirs = customer("cus_2", "bob"), CreditAccount(customer_id="cus_2", balance=50, clock=PAST)
+    await filled(database, lot("a"), *theirs, lot("b", customer_id="cus_2"), balance=100)
+    await spent(database)
+    outcome = await spend(database, Spend("bob", 20, "k"))
+    assert (outcome.entry.balance, outcome.customer.id) == (30, "cus_2")
+
+
+@pytest.mark.parametrize("columns", [{"external_id": "bob"}, {"external_id": "ada", "deleted": True}])
+async def test_who_has_bought_nothing_has_nothing_to_spend(database, columns):
+    await database.transaction(lambda connection: put(connection, customer("cus_1", **columns)))
+    assert await spent(database) == ("NO_CUSTOMER", "externalId")
+
+
+LONG = "x" * 501
+WRONG = {
+    "nothing": ({"amount": 0}, ("AMOUNT_INVALID", "amount")),
+    "less": ({"amount": -1}, ("AMOUNT_INVALID", "amount")),
+    "too much": ({"amount": 2**53}, ("AMOUNT_INVALID", "amount")),
+    "as much as can be": ({"amount": 2**53 - 1}, ("INSUFFICIENT_CREDITS", "amount")),
+    "one": ({"amount": 1}, None),
+    "no key": ({"key": ""}, ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey")),
+    "a short key": ({"key": "x"}, None),
+    "a long key": ({"key": "x" * 255}, None),
+    "a longer one": ({"key": "x" * 256}, ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey")),
+    "a long reason": ({"reason": "x" * 500}, None),
+    "a longer reason": ({"reason": LONG}, ("COMMENT_TOO_LONG", "reason")),
+    "much metadata": ({"meta": {str(n): "" for n in range(50)}}, None),
+    "more": ({"meta": {str(n): "" for n in range(51)}}, ("METADATA_INVALID", "metadata")),
+    "a long name in it": ({"meta": {"x" * 40: "x" * 500}}, None),
+    "a longer name": ({"meta": {"x" * 41: ""}}, ("METADATA_INVALID", "metadata")),
+    "a longer text": ({"meta": {"x": LONG, "y": ""}}, ("METADATA_INVALID", "metadata")),
+}
+
+
+@pytest.mark.parametrize(("wanted", "expected"), WRONG.values(), ids=WRONG)
+async def test_what_a_spend_may_say(database, wanted, expected):
+    await filled(database, lot("a"), balance=100)
+    found = await spent(database, **wanted)
+    assert (None if isinstance(found, CreditEntry) else found) == expected
+
+
+async def test_everything_wrong_is_said_at_once(database):
+    outcome = await spend(database, Spend("ada", 0, "", LONG, {"x": LONG}))
+    assert [problem.field for problem in outcome.problems] == ["amount", "idempotencyKey", "reason", "metadata"]
+
+
+# --- What is shown ------------------------------------------------------------------------------------------------
+
+
+def test_the_balance_is_without_what_has_run_out(connection):
+    for name, clock in (("cus_1", PAST), ("cus_2", FUTURE + timedelta(days=1)), ("cus_3", PAST), ("cus_4", PAST)):
+        put(connection, CreditAccount(customer_id=name, balance=0, clock=clock))
+    put(connection, lot("a", spent=30), lot("b", 50, PAST), lot("c", 7, FUTURE), lot("d", expires_at=PAST, expired=100))
+    put(connection, lot("e", 5, customer_id="cus_2"), lot("f", 9, FUTURE, customer_id="cus_2"))
+    put(connection, lot("g", spent=101, customer_id="cus_3", expires_at=PAST), lot("h", customer_id="cus_4"))
+    put(connection, lot("i", 1, PAST))
+    found = balances(connection, ["cus_1", "cus_2", "cus_3", "cus_9"])
+    assert found == {"cus_1": 77, "cus_2": 5, "cus_3": -1}
+
+
+def entry(id: int, customer_id: str = "cus_1") -> CreditEntry:
+    return CreditEntry(id=id, customer_id=customer_id, kind="grant", amount=1, balance=1, created=PAST)
+
+
+def test_the_ledger_is_read_in_pages(connection):
+    put(connection, *(entry(n) for n in range(1, 6)), entry(9, "cus_2"))
+    first, other = PageRequest("cus_1", 2), PageRequest("cus_2", 2)
+    found = PAGES.read(connection, [first, other])
+    assert [[row.id for row in found[each].rows] for each in (first, other)] == [[5, 4], [9]]
+    after = cursor_of(found[first].rows[-1])
+    request = PageRequest("cus_1", 3, after)
+    page = PAGES.read(connection, [request])[request]
+    assert ([row.id for row in page.rows], page.has_next, page.has_previous) == ([3, 2, 1], False, True)
+
+
+@pytest.mark.parametrize("text", ["credit 1", "credit 0", f"credit {'9' * 18}"])
+def test_a_cursor_is_read(connection, text):
+    request = PageRequest("cus_1", 3, base64.urlsafe_b64encode(text.encode()).decode())
+    assert request in PAGES.read(connection, [request])
+
+
+@pytest.mark.parametrize(
+    "text", ["credit", "credit x", "credit -1", "other 1", f"credit {'9' * 19}", "credit 1 2", "credit ²"]
+)
+def test_what_is_no_cursor_is_refused(connection, text):
+    request = PageRequest("cus_1", 3, base64.urlsafe_b64encode(text.encode()).decode())
+    with pytest.raises(BadInput, match="cursor"):
+        PAGES.read(connection, [request])
+
+
+def test_what_is_not_even_base64_is_refused(connection):
+    with pytest.raises(BadInput, match="cursor"):
+        PAGES.read(connection, [PageRequest("cus_1", 3, "x")])

@@ -53,9 +53,14 @@ audit: .venv/bin/python
 tests: .venv/development assets browser proxies
 	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
-# Ratios, measured in alternating rounds of one run.
+# Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
+# against another.
 bench: .venv/development
+ifdef BASELINE
+	@$(BIN)/python tests/bench/against.py
+else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
+endif
 
 # What takes long. CI plays storms and judges after each submission; the games are for a night, or before a release.
 soak: storms judges programs games

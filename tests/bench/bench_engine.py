@@ -94,8 +94,9 @@ def catalogue() -> Iterator[tuple[type, dict[str, Any]]]:
 
 
 def accounts() -> Iterator[tuple[type, dict[str, Any]]]:
-    """Customers with a subscription and 30 invoices each."""
-    end = datetime.now(UTC) + timedelta(days=20)
+    """Customers with a subscription and 30 paid invoices each, the last of them for the present month."""
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    month = timedelta(days=30)
     for number in range(CUSTOMERS):
         customer, subscription = f"cus_{number}", f"sub_{number}"
         yield models.Customer, {"id": customer, "as_of": 1, "external_id": f"user_{number}", "created": NOW}
@@ -126,7 +127,7 @@ def accounts() -> Iterator[tuple[type, dict[str, Any]]]:
             },
         )
         for place in range(30):
-            made = NOW + timedelta(days=place)
+            made, until = NOW + timedelta(days=place), end - (29 - place) * month
             amounts = ("subtotal", "total", "amount_due", "amount_paid")
             yield (
                 models.Invoice,
@@ -148,11 +149,13 @@ def accounts() -> Iterator[tuple[type, dict[str, Any]]]:
                             "amount": 1900,
                             "quantity": 1,
                             "price": "price_1_0",
+                            "subscription_item": f"si_{number}",
                             "proration": False,
-                            "period_start": 1_767_225_600,
-                            "period_end": 1_769_904_000,
+                            "period_start": int((until - month).timestamp()),
+                            "period_end": int(until.timestamp()),
                         }
                     ],
+                    "service_end": until,
                     "period_start": NOW,
                     "period_end": NOW,
                     "created": made,

@@ -57,6 +57,7 @@ class Server:
         app: what uvicorn serves (`module:app`, or with `factory` a function).
         environment: its environment variables beside ours.
         others: processes whose CPU is counted as `database`.
+        folder: where it is started.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
     factory: bool = False
     others: Callable[[], Sequence[int]] = tuple
+    folder: Path = Path(__file__).parents[2]
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +77,7 @@ class Server:
             self.port = probe.getsockname()[1]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **self.environment}
         with tempfile.TemporaryFile() as log:  # a file, as in production: what is logged has its price
-            self.process = subprocess.Popen(self.command(), env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, env=environment, stdout=log, stderr=log)
             try:
                 self._wait()
                 yield self

@@ -1,20 +1,22 @@
-"""WorkerThreads for work that blocks: what is handed over first begins first.
+"""Threads for work that blocks: what is handed over first begins first.
 
 They are daemons, unlike those of `concurrent.futures`: a database that hangs must not keep the process from ending.
 """
 
 import asyncio
-import contextvars
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from functools import partial
+from contextlib import suppress
+from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 CLOSE_SECONDS = 3.0
+
+Piece = tuple["asyncio.Future[Any]", Context, Callable[[], Any]]
+"""A piece of work: who waits for it, the context variables of whoever gave it, and what is to be done."""
 
 
 class WorkerThreads:
@@ -26,7 +28,7 @@ class WorkerThreads:
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Piece | None] = SimpleQueue()
         self._count, self._name = count, name
         self._threads: list[Thread] = []
         self._unfinished = 0
@@ -41,11 +43,10 @@ class WorkerThreads:
         if len(self._threads) < min(self._unfinished, self._count):
             self._threads.append(Thread(target=self._serve, name=self._name, daemon=True))
             self._threads[-1].start()
-        done: Future[T] = Future()
-        self._waiting.put((done, partial(contextvars.copy_context().run, work)))
-        running = asyncio.wrap_future(done)
-        running.add_done_callback(self._ended)
-        return running
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(self._ended)
+        self._waiting.put((done, copy_context(), work))
+        return done
 
     def close(self) -> None:
         """Take nothing more, and wait for what is there; some seconds at most."""
@@ -60,10 +61,25 @@ class WorkerThreads:
 
     def _serve(self) -> None:
         while taken := self._waiting.get():
-            done, work = taken
-            if done.set_running_or_notify_cancel():
+            done, context, work = taken
+            if not done.cancelled():
+                outcome: Any = None
+                failure: BaseException | None = None
                 try:
-                    done.set_result(work())
+                    outcome = context.run(work)
                 except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
-                    done.set_exception(error)
-            del taken, done, work  # an idle thread keeps nothing alive
+                    failure = error
+                with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                    done.get_loop().call_soon_threadsafe(_finish, done, outcome, failure)
+                del outcome, failure
+            del taken, done, context, work  # an idle thread keeps nothing alive
+
+
+def _finish(done: "asyncio.Future[Any]", outcome: Any, failure: BaseException | None) -> None:
+    """Say on the event loop what became of a piece of work, if somebody still waits for it."""
+    if done.cancelled():
+        return
+    if failure is None:
+        done.set_result(outcome)
+    else:
+        done.set_exception(failure)

@@ -74,22 +74,25 @@ class _TolerantStream:
 
     def __init__(self, stream: Callable[[], Any]) -> None:
         self._stream = stream
-        self._lines = 1
+        self._written: Any = ""
 
     def write(self, text: Any) -> None:
         """Write, or count the lines as lost."""
-        self._lines = len(text.splitlines())
+        self._written = text
         try:
             self._stream().write(text)
         except (OSError, ValueError):
-            metrics.LOG_LINES_LOST.inc(self._lines)
+            self._count_lost()
 
     def flush(self) -> None:
         """Flush, or count the last lines as lost."""
         try:
             self._stream().flush()
         except (OSError, ValueError):
-            metrics.LOG_LINES_LOST.inc(self._lines)
+            self._count_lost()
+
+    def _count_lost(self) -> None:
+        metrics.LOG_LINES_LOST.inc(len(self._written.splitlines()))
 
 
 def add_location(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -113,8 +116,7 @@ def add_location(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 
 def redact_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace whatever looks like a secret, whoever logs it."""
-    return {name: _redacted(value) for name, value in event.items()}
-
-
-def _redacted(value: object) -> object:
-    return SECRET.sub("[secret]", value) if isinstance(value, str) and MARK.search(value) else value
+    return {
+        name: SECRET.sub("[secret]", value) if isinstance(value, str) and MARK.search(value) else value
+        for name, value in event.items()
+    }

@@ -169,6 +169,15 @@ def test_the_threat_model_names_a_test_for_each_threat():
     assert all("`tests/" in row.rpartition(" | ")[2] for row in rows)
 
 
+def test_every_test_that_the_docs_name_is_there():
+    named = {each for text in TEXTS.values() for each in re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text)}
+    assert len(named) > 50
+    for each in sorted(named):
+        path, _, function = each.partition("::")
+        start = rf"^(?:async )?def {function or '(?:test_|main)'}"
+        assert re.search(start, (ROOT / path).read_text(), re.MULTILINE), each
+
+
 def test_the_decisions_are_numbered_and_each_has_its_three_parts():
     assert len(DECISIONS) >= 10
     for number, name in enumerate(DECISIONS, start=1):

@@ -44,6 +44,65 @@ HOSTILE_FRAMING = [
     b"Content-Length: %d\r\nConnection: Content-Length\r\n",
     b"Transfer-Encoding: chunked, identity\r\n",
     b"Transfer-Encoding: gzip, chunked\r\n",
+    b"Transfer-Encoding: chunked, chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+    b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding:\r\n chunked\r\n",
+    b'Transfer-Encoding: "chunked"\r\n',
+    b"Transfer-Encoding: chunked;q=1\r\n",
+    b"Transfer-Encoding: \x00chunked\r\nContent-Length: %d\r\n",
+    b"X: y\rTransfer-Encoding: chunked\r\nContent-Length: %d\r\n",
+    b"X: y\r\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n",
+    b"Transfer_Encoding: chunked\r\nContent_Length: 0\r\nContent-Length: %d\r\n",
+    b"Content-Length: 0%d\r\n",
+    b"Content-Length: -%d\r\n",
+    b"Content-Length: 0x%d\r\n",
+    b"Content-Length: %d_0\r\n",
+    b"Content-Length: 18446744073709551616%d\r\n",
+    b"Content-Length:\r\nX-Length: %d\r\n",
+    b"Content-Length: %d\n",
+    b"Host: y\r\nContent-Length: %d\r\n",
+    b": %d\r\nContent-Length: %d\r\n",
+    b"GET /x HTTP/1.1\r\nContent-Length: %d\r\n",
+]
+HOSTILE_CHUNKS = [
+    b"%x\n%b\r\n0\r\n\r\n",
+    b"%x\r\n%b\n0\r\n\r\n",
+    b"%x\r\n%b0\r\n\r\n",
+    b"+%x\r\n%b\r\n0\r\n\r\n",
+    b"-%x\r\n%b\r\n0\r\n\r\n",
+    b"0x%x\r\n%b\r\n0\r\n\r\n",
+    b"%x \r\n%b\r\n0\r\n\r\n",
+    b" %x\r\n%b\r\n0\r\n\r\n",
+    b"00000000000000000000%x\r\n%b\r\n0\r\n\r\n",
+    b"10000000000000000%x\r\n%b\r\n0\r\n\r\n",
+    b'%x;a="\r\n"\r\n%b\r\n0\r\n\r\n',
+    b"%x;\n%b\r\n0\r\n\r\n",
+    b"%x;a\rb\r\n%b\r\n0\r\n\r\n",
+    b"%x\r\n%b\r\n00\r\n\r\n",
+    b"%x\r\n%b\r\n0\n\n",
+    b"%x\r\n%b\r\n0\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"%x\r\n%b\r\n0\r\nX\r\n\r\n",
+    b"%x\r\n%b\r\n0\r\n",
+]
+REQUEST_LINES = [
+    b"%b http://x%b HTTP/1.1",
+    b"%b http://elsewhere:81%b HTTP/1.1",
+    b"%b %b HTTP/1.0",
+    b"%b %b HTTP/1.0\r\nConnection: keep-alive",
+    b"\r\n%b %b HTTP/1.1",
+]
+HOSTILE_LINES = [
+    b"%b  %b HTTP/1.1",
+    b"%b\t%b HTTP/1.1",
+    b"%b %b HTTP/1.2",
+    b"%b %b HTTP/2.0",
+    b"%b %b HTTP/0.9",
+    b"%b %b",
+    b"%b %b HTTP/1.1\n",
+    b" %b %b HTTP/1.1",
+    b"%b %b HTTP/1.1 HTTP/1.1",
+    b"%b %b\x00 HTTP/1.1",
 ]
 
 
@@ -89,6 +148,7 @@ class Generated:
         is_hostile: whether its framing may be read in more than one way, or promise more than is sent.
         may_be_refused: whether an answer of the server's or the proxy's own is right.
         is_head: whether the answer has no body.
+        ends: whether the connection ends with the answer, unless that says that it stays (HTTP/1.0).
     """
 
     name: str
@@ -97,6 +157,7 @@ class Generated:
     is_hostile: bool
     may_be_refused: bool
     is_head: bool
+    ends: bool = False
 
 
 numbers = itertools.count(1)
@@ -118,27 +179,51 @@ def generate(rng: random.Random) -> Generated:
     if rng.random() < 0.4:
         headers.append(rng.choice(UPGRADES))
     headers += [header for header in MORE if rng.random() < 0.12]
-    is_hostile = rng.random() < 0.15
+    is_hostile = rng.random() < 0.2
+    line = rng.choice(REQUEST_LINES) if rng.random() < 0.15 else b"%b %b HTTP/1.1"
     body = b"" if rng.random() < 0.25 else rng.choice(within)
     size = len(body)
-    if is_hostile:
-        line = rng.choice(HOSTILE_FRAMING)
-        headers.append(line.replace(b"%d", b"%d" % size))
-        if b"chunked" in line and rng.random() < 0.5:
+    is_old = b"HTTP/1.0" in line
+    if is_hostile and rng.random() < 0.2:
+        line = rng.choice(HOSTILE_LINES)
+        headers.append(b"Content-Length: %d\r\n" % size)
+    elif is_hostile and rng.random() < 0.4:
+        headers.append(b"Transfer-Encoding: chunked\r\n")
+        body = rng.choice(HOSTILE_CHUNKS) % (size, body)
+    elif is_hostile:
+        framing = rng.choice(HOSTILE_FRAMING)
+        headers.append(framing.replace(b"%d", b"%d" % size))
+        if b"chunked" in framing and rng.random() < 0.5:
             body = chunked(body, rng)
-    elif body and rng.random() < 0.4:
+    elif body and not is_old and rng.random() < 0.4:
         headers.append(b"Transfer-Encoding: chunked\r\n")
         body = chunked(body, rng)
     elif body or rng.random() < 0.3:
         headers.append(b"Content-Length: %d\r\n" % size)
     rng.shuffle(headers)
-    whole = b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, name.encode(), b"".join(headers), body)
+    whole = b"%b\r\n%b\r\n%b" % (line % (method, name.encode()), b"".join(headers), body)
     cuts = sorted(rng.randrange(len(whole)) for _ in range(rng.choice([0, 0, 1, 2])))
     if rng.random() < 0.3 and body:
         cuts = [len(whole) - len(body)]  # the body in a segment of its own
     parts = [whole[start:end] for start, end in itertools.pairwise([0, *cuts, len(whole)])]
-    may_be_refused = is_hostile or b"websocket" in b"".join(headers).lower()
-    return Generated(name, parts, size, is_hostile, may_be_refused, method == b"HEAD")
+    # HAProxy takes no other authority than that of `Host`, and no body of some methods with HTTP/1.0.
+    is_strange = is_old or b"elsewhere" in line
+    may_be_refused = is_hostile or is_strange or b"websocket" in b"".join(headers).lower()
+    return Generated(name, parts, size, is_hostile, may_be_refused, method == b"HEAD", is_old)
+
+
+def plain(rng: random.Random) -> list[Generated]:
+    """Make some requests that a client may send before it has an answer to the first."""
+    found: list[Generated] = []
+    wanted = rng.randrange(2, 6)
+    while len(found) < wanted:
+        request = generate(rng)
+        whole = b"".join(request.parts)
+        if request.name.startswith("/r") and not (
+            request.may_be_refused or request.ends or b"Upgrade" in whole or b"Expect" in whole
+        ):
+            found.append(request)
+    return found
 
 
 def chunked(body: bytes, rng: random.Random) -> bytes:
@@ -182,21 +267,43 @@ class Client:
             return None if request.is_hostile else f"no answer in time to {request}"
         # A hostile one may have been two; and after an answer that came before the body a proxy ends the connection.
         is_early = request.name.startswith("/early")
-        if request.is_hostile or is_early or headers.get(b"connection", b"").lower() == b"close":
+        stays = headers.get(b"connection", b"keep-alive" if not request.ends else b"close").lower()
+        if request.is_hostile or is_early or stays == b"close":
             self.close()
         is_own = status == 200 and headers.get(b"x-name") == request.name.encode()
         is_whole = body == f"{request.name} {request.size}".encode()
         if is_own and (is_whole or request.is_head or request.is_hostile or is_early):
             return None
-        if request.may_be_refused and status in {400, 405, 411, 413, 417, 422, 426, 501} and b"x-name" not in headers:
+        if (
+            request.may_be_refused
+            and status in {400, 405, 411, 413, 417, 422, 426, 501, 505}
+            and b"x-name" not in headers
+        ):
             self.close()
             return None
         return f"{status} {headers} {body!r} to {request}"
 
+    def exchange_at_once(self, requests: list[Generated]) -> str | None:
+        """Send ordinary requests before any answer has come, and read the answers in their order; what is wrong."""
+        self.close()
+        with socket.create_connection(("127.0.0.1", self._port), timeout=20) as opened, opened.makefile("rb") as stream:
+            self._socket, self._stream = opened, stream
+            try:
+                opened.sendall(b"".join(part for request in requests for part in request.parts))
+                for request in requests:
+                    _, headers, body = self._read(is_head=request.is_head)
+                    if headers.get(b"x-name") != request.name.encode():
+                        return f"{headers} {body!r} to {request}"
+            except (OSError, EOFError) as error:
+                return f"{error!r} instead of answers to {requests}"
+            finally:
+                self._socket = self._stream = None
+        return None
+
     def _read(self, *, is_head: bool) -> tuple[int, dict[bytes, bytes], bytes]:
         while True:
             line = self._stream.readline()
-            if not line:
+            if not line.startswith(b"HTTP/1."):  # the end, or the answer to a request without a version (HTTP/0.9)
                 raise EOFError
             status = int(line.split()[1])
             headers = {}
@@ -245,7 +352,12 @@ def storm(port: int, echo: Echo, *, count: int, clients: int = 4, seed: int = 0,
     def run(number: int) -> None:
         rng = random.Random(f"{seed}/{number}")  # noqa: S311 - the same requests again, no secret
         client = Client(port, rng)
-        for _ in range(count):
+        for turn in range(count):
+            if turn % 25 == 24:
+                at_once = plain(rng)
+                sent.update(request.name for request in at_once)
+                if problem := client.exchange_at_once(at_once):
+                    wrong.append(problem)
             request = generate(rng)
             sent.add(request.name)
             if direct and request.is_hostile:

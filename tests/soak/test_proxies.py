@@ -15,8 +15,10 @@ SECONDS = float(os.environ.get("PROXY_SECONDS", "110"))
 @pytest.mark.soak
 @pytest.mark.parametrize("front", FRONTS)
 def test_behind_a_proxy_nobody_gets_the_answer_to_another_request(front):
-    deadline, seed = time.monotonic() + SECONDS, time.time_ns()
+    deadline, seed, arrived = time.monotonic() + SECONDS, time.time_ns(), 0
     with echoing() as (echo, port), front_of(front, port) as public:
         while time.monotonic() < deadline:
             assert storm(public, echo, count=500, clients=8, seed=seed) == [], f"seed {seed}"
             seed += 1
+            arrived += len(echo.arrived)
+    print(f"\n{front}: {arrived:,} requests arrived, each once")  # noqa: T201 - a report

@@ -40,6 +40,11 @@ def month(id: str = "in_1", start: float = -3, **columns) -> Invoice:
     return invoice(id, line(start, start + 30, id=f"il_{id}"), days=start, **columns)
 
 
+@pytest.fixture(autouse=True)
+def two_hours(connection):
+    connection.info[settlement.RENEWAL_GRACE] = timedelta(hours=2)
+
+
 def settled(connection: sa.Connection, *ids: str) -> list[tuple[str, int]]:
     settlement.settle(connection, ids or ("in_1",))
     return amounts(connection)
@@ -85,8 +90,16 @@ def test_one_credit_is_granted(connection):
 
 def test_the_grace_of_a_renewal_is_given(connection):
     put(connection, MONTH, month())
-    settlement.settle(connection, ["in_1"], timedelta(hours=5))
+    connection.info[settlement.RENEWAL_GRACE] = timedelta(hours=5)
+    settled(connection)
     assert lots(connection)["il_in_1"].expires_at == at(27) + timedelta(hours=5)
+
+
+def test_without_a_setting_there_is_none(connection):
+    del connection.info[settlement.RENEWAL_GRACE]
+    put(connection, MONTH, month())
+    settled(connection)
+    assert lots(connection)["il_in_1"].expires_at == at(27)
 
 
 def test_a_renewal_ends_the_credits_of_the_period_before(connection):

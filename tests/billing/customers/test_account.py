@@ -97,13 +97,13 @@ def test_a_page_that_cannot_be_is_told_to_whom_asks_for_it(filled, page):
     with pytest.raises(BadInput):
         found.invoices(*page)
     assert len(found.invoices(5, None).rows) == 2
-    assert list(found.invoices_with_old_links()) == []
+    assert list(found.invoices_with_old_links(NOW)) == []
 
 
 def test_invoices_whose_links_may_have_expired(filled):
     url = {"hosted_invoice_url": "https://stripe.example/i"}
     put(filled, invoice("in_8", days=-1, **url), invoice("in_9", days=-1, as_of=LATER, **url))
-    assert list(only(filled, pages=frozenset({(5, None)})).invoices_with_old_links()) == ["in_8"]
+    assert list(only(filled, pages=frozenset({(5, None)})).invoices_with_old_links(NOW)) == ["in_8"]
 
 
 @pytest.mark.parametrize(

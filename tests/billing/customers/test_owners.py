@@ -109,7 +109,9 @@ REFERRED, SAME_MAIL = (
     [Candidate("cus_1", by_reference=True, is_live=False)],
     [Candidate("cus_1", by_reference=False, is_live=False)],
 )
+TYPED = [Candidate("cus_1", by_reference=False, is_live=False, payer_unverified=True)]
 LINK = {"payment_link": "plink_1"}
+GUEST = {"guest": True, "client_reference_id": None}
 FOUND = {
     "nothing": ([customer()], MAILED, []),
     "by a reference": ([customer(), session()], ADA, REFERRED),
@@ -117,7 +119,29 @@ FOUND = {
     "of a checkout that is not complete": ([customer(), session(status="open")], ADA, []),
     "of a payment link": ([customer(), session(**LINK)], ADA, []),
     "of one that is trusted": ([customer(), session(**LINK)], TRUSTED, REFERRED),
-    "with the e-mail": ([customer(), session(**LINK, customer_email="ADA@example.com")], MAILED, REFERRED),
+    "with the e-mail": (
+        [customer(), session(**LINK, customer_email="ADA@example.com")],
+        MAILED,
+        [Candidate("cus_1", by_reference=True, is_live=False, payer_unverified=True)],
+    ),
+    "of a guest, who typed it": ([mail("ada@example.com"), session(**GUEST)], MAILED, TYPED),
+    "of a payment link's payer, who typed it": (
+        [mail("ada@example.com"), session(**LINK, client_reference_id=None)],
+        MAILED,
+        TYPED,
+    ),
+    "that is trusted": (
+        [mail("ada@example.com"), session(**LINK, client_reference_id=None)],
+        Proof("ada", "ada@example.com", trust_payment_links=True),
+        SAME_MAIL,
+    ),
+    "a guest is not": (
+        [mail("ada@example.com"), session(**GUEST)],
+        Proof("ada", "ada@example.com", trust_payment_links=True),
+        TYPED,
+    ),
+    "a guest who has not paid": ([mail("ada@example.com"), session(**GUEST, status="open")], MAILED, SAME_MAIL),
+    "another guest": ([mail("ada@example.com"), session(**GUEST, customer_id="cus_2")], MAILED, SAME_MAIL),
     "with another e-mail": ([customer(), session(**LINK, customer_email="eve@example.com")], MAILED, []),
     "of our own, whatever the e-mail": ([customer(), session(customer_email="eve@example.com")], MAILED, REFERRED),
     "a trusted one, whatever the e-mail": (
@@ -192,6 +216,19 @@ def test_a_claim_is_fulfilled_by_one_customer(connection):
     assert held(connection) == {"cus_1": "ada", "cus_2": None, "cus_3": "eve"}
     assert claims(connection) == [("ada", 1, "cus_2", None), ("ada", 2, "cus_1", None), ("eve", 2, "cus_3", None)]
     assert connection.info[PUBLISHED] == {"user:ada"}
+
+
+@pytest.mark.parametrize("unverified", [True, False])
+def test_whose_cards_a_customer_has_is_kept(connection, unverified):
+    put(connection, customer(), claim("ada", None))
+    linking.fulfil(connection, claim=claim("ada", None), customer_id="cus_1", payer_unverified=unverified)
+    assert connection.execute(sa.select(CUSTOMERS.c.payer_unverified)).scalar() is unverified
+
+
+def test_without_a_word_its_cards_are_the_users(connection):
+    put(connection, customer(payer_unverified=True), claim("ada", None))
+    linking.fulfil(connection, claim=claim("ada", None), customer_id="cus_1")
+    assert connection.execute(sa.select(CUSTOMERS.c.payer_unverified)).scalar() is False
 
 
 def test_a_customer_that_was_given_to_another_is_not_taken(connection):

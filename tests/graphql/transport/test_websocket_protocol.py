@@ -265,7 +265,7 @@ def test_who_has_gone_without_a_word_is_missed(shop):
 
 def test_who_asks_and_never_reads_the_answers_is_cut_off(shop):
     """What the server could not send must not keep the connection alive, nor its place taken."""
-    before = websocket_connections(shop)
+    nobody_is_connected(shop)  # any more: what the tests before have closed
     deafness = {"max_queue": 1, "ping_interval": None, "compression": None, "close_timeout": 0.1}
     with (
         sibling(shop, {"ws_ping_interval": 0.3, "ws_ping_timeout": 0.3}) as watchful,
@@ -275,12 +275,12 @@ def test_who_asks_and_never_reads_the_answers_is_cut_off(shop):
         endless = (subscribe(str(number), operationName="x" * 90_000) for number in range(1000))
         with pytest.raises(ConnectionClosed):
             deque(map(deaf.send, endless))  # each answer repeats the name
-        shop.eventually(lambda: websocket_connections(shop), before)
+        nobody_is_connected(shop)
 
 
-def websocket_connections(world):
-    lines = world.client.get(f"{world.url}/metrics").text.splitlines()
-    return next(line for line in lines if line.startswith("gateway_live_connections"))
+def nobody_is_connected(world):
+    """Wait until no gateway of this process counts a connection."""
+    world.eventually(lambda: world.metrics()["gateway_live_connections",], 0.0, seconds=20)
 
 
 def test_nothing_that_is_sent_leaves_an_error_in_the_log(shop, caplog):

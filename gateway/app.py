@@ -13,7 +13,7 @@ from gateway import __version__, collector
 from gateway.auth.authenticator import Authenticator
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
-from gateway.billing.credits.service import keep_books
+from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.account import decision
 from gateway.billing.customers.service import Customers
 from gateway.billing.metering.forwarder import UsageForwarder
@@ -149,7 +149,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         "worker": Worker.of(inbox, runtime).run,
         "notifications": partial(runtime.notifications.run, database),
         "usage": UsageForwarder(database, stripe).run,
-        "credits": partial(keep_books, database),
+        "credits": partial(run_expiry, database),
         "access": AccessChangePublisher(database, settings.grace).run,
         "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
     }

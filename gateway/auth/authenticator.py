@@ -27,7 +27,7 @@ MAX_CACHE_BYTES = 4 * 1024 * 1024  # about 5,000 users
 
 
 class Authenticator:
-    """Tells who sends a request.
+    """Proves who sends a request.
 
     Args:
         settings: the service tokens, and how users sign in.
@@ -106,7 +106,7 @@ class TokenCache:
 
     Args:
         max_bytes: what it may take; the least recently used entries go first.
-        clock: tells the present moment in Unix seconds.
+        clock: returns the present moment in Unix seconds.
     """
 
     def __init__(self, max_bytes: int, *, clock: Callable[[], float] = time.time) -> None:

@@ -118,14 +118,14 @@ def settings_for(options: Options) -> Settings:
         env_files=(Path(".env"),),
         stripe_secret_key=SecretStr(OFFLINE_KEY),
         stripe_api_base=options.stripe_url,
-        stripe_webhook_secrets=_kept(options, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}",
+        stripe_webhook_secrets=_saved_secret(options, "STRIPE_WEBHOOK_SECRET") or f"whsec_{secrets.token_hex(24)}",
         database_url=SecretStr(f"sqlite:///{options.state}/gateway.db"),
         graphiql=True,
     )
     return given.model_copy(
         update={
             "auth_hs256_secret": given.auth_hs256_secret
-            or SecretStr(_kept(options, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
+            or SecretStr(_saved_secret(options, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
             "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((options.gateway_url, *pages))),
             "cors_origins": given.cors_origins or pages,
             **{name: "off" for name in RATES if name not in given.model_fields_set},
@@ -133,7 +133,7 @@ def settings_for(options: Options) -> Settings:
     )
 
 
-def _kept(options: Options, variable: str) -> str | None:
+def _saved_secret(options: Options, variable: str) -> str | None:
     """Return a secret that an earlier start has generated and written beside the state."""
     lines = options.environment_file.read_text().splitlines() if options.environment_file.exists() else []
     return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)

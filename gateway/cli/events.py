@@ -57,8 +57,8 @@ async def _list(runtime: Runtime, wanted: dict[str, str], limit: int) -> None:
 def _line(row: Event) -> str:
     """Format an event and its outcome as a line, of which a narrow window cuts nothing off."""
     status = f"[{STATUSES[row.status]}]{row.status:<7}[/]"
-    told = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
-    return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
+    detail = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
+    return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {detail}"
 
 
 @app.command("show")

@@ -1,4 +1,4 @@
-"""`gateway outbox`: what the application is told, for an operator."""
+"""`gateway outbox`: the messages to the application, for an operator."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from gateway.db.database import Database
 from gateway.errors import BadInput
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 
-app = typer.Typer(help="Our own webhooks: what the application is told.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="The webhooks to the application.", no_args_is_help=True, add_completion=False)
 STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
 
 
@@ -36,8 +36,8 @@ async def _list(database: Database, query: Any) -> None:
     rows = await database.read(lambda connection: connection.execute(query).all())
     for row in rows:
         status = f"[{STATUSES[row.status]}]{row.status:<9}[/]"
-        told = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
-        line = f"{row.message_id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {told}"
+        detail = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
+        line = f"{row.message_id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {detail}"
         console.print(line, soft_wrap=True)
     if not rows:
         console.print("no messages")

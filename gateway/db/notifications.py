@@ -32,10 +32,10 @@ CHANNEL = "gateway"
 PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
-KEPT_NOTIFICATIONS = 1_000
+MAX_NOTIFICATIONS = 1_000
 NOTIFICATIONS = table_for(Notification)
 _INSERT = insert_rows("sqlite", NOTIFICATIONS, ["origin", "topics"]).returning(NOTIFICATIONS.c.id)
-_CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newest") - KEPT_NOTIFICATIONS)
+_CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newest") - MAX_NOTIFICATIONS)
 _LATER = PreparedQuery(
     lambda _: sa.select(NOTIFICATIONS).where(NOTIFICATIONS.c.id > sa.bindparam("last")).order_by(NOTIFICATIONS.c.id)
 )

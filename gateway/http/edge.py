@@ -64,11 +64,11 @@ class Edge:
 
     def _trust_proxies(self, scope: Scope) -> None:
         client, scheme = client_of(scope), scope["scheme"]
-        host, told = self._proxies.origin(client, scheme, scope["headers"])
+        host, forwarded = self._proxies.origin(client, scheme, scope["headers"])
         if client is not None and host != client:
             scope["client"] = (host, 0)
-        if told != scheme:
-            scope["scheme"] = told.replace("http", "ws") if scope["type"] == "websocket" else told
+        if forwarded != scheme:
+            scope["scheme"] = forwarded.replace("http", "ws") if scope["type"] == "websocket" else forwarded
 
     def _with_headers(self, scope: Scope, send: Send, request_id: bytes) -> Send:
         more = self._headers.of(scope["scheme"], header_of(scope, b"origin"), request_id)

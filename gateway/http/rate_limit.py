@@ -37,7 +37,7 @@ class RateLimiter:
 
     Args:
         settings: the limits, and where they are counted.
-        clock: tells the seconds, from any moment on.
+        clock: returns the seconds, from any moment on.
         max_keys: how many users and addresses one window knows.
 
     Raises:
@@ -171,7 +171,7 @@ class FixedWindowCounter:
 
     Args:
         limits: so many in so many seconds, all of which hold.
-        clock: tells the seconds, from any moment on.
+        clock: returns the seconds, from any moment on.
         max_keys: how many keys a window knows. One more, and the half that came first is forgotten: whoever has that
             many addresses is not held up by limits for each.
     """

@@ -101,7 +101,7 @@ class Response:
 
 
 def client_of(scope: Scope) -> str | None:
-    """Return the client's address of an ASGI request: behind the proxies of the settings the one that they tell."""
+    """Return the client's address of an ASGI request: behind the proxies of the settings the one that they forward."""
     client = scope.get("client")
     return client[0] if client else None
 
@@ -154,8 +154,8 @@ class TrustedProxies:
         for name, value in headers:
             if name == b"x-forwarded-for":
                 forwarded_for.append(value)
-            elif name == b"x-forwarded-proto" and (told := value.strip()) in _SCHEMES:
-                scheme = _SCHEMES[told]
+            elif name == b"x-forwarded-proto" and (forwarded := value.strip()) in _SCHEMES:
+                scheme = _SCHEMES[forwarded]
         if forwarded_for:
             client = self._hosts.get_trusted_client_address(b", ".join(forwarded_for).decode("latin-1"))[0] or client
         return client, scheme

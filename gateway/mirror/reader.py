@@ -48,12 +48,12 @@ class Reader:
             StripeFailure: any other refusal.
         """
         for pause in self._retry_after:
-            await self._turn()
+            await self._wait_for_slot()
             try:
                 return await self.stripe.get(path, **params)
             except StripeUnavailable:
                 await asyncio.sleep(pause)
-        await self._turn()
+        await self._wait_for_slot()
         return await self.stripe.get(path, **params)
 
     async def pages(self, path: str, **params: Any) -> AsyncIterator[StripeResponse]:
@@ -66,7 +66,7 @@ class Reader:
             more = answer.object["has_more"]
             after = {"starting_after": answer.object["data"][-1]["id"]} if more else {}
 
-    async def _turn(self) -> None:
+    async def _wait_for_slot(self) -> None:
         """Wait until this call is one of no more than the limit within any second."""
         now = time.monotonic()
         due = max(now, self._calls[0] + 1) if len(self._calls) == self._calls.maxlen else now

@@ -172,15 +172,15 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
     except Unreadable:
         # a cut list: the second look has it whole
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
-    told = {item["id"]: item for item in theirs.pop("_items", ())}
+    their_items = {item["id"]: item for item in theirs.pop("_items", ())}
     if ours.get("entitlements", ()) is None:  # of a product, and only read where a customer has any
         theirs.pop("entitlements", None)
     fields = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
     if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
         fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}
-    kept = items.get(key, {})
-    for item_id in sorted({*told, *kept}):
-        one, other = kept.get(item_id, {}), told.get(item_id, {})
+    our_items = items.get(key, {})
+    for item_id in sorted({*their_items, *our_items}):
+        one, other = our_items.get(item_id, {}), their_items.get(item_id, {})
         fields |= {
             f"{item_id}.{name}": (one.get(name), other.get(name))
             for name in sorted({*one, *other})

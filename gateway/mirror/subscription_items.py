@@ -65,9 +65,9 @@ def _item_statement(dialect: str, *, repair: bool) -> Any:
     if dialect == "postgresql":
         statement = statement.add_cte(_others(dialect).cte("others"))
     immutable = {"id"} if repair else {"id", "subscription_id"}
-    told = [column.name for column in ITEMS.c if column.name not in immutable]
+    mutable = [column.name for column in ITEMS.c if column.name not in immutable]
     return statement.on_conflict_do_update(
         index_elements=["id"],
-        set_={name: statement.excluded[name] for name in told},
-        where=sa.or_(*(ITEMS.c[name].is_distinct_from(statement.excluded[name]) for name in told)),
+        set_={name: statement.excluded[name] for name in mutable},
+        where=sa.or_(*(ITEMS.c[name].is_distinct_from(statement.excluded[name]) for name in mutable)),
     )

@@ -30,7 +30,7 @@ from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.subscription_items import items_of
-from gateway.mirror.ties import Order, Told, before, comparable, decide
+from gateway.mirror.ties import EventStates, Order, before, comparable, decide
 from gateway.mirror.upsert import CATALOG_KINDS, Candidate, Guard, WriteResult, bump_catalog, upsert
 from gateway.stripe_api.client import Stripe, StripeResponse
 
@@ -120,11 +120,11 @@ class Mirror:
         if "_items" in candidate.columns:
             row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
         others = siblings(connection, change, row["as_of"] - row["staleness_seconds"], row["as_of"])
-        told = [_told(other) for other in others]
+        states = [_states_of(other) for other in others]
         answered = (
             row["staleness_seconds"] > 0 and row["revision"] > 1
         )  # by the first of all, mostly that to its creation
-        match decide(resource.kind, _told(change), row, told, answered=answered):
+        match decide(resource.kind, _states_of(change), row, states, answered=answered):
             case Order.EARLIER:
                 return WriteResult.STALE
             case Order.LATER:
@@ -278,10 +278,10 @@ async def _read_list(stripe: Stripe | Reader, path: str, **params: Any) -> tuple
     return answer, found, began
 
 
-def _told(change: Change) -> Told:
-    """Return what an event tells of its object; a state that cannot be read is left out."""
+def _states_of(change: Change) -> EventStates:
+    """Return the states of its object that an event shows; a state that cannot be read is left out."""
     previous = change.previous_attributes
-    return Told(
+    return EventStates(
         _readable(change, change.object),
         None if previous is None else _readable(change, before(change.object, previous)),
         change.is_creation,

@@ -26,7 +26,7 @@ class Order(StrEnum):
     OPEN = "open"
 
 
-class Told(NamedTuple):
+class EventStates(NamedTuple):
     """What an event tells of an object, as columns of its row.
 
     Args:
@@ -41,30 +41,35 @@ class Told(NamedTuple):
 
 
 def decide(
-    kind: str, told: Told, known: Mapping[str, Any], others: Iterable[Told] = (), *, answered: bool = False
+    kind: str,
+    event: EventStates,
+    known: Mapping[str, Any],
+    others: Iterable[EventStates] = (),
+    *,
+    answered: bool = False,
 ) -> Order:
     """Return whether an event's state is later than the known one of the same second.
 
     Args:
         kind: Stripe's `object`.
-        told: what the event says; not the same as what is known.
+        event: what the event says; not the same as what is known.
         known: the row.
         others: what the other events of the object within that second say, as far as they have arrived.
         answered: whether the known state came with an answer of Stripe about a known object. It may then be later than
             events that seem to follow it, of which the last one has not arrived: what we have just changed would come
             undone for a moment.
     """
-    after = told.after
+    after = event.after
     if after is None:
         return Order.OPEN
     by_facts = _compare(facts(kind, known), facts(kind, after))
     if by_facts is not Order.OPEN:
         return by_facts
-    if told.created:
+    if event.created:
         return Order.EARLIER
     others = tuple(others)
     follows = not answered and (
-        (told.before is not None and shows(known, told.before))
+        (event.before is not None and shows(known, event.before))
         or any(other.created and shows(known, other.after) for other in others if other.after)
     )
     precedes = any(

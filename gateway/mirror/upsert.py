@@ -122,13 +122,13 @@ def upsert(
 
 def _batches(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
     """Places of the candidates that one statement can write: one table, the same columns, each row once, in order."""
-    turns: Counter[tuple[str, str]] = Counter()
+    repeats: Counter[tuple[str, str]] = Counter()
     batches: defaultdict[tuple[int, str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
     for place in sorted(range(len(candidates)), key=lambda place: candidates[place].as_of):
         candidate = candidates[place]
         row = candidate.row
-        batches[turns[row], row[0], tuple(candidate.columns)].append((candidate.id, place))
-        turns[row] += 1
+        batches[repeats[row], row[0], tuple(candidate.columns)].append((candidate.id, place))
+        repeats[row] += 1
     for _, batch in sorted(batches.items()):
         yield [place for _, place in sorted(batch)]
 
@@ -182,11 +182,11 @@ def _guarded(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> An
         Guard.UNCHANGED: table.c.revision == sa.bindparam("seen", type_=sa.Integer),
     }[guard]
     later = table.c.as_of > new.as_of
-    told = names - {"_items"} - (set(resource.immutable) if guard is Guard.NEWER else set())  # a repair writes all
+    written = names - {"_items"} - (set(resource.immutable) if guard is Guard.NEWER else set())  # a repair writes all
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
-            **{name: new[name] for name in told},
+            **{name: new[name] for name in written},
             "as_of": sa.case((later, table.c.as_of), else_=new.as_of),
             "staleness_seconds": sa.case((later, table.c.staleness_seconds), else_=new.staleness_seconds),
             "revision": table.c.revision + 1,
@@ -221,10 +221,12 @@ def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteRe
         candidate.as_of < row["as_of"] - row["staleness_seconds"]
     ):  # at its latest it was read before all that the row knows
         return WriteResult.STALE
-    told = dict(candidate.columns)
-    same = items.get(candidate.id, {}) == {item["id"]: item for item in told.pop("_items", ())}
+    columns = dict(candidate.columns)
+    same = items.get(candidate.id, {}) == {item["id"]: item for item in columns.pop("_items", ())}
     return (
-        WriteResult.STALE if same and all(row[name] == value for name, value in told.items()) else WriteResult.UNCLEAR
+        WriteResult.STALE
+        if same and all(row[name] == value for name, value in columns.items())
+        else WriteResult.UNCLEAR
     )
 
 

@@ -1,4 +1,4 @@
-"""What processes tell each other, and where a long task stands."""
+"""What passes between processes, and where a long task stands."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from gateway.models.columns import Row, UtcDateTime
 
 
 class Lease(Row, table=True):
-    """Whose turn it is to do something that calls Stripe for one user (`gateway/db/locks.py`).
+    """Who may do something that calls Stripe for one user (`gateway/db/locks.py`).
 
     A row is a lease: it is held by `holder` until `until`, whatever becomes of its process.
     """

@@ -63,11 +63,11 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
         return
     known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
     for row in latest.values():
-        state, told = _state(row), known.get(row.id)
-        if state == told:
+        state, before = _state(row), known.get(row.id)
+        if state == before:
             continue
         _save_state(connection, row.id, state)
-        if kind := _kind(row, told):
+        if kind := _kind(row, before):
             append(connection, row.columns["customer_id"], kind, _data(row))
 
 
@@ -88,8 +88,8 @@ def append_failed_charge(connection: sa.Connection, invoice_id: str, attempt: in
     if found is None or found["attempt_count"] < attempt:  # what is missing is being fetched, and this comes again
         return
     name = f"{invoice_id} failed"
-    told = connection.execute(sa.select(STATES.c.state).where(STATES.c.id == name)).scalar()
-    if told is None or int(told) < attempt:
+    last = connection.execute(sa.select(STATES.c.state).where(STATES.c.id == name)).scalar()
+    if last is None or int(last) < attempt:
         _save_state(connection, name, str(attempt))
         row = Written("invoice", invoice_id, dict(found), created=False)
         append(connection, row.columns["customer_id"], "invoice.failed", _data(row))
@@ -113,9 +113,9 @@ def _state(row: Written) -> str:
             return str(columns["status"])
 
 
-def _kind(row: Written, told: str | None) -> str | None:
+def _kind(row: Written, last_state: str | None) -> str | None:
     """Return the type of the message about a new state, if there is one."""
-    status, before = row.columns["status"], (told or "").partition(" ")[0]
+    status, before = row.columns["status"], (last_state or "").partition(" ")[0]
     match row.kind:
         case "invoice":
             return "invoice.paid" if status == "paid" != before else None
@@ -126,7 +126,7 @@ def _kind(row: Written, told: str | None) -> str | None:
         case _ if status in ENTITLED and before not in ENTITLED and (before or row.created):
             return "subscription.activated"
         case _:
-            return "subscription.changed" if told or not row.created else None
+            return "subscription.changed" if last_state or not row.created else None
 
 
 def _data(row: Written) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def access_handler(authenticator: Authenticator, limiter: RateLimiter, decide: D
     """Return the handler of all paths below `PREFIX`.
 
     Args:
-        authenticator: tells who asks.
+        authenticator: proves who asks.
         limiter: counts wrong tokens.
         decide: whether a user (by the application's own id) may use a feature.
     """

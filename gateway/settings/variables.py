@@ -294,7 +294,7 @@ class Settings(BaseSettings):
     outbound_endpoints: OutboundEndpoints = Field(
         (),
         validation_alias="GATEWAY_OUTBOUND_ENDPOINTS",
-        description="Who is told of changes by signed webhooks: `https://app.example.com/hooks whsec_…`, "
+        description="Where changes are sent as signed webhooks: `https://app.example.com/hooks whsec_…`, "
         "comma-separated; a second secret behind the first signs as well, for rotation.",
     )
     link_customers_by_email: bool = Field(

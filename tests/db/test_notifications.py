@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.db.notifications import KEPT_NOTIFICATIONS, publish
+from gateway.db.notifications import MAX_NOTIFICATIONS, publish
 from harness.databases import both_databases
 
 
@@ -59,7 +59,7 @@ async def test_after_its_end_a_subscription_keeps_nothing(database):
 
 async def test_more_messages_than_are_kept_make_the_others_look_at_everything(sqlite_url, database, another):
     def burst(connection):  # the messages of as many transactions, between two looks of the other process
-        for _ in range(KEPT_NOTIFICATIONS + 10):
+        for _ in range(MAX_NOTIFICATIONS + 10):
             database.on_commit.send(connection, {"unrelated"})
 
     with another.on_commit.subscribe("catalog") as changed:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mirror.ties import Order, Told, before, decide
+from gateway.mirror.ties import EventStates, Order, before, decide
 
 LATER, EARLIER, OPEN = Order.LATER, Order.EARLIER, Order.OPEN
 
@@ -16,17 +16,32 @@ def name(text):
 
 
 TABLE = {
-    "it follows what is known": (Told(name("b"), name("a")), "a", [], LATER),
-    "it precedes an event that has arrived": (Told(name("b"), name("a")), "c", [Told(name("c"), name("b"))], EARLIER),
-    "there and back: it may be either": (Told(name("b"), name("a")), "a", [Told(name("a"), name("b"))], OPEN),
-    "something between them is missing": (Told(name("c"), name("b")), "a", [], OPEN),
-    "it does not say what was before": (Told(name("b")), "a", [], OPEN),
-    "the creation comes before all": (Told(name("a"), created=True), "b", [], EARLIER),
-    "all comes after the creation": (Told(name("c"), name("b")), "a", [Told(name("a"), created=True)], LATER),
-    "what changes nothing that is kept is left out": (
-        Told(name("b"), name("a")),
+    "it follows what is known": (EventStates(name("b"), name("a")), "a", [], LATER),
+    "it precedes an event that has arrived": (
+        EventStates(name("b"), name("a")),
+        "c",
+        [EventStates(name("c"), name("b"))],
+        EARLIER,
+    ),
+    "there and back: it may be either": (
+        EventStates(name("b"), name("a")),
         "a",
-        [Told(name("b"), name("b"))],
+        [EventStates(name("a"), name("b"))],
+        OPEN,
+    ),
+    "something between them is missing": (EventStates(name("c"), name("b")), "a", [], OPEN),
+    "it does not say what was before": (EventStates(name("b")), "a", [], OPEN),
+    "the creation comes before all": (EventStates(name("a"), created=True), "b", [], EARLIER),
+    "all comes after the creation": (
+        EventStates(name("c"), name("b")),
+        "a",
+        [EventStates(name("a"), created=True)],
+        LATER,
+    ),
+    "what changes nothing that is kept is left out": (
+        EventStates(name("b"), name("a")),
+        "a",
+        [EventStates(name("b"), name("b"))],
         LATER,
     ),
 }
@@ -39,7 +54,7 @@ def test_previous_attributes_and_the_creation_prove_an_order(told, known, others
 
 def test_an_event_that_seems_to_follow_an_answer_may_be_older_and_proves_nothing():
     """A subscription is canceled and resumed within a second: the event of the first may come after the answer."""
-    canceled, resumed = Told(name("b"), name("a")), Told(name("a"), name("b"))
+    canceled, resumed = EventStates(name("b"), name("a")), EventStates(name("a"), name("b"))
     assert decide("customer", canceled, name("a"), answered=True) is OPEN
     assert decide("customer", canceled, name("a"), [resumed], answered=True) is EARLIER
 
@@ -78,18 +93,19 @@ ONE_WAY = {
 
 @pytest.mark.parametrize(("kind", "old", "new"), list(ONE_WAY.values()), ids=list(ONE_WAY))
 def test_facts_that_only_go_one_way_prove_an_order(kind, old, new):
-    assert decide(kind, Told(new), old) is LATER
-    assert decide(kind, Told(old), new) is EARLIER
+    assert decide(kind, EventStates(new), old) is LATER
+    assert decide(kind, EventStates(old), new) is EARLIER
 
 
 def test_facts_that_contradict_each_other_prove_nothing():
-    assert decide("invoice", Told({**INVOICE, "status": "draft", "attempt_count": 1}), INVOICE) is OPEN
+    assert decide("invoice", EventStates({**INVOICE, "status": "draft", "attempt_count": 1}), INVOICE) is OPEN
 
 
 @pytest.mark.parametrize("status", ["active", "trialing", "past_due", "unpaid", "paused"])
 def test_a_subscription_may_come_back_to_any_status_but_incomplete(status):
     assert (
-        decide("subscription", Told({**SUBSCRIPTION, "status": status}), {**SUBSCRIPTION, "status": "canceled"}) is OPEN
+        decide("subscription", EventStates({**SUBSCRIPTION, "status": status}), {**SUBSCRIPTION, "status": "canceled"})
+        is OPEN
     )
 
 
@@ -115,8 +131,8 @@ def test_an_object_as_it_was_before_an_event(now, previous, then):
 def seconds(draw):
     """A walk of an object's state within one second, the events in the order of their arrival, and who says what."""
     states = draw(st.lists(st.sampled_from("abcd"), min_size=2, max_size=6))
-    events = [Told(name(states[0]), created=True)] if draw(st.booleans()) else []
-    events += [Told(name(new), name(old)) for old, new in itertools.pairwise(states)]
+    events = [EventStates(name(states[0]), created=True)] if draw(st.booleans()) else []
+    events += [EventStates(name(new), name(old)) for old, new in itertools.pairwise(states)]
     return states, draw(st.permutations(events))
 
 

@@ -19,7 +19,7 @@ from gateway.outbound import outbox
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 """The clock of an account of which nothing is known."""
 
-TOLD = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "credits.revoked"}
+MESSAGE_TYPES = {"grant": "credits.granted", "restore": "credits.granted", "revoke": "credits.revoked"}
 """What the application is told of; what it spends itself it knows."""
 
 ACCOUNTS, LOTS, ENTRIES = table_for(CreditAccount), table_for(CreditLot), table_for(CreditEntry)
@@ -60,9 +60,9 @@ class Account:
             sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
         )
         publish(self.connection, f"customer:{self.customer_id}")
-        if kind in TOLD:
+        if kind in MESSAGE_TYPES:
             data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
-            outbox.append(self.connection, self.customer_id, TOLD[kind], data)
+            outbox.append(self.connection, self.customer_id, MESSAGE_TYPES[kind], data)
         return {**values, "id": found.scalar_one()}
 
     def add_to_lot(self, lot_id: str, column: str, amount: int) -> None:

@@ -136,8 +136,8 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-async def keep_books(database: Database) -> None:
-    """Write down what has run out, until cancelled. Nobody can spend it before that either: it is for the history."""
+async def run_expiry(database: Database) -> None:
+    """Expire credits that have run out, until cancelled. It is for the history: they cannot be spent before either."""
     while True:
         while await database.transaction(expire_credits):
             pass

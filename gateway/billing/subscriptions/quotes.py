@@ -17,7 +17,7 @@ QUOTES = table_for(ChangeQuote)
 QUOTE_SECONDS = 15 * 60
 """How long a quote is honoured. Longer would let a buyer pay less for having waited."""
 CLOCK_SLACK_SECONDS = 60
-_KEPT = timedelta(days=1)
+_RETENTION = timedelta(days=1)
 _DECISIVE = ("status", "trial_end", "billing_cycle_anchor", "discounts", "default_tax_rates")
 
 
@@ -45,7 +45,7 @@ async def remember(database: Database, subscription: dict[str, Any], proration_d
     }
 
     def write(connection: sa.Connection) -> None:
-        connection.execute(sa.delete(QUOTES).where(QUOTES.c.created < now - _KEPT))
+        connection.execute(sa.delete(QUOTES).where(QUOTES.c.created < now - _RETENTION))
         connection.execute(insert(connection, QUOTES).values(row).on_conflict_do_nothing())
 
     await database.transaction(write)

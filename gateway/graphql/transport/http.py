@@ -44,7 +44,7 @@ class GraphQL:
 
     Args:
         services: what the resolvers use.
-        authenticator: tells who calls.
+        authenticator: proves who calls.
         sample_users: whether GraphiQL offers to sign in as one, as with `gateway dev`.
     """
 
@@ -155,10 +155,10 @@ def _refusal(result: Result, media_type: str) -> Answer:
 
 def _with_sign_in_error(result: Result, error: TokenExpired) -> Answer:
     """Answer a request whose token has expired: what is public, and the error beside it; 401 when nothing is left."""
-    told = any(each["extensions"]["code"] == error.code for each in result.errors)
-    if not result.ran or (told and not any(value is not None for value in (result.data or {}).values())):
+    is_reported = any(each["extensions"]["code"] == error.code for each in result.errors)
+    if not result.ran or (is_reported and not any(value is not None for value in (result.data or {}).values())):
         return _unauthenticated([_error(error)])
-    errors = result.errors if told else [*result.errors, _error(error)]
+    errors = result.errors if is_reported else [*result.errors, _error(error)]
     return Answer({"errors": errors, "data": result.data}, headers=_retry_after(errors))
 
 

@@ -53,7 +53,7 @@ class WebSocketEndpoint:
 
     Args:
         services: what the resolvers use.
-        authenticator: tells who calls.
+        authenticator: proves who calls.
         documents: prepares what is asked, by the same rules as over HTTP.
         engine: runs it.
     """

@@ -1,4 +1,4 @@
-"""The sandbox's answers and events held against Stripe's API description, where that file is at hand."""
+"""The sandbox's answers and events held against Stripe's API description: the SDK's, and Stripe's own where it is."""
 
 import json
 import os
@@ -10,12 +10,12 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from gateway.sandbox.api.routing import match
 from gateway.sandbox.options import API_VERSION
+from sandbox.sdk_description import describe
 
 ROOT = Path(__file__).parents[2]
 PLACES = [os.environ.get("STRIPE_OPENAPI"), ROOT / "../shared/stripe/openapi-subset.json"]
-# Still on Stripe's wire, though its description does not have them.
-UNDOCUMENTED = {"total_count", "plan", "quantity"}
 
 
 class Recorder:
@@ -59,13 +59,14 @@ class Contract:
 
     @classmethod
     def load(cls):
-        """The contract, or None where the description is not installed."""
+        """The contracts: of the SDK, and of Stripe's own file where it is at hand, which is stricter."""
         found = cls.place()
-        return cls(json.loads(found.read_text())) if found else None
+        described = [describe(lambda method, path: match(method, path) is not None)]
+        return [cls(each) for each in (*described, *([json.loads(found.read_text())] if found else []))]
 
     @staticmethod
     def place():
-        """Where the description is, or None."""
+        """Where Stripe's own file is, or None."""
         return next((Path(place) for place in PLACES if place and Path(place).is_file()), None)
 
     def complaints(self, answers, events):
@@ -77,8 +78,9 @@ class Contract:
             if pointer:
                 found += self._check(pointer, json.loads(body), f"{method} {path} -> {status}")
         for event in events:
-            schema = event["type"].replace(".", "_") + "_event"
-            if schema in self._document["components"]["schemas"]:
+            schemas, schema = self._document["components"]["schemas"], event["type"].replace(".", "_") + "_event"
+            schema = schema if schema in schemas else "event"
+            if schema in schemas:
                 shown = {key: value for key, value in event.items() if not key.startswith("_")}
                 if event["type"] == "invoice.upcoming":
                     # docs.stripe.com/api/events/types: its invoice has no id, which the description demands of all.

@@ -40,6 +40,7 @@ def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
                 "has_evidence": False,
                 "past_due": False,
                 "submission_count": 0,
+                "submission_method": "not_submitted",
             },
             "is_charge_refundable": behaviour.inquiry,
             "metadata": {},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.sandbox.billing import charges, disputes, payment_methods
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
+from gateway.sandbox.core.expand import public
 from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.core.templates import complete
 
@@ -247,5 +248,5 @@ def _unexpected(intent: Obj, done: str, needed: str) -> StripeError:
         f"This PaymentIntent could not be {done} because it has a status of {intent['status']}. Only a PaymentIntent "
         f"with one of the following statuses may be {done}: {needed}.",
         code="payment_intent_unexpected_state",
-        payment_intent=intent,
+        payment_intent=public(intent),
     )

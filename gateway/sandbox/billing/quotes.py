@@ -44,7 +44,10 @@ def create(sandbox: Sandbox, params: Obj) -> Obj:
         "metadata": {},
         "status": "draft",
         "status_transitions": {},
-        "subscription_data": {"metadata": {}},
+        "subscription_data": {
+            "billing_mode": {"flexible": {"proration_discounts": "included"}, "type": "flexible"},
+            "metadata": {},
+        },
         "test_clock": (customer or {}).get("test_clock"),
         "_entries": [],
         "_items": [],

@@ -106,6 +106,8 @@ def _extra(sandbox: Sandbox, entry: Obj, param: str) -> Obj:
         raise parameter_missing(f"{param}[add_invoice_items][0][price]")
     shared: Obj = {name: entry[name] for name in ("metadata", "period", "discounts") if name in entry}
     rates = items.tax_rates(sandbox, entry.get("tax_rates"), f"{param}[add_invoice_items][0][tax_rates]")
+    # https://docs.stripe.com/api/subscription_schedules/object#subscription_schedule_object-phases-add_invoice_items
+    shared.setdefault("period", {"start": {"type": "max_item_period_start"}, "end": {"type": "min_item_period_end"}})
     shared.setdefault("discounts", [])
     shared["discountable"] = entry.get("discountable", True)
     return {**shared, "price": price["id"], "quantity": entry.get("quantity", 1), "tax_rates": rates}

@@ -39,7 +39,12 @@ def own(sandbox: Sandbox, _: Request) -> Obj:
             "email": "billing@northwind.example",
             "metadata": {},
             "payouts_enabled": True,
-            "settings": {"dashboard": {"display_name": NAME, "timezone": "Etc/UTC"}},
+            "settings": {
+                "branding": dict.fromkeys(("icon", "logo", "primary_color", "secondary_color")),
+                "card_payments": {"statement_descriptor_prefix": None},
+                "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+                "payments": {"statement_descriptor": NAME.upper()},
+            },
             "type": "standard",
         }
     )

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 _LIFETIME = 30 * 60
 _WITH_FEATURES = (
-    "active_entitlements",
-    "customer_portal",
     "customer_sheet",
     "mobile_payment_element",
     "payment_element",
@@ -35,7 +33,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
             **({"features": None} if name in _WITH_FEATURES else {}),
             **given.get(name, {}),
         }
-        for name in (*_WITH_FEATURES, "buy_button", "pricing_table")
+        for name in (*_WITH_FEATURES, "active_entitlements", "buy_button", "customer_portal", "pricing_table")
     }
     return complete(
         {

@@ -40,6 +40,7 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
         dispute["evidence_details"]["has_evidence"] = True
         if request.params.get("submit", True):
             dispute["evidence_details"]["submission_count"] += 1
+            dispute["evidence_details"]["submission_method"] = "manual"
             inquiry = dispute["status"].startswith("warning")
             dispute["status"] = "warning_under_review" if inquiry else "under_review"
     sandbox.update(dispute, "charge.dispute.updated")

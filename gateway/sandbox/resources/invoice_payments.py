@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.core.registry import kind
+from gateway.sandbox.core.registry import hidden, kind
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
 kind("invoice_payment", "inpay", "invoice payment")
+hidden("invoice_payment", "customer")  # whose clock it lives on
 
 
 @route("GET", "/v1/invoice_payments", params="InvoicePaymentListParams")

@@ -51,6 +51,7 @@ def _blank(customer: str, test_clock: str | None, made: list[Obj]) -> Obj:
         },
         "end_behavior": "release",
         "metadata": {},
+        "pause_schedules": [],
         "phases": made,
         "status": "not_started",
         "subscription": None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from babel import Locale
+
 from gateway.sandbox.api.lists import page_of
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import invalid
@@ -32,9 +34,10 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     params = request.params
     details = _of_customer(sandbox, params)
     now = sandbox.now()
-    lines = [_line(sandbox, each, number) for number, each in enumerate(params["line_items"], 1)]
-    shipping = _shipping(params)
     country = details["address"] or {}
+    given = enumerate(params["line_items"], 1)
+    lines = [_line(sandbox, each, number, country.get("country") or "") for number, each in given]
+    shipping = _shipping(params)
     calculation: Obj = {
         "object": "tax.calculation",
         "amount_total": sum(line["amount"] for line in lines) + (shipping or {}).get("amount", 0),
@@ -72,8 +75,11 @@ def _line_items(_: Sandbox, calculation: Obj) -> Obj:
 
 @expandable("tax.calculation_line_item", "tax_breakdown")
 def _breakdown(_: Sandbox, line: Obj) -> list[Obj]:
-    nothing = _nothing({})
-    return [{**nothing, "tax_rate_details": None, "inclusive": line["tax_behavior"] == "inclusive"}]
+    country = line["_country"]
+    name = Locale("en").territories.get(country, country)
+    where = {"country": country, "display_name": name, "level": "country", "state": None}
+    untaxed = {"amount": 0, "tax_rate_details": None, "taxability_reason": "not_collecting", "taxable_amount": 0}
+    return [{**untaxed, "jurisdiction": where, "sourcing": "destination"}]
 
 
 def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
@@ -86,7 +92,7 @@ def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
     return {"ip_address": None, "tax_ids": [], "taxability_override": "none", **details}
 
 
-def _line(sandbox: Sandbox, given: Obj, number: int) -> Obj:
+def _line(sandbox: Sandbox, given: Obj, number: int, country: str) -> Obj:
     return {
         "id": sandbox.new_id("tax_li"),
         "object": "tax.calculation_line_item",
@@ -99,6 +105,7 @@ def _line(sandbox: Sandbox, given: Obj, number: int) -> Obj:
         "reference": given.get("reference", f"L{number}"),
         "tax_behavior": given.get("tax_behavior", "exclusive"),
         "tax_code": given.get("tax_code", _GENERAL),
+        "_country": country,
     }
 
 

@@ -62,7 +62,8 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long. CI plays storms and judges after each submission; the games are for a night, or before a release.
+# What takes long. CI plays storms, judges and programs after each submission; the games are for a night, or before a
+# release.
 soak: storms judges programs games
 
 # Crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
@@ -79,7 +80,7 @@ judges: .venv/development assets
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
 programs: .venv/development
-	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 # A dishonest buyer, hostile requests through nginx and HAProxy, a million hostile keys, and GraphQL without its compiler.
 games: .venv/development assets proxies

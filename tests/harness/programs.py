@@ -13,7 +13,7 @@ import pytest
 from harness.npm import alone
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "billing-gateway-programs"
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 300
 
 
 def python_packages(name: str, requirements: Sequence[str]) -> Path:

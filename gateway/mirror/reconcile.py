@@ -17,11 +17,12 @@ from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.accounts import account_of, key_of
+from gateway.mirror.fetch import fetch
 from gateway.mirror.mapping import Json
 from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.subscription_items import items_of
-from gateway.mirror.sync import Mirror, fetch
+from gateway.mirror.sync import Mirror
 from gateway.stripe_api.client import Stripe
 
 SECOND_LOOK_SECONDS = 2.0

@@ -72,11 +72,11 @@ storms: .venv/development assets
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
 	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
 
-# Judges from elsewhere (Stripe's CLI and its library for Node, the audits and the clients of GraphQL, a fuzzer), and a
-# wheel that is built, installed and run.
+# Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
+# and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
 judges: .venv/development assets
-	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py \
-	  tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/sandbox/test_judges.py tests/sandbox/test_likeness.py \
+	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
 programs: .venv/development

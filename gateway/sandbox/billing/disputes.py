@@ -25,35 +25,34 @@ def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
     if not behaviour.dispute:
         return
     now = sandbox.now(charge)
-    dispute = sandbox.create(
-        {
-            "object": "dispute",
-            "amount": charge["amount"],
-            "balance_transactions": [],
-            "charge": charge["id"],
-            "currency": charge["currency"],
-            "enhanced_eligibility_types": [],
-            "evidence": {"enhanced_evidence": {}},
-            "evidence_details": {
-                "due_by": now + EVIDENCE_DAYS * DAY,
-                "enhanced_eligibility": {},
-                "has_evidence": False,
-                "past_due": False,
-                "submission_count": 0,
-                "submission_method": "not_submitted",
-            },
-            "is_charge_refundable": behaviour.inquiry,
-            "metadata": {},
-            "payment_intent": charge["payment_intent"],
-            "reason": behaviour.dispute,
-            "status": "warning_needs_response" if behaviour.inquiry else "needs_response",
+    dispute: Obj = {
+        "id": sandbox.new_id("du"),
+        "object": "dispute",
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {"enhanced_evidence": {}},
+        "evidence_details": {
+            "due_by": now + EVIDENCE_DAYS * DAY,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": "not_submitted",
         },
-        "charge.dispute.created",
-    )
-    sandbox.update(charge | {"disputed": True}, "charge.updated")
+        "is_charge_refundable": behaviour.inquiry,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": behaviour.dispute,
+        "status": "warning_needs_response" if behaviour.inquiry else "needs_response",
+    }
     if not behaviour.inquiry:
         ledger.disputed(sandbox, dispute)
-        sandbox.update(dispute)
+    dispute = sandbox.create(dispute, "charge.dispute.created")
+    sandbox.update(charge | {"disputed": True}, "charge.updated")
+    if not behaviour.inquiry:
         sandbox.emit("charge.dispute.funds_withdrawn", dispute)
     sandbox.clock.schedule(now + EVIDENCE_DAYS * DAY, "dispute.lapse", dispute, clock=clock_of(sandbox.store, charge))
 
@@ -71,9 +70,9 @@ def close(sandbox: Sandbox, dispute: Obj, *, won: bool) -> Obj:
     inquiry = dispute["status"].startswith("warning")
     dispute["status"] = "warning_closed" if inquiry else "won" if won else "lost"
     sandbox.clock.cancel("dispute.lapse", dispute)
-    sandbox.update(dispute, "charge.dispute.closed")
     if won and not inquiry:
         ledger.reinstated(sandbox, dispute)
-        sandbox.update(dispute)
+    sandbox.update(dispute, "charge.dispute.closed")
+    if won and not inquiry:
         sandbox.emit("charge.dispute.funds_reinstated", dispute)
     return dispute

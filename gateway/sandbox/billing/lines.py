@@ -62,7 +62,7 @@ def of_item(
             currency=subscription["currency"],
             period=period,
             quantity=part.quantity,
-            description=described(part, name, price, subscription["currency"]),
+            description=described(part, name, unit_label(sandbox, price), price, subscription["currency"]),
             pricing=pricing(price, part.unit_amount),
             **_belonging(subscription, item),
         )
@@ -80,7 +80,7 @@ def of_trial(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, 
         currency=subscription["currency"],
         period=period,
         quantity=item.get("quantity", 1),
-        description=f"Trial period for {name}",
+        description=f"Free trial for {_counted(item.get('quantity', 1), unit_label(sandbox, price), name)}",
         pricing=pricing(price, Decimal(0)),
         **_belonging(subscription, item),
     )
@@ -163,13 +163,25 @@ def product_name(sandbox: Sandbox, price: Obj) -> str:
     return str(product["name"]) if product else str(price["product"])
 
 
-def described(part: money.Part, name: str, price: Obj, currency: str) -> str:
-    """Describe a line as Stripe does: "1 x Pro (at $19.00 / month)"; a graduated price names the tier."""
+def unit_label(sandbox: Sandbox, price: Obj) -> str | None:
+    """Return how the product of a price calls a unit of it (`unit_label`), if it says so."""
+    product = sandbox.store.get("product", price["product"]) or {}
+    return product.get("unit_label")
+
+
+def _counted(quantity: int | Decimal, unit: str | None, name: str) -> str:
+    """Return how many of a product: "10 user x Pro" (recorded: pay, the unit is never in the plural)."""
+    label = f" {unit}" if unit else ""
+    return f"{plain(Decimal(quantity))}{label} × {name}"  # noqa: RUF001 -- Stripe's own sign
+
+
+def described(part: money.Part, name: str, unit: str | None, price: Obj, currency: str) -> str:
+    """Describe a line as Stripe does: "1 seat x Pro (at $19.00 / month)"; a graduated price names the tier."""
     every = _interval(price.get("recurring"))
     tier = f"Tier {part.tier} " if part.tier else ""
     if part.flat:
         return f"{name} ({tier}flat fee at {amount_text(part.unit_amount, currency)}{every})"
-    return f"{plain(Decimal(part.quantity))} × {name} ({tier}at {amount_text(part.unit_amount, currency)}{every})"  # noqa: RUF001
+    return f"{_counted(part.quantity, unit, name)} ({tier}at {amount_text(part.unit_amount, currency)}{every})"
 
 
 def _interval(recurring: Obj | None) -> str:

@@ -1,7 +1,9 @@
-"""Tax calculations: an account without registrations collects nothing.
+"""Tax calculations. The offline Stripe knows no taxes: it takes the account's own rates of the buyer's place.
 
-Sources: https://docs.stripe.com/api/tax/calculations; recorded: spree_stripe, create_tax_calculation_us_tx #0 (of an
-account that is registered in Texas).
+An account is taken to be registered where it has an active tax rate whose `country` (and `state`, if it has one) is
+that of the address; elsewhere it does not collect.
+
+Sources: https://docs.stripe.com/api/tax/calculations; recorded: spree_stripe, create_tax_calculation_us_tx #0.
 """
 
 from __future__ import annotations
@@ -12,17 +14,22 @@ from babel import Locale
 
 from gateway.sandbox.api.lists import page_of
 from gateway.sandbox.api.routing import route
+from gateway.sandbox.core import money
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.periods import DAY
-from gateway.sandbox.core.registry import expandable, kind
+from gateway.sandbox.core.registry import expandable, hidden, kind
 from gateway.sandbox.core.templates import envelope
+from gateway.sandbox.resources import tax_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.sandbox.core.ports import Request, Sandbox
     from gateway.sandbox.core.store import Obj
 
 kind("tax.calculation", "taxcalc", "calculation", path="calculation")
 kind("tax.calculation_line_item", "tax_li", "line item")
+hidden("tax.calculation_line_item", "tax_breakdown")
 
 _VALID = 90 * DAY
 _GENERAL, _SHIPPING = "txcd_10000000", "txcd_92010001"
@@ -30,26 +37,38 @@ _GENERAL, _SHIPPING = "txcd_10000000", "txcd_92010001"
 
 @route("POST", "/v1/tax/calculations", params="tax.CalculationCreateParams")
 def create(sandbox: Sandbox, request: Request) -> Obj:
-    """Reckon the tax of an order: none."""
+    """Reckon the tax of an order."""
+    tax_settings.need_active(sandbox)
     params = request.params
     details = _of_customer(sandbox, params)
+    rates = _rates(sandbox, details["address"] or {})
+    lines = [_line(sandbox, each, number, rates) for number, each in enumerate(params["line_items"], 1)]
+    shipping = _shipping(params, rates)
+    taxed = [*lines, *([shipping] if shipping else [])]
+    sums = {
+        behavior: sum(each["amount_tax"] for each in taxed if each["tax_behavior"] == behavior)
+        for behavior in ("exclusive", "inclusive")
+    }
     now = sandbox.now()
+<<<<<<< HEAD
     country = details["address"] or {}
     given = enumerate(params["line_items"], 1)
     lines = [_line(sandbox, each, number, country.get("country") or "") for number, each in given]
     shipping = _shipping(params)
+=======
+>>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
     calculation: Obj = {
         "object": "tax.calculation",
-        "amount_total": sum(line["amount"] for line in lines) + (shipping or {}).get("amount", 0),
+        "amount_total": sum(each["amount"] for each in taxed) + sums["exclusive"],
         "currency": params["currency"].lower(),
         "customer": params.get("customer"),
         "customer_details": details,
         "expires_at": now + _VALID,
         "ship_from_details": params.get("ship_from_details"),
         "shipping_cost": shipping,
-        "tax_amount_exclusive": 0,
-        "tax_amount_inclusive": 0,
-        "tax_breakdown": [_nothing(country)],
+        "tax_amount_exclusive": sums["exclusive"],
+        "tax_amount_inclusive": sums["inclusive"],
+        "tax_breakdown": _summary(taxed, rates, details["address"] or {}),
         "tax_date": params.get("tax_date") or now,
         "_lines": lines,
     }
@@ -73,6 +92,7 @@ def _line_items(_: Sandbox, calculation: Obj) -> Obj:
     return envelope(f"/v1/tax/calculations/{calculation['id']}/line_items", calculation["_lines"])
 
 
+<<<<<<< HEAD
 @expandable("tax.calculation_line_item", "tax_breakdown")
 def _breakdown(_: Sandbox, line: Obj) -> list[Obj]:
     country = line["_country"]
@@ -82,6 +102,8 @@ def _breakdown(_: Sandbox, line: Obj) -> list[Obj]:
     return [{**untaxed, "jurisdiction": where, "sourcing": "destination"}]
 
 
+=======
+>>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
 def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
     details: Obj = params.get("customer_details") or {}
     if params.get("customer"):
@@ -92,13 +114,23 @@ def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
     return {"ip_address": None, "tax_ids": [], "taxability_override": "none", **details}
 
 
+<<<<<<< HEAD
 def _line(sandbox: Sandbox, given: Obj, number: int, country: str) -> Obj:
     return {
+=======
+def _rates(sandbox: Sandbox, address: Obj) -> list[Obj]:
+    """Return the account's rates of a place."""
+    found = sandbox.store.find("tax_rate", country=address.get("country"), active=True)
+    return [rate for rate in found if rate["country"] and rate["state"] in (None, "", address.get("state"))]
+
+
+def _line(sandbox: Sandbox, given: Obj, number: int, rates: Sequence[Obj]) -> Obj:
+    blank = {
+>>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
         "id": sandbox.new_id("tax_li"),
         "object": "tax.calculation_line_item",
-        "amount": given["amount"],
-        "amount_tax": 0,
         "livemode": False,
+<<<<<<< HEAD
         "metadata": given.get("metadata", {}),
         "product": given.get("product"),
         "quantity": given.get("quantity", 1),
@@ -106,30 +138,94 @@ def _line(sandbox: Sandbox, given: Obj, number: int, country: str) -> Obj:
         "tax_behavior": given.get("tax_behavior", "exclusive"),
         "tax_code": given.get("tax_code", _GENERAL),
         "_country": country,
+=======
+        "metadata": {},
+        "product": None,
+        "quantity": 1,
+        "reference": f"L{number}",
+        "tax_behavior": "exclusive",
+        "tax_code": _GENERAL,
+>>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
     }
+    return _taxed({**blank, **given}, rates)
 
 
-def _shipping(params: Obj) -> Obj | None:
+def _shipping(params: Obj, rates: Sequence[Obj]) -> Obj | None:
     given: Obj | None = params.get("shipping_cost")
-    if not given:
-        return None
-    shown = {"amount": 0, "tax_behavior": "exclusive", "tax_code": _SHIPPING, **given}
-    return {**shown, "amount_tax": 0}
+    blank = {"amount": 0, "tax_behavior": "exclusive", "tax_code": _SHIPPING}
+    return _taxed({**blank, **given}, rates) if given else None
 
 
-def _nothing(address: Obj) -> Obj:
-    rate = {
-        "country": address.get("country"),
-        "flat_amount": None,
-        "percentage_decimal": "0.0",
-        "rate_type": None,
-        "state": address.get("state"),
-        "tax_type": None,
-    }
+def _taxed(line: Obj, rates: Sequence[Obj]) -> Obj:
+    """Return a line with its tax under each rate."""
+    inclusive = line["tax_behavior"] == "inclusive"
+    taxes = money.taxes(line["amount"], [{**rate, "inclusive": inclusive} for rate in rates])
+    breakdown = [
+        {
+            "amount": tax.amount,
+            "jurisdiction": _jurisdiction(rate),
+            "sourcing": "destination",
+            "tax_rate_details": _named(rate),
+            "taxability_reason": "standard_rated",
+            "taxable_amount": tax.taxable,
+        }
+        for tax, rate in zip(taxes, rates, strict=True)
+    ]
+    return {**line, "amount_tax": sum(tax.amount for tax in taxes), "tax_breakdown": breakdown or [_NOTHING]}
+
+
+_NOTHING: Obj = {
+    "amount": 0,
+    "jurisdiction": None,
+    "sourcing": None,
+    "tax_rate_details": None,
+    "taxability_reason": "not_collecting",
+    "taxable_amount": 0,
+}
+
+
+def _jurisdiction(rate: Obj) -> Obj:
     return {
-        "amount": 0,
-        "inclusive": False,
-        "tax_rate_details": rate,
-        "taxability_reason": "not_collecting",
-        "taxable_amount": 0,
+        "country": rate["country"],
+        "display_name": rate["jurisdiction"] or rate["state"] or rate["country"],
+        "level": "state" if rate["state"] else "country",
+        "state": rate["state"],
     }
+
+
+def _named(rate: Obj) -> Obj:
+    percentage = str(float(rate["percentage"]))
+    return {
+        "display_name": rate["display_name"],
+        "percentage_decimal": percentage,
+        "tax_type": rate["tax_type"],
+    }
+
+
+def _summary(taxed: Sequence[Obj], rates: Sequence[Obj], address: Obj) -> list[Obj]:
+    """Return the breakdown of the whole: one entry for each rate and behaviour, or that nothing is collected."""
+    place = {"country": address.get("country"), "flat_amount": None, "state": address.get("state")}
+    found = []
+    for behavior in ("exclusive", "inclusive"):
+        lines = [each["tax_breakdown"] for each in taxed if each["tax_behavior"] == behavior]
+        for number, rate in enumerate(rates if lines else ()):
+            named = {name: value for name, value in _named(rate).items() if name != "display_name"}
+            found.append(
+                {
+                    "amount": sum(each[number]["amount"] for each in lines),
+                    "inclusive": behavior == "inclusive",
+                    "tax_rate_details": {**place, **named, "rate_type": "percentage"},
+                    "taxability_reason": "standard_rated",
+                    "taxable_amount": sum(each[number]["taxable_amount"] for each in lines),
+                }
+            )
+    nothing = {"percentage_decimal": "0.0", "rate_type": None, "tax_type": None}
+    return found or [
+        {
+            "amount": 0,
+            "inclusive": False,
+            "tax_rate_details": {**place, **nothing},
+            "taxability_reason": "not_collecting",
+            "taxable_amount": 0,
+        }
+    ]

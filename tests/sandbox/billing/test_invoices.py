@@ -181,3 +181,18 @@ def test_an_amount_without_a_price_gets_the_one_it_always_had(stripe_client):
     price = stripe_client.v1.prices.retrieve(first.price_details.price)
     assert (price.active, price.type, price.unit_amount) == (False, "one_time", 1000)
     assert stripe_client.v1.events.list({"type": "price.created"}).data == []
+
+
+def test_a_line_names_the_unit_of_its_product(stripe_client):
+    """Recorded (pay): test_stripe_allows_subscription_quantities #3, test_cancel_now_when_on_trial #3."""
+    product = stripe_client.v1.products.create({"name": "Team", "unit_label": "user"}).id
+    price = {"product": product, "currency": "usd", "unit_amount": 2500, "recurring": {"interval": "month"}}
+    item = {"price": stripe_client.v1.prices.create(price).id, "quantity": 10}
+    customer = stripe_client.v1.customers.create({"payment_method": "pm_card_visa"}).id
+    given = {"customer": customer, "items": [item], "payment_behavior": "default_incomplete"}
+    for trial, description in (
+        ({}, "10 user × Team (at $25.00 / month)"),  # noqa: RUF001 -- Stripe's own sign
+        ({"trial_period_days": 7}, "Free trial for 10 user × Team"),  # noqa: RUF001
+    ):
+        made = stripe_client.v1.subscriptions.create({**given, **trial, "expand": ["latest_invoice"]})
+        assert made.latest_invoice.lines.data[0].description == description

@@ -83,21 +83,60 @@ def test_a_confirmation_token_brings_the_payment_method(v1):
     assert v1.confirmation_tokens.retrieve(token.id).payment_intent == intent.id
 
 
-def test_an_account_without_registrations_collects_no_tax(v1):
+@pytest.fixture
+def calculate(v1):
+    """Reckons the tax of the order that was recorded, to an address in Texas."""
     lines = [
         {"amount": amount, "reference": str(number), "tax_behavior": "exclusive", "quantity": 1}
         for number, amount in enumerate((1000, 2000, 3000), 1)
     ]
     address = {"line1": "3201 North Dallas Avenue", "city": "Lancaster", "state": "TX", "country": "US"}
-    made = v1.tax.calculations.create(
-        {
-            "currency": "usd",
-            "line_items": lines,
-            "customer_details": {"address": address, "address_source": "shipping"},
-            "shipping_cost": {"amount": 1000},
-            "expand": ["line_items.data.tax_breakdown"],
-        }
-    )
+    order = {
+        "currency": "usd",
+        "line_items": lines,
+        "customer_details": {"address": address, "address_source": "shipping"},
+        "shipping_cost": {"amount": 1000},
+        "expand": ["line_items.data.tax_breakdown"],
+    }
+    v1.tax.settings.update({"head_office": {"address": {"country": "US", "state": "CA"}}})
+    return lambda: v1.tax.calculations.create(order)
+
+
+def test_a_calculation_needs_a_head_office(v1):
+    """docs.stripe.com/api/tax/settings (`status`), docs.stripe.com/error-codes (`stripe_tax_inactive`)."""
+    assert v1.tax.settings.retrieve().status_details.pending.missing_fields == ["head_office"]
+    details = {"address": {"country": "US"}, "address_source": "shipping"}
+    order = {"currency": "usd", "line_items": [{"amount": 100, "reference": "1"}], "customer_details": details}
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        v1.tax.calculations.create(order)
+    assert error.value.code == "stripe_tax_inactive"
+    v1.tax.settings.update({"head_office": {"address": {"country": "US", "state": "CA"}}})
+    assert v1.tax.settings.retrieve().status == "active"
+    assert v1.tax.calculations.create(order).amount_total == 100
+
+
+def test_the_account_s_rates_of_the_buyer_s_place_are_the_tax(v1, calculate):
+    rate = {"display_name": "Sales Tax", "percentage": 8, "inclusive": False, "tax_type": "sales_tax"}
+    v1.tax_rates.create({**rate, "country": "US", "state": "TX", "jurisdiction": "Texas"})
+    v1.tax_rates.create({**rate, "country": "US", "state": "NY", "percentage": 4})
+    made = calculate()
+    assert (made.amount_total, made.tax_amount_exclusive, made.tax_amount_inclusive) == (7560, 560, 0)
+    assert [each.amount_tax for each in made.line_items.data] == [80, 160, 240]
+    assert made.shipping_cost.amount_tax == 80
+    assert made.line_items.data[0].tax_breakdown[0].to_dict() == {
+        "amount": 80,
+        "jurisdiction": {"country": "US", "display_name": "Texas", "level": "state", "state": "TX"},
+        "sourcing": "destination",
+        "tax_rate_details": {"display_name": "Sales Tax", "percentage_decimal": "8.0", "tax_type": "sales_tax"},
+        "taxability_reason": "standard_rated",
+        "taxable_amount": 1000,
+    }
+    [whole] = made.tax_breakdown
+    assert (whole.amount, whole.taxable_amount, whole.tax_rate_details.state) == (560, 7000, "TX")
+
+
+def test_an_account_without_rates_of_a_place_collects_no_tax(v1, calculate):
+    made = calculate()
     assert (made.amount_total, made.tax_amount_exclusive) == (7000, 0)
     assert made.tax_breakdown[0].taxability_reason == "not_collecting"
     first = made.line_items.data[0]

@@ -169,7 +169,7 @@ def test_a_trial_takes_the_card_and_no_money(stripe_client, open_session, pay):
     subscription = stripe_client.v1.subscriptions.retrieve(paid.subscription, {"expand": ["latest_invoice"]})
     assert (subscription.status, subscription.latest_invoice.total) == ("trialing", 0)
     assert subscription.trial_end - subscription.trial_start == 14 * 86400
-    assert subscription.latest_invoice.lines.data[0].description == "Trial period for Team"
+    assert subscription.latest_invoice.lines.data[0].description == "Free trial for 2 × Team"  # noqa: RUF001 -- Stripe's own sign
 
 
 @pytest.mark.parametrize(

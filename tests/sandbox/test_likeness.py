@@ -1,6 +1,7 @@
 """How far the offline Stripe agrees with recorded conversations, where those are at hand (`STRIPE_RECORDED`)."""
 
 import re
+import sys
 
 import pytest
 
@@ -14,7 +15,7 @@ def test_recorded_conversations_are_answered_alike(capsys):
     likeness.main(["--show", "0"])
     errors, shares = capsys.readouterr().out.strip().splitlines()[-2:]
     with capsys.disabled():
-        print(f"\n{errors}\n{shares}")
+        sys.stdout.write(f"\n{errors}\n{shares}\n")
     agree = {name: int(good) / int(all_) for name, good, all_ in re.findall(r"(\w+) (\d+)/(\d+)", errors)}
     assert (agree["type"], agree["code"], agree["decline_code"]) == (1, 1, 1)
     assert agree["param"] >= 0.95

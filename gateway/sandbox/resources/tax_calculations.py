@@ -41,22 +41,16 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     tax_settings.need_active(sandbox)
     params = request.params
     details = _of_customer(sandbox, params)
-    rates = _rates(sandbox, details["address"] or {})
-    lines = [_line(sandbox, each, number, rates) for number, each in enumerate(params["line_items"], 1)]
-    shipping = _shipping(params, rates)
+    address: Obj = details["address"] or {}
+    rates, untaxed = _rates(sandbox, address), _untaxed(address.get("country") or "")
+    lines = [_taxed(_line(sandbox, *each), rates, untaxed) for each in enumerate(params["line_items"], 1)]
+    shipping = _taxed(_shipping(params), rates, untaxed) if params.get("shipping_cost") else None
     taxed = [*lines, *([shipping] if shipping else [])]
     sums = {
         behavior: sum(each["amount_tax"] for each in taxed if each["tax_behavior"] == behavior)
         for behavior in ("exclusive", "inclusive")
     }
     now = sandbox.now()
-<<<<<<< HEAD
-    country = details["address"] or {}
-    given = enumerate(params["line_items"], 1)
-    lines = [_line(sandbox, each, number, country.get("country") or "") for number, each in given]
-    shipping = _shipping(params)
-=======
->>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
     calculation: Obj = {
         "object": "tax.calculation",
         "amount_total": sum(each["amount"] for each in taxed) + sums["exclusive"],
@@ -68,7 +62,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "shipping_cost": shipping,
         "tax_amount_exclusive": sums["exclusive"],
         "tax_amount_inclusive": sums["inclusive"],
-        "tax_breakdown": _summary(taxed, rates, details["address"] or {}),
+        "tax_breakdown": _summary(taxed, rates, address),
         "tax_date": params.get("tax_date") or now,
         "_lines": lines,
     }
@@ -92,18 +86,6 @@ def _line_items(_: Sandbox, calculation: Obj) -> Obj:
     return envelope(f"/v1/tax/calculations/{calculation['id']}/line_items", calculation["_lines"])
 
 
-<<<<<<< HEAD
-@expandable("tax.calculation_line_item", "tax_breakdown")
-def _breakdown(_: Sandbox, line: Obj) -> list[Obj]:
-    country = line["_country"]
-    name = Locale("en").territories.get(country, country)
-    where = {"country": country, "display_name": name, "level": "country", "state": None}
-    untaxed = {"amount": 0, "tax_rate_details": None, "taxability_reason": "not_collecting", "taxable_amount": 0}
-    return [{**untaxed, "jurisdiction": where, "sourcing": "destination"}]
-
-
-=======
->>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
 def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
     details: Obj = params.get("customer_details") or {}
     if params.get("customer"):
@@ -114,50 +96,33 @@ def _of_customer(sandbox: Sandbox, params: Obj) -> Obj:
     return {"ip_address": None, "tax_ids": [], "taxability_override": "none", **details}
 
 
-<<<<<<< HEAD
-def _line(sandbox: Sandbox, given: Obj, number: int, country: str) -> Obj:
-    return {
-=======
 def _rates(sandbox: Sandbox, address: Obj) -> list[Obj]:
     """Return the account's rates of a place."""
     found = sandbox.store.find("tax_rate", country=address.get("country"), active=True)
     return [rate for rate in found if rate["country"] and rate["state"] in (None, "", address.get("state"))]
 
 
-def _line(sandbox: Sandbox, given: Obj, number: int, rates: Sequence[Obj]) -> Obj:
+def _line(sandbox: Sandbox, number: int, given: Obj) -> Obj:
     blank = {
->>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
         "id": sandbox.new_id("tax_li"),
         "object": "tax.calculation_line_item",
         "livemode": False,
-<<<<<<< HEAD
-        "metadata": given.get("metadata", {}),
-        "product": given.get("product"),
-        "quantity": given.get("quantity", 1),
-        "reference": given.get("reference", f"L{number}"),
-        "tax_behavior": given.get("tax_behavior", "exclusive"),
-        "tax_code": given.get("tax_code", _GENERAL),
-        "_country": country,
-=======
         "metadata": {},
         "product": None,
         "quantity": 1,
         "reference": f"L{number}",
         "tax_behavior": "exclusive",
         "tax_code": _GENERAL,
->>>>>>> 1d074e2 (Play recordings with their accounts' past; name units; reckon tax)
     }
-    return _taxed({**blank, **given}, rates)
+    return {**blank, **given}
 
 
-def _shipping(params: Obj, rates: Sequence[Obj]) -> Obj | None:
-    given: Obj | None = params.get("shipping_cost")
-    blank = {"amount": 0, "tax_behavior": "exclusive", "tax_code": _SHIPPING}
-    return _taxed({**blank, **given}, rates) if given else None
+def _shipping(params: Obj) -> Obj:
+    return {"amount": 0, "tax_behavior": "exclusive", "tax_code": _SHIPPING, **params["shipping_cost"]}
 
 
-def _taxed(line: Obj, rates: Sequence[Obj]) -> Obj:
-    """Return a line with its tax under each rate."""
+def _taxed(line: Obj, rates: Sequence[Obj], untaxed: Obj) -> Obj:
+    """Return a line with its tax under each rate, or that there is none."""
     inclusive = line["tax_behavior"] == "inclusive"
     taxes = money.taxes(line["amount"], [{**rate, "inclusive": inclusive} for rate in rates])
     breakdown = [
@@ -171,17 +136,20 @@ def _taxed(line: Obj, rates: Sequence[Obj]) -> Obj:
         }
         for tax, rate in zip(taxes, rates, strict=True)
     ]
-    return {**line, "amount_tax": sum(tax.amount for tax in taxes), "tax_breakdown": breakdown or [_NOTHING]}
+    return {**line, "amount_tax": sum(tax.amount for tax in taxes), "tax_breakdown": breakdown or [untaxed]}
 
 
-_NOTHING: Obj = {
-    "amount": 0,
-    "jurisdiction": None,
-    "sourcing": None,
-    "tax_rate_details": None,
-    "taxability_reason": "not_collecting",
-    "taxable_amount": 0,
-}
+def _untaxed(country: str) -> Obj:
+    """Return the breakdown of a line in a country where the account does not collect."""
+    name = Locale("en").territories.get(country, country)
+    return {
+        "amount": 0,
+        "jurisdiction": {"country": country, "display_name": name, "level": "country", "state": None},
+        "sourcing": "destination",
+        "tax_rate_details": None,
+        "taxability_reason": "not_collecting",
+        "taxable_amount": 0,
+    }
 
 
 def _jurisdiction(rate: Obj) -> Obj:

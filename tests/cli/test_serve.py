@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from gateway import __version__
 from harness.command import Command, run
 from harness.databases import both_databases
+from harness.waiting import eventually, free_port
 
 OFFLINE = {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_API_BASE": "http://127.0.0.1:9"}
 
@@ -18,20 +18,18 @@ OFFLINE = {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_API_BASE": "http://127.0.0.
 @contextmanager
 def said(folder, database_url, *words):
     """What `gateway serve` says once it serves, line by line."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     output = folder / "output.txt"
     output.touch()
     environment = {**OFFLINE, "DATABASE_URL": database_url, "GATEWAY_EVENT_CATCH_UP_MINUTES": "0"}
     process = Command("serve", "--port", str(port), *words, cwd=folder, environment=environment, output=output)
     try:
-        deadline = time.monotonic() + 40
-        while not (lines := [json.loads(line) for line in output.read_text().splitlines() if "serving" in line]):
+
+        def serving():
             assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.05)
-        yield port, lines
+            return [json.loads(line) for line in output.read_text().splitlines() if "serving" in line]
+
+        yield port, eventually(serving, seconds=40)
     finally:
         process.send_signal(15)
         process.wait(20)

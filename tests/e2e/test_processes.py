@@ -15,6 +15,7 @@ import pytest
 from gateway.settings import Settings
 from harness.databases import both_databases
 from harness.gateway import SECRET, World
+from harness.waiting import answering, eventually, free_port
 
 BUY = """mutation($to: String!) {
   createCheckoutSession(input: {lineItems: [{lookupKey: "starter_monthly"}], successUrl: $to}) {
@@ -22,12 +23,6 @@ BUY = """mutation($to: String!) {
     userErrors { code message }
   }
 }"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def guarded(port):
@@ -53,14 +48,7 @@ def running(cwd, *arguments, ready, logs="output.txt", **environment):
         stderr=subprocess.STDOUT,
     )
     try:
-        deadline = time.monotonic() + 40
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(ready)
-                break
-            assert process.poll() is None, (cwd / logs).read_text()
-            assert time.monotonic() < deadline, (cwd / logs).read_text()
-            time.sleep(0.05)
+        answering(ready, process, (cwd / logs).read_text)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
@@ -73,11 +61,8 @@ def running(cwd, *arguments, ready, logs="output.txt", **environment):
 
 def printed(output, expected):
     """What a command has printed, once everything expected is there: it answers before it has said all."""
-    deadline = time.monotonic() + 10
-    while not all(each in (text := output.read_text()) for each in expected):
-        assert time.monotonic() < deadline, text
-        time.sleep(0.05)
-    return text
+    eventually(lambda: [each for each in expected if each not in output.read_text()], [])
+    return output.read_text()
 
 
 @pytest.mark.timeout(180)

@@ -1,6 +1,5 @@
 """What is published: a wheel that, installed by itself, is the whole gateway."""
 
-import contextlib
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 import venv
 import zipfile
 
@@ -19,6 +17,7 @@ from e2e.test_processes import free_port
 
 from gateway.graphql.ide import assets
 from harness.paths import ROOT
+from harness.waiting import answering
 
 pytestmark = pytest.mark.soak  # it takes a while
 
@@ -93,13 +92,7 @@ def test_installed_alone_it_serves_and_writes_nothing_but_its_database(home, sql
     shutil.copy(sqlite_template, tmp_path / "gateway.db")
     server = subprocess.Popen([home / "bin/gateway", "serve", "--port", str(port)], cwd=folder, env=environment)
     try:
-        deadline = time.monotonic() + 40
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"{url}/healthz")
-                break
-            assert server.poll() is None
-            time.sleep(0.05)
+        answering(f"{url}/healthz", server)
         assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
         answer = httpx.post(f"{url}/graphql", json={"query": "{ pricing { products { product { id } } } }"})
         assert answer.json() == {"data": {"pricing": {"products": []}}}

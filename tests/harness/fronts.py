@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.waiting import eventually, free_port
 
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
@@ -76,9 +77,7 @@ def front_of(name: str, target: int) -> Iterator[int]:
         if "CI" in os.environ:
             pytest.fail(missing)
         pytest.skip(missing)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="gateway-front-") as folder:
         Path(folder).chmod(0o755)
         configuration = Path(folder) / "front.conf"
@@ -95,10 +94,11 @@ def front_of(name: str, target: int) -> Iterator[int]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
+    def listens() -> bool:
+        if process.poll() is not None:
             raise RuntimeError(f"the proxy did not start: {process.communicate()[1].decode()}")
-        time.sleep(0.02)
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+        return False
+
+    eventually(listens)

@@ -37,6 +37,7 @@ from gateway.models.mirrored import Product
 from gateway.runtime import open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
+from harness.waiting import eventually
 
 SECRET = "whsec_of_the_tests"
 SERVICE_TOKEN = "the-token-of-the-back-end-000000"
@@ -236,13 +237,7 @@ class World:
 
     def eventually(self, probe, expected: Any = True, seconds: float = 10) -> Any:
         """Wait until `probe()` gives what is expected (or anything true); fail with the last value after a while."""
-        deadline = time.monotonic() + seconds
-        while True:
-            value = probe()
-            if value == expected or (expected is True and value):
-                return value
-            assert time.monotonic() < deadline, f"still {value!r} after {seconds} s, not {expected!r}"
-            time.sleep(0.02)
+        return eventually(probe, expected, seconds)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,15 @@
 """`gateway sandbox` as a process of its own, as the programs of other people meet it."""
 
 import contextlib
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 import stripe
+
+from harness.waiting import answering, free_port
 
 KEY = "sk_test_123456789012345678901234"
 ACCOUNT = "acct_1SandboxSandbox00"
@@ -62,21 +62,12 @@ def offline_stripe(*arguments: str) -> Iterator[OfflineStripe]:
     Args:
         arguments: further options of the command.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "gateway", "sandbox", "--empty", "--port", str(port), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     running = OfflineStripe(f"http://127.0.0.1:{port}")
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                running.state()
-                break
-            assert process.poll() is None, "the offline Stripe did not start"
-            assert time.monotonic() < deadline, "the offline Stripe does not answer"
-            time.sleep(0.05)
+        answering(f"{running.url}/_sandbox/state", process)
         yield running
     finally:
         process.terminate()

@@ -2,13 +2,11 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
-import httpx
+from harness.waiting import answering, free_port
 
 
 @contextlib.contextmanager
@@ -18,23 +16,14 @@ def serving(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     Args:
         environment: its settings.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "STRIPE_", "AUTH_"))}
     process = subprocess.Popen(
         command, env={**kept, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
-                break
-            assert process.poll() is None, "the gateway did not start"
-            assert time.monotonic() < deadline, "the gateway does not answer"
-            time.sleep(0.05)
+        answering(f"http://127.0.0.1:{port}/healthz", process)
         yield port, process.pid
     finally:
         process.terminate()

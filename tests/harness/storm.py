@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from gateway.settings import Settings
 from gateway.webhooks.handlers import HANDLERS
 from harness.command import Command
 from harness.gateway import SECRET, World, fill_mirror, listening, serve, stripe_signature
+from harness.waiting import answering, free_port
 
 COPIES = 3
 RETRY_SECONDS = 0.2  # what meets a dead process would otherwise take the time in which the next one starts
@@ -63,20 +63,10 @@ class Gateway:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+        self.port = self.port or free_port()
         words = ("serve", "--port", str(self.port))
         self.process = Command(*words, environment=self.environment, limit=self.limit)
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx.HTTPError):
-                httpx.get(f"{self.url}/healthz", timeout=5)
-                return
-            assert self.process.poll() is None, "the gateway did not start"
-            assert time.monotonic() < deadline, "the gateway does not answer"
-            time.sleep(0.05)
+        answering(f"{self.url}/healthz", self.process)
 
     def end(self, how: signal.Signals) -> float:
         """End it; the seconds that took."""

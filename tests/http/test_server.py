@@ -19,6 +19,7 @@ from gateway.http.request import Response
 from gateway.http.server import OPTIONS, HardenedHttpProtocol
 from gateway.http.server_websocket import HardenedWebSocketProtocol
 from harness.gateway import listening, serve
+from harness.waiting import eventually
 
 SECONDS = 0.6
 CONNECTIONS = 8
@@ -279,10 +280,7 @@ def slow_reader(address):
 
 
 def wait_for_no_connection(address):
-    deadline = time.monotonic() + 10
-    while open_connections(address):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: open_connections(address), 0)
 
 
 def open_connections(address):
@@ -350,12 +348,10 @@ def test_a_websocket_may_be_silent_for_longer(address):
 def test_one_connection_too_many_is_told_so_and_the_others_go_on(address):
     with contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(CONNECTIONS)]
-        time.sleep(0.05)
+        eventually(lambda: open_connections(address), CONNECTIONS)
         assert read(stack.enter_context(socket.create_connection(address, timeout=10))).startswith(b"HTTP/1.1 503")
         assert answered(crowd[-1], POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
-    deadline = time.monotonic() + 5
-    while httpx.get(f"http://{address[0]}:{address[1]}/", timeout=5).status_code != 200:  # room again
-        assert time.monotonic() < deadline
+    eventually(lambda: httpx.get(f"http://{address[0]}:{address[1]}/", timeout=5).status_code, 200)  # room again
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A running sandbox for tests: a real server on a real socket, every answer and event of which is checked."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import stripe
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.instance import OfflineStripe
 from harness.gateway import listening, serve
+from harness.waiting import eventually
 from sandbox import receiver as receivers
 from sandbox import triggers
 from sandbox.contract import Contract, Recorder
@@ -36,10 +36,7 @@ class Server:
 
     def settled(self, **filters: str) -> list[dict]:
         """The same, once nothing is on its way: what has arrived is noted when its answer has come back."""
-        deadline = time.monotonic() + 10
-        while any(each["status"] == "pending" for each in self.deliveries(**filters)):
-            assert time.monotonic() < deadline, "some deliveries are still on their way"
-            time.sleep(0.01)
+        eventually(lambda: [each for each in self.deliveries(**filters) if each["status"] == "pending"], [])
         return self.deliveries(**filters)
 
     def client(self, key: str = "sk_test_123", **options) -> stripe.StripeClient:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from harness.waiting import eventually
+
 
 @dataclass
 class Receiver:
@@ -23,17 +25,13 @@ class Receiver:
         return [json.loads(body)["type"] for body, _ in self.arrived]
 
     def wait_for(self, count: int, seconds: float = 10) -> list[str]:
-        """The types of what arrived, once there are `count` (or the time is over)."""
-        deadline = time.monotonic() + seconds
-        while len(self.arrived) < count and time.monotonic() < deadline:
-            time.sleep(0.01)
+        """The types of what arrived, once there are `count`."""
+        eventually(lambda: len(self.arrived) >= count, seconds=seconds)
         return self.types()
 
     def wait_for_type(self, type: str, seconds: float = 10) -> None:
-        """Come back once an event of the type has arrived (or the time is over)."""
-        deadline = time.monotonic() + seconds
-        while type not in self.types() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        """Come back once an event of the type has arrived."""
+        eventually(lambda: type in self.types(), seconds=seconds)
 
 
 def start() -> tuple[Receiver, ThreadingHTTPServer]:

@@ -12,6 +12,7 @@ import stripe
 
 from gateway.cli.main import main
 from harness.command import Command
+from harness.waiting import answering
 
 SECRET = "whsec_0123456789abcdef"
 
@@ -25,24 +26,11 @@ def running(*options):
     process = Command("sandbox", "--port", str(port), *options)
     base = f"http://127.0.0.1:{port}"
     try:
-        wait_for(base, process)
+        answering(f"{base}/_sandbox/state", process)
         yield stripe.StripeClient("sk_test_1", base_addresses={"api": base}), base
     finally:
         process.kill()
         process.wait(10)
-
-
-def wait_for(base, process):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "it did not start"
-        try:
-            httpx.get(f"{base}/_sandbox/state")
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("it does not answer")
 
 
 @pytest.fixture

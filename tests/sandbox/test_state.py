@@ -3,16 +3,15 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
 import stripe
 
 from gateway.sandbox import SandboxOptions, create_sandbox
+from harness.waiting import answering, free_port
 
 SERVE = """
 import sys, uvicorn
@@ -43,17 +42,10 @@ def test_everything_is_there_after_a_restart(tmp_path):
 
 def test_a_kill_loses_nothing_that_was_answered(tmp_path):
     path = tmp_path / "stripe.sqlite"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)])
     client = stripe.StripeClient("sk_test_1", base_addresses={"api": f"http://127.0.0.1:{port}"})
-    for _ in range(200):
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/_sandbox/state")
-            break
-        except httpx.TransportError:
-            time.sleep(0.05)
+    answering(f"http://127.0.0.1:{port}/_sandbox/state", server)
     answered = [client.v1.products.create({"name": str(n)}).id for n in range(25)]
     os.kill(server.pid, signal.SIGKILL)
     server.wait()

@@ -18,6 +18,7 @@ from gateway.webhooks import catch_up as missed
 from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
 from harness.gateway import make_world
+from harness.waiting import eventually_async
 
 
 @pytest.mark.postgres
@@ -43,7 +44,7 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
                 await asyncio.sleep(0.6)
                 assert await read() is None  # another one leads
         async with process():  # which has ended
-            await _until(read)
+            await eventually_async(read)
 
         long_ago = sa.update(table_for(SyncState)).values(completed_at=datetime.now(UTC) - timedelta(days=21))
         await database.transaction(lambda connection: connection.execute(long_ago))
@@ -51,17 +52,9 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
         assert "before Stripe's 30 days are over" in checks["missed events"].fix
         with structlog.testing.capture_logs() as logs:
             async with process():
-                await _until(lambda: _said(logs, "events_soon_lost"))
+                await eventually_async(lambda: _said(logs, "events_soon_lost"))
         await runtime.close()
 
 
 async def _said(logs, event):
     return any(each["event"] == event for each in logs)
-
-
-async def _until(probe):
-    for _ in range(100):
-        if await probe():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not happen")

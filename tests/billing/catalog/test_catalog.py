@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +12,7 @@ from gateway.runtime import compose
 from harness.catalog import stock
 from harness.databases import both_databases
 from harness.gateway import make_world
+from harness.waiting import throughout
 
 PRICING = """query($currency: Currency, $interval: BillingInterval) {
   pricing(currency: $currency, interval: $interval) {
@@ -214,9 +214,7 @@ def test_the_catalogue_is_served_while_the_database_cannot_be_read(world):
     before = world.data(PRICING)
     world._execute("UPDATE catalog_version SET version = version + 1")
     with world.renamed("price", "price_away"):
-        tried = time.monotonic() + 4 * POLL_SECONDS
-        while time.monotonic() < tried:
-            assert world.data(PRICING) == before
+        throughout(lambda: world.data(PRICING), before, 4 * POLL_SECONDS)
     assert world.data(PRICING) == before
 
 

@@ -3,11 +3,11 @@
 One long file, because each example is worked out by hand beside the next one of its kind.
 """
 
-import time
-
 import httpx
 import pytest
 import stripe
+
+from harness.waiting import eventually
 
 DAY, HOUR = 86_400, 3_600
 # 1 January 2026: the first month has 31 days, February 28.
@@ -32,10 +32,7 @@ def at(client, clock):
 
     def move(moment):
         client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": moment})
-        deadline = time.monotonic() + 20
-        while client.v1.test_helpers.test_clocks.retrieve(clock.id).status != "ready":
-            assert time.monotonic() < deadline, "the test clock does not arrive"
-            time.sleep(0.01)
+        eventually(lambda: client.v1.test_helpers.test_clocks.retrieve(clock.id).status, "ready", seconds=20)
 
     return move
 

@@ -1,11 +1,12 @@
 """Time: test clocks, the sandbox's own clock."""
 
-import time
 from itertools import pairwise
 
 import httpx
 import pytest
 import stripe
+
+from harness.waiting import eventually
 
 DAY = 86_400
 START = 1_750_000_000
@@ -13,12 +14,8 @@ START = 1_750_000_000
 
 def ready(v1, clock_id):
     """The clock once it has come to its end."""
-    for _ in range(500):
-        clock = v1.test_helpers.test_clocks.retrieve(clock_id)
-        if clock.status == "ready":
-            return clock
-        time.sleep(0.01)
-    pytest.fail("the test clock did not become ready")
+    eventually(lambda: v1.test_helpers.test_clocks.retrieve(clock_id).status, "ready")
+    return v1.test_helpers.test_clocks.retrieve(clock_id)
 
 
 def monthly(v1, customer):
@@ -116,11 +113,7 @@ def test_a_fault_in_a_job_ends_the_advance_visibly_and_stops_nothing_else(stripe
     customer = v1.customers.create({"test_clock": broken.id})
     sandbox_server.sandbox.clock.schedule(START + DAY, "subscription.cycle", customer.id)  # no subscription
     clocks.advance(broken.id, {"frozen_time": START + 2 * DAY})
-    for _ in range(500):
-        if clocks.retrieve(broken.id).status == "internal_failure":
-            break
-        time.sleep(0.01)
-    assert clocks.retrieve(broken.id).status == "internal_failure"
+    eventually(lambda: clocks.retrieve(broken.id).status, "internal_failure")
     assert "No such subscription" in caplog.text
     assert v1.customers.create({}).id
     assert clocks.retrieve(sound.id).status == "ready"

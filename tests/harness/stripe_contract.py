@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 
 from gateway.sandbox.api.routing import match
 from gateway.sandbox.options import API_VERSION
-from sandbox.sdk_description import describe
+from harness.sdk_description import describe
 
 ROOT = Path(__file__).parents[2]
 PLACES = [os.environ.get("STRIPE_OPENAPI"), ROOT / "../shared/stripe/openapi-subset.json"]

@@ -2,7 +2,7 @@
 
 import re
 
-# What `stripe trigger` offers (version 1.52.0); test_judges.py holds this list against the CLI's own.
+# What `stripe trigger` offers (version 1.52.0); test_stripe_clients.py holds this list against the CLI's own.
 TRIGGERS = """\
 billing_portal.configuration.created billing_portal.configuration.updated billing_portal.session.created
 charge.captured charge.dispute.closed charge.dispute.created charge.dispute.updated charge.failed
@@ -19,8 +19,10 @@ invoice.voided invoiceitem.created invoiceitem.deleted
 payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created
 payment_intent.payment_failed payment_intent.processing payment_intent.requires_action payment_intent.succeeded
 payment_method.attached payment_method.detached payment_method.updated
+payment_link.created payment_link.updated
 plan.created plan.deleted plan.updated price.created price.updated product.created product.deleted product.updated
 promotion_code.created promotion_code.updated
+quote.accepted quote.canceled quote.created quote.finalized
 setup_intent.canceled setup_intent.created setup_intent.requires_action setup_intent.setup_failed
 setup_intent.succeeded subscription.payment_failed subscription.payment_succeeded
 subscription_schedule.aborted subscription_schedule.canceled subscription_schedule.completed
@@ -40,9 +42,7 @@ OUT_OF_SCOPE = {
     "payment_intent.partially_funded": "bank transfers into a customer's cash balance",
     "identity.": "Stripe Identity",
     "issuing": "Stripe Issuing",
-    "payment_link.": "Payment Links: the gateway opens its own checkouts",
     "payout.": "the platform's own balance and payouts",
-    "quote.": "Quotes",
     "reporting.": "Stripe's reports",
     "subscription_schedule.expiring": "its fixture stops nine days before the schedule's end, Stripe documents seven",
     "topup.": "the platform's own balance and payouts",

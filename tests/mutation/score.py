@@ -53,6 +53,7 @@ def run(mutants: list[str], workers: int) -> None:
         for kind, operator in mutators.mutation_operators
     ]
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
+    os.environ["MYPY_CACHE_DIR"] = str(Path(".mypy_cache/mutants").resolve())  # what is not mutated is checked once
     cli.main(["run", "--max-children", str(workers), *mutants], standalone_mode=False)
 
 

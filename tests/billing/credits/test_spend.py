@@ -9,8 +9,6 @@ import sqlalchemy as sa
 from gateway.billing.credits.ledger import ENTRIES, LOTS
 from gateway.billing.credits.service import PAGES, Spend, balances, cursor_of, spend
 from gateway.billing.pagination import PageRequest
-from gateway.db.database import Database
-from gateway.db.notifications import Notifications
 from gateway.errors import BadInput
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from harness.rows import customer, put
@@ -21,13 +19,6 @@ PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC
 def lot(id: str, granted: int = 100, expires_at: datetime | None = None, **columns) -> CreditLot:
     given = {"customer_id": "cus_1", "purchase_id": "in_1", "granted_at": PAST, **columns}
     return CreditLot(id=id, granted=granted, expires_at=expires_at, **given)
-
-
-@pytest.fixture
-async def database(sqlite_url):
-    database = Database(sqlite_url, endpoints=(), on_commit=Notifications())
-    yield database
-    await database.close()
 
 
 async def filled(database, *rows, balance: int = 0) -> None:

@@ -1,0 +1,194 @@
+"""What usage may be reported, and what it comes to: on a database, without a server."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.billing.metering.usage import USAGE, Report, current, report
+from gateway.billing.user_errors import Rejected
+from gateway.models.metering import UsageRecord
+from gateway.models.mirrored import Meter
+from harness.rows import customer, item, price, subscription
+
+TODAY = datetime.now(UTC)
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
+MARGIN = timedelta(minutes=1)
+
+
+def meter(id: str = "mtr_1", event_name: str = "calls", formula: str = "sum", **columns) -> Meter:
+    given = {"display_name": id, "customer_key": "customer", "value_key": "value", "status": "active", "as_of": 0}
+    return Meter(id=id, event_name=event_name, formula=formula, **{**given, **columns})
+
+
+def record(id: str, value: int = 1, at: datetime = TODAY, **columns) -> UsageRecord:
+    given = {"customer_id": "cus_1", "event_name": "calls", "fingerprint": "x", "status": "sent", "created": at}
+    return UsageRecord(id=id, value=value, timestamp=at, **{**given, **columns})
+
+
+async def told(database, **wanted) -> UsageRecord | list[tuple[str, str | None]]:
+    """The record of a report, or the codes and the fields of what stands against it."""
+    given = {"external_id": "ada", "event_name": "calls", "value": 5, "identifier": "id_1", **wanted}
+    try:
+        return await report(database, Report(**given))
+    except Rejected as rejected:
+        return [(problem.code.name, problem.field) for problem in rejected.problems]
+
+
+ADA = customer(external_id="ada")
+
+
+async def test_a_report_is_written_down(database, fill):
+    await fill(ADA, meter())
+    moment = (TODAY - DAY).replace(microsecond=123)
+    found = await told(database, timestamp=moment)
+    assert found.model_dump(include={"id", "customer_id", "event_name", "value", "timestamp", "status"}) == {
+        "id": "id_1", "customer_id": "cus_1", "event_name": "calls", "value": 5,
+        "timestamp": moment.replace(microsecond=0), "status": "pending",
+    }  # fmt: skip
+    now = await told(database, identifier="id_2")
+    for each in (now.timestamp, now.next_attempt_at, now.created, found.created):
+        assert abs((each - datetime.now(UTC)).total_seconds()) < 60
+    assert now.timestamp.microsecond == 0
+
+
+async def test_one_identifier_counts_once(database, fill):
+    await fill(ADA, customer("cus_2", "bob"), meter(), meter("mtr_2", "other"))
+    moment = TODAY.replace(microsecond=0)
+    first = await told(database, timestamp=moment)
+    assert await told(database, timestamp=moment + timedelta(milliseconds=4)) == first
+    for other in ({"value": 6}, {"event_name": "other"}, {"external_id": "bob"}, {"timestamp": moment - SECOND}):
+        found = await told(database, **{"timestamp": moment, **other})
+        assert found == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    assert await told(database) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+
+
+@pytest.mark.parametrize(("status", "then"), [("dead", "pending"), ("sent", "sent"), ("pending", "pending")])
+async def test_what_stripe_refused_is_sent_once_more(database, fill, status, then):
+    await fill(ADA, meter())
+    await told(database)
+    values = {"status": status, "next_attempt_at": None}
+    await database.transaction(lambda connection: connection.execute(sa.update(USAGE).values(**values)))
+    await fill(record("id_2", status="dead"))
+    again = await told(database)
+    assert (again.status, again.next_attempt_at is not None) == (then, status == "dead")
+    other = await database.read(lambda connection: connection.execute(sa.select(USAGE.c.id, USAGE.c.status)).all())
+    assert ("id_2", "dead") in other
+
+
+async def test_another_report_opens_nothing_again(database, fill):
+    await fill(ADA, meter())
+    await told(database)
+    await database.transaction(lambda connection: connection.execute(sa.update(USAGE).values(status="dead")))
+    assert await told(database, value=6) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    rows = await database.read(lambda connection: connection.execute(sa.select(USAGE.c.status)).all())
+    assert rows == [("dead",)]
+
+
+VALUE, IDENTIFIER = ("AMOUNT_INVALID", "value"), ("IDEMPOTENCY_KEY_INVALID", "identifier")
+MOMENT = ("TIMESTAMP_INVALID", "timestamp")
+WRONG = {
+    "nothing": ({"value": 0}, None),
+    "less": ({"value": -1}, [VALUE]),
+    "as much as can be": ({"value": 2**53 - 1}, None),
+    "more": ({"value": 2**53}, [VALUE]),
+    "no identifier": ({"identifier": ""}, [IDENTIFIER]),
+    "a short one": ({"identifier": "x"}, None),
+    "a long one": ({"identifier": "x" * 100}, None),
+    "a longer one": ({"identifier": "x" * 101}, [IDENTIFIER]),
+    "long ago": ({"timestamp": TODAY - 35 * DAY + MARGIN * 60}, None),
+    "longer ago": ({"timestamp": TODAY - 35 * DAY - MARGIN}, [MOMENT]),
+    "soon": ({"timestamp": TODAY + 4 * MARGIN}, None),
+    "later": ({"timestamp": TODAY + 60 * MARGIN}, [MOMENT]),
+    "no such meter": ({"event_name": "other"}, [("METER_NOT_FOUND", "eventName")]),
+    "a meter that is switched off": ({"event_name": "off"}, [("METER_NOT_FOUND", "eventName")]),
+    "a connected account's": ({"event_name": "theirs"}, [("METER_NOT_FOUND", "eventName")]),
+    "nobody": ({"external_id": "bob"}, [("NO_CUSTOMER", "externalId")]),
+    "deleted": ({"external_id": "eve"}, [("NO_CUSTOMER", "externalId")]),
+    "everything": (
+        {"value": -1, "identifier": "", "event_name": "x", "external_id": "bob"},
+        [VALUE, IDENTIFIER, ("METER_NOT_FOUND", "eventName"), ("NO_CUSTOMER", "externalId")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("wanted", "expected"), WRONG.values(), ids=WRONG)
+async def test_what_a_report_may_say(database, fill, wanted, expected):
+    await fill(ADA, customer("cus_3", "eve", deleted=True), meter(), meter("mtr_2", "off", status="inactive"))
+    await fill(meter("acct_1/mtr_1", "theirs"))
+    found = await told(database, **wanted)
+    assert (None if isinstance(found, UsageRecord) else found) == expected
+
+
+# --- What it comes to ---------------------------------------------------------------------------------------------
+
+START, END = TODAY.replace(microsecond=0) - 3 * DAY, TODAY.replace(microsecond=0) + 27 * DAY
+RECORDS = [
+    record("a", 5, START),
+    record("b", 7, START + DAY),
+    record("c", 2, START + 2 * DAY, status="pending"),
+    record("d", 100, START - SECOND),
+    record("e", 100, END),
+    record("f", 100, START + DAY, status="dead"),
+    record("g", 100, START + DAY, customer_id="cus_2"),
+    record("h", 100, START + DAY, event_name="other"),
+]
+
+
+def billed(start: datetime = START, end: datetime = END, subscription_id: str = "sub_1", price_id: str = "calls"):
+    row = item(f"si_{subscription_id}", price_id, "pro", None)
+    row.subscription_id, row.current_period_start, row.current_period_end = subscription_id, start, end
+    return row
+
+
+CALLS = price("calls", "pro", None, meter="mtr_1")
+
+
+@pytest.mark.parametrize(("formula", "value"), [("sum", 14), ("count", 3), ("last", 2)])
+async def test_what_came_together_in_the_present_period(database, fill, formula, value):
+    await fill(meter(formula=formula), CALLS, subscription(), billed(), *RECORDS)
+    found = await current(database, "cus_1", "calls")
+    assert (found.meter.id, found.value, found.period_start, found.period_end) == ("mtr_1", value, START, END)
+
+
+async def test_of_one_second_the_last_report_counts(database, fill):
+    rows = [record("a", 1, START, created=START), record("b", 2, START, created=START + SECOND)]
+    await fill(
+        meter(formula="last"), CALLS, subscription(), billed(), *rows, record("c", 3, START, created=START - DAY)
+    )
+    assert (await current(database, "cus_1", "calls")).value == 2
+
+
+@pytest.mark.parametrize("formula", ["sum", "count", "last"])
+async def test_nothing_is_zero(database, fill, formula):
+    await fill(meter(formula=formula), CALLS, subscription(), billed())
+    assert (await current(database, "cus_1", "calls")).value == 0
+
+
+async def test_without_such_a_meter_there_is_nothing(database, fill):
+    await fill(meter("acct_1/mtr_1"), CALLS, subscription(), billed(), *RECORDS)
+    assert await current(database, "cus_1", "calls") is None
+
+
+MONTHS = {
+    "none": [],
+    "another customer's": [CALLS, subscription(customer_id="cus_2"), billed()],
+    "of another meter": [price("calls", "pro", meter="mtr_2"), subscription(), billed()],
+    "one that has ended": [CALLS, subscription(ended_at=TODAY), billed()],
+}
+
+
+@pytest.mark.parametrize("rows", MONTHS.values(), ids=MONTHS)
+async def test_without_a_subscription_the_calendar_month_counts(database, fill, rows):
+    await fill(meter(), *rows)
+    found = await current(database, "cus_1", "calls")
+    month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    after = month.replace(month=1, year=month.year + 1) if month.month == 12 else month.replace(month=month.month + 1)
+    assert (found.period_start, found.period_end) == (month, after)
+
+
+async def test_of_several_subscriptions_the_latest_period_counts(database, fill):
+    later = billed(START + DAY, END + DAY, "sub_2")
+    await fill(meter(), CALLS, subscription(), subscription("sub_2"), billed(), later, *RECORDS)
+    found = await current(database, "cus_1", "calls")
+    assert (found.period_start, found.value) == (START + DAY, 109)

@@ -1,0 +1,172 @@
+"""Pages of lists and of tables, many customers' at once."""
+
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.billing.invoices import PAGES, cursor_of, has_old_links, note_failed_charge
+from gateway.billing.pagination import (
+    PagedList,
+    PageRequest,
+    bad_cursor,
+    check_first,
+    decode_cursor,
+    encode_cursor,
+)
+from gateway.db.tables import table_for
+from gateway.errors import BadInput
+from gateway.models.mirrored import Invoice
+from gateway.outbound.access_watch import WATCHES
+from harness.rows import DAY, NOW, at, invoice, put
+
+FIVE = PagedList([SimpleNamespace(id=each) for each in "abcde"])
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "expected"),
+    [
+        (2, None, ("ab", True, False)),
+        (5, None, ("abcde", False, False)),
+        (4, None, ("abcd", True, False)),
+        (100, None, ("abcde", False, False)),
+        (1, "a", ("b", True, True)),
+        (3, "b", ("cde", False, True)),
+        (2, "b", ("cd", True, True)),
+        (1, "e", ("", False, True)),
+    ],
+)
+def test_a_list_in_pages(first, after, expected):
+    rows, following, preceding = FIVE.page(first, after and encode_cursor(after))
+    assert ("".join(each.id for each in rows), following, preceding) == expected
+
+
+@pytest.mark.parametrize("after", ["x", "", encode_cursor("f"), encode_cursor("")])
+def test_a_cursor_that_a_list_does_not_have_is_refused(after):
+    with pytest.raises(BadInput, match=str(bad_cursor())):
+        FIVE.page(1, after)
+
+
+@pytest.mark.parametrize("first", [0, 101, -1])
+def test_a_page_has_1_to_100(first):
+    for page in (lambda: FIVE.page(first, None), lambda: check_first(first)):
+        with pytest.raises(BadInput, match="1 to 100"):
+            page()
+
+
+@pytest.mark.parametrize("first", [1, 100])
+def test_the_sizes_at_the_edge(first):
+    check_first(first)
+
+
+@pytest.mark.parametrize("text", ["a", "ä 1 €", ""])
+def test_a_cursor_is_read_as_it_was_written(text):
+    assert decode_cursor(encode_cursor(text)) == text
+
+
+@pytest.mark.parametrize("cursor", ["x", "////"])
+def test_what_is_no_cursor_is_told(cursor):
+    with pytest.raises(BadInput, match="no cursor of this list"):
+        decode_cursor(cursor)
+
+
+# --- Invoices -----------------------------------------------------------------------------------------------------
+
+
+def ids(rows) -> str:
+    return "".join(row.id[-1] for row in rows)
+
+
+@pytest.fixture
+def filled(connection):
+    for name, days in (("in_a", -5), ("in_b", -4), ("in_c", -3), ("in_d", -3), ("in_e", -1)):
+        put(connection, invoice(name, days=days))
+    put(connection, invoice("in_x", days=-2, customer_id="cus_2"), invoice("in_y", days=-1, customer_id="cus_2"))
+    put(connection, invoice("in_1", deleted=True), invoice("in_2", status="draft"), invoice("in_3", status=None))
+    put(connection, invoice("in_z", customer_id="cus_3"))
+    return connection
+
+
+def test_the_newest_invoices_come_first(filled):
+    request = PageRequest("cus_1", 5)
+    (page,) = PAGES.read(filled, [request]).values()
+    assert (ids(page.rows), page.has_next, page.has_previous) == ("edcba", False, False)
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "expected"),
+    [
+        (2, None, ("ed", True, False)),
+        (2, "in_d", ("cb", True, True)),
+        (3, "in_d", ("cba", False, True)),
+        (1, "in_a", ("", False, True)),
+    ],
+)
+def test_a_page_goes_on_where_the_one_before_ended(filled, first, after, expected):
+    (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
+    cursor = next((cursor_of(row) for row in everything.rows if row.id == after), None)
+    (page,) = PAGES.read(filled, [PageRequest("cus_1", first, cursor)]).values()
+    assert (ids(page.rows), page.has_next, page.has_previous) == expected
+
+
+def test_the_pages_of_many_customers_at_once(filled):
+    (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
+    cursor = cursor_of(everything.rows[1])
+    requests = [PageRequest(who, *rest) for who in ("cus_1", "cus_2", "cus_9") for rest in ((1,), (2, cursor), (2,))]
+    found = PAGES.read(filled, requests)
+    assert [(ids(found[each].rows), found[each].has_next) for each in requests] == [
+        ("e", True), ("cb", True), ("ed", True),
+        ("y", True), ("", False), ("yx", False),
+        ("", False), ("", False), ("", False),
+    ]  # fmt: skip
+
+
+def test_a_cursor_is_a_place_in_time_which_stays(filled):
+    gone = Invoice(id="in_cc", created=at(-3))
+    (page,) = PAGES.read(filled, [PageRequest("cus_1", 9, cursor_of(gone))]).values()
+    assert ids(page.rows) == "cba"
+
+
+@pytest.mark.parametrize("place", ["", "1", "x in_1", "1 ", "1 in\x00", f"{10**30} in_1"])
+def test_what_is_no_place_in_time_is_refused(filled, place):
+    with pytest.raises(BadInput, match="no cursor of this list"):
+        PAGES.read(filled, [PageRequest("cus_1", 1, encode_cursor(place))])
+
+
+@pytest.mark.parametrize("first", [0, 101])
+def test_a_page_of_a_table_has_1_to_100(filled, first):
+    with pytest.raises(BadInput, match="1 to 100"):
+        PAGES.read(filled, [PageRequest("cus_1", first)])
+
+
+@pytest.mark.parametrize(
+    ("url", "days", "old"),
+    [("https://x.example", 9, False), ("https://x.example", 9 + 1 / 86_400, True), (None, 99, False)],
+)
+def test_a_link_may_have_expired_after_nine_days(url, days, old):
+    row = invoice("in_1", hosted_invoice_url=url, as_of=int(NOW.timestamp()))
+    assert has_old_links(row, NOW + days * DAY) is old
+
+
+def seconds(days: float) -> int:
+    return int(at(days).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("moments", "earliest"), [([-3], -3), ([-3, -2], -3), ([-2, -3], -3), ([-2, -3, -2.5], -3), ([-3, -3], -3)]
+)
+def test_the_earliest_failure_of_an_invoice_counts(connection, moments, earliest):
+    put(connection, invoice("in_1"), invoice("in_2"))
+    for moment in moments:
+        note_failed_charge(connection, "in_1", seconds(moment))
+    invoices = table_for(Invoice)
+    rows = connection.execute(sa.select(invoices.c.id, invoices.c.first_failed_at)).all()
+    assert dict(rows) == {"in_1": at(earliest), "in_2": None}
+
+
+def test_a_failed_charge_has_access_looked_at(connection):
+    put(connection, invoice("in_1"), invoice("in_2", customer_id=None))
+    note_failed_charge(connection, "in_2", seconds(-3))
+    assert list(connection.execute(sa.select(WATCHES.c.customer_id)).scalars()) == []
+    note_failed_charge(connection, "in_1", seconds(-3))
+    assert list(connection.execute(sa.select(WATCHES.c.customer_id)).scalars()) == ["cus_1"]

@@ -352,6 +352,7 @@ def test_a_line_that_names_what_it_gives_back_takes_from_that(connection):
 
 SESSIONS = {
     "a pack": (sold(), {}, [pack()], [(100, 100, None)]),
+    "one credit": (sold(), {}, [pack(meta={"credits": "1"})], [(1, 1, None)]),
     "two": (sold(quantity=2), {}, [pack()], [(200, 200, None)]),
     "no quantity": (sold(quantity=None), {}, [pack()], []),
     "no credits": (sold(), {}, [pack(meta={})], []),

@@ -1,5 +1,6 @@
 """The pure rules of credits by time: what a line brings, and what of it is kept."""
 
+import time
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -135,6 +136,23 @@ def test_the_period_before_a_moment(end, interval, start):
     assert datetime.fromtimestamp(interval.before(int(moment.timestamp())), UTC) == datetime(*start, 13, 5, tzinfo=UTC)
 
 
+def test_a_period_is_counted_in_utc_whatever_the_machines_zone(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        march, february = datetime(2026, 3, 1, 0, 30, tzinfo=UTC), datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
+        assert MONTH.before(int(march.timestamp())) == int(february.timestamp())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(("seconds", "credits"), [(0, 0), (15, 50), (29, 96), (30, 100), (31, 100), (99, 100)])
+def test_no_time_brings_more_than_a_full_period(seconds, credits):
+    (found,) = kept([line("a", "month", (0, 30), proration=False)]).values()
+    assert found.credits(100, seconds) == credits
+
+
 @pytest.mark.parametrize(
     ("gone", "left"),
     [
@@ -174,10 +192,20 @@ FEE_ONLY = Tariff.of(
         ([1, 2], 1399, FEE_ONLY, None, 7),
         ([1], 1000, FEE_ONLY, 4, 1),
         ([2, 3], 500, None, None, 5),
+        ([1, 1], 0, FLAT, None, 0),
+        ([1, 3], 1000, FEE_ONLY, None, 2),  # of several that cost it the least
     ],
 )
 def test_the_units_of_several_lines_are_those_that_cost_their_amount(quantities, amount, tariff, known, units):
     assert units_of(quantities, amount, tariff, known) == units
+
+
+GRADUATED = {
+    "tiers": [
+        {"up_to": 5, "unit_amount": 100, "flat_amount": 500},
+        {"up_to": None, "unit_amount": 50, "flat_amount": 7},
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -188,6 +216,12 @@ def test_the_units_of_several_lines_are_those_that_cost_their_amount(quantities,
         ({"tiers_mode": "volume", "tiers": [{"up_to": 5, "unit_amount": 9}, {"up_to": None, "unit_amount": 2}]}, 6, 12),
         ({"tiers_mode": "volume", "tiers": [{"up_to": None, "unit_amount": 2, "flat_amount": 7}]}, 5, 17),
         ({"unit_amount": 0}, 9, 0),
+        ({"tiers_mode": "volume", "tiers": [{"up_to": 5, "unit_amount": 9}, {"up_to": None, "unit_amount": 2}]}, 5, 45),
+        ({**GRADUATED, "tiers_mode": "graduated"}, 0, 0),
+        ({**GRADUATED, "tiers_mode": "graduated"}, 1, 600),
+        ({**GRADUATED, "tiers_mode": "graduated"}, 5, 1000),
+        ({**GRADUATED, "tiers_mode": "graduated"}, 6, 1057),
+        ({**GRADUATED, "tiers_mode": "graduated"}, 9, 1207),
     ],
 )
 def test_what_a_quantity_costs(price, quantity, cost):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox import fixtures, reactions
 from gateway.sandbox.api.routing import match
+from gateway.sandbox.billing import hosted_links
 from gateway.sandbox.core import expand, objects
 from gateway.sandbox.core.clock import Clock
 from gateway.sandbox.core.errors import resource_missing, unrecognized_url
@@ -99,7 +100,10 @@ class OfflineStripe:
         return answer
 
     def present(self, obj: Obj, expand_paths: tuple[str, ...] = (), version: str | None = None) -> Obj:  # noqa: D102
-        return expand.present(self, obj, expand_paths, lambda each: render(each, version, self.store))
+        def shape(each: Obj) -> Obj:
+            return render(hosted_links.renewed(each, self.now), version, self.store)
+
+        return expand.present(self, obj, expand_paths, shape)
 
     # What follows ----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.sandbox.billing import hosted_links
 from gateway.sandbox.pages import formats, site
-from gateway.sandbox.pages.calls import need
+from gateway.sandbox.pages.calls import need, sandbox_of
 from gateway.sandbox.pages.labels import TONES, address_lines
 from gateway.sandbox.resources import account
 
@@ -20,8 +22,11 @@ def routes() -> list[Route]:
 
 
 async def invoice(http: Request) -> Response:
-    """Show one invoice as a sheet of paper."""
+    """Show one invoice as a sheet of paper, while its link is good."""
     found = need(http, "invoice")
+    now, read = sandbox_of(http).now(found), http.query_params.get("t", "")
+    if hosted_links.expired(found, now, int(read) if read.isdecimal() else 0):
+        raise HTTPException(410, f"This link has expired. The API gives a new one: GET /v1/invoices/{found['id']}.")
     locale = formats.choose_locale(None, http.headers.get("accept-language", ""))
     moments = found["status_transitions"]
     balance = (found["ending_balance"] or 0) - found["starting_balance"]

@@ -13,6 +13,7 @@ from gateway.sandbox.core import cards
 DECLINED_CARD = "4000000000000002"
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PHONE = re.compile(r"\+?[0-9][0-9 ()./-]{4,24}")
 _EXPIRY = re.compile(r"(\d{1,2})\s*/?\s*(\d{2}|\d{4})")
 _MINIMUM_CARD_DIGITS, _MAXIMUM_CARD_DIGITS = 12, 19
 
@@ -94,6 +95,13 @@ def email_errors(form: dict[str, str]) -> dict[str, str]:
     if _EMAIL.fullmatch(form.get("email", "")):
         return {}
     return {"email": "Enter an e-mail address such as you@example.com."}
+
+
+def phone_errors(form: dict[str, str]) -> dict[str, str]:
+    """Return what is wrong with the phone number, by field."""
+    if _PHONE.fullmatch(form.get("phone", "")):
+        return {}
+    return {"phone": "Enter a phone number such as +43 1 234567."}
 
 
 def method_errors(form: dict[str, str], now: int) -> dict[str, str]:

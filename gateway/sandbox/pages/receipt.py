@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.sandbox.billing.hosted_links import path
 from gateway.sandbox.pages import site
 from gateway.sandbox.pages.calls import need, sandbox_of
 from gateway.sandbox.resources import account
@@ -20,5 +21,6 @@ async def receipt(http: Request) -> Response:
     intent = charge["payment_intent"] or ""
     paid = sandbox_of(http).store.first("invoice_payment", _payment_intent=intent)
     if paid:
-        return site.redirect(f"/i/{paid['invoice']}")
+        sandbox = sandbox_of(http)
+        return site.redirect(path(sandbox.need("invoice", paid["invoice"]), sandbox.now(charge)))
     return site.render(http, "receipt.html", charge=charge, merchant=account.NAME)

@@ -196,3 +196,24 @@ def test_a_line_names_the_unit_of_its_product(stripe_client):
     ):
         made = stripe_client.v1.subscriptions.create({**given, **trial, "expand": ["latest_invoice"]})
         assert made.latest_invoice.lines.data[0].description == description
+
+
+def test_the_links_of_an_invoice_expire_and_reading_it_gives_good_ones(stripe_client, sandbox_server):
+    customer = stripe_client.v1.customers.create({"email": "ada@example.com"}).id
+    stripe_client.v1.invoice_items.create({"customer": customer, "amount": 900, "currency": "usd"})
+    invoice = stripe_client.v1.invoices.create({"customer": customer, "pending_invoice_items_behavior": "include"}).id
+    first = stripe_client.v1.invoices.finalize_invoice(invoice, {"auto_advance": False})
+
+    def good(*links):
+        return [httpx.get(link).status_code for link in links]
+
+    assert good(first.hosted_invoice_url, first.invoice_pdf) == [200, 200]
+    assert stripe_client.v1.invoices.retrieve(invoice).hosted_invoice_url == first.hosted_invoice_url
+    sandbox_server.advance(31 * 86_400)
+    read = stripe_client.v1.invoices.list({"customer": customer}).data[0]
+    assert good(first.hosted_invoice_url, first.invoice_pdf) == [410, 410]
+    assert good(read.hosted_invoice_url, read.invoice_pdf) == [200, 200]
+    sandbox_server.advance(9 * 86_400)
+    assert good(read.hosted_invoice_url) == [200]
+    sandbox_server.advance(3 * 86_400)
+    assert good(read.hosted_invoice_url) == [410]

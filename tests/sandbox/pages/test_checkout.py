@@ -238,6 +238,41 @@ def test_a_trial_that_needs_no_card_asks_for_none(buyer, shop, stripe_client):
     assert paid.payment_status == "no_payment_required"
 
 
+def test_a_free_plan_and_a_code_for_everything_need_no_card_where_none_is_required(buyer, shop, stripe_client):
+    product = stripe_client.v1.products.create({"name": "Free"})
+    plan = {"product": product.id, "currency": "usd", "unit_amount": 0, "recurring": {"interval": "month"}}
+    free = stripe_client.v1.prices.create(plan)
+    coupon = stripe_client.v1.coupons.create({"percent_off": 100, "duration": "once"})
+    stripe_client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "GIFT"})
+    given = shop(payment_method_collection="if_required", line={"price": free.id})
+    coded = shop(payment_method_collection="if_required", allow_promotion_codes=True)
+    assert 'name="card_number"' in buyer.get(coded.url).text
+    pay(buyer, coded, action="promotion", promotion_code="GIFT")
+    for session in (given, coded):
+        assert 'name="card_number"' not in buyer.get(session.url).text
+        assert buyer.post(session.url, data={"email": "ada@example.com", "action": "pay"}).status_code == 303
+        done = stripe_client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
+        assert (done.subscription.status, done.payment_status) == ("active", "no_payment_required")
+
+
+def test_a_one_off_order_for_nothing_needs_no_card_either(buyer, shop, stripe_client):
+    coupon = stripe_client.v1.coupons.create({"percent_off": 100, "duration": "once"})
+    session = shop("payment", discounts=[{"coupon": coupon.id}])
+    assert 'name="card_number"' not in buyer.get(session.url).text
+    assert buyer.post(session.url, data={"email": "ada@example.com", "action": "pay"}).status_code == 303
+    assert stripe_client.v1.checkout.sessions.retrieve(session.id).payment_status == "no_payment_required"
+
+
+def test_a_phone_number_is_asked_for_where_the_session_collects_it(buyer, shop, stripe_client):
+    assert 'name="phone"' not in buyer.get(shop().url).text
+    session = shop(phone_number_collection={"enabled": True})
+    assert 'name="phone"' in buyer.get(session.url).text
+    assert "Enter a phone number" in text_of(pay(buyer, session))
+    assert pay(buyer, session, phone="+43 1 234567").status_code == 303
+    done = stripe_client.v1.checkout.sessions.retrieve(session.id, {"expand": ["customer"]})
+    assert (done.customer_details.phone, done.customer.phone) == ("+43 1 234567", "+43 1 234567")
+
+
 def test_a_set_up_session_saves_the_card_and_charges_nothing(buyer, shop, stripe_client):
     session = shop("setup")
     assert "No charge today" in text_of(buyer.get(session.url))

@@ -122,6 +122,8 @@ async def _pay(http: Request, session: Json, form: Form) -> Response:
         return form_page(http, session, form, {"quantity": error.message}, status=_INVALID)
     wanted = checkout.needs_payment_method(session)
     errors = payment_form.email_errors(form)
+    if session["phone_number_collection"]["enabled"]:
+        errors |= payment_form.phone_errors(form)
     if wanted:
         errors |= payment_form.method_errors(form, sandbox_of(http).now(session))
     if errors:
@@ -141,11 +143,9 @@ async def _complete_with(
 ) -> Response:
     """Submit the session; ``shown`` is the form to show again after a decline, if it is another."""
     method = payment_form.payment_method_params(form) if with_method else None
-    email, name = form["email"], form.get("name") or None
+    buyer: Json = {"email": form["email"], "name": form.get("name") or None, "phone": form.get("phone") or None}
     try:
-        outcome = transact(
-            http, lambda: checkout.complete(sandbox_of(http), session["id"], method, email=email, name=name)
-        )
+        outcome = transact(http, lambda: checkout.complete(sandbox_of(http), session["id"], method, **buyer))
     except StripeError as error:
         return form_page(http, session_of(http), form, message=error.message, status=_INVALID)
     return await _go_on(http, outcome, form if shown is None else shown)

@@ -101,6 +101,7 @@ def form_page(
         email=email or form.get("email", ""),
         email_locked=bool(email),
         methods=offered,
+        asks_phone=session["phone_number_collection"]["enabled"],
         needs_method=checkout.needs_payment_method(session),
         promotion_allowed=session["allow_promotion_codes"] and not session["discounts"],
         test_cards=payment_form.examples(offered),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.sandbox.billing.hosted_links import path
 from gateway.sandbox.core.ports import Sandbox
 from gateway.sandbox.pages import formats
 from gateway.sandbox.pages.labels import TONES
@@ -161,7 +162,7 @@ INVOICES = Listing(
     "Invoices",
     "invoice",
     (
-        Column("Number", lambda _, obj: Cell(obj["number"] or "Draft", f"/i/{obj['id']}")),
+        Column("Number", lambda context, obj: Cell(obj["number"] or "Draft", path(obj, context.sandbox.now(obj)))),
         Column("Customer", lambda context, obj: context.customer(obj["customer"])),
         Column("Total", lambda context, obj: context.money(obj["total"], obj["currency"]), style="number"),
         Column("Status", _status),

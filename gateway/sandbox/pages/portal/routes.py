@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.billing import setups
+from gateway.sandbox.billing import hosted_links, setups
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.pages import payment_form, site
 from gateway.sandbox.pages.calls import call, sandbox_of, transact
@@ -47,6 +47,7 @@ async def home(http: Request) -> Response:
     if visit.flow:
         return site.redirect(_flow_path(visit, visit.flow))
     store, key = sandbox_of(http).store, visit.customer["id"]
+    now = sandbox_of(http).now(visit.customer)
     subscriptions = [each for each in store.find("subscription", customer=key) if each["status"] in _LIVE]
     # A subscription's own method goes before the customer's: it is the one that will be charged.
     own = [each["default_payment_method"] for each in subscriptions if each["default_payment_method"]]
@@ -66,7 +67,7 @@ async def home(http: Request) -> Response:
         methods=methods,
         address=address_lines(visit.customer["address"]),
         invoices=[
-            invoice | {"tone": TONES.get(invoice["status"], "")}
+            invoice | {"tone": TONES.get(invoice["status"], ""), "page": hosted_links.path(invoice, now)}
             for invoice in islice(store.scan("invoice", customer=key), INVOICES_SHOWN)
             if invoice["status"] != "draft"
         ],

@@ -61,7 +61,10 @@ def describe(is_served):
     paths = {}
     for method, path, described in operations:
         if _resource(path) in served:
-            answers = {"200": schemas.of(described["answer"], described["names"]), "default": _error(schemas)}
+            answers = {
+                "200": schemas.of(described["answer"], described["names"]),
+                "default": {"$ref": "#/components/schemas/error"},
+            }
             answers = {code: {"content": {"application/json": {"schema": one}}} for code, one in answers.items()}
             query = [{"name": name, "in": "query", "required": True} for name in described["required"]]
             paths.setdefault(path, {})[method] = {"parameters": query, "responses": answers}
@@ -69,7 +72,8 @@ def describe(is_served):
     ways = [{"if": {"properties": {"object": {"const": kind}}}, "then": schemas.ref(cls)} for kind, cls in known]
     told = {"properties": {"data": {"properties": {"object": {"allOf": ways}}}}}
     event = {"allOf": [schemas.ref(Event), told]}
-    return {"paths": paths, "components": {"schemas": {**schemas.found, "event": event}}}
+    error = {"type": "object", "required": ["error"], "properties": {"error": schemas.ref(ErrorObject)}}
+    return {"paths": paths, "components": {"schemas": {**schemas.found, "error": error, "event": event}}}
 
 
 def _named(path):
@@ -79,10 +83,6 @@ def _named(path):
 def _resource(path):
     """What an operation belongs to: its path as far as it names no object."""
     return path.partition("/{")[0]
-
-
-def _error(schemas):
-    return {"type": "object", "required": ["error"], "properties": {"error": schemas.ref(ErrorObject)}}
 
 
 def _class_of(kind):

@@ -94,6 +94,9 @@ class Contract:
             operation = self._document["paths"][template].get(method.lower())
             if operation and pattern.match(path):
                 code = str(status) if str(status) in operation["responses"] else "default"
+                schema = operation["responses"][code]["content"]["application/json"]["schema"]
+                if "$ref" in schema:  # one for all errors, say: making a validator takes a while
+                    return schema["$ref"].removeprefix("urn:stripe")
                 escaped = quote(template.replace("~", "~0").replace("/", "~1"))
                 inner = "content/application~1json/schema"
                 return f"#/paths/{escaped}/{method.lower()}/responses/{code}/{inner}"

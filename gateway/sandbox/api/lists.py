@@ -22,7 +22,11 @@ DEFAULT_LIMIT = 10
 MOST = 100
 _PAGING = frozenset({"limit", "starting_after", "ending_before", "expand", "page", "query"})
 # Filters by an object: one that does not exist is refused (recorded), rather than answered by an empty list.
-_REFERENCES = frozenset({"charge", "customer", "invoice", "payment_intent", "price", "product", "subscription"})
+_REFERENCES = {
+    **{name: name for name in ("charge", "customer", "invoice", "payment_intent", "payment_method", "price")},
+    **{name: name for name in ("product", "subscription")},
+    "plan": "price",
+}
 _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
     "gte": lambda a, b: a >= b,
@@ -53,10 +57,7 @@ def page(
     filters = {key: value for key, value in {**request.params, **equals}.items() if key not in _PAGING}
     filters = {key: value for key, value in filters.items() if value is not None}
     exact = {key: value for key, value in filters.items() if isinstance(value, str)}
-
-    for name in _REFERENCES & exact.keys():
-        if name in request.params and sandbox.find(name, exact[name]) is None:
-            raise resource_missing(KINDS[name].noun, exact[name], name)
+    _check_references(sandbox, request.params)
 
     def fits(obj: Obj) -> bool:
         return (where is None or where(obj)) and all(matches(obj, *item) for item in filters.items())
@@ -67,6 +68,13 @@ def page(
         return envelope(request.path, newer[-limit:], len(newer) > limit)
     found = list(islice(filter(fits, sandbox.store.scan(kind, after=after, **exact)), limit + 1))
     return envelope(request.path, found[:limit], len(found) > limit)
+
+
+def _check_references(sandbox: Sandbox, params: Obj) -> None:
+    for name, kind in _REFERENCES.items():
+        wanted = params.get(name)
+        if isinstance(wanted, str) and sandbox.find(kind, wanted) is None:
+            raise resource_missing(KINDS[name].noun, wanted, name)
 
 
 def page_of(request: Request, objects: list[Obj]) -> Obj:

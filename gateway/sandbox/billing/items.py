@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.billing import discounts, prices
 from gateway.sandbox.core import money, periods
-from gateway.sandbox.core.errors import invalid, parameter_missing
+from gateway.sandbox.core.errors import invalid, parameter_missing, resource_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.plans import plan_of
 
@@ -25,7 +25,9 @@ def price_of(sandbox: Sandbox, given: Obj, param: str, *, recurring: bool = True
     price_id = given.get("price") or given.get("plan")
     if not price_id:
         return None
-    where = f"{param}[{'price' if given.get('price') else 'plan'}]"
+    where = f"{param}[price]" if given.get("price") else "plan"
+    if not given.get("price") and not sandbox.store.get("price", price_id):
+        raise resource_missing("plan", price_id, where)  # recorded: pay, 2020-08-27
     price = sandbox.need("price", price_id, where)
     if not price["active"]:
         raise invalid("The price specified is inactive. This field only accepts active prices.", where)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def used(sandbox: Sandbox, subscription: Obj, item: Obj, period: tuple[int, int]) -> list[Obj]:
     """Return the lines of a metered item's usage in a period."""
     price = sandbox.need("price", item["price"]["id"])
-    quantity = usage.metered_quantity(sandbox, price, subscription["customer"], period)
+    quantity = usage.metered_quantity(sandbox, item["id"], price, subscription["customer"], period)
     return lines.of_item(sandbox, subscription, item, period, quantity=quantity)
 
 

@@ -77,7 +77,25 @@ def _next(sandbox: Sandbox, params: Obj) -> Obj:
     _wait(sandbox, customer, params, currency)
     if details.get("items"):
         return _of_start(sandbox, customer, change, params)
+    upcoming = _next_to_renew(sandbox, customer)
+    if upcoming:
+        return _of_change(sandbox, customer, upcoming, change, params)
     return _of_pending(sandbox, customer, currency)
+
+
+def _next_to_renew(sandbox: Sandbox, customer: Obj) -> Obj | None:
+    """Return the subscription of a customer that is billed next (docs.stripe.com/api/invoices/create_preview)."""
+
+    def renewal(subscription: Obj) -> int:
+        return min(int(item["current_period_end"]) for item in subscription["items"]["data"])
+
+    found = (
+        each
+        for each in sandbox.store.find("subscription", customer=customer["id"])
+        if each["status"] in ("active", "trialing", "past_due")
+        and not (each["cancel_at"] and each["cancel_at"] <= renewal(each))
+    )
+    return min(found, key=renewal, default=None)
 
 
 def _wait(sandbox: Sandbox, customer: Obj, params: Obj, currency: str) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import products
+from gateway.sandbox.billing import products, usage
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.plans import plan_of
+from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
@@ -23,6 +24,8 @@ _FRACTION_DIGITS = 12
 
 def make(sandbox: Sandbox, params: Obj) -> Obj:
     """Create a price from the parameters of `POST /v1/prices` (or of a plan translated to them)."""
+    if params.get("aggregate_usage", "sum") not in usage.AGGREGATES:
+        raise invalid(f"Invalid aggregate_usage: must be one of {', '.join(usage.AGGREGATES)}", "aggregate_usage")
     product = _product(sandbox, params)
     currency = params["currency"].lower()
     recurring = _recurring(sandbox, params.get("recurring"))
@@ -47,6 +50,7 @@ def make(sandbox: Sandbox, params: Obj) -> Obj:
         "transform_quantity": params.get("transform_quantity"),
         "type": "recurring" if recurring else "one_time",
         **own,
+        **({"_aggregate_usage": params["aggregate_usage"]} if params.get("aggregate_usage") else {}),
     }
     price["currency_options"] = {currency: {"tax_behavior": price["tax_behavior"], **own}, **options}
     if price["billing_scheme"] == "tiered" and not params.get("tiers"):
@@ -88,6 +92,13 @@ def implied(sandbox: Sandbox, unit_amount: Decimal, currency: str, name: str | N
             **own,
         }
     )
+
+
+def check_meter(recurring: Obj, version: str | None, param: str) -> None:
+    """Refuse a metered price without a meter since basil (changelog 2025-03-31: legacy usage-based billing is gone)."""
+    metered = recurring.get("usage_type") == "metered" and not recurring.get("meter")
+    if metered and (version or API_VERSION)[:10] >= "2025-03-31":
+        raise invalid("Prices with usage_type `metered` must be backed by a meter.", param)
 
 
 def announce(sandbox: Sandbox, what: str, price: Obj, before: Obj | None = None) -> None:

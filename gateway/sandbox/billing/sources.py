@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.store import Obj
 
 
+def card_as_source(raw: Obj) -> Obj:
+    """Return parameters of an older client with the token that it calls `card` as `source`."""
+    if not isinstance(raw.get("card"), str) or "source" in raw:
+        return raw
+    return {**{name: value for name, value in raw.items() if name != "card"}, "source": raw["card"]}
+
+
 def save(sandbox: Sandbox, customer_id: str, source: str) -> Obj:
     """Save what a token stands for as a card of a customer, the default if it is the first."""
     if source.startswith("pm_"):

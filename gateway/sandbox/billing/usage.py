@@ -22,11 +22,38 @@ FORMULAS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {
 }
 
 
-def metered_quantity(sandbox: Sandbox, price: Obj, customer: str, period: tuple[int, int]) -> int | Decimal:
-    """Return a customer's usage of a metered price from the start to before the end of a period; 0 without meter."""
+# What older versions make of the usage records of a period (`aggregate_usage`), which come in order of time.
+AGGREGATES: dict[str, Callable[[Sequence[int]], int]] = {
+    "last_during_period": lambda values: values[-1] if values else 0,
+    "last_ever": lambda values: values[-1] if values else 0,
+    "max": lambda values: max(values, default=0),
+    "sum": sum,
+}
+
+
+def metered_quantity(sandbox: Sandbox, item: str, price: Obj, customer: str, period: tuple[int, int]) -> int | Decimal:
+    """Return the usage of a metered price from the start to before the end of a period.
+
+    It is what a meter has counted for the customer; without a meter, what was recorded for the subscription item.
+    """
     meter = sandbox.store.get("billing.meter", price["recurring"].get("meter") or "")
-    counted = total(sandbox, meter, customer, period) if meter else Decimal(0)
+    if meter is None:
+        return recorded(sandbox, item, price, period)
+    counted = total(sandbox, meter, customer, period)
     return int(counted) if counted == counted.to_integral_value() else counted
+
+
+def recorded(sandbox: Sandbox, item: str, price: Obj, period: tuple[int, int]) -> int:
+    """Return what the usage records of a subscription item come to in a period."""
+    aggregate = price.get("_aggregate_usage") or "sum"
+    start = 0 if aggregate == "last_ever" else period[0]
+    found = [
+        record
+        for record in sandbox.store.find("usage_record", subscription_item=item)
+        if start <= record["timestamp"] < period[1]
+    ]
+    found.sort(key=lambda record: record["timestamp"])
+    return AGGREGATES[aggregate]([record["quantity"] for record in found])
 
 
 def total(sandbox: Sandbox, meter: Obj, customer: str, period: tuple[int, int]) -> Decimal:

@@ -26,7 +26,7 @@ INDEXED = frozenset(
         "_customer _implied _invoice _object _payment_intent _product _subscription charge checkout_session clock code "
         "coupon credit_grant customer email endpoint event event_name feature fingerprint identifier invoice job "
         "latest_charge lookup_key meter payment_intent payment_link payment_method price product schedule setup_intent "
-        "status subscription test_clock"
+        "status subscription subscription_item test_clock"
     ).split()
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import charges, limits, payment_methods, payments
+from gateway.sandbox.billing import charges, limits, payment_methods, payments, sources
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import expandable, kind
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 kind("charge", "ch", also=("py",))
 
 
-@route("POST", "/v1/charges", params="ChargeCreateParams")
+@route("POST", "/v1/charges", params="ChargeCreateParams", older=sources.card_as_source)
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Charge a token or a customer's default at once (the call that payment intents replaced)."""
     params = request.params

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import (
-    customers,
-    subscriptions,
-)
+from gateway.sandbox.billing import customers, sources, subscriptions
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.registry import expandable, kind
 
@@ -20,7 +17,10 @@ if TYPE_CHECKING:
 kind("customer", "cus", deleted_stays=True)
 
 
-@route("POST", "/v1/customers", params="CustomerCreateParams", legacy=("coupon", "promotion_code"))
+_LEGACY = ("coupon", "promotion_code")
+
+
+@route("POST", "/v1/customers", params="CustomerCreateParams", legacy=_LEGACY, older=sources.card_as_source)
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a customer."""
     return customers.create(sandbox, request.params)
@@ -39,7 +39,7 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     return sandbox.need("customer", id)
 
 
-@route("POST", "/v1/customers/{id}", params="CustomerUpdateParams", legacy=("coupon", "promotion_code"))
+@route("POST", "/v1/customers/{id}", params="CustomerUpdateParams", legacy=_LEGACY, older=sources.card_as_source)
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a customer."""
     return customers.update(sandbox, id, request.params)

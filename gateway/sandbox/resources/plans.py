@@ -20,10 +20,11 @@ kind("plan", "plan", path="plan")
 hidden("plan", "tiers")
 
 
-@route("POST", "/v1/plans", params="PlanCreateParams")
+@route("POST", "/v1/plans", params="PlanCreateParams", legacy=("aggregate_usage",))
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a plan, which is a recurring price, and its product if that is described."""
     params = request.params
+    prices.check_meter(params, request.version, "meter")
     product = params.get("product")
     if product is None:
         raise parameter_missing("product")
@@ -81,7 +82,7 @@ def delete(sandbox: Sandbox, _: Request, id: str) -> Obj:
     return {"id": id, "object": "plan", "deleted": True}
 
 
-_SAME = ("active", "billing_scheme", "metadata", "nickname", "tiers", "tiers_mode")
+_SAME = ("active", "aggregate_usage", "billing_scheme", "metadata", "nickname", "tiers", "tiers_mode")
 
 
 def _price(sandbox: Sandbox, id: str) -> Obj:

@@ -18,9 +18,19 @@ kind("price", "price", path="price")
 hidden("price", "tiers", "currency_options")
 
 
-@route("POST", "/v1/prices", params="PriceCreateParams")
+def _before_basil(raw: Obj) -> Obj:
+    """Return parameters with `recurring[aggregate_usage]`, which meters have replaced, beside `recurring`."""
+    recurring = raw.get("recurring")
+    if not isinstance(recurring, dict) or "aggregate_usage" not in recurring:
+        return raw
+    rest = {name: value for name, value in recurring.items() if name != "aggregate_usage"}
+    return {**raw, "recurring": rest, "aggregate_usage": recurring["aggregate_usage"]}
+
+
+@route("POST", "/v1/prices", params="PriceCreateParams", legacy=("aggregate_usage",), older=_before_basil)
 def create(sandbox: Sandbox, request: Request) -> Obj:
     """Create a price."""
+    prices.check_meter(request.params.get("recurring") or {}, request.version, "recurring[meter]")
     return prices.make(sandbox, request.params)
 
 

@@ -42,7 +42,12 @@ def token(sandbox: Sandbox, _: Request, id: str) -> Obj:
     return sandbox.need("token", id)
 
 
-@route("POST", "/v1/customers/{customer}/sources", params="CustomerPaymentSourceCreateParams")
+@route(
+    "POST",
+    "/v1/customers/{customer}/sources",
+    params="CustomerPaymentSourceCreateParams",
+    older=sources.card_as_source,
+)
 def create(sandbox: Sandbox, request: Request, customer: str) -> Obj:
     """Save a card token to a customer."""
     sandbox.need("customer", customer)

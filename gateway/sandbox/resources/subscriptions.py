@@ -101,7 +101,7 @@ def _with_items(params: Obj, present: Sequence[Obj] = ()) -> Obj:
         raise invalid(f"`{name}` may not be passed for a subscription with multiple items: pass `items`.", name)
     entry: Obj = {"id": present[0]["id"]} if present else {}
     if "plan" in given:
-        entry["price"] = given["plan"]
+        entry["plan"] = given["plan"]
     if "quantity" in given:
         if not str(given["quantity"]).isdecimal():
             raise invalid(f"Invalid integer: {given['quantity']}", "quantity", "parameter_invalid_integer")

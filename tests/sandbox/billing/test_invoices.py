@@ -217,3 +217,17 @@ def test_the_links_of_an_invoice_expire_and_reading_it_gives_good_ones(stripe_cl
     assert good(read.hosted_invoice_url) == [200]
     sandbox_server.advance(3 * 86_400)
     assert good(read.hosted_invoice_url) == [410]
+
+
+def test_a_preview_for_a_customer_is_of_what_renews_first(stripe_client):
+    """docs.stripe.com/api/invoices/create_preview: without `subscription` and items, the customer's next one."""
+    v1 = stripe_client.v1
+    product = v1.products.create({"name": "Team"}).id
+    card = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+    customer = v1.customers.create(card).id
+    for interval, amount in (("year", 9000), ("month", 1000)):
+        price = {"product": product, "currency": "usd", "unit_amount": amount, "recurring": {"interval": interval}}
+        v1.subscriptions.create({"customer": customer, "items": [{"price": v1.prices.create(price).id}]})
+    assert v1.invoices.create_preview({"customer": customer}).total == 1000
+    old = stripe_client.raw_request("get", "/v1/invoices/upcoming", customer=customer, stripe_version="2022-11-15")
+    assert old.data["total"] == 1000

@@ -148,7 +148,7 @@ async def test_a_forged_token_leaves_nothing():
 @pytest.mark.timeout(1200)
 def test_a_million_keys_leave_less_than_sixty_megabytes():
     """All memories as large as in production: a million keys in all, and 5,000 documents of each kind."""
-    uses = {n: make(16 * MEGABYTE) if keys_of(n) == DOCUMENTS else make() for n, make in FILLS.items()}
+    uses = {n: make(8 * MEGABYTE) if keys_of(n) == DOCUMENTS else make() for n, make in FILLS.items()}
     for use in uses.values():
         use(0)
     gc.collect()

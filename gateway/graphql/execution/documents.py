@@ -34,7 +34,7 @@ from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.observability import metrics
 
-MAX_CACHE_BYTES = 16 * 1024 * 1024
+MAX_CACHE_BYTES = 8 * 1024 * 1024
 
 MAX_VARIANTS = 4
 """For how many combinations of the variables of `@skip` and `@include` one document is compiled."""

@@ -23,7 +23,7 @@ from gateway.http.rate_limit import RateLimiter
 from gateway.http.request import Header, Request, Response
 from gateway.observability import metrics
 
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_SHARE: Final = 16  # one response takes at most this part of the memory
 OVERHEAD_BYTES: Final = 3_000  # of an entry beside its body and what was asked: headers, and Python's own (measured)
 

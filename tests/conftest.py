@@ -37,6 +37,9 @@ LONGEST = (
 """Files whose tests take longest, the longest first: begun at the start, none of them is waited for in the end."""
 
 
+TEMPLATE = "SQLITE_TEMPLATE"
+"""Names a template that was made before: `make mutants` runs the tests in a process of its own for each mutant."""
+
 # How long it takes to think an example up says something of the machine, and nothing of the code.
 hypothesis.settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -132,8 +135,10 @@ def sqlite_template() -> Path:
     return _migrated()
 
 
-@functools.cache  # also for the processes that `make mutants` forks, one for each mutant
+@functools.cache
 def _migrated() -> Path:
+    if made := os.environ.get(TEMPLATE):
+        return Path(made)
     folder = tempfile.TemporaryDirectory(prefix="gateway-template-")
     atexit.register(folder.cleanup)
     path = Path(folder.name) / "gateway.db"

@@ -13,8 +13,10 @@ count either: clients read the code and the field of a problem, never its words.
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -54,7 +56,12 @@ def run(mutants: list[str], workers: int) -> None:
     ]
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
     os.environ["MYPY_CACHE_DIR"] = str(Path(".mypy_cache/mutants").resolve())  # what is not mutated is checked once
-    cli.main(["run", "--max-children", str(workers), *mutants], standalone_mode=False)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/gateway.db"
+        upgrade = [sys.executable, "-m", "gateway", "db", "upgrade"]
+        subprocess.run(upgrade, check=True, env={**os.environ, "DATABASE_URL": url}, stdout=subprocess.DEVNULL)
+        os.environ["SQLITE_TEMPLATE"] = url.removeprefix("sqlite:///")  # for `tests/conftest.py`
+        cli.main(["run", "--max-children", str(workers), *mutants], standalone_mode=False)
 
 
 def function_of(mutant: str) -> str:

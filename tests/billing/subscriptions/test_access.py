@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from gateway.billing.subscriptions.access import Payments, Reason, access
+from gateway.billing.subscriptions.access import Payments, Reason, access, end_of, will_cancel
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from harness.databases import both_databases
 from harness.gateway import SERVICE_TOKEN
+from harness.rows import item, subscription
 from harness.subscriptions import applied, customer, price_id, settled, subscribe
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -116,6 +117,44 @@ TABLE = {
 @pytest.mark.parametrize(("status", "given", "expected"), TABLE.values(), ids=TABLE)
 def test_what_a_subscription_gives_right_to(status, given, expected):
     assert decided(*status, **given) == expected
+
+
+def row(**columns) -> Subscription:
+    return subscription("sub_1", **columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "ends", "expected"),
+    [
+        ({}, [27, 9], 9),
+        ({}, [], None),
+        ({"cancel_at": PLANNED}, [27], 5),
+        ({"cancel_at": PLANNED}, [], 5),
+        ({"cancel_at": PLANNED, "ended_at": NOW}, [27], 0),
+        ({"ended_at": NOW}, [27], 0),
+    ],
+)
+def test_when_a_subscription_ends(columns, ends, expected):
+    items = []
+    for number, end in enumerate(ends):
+        items.append(item(f"si_{number}", "price_1", "prod_1"))
+        items[-1].current_period_end = NOW + end * DAY
+    assert end_of(row(**columns), items) == (None if expected is None else NOW + expected * DAY)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({}, False),
+        ({"cancel_at_period_end": True}, True),
+        ({"cancel_at": PLANNED}, True),
+        ({"cancel_at": PLANNED, "cancel_at_period_end": True}, True),
+        ({"cancel_at": PLANNED, "cancel_at_period_end": True, "ended_at": NOW}, False),
+        ({"ended_at": NOW}, False),
+    ],
+)
+def test_whether_it_ends_by_itself(columns, expected):
+    assert will_cancel(row(**columns)) is expected
 
 
 def access_of(world, subject: str, feature: str = "sso") -> dict:

@@ -18,6 +18,11 @@ PRODUCTS = {
         product("slip", meta={"features": "boards", "limit_boards": "many"}),
         product("other", meta={"limit_boards": "1"}),
         product("plain"),
+        product("stripes", entitlements=["boards"]),
+        product("stripes_limited", entitlements=["boards", "x"], meta={"limit_boards": "3"}),
+        product("read", entitlements=[]),
+        product("read_limited", entitlements=[], meta={"limit_boards": "2"}),
+        product("per_unit", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "yes"}),
     )
 }
 REFUSED = Access(allowed=False, reason=Reason.PAST_DUE)
@@ -57,6 +62,8 @@ def boards(*states, active: tuple[str, ...] = ()) -> tuple[bool, int | None]:
         ([held("basic", access=REFUSED)], (False, None)),
         ([held("basic"), held("large", id="sub_2", access=REFUSED)], (True, 5)),
         ([held("basic"), held("endless", id="sub_2", access=REFUSED)], (True, 5)),
+        ([held(("per_unit", 3))], (True, 10)),
+        ([held(("per_unit", 3), "basic")], (True, 10)),
         ([held("missing")], (False, None)),  # a product that the catalogue does not have
     ],
 )
@@ -105,3 +112,54 @@ def test_everything_that_may_be_used_by_name():
         ("sso", None, Source.PLAN),
     ]
     assert entitlements([held("endless", access=REFUSED)], ("audit",), PRODUCTS) == []
+
+
+ENDED = {"status": "canceled"}
+AT_STRIPE = {
+    "its product has it, and Stripe says so": ([held("stripes")], True, (True, None, Source.STRIPE)),
+    "Stripe does not say so any more": ([held("stripes")], False, (False, None, None)),
+    "the paid rest after the end counts without Stripe's word": (
+        [held("stripes", **ENDED)],
+        False,
+        (True, None, Source.STRIPE),
+    ),
+    "and with it": ([held("stripes", **ENDED)], True, (True, None, Source.STRIPE)),
+    "its product has it not": ([held("read")], True, (False, None, None)),
+    "nor after the end": ([held("read", **ENDED)], True, (False, None, None)),
+    "it is not known yet": ([held("plain")], True, (True, None, Source.STRIPE)),
+    "nor after the end, without Stripe's word": ([held("plain", **ENDED)], False, (False, None, None)),
+    "a cheap one opens no other's": (
+        [held("read"), held("stripes", id="sub_2", access=REFUSED)],
+        True,
+        (False, None, Source.STRIPE),
+    ),
+    "with a limit": ([held("stripes_limited")], True, (True, 3, Source.STRIPE)),
+    "beside one that is known to give nothing": ([held("stripes_limited", "read")], True, (True, 3, Source.STRIPE)),
+    "one that is not known widens nothing": ([held("stripes_limited", "plain")], True, (True, 3, Source.STRIPE)),
+    "one that gives it by name does": ([held("stripes_limited", "endless")], True, (True, None, Source.STRIPE)),
+    "by name alone": ([held("basic")], True, (True, 5, Source.STRIPE)),
+    "by name, without Stripe": ([held("basic")], False, (True, 5, Source.PLAN)),
+    "a limit without the feature": ([held("read_limited", "stripes")], True, (True, None, Source.STRIPE)),
+}
+
+
+@pytest.mark.parametrize(("states", "active", "expected"), AT_STRIPE.values(), ids=AT_STRIPE)
+def test_what_a_product_has_at_stripe(states, active, expected):
+    found = decide("boards", states, ("boards",) if active else (), PRODUCTS)
+    assert (found.access.allowed, found.limit, found.source) == expected
+
+
+def test_what_is_refused_names_the_subscription_that_has_it():
+    stripes, read = item("si_1", "price", "stripes", 0), item("si_2", "price", "read")
+    found = state(stripes, read)
+    its = type(found)(found.subscription, found.items, found.access, (read,))
+    refused = decide("boards", [its], ("boards",), PRODUCTS)
+    assert (refused.access, refused.state, refused.source) == (
+        Access(allowed=False, reason=Reason.NOT_INCLUDED), its, Source.STRIPE,
+    )  # fmt: skip
+
+
+def test_what_products_have_at_stripe_is_listed():
+    found = entitlements([held("stripes_limited", **ENDED)], (), PRODUCTS)
+    assert [(grant.feature, grant.limit) for grant in found] == [("boards", 3), ("x", None)]
+    assert entitlements([held("missing")], (), PRODUCTS) == []

@@ -93,6 +93,7 @@ def test_a_full_refund_of_one_invoice_leaves_the_others():
         ([invoice("open", attempt_count=1, first_failed_at=at(-2))], -2),
         ([invoice("open", attempt_count=4, first_failed_at=at(-2))], -2),
         ([invoice("open", attempt_count=1, finalized_at=None)], -3),
+        ([invoice("open", attempt_count=1, finalized_at=at(-1), due_date=at(5))], -1),  # a due date of who is charged
         ([invoice("uncollectible")], -3),
         ([invoice("open", collection_method="send_invoice", due_date=at(-1))], -1),
         ([invoice("open", collection_method="send_invoice", due_date=at(-1), first_failed_at=at(-2))], -1),

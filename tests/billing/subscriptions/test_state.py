@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.billing.subscriptions.access import Access, Reason
-from gateway.billing.subscriptions.state import current, of_customers
+from gateway.billing.subscriptions.state import current, of_customers, read_subscription
 from harness.rows import DAY, at, invoice, item, line, put, state, subscription
 
 GRACE = 7 * DAY
@@ -118,3 +118,12 @@ COUNTS = {
 def test_which_subscription_counts(states, expected):
     found = current(states)
     assert (found and found.subscription.id) == expected
+
+
+async def test_one_subscription_by_its_id(database, fill):
+    rows = [subscription("sub_1", "past_due", as_of=now()), subscription("sub_2"), subscription("sub_3", deleted=True)]
+    await fill(*rows, item("si_1", "month", "pro"))
+    found = await read_subscription(database, "sub_1", GRACE)
+    assert (found.subscription.id, [each.id for each in found.items], found.access.allowed) == ("sub_1", ["si_1"], True)
+    assert not (await read_subscription(database, "sub_1", DAY)).access.allowed
+    assert [await read_subscription(database, each, GRACE) for each in ("sub_3", "sub_4")] == [None, None]

@@ -1,0 +1,80 @@
+"""Who has had a trial, and which products somebody holds: on a database, without a server."""
+
+import pytest
+
+from gateway.billing.checkout.eligibility import held_products
+from gateway.billing.checkout.trials import had_trial, is_guests
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import CheckoutSession
+from harness.rows import NOW, customer, item, put, subscription
+
+TRIAL = {"trial_start": NOW}
+
+
+def claim(external_id: str, customer_id: str | None, generation: int = 1) -> CustomerClaim:
+    return CustomerClaim(external_id=external_id, generation=generation, customer_id=customer_id, created=NOW)
+
+
+def mailed(address: str, id: str = "cus_1", **columns):
+    return customer(id, email=address, email_lower=address.lower(), **columns)
+
+
+HAD = {
+    "nobody": ([subscription(**TRIAL)], {}, False),
+    "the user": ([claim("ada", "cus_1"), subscription(**TRIAL)], {"external_id": "ada"}, True),
+    "without a trial": ([claim("ada", "cus_1"), subscription()], {"external_id": "ada"}, False),
+    "another": ([claim("eve", "cus_1"), subscription(**TRIAL)], {"external_id": "ada"}, False),
+    "with a customer that is gone": (
+        [claim("ada", "cus_1"), claim("ada", "cus_2", 2), subscription(**TRIAL, deleted=True)],
+        {"external_id": "ada"},
+        True,
+    ),
+    "the address": ([mailed("Ada@Example.com"), subscription(**TRIAL)], {"email": "aDA@example.com"}, True),
+    "another address": ([mailed("eve@example.com"), subscription(**TRIAL)], {"email": "ada@example.com"}, False),
+    "of an address without a trial": ([mailed("ada@example.com"), subscription()], {"email": "ada@example.com"}, False),
+    "either will do": (
+        [mailed("ada@example.com"), claim("ada", "cus_2"), subscription(**TRIAL)],
+        {"external_id": "ada", "email": "ada@example.com"},
+        True,
+    ),
+    "no address is nobody's": ([customer(), subscription(**TRIAL)], {"external_id": "ada"}, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "who", "had"), HAD.values(), ids=HAD)
+async def test_whether_there_has_been_a_trial(database, fill, rows, who, had):
+    await fill(*rows)
+    assert await had_trial(database, **{"external_id": None, "email": None, **who}) is had
+
+
+@pytest.mark.parametrize(
+    ("columns", "guests"),
+    [
+        ({}, True),
+        ({"guest": False}, False),
+        ({"mode": "payment"}, False),
+        ({"id": "cs_2"}, False),
+    ],
+)
+def test_whether_a_guest_has_started_a_subscription(connection, columns, guests):
+    given = {"id": "cs_1", "mode": "subscription", "ui_mode": "hosted", "status": "complete", "guest": True}
+    given |= {"payment_status": "paid", "created": NOW, "expires_at": NOW, "as_of": 0}
+    put(connection, CheckoutSession(**{**given, **columns}))
+    assert is_guests(connection, "cs_1") is guests
+
+
+def its(id: str, subscription_id: str, product: str):
+    row = item(id, "month", product)
+    row.subscription_id = subscription_id
+    return row
+
+
+async def test_the_products_of_live_subscriptions(database, fill):
+    statuses = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete", "incomplete_expired", "canceled")
+    for status in statuses:
+        await fill(subscription(f"sub_{status}", status), its(f"si_{status}", f"sub_{status}", status))
+    await fill(its("si_more", "sub_active", "seats"), its("si_x", "sub_other", "x"))
+    await fill(subscription("sub_other", customer_id="cus_2"))
+    assert await held_products(database, "cus_1") == {
+        **{status: f"sub_{status}" for status in statuses[:5]}, "seats": "sub_active",
+    }  # fmt: skip

@@ -42,12 +42,14 @@ class CreditLine(Line):
 
     Attributes:
         units: the credits of a full period: credits of the price times quantity.
+        price_id: its price; None where it is not known.
         interval: how long a full period of the price is; None where the price is not known.
         proration: whether it is for a part of a period.
         paid_at: when its invoice was paid, on Stripe's clock.
     """
 
     units: int
+    price_id: str | None = None
     interval: Interval | None = None
     proration: bool = False
     paid_at: int = 0

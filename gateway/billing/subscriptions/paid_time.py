@@ -26,7 +26,6 @@ class Line:
     Attributes:
         id: Stripe's id.
         item: the subscription item.
-        price_id: its price; None where it is not known.
         covers: the time that the line is for.
         order: the place of its invoice.
         gives_back: whether it gives unused time back instead of charging for time.
@@ -35,7 +34,6 @@ class Line:
 
     id: str = ""
     item: str
-    price_id: str | None = None
     covers: Stretch
     order: Order
     gives_back: bool = False

@@ -110,7 +110,6 @@ def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:
             yield Line(
                 id=line["id"],
                 item=line.get("subscription_item") or "",
-                price_id=line["price"],
                 covers=covers,
                 order=order,
                 gives_back=back,

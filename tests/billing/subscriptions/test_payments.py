@@ -51,6 +51,8 @@ def told(*invoices, returned: dict[str, int] | None = None, trial_end: datetime 
 
 PAID = invoice("paid", line(-3, 27))
 YEAR = invoice("paid", line(-3, 362), total=9000)
+CHANGED = invoice("paid", line(-3, 362, -9000), line(-3, 27), id="in_later", number="A-2", total=-8100)
+NAMED = invoice("paid", line(-1, 27, -900, credited=["il_a"]), created=-1, total=-900)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,13 @@ YEAR = invoice("paid", line(-3, 362), total=9000)
         ([invoice("paid", line(-3, 27, 0, proration=True))], {}, None),
         ([PAID, invoice("paid", line(-1, 27, 0, credited=["il_-3_27_900"]), created=-1)], {}, None),
         ([invoice("paid", line(-3, -3))], {}, None),  # no time at all
+        ([invoice("paid", line(-3, 27, 1), total=1)], {}, 27),
+        ([invoice("paid", line(-3, 27, 1), total=1)], {"returned": {"in_-3": 1}}, None),
+        ([invoice("paid", line(-3, 27, 0))], {"trial_end": at(-3)}, 27),  # free, from the trial's end
+        # within one second the number of the invoice tells which came later
+        ([invoice("paid", line(-3, 362), number="A-1", total=9000), CHANGED], {}, 27),
+        # what a credit names is given back, and nothing else of the item
+        ([invoice("paid", line(-3, 27, id="il_a"), line(-3, 27, id="il_b")), NAMED], {}, 27),
     ],
 )
 def test_until_when_an_item_is_paid(invoices, given, days):

@@ -1,125 +1,182 @@
-"""What a user takes up by an e-mail address brings the purchase and not the card of whoever typed the address."""
+"""Cards that are not the user's, repeated trials and a customer's subscriptions: asked of a Stripe that is scripted."""
 
 import pytest
+import sqlalchemy as sa
+import structlog
 
-from harness.checkout import BACK, at_stripe, look, opened, pay
-from harness.command import run
-from harness.databases import both_databases
-from harness.gateway import make_world
-from harness.subscriptions import price_id
+from gateway.billing.checkout.eligibility import read_subscriptions
+from gateway.billing.checkout.trials import WHY, end_repeated
+from gateway.billing.customers import cards
+from gateway.db.rows import row_by_id
+from gateway.errors import StripeRefused, StripeUnavailable
+from gateway.models.mirrored import CheckoutSession, Customer, Subscription
+from harness.rows import at, customer, subscription
 
-ADA = {"email": "ada@example.com", "email_verified": True}
-VIEWER = "{ viewer { customer { id } paymentMethod { last4 } subscription { id status } } }"
-PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
-    url userErrors { code } } }"""
-CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
-    subscription { id } userErrors { code field } } }"""
-
-
-def bought_by_a_stranger(world) -> dict:
-    """What somebody has bought as a guest with Ada's address, once the mirror knows it."""
-    guest = opened(world, None, "starter_monthly")
-    pay(world, guest, name="Mallory")
-    world.eventually(lambda: [row["last4"] for row in world.rows("payment_method")], ["4242"])
-    world.eventually(lambda: world.rows("event", status="pending"), [])
-    return look(world, None, guest)
+METHODS = "/v1/customers/cus_1/payment_methods"
 
 
-def methods_of(world) -> list[dict]:
-    """What the first customer could be charged by."""
-    return world.stripe("GET", f"/v1/customers/{world.rows('customer')[0]['id']}/payment_methods")["data"]
+def seconds(days: float) -> int:
+    return int(at(days).timestamp())
 
 
-def open_portal(world, headers) -> None:
-    answer = world.data(PORTAL, {"input": {"returnUrl": BACK.split("?")[0]}}, headers)["createPortalSession"]
-    assert (answer["userErrors"], bool(answer["url"])) == ([], True)
+def method(id: str, days: float = -1, **columns) -> dict:
+    given = {"object": "payment_method", "type": "card", "customer": "cus_1", "allow_redisplay": "unspecified"}
+    return {"id": id, **given, "created": seconds(days), **columns}
 
 
-@both_databases
-def test_a_strangers_purchase_is_taken_up_without_the_card(world):
-    bought = bought_by_a_stranger(world)
-    ada = world.token("user_ada", **ADA)
-
-    seen = world.data(VIEWER, headers=ada)["viewer"]
-
-    assert seen["subscription"] == {"id": bought["subscription"]["id"], "status": "ACTIVE"}
-    assert seen["paymentMethod"] is None
-    given = {"subscriptionId": bought["subscription"]["id"], "priceId": price_id(world, "pro_monthly")}
-    changed = world.data(CHANGE, {"input": given}, ada)["changeSubscription"]
-    assert changed["userErrors"] == [{"code": "PAYMENT_METHOD_NEEDED", "field": "subscriptionId"}]
-    opened(world, ada, "credits_100")
-    assert [method["allow_redisplay"] for method in methods_of(world)] == ["limited"]
-    assert len(at_stripe(world, "charges")) == 1  # and it goes on paying what it was given for
-    open_portal(world, ada)
-    assert methods_of(world) == []
-    world.eventually(lambda: [row["customer_id"] for row in world.rows("payment_method")], [None])
-    assert world.data(VIEWER, headers=ada)["viewer"]["subscription"]["status"] == "ACTIVE"
+def session(id: str = "cs_1", days: float = 0, **columns) -> CheckoutSession:
+    given = {"mode": "subscription", "ui_mode": "hosted_page", "status": "complete", "payment_status": "paid"}
+    given |= {"as_of": 0, "created": at(days), "expires_at": at(9), "customer_id": "cus_1"}
+    return CheckoutSession(id=id, **{**given, **columns})
 
 
-@both_databases
-def test_the_users_own_card_stays_when_the_strangers_goes(world):
-    bought_by_a_stranger(world)
-    ada = world.token("user_ada", **ADA)
-    world.advance(to=world.sandbox.clock.now() + 10)
-    session = opened(world, ada, "api_calls_metered")
-    world.advance(to=world.sandbox.clock.now() + 10)
-    pay(world, session, card_number="5555 5555 5555 4444")
-    world.eventually(lambda: sorted(row["last4"] for row in world.rows("payment_method")), ["4242", "4444"])
-    world.eventually(lambda: world.rows("event", status="pending"), [])
-
-    open_portal(world, ada)
-
-    assert [method["card"]["last4"] for method in methods_of(world)] == ["4444"]
-    world.eventually(lambda: world.data(VIEWER, headers=ada)["viewer"]["paymentMethod"], {"last4": "4444"})
-    open_portal(world, ada)  # from now on the cards are hers
-    assert [method["card"]["last4"] for method in methods_of(world)] == ["4444"]
+def at_stripe(id: str, status: str) -> dict:
+    obj = {"id": id, "object": "subscription", "customer": "cus_1", "status": status, "currency": "usd"}
+    obj |= dict.fromkeys(("cancel_at", "canceled_at", "ended_at", "trial_start", "trial_end", "pause_collection"))
+    obj |= {"cancel_at_period_end": False, "latest_invoice": None, "default_payment_method": None}
+    return obj | {"items": {"data": []}, "created": seconds(-1), "start_date": seconds(-1), "metadata": {}}
 
 
-def test_the_renewal_is_charged_to_the_card_that_was_given_for_it(world):
-    bought_by_a_stranger(world)
-    world.data(VIEWER, headers=world.token("user_ada", **ADA))
-    world.advance(to=world.sandbox.clock.now() + 32 * 86_400)
-    world.eventually(lambda: len(at_stripe(world, "charges")), 2)
+def written(scripted) -> list[tuple[str, str, dict]]:
+    return [call for call in scripted.calls if call[0] != "GET"]
 
 
-@pytest.mark.parametrize("trusted", [False, True])
-def test_a_payment_links_card_comes_along_only_where_its_reference_is_trusted(sqlite_url, trusted):
-    with make_world(sqlite_url, trust_payment_link_references=trusted) as world:
-        line = {"line_items[0][price]": price_id(world, "starter_monthly"), "line_items[0][quantity]": 1}
-        given = {"mode": "subscription", "success_url": BACK, "client_reference_id": "user_ada", **line}
-        pay(world, world.stripe("POST", "/v1/checkout/sessions", **given))
-        world.eventually(lambda: [row["last4"] for row in world.rows("payment_method")], ["4242"])
-        world.eventually(lambda: world.rows("event", status="pending"), [])
-        world._execute("UPDATE checkout_session SET payment_link = 'plink_1'")
-
-        seen = world.data(VIEWER, headers=world.token("user_ada", **ADA))["viewer"]
-
-        assert seen["subscription"]["status"] == "ACTIVE"
-        assert (seen["paymentMethod"] is not None) is trusted
-
-
-def test_what_the_seller_has_made_at_stripe_keeps_its_card(world):
-    """An address that the seller has written is not what somebody typed to pay."""
-    made = world.stripe("POST", "/v1/customers", email="ada@example.com")
-    method = world.stripe("POST", "/v1/payment_methods/pm_card_visa/attach", customer=made["id"])
-    price = {"items[0][price]": price_id(world, "starter_monthly"), "default_payment_method": method["id"]}
-    world.stripe("POST", "/v1/subscriptions", customer=made["id"], **price)
-    world.eventually(lambda: [row["status"] for row in world.rows("subscription")], ["active"])
-    world.eventually(lambda: world.rows("event", status="pending"), [])
-    ada = world.token("user_ada", **ADA)
-    assert world.data(VIEWER, headers=ada)["viewer"]["paymentMethod"] == {"last4": "4242"}
-    open_portal(world, ada)
-    assert len(methods_of(world)) == 1
+async def test_a_strangers_cards_are_not_offered_again(mirror, fill, scripted, stripe):
+    limited = method("pm_limited", allow_redisplay="limited")
+    scripted.list(METHODS, [method("pm_a"), limited], [method("pm_b", 0), method("pm_mine", 1)])
+    scripted.answer("POST", "/v1/payment_methods/pm_a", {})
+    scripted.answer("POST", "/v1/payment_methods/pm_b", {})
+    await fill(session("cs_guest", -2), session("cs_ada", external_id="ada"), session("cs_more", 5, external_id="ada"))
+    await fill(session("cs_other", -9, external_id="bob", customer_id="cus_2"))
+    await cards.withhold(mirror, stripe, "cus_1")
+    assert written(scripted) == [
+        ("POST", f"/v1/payment_methods/{name}", {"allow_redisplay": "limited"}) for name in ("pm_a", "pm_b")
+    ]
+    assert scripted.keys == ["withhold-pm_a", "withhold-pm_b"]
+    first, second = (call for call in scripted.calls if call[0] == "GET")
+    assert (first, second) == (
+        ("GET", METHODS, {"limit": "100"}), ("GET", METHODS, {"limit": "100", "starting_after": "pm_limited"}),
+    )  # fmt: skip
 
 
-def test_the_operator_may_say_that_the_card_is_the_users_too(world, tmp_path):
-    bought_by_a_stranger(world)
-    ada = world.token("user_ada", **ADA)
-    customer = world.data(VIEWER, headers=ada)["viewer"]["customer"]["id"]
-    environment = {
-        "STRIPE_SECRET_KEY": "sk_test_tests",
-        "STRIPE_API_BASE": world.stripe_url,
-        "DATABASE_URL": world.settings.database_url.get_secret_value(),
-    }
-    assert run("customers", "link", "user_ada", customer, cwd=tmp_path, **environment).returncode == 0
-    assert world.data(VIEWER, headers=ada)["viewer"]["paymentMethod"] == {"last4": "4242"}
+async def test_before_the_users_own_checkout_every_card_is_a_strangers(mirror, fill, scripted, stripe):
+    scripted.list(METHODS, [method("pm_a", 99)])
+    scripted.answer("POST", "/v1/payment_methods/pm_a", {})
+    await fill(session("cs_guest"))
+    await cards.withhold(mirror, stripe, "cus_1")
+    assert scripted.keys == ["withhold-pm_a"]
+
+
+async def unverified(database) -> dict[str, bool]:
+    query = sa.select(cards.CUSTOMERS.c.id, cards.CUSTOMERS.c.payer_unverified)
+    return dict(await database.read(lambda connection: connection.execute(query).all()))
+
+
+async def test_a_strangers_cards_are_taken_off(mirror, database, fill, scripted, stripe):
+    scripted.list(METHODS, [method("pm_a"), method("pm_gone"), method("pm_off"), method("pm_b")])
+    for name in ("pm_a", "pm_b"):
+        scripted.answer("POST", f"/v1/payment_methods/{name}/detach", method(name, customer=None))
+    scripted.refuse("POST", "/v1/payment_methods/pm_gone/detach", "resource_missing", status=404)
+    scripted.refuse("POST", "/v1/payment_methods/pm_off/detach", cards.NOT_ATTACHED)
+    await fill(customer(payer_unverified=True), customer("cus_2", payer_unverified=True))
+    await cards.detach(mirror, stripe, "cus_1")
+    assert scripted.keys == [f"detach-pm_{name}" for name in ("a", "gone", "off", "b")]
+    assert await unverified(database) == {"cus_1": False, "cus_2": True}
+
+
+async def test_what_cannot_be_taken_off_is_told(mirror, database, fill, scripted, stripe):
+    scripted.list(METHODS, [method("pm_a")])
+    scripted.refuse("POST", "/v1/payment_methods/pm_a/detach", "something_else")
+    await fill(customer(payer_unverified=True))
+    with pytest.raises(StripeRefused):
+        await cards.detach(mirror, stripe, "cus_1")
+    assert await unverified(database) == {"cus_1": True}
+
+
+# --- Repeated trials ----------------------------------------------------------------------------------------------
+
+
+def trial(id: str, days: float, customer_id: str = "cus_1", status: str = "trialing") -> Subscription:
+    return subscription(id, status, customer_id=customer_id, created=at(days), trial_start=at(days))
+
+
+def mailed(id: str = "cus_1", address: str = "Ada@Example.com") -> Customer:
+    return customer(id, email=address, email_lower=address.lower())
+
+
+def guests(id: str, subscription_id: str, **columns) -> CheckoutSession:
+    return session(id, subscription_id=subscription_id, **{"guest": True, **columns})
+
+
+TOLD = {"id": "cs_1", "object": "checkout.session", "customer_details": {"email": "aDA@example.com"}}
+TRIALS = {
+    "the first stays": ([trial("sub_1", -2)], []),
+    "a later one ends": ([trial("sub_1", -2), trial("sub_2", -1)], ["sub_2"]),
+    "whichever was told first": ([trial("sub_1", -1), trial("sub_2", -2)], ["sub_1"]),
+    "of another customer with the address": ([trial("sub_1", -1), trial("sub_9", -5, "cus_2")], ["sub_1"]),
+    "of another address": ([trial("sub_1", -1), trial("sub_9", -5, "cus_3")], []),
+    "one that has been paid": ([trial("sub_1", -1, status="active"), trial("sub_9", -5, "cus_2")], []),
+    "after one that has ended": ([trial("sub_1", -1), trial("sub_9", -5, "cus_2", "canceled")], ["sub_1"]),
+    "of a user, who keeps it": ([trial("sub_1", -5), trial("sub_8", -1)], []),
+    "of one second a user's is the first": ([trial("sub_1", -1), trial("sub_8", -1)], ["sub_1"]),
+    "of one second the lower id is the first": ([trial("sub_1", -1), trial("sub_2", -1)], ["sub_2"]),
+    "without a trial": ([subscription("sub_1", created=at(-1)), trial("sub_9", -5, "cus_2")], []),
+}
+
+
+@pytest.mark.parametrize(("rows", "ended"), TRIALS.values(), ids=TRIALS)
+async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill, scripted, stripe, rows, ended):
+    await fill(mailed(), mailed("cus_2", "ada@example.com"), mailed("cus_3", "eve@example.com"), *rows)
+    await fill(guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
+    await fill(guests("cs_8", "sub_8", guest=False, external_id="ada"))
+    for name in ("sub_1", "sub_2"):
+        obj = at_stripe(name, "canceled")
+        scripted.answer("DELETE", f"/v1/subscriptions/{name}", obj)
+    with structlog.testing.capture_logs():
+        await end_repeated(mirror, stripe, TOLD)
+    assert written(scripted) == [
+        ("DELETE", f"/v1/subscriptions/{name}", {"cancellation_details[comment]": WHY}) for name in ended
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "columns"),
+    [
+        ({**TOLD, "customer_details": None}, {}),
+        ({**TOLD, "customer_details": {"email": None}}, {}),
+        ({"id": "cs_1"}, {}),
+        (TOLD, {"guest": False}),
+        (TOLD, {"mode": "payment"}),
+    ],
+)
+async def test_of_whom_nothing_is_known_nothing_ends(mirror, fill, scripted, stripe, told, columns):
+    await fill(mailed(), trial("sub_1", -2), trial("sub_2", -1))
+    await fill(guests("cs_1", "sub_1", **columns), guests("cs_2", "sub_2"))
+    await end_repeated(mirror, stripe, told)
+    assert scripted.calls == []
+
+
+async def test_one_that_has_ended_meanwhile_is_passed_over(mirror, fill, scripted, stripe):
+    await fill(mailed(), trial("sub_1", -2), trial("sub_2", -1), guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
+    scripted.refuse("DELETE", "/v1/subscriptions/sub_2", "resource_missing", status=404)
+    await end_repeated(mirror, stripe, TOLD)
+    scripted.answer("DELETE", "/v1/subscriptions/sub_2", {"error": {"type": "api_error", "message": "no"}}, status=500)
+    await end_repeated(mirror, stripe, TOLD)
+    with pytest.raises(StripeUnavailable):
+        await end_repeated(mirror, stripe, TOLD)
+
+
+# --- A customer's subscriptions -----------------------------------------------------------------------------------
+
+
+async def test_a_customers_subscriptions_are_read_page_by_page(mirror, database, fill, scripted, stripe):
+    first = [at_stripe("sub_1", "active"), at_stripe("sub_2", "canceled")]
+    scripted.list("/v1/subscriptions", first, [at_stripe("sub_3", "paused")])
+    await fill(subscription("sub_1", "past_due"))
+    await read_subscriptions(mirror, stripe, "cus_1")
+    asked = {"customer": "cus_1", "status": "all", "limit": "100"}
+    calls = [call[2] for call in scripted.calls if call[1] == "/v1/subscriptions"]
+    assert calls == [asked, {**asked, "starting_after": "sub_2"}]
+    for name, status in (("sub_1", "active"), ("sub_2", "canceled"), ("sub_3", "paused")):
+        found = await database.read(lambda connection, name=name: row_by_id(connection, Subscription, name))
+        assert found.status == status

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.sandbox.billing import (
     attached_payments,
-    charges,
     collection,
     customers,
     discounts,
@@ -23,6 +22,7 @@ from gateway.sandbox.billing import (
     pending_updates,
     previews,
     quotes,
+    refunds,
     renewals,
     schedules,
     subscriptions,
@@ -48,8 +48,8 @@ JOBS: dict[str, OnTime] = {
     "invoice.retry": collection.retry,  # the next attempt to collect it
     "payment.settle": payments.settle_planned,  # a bank debit: the bank answers
     "quote.expire": quotes.expire,  # nobody accepted it in time
-    "refund.failed": charges.refund_fails,  # the bank has no such account any more
-    "refund.pending": charges.refund_settles,  # the bank has sent the money back
+    "refund.failed": refunds.fail,  # the bank has no such account any more
+    "refund.pending": refunds.settle,  # the bank has sent the money back
     "subscription.cycle": renewals.cycle,  # a billing period, or the trial, is over
     "subscription.end": renewals.end_planned,  # `cancel_at`
     "subscription.expire": subscriptions.expire,  # 23 hours without a first payment

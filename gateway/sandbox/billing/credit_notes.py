@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import charges, collection, customer_balance, items, lines, totals
+from gateway.sandbox.billing import collection, customer_balance, items, lines, refunds, totals
 from gateway.sandbox.core import money
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
@@ -205,7 +205,7 @@ def _give_back(sandbox: Sandbox, invoice: Obj, note: Obj, params: Obj) -> None:
     intent = collection.intent_of(sandbox, invoice)
     if parts["refund"] and intent:
         charge = sandbox.need("charge", intent["latest_charge"])
-        refund = charges.refund(sandbox, charge, parts["refund"])
+        refund = refunds.make(sandbox, charge, parts["refund"])
         note["refunds"] = [{"amount_refunded": parts["refund"], "refund": refund["id"], "type": "refund"}]
     if parts["credit"]:
         customer = sandbox.need("customer", invoice["customer"])

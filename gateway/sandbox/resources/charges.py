@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import charges, limits, payment_methods, payments, sources
+from gateway.sandbox.billing import limits, payment_methods, payments, refunds, sources
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import expandable, kind
@@ -78,7 +78,7 @@ def capture(sandbox: Sandbox, request: Request, id: str) -> Obj:
 def refund(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Refund a charge (the older form of `POST /v1/refunds`, which the Stripe CLI uses)."""
     amount = request.params.get("amount")
-    charges.refund(sandbox, sandbox.need("charge", id), int(amount) if amount else None)
+    refunds.make(sandbox, sandbox.need("charge", id), int(amount) if amount else None)
     return sandbox.need("charge", id)
 
 

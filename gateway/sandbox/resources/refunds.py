@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import charges
+from gateway.sandbox.billing import refunds as engine
 from gateway.sandbox.core.errors import invalid, parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -33,7 +33,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         charge = sandbox.need("charge", intent["latest_charge"])
     else:
         raise parameter_missing("payment_intent")
-    return charges.refund(
+    return engine.make(
         sandbox, charge, params.get("amount"), reason=params.get("reason"), metadata=params.get("metadata")
     )
 
@@ -53,9 +53,7 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 @route("POST", "/v1/refunds/{id}", params="RefundUpdateParams")
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a refund's metadata."""
-    return charges.refund_changed(
-        sandbox, merge(sandbox.need("refund", id), request.params, "metadata"), "refund.updated"
-    )
+    return engine.save(sandbox, merge(sandbox.need("refund", id), request.params, "metadata"), "refund.updated")
 
 
 @route("POST", "/v1/refunds/{id}/cancel")
@@ -66,8 +64,8 @@ def cancel(sandbox: Sandbox, _: Request, id: str) -> Obj:
         raise invalid(f"A refund with status {refund['status']} cannot be canceled.")
     refund.pop("pending_reason", None)
     sandbox.clock.cancel("refund.pending", refund)
-    charges.give_back(sandbox, refund)
-    return charges.refund_changed(sandbox, refund | {"status": "canceled"}, "refund.updated")
+    engine.give_back(sandbox, refund)
+    return engine.save(sandbox, refund | {"status": "canceled"}, "refund.updated")
 
 
 @route("POST", "/v1/test_helpers/refunds/{id}/expire")
@@ -76,6 +74,6 @@ def expire(sandbox: Sandbox, _: Request, id: str) -> Obj:
     refund = sandbox.need("refund", id)
     if refund["status"] != "requires_action":
         raise invalid(f"A refund with status {refund['status']} cannot be expired: it must be requires_action.")
-    charges.give_back(sandbox, refund)
+    engine.give_back(sandbox, refund)
     failed = refund | {"status": "failed", "failure_reason": "expired_or_canceled_card"}
-    return charges.refund_changed(sandbox, failed, "refund.failed")
+    return engine.save(sandbox, failed, "refund.failed")

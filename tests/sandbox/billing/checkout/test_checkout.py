@@ -143,6 +143,14 @@ def test_a_declined_card_leaves_the_session_open_for_another_one(stripe_client, 
     assert "invoice.payment_failed" in types(stripe_client)
 
 
+def test_the_email_of_the_buyer_becomes_that_of_a_customer_without_one(stripe_client, open_session, pay):
+    """docs.stripe.com/api/checkout/sessions/create, `customer`."""
+    nobody, grace = (stripe_client.v1.customers.create(given).id for given in ({}, {"email": "grace@example.com"}))
+    for customer, email in ((nobody, "ada@example.com"), (grace, "grace@example.com")):
+        assert pay(open_session(customer=customer)).status == "complete"
+        assert stripe_client.v1.customers.retrieve(customer).email == email
+
+
 def test_a_session_is_paid_once(stripe_client, open_session, pay):
     session = open_session()
     first, second = pay(session), pay(session)

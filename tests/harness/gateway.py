@@ -48,11 +48,18 @@ SIGN_IN_SECRET = "the-secret-that-signs-the-tokens-of-the-tests"
 class QuickServer(uvicorn.Server):
     """Uvicorn that ends as soon as it is told, and not with its next tick of a tenth of a second."""
 
+    _is_told = False
+
     def stop(self) -> None:
-        """End; to be called from another thread."""
+        """End; to be called from another thread, and again without effect: the loop may be closing by then."""
+        if not self._is_told:
+            self._is_told = True
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
         self.should_exit = True
-        with contextlib.suppress(RuntimeError):  # it has ended already
-            self._loop.call_soon_threadsafe(self._told.set)
+        self._told.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()

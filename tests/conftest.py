@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 
 from gateway.db.database import ENDPOINTS, PUBLISHED
 from gateway.db.engines import create_engines
+from gateway.db.engines import database_url as database_url_of
 from gateway.graphql.ide import assets
 from harness.gateway import World, make_world, migrate
 
@@ -92,6 +93,8 @@ def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 
 def _starts_nothing(item: pytest.Item) -> bool:
     fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("postgres"):
+        return False
     return not fixtures & SERVERS and not SLOW & {*item.path.parts, item.path.stem}
 
 
@@ -242,9 +245,19 @@ def tables() -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def connection(tables: sa.Engine) -> Iterator[sa.Connection]:
-    """A transaction as `Database.transaction` gives it, undone afterwards: for rules that are statements."""
-    with tables.connect() as connection, connection.begin() as transaction:
+def connection(request) -> Iterator[sa.Connection]:
+    """A transaction as `Database.transaction` gives it, undone afterwards: for rules that are statements.
+
+    On SQLite in memory, unless the test is parametrised with `both_connections`.
+    """
+    with contextlib.ExitStack() as stack:
+        if getattr(request, "param", "sqlite") == "sqlite":
+            engine = request.getfixturevalue("tables")
+        else:
+            _, engine = create_engines(database_url_of(request.getfixturevalue("postgres_url")), readers=1, writers=1)
+            stack.callback(engine.dispose)
+        connection = stack.enter_context(engine.connect())
+        transaction = stack.enter_context(connection.begin())
         connection.info.update({PUBLISHED: set(), ENDPOINTS: ("https://shop.example/hooks",)})
         yield connection
         transaction.rollback()

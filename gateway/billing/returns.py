@@ -53,6 +53,9 @@ def _of_charges(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
 
 
 def _sum(table: sa.Table, what: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """Sum over the rows of one table, 0 for none, within a query that names the other tables."""
-    total = sa.func.coalesce(sa.func.sum(what), 0, type_=sa.BigInteger)
+    """Sum over the rows of one table, 0 for none, within a query that names the other tables.
+
+    PostgreSQL sums whole numbers of 64 bits to a decimal, which JSON has no name for: it is cast back.
+    """
+    total = sa.cast(sa.func.coalesce(sa.func.sum(what), 0), sa.BigInteger)
     return sa.select(total).where(*where).correlate_except(table).scalar_subquery()

@@ -14,6 +14,11 @@ both_databases = pytest.mark.parametrize(
     ids=["sqlite", "postgres"],
 )
 
+both_connections = pytest.mark.parametrize(
+    "connection", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+"""The same for a test of statements, which needs a transaction alone."""
+
 
 def runtime_at(url: str, **overrides: Any) -> Runtime:
     """A runtime on a database, by default without a key for Stripe; whoever asks for it closes it."""

@@ -13,6 +13,7 @@ from gateway.mirror.subscription_items import items_of, replace_items
 from gateway.mirror.upsert import Candidate, Guard, WriteResult, bump_catalog, upsert
 from gateway.models.infra import CatalogVersion
 from gateway.models.mirrored import Customer, Price, Subscription, SubscriptionItem
+from harness.databases import both_connections
 from harness.rows import NOW, at, price, put
 
 CREATED, UPDATED, STALE, UNCLEAR = WriteResult
@@ -48,6 +49,7 @@ def row(connection, table: sa.Table, id: str) -> sa.RowMapping:
     return connection.execute(sa.select(table).where(table.c.id == id)).mappings().one()
 
 
+@both_connections
 def test_a_new_row_has_what_was_said_and_defaults_for_the_rest(connection):
     assert write(connection, customer(email="ada@example.com", lag=3)) == [CREATED]
     found = row(connection, CUSTOMERS, "cus_1")
@@ -84,6 +86,7 @@ NEWER = {
 }
 
 
+@both_connections
 @pytest.mark.parametrize(("as_of", "lag", "known", "result"), NEWER.values(), ids=NEWER)
 def test_what_is_surely_newer_is_written(connection, as_of, lag, known, result):
     put(connection, Customer(id="cus_1", name="Old", created=NOW, **{**KNOWN, **known}))
@@ -129,6 +132,7 @@ def test_a_row_may_be_gone_from_the_beginning(connection):
     assert row(connection, CUSTOMERS, "cus_1")["deleted"]
 
 
+@both_connections
 @pytest.mark.parametrize("final", ["canceled", "incomplete_expired"])
 def test_a_final_status_is_true_whenever_it_was_said(connection, final):
     write(connection, subscription(as_of=10))
@@ -163,6 +167,7 @@ def test_what_may_fill_a_gap_writes_nothing_over(connection):
     assert row(connection, CUSTOMERS, "cus_1")["name"] == "Ada"
 
 
+@both_connections
 def test_a_repair_writes_over_the_revision_that_it_has_seen(connection):
     write(connection, customer(as_of=10))
     write(connection, customer("Eve", as_of=11))
@@ -173,6 +178,7 @@ def test_a_repair_writes_over_the_revision_that_it_has_seen(connection):
     assert (found["name"], found["as_of"], found["revision"]) == ("New", 11, 3)
 
 
+@both_connections
 def test_each_candidate_has_its_result_in_order(connection):
     write(connection, customer(as_of=10, id="cus_2"), subscription(as_of=10))
     found = write(
@@ -187,6 +193,7 @@ def test_each_candidate_has_its_result_in_order(connection):
     assert found == [CREATED, STALE, UPDATED, UNCLEAR, CREATED, CREATED]
 
 
+@both_connections
 def test_several_states_of_one_row_are_written_in_the_order_of_their_time(connection):
     found = write(connection, customer("C", 12), customer("A", 10), customer("B", 11))
     assert found == [UPDATED, CREATED, UPDATED]
@@ -229,6 +236,7 @@ def test_the_items_come_with_their_subscription(connection):
     assert items_of(connection, ["sub_2"]) == {}
 
 
+@both_connections
 def test_items_that_are_gone_go(connection):
     put(connection, SubscriptionItem(**item("si_9", "sub_9")))
     write(connection, subscription(items=(item("si_a"), item("si_b"))))
@@ -250,6 +258,7 @@ def test_of_several_states_the_items_of_the_latest_count(connection):
     assert (its_items(connection), its_items(connection, "sub_2")) == ({"si_12": 1}, {"si_x": 1})
 
 
+@both_connections
 def test_an_item_stays_its_subscriptions_unless_it_is_repaired(connection):
     replace_items(connection, {"sub_1": [item("si_a")]}, repair=False)
     replace_items(connection, {"sub_2": [item("si_a", "sub_2", quantity=3)]}, repair=False)
@@ -258,6 +267,7 @@ def test_an_item_stays_its_subscriptions_unless_it_is_repaired(connection):
     assert (its_items(connection), its_items(connection, "sub_2")) == ({}, {"si_a": 3})
 
 
+@both_connections
 @pytest.mark.parametrize("guard", [Guard.NEVER, Guard.UNCHANGED])
 def test_what_repairs_a_subscription_repairs_whose_its_items_are(connection, guard):
     replace_items(connection, {"sub_9": [item("si_a", "sub_9")]}, repair=False)
@@ -278,6 +288,7 @@ def test_where_no_subscription_came_no_item_goes(connection):
     assert its_items(connection) == {"si_a": 1}
 
 
+@both_connections
 def test_other_items_are_another_state(connection):
     write(connection, subscription(items=(item("si_a"),)))
     assert write(connection, subscription(items=(item("si_a"),))) == [STALE]

@@ -11,6 +11,7 @@ from gateway.db.tables import table_for
 from gateway.mirror.effects import Written
 from gateway.models.credits import CreditLot
 from gateway.models.mirrored import Charge, CheckoutSession, Dispute, Invoice, InvoicePayment, Subscription
+from harness.databases import both_connections
 from harness.rows import at, charge, dispute, invoice, line, price, put
 
 CHARGES, INVOICES = table_for(Charge), table_for(Invoice)
@@ -149,6 +150,7 @@ def test_a_refund_takes_back_the_share_of_the_total(connection, refunded, total,
     ]
 
 
+@both_connections
 def test_what_is_refunded_later_adds_up_and_a_failed_refund_gives_back(connection):
     put(connection, MONTH, month(), charge("ch_1", invoice_id="in_1"))
     for refunded in (0, 300, 600, 100):

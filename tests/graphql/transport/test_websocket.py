@@ -49,7 +49,7 @@ def test_a_checkout_is_followed_from_open_to_paid_on_whichever_process_its_webho
             assert socket.next()["sessionUpdated"] == {
                 "status": "OPEN",
                 "paymentStatus": "UNPAID",
-                "customerEmail": None,
+                "customerEmail": "ada@example.com",  # a session of a known customer has it from the start
                 "subscription": None,
             }
         pay(world, session)

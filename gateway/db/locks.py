@@ -33,7 +33,12 @@ _ADVISORY = sa.text(
 
 @asynccontextmanager
 async def user_lock(
-    database: Database, name: str, *, wait_seconds: float = WAIT_SECONDS, work_seconds: float = WORK_SECONDS
+    database: Database,
+    name: str,
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+    work_seconds: float = WORK_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
 ) -> AsyncIterator[None]:
     """Do the block when nobody else does it under the same name, on however many machines; no transaction stays open.
 
@@ -42,6 +47,7 @@ async def user_lock(
         name: what must not happen twice at once, such as `checkout:user_1`.
         wait_seconds: how long another holder is waited for.
         work_seconds: when the block is cut off; less than the lease.
+        look_seconds: between two looks for a release that was not heard.
 
     Raises:
         RateLimited: somebody else holds it for too long.
@@ -49,7 +55,7 @@ async def user_lock(
     """
     holder = uuid4().hex
     try:
-        await _wait_for(database, name, holder, wait_seconds)
+        await _wait_for(database, name, holder, wait_seconds, look_seconds)
         async with asyncio.timeout(work_seconds):
             yield
     except TimeoutError:
@@ -58,7 +64,7 @@ async def user_lock(
         await database.transaction(partial(_release, name, holder))
 
 
-async def _wait_for(database: Database, name: str, holder: str, seconds: float) -> None:
+async def _wait_for(database: Database, name: str, holder: str, seconds: float, look_seconds: float) -> None:
     """Acquire a lock as soon as its holder releases it, or its lease has run out.
 
     Its release is heard at once within a process and on PostgreSQL; on SQLite, or while this process hears nobody, it
@@ -72,7 +78,7 @@ async def _wait_for(database: Database, name: str, holder: str, seconds: float) 
                 if loop.time() > deadline:
                     raise RateLimited("an earlier request of this user is still being worked on; try again in a moment")
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(LOOK_SECONDS, seconds)):
+                    async with asyncio.timeout(min(look_seconds, seconds)):
                         await released.wait()
 
 

@@ -44,19 +44,27 @@ async def test_another_name_does_not_wait(database):
 async def test_whoever_waits_writes_nothing_meanwhile_and_goes_on_when_the_lock_is_released(database):
     """The wait is for a notification: the database gets one attempt before and one after, not one every 50 ms."""
     attempts = []
-    transaction = database.transaction
+    begun, transaction = asyncio.Event(), database.transaction
+
+    async def counted(work):
+        attempts.append(work)
+        try:
+            return await transaction(work)
+        finally:
+            begun.set()
 
     async def wait():
-        async with user_lock(database, "checkout:ada"):
-            return time.monotonic()
+        async with user_lock(database, "checkout:ada", wait_seconds=30, look_seconds=30):
+            return len(attempts)
 
     async with user_lock(database, "checkout:ada"):
-        database.transaction = lambda work: attempts.append(work) or transaction(work)
+        database.transaction = counted
         waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0.4)
+        await begun.wait()
+        await asyncio.sleep(0.2)
         assert len(attempts) == 1
-        released = time.monotonic()
-    assert await waiting - released < 0.2
+    async with asyncio.timeout(20):  # sooner than its next look
+        assert await waiting == 3, "its own attempt before and after, and the release"
 
 
 @both_databases

@@ -93,6 +93,10 @@ games: .venv/development assets proxies
 mutants: .venv/development
 	@TMPDIR=$(RAM) $(BIN)/python tests/mutation/score.py $(ARGS)
 
+# Puts each fault of money and access back into a copy, and lets the money game find it.
+faults: .venv/development
+	$(BIN)/python tests/soak/put_faults_back.py $(ARGS)
+
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime
 	@$(BIN)/python -m gateway.graphql.ide.assets || true

@@ -1,16 +1,35 @@
 """What Stripe's own objects say a customer has paid for and kept: the judge of the money game.
 
 It reads the offline Stripe's lists alone and knows nothing of the gateway's code. Time is cut at every beginning and
-end of a line; of each piece the line that came last counts, unless a credit gives the piece back. Shares are exact.
+end of a line; of each piece the line that came last counts, unless a credit gives the piece back. Shares are exact
+fractions. Where a month's length is not said, the shortest and the longest one give the bounds.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
+DAY = 86_400
+UNPAID = {"draft", "open", "uncollectible"}
+DRAFT_SECONDS, DAYS_UNTIL_DUE = 3600, 10
+PERIODS = {"month": (28 * DAY, 31 * DAY), "year": (365 * DAY, 366 * DAY)}
+RENEWAL_GRACE = 2 * 3600 + 600
+"""For how long credits may stay after their period, and how long Stripe and the gateway take over it at most."""
+
+
+@dataclass(frozen=True)
+class Lot:
+    """The credits of one paid line: at least and at most, and when they run out (None: never)."""
+
+    least: Fraction
+    most: Fraction
+    paid_at: int
+    ends: int | None
 
 
 @dataclass
@@ -18,63 +37,99 @@ class Book:
     """What a customer has paid for.
 
     Attributes:
-        credits: the credits of the time that was paid and kept, as a fraction; the ledger rounds each line down.
-        slack: by how many credits the ledger may hold more: what a refund takes back is rounded down, line by line.
-        kept_until: the end of what was paid and kept, by subscription, in Unix seconds.
-        paid_until: the same, whether or not the payment went back.
-        taken: what cards have paid and kept to have paid, in minor units.
+        lots: the credits that were paid for and kept, by line.
+        kept: the stretches of time that were paid for and kept, by subscription, in Unix seconds.
+        due: when the oldest invoice that is not paid was due, by subscription.
+        slack: by how many credits a ledger that rounds each line may differ.
     """
 
-    credits: Fraction = Fraction(0)
-    slack: int = 0
-    kept_until: dict[str, int] = field(default_factory=dict)
-    paid_until: dict[str, int] = field(default_factory=dict)
-    taken: int = 0
+    lots: dict[str, Lot] = field(default_factory=dict)
+    kept: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    due: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def slack(self) -> int:
+        return 2 * len(self.lots) + 1
+
+    def paid_until(self, subscription: str) -> int:
+        """The end of what was paid and kept; 0 for nothing."""
+        return max((last for _, last in self.kept[subscription]), default=0)
+
+    def is_paid(self, subscription: str, now: int, margin: int = 120) -> bool:
+        """Whether a moment, and what is around it, was paid for and kept."""
+        return any(first <= now - margin and now + margin < last for first, last in self.kept[subscription])
 
 
-def book(invoices: Iterable[Json], gone: Callable[[str], int], prices: dict[str, Json]) -> Book:
-    """Return what the invoices of one customer say.
+def book(
+    invoices: Iterable[Json], packs: Iterable[Json], gone: dict[str, int], prices: dict[str, Json], brings: int = 500
+) -> Book:
+    """Return what the invoices and checkouts of one customer say.
 
     Args:
         invoices: all of the customer's, as Stripe lists them.
-        gone: how much of an invoice's payment went back, by its id, in minor units.
-        prices: the prices by id, with `credits` and `seconds` of a full period.
+        packs: the paid checkouts of one pack without an invoice.
+        gone: how much of each payment went back, by the id of the invoice or checkout, in minor units.
+        prices: the prices by id, with `credits`, `amount` and `interval` (None: paid once).
+        brings: the credits of a pack.
     """
     found = Book()
-    paid = [invoice for invoice in invoices if invoice["status"] == "paid"]
-    back = {invoice["id"]: gone(invoice["id"]) for invoice in paid}
-    found.taken = sum(invoice["amount_paid"] - back[invoice["id"]] for invoice in paid)
+    for pack in packs:
+        kept = brings * (1 - Fraction(gone[pack["id"]], pack["amount_total"]))
+        found.lots[pack["id"]] = Lot(kept, kept, pack["created"], None)
     items: dict[str, list[tuple[Json, Json]]] = {}
-    for invoice in paid:
+    for invoice in invoices:
+        owner = ((invoice["parent"] or {}).get("subscription_details") or {}).get("subscription")
+        if invoice["status"] in UNPAID:
+            by_hand = DAYS_UNTIL_DUE * DAY if invoice["collection_method"] == "send_invoice" else 0
+            due = invoice["due_date"] or invoice["created"] + DRAFT_SECONDS + by_hand
+            found.due[owner] = min(found.due.get(owner, due), due)
+        if invoice["status"] != "paid":
+            continue
         for line in invoice["lines"]["data"]:
-            items.setdefault(_details(line).get("subscription_item"), []).append((invoice, line))
+            price = prices[line["pricing"]["price_details"]["price"]]
+            if price["interval"] is None:
+                _once(found, invoice, line, price, gone)
+            elif line["amount"] or not price["amount"]:  # a trial costs nothing and brings nothing
+                items.setdefault(_details(line)["subscription_item"], []).append((invoice, line))
     for lines in items.values():
-        _read_item(found, lines, back, prices)
+        _read_item(found, lines, gone, prices)
     return found
 
 
-def _read_item(found: Book, lines: list[tuple[Json, Json]], back: dict[str, int], prices: dict[str, Json]) -> None:
-    kept: dict[str, int] = {}
+def _once(found: Book, invoice: Json, line: Json, price: Json, gone: dict[str, int]) -> None:
+    kept = price["credits"] * line["quantity"] * (1 - _share_gone(invoice, gone))
+    found.lots[line["id"]] = Lot(kept, kept, invoice["created"], None)
+
+
+def _share_gone(invoice: Json, gone: dict[str, int]) -> Fraction:
+    return (
+        Fraction(min(gone[invoice["id"]], invoice["total"]), invoice["total"]) if invoice["total"] > 0 else Fraction(0)
+    )
+
+
+def _read_item(found: Book, lines: list[tuple[Json, Json]], gone: dict[str, int], prices: dict[str, Json]) -> None:
+    kept: Counter[str] = Counter()
     for first, last, line in _pieces(lines):
-        kept[line["id"]] = kept.get(line["id"], 0) + last - first
-        _note(found.paid_until, line, last)
-    for _, last, line in _pieces([each for each in lines if not _went_back(each[0], back)]):
-        _note(found.kept_until, line, last)
+        kept[line["id"]] += last - first
+    for first, last, line in _pieces([each for each in lines if _share_gone(each[0], gone) < 1]):
+        found.kept[_details(line)["subscription"]].append((first, last))
     for invoice, line in lines:
-        if not _is_credit(line):
-            price = prices[line["pricing"]["price_details"]["price"]]
-            units = price["credits"] * line["quantity"]
+        price = prices[line["pricing"]["price_details"]["price"]]
+        if not _is_credit(line) and price["credits"]:
             length = line["period"]["end"] - line["period"]["start"]
-            period = max(price["seconds"](line["period"]["end"]), length) if _details(line)["proration"] else length
-            share = Fraction(kept.get(line["id"], 0), max(period, 1))
-            gone = Fraction(back[invoice["id"]], invoice["total"]) if invoice["total"] > 0 else Fraction(0)
-            found.credits += max(Fraction(0), units * share - units * Fraction(length, max(period, 1)) * gone)
-            found.slack += bool(gone)
+            least, most = (
+                _credits(price, line, length, kept[line["id"]], max(period, length), _share_gone(invoice, gone))
+                for period in (
+                    reversed(PERIODS[price["interval"]]) if _details(line)["proration"] else (length, length)
+                )
+            )
+            found.lots[line["id"]] = Lot(least, most, invoice["created"], line["period"]["end"])
 
 
-def _note(until: dict[str, int], line: Json, last: int) -> None:
-    subscription = _details(line)["subscription"]
-    until[subscription] = max(until.get(subscription, 0), last)
+def _credits(price: Json, line: Json, length: int, kept: int, period: int, gone: Fraction) -> Fraction:
+    units = price["credits"] * line["quantity"]
+    period = max(period, 1)
+    return max(Fraction(0), units * Fraction(kept, period) - units * Fraction(length, period) * gone)
 
 
 def _pieces(lines: list[tuple[Json, Json]]) -> Iterable[tuple[int, int, Json]]:
@@ -123,5 +178,85 @@ def _returns(later: Json, given: Json, invoice: Json, line: Json, first: int, la
     return within and same and _order(invoice) < _order(later)
 
 
-def _went_back(invoice: Json, back: dict[str, int]) -> bool:
-    return bool(invoice["total"] > 0 and back[invoice["id"]] >= invoice["total"])
+class Wallet:
+    """What is left of lots when credits are spent and taken back, in exact fractions.
+
+    What ends first is spent first. Lots from which more was spent than was kept are a debt, which lots with credits
+    carry once: what they have carried is spent.
+
+    Args:
+        bound: `least` or `most`.
+    """
+
+    def __init__(self, bound: str) -> None:
+        self.bound = bound
+        self.spent: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self.carried: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
+
+    def spend(self, amount: int, lots: dict[str, Lot], now: int) -> None:
+        """Take an amount that the gateway has given; the last lot is overdrawn by what a bound lacks."""
+        left, last = Fraction(amount), None
+        for last in self._order(lots, now):
+            part = min(left, max(Fraction(0), self._left(last, lots)))
+            self.spent[last] += part
+            left -= part
+        if last is not None:
+            self.spent[last] += left
+
+    def balance(self, lots: dict[str, Lot], now: int) -> Fraction:
+        """Return the balance at a moment, after debts were settled."""
+        for (creditor, debtor), amount in list(self.carried.items()):
+            back = min(amount, max(Fraction(0), self._left(debtor, lots)))
+            self._carry(creditor, debtor, -back)
+        for debtor in lots:
+            for creditor in self._order(lots, now):
+                owed = -self._left(debtor, lots)
+                self._carry(creditor, debtor, min(max(Fraction(0), owed), max(Fraction(0), self._left(creditor, lots))))
+        live = set(self._order(lots, now))
+        return sum(
+            (left if each in live else min(Fraction(0), left) for each in lots for left in [self._left(each, lots)]),
+            Fraction(0),
+        )
+
+    def _carry(self, creditor: str, debtor: str, amount: Fraction) -> None:
+        self.carried[creditor, debtor] += amount
+        self.spent[creditor] += amount
+        self.spent[debtor] -= amount
+
+    def _left(self, lot: str, lots: dict[str, Lot]) -> Fraction:
+        return getattr(lots[lot], self.bound) - self.spent[lot] if lot in lots else Fraction(0)
+
+    @staticmethod
+    def _order(lots: dict[str, Lot], now: int) -> list[str]:
+        """Return the lots that have not run out, in the order in which they are spent."""
+        live = [each for each, lot in lots.items() if lot.ends is None or now < lot.ends]
+        return sorted(live, key=lambda each: (lots[each].ends is None, lots[each].ends or 0, lots[each].paid_at, each))
+
+
+@dataclass
+class Judge:
+    """The balance that a ledger may show, with what was spent so far."""
+
+    wallets: tuple[Wallet, Wallet] = field(default_factory=lambda: (Wallet("least"), Wallet("most")))
+
+    def spend(self, amount: int, lots: dict[str, Lot], now: int) -> None:
+        """Note what was spent."""
+        for wallet in self.wallets:
+            wallet.spend(amount, lots, now)
+
+    def balances(self, lots: dict[str, Lot], now: int) -> tuple[Fraction, Fraction]:
+        """Return the least and the most that the balance may be: near the end of a lot, with and without it."""
+        if self.is_certain(lots, now):
+            least, most = (wallet.balance(lots, now) for wallet in self.wallets)
+            return least, most
+        either = [
+            deepcopy(wallet).balance(lots, moment) for wallet in self.wallets for moment in (now, now - RENEWAL_GRACE)
+        ]
+        return min(either), max(either)
+
+    @staticmethod
+    def is_certain(lots: dict[str, Lot], now: int) -> bool:
+        """Whether no lot is about to run out, or has just done so."""
+        return not any(
+            lot.ends is not None and lot.ends - 60 <= now <= lot.ends + RENEWAL_GRACE for lot in lots.values()
+        )

@@ -1,0 +1,238 @@
+"""Put each fault of money and access back, and let the money game find it: `make faults`.
+
+Each fault is a change of the mechanism that mends it, made in a copy of the tree. The game is then played on that copy
+until it loses. Two of the faults are races, in which one reading is held up; with the same reading held up and the
+mechanism whole the game must not lose, which is tried as well.
+
+    python tests/soak/put_faults_back.py [numbers of faults] [--seconds 240] [--database postgres]
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLD = '__import__("asyncio").sleep(0.4)'
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is put back.
+
+    Attributes:
+        name: its number in the audit, or `whole` for a mechanism that is only held up.
+        what: the fault in words.
+        game: with which purchase the first game begins (`OPENINGS` of the game, by its place).
+        edits: file, text and replacement; each text stands once in its file.
+        found: whether the game must lose.
+    """
+
+    name: str
+    what: str
+    game: int
+    edits: tuple[tuple[str, str, str], ...]
+    found: bool = True
+
+
+CHECKOUT, SERVICE = "billing/checkout/service.py", "billing/subscriptions/service.py"
+LIST = "            opened = await self._sessions.open_of(subject)\n"
+OPENED = f"{LIST}            try:\n"
+CHECKED = "                await self._check_subscriptions(customer, cart, snapshot)\n"
+LOCK = 'return user_lock(self._database, f"subscription:{id}")'
+APPLIED = "            if already_applied(present, items):\n"
+FAULTS = (
+    Fault(
+        "1",
+        "unused time that is given back keeps its credits",
+        5,
+        (("billing/credits/settlement.py", "if grant is None or grant.kept is None:", "if True:"),),
+    ),
+    Fault(
+        "3",
+        "a pack on a plan's invoice ends with the line",
+        1,
+        (
+            (
+                "billing/credits/grants.py",
+                "None, min(rule.last_day(paid_at(row)), default=None))\n\n\ndef _lines_of",
+                'None, moment(line["period_end"]))\n\n\ndef _lines_of',
+            ),
+        ),
+    ),
+    Fault(
+        "4",
+        "a debt is charged again with every grant that expires",
+        5,
+        (
+            (
+                "billing/credits/ledger.py",
+                "        self.expire()\n        self._carry_spends()\n",
+                "        self.expire()\n",
+            ),
+        ),
+    ),
+    Fault(
+        "9",
+        "what was paid back gives access",
+        0,
+        (("billing/subscriptions/payments.py", "return bool(0 < invoice.total <= invoice.returned)", "return False"),),
+    ),
+    Fault(
+        "10",
+        "who is sent invoices has a new grace period with every period",
+        4,
+        (
+            (
+                "billing/subscriptions/payments.py",
+                "_is_by_hand(invoice) or invoice.attempt_count",
+                "invoice.attempt_count",
+            ),
+        ),
+    ),
+    Fault(
+        "11",
+        "a plan can be changed out of a debt",
+        5,
+        (("billing/subscriptions/plan_change.py", "    if status in _OWING or (", "    if status is None and ("),),
+    ),
+    Fault(
+        "12",
+        "one plan with a trial tries the whole cart",
+        3,
+        (
+            (
+                "billing/checkout/cart.py",
+                "return min(trials, default=0) or None",
+                "return max(trials, default=0) or None",
+            ),
+        ),
+    ),
+    Fault(
+        "20",
+        "the order of items is their ids', and a change takes the first",
+        2,
+        (
+            ("billing/subscriptions/state.py", "ITEMS.c.position, ITEMS.c.created", "ITEMS.c.created, ITEMS.c.id"),
+            ("billing/subscriptions/plan_change.py", "    if len(items) == 1:\n", "    if items:\n"),
+        ),
+    ),
+    Fault(
+        "26",
+        "open sessions are listed after the subscriptions were read",
+        7,
+        ((CHECKOUT, OPENED + CHECKED, f"            try:\n{CHECKED}                await {HOLD}\n    {LIST}"),),
+    ),
+    Fault(
+        "26 whole",
+        "only the reading between the two is held up",
+        7,
+        ((CHECKOUT, OPENED, OPENED.replace("            try", f"            await {HOLD}\n            try")),),
+        found=False,
+    ),
+    Fault(
+        "27",
+        "changes of one subscription do not wait for each other",
+        5,
+        (
+            (SERVICE, LOCK, 'return __import__("contextlib").nullcontext()'),
+            (SERVICE, APPLIED, f"            await {HOLD}\n{APPLIED}"),
+        ),
+    ),
+    Fault(
+        "27 whole",
+        "only what follows the reading is held up",
+        5,
+        ((SERVICE, APPLIED, f"            await {HOLD}\n{APPLIED}"),),
+        found=False,
+    ),
+)
+
+
+def copy_with(fault: Fault, folder: Path) -> None:
+    """Copy the tree to a folder, with a fault in it.
+
+    Raises:
+        SystemExit: a text does not stand once in its file: the mechanism has changed, and so must the fault.
+    """
+    for name in ("gateway", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    for name in ("pyproject.toml", "schema.graphql"):
+        shutil.copy(ROOT / name, folder / name)
+    for file, text, replacement in fault.edits:
+        path = folder / "gateway" / file
+        source = path.read_text()
+        if source.count(text) != 1:
+            raise SystemExit(
+                f"fault {fault.name}: {text.strip()!r} stands {source.count(text)} times in {file}, not once"
+            )
+        path.write_text(source.replace(text, replacement))
+
+
+def play(fault: Fault, seconds: int, seed: int, database: str) -> tuple[bool, str]:
+    """Play the game on a copy with a fault; whether it lost, and the row of the table."""
+    with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
+        copy_with(fault, Path(name))
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "tests/e2e/test_money_game.py",
+            "-k",
+            database,
+            "-p",
+            "no:cacheprovider",
+        ]
+        more = {"GAME_SECONDS": str(seconds), "GAME_SEED": str(seed), "PYTHONPATH": name}
+        began = time.monotonic()
+        done = subprocess.run(
+            command, cwd=name, env={**os.environ, **more}, capture_output=True, text=True, check=False
+        )
+        took = round(time.monotonic() - began)
+    lost = done.returncode == 1
+    if done.returncode not in {0, 1}:
+        raise SystemExit(f"fault {fault.name}: the game did not run\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    seeds = re.findall(r"GAME_SEED=(\d+)", done.stdout)
+    said = re.findall(r"^E\s+AssertionError: (.*)$", done.stdout, re.MULTILINE) or ["-"]
+    steps = re.findall(r"^E\s+state\.(?!has_what|teardown)(\w+\(.*\))$", done.stdout, re.MULTILINE)
+    path = "; ".join(dict.fromkeys(steps)) or "-"
+    last = seeds[-1] if lost and seeds else f"{seed} to {seeds[-1]}" if seeds else str(seed)
+    row = f"| {fault.name} | {fault.what} | {last} | {took} | {said[0][:110]} | {path[:400]} |"
+    return lost, row.replace("\n", " ")
+
+
+def main() -> int:
+    """Print the table; 1 when a fault was not found, or a whole mechanism lost."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("faults", nargs="*", help="numbers; all without")
+    parser.add_argument("--seconds", type=int, default=240, help="for how long each is played at most")
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 10**6 // 16 * 16)
+    parser.add_argument("--database", default="sqlite", choices=["sqlite", "postgres"])
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
+    print(f"{time.strftime('%Y-%m-%d')}, {given.database}, seeds from {given.seed}, {given.seconds} s each at most\n")
+    print(
+        "| fault | what was put back | seed | seconds | the game says | steps |\n|---|---|---|---|---|---|", flush=True
+    )
+    right = True
+    with ThreadPoolExecutor(given.jobs) as pool:
+        results = pool.map(
+            lambda fault: (fault, *play(fault, given.seconds, given.seed + fault.game, given.database)), chosen
+        )
+        for fault, lost, row in results:
+            print(row if lost == fault.found else f"{row} **{'not found' if fault.found else 'lost'}**", flush=True)
+            right = right and lost == fault.found
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

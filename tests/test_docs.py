@@ -14,12 +14,16 @@ from pydantic import SecretStr
 from starlette.routing import Match
 
 from gateway import errors
+from gateway.billing.metering import forwarder
+from gateway.db import locks
 from gateway.observability import metrics  # noqa: F401 - it registers them
+from gateway.outbound import delivery
 from gateway.sandbox import create_sandbox
 from gateway.sandbox.scenes import SCENES
 from gateway.settings import Settings
 from gateway.settings.deprecated import OLD_NAMES
 from gateway.settings.variables import variable_of
+from gateway.webhooks import worker
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from harness.command import commands
 from harness.paths import ROOT
@@ -54,6 +58,13 @@ def test_the_purchase_in_the_docs_opens_a_checkout(world):
     payload = world.data(mutation.replace("http://127.0.0.1:8000", world.url))["createCheckoutSession"]
     assert payload["userErrors"] == []
     assert payload["session"]["url"].startswith(world.stripe_url)
+
+
+def test_what_waits_after_a_kill_is_as_long_as_the_leases():
+    table = TEXTS["docs/operating.md"].partition("### After a process was killed")[2].partition("\n## ")[0]
+    waits = [int(seconds) for seconds in re.findall(r"^\|.*\| (\d+) s", table, re.MULTILINE)]
+    leases = [worker.LEASE, locks.LEASE, delivery.LEASE, forwarder.LEASE]
+    assert waits == [lease.total_seconds() for lease in leases]
 
 
 def test_every_document_in_the_docs_is_valid():

@@ -183,6 +183,22 @@ def subscription(obj: Json) -> Json:
     }
 
 
+def subscription_schedule(obj: Json) -> Json:
+    """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null."""
+    return {
+        "customer_id": id_of(obj["customer"]),
+        "subscription_id": id_of(obj["subscription"]),
+        "status": obj["status"],
+        "phases": [
+            {
+                "start": phase["start_date"],
+                "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
+            }
+            for phase in obj["phases"]
+        ],
+    }
+
+
 def subscription_items(obj: Json) -> list[Json]:
     """Return the rows of a subscription's items.
 

@@ -30,6 +30,7 @@ from gateway.models.mirrored import (
     Product,
     Subscription,
     SubscriptionItem,
+    SubscriptionSchedule,
 )
 from gateway.models.statuses import FINAL
 
@@ -209,6 +210,9 @@ RESOURCES: dict[str, Resource] = {
             lists=("items",),
             final_statuses=tuple(sorted(FINAL)),
             immutable=("customer_id",),
+        ),
+        Resource(
+            "subscription_schedule", SubscriptionSchedule, "/v1/subscription_schedules", columns.subscription_schedule
         ),
         Resource(
             "invoice",

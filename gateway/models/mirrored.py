@@ -160,6 +160,20 @@ class Subscription(Mirrored, table=True):
     start_date: datetime = Field(sa_type=UtcDateTime)
 
 
+class SubscriptionSchedule(Mirrored, table=True):
+    """What is planned of a subscription (Stripe `subscription_schedule`).
+
+    Each of `phases` has its `start` in Unix seconds, and `items`: pairs of a price and its quantity.
+    """
+
+    __tablename__ = "subscription_schedule"
+
+    customer_id: str | None = None
+    subscription_id: str | None = Field(default=None, index=True)
+    status: str
+    phases: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+
+
 class SubscriptionItem(Row, table=True):
     """One price of a subscription. Written together with its subscription, under the subscription's `as_of`.
 
@@ -307,6 +321,7 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     PaymentMethod,
     CheckoutSession,
     Subscription,
+    SubscriptionSchedule,
     Invoice,
     InvoicePayment,
     Charge,

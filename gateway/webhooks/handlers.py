@@ -171,6 +171,12 @@ HANDLERS: dict[str, Handler] = {
     "customer.subscription.trial_will_end": upsert,  # three days' notice
     "customer.subscription.pending_update_applied": upsert,  # a change that waited for its payment
     "customer.subscription.pending_update_expired": upsert,  # or was given up
+    "subscription_schedule.created": upsert,  # a change is planned
+    "subscription_schedule.updated": upsert,  # another one, or a phase has begun
+    "subscription_schedule.released": upsert,  # what there is goes on
+    "subscription_schedule.canceled": upsert,
+    "subscription_schedule.completed": upsert,
+    "subscription_schedule.aborted": upsert,  # a payment failed
     # Who pays, and how.
     "customer.created": upsert,  # e-mail and name
     "customer.updated": upsert,  # e-mail, name, default payment method

@@ -44,7 +44,7 @@ SLACK = 2 * 3600
 OPENINGS = (
     "year",
     "month and pack",
-    "plan and add-on",
+    "plan and add-ons",
     "trial beside a plan",
     "by invoice",
     "month",
@@ -69,8 +69,8 @@ class Game(RuleBasedStateMachine):
         match opening:
             case "month and pack":
                 self.buyer.buy("month", "pack")
-            case "plan and add-on":
-                self.buyer.buy("month", "extra")
+            case "plan and add-ons":
+                self.buyer.buy("month", "extra", "more")
             case "trial beside a plan":
                 self.buyer.buy("month", "tried")
             case "guest" if not self.shop.organisations:  # nothing of an organisation is known by an e-mail
@@ -207,6 +207,13 @@ class Game(RuleBasedStateMachine):
         assert left == before - spent * amount >= 0
         if spent:
             self.judge.spend(spent * amount, lots.lots, self.shop.now())
+
+    @rule(share=st.sampled_from([2, 2, 1]))
+    def spend_and_get_it_back(self, share: int) -> None:
+        """Spend everything, have a part of the payment back, and see what the next months bring."""
+        self.spend(amount=None, again=False, twice=False)
+        self.seller_refunds(share=share)
+        self.months_pass(months=3)
 
     @rule()
     def stranger_meddles(self) -> None:

@@ -39,10 +39,11 @@ SOLD: dict[str, dict[str, Any]] = {
     "year": {"product": "plan", "amount": 10_000, "credits": 12_000, "interval": "year"},
     "free": {"product": "plan", "amount": 0, "credits": 50, "interval": "month"},
     "extra": {"product": "extra", "amount": 300, "credits": 0, "interval": "month"},
+    "more": {"product": "more", "amount": 200, "credits": 0, "interval": "month"},
     "tried": {"product": "tried", "amount": 700, "credits": 0, "interval": "month", "trial": 14},
     "pack": {"product": "pack", "amount": 500, "credits": 500, "interval": None},
 }
-METADATA = {"extra": {"addon": "true"}, "tried": {"group": "tried"}}
+METADATA = {"extra": {"addon": "true"}, "more": {"addon": "true"}, "tried": {"group": "tried"}}
 
 
 def moment(text: str) -> float:

@@ -176,7 +176,7 @@ def copy_with(fault: Fault, folder: Path) -> None:
         path.write_text(source.replace(text, replacement))
 
 
-def play(fault: Fault, seconds: int, seed: int, database: str) -> tuple[bool, str]:
+def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None) -> tuple[bool, str]:
     """Play the game on a copy with a fault; whether it lost, and the row of the table."""
     with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
         copy_with(fault, Path(name))
@@ -198,10 +198,12 @@ def play(fault: Fault, seconds: int, seed: int, database: str) -> tuple[bool, st
         )
         took = round(time.monotonic() - began)
     lost = done.returncode == 1
+    if logs:
+        Path(logs, f"fault-{fault.name.replace(' ', '-')}.log").write_text(done.stdout)
     if done.returncode not in {0, 1}:
         raise SystemExit(f"fault {fault.name}: the game did not run\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     seeds = re.findall(r"GAME_SEED=(\d+)", done.stdout)
-    said = re.findall(r"^E\s+AssertionError: (.*)$", done.stdout, re.MULTILINE) or ["-"]
+    said = re.findall(r"^E\s+\w*(?:Error|Exception|Timeout): (.*)$", done.stdout, re.MULTILINE) or ["-"]
     steps = re.findall(r"^E\s+state\.(?!has_what|teardown)(\w+\(.*\))$", done.stdout, re.MULTILINE)
     path = "; ".join(dict.fromkeys(steps)) or "-"
     last = seeds[-1] if lost and seeds else f"{seed} to {seeds[-1]}" if seeds else str(seed)
@@ -217,6 +219,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10**6 // 16 * 16)
     parser.add_argument("--database", default="sqlite", choices=["sqlite", "postgres"])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--logs", help="a folder for what each game printed")
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
     print(f"{time.strftime('%Y-%m-%d')}, {given.database}, seeds from {given.seed}, {given.seconds} s each at most\n")
@@ -226,7 +229,8 @@ def main() -> int:
     right = True
     with ThreadPoolExecutor(given.jobs) as pool:
         results = pool.map(
-            lambda fault: (fault, *play(fault, given.seconds, given.seed + fault.game, given.database)), chosen
+            lambda fault: (fault, *play(fault, given.seconds, given.seed + fault.game, given.database, given.logs)),
+            chosen,
         )
         for fault, lost, row in results:
             print(row if lost == fault.found else f"{row} **{'not found' if fault.found else 'lost'}**", flush=True)

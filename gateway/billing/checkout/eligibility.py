@@ -2,16 +2,11 @@
 
 from collections.abc import Mapping
 
-import sqlalchemy as sa
-from sqlmodel import col, select
-
-from gateway.billing.catalog.snapshot import Snapshot, group_of
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart
+from gateway.billing.subscriptions.exclusion import excluded_by
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.db.database import Database
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Subscription, SubscriptionItem
-from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
 
 
@@ -25,14 +20,9 @@ def conflicts(cart: Cart, held: Mapping[str, str], snapshot: Snapshot) -> list[P
         held: the products of live subscriptions, each with the id of its subscription.
         snapshot: says of which group a product is.
     """
-    groups: dict[str, str] = {}
-    for product_id, subscription_id in held.items():
-        if (product := snapshot.products.get(product_id)) and (group := group_of(product)) is not None:
-            groups[group] = subscription_id
     found = []
     for place, (price, _) in enumerate(cart.lines):
-        group = group_of(snapshot.products[price.product_id])
-        standing = held.get(price.product_id) or (None if group is None else groups.get(group))
+        standing = excluded_by(price.product_id, held, snapshot)
         if price.interval and standing:
             message = (
                 f"there is a subscription already that excludes this one ({standing}): change that one instead "
@@ -57,17 +47,3 @@ async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -
         if not answer.object["has_more"]:
             return
         answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])
-
-
-async def held_products(database: Database, customer_id: str) -> dict[str, str]:
-    """Return the products of a customer's live subscriptions, each with the id of its subscription."""
-    live = (
-        select(SubscriptionItem.product_id, Subscription.id)
-        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(OCCUPYING))
-    )
-
-    def read(connection: sa.Connection) -> dict[str, str]:
-        return dict(connection.execute(live).all())
-
-    return await database.read(read)

@@ -8,13 +8,14 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart, fill
-from gateway.billing.checkout.eligibility import conflicts, held_products, read_subscriptions
+from gateway.billing.checkout.eligibility import conflicts, read_subscriptions
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import GUEST, Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
+from gateway.billing.subscriptions.exclusion import held_products
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated

@@ -14,7 +14,13 @@ from gateway.billing.invoices import PAGES, has_old_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state
 from gateway.billing.subscriptions.entitlements import Grant, decide
-from gateway.billing.subscriptions.state import ITEMS, NEWEST_FIRST, SUBSCRIPTIONS, SubscriptionState
+from gateway.billing.subscriptions.state import (
+    ITEMS,
+    NEWEST_FIRST,
+    SUBSCRIPTION_COLUMNS,
+    SUBSCRIPTIONS,
+    SubscriptionState,
+)
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
@@ -25,7 +31,7 @@ from gateway.settings import Settings
 CUSTOMERS, SUMMARIES = table_for(Customer), table_for(EntitlementSummary)
 _BY_USER = JoinedQuery(
     lambda dialect: (
-        sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTIONS.c, *ITEMS.c)
+        sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTION_COLUMNS, *ITEMS.c)
         .outerjoin(SUMMARIES, sa.and_(SUMMARIES.c.id == CUSTOMERS.c.id, SUMMARIES.c.deleted.is_(False)))
         .outerjoin(
             SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.deleted.is_(False))
@@ -35,7 +41,7 @@ _BY_USER = JoinedQuery(
         .order_by(*NEWEST_FIRST)
     ),
     len(CUSTOMERS.c) + 1,
-    len(SUBSCRIPTIONS.c),
+    len(SUBSCRIPTION_COLUMNS),
     len(ITEMS.c),
 )
 """Customers, what Stripe's entitlements give them, and their subscriptions: another journey to the database costs more

@@ -18,8 +18,10 @@ import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.catalog.snapshot import group_of
 from gateway.billing.subscriptions import quotes
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
+from gateway.billing.subscriptions.exclusion import excluded_by, held_products
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,
     Preview,
@@ -30,6 +32,7 @@ from gateway.billing.subscriptions.plan_change import (
 )
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
@@ -92,6 +95,7 @@ class SubscriptionService:
         present, answer = await self._at_stripe.present(id)
         check(ended(present))
         items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        await self._check_alone(items[0], present)
         check_paid(present.subscription.status, answer.object["latest_invoice"])
         in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
@@ -129,6 +133,7 @@ class SubscriptionService:
             items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
             if already_applied(present, items):
                 return present, await self._at_stripe.billed(answer.object, change.price_id)
+            await self._check_alone(items[0], present)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
             parameters: dict[str, Any] = {
@@ -210,6 +215,24 @@ class SubscriptionService:
     def _lock(self, id: str) -> AbstractAsyncContextManager[None]:
         """Change a subscription one at a time: what is kept of it is read and written under the same lock."""
         return user_lock(self._database, f"subscription:{id}")
+
+    async def _check_alone(self, change: Mapping[str, Any], present: SubscriptionState) -> None:
+        """Refuse a change into a group of which the customer has a plan already: a purchase would be refused too.
+
+        Raises:
+            Rejected: another live subscription, or another item, excludes the plan.
+        """
+        snapshot = await self._catalog.snapshot()
+        wanted = snapshot.products[snapshot.prices[change["price"]].product_id]
+        (its,) = (item for item in present.items if item.id == change["id"])
+        group, before = group_of(wanted), snapshot.products.get(its.product_id)
+        stays = its.product_id == wanted.id or (before and group is not None and group_of(before) == group)
+        if stays or self._settings.allow_multiple_subscriptions:
+            return
+        held = await held_products(self._database, present.subscription.customer_id, [its.id])
+        if standing := excluded_by(wanted.id, held, snapshot):
+            message = f"there is a subscription already that excludes this plan ({standing}): change that one instead"
+            raise Rejected(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, "priceId"))
 
     async def find(self, id: str) -> None:
         """Read a subscription from Stripe and store it, if it is there.

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.billing.subscriptions.access import Access, Payments, access, giving_items
 from gateway.billing.subscriptions.payments import payments_of
+from gateway.billing.subscriptions.pending import PHASES, PendingChange, pending_change
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
@@ -27,15 +28,19 @@ class SubscriptionState:
         items: its items, in Stripe's order.
         access: what it gives right to now.
         giving: the items that give it; none where access is refused.
+        pending: the change that a schedule plans, if any.
     """
 
     subscription: Subscription
     items: tuple[SubscriptionItem, ...]
     access: Access
     giving: tuple[SubscriptionItem, ...] = ()
+    pending: PendingChange | None = None
 
 
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
+SUBSCRIPTION_COLUMNS = (*SUBSCRIPTIONS.c, PHASES)
+"""What a state is made of, beside the items and the invoices."""
 NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.position, ITEMS.c.created
 """The order of subscriptions with their items: these as Stripe lists them."""
 PAYMENTS_MATTER = frozenset({"active", "past_due", "canceled"})
@@ -45,7 +50,7 @@ PAYMENTS_MATTER = frozenset({"active", "past_due", "canceled"})
 def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
     """Return the subscriptions of which a column is one of a list, each with its items."""
     return (
-        sa.select(*SUBSCRIPTIONS.c, *ITEMS.c)
+        sa.select(*SUBSCRIPTION_COLUMNS, *ITEMS.c)
         .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
         .where(in_json_array(dialect, column, "ids"), SUBSCRIPTIONS.c.deleted.is_(False))
         .order_by(*NEWEST_FIRST)
@@ -53,7 +58,7 @@ def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:
 
 
 _BY_ID, _BY_CUSTOMER = (
-    JoinedQuery(partial(_among, column=column), len(SUBSCRIPTIONS.c), len(ITEMS.c))
+    JoinedQuery(partial(_among, column=column), len(SUBSCRIPTION_COLUMNS), len(ITEMS.c))
     for column in (SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.customer_id)
 )
 
@@ -119,7 +124,9 @@ def _state(
 ) -> SubscriptionState:
     decided = access(row, items, moment, grace=grace, payments=payments)
     giving = giving_items(row, items, payments) if decided.allowed else ()
-    return SubscriptionState(row, tuple(items), decided, giving)
+    phases = getattr(row, "phases", None)
+    pending = pending_change(phases, items, moment) if phases and row.status not in FINAL else None
+    return SubscriptionState(row, tuple(items), decided, giving, pending)
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

@@ -94,6 +94,34 @@ class Access:
         )
 
 
+@object_type
+class PendingItem:
+    """A plan that a subscription will have."""
+
+    plan: Plan | None = strawberry.field(description="The plan; null when the catalogue does not have it.")
+    quantity: BigInt | None = strawberry.field(description="The quantity; null when the plan is metered.")
+
+
+@object_type
+class PendingChange:
+    """A change that is planned, by the portal, the dashboard or the API."""
+
+    at: datetime = strawberry.field(description="When it happens.")
+    plan: Plan | None = strawberry.field(description="The plan of its first item.")
+    quantity: BigInt | None = strawberry.field(description="The quantity of its first item.")
+    items: list[PendingItem] = strawberry.field(description="All items that the subscription will have.")
+
+    @classmethod
+    def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "PendingChange | None":
+        """Make what is planned of a subscription."""
+        if state.pending is None:
+            return None
+        currency = state.subscription.currency
+        items = [PendingItem(plan=catalog.plan(price, currency), quantity=big(n)) for price, n in state.pending.items]
+        first = items[0] if items else PendingItem(plan=None, quantity=None)
+        return cls(at=state.pending.at, plan=first.plan, quantity=first.quantity, items=items)
+
+
 @private
 class BillingSubscription:
     """A subscription to one or more plans."""
@@ -111,6 +139,7 @@ class BillingSubscription:
     will_cancel: bool = strawberry.field(description="Whether a cancellation is planned.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
     access: Access = strawberry.field(description="The access that it gives now.")
+    pending_change: PendingChange | None = strawberry.field(description="The next change that is planned, if any.")
 
     @classmethod
     def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "BillingSubscription":
@@ -133,4 +162,5 @@ class BillingSubscription:
             will_cancel=ends,
             ended_at=row.ended_at,
             access=Access.of(state.access, state, catalog),
+            pending_change=PendingChange.of(state, catalog),
         )

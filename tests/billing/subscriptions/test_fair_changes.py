@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
@@ -223,3 +224,44 @@ def test_what_a_schedule_manages_can_be_cancelled_all_the_same(world, ann, when)
     assert ended["subscription"]["willCancel"] is (when == "AT_PERIOD_END")
     theirs = at_stripe(world, bought)
     assert (theirs["status"], theirs["schedule"]) == ("canceled" if when == "NOW" else "active", None)
+
+
+@both_databases
+def test_a_change_leads_into_no_group_of_which_there_is_a_plan_already(world, ann):
+    """Else a plan of another group, bought beside the first, becomes a second one of the first's group."""
+    other = world.stripe("POST", "/v1/products", name="Storage", **{"metadata[group]": "storage"})["id"]
+    given = {"currency": "usd", "unit_amount": 100, "recurring[interval]": "month", "lookup_key": "storage"}
+    price = world.stripe("POST", "/v1/prices", product=other, **given)["id"]
+    world.eventually(lambda: world.rows("price", id=price))
+    me = customer(world, "ann")
+    first, second = subscribe(world, me), subscribe(world, me, "storage")
+    assert codes(change(world, ann, second, "pro_monthly")) == ["ALREADY_SUBSCRIBED"]
+    assert at_stripe(world, second)["items"]["data"][0]["price"]["id"] == price
+    assert codes(change(world, ann, first, "pro_monthly")) == []
+
+
+def test_what_a_schedule_plans_is_shown_and_gone_when_it_is_released(world, ann):
+    bought = subscribe(world, customer(world, "ann"))
+    query = """{ viewer { subscription { pendingChange { at plan { id } quantity items { plan { id } } } } } }"""
+
+    def pending():
+        return world.data(query, headers=ann)["viewer"]["subscription"]["pendingChange"]
+
+    assert pending() is None
+    made = world.stripe("POST", "/v1/subscription_schedules", from_subscription=bought["id"])
+    (present,) = made["phases"]
+    now, then = price_id(world, "starter_monthly"), price_id(world, "pro_monthly")
+    phases = {
+        "phases[0][items][0][price]": now,
+        "phases[0][start_date]": present["start_date"],
+        "phases[0][end_date]": present["end_date"],
+        "phases[1][items][0][price]": then,
+        "phases[1][items][0][quantity]": 2,
+        "phases[1][duration][interval]": "month",
+    }
+    world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **phases)
+    planned = world.eventually(pending)
+    assert datetime.fromisoformat(planned.pop("at")).timestamp() == present["end_date"]
+    assert planned == {"plan": {"id": then}, "quantity": 2, "items": [{"plan": {"id": then}}]}
+    world.stripe("POST", f"/v1/subscription_schedules/{made['id']}/release")
+    world.eventually(lambda: pending() is None)

@@ -250,6 +250,14 @@ class Game(RuleBasedStateMachine):
                 self.shop.world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=max(1, left // share))
                 return
 
+    @rule(cancel=st.booleans())
+    def get_everything_back(self, cancel: bool) -> None:
+        """Have all payments back, of a subscription that ended early or that goes on."""
+        if cancel:
+            self.cancel(now=True, portal=False)
+        for _ in range(3):
+            self.seller_refunds(share=1)
+
     @rule(won=st.sampled_from(["losing_evidence", "losing_evidence", "winning_evidence"]))
     def bank_takes_it_back(self, won: str) -> None:
         """Pay a pack with a card that disputes at once; the seller answers."""

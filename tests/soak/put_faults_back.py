@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HOLD = '__import__("asyncio").sleep(0.4)'
+HOLD = '__import__("asyncio").sleep(2)'
 
 
 @dataclass(frozen=True)

@@ -128,32 +128,30 @@ class Game(RuleBasedStateMachine):
         for subscription in self.buyer.live():
             self._change(subscription["id"], price)
 
-    @rule(first=plan, second=plan, one=st.sampled_from([None, 2, 3]), other=st.sampled_from([None, None, 1]))
-    def change_in_two_tabs(self, first: str, second: str, one: int | None, other: int | None) -> None:
-        """Two changes at once: the result is that of one after the other."""
+    @rule(plans=st.permutations(PLANS), other=st.sampled_from([None, None, 1]), quote=st.booleans())
+    def change_in_two_tabs(self, plans: list[str], other: int | None, quote: bool) -> None:
+        """Two changes at once, of which one keeps the quantity: the result is that of one after the other."""
         for subscription in self.buyer.live():
-            its, before = subscription["id"], self.buyer.shape(subscription["id"])[0]
-            if len(before) > 1:
-                continue
-            asked, old = [(first, one), (second, other)], {bill["id"] for bill in self.buyer.bills()[0]}
-            quotes = [self.buyer.quote(its, price, quantity) for price, quantity in asked] if one is None else []
-            dates = [date for _, date in quotes] or [None, None]
-            with ThreadPoolExecutor(2) as pool:
-                jobs = [
-                    pool.submit(self.buyer.change, its, *each, date) for each, date in zip(asked, dates, strict=True)
-                ]
-            answers = [job.result() for job in jobs]
-            for answer, (due, _) in zip(answers, quotes, strict=bool(quotes)):
-                bill = answer and answer["invoice"]
-                if bill and bill["id"] not in old:
-                    assert due in {bill["total"]["amount"], bill["amountDue"]["amount"]}, (
-                        "charged otherwise than quoted"
-                    )
-            done = [each for each, answer in zip(asked, answers, strict=True) if answer]
-            ((price, quantity),) = before
-            serial = {_after((self._name(price), quantity), order) for order in (done, done[::-1])}
-            ((price, quantity),) = self.buyer.shape(its)[0]
-            assert (self._name(price), quantity) in serial, f"{before} and {done} became {price} x {quantity}"
+            for quantity, (first, second) in enumerate((plans[:2], plans[2:]), 2):
+                if len(self.buyer.shape(subscription["id"])[0]) == 1:
+                    self._change_twice(subscription["id"], [(first, quantity), (second, other)], quote=quote)
+
+    def _change_twice(self, its: str, asked: list[tuple[str, int | None]], *, quote: bool) -> None:
+        before, old = self.buyer.shape(its)[0], {bill["id"] for bill in self.buyer.bills()[0]}
+        quotes = [self.buyer.quote(its, *each) if quote else (None, None) for each in asked]
+        with ThreadPoolExecutor(2) as pool:
+            pairs = zip(asked, quotes, strict=True)
+            jobs = [pool.submit(self.buyer.change, its, *each, date) for each, (_, date) in pairs]
+        answers = [job.result() for job in jobs]
+        for answer, (due, _) in zip(answers, quotes, strict=True):
+            bill = answer and answer["invoice"]
+            if bill and due is not None and bill["id"] not in old:
+                assert due in {bill["total"]["amount"], bill["amountDue"]["amount"]}, "charged otherwise than quoted"
+        done = [each for each, answer in zip(asked, answers, strict=True) if answer]
+        ((price, quantity),) = before
+        serial = {_after((self._name(price), quantity), order) for order in (done, done[::-1])}
+        ((price, quantity),) = self.buyer.shape(its)[0]
+        assert (self._name(price), quantity) in serial, f"{before} and {done} became {self._name(price)} x {quantity}"
 
     @rule(now=st.booleans(), portal=st.booleans())
     def cancel(self, now: bool, portal: bool) -> None:

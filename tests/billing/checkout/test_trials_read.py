@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.checkout.eligibility import held_products
+from gateway.billing.subscriptions.exclusion import held_products
 from gateway.billing.checkout.trials import had_trial, is_guests
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession

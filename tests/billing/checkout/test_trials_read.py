@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.billing.subscriptions.exclusion import held_products
 from gateway.billing.checkout.trials import had_trial, is_guests
+from gateway.billing.subscriptions.exclusion import held_products
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
 from harness.rows import NOW, customer, item, put, subscription

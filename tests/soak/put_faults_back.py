@@ -4,7 +4,7 @@ Each fault is a change of the mechanism that mends it, made in a copy of the tre
 until it loses. Two of the faults are races, in which one reading is held up; with the same reading held up and the
 mechanism whole the game must not lose, which is tried as well.
 
-    python tests/soak/put_faults_back.py [numbers of faults] [--seconds 240] [--database postgres]
+    python tests/soak/put_faults_back.py [numbers of faults] [--seconds 600] [--database postgres]
 """
 
 import argparse
@@ -30,7 +30,7 @@ class Fault:
     Attributes:
         name: its number in the audit, or `whole` for a mechanism that is only held up.
         what: the fault in words.
-        game: with which purchase the first game begins (`OPENINGS` of the game, by its place).
+        game: with which purchase each game begins (`OPENINGS` of the game, by its place).
         edits: file, text and replacement; each text stands once in its file.
         found: whether the game must lose.
     """
@@ -191,7 +191,12 @@ def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None)
             "-p",
             "no:cacheprovider",
         ]
-        more = {"GAME_SECONDS": str(seconds), "GAME_SEED": str(seed), "PYTHONPATH": name}
+        more = {
+            "GAME_SECONDS": str(seconds),
+            "GAME_SEED": str(seed),
+            "GAME_OPENING": str(fault.game),
+            "PYTHONPATH": name,
+        }
         began = time.monotonic()
         done = subprocess.run(
             command, cwd=name, env={**os.environ, **more}, capture_output=True, text=True, check=False
@@ -215,7 +220,7 @@ def main() -> int:
     """Print the table; 1 when a fault was not found, or a whole mechanism lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("faults", nargs="*", help="numbers; all without")
-    parser.add_argument("--seconds", type=int, default=240, help="for how long each is played at most")
+    parser.add_argument("--seconds", type=int, default=600, help="for how long each is played at most")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 10**6 // 16 * 16)
     parser.add_argument("--database", default="sqlite", choices=["sqlite", "postgres"])
     parser.add_argument("--jobs", type=int, default=2)
@@ -229,7 +234,7 @@ def main() -> int:
     right = True
     with ThreadPoolExecutor(given.jobs) as pool:
         results = pool.map(
-            lambda fault: (fault, *play(fault, given.seconds, given.seed + fault.game, given.database, given.logs)),
+            lambda fault: (fault, *play(fault, given.seconds, given.seed, given.database, given.logs)),
             chosen,
         )
         for fault, lost, row in results:

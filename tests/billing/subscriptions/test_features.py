@@ -135,6 +135,11 @@ AT_STRIPE = {
     ),
     "with a limit": ([held("stripes_limited")], True, (True, 3, Source.STRIPE)),
     "beside one that is known to give nothing": ([held("stripes_limited", "read")], True, (True, 3, Source.STRIPE)),
+    "beside one that has it without a limit": (
+        [held("stripes_limited", "stripes")],
+        True,
+        (True, None, Source.STRIPE),
+    ),
     "one that is not known widens nothing": ([held("stripes_limited", "plain")], True, (True, 3, Source.STRIPE)),
     "one that gives it by name does": ([held("stripes_limited", "endless")], True, (True, None, Source.STRIPE)),
     "by name alone": ([held("basic")], True, (True, 5, Source.STRIPE)),

@@ -1,10 +1,11 @@
 """The time that was paid for and kept, as a table: days are numbers, each row one history of one item."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from gateway.billing.subscriptions.paid_time import Line, kept_time, kept_until, without
+from gateway.billing.subscriptions.paid_time import Line, gives_back, kept_time, kept_until, order_of, without
 
 YEAR = (0, 365)
 
@@ -83,3 +84,30 @@ def test_a_stretch_without_others(gone, left):
 
 def test_an_empty_stretch_is_nothing():
     assert without([(10, 10)], []) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "place"), [(None, 0), ("", 0), ("A-0012", 12), ("7", 7), ("A-12-B", 0), ("DRAFT", 0), ("A1-0003", 3)]
+)
+def test_the_place_of_an_invoice(number, place):
+    created = datetime(2026, 1, 1, tzinfo=UTC)
+    assert order_of(created, number) == (int(created.timestamp()), place)
+
+
+UNUSED = "Unused time on Pro after 1 Jan 2026"
+BACK = {
+    "a charge": ({"amount": 900}, False),
+    "a credit": ({"amount": -1}, True),
+    "one that names what it gives back": ({"amount": 900, "credited": ["il_1"]}, True),
+    "of a free price": ({"proration": True, "description": UNUSED}, True),
+    "of a free price, in other words": ({"proration": True, "description": "Remaining time on Pro"}, False),
+    "of a free price, without words": ({"proration": True, "description": None}, False),
+    "no proration": ({"description": UNUSED}, False),
+    "a charge in these words": ({"amount": 1, "proration": True, "description": UNUSED}, False),
+    "nothing": ({}, False),
+}
+
+
+@pytest.mark.parametrize(("columns", "expected"), BACK.values(), ids=BACK)
+def test_which_lines_give_time_back(columns, expected):
+    assert gives_back({"amount": 0, "proration": False, "description": "Pro", **columns}) is expected

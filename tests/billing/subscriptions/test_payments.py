@@ -135,6 +135,7 @@ def test_since_when_something_is_due(invoices, since):
         ([invoice("paid", line(-3, 11, 0), total=0), invoice("open", attempt_count=1, created=-1)], {}, False),
         ([PAID, invoice("open", attempt_count=1, created=-1)], {"returned": {"in_-3": 900}}, False),
         ([PAID, invoice("open", attempt_count=1, created=-1)], {}, True),
+        ([invoice("paid", line(-3, 27, 1), total=1), invoice("open", attempt_count=1, created=-1)], {}, True),
         ([invoice("open", collection_method="send_invoice", due_date=at(-1))], {}, True),  # who pays by hand has a week
     ],
 )

@@ -226,7 +226,8 @@ class _Run:
             while True:
                 self._wake.clear()
                 found = await self._fill(patient=not until_empty)
-                if until_empty and not found and not self._running:
+                # what ended during this look may have made something due
+                if until_empty and not found and not self._running and not self._wake.is_set():
                     return
                 if len(self._running) == self._queue.slots or not found:
                     with contextlib.suppress(TimeoutError):  # `wait_for` can swallow a cancellation (before 3.12)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import strawberry
 
@@ -69,7 +69,12 @@ class Context:
     @cached_property
     def loaders(self) -> Loaders:
         """The data loaders of this request."""
-        return Loaders(self.services.settings, self.services.mirror, self._refresh_links)
+        return Loaders(
+            self.services.settings,
+            self.services.mirror,
+            # no method of this context: a circle would keep what was read until garbage is looked for
+            partial(_refresh_links, self.services, self.principal, self.address),
+        )
 
     async def count_stripe_read(self, calls: int = 1) -> None:
         """Count what a query asks of Stripe.
@@ -78,15 +83,6 @@ class Context:
             RateLimited: there were too many.
         """
         await self.services.limiter.stripe_read(self.principal, self.address, calls)
-
-    async def _refresh_links(self, invoice_ids: Collection[str]) -> None:
-        """Read old links anew as far as the rate allows: an old one is better than no invoice."""
-        counted = []
-        with suppress(RateLimited):
-            for invoice_id in list(invoice_ids)[:MAX_LINKS]:
-                await self.count_stripe_read()
-                counted.append(invoice_id)
-        await refresh_links(self.services.mirror, self.services.stripe, counted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +113,15 @@ async def account_of(context: Context, principal: Principal, selection: AccountS
 
 Info = strawberry.Info[Context, None]
 LiveInfo = strawberry.Info[LiveContext, None]
+
+
+async def _refresh_links(
+    services: Services, principal: Principal, address: str | None, invoice_ids: Collection[str]
+) -> None:
+    """Read old links anew as far as the caller's rate allows: an old one is better than no invoice."""
+    counted = []
+    with suppress(RateLimited):
+        for invoice_id in list(invoice_ids)[:MAX_LINKS]:
+            await services.limiter.stripe_read(principal, address, 1)
+            counted.append(invoice_id)
+    await refresh_links(services.mirror, services.stripe, counted)

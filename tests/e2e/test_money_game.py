@@ -326,9 +326,14 @@ class Game(RuleBasedStateMachine):
         assert len(groups) == len(set(groups)), f"two live subscriptions of one group: {groups}"
         made = self.shop.listed("/v1/customers", email=self.buyer.email)
         assert sum(each["metadata"].get("external_id") == self.buyer.name for each in made) <= 1, "two customers"
-        paid = [each for each in self.buyer.bills()[0] if each["status"] == "paid"]
+        bills = self.buyer.bills()[0]
+        owed = sum(each["total"] - each["amount_paid"] for each in bills if each["status"] == "paid")
+        asked = [
+            each for each in bills if each["status"] in {"open", "uncollectible"}
+        ]  # the balance pays its part first
+        owed += sum((each["ending_balance"] or 0) - each["starting_balance"] for each in asked)
         held = world.stripe("GET", f"/v1/customers/{customer}")["balance"]
-        assert held == sum(each["total"] - each["amount_paid"] for each in paid), "Stripe's balance is not what is owed"
+        assert held == owed, "Stripe's balance is not what is owed"
 
     def teardown(self) -> None:
         if hasattr(self, "buyer"):

@@ -179,7 +179,7 @@ async def crowd(port: int, count: int) -> int:
     """Open WebSockets that follow what does not exist, and leave without a word; how many."""
     url = f"ws://127.0.0.1:{port}/graphql"
     for number in range(count):
-        with contextlib.suppress(ConnectionClosed, InvalidStatus, ConnectionError):
+        with contextlib.suppress(ConnectionClosed, InvalidStatus, ConnectionError, TimeoutError):
             live = await connect(url, subprotocols=["graphql-transport-ws"], ping_interval=None, proxy=None)
             await live.send('{"type": "connection_init"}')
             query = f'subscription {{ sessionUpdated(id: "cs_{number}_{time.time_ns()}") {{ id }} }}'

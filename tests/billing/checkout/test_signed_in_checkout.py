@@ -301,3 +301,15 @@ def test_a_lock_that_a_dead_process_holds_runs_out(world, ada):
     began = time.monotonic()
     assert opened(world, ada, "credits_100")["status"] == "OPEN"
     assert time.monotonic() - began > 1
+
+
+def test_a_plan_that_the_customers_balance_pays_is_bought(sqlite_url):
+    with make_world(sqlite_url) as world:
+        ada = world.token("ada")
+        session = opened(world, ada, "starter_monthly")
+        (row,) = world.rows("customer", external_id="ada")
+        world.stripe("POST", f"/v1/customers/{row['id']}/balance_transactions", amount=-5000, currency="usd")
+        pay(world, session)
+        seen = look(world, ada, session)
+        assert (seen["status"], seen["paymentStatus"]) == ("COMPLETE", "PAID")
+        assert seen["subscription"]["status"] == "ACTIVE"

@@ -121,6 +121,9 @@ def _subscribe(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
     session |= {"invoice": invoice["id"], "subscription": subscription["id"], "_intent": intent.get("id")}
     session["_subscription"] = subscription["id"]
     sandbox.update(session)
+    if not intent:  # the customer's balance has paid all of it
+        completion.invoice_paid(sandbox, invoice)
+        return
     collection.collect(sandbox, invoice, method)
     completion.promise(sandbox, session, intent["id"])
 

@@ -29,6 +29,8 @@ SECOND_LOOK_SECONDS = 2.0
 MISSING, GONE = "is missing here", "is gone at Stripe"
 PERSONAL = frozenset({"client_secret", "url", "customer_email", "email", "name"})
 """Columns whose values no report quotes."""
+RENEWED_LINKS = frozenset({"hosted_invoice_url", "invoice_pdf"})
+"""Columns with a link that expires, which each reading renews: https://docs.stripe.com/invoicing/hosted-invoice-page."""
 
 
 Readers = Mapping[str | None, Reader]
@@ -176,7 +178,7 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
     their_items = {item["id"]: item for item in theirs.pop("_items", ())}
     if ours.get("entitlements", ()) is None:  # of a product, and only read where a customer has any
         theirs.pop("entitlements", None)
-    fields = {name: (ours[name], value) for name, value in theirs.items() if ours[name] != value}
+    fields = {name: (ours[name], value) for name, value in theirs.items() if _differ(name, ours[name], value)}
     if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
         fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}
     our_items = items.get(key, {})
@@ -207,3 +209,8 @@ async def _known(database: Database, resource: Resource) -> Sequence[str]:
     table = table_for(resource.table)
     query = sa.select(table.c.id).where(table.c.deleted.is_(False))
     return await database.read(lambda connection: connection.execute(query).scalars().all())
+
+
+def _differ(column: str, ours: Any, theirs: Any) -> bool:
+    """Return whether two values say different things; of two links it is enough that there are two."""
+    return bool(ours) != bool(theirs) if column in RENEWED_LINKS else bool(ours != theirs)

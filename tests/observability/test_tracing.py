@@ -92,12 +92,10 @@ def test_a_group_of_deliveries_holds_its_events_and_what_became_of_each(told):
 
 def test_what_an_event_needs_is_fetched_within_its_span(told):
     again = {span.span_id: span for span in spans(told, "events again")}
-    (call,) = [
-        span
-        for span in spans(told, "stripe get")
-        if span.parent_span_id in again and attributes(span)["path"].startswith("/v1/products/")
-    ]
-    assert attributes(call)["stripe.request_id"].startswith("req_")
+    calls = [attributes(span) for span in spans(told, "stripe get") if span.parent_span_id in again]
+    product = "/v1/products/prod_NwStarter000001"
+    assert [call["path"] for call in calls if "/products/" in call["path"]] == [product, f"{product}/features"]
+    assert all(call["stripe.request_id"].startswith("req_") for call in calls)
 
 
 def test_an_operation_has_its_name_its_calls_to_stripe_and_a_link_to_the_callers_trace(told):

@@ -115,10 +115,10 @@ def test_only_the_first_message_may_wait_for_stripe(shop):
         assert socket.next()["sessionUpdated"]["status"] == "OPEN"
         before = stripe_calls(shop)
         time.sleep(1.1)  # for a second one reading of Stripe serves all who ask
-        unpaid = shop.stripe("GET", f"/v1/checkout/sessions/{session['id']}") | {"status": "complete"}
-        later = shop.event("checkout.session.completed", unpaid, created=int(time.time()) + 5)
+        over = shop.stripe("GET", f"/v1/checkout/sessions/{session['id']}") | {"status": "expired"}
+        later = shop.event("checkout.session.expired", over, created=int(time.time()) + 5)  # needs nothing fetched
         assert shop.deliver(later).status_code == 200
-        assert socket.next()["sessionUpdated"]["status"] == "COMPLETE"
+        assert socket.next()["sessionUpdated"]["status"] == "EXPIRED"
         assert stripe_calls(shop) == before
 
 

@@ -75,7 +75,7 @@ async def test_one_key_of_somebody_is_one_intent(sessions, database):
     first = await sessions.create_intent("ada", REQUEST)
     assert (first.scope, first.key, first.fingerprint) == ("ada", "k", REQUEST.fingerprint)
     assert first.id.startswith("intent_")
-    assert abs((first.created - NOW).total_seconds()) < 60
+    assert abs((first.created - datetime.now(UTC)).total_seconds()) < 60
     other = CheckoutRequest((Line("year"),), idempotency_key="k")
     assert await sessions.create_intent("ada", other) == first, "whoever asks for something else is told so"
     assert (await sessions.create_intent("bob", REQUEST)).id != first.id

@@ -68,8 +68,14 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._end(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Wait for nothing any more, and let go of what was still to be answered.
+
+        uvicorn leaves its timer for an idle connection running when a client resets it, which keeps all of this for the
+        75 seconds of that timer: at a thousand resets a second that was gigabytes.
+        """
         self._stop_watch()
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
         self._stalled = None
         super().connection_lost(exc)
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import struct
 import threading
 import time
 import tracemalloc
@@ -392,6 +393,26 @@ def test_what_was_answered_is_let_go_at_once(address):
         assert len([cycle for cycle in left if cycle.scope["method"] == "POST"]) < 5  # a connection keeps its last
     finally:
         gc.enable()
+
+
+def test_a_connection_that_the_client_resets_is_let_go_at_once():
+    """Not when it would have been idle for too long: what was still to be answered is kept with it."""
+
+    class Reset(HardenedHttpProtocol):
+        """A class of its own, to be counted."""
+
+    def left():
+        gc.collect()
+        return sum(type(each) is Reset for each in gc.get_objects())
+
+    listener, _ = listening()
+    with serve(echo, listener, lifespan="off", http=Reset, timeout_keep_alive=60):
+        for _ in range(5):
+            with socket.create_connection(listener.getsockname(), timeout=5) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(b"GET /early HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(100)
+        eventually(left, 0, 5)
 
 
 def test_the_patience_of_the_gateway_is_what_the_manual_says():

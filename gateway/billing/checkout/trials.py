@@ -12,7 +12,7 @@ import structlog
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
-from gateway.mirror.mapping import Json
+from gateway.mirror.mapping import Json, id_of
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription
@@ -57,7 +57,7 @@ async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
     Every one of them is looked at, not only the session's own: two that were paid at once are told in any order.
 
     Args:
-        mirror: the copy of Stripe, which has the session, its customer and its subscription.
+        mirror: the copy of Stripe, which has the session.
         stripe: ends them.
         session: a `checkout.session`, just read.
 
@@ -67,6 +67,10 @@ async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
     email = (session.get("customer_details") or {}).get("email")
     if not email or not await mirror.database.read(lambda connection: is_guests(connection, session["id"])):
         return
+    for kind in ("customer", "subscription"):  # whose events may come after this one
+        if object_id := id_of(session.get(kind)):
+            with suppress(StripeMissing):
+                await mirror.refresh(stripe, kind, object_id)
     for subscription_id in await mirror.database.read(lambda connection: _repeated(connection, email.lower())):
         with suppress(StripeMissing):  # ended meanwhile
             ended = await stripe.delete(f"/v1/subscriptions/{subscription_id}", cancellation_details={"comment": WHY})

@@ -26,8 +26,8 @@ def test_a_guest_has_one_trial_with_an_address_that_is_typed_on_the_page(world):
     again = opened(world, None, TRIAL)
     pay(world, again, email="ada@example.com")
 
-    world.eventually(lambda: look(world, None, again)["subscription"]["status"], "CANCELED")
-    assert look(world, None, first)["subscription"]["status"] == "TRIALING"
+    # the first one stays; of two that began in the same second, which is all that Stripe tells, either
+    world.eventually(lambda: sorted(statuses(world)), ["canceled", "trialing"])
     assert at_stripe(world, "charges") == []
     other = opened(world, None, TRIAL)
     pay(world, other, email="grace@example.com")

@@ -45,6 +45,28 @@ class Server(uvicorn.Server):
             log.info("serving", **self._about)
 
 
+class Workers(Multiprocess):
+    """Several processes behind one socket, which say where they listen once all of them do.
+
+    Args:
+        config: how each serves.
+        listener: the socket they share.
+        about: what is said.
+    """
+
+    def __init__(self, config: uvicorn.Config, listener: socket, about: dict[str, str]) -> None:
+        super().__init__(config, sockets=[listener])
+        self._about = about
+        self._said = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Look after them, as often as uvicorn does; say it when all are there."""
+        super().keep_subprocess_alive()
+        if not self._said and all(process.is_ready() for process in self.processes):
+            log.info("serving", **self._about, workers=len(self.processes))
+            self._said = True
+
+
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = 8000,
@@ -95,6 +117,5 @@ def _serve_many(config: uvicorn.Config, about: dict[str, str]) -> None:
     with TemporaryDirectory() as folder:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         listener = config.bind_socket()
-        log.info("serving", **about, workers=config.workers)
         with suppress(KeyboardInterrupt):
-            Multiprocess(config, sockets=[listener]).run()
+            Workers(config, listener, about).run()

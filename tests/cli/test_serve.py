@@ -4,6 +4,7 @@ import json
 import socket
 from contextlib import contextmanager
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -48,6 +49,7 @@ def test_a_good_start_says_address_version_mode_and_database_without_the_passwor
         assert line["mode"] == "offline"
         assert line["database"] == f"{'SQLite' if url.drivername == 'sqlite' else 'PostgreSQL'}, {url.database}"
         assert "hunter2" not in json.dumps(line)
+        assert httpx.get(f"{line['address']}/healthz").is_success
 
 
 @pytest.mark.parametrize("key", ["abc", "whsec_x", "pk_test_x", "pk_live_x"])

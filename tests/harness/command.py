@@ -4,6 +4,7 @@ A start from nothing takes 0.7 s of CPU and more, a fork a fortieth. It is the w
 environment, folder, streams and signals. Starts from nothing are shown in test_processes.py and test_wheel.py.
 """
 
+import atexit
 import multiprocessing
 import os
 import resource
@@ -56,8 +57,9 @@ class Command:
     ) -> None:
         surroundings = {"PATH": os.environ["PATH"], **(environment or {})}
         given = (words, str(cwd), surroundings, str(output), limit)
-        self._process: Any = _FORKS.Process(target=_become, args=given, daemon=True)
+        self._process: Any = _FORKS.Process(target=_become, args=given)  # no daemon: those may have no processes
         self._process.start()
+        atexit.register(self._process.kill)
 
     @property
     def returncode(self) -> int | None:
@@ -104,6 +106,8 @@ def _become(words: tuple[str, ...], cwd: str, environment: dict[str, str], outpu
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.stdin = os.fdopen(0)  # multiprocessing's is another file, which a server's workers would look for in vain
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, sys.stdout.fileno())
     os.dup2(file, sys.stderr.fileno())

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import sys
 import time
 from contextlib import contextmanager
 
@@ -10,8 +9,7 @@ import httpx
 import pytest
 import stripe
 
-from gateway.cli.main import main
-from harness.command import Command
+from harness.command import Command, run
 from harness.waiting import answering
 
 SECRET = "whsec_0123456789abcdef"
@@ -33,20 +31,11 @@ def running(*options):
         process.wait(10)
 
 
-@pytest.fixture
-def refused(monkeypatch, capsys, tmp_path):
+def refused(folder, *options):
     """What the command says on its way out."""
-
-    def run(*options):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["gateway", "sandbox", *options])
-        with pytest.raises(SystemExit) as out:
-            main()
-        assert out.value.code
-        return capsys.readouterr().err
-
-    return run
+    done = run("sandbox", *options, cwd=folder)
+    assert done.returncode
+    return done.stdout
 
 
 def test_clock_chaos_and_the_destination_of_events_are_options(receiver):
@@ -95,13 +84,13 @@ def test_the_same_random_seed_gives_the_same_ids():
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_option_is_refused_in_a_sentence(options, complaint, refused):
-    assert complaint in refused(*options)
+def test_a_wrong_option_is_refused_in_a_sentence(options, complaint, tmp_path):
+    assert complaint in refused(tmp_path, *options)
 
 
-def test_a_scene_with_a_refused_request_says_which(tmp_path, refused):
+def test_a_scene_with_a_refused_request_says_which(tmp_path):
     scene = {"fixtures": [{"name": "tea", "path": "/v1/products", "method": "post", "params": {"colour": "green"}}]}
     (tmp_path / "scene.json").write_text(json.dumps(scene))
-    said = refused("--seed", str(tmp_path / "scene.json"))
+    said = refused(tmp_path, "--seed", str(tmp_path / "scene.json"))
     assert "tea" in said
     assert "colour" in said

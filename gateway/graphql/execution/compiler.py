@@ -15,9 +15,9 @@ Everything else is left to graphql-core, of whose executor this is a subclass: r
 abstract types, introspection, mutations, variables, and which fields a selection has. So is every failure. A compiled
 function handles none: at the first unexpected thing (an exception, a null where none may be, a value of another class
 than declared) its result is thrown away, and graphql-core runs that selection as if nothing had happened. Errors, their
-paths, their order and the nulls they leave are therefore graphql-core's own. Running it twice is harmless: attributes
-are read and fields of objects resolved, which "must always be side effect-free and idempotent" (GraphQL, "Normal and
-Serial Execution").
+paths, their order and the nulls they leave are therefore the same with and without it (`executor.py`). Running it twice
+is harmless: attributes are read and fields of objects resolved, which "must always be side effect-free and idempotent"
+(GraphQL, "Normal and Serial Execution").
 
 An object that never changes may keep what was answered of it (`MemoizedType`): the same amounts of money stand in every
 answer, and making them again would be most of the work on a list of prices.

@@ -103,7 +103,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
         {
-            WEBHOOKS: FastRoute(WebhookRoute(settings, receiver), body_limit=BODY_LIMIT),
+            WEBHOOKS: FastRoute(WebhookRoute(settings, receiver, services.stripe.offline_time), body_limit=BODY_LIMIT),
             GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
             PREFIX: FastRoute(access),
         },
@@ -144,7 +144,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
     """Return what runs beside the requests, by the name that the log shows."""
     settings, database, stripe = runtime.settings, runtime.database, runtime.require_stripe()
     tasks: dict[str, Run] = {
-        "offline time": stripe.follow_offline_time,
+        "offline time": stripe.offline_time.run,
         "receiver": receiver.run,
         "worker": Worker.of(inbox, runtime).run,
         "notifications": partial(runtime.notifications.run, database),

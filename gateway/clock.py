@@ -4,6 +4,8 @@ It is this machine's. Where the offline Stripe plays time, it is the offline Str
 be tried out. What guards the machine itself (leases, rate limits, tokens, signatures) keeps the machine's time.
 """
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -17,6 +19,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
+        self._sleepers: set[asyncio.Event] = set()
 
     def now(self) -> datetime:
         """Return the present moment, in UTC."""
@@ -29,7 +32,21 @@ class Clock:
 
     def follow(self, seconds: int) -> None:
         """Run so many seconds ahead of this machine's time, as the offline Stripe does."""
-        self._ahead = timedelta(seconds=seconds)
+        ahead = timedelta(seconds=seconds)
+        if ahead != self._ahead:
+            self._ahead = ahead
+            for moved in self._sleepers:
+                moved.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep so many of this machine's seconds, or until the clock is moved."""
+        moved = asyncio.Event()
+        self._sleepers.add(moved)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), seconds)
+        finally:
+            self._sleepers.discard(moved)
 
 
 _OF_THE_MACHINE = Clock()

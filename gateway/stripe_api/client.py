@@ -74,7 +74,7 @@ class Stripe:
     ) -> None:
         self.account: str | None = None
         self.clock = StripeClock()
-        self._offline_time = OfflineTime(settings, clock or Clock())
+        self.offline_time = OfflineTime(settings, clock or Clock())
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = breaker or CircuitBreaker()
@@ -122,10 +122,6 @@ class Stripe:
             StripeUnavailable: Stripe cannot be reached or was too slow.
         """
         return await self._call("delete", path, params)
-
-    async def follow_offline_time(self) -> None:
-        """Follow the time of an offline Stripe until cancelled; return at once where Stripe is real."""
-        await self._offline_time.run()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -183,7 +179,7 @@ class Stripe:
         Raises:
             StripeFailure: it has no date.
         """
-        self._offline_time.note(headers)
+        self.offline_time.note(headers)
         as_of = _date(headers)
         self.clock.learn(as_of)
         return as_of

@@ -6,6 +6,7 @@ that Stripe does not have.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from gateway.clock import Clock
@@ -13,6 +14,7 @@ from gateway.settings import Settings
 
 HEADER = "offline-stripe-ahead"
 """How many seconds the offline Stripe's time is ahead of its machine's (`gateway/sandbox/api/pipeline.py`)."""
+_SECONDS = re.compile(r"-?\d{1,10}")
 PATH = "/_sandbox/clock"
 LOOK_SECONDS = 1.0
 """Between two looks at the offline Stripe's time: that it was moved over a stretch without events, nothing tells."""
@@ -32,11 +34,20 @@ class OfflineTime:
 
     def note(self, headers: Mapping[str, str]) -> bool:
         """Take the time from an answer; whether it is one of an offline Stripe."""
-        ahead = headers.get(HEADER)
-        if self._base is None or ahead is None:
+        ahead = headers.get(HEADER, "")
+        if self._base is None or not _SECONDS.fullmatch(ahead):
             return False
         self._clock.follow(int(ahead))
         return True
+
+    def note_delivery(self, header: str) -> None:
+        """Take the time from a genuine delivery of an event, as its header has it (empty: none).
+
+        It says what time it is for everybody; the event's own `created` is the time of its customer's test clock. A
+        delivery may have been on its way for long, and so moves the time only forward.
+        """
+        if self._base and _SECONDS.fullmatch(header) and int(header) > self._clock.ahead.total_seconds():
+            self._clock.follow(int(header))
 
     async def run(self) -> None:
         """Look at the time again and again, until cancelled; return where no offline Stripe answers."""

@@ -9,7 +9,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -68,9 +69,7 @@ async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
         DatabaseUnavailable: nothing can be recorded.
     """
     now = (await reader.get("/v1/events", limit=1)).as_of
-    reached = await _reached(inbox.database)
-    since = now - RETENTION_SECONDS if reached is None else max(reached - OVERLAP_SECONDS, now - RETENTION_SECONDS)
-    lost = 0 if reached is None else max(0, since - reached)
+    since, lost = await inbox.database.read(partial(_unread, now))
     if lost:
         log.error("events_lost", days=lost // DAY, action="run `gateway reconcile --repair`")
     read, recorded, missed = 0, [], []
@@ -134,17 +133,34 @@ async def seconds_since_last_run(database: Database) -> float | None:
     return (datetime.now(UTC) - state.completed_at).total_seconds()
 
 
-async def _reached(database: Database) -> int | None:
-    """Return where the last run stopped, else when the mirror was first filled: it holds what was before."""
-    return await database.read(_reached_at)
+def _unread(now: int, connection: sa.Connection) -> tuple[int, int]:
+    """Return from when on events are to be read, and how many seconds of them are too old for that.
+
+    For how long nobody read is this machine's to say: an offline Stripe whose time is moved forgets nothing by that.
+
+    Args:
+        now: the present moment on Stripe's clock, in Unix seconds.
+        connection: where the state is kept.
+    """
+    reached, read_at = _reached(connection)
+    if reached is None:
+        return now - RETENTION_SECONDS, 0
+    reached = min(reached, now)
+    forgets = datetime.now(UTC) - read_at > timedelta(seconds=RETENTION_SECONDS)
+    since = max(reached - OVERLAP_SECONDS, now - RETENTION_SECONDS if forgets else 0)
+    return since, max(0, since - reached)
 
 
-def _reached_at(connection: sa.Connection) -> int | None:
+def _reached(connection: sa.Connection) -> tuple[int | None, datetime]:
+    """Return where the last run stopped, on Stripe's clock, and when that was, on this machine's.
+
+    Before the first run it is when the mirror was first filled: it holds what was before.
+    """
     state = row_by_id(connection, SyncState, NAME)
     if state and state.cursor:
-        return int(state.cursor)
+        return int(state.cursor), state.completed_at or state.started_at
     first = first_row(connection, select(SyncState.started_at).order_by(col(SyncState.started_at)))
-    return None if first is None else int(first.timestamp())
+    return (None, datetime.now(UTC)) if first is None else (int(first.timestamp()), first)
 
 
 async def _remember(database: Database, reached: int, count: int, *, done: bool) -> None:

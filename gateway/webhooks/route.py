@@ -13,12 +13,14 @@ from gateway.http.fast_path import Respond
 from gateway.http.request import Header, Request, Response
 from gateway.observability import metrics
 from gateway.settings import Settings
+from gateway.stripe_api.offline_time import HEADER, OfflineTime
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.receiver import DeliveryResult, Receiver
 from gateway.webhooks.signature import verify
 
 PATH: Final = "/webhooks/stripe"
 BODY_LIMIT: Final = 2 * 1024 * 1024
+_AHEAD: Final = HEADER.encode()
 
 
 class WebhookRoute:
@@ -27,11 +29,13 @@ class WebhookRoute:
     Args:
         settings: the signing secrets. Without one the route answers 404: an empty secret is forgeable.
         receiver: where genuine events go.
+        offline_time: is told what time an offline Stripe's deliveries say it is.
     """
 
-    def __init__(self, settings: Settings, receiver: Receiver) -> None:
+    def __init__(self, settings: Settings, receiver: Receiver, offline_time: OfflineTime | None = None) -> None:
         self._secrets = settings.stripe_webhook_secrets
         self._receiver = receiver
+        self._offline_time = offline_time if settings.stripe_mode == "offline" else None
 
     def take(self, request: Request, respond: Respond) -> bool:
         """Answer a delivery, a genuine one when it is recorded."""
@@ -59,6 +63,8 @@ class WebhookRoute:
             raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
         signature = request.headers.get(b"stripe-signature", b"").decode("latin-1")
         label = verify(request.body, signature, self._secrets)
+        if self._offline_time:
+            self._offline_time.note_delivery(request.headers.get(_AHEAD, b"").decode("latin-1"))
         return Delivery(StripeEvent.parse(request.body), label)
 
 

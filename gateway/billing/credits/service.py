@@ -1,6 +1,5 @@
 """Spend credits, and read the balance and the ledger."""
 
-import asyncio
 import base64
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -141,7 +140,7 @@ async def run_expiry(database: Database) -> None:
     while True:
         while await database.transaction(expire_credits):
             pass
-        await asyncio.sleep(EXPIRY_SECONDS)
+        await database.clock.sleep(EXPIRY_SECONDS)
 
 
 def _balances(dialect: str) -> sa.Select[Any]:

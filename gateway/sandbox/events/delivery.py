@@ -227,6 +227,7 @@ class WebhookDeliveries:
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Stripe-Signature": signature(body, secrets_of(endpoint, faults)),
+            "Offline-Stripe-Ahead": str(self._clock.ahead),
         }
         started = time.time()
         listener = self._listeners.get(endpoint["id"])

@@ -1,6 +1,7 @@
 """Webhooks: what is sent, how it is signed, what happens when it is not taken."""
 
 import json
+import time
 
 import httpx
 import pytest
@@ -44,6 +45,20 @@ def test_an_event_arrives_signed_so_that_the_sdk_accepts_it(hooked, receiver):
     assert event.data.object.id == product.id
     assert event.request.id.startswith("req_")
     assert receiver.arrived[0][0].startswith(b'{\n  "id": "evt_')
+
+
+def test_an_event_says_how_far_the_time_was_moved_for_everybody(hooked, receiver):
+    server = hooked()
+    v1 = server.client().v1
+    clock = v1.test_helpers.test_clocks.create({"frozen_time": int(time.time())})
+    v1.customers.create({"test_clock": clock.id})
+    v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": clock.frozen_time + 400 * 86_400})
+    receiver.wait_for_type("test_helpers.test_clock.ready")
+    assert {headers["Offline-Stripe-Ahead"] for _, headers in receiver.arrived} == {"0"}
+    server.advance(86_400)
+    make_product(server)
+    receiver.wait_for_type("product.created")
+    assert receiver.arrived[-1][1]["Offline-Stripe-Ahead"] in ("86399", "86400")
 
 
 def test_previous_attributes_hold_only_what_changed(hooked, receiver):

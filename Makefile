@@ -75,8 +75,9 @@ storms: .venv/development assets
 # Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
 judges: .venv/development assets
-	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/sandbox/test_likeness.py \
-	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py -m soak -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
+	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py \
+	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
 programs: .venv/development

@@ -6,7 +6,8 @@ named. Here it is made as the conversation's own answers show it, before the fir
 it was created, how lines call a product and its unit, how a price is taxed, whose card it is. Nothing is compared less
 strictly.
 
-Run as `python tests/sandbox/likeness.py [--plain] [options of replay.py]`; `--plain` leaves everything to that script.
+Run as `python tests/conformance/likeness.py [--plain] [options of replay.py]`; `--plain` leaves everything to that
+script.
 """
 
 import email.utils

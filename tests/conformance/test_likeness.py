@@ -4,8 +4,7 @@ import re
 import sys
 
 import pytest
-
-from sandbox import likeness
+from conformance import likeness
 
 pytestmark = pytest.mark.soak
 

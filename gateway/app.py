@@ -125,16 +125,17 @@ def compose_services(runtime: Runtime) -> Services:
     catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
     notifications.on("catalog", catalog.invalidate)
     customers = Customers(settings, mirror, stripe)
+    checkout = Checkout(settings, mirror, stripe, catalog, customers)
     return Services(
         settings=settings,
         database=database,
         mirror=mirror,
         stripe=stripe,
         catalog=catalog,
-        checkout=Checkout(settings, mirror, stripe, catalog, customers),
+        checkout=checkout,
         customers=customers,
         portal=Portal(settings, database, stripe, customers),
-        subscriptions=SubscriptionService(settings, mirror, stripe, catalog),
+        subscriptions=SubscriptionService(settings, mirror, stripe, catalog, checkout.close_all),
         limiter=RateLimiter(settings),
         notifications=notifications,
     )

@@ -44,7 +44,7 @@ async def user_lock(
 
     Args:
         database: where the leases are.
-        name: what must not happen twice at once, such as `checkout:user_1`.
+        name: what must not happen twice at once, such as `owner:user_1`.
         wait_seconds: how long another holder is waited for.
         work_seconds: when the block is cut off; less than the lease.
         look_seconds: between two looks for a release that was not heard.

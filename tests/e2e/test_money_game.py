@@ -64,7 +64,7 @@ class Game(RuleBasedStateMachine):
     def arrive(self, mode: str) -> None:
         self.shop.buyers += 1
         opening = OPENINGS[int(os.environ.get("GAME_OPENING", self.shop.first)) % len(OPENINGS)]
-        self.buyer = Buyer(self.shop, f"buyer_{self.shop.buyers}_{random.randrange(10**9)}")  # noqa: S311 - a name
+        self.buyer = Buyer(self.shop, f"buyer_{self.shop.first}_{self.shop.buyers}")
         self.stranger = Buyer(self.shop, f"stranger_of_{self.buyer.name}")
         self.judge, self.key = Judge(), 0
         match opening:
@@ -189,6 +189,8 @@ class Game(RuleBasedStateMachine):
     @rule(amount=st.sampled_from([40, 900, None, None]), again=st.booleans(), twice=st.booleans())
     def spend(self, amount: int | None, again: bool, twice: bool) -> None:
         """Spend some, or everything that is there; the same once more; and at once by two callers."""
+        if self.buyer.customer() is None:
+            return
         lots, before = self._settled_balance()
         if before <= 0 or not self.judge.is_certain(lots.lots, self.shop.now()):
             return

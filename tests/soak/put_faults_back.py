@@ -46,7 +46,7 @@ CHECKOUT, SERVICE = "billing/checkout/service.py", "billing/subscriptions/servic
 LIST = "            opened = await self._sessions.open_of(subject)\n"
 OPENED = f"{LIST}            try:\n"
 CHECKED = "                await self._check_subscriptions(customer, cart, snapshot)\n"
-LOCK = 'return user_lock(self._database, f"subscription:{id}")'
+LOCK = 'return user_lock(database, f"owner:{external_id}")'
 APPLIED = "            if already_applied(present, items):\n"
 FAULTS = (
     Fault(
@@ -142,7 +142,7 @@ FAULTS = (
         "changes of one subscription do not wait for each other",
         5,
         (
-            (SERVICE, LOCK, 'return __import__("contextlib").nullcontext()'),
+            ("billing/subscriptions/exclusion.py", LOCK, 'return __import__("contextlib").nullcontext()'),
             (SERVICE, APPLIED, f"            await {HOLD}\n{APPLIED}"),
         ),
     ),

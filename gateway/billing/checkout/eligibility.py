@@ -6,8 +6,6 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.subscriptions.exclusion import excluded_by
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.mirror.sync import Mirror
-from gateway.stripe_api.client import Stripe
 
 
 def conflicts(cart: Cart, held: Mapping[str, str], snapshot: Snapshot) -> list[Problem]:
@@ -30,20 +28,3 @@ def conflicts(cart: Cart, held: Mapping[str, str], snapshot: Snapshot) -> list[P
             )
             found.append(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, f"lineItems.{place}"))
     return found
-
-
-async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
-    """Bring a customer's subscriptions up to date: what is refused or sold next must not wait for a webhook.
-
-    Raises:
-        StripeMissing: Stripe knows no such customer.
-        StripeUnavailable: Stripe cannot be reached.
-    """
-    params = {"customer": customer_id, "status": "all", "limit": 100}
-    answer = await stripe.get("/v1/subscriptions", **params)
-    while True:
-        found = answer.object["data"]
-        await mirror.refresh_all(stripe, await mirror.store_page(answer, found))
-        if not answer.object["has_more"]:
-            return
-        answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])

@@ -8,14 +8,14 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.cart import Cart, fill
-from gateway.billing.checkout.eligibility import conflicts, read_subscriptions
+from gateway.billing.checkout.eligibility import conflicts
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import GUEST, Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
-from gateway.billing.subscriptions.exclusion import held_products
+from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
@@ -105,7 +105,7 @@ class Checkout:
         A guest without a key has nothing in common with any other request.
         """
         if buyer.subject is not None:
-            return user_lock(self._database, f"checkout:{_scope(buyer)}")
+            return owner_lock(self._database, buyer.subject)
         if request.idempotency_key is not None:
             return user_lock(self._database, f"checkout:{_scope(buyer)}:{request.idempotency_key}")
         return nullcontext()
@@ -175,6 +175,15 @@ class Checkout:
     async def known(self, id: str) -> CheckoutSession | None:
         """Return a session as the mirror has it; None when there is none. Stripe is not asked."""
         return await self._sessions.find(id) if _ID.fullmatch(id) else None
+
+    async def close_all(self, external_id: str) -> None:
+        """Close a user's open sessions, so that none is paid any more that the user's next plan would exclude.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        for opened in await self._sessions.open_of(external_id):
+            await self._sessions.expire(opened)
 
     async def expire(self, id: str) -> CheckoutSession:
         """Close an open session, so that nobody can pay it any more.

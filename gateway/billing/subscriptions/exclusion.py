@@ -1,14 +1,52 @@
 """Which live subscription excludes a plan: plans of one group exclude each other, and a product excludes itself."""
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.catalog.snapshot import Snapshot, group_of
 from gateway.db.database import Database
+from gateway.db.locks import user_lock
+from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
+from gateway.stripe_api.client import Stripe
+
+
+def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextManager[None]:
+    """Do one thing at a time to an owner's subscriptions, purchases and changes alike.
+
+    What stands against a plan is read under the same lock under which the plan is bought or changed into: two tabs, or
+    two machines, never both find that nothing does.
+
+    Args:
+        database: where the locks are.
+        external_id: the user or the organisation.
+
+    Raises:
+        RateLimited: an earlier request of the same owner takes too long.
+        StripeUnavailable: the block took too long.
+    """
+    return user_lock(database, f"owner:{external_id}")
+
+
+async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
+    """Bring a customer's subscriptions up to date: what is refused or sold next must not wait for a webhook.
+
+    Raises:
+        StripeMissing: Stripe knows no such customer.
+        StripeUnavailable: Stripe cannot be reached.
+    """
+    params = {"customer": customer_id, "status": "all", "limit": 100}
+    answer = await stripe.get("/v1/subscriptions", **params)
+    while True:
+        found = answer.object["data"]
+        await mirror.refresh_all(stripe, await mirror.store_page(answer, found))
+        if not answer.object["has_more"]:
+            return
+        answer = await stripe.get("/v1/subscriptions", **params, starting_after=found[-1]["id"])
 
 
 def excluded_by(product_id: str, held: Mapping[str, str], snapshot: Snapshot) -> str | None:

@@ -7,8 +7,8 @@ not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Previe
 
 import asyncio
 import re
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import group_of
 from gateway.billing.subscriptions import quotes
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
-from gateway.billing.subscriptions.exclusion import excluded_by, held_products
+from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,
     Preview,
@@ -33,7 +33,6 @@ from gateway.billing.subscriptions.plan_change import (
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.sync import Mirror
@@ -68,14 +67,23 @@ class SubscriptionService:
         mirror: the copy of Stripe.
         stripe: does it.
         catalog: the only prices that one can change to.
+        close_checkouts: closes a user's open checkouts.
     """
 
-    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        mirror: Mirror,
+        stripe: Stripe,
+        catalog: Catalog,
+        close_checkouts: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._settings = settings
         self._mirror = mirror
         self._database = mirror.database
         self._stripe = stripe
         self._catalog = catalog
+        self._close_checkouts = close_checkouts
         self._at_stripe = SubscriptionsAtStripe(settings, mirror, stripe)
 
     async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
@@ -127,13 +135,13 @@ class SubscriptionService:
         """
         customer = await self._check_owner(principal, id)
         check(bad_key(key), foreign_card(customer))
-        async with self._lock(id):
+        async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
             items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
             if already_applied(present, items):
                 return present, await self._at_stripe.billed(answer.object, change.price_id)
-            await self._check_alone(items[0], present)
+            await self._check_alone(items[0], present, customer.external_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
             parameters: dict[str, Any] = {
@@ -164,9 +172,9 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        await self._check_owner(principal, id)
+        customer = await self._check_owner(principal, id)
         check(bad_key(key), long_comment(how.comment))
-        async with self._lock(id):
+        async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             if ended(present):
                 return present
@@ -197,9 +205,9 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        await self._check_owner(principal, id)
+        customer = await self._check_owner(principal, id)
         check(bad_key(key))
-        async with self._lock(id):
+        async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
             path, parameters = path_of(id), _resumption(answer.object)
@@ -212,15 +220,20 @@ class SubscriptionService:
             await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
             return await self._at_stripe.state(id)
 
-    def _lock(self, id: str) -> AbstractAsyncContextManager[None]:
-        """Change a subscription one at a time: what is kept of it is read and written under the same lock."""
-        return user_lock(self._database, f"subscription:{id}")
-
-    async def _check_alone(self, change: Mapping[str, Any], present: SubscriptionState) -> None:
+    async def _check_alone(
+        self, change: Mapping[str, Any], present: SubscriptionState, owner: str | None = None
+    ) -> None:
         """Refuse a change into a group of which the customer has a plan already: a purchase would be refused too.
+
+        Args:
+            change: the item, and the price that it is to have.
+            present: the subscription.
+            owner: who is about to change: his open checkouts are closed first, so that none is paid after this look,
+                and Stripe is asked what he has. None only looks.
 
         Raises:
             Rejected: another live subscription, or another item, excludes the plan.
+            StripeUnavailable: Stripe cannot be reached.
         """
         snapshot = await self._catalog.snapshot()
         wanted = snapshot.products[snapshot.prices[change["price"]].product_id]
@@ -229,6 +242,9 @@ class SubscriptionService:
         stays = its.product_id == wanted.id or (before and group is not None and group_of(before) == group)
         if stays or self._settings.allow_multiple_subscriptions:
             return
+        if owner is not None:
+            await self._close_checkouts(owner)
+            await read_subscriptions(self._mirror, self._stripe, present.subscription.customer_id)
         held = await held_products(self._database, present.subscription.customer_id, [its.id])
         if standing := excluded_by(wanted.id, held, snapshot):
             message = f"there is a subscription already that excludes this plan ({standing}): change that one instead"

@@ -295,7 +295,7 @@ def test_while_stripe_is_away_a_user_is_told_so_and_is_served_when_it_is_back(wo
 
 def test_a_lock_that_a_dead_process_holds_runs_out(world, ada):
     """Until then others wait, and are told so rather than served twice."""
-    held = "INSERT INTO lease (name, holder, until) VALUES ('checkout:user:user_ada', 'somebody dead', :until)"
+    held = "INSERT INTO lease (name, holder, until) VALUES ('owner:user_ada', 'somebody dead', :until)"
     now = datetime.now(UTC).replace(tzinfo=None)
     world._execute(held, {"until": str(now + timedelta(seconds=2))})
     began = time.monotonic()

@@ -1,6 +1,7 @@
 """What stands against a purchase: plans of one group, a trial that not every plan has, a session paid meanwhile."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 from harness.checkout import ask, at_stripe, buy, codes, opened, pay
 from harness.databases import both_databases
 from harness.gateway import make_world
-from harness.subscriptions import customer, subscribe
+from harness.subscriptions import customer, price_id, subscribe
 
 
 @pytest.fixture
@@ -134,6 +135,54 @@ def test_what_is_paid_while_the_subscriptions_are_being_read_is_not_bought_twice
             assert codes(answer) in (["EARLIER_SESSION_PAID"], ["ALREADY_SUBSCRIBED"])
             assert [found["status"] for found in at_stripe(world, "checkout/sessions")] == ["complete"]
         between.close()
+
+
+CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
+    userErrors { code field message } } }"""
+
+
+@pytest.fixture
+def ann(world) -> tuple[str, dict[str, str]]:
+    """A customer with a plan of another group than the catalogue's; her subscription and her token."""
+    offer(world, "storage", group="storage")
+    return subscribe(world, customer(world, "ann"), "storage")["id"], world.token("ann")
+
+
+def move(gateway, world, ann) -> dict:
+    """Change her plan into one of the catalogue's group."""
+    its, headers = ann
+    given = {"subscriptionId": its, "priceId": price_id(world, "pro_yearly")}
+    return gateway.data(CHANGE, {"input": given}, headers)["changeSubscription"]
+
+
+@both_databases
+def test_a_purchase_waits_for_a_change_into_its_group_and_is_refused_then(world, ann):
+    between = Between(world.stripe_url)
+    world.settings = world.settings.model_copy(update={"stripe_api_base": between.url})
+    with world.twin() as twin, ThreadPoolExecutor(1) as pool:
+        bought = []
+
+        def buys() -> None:
+            bought.append(pool.submit(ask, world, ann[1], "starter_monthly"))
+            wait(bought, timeout=0.5)
+
+        between.path, between.happens = "/v1/subscriptions?", buys
+        assert codes(move(twin, world, ann)) == []
+        assert codes(bought[0].result()) == ["ALREADY_SUBSCRIBED"]
+        assert "open" not in {found["status"] for found in at_stripe(world, "checkout/sessions")}
+    between.close()
+
+
+@both_databases
+@pytest.mark.parametrize("paid", [False, True])
+def test_a_change_into_a_group_closes_a_checkout_of_it_or_learns_that_it_was_paid(world, ann, paid):
+    first = opened(world, ann[1], "starter_monthly")
+    if paid:  # and no event of it comes
+        world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})
+        pay(world, first)
+    assert codes(move(world, world, ann)) == (["ALREADY_SUBSCRIBED"] if paid else [])
+    sessions = {found["id"]: found["status"] for found in at_stripe(world, "checkout/sessions")}
+    assert sessions[first["id"]] == ("complete" if paid else "expired")
 
 
 def test_what_was_bought_elsewhere_counts_too(world, ada):

@@ -4,9 +4,9 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from gateway.billing.checkout.eligibility import read_subscriptions
 from gateway.billing.checkout.trials import WHY, end_repeated
 from gateway.billing.customers import cards
+from gateway.billing.subscriptions.exclusion import read_subscriptions
 from gateway.db.rows import row_by_id
 from gateway.errors import StripeRefused, StripeUnavailable
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription

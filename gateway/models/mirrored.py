@@ -137,12 +137,20 @@ class CheckoutSession(Mirrored, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
 
+OPEN_SUBSCRIPTIONS_PREDICATE = "status NOT IN ('canceled', 'incomplete_expired')"
+"""Of a subscription. SQLite uses an index over a part of a table only for who names that part in these very words."""
+
+
 class Subscription(Mirrored, table=True):
     """A subscription and how it stands (Stripe `subscription`). `canceled` and `incomplete_expired` are final."""
 
     __tablename__ = "subscription"
+    __table_args__ = (  # the first finds the newest; what goes on is found among however many that have ended
+        sa.Index("ix_subscription_page", "customer_id", "created"),
+        sa.Index("ix_subscription_open", "customer_id", sqlite_where=sa.text(OPEN_SUBSCRIPTIONS_PREDICATE)),
+    )
 
-    customer_id: str = Field(index=True)
+    customer_id: str
     status: str
     currency: str
     cancel_at_period_end: bool = False
@@ -201,7 +209,10 @@ class Invoice(Mirrored, table=True):
     """
 
     __tablename__ = "invoice"
-    __table_args__ = (sa.Index("ix_invoice_page", "customer_id", "created", "id"),)  # a page is read in its order
+    __table_args__ = (
+        sa.Index("ix_invoice_page", "customer_id", "created", "id"),  # a page is read in its order
+        sa.Index("ix_invoice_service", "customer_id", "service_end"),
+    )
 
     customer_id: str | None = None
     subscription_id: str | None = Field(default=None, index=True)

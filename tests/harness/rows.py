@@ -35,10 +35,12 @@ def snapshot(*rows: Product | Price, currency: str | None = None) -> Snapshot:
     return build_snapshot(products, prices, version=1, as_of=NOW, currency=currency)
 
 
-def item(id: str, price_id: str, product_id: str, quantity: int | None = 1) -> SubscriptionItem:
+def item(
+    id: str, price_id: str, product_id: str, quantity: int | None = 1, *, subscription_id: str = "sub_1"
+) -> SubscriptionItem:
     return SubscriptionItem(
         id=id,
-        subscription_id="sub_1",
+        subscription_id=subscription_id,
         price_id=price_id,
         product_id=product_id,
         quantity=quantity,

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
+from gateway.billing.catalog.product_features import Features
 from gateway.billing.pagination import PagedList, encode_cursor
 from gateway.errors import BadInput
 from gateway.models.mirrored import Price, Product
@@ -99,6 +100,7 @@ class Snapshot:
         by_lookup_key: the active prices.
         active_prices: by the product's id, in display order.
         on_sale: the products on sale, in display order.
+        features: what each product says about features.
     """
 
     version: int
@@ -110,6 +112,7 @@ class Snapshot:
     by_lookup_key: Mapping[str, Price]
     active_prices: Mapping[str, tuple[Price, ...]]
     on_sale: PagedList[Product]
+    features: Features
     # Filtered lists, each made once: as many as there are currencies times intervals.
     _memo: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False)
 
@@ -216,6 +219,7 @@ def build_snapshot(
         by_lookup_key={price.lookup_key: price for each in active.values() for price in each if price.lookup_key},
         active_prices=ordered,
         on_sale=PagedList(sorted(on_sale, key=lambda product: _product_place(product, ordered[product.id], main))),
+        features=Features(by_id),
     )
 
 

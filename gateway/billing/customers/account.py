@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,7 +22,9 @@ from gateway.billing.subscriptions.state import (
     SUBSCRIPTION_COLUMNS,
     SUBSCRIPTIONS,
     SubscriptionState,
+    join_subscriptions,
 )
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
@@ -29,24 +33,26 @@ from gateway.models.mirrored import Customer, EntitlementSummary, Invoice, Payme
 from gateway.settings import Settings
 
 CUSTOMERS, SUMMARIES = table_for(Customer), table_for(EntitlementSummary)
-_BY_USER = JoinedQuery(
-    lambda dialect: (
+
+
+def _by_user(dialect: str, *, ended: bool) -> sa.Select[Any]:
+    """Return customers, what Stripe's entitlements give them, and their subscriptions.
+
+    Another journey to the database costs more than these do where nobody asks for them.
+    """
+    customers = (
         sa.select(*CUSTOMERS.c, SUMMARIES.c.features, *SUBSCRIPTION_COLUMNS, *ITEMS.c)
+        .select_from(CUSTOMERS)
         .outerjoin(SUMMARIES, sa.and_(SUMMARIES.c.id == CUSTOMERS.c.id, SUMMARIES.c.deleted.is_(False)))
-        .outerjoin(
-            SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.deleted.is_(False))
-        )
-        .outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
         .where(in_json_array(dialect, CUSTOMERS.c.external_id, "users"), CUSTOMERS.c.deleted.is_(False))
         .order_by(*NEWEST_FIRST)
-    ),
-    len(CUSTOMERS.c) + 1,
-    len(SUBSCRIPTION_COLUMNS),
-    len(ITEMS.c),
-)
-"""Customers, what Stripe's entitlements give them, and their subscriptions: another journey to the database costs more
-than these do where nobody asks for them.
-"""
+    )
+    held = join_subscriptions(dialect, customers, CUSTOMERS.c.id, ended=ended)
+    return held.outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
+
+
+_WIDTHS = len(CUSTOMERS.c) + 1, len(SUBSCRIPTION_COLUMNS), len(ITEMS.c)
+_COUNTING, _ALL = (JoinedQuery(partial(_by_user, ended=ended), *_WIDTHS) for ended in (False, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,14 @@ class AccountSelection:
 
     Attributes:
         external_id: the user, by the application's own id.
+        ended: whether all subscriptions that have ended, and not only those that count (`state.join_subscriptions`).
         methods: whether the payment methods.
         pages: of the invoices, each as how many and the cursor after which it begins.
         links: whether the links of these invoices, which expire.
     """
 
     external_id: str
+    ended: bool = False
     methods: bool = False
     pages: frozenset[tuple[int, str | None]] = frozenset()
     links: bool = False
@@ -112,7 +120,11 @@ def read(
         wanted: whose, and what of it.
         grace: how long access goes on after a failed charge.
     """
-    rows = _BY_USER.rows(connection, users=json_array({each.external_id for each in wanted}))
+    users = json_array({each.external_id for each in wanted})
+    if any(each.ended for each in wanted):
+        rows = _ALL.rows(connection, users=users)
+    else:
+        rows = _COUNTING.rows(connection, users=users, now=now(connection))
     customers = {customer.external_id: customer for customer, _, _ in rows}
     features = {external_id: customer.features for external_id, customer in customers.items()}
     held = [(subscription, item) for _, subscription, item in rows if subscription]
@@ -162,9 +174,9 @@ async def decision(
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    products = (await catalog.snapshot()).products
+    offers = (await catalog.snapshot()).features
     wanted = AccountSelection(external_id)
     account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
     if account.customer is None and await customers.find(Principal(subject=external_id)):
         account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
-    return decide(feature, account.subscriptions, account.features, products)
+    return decide(feature, account.subscriptions, account.features, offers)

@@ -15,7 +15,8 @@ from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
-from gateway.models.mirrored import Subscription, SubscriptionItem
+from gateway.models.columns import UtcDateTime
+from gateway.models.mirrored import OPEN_SUBSCRIPTIONS_PREDICATE, Invoice, Subscription, SubscriptionItem
 from gateway.models.statuses import FINAL
 
 
@@ -38,13 +39,52 @@ class SubscriptionState:
     pending: PendingChange | None = None
 
 
-SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
+SUBSCRIPTIONS, ITEMS, INVOICES = table_for(Subscription), table_for(SubscriptionItem), table_for(Invoice)
 SUBSCRIPTION_COLUMNS = (*SUBSCRIPTIONS.c, PHASES)
 """What a state is made of, beside the items and the invoices."""
 NEWEST_FIRST = SUBSCRIPTIONS.c.created.desc(), SUBSCRIPTIONS.c.id.desc(), ITEMS.c.position, ITEMS.c.created
 """The order of subscriptions with their items: these as Stripe lists them."""
 PAYMENTS_MATTER = frozenset({"active", "past_due", "canceled"})
 """Statuses in which the invoices say more than the subscription."""
+
+
+NEWEST_ENDED = 10
+"""So many that have ended are looked at where not all are wanted: they tell why there is no access."""
+
+
+def join_subscriptions(
+    dialect: str, query: sa.Select[Any], customer_id: sa.Column[str], *, ended: bool
+) -> sa.Select[Any]:
+    """Join a query over customers with their subscriptions, if any.
+
+    Where not all are wanted, these are those that have not ended, those of which something is still paid, and the
+    newest of the others. However many have ended, nothing goes through them. Such a query has a parameter `now`.
+
+    Args:
+        dialect: which database is asked.
+        query: over customers.
+        customer_id: its column with the customer's id.
+        ended: whether all are wanted, also those that have ended.
+    """
+    there = SUBSCRIPTIONS.c.deleted.is_(False)
+    if ended:
+        return query.outerjoin(SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == customer_id, there))
+    each, service_end = SUBSCRIPTIONS.alias("each"), INVOICES.c.service_end
+    its = sa.select(each.c.id).where(each.c.customer_id == customer_id, each.c.deleted.is_(False))
+    final = each.c.status.in_([sa.literal_column(f"'{status}'") for status in sorted(FINAL)])
+    newest = its.where(final).order_by(each.c.created.desc()).limit(sa.literal_column(str(NEWEST_ENDED)))
+    paid = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.customer_id == customer_id)
+    later = service_end > sa.bindparam("now", type_=UtcDateTime)
+    going_on = its.where(sa.text(OPEN_SUBSCRIPTIONS_PREDICATE))
+    # each a search of its own: an `or` would go through all of the customer's
+    parts = going_on, paid.where(later), paid.where(service_end.is_(None)), newest
+    ids = sa.union(*(sa.select(part.correlate(customer_id.table).subquery().c[0]) for part in parts))
+    if dialect == "sqlite":
+        return query.outerjoin(SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.id.in_(ids), there))
+    counting = ids.lateral("counting")
+    return query.outerjoin(counting, sa.true()).outerjoin(
+        SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.id == counting.c[0], there)
+    )
 
 
 def _among(dialect: str, column: sa.Column[Any]) -> sa.Select[Any]:

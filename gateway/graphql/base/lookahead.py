@@ -23,15 +23,16 @@ def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountS
     """
     raw = info._raw_info  # noqa: SLF001 - Strawberry's own form of a selection costs more than the answer
     kind: Any = get_named_type(raw.return_type)
-    methods = links = False
+    ended = methods = links = False
     pages: set[tuple[int, str | None]] = set()
     for node in _fields(raw, raw.field_nodes, set()):
         name = node.name.value
+        ended |= name == "subscriptions"
         methods |= name == "paymentMethod"
         if name == "invoices":
             pages.update(_page(raw, kind, node))
             links = links or not _LINKS.isdisjoint(_names(raw, node, set()))
-    return AccountSelection(external_id, methods, frozenset(pages), links)
+    return AccountSelection(external_id, ended, methods, frozenset(pages), links)
 
 
 def _fields(raw: Any, nodes: list[Any], seen: set[str]) -> Iterator[FieldNode]:

@@ -1,6 +1,7 @@
 """Customers: the signed-in one as `Viewer`, and any for the application's back end. Both have the same account."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated
 
 import strawberry
@@ -78,6 +79,16 @@ class Account:
     account: strawberry.Private[accounts.Account]
     snapshot: strawberry.Private[Snapshot]
 
+    @cached_property
+    def _entitlements(self) -> list[Entitlement]:
+        """However many aliases ask for them, they are decided once."""
+        grants = rules.entitlements(self.account.subscriptions, self.account.features, self.snapshot.features)
+        return [
+            Entitlement(feature=grant.feature, limit=big(grant.limit), until=grant.access.until, source=grant.source)
+            for grant in grants
+            if grant.source
+        ]
+
     @resolver
     def subscription(self) -> BillingSubscription | None:
         """The subscription that counts: one with access before one without, then the newest; null without any."""
@@ -128,17 +139,12 @@ class Account:
     @resolver
     def entitlements(self) -> list[Entitlement]:
         """The features that may be used now, by name."""
-        grants = rules.entitlements(self.account.subscriptions, self.account.features, self.snapshot.products)
-        return [
-            Entitlement(feature=grant.feature, limit=big(grant.limit), until=grant.access.until, source=grant.source)
-            for grant in grants
-            if grant.source
-        ]
+        return self._entitlements
 
     @resolver
     def access(self, feature: Feature) -> Access:
         """Whether a feature may be used, why, and until when."""
-        grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.products)
+        grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.features)
         return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
 
 

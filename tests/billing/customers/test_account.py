@@ -1,12 +1,15 @@
 """What is read of users' accounts, many at once: from tables in memory."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from gateway.billing.customers.account import AccountSelection, read
 from gateway.billing.customers.payment_methods import default_of, of_customers
 from gateway.errors import BadInput
 from gateway.models.mirrored import EntitlementSummary, PaymentMethod
-from harness.rows import DAY, NOW, at, customer, invoice, item, put, subscription
+from harness.databases import both_connections
+from harness.rows import DAY, NOW, at, customer, invoice, item, line, put, subscription
 
 GRACE = 7 * DAY
 LATER = int(NOW.timestamp())
@@ -50,6 +53,23 @@ def test_what_nobody_asks_for_is_not_read(filled):
     assert [(each.subscription.id, len(each.items), each.access.allowed) for each in found.subscriptions] == [
         ("sub_1", 1, True)
     ]
+
+
+@both_connections
+def test_of_those_that_have_ended_the_paid_and_the_newest_are_read_and_all_where_all_are_wanted(connection):
+    put(connection, customer(external_id="ada"), customer("cus_2", "bob"))
+    put(connection, subscription("sub_live", "past_due", created=at(-400)))
+    put(connection, *(subscription(f"sub_{n:03}", "canceled", created=at(-n), as_of=LATER) for n in range(1, 101)))
+    rest = invoice("in_1", line(-3, 27, subscription_item="si_1"), subscription_id="sub_090")
+    put(connection, item("si_1", "month", "pro", subscription_id="sub_090"), rest)
+    put(
+        connection,
+        invoice("in_2", line(-99, -69), subscription_id="sub_080", service_end=datetime(2025, 1, 1, tzinfo=UTC)),
+    )
+    newest = [f"sub_{n:03}" for n in range(1, 11)]
+    found = {each.subscription.id: each.access.allowed for each in only(connection).subscriptions}
+    assert found == {**dict.fromkeys([*newest, "sub_live"], False), "sub_090": True}
+    assert len(only(connection, ended=True).subscriptions) == 101
 
 
 def test_everything_of_one(filled):

@@ -6,25 +6,22 @@ import pytest
 
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.entitlements import Source, decide, entitlements
-from harness.rows import DAY, NOW, item, product, state
+from harness.rows import DAY, NOW, item, product, snapshot, state
 
-PRODUCTS = {
-    each.id: each
-    for each in (
-        product("basic", meta={"features": "boards", "limit_boards": "5"}),
-        product("large", meta={"features": "boards", "limit_boards": "20"}),
-        product("endless", meta={"features": " boards , sso "}),
-        product("seat", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "true"}),
-        product("slip", meta={"features": "boards", "limit_boards": "many"}),
-        product("other", meta={"limit_boards": "1"}),
-        product("plain"),
-        product("stripes", entitlements=["boards"]),
-        product("stripes_limited", entitlements=["boards", "x"], meta={"limit_boards": "3"}),
-        product("read", entitlements=[]),
-        product("read_limited", entitlements=[], meta={"limit_boards": "2"}),
-        product("per_unit", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "yes"}),
-    )
-}
+OFFERS = snapshot(
+    product("basic", meta={"features": "boards", "limit_boards": "5"}),
+    product("large", meta={"features": "boards", "limit_boards": "20"}),
+    product("endless", meta={"features": " boards , sso "}),
+    product("seat", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "true"}),
+    product("slip", meta={"features": "boards", "limit_boards": "many"}),
+    product("other", meta={"limit_boards": "1"}),
+    product("plain"),
+    product("stripes", entitlements=["boards"]),
+    product("stripes_limited", entitlements=["boards", "x"], meta={"limit_boards": "3"}),
+    product("read", entitlements=[]),
+    product("read_limited", entitlements=[], meta={"limit_boards": "2"}),
+    product("per_unit", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "yes"}),
+).features
 REFUSED = Access(allowed=False, reason=Reason.PAST_DUE)
 
 
@@ -37,7 +34,7 @@ def held(*products: str | tuple[str, int | None], access: Access | None = None, 
 
 
 def boards(*states, active: tuple[str, ...] = ()) -> tuple[bool, int | None]:
-    found = decide("boards", states, active, PRODUCTS)
+    found = decide("boards", states, active, OFFERS)
     return found.access.allowed, found.limit
 
 
@@ -88,30 +85,30 @@ def test_an_entitlement_of_stripes_needs_a_subscription_with_access():
 def test_who_says_so_and_which_subscription_decides():
     ends = Access(allowed=True, reason=Reason.ACTIVE, until=NOW + 40 * DAY)
     short, long = held("basic"), held("basic", id="sub_2", access=ends)
-    found = decide("boards", [short, long], (), PRODUCTS)
+    found = decide("boards", [short, long], (), OFFERS)
     assert (found.source, found.state, found.access) == (Source.PLAN, long, ends)
-    assert decide("boards", [short], ("boards",), PRODUCTS).source is Source.STRIPE
+    assert decide("boards", [short], ("boards",), OFFERS).source is Source.STRIPE
     most = held("large", id="sub_3", access=Access(allowed=True, reason=Reason.ACTIVE, until=NOW + timedelta(days=1)))
-    assert decide("boards", [long, most], (), PRODUCTS).state is most
+    assert decide("boards", [long, most], (), OFFERS).state is most
     newer = held("basic", id="sub_4", access=ends, created=NOW + DAY)
-    assert decide("boards", [newer, long], (), PRODUCTS).state is newer
+    assert decide("boards", [newer, long], (), OFFERS).state is newer
 
 
 def test_why_a_feature_is_refused():
-    assert decide("boards", [], (), PRODUCTS).access.reason is Reason.NO_SUBSCRIPTION
-    assert decide("boards", [held("plain")], (), PRODUCTS).access.reason is Reason.NOT_INCLUDED
-    refused = decide("boards", [held("basic", access=REFUSED)], (), PRODUCTS)
+    assert decide("boards", [], (), OFFERS).access.reason is Reason.NO_SUBSCRIPTION
+    assert decide("boards", [held("plain")], (), OFFERS).access.reason is Reason.NOT_INCLUDED
+    refused = decide("boards", [held("basic", access=REFUSED)], (), OFFERS)
     assert (refused.access.reason, refused.limit) == (Reason.PAST_DUE, None)
 
 
 def test_everything_that_may_be_used_by_name():
-    found = entitlements([held("endless", "basic")], ("audit",), PRODUCTS)
+    found = entitlements([held("endless", "basic")], ("audit",), OFFERS)
     assert [(grant.feature, grant.limit, grant.source) for grant in found] == [
         ("audit", None, Source.STRIPE),
         ("boards", None, Source.PLAN),
         ("sso", None, Source.PLAN),
     ]
-    assert entitlements([held("endless", access=REFUSED)], ("audit",), PRODUCTS) == []
+    assert entitlements([held("endless", access=REFUSED)], ("audit",), OFFERS) == []
 
 
 ENDED = {"status": "canceled"}
@@ -150,7 +147,7 @@ AT_STRIPE = {
 
 @pytest.mark.parametrize(("states", "active", "expected"), AT_STRIPE.values(), ids=AT_STRIPE)
 def test_what_a_product_has_at_stripe(states, active, expected):
-    found = decide("boards", states, ("boards",) if active else (), PRODUCTS)
+    found = decide("boards", states, ("boards",) if active else (), OFFERS)
     assert (found.access.allowed, found.limit, found.source) == expected
 
 
@@ -158,13 +155,13 @@ def test_what_is_refused_names_the_subscription_that_has_it():
     stripes, read = item("si_1", "price", "stripes", 0), item("si_2", "price", "read")
     found = state(stripes, read)
     its = type(found)(found.subscription, found.items, found.access, (read,))
-    refused = decide("boards", [its], ("boards",), PRODUCTS)
+    refused = decide("boards", [its], ("boards",), OFFERS)
     assert (refused.access, refused.state, refused.source) == (
         Access(allowed=False, reason=Reason.NOT_INCLUDED), its, Source.STRIPE,
     )  # fmt: skip
 
 
 def test_what_products_have_at_stripe_is_listed():
-    found = entitlements([held("stripes_limited", **ENDED)], (), PRODUCTS)
+    found = entitlements([held("stripes_limited", **ENDED)], (), OFFERS)
     assert [(grant.feature, grant.limit) for grant in found] == [("boards", 3), ("x", None)]
-    assert entitlements([held("missing")], (), PRODUCTS) == []
+    assert entitlements([held("missing")], (), OFFERS) == []

@@ -1,0 +1,76 @@
+"""What a product says about features, parsed once for a snapshot of the catalogue. Pure.
+
+Its metadata name them: `features` is a comma-separated list of keys, `limit_<feature>` a whole number, and
+`limit_<feature>_per_unit: true` says that it is for each unit. Stripe's own features of products
+(https://docs.stripe.com/billing/entitlements) are beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.models.mirrored import Product
+
+_LIMIT, _PER_UNIT = "limit_", "_per_unit"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of a feature a product gives.
+
+    Attributes:
+        amount: a limit that is no number is 0: a slip in the metadata must not give away without bound.
+        per_unit: whether it is for each unit that is bought.
+    """
+
+    amount: int
+    per_unit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFeatures:
+    """The features of a product.
+
+    Attributes:
+        named: those in its metadata.
+        at_stripe: those at Stripe; None where they were not read yet.
+        limits: by the feature's key.
+    """
+
+    named: frozenset[str] = frozenset()
+    at_stripe: frozenset[str] | None = None
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+
+
+def features_of(product: Product | None) -> ProductFeatures:
+    """Return the features of a product; nothing is known of those of an unknown one."""
+    if product is None:
+        return ProductFeatures()
+    meta = product.meta
+    names = (name.strip() for name in meta.get("features", "").split(","))
+    known = product.entitlements
+    limits = {key.removeprefix(_LIMIT): _limit(meta, key) for key in meta if key.startswith(_LIMIT)}
+    return ProductFeatures(
+        frozenset(name for name in names if name), None if known is None else frozenset(known), limits
+    )
+
+
+class Features(dict[str, ProductFeatures]):
+    """The features of products by their ids, each parsed when it is asked for first; also of those sold no longer.
+
+    Args:
+        products: of one snapshot.
+    """
+
+    def __init__(self, products: Mapping[str, Product]) -> None:
+        super().__init__()
+        self._products = products
+
+    def __missing__(self, product_id: str) -> ProductFeatures:
+        """Parse a product's."""
+        found = self[product_id] = features_of(self._products.get(product_id))
+        return found
+
+
+def _limit(meta: Mapping[str, str], key: str) -> Limit:
+    text = meta[key].strip()
+    return Limit(int(text) if text.isdecimal() else 0, meta.get(key + _PER_UNIT, "").lower() == "true")

@@ -15,10 +15,12 @@ from gateway.sandbox.billing import (
     discounts,
     disputes,
     entitlements,
+    fraud_warnings,
     invoices,
     ledger,
     metered,
     payments,
+    payouts,
     pending_updates,
     previews,
     quotes,
@@ -47,6 +49,7 @@ JOBS: dict[str, OnTime] = {
     "invoice.overdue": collection.overdue,  # the due date of a sent invoice has passed
     "invoice.retry": collection.retry,  # the next attempt to collect it
     "payment.settle": payments.settle_planned,  # a bank debit: the bank answers
+    "payout.arrive": payouts.arrive,  # the bank has the money
     "quote.expire": quotes.expire,  # nobody accepted it in time
     "refund.failed": refunds.fail,  # the bank has no such account any more
     "refund.pending": refunds.settle,  # the bank has sent the money back
@@ -63,6 +66,7 @@ JOBS: dict[str, OnTime] = {
 """Name of a job -> what to do with the id of its object when the time has come."""
 
 EVENTS: tuple[tuple[str, OnObject], ...] = (
+    ("charge.refunded", fraud_warnings.refunded),
     ("customer.subscription.deleted", pending_updates.subscription_ended),
     ("customer.subscription.", entitlements.refresh),  # what a customer may use follows from the subscriptions
 )

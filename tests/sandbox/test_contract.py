@@ -17,8 +17,8 @@ MISSING = {
     "/sources/{id}/verify": "bank accounts are verified at once",
     "/verify_microdeposits": "bank accounts are verified at once",
     "/amount_details_line_items": "level 3 data is no part of billing",
+    "/payouts/{payout}/reverse": NO_CONNECT,
     "/increment_authorization": "there is no terminal",
-    "post /v1/payment_method_configurations": "there is one, with every method of payment",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -58,12 +59,16 @@ def _lists(node: Any) -> Any:
 
 
 def parse_multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """Decode an upload (`multipart/form-data`): fields as `parse_form` does, of a file its `filename` and `size`."""
+    """Decode an upload (`multipart/form-data`): fields as `parse_form` does, of a file `filename` and `content`.
+
+    The content is in base64, so that the parameters of a request are JSON whatever it brings.
+    """
     message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     tree: dict[str, Any] = {}
     for part in message.iter_parts():
         name, filename = part.get_param("name", header="content-disposition"), part.get_filename()
         content = bytes(part.get_payload(decode=True) or b"")
-        value = content.decode("utf-8", "replace") if filename is None else {"filename": filename, "size": len(content)}
+        kept = {"filename": filename, "content": base64.b64encode(content).decode()}
+        value = content.decode("utf-8", "replace") if filename is None else kept
         _plant(tree, _path(str(name)), value)
     return {key: value if key == "file" else _lists(value) for key, value in tree.items()}

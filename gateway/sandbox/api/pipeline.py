@@ -17,7 +17,7 @@ from starlette.responses import Response
 from gateway.sandbox.api.form_encoding import parse_form, parse_multipart
 from gateway.sandbox.api.routing import Route, match
 from gateway.sandbox.core.errors import StripeError, invalid, rate_limited, unauthorized, unrecognized_url
-from gateway.sandbox.core.ports import Request
+from gateway.sandbox.core.ports import Download, Request
 from gateway.sandbox.options import API_VERSION
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Api:
         body = await http.body()
         request_id = self.sandbox.new_id("req").replace("req_1", "req_", 1)[:18]
         headers = {"Request-Id": request_id, "Stripe-Version": API_VERSION, "Cache-Control": "no-cache, no-store"}
+        answer: bytes | Download
         try:
             status, answer, more = self._answer(http, body, request_id)
             headers |= more
@@ -63,9 +64,11 @@ class Api:
             fault = StripeError(f"The sandbox failed: {error!r}. Please report it.", status=500, type="api_error")
             status, answer = fault.status, _json(fault.body())
         headers |= time_headers(self.sandbox)
+        if isinstance(answer, Download):
+            return Response(answer.content, status, headers, answer.type)
         return Response(answer, status, headers, "application/json")
 
-    def _answer(self, http: HttpRequest, body: bytes, request_id: str) -> tuple[int, bytes, dict[str, str]]:
+    def _answer(self, http: HttpRequest, body: bytes, request_id: str) -> tuple[int, bytes | Download, dict[str, str]]:
         authenticate(http.headers.get("authorization"))
         self._limit_rate()
         method, path = http.method, http.url.path
@@ -96,7 +99,7 @@ class Api:
 
     def _once(
         self, entry: Route, named: dict[str, str], raw: Obj, request: Request, more: dict[str, str]
-    ) -> tuple[int, bytes, dict[str, str]]:
+    ) -> tuple[int, bytes | Download, dict[str, str]]:
         """Run a request with an idempotency key once and replay its outcome afterwards.
 
         Requests are handled one at a time, so the second of two at once finds the first one's outcome. An answer
@@ -139,7 +142,7 @@ class Api:
 
     def _run(
         self, entry: Route, named: dict[str, str], raw: Obj, request: Request, record: Obj | None = None
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes | Download]:
         """Validate, handle and present; the record of an idempotency key commits with the changes."""
         request = _validated(entry, raw, request)
         sandbox = self.sandbox
@@ -148,7 +151,10 @@ class Api:
         try:
             with sandbox.serving(request):
                 try:
-                    shown = sandbox.present(entry.handler(sandbox, request, **named), request.expand, request.version)
+                    found = entry.handler(sandbox, request, **named)
+                    if isinstance(found, Download):
+                        return status, found
+                    shown = sandbox.present(found, request.expand, request.version)
                 except StripeError as error:
                     if not error.keep:
                         raise

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.api.parameters import validate
-from gateway.sandbox.core.store import Obj
 from gateway.sandbox.options import API_VERSION
 
-Handler = Callable[..., Obj]
-"""Called as `handler(sandbox, request, **path_parameters)`, answers the object to be returned."""
+if TYPE_CHECKING:
+    from gateway.sandbox.core.store import Obj
+
+Handler = Callable[..., Any]
+"""Called as `handler(sandbox, request, **path_parameters)`, answers the object to be returned, or a `Download`."""
 
 
 @dataclass(frozen=True)

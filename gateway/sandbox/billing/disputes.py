@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.billing import ledger
-from gateway.sandbox.core import cards
+from gateway.sandbox.core import cards, money
 from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.periods import DAY
 
@@ -20,15 +20,19 @@ EVIDENCE_DAYS = 9
 
 
 def open_if_disputed(sandbox: Sandbox, charge: Obj) -> None:
-    """Have a succeeded charge disputed at once if its payment method is one that does so."""
+    """Have a succeeded charge disputed at once if its payment method is one that does so, once or for parts of it."""
     behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
-    if not behaviour.dispute:
-        return
+    if behaviour.dispute:
+        for amount in money.distributed(charge["amount"], [1] * behaviour.disputes):
+            _open(sandbox, charge, behaviour, amount)
+
+
+def _open(sandbox: Sandbox, charge: Obj, behaviour: cards.Behaviour, amount: int) -> None:
     now = sandbox.now(charge)
     dispute: Obj = {
         "id": sandbox.new_id("du"),
         "object": "dispute",
-        "amount": charge["amount"],
+        "amount": amount,
         "balance_transactions": [],
         "charge": charge["id"],
         "currency": charge["currency"],

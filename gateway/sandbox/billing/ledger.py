@@ -1,6 +1,7 @@
 """The account's ledger: a balance transaction for all that moves money, with Stripe's fee.
 
-Every currency settles in itself, nothing is paid out, and the fees are those of an account in the United States.
+Every currency settles in itself, nothing is paid out unless asked for, and the fees are those of an account in the
+United States.
 
 Sources: docs.stripe.com/api/balance_transactions/object, docs.stripe.com/reports/balance-transaction-types,
 stripe.com/pricing; amounts, fees and days as recorded (pay, stripe_can_create_a_subscription #5).
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.core import money
+from gateway.sandbox.core import cards, money
 from gateway.sandbox.core.periods import DAY
 from gateway.sandbox.core.registry import expandable
 
@@ -35,9 +36,11 @@ def charged(sandbox: Sandbox, charge: Obj, *, later: bool = False) -> None:
         return
     card = charge["payment_method_details"]["type"] == "card"
     amount = charge["amount_captured"]
+    behaviour = cards.behaviour_of(sandbox.need("payment_method", charge["payment_method"]))
     charge["balance_transaction"] = _book(
         sandbox,
         charge,
+        available_on=sandbox.now(charge) if behaviour.bypasses_pending else None,
         type="charge" if card else "payment",
         category="charge",
         amount=amount,
@@ -92,6 +95,22 @@ def reinstated(sandbox: Sandbox, dispute: Obj) -> None:
     _of_dispute(sandbox, dispute, dispute["amount"], "dispute_reversal", "reversal")
 
 
+def paid_out(sandbox: Sandbox, payout: Obj) -> str:
+    """Book that a payout takes its amount off the available balance, and return the transaction's id."""
+    return _of_payout(sandbox, payout, "payout", -payout["amount"], "STRIPE PAYOUT")
+
+
+def payout_canceled(sandbox: Sandbox, payout: Obj) -> str:
+    """Book that a canceled payout gives its amount back, and return the transaction's id."""
+    return _of_payout(sandbox, payout, "payout_cancel", payout["amount"], "STRIPE PAYOUT CANCEL")
+
+
+def available(sandbox: Sandbox, currency: str) -> int:
+    """Return how much of a currency can be paid out."""
+    booked = (shown(sandbox, each) for each in sandbox.store.scan("balance_transaction"))
+    return sum(each["net"] for each in booked if (each["currency"], each["status"]) == (currency, "available"))
+
+
 def shown(sandbox: Sandbox, transaction: Obj) -> Obj:
     """Return a balance transaction with the status that it has by now."""
     over = transaction["available_on"] <= sandbox.now(transaction["_of"])
@@ -100,6 +119,7 @@ def shown(sandbox: Sandbox, transaction: Obj) -> Obj:
 
 @expandable("charge", "balance_transaction")
 @expandable("refund", "balance_transaction")
+@expandable("payout", "balance_transaction")
 def _expanded(sandbox: Sandbox, source: Obj) -> Obj | None:
     found = source["balance_transaction"]
     return shown(sandbox, sandbox.need("balance_transaction", found)) if found else None
@@ -120,6 +140,19 @@ def _of_dispute(sandbox: Sandbox, dispute: Obj, amount: int, category: str, what
     transaction = shown(sandbox, sandbox.need("balance_transaction", booked))
     del transaction["_of"]
     dispute["balance_transactions"] = [*dispute["balance_transactions"], transaction]
+
+
+def _of_payout(sandbox: Sandbox, payout: Obj, type: str, amount: int, description: str) -> str:
+    category = "payout" if type == "payout" else "payout_reversal"
+    return _book(
+        sandbox,
+        payout,
+        type=type,
+        category=category,
+        amount=amount,
+        description=description,
+        available_on=sandbox.now(),
+    )
 
 
 def _book(

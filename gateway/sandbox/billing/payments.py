@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import charges, disputes, payment_methods
+from gateway.sandbox.billing import charges, disputes, fraud_warnings, payment_methods
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.expand import public
@@ -70,7 +70,7 @@ def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: 
     behaviour = cards.behaviour_of(payment_method)
     intent |= {"payment_method": payment_method["id"], "next_action": None, "last_payment_error": None}
     intent["_off_session"] = off_session
-    if _must_authenticate(behaviour, payment_method, intent):
+    if must_authenticate(behaviour, payment_method, intent):
         if off_session:
             return _decline(sandbox, intent, payment_method, "authentication_required")
         intent |= {"status": "requires_action", "next_action": next_step(sandbox, intent)}
@@ -121,7 +121,8 @@ def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
     return StripeError(message, status=402, type=kind, code=code, keep=True, **error, payment_intent=shown)
 
 
-def _must_authenticate(behaviour: cards.Behaviour, payment_method: Obj, intent: Obj) -> bool:
+def must_authenticate(behaviour: cards.Behaviour, payment_method: Obj, intent: Obj) -> bool:
+    """Return whether the bank asks for 3-D Secure, or the client does of a card that has it."""
     known = payment_method.get("_authenticated", False)
     options = (intent["payment_method_options"] or {}).get("card") or {}
     if behaviour.authentication == "requested":
@@ -162,9 +163,9 @@ def settle_planned(sandbox: Sandbox, id: str) -> None:
 
 
 def _settle(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
-    decline = cards.behaviour_of(payment_method).decline
-    if decline:
-        return _decline(sandbox, intent, payment_method, decline)
+    behaviour = cards.behaviour_of(payment_method)
+    if behaviour.decline and (payment_method.get("_authenticated") or not behaviour.passes_unauthenticated):
+        return _decline(sandbox, intent, payment_method, behaviour.decline)
     known = sandbox.need("payment_method", payment_method["id"])
     if intent["customer"] and intent.get("setup_future_usage") and known["customer"] is None:
         # What will be used again is saved to the customer, on success only (recorded: openfoodnetwork).
@@ -186,7 +187,9 @@ def _succeed(sandbox: Sandbox, intent: Obj, received: int) -> Obj:
     intent |= {"status": "succeeded", "amount_received": received, "amount_capturable": 0}
     sandbox.update(intent, "payment_intent.succeeded")
     _tell_owner(sandbox, intent)
-    disputes.open_if_disputed(sandbox, sandbox.need("charge", intent["latest_charge"]))
+    charge = sandbox.need("charge", intent["latest_charge"])
+    fraud_warnings.warn_if_suspected(sandbox, charge)
+    disputes.open_if_disputed(sandbox, charge)
     return intent
 
 

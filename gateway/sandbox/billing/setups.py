@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
 
+_OF_CARD = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
@@ -49,12 +50,14 @@ def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
 def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     """Try to save a payment method; `status` and `last_setup_error` tell the outcome."""
     behaviour = cards.behaviour_of(payment_method)
+    intent["latest_attempt"] = _attempt(sandbox, intent, payment_method)
     intent |= {"payment_method": payment_method["id"], "next_action": None, "last_setup_error": None}
     if behaviour.decline and behaviour.refused:
         code, message = declines.declined(behaviour.decline)
         return _fail(sandbox, intent, payment_method, code, message, decline_code=behaviour.decline)
-    if behaviour.authentication != "never" and not payment_method.get("_authenticated"):
+    if payments.must_authenticate(behaviour, payment_method, intent) and not payment_method.get("_authenticated"):
         intent |= {"status": "requires_action", "next_action": payments.next_step(sandbox, intent)}
+        _end_attempt(sandbox, intent)
         return sandbox.update(intent, "setup_intent.requires_action")
     return _succeed(sandbox, intent, payment_method)
 
@@ -95,10 +98,37 @@ def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
     return StripeError(message, status=402, type=kind, code=code, keep=True, **error, setup_intent=shown)
 
 
+def _attempt(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> str:
+    """Begin an attempt to save a payment method, and return its id (docs.stripe.com/api/setup_attempts)."""
+    kind = payment_method["type"]
+    known: Obj = payment_method.get(kind) or {}
+    card = {name: known.get(name) for name in _OF_CARD} | {"network": known.get("brand"), "three_d_secure": None}
+    made = sandbox.create(
+        {
+            "object": "setup_attempt",
+            "customer": intent["customer"],
+            "payment_method": payment_method["id"],
+            "payment_method_details": {"type": kind, kind: card if kind == "card" else {}},
+            "setup_intent": intent["id"],
+            "status": "requires_confirmation",
+            "usage": intent["usage"],
+        }
+    )
+    return str(made["id"])
+
+
+def _end_attempt(sandbox: Sandbox, intent: Obj) -> None:
+    """Have the latest attempt say what has become of it."""
+    error = intent["last_setup_error"]
+    attempt = sandbox.need("setup_attempt", intent["latest_attempt"])
+    sandbox.update(attempt | {"status": "failed" if error else intent["status"], "setup_error": error})
+
+
 def _succeed(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     if intent["customer"] and payment_method["customer"] is None:
         payment_methods.attach(sandbox, payment_method, intent["customer"])
     intent["status"] = "succeeded"
+    _end_attempt(sandbox, intent)
     return sandbox.update(intent, "setup_intent.succeeded")
 
 
@@ -111,4 +141,5 @@ def _fail(sandbox: Sandbox, intent: Obj, payment_method: Obj, code: str, message
         **more,
     }
     intent |= {"status": "requires_payment_method", "payment_method": None, "last_setup_error": error}
+    _end_attempt(sandbox, intent)
     return sandbox.update(intent, "setup_intent.setup_failed")

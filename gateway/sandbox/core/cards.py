@@ -20,10 +20,14 @@ class Behaviour:
         refused: the card cannot be saved to a customer either (`decline` says why).
         authentication: when 3-D Secure is asked for: "never", "always", "once", which is until the buyer has
             authenticated it (off-session charges then pass), or "requested", which is when the client asks for it.
+        passes_unauthenticated: `decline` comes only when the buyer has authenticated the card.
         delay: seconds that the payment stays `processing` before its outcome, None for at once.
         dispute: the reason of the dispute that follows a successful charge.
         inquiry: that dispute is only an inquiry.
         refund: "succeeded", "pending" (succeeds later) or "failed" (succeeds first, fails later).
+        disputes: how many disputes follow.
+        fraud_warning: the bank warns of fraud after a successful charge.
+        bypasses_pending: its money is available at once.
         risk: the risk level that Radar reports.
         cvc, line1, postal_code: what the bank finds when it checks the security code and the address.
     """
@@ -31,9 +35,13 @@ class Behaviour:
     decline: str | None = None
     refused: bool = False
     authentication: str = "never"
+    passes_unauthenticated: bool = False
     delay: int | None = None
     dispute: str | None = None
     inquiry: bool = False
+    disputes: int = 1
+    fraud_warning: bool = False
+    bypasses_pending: bool = False
     refund: str = "succeeded"
     risk: str = "normal"
     cvc: str = "pass"
@@ -170,7 +178,11 @@ CARDS = (
         behaviour=_declines("processing_error", refused=False, authentication="always"),
     ),
     TestCard("4000000000003055", tokens=("threeDSecureOptional",), behaviour=Behaviour(authentication="requested")),
-    TestCard("4000000000003097", tokens=("threeDSecureOptionalProcessingError",)),
+    TestCard(
+        "4000000000003097",
+        tokens=("threeDSecureOptionalProcessingError",),
+        behaviour=Behaviour("processing_error", authentication="requested", passes_unauthenticated=True),
+    ),
     # Disputes, fraud and refunds
     TestCard("4000000000000259", tokens=("createDispute",), behaviour=Behaviour(dispute="fraudulent")),
     TestCard(
@@ -183,14 +195,21 @@ CARDS = (
         tokens=("createDisputeInquiry",),
         behaviour=Behaviour(dispute="fraudulent", inquiry=True),
     ),
-    TestCard("4000000404000079", tokens=("createMultipleDisputes",), behaviour=Behaviour(dispute="fraudulent")),
+    TestCard(
+        "4000000404000079", tokens=("createMultipleDisputes",), behaviour=Behaviour(dispute="fraudulent", disputes=2)
+    ),
     TestCard("4000000404000038", tokens=("createCe3EligibleDispute",), behaviour=Behaviour(dispute="fraudulent")),
     TestCard("4000008400000779", tokens=("createComplianceDispute",), behaviour=Behaviour(dispute="noncompliant")),
-    TestCard("4000000000005423", tokens=("createIssuerFraudRecord",)),
+    TestCard("4000000000005423", tokens=("createIssuerFraudRecord",), behaviour=Behaviour(fraud_warning=True)),
     TestCard("4000000000009235", tokens=("riskLevelElevated",), behaviour=Behaviour(risk="elevated")),
     TestCard("4000000000004954", tokens=("riskLevelHighest",), behaviour=Behaviour("fraudulent", risk="highest")),
-    TestCard("4000000000000077", tokens=("bypassPending",)),
-    TestCard("4000003720000278", tokens=("bypassPendingInternational",), country="IE"),
+    TestCard("4000000000000077", tokens=("bypassPending",), behaviour=Behaviour(bypasses_pending=True)),
+    TestCard(
+        "4000003720000278",
+        tokens=("bypassPendingInternational",),
+        country="IE",
+        behaviour=Behaviour(bypasses_pending=True),
+    ),
     TestCard("4000000000007726", tokens=("pendingRefund",), behaviour=Behaviour(refund="pending")),
     TestCard("4000000000005126", tokens=("refundFail",), behaviour=Behaviour(refund="failed")),
 )

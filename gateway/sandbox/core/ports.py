@@ -36,6 +36,14 @@ class Request:
     base_url: str = "http://localhost"
 
 
+@dataclass(frozen=True)
+class Download:
+    """What a handler answers instead of an object: a file, with its media type."""
+
+    content: bytes
+    type: str = "application/octet-stream"
+
+
 class Chaos(Protocol):
     """What goes wrong on purpose between Stripe and its clients."""
 

@@ -98,9 +98,9 @@ ABSENT: dict[str, frozenset[str]] = {
 # Hashes of which an object has the one or few that apply to it; nothing is filled in inside them.
 _VARIANTS = frozenset(
     (  # noqa: SIM905 -- a list would take a line for each name
-        "amount_details destination_details fraud_details hooks last_finalization_error last_payment_error "
-        "last_setup_error level3 next_action payment_method_details payment_method_options radar_options "
-        "transfer_data wallet"
+        "amount_details country_options destination_details fraud_details hooks last_finalization_error "
+        "last_payment_error last_setup_error level3 next_action payment_method_details payment_method_options "
+        "radar_options transfer_data wallet"
     ).split()
 )
 

@@ -61,4 +61,5 @@ def retrieve(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Retrieve an account; there is only the own one."""
     if id != ACCOUNT_ID:
         raise resource_missing("account", id)
-    return own(sandbox, request)
+    found: Obj = own(sandbox, request)
+    return found

@@ -1,16 +1,18 @@
-"""Files that were uploaded, and links to them. The contents are not kept.
+"""Files that were uploaded, and links to them.
 
 Source: https://docs.stripe.com/api/files and https://docs.stripe.com/api/file_links
 """
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
+from gateway.sandbox.core.ports import Download
 from gateway.sandbox.core.registry import expandable, kind
 from gateway.sandbox.core.templates import envelope
 
@@ -29,7 +31,8 @@ def upload(sandbox: Sandbox, request: Request) -> Obj:
         if name not in request.params:
             raise parameter_missing(name)
     sent = request.params["file"]
-    sent = sent if isinstance(sent, dict) else {"filename": None, "size": len(sent)}
+    if not isinstance(sent, dict):
+        sent = {"filename": None, "content": base64.b64encode(str(sent).encode()).decode()}
     suffix = (sent["filename"] or "").rpartition(".")[2].lower() or None
     new_id = sandbox.new_id("file")
     return sandbox.create(
@@ -38,9 +41,10 @@ def upload(sandbox: Sandbox, request: Request) -> Obj:
             "object": "file",
             "filename": sent["filename"],
             "purpose": request.params["purpose"],
-            "size": sent["size"],
+            "size": len(base64.b64decode(sent["content"])),
             "type": suffix,
             "url": f"{request.base_url}/v1/files/{new_id}/contents",
+            "_content": sent["content"],
         }
     )
 
@@ -55,6 +59,17 @@ def index(sandbox: Sandbox, request: Request) -> Obj:
 def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Retrieve what is known of a file."""
     return sandbox.need("file", id)
+
+
+@route("GET", "/v1/files/{id}/contents")
+def contents(sandbox: Sandbox, _: Request, id: str) -> Download:
+    """Download what was uploaded."""
+    return content(sandbox.need("file", id))
+
+
+def content(file: Obj) -> Download:
+    """Return what was uploaded."""
+    return Download(base64.b64decode(file["_content"]))
 
 
 @expandable("file", "links")
@@ -76,13 +91,14 @@ def link(sandbox: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/file_links", params="FileLinkListParams")
 def link_index(sandbox: Sandbox, request: Request) -> Obj:
     """List links to files."""
-    return page(sandbox, request, "file_link")
+    found = page(sandbox, request, "file_link")
+    return {**found, "data": [shown(sandbox, each) for each in found["data"]]}
 
 
 @route("GET", "/v1/file_links/{id}")
 def link_retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Retrieve a link to a file."""
-    return sandbox.need("file_link", id)
+    return shown(sandbox, sandbox.need("file_link", id))
 
 
 @route("POST", "/v1/file_links/{id}", params="FileLinkUpdateParams")
@@ -90,5 +106,10 @@ def link_update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a link's metadata, or when it expires (`now` is now)."""
     changed = merge(sandbox.need("file_link", id), request.params, "metadata", "expires_at")
     if changed["expires_at"] == "now":
-        changed |= {"expires_at": sandbox.now(), "expired": True}
-    return sandbox.update(changed)
+        changed["expires_at"] = sandbox.now()
+    return shown(sandbox, sandbox.update(changed))
+
+
+def shown(sandbox: Sandbox, link: Obj) -> Obj:
+    """Return a link that says whether it has expired by now."""
+    return {**link, "expired": link["expires_at"] is not None and link["expires_at"] <= sandbox.now()}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page, page_of
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import quotes
+from gateway.sandbox.billing import quote_sheet, quotes
+from gateway.sandbox.core.ports import Download
 from gateway.sandbox.core.registry import expandable, kind
 from gateway.sandbox.core.templates import envelope
 
@@ -64,6 +65,12 @@ def cancel(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def line_items(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """List what a quote offers; all of it is billed at once."""
     return page_of(request, quotes.items_of(sandbox, sandbox.need("quote", id)))
+
+
+@route("GET", "/v1/quotes/{id}/pdf")
+def pdf(sandbox: Sandbox, _: Request, id: str) -> Download:
+    """Download the sheet of a quote that is open or accepted."""
+    return Download(quote_sheet.pdf(sandbox, sandbox.need("quote", id)), "application/pdf")
 
 
 @expandable("quote", "line_items")

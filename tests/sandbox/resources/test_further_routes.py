@@ -1,9 +1,7 @@
-"""Payments attached to invoices, confirmation tokens, tax calculations, alerts, the stream of usage, files.
+"""Payments attached to invoices, confirmation tokens, tax calculations, alerts, the stream of usage.
 
 Each by its page of docs.stripe.com/api; a tax calculation as recorded (spree_stripe, create_tax_calculation_us_tx #0).
 """
-
-import io
 
 import pytest
 import stripe
@@ -186,16 +184,3 @@ def test_a_stream_counts_many_events_under_a_key_of_its_own(sandbox_server, stri
     assert now < session.expires_at
     found = sandbox_server.sandbox.store.find("billing.meter_event")
     assert [(each["event_name"], each["payload"]["value"]) for each in found] == [("calls", "5")] * 2
-
-
-def test_a_file_is_uploaded_and_linked_to(sandbox_server, v1):
-    client = sandbox_server.client()
-    client = stripe.StripeClient("sk_test_1", base_addresses={"api": sandbox_server.url, "files": sandbox_server.url})
-    content = io.BytesIO(b"\x89PNG\r\n\x1a\n")
-    content.name = "logo.png"
-    file = client.v1.files.create({"purpose": "business_logo", "file": content})
-    assert (file.filename, file.purpose, file.size, file.type) == ("logo.png", "business_logo", 8, "png")
-    link = v1.file_links.create({"file": file.id, "metadata": {"a": "b"}})
-    assert (link.file, link.expired) == (file.id, False)
-    assert v1.file_links.update(link.id, {"expires_at": "now"}).expired is True
-    assert [each.id for each in v1.files.list({"purpose": "business_logo"}).data] == [file.id]

@@ -27,6 +27,8 @@ class ProblemCode(Enum):
     IDEMPOTENCY_KEY_REUSED = "The key was used before for another request."
     PRICE_NOT_RECURRING = "The price is paid once, and this needs a plan."
     SUBSCRIPTION_ENDED = "The subscription has ended for good."
+    SUBSCRIPTION_ENDING = "The subscription ends before the change would happen: resume it first."
+    SUBSCRIPTION_PAUSED = "The subscription is paused: resume it first."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
     INVOICE_UNPAID = "An invoice of the subscription is not paid yet: it comes before a change."
     SUBSCRIPTION_ITEM_NEEDED = "The subscription has several items and none is named, or it does not have this one."

@@ -10,7 +10,7 @@ import { invoiceTable } from "./invoices.js";
 import { adverb, periodOf } from "./periods.js";
 import { session, signIn, signOut, users } from "./session.js";
 import { usagePanel } from "./usage.js";
-import { CREATE_PORTAL_SESSION, METER, RESUME_SUBSCRIPTION, VIEWER } from "./viewer.js";
+import { CANCEL_PENDING_CHANGE, CREATE_PORTAL_SESSION, METER, RESUME_SUBSCRIPTION, VIEWER } from "./viewer.js";
 import { attempt, day, labelled, mutate } from "./words.js";
 
 const root = document.getElementById("account");
@@ -135,7 +135,8 @@ const REASONS = {
 };
 
 function planPanel(subscription, paymentMethod, testId) {
-  const { plan, status, quantity, access, willCancel, cancelAt, trialEnd, currentPeriodEnd } = subscription;
+  const { plan, status, quantity, access, willCancel, cancelAt, trialEnd, currentPeriodEnd, pendingChange } =
+    subscription;
   const seats = quantity > 1 ? `${quantity} × ` : "";
   const next = willCancel
     ? ["Ends", cancelAt]
@@ -170,6 +171,7 @@ function planPanel(subscription, paymentMethod, testId) {
       ),
       !over && labelled(next[0], next[1] && day(next[1]), "until"),
       paymentMethod && labelled("Paid with", cardOf(paymentMethod), "payment-method"),
+      pendingChange && labelled(`From ${day(pendingChange.at)}`, planned(pendingChange), "pending-change"),
       over && labelled("Access until", access.until ? day(access.until) : "ended", "until"),
     ),
     h(
@@ -189,6 +191,12 @@ function planPanel(subscription, paymentMethod, testId) {
           { type: "button", class: "button quiet", "data-testid": "resume", onclick: resume(subscription) },
           "Keep my plan",
         ),
+      pendingChange &&
+        h(
+          "button",
+          { type: "button", class: "button quiet", "data-testid": "undo-change", onclick: undo(subscription) },
+          `Keep ${plan?.product.name ?? "this plan"}`,
+        ),
       !over &&
         !willCancel &&
         h(
@@ -206,6 +214,20 @@ function planPanel(subscription, paymentMethod, testId) {
     work,
   );
 }
+
+/** "3 × Starter, yearly" */
+const planned = ({ plan, quantity }) =>
+  plan
+    ? `${quantity > 1 ? `${quantity} × ` : ""}${plan.product.name}, ${adverb(periodOf(plan)).toLowerCase()}`
+    : "Another plan";
+
+const undo =
+  ({ id }) =>
+  ({ currentTarget }) =>
+    attempt(currentTarget, "One moment…", async () => {
+      await mutate(CANCEL_PENDING_CHANGE, "cancelPendingChange", { subscriptionId: id });
+      await show("Your plan stays as it is.");
+    });
 
 const resume =
   ({ id }) =>

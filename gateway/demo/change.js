@@ -40,6 +40,7 @@ export function changeForm(subscription, { done, close }) {
       subscriptionId,
       priceId,
       quantity,
+      when: preview.when,
       prorationDate: preview.prorationDate,
       idempotencyKey: crypto.randomUUID(),
     };
@@ -47,7 +48,8 @@ export function changeForm(subscription, { done, close }) {
       attempt(currentTarget, "Changing…", async () => {
         const { invoice } = await mutate(CHANGE_SUBSCRIPTION, "changeSubscription", input, { locale });
         const paid = invoice?.amountDue.amount ? ` You paid ${invoice.amountDue.formatted}.` : "";
-        done(`Your plan has changed.${paid}`);
+        const later = preview.when === "AT_PERIOD_END";
+        done(later ? `Your plan changes on ${day(preview.renewsAt)}.` : `Your plan has changed.${paid}`);
       });
     return [
       h(

@@ -42,6 +42,7 @@ fragment Standing on BillingSubscription {
   currentPeriodEnd
   endedAt
   access { allowed reason until }
+  pendingChange { at quantity plan { product { name } interval intervalCount } }
   plan {
     id
     interval
@@ -71,7 +72,8 @@ export const PLANS = `query Plans($locale: String!, $currency: Currency) {
 
 export const PREVIEW_CHANGE = `query PreviewChange($subscriptionId: ID!, $priceId: ID!, $quantity: Int, $locale: String!) {
   viewer {
-    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity) {
+    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity, when: AUTOMATIC) {
+      when
       dueNow { formatted(locale: $locale) }
       credit { amount formatted(locale: $locale) }
       dueAtRenewal { formatted(locale: $locale) }
@@ -86,6 +88,13 @@ export const CHANGE_SUBSCRIPTION = `mutation ChangeSubscription($input: ChangeSu
   changeSubscription(input: $input) {
     subscription { id plan { id } }
     invoice { amountDue { amount formatted(locale: $locale) } }
+    userErrors { code message field }
+  }
+}`;
+
+export const CANCEL_PENDING_CHANGE = `mutation CancelPendingChange($input: CancelPendingChangeInput!) {
+  cancelPendingChange(input: $input) {
+    subscription { id pendingChange { at } }
     userErrors { code message field }
   }
 }`;

@@ -181,8 +181,8 @@ class Settings(BaseSettings):
     rate_limit_stripe_reads: Rate = Field(
         "120/minute",
         validation_alias="GATEWAY_RATE_LIMIT_STRIPE_READS",
-        description="Calls to Stripe by queries (`session` makes 1, `previewChange` 3) of one user, or of guests from "
-        "one address; `off` without limit.",
+        description="Calls to Stripe by queries (`session` and `dueAtRenewal` make 1, `previewChange` 3) of one user, "
+        "or of guests from one address; `off` without limit.",
     )
     rate_limit_all_stripe_reads: Rate = Field(
         "20/second",
@@ -324,6 +324,12 @@ class Settings(BaseSettings):
         False,
         validation_alias="GATEWAY_PRORATE_CANCELLATIONS",
         description="Whether `cancelSubscription(when: NOW)` credits the unused time to the customer's balance.",
+    )
+    change_time: Literal["now", "at_period_end", "automatic"] = Field(
+        "now",
+        validation_alias="GATEWAY_CHANGE_TIME",
+        description="When a plan changes where the caller does not say it: at once (`now`), as the period ends "
+        "(`at_period_end`), or up at once and down as the period ends (`automatic`).",
     )
     automatic_tax: bool = Field(
         False,

@@ -102,6 +102,14 @@ async def test_a_customer_lives_a_whole_life(page, gateway_dev):
     await page.get_by_test_id("confirm-change").click()
     await expect(page.get_by_test_id("notice")).to_have_text(f"Your plan has changed. You paid {due}.")
 
+    assert await choose(page, "Starter, monthly") == "$0.00"
+    await page.get_by_test_id("confirm-change").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("Your plan changes on")
+    await expect(page.get_by_test_id("pending-change")).to_have_text("Starter, monthly")
+    await page.get_by_test_id("undo-change").click()
+    await expect(page.get_by_test_id("notice")).to_have_text("Your plan stays as it is.")
+    await expect(page.get_by_test_id("pending-change")).to_have_count(0)
+
     await change_card(page, gateway_dev, "4000000000000341")
     await days_pass(page, gateway_dev, 31, until="past_due")
     await expect(page.get_by_test_id("status")).to_have_text("past due")

@@ -1,10 +1,11 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
 from gateway.billing.subscriptions.validation import ended, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -17,6 +18,7 @@ from gateway.stripe_api.client import Stripe, StripeResponse
 
 PATH = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
+SCHEDULES = "/v1/subscription_schedules"
 
 
 class SubscriptionsAtStripe:
@@ -35,10 +37,23 @@ class SubscriptionsAtStripe:
         self._stripe = stripe
 
     async def present(self, id: str) -> tuple[SubscriptionState, StripeResponse]:
-        """Return a subscription as Stripe has it now, with its latest invoice, and the answer, for Stripe's clock."""
-        answer = await self._get(id, expand=["latest_invoice"])
+        """Return a subscription as Stripe has it now, and the answer, for Stripe's clock.
+
+        The answer has the latest invoice and the schedule expanded; what is planned is as Stripe has it, too.
+        """
+        answer = await self._get(id, expand=["latest_invoice", "schedule"])
         await self._mirror.store_answer(self._stripe, answer)
+        if schedule := answer.object["schedule"]:
+            await self._mirror.store_answer(self._stripe, replace(answer, object=schedule))
+        elif known := await self._schedule_of(id):  # it was released, which no event has told yet
+            await self._mirror.refresh(self._stripe, "subscription_schedule", known)
         return await self.state(id), answer
+
+    async def _schedule_of(self, id: str) -> str | None:
+        """Return the schedule that manages a subscription, as the mirror has it."""
+        return await self._database.read(
+            lambda connection: connection.execute(SCHEDULE_OF, {"subscription": id}).scalar()
+        )
 
     async def _get(self, id: str, **parameters: Any) -> StripeResponse:
         try:
@@ -77,13 +92,55 @@ class SubscriptionsAtStripe:
 
         Source: Stripe, "Subscription schedules", releasing; the refusal is known from public error reports.
         """
-        if schedule := answer.object.get("schedule"):
-            schedule_id = schedule["id"] if isinstance(schedule, dict) else schedule
-            path = f"/v1/subscription_schedules/{schedule_id}/release"
-            try:
-                await self._stripe.post(path, idempotency_key=f"release-{id}-{schedule_id}")
-            except StripeRefused as error:
-                raise Rejected(refused(error)) from error
+        if schedule := answer.object["schedule"]:
+            path = f"{SCHEDULES}/{schedule['id']}/release"
+            await self.do(id, self._stripe.post(path, idempotency_key=f"release-{id}-{schedule['id']}"))
+
+    async def plan(
+        self, answer: StripeResponse, phases: Callable[[dict[str, Any]], list[dict[str, Any]]], key: str
+    ) -> None:
+        """Have a schedule make a change; where one manages the subscription already, what it planned is replaced.
+
+        Args:
+            answer: the subscription, with its schedule.
+            phases: makes the phases of a subscription with its schedule.
+            key: an idempotency key.
+
+        Raises:
+            Rejected: Stripe refuses the change; what was planned before is planned still.
+        """
+        subscription = answer.object
+        subscription_id, schedule = subscription["id"], subscription["schedule"]
+        if schedule is None:
+            call = self._stripe.post(SCHEDULES, idempotency_key=uuid4().hex, from_subscription=subscription_id)
+            schedule = (await self.do(subscription_id, call)).object
+        managed = {**subscription, "schedule": schedule}
+        details = {"phases": phases(managed), "end_behavior": "release", "proration_behavior": "none"}
+        try:
+            call = self._stripe.post(f"{SCHEDULES}/{schedule['id']}", idempotency_key=key, **details)
+            await self.do(subscription_id, call)
+        except Rejected:
+            if subscription["schedule"] is None:
+                await self.release_schedule(subscription_id, replace(answer, object=managed))
+            raise
+
+    async def due_at_renewal(self, id: str) -> int | None:
+        """Return what the next renewal of a subscription that a schedule manages comes to, in minor units.
+
+        Stripe previews the invoice with what is planned. None when there will be none.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        schedule = await self._schedule_of(id)
+        if schedule is None:
+            return None
+        try:
+            answer = await self._stripe.post(PREVIEW, idempotency_key=uuid4().hex, schedule=schedule)
+        except StripeRefused:  # nothing will be billed, or the schedule is over
+            return None
+        total: int = answer.object["total"]
+        return total
 
     async def invoice_preview(
         self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any

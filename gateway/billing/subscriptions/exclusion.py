@@ -7,12 +7,17 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.catalog.snapshot import Snapshot, group_of
+from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS
+from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
+from gateway.db.tables import table_for
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Subscription, SubscriptionItem
+from gateway.models.mirrored import Price, Subscription, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
+
+PRICES = table_for(Price)
 
 
 def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextManager[None]:
@@ -64,23 +69,41 @@ def excluded_by(product_id: str, held: Mapping[str, str], snapshot: Snapshot) ->
     return next(kin, None)
 
 
-async def held_products(database: Database, customer_id: str, but: Collection[str] = ()) -> dict[str, str]:
+async def held_products(
+    database: Database, customer_id: str, but: Collection[str] = (), replanned: str | None = None
+) -> dict[str, str]:
     """Return the products of a customer's live subscriptions, each with the id of its subscription.
+
+    What a subscription will have by a change that is planned counts as well: else a plan of the same group, bought
+    meanwhile, would stand beside it from then on.
 
     Args:
         database: the mirror.
         customer_id: whose.
         but: items that do not count.
+        replanned: a subscription whose plans for later do not count.
     """
+    alive = col(Subscription.customer_id) == customer_id, col(Subscription.status).in_(OCCUPYING)
     live = (
         select(SubscriptionItem.product_id, Subscription.id)
         .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-        .where(Subscription.customer_id == customer_id, col(Subscription.status).in_(OCCUPYING))
-        .where(col(SubscriptionItem.id).not_in(but))
+        .where(*alive, col(SubscriptionItem.id).not_in(but))
         .order_by(col(Subscription.created))
     )
+    planned = sa.select(SUBSCRIPTIONS.c.id, PHASES).where(*alive, SUBSCRIPTIONS.c.id != (replanned or ""))
 
     def read(connection: sa.Connection) -> dict[str, str]:
-        return dict(connection.execute(live).all())
+        held: dict[str, str] = dict(connection.execute(live).all())
+        later = {
+            price: subscription_id
+            for subscription_id, phases in connection.execute(planned)
+            for phase in phases or ()
+            if phase["start"] > now(connection).timestamp()
+            for price, _ in phase["items"]
+        }
+        if later:
+            products = sa.select(PRICES.c.id, PRICES.c.product_id).where(PRICES.c.id.in_(later))
+            held = {product: later[price] for price, product in connection.execute(products)} | held
+        return held
 
     return await database.read(read)

@@ -12,16 +12,20 @@ from gateway.models.mirrored import Subscription, SubscriptionItem, Subscription
 
 SUBSCRIPTIONS, SCHEDULES = table_for(Subscription), table_for(SubscriptionSchedule)
 
+_LIVE = SCHEDULES.c.status == "active", SCHEDULES.c.deleted.is_(False)
+
 PHASES = (
     sa.select(SCHEDULES.c.phases)
-    .where(SCHEDULES.c.subscription_id == SUBSCRIPTIONS.c.id, SCHEDULES.c.status == "active")
-    .where(SCHEDULES.c.deleted.is_(False))
+    .where(SCHEDULES.c.subscription_id == SUBSCRIPTIONS.c.id, *_LIVE)
     .limit(1)
     .correlate(SUBSCRIPTIONS)
     .scalar_subquery()
     .label("phases")
 )
 """What is planned of a subscription, for a query over subscriptions: Stripe has one active schedule of it at most."""
+
+SCHEDULE_OF = sa.select(SCHEDULES.c.id).where(SCHEDULES.c.subscription_id == sa.bindparam("subscription"), *_LIVE)
+"""The schedule that manages a `subscription`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.billing.catalog.snapshot import Snapshot, group_of, is_active, is_offered
 from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
@@ -25,12 +26,14 @@ class PlanChange:
         quantity: None keeps the present one.
         item_id: which item of the subscription changes; None leaves it to the plan.
         proration_date: the moment that the preview counted from; None is now.
+        when: it happens; None leaves it to the setting.
     """
 
     price_id: str
     quantity: int | None = None
     item_id: str | None = None
     proration_date: datetime | None = None
+    when: ChangeTime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Preview:
         due_at_renewal: what each renewal costs then; None when there will be none.
         renews_at: when the next one is.
         proration_date: what the amounts count from; `change` takes it.
+        at: when the change happens, if it waits for the period's end.
     """
 
     currency: str
@@ -54,6 +58,7 @@ class Preview:
     due_at_renewal: int | None
     renews_at: datetime | None
     proration_date: datetime
+    at: datetime | None = None
 
 
 def plan_items(
@@ -161,6 +166,7 @@ def preview_of(
     as_of: int,
     due: StripeResponse | None,
     renewal: StripeResponse | None,
+    at: datetime | None = None,
 ) -> Preview:
     """Return what Stripe's two previews say.
 
@@ -170,6 +176,7 @@ def preview_of(
         as_of: when the subscription was read, on Stripe's clock.
         due: the invoice that the change makes at once; None when it makes none.
         renewal: an invoice of the plan alone; None when the subscription ends before its renewal.
+        at: when the change happens, if it waits for the period's end: that is its renewal, too.
     """
     now = _invoice(due)
     proration_date = _proration_date(due, renewal, as_of)
@@ -179,8 +186,9 @@ def preview_of(
         credit=max(0, -now.get("total", 0)),
         lines=now.get("lines", []),
         due_at_renewal=_invoice(renewal).get("total"),
-        renews_at=_renewal(_invoice(renewal).get("lines", []), price_id, proration_date),
+        renews_at=at or _renewal(_invoice(renewal).get("lines", []), price_id, proration_date),
         proration_date=datetime.fromtimestamp(proration_date, UTC),
+        at=at,
     )
 
 

@@ -2,7 +2,8 @@
 
 Stripe does it, and what it answers is stored and told: nothing is guessed ahead of it. A change is billed at once
 (`always_invoice`), so that a quote and its charge are the same invoice, and is refused as a whole when the payment does
-not go through (`error_if_incomplete`). Source: Stripe, "Prorations" and "Preview an invoice".
+not go through (`error_if_incomplete`), or it is made by a schedule as the period ends (`timing.py`). Source: Stripe,
+"Prorations", "Preview an invoice" and "Subscription schedules".
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -18,8 +20,8 @@ import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.catalog.snapshot import group_of
-from gateway.billing.subscriptions import quotes
+from gateway.billing.catalog.snapshot import Snapshot, group_of
+from gateway.billing.subscriptions import quotes, timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.plan_change import (
@@ -31,6 +33,7 @@ from gateway.billing.subscriptions.plan_change import (
     preview_of,
 )
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
+from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.tables import table_for
@@ -38,7 +41,7 @@ from gateway.errors import StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 CUSTOMERS = table_for(Customer)
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
@@ -102,27 +105,34 @@ class SubscriptionService:
         await self._check_owner(principal, id)
         present, answer = await self._at_stripe.present(id)
         check(ended(present))
-        items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+        snapshot = await self._catalog.snapshot()
+        items = plan_items(change, present, snapshot, self._settings.max_quantity)
         await self._check_alone(items[0], present)
         check_paid(present.subscription.status, answer.object["latest_invoice"])
-        in_trial = present.subscription.status == "trialing"  # nothing is charged before its end
+        later = self._is_later(change, items, present, snapshot)
+        nothing_now = later or present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
-            _nothing() if in_trial else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
+            _nothing()
+            if nothing_now
+            else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
             self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none"),
         )
-        quote = preview_of(present, change.price_id, as_of=answer.as_of, due=due, renewal=renewal)
+        at = timing.planned(present, items[0]).at if later else None
+        quote = preview_of(present, change.price_id, as_of=answer.as_of, due=due, renewal=renewal, at=at)
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
 
     async def change(
         self, principal: Principal, id: str, change: PlanChange, key: str | None
     ) -> tuple[SubscriptionState, Invoice | None]:
-        """Change the plan or the quantity, and charge what the preview said.
+        """Change the plan or the quantity: at once, charging what the preview said, or as the period ends.
+
+        What was planned before for later is replaced by it. What is there already stays, and nothing else is planned.
 
         Args:
             principal: whose subscription it must be.
             id: the subscription.
-            change: what to, with the preview's proration date.
+            change: what to and when, with the preview's proration date.
             key: an idempotency key of the client's.
 
         Returns:
@@ -138,12 +148,17 @@ class SubscriptionService:
         async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
-            items = plan_items(change, present, await self._catalog.snapshot(), self._settings.max_quantity)
+            snapshot = await self._catalog.snapshot()
+            items = plan_items(change, present, snapshot, self._settings.max_quantity)
             if already_applied(present, items):
+                present = await self._undo(present, answer)
                 return present, await self._at_stripe.billed(answer.object, change.price_id)
             await self._check_alone(items[0], present, customer.external_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
+            stripe_key = _stripe_key("change", principal, key)
+            if self._is_later(change, items, present, snapshot):
+                return await self._plan(present, answer, items[0], snapshot, stripe_key), None
             parameters: dict[str, Any] = {
                 "items": items,
                 "proration_behavior": "always_invoice",
@@ -152,11 +167,72 @@ class SubscriptionService:
             }
             if change.proration_date is not None:
                 parameters["proration_date"] = int(change.proration_date.timestamp())
-            stripe_key = _stripe_key("change", principal, key)
             changed = await self._at_stripe.do(
                 id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters)
             )
+            await self._at_stripe.release_schedule(id, answer)  # after it: a refused change leaves what was planned
             return await self._at_stripe.state(id), await self._at_stripe.billed(changed.object, change.price_id)
+
+    def _is_later(
+        self, change: PlanChange, items: list[dict[str, Any]], present: SubscriptionState, snapshot: Snapshot
+    ) -> bool:
+        """Return whether a change happens as the period ends.
+
+        Raises:
+            Rejected: it would, and cannot.
+        """
+        when = change.when or ChangeTime[self._settings.change_time.upper()]
+        later = timing.waits(when, present, items[0], snapshot)
+        check(timing.cannot_wait(present) if later else None)
+        return later
+
+    async def _plan(
+        self, present: SubscriptionState, answer: StripeResponse, target: dict[str, Any], snapshot: Snapshot, key: str
+    ) -> SubscriptionState:
+        """Plan a change for the end of the period; one that is planned already is not planned again."""
+        wanted = timing.planned(present, target)
+        if present.pending == wanted:
+            return present
+        price = snapshot.prices[target["price"]]
+        phases = partial(timing.phases, target=target, at=wanted.at, price=price)
+        await self._at_stripe.plan(answer, phases, key)
+        return await self._at_stripe.state(present.subscription.id)
+
+    async def cancel_pending(self, principal: Principal, id: str) -> SubscriptionState:
+        """Undo a change that is planned, whoever planned it. Where nothing is planned, nothing is done.
+
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+
+        Raises:
+            Rejected: the subscription has ended, or Stripe refuses it.
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; it may be tried again.
+        """
+        customer = await self._check_owner(principal, id)
+        async with owner_lock(self._database, customer.external_id):
+            present, answer = await self._at_stripe.present(id)
+            check(ended(present))
+            return await self._undo(present, answer)
+
+    async def _undo(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
+        """Take a subscription from a schedule that plans a change of it; how it stands then."""
+        if present.pending is None:
+            return present
+        await self._at_stripe.release_schedule(present.subscription.id, answer)
+        return await self._at_stripe.state(present.subscription.id)
+
+    async def due_at_renewal(self, id: str) -> int | None:
+        """Return what the next renewal of a subscription comes to with what is planned, in minor units.
+
+        Args:
+            id: a subscription that the caller may see.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        return await self._at_stripe.due_at_renewal(id)
 
     async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
@@ -245,7 +321,8 @@ class SubscriptionService:
         if owner is not None:
             await self._close_checkouts(owner)
             await read_subscriptions(self._mirror, self._stripe, present.subscription.customer_id)
-        held = await held_products(self._database, present.subscription.customer_id, [its.id])
+        row = present.subscription
+        held = await held_products(self._database, row.customer_id, [its.id], replanned=row.id)
         if standing := excluded_by(wanted.id, held, snapshot):
             message = f"there is a subscription already that excludes this plan ({standing}): change that one instead"
             raise Rejected(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, "priceId"))

@@ -68,6 +68,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     # One's own account; a page asks for it before it knows whether anybody is signed in.
     "Query.viewer": FieldAccess.ANYONE,
     "Mutation.changeSubscription": FieldAccess.USER,
+    "Mutation.cancelPendingChange": FieldAccess.USER,
     "Mutation.cancelSubscription": FieldAccess.USER,
     "Mutation.resumeSubscription": FieldAccess.USER,
     # Anybody's account.

@@ -12,7 +12,12 @@ from graphql import GraphQLObjectType, GraphQLSchema, default_field_resolver
 from gateway.graphql.base.context import Context, LiveContext
 
 CHECKOUT: Final = "createCheckoutSession"
-STRIPE_READS: Final = {"Query.session": 1, "Subscription.sessionUpdated": 1, "Viewer.previewChange": 3}
+STRIPE_READS: Final = {
+    "Query.session": 1,
+    "Subscription.sessionUpdated": 1,
+    "Viewer.previewChange": 3,
+    "PendingChange.dueAtRenewal": 1,
+}
 """The fields beside mutations that may call Stripe, and how often each does. An id that is not in the mirror is looked
 for in these fields and mutations alone. The links of old invoices are counted where they are read (`Context`).
 """

@@ -16,6 +16,7 @@ from gateway.billing.subscriptions import entitlements as rules
 from gateway.billing.subscriptions.entitlements import Source
 from gateway.billing.subscriptions.plan_change import PlanChange
 from gateway.billing.subscriptions.state import current
+from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.errors import BadInput
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
@@ -27,7 +28,7 @@ from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Usage
-from gateway.graphql.types.subscription_changes import ChangePreview
+from gateway.graphql.types.subscription_changes import WHEN, ChangePreview
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.models import mirrored as models
 
@@ -210,6 +211,7 @@ class Viewer(Account):
     async def preview_change(
         self,
         info: Info,
+        *,
         subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
         price_id: Annotated[
             strawberry.ID, strawberry.argument(description="The plan to change to, or the present one.")
@@ -223,11 +225,12 @@ class Viewer(Account):
                 description="Of several items the one that changes; else the one whose product is of its group."
             ),
         ] = None,
+        when: Annotated[ChangeTime | None, strawberry.argument(description=WHEN)] = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
-        change = PlanChange(price_id, quantity, subscription_item_id)
+        change = PlanChange(price_id, quantity, subscription_item_id, when=when)
         preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
         return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

@@ -8,16 +8,20 @@ import strawberry
 
 from gateway.billing.subscriptions.plan_change import PlanChange, Preview
 from gateway.billing.subscriptions.service import Cancellation
+from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
+from gateway.graphql.base.decorators import enum_from, enum_type, input_type, mutation, object_type
 from gateway.graphql.base.scalars import Money
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.invoices import Invoice, InvoiceLine
 from gateway.graphql.types.subscriptions import BillingSubscription
 
+enum_from(ChangeTime, name="ChangeTime")
+
 KEY = "The same key with the same input does it once, however often it is sent."
+WHEN = "When it happens; left out, as the gateway is set up."
 
 
 @object_type
@@ -34,6 +38,8 @@ class ChangePreview:
     proration_date: datetime = strawberry.field(
         description="The moment from which the amounts count; valid for 15 minutes."
     )
+    when: ChangeTime = strawberry.field(description="When the change happens: `NOW` or `AT_PERIOD_END`.")
+    at: datetime = strawberry.field(description="The moment of the change.")
 
     @classmethod
     def of(cls, preview: Preview, catalog: CatalogObjects) -> "ChangePreview":
@@ -46,6 +52,8 @@ class ChangePreview:
             due_at_renewal=money.of(preview.due_at_renewal, currency),
             renews_at=preview.renews_at,
             proration_date=preview.proration_date,
+            when=ChangeTime.AT_PERIOD_END if preview.at else ChangeTime.NOW,
+            at=preview.at or preview.proration_date,
         )
 
 
@@ -86,7 +94,15 @@ class ChangeSubscriptionInput:
     proration_date: datetime | None = strawberry.field(
         default=None, description="The preview's, so that its amount is charged; otherwise proration counts from now."
     )
+    when: ChangeTime | None = strawberry.field(default=None, description=WHEN)
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+
+
+@input_type
+class CancelPendingChangeInput:
+    """The subscription that is to stay as it is."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
 
 
 @input_type
@@ -124,6 +140,18 @@ class ChangeSubscriptionPayload(Payload):
 
 
 @object_type
+class CancelPendingChangePayload(Payload):
+    """The subscription as it is at Stripe now."""
+
+    subscription: BillingSubscription | None = strawberry.field(
+        default=None, description="The subscription; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What the caller must fix; empty on success."
+    )
+
+
+@object_type
 class CancelSubscriptionPayload(Payload):
     """The subscription as it is at Stripe now."""
 
@@ -150,6 +178,9 @@ class ResumeSubscriptionPayload(Payload):
 ChangeInput = Annotated[
     ChangeSubscriptionInput, strawberry.argument(description="The subscription to change, and its new plan.")
 ]
+CancelPendingInput = Annotated[
+    CancelPendingChangeInput, strawberry.argument(description="The subscription that is to stay as it is.")
+]
 CancelInput = Annotated[
     CancelSubscriptionInput, strawberry.argument(description="The subscription to cancel, when it ends, and why.")
 ]
@@ -162,9 +193,14 @@ class ChangeMutations:
 
     @mutation
     async def change_subscription(self, info: Info, input: ChangeInput) -> ChangeSubscriptionPayload:
-        """Change the plan or the quantity; what is due is charged at once, or nothing is changed."""
+        """Change the plan or the quantity, at once or as the period ends; what waited before is replaced.
+
+        At once, what is due is charged, or nothing is changed.
+        """
         services = info.context.services
-        change = PlanChange(input.price_id, input.quantity, input.subscription_item_id, input.proration_date)
+        change = PlanChange(
+            input.price_id, input.quantity, input.subscription_item_id, input.proration_date, input.when
+        )
         if customer := await services.customers.find(info.context.principal):
             await services.customers.tell_stripe(info.context.principal, customer)
         state, invoice = await services.subscriptions.change(
@@ -175,6 +211,14 @@ class ChangeMutations:
             subscription=BillingSubscription.of(state, catalog),
             invoice=Invoice.of(invoice, catalog) if invoice else None,
         )
+
+    @mutation
+    async def cancel_pending_change(self, info: Info, input: CancelPendingInput) -> CancelPendingChangePayload:
+        """Undo the change that waits for the end of the period; where none waits, nothing is done."""
+        services = info.context.services
+        state = await services.subscriptions.cancel_pending(info.context.principal, input.subscription_id)
+        catalog = catalog_objects_of(await services.catalog.snapshot())
+        return CancelPendingChangePayload(subscription=BillingSubscription.of(state, catalog))
 
     @mutation
     async def cancel_subscription(self, info: Info, input: CancelInput) -> CancelSubscriptionPayload:

@@ -9,9 +9,12 @@ from gateway.billing.customers.ownership import Owner
 from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.errors import BadInput
+from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
-from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type
-from gateway.graphql.base.scalars import BigInt, big
+from gateway.graphql.base.context import Info, LiveContext
+from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type, resolver
+from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.catalog import Plan
 from gateway.graphql.types.catalog_objects import CatalogObjects
 from gateway.models.mirrored import SubscriptionItem as ItemRow
@@ -110,6 +113,17 @@ class PendingChange:
     plan: Plan | None = strawberry.field(description="The plan of its first item.")
     quantity: BigInt | None = strawberry.field(description="The quantity of its first item.")
     items: list[PendingItem] = strawberry.field(description="All items that the subscription will have.")
+    state: strawberry.Private[SubscriptionState]
+
+    @resolver
+    async def due_at_renewal(self, info: Info) -> Money | None:
+        """What the renewal comes to at which it happens, as Stripe computes it; null when it is at no renewal."""
+        if isinstance(info.context, LiveContext):
+            raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
+        row = self.state.subscription
+        if self.at != min(item.current_period_end for item in self.state.items):
+            return None
+        return money.of(await info.context.services.subscriptions.due_at_renewal(row.id), row.currency)
 
     @classmethod
     def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "PendingChange | None":
@@ -119,7 +133,7 @@ class PendingChange:
         currency = state.subscription.currency
         items = [PendingItem(plan=catalog.plan(price, currency), quantity=big(n)) for price, n in state.pending.items]
         first = items[0] if items else PendingItem(plan=None, quantity=None)
-        return cls(at=state.pending.at, plan=first.plan, quantity=first.quantity, items=items)
+        return cls(at=state.pending.at, plan=first.plan, quantity=first.quantity, items=items, state=state)
 
 
 @private

@@ -63,6 +63,8 @@ def _next(sandbox: Sandbox, params: Obj) -> Obj:
     change = {name: details[name] for name in _SAME if name in details}
     if "discounts" in params:
         change["discounts"] = params["discounts"]
+    if params.get("schedule"):
+        params = _of_schedule(sandbox, params)
     if params.get("subscription"):
         subscription = sandbox.need("subscription", params["subscription"], "subscription")
         customer = sandbox.need("customer", subscription["customer"])
@@ -81,6 +83,20 @@ def _next(sandbox: Sandbox, params: Obj) -> Obj:
     if upcoming:
         return _of_change(sandbox, customer, upcoming, change, params)
     return _of_pending(sandbox, customer, currency)
+
+
+def _of_schedule(sandbox: Sandbox, params: Obj) -> Obj:
+    """Return the parameters with the subscription that a schedule manages in the schedule's place.
+
+    Source: docs.stripe.com/api/invoices/create_preview, `schedule`: "Cannot be used with subscription or subscription
+    fields."
+    """
+    if params.get("subscription") or params.get("subscription_details"):
+        raise invalid("You may only specify one of these parameters: schedule, subscription.", "schedule")
+    schedule = sandbox.need("subscription_schedule", params["schedule"], "schedule")
+    if not schedule["subscription"]:
+        raise _none(sandbox.need("customer", schedule["customer"]))
+    return {**params, "subscription": schedule["subscription"]}
 
 
 def _next_to_renew(sandbox: Sandbox, customer: Obj) -> Obj | None:
@@ -113,6 +129,8 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
     recurring = params.get("preview_mode") == "recurring"
     if not applied.invoice_now or (recurring and not bought):
         at = min(item["current_period_end"] for item in subscription["items"]["data"])
+        if not change:
+            subscription = _in_next_phase(sandbox, subscription, at)
         ends = subscription["status"] in subscriptions.FINAL or (subscription["cancel_at"] or at + 1) <= at
         bought = [] if ends else renewals.roll(sandbox, subscription, at)
     lines = [*pending.as_lines(sandbox, pending.of(sandbox, subscription)), *bought]
@@ -121,6 +139,13 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
     if not lines:
         raise _none(customer)
     return _compose(sandbox, customer, subscription, lines, at)
+
+
+def _in_next_phase(sandbox: Sandbox, subscription: Obj, at: int) -> Obj:
+    """Return a subscription as its schedule has it when its period ends."""
+    with sandbox.clock.at(at, subscription["test_clock"]):
+        sandbox.follow("subscription.period_ended", subscription)
+    return sandbox.need("subscription", subscription["id"])
 
 
 def _of_start(sandbox: Sandbox, customer: Obj, change: Obj, params: Obj) -> Obj:

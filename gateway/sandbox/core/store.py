@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Obj = dict[str, Any]
@@ -95,7 +96,7 @@ class Store:
         try:
             yield
         finally:
-            self._rollback()
+            self._rollback(outer)
             self._before = outer
             self._depth -= 1
 
@@ -205,12 +206,13 @@ class Store:
             if key[1] not in self._bodies[key[0]]:
                 del self._seq[key]
 
-    def _rollback(self) -> None:
+    def _rollback(self, outer: Mapping[Key, bytes | None] = MappingProxyType({})) -> None:
+        """Put everything back; a place that the transaction around it has emptied is kept for its end."""
         changed, self._before = self._before, {}
         self.rollbacks += 1
         for key, body in changed.items():
             self._write(key, body)
-            if body is None:
+            if body is None and key not in outer:
                 del self._seq[key]
         # A restored document went to the end of its kind: put it back into its place.
         for kind in {key[0] for key, body in changed.items() if body is not None}:

@@ -5,8 +5,8 @@ import pytest
 from gateway.billing.checkout.trials import had_trial, is_guests
 from gateway.billing.subscriptions.exclusion import held_products
 from gateway.models.checkout import CustomerClaim
-from gateway.models.mirrored import CheckoutSession
-from harness.rows import NOW, customer, item, put, subscription
+from gateway.models.mirrored import CheckoutSession, SubscriptionSchedule
+from harness.rows import NOW, customer, item, price, put, subscription
 
 TRIAL = {"trial_start": NOW}
 
@@ -78,3 +78,22 @@ async def test_the_products_of_live_subscriptions(database, fill):
     assert await held_products(database, "cus_1") == {
         **{status: f"sub_{status}" for status in statuses[:5]}, "seats": "sub_active",
     }  # fmt: skip
+
+
+async def test_the_products_that_live_subscriptions_will_have(database, fill):
+    """What is planned counts, what has been does not; nor what a subscription plans whose plans are to be made anew."""
+    phases = [
+        {"start": int(NOW.timestamp()) + days * 86_400, "items": [[price_id, 1]]}
+        for days, price_id in ((-400 * 365, "past"), (30, "disk_m"), (60, "month"))
+    ]
+    given = {"customer_id": "cus_1", "phases": phases, "as_of": 0}
+    await fill(subscription("sub_1", "active"), its("si_1", "sub_1", "storage"), subscription("sub_2", "canceled"))
+    await fill(price("past", "past"), price("disk_m", "disk"), price("month", "storage"))
+    await fill(
+        SubscriptionSchedule(id="s_1", subscription_id="sub_1", status="active", **given),
+        SubscriptionSchedule(id="s_2", subscription_id="sub_2", status="active", **given),
+        SubscriptionSchedule(id="s_3", subscription_id="sub_1", status="released", **given),
+    )
+    assert await held_products(database, "cus_1") == {"storage": "sub_1", "disk": "sub_1"}
+    assert await held_products(database, "cus_1", ["si_1"]) == {"storage": "sub_1", "disk": "sub_1"}
+    assert await held_products(database, "cus_1", ["si_1"], "sub_1") == {}

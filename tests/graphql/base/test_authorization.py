@@ -23,7 +23,12 @@ PUBLIC = {
     *("Pricing", "PricedProduct", "Product", "ProductConnection", "ProductEdge"),
     *("Plan", "PlanConnection", "PlanEdge", "Price", "PriceTier", "Recurring"),
     *("CreateCheckoutSessionPayload", "ExpireCheckoutSessionPayload", "CreatePortalSessionPayload"),
-    *("ChangeSubscriptionPayload", "CancelSubscriptionPayload", "ResumeSubscriptionPayload"),
+    *(
+        "ChangeSubscriptionPayload",
+        "CancelPendingChangePayload",
+        "CancelSubscriptionPayload",
+        "ResumeSubscriptionPayload",
+    ),
 }
 REFUSALS = {"NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}
 

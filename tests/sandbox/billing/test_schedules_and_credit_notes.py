@@ -197,6 +197,16 @@ def test_a_later_phase_brings_all_that_it_says(client, customer, price, planned,
     assert (reason, total, sorted(lines)) == ("subscription_cycle", 1485, [700, 2000])
 
 
+def test_the_next_invoice_of_a_schedule_is_that_of_its_next_phase(client, price, planned):
+    subscription = planned(items=[{"price": price(1000), "quantity": 2}])
+    preview = client.v1.invoices.create_preview({"schedule": subscription.schedule})
+    assert (preview.total, preview.lines.data[0].period.start) == (2000, renews(subscription))
+    assert client.v1.subscriptions.retrieve(subscription.id) == subscription
+    assert len(client.v1.events.list({"type": "subscription_schedule.updated"}).data) == 2  # as before
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.invoices.create_preview({"schedule": subscription.schedule, "subscription": subscription.id})
+
+
 def test_a_phase_may_be_a_trial(client, price, planned, later):
     subscription = planned(items=[{"price": price(1000)}], trial=True, duration={"interval": "month"})
     later(31 * DAY + 2 * HOUR)

@@ -1,0 +1,90 @@
+"""What a quantity of a price costs, and which of two plans is more: a table without HTTP and without a database."""
+
+import pytest
+
+from gateway.billing.catalog.amounts import Direction, amount_for, direction
+from harness.rows import price
+
+UP, DOWN, LEVEL = Direction.UP, Direction.DOWN, Direction.LEVEL
+GRADUATED = [
+    {"up_to": 5, "unit_amount": 700, "unit_amount_decimal": "700", "flat_amount": 1000, "flat_amount_decimal": "1000"},
+    {"up_to": 10, "unit_amount": None, "unit_amount_decimal": "0.5", "flat_amount": None},
+    {"up_to": None, "unit_amount": None, "unit_amount_decimal": "0.25", "flat_amount_decimal": "99.5"},
+]
+
+
+def tiered(mode: str):
+    return price("tiers", "p", None, billing_scheme="tiered", tiers_mode=mode, tiers=GRADUATED)
+
+
+def packed(round: str):
+    return price("packs", "p", 300, transform_quantity={"divide_by": 100, "round": round})
+
+
+@pytest.mark.parametrize(
+    ("of", "quantity", "currency", "amount"),
+    [
+        (price("a", "p", 900), 1, None, 900),
+        (price("a", "p", 900), 7, "usd", 6300),
+        (price("a", "p", 900), 0, "usd", 0),
+        (price("a", "p", 0), 3, "usd", 0),
+        (price("a", "p", 900, currency_options={"eur": {"unit_amount": 850}}), 2, "eur", 1700),
+        (price("a", "p", 900, currency_options={"eur": {"unit_amount": 850}}), 2, "gbp", 1800),  # its own
+        (price("a", "p", None, unit_amount_decimal="0.5"), 1, None, 1),  # half a cent is one
+        (price("a", "p", None, unit_amount_decimal="0.49999"), 1, None, 0),
+        (price("a", "p", None, unit_amount_decimal="0.5"), 3, None, 2),
+        (price("a", "p", 900, currency_options={"eur": {"unit_amount_decimal": "0.3"}}), 5, "eur", 2),
+        (packed("up"), 1, None, 300),
+        (packed("up"), 100, None, 300),
+        (packed("up"), 101, None, 600),
+        (packed("down"), 99, None, 0),
+        (packed("down"), 250, None, 600),
+        (tiered("graduated"), 0, None, 1000),  # the first tier's flat amount is always due
+        (tiered("graduated"), 5, None, 4500),
+        (tiered("graduated"), 6, None, 4501),  # each line is rounded
+        (tiered("graduated"), 10, None, 4503),
+        (tiered("graduated"), 11, None, 4603),
+        (tiered("volume"), 5, None, 4500),
+        (tiered("volume"), 6, None, 3),
+        (tiered("volume"), 11, None, 102),
+        (price("a", "p", None, usage_type="metered"), 1, None, None),
+        (price("a", "p", None, custom_unit_amount=True), 1, None, None),
+        (price("a", "p", None, billing_scheme="tiered"), 1, None, None),  # its tiers have not been read
+    ],
+)
+def test_what_a_quantity_costs(of, quantity, currency, amount):
+    assert amount_for(of, quantity, currency) == amount
+
+
+MONTH, YEAR = price("m", "p", 1000), price("y", "p", 10_000, interval="year")
+HALF_YEAR, WEEK = price("h", "p", 5500, interval_count=6), price("w", "p", 300, interval="week")
+PRO, PRO_YEAR = price("pm", "pro", 2900), price("py", "pro", 29_000, interval="year")
+TWIN, CALLS = price("t", "twin", 1000), price("c", "calls", None, usage_type="metered")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((MONTH, 1), (PRO, 1), UP),
+        ((PRO, 1), (MONTH, 1), DOWN),
+        ((YEAR, 1), (PRO, 1), UP),  # a month of it costs more
+        ((PRO, 1), (YEAR, 1), DOWN),  # though the year costs more than the month
+        ((MONTH, 1), (PRO_YEAR, 1), UP),
+        ((MONTH, 1), (YEAR, 1), UP),  # of one product: the longer interval
+        ((YEAR, 1), (MONTH, 1), DOWN),
+        ((MONTH, 1), (HALF_YEAR, 1), UP),
+        ((HALF_YEAR, 1), (MONTH, 1), DOWN),
+        ((MONTH, 1), (WEEK, 1), DOWN),
+        ((MONTH, 10), (YEAR, 5), DOWN),  # fewer seats, though for longer
+        ((MONTH, 5), (YEAR, 10), UP),
+        ((YEAR, 5), (MONTH, 10), DOWN),
+        ((MONTH, 1), (MONTH, 2), UP),
+        ((MONTH, 2), (MONTH, 1), DOWN),
+        ((MONTH, 1), (TWIN, 1), LEVEL),
+        ((PRO, 1), (MONTH, 3), UP),
+        ((MONTH, 1), (CALLS, None), None),
+        ((CALLS, None), (MONTH, 1), None),
+    ],
+)
+def test_which_change_is_up_and_which_is_down(before, after, expected):
+    assert direction(before, after, "usd") is expected

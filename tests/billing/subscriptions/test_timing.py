@@ -1,0 +1,100 @@
+"""When a change happens, and the phases that make it then: a table without HTTP and without a database."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.billing.subscriptions.timing import ChangeTime, cannot_wait, phases, planned, waits
+from harness.rows import NOW, item, price, product, snapshot, state
+
+CATALOG = snapshot(
+    product("starter"),
+    product("pro"),
+    price("starter_m", "starter"),
+    price("pro_m", "pro", 2900),
+    price("calls", "pro", None, usage_type="metered"),
+)
+PRO = item("si_1", "pro_m", "pro")
+NOW_, LATER, AUTOMATIC = ChangeTime.NOW, ChangeTime.AT_PERIOD_END, ChangeTime.AUTOMATIC
+DOWN, UP, METERED = ({"id": "si_1", "price": price, "quantity": 1} for price in ("starter_m", "pro_m", "calls"))
+
+
+@pytest.mark.parametrize(
+    ("when", "have", "target", "status", "expected"),
+    [
+        (NOW_, "pro_m", DOWN, "active", False),
+        (LATER, "starter_m", UP, "active", True),
+        (AUTOMATIC, "pro_m", DOWN, "active", True),
+        (AUTOMATIC, "starter_m", UP, "active", False),
+        (AUTOMATIC, "pro_m", UP, "active", False),  # as much
+        (AUTOMATIC, "pro_m", DOWN, "trialing", False),  # nothing is paid for
+        (AUTOMATIC, "pro_m", METERED, "active", True),  # nobody knows what it costs
+        (AUTOMATIC, "calls", UP, "active", True),
+        (AUTOMATIC, "not_in_the_catalogue", UP, "active", True),
+        (LATER, "pro_m", DOWN, "trialing", True),
+    ],
+)
+def test_when_a_change_happens(when, have, target, status, expected):
+    assert waits(when, state(item("si_1", have, "pro"), status=status), target, CATALOG) is expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({}, None),
+        ({"status": "trialing"}, None),
+        ({"status": "paused"}, "SUBSCRIPTION_PAUSED"),
+        ({"cancel_at_period_end": True}, "SUBSCRIPTION_ENDING"),
+        ({"cancel_at": NOW}, "SUBSCRIPTION_ENDING"),
+    ],
+)
+def test_what_cannot_wait(columns, code):
+    problem = cannot_wait(state(PRO, **columns))
+    assert (problem and problem.code.name) == code
+
+
+def test_what_is_planned_of_several_items():
+    found = planned(state(PRO, item("si_2", "calls", "pro", None)), DOWN)
+    assert (found.items, found.at) == ((("starter_m", 1), ("calls", None)), PRO.current_period_end)
+
+
+def test_both_phases_say_all_that_the_subscription_says():
+    tax = {"id": "txr_1"}
+    plan = {"id": "si_1", "price": {"id": "pro_m"}, "quantity": 2, "metadata": {"a": "b"}, "tax_rates": [tax]}
+    subscription = {
+        "items": {"data": [plan, {"id": "si_2", "price": {"id": "calls"}, "metadata": {}, "tax_rates": []}]},
+        "schedule": {"current_phase": {"start_date": 500}, "phases": []},
+        "status": "trialing",
+        "trial_end": 1_000,
+        "discounts": ["di_1"],
+        "default_tax_rates": [tax],
+        "default_payment_method": "pm_1",
+        "description": None,
+        "metadata": {"c": "d"},
+        "collection_method": "send_invoice",
+        "days_until_due": 10,
+    }
+    shared = {
+        "proration_behavior": "none",
+        "discounts": [{"discount": "di_1"}],
+        "default_tax_rates": ["txr_1"],
+        "default_payment_method": "pm_1",
+        "metadata": {"c": "d"},
+        "collection_method": "send_invoice",
+        "invoice_settings": {"days_until_due": 10},
+    }
+    kept = {"quantity": 2, "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
+    calls = {"price": "calls"}
+    moment = datetime.fromtimestamp(1_000, UTC)
+    first, then = phases(subscription, DOWN, moment, price("starter_m", "starter", interval_count=3))
+    assert first == {
+        **shared,
+        "items": [{"price": "pro_m", **kept}, calls],
+        "start_date": 500,
+        "end_date": 1_000,
+        "trial_end": 1_000,
+    }
+    duration = {"interval": "month", "interval_count": 3}
+    assert then == {**shared, "items": [{**kept, "price": "starter_m", "quantity": 1}, calls], "duration": duration}
+    _, metered = phases(subscription, {"id": "si_1", "price": "calls"}, moment, price("calls", "pro"))
+    assert "quantity" not in metered["items"][0]

@@ -252,6 +252,8 @@ class Judge:
         either = [
             deepcopy(wallet).balance(lots, moment) for wallet in self.wallets for moment in (now, now - RENEWAL_GRACE)
         ]
+        for wallet in self.wallets:  # a debt is paid by what has just begun, also if nobody looks again before its end
+            wallet.balance(lots, now)
         return min(either), max(either)
 
     @staticmethod

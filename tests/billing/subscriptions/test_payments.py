@@ -71,7 +71,8 @@ NAMED = invoice("paid", line(-1, 27, -900, credited=["il_a"]), created=-1, total
         ([invoice("paid", line(-3, 27, 0))], {}, 27),  # a free price
         ([invoice("paid", line(-3, 27, 0))], {"trial_end": at(11)}, None),  # a trial
         ([invoice("paid", line(11, 27, 0), created=0)], {"trial_end": at(-11)}, None),  # not yet
-        ([invoice("paid", line(-3, 27, 0, proration=True))], {}, None),
+        ([invoice("paid", line(-3, 27, 0, proration=True))], {}, 27),  # the rest of a period of a free price
+        ([invoice("paid", line(-3, 27, 0, proration=True))], {"trial_end": at(11)}, None),
         ([PAID, invoice("paid", line(-1, 27, 0, credited=["il_-3_27_900"]), created=-1)], {}, None),
         ([invoice("paid", line(-3, -3))], {}, None),  # no time at all
         ([invoice("paid", line(-3, 27, 1), total=1)], {}, 27),

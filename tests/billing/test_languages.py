@@ -70,6 +70,11 @@ def test_the_languages_are_those_that_the_sdk_names(known, parameters):
     assert set(known.values()) == names - {"auto"}
 
 
+def test_a_language_of_a_page_is_found_by_every_tag_that_means_it():
+    own = {"en-gb": "en-GB", "zh-tw": "zh-TW"}
+    assert languages._languages("en-GB zh-TW") == {"zh-hant": "zh-TW", **own}
+
+
 def test_long_tags_fill_no_memory():
     languages._locale_of.cache_clear()
     for number in range(1000):

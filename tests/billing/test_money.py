@@ -48,6 +48,11 @@ def test_currencies_that_are_only_paid_out_in_whole_units_are_charged_in_hundred
     assert money.decimal(12345, currency) == "123.45"
 
 
+def test_fractions_of_a_minor_unit_are_written_out():
+    assert str(money.major(Decimal("1E+3"), "usd")) == "10.00"
+    assert str(money.major(Decimal("0.5"), "usd")) == "0.005"
+
+
 @given(
     st.integers(-(2**53), 2**53),
     st.sampled_from(["usd", "jpy", "kwd", "isk", "rsd", "ugx", "huf", "mga", "clf", "xyz"]),

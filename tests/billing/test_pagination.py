@@ -9,6 +9,7 @@ from gateway.billing.invoices import PAGES, cursor_of, has_old_links, note_faile
 from gateway.billing.pagination import (
     PagedList,
     PageRequest,
+    Pages,
     bad_cursor,
     check_first,
     decode_cursor,
@@ -20,6 +21,7 @@ from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import WATCHES
 from harness.rows import DAY, NOW, at, invoice, put
 
+INVOICES = table_for(Invoice)
 FIVE = PagedList([SimpleNamespace(id=each) for each in "abcde"])
 
 
@@ -121,6 +123,19 @@ def test_the_pages_of_many_customers_at_once(filled):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("customers", "after", "expected"),
+    [("1", None, ["ed"]), ("1", "in_d", ["cb"]), ("12", None, ["ed", "yx"]), ("12", "in_d", ["cb", ""])],
+)
+def test_pages_of_one_and_of_many_with_and_without_a_cursor(filled, customers, after, expected):
+    columns = INVOICES.c.id, INVOICES.c.customer_id, INVOICES.c.created
+    order, shown = (INVOICES.c.created, INVOICES.c.id), (INVOICES.c.status == "paid", INVOICES.c.deleted.is_(False))
+    pages = Pages(columns, order, lambda cursor: (at(-3), cursor), *shown)
+    requests = [PageRequest(f"cus_{each}", 2, after) for each in customers]
+    found = pages.read(filled, requests)
+    assert [ids(found[each].rows) for each in requests] == expected
+
+
 def test_a_cursor_is_a_place_in_time_which_stays(filled):
     gone = Invoice(id="in_cc", created=at(-3))
     (page,) = PAGES.read(filled, [PageRequest("cus_1", 9, cursor_of(gone))]).values()
@@ -159,8 +174,7 @@ def test_the_earliest_failure_of_an_invoice_counts(connection, moments, earliest
     put(connection, invoice("in_1"), invoice("in_2"))
     for moment in moments:
         note_failed_charge(connection, "in_1", seconds(moment))
-    invoices = table_for(Invoice)
-    rows = connection.execute(sa.select(invoices.c.id, invoices.c.first_failed_at)).all()
+    rows = connection.execute(sa.select(INVOICES.c.id, INVOICES.c.first_failed_at)).all()
     assert dict(rows) == {"in_1": at(earliest), "in_2": None}
 
 

@@ -186,6 +186,12 @@ def test_no_buyer_is_sent_to_a_foreign_place(shop, kind):
         assert refusals(shop, url) == expected, url
 
 
+@pytest.mark.parametrize(("length", "passes"), [(2000, True), (2001, False)])
+def test_how_long_a_url_may_be(length, passes):
+    url = f"{ALLOWED}/".ljust(length, "x")
+    assert (redirect_problem(url, (ALLOWED,)) is None) is passes
+
+
 JUDGE = """
 const urls = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const origin = (url) => { try { return new URL(url, "https://page.example").origin; } catch { return "none"; } };

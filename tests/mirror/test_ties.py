@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mirror.ties import EventStates, Order, before, decide
+from gateway.mirror.ties import EventStates, Order, before, comparable, decide
 
 LATER, EARLIER, OPEN = Order.LATER, Order.EARLIER, Order.OPEN
 
@@ -107,6 +107,23 @@ def test_a_subscription_may_come_back_to_any_status_but_incomplete(status):
         decide("subscription", EventStates({**SUBSCRIPTION, "status": status}), {**SUBSCRIPTION, "status": "canceled"})
         is OPEN
     )
+
+
+def test_an_item_that_only_one_state_has_proves_nothing():
+    more = {"si_1": {"id": "si_1", "current_period_start": 5}, "si_2": {"id": "si_2", "current_period_start": 9}}
+    assert decide("subscription", EventStates({**SUBSCRIPTION, "_items": more}), SUBSCRIPTION) is OPEN
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"a": 1}, {"a": 1}),
+        ({"a": 1, "_items": []}, {"a": 1, "_items": {}}),
+        ({"_items": [{"id": "b", "n": 2}, {"id": "a"}]}, {"_items": {"b": {"id": "b", "n": 2}, "a": {"id": "a"}}}),
+    ],
+)
+def test_items_are_compared_by_id(columns, expected):
+    assert comparable(columns) == expected
 
 
 PATCHES = {

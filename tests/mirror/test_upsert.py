@@ -194,6 +194,19 @@ def test_each_candidate_has_its_result_in_order(connection):
 
 
 @both_connections
+def test_what_is_refused_is_told_of_each_table(connection):
+    write(connection, customer(as_of=10), subscription(as_of=10))
+    assert write(connection, customer("New", 9), subscription("past_due", 9)) == [STALE, STALE]
+
+
+def test_a_repair_brings_nothing_back(connection):
+    write(connection, customer(deleted=True))
+    assert write(connection, customer("New", 20), guard=Guard.UNCHANGED, seen=1) == [UPDATED]
+    found = row(connection, CUSTOMERS, "cus_1")
+    assert (found["name"], found["deleted"]) == ("New", True)
+
+
+@both_connections
 def test_several_states_of_one_row_are_written_in_the_order_of_their_time(connection):
     found = write(connection, customer("C", 12), customer("A", 10), customer("B", 11))
     assert found == [UPDATED, CREATED, UPDATED]

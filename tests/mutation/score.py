@@ -135,12 +135,13 @@ def main() -> int:
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: enough for pure rules")
+    parser.add_argument("--tests", nargs="+", help="with these instead of those of the folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
     asked = parser.parse_args()
     if asked.modules:
         paths = [f"gateway/{module.replace('.', '/')}" for module in asked.modules]
         config().only_mutate = [name for path in paths for name in (f"{path}.py", f"{path}/*")]
-        config().pytest_add_cli_args_test_selection = sorted({tests_of(path) for path in paths})
+        config().pytest_add_cli_args_test_selection = asked.tests or sorted({tests_of(path) for path in paths})
     if asked.quick:
         config().pytest_add_cli_args.append("--quick")
     survivors = [mutant for mutant, status, _ in tried() if status not in KILLED]

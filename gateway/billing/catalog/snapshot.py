@@ -236,7 +236,7 @@ def _is_plan(price: Price, interval: str | None) -> bool:
 
 def _product_place(product: Product, prices: Sequence[Price], currency: str) -> tuple[Decimal, Decimal, str, str]:
     """Metadata `sort_order` first, then the lowest price, then the name."""
-    lowest = min((_lowest_amount(price, currency) for price in prices), default=LAST)
+    lowest = min(_lowest_amount(price, currency) for price in prices)  # what is on sale has a price
     return _sort_order(product.meta.get("sort_order")), lowest, product.name, product.id
 
 

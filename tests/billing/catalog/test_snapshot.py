@@ -103,6 +103,16 @@ def test_in_a_currency_is_only_what_is_offered_in_it():
         found.pricing("jpy")
 
 
+def test_in_a_currency_in_which_nothing_is_sold_the_others_are_named():
+    sold = snapshot(product("pro"), price("m", "pro", currency_options=EUR))
+    with pytest.raises(BadInput, match="nothing is on sale in GBP; the catalogue has EUR, USD"):
+        sold.pricing("gbp")
+    empty = snapshot(product("pro"))
+    assert empty.pricing(empty.currency) == ()
+    with pytest.raises(BadInput, match="the catalogue has nothing yet"):
+        empty.pricing("gbp")
+
+
 def test_an_interval_leaves_one_off_prices_and_only_plans_of_its_own():
     found = snapshot(product("pro"), price("m", "pro"), price("y", "pro", interval="year"), price("p", "pro", **ONCE))
     (offered,) = found.pricing("usd", "year")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateway.billing.checkout.cart import Cart, fill
+from gateway.billing.checkout.cart import MAX_LINES, Cart, fill
 from gateway.billing.checkout.request import CheckoutRequest, Line
+from gateway.billing.user_errors import ProblemCode
 from harness.rows import price, product, snapshot
 
 EUR = {"eur": {"unit_amount": 800}}
@@ -127,6 +128,29 @@ def test_what_can_be_bought_at_the_edge(line):
 def test_every_price_must_offer_the_currency(lines, currency, expected):
     found = filled(*lines, currency=currency)
     assert (found.currency if isinstance(found, Cart) else found) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "currency", "says"),
+    [
+        (["pack", "euro"], None, "name one of EUR"),
+        (["month", "euro"], None, "name one of EUR"),
+        (["year", "euro"], None, "no currency in common"),
+        (["year", "month"], "eur", "not offered in EUR; the lines have USD"),
+    ],
+)
+def test_the_currencies_that_would_do_are_named(lines, currency, says):
+    found = fill(CheckoutRequest(tuple(map(Line, lines)), currency=currency), CATALOG, 10)
+    (problem,) = (each for each in found if each.code is ProblemCode.CURRENCY_NOT_OFFERED)
+    assert says in problem.message
+
+
+def test_a_checkout_has_as_many_lines_as_stripe_takes():
+    prices = [price(f"p{number}", "pro") for number in range(MAX_LINES + 1)]
+    catalog = snapshot(product("pro"), *prices)
+    lines = [Line(each.id) for each in prices]
+    assert isinstance(fill(CheckoutRequest(tuple(lines[:MAX_LINES])), catalog, 10), Cart)
+    assert not isinstance(fill(CheckoutRequest(tuple(lines)), catalog, 10), Cart)
 
 
 @pytest.mark.parametrize(

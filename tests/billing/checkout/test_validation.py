@@ -59,6 +59,7 @@ EMAIL = [("EMAIL_INVALID", "customerEmail")]
         ({"metadata": (("k" * 40, "v" * 500),)}, []),
         ({"metadata": (("k" * 41, "v"),)}, METADATA),
         ({"metadata": (("", "v"),)}, METADATA),
+        ({"metadata": (("k", "v"),)}, []),
         ({"metadata": (("a[b", "v"),)}, METADATA),
         ({"metadata": (("a]b", "v"),)}, METADATA),
         ({"metadata": (("k", "v" * 501),)}, METADATA),
@@ -68,6 +69,14 @@ EMAIL = [("EMAIL_INVALID", "customerEmail")]
 )
 def test_what_must_be_fixed(asked, expected):
     assert problems(**asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"), [({"success_url": None}, "a hosted"), ({"success_url": None, "embedded": True}, "an embedded")]
+)
+def test_the_kind_of_checkout_that_needs_a_url_is_named(asked, kind):
+    (problem,) = check(CheckoutRequest((Line("month"),), **asked), SETTINGS, guest=False)
+    assert problem.message.startswith(kind)
 
 
 def test_everything_is_told_at_once():

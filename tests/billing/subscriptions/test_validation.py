@@ -1,0 +1,61 @@
+"""What must be fixed in a change of a subscription: tables, without HTTP and without a database."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment, refused
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.errors import CardRefused, KeyReused, StripeRefused
+
+
+def told(problem: Problem | None) -> tuple[str, str | None] | None:
+    return problem and (problem.code.name, problem.field)
+
+
+@pytest.mark.parametrize(
+    ("key", "good"), [(None, True), ("", False), ("k", True), ("k" * 255, True), ("k" * 256, False)]
+)
+def test_a_key_has_1_to_255_characters(key, good):
+    assert told(bad_key(key)) == (None if good else ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey"))
+
+
+@pytest.mark.parametrize(("comment", "good"), [(None, True), ("", True), ("c" * 500, True), ("c" * 501, False)])
+def test_a_comment_has_500_characters_at_most(comment, good):
+    assert told(long_comment(comment)) == (None if good else ("COMMENT_TOO_LONG", "comment"))
+
+
+@pytest.mark.parametrize(
+    ("status", "over"), [("active", False), ("past_due", False), ("canceled", True), ("incomplete_expired", True)]
+)
+def test_what_has_ended_cannot_be_changed(status, over):
+    present = SimpleNamespace(subscription=SimpleNamespace(status=status))
+    assert told(ended(present)) == (("SUBSCRIPTION_ENDED", "subscriptionId") if over else None)
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+def test_a_card_that_is_not_the_users_pays_no_change(unverified):
+    expected = ("PAYMENT_METHOD_NEEDED", "subscriptionId") if unverified else None
+    assert told(foreign_card(SimpleNamespace(payer_unverified=unverified))) == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "field", "says"),
+    [
+        (CardRefused("Declined."), "PAYMENT_FAILED", None, "Declined. Nothing was changed"),
+        (KeyReused("Stripe's words"), "IDEMPOTENCY_KEY_REUSED", "idempotencyKey", "this key"),
+        (StripeRefused("Stripe's words"), "STRIPE_REFUSED", None, "Stripe's words"),
+    ],
+)
+def test_what_stripe_refuses_is_told_as_something_to_fix(error, code, field, says):
+    problem = refused(error)
+    assert (told(problem), problem.message[: len(says)]) == ((code, field), says)
+
+
+def test_everything_is_told_at_once_and_nothing_is_no_error():
+    problems = Problem(ProblemCode.COMMENT_TOO_LONG, "a"), Problem(ProblemCode.URL_REQUIRED, "b")
+    check()
+    check(None, None)
+    with pytest.raises(Rejected) as raised:
+        check(problems[0], None, problems[1])
+    assert raised.value.problems == problems

@@ -88,7 +88,7 @@ class Authenticator:
         subject, email = claims.get(name), claims.get("email")
         if not is_subject(subject):
             raise Unauthenticated(f"the token's `{name}` must be a text of 1 to 200 characters")
-        known = isinstance(email, str) and "@" in email and len(email) <= MAX_EMAIL
+        known = isinstance(email, str) and "@" in email and len(email) <= MAX_EMAIL and email.isprintable()
         return Principal(
             subject=subject,
             email=email if known else None,

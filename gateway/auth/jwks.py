@@ -86,8 +86,7 @@ class KeySet:
         self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
         self._keys: tuple[Key, ...] | None = None
         self._tried_at = self._read_at = float("-inf")
-        self._lock = asyncio.Lock()
-        self._refreshing: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     @property
     def known(self) -> tuple[Key, ...] | None:
@@ -108,7 +107,7 @@ class KeySet:
             if now - self._tried_at > self._fresh * IDLE:
                 await self._fetch()
             else:
-                self._refresh_beside()
+                self._begin()
         return self.known
 
     async def find(self, kid: Any, algorithm: str) -> Any:
@@ -134,31 +133,36 @@ class KeySet:
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._refreshing:
-            self._refreshing.cancel()
+        if self._reading:
+            self._reading.cancel()
         await self._http.aclose()
 
-    def _refresh_beside(self) -> None:
-        if self._refreshing is None or self._refreshing.done():
-            self._refreshing = asyncio.create_task(self._fetch())
-
-    async def _fetch(self) -> None:
-        """Read the keys, once for all who wait, and not again before the pause is over."""
-        async with self._lock:
+    def _begin(self) -> "asyncio.Task[None] | None":
+        """Begin to read the keys, once for all who wait, and not again before the pause is over; what reads them."""
+        if self._reading is None or self._reading.done():
             pause = self._pause if self._keys else min(self._pause, COLD_PAUSE_SECONDS)
             if self._clock() - self._tried_at < pause:
-                return
+                return None
             self._tried_at = self._clock()
-            try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    keys = await self._read()
-            except (httpx.HTTPError, TimeoutError, ValueError) as error:
-                kept = len(self._keys or ())
-                log.warning("auth.keys_unreadable", url=self._url, error=type(error).__name__, kept=kept)
-                return
-            if not keys:
-                log.warning("auth.no_usable_key", url=self._url)
-            self._keys, self._read_at = keys, self._clock()
+            self._reading = asyncio.create_task(self._read_again())
+        return self._reading
+
+    async def _fetch(self) -> None:
+        """Read the keys. Whoever gives up waiting does not end it: others could not try again before the pause."""
+        if reading := self._begin():
+            await asyncio.shield(reading)
+
+    async def _read_again(self) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                keys = await self._read()
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+            kept = len(self._keys or ())
+            log.warning("auth.keys_unreadable", url=self._url, error=type(error).__name__, kept=kept)
+            return
+        if not keys:
+            log.warning("auth.no_usable_key", url=self._url)
+        self._keys, self._read_at = keys, self._clock()
 
     async def _read(self) -> tuple[Key, ...]:
         """Return the usable keys of the set. A set without any counts: all keys are withdrawn.

@@ -18,6 +18,15 @@ def id_of(value: Any) -> str | None:
     return found
 
 
+def email_key(address: str) -> str:
+    """Return an e-mail address as addresses are compared: in any case, and as it is written otherwise.
+
+    What lower case alone would make ASCII (the Kelvin sign is a `k` then) stays what it is: somebody else's mailbox.
+    """
+    lower = address.lower()
+    return lower if address.isascii() or not lower.isascii() else address
+
+
 def product(obj: Json) -> Json:
     """Return the columns of a `product`. `marketing_features` was called `features` before 2024-04.
 
@@ -103,7 +112,7 @@ def customer(obj: Json) -> Json:
     """Return the columns of a `customer`; `external_id` is not among them: see `billing/customers/owners.py`."""
     return {
         "email": obj["email"],
-        "email_lower": obj["email"].lower() if obj["email"] else None,
+        "email_lower": email_key(obj["email"]) if obj["email"] else None,
         "name": obj.get("name"),
         "currency": obj.get("currency"),
         "default_payment_method_id": id_of((obj.get("invoice_settings") or {}).get("default_payment_method")),

@@ -389,7 +389,14 @@ async def test_a_shared_secret_signs_in_and_does_not_open_the_door_to_other_ways
 
 
 @pytest.mark.parametrize(
-    "claims", [{"email_verified": "true"}, {"email_verified": 1}, {"email": "no-address"}, {"email": ["a@b.de"]}]
+    "claims",
+    [
+        *({"email_verified": said} for said in ("true", 1, [True])),
+        *(
+            {"email": email}
+            for email in ("no-address", ["a@b.de"], "\ud800@b.de", "a\0@b.de", "a@b.de\n", "\u200ba@b.de")
+        ),
+    ],
 )
 async def test_an_email_is_verified_only_when_the_provider_says_exactly_so(claims):
     authenticator = Authenticator(Settings.load(auth_hs256_secret=SIGN_IN_SECRET))

@@ -1,5 +1,6 @@
 """How old a provider's keys may be, and what an empty set says."""
 
+import asyncio
 from types import SimpleNamespace
 
 import jwt
@@ -113,6 +114,16 @@ async def test_an_outage_makes_no_request_wait_after_the_first(provider, keys, c
     known = keys.known
     assert await keys.current() is known
     assert provider.asked == asked + 1, "the second one does not wait for another attempt"
+
+
+async def test_who_gives_up_waiting_does_not_keep_others_from_reading_the_keys(provider, clock):
+    keys = KeySet(provider.url, 30, clock=lambda: clock.now)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await keys.find("first", "ES256")
+    assert await keys.find("first", "ES256"), "it had to wait for the pause after an attempt that was given up"
+    assert provider.asked == 1
+    await keys.close()
 
 
 async def test_a_provider_that_was_never_read_is_not_known(provider, keys):

@@ -12,7 +12,7 @@ import structlog
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
-from gateway.mirror.mapping import Json, id_of
+from gateway.mirror.mapping import Json, email_key, id_of
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription
@@ -37,7 +37,7 @@ async def had_trial(database: Database, *, external_id: str | None, email: str |
     if external_id:
         theirs.append(sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == external_id))
     if email:
-        theirs.append(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.email_lower == email.lower()))
+        theirs.append(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.email_lower == email_key(email)))
     is_theirs = sa.or_(sa.false(), *(SUBSCRIPTIONS.c.customer_id.in_(each) for each in theirs))
     trials = sa.select(SUBSCRIPTIONS.c.id).where(is_theirs, SUBSCRIPTIONS.c.trial_start.is_not(None))
     return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)
@@ -67,15 +67,26 @@ async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
     email = (session.get("customer_details") or {}).get("email")
     if not email or not await mirror.database.read(lambda connection: is_guests(connection, session["id"])):
         return
-    for kind in ("customer", "subscription"):  # whose events may come after this one
-        if object_id := id_of(session.get(kind)):
-            with suppress(StripeMissing):
-                await mirror.refresh(stripe, kind, object_id)
-    for subscription_id in await mirror.database.read(lambda connection: _repeated(connection, email.lower())):
+    address = email_key(email)
+    for kind, object_id in await mirror.database.read(lambda connection: _unknown(connection, session, address)):
+        with suppress(StripeMissing):
+            await mirror.refresh(stripe, kind, object_id)
+    for subscription_id in await mirror.database.read(lambda connection: _repeated(connection, address)):
         with suppress(StripeMissing):  # ended meanwhile
             ended = await stripe.delete(f"/v1/subscriptions/{subscription_id}", cancellation_details={"comment": WHY})
             await mirror.store_answer(stripe, ended)
             log.info("checkout.repeated_trial_ended", subscription=subscription_id)
+
+
+def _unknown(connection: sa.Connection, session: Json, email_lower: str) -> list[tuple[str, str]]:
+    """Return what of a session must be read, by kind and id: what the mirror lacks, because its events are late."""
+    subscription_id, customer_id = id_of(session.get("subscription")), id_of(session.get("customer"))
+    begun = sa.select(SUBSCRIPTIONS.c.id).where(
+        SUBSCRIPTIONS.c.id == subscription_id, SUBSCRIPTIONS.c.status != "incomplete"
+    )
+    whose = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id == customer_id, CUSTOMERS.c.email_lower == email_lower)
+    looked = ("customer", customer_id, whose), ("subscription", subscription_id, begun)
+    return [(kind, object_id) for kind, object_id, query in looked if object_id and not connection.execute(query).all()]
 
 
 def _repeated(connection: sa.Connection, email_lower: str) -> list[str]:

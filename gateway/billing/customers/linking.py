@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.db.notifications import publish
 from gateway.db.tables import table_for
+from gateway.mirror.mapping import email_key
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription
 from gateway.models.statuses import OCCUPYING
@@ -78,12 +79,12 @@ def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
     if proof.trust_payment_links:
         mine = sa.true()
     elif proof.email:
-        mine = mine | (sa.func.lower(SESSIONS.c.customer_email) == proof.email.lower())
+        mine = mine | (sa.func.lower(SESSIONS.c.customer_email) == email_key(proof.email))
     named = sa.select(SESSIONS.c.customer_id).where(
         SESSIONS.c.client_reference_id == proof.subject, SESSIONS.c.status == "complete", mine
     )
     by_reference = CUSTOMERS.c.id.in_(named)
-    same_email = CUSTOMERS.c.email_lower == proof.email.lower() if proof.email else sa.false()
+    same_email = CUSTOMERS.c.email_lower == email_key(proof.email) if proof.email else sa.false()
     live = sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.status.in_(OCCUPYING))
     typed = SESSIONS.c.guest if proof.trust_payment_links else SESSIONS.c.guest | SESSIONS.c.payment_link.is_not(None)
     anonymous = sa.exists().where(SESSIONS.c.customer_id == CUSTOMERS.c.id, SESSIONS.c.status == "complete", typed)

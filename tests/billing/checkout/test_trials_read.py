@@ -2,11 +2,11 @@
 
 import pytest
 
-from gateway.billing.checkout.trials import had_trial, is_guests
+from gateway.billing.checkout.trials import WHY, end_repeated, had_trial, is_guests
 from gateway.billing.subscriptions.exclusion import held_products
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, SubscriptionSchedule
-from harness.rows import NOW, customer, item, price, put, subscription
+from harness.rows import DAY, NOW, customer, item, price, put, subscription
 
 TRIAL = {"trial_start": NOW}
 
@@ -30,6 +30,16 @@ HAD = {
         True,
     ),
     "the address": ([mailed("Ada@Example.com"), subscription(**TRIAL)], {"email": "aDA@example.com"}, True),
+    "the address as another writes it": (
+        [mailed("mike@example.com"), subscription(**TRIAL)],
+        {"email": "mi\u212ae@example.com"},
+        False,
+    ),
+    "an address with a tag": (
+        [mailed("ada@example.com"), subscription(**TRIAL)],
+        {"email": "ada+2@example.com"},
+        False,
+    ),
     "another address": ([mailed("eve@example.com"), subscription(**TRIAL)], {"email": "ada@example.com"}, False),
     "of an address without a trial": ([mailed("ada@example.com"), subscription()], {"email": "ada@example.com"}, False),
     "either will do": (
@@ -61,6 +71,40 @@ def test_whether_a_guest_has_started_a_subscription(connection, columns, guests)
     given |= {"payment_status": "paid", "created": NOW, "expires_at": NOW, "as_of": 0}
     put(connection, CheckoutSession(**{**given, **columns}))
     assert is_guests(connection, "cs_1") is guests
+
+
+SESSION = {"id": "cs_2", "customer": "cus_2", "subscription": "sub_2", "customer_details": {"email": "Ada@example.com"}}
+OURS = [
+    mailed("ada@example.com", "cus_2"),
+    subscription("sub_2", "trialing", customer_id="cus_2", created=NOW, **TRIAL),
+]
+READ = [("GET", "/v1/customers/cus_2"), ("GET", "/v1/subscriptions/sub_2")]
+LATE = {
+    "both are known": (OURS, []),
+    "neither is": ([], READ),
+    "the customer is not": (OURS[1:], READ[:1]),
+    "the customer has no address yet": ([customer("cus_2"), *OURS[1:]], READ[:1]),
+    "the subscription is not": (OURS[:1], READ[1:]),
+    "the subscription has not begun": (
+        [OURS[0], subscription("sub_2", "incomplete", customer_id="cus_2", **TRIAL)],
+        READ[1:],
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "read"), LATE.values(), ids=LATE)
+async def test_stripe_is_asked_for_what_the_mirror_lacks_alone(mirror, stripe, scripted, fill, rows, read):
+    first = [mailed("ada@example.com"), subscription(created=NOW - DAY, **TRIAL)]
+    completed = {"mode": "subscription", "ui_mode": "hosted", "status": "complete", "guest": True}
+    completed |= {"payment_status": "paid", "created": NOW, "expires_at": NOW, "as_of": 0, "subscription_id": "sub_2"}
+    await fill(*first, CheckoutSession(id="cs_2", **completed), *rows)
+    for method, path in READ:
+        scripted.refuse(method, path, "resource_missing", status=404)
+    scripted.refuse("DELETE", "/v1/subscriptions/sub_2", "resource_missing", status=404)
+    await end_repeated(mirror, stripe, SESSION)
+    ended = ("DELETE", "/v1/subscriptions/sub_2", {"cancellation_details[comment]": WHY})
+    assert [call[:2] for call in scripted.calls if call[0] == "GET"] == read
+    assert [call for call in scripted.calls if call[0] != "GET"] == ([ended] if rows == OURS else [])
 
 
 def its(id: str, subscription_id: str, product: str):

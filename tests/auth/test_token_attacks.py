@@ -6,7 +6,6 @@ They were collected here from RFC 8725 and from what is known of other libraries
 import asyncio
 import base64
 import json
-import time
 import zlib
 from typing import Any
 
@@ -136,13 +135,12 @@ FORGED = {
 }  # fmt: skip
 """By an attacker who has the provider's public keys, and tokens of other people's at most."""
 
-NOW = int(time.time())
 SIGNED = {
     **{f"exp {exp}": f'{{"exp":{exp}}}' for exp in (
-        NOW - 60, 0, -1, "null", '""', '"soon"', "[]", "{}", "NaN", "Infinity", "-Infinity", "1e999", "-1e999",
+        1_000_000_000, 0, -1, "null", '""', '"soon"', "[]", "{}", "NaN", "Infinity", "-Infinity", "1e999", "-1e999",
     )},
     **{f"{name} {at}": f'{{"{name}":{at}}}' for name in ("nbf", "iat") for at in (
-        NOW + 600, '"soon"', "[]", "{}", "NaN", "Infinity", "1e999",
+        9_999_999_999, '"soon"', "[]", "{}", "NaN", "Infinity", "1e999",
     )},
     **{f"iss {iss}": f'{{"iss":{iss}}}' for iss in (
         "null", '""', f'"{ISSUER}/"', f'"{ISSUER}.evil"', f'" {ISSUER}"', f'["{ISSUER}"]', f'{{"{ISSUER}":1}}', "7",
@@ -193,7 +191,7 @@ def test_what_claims_something_else_is_nobody(name, provider, subject):
         ({"crit": "exp"}, None),
         ({"crit": ["of-nobody"], "of-nobody": 1}, None),
         ({"cty": "JWT"}, b"eyJhbGciOiJub25lIn0.e30."),
-        ({"zip": "DEF"}, zlib.compress(json.dumps(claims_of()).encode())),
+        ({"zip": "DEF"}, zlib.compress(b'{"sub":"user_1"}')),
         ({}, b"null"),
         ({}, b"[]"),
         ({}, b'"user_1"'),

@@ -33,6 +33,7 @@ from harness.money_shop import (
     PLANS,
     RESUME,
     SOLD,
+    UNDO,
     VIEWER,
     Buyer,
     Shop,
@@ -113,6 +114,34 @@ class Game(RuleBasedStateMachine):
         assert all(each in after[0] for each in extra), f"the change took another item: {before[0]} became {after[0]}"
         if due is not None and after[-1] > before[-1]:
             assert due in {answer["invoice"]["total"]["amount"], answer["invoice"]["amountDue"]["amount"]}
+
+    @rule(price=plan, quantity=st.sampled_from([None, 1, 2]), then=st.sampled_from(["undo", "wait", "wait", "go on"]))
+    def change_later(self, price: str, quantity: int | None, then: str) -> None:
+        """Plan a change for the end of the period: nothing happens now, and then what was said."""
+        for subscription in self.buyer.live():
+            its = subscription["id"]
+            owed, before = self.buyer.owes(its), self.buyer.shape(its)
+            answer = self.buyer.change_later(its, price, quantity)
+            assert self.buyer.shape(its) == before, "a change that waits changed something"
+            waiting = answer and answer["pendingChange"]
+            assert not (owed and waiting), "planned a way out of a debt"
+            if then == "undo" and waiting:
+                self.buyer.ask(UNDO, "cancelPendingChange", {"subscriptionId": its})
+                assert self.buyer.plans(its) is None, "undone, and planned still"
+            elif then == "wait" and waiting:
+                self._see_renewal(its, price, waiting)
+
+    def _see_renewal(self, its: str, price: str, waiting: dict[str, Any]) -> None:
+        """Wait for the renewal, if it is near: it costs what was said, of what was planned."""
+        left = moment(waiting["at"]) - self.shop.now()
+        if left > 32 * DAY:
+            return
+        known = {bill["id"] for bill in self.buyer.bills()[0]}
+        self.buyer.wait(left + SLACK)
+        new = [bill for bill in self.shop.listed("/v1/invoices", subscription=its) if bill["id"] not in known]
+        cycles = [bill["total"] for bill in new if bill["billing_reason"] == "subscription_cycle"]
+        assert cycles[-1:] == [waiting["dueAtRenewal"]["amount"]], f"{cycles} came, and {waiting} was said"
+        assert self.shop.ids[price] in [each[0] for each in self.buyer.shape(its)[0]], "the plan did not come"
 
     @rule(prices=st.lists(plan, min_size=3, max_size=4))
     def flip(self, prices: list[str]) -> None:

@@ -22,6 +22,10 @@ QUOTE = """query($subscriptionId: ID!, $priceId: ID!, $quantity: Int) { viewer {
     dueNow { amount } prorationDate } } }"""
 CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
     subscription { id } invoice { id total { amount } amountDue { amount } } userErrors { code } } }"""
+LATER = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
+    subscription { pendingChange { at plan { id } dueAtRenewal { amount } } } userErrors { code } } }"""
+UNDO = """mutation($input: CancelPendingChangeInput!) { cancelPendingChange(input: $input) {
+    subscription { pendingChange { at } } userErrors { code } } }"""
 CANCEL = """mutation($input: CancelSubscriptionInput!) { cancelSubscription(input: $input) {
     subscription { id } userErrors { code } } }"""
 RESUME = """mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) {
@@ -149,6 +153,11 @@ class Buyer:
         items = tuple((item["price"]["id"], item["quantity"]) for item in found["items"]["data"])
         return items, found["cancel_at_period_end"], len(bills)
 
+    def plans(self, subscription: str) -> str | None:
+        """The schedule that Stripe has of a subscription."""
+        found: str | None = self.world.stripe("GET", f"/v1/subscriptions/{subscription}")["schedule"]
+        return found
+
     def ask(self, query: str, name: str, given: dict[str, Any]) -> dict[str, Any] | None:
         """Return the payload of a mutation; None where a plain error says why not."""
         answer = self.world.graphql(query, {"input": given}, self.headers).json()
@@ -162,6 +171,12 @@ class Buyer:
         given = {"subscriptionId": subscription, "priceId": self.shop.ids[price], "quantity": quantity}
         answer = self.ask(CHANGE, "changeSubscription", {**given, "prorationDate": date})
         return None if answer is None or answer["userErrors"] else answer
+
+    def change_later(self, subscription: str, price: str, quantity: int | None = None) -> Any:
+        """Plan a change for the end of the period; the subscription if it is as was asked, else None."""
+        given = {"subscriptionId": subscription, "priceId": self.shop.ids[price], "quantity": quantity}
+        answer = self.ask(LATER, "changeSubscription", {**given, "when": "AT_PERIOD_END"})
+        return None if answer is None or answer["userErrors"] else answer["subscription"]
 
     def quote(self, subscription: str, price: str, quantity: int | None = None) -> tuple[int | None, str | None]:
         given = {"subscriptionId": subscription, "priceId": self.shop.ids[price], "quantity": quantity}

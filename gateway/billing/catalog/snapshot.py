@@ -165,6 +165,27 @@ class Snapshot:
         product = self.products.get(product_id)
         return of([product] if product is not None and is_active(product) else [])
 
+    def standing(self, price_id: str) -> tuple[int, int]:
+        """Return the rank of a price's group (2 the default one, 1 another, 0 none) and its place in display order.
+
+        What is no longer sold has a place, too; a price that is not in the catalogue comes first.
+        """
+        return self._memoized(("standing",), self._standings).get(price_id, (0, 0))
+
+    def _standings(self) -> Mapping[str, tuple[int, int]]:
+        of: dict[str, list[Price]] = {}
+        for price in self.prices.values():
+            of.setdefault(price.product_id, []).append(price)
+        products = [self.products[product_id] for product_id in of]
+        products.sort(key=lambda each: _product_place(each, self.active_prices[each.id] or of[each.id], self.currency))
+        ordered = (
+            (each, price)
+            for each in products
+            for price in sorted(of[each.id], key=lambda price: _price_place(price, self.currency))
+        )
+        ranks = {None: 0, "": 2}
+        return {price.id: (ranks.get(group_of(each), 1), place) for place, (each, price) in enumerate(ordered, 1)}
+
     def _offers(self, currency: str, interval: str | None) -> Iterable[PricedProduct]:
         for product in self.on_sale.items:
             prices = [price for price in self.active_prices[product.id] if is_offered(price, currency)]

@@ -13,7 +13,8 @@ from gateway.mirror.mapping import invoice as invoice_columns
 from gateway.models.mirrored import Price, SubscriptionItem
 from gateway.stripe_api.client import StripeResponse
 
-_OWING = frozenset({"past_due", "unpaid", "incomplete"})
+OWING = frozenset({"past_due", "unpaid", "incomplete"})
+"""Statuses in which an invoice comes before a change."""
 _UNPAID = frozenset({"draft", "open", "uncollectible"})
 
 
@@ -148,7 +149,7 @@ def check_paid(status: str, latest_invoice: Mapping[str, Any] | None) -> None:
     Raises:
         Rejected: with what to do first.
     """
-    if status in _OWING or (latest_invoice is not None and latest_invoice["status"] in _UNPAID):
+    if status in OWING or (latest_invoice is not None and latest_invoice["status"] in _UNPAID):
         message = "an invoice of this subscription is not paid yet: it comes before a change"
         raise _rejected(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
 

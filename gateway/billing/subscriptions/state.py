@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import Access, Payments, access, giving_items
 from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import PHASES, PendingChange, pending_change
@@ -137,10 +138,26 @@ def by_customer(
     return its
 
 
-def current(states: Iterable[SubscriptionState]) -> SubscriptionState | None:
-    """Return the subscription that counts: one with access first, then the newest; None when all have ended."""
+def current(states: Iterable[SubscriptionState], snapshot: Snapshot) -> SubscriptionState | None:
+    """Return the subscription that counts; None when all have ended.
+
+    One with access comes first, then a plan of the default group before one of another, and that before an add-on; then
+    the plan that stands later in the catalogue, where the bigger ones are; at last the older subscription.
+
+    Args:
+        states: a customer's subscriptions.
+        snapshot: the catalogue.
+    """
     alive = [each for each in states if each.access.allowed or each.subscription.status not in FINAL]
-    return max(alive, key=lambda each: (each.access.allowed, each.subscription.created), default=None)
+    return max(
+        alive,
+        key=lambda each: (
+            each.access.allowed,
+            max((snapshot.standing(item.price_id) for item in each.items), default=(0, 0)),
+            -each.subscription.created.timestamp(),
+        ),
+        default=None,
+    )
 
 
 def _states(

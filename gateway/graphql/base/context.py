@@ -1,5 +1,6 @@
 """What resolvers may use: the services, and the caller."""
 
+import asyncio
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import strawberry
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
+from gateway.billing.checkout.trials import had_trial
 from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
@@ -41,6 +43,19 @@ class Services:
     subscriptions: SubscriptionService
     limiter: RateLimiter
     notifications: Notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """What is known of the caller where plans are offered.
+
+    Attributes:
+        account: the customer with the live subscriptions.
+        had_trial: whether a trial is not offered any more.
+    """
+
+    account: Account
+    had_trial: bool
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,14 @@ class Context:
             partial(_refresh_links, self.services, self.principal, self.address),
         )
 
+    async def buyer(self) -> Buyer:
+        """Return the signed-in user as a buyer, read once for the request, also where a field beside has failed."""
+        return await asyncio.shield(self._buyer)
+
+    @cached_property
+    def _buyer(self) -> "asyncio.Future[Buyer]":
+        return asyncio.ensure_future(_read_buyer(self))
+
     async def count_stripe_read(self, calls: int = 1) -> None:
         """Count what a query asks of Stripe.
 
@@ -109,6 +132,16 @@ async def account_of(context: Context, principal: Principal, selection: AccountS
         context.loaders.account.clear(selection)
         account = await context.loaders.account.load(selection)
     return account
+
+
+async def _read_buyer(context: Context) -> Buyer:
+    principal, services = context.principal, context.services
+    subject = str(principal.subject)
+    account = await account_of(context, principal, AccountSelection(subject))
+    had = not services.settings.allow_repeat_trials and await had_trial(
+        services.database, external_id=subject, email=services.customers.verified_email(principal)
+    )
+    return Buyer(account, had)
 
 
 Info = strawberry.Info[Context, None]

@@ -6,9 +6,11 @@ takes it, or that leads to a private type, is left out by itself.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from graphql import (
+    IDLE,
+    SKIP,
     DocumentNode,
     FieldNode,
     GraphQLSchema,
@@ -17,11 +19,15 @@ from graphql import (
     TypeInfo,
     TypeInfoVisitor,
     Visitor,
+    VisitorAction,
     get_named_type,
     visit,
 )
 
 from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, is_private
+
+NULL_FOR_GUESTS: Final = {"Plan.viewer"}
+"""Fields of the catalogue that are null where nobody is signed in: only what a guest was answered is kept."""
 
 
 def is_cacheable(
@@ -56,9 +62,13 @@ class _Visitor(Visitor):
         """Accept queries alone: only they are safe to repeat."""
         self.cacheable &= node.operation is OperationType.QUERY
 
-    def enter_field(self, node: FieldNode, *_: Any) -> None:
-        """Accept a field that is the same for all."""
+    def enter_field(self, node: FieldNode, *_: Any) -> VisitorAction:
+        """Accept a field that is the same for all; nothing below one that is null for whoever is nobody matters."""
+        parent = self._types.get_parent_type()
+        if parent is not None and f"{parent.name}.{node.name.value}" in NULL_FOR_GUESTS:
+            return SKIP
         self.cacheable &= node.name.value == "__typename" or self._is_same_for_all(node.name.value)
+        return IDLE
 
     def _is_same_for_all(self, name: str) -> bool:
         parent, field = self._types.get_parent_type(), self._types.get_field_def()

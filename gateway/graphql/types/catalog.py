@@ -8,8 +8,10 @@ import strawberry
 
 from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
 from gateway.graphql.base import scalars as money
-from gateway.graphql.base.decorators import enum_type, object_type
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import enum_type, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, Money
+from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.models import mirrored as models
 
 
@@ -224,6 +226,11 @@ class Plan:
     trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
     usage_type: UsageType = strawberry.field(description="How the quantity is determined.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+
+    @resolver
+    async def viewer(self, info: Info) -> PlanViewer | None:
+        """What the signed-in user may do with it; null when nobody is signed in."""
+        return await PlanViewer.of(info, self.id)
 
     @classmethod
     def of(cls, price: Price) -> "Plan":

@@ -92,8 +92,8 @@ class Account:
 
     @resolver
     def subscription(self) -> BillingSubscription | None:
-        """The subscription that counts: one with access before one without, then the newest; null without any."""
-        found = current(self.account.subscriptions)
+        """The subscription that counts: with access before without, then the bigger plan; null without any."""
+        found = current(self.account.subscriptions, self.snapshot)
         return BillingSubscription.of(found, catalog_objects_of(self.snapshot)) if found else None
 
     @resolver
@@ -122,7 +122,7 @@ class Account:
         """What the next invoice is charged to: the subscription's own, else the customer's default, else the newest."""
         if self.account.customer is None:
             return None
-        counting = current(self.account.subscriptions)
+        counting = current(self.account.subscriptions, self.snapshot)
         subscription = counting.subscription if counting else None
         found = default_of(self.account.customer, subscription, self.account.methods)
         return PaymentMethod.of(found) if found else None

@@ -433,3 +433,17 @@ def test_a_field_is_private_until_it_is_said_otherwise():
         "query A { thing { plain } } query B { other { plain } }": False,
     }
     assert {query: is_cacheable(core, parse(query), access) for query in said} == said
+
+
+def test_what_a_plan_is_to_guests_is_kept_and_what_it_is_to_a_user_is_not(shop):
+    query = "{ pricing { products { plans { viewer { action } } } } }"
+    me = shop.token("ann")
+    for asked in (None, me, None):
+        answer = get(shop, query, asked)
+        products = answer.json()["data"]["pricing"]["products"]
+        found = {bool(plan["viewer"]) for product in products for plan in product["plans"]}
+        assert (found, answer.headers["cache-control"]) == ({asked is me}, PRIVATE if asked else SHARED)
+    before = hits(shop)
+    get(shop, query)
+    get(shop, query, me)
+    assert hits(shop) == before + 1

@@ -165,11 +165,11 @@ def test_the_account_is_read_without_a_call_to_stripe(world):
     assert calls() == before != []
 
 
-def test_the_subscription_that_counts_is_the_one_with_access_and_then_the_newest(world):
+def test_the_subscription_that_counts_is_the_one_with_access_and_then_the_bigger_plan(world):
     ann = customer(world, "ann")
-    first = subscribe(world, ann)
-    world.advance(to=world.sandbox.now() + 60)
     second = subscribe(world, ann, "pro_monthly")
+    world.advance(to=world.sandbox.now() + 60)
+    first = subscribe(world, ann)
     me = world.token("ann")
     seen = world.data(VIEWER, headers=me)["viewer"]
     assert seen["subscription"]["id"] == second["id"]
@@ -177,6 +177,34 @@ def test_the_subscription_that_counts_is_the_one_with_access_and_then_the_newest
     unpaid = world.stripe("GET", f"/v1/subscriptions/{second['id']}") | {"status": "unpaid"}
     world.deliver(world.event("customer.subscription.updated", unpaid, created=second["created"] + 30))
     assert world.data(VIEWER, headers=me)["viewer"]["subscription"]["id"] == first["id"]
+
+
+def test_a_plan_says_what_the_viewer_may_do_with_it(world):
+    query = "{ pricing { products { plans { price { lookupKey } viewer { %s } } } } }"
+    me = world.token("ann", email="ann@work.example", email_verified=True)
+
+    def seen(field: str, headers) -> dict:
+        products = world.data(query % field, headers=headers)["pricing"]["products"]
+        plans = [plan for product in products for plan in product["plans"]]
+        return {plan["price"]["lookupKey"]: plan["viewer"] and plan["viewer"][field] for plan in plans}
+
+    keys = ("starter_monthly", "starter_yearly", "pro_monthly", "business_monthly")
+
+    def actions() -> list[str]:
+        return [seen("action", me)[key] for key in keys]
+
+    assert set(seen("action", None).values()) == {None}
+    assert actions() == ["SUBSCRIBE"] * 4
+    assert seen("trialDays", me)["pro_monthly"] == 14
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly", trial_period_days=14)
+    assert actions() == ["DOWNGRADE", "DOWNGRADE", "CURRENT", "UPGRADE"]
+    assert set(seen("currency", me).values()) == {"USD"}
+    assert seen("subscriptionId", me)["business_monthly"] == bought["id"]
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", cancel_at_period_end="true")
+    world.eventually(lambda: actions()[2], "RESUME")
+    world.stripe("DELETE", f"/v1/subscriptions/{bought['id']}")
+    world.eventually(actions, ["SUBSCRIBE"] * 4)
+    assert seen("trialDays", me)["pro_monthly"] is None  # he has had one
 
 
 def test_the_payment_method_is_the_subscriptions_then_the_customers_then_the_newest(world):

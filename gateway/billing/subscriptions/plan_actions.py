@@ -1,0 +1,131 @@
+"""What a customer may do with a plan of the pricing page: buy it, change to it, keep it, or why not. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.billing.catalog.amounts import Direction, direction
+from gateway.billing.catalog.snapshot import Snapshot, group_of, is_active, is_offered
+from gateway.billing.subscriptions.access import will_cancel
+from gateway.billing.subscriptions.plan_change import OWING
+from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.user_errors import ProblemCode
+from gateway.models.mirrored import Customer, Price, SubscriptionItem
+from gateway.models.statuses import OCCUPYING
+
+
+class PlanAction(Enum):
+    """What a customer may do with a plan; each value says what it means."""
+
+    SUBSCRIBE = "Buy it at the checkout."
+    CURRENT = "It is the customer's plan."
+    UPGRADE = "Change to it from a smaller plan."
+    DOWNGRADE = "Change to it from a bigger plan."
+    SWITCH = "Change to it from another interval of the product, or from a plan of which neither is the bigger one."
+    SCHEDULED = "The subscription changes to it when its period ends."
+    RESUME = "It is the customer's plan, which ends or is paused: take it up again."
+    UNAVAILABLE = "The customer cannot have it; the reason says why."
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOffer:
+    """What a customer may do with a plan.
+
+    Attributes:
+        action: what.
+        reason: why it is unavailable: what a change or a checkout would answer.
+        state: the subscription that it is about; None where none is.
+    """
+
+    action: PlanAction
+    reason: ProblemCode | None = None
+    state: SubscriptionState | None = None
+
+
+_MOVES = {Direction.UP: PlanAction.UPGRADE, Direction.DOWN: PlanAction.DOWNGRADE}
+
+
+def currency_of(customer: Customer | None, states: Sequence[SubscriptionState]) -> str | None:
+    """Return the currency that a customer is bound to, lower case; None where it is free.
+
+    A customer has no two live subscriptions of different currencies (Stripe, "Customers with multiple currencies").
+    """
+    live = (each.subscription.currency for each in states if each.subscription.status in OCCUPYING)
+    return next(live, customer.currency if customer else None)
+
+
+def offer_of(
+    price: Price,
+    customer: Customer | None,
+    states: Sequence[SubscriptionState],
+    snapshot: Snapshot,
+    *,
+    multiple: bool = False,
+) -> PlanOffer:
+    """Return what a customer may do with a plan.
+
+    Args:
+        price: the plan, of the catalogue.
+        customer: None for who has bought nothing yet.
+        states: the customer's subscriptions.
+        snapshot: the catalogue.
+        multiple: whether plans of one group may stand beside each other.
+    """
+    live = [each for each in states if each.subscription.status in OCCUPYING]
+    if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
+        row = mine.subscription
+        rests = will_cancel(row) or row.status == "paused" or row.pause_behavior is not None
+        return PlanOffer(PlanAction.RESUME if rests else PlanAction.CURRENT, None, mine)
+    kin = () if multiple else list(_kin(price, live, snapshot))
+    if waiting := next((each for each in live if each.pending and price.id in dict(each.pending.items)), None):
+        return PlanOffer(PlanAction.SCHEDULED, None, waiting)
+    reason = _against(price, customer, states, snapshot, kin[0][0] if kin else None)
+    if reason is not None:
+        return PlanOffer(PlanAction.UNAVAILABLE, reason, kin[0][0] if kin else None)
+    if not kin:
+        return PlanOffer(PlanAction.SUBSCRIBE)
+    state, item = kin[0]
+    return PlanOffer(_move(price, state, item, snapshot), None, state)
+
+
+def _kin(
+    price: Price, live: Sequence[SubscriptionState], snapshot: Snapshot
+) -> Iterator[tuple[SubscriptionState, SubscriptionItem]]:
+    """Yield the items that a change to a plan replaces: of the same product first, then of the same group."""
+    group = group_of(snapshot.products[price.product_id])
+    items = [(state, item) for state in live for item in state.items]
+    yield from ((state, item) for state, item in items if item.product_id == price.product_id)
+    for state, item in items:
+        product = snapshot.products.get(item.product_id)
+        if product and group is not None and item.product_id != price.product_id and group_of(product) == group:
+            yield state, item
+
+
+def _against(
+    price: Price,
+    customer: Customer | None,
+    states: Sequence[SubscriptionState],
+    snapshot: Snapshot,
+    changing: SubscriptionState | None,
+) -> ProblemCode | None:
+    """Return what stands against buying a plan, or against changing a subscription to it."""
+    if not (is_active(price) and is_active(snapshot.products[price.product_id])):
+        return ProblemCode.PRICE_NOT_ON_SALE
+    currency = changing.subscription.currency if changing else currency_of(customer, states)
+    if currency is not None and not is_offered(price, currency):
+        return ProblemCode.CURRENCY_NOT_OFFERED
+    if changing is None:
+        return None
+    if changing.subscription.status in OWING:
+        return ProblemCode.INVOICE_UNPAID
+    return ProblemCode.PAYMENT_METHOD_NEEDED if customer and customer.payer_unverified else None
+
+
+def _move(price: Price, state: SubscriptionState, item: SubscriptionItem, snapshot: Snapshot) -> PlanAction:
+    """Return what a change of an item to a plan is to the customer, who keeps the quantity."""
+    have = snapshot.prices.get(item.price_id)
+    if have is None or have.product_id == price.product_id:
+        return PlanAction.SWITCH
+    quantity = None if price.usage_type == "metered" else item.quantity or 1
+    found = direction((have, item.quantity), (price, quantity), state.subscription.currency)
+    return _MOVES.get(found, PlanAction.SWITCH) if found else PlanAction.SWITCH

@@ -1,0 +1,55 @@
+"""What the signed-in user may do with a plan."""
+
+import strawberry
+
+from gateway.billing.customers.ownership import Owner
+from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
+from gateway.billing.user_errors import ProblemCode
+from gateway.graphql.base.authorization import private
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import enum_from
+from gateway.graphql.base.scalars import Currency
+
+enum_from(PlanAction, name="PlanAction")
+
+
+@private
+class PlanViewer:
+    """What the signed-in user may do with a plan."""
+
+    owner: strawberry.Private[Owner]
+    action: PlanAction = strawberry.field(description="What the user may do.")
+    reason: ProblemCode | None = strawberry.field(
+        description="Why it is unavailable, as `createCheckoutSession` or `changeSubscription` would say it."
+    )
+    trial_days: int | None = strawberry.field(
+        description="Days that are free at first for this user; null without a trial, or when the user has had one."
+    )
+    currency: Currency | None = strawberry.field(
+        description="The currency that the user is bound to by what was bought; null before."
+    )
+    subscription_id: strawberry.ID | None = strawberry.field(
+        description="The subscription that it is about, such as the one to change; null when it is about none."
+    )
+
+    @classmethod
+    async def of(cls, info: Info, price_id: str) -> "PlanViewer | None":
+        """Make what the caller may do with a plan; None where nobody is signed in."""
+        principal, services = info.context.principal, info.context.services
+        snapshot = await services.catalog.snapshot()
+        price = snapshot.prices.get(price_id)
+        if principal.subject is None or price is None:
+            return None
+        buyer = await info.context.buyer()
+        account, several = buyer.account, services.settings.allow_multiple_subscriptions
+        found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several)
+        tries = found.action is PlanAction.SUBSCRIBE and not buyer.had_trial
+        currency = currency_of(account.customer, account.subscriptions)
+        return cls(
+            owner=Owner(external_id=principal.subject),
+            action=found.action,
+            reason=found.reason,
+            trial_days=price.trial_period_days if tries else None,
+            currency=Currency(currency) if currency else None,
+            subscription_id=strawberry.ID(found.state.subscription.id) if found.state else None,
+        )

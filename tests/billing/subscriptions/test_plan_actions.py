@@ -1,0 +1,119 @@
+"""What a customer may do with each plan: a table without HTTP and without a database."""
+
+import pytest
+
+from gateway.billing.subscriptions.pending import PendingChange
+from gateway.billing.subscriptions.plan_actions import PlanOffer, currency_of, offer_of
+from gateway.billing.subscriptions.state import current
+from harness.rows import NOW, at, customer, item, price, product, snapshot, state
+
+CATALOG = snapshot(
+    product("starter"),
+    product("pro"),
+    product("seats", meta={"addon": "true"}),
+    product("storage", meta={"group": "storage"}),
+    product("gone", active=False),
+    price("starter_m", "starter"),
+    price("starter_y", "starter", 9000, interval="year"),
+    price("starter_old", "starter", active=False),
+    price("pro_m", "pro", 2900),
+    price("pro_eur", "pro", 2900, currency="eur"),
+    price("seat_m", "seats", 500),
+    price("seat_y", "seats", 5000, interval="year"),
+    price("storage_m", "storage", 100),
+    price("calls", "pro", None, usage_type="metered"),
+    price("gone_m", "gone"),
+)
+STARTER, PRO = item("si_1", "starter_m", "starter"), item("si_1", "pro_m", "pro")
+SEATS, STORAGE = item("si_2", "seat_m", "seats"), item("si_3", "storage_m", "storage")
+OLD = item("si_1", "starter_old", "starter")
+
+
+def on(*items, pending: str | None = None, **columns):
+    made = state(*items, **columns)
+    change = PendingChange(((pending, 1),), at(27)) if pending else None
+    return type(made)(made.subscription, made.items, made.access, made.giving, change)
+
+
+@pytest.mark.parametrize(
+    ("plan", "states", "expected"),
+    [
+        ("pro_m", [], ("SUBSCRIBE", None)),
+        ("gone_m", [], ("UNAVAILABLE", "PRICE_NOT_ON_SALE")),
+        ("starter_old", [], ("UNAVAILABLE", "PRICE_NOT_ON_SALE")),
+        ("starter_old", [on(OLD)], ("CURRENT", None)),  # who has it keeps it
+        ("pro_m", [on(PRO)], ("CURRENT", None)),
+        ("pro_m", [on(PRO, status="past_due")], ("CURRENT", None)),
+        ("pro_m", [on(PRO, pending="starter_m")], ("CURRENT", None)),
+        ("starter_m", [on(PRO, pending="starter_m")], ("SCHEDULED", None)),
+        ("starter_y", [on(PRO, pending="starter_m")], ("DOWNGRADE", None)),
+        ("pro_m", [on(PRO, cancel_at_period_end=True)], ("RESUME", None)),
+        ("pro_m", [on(PRO, cancel_at=at(27))], ("RESUME", None)),
+        ("pro_m", [on(PRO, status="paused")], ("RESUME", None)),
+        ("pro_m", [on(PRO, pause_behavior="void")], ("RESUME", None)),
+        ("pro_m", [on(PRO, status="canceled", ended_at=NOW)], ("SUBSCRIBE", None)),
+        ("pro_m", [on(PRO, status="incomplete")], ("SUBSCRIBE", None)),
+        ("pro_m", [on(STARTER)], ("UPGRADE", None)),
+        ("starter_m", [on(PRO)], ("DOWNGRADE", None)),
+        ("starter_y", [on(PRO)], ("DOWNGRADE", None)),
+        ("starter_y", [on(STARTER)], ("SWITCH", None)),
+        ("starter_m", [on(item("si_1", "starter_y", "starter"))], ("SWITCH", None)),
+        ("calls", [on(STARTER)], ("SWITCH", None)),  # nobody knows what it costs
+        ("starter_m", [on(item("si_1", "forgotten", "pro"))], ("SWITCH", None)),
+        ("pro_m", [on(SEATS, STARTER)], ("UPGRADE", None)),  # of the plan, not of the add-on
+        ("pro_m", [on(STARTER, status="past_due")], ("UNAVAILABLE", "INVOICE_UNPAID")),
+        ("pro_m", [on(STARTER, status="unpaid")], ("UNAVAILABLE", "INVOICE_UNPAID")),
+        ("pro_eur", [on(STARTER)], ("UNAVAILABLE", "CURRENCY_NOT_OFFERED")),
+        ("seat_m", [on(STARTER)], ("SUBSCRIBE", None)),
+        ("seat_y", [on(STARTER, SEATS)], ("SWITCH", None)),
+        ("storage_m", [on(STARTER)], ("SUBSCRIBE", None)),
+        ("starter_m", [on(STORAGE)], ("SUBSCRIBE", None)),
+    ],
+)
+def test_what_a_customer_may_do(plan, states, expected):
+    found = offer_of(CATALOG.prices[plan], customer("cus_1"), states, CATALOG)
+    assert (found.action.name, found.reason and found.reason.name) == expected
+    about = states[0] if states and expected[0] != "SUBSCRIBE" else None
+    assert found.state is about
+
+
+def test_what_else_stands_against_a_change_and_what_the_seller_allows():
+    plan, stranger = CATALOG.prices["pro_m"], customer("cus_1", payer_unverified=True)
+    assert offer_of(plan, stranger, [on(STARTER)], CATALOG).reason.name == "PAYMENT_METHOD_NEEDED"
+    assert offer_of(plan, stranger, [], CATALOG).action.name == "SUBSCRIBE"
+    assert offer_of(plan, None, [], CATALOG) == PlanOffer(found := offer_of(plan, None, [], CATALOG).action)
+    assert found.name == "SUBSCRIBE"
+    assert offer_of(plan, customer("cus_1"), [on(STARTER)], CATALOG, multiple=True).action.name == "SUBSCRIBE"
+
+
+@pytest.mark.parametrize(
+    ("who", "states", "expected"),
+    [
+        (None, [], None),
+        (customer("cus_1"), [], None),
+        (customer("cus_1", currency="eur"), [], "eur"),
+        (customer("cus_1", currency="eur"), [on(PRO, currency="usd")], "usd"),
+        (customer("cus_1", currency="eur"), [on(PRO, currency="usd", status="canceled")], "eur"),
+    ],
+)
+def test_which_currency_a_customer_is_bound_to(who, states, expected):
+    assert currency_of(who, states) == expected
+
+
+@pytest.mark.parametrize(
+    ("better", "other"),
+    [
+        ([PRO], [STARTER]),  # which stands before it in the catalogue
+        ([item("si_1", "starter_y", "starter")], [STARTER]),
+        ([OLD], [STARTER]),  # as dear, and its id comes later
+        ([STARTER], [STORAGE]),
+        ([STORAGE], [SEATS]),
+        ([SEATS], [item("si_1", "forgotten", "pro")]),
+        ([SEATS, PRO], [STARTER]),
+        ([PRO], [PRO]),  # the older one
+    ],
+)
+def test_the_better_plan_counts_and_never_the_newest(better, other):
+    counts, newest = on(*better, id="sub_old", created=at(-9)), on(*other, id="sub_new", created=at(-1))
+    for states in ([counts, newest], [newest, counts]):
+        assert current(states, CATALOG) is counts

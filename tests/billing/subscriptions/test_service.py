@@ -1,0 +1,409 @@
+"""Changes, ends and resumptions, asked of a Stripe that answers what a test has written down: what Stripe is told."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.auth.principal import Principal
+from gateway.billing.catalog.service import Catalog
+from gateway.billing.subscriptions.plan_change import PlanChange
+from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
+from gateway.billing.user_errors import Rejected
+from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.settings import Settings
+from harness.rows import customer, invoice, item, line, price, product, subscription
+
+ADA = Principal(subject="ada")
+SUB, LIST, PREVIEW = "/v1/subscriptions/sub_1", "/v1/subscriptions", "/v1/invoices/create_preview"
+NOW = datetime.now(UTC).replace(microsecond=0)
+STARTED, ENDS = int(NOW.timestamp()) - 86_400, int(NOW.timestamp()) + 29 * 86_400
+
+
+def bill(price_id: str = "month", *, proration: bool = False, **columns) -> dict:
+    details = {"subscription_item": "si_1", "proration": proration}
+    line = {
+        "id": "il_1",
+        "description": "Plan",
+        "amount": 900,
+        "quantity": 1,
+        "period": {"start": STARTED, "end": ENDS},
+    }
+    line |= {"pricing": {"price_details": {"price": price_id}}, "parent": {"subscription_item_details": details}}
+    obj = {"id": "in_1", "object": "invoice", "customer": "cus_1", "number": "A-1", "status": "paid", "currency": "usd"}
+    obj |= dict.fromkeys(("subtotal", "total", "amount_due", "amount_paid"), 900)
+    obj |= {"billing_reason": "subscription_update", "amount_remaining": 0, "attempt_count": 1, "created": STARTED}
+    obj |= {
+        "lines": {"data": [line]},
+        "period_start": STARTED,
+        "period_end": ENDS,
+        "status_transitions": {"paid_at": 1},
+    }
+    return obj | {"parent": {"subscription_details": {"subscription": "sub_1"}}, **columns}
+
+
+def theirs(price_id: str = "month", quantity: int | None = 1, **columns) -> dict:
+    of_product = "disks" if price_id.startswith("disk") else "pro"
+    only = {"id": "si_1", "price": {"id": price_id, "product": of_product}, "quantity": quantity}
+    only |= {"current_period_start": STARTED, "current_period_end": ENDS, "created": STARTED}
+    obj = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "currency": "usd"}
+    obj |= dict.fromkeys(
+        ("cancel_at", "canceled_at", "ended_at", "trial_start", "trial_end", "pause_collection", "schedule")
+    )
+    obj |= {"cancel_at_period_end": False, "default_payment_method": None, "latest_invoice": bill(), "metadata": {}}
+    return obj | {"items": {"data": [only]}, "created": STARTED, "start_date": STARTED, **columns}
+
+
+@pytest.fixture
+async def service(database, mirror, stripe, fill, scripted):
+    """Ada has a plan; makes the service, which notes whose open checkouts it has closed."""
+    await fill(product("pro"), price("month", "pro"), price("year", "pro", 9000, interval="year"))
+    await fill(product("disks", meta={"group": "disks"}), price("disk", "disks", 300))
+    await fill(customer(external_id="ada"), subscription(), item("si_1", "month", "pro"))
+    await fill(customer("cus_2", "bob"), subscription("sub_2", customer_id="cus_2"))
+    scripted.answer("GET", "/v1/invoices/in_1", bill("year"))
+
+    def make(**settings) -> SubscriptionService:
+        chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
+        made = SubscriptionService(chosen, mirror, stripe, Catalog(chosen, database), close)
+        made.closed = closed
+        return made
+
+    closed: list[str] = []
+
+    async def close(external_id: str) -> None:
+        closed.append(external_id)
+
+    return make
+
+
+def changed(scripted) -> list[tuple[str, str, dict]]:
+    return [call for call in scripted.calls if call[0] != "GET"]
+
+
+def becomes(scripted, *states: dict, method: str = "POST", path: str = SUB) -> None:
+    """Stripe has the first state, and once it has done what it is asked, the last."""
+    for each in states:
+        scripted.answer("GET", SUB, each)
+    scripted.answer(method, path, states[-1])
+
+
+async def codes(call) -> list[tuple[str, str | None]]:
+    with pytest.raises(Rejected) as raised:
+        await call
+    return [(problem.code.name, problem.field) for problem in raised.value.problems]
+
+
+TO_YEAR = {"items[0][id]": "si_1", "items[0][price]": "year", "items[0][quantity]": "1"}
+HOW = {"proration_behavior": "always_invoice", "payment_behavior": "error_if_incomplete", "expand[0]": "latest_invoice"}
+
+
+async def test_a_change_is_billed_at_once_or_not_made(service, scripted):
+    becomes(scripted, theirs(), theirs("year", latest_invoice=bill("year")))
+    state, billed = await service().change(ADA, "sub_1", PlanChange("year"), None)
+    assert ("GET", SUB, {"expand[0]": "latest_invoice", "expand[1]": "schedule"}) in scripted.calls
+    assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW})]
+    assert ([each.price_id for each in state.items], billed.id) == (["year"], "in_1")
+
+
+@pytest.mark.parametrize(("minutes", "good"), [(1, True), (16, False)])
+async def test_a_quote_is_charged_from_its_moment_while_it_is_good(service, scripted, minutes, good):
+    becomes(scripted, theirs(), theirs("year"))
+    moment = NOW - timedelta(minutes=minutes)
+    change = service().change(ADA, "sub_1", PlanChange("year", proration_date=moment), None)
+    assert good or await codes(change) == [("PREVIEW_EXPIRED", "prorationDate")]
+    if good:
+        await change
+    sent = [call[2].get("proration_date") for call in changed(scripted)]
+    assert sent == ([str(int(moment.timestamp()))] if good else [])
+
+
+async def test_a_key_is_of_one_user_and_of_what_is_done(service, scripted, fill):
+    await fill(subscription("sub_3", customer_id="cus_2"))
+    other = f"{LIST}/sub_3"
+    becomes(scripted, theirs())
+    scripted.answer("GET", other, {**theirs(cancel_at_period_end=True), "id": "sub_3", "customer": "cus_2"})
+    scripted.answer("POST", other, {**theirs(), "id": "sub_3", "customer": "cus_2"})
+    every = service()
+    for key in ("k", "k", "l", None, None):
+        await every.cancel(ADA, "sub_1", Cancellation(), key)
+    await every.cancel(Principal(subject="bob"), "sub_3", Cancellation(), "k")
+    await every.resume(Principal(subject="bob"), "sub_3", "k")
+    same, again, *others = scripted.keys
+    assert same == again
+    assert (same.partition("-")[0], others[-1].partition("-")[0]) == ("cancel", "resume")
+    assert len({same, *others}) == 6
+
+
+BILLS = {
+    "of the change": ({}, "in_1"),
+    "of another price": ({"price": "month"}, None),
+    "of a renewal": ({"billing_reason": "subscription_cycle"}, None),
+    "none": (None, None),
+}
+
+
+@pytest.mark.parametrize(("columns", "billed"), BILLS.values(), ids=BILLS)
+async def test_what_is_so_already_is_not_done_again_and_its_invoice_is_answered(
+    service, scripted, fill, columns, billed
+):
+    if columns is not None:
+        bought = line(0, 30, price=columns.pop("price", "year"))
+        await fill(invoice("in_1", bought, **{"billing_reason": "subscription_update", **columns}))
+    scripted.answer("GET", SUB, theirs("year"))
+    state, found = await service().change(ADA, "sub_1", PlanChange("year"), None)
+    assert (changed(scripted), state.items[0].price_id, found and found.id) == ([], "year", billed)
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+async def test_an_invoice_that_is_mirrored_as_a_draft_is_read_again(service, scripted, fill, expanded):
+    await fill(invoice("in_1", status="draft"))
+    scripted.answer("GET", SUB, theirs("year", latest_invoice=bill("year") if expanded else "in_1"))
+    _, billed = await service().change(ADA, "sub_1", PlanChange("year"), None)
+    assert (billed.id, billed.status) == ("in_1", "paid")
+
+
+REFUSED = {
+    "it has ended": (theirs(status="canceled"), PlanChange("year"), ("SUBSCRIPTION_ENDED", "subscriptionId")),
+    "an invoice is open": (
+        theirs(latest_invoice=bill(status="open")), PlanChange("year"), ("INVOICE_UNPAID", "subscriptionId"),
+    ),
+    "it is past due": (theirs(status="past_due"), PlanChange("year"), ("INVOICE_UNPAID", "subscriptionId")),
+    "too many": (theirs(), PlanChange("year", 11), ("QUANTITY_INVALID", "quantity")),
+    "no such price": (theirs(), PlanChange("no"), ("PRICE_NOT_FOUND", "priceId")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("present", "wanted", "expected"), REFUSED.values(), ids=REFUSED)
+async def test_what_cannot_be_changed(service, scripted, present, wanted, expected):
+    scripted.answer("GET", SUB, present)
+    made = service(max_quantity=10)
+    assert await codes(made.change(ADA, "sub_1", wanted, None)) == [expected]
+    assert await codes(made.preview(ADA, "sub_1", wanted)) == [expected]
+    assert (changed(scripted), made.closed) == ([], [])
+
+
+async def test_of_another_group_there_must_be_none_and_no_checkout_of_it(service, scripted, fill):
+    scripted.answer("GET", SUB, theirs())
+    scripted.list(LIST, [theirs()])
+    scripted.answer("POST", SUB, theirs("disk"))
+    made = service()
+    await made.change(ADA, "sub_1", PlanChange("disk"), None)
+    assert made.closed == ["ada"]
+    assert ("GET", LIST, {"customer": "cus_1", "status": "all", "limit": "100"}) in scripted.calls
+    assert len(changed(scripted)) == 1
+
+    await fill(subscription("sub_3"), item("si_3", "disk", "disks", subscription_id="sub_3"))
+    assert await codes(made.change(ADA, "sub_1", PlanChange("disk"), None)) == [("ALREADY_SUBSCRIBED", "priceId")]
+    scripted.calls.clear()
+    made.closed.clear()
+    assert await codes(made.preview(ADA, "sub_1", PlanChange("disk"))) == [("ALREADY_SUBSCRIBED", "priceId")]
+    assert (changed(scripted), made.closed, [each for each in scripted.calls if each[1] == LIST]) == ([], [], [])
+    await service(allow_multiple_subscriptions=True).change(ADA, "sub_1", PlanChange("disk"), None)
+    assert (len(changed(scripted)), made.closed) == (1, [])
+
+
+async def test_of_its_own_group_it_stays_though_another_is_there(service, scripted, fill):
+    await fill(subscription("sub_3"), item("si_3", "month", "pro", subscription_id="sub_3"))
+    becomes(scripted, theirs(), theirs("year"))
+    made = service()
+    await made.change(ADA, "sub_1", PlanChange("year"), None)
+    assert (len(changed(scripted)), made.closed) == (1, [])
+
+
+async def test_nobody_touches_what_is_anothers(service, scripted):
+    made = service()
+    for its in ("sub_2", "sub_9"):
+        for call in (
+            made.change(ADA, its, PlanChange("year"), None),
+            made.preview(ADA, its, PlanChange("year")),
+            made.cancel(ADA, its, Cancellation(), None),
+            made.resume(ADA, its, None),
+        ):
+            with pytest.raises(NotFound):
+                await call
+    assert scripted.calls == []
+
+
+async def test_a_subscription_of_nobodys_is_nobodys(service, fill):
+    await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
+    with pytest.raises(NotFound):
+        await service().cancel(Principal(), "sub_3", Cancellation(), None)
+
+
+async def test_a_bad_key_or_a_strangers_card_is_told_before_stripe_is_asked(service, scripted, fill):
+    await fill(customer("cus_4", "eve", payer_unverified=True), subscription("sub_4", customer_id="cus_4"))
+    made, eve = service(), Principal(subject="eve")
+    key, card = ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey"), ("PAYMENT_METHOD_NEEDED", "subscriptionId")
+    assert await codes(made.change(eve, "sub_4", PlanChange("year"), "")) == [key, card]
+    long = Cancellation(comment="c" * 501)
+    assert await codes(made.cancel(ADA, "sub_1", long, "")) == [key, ("COMMENT_TOO_LONG", "comment")]
+    assert await codes(made.resume(ADA, "sub_1", "")) == [key]
+    assert scripted.calls == []
+
+
+ERRORS = {
+    "a declined card": ({"type": "card_error", "code": "card_declined", "message": "Declined."}, 402, "PAYMENT_FAILED"),
+    "anything": ({"type": "invalid_request_error", "message": "no"}, 400, "STRIPE_REFUSED"),
+    "gone": ({"type": "invalid_request_error", "code": "resource_missing", "message": "no"}, 404, "STRIPE_REFUSED"),
+}
+
+
+@pytest.mark.parametrize(("error", "status", "code"), ERRORS.values(), ids=ERRORS)
+async def test_what_stripe_refuses_is_told(service, scripted, error, status, code):
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", SUB, {"error": error}, status=status)
+    assert await codes(service().change(ADA, "sub_1", PlanChange("year"), None)) == [(code, None)]
+
+
+async def test_what_ended_a_moment_ago_has_ended(service, scripted):
+    becomes(scripted, theirs(), theirs(status="canceled"), method="DELETE")
+    scripted.refuse("POST", SUB, "resource_missing", status=404)
+    assert await codes(service().change(ADA, "sub_1", PlanChange("year"), None)) == [
+        ("SUBSCRIPTION_ENDED", "subscriptionId")
+    ]
+
+
+async def test_what_stripe_does_not_have_is_not_there(service, scripted):
+    scripted.refuse("GET", SUB, "resource_missing", status=404)
+    with pytest.raises(NotFound):
+        await service().cancel(ADA, "sub_1", Cancellation(), None)
+
+
+SAID = {"cancellation_details[feedback]": "too_expensive", "cancellation_details[comment]": "Bye"}
+ENDINGS = {
+    "with its period": (Cancellation(), {}, ("POST", {"cancel_at_period_end": "true"})),
+    "with reasons": (
+        Cancellation(False, "too_expensive", "Bye"), {}, ("POST", {"cancel_at_period_end": "true", **SAID}),
+    ),
+    "at once": (Cancellation(True), {}, ("DELETE", {"invoice_now": "true", "prorate": "false"})),
+    "at once, credited": (
+        Cancellation(True, comment="Bye"), {"prorate_cancellations": True},
+        ("DELETE", {"invoice_now": "true", "prorate": "true", "cancellation_details[comment]": "Bye"}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "settings", "expected"), ENDINGS.values(), ids=ENDINGS)
+async def test_how_a_subscription_ends(service, scripted, how, settings, expected):
+    method, parameters = expected
+    becomes(
+        scripted,
+        theirs(),
+        theirs(cancel_at_period_end=not how.now, status="canceled" if how.now else "active"),
+        method=method,
+    )
+    state = await service(**settings).cancel(ADA, "sub_1", how, None)
+    assert changed(scripted) == [(method, SUB, parameters)]
+    assert (state.subscription.cancel_at_period_end, state.subscription.status == "canceled") == (not how.now, how.now)
+
+
+RESUMED = {
+    "a planned end": ({"cancel_at_period_end": True, "cancel_at": ENDS}, SUB, {"cancel_at_period_end": "false"}),
+    "an end on a day": ({"cancel_at": ENDS}, SUB, {"cancel_at": ""}),
+    "a paused collection": ({"pause_collection": {"behavior": "void"}}, SUB, {"pause_collection": ""}),
+    "both": (
+        {"cancel_at_period_end": True, "pause_collection": {"behavior": "void"}}, SUB,
+        {"cancel_at_period_end": "false", "pause_collection": ""},
+    ),
+    "a pause": ({"status": "paused"}, f"{SUB}/resume", {}),
+    "nothing": ({}, None, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "path", "parameters"), RESUMED.values(), ids=RESUMED)
+async def test_what_is_resumed(service, scripted, columns, path, parameters):
+    becomes(scripted, theirs(**columns), theirs(), path=path or SUB)
+    state = await service().resume(ADA, "sub_1", None)
+    kept = {name: text for name, text in (parameters or {}).items() if text}  # an empty text is not parsed
+    assert [(call[1], call[2]) for call in changed(scripted)] == ([(path, kept)] if path else [])
+    assert state.subscription.status == "active"
+
+
+async def test_what_has_ended_is_not_resumed_and_its_end_is_no_error(service, scripted):
+    scripted.answer("GET", SUB, theirs(status="canceled"))
+    assert await codes(service().resume(ADA, "sub_1", None)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+    assert (await service().cancel(ADA, "sub_1", Cancellation(), None)).subscription.status == "canceled"
+    assert changed(scripted) == []
+
+
+PHASE = {"start_date": STARTED, "end_date": ENDS, "items": [{"price": "month", "quantity": 1}]}
+SCHEDULE = {"id": "sched_1", "object": "subscription_schedule", "customer": "cus_1", "subscription": "sub_1"}
+SCHEDULE |= {"status": "active", "created": STARTED, "phases": [PHASE], "current_phase": PHASE}
+RELEASE = "/v1/subscription_schedules/sched_1/release"
+
+
+async def test_a_subscription_is_taken_from_its_schedule_first(service, scripted):
+    becomes(scripted, theirs(schedule=SCHEDULE), theirs(cancel_at_period_end=True))
+    scripted.answer("POST", RELEASE, {**SCHEDULE, "status": "released", "subscription": None})
+    scripted.answer("GET", "/v1/subscription_schedules/sched_1", {**SCHEDULE, "status": "released"})
+    await service().cancel(ADA, "sub_1", Cancellation(), None)
+    assert [call[1] for call in changed(scripted)] == [RELEASE, SUB]
+    assert scripted.keys[0] == "release-sub_1-sched_1"
+
+
+async def test_a_schedule_that_is_not_released_keeps_its_subscription(service, scripted):
+    scripted.answer("GET", SUB, theirs(schedule=SCHEDULE))
+    scripted.refuse("POST", RELEASE, "no")
+    assert await codes(service().cancel(ADA, "sub_1", Cancellation(), None)) == [("STRIPE_REFUSED", None)]
+    assert len(changed(scripted)) == 1
+
+
+async def test_a_preview_asks_for_what_is_due_and_for_what_a_renewal_costs(service, scripted, database):
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", PREVIEW, bill("year", proration=True))
+    made = service()
+    quote = await made.preview(ADA, "sub_1", PlanChange("year", 2))
+    items = {f"subscription_details[items][0][{name}]": text for name, text in (("id", "si_1"), ("price", "year"))}
+    items["subscription_details[items][0][quantity]"] = "2"
+    behaviour = "subscription_details[proration_behavior]"
+    asked = [{"subscription": "sub_1", "preview_mode": mode, **items, behaviour: how}
+             for mode, how in (("next", "always_invoice"), ("recurring", "none"))]  # fmt: skip
+    assert sorted((call[2] for call in changed(scripted)), key=lambda each: each["preview_mode"]) == asked
+    assert len(set(scripted.keys)) == 2
+    assert (quote.due_now, quote.due_at_renewal, quote.proration_date.timestamp()) == (900, 900, STARTED)
+
+
+async def test_a_quote_is_remembered_with_the_state_it_was_made_from(service, scripted):
+    recent = int(NOW.timestamp())
+    scripted.answer("GET", SUB, theirs())
+    details = {"subscription": "sub_1", "subscription_proration_date": recent}
+    scripted.answer("POST", PREVIEW, bill("year", parent={"subscription_details": details}))
+    made = service()
+    quote = await made.preview(ADA, "sub_1", PlanChange("year"))
+    assert quote.proration_date == NOW
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("GET", SUB, theirs(quantity=2))
+    wanted = PlanChange("year", proration_date=quote.proration_date)
+    scripted.answer("POST", SUB, theirs("year"))
+    await made.change(ADA, "sub_1", wanted, None)
+    assert await codes(made.change(ADA, "sub_1", wanted, None)) == [("PREVIEW_EXPIRED", "prorationDate")]
+
+
+async def test_in_a_trial_nothing_is_due_and_before_an_end_nothing_is_renewed(service, scripted):
+    scripted.answer("GET", SUB, theirs(status="trialing", latest_invoice=None))
+    scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
+    quote = await service().preview(ADA, "sub_1", PlanChange("year"))
+    assert (quote.due_now, quote.due_at_renewal, len(changed(scripted))) == (0, None, 1)
+
+
+async def test_a_preview_that_stripe_refuses_is_a_wrong_request(service, scripted):
+    scripted.answer("GET", SUB, theirs())
+    scripted.refuse("POST", PREVIEW, "no")
+    with pytest.raises(BadInput, match="no"):
+        await service().preview(ADA, "sub_1", PlanChange("year"))
+
+
+async def test_what_was_bought_a_moment_ago_is_read(service, scripted, database):
+    scripted.answer("GET", f"{LIST}/sub_5", {**theirs(), "id": "sub_5"})
+    made = service()
+    await made.find("sub_5")
+    scripted.refuse("GET", f"{LIST}/sub_6", "resource_missing", status=404)
+    await made.find("sub_6")
+    await made.find("not an id")
+    assert [call[1] for call in scripted.calls] == [f"{LIST}/sub_5", f"{LIST}/sub_6"]
+    scripted.answer("GET", f"{LIST}/sub_7", {"error": {"type": "api_error", "message": "no"}}, status=500)
+    with pytest.raises(StripeUnavailable):
+        await made.find("sub_7")
+    scripted.answer("DELETE", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
+    scripted.answer("GET", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
+    await made.cancel(ADA, "sub_5", Cancellation(now=True), None)  # it is in the mirror

@@ -256,6 +256,7 @@ def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:
         payment_method=payment_method["id"] if payment_method else None,
         payment_method_types=(invoice["payment_settings"] or {}).get("payment_method_types"),
         setup_future_usage="off_session" if subscription else None,
+        three_d_secure=payments.asked_for(_payment_settings(sandbox, invoice)),
         _owner=invoice["id"],
     )
     sandbox.create(
@@ -273,6 +274,13 @@ def _ask_for_payment(sandbox: Sandbox, invoice: Obj) -> None:
             "_payment_intent": intent["id"],
         }
     )
+
+
+def _payment_settings(sandbox: Sandbox, invoice: Obj) -> Obj:
+    """Return how an invoice is to be paid: its own settings, else its subscription's."""
+    own: Obj = invoice["payment_settings"] or {}
+    subscription = sandbox.store.get("subscription", invoice.get("_subscription") or "") or {}
+    return own if own.get("payment_method_options") else subscription.get("payment_settings") or {}
 
 
 def _on_paper(rendering: Obj | None) -> Obj | None:

@@ -25,9 +25,13 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action", "
 
 
 def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Obj:
-    """Make a payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome."""
+    """Make a payment intent over `amount`; `fields` are further fields of it, `_owner` who is told of its outcome.
+
+    `three_d_secure` is how 3-D Secure is asked for (`any`, `challenge`); None is `automatic`.
+    """
     new_id = sandbox.new_id("pi")
     types = fields.pop("payment_method_types", None) or ["card"]
+    card = {**_CARD_OPTIONS, "request_three_d_secure": fields.pop("three_d_secure", None) or "automatic"}
     return sandbox.create(
         {
             "id": new_id,
@@ -41,7 +45,7 @@ def intend(sandbox: Sandbox, *, amount: int, currency: str, **fields: Any) -> Ob
             "confirmation_method": "automatic",
             "currency": currency,
             "excluded_payment_method_types": [],
-            "payment_method_options": {"card": _CARD_OPTIONS} if "card" in types else {},
+            "payment_method_options": {"card": card} if "card" in types else {},
             "payment_method_types": types,
             "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
             **fields,
@@ -54,8 +58,13 @@ _CARD_OPTIONS: Obj = {
     "installments": None,
     "mandate_options": None,
     "network": None,
-    "request_three_d_secure": "automatic",
 }
+
+
+def asked_for(holder: Obj) -> str | None:
+    """Return how the `payment_method_options` of an object ask for 3-D Secure."""
+    card: Obj = (holder.get("payment_method_options") or {}).get("card") or {}
+    return card.get("request_three_d_secure")
 
 
 def confirm(sandbox: Sandbox, intent: Obj, payment_method: Obj, *, off_session: bool = False) -> Obj:
@@ -124,9 +133,8 @@ def error_of(sandbox: Sandbox, intent: Obj) -> StripeError:
 def must_authenticate(behaviour: cards.Behaviour, payment_method: Obj, intent: Obj) -> bool:
     """Return whether the bank asks for 3-D Secure, or the client does of a card that has it."""
     known = payment_method.get("_authenticated", False)
-    options = (intent["payment_method_options"] or {}).get("card") or {}
     if behaviour.authentication == "requested":
-        return not known and options.get("request_three_d_secure") in ("any", "challenge")
+        return not known and asked_for(intent) in ("any", "challenge")
     return behaviour.authentication == "always" or (behaviour.authentication == "once" and not known)
 
 
@@ -187,10 +195,14 @@ def _succeed(sandbox: Sandbox, intent: Obj, received: int) -> Obj:
     intent |= {"status": "succeeded", "amount_received": received, "amount_capturable": 0}
     sandbox.update(intent, "payment_intent.succeeded")
     _tell_owner(sandbox, intent)
-    charge = sandbox.need("charge", intent["latest_charge"])
+    follow_up(sandbox, sandbox.need("charge", intent["latest_charge"]))
+    return intent
+
+
+def follow_up(sandbox: Sandbox, charge: Obj) -> None:
+    """Have the bank of a test card warn of a succeeded charge, or dispute it."""
     fraud_warnings.warn_if_suspected(sandbox, charge)
     disputes.open_if_disputed(sandbox, charge)
-    return intent
 
 
 def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: str) -> Obj:

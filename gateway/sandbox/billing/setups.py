@@ -21,9 +21,10 @@ OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
 
 
 def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
-    """Make a setup intent; `fields` are further fields of it."""
+    """Make a setup intent; `fields` are further fields of it, and `three_d_secure` as for a payment."""
     new_id = sandbox.new_id("seti")
     types = fields.pop("payment_method_types", None) or ["card"]
+    asked = fields.pop("three_d_secure", None) or "automatic"
     return sandbox.create(
         {
             "id": new_id,
@@ -34,7 +35,7 @@ def intend(sandbox: Sandbox, customer: str | None, **fields: Any) -> Obj:
             "excluded_payment_method_types": [],
             "metadata": {},
             "payment_method_options": {
-                "card": {"mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
+                "card": {"mandate_options": None, "network": None, "request_three_d_secure": asked}
             }
             if "card" in types
             else {},

@@ -85,7 +85,7 @@ def _declines(code: str, *, refused: bool = True, authentication: str = "never")
 
 
 CARDS = (
-    TestCard("4242424242424242", tokens=("visa",)),
+    TestCard("4242424242424242", tokens=("visa", "us")),
     TestCard("4000056655665556", tokens=("visa_debit",), funding="debit"),
     TestCard("5555555555554444", "mastercard", ("mastercard",)),
     TestCard("2223003122003222", "mastercard"),
@@ -103,6 +103,8 @@ CARDS = (
     ),
     TestCard("4000002500001001", tokens=("visa_cartesBancaires",), country="FR"),
     TestCard("5555552500001001", "mastercard", ("mastercard_cartesBancaires",), country="FR"),
+    TestCard("4000050360000001", tokens=("visa_debit_eftposAuCoBranded",), funding="debit", country="AU"),
+    TestCard("5555050360000080", "mastercard", ("mastercard_debit_eftposAuCoBranded",), funding="debit", country="AU"),
     TestCard("4000058260000005", tokens=("gb_debit",), funding="debit", country="GB"),
     TestCard("5555558265554449", "mastercard", ("gb_mastercard",), country="GB"),
     TestCard("5200007840000022", "mastercard", ("ae_mastercard",), country="AE"),
@@ -125,6 +127,20 @@ CARDS = (
         behaviour=Behaviour(line1="unavailable", postal_code="unavailable"),
     ),
     TestCard("4000000000000101", tokens=("cvcCheckFail",), behaviour=Behaviour(cvc="fail")),
+    TestCard(
+        "4000058400307872", tokens=("cvcCheckFailElevatedRisk",), behaviour=Behaviour(cvc="fail", risk="elevated")
+    ),
+    TestCard(
+        "4000058400306072", tokens=("avsZipFailElevatedRisk",), behaviour=Behaviour(postal_code="fail", risk="elevated")
+    ),
+    # What Radar blocks, or has authenticated, only by settings of the account; the last two show a captcha.
+    TestCard("4000008400000407", tokens=("highFraudDisputeScore",)),
+    TestCard("4000008400000159", tokens=("highEfwScore",)),
+    TestCard("4000008400001017", tokens=("radarDynamicRiskThreshold",)),
+    TestCard("4001858821843804", tokens=("freeTrialAbuseBlock",)),
+    TestCard("4000008405600003", tokens=("adaptive3dsChallenge",)),
+    TestCard("4000000000001208"),
+    TestCard("4000000000003725"),
     # Declines. A card that says no to everything cannot be saved either.
     TestCard("4000000000000002", tokens=("visa_chargeDeclined",), behaviour=_declines("generic_decline")),
     TestCard(
@@ -145,6 +161,16 @@ CARDS = (
     TestCard("4100000000000019", tokens=("radarBlock",), behaviour=Behaviour("fraudulent", risk="highest")),
     # Saves without trouble and fails when it is charged: a renewal that does not go through.
     TestCard("4000000000000341", tokens=("chargeCustomerFail",), behaviour=_declines("generic_decline", refused=False)),
+    TestCard(
+        "4000000000000341",
+        tokens=("visa_chargeCustomerFailLostCard",),
+        behaviour=_declines("lost_card", refused=False),
+    ),
+    TestCard(
+        "4000000000000341",
+        tokens=("visa_chargeCustomerFailStolenCard",),
+        behaviour=_declines("stolen_card", refused=False),
+    ),
     # 3-D Secure
     TestCard(
         "4000002500003155",
@@ -167,6 +193,7 @@ CARDS = (
     ),
     TestCard("4000000000003220", tokens=("threeDSecure2Required",), behaviour=Behaviour(authentication="always")),
     TestCard("4000000000003063", tokens=("threeDSecureRequired",), behaviour=Behaviour(authentication="always")),
+    *(TestCard(f"400000000000{last}", behaviour=Behaviour(authentication="always")) for last in (3238, 3246, 3253)),
     TestCard(
         "4000008400001629",
         tokens=("threeDSecureRequiredChargeDeclined",),
@@ -200,6 +227,8 @@ CARDS = (
     ),
     TestCard("4000000404000038", tokens=("createCe3EligibleDispute",), behaviour=Behaviour(dispute="fraudulent")),
     TestCard("4000008400000779", tokens=("createComplianceDispute",), behaviour=Behaviour(dispute="noncompliant")),
+    TestCard("5105008400000002", "mastercard", behaviour=Behaviour(dispute="noncompliant")),
+    TestCard("4000000001000043", behaviour=Behaviour(dispute="fraudulent")),
     TestCard("4000000000005423", tokens=("createIssuerFraudRecord",), behaviour=Behaviour(fraud_warning=True)),
     TestCard("4000000000009235", tokens=("riskLevelElevated",), behaviour=Behaviour(risk="elevated")),
     TestCard("4000000000004954", tokens=("riskLevelHighest",), behaviour=Behaviour("fraudulent", risk="highest")),

@@ -53,6 +53,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "Invoice.CustomerShipping": "address name",
         "Invoice.Issuer": "account",
         "Invoice.Parent.SubscriptionDetails": "subscription_proration_date",
+        "Invoice.PaymentSettings.PaymentMethodOptions.Card": "installments",
         "Invoice.ShippingCost": "taxes",
         "Invoice.ShippingDetails": "address name",
         "Invoice.StatusDetails": "uncollectible",
@@ -89,6 +90,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "ShippingRate.FixedAmount": "currency_options",
         "Subscription.AutomaticTax.Liability": "account",
         "Subscription.BillingMode": "updated_at",
+        "Subscription.PaymentSettings.PaymentMethodOptions.Card": "mandate_options",
         "Subscription.BillingMode.Flexible": "proration_discounts",
         "Subscription.InvoiceSettings.Issuer": "account",
         "TaxId.Owner": "account application customer",
@@ -134,7 +136,9 @@ def _fields(cls: Any, absent: frozenset[str] = frozenset()) -> tuple[Obj, Obj]:
             empty[name] = None
     # Of a map (`currency_options` by currency) the class describes the values: their makers fill them.
     maps = {name for name, annotation in cls.__annotations__.items() if "UntypedStripeObject" in str(annotation)}
-    return empty, {name: each for name, each in inner.items() if name not in _VARIANTS | maps}
+    # Settings of payments show every type of payment method, an intent only those that it has.
+    variants = _VARIANTS - {"payment_method_options"} if cls.__name__ == "PaymentSettings" else _VARIANTS
+    return empty, {name: each for name, each in inner.items() if name not in variants | maps}
 
 
 def _inner(cls: Any) -> tuple[Obj, Obj]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 kind("event", "evt")
 
+_ALSO_TELL_BEFORE = frozenset({"charge.refunded", "payment_method.detached"})
+"""The events with `previous_attributes` beside `*.updated`, as public copies of such events show."""
+
 
 class EventLog:
     """Records events and hands each of them to whoever delivers them."""
@@ -43,11 +46,12 @@ class EventLog:
         Args:
             type: `product.updated` and so on.
             obj: The object after the change.
-            previous: The object before the change; makes `previous_attributes`.
+            previous: The object before the change; makes `previous_attributes`, "only included in events of type
+                `*.updated`" (https://docs.stripe.com/api/events/object).
             request: The API request that caused it, if one did.
         """
         data: Obj = {"object": public(obj)}
-        if previous is not None:
+        if previous is not None and (type.endswith(".updated") or type in _ALSO_TELL_BEFORE):
             data["previous_attributes"] = changes(public(previous), data["object"])
         event = {
             "id": self._ids.new("evt"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import limits, payment_methods, payments, refunds, sources
+from gateway.sandbox.billing import direct_charges, limits, payment_methods, payments, refunds, sources
 from gateway.sandbox.core.errors import parameter_missing
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import expandable, kind
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.store import Obj
 
 kind("charge", "ch", also=("py",))
+_TOLD = ("description", "metadata", "receipt_email", "shipping", "statement_descriptor")
 
 
 @route("POST", "/v1/charges", params="ChargeCreateParams", older=sources.card_as_source)
@@ -33,18 +34,14 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     if not source:
         raise parameter_missing("source")
     method = payment_methods.resolve(sandbox, source, "source")
-    intent = payments.intend(
-        sandbox,
-        **merge({"metadata": {}}, params, "description", "metadata", "receipt_email", "statement_descriptor"),
-        amount=params["amount"],
-        currency=params["currency"].lower(),
-        customer=customer.get("id"),
-        capture_method="manual" if params.get("capture") is False else "automatic",
-    )
-    intent = payments.confirm(sandbox, intent, method, off_session=True)
-    if intent["last_payment_error"]:
-        raise payments.error_of(sandbox, intent)
-    return sandbox.need("charge", intent["latest_charge"])
+    order: Obj = {
+        "amount": params["amount"],
+        "currency": params["currency"].lower(),
+        "customer": customer.get("id"),
+        "capture_method": "manual" if params.get("capture") is False else "automatic",
+        **merge({"description": None, "metadata": {}}, params, *_TOLD),
+    }
+    return direct_charges.charge(sandbox, order, method)
 
 
 @route("GET", "/v1/charges", params="ChargeListParams")
@@ -69,6 +66,8 @@ def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
 def capture(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Take the authorised money."""
     charge = sandbox.need("charge", id)
+    if charge["payment_intent"] is None:
+        return direct_charges.capture(sandbox, charge, request.params.get("amount"))
     intent = sandbox.need("payment_intent", charge["payment_intent"])
     payments.capture(sandbox, intent, request.params.get("amount"))
     return sandbox.need("charge", id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.api.lists import page
 from gateway.sandbox.api.routing import route
-from gateway.sandbox.billing import payment_methods, setups
+from gateway.sandbox.billing import payment_methods, payments, setups
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.core.registry import kind
@@ -35,6 +35,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         payment_method=method["id"] if method else None,
         payment_method_configuration_details=None if types else payment_methods.CONFIGURATION,
         payment_method_types=types,
+        three_d_secure=payments.asked_for(params),
     )
     return _confirm(sandbox, intent, params, method) if params.get("confirm") else intent
 
@@ -69,7 +70,8 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 @route("POST", "/v1/setup_intents/{id}", params="SetupIntentUpdateParams", legacy=("payment_method_types",))
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a setup intent."""
-    intent = merge(sandbox.need("setup_intent", id), request.params, "description", "metadata", "customer")
+    plain = ("description", "metadata", "customer", "payment_method_options")
+    intent = merge(sandbox.need("setup_intent", id), request.params, *plain)
     method = payment_methods.given(sandbox, request.params)
     if method:
         intent |= {"payment_method": method["id"], "status": "requires_confirmation"}
@@ -87,6 +89,7 @@ def confirm(sandbox: Sandbox, request: Request, id: str) -> Obj:
         )
     params = confirmation_tokens.said(sandbox, request.params)
     method = payment_methods.given(sandbox, params)
+    intent = merge(intent, params, "payment_method_options")
     if method is None and intent["payment_method"]:
         method = sandbox.need("payment_method", intent["payment_method"])
     return _confirm(sandbox, intent, params, method)

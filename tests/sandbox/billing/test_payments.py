@@ -237,9 +237,22 @@ def test_an_unanswered_dispute_is_lost_and_an_inquiry_ends(client, charge_card, 
 
 def test_the_older_charges_call_still_charges(client):
     charge = client.v1.charges.create({"amount": 100, "currency": "usd", "source": "tok_visa"})
-    assert (charge.status, charge.paid) == ("succeeded", True)
-    with pytest.raises(stripe.CardError):
-        client.v1.charges.create({"amount": 100, "currency": "usd", "source": "tok_chargeDeclined"})
+    assert (charge.status, charge.paid, charge.payment_intent) == ("succeeded", True, None)
+    held = client.v1.charges.create({"amount": 100, "currency": "usd", "source": "tok_visa", "capture": False})
+    assert client.v1.charges.capture(held.id, {"amount": 60}).amount_captured == 60
+    with pytest.raises(stripe.InvalidRequestError) as error:
+        client.v1.charges.capture(held.id)
+    assert error.value.code == "charge_already_captured"
+    assert client.v1.refunds.create({"charge": charge.id}).payment_intent is None
+    for source, decline in (
+        ("tok_chargeDeclined", "generic_decline"),
+        ("tok_threeDSecure2Required", "authentication_required"),
+    ):
+        with pytest.raises(stripe.CardError) as declined:
+            client.v1.charges.create({"amount": 100, "currency": "usd", "source": source})
+        assert declined.value.error.decline_code == decline
+        assert client.v1.charges.retrieve(declined.value.error.charge).status == "failed"
+    assert client.v1.payment_intents.list().data == []
 
 
 def test_a_payment_intent_is_changed_and_canceled_before_it_is_paid(client):

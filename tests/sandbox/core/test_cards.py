@@ -21,6 +21,8 @@ def test_a_number_passes_the_check_of_its_last_digit(card):
         ("pm_card_gb_mastercard", "GB", "mastercard"),
         ("pm_card_authenticationRequired", "DE", "visa"),
         ("pm_card_diners", "US", "diners"),
+        ("pm_card_us", "US", "visa"),
+        ("pm_card_mastercard_debit_eftposAuCoBranded", "AU", "mastercard"),
     ],
 )
 def test_a_token_stands_for_the_card_of_its_country(token, country, brand):
@@ -36,6 +38,7 @@ def test_a_token_stands_for_the_card_of_its_country(token, country, brand):
         ("4000000000000010", "pass", "fail", "fail"),
         ("4000000000000036", "pass", "pass", "fail"),
         ("4000000000000044", "pass", "unavailable", "unavailable"),
+        ("4000058400307872", "fail", "pass", "pass"),
     ],
 )
 def test_the_bank_checks_what_it_is_told(stripe_client, number, cvc, line1, postal_code):
@@ -63,6 +66,27 @@ def test_three_d_secure_is_asked_for_where_the_card_has_it(stripe_client, asked,
         }
     )
     assert (intent.status, intent.payment_method_options.card.request_three_d_secure) == (status, asked)
+
+
+def test_3d_secure_is_asked_for_in_setups_subscriptions_and_checkouts(stripe_client):
+    v1, asks = stripe_client.v1, {"card": {"request_three_d_secure": "any"}}
+    customer = v1.customers.create({"payment_method": "pm_card_threeDSecureOptional"}).id
+    method = v1.payment_methods.list({"customer": customer}).data[0].id
+    setup = v1.setup_intents.create(
+        {"payment_method": method, "customer": customer, "payment_method_options": asks, "confirm": True}
+        | {"return_url": "https://shop.test/back"}
+    )
+    assert (setup.status, setup.payment_method_options.card.request_three_d_secure) == ("requires_action", "any")
+    price = {"currency": "eur", "unit_amount": 900, "product_data": {"name": "Tea"}, "recurring": {"interval": "month"}}
+    items = [{"price": v1.prices.create(price).id}]
+    paying = {"default_payment_method": method, "payment_settings": {"payment_method_options": asks}}
+    assert v1.subscriptions.create({"customer": customer, "items": items, **paying}).status == "incomplete"
+    invoice = v1.invoices.create({"customer": customer, "payment_settings": {"payment_method_options": asks}})
+    assert invoice.payment_settings.payment_method_options.card.request_three_d_secure == "any"
+    session = {"mode": "subscription", "line_items": [{**items[0], "quantity": 1}], "success_url": "https://shop.test"}
+    made = v1.checkout.sessions.create({**session, "payment_method_options": asks})
+    assert made.payment_method_options.card.request_three_d_secure == "any"
+    assert v1.checkout.sessions.create(session).payment_method_options.card.request_three_d_secure == "automatic"
 
 
 def test_a_real_number_is_refused(stripe_client):

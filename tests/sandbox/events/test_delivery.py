@@ -72,6 +72,17 @@ def test_previous_attributes_hold_only_what_changed(hooked, receiver):
     )
 
 
+def test_only_updates_and_refunds_tell_what_was_before(stripe_client):
+    """docs.stripe.com/api/events/object ("only in events of type `*.updated`"); refunds as public copies show."""
+    v1 = stripe_client.v1
+    returns = {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
+    paid = {"amount": 1000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, **returns}
+    v1.refunds.create({"payment_intent": v1.payment_intents.create(paid).id, "amount": 400})
+    told = {each.type: each.data.to_dict() for each in v1.events.list({"limit": 20}).data}
+    assert told["charge.refunded"]["previous_attributes"]["amount_refunded"] == 0
+    assert "previous_attributes" not in told["payment_intent.succeeded"]
+
+
 def test_an_update_that_changes_nothing_sends_nothing(hooked, receiver):
     server = hooked()
     customer = server.client().v1.customers.create({"name": "A"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import payment_methods, setups
+from gateway.sandbox.billing import payment_methods, payments, setups
 from gateway.sandbox.core.merge import merge
 from gateway.sandbox.options import ACCOUNT_NAME
 
@@ -24,6 +24,7 @@ _BRANDING: Obj = {
     "icon": None,
     "logo": None,
 }
+_OPTIONS: Obj = {"card": {"request_three_d_secure": "automatic"}}
 _INVOICE_CREATION: Obj = {"enabled": False, "invoice_data": {"account_tax_ids": None, "metadata": {}}}
 _SAVED: Obj = {"allow_redisplay_filters": ["always"], "payment_method_remove": "disabled", "payment_method_save": None}
 
@@ -35,6 +36,7 @@ def fill(sandbox: Sandbox, session: Obj, params: Obj, customer: Obj | None) -> N
         "collected_information": {"shipping_details": None},
         "customer_details": _known_buyer(session, customer),
         "payment_method_configuration_details": None if _chosen_types(params) else payment_methods.CONFIGURATION,
+        "payment_method_options": merge(_OPTIONS, params.get("payment_method_options") or {}),
         "phone_number_collection": merge({"enabled": False}, params.get("phone_number_collection") or {}),
     }
     if session["mode"] == "setup":
@@ -75,7 +77,11 @@ def _fill_purchase(session: Obj, params: Obj) -> None:
 def _fill_setup(sandbox: Sandbox, session: Obj, params: Obj) -> None:
     data: Obj = params.get("setup_intent_data", {})
     intent = setups.intend(
-        sandbox, session["customer"], metadata=data.get("metadata", {}), description=data.get("description")
+        sandbox,
+        session["customer"],
+        metadata=data.get("metadata", {}),
+        description=data.get("description"),
+        three_d_secure=payments.asked_for(session),
     )
     session |= {
         "customer_creation": params.get("customer_creation"),

@@ -62,6 +62,7 @@ def _one_off(sandbox: Sandbox, session: Obj, *, invoiced: bool) -> Obj:
             currency=session["currency"],
             customer=session["customer"],
             metadata=data.get("metadata", {}),
+            three_d_secure=payments.asked_for(session),
             _owner=session["id"],
             **{
                 name: data[name]
@@ -133,7 +134,7 @@ def _subscribe_free(sandbox: Sandbox, session: Obj, method: Obj | None) -> None:
     if method is None:
         _begin_free(sandbox, session, None)
         return
-    intent = setups.intend(sandbox, session["customer"])
+    intent = setups.intend(sandbox, session["customer"], three_d_secure=payments.asked_for(session))
     sandbox.update(session | {"_intent": intent["id"]})
     setups.confirm(sandbox, intent, method)
     after_setup(sandbox, sandbox.need("checkout.session", session["id"]))
@@ -159,11 +160,19 @@ def _subscription(sandbox: Sandbox, session: Obj, customer: Obj, **more: Any) ->
         "items": [_bought(item) for item in recurring],
         "add_invoice_items": [_bought(item) for item in once],
         "discounts": _discounts(session),
-        "payment_settings": {"save_default_payment_method": "on_subscription"},
+        "payment_settings": {"save_default_payment_method": "on_subscription", **_asked(session)},
         "payment_behavior": "default_incomplete",
         **{key: value for key, value in more.items() if value},
     }
     return starting.begin(sandbox, starting.create(sandbox, customer, params), params)
+
+
+def _asked(session: Obj) -> Obj:
+    """Return the payment settings of a subscription whose checkout asks for 3-D Secure more than by default."""
+    asked = payments.asked_for(session)
+    if asked in (None, "automatic"):
+        return {}
+    return {"payment_method_options": {"card": {"request_three_d_secure": asked}}}
 
 
 def _bought(item: Obj) -> Obj:

@@ -102,7 +102,6 @@ def _blank(id: str, now: int) -> Obj:
         "custom_fields": [],
         "custom_text": {},
         "metadata": {},
-        "payment_method_options": {},
         "payment_status": "unpaid",
         "shipping_options": [],
         "status": "open",

@@ -15,6 +15,7 @@ export const PRICING = `query Pricing($currency: Currency, $locale: String!) {
         intervalCount
         trialPeriodDays
         usageType
+        viewer { action trialDays }
         amount { ...Amount }
         price {
           unitAmount { ...Amount }

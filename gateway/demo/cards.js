@@ -15,7 +15,8 @@ const number = new Intl.NumberFormat(navigator.language);
  */
 export function planCard(product, plan, named, deal) {
   const recommended = product.metadata.some(({ key, value }) => key === "recommended" && value === "true");
-  const trial = plan.trialPeriodDays;
+  const mine = plan.viewer;
+  const trial = mine ? mine.trialDays : plan.trialPeriodDays;
   const billed = `billed ${adverb(periodOf(plan)).toLowerCase()}`;
   return h(
     "article",
@@ -37,10 +38,27 @@ export function planCard(product, plan, named, deal) {
         trial ? `${trial} days free, then ${billed}` : `${billed[0].toUpperCase()}${billed.slice(1)}`,
       ),
     ),
-    order(trial ? "Start free trial" : `Choose ${product.name}`, deal, plan, product.unitLabel),
+    mine && mine.action !== "SUBSCRIBE"
+      ? h("div", { class: "order" }, standing(mine.action))
+      : order(trial ? "Start free trial" : `Choose ${product.name}`, deal, plan, product.unitLabel),
     h("div", { class: "included" }, features(product), tierList(product, plan.price, deal)),
   );
 }
+
+const STANDINGS = {
+  CURRENT: "Your plan",
+  UPGRADE: "Upgrade",
+  DOWNGRADE: "Downgrade",
+  SWITCH: "Switch",
+  SCHEDULED: "Yours from the next period",
+  RESUME: "Take it up again",
+};
+
+/** What somebody who has a plan may do with this one: it is done on the account page, where it is quoted first. */
+const standing = (action) =>
+  action in STANDINGS
+    ? h("a", { class: "button quiet", href: "/demo/account", "data-testid": "standing" }, STANDINGS[action])
+    : h("p", { class: "problem", "data-testid": "standing" }, "Not available for you");
 
 /** A one-off price: paid once, no subscription. */
 export function productCard(product, price, deal) {

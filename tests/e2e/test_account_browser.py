@@ -201,6 +201,11 @@ async def test_what_cannot_be_charged_is_said_where_it_was_asked(page, gateway_d
 async def test_the_portal_opens_for_the_customer_and_leads_back(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Starter")
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    plans = page.get_by_test_id("plan-card")
+    await expect(plans.get_by_text("Your plan", exact=True)).to_have_count(1)
+    await expect(plans.get_by_text("Upgrade", exact=True)).not_to_have_count(0)
+    await expect(plans.get_by_text("Start free trial")).to_have_count(0)
     await page.get_by_role("link", name="Account").click()
     await page.get_by_test_id("portal").click()
     await page.wait_for_url(f"{gateway_dev.stripe_url}/**")

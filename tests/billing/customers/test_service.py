@@ -1,0 +1,259 @@
+"""A user's customer, found, made, told and linked: on a database, asked of a Stripe that is scripted."""
+
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+import structlog
+
+from gateway.auth.principal import Principal
+from gateway.billing.customers.service import CLAIMS, Customers
+from gateway.billing.user_errors import Rejected
+from gateway.db.tables import table_for
+from gateway.errors import BadInput, StripeUnavailable
+from gateway.models.checkout import CustomerClaim
+from gateway.models.mirrored import CheckoutSession, Customer
+from gateway.settings import Settings
+from harness.rows import NOW, customer, subscription
+
+ADA = Principal(subject="ada", email="Ada@example.com", email_verified=True)
+UNPROVED = Principal(subject="ada", email="ada@example.com")
+BACK_END = Principal(subject="ada", email="ada@example.com", is_service=True)
+TABLE = table_for(Customer)
+
+
+def theirs(id: str = "cus_1", **columns) -> dict:
+    made = int(datetime.now(UTC).timestamp()) - 60
+    obj = {"id": id, "object": "customer", "email": "ada@example.com", "metadata": {"external_id": "ada"}}
+    return {**obj, "created": made, **columns}
+
+
+def mailed(id: str = "cus_1", **columns) -> Customer:
+    return customer(id, **{"email": "ada@example.com", "email_lower": "ada@example.com", **columns})
+
+
+def claim(customer_id: str | None = "cus_1", email: str | None = None, generation: int = 1) -> CustomerClaim:
+    given = {"external_id": "ada", "generation": generation, "email": email, "created": NOW}
+    return CustomerClaim(customer_id=customer_id, **given)
+
+
+def bought(customer_id: str = "cus_1", **columns) -> CheckoutSession:
+    given = {"mode": "payment", "ui_mode": "hosted_page", "status": "complete", "payment_status": "paid", "as_of": 0}
+    given |= {"created": NOW, "expires_at": NOW, "customer_id": customer_id}
+    return CheckoutSession(id=f"cs_of_{customer_id}", **{**given, **columns})
+
+
+@pytest.fixture
+def customers(mirror, stripe, scripted):
+    def make(**settings) -> Customers:
+        chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
+        return Customers(chosen, mirror, stripe)
+
+    return make
+
+
+def written(scripted) -> list[tuple[str, str, dict]]:
+    return [call for call in scripted.calls if call[0] != "GET"]
+
+
+async def owners(database) -> dict[str, str | None]:
+    query = sa.select(TABLE.c.id, TABLE.c.external_id)
+    return dict(await database.read(lambda connection: connection.execute(query).all()))
+
+
+FOUND = {
+    "one's own": (ADA, {}, [customer(external_id="ada")], "cus_1"),
+    "another's": (ADA, {}, [mailed(external_id="bob")], None),
+    "a deleted one": (ADA, {}, [customer(external_id="ada", deleted=True)], None),
+    "none": (ADA, {}, [], None),
+    "of the verified e-mail": (ADA, {}, [mailed()], "cus_1"),
+    "of an e-mail that nobody has proved": (UNPROVED, {}, [mailed()], None),
+    "of a member's e-mail, for an organisation": (ADA, {"auth_subject_claim": "org"}, [mailed()], None),
+    "where e-mail proves nothing": (ADA, {"link_customers_by_email": False}, [mailed()], None),
+    "of a checkout that names the user": (UNPROVED, {}, [customer(), bought(client_reference_id="ada")], "cus_1"),
+    "of a payment link": (UNPROVED, {}, [customer(), bought(client_reference_id="ada", payment_link="plink_1")], None),
+    "of a trusted payment link": (
+        UNPROVED, {"trust_payment_link_references": True},
+        [customer(), bought(client_reference_id="ada", payment_link="plink_1")], "cus_1",
+    ),
+    "after another one, by e-mail": (ADA, {}, [customer("cus_0", deleted=True), claim("cus_0"), mailed()], None),
+    "after another one, by a checkout": (
+        ADA, {},
+        [customer("cus_0", deleted=True), claim("cus_0"), customer(), bought(client_reference_id="ada")], "cus_1",
+    ),
+    "one of two": (ADA, {}, [mailed(), mailed("cus_2"), subscription(customer_id="cus_2")], "cus_2"),
+    "none of two that live": (
+        ADA, {}, [mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2")], None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "settings", "rows", "found"), FOUND.values(), ids=FOUND)
+async def test_which_customer_is_found(customers, database, fill, scripted, who, settings, rows, found):
+    await fill(*rows)
+    mine = await customers(**settings).find(who)
+    assert (mine and mine.id) == found
+    assert found is None or (await owners(database))[found] == "ada"
+    assert scripted.calls == []
+
+
+@pytest.mark.parametrize("guest", [False, True])
+async def test_of_what_a_guest_bought_the_cards_are_not_the_users(customers, fill, guest):
+    await fill(mailed(), bought(guest=guest))
+    assert (await customers().find(ADA)).payer_unverified is guest
+
+
+async def test_a_customer_is_made_once_and_named_after_its_user(customers, database, scripted):
+    scripted.list("/v1/customers", [])
+    scripted.answer("POST", "/v1/customers", theirs())
+    made = await customers().customer_for(ADA)
+    assert written(scripted) == [
+        ("POST", "/v1/customers", {"metadata[external_id]": "ada", "email": "Ada@example.com"})
+    ]
+    assert ("GET", "/v1/customers", {"email": "Ada@example.com", "limit": "100"}) in scripted.calls
+    assert (made.id, await owners(database)) == ("cus_1", {"cus_1": "ada"})
+    assert (await customers().customer_for(ADA)).id == "cus_1"
+    assert len(written(scripted)) == 1
+
+
+async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, database, scripted, fill):
+    keys = []
+    for subject, number in (("ada", 1), ("bob", 2), ("ada", 3)):
+        scripted.answer("POST", "/v1/customers", theirs(f"cus_{number}", email=None, metadata={"external_id": subject}))
+        scripted.calls.clear()
+        assert (await customers().customer_for(Principal(subject=subject))).id == f"cus_{number}"
+        assert written(scripted) == [("POST", "/v1/customers", {"metadata[external_id]": subject})]
+        keys.append(scripted.keys[-1])
+        gone = sa.update(TABLE).where(TABLE.c.id == "cus_1").values(deleted=True)
+        await database.transaction(lambda connection, gone=gone: connection.execute(gone).rowcount)
+        scripted._answers.clear()
+    first, other, again = (key.rsplit("-", 1) for key in keys)
+    assert (first[0] == again[0], first[0] == other[0]) == (True, False)
+    assert (first[0].startswith("customer-"), [first[1], other[1], again[1]]) == (True, ["1", "1", "2"])
+
+
+async def test_an_unfinished_claim_asks_for_the_same(customers, scripted, fill):
+    await fill(claim(None, "old@example.com"))
+    scripted.answer("POST", "/v1/customers", theirs(email="old@example.com"))
+    await customers().customer_for(UNPROVED)
+    assert written(scripted)[0][2]["email"] == "old@example.com"
+    assert scripted.keys[0].endswith("-1")
+
+
+async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database, scripted):
+    scripted.list("/v1/customers", [theirs("cus_7", metadata={})])
+    scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
+    assert (await customers().customer_for(ADA)).id == "cus_7"
+    assert written(scripted) == [("POST", "/v1/customers/cus_7", {"metadata[external_id]": "ada"})]
+
+
+async def test_of_several_that_live_none_is_guessed(customers, scripted, fill):
+    await fill(mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2"))
+    with pytest.raises(Rejected) as raised:
+        await customers().customer_for(ADA)
+    assert [problem.code.name for problem in raised.value.problems] == ["CUSTOMER_AMBIGUOUS"]
+    assert scripted.calls == []
+
+
+NAMED = {"external_id": "ada"}
+TOLD = {
+    "nothing new": (ADA, {"meta": NAMED}, claim(email="Ada@example.com"), {}),
+    "whose it is": (UNPROVED, {"meta": {}}, claim(), {"metadata[external_id]": "ada"}),
+    "whose it is now": (UNPROVED, {"meta": {"external_id": "bob"}}, claim(), {"metadata[external_id]": "ada"}),
+    "another verified address": (ADA, {"meta": NAMED}, claim(email="old@example.com"), {"email": "Ada@example.com"}),
+    "another address that nobody has proved": (UNPROVED, {"meta": NAMED}, claim(email="old@example.com"), {}),
+    "the seller's address stays": (ADA, {"meta": NAMED}, claim(), {}),
+    "the first address": (ADA, {"meta": NAMED, "email": None}, claim(), {"email": "Ada@example.com"}),
+    "what the back end knows": (BACK_END, {"meta": NAMED}, claim(), {"email": "ada@example.com"}),
+    "without a claim": (ADA, {"meta": NAMED}, None, {}),
+    "an address without a claim": (ADA, {"meta": NAMED, "email": None}, None, {"email": "Ada@example.com"}),
+}
+
+
+@pytest.mark.parametrize(("who", "columns", "kept", "changes"), TOLD.values(), ids=TOLD)
+async def test_what_stripe_is_told(customers, database, fill, scripted, who, columns, kept, changes):
+    row = mailed(external_id="ada", **columns)
+    await fill(row, *([kept] if kept else []))
+    scripted.answer("POST", "/v1/customers/cus_1", theirs())
+    await customers().tell_stripe(who, row)
+    assert written(scripted) == ([("POST", "/v1/customers/cus_1", changes)] if changes else [])
+    proved = who.email if who.email_verified or who.is_service else None
+    emails = set(await database.read(lambda connection: connection.execute(sa.select(CLAIMS.c.email)).scalars().all()))
+    assert emails == ({proved or kept.email} if kept else set())
+
+
+async def test_what_stripe_cannot_be_told_is_told_the_next_time(customers, fill, scripted):
+    row = mailed(external_id="ada", meta={})
+    await fill(row, claim(email="old@example.com"))
+    scripted.refuse("POST", "/v1/customers/cus_1", "no")
+    with structlog.testing.capture_logs() as logs:
+        await customers().tell_stripe(ADA, row)
+        await customers().tell_stripe(ADA, row)
+    assert [(each["event"], each["customer"]) for each in logs] == [("customer.not_told", "cus_1")] * 2
+    assert scripted.keys[0] == scripted.keys[1]
+    assert scripted.keys[0].startswith("tell-")
+
+
+@pytest.mark.parametrize(("unverified", "for_good", "asked"), [(False, True, 0), (True, False, 1), (True, True, 1)])
+async def test_whose_cards_are_withheld(customers, database, fill, scripted, unverified, for_good, asked):
+    row = customer(external_id="ada", payer_unverified=unverified)
+    await fill(row)
+    scripted.list("/v1/customers/cus_1/payment_methods", [])
+    await customers().withhold_cards(row, for_good=for_good)
+    assert len(scripted.calls) == asked
+    query = sa.select(TABLE.c.payer_unverified)
+    still = await database.read(lambda connection: connection.execute(query).scalar_one())
+    assert bool(still) is (unverified and not for_good)
+
+
+async def test_the_cards_of_a_guest_are_withheld_at_the_checkout(customers, fill, scripted):
+    await fill(mailed(meta=NAMED), bought(guest=True))
+    scripted.list("/v1/customers/cus_1/payment_methods", [])
+    await customers().customer_for(ADA)
+    assert [call[1] for call in scripted.calls] == ["/v1/customers/cus_1/payment_methods"]
+
+
+LINKED = {
+    "nobody's": ([customer()], {"cus_1": "ada"}),
+    "one's own with a stranger's cards": ([customer(external_id="ada", payer_unverified=True)], {"cus_1": "ada"}),
+    "instead of another": (
+        [customer(), customer("cus_0", "ada"), claim("cus_0")], {"cus_0": None, "cus_1": "ada"},
+    ),
+    "another's": ([customer(external_id="bob")], None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "expected"), LINKED.values(), ids=LINKED)
+async def test_an_operator_says_whose_a_customer_is(customers, database, fill, scripted, rows, expected):
+    await fill(*rows)
+    scripted.answer("GET", "/v1/customers/cus_1", theirs())
+    scripted.answer("POST", "/v1/customers/cus_1", theirs())
+    if expected is None:
+        with pytest.raises(BadInput, match="another user's: bob"):
+            await customers().link("ada", "cus_1")
+        return
+    await customers().link("ada", "cus_1")
+    assert await owners(database) == expected
+    query = sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.customer_id.is_not(None))
+    claims = await database.read(lambda connection: connection.execute(query).scalars().all())
+    assert claims in (["cus_1"], ["cus_0", "cus_1"])
+    unverified = sa.select(TABLE.c.payer_unverified).where(TABLE.c.id == "cus_1")
+    assert not await database.read(lambda connection: connection.execute(unverified).scalar_one())
+
+
+async def test_what_stripe_does_not_have_is_not_linked(customers, fill, scripted):
+    scripted.refuse("GET", "/v1/customers/cus_1", "resource_missing", status=404)
+    with pytest.raises(BadInput, match="Stripe has no customer cus_1"):
+        await customers().link("ada", "cus_1")
+
+
+async def test_whether_stripe_still_has_a_customer_is_asked_and_written_down(customers, fill, scripted):
+    await fill(customer(), customer("cus_2"))
+    scripted.answer("GET", "/v1/customers/cus_1", theirs())
+    scripted.answer("GET", "/v1/customers/cus_2", {"id": "cus_2", "object": "customer", "deleted": True})
+    scripted.answer("GET", "/v1/customers/cus_4", {"error": {"type": "api_error", "message": "no"}}, status=500)
+    scripted.refuse("GET", "/v1/customers/cus_3", "resource_missing", status=404)
+    asked = customers().is_deleted_at_stripe
+    assert [await asked(f"cus_{number}") for number in (1, 2, 3)] == [False, True, True]
+    with pytest.raises(StripeUnavailable):
+        await asked("cus_4")

@@ -74,6 +74,9 @@ async def refresh_links(mirror: Mirror, stripe: Stripe, invoice_ids: Collection[
         mirror: where they are kept.
         stripe: the client.
         invoice_ids: the invoices; of more than a few only the first are read.
+
+    Raises:
+        DatabaseUnavailable: what was read cannot be kept.
     """
     slots = asyncio.Semaphore(LINK_SLOTS)
 
@@ -82,9 +85,7 @@ async def refresh_links(mirror: Mirror, stripe: Stripe, invoice_ids: Collection[
             with suppress(StripeFailure):
                 await mirror.refresh(stripe, "invoice", invoice_id)
 
-    async with asyncio.TaskGroup() as tasks:
-        for invoice_id in list(invoice_ids)[:MAX_LINKS]:
-            tasks.create_task(refresh(invoice_id))
+    await asyncio.gather(*map(refresh, list(invoice_ids)[:MAX_LINKS]))
 
 
 def note_failed_charge(connection: sa.Connection, invoice_id: str, moment: int) -> None:

@@ -72,8 +72,9 @@ async def _accounts(
     found = await mirror.database.read(read)
     linked = (account for key, account in found.items() if key.links)
     moment = mirror.database.clock.now()
-    if old := [invoice_id for account in linked for invoice_id in account.invoices_with_old_links(moment)]:
-        await refresh_links(old)
+    old = {each: None for account in linked for each in account.invoices_with_old_links(moment)}  # pages overlap
+    if old:
+        await refresh_links(list(old))
         found = await mirror.database.read(read)
     return [found.get(key, Account()) for key in keys]
 

@@ -1,10 +1,18 @@
 """The customer portal: opened for one's own customer, with one thing to do or all, and the way back to the shop."""
 
 import pytest
+import structlog
 
+from gateway.auth.principal import Principal
+from gateway.billing.customers.service import Customers
+from gateway.billing.portal import Portal, PortalFlow, PortalRequest
+from gateway.billing.user_errors import Rejected
+from gateway.errors import Forbidden, NotFound
+from gateway.settings import Settings
 from harness.checkout import at_stripe, buy
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
+from harness.rows import customer, subscription
 
 OPEN = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
     url userErrors { code message field } } }"""
@@ -156,3 +164,115 @@ def test_what_stripe_refuses_comes_back_in_its_words(world, ada, sqlite_url):
 def test_an_unknown_language_opens_the_portal_in_the_browsers(world, ada):
     buy(world, ada, "credits_100")
     assert ask(world, ada, locale="tlh")["url"]
+
+
+# --- Asked of a Stripe that is scripted ---------------------------------------------------------------------------
+
+ADA, PATH = Principal(subject="ada"), "/v1/billing_portal/sessions"
+
+
+@pytest.fixture
+async def portal(database, mirror, stripe, fill, scripted):
+    """Ada is a customer; makes the service."""
+    await fill(customer(external_id="ada", meta={"external_id": "ada"}))
+    scripted.answer("POST", PATH, {"id": "bps_1", "object": "billing_portal.session", "url": "https://portal.example/"})
+
+    def make(**settings) -> Portal:
+        given = {"stripe_secret_key": "sk_test_tests", "stripe_api_base": scripted.url, **settings}
+        chosen = Settings.load(redirect_origins="https://shop.example", **given)
+        return Portal(chosen, database, stripe, Customers(chosen, mirror, stripe))
+
+    return make
+
+
+async def codes(call) -> list[tuple[str, str | None]]:
+    with pytest.raises(Rejected) as raised:
+        await call
+    return [(problem.code.name, problem.field) for problem in raised.value.problems]
+
+
+FLOW = {"flow_data[after_completion][type]": "redirect", "flow_data[after_completion][redirect][return_url]": HOME}
+FLOWS = {
+    "all": ({}, {}),
+    "in a language": ({"locale": "de-AT"}, {"locale": "de"}),
+    "in one that Stripe does not know": ({"locale": "tlh"}, {}),
+    "a card": (
+        {"flow": PortalFlow.PAYMENT_METHOD_UPDATE}, {**FLOW, "flow_data[type]": "payment_method_update"},
+    ),
+    "the only live subscription": (
+        {"flow": PortalFlow.SUBSCRIPTION_CANCEL},
+        {**FLOW, "flow_data[type]": "subscription_cancel", "flow_data[subscription_cancel][subscription]": "sub_1"},
+    ),
+    "a named one": (
+        {"flow": PortalFlow.SUBSCRIPTION_UPDATE, "subscription_id": "sub_1"},
+        {**FLOW, "flow_data[type]": "subscription_update", "flow_data[subscription_update][subscription]": "sub_1"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "sent"), FLOWS.values(), ids=FLOWS)
+async def test_what_the_portal_opens_with(portal, fill, scripted, asked, sent):
+    await fill(subscription(), subscription("sub_0", "canceled"), subscription("sub_2", customer_id="cus_2"))
+    assert await portal().open(ADA, PortalRequest(HOME, **asked)) == "https://portal.example/"
+    assert scripted.calls == [("POST", PATH, {"customer": "cus_1", "return_url": HOME, **sent})]
+    await portal(portal_configuration="bpc_1").open(ADA, PortalRequest(HOME))
+    assert scripted.calls[1][2] == {"customer": "cus_1", "return_url": HOME, "configuration": "bpc_1"}
+    assert len(set(scripted.keys)) == 2
+
+
+NEEDED = ("SUBSCRIPTION_NEEDED", "subscriptionId")
+CANNOT = {
+    "somewhere else": (ADA, PortalRequest("https://evil.example/"), ("REDIRECT_NOT_ALLOWED", "returnUrl")),
+    "for who bought nothing": (Principal(subject="bob"), PortalRequest(HOME), ("NO_CUSTOMER", None)),
+    "about a subscription, all": (ADA, PortalRequest(HOME, subscription_id="sub_1"), NEEDED),
+    "about a subscription, a card": (ADA, PortalRequest(HOME, PortalFlow.PAYMENT_METHOD_UPDATE, "sub_1"), NEEDED),
+    "none of several": (ADA, PortalRequest(HOME, PortalFlow.SUBSCRIPTION_CANCEL), NEEDED),
+    "one that has ended": (ADA, PortalRequest(HOME, PortalFlow.SUBSCRIPTION_CANCEL, "sub_0"), NEEDED),
+}
+
+
+@pytest.mark.parametrize(("who", "asked", "expected"), CANNOT.values(), ids=CANNOT)
+async def test_what_the_portal_does_not_open_with(portal, fill, scripted, who, asked, expected):
+    await fill(subscription(), subscription("sub_0", "canceled"), subscription("sub_2"))
+    assert await codes(portal().open(who, asked)) == [expected]
+    assert scripted.calls == []
+
+
+async def test_nobodys_portal_and_anothers_subscription(portal, fill, scripted):
+    await fill(subscription(customer_id="cus_2"))
+    with pytest.raises(Forbidden):
+        await portal().open(Principal(is_service=True), PortalRequest(HOME))
+    with pytest.raises(Forbidden):
+        await portal().open(ADA, PortalRequest(HOME, external_id="bob"))
+    with pytest.raises(NotFound):
+        await portal().open(ADA, PortalRequest(HOME, PortalFlow.SUBSCRIPTION_CANCEL, "sub_1"))
+    assert scripted.calls == []
+    await portal().open(Principal(is_service=True), PortalRequest(HOME, external_id="ada"))
+    assert scripted.calls[0][2]["customer"] == "cus_1"
+
+
+async def test_the_portal_opens_without_a_strangers_cards(portal, fill, scripted):
+    await fill(customer("cus_2", "eve", meta={"external_id": "eve"}, payer_unverified=True))
+    scripted.list("/v1/customers/cus_2/payment_methods", [])
+    await portal().open(Principal(subject="eve"), PortalRequest(HOME))
+    assert [call[1] for call in scripted.calls] == ["/v1/customers/cus_2/payment_methods", PATH]
+
+
+async def test_the_portal_tells_stripe_an_address_that_has_changed(portal, scripted):
+    scripted.refuse("POST", "/v1/customers/cus_1", "no")
+    ada = Principal(subject="ada", email="ada@example.com", email_verified=True)
+    with structlog.testing.capture_logs():
+        await portal().open(ada, PortalRequest(HOME))
+    assert scripted.calls[0] == ("POST", "/v1/customers/cus_1", {"email": "ada@example.com"})
+
+
+@pytest.mark.parametrize(("gone", "expected"), [(True, ("NO_CUSTOMER", None)), (False, ("STRIPE_REFUSED", "locale"))])
+async def test_whether_the_customer_is_gone_or_something_else_is_wrong(portal, scripted, gone, expected):
+    error = {"type": "invalid_request_error", "message": "Stripe's words", "param": "locale"}
+    scripted._answers.clear()
+    scripted.answer("POST", PATH, {"error": error}, status=400)
+    alive = {"id": "cus_1", "object": "customer", "email": None, "metadata": {}, "created": 1}
+    scripted.answer("GET", "/v1/customers/cus_1", {**alive, "deleted": True} if gone else alive)
+    with pytest.raises(Rejected, match="no longer has this customer" if gone else "Stripe's words") as raised:
+        await portal().open(ADA, PortalRequest(HOME))
+    assert [(problem.code.name, problem.field) for problem in raised.value.problems] == [expected]

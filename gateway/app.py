@@ -14,7 +14,7 @@ from gateway.auth.authenticator import Authenticator
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.credits.service import run_expiry
-from gateway.billing.customers.account import decision
+from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.service import Customers
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
@@ -33,7 +33,7 @@ from gateway.http.rate_limit import RateLimiter
 from gateway.http.request import TrustedProxies
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
-from gateway.rest.access import PREFIX, access_handler
+from gateway.rest.access import PREFIX, AccessHandler
 from gateway.rest.health import operations
 from gateway.rest.openapi import Rest
 from gateway.runtime import Runtime, compose
@@ -95,17 +95,14 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rest.router.routes += [*graphql.static_routes(), *pages]
     rest.include_router(operations(runtime.database, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
-    decide = partial(
-        decision, settings=settings, database=runtime.database, catalog=catalog, customers=services.customers
-    )
-    access = access_handler(authenticator, limiter, decide)
+    memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)
     return Edge(
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
         {
             WEBHOOKS: FastRoute(WebhookRoute(settings, receiver, services.stripe.offline_time), body_limit=BODY_LIMIT),
             GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
-            PREFIX: FastRoute(access),
+            PREFIX: FastRoute(AccessHandler(authenticator, limiter, memory)),
         },
         rest,
     )

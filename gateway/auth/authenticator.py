@@ -70,6 +70,17 @@ class Authenticator:
             self._cache.keep(token, principal, self._tokens.known_keys)
         return principal
 
+    def recall(self, header: str) -> Principal | None:
+        """Return the caller that an `Authorization` header names, if that can be said at once: `authenticate` says the
+        same.
+        """
+        if self.is_service(header):
+            return SERVICE
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or "_tokens" not in self.__dict__ or not self._tokens.are_keys_fresh:
+            return None
+        return self._cache.find(token.strip(), self._tokens.known_keys)
+
     def is_service(self, header: str | None) -> bool:
         """Return whether an `Authorization` header has a token of the application's own back end."""
         scheme, _, token = (header or "").partition(" ")

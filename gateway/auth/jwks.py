@@ -96,6 +96,11 @@ class KeySet:
             self._keys = None
         return self._keys
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the keys that are known need not be read again."""
+        return self.known is not None and self._clock() - self._read_at <= self._fresh
+
     async def current(self) -> tuple[Key, ...] | None:
         """Return the keys that are known, read again when they are old.
 

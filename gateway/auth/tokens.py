@@ -41,6 +41,11 @@ class Tokens:
         """The provider's keys that are known now, a new tuple after each reading; None without any."""
         return self._keys.known if self._keys else None
 
+    @property
+    def are_keys_fresh(self) -> bool:
+        """Whether `current_keys` would return `known_keys` without reading anything."""
+        return self._keys is None or self._keys.is_fresh
+
     async def current_keys(self) -> tuple[Key, ...] | None:
         """Return the provider's keys, read again when they are old; None without any."""
         return await self._keys.current() if self._keys else None

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -45,7 +45,7 @@ class Publisher(Protocol):
     def send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
         """Leave a message for the other processes, within the transaction: they get it with the commit."""
 
-    def dispatch(self, topics: Iterable[str]) -> None:
+    def dispatch(self, topics: Collection[str]) -> None:
         """Tell this process, after the commit, on the event loop."""
 
     def subscribe(self, *topics: str) -> AbstractContextManager[Subscription]:

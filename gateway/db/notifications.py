@@ -5,15 +5,20 @@ commit and dropped with its rollback. On PostgreSQL they travel by NOTIFY, in th
 every other process. SQLite has no such channel: there they are rows of a small table, into which every process looks
 twice a second.
 
+Whoever answers from memory must know that nothing is on its way. So each process looks again and again whether it still
+hears: a round trip on the connection that listens, or a look into the table, brings everything that was committed
+before it began (PostgreSQL sends what is due before the answer).
+
 Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer,
 `user:<id>` when a user of the application gets a customer, `lock:<name>` when a lock is released.
 """
 
 import asyncio
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -32,6 +37,11 @@ CHANNEL = "gateway"
 PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
+CURRENT_SECONDS = 0.045
+"""What is kept in memory is answered for so long after a look that brought everything; 5 ms less than is promised."""
+LOOK_SECONDS = 0.015
+"""Between two looks, as long as somebody answers from memory."""
+BUSY_SECONDS = 1.0
 MAX_NOTIFICATIONS = 1_000
 NOTIFICATIONS = table_for(Notification)
 _INSERT = insert_rows("sqlite", NOTIFICATIONS, ["origin", "topics"]).returning(NOTIFICATIONS.c.id)
@@ -65,11 +75,35 @@ class Notifications:
         self._origin = uuid.uuid4().hex
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._followers: list[Callable[[Collection[str] | None], None]] = []
+        self._current_at = self._asked_at = float("-inf")
+        self._looked = asyncio.Event()
+        self._is_busy = False  # looks follow each other quickly
         self.healthy = False
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
         """Call `callback` when the topic changes; for this process's own commits, before `transaction()` returns."""
         self._callbacks[topic].append(callback)
+
+    def follow(self, callback: Callable[[Collection[str] | None], None]) -> None:
+        """Call `callback` with all topics that change, as `on` does; with None when any may have."""
+        self._followers.append(callback)
+
+    def is_current(self) -> bool:
+        """Return whether everything is heard that was committed 50 ms ago, by any process."""
+        self._asked_at = time.monotonic()
+        return self.healthy and self._asked_at - self._current_at < CURRENT_SECONDS
+
+    async def catch_up(self) -> bool:
+        """Wait until everything is heard that was committed before this call; whether that came soon."""
+        asked = self._asked_at = time.monotonic()
+        if not self._is_busy:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CURRENT_SECONDS):
+                while self.healthy and self._current_at < asked:
+                    await self._looked.wait()
+        return self.healthy and self._current_at >= asked
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator["TopicSubscription"]:
@@ -105,14 +139,16 @@ class Notifications:
             async with await psycopg.AsyncConnection.connect(autocommit=True, **arguments) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self.healthy = True
-                self.dispatch(self._everything())
+                self._look_at_everything()
                 while True:
-                    async for notice in connection.notifies(timeout=SILENCE_SECONDS):
-                        sent = orjson.loads(notice.payload)
-                        if sent["from"] != self._origin:
-                            self.dispatch(sent["topics"])
+                    began = time.monotonic()
                     async with asyncio.timeout(SILENCE_SECONDS):  # one that was cut without a word is noticed here
                         await connection.execute("SELECT 1")
+                    async for notice in connection.notifies(timeout=0):  # what came before the answer
+                        self._hear(notice.payload)
+                    self._is_current_at(began)
+                    async for notice in connection.notifies(timeout=self._pause()):
+                        self._hear(notice.payload)
         except (psycopg.Error, OSError) as error:
             raise DatabaseUnavailable(f"no notifications ({type(error).__name__})") from error
 
@@ -120,16 +156,33 @@ class Notifications:
         """Hear on SQLite, by looking into the table of notifications."""
         last = await database.read(_last_notification)
         self.healthy = True
-        self.dispatch(self._everything())
+        self._look_at_everything()
         while True:
+            began = time.monotonic()
             rows = await database.read(partial(_notifications_after, last))
             if rows and rows[0].id > last + 1:  # some were cleared away unread
-                self.dispatch(self._everything())
+                self._look_at_everything()
             for row in rows:
                 if row.origin != self._origin:
                     self.dispatch(row.topics)
             last = rows[-1].id if rows else last
-            await asyncio.sleep(POLL_SECONDS)
+            self._is_current_at(began)
+            await asyncio.sleep(self._pause())
+
+    def _hear(self, payload: str) -> None:
+        sent = orjson.loads(payload)
+        if sent["from"] != self._origin:
+            self.dispatch(sent["topics"])
+
+    def _is_current_at(self, moment: float) -> None:
+        self._current_at = moment
+        self._looked.set()
+        self._looked = asyncio.Event()
+
+    def _pause(self) -> float:
+        """Return how long to wait for the next look."""
+        self._is_busy = time.monotonic() - self._asked_at < BUSY_SECONDS
+        return LOOK_SECONDS if self._is_busy else POLL_SECONDS
 
     def send(self, connection: sa.Connection, topics: Iterable[str]) -> None:
         """Leave a message for the other processes, within the transaction: they get it with the commit."""
@@ -142,16 +195,24 @@ class Notifications:
             payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
             execute(connection, _NOTIFY, {"payload": payload})
 
-    def dispatch(self, topics: Iterable[str]) -> None:
+    def dispatch(self, topics: Collection[str]) -> None:
         """Tell this process that something about these topics has changed."""
+        for follow in self._followers:
+            follow(topics)
+        self._tell(topics)
+
+    def _look_at_everything(self) -> None:
+        """Tell this process that something may have changed, whatever it is about."""
+        for follow in self._followers:
+            follow(None)
+        self._tell([*self._callbacks, *self._waiting])
+
+    def _tell(self, topics: Iterable[str]) -> None:
         for topic in topics:
             for callback in self._callbacks.get(topic, ()):
                 callback()
             for event in self._waiting.get(topic, ()):
                 event.set()
-
-    def _everything(self) -> list[str]:
-        return [*self._callbacks, *self._waiting]
 
 
 class TopicSubscription:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlmodel import select
 
 from gateway.db.database import Database
+from gateway.db.notifications import publish
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
@@ -235,8 +236,15 @@ class Mirror:
                 .where(table.c.id == key, table.c.revision == seen, table.c.deleted.is_(False))
                 .values(deleted=True, revision=table.c.revision + 1)
             )
-            if result.rowcount and resource.kind in CATALOG_KINDS and account_of(key)[0] is None:
+            if not result.rowcount or account_of(key)[0] is not None:
+                return
+            if resource.kind in CATALOG_KINDS:
                 bump_catalog(connection)
+            elif resource.kind == "customer":
+                publish(connection, f"customer:{key}")
+            elif "customer_id" in table.c:
+                customer_id = connection.execute(sa.select(table.c.customer_id).where(table.c.id == key)).scalar()
+                publish(connection, f"customer:{customer_id}")
 
         await self.database.transaction(write)
 

@@ -235,10 +235,12 @@ def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -
     topics = set()
     for candidate in accepted:
         kind, customer = candidate.resource.kind, candidate.columns.get("customer_id")
-        if kind == "customer" or customer:
+        if customer or "customer" in {kind, candidate.resource.owner}:
             topics.add(f"customer:{customer or candidate.id}")
         if kind == "checkout.session":
             topics.add(f"session:{candidate.id}")
+            if user := candidate.columns.get("client_reference_id"):
+                topics.add(f"user:{user}")  # whose customer its own may become
     publish(connection, *topics)
     if any(candidate.resource.kind in CATALOG_KINDS for candidate in accepted):
         bump_catalog(connection)

@@ -61,7 +61,7 @@ RECONCILED = Gauge(
 )
 CACHE = Counter(
     "gateway_cache_total",
-    "Lookups in the caches `catalog`, `documents` (parsed operations) and `answers` (the same for everybody)",
+    "Lookups in the caches `catalog`, `documents` (parsed operations), `answers` (the same for everybody) and `access`",
     ["cache", "result"],
 )
 LIVE_CONNECTIONS = Gauge(

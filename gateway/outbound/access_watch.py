@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.clock import now
 from gateway.db.database import ENDPOINTS
+from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
 from gateway.models.mirrored import Charge, Invoice
@@ -25,12 +26,10 @@ NO_ACCESS = ""
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
-    """Mark the customers that these rows are about; nothing where no endpoint is configured.
+    """Tell whose access these rows are about, and mark them; the latter only where an endpoint is configured.
 
     The rows stay locked until the commit, so that the ids of one customer's messages are in the order of their commits.
     """
-    if not connection.info.get(ENDPOINTS):
-        return
     due = {row.columns["customer_id"] for row in written if row.kind in KINDS}
     due |= {row.id for row in written if row.kind == "customer"}
     if disputed := {row.columns["charge_id"] for row in written if row.kind == "dispute"}:
@@ -39,8 +38,10 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
         row.columns["invoice_id"] for row in written if row.kind == "invoice_payment"
     }:  # its charge may be back
         due.update(connection.execute(sa.select(INVOICES.c.customer_id).where(INVOICES.c.id.in_(paid))).scalars())
+    due.discard(None)
+    publish(connection, *(f"customer:{each}" for each in due))  # a dispute names no customer
     new = {row.columns["customer_id"] for row in written if row.kind == "subscription" and row.created}
-    mark(connection, due - {None}, new)
+    mark(connection, due, new)
 
 
 def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collection[str] = ()) -> None:

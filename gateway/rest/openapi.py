@@ -52,6 +52,12 @@ class AccessView(BaseModel):
         )
 
 
+class FeaturesView(BaseModel):
+    """What a customer may use: GraphQL's `access(features:)`."""
+
+    features: dict[str, AccessView] = Field(description="The decisions, by the features' keys.")
+
+
 class Problem(BaseModel):
     """What is wrong, as GraphQL's errors have it."""
 
@@ -75,29 +81,49 @@ def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
     return {"in": place, "name": name, "description": description, **needed}
 
 
+_USER = _parameter("path", "external_id", "The id by which the application knows the customer.")
+_ETAG = _parameter("header", "If-None-Match", "The ETag of an earlier answer.")
+_REFUSALS: dict[str, Any] = {
+    "400": {"description": "No id or feature can be like this", "content": json_of(Refusal)},
+    "401": {"description": "Neither a service token nor this user's own", "content": json_of(Refusal)},
+    "429": {
+        "description": "Too many wrong tokens or requests from this address",
+        "content": json_of(Refusal),
+    },
+    "503": {"description": "The database cannot be reached", "content": json_of(Refusal)},
+}
 ACCESS = {
     "/access/{external_id}/{feature}": {
         "get": {
             "summary": "Whether a customer may use a feature",
             "operationId": "access",
-            "parameters": [
-                _parameter("path", "external_id", "The id by which the application knows the customer."),
-                _parameter("path", "feature", "The feature's key."),
-                _parameter("header", "If-None-Match", "The ETag of an earlier answer."),
-            ],
+            "parameters": [_USER, _parameter("path", "feature", "The feature's key."), _ETAG],
             "responses": {
                 "200": {"description": "Allowed", "content": json_of(AccessView)},
                 "304": {"description": "Allowed, as the ETag says"},
-                "400": {"description": "No id or feature can be like this", "content": json_of(Refusal)},
-                "401": {"description": "No service token", "content": json_of(Refusal)},
                 "403": {"description": "Not allowed", "content": json_of(AccessView)},
-                "429": {"description": "Too many wrong tokens of this address", "content": json_of(Refusal)},
-                "503": {"description": "The database cannot be reached", "content": json_of(Refusal)},
+                **_REFUSALS,
             },
         }
-    }
+    },
+    "/access/{external_id}": {
+        "get": {
+            "summary": "What a customer may use",
+            "operationId": "accessOfAll",
+            "parameters": [
+                _USER,
+                _parameter("query", "features", "Their keys, with commas between; without it all that are allowed."),
+                _ETAG,
+            ],
+            "responses": {
+                "200": {"description": "The decisions", "content": json_of(FeaturesView)},
+                "304": {"description": "As the ETag says"},
+                **_REFUSALS,
+            },
+        }
+    },
 }
-"""The route that is no route of FastAPI (`access.py`)."""
+"""The routes that are no routes of FastAPI (`access.py`)."""
 
 
 class Rest(FastAPI):
@@ -107,7 +133,7 @@ class Rest(FastAPI):
         """Return the description, as OpenAPI 3.1 has it."""
         description = super().openapi()  # the same one whenever it is asked for
         if "components" not in description:
-            models: Any = [(model, "serialization") for model in (AccessView, Refusal, Status)]
+            models: Any = [(model, "serialization") for model in (AccessView, FeaturesView, Refusal, Status)]
             _, schemas = models_json_schema(models, ref_template=_SCHEMAS + "{model}")
             description["components"] = {"schemas": schemas["$defs"]}
             description["paths"] |= ACCESS

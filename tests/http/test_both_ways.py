@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import socket
 from urllib.parse import quote
 
@@ -9,7 +10,9 @@ import pytest
 
 from gateway.app import create_app
 from harness.gateway import SECRET, SERVICE, listening, make_world, serve
+from harness.gateway import connected as writing
 from harness.http_wire import delivery
+from harness.rows import NOW, customer, item, product, put, subscription
 
 QUERIES = ["{ pricing { currency products { product { name } } } }", "{ plans(first: 3) { nodes { id } } }"]
 MORE = [
@@ -22,12 +25,17 @@ MORE = [
     b"If-None-Match: *",
     b'If-None-Match: W/"x", "other"',
 ]
+LATER = int(NOW.timestamp())
 TOKEN = SERVICE["Authorization"].encode()
 
 
 @pytest.fixture(scope="module")
 def world(new_sqlite):
+    """Ada has bought boards, and Bob nothing."""
     with make_world(new_sqlite(), trusted_proxies="127.0.0.1") as made:
+        with writing(made.settings.database_url.get_secret_value()) as connection:
+            pro = product("pro", meta={"features": "boards"})
+            put(connection, pro, customer(external_id="ada"), subscription(as_of=LATER), item("si_1", "month", "pro"))
         yield made
 
 
@@ -54,6 +62,10 @@ def ports(world):
     first, first_url = listening()
     second, second_url = listening()
     with serve(Counted(), first), serve(without_fast_path, second, lifespan="off"):
+        world.tokens = {user: world.token(user)["Authorization"].encode() for user in ("ada", "bob")}
+        found = world.client.get(f"{first_url}/access/ada/boards", headers=SERVICE)
+        assert found.status_code == 200
+        world.etag = found.headers["etag"].encode()
         yield int(first_url.rpartition(":")[2]), int(second_url.rpartition(":")[2]), taken
 
 
@@ -66,10 +78,23 @@ def a_posted_query(rng, _world):
     return b"POST", b"/graphql", [b"Content-Type: " + kind], json.dumps({"query": rng.choice(QUERIES)}).encode()
 
 
-def an_access_check(rng, _world):
-    path = rng.choice([b"ada/projects", b"a%2Fb/c", b"ada", b"/", b"a/b?c"])
-    token = rng.choice([TOKEN] * 9 + [b"Bearer wrong"])
-    return rng.choice([b"GET", b"GET", b"POST"]), b"/access/" + path, [b"Authorization: " + token], b""
+def an_access_check(rng, world):
+    paths = [
+        b"ada/boards",
+        b"ada/boards",
+        b"ada/sso",
+        b"bob/boards",
+        b"a%2Fb/c",
+        b"ada",
+        b"ada?features=x",
+        b"/",
+        b"a/b?c",
+    ]
+    tokens = [TOKEN] * 6 + [world.tokens[each] for each in ("ada", "ada", "bob")] + [b"Bearer wrong", b"bearer  x y"]
+    headers = [b"Authorization: " + rng.choice(tokens)]
+    if rng.random() < 0.3:
+        headers.append(b"If-None-Match: " + rng.choice([world.etag, b"W/" + world.etag, b"*"]))
+    return rng.choice([b"GET", b"GET", b"POST"]), b"/access/" + rng.choice(paths), headers, b""
 
 
 def an_event(rng, world):
@@ -122,4 +147,6 @@ def test_generated_requests_are_answered_alike(world, ports):
                 answer(one, request)
             assert answer(one, request) == answer(two, request), (number, request)
     assert taken.count(True) > 300
+    hits = world.client.get(f"http://127.0.0.1:{fast}/metrics").text
+    assert float(re.search(r'cache="access",result="hit"} ([\d.]+)', hits)[1]) > 100, hits
     assert taken.count(False) > 50

@@ -31,8 +31,11 @@ def test_wrong_tokens_are_limited_by_their_address_and_right_ones_are_not(world)
     ("path", "method", "status"),
     [
         ("/access/", "GET", 404),
-        ("/access/ada", "GET", 404),
-        ("/access/ada/", "GET", 404),
+        ("/access/ada", "GET", 200),
+        ("/access/ada/", "GET", 200),
+        ("/access/auth0/ada/", "GET", 200),
+        ("/access/ada?features=" + ",".join(f"f{n}" for n in range(100)), "GET", 200),
+        ("/access/ada?features=" + ",".join(f"f{n}" for n in range(101)), "GET", 400),
         ("/access/ada/projects", "POST", 405),
         ("/access/ada/projects", "HEAD", 403),
         ("/access/auth0%7Cada/projects", "GET", 403),
@@ -50,5 +53,6 @@ def test_the_description_names_the_route_and_all_its_answers(world):
     description = world.client.get(f"{world.url}/openapi.json").json()
     route = description["paths"]["/access/{external_id}/{feature}"]["get"]
     assert set(route["responses"]) == {"200", "304", "400", "401", "403", "429", "503"}
-    assert {"AccessView", "Refusal", "Status"} <= set(description["components"]["schemas"])
+    assert set(description["paths"]["/access/{external_id}"]["get"]["responses"]) == set(route["responses"]) - {"403"}
+    assert {"AccessView", "FeaturesView", "Refusal", "Status"} <= set(description["components"]["schemas"])
     assert "/graphql" not in description["paths"]

@@ -61,15 +61,18 @@ class Catalog:
         """Return the snapshot that is known to be the present one without looking; None when that takes a look."""
         return self._snapshot if self._present == self._wanted and self._hears() else None
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self, *, look: bool = False) -> Snapshot:
         """Return the catalogue. Only the first call after a change waits for the database; others share its read.
+
+        Args:
+            look: whether to ask the database which version is there, for who must not be late by a moment.
 
         Raises:
             DatabaseUnavailable: when there is no database and no earlier snapshot.
         """
         if self._snapshot is not None:
             pausing = time.monotonic() < self._pause_until
-            if not pausing and not self._hears():
+            if not pausing and (look or not self._hears()):
                 await self._look(self._snapshot)
             if pausing or self._present == self._wanted:
                 HIT.inc()

@@ -8,14 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.auth.principal import Principal
-from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers import payment_methods
-from gateway.billing.customers.service import Customers
 from gateway.billing.invoices import PAGES, has_old_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state
-from gateway.billing.subscriptions.entitlements import Grant, decide
 from gateway.billing.subscriptions.state import (
     ITEMS,
     NEWEST_FIRST,
@@ -25,12 +21,10 @@ from gateway.billing.subscriptions.state import (
     join_subscriptions,
 )
 from gateway.clock import now
-from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.models.mirrored import Customer, EntitlementSummary, Invoice, PaymentMethod
-from gateway.settings import Settings
 
 CUSTOMERS, SUMMARIES = table_for(Customer), table_for(EntitlementSummary)
 
@@ -164,19 +158,3 @@ def _pages(
     except BadInput as error:
         return error
     return {request.customer_id: page for request, page in found.items()}
-
-
-async def decision(
-    external_id: str, feature: str, *, settings: Settings, database: Database, catalog: Catalog, customers: Customers
-) -> Grant:
-    """Return whether a user may use a feature; a user that nobody has heard of may not.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be reached.
-    """
-    offers = (await catalog.snapshot()).features
-    wanted = AccountSelection(external_id)
-    account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
-    if account.customer is None and await customers.find(Principal(subject=external_id)):
-        account = (await database.read(lambda connection: read(connection, [wanted], settings.grace)))[wanted]
-    return decide(feature, account.subscriptions, account.features, offers)

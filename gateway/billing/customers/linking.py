@@ -102,6 +102,12 @@ def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
     ]
 
 
+def is_named(connection: sa.Connection, subject: str) -> bool:
+    """Return whether a checkout names a user, whose customer its own may become."""
+    query = sa.select(SESSIONS.c.id).where(SESSIONS.c.client_reference_id == subject).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def has_had_one(connection: sa.Connection, subject: str) -> bool:
     """Return whether a user has ever had a customer: what comes after a deleted one is not guessed by e-mail."""
     query = sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == subject, CLAIMS.c.customer_id.is_not(None))
@@ -140,4 +146,4 @@ def fulfil(
     connection.execute(sa.update(CUSTOMERS).where(theirs).values(external_id=None))
     its = {"external_id": claim.external_id, "payer_unverified": payer_unverified}
     connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(its))
-    publish(connection, f"user:{claim.external_id}")
+    publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")

@@ -50,6 +50,7 @@ class Payments:
         known: whether an invoice is known that is about now or later; where none is, Stripe's status has to do.
         unpaid_since: since when the oldest unpaid invoice is due: its first failed charge, or its due date.
         ever_paid: False when its first charge failed: nothing was ever paid and kept, and nobody was to pay by hand.
+        changes_at: the next moment at which time alone may make the invoices tell something else.
     """
 
     paid_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Payments:
     known: bool = False
     unpaid_since: datetime | None = None
     ever_paid: bool = True
+    changes_at: datetime | None = None
 
 
 _REFUSED = {
@@ -99,16 +101,36 @@ def access(
         until = _earliest(paid, subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
         return Access(allowed=True, reason=_GIVES[status], until=until)
     if status == "past_due":
-        # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
-        since = payments.unpaid_since or min(item.current_period_start for item in items)
-        if payments.ever_paid and now < since + grace:
-            until = _earliest(since + grace, subscription.cancel_at)
+        end = _grace_end(items, grace, payments)
+        if payments.ever_paid and now < end:
+            until = _earliest(end, subscription.cancel_at)
             return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=until)
         return Access(allowed=False, reason=Reason.PAST_DUE)
     if status == "canceled" and giving:
         until = _earliest(*(payments.paid_until[item.id] for item in giving))
         return Access(allowed=True, reason=Reason.CANCELED, until=until)
     return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
+
+
+def changes_at(
+    subscription: Subscription,
+    items: Sequence[SubscriptionItem],
+    now: datetime,
+    *,
+    grace: timedelta,
+    payments: Payments,
+) -> datetime | None:
+    """Return the next moment at which time alone may make `access` another; until then it stays as it is.
+
+    Args: as those of `access`.
+    """
+    end = _grace_end(items, grace, payments) if subscription.status == "past_due" and items else None
+    return _earliest(*(moment for moment in (end, payments.changes_at) if moment and moment > now))
+
+
+def _grace_end(items: Sequence[SubscriptionItem], grace: timedelta, payments: Payments) -> datetime:
+    # without an unpaid invoice in the mirror (yet): Stripe began the period that it could not charge for
+    return (payments.unpaid_since or min(item.current_period_start for item in items)) + grace
 
 
 def giving_items(

@@ -6,10 +6,10 @@ product's metadata name: a feature needs a subscription that gives access by an 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.billing.catalog.product_features import ProductFeatures
 from gateway.billing.subscriptions.access import Access, Reason
@@ -41,6 +41,7 @@ class Grant:
         limit: how much of it; None when there is no limit, or no access.
         state: the subscription that decides, if one does.
         source: who says that the customer has it; None when nobody does.
+        memo: what was made of it, by whoever made it, for as long as it is kept.
     """
 
     feature: str
@@ -48,6 +49,7 @@ class Grant:
     limit: int | None = None
     state: SubscriptionState | None = None
     source: Source | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def decide(feature: str, subscriptions: Sequence[SubscriptionState], active: Collection[str], offers: Offers) -> Grant:

@@ -81,7 +81,16 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         known=bool(invoices),
         unpaid_since=_due_since(unpaid[0]) if unpaid else None,
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
+        changes_at=_changes_at(invoices, now),
     )
+
+
+def _changes_at(invoices: Iterable[Any], now: datetime) -> datetime | None:
+    """Return the next moment at which a line of an invoice begins or ends, and with the last of them the invoice."""
+    present = int(now.timestamp())
+    edges = (line[name] for row in invoices for line in row.lines for name in ("period_start", "period_end"))
+    found = min((edge for edge in edges if edge > present), default=None)
+    return None if found is None else datetime.fromtimestamp(found, UTC)
 
 
 def _paid_until(invoices: Iterable[Any], subscription: Subscription, now: datetime) -> dict[str, datetime]:

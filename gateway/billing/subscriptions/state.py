@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.billing.subscriptions.access import Access, Payments, access, giving_items
+from gateway.billing.subscriptions.access import Access, Payments, access, changes_at, giving_items
 from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import PHASES, PendingChange, pending_change
 from gateway.clock import now
@@ -31,6 +31,7 @@ class SubscriptionState:
         access: what it gives right to now.
         giving: the items that give it; none where access is refused.
         pending: the change that a schedule plans, if any.
+        changes_at: the next moment at which time alone may make its access another.
     """
 
     subscription: Subscription
@@ -38,6 +39,7 @@ class SubscriptionState:
     access: Access
     giving: tuple[SubscriptionItem, ...] = ()
     pending: PendingChange | None = None
+    changes_at: datetime | None = None
 
 
 SUBSCRIPTIONS, ITEMS, INVOICES = table_for(Subscription), table_for(SubscriptionItem), table_for(Invoice)
@@ -183,7 +185,8 @@ def _state(
     giving = giving_items(row, items, payments) if decided.allowed else ()
     phases = getattr(row, "phases", None)
     pending = pending_change(phases, items, moment) if phases and row.status not in FINAL else None
-    return SubscriptionState(row, tuple(items), decided, giving, pending)
+    later = changes_at(row, items, moment, grace=grace, payments=payments)
+    return SubscriptionState(row, tuple(items), decided, giving, pending, later)
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

@@ -215,7 +215,7 @@ def test_a_claim_is_fulfilled_by_one_customer(connection):
     linking.fulfil(connection, claim=claim("ada", None, 2), customer_id="cus_1")
     assert held(connection) == {"cus_1": "ada", "cus_2": None, "cus_3": "eve"}
     assert claims(connection) == [("ada", 1, "cus_2", None), ("ada", 2, "cus_1", None), ("eve", 2, "cus_3", None)]
-    assert connection.info[PUBLISHED] == {"user:ada"}
+    assert connection.info[PUBLISHED] == {"user:ada", "customer:cus_1"}
 
 
 @pytest.mark.parametrize("unverified", [True, False])

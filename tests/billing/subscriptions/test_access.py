@@ -306,6 +306,7 @@ def test_openapi_describes_no_answer_that_never_comes(world):
     paths = world.client.get(f"{world.url}/openapi.json").json()["paths"]
     described = {route: sorted(path["get"]["responses"]) for route, path in paths.items()}
     assert described == {
+        "/access/{external_id}": ["200", "304", "400", "401", "429", "503"],
         "/access/{external_id}/{feature}": ["200", "304", "400", "401", "403", "429", "503"],
         "/healthz": ["200"],
         "/readyz": ["200", "503"],
@@ -331,12 +332,31 @@ def test_an_allowed_decision_that_is_known_is_answered_304_and_a_refusal_never(w
     assert first.headers["cache-control"] == "private, no-cache"
 
 
-def test_only_the_back_end_may_ask_the_policy_route(world):
-    url = f"{world.url}/access/ann/projects"
-    for headers in ({}, {"Authorization": "Bearer nonsense"}, world.token("ann")):
-        answer = world.client.get(url, headers=headers)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHENTICATED")
-        assert answer.headers["www-authenticate"] == "Bearer"
+def test_the_back_end_may_ask_about_everybody_and_a_user_about_himself(world):
+    expired = world.token("ann", exp=1)
+    for path in ("ann/projects", "ann"):
+        url = f"{world.url}/access/{path}"
+        for headers in ({}, {"Authorization": "Bearer nonsense"}, world.token("bob"), expired):
+            answer = world.client.get(url, headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "UNAUTHENTICATED")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        both = [world.client.get(url, headers=headers) for headers in (SERVICE, world.token("ann"))]
+        assert both[0].content == both[1].content
+
+
+def test_all_features_are_told_at_once_or_those_that_are_named(world):
+    give_features(world, "starter_monthly", features="projects,sso")
+    subscribe(world, customer(world, "ann"))
+    url = f"{world.url}/access/ann"
+    found = world.client.get(url, headers=SERVICE)
+    assert {name: each["allowed"] for name, each in found.json()["features"].items()} == {"projects": True, "sso": True}
+    assert found.json()["features"]["sso"] == world.client.get(f"{url}/sso", headers=SERVICE).json()
+    named = world.client.get(url, params={"features": "sso, other"}, headers=SERVICE).json()["features"]
+    assert {name: (each["allowed"], each["reason"]) for name, each in named.items()} == {
+        "sso": (True, "ACTIVE"), "other": (False, "NOT_INCLUDED"),
+    }  # fmt: skip
+    known = {**SERVICE, "If-None-Match": found.headers["etag"]}
+    assert world.client.get(url, headers=known).status_code == 304
 
 
 def test_without_a_database_the_policy_route_answers_503_and_does_not_guess(world):

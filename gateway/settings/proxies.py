@@ -11,8 +11,7 @@ from gateway.settings.variables import Settings
 def proxy_variable(url: str) -> str | None:
     """Return the environment variable that puts a proxy before a URL; None where the URL is called directly."""
     parts = urlsplit(url)
-    names = [name for lower in (f"{parts.scheme}_proxy", "all_proxy") for name in (lower, lower.upper())]
-    variable = next((name for name in names if os.environ.get(name)), None)
+    variable = _set(parts.scheme) or _set("all")
     if variable is None:
         return None
     from urllib.request import proxy_bypass  # noqa: PLC0415 - 2 MB, which few starts need
@@ -34,7 +33,26 @@ def prepare_proxies(settings: Settings) -> None:
     known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     direct = ",".join(filter(None, [known, *sorted(LOOPBACK)])) if outside else "*"
     os.environ |= {"no_proxy": direct, "NO_PROXY": direct}
-    for variable in filter(None, map(proxy_variable, outside)):
-        scheme, found, _ = os.environ[variable].partition("://")
-        if found and scheme not in {"http", "https"}:
-            raise SettingsError(f"{variable}: a {scheme}:// proxy is not supported; name an http:// one, or unset it")
+    if outside:
+        for variable in filter(None, map(_set, ("http", "https", "all"))):  # httpx prepares all, whichever is used
+            _check(variable)
+
+
+def _set(kind: str) -> str | None:
+    """Return the environment variable that names a proxy for a scheme, or for `all`; small letters go first."""
+    names = f"{kind}_proxy", f"{kind}_proxy".upper()
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def _check(variable: str) -> None:
+    """Refuse a proxy that httpx would end in a traceback for; the value may hold a password, and is not told."""
+    from httpx import InvalidURL, Proxy  # noqa: PLC0415 - few starts need it
+
+    value = os.environ[variable]
+    scheme, found, _ = value.partition("://")
+    if found and scheme.lower() not in {"http", "https"}:
+        raise SettingsError(f"{variable}: a {scheme}:// proxy is not supported; name an http:// one, or unset it")
+    try:
+        Proxy(value if found else f"http://{value}")
+    except (InvalidURL, ValueError):
+        raise SettingsError(f"{variable}: it is no address of a proxy; write http://host:port, or unset it") from None

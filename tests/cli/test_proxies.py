@@ -1,10 +1,12 @@
 """Behind a company's proxy: what runs on this machine is called directly, and a proxy that fails is named."""
 
+import httpx
 import pytest
 
 from gateway.cli.context import proxy_note
+from gateway.errors import SettingsError
 from gateway.settings import Settings
-from gateway.settings.proxies import proxy_variable
+from gateway.settings.proxies import prepare_proxies, proxy_variable
 from harness.command import run
 from harness.gateway import SECRET, make_world
 
@@ -53,6 +55,40 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable(tmp_path, offline,
     assert done.returncode == 1
     assert f"through the proxy of {variable}" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wrong"),
+    [
+        ("HTTPS_PROXY", "http://proxy:abc", "it is no address"),
+        ("HTTPS_PROXY", "http://user:secret@[::1", "it is no address"),
+        ("HTTPS_PROXY", "proxy:abc", "it is no address"),
+        ("HTTP_PROXY", "http://proxy:abc", "it is no address"),
+        ("all_proxy", "socks5://proxy", "a socks5:// proxy is not supported"),
+        ("ALL_PROXY", "://proxy", "a :// proxy is not supported"),
+    ],
+)
+def test_a_proxy_that_is_none_stops_the_start_also_where_another_one_is_used(monkeypatch, variable, value, wrong):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.setenv(name.lower(), "")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as refused:
+        prepare_proxies(Settings.load(stripe_api_base="https://stripe.invalid"))
+    assert str(refused.value).startswith(f"{variable}: {wrong}")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://proxy:3128", "proxy:3128", "HTTP://proxy", "https://user:secret@proxy:1", ""]
+)
+def test_a_proxy_that_can_be_used_is_used(monkeypatch, value):
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    prepare_proxies(Settings.load(stripe_api_base="https://stripe.invalid"))
+    httpx.Client().close()
 
 
 def test_a_failure_to_reach_stripe_names_the_proxy_before_it(monkeypatch):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.api.lists import page
+from gateway.sandbox.api.lists import page, page_of
 from gateway.sandbox.api.routing import route
+from gateway.sandbox.billing.bank_accounts import fingerprint
+from gateway.sandbox.billing.payouts import BANK_ACCOUNT
 from gateway.sandbox.core.errors import resource_missing
-from gateway.sandbox.core.registry import kind
+from gateway.sandbox.core.registry import expandable, kind
 from gateway.sandbox.core.templates import complete
 from gateway.sandbox.options import ACCOUNT_NAME
 
@@ -63,3 +65,44 @@ def retrieve(sandbox: Sandbox, request: Request, id: str) -> Obj:
         raise resource_missing("account", id)
     found: Obj = own(sandbox, request)
     return found
+
+
+@route("GET", "/v1/accounts/{id}/external_accounts", params="AccountExternalAccountListParams")
+def external_accounts(sandbox: Sandbox, request: Request, id: str) -> Obj:
+    """List where payouts go: to the own account's one bank account."""
+    retrieve(sandbox, request, id)
+    cards_only = request.params.get("object") == "card"
+    return page_of(request, [] if cards_only else [_bank_account()])
+
+
+@route("GET", "/v1/accounts/{id}/external_accounts/{bank}")
+def external_account(sandbox: Sandbox, request: Request, id: str, bank: str) -> Obj:
+    """Retrieve the bank account."""
+    retrieve(sandbox, request, id)
+    if bank != BANK_ACCOUNT:
+        raise resource_missing("external account", bank)
+    return _bank_account()
+
+
+@expandable("payout", "destination")
+def _destination(_: Sandbox, __: Obj) -> Obj:
+    return _bank_account()
+
+
+def _bank_account() -> Obj:
+    return complete(
+        {
+            "id": BANK_ACCOUNT,
+            "object": "bank_account",
+            "account": ACCOUNT_ID,
+            "bank_name": "STRIPE TEST BANK",
+            "country": "US",
+            "currency": "usd",
+            "default_for_currency": True,
+            "fingerprint": fingerprint("000123456789"),
+            "last4": "6789",
+            "metadata": {},
+            "routing_number": "110000000",
+            "status": "new",
+        }
+    )

@@ -31,6 +31,12 @@ NOT_BEGUN = (
         "identity/verification_sessions",
         "identity.VerificationSessionListParams",
     ),
+    (
+        "identity.verification_report",
+        "vr",
+        "identity/verification_reports",
+        "identity.VerificationReportListParams",
+    ),
     ("invoice_rendering_template", "inrtem", "invoice_rendering_templates", "InvoiceRenderingTemplateListParams"),
     ("issuing.authorization", "iauth", "issuing/authorizations", "issuing.AuthorizationListParams"),
     ("issuing.card", "ic", "issuing/cards", "issuing.CardListParams"),

@@ -52,7 +52,8 @@ def create(sandbox: Sandbox, request: Request, id: str) -> Obj:
     )
 
 
-@route("GET", "/v1/subscription_items/{id}/usage_record_summaries", params="*")
+# The SDK has no type for these parameters any more; the lines of an invoice are paged in the same way.
+@route("GET", "/v1/subscription_items/{id}/usage_record_summaries", params="InvoiceLineItemListParams")
 def summaries(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Sum an item's usage by period, the present one first."""
     item = _metered_item(sandbox, request, id)

@@ -1,4 +1,4 @@
-"""airbyte-source-stripe, unmodified, against the offline Stripe: all its streams of billing."""
+"""airbyte-source-stripe, unmodified, against the offline Stripe: all its streams."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.lives import DAY
-from harness.offline_stripe import ACCOUNT, KEY
+from harness.offline_stripe import ACCOUNT, KEY, offline_stripe
 from harness.programs import python_packages, run
 
 ELSEWHERE = Path(__file__).with_name("elsewhere")  # it has no option for Stripe's address
@@ -41,13 +41,20 @@ STREAMS = {
 INSIDE = (
     "checkout_sessions_line_items",
     "customer_balance_transactions",
+    "external_account_bank_accounts",
     "invoice_line_items",
     "payment_methods",
+    "setup_attempts",
     "subscription_items",
+    "usage_records",
 )
 """Its streams of what belongs to something else."""
-EMPTY = ("early_fraud_warnings", "payouts", "reviews", "setup_attempts", "transfers", "bank_accounts")
-"""Its streams of which this account has nothing. Left out: Connect, Issuing, files, and usage records."""
+EMPTY = (
+    *("accounts", "application_fees", "application_fees_refunds", "authorizations", "bank_accounts", "cardholders"),
+    *("cards", "early_fraud_warnings", "external_account_cards", "file_links", "files", "payouts", "persons"),
+    *("payout_balance_transactions", "reviews", "top_ups", "transactions", "transfer_reversals", "transfers"),
+)
+"""Its streams of which this account has nothing."""
 
 pytestmark = [
     pytest.mark.soak,  # other people's programs are installed; `make programs` runs them
@@ -55,18 +62,13 @@ pytestmark = [
 ]
 
 
-def test_airbyte_reads_all_streams_of_billing(lived_stripe, tmp_path):
-    packages = python_packages("airbyte", PINNED)
+def test_airbyte_reads_all_streams(lived_stripe, tmp_path):
     settings, catalog = tmp_path / "config.json", tmp_path / "catalog.json"
     start = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 70 * DAY))
     settings.write_text(json.dumps({"start_date": start, "account_id": ACCOUNT, "client_secret": KEY}))
     catalog.write_text(json.dumps({"streams": [configured(name) for name in (*STREAMS, *INSIDE, *EMPTY)]}))
-    source = [sys.executable, packages / "bin/source-stripe"]
-    where = {"PYTHONPATH": f"{ELSEWHERE}:{packages}", "OFFLINE_STRIPE": lived_stripe.url}
-
     records, statuses = defaultdict(dict), {}
-    read = run([*source, "read", "--config", settings, "--catalog", catalog], cwd=packages, **where)
-    for message in map(json.loads, read.splitlines()):
+    for message in read(lived_stripe.url, "--config", settings, "--catalog", catalog):
         if message["type"] == "RECORD":
             records[message["record"]["stream"]][message["record"]["data"]["id"]] = message["record"]["data"]
         elif message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
@@ -90,7 +92,46 @@ def test_airbyte_reads_all_streams_of_billing(lived_stripe, tmp_path):
     assert lived_stripe.state()["unknown_paths"] == {}
 
 
-def configured(name: str) -> dict:
+@pytest.fixture
+def past_stripe():
+    """An empty offline Stripe in the past: Airbyte reads nothing beyond its own machine's time."""
+    with offline_stripe("--clock", str(int(time.time()) - 3 * DAY)) as running:
+        yield running
+
+
+def test_airbyte_reads_later_what_has_changed_since(past_stripe, tmp_path):
+    settings, catalog, state = (tmp_path / f"{name}.json" for name in ("config", "catalog", "state"))
+    start = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 4 * DAY))
+    settings.write_text(json.dumps({"start_date": start, "account_id": ACCOUNT, "client_secret": KEY}))
+    catalog.write_text(json.dumps({"streams": [configured("customers", "incremental")]}))
+    customers = past_stripe.client().v1.customers
+    kept = customers.create({"name": "Ada"}).id
+    past_stripe.lever("clock/advance", by=60)
+    changed = customers.create({"name": "Bob"}).id
+
+    def names(*more):
+        messages = read(past_stripe.url, "--config", settings, "--catalog", catalog, *more)
+        states = [message["state"] for message in messages if message["type"] == "STATE"]
+        state.write_text(json.dumps(states[-1:]))
+        found = [message["record"]["data"] for message in messages if message["type"] == "RECORD"]
+        return {each["id"]: each["name"] for each in reversed(found)}  # the newest event comes first
+
+    assert names() == {kept: "Ada", changed: "Bob"}
+    past_stripe.lever("clock/advance", by=DAY)
+    customers.update(changed, {"name": "Bert"})
+    new = customers.create({"name": "Eve"}).id
+    assert names("--state", state) == {changed: "Bert", new: "Eve"}
+
+
+def read(url: str, *options: object) -> list[dict]:
+    """What its command `read` prints, message by message."""
+    packages = python_packages("airbyte", PINNED)
+    where = {"PYTHONPATH": f"{ELSEWHERE}:{packages}", "OFFLINE_STRIPE": url}
+    printed = run([sys.executable, packages / "bin/source-stripe", "read", *options], cwd=packages, **where)
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def configured(name: str, mode: str = "full_refresh") -> dict:
     """A stream as a catalogue asks for it."""
-    stream = {"name": name, "json_schema": {"type": "object"}, "supported_sync_modes": ["full_refresh"]}
-    return {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
+    stream = {"name": name, "json_schema": {"type": "object"}, "supported_sync_modes": [mode]}
+    return {"stream": stream, "sync_mode": mode, "destination_sync_mode": "overwrite"}

@@ -15,7 +15,6 @@ LEFT_OUT = {
     "ActiveEntitlement": "dj-stripe names no customer, which Stripe demands",
     "TaxId": "dj-stripe sends `id`, which Stripe's description does not have there",
     "CountrySpec": "not there: Connect",
-    "VerificationReport": "not there: Identity",
 }
 PATHS = {
     "BalanceTransaction": "balance_transactions",

@@ -33,7 +33,10 @@ def test_what_is_available_is_paid_out_and_arrives_in_two_days(sandbox_server, v
     assert error.value.code == "balance_insufficient"
     pay(10_000, "pm_card_bypassPending")
     sandbox_server.advance(10)
-    payout = v1.payouts.create({"amount": 5_000, "currency": "usd", "expand": ["balance_transaction"]})
+    expanded = {"expand": ["balance_transaction", "destination"]}
+    payout = v1.payouts.create({"amount": 5_000, "currency": "usd", **expanded})
+    [bank] = v1.accounts.external_accounts.list(v1.accounts.retrieve_current().id).data
+    assert payout.destination == bank
     booked = payout.balance_transaction
     assert (payout.status, payout.arrival_date) == ("pending", (payout.created // DAY + 2) * DAY)
     assert (booked.amount, booked.type, booked.reporting_category, booked.source) == (

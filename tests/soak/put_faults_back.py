@@ -101,7 +101,7 @@ FAULTS = (
         "11",
         "a plan can be changed out of a debt",
         5,
-        (("billing/subscriptions/plan_change.py", "    if status in _OWING or (", "    if status is None and ("),),
+        (("billing/subscriptions/plan_change.py", "    if status in OWING or (", "    if status is None and ("),),
     ),
     Fault(
         "12",

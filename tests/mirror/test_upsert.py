@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import PUBLISHED
 from gateway.db.tables import table_for
+from gateway.mirror import upsert as guarded_write
 from gateway.mirror.effects import Written
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.subscription_items import items_of, replace_items
@@ -17,6 +18,14 @@ from harness.databases import both_connections
 from harness.rows import NOW, at, price, put
 
 CREATED, UPDATED, STALE, UNCLEAR = WriteResult
+
+
+@pytest.fixture(autouse=True)
+def statements_are_made_anew():
+    """So that it shows which tests a part of a statement matters to."""
+    guarded_write._statement.cache_clear()
+
+
 SUBSCRIPTIONS, CUSTOMERS, ITEMS = table_for(Subscription), table_for(Customer), table_for(SubscriptionItem)
 
 

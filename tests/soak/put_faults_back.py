@@ -208,8 +208,8 @@ def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None)
     if done.returncode not in {0, 1}:
         raise SystemExit(f"fault {fault.name}: the game did not run\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     seeds = re.findall(r"GAME_SEED=(\d+)", done.stdout)
-    said = re.findall(r"^E\s+\w*(?:Error|Exception|Timeout): (.*)$", done.stdout, re.MULTILINE) or ["-"]
-    steps = re.findall(r"^E\s+state\.(?!has_what|teardown)(\w+\(.*\))$", done.stdout, re.MULTILINE)
+    said = re.findall(r"^(?:E| *\|)\s+\w*(?:Error|Exception|Timeout): (.*)$", done.stdout, re.MULTILINE) or ["-"]
+    steps = re.findall(r"^(?:E| *\|)\s+state\.(?!has_what|teardown)(\w+\(.*\))$", done.stdout, re.MULTILINE)
     path = "; ".join(dict.fromkeys(steps)) or "-"
     last = seeds[-1] if lost and seeds else f"{seed} to {seeds[-1]}" if seeds else str(seed)
     row = f"| {fault.name} | {fault.what} | {last} | {took} | {said[0][:110]} | {path[:400]} |"

@@ -151,7 +151,7 @@ def _current(connection: sa.Connection, customer_id: str | None, event_name: str
         USAGE.c.status != "dead",
     )
     values: dict[str, Any] = {
-        "sum": sa.select(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0)).where(*within),
+        "sum": sa.select(sa.func.sum(USAGE.c.value)).where(*within),
         "count": sa.select(sa.func.count()).select_from(USAGE).where(*within),
         "last": sa.select(USAGE.c.value).where(*within).order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()),
     }

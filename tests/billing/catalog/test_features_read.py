@@ -39,6 +39,7 @@ EXPLAINED = {
     "one is new": (PRO, ["api", "sso", "new"], True, ["pro"]),
     "one is gone": (PRO, ["api"], True, ["pro"]),
     "as far as it goes": (PRO, ["api"], False, []),
+    "all of it as far as it goes": (PRO, ["api", "sso"], False, []),
     "one is new as far as it goes": (PRO, ["new"], False, ["pro"]),
     "not read yet": ([subscription(), holds("pro"), product("pro")], [], True, ["pro"]),
     "one of two is not read yet": (

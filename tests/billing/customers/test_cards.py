@@ -43,7 +43,8 @@ def written(scripted) -> list[tuple[str, str, dict]]:
 
 async def test_a_strangers_cards_are_not_offered_again(mirror, fill, scripted, stripe):
     limited = method("pm_limited", allow_redisplay="limited")
-    scripted.list(METHODS, [method("pm_a"), limited], [method("pm_b", 0), method("pm_mine", 1)])
+    more = method("pm_more", allow_redisplay="limited")
+    scripted.list(METHODS, [method("pm_a"), more, limited], [method("pm_b", 0), method("pm_mine", 1)])
     scripted.answer("POST", "/v1/payment_methods/pm_a", {})
     scripted.answer("POST", "/v1/payment_methods/pm_b", {})
     await fill(session("cs_guest", -2), session("cs_ada", external_id="ada"), session("cs_more", 5, external_id="ada"))
@@ -119,7 +120,8 @@ TRIALS = {
     "after one that has ended": ([trial("sub_1", -1), trial("sub_9", -5, "cus_2", "canceled")], ["sub_1"]),
     "of a user, who keeps it": ([trial("sub_1", -5), trial("sub_8", -1)], []),
     "of one second a user's is the first": ([trial("sub_1", -1), trial("sub_8", -1)], ["sub_1"]),
-    "of one second the lower id is the first": ([trial("sub_1", -1), trial("sub_2", -1)], ["sub_2"]),
+    "of one second the lower id is the first": ([trial("sub_2", -1), trial("sub_1", -1)], ["sub_2"]),
+    "after one without a trial": ([subscription("sub_9", customer_id="cus_2", created=at(-5)), trial("sub_1", -1)], []),
     "without a trial": ([subscription("sub_1", created=at(-1)), trial("sub_9", -5, "cus_2")], []),
 }
 
@@ -132,8 +134,10 @@ async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill
     for name in ("sub_1", "sub_2"):
         obj = at_stripe(name, "canceled")
         scripted.answer("DELETE", f"/v1/subscriptions/{name}", obj)
-    with structlog.testing.capture_logs():
+    with structlog.testing.capture_logs() as logs:
         await end_repeated(mirror, stripe, TOLD)
+    told = [each["subscription"] for each in logs if each["event"] == "checkout.repeated_trial_ended"]
+    assert told == ended
     assert written(scripted) == [
         ("DELETE", f"/v1/subscriptions/{name}", {"cancellation_details[comment]": WHY}) for name in ended
     ]
@@ -170,7 +174,7 @@ async def test_one_that_has_ended_meanwhile_is_passed_over(mirror, fill, scripte
 
 
 async def test_a_customers_subscriptions_are_read_page_by_page(mirror, database, fill, scripted, stripe):
-    first = [at_stripe("sub_1", "active"), at_stripe("sub_2", "canceled")]
+    first = [at_stripe("sub_1", "active"), at_stripe("sub_0", "active"), at_stripe("sub_2", "canceled")]
     scripted.list("/v1/subscriptions", first, [at_stripe("sub_3", "paused")])
     await fill(subscription("sub_1", "past_due"))
     await read_subscriptions(mirror, stripe, "cus_1")

@@ -126,6 +126,15 @@ async def test_a_refusal_of_what_is_ahead_is_no_refusal(database, fill, scripted
     }  # fmt: skip
 
 
+async def test_what_was_not_sent_is_logged(database, fill, scripted, stripe):
+    scripted.refuse("POST", PATH, "no")
+    await fill(record())
+    with structlog.testing.capture_logs() as logs:
+        await UsageForwarder(database, stripe).queue.drain()
+    said = [(each["event"], each["id"], each["status"], each["error"]) for each in logs if "status" in each]
+    assert said == [("usage_not_sent", "id_1", "dead", "StripeRefused")]
+
+
 async def test_a_long_error_is_cut(database, fill, scripted, stripe):
     error = {"type": "invalid_request_error", "message": "x" * 5_000, "code": "x"}
     scripted.answer("POST", PATH, {"error": error}, status=400)

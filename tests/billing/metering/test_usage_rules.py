@@ -159,6 +159,12 @@ async def test_of_one_second_the_last_report_counts(database, fill):
     assert (await current(database, "cus_1", "calls")).value == 2
 
 
+async def test_the_last_is_what_happened_last_and_not_what_was_told_last(database, fill):
+    early, late = record("a", 1, START + SECOND, created=START), record("b", 2, START, created=START + DAY)
+    await fill(meter(formula="last"), CALLS, subscription(), billed(), early, late)
+    assert (await current(database, "cus_1", "calls")).value == 1
+
+
 @pytest.mark.parametrize("formula", ["sum", "count", "last"])
 async def test_nothing_is_zero(database, fill, formula):
     await fill(meter(formula=formula), CALLS, subscription(), billed())
@@ -166,7 +172,8 @@ async def test_nothing_is_zero(database, fill, formula):
 
 
 async def test_without_such_a_meter_there_is_nothing(database, fill):
-    await fill(meter("acct_1/mtr_1"), CALLS, subscription(), billed(), *RECORDS)
+    other = meter("mtr_0", event_name="other")
+    await fill(meter("acct_1/mtr_1"), other, CALLS, subscription(), billed(), *RECORDS)
     assert await current(database, "cus_1", "calls") is None
 
 

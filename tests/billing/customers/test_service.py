@@ -7,8 +7,6 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.auth.principal import Principal
-from gateway.billing.catalog.service import Catalog
-from gateway.billing.customers.account import decision
 from gateway.billing.customers.service import CLAIMS, Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
@@ -16,7 +14,7 @@ from gateway.errors import BadInput, StripeUnavailable
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
-from harness.rows import NOW, customer, item, price, product, subscription
+from harness.rows import NOW, customer, subscription
 
 ADA = Principal(subject="ada", email="Ada@example.com", email_verified=True)
 UNPROVED = Principal(subject="ada", email="ada@example.com")
@@ -241,24 +239,6 @@ async def test_an_operator_says_whose_a_customer_is(customers, database, fill, s
     assert claims in (["cus_1"], ["cus_0", "cus_1"])
     unverified = sa.select(TABLE.c.payer_unverified).where(TABLE.c.id == "cus_1")
     assert not await database.read(lambda connection: connection.execute(unverified).scalar_one())
-
-
-FEATURES = {
-    "a user who has it": ([customer(external_id="ada")], "sso", True),
-    "a user whose customer is found by that": ([customer(), bought(client_reference_id="ada")], "sso", True),
-    "another feature": ([customer(external_id="ada")], "api", False),
-    "a user that nobody has heard of": ([customer(external_id="bob")], "sso", False),
-}
-
-
-@pytest.mark.parametrize(("rows", "feature", "allowed"), FEATURES.values(), ids=FEATURES)
-async def test_who_may_use_a_feature(customers, database, fill, rows, feature, allowed):
-    pro = product("pro", meta={"features": "sso"}), price("month", "pro"), item("si_1", "month", "pro")
-    await fill(*rows, *pro, subscription())
-    settings = Settings.load(stripe_secret_key="sk_test_tests")
-    catalog = Catalog(settings, database)
-    found = await decision("ada", feature, settings=settings, database=database, catalog=catalog, customers=customers())
-    assert found.access.allowed is allowed
 
 
 async def test_what_stripe_does_not_have_is_not_linked(customers, fill, scripted):

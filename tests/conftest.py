@@ -23,11 +23,13 @@ from gateway.db.database import ENDPOINTS, PUBLISHED
 from gateway.db.engines import create_engines
 from gateway.db.engines import database_url as database_url_of
 from gateway.graphql.ide import assets
+from harness.compiled_cache import share_compiled_statements
 from harness.gateway import World, make_world, migrate
 
 # Nobody here speaks TLS, and every new client would read the whole list of authorities: a fortieth of a second each.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
+share_compiled_statements()
 
 
 LONGEST = (

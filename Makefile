@@ -18,14 +18,14 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants assets browser proxies lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
 	@$(BIN)/gateway dev $(ARGS)
 
 # Both at a time: most of the tests wait.
-test: .venv/development assets browser proxies
+test: .venv/development assets packages
 	@$(MAKE) --no-print-directory -j2 check tests
 
 quick: .venv/development
@@ -50,7 +50,7 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
-tests: .venv/development assets browser proxies
+tests: .venv/development assets packages
 	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
@@ -84,7 +84,7 @@ programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 # A dishonest buyer, hostile requests through nginx and HAProxy, a million hostile keys, and GraphQL without its compiler.
-games: .venv/development assets proxies
+games: .venv/development assets packages
 	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
@@ -102,13 +102,9 @@ faults: .venv/development
 assets: .venv/runtime
 	@$(BIN)/python -m gateway.graphql.ide.assets || true
 
-# The browser of the browser tests: the distribution's own Chromium.
-browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || .ci/chromium
-
-# nginx and HAProxy for the tests behind a proxy.
-proxies:
-	@.ci/proxies
+# What the tests run of the distribution's: Chromium, nginx, HAProxy.
+packages:
+	@.ci/packages
 
 lock: .venv/bin/python
 	$(LOCK) --group pyproject.toml:install --output-file requirements-install.lock

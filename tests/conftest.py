@@ -81,16 +81,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Order tests by who begins with them: `--dist worksteal` gives each worker as many of them as they come.
 
-    The last worker begins with all that need a browser, whose start takes seconds of CPU for each file.
+    One worker has those that need a browser, whose start takes seconds of CPU for each file, and one those that hold
+    the offline Stripe against Stripe's description, which takes as many seconds to make. The others begin with the
+    longest.
     """
-    if workers == 1:
+    if workers < 3:  # noqa: PLR2004 - one for each kind
         return items
-    browser = [item for item in items if item.get_closest_marker("browser")]
-    long = [item for name in LONGEST for item in items if item.path.stem == name]
-    others = iter([item for item in items if item not in {*browser, *long}])
-    shares = [*(long[worker :: workers - 1] for worker in range(workers - 1)), browser]
-    each = -(-len(items) // workers)
-    return [item for share in shares for item in (*share, *islice(others, max(0, each - len(share))))]
+    kinds: dict[str, list[pytest.Item]] = {"browser": [], "described": [], "long": [], "other": []}
+    for item in items:
+        kinds[_kind(item)].append(item)
+    long = sorted(kinds["long"], key=lambda item: LONGEST.index(item.path.stem))
+    shares = [*(long[worker :: workers - 2] for worker in range(workers - 2)), kinds["described"], kinds["browser"]]
+    each, others = -(-len(items) // workers), iter(kinds["other"])
+    filled = [[*share, *islice(others, max(0, each - len(share)))] for share in shares]
+    return [item for share in filled for item in share]
+
+
+def _kind(item: pytest.Item) -> str:
+    """Return what a test asks of its worker."""
+    if item.get_closest_marker("browser"):
+        return "browser"
+    if "contracts" in getattr(item, "fixturenames", ()):
+        return "described"
+    return "long" if item.path.stem in LONGEST else "other"
 
 
 def _starts_nothing(item: pytest.Item) -> bool:

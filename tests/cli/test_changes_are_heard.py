@@ -99,8 +99,10 @@ def reconcile(world, _):
 
 def repair(world, events):
     """Stripe's list of events is read to its end already, so that only the comparison finds the differences."""
+    later = events[0]["created"] + 10_000
+    world.advance(to=later)
     with connected(world.settings.database_url.get_secret_value()) as connection:
-        read = {"resource": "event", "cursor": str(events[0]["created"] + 10_000), "count": 0}
+        read = {"resource": "event", "cursor": str(later), "count": 0}
         moment = datetime.now(UTC)
         connection.execute(sa.text("DELETE FROM sync_state WHERE resource = 'event'"))
         state = sa.table("sync_state", *map(sa.column, (*read, "started_at", "completed_at")))

@@ -277,7 +277,7 @@ def test_the_credits_of_a_period_stay_until_the_next_is_paid_and_end_then(world,
     world.advance(to=end + 60)  # the renewal's invoice is a draft for an hour
     applied(world, "ada")
     assert [row["expired"] for row in world.rows("credit_lot")] == [0]
-    world.advance(to=end + 2 * 3600)
+    world.advance(to=end + 3600 + 120)  # now it is paid
     world.eventually(lambda: kinds(world)[-2:], [("GRANT", 100), ("EXPIRE", -100)])
     assert balance(world) == 100
 

@@ -44,6 +44,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "subscription_item": "billed_until quantity",
         "webhook_endpoint": "secret",
         # Inner hashes go by the names of their classes.
+        "Calculation.ShippingCost": "shipping_rate tax_breakdown",
         "Charge.Outcome": "risk_level risk_score rule",
         "Charge.Shipping": "address name",
         "CreditGrant.ApplicabilityConfig.Scope": "price_type prices",
@@ -95,6 +96,7 @@ ABSENT: dict[str, frozenset[str]] = {
         "Subscription.InvoiceSettings.Issuer": "account",
         "TaxId.Owner": "account application customer",
         "TestClock.StatusDetails": "advancing",
+        "Transaction.ShippingCost": "shipping_rate tax_breakdown",
     }.items()
 }
 # Hashes of which an object has the one or few that apply to it; nothing is filled in inside them.
@@ -154,6 +156,8 @@ COUNTED = frozenset(
         ("customer", "tax_ids"),
         ("invoice", "lines"),
         ("subscription", "items"),
+        ("tax.calculation", "line_items"),
+        ("tax.transaction", "line_items"),
     }
 )
 # Null on Stripe's wire in every version, though the SDK has them no more (recorded).

@@ -1,6 +1,6 @@
 """Tax transactions: a calculation that was sold, and what was taken back of it.
 
-Source: https://docs.stripe.com/api/tax/transactions
+Sources: https://docs.stripe.com/api/tax/transactions; recorded: spree_stripe, create_tax_transaction_us_tx #0.
 """
 
 from __future__ import annotations

@@ -10,7 +10,14 @@ import { invoiceTable } from "./invoices.js";
 import { adverb, periodOf } from "./periods.js";
 import { session, signIn, signOut, users } from "./session.js";
 import { usagePanel } from "./usage.js";
-import { CANCEL_PENDING_CHANGE, CREATE_PORTAL_SESSION, METER, RESUME_SUBSCRIPTION, VIEWER } from "./viewer.js";
+import {
+  CANCEL_PENDING_CHANGE,
+  CREATE_PORTAL_SESSION,
+  METER,
+  PAUSE_SUBSCRIPTION,
+  RESUME_SUBSCRIPTION,
+  VIEWER,
+} from "./viewer.js";
 import { attempt, day, labelled, mutate } from "./words.js";
 
 const root = document.getElementById("account");
@@ -131,18 +138,20 @@ const REASONS = {
   PAST_DUE: "The last payment failed and access has ended. Please update your payment method.",
   UNPAID: "The last payments failed and access has ended.",
   INCOMPLETE: "The first payment has not arrived yet.",
-  PAUSED: "Paused, because the trial ended without a way to pay.",
+  PAUSED: "Paused. Take your plan up again whenever you like.",
 };
 
 function planPanel(subscription, paymentMethod, testId) {
   const { plan, status, quantity, access, willCancel, cancelAt, trialEnd, currentPeriodEnd, pendingChange } =
     subscription;
   const seats = quantity > 1 ? `${quantity} × ` : "";
-  const next = willCancel
-    ? ["Ends", cancelAt]
-    : status === "TRIALING"
-      ? ["Trial ends", trialEnd]
-      : ["Renews", currentPeriodEnd];
+  const next = subscription.paused
+    ? ["Paused until", subscription.pausedUntil]
+    : willCancel
+      ? ["Ends", cancelAt]
+      : status === "TRIALING"
+        ? ["Trial ends", trialEnd]
+        : ["Renews", currentPeriodEnd];
   const work = h("div", { class: "work" });
   const open = (form) => () =>
     work.replaceChildren(form(subscription, { done: show, close: () => work.replaceChildren() }));
@@ -169,7 +178,7 @@ function planPanel(subscription, paymentMethod, testId) {
         "Price",
         plan?.amount ? `${plan.amount.formatted} ${adverb(periodOf(plan)).toLowerCase()}` : "By quantity or use",
       ),
-      !over && labelled(next[0], next[1] && day(next[1]), "until"),
+      !over && labelled(next[0], next[1] ? day(next[1]) : "you resume", "until"),
       paymentMethod && labelled("Paid with", cardOf(paymentMethod), "payment-method"),
       pendingChange && labelled(`From ${day(pendingChange.at)}`, planned(pendingChange), "pending-change"),
       over && labelled("Access until", access.until ? day(access.until) : "ended", "until"),
@@ -185,11 +194,19 @@ function planPanel(subscription, paymentMethod, testId) {
           "Change plan",
         ),
       !over &&
-        willCancel &&
+        (willCancel || subscription.paused) &&
         h(
           "button",
           { type: "button", class: "button quiet", "data-testid": "resume", onclick: resume(subscription) },
-          "Keep my plan",
+          willCancel ? "Keep my plan" : "Resume",
+        ),
+      !over &&
+        !willCancel &&
+        !subscription.paused &&
+        h(
+          "button",
+          { type: "button", class: "button quiet", "data-testid": "pause", onclick: pause(subscription) },
+          "Pause",
         ),
       pendingChange &&
         h(
@@ -227,6 +244,14 @@ const undo =
     attempt(currentTarget, "One moment…", async () => {
       await mutate(CANCEL_PENDING_CHANGE, "cancelPendingChange", { subscriptionId: id });
       await show("Your plan stays as it is.");
+    });
+
+const pause =
+  ({ id }) =>
+  ({ currentTarget }) =>
+    attempt(currentTarget, "One moment…", async () => {
+      await mutate(PAUSE_SUBSCRIPTION, "pauseSubscription", { subscriptionId: id });
+      await show("Your plan is paused. What you have paid for stays yours to its end.");
     });
 
 const resume =

@@ -39,6 +39,8 @@ fragment Standing on BillingSubscription {
   trialEnd
   cancelAt
   willCancel
+  paused
+  pausedUntil
   currentPeriodEnd
   endedAt
   access { allowed reason until }
@@ -102,6 +104,13 @@ export const CANCEL_PENDING_CHANGE = `mutation CancelPendingChange($input: Cance
 export const CANCEL_SUBSCRIPTION = `mutation CancelSubscription($input: CancelSubscriptionInput!) {
   cancelSubscription(input: $input) {
     subscription { id status cancelAt }
+    userErrors { code message field }
+  }
+}`;
+
+export const PAUSE_SUBSCRIPTION = `mutation PauseSubscription($input: PauseSubscriptionInput!) {
+  pauseSubscription(input: $input) {
+    subscription { id paused pausedUntil }
     userErrors { code message field }
   }
 }`;

@@ -331,6 +331,12 @@ class Settings(BaseSettings):
         description="When a plan changes where the caller does not say it: at once (`now`), as the period ends "
         "(`at_period_end`), or up at once and down as the period ends (`automatic`).",
     )
+    pause_access: Literal["paid", "free"] = Field(
+        "paid",
+        validation_alias="GATEWAY_PAUSE_ACCESS",
+        description="What access says while a user has paused a subscription: it ends with what was paid for (`paid`), "
+        "or goes on for nothing (`free`).",
+    )
     automatic_tax: bool = Field(
         False,
         validation_alias="GATEWAY_AUTOMATIC_TAX",

@@ -109,6 +109,10 @@ async def test_a_customer_lives_a_whole_life(page, gateway_dev):
     await page.get_by_test_id("undo-change").click()
     await expect(page.get_by_test_id("notice")).to_have_text("Your plan stays as it is.")
     await expect(page.get_by_test_id("pending-change")).to_have_count(0)
+    await page.get_by_test_id("pause").click()
+    await expect(page.get_by_test_id("until")).to_have_text("you resume")
+    await page.get_by_test_id("resume").click()
+    await expect(page.get_by_test_id("notice")).to_have_text("Your plan goes on.")
 
     await change_card(page, gateway_dev, "4000000000000341")
     await days_pass(page, gateway_dev, 31, until="past_due")

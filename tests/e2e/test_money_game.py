@@ -14,6 +14,7 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from harness.money_shop import (
     CHANGE,
     DAY,
     OCCUPYING,
+    PAUSE,
     PLANS,
     RESUME,
     SOLD,
@@ -196,6 +198,20 @@ class Game(RuleBasedStateMachine):
     def resume(self) -> None:
         for subscription in self.buyer.live():
             self.buyer.ask(RESUME, "resumeSubscription", {"subscriptionId": subscription["id"]})
+
+    @rule(days=st.sampled_from([None, 3, 45]), renewals=st.integers(0, 2), resume=st.booleans())
+    def pause(self, days: int | None, renewals: int, resume: bool) -> None:
+        """Pause before a renewal and take it up after it, at once or later, or let it come by itself."""
+        until = None if days is None else datetime.fromtimestamp(self.shop.now() + days * DAY, UTC).isoformat()
+        for subscription in self.buyer.live():
+            owed = self.buyer.owes(subscription["id"])
+            answer = self.buyer.ask(PAUSE, "pauseSubscription", {"subscriptionId": subscription["id"], "until": until})
+            assert not (owed and answer and answer["subscription"]) or subscription["pause_collection"], "a way out"
+        for _ in range(renewals):
+            self.buyer.wait(31 * DAY + SLACK)
+            self.has_what_was_paid_and_kept()
+        if resume:
+            self.resume()
 
     @rule(names=st.sampled_from([("month",), ("year",), ("free",), ("pro", "pack"), ("pack",), ("tried",)]))
     def buy_again(self, names: tuple[str, ...]) -> None:

@@ -28,6 +28,8 @@ UNDO = """mutation($input: CancelPendingChangeInput!) { cancelPendingChange(inpu
     subscription { pendingChange { at } } userErrors { code } } }"""
 CANCEL = """mutation($input: CancelSubscriptionInput!) { cancelSubscription(input: $input) {
     subscription { id } userErrors { code } } }"""
+PAUSE = """mutation($input: PauseSubscriptionInput!) { pauseSubscription(input: $input) {
+    subscription { id } userErrors { code } } }"""
 RESUME = """mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) {
     subscription { id } userErrors { code } } }"""
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) {

@@ -18,7 +18,7 @@ class Reason(Enum):
     PAST_DUE = "The last payment failed and the grace period is over."
     UNPAID = "The invoices are not paid and Stripe has stopped trying."
     INCOMPLETE = "The first payment has not succeeded."
-    PAUSED = "Paused: the trial ended without a way to pay."
+    PAUSED = "Paused, or the trial ended without a way to pay."
     PAID_BACK = "What was paid for the present period went back in full."
     CANCELED = "Ended; what was paid for is still given to its end."
     NOT_INCLUDED = "No subscription of this customer includes the feature."
@@ -94,8 +94,7 @@ def access(
     status = subscription.status
     giving = giving_items(subscription, items, payments)
     if not giving and status not in _REFUSED:
-        bought = any(item.quantity != 0 for item in items)
-        return Access(allowed=False, reason=Reason.PAID_BACK if bought else Reason.NOT_INCLUDED)
+        return Access(allowed=False, reason=_why_nothing(subscription, items))
     if status in _GIVES:
         paid = _earliest(*_period_ends(subscription, giving, payments))
         until = _earliest(paid, subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
@@ -138,13 +137,31 @@ def giving_items(
 ) -> tuple[SubscriptionItem, ...]:
     """Return the items that give something while the subscription gives access.
 
-    One of quantity 0 gives nothing, and neither does one whose payment went back; after the end each gives what was
-    paid for it.
+    One of quantity 0 gives nothing, and neither does one whose payment went back; after the end, and in a pause, each
+    gives what was paid for it.
     """
     some = (item for item in items if item.quantity != 0)
-    if subscription.status == "canceled":
+    if gives_paid_alone(subscription):
         return tuple(item for item in some if item.id in payments.paid_until)
     return tuple(item for item in some if item.id not in payments.paid_back)
+
+
+def _why_nothing(subscription: Subscription, items: Sequence[SubscriptionItem]) -> Reason:
+    """Return why no item of a subscription gives anything, though its status would."""
+    if all(item.quantity == 0 for item in items):
+        return Reason.NOT_INCLUDED
+    return Reason.PAUSED if gives_paid_alone(subscription) else Reason.PAID_BACK
+
+
+def gives_paid_alone(subscription: Subscription) -> bool:
+    """Return whether a subscription gives what was paid for, and nothing for what comes after it.
+
+    That is after its end, and while its collection is paused because no service is provided, whose invoices are void
+    (Stripe, "Pause payment collection", `behavior: void`). A trial is not paid for.
+    """
+    return subscription.status == "canceled" or (
+        subscription.status == "active" and subscription.pause_behavior == "void"
+    )
 
 
 def _period_ends(

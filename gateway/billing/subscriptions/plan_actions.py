@@ -118,6 +118,8 @@ def _against(
         return None
     if changing.subscription.status in OWING:
         return ProblemCode.INVOICE_UNPAID
+    if changing.subscription.pause_behavior is not None:
+        return ProblemCode.SUBSCRIPTION_PAUSED
     return ProblemCode.PAYMENT_METHOD_NEEDED if customer and customer.payer_unverified else None
 
 

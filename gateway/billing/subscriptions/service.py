@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -24,6 +25,7 @@ from gateway.billing.catalog.snapshot import Snapshot, group_of
 from gateway.billing.subscriptions import quotes, timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
+from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
 from gateway.billing.subscriptions.plan_change import (
     PlanChange,
     Preview,
@@ -104,7 +106,7 @@ class SubscriptionService:
         """
         await self._check_owner(principal, id)
         present, answer = await self._at_stripe.present(id)
-        check(ended(present))
+        check(ended(present), paused(answer.object))
         snapshot = await self._catalog.snapshot()
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
         await self._check_alone(items[0], present)
@@ -153,6 +155,7 @@ class SubscriptionService:
             if already_applied(present, items):
                 present = await self._undo(present, answer)
                 return present, await self._at_stripe.billed(answer.object, change.price_id)
+            check(paused(answer.object))
             await self._check_alone(items[0], present, customer.external_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
@@ -268,8 +271,40 @@ class SubscriptionService:
                 await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters))
             return await self._at_stripe.state(id)
 
+    async def pause(self, principal: Principal, id: str, until: datetime | None, key: str | None) -> SubscriptionState:
+        """Collect nothing for a while. What was paid for is given to its end; the setting says what access says then.
+
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            until: it goes on with the first renewal at or after this moment; None is until it is resumed.
+            key: an idempotency key of the client's.
+
+        Raises:
+            Rejected: the subscription has ended or is about to, or an invoice of it is unpaid.
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        customer = await self._check_owner(principal, id)
+        check(bad_key(key))
+        async with owner_lock(self._database, customer.external_id):
+            present, answer = await self._at_stripe.present(id)
+            check(ended(present), bad_until(until, datetime.fromtimestamp(answer.as_of, UTC)))
+            if not answer.object["pause_collection"]:
+                check_paid(present.subscription.status, answer.object["latest_invoice"])
+            check(timing.cannot_wait(present, "subscriptionId"))
+            customer_id = present.subscription.customer_id
+            waiting = await self._stripe.get("/v1/invoiceitems", customer=customer_id, pending="true", limit=1)
+            check(unbilled(answer.object, waiting.object["data"]))
+            parameters = pause_parameters(answer.object, until, self._settings.pause_access)
+            stripe_key = _stripe_key("pause", principal, key)
+            await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters))
+            return await self._at_stripe.state(id)
+
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
         """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
+
+        Where the pause has voided the present period's invoice, a new period begins and is charged.
 
         Args:
             principal: whose subscription it must be.
@@ -286,7 +321,7 @@ class SubscriptionService:
         async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
-            path, parameters = path_of(id), _resumption(answer.object)
+            path, parameters = path_of(id), resumption(answer.object)
             if answer.object["status"] == "paused" and not parameters:
                 path = f"{path}/resume"
             elif not parameters:
@@ -358,18 +393,6 @@ class SubscriptionService:
 
 async def _nothing() -> None:
     return None
-
-
-def _resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that take a planned end and a pause of collection back; none where there is neither."""
-    parameters: dict[str, Any] = {}
-    if subscription["cancel_at_period_end"]:
-        parameters["cancel_at_period_end"] = False
-    elif subscription["cancel_at"]:
-        parameters["cancel_at"] = ""
-    if subscription.get("pause_collection"):
-        parameters["pause_collection"] = ""
-    return parameters
 
 
 def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:

@@ -57,14 +57,19 @@ def item_of(present: SubscriptionState, target: Mapping[str, Any]) -> Subscripti
     return next(item for item in present.items if item.id == target["id"])
 
 
-def cannot_wait(present: SubscriptionState) -> Problem | None:
-    """Return why nothing can be planned for the end of the period; None where it can."""
+def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | None:
+    """Return why nothing can be planned for the end of the period; None where it can.
+
+    Args:
+        present: the subscription.
+        field: of the input that plans it.
+    """
     if present.subscription.status == "paused":
         message = "the subscription is paused and no period of it ends: resume it first"
-        return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, "when")
+        return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, field)
     if will_cancel(present.subscription):
-        message = "the subscription ends: resume it first, so that there is a period in which the change can happen"
-        return Problem(ProblemCode.SUBSCRIPTION_ENDING, message, "when")
+        message = "the subscription ends: resume it first, so that there is a period after this one"
+        return Problem(ProblemCode.SUBSCRIPTION_ENDING, message, field)
     return None
 
 

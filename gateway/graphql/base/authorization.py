@@ -70,6 +70,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.changeSubscription": FieldAccess.USER,
     "Mutation.cancelPendingChange": FieldAccess.USER,
     "Mutation.cancelSubscription": FieldAccess.USER,
+    "Mutation.pauseSubscription": FieldAccess.USER,
     "Mutation.resumeSubscription": FieldAccess.USER,
     # Anybody's account.
     "Query.customer": FieldAccess.SERVICE,

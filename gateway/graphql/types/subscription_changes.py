@@ -117,6 +117,19 @@ class CancelSubscriptionInput:
 
 
 @input_type
+class PauseSubscriptionInput:
+    """The subscription to pause, and until when."""
+
+    subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
+    until: datetime | None = strawberry.field(
+        default=None,
+        description="It goes on by itself with the first renewal at or after this moment, within a year; left out, "
+        "when it is resumed.",
+    )
+    idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+
+
+@input_type
 class ResumeSubscriptionInput:
     """The subscription to resume."""
 
@@ -164,6 +177,18 @@ class CancelSubscriptionPayload(Payload):
 
 
 @object_type
+class PauseSubscriptionPayload(Payload):
+    """The subscription as it is at Stripe now."""
+
+    subscription: BillingSubscription | None = strawberry.field(
+        default=None, description="The subscription; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What the caller must fix; empty on success."
+    )
+
+
+@object_type
 class ResumeSubscriptionPayload(Payload):
     """The subscription as it is at Stripe now."""
 
@@ -183,6 +208,9 @@ CancelPendingInput = Annotated[
 ]
 CancelInput = Annotated[
     CancelSubscriptionInput, strawberry.argument(description="The subscription to cancel, when it ends, and why.")
+]
+PauseInput = Annotated[
+    PauseSubscriptionInput, strawberry.argument(description="The subscription to pause, and until when.")
 ]
 ResumeInput = Annotated[ResumeSubscriptionInput, strawberry.argument(description="The subscription to resume.")]
 
@@ -236,8 +264,21 @@ class ChangeMutations:
         return CancelSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
 
     @mutation
+    async def pause_subscription(self, info: Info, input: PauseInput) -> PauseSubscriptionPayload:
+        """Collect nothing for a while; what was paid for is given to its end."""
+        services = info.context.services
+        state = await services.subscriptions.pause(
+            info.context.principal, input.subscription_id, input.until, input.idempotency_key
+        )
+        catalog = catalog_objects_of(await services.catalog.snapshot())
+        return PauseSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
+
+    @mutation
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
-        """Undo a planned cancellation, or resume after a pause."""
+        """Undo a planned cancellation, or resume after a pause.
+
+        Where the pause has kept the present period from being billed, a new one begins and is charged.
+        """
         services = info.context.services
         state = await services.subscriptions.resume(
             info.context.principal, input.subscription_id, input.idempotency_key

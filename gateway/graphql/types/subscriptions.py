@@ -152,6 +152,10 @@ class BillingSubscription:
     cancel_at: datetime | None = strawberry.field(description="When it will end, if a cancellation is planned.")
     will_cancel: bool = strawberry.field(description="Whether a cancellation is planned.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
+    paused: bool = strawberry.field(description="Whether nothing is collected until it is resumed.")
+    paused_until: datetime | None = strawberry.field(
+        description="When its pause ends by itself, shortly before a renewal; null without a pause, or without an end."
+    )
     access: Access = strawberry.field(description="The access that it gives now.")
     pending_change: PendingChange | None = strawberry.field(description="The next change that is planned, if any.")
 
@@ -175,6 +179,8 @@ class BillingSubscription:
             cancel_at=rules.end_of(row, state.items) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
+            paused=row.pause_behavior is not None or row.status == "paused",
+            paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),
         )

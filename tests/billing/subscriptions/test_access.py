@@ -110,6 +110,20 @@ TABLE = {
     "incomplete": (("incomplete",), {}, (False, Reason.INCOMPLETE, None)),
     "incomplete for good": (("incomplete_expired",), {}, (False, Reason.INCOMPLETE, None)),
     "paused": (("paused",), {"payments": paid(9)}, (False, Reason.PAUSED, None)),
+    "a pause, paid for": (("active",), {"payments": paid(9), "pause_behavior": "void"},
+                          (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "a pause, ends before": (("active",), {"payments": paid(9), "pause_behavior": "void", "cancel_at": PLANNED},
+                             (True, Reason.ACTIVE, PLANNED)),
+    "a pause, nothing paid": (("active",), {"payments": paid(0), "pause_behavior": "void"},
+                              (False, Reason.PAUSED, None)),
+    "a pause, of two one is paid": (
+        ("active",), {"payments": paid(0, 9), "quantities": (1, 1), "pause_behavior": "void"},
+        (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "a pause of what was never had": (("active",), {"quantities": (0,), "pause_behavior": "void"},
+                                      (False, Reason.NOT_INCLUDED, None)),
+    "a pause in a trial": (("trialing",), {"pause_behavior": "void"}, (True, Reason.TRIALING, IN_27)),
+    "a pause in which it is given": (("active",), {"payments": paid(0), "pause_behavior": "mark_uncollectible"},
+                                     (True, Reason.ACTIVE, None)),
     "a status of the future": (("a_status_of_the_future",), {"payments": paid(9)}, (False, Reason.UNPAID, None)),
 }  # fmt: skip
 

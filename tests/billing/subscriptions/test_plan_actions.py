@@ -63,6 +63,7 @@ def on(*items, pending: str | None = None, **columns):
         ("pro_m", [on(SEATS, STARTER)], ("UPGRADE", None)),  # of the plan, not of the add-on
         ("pro_m", [on(STARTER, status="past_due")], ("UNAVAILABLE", "INVOICE_UNPAID")),
         ("pro_m", [on(STARTER, status="unpaid")], ("UNAVAILABLE", "INVOICE_UNPAID")),
+        ("pro_m", [on(STARTER, pause_behavior="void")], ("UNAVAILABLE", "SUBSCRIPTION_PAUSED")),
         ("pro_eur", [on(STARTER)], ("UNAVAILABLE", "CURRENCY_NOT_OFFERED")),
         ("seat_m", [on(STARTER)], ("SUBSCRIBE", None)),
         ("seat_y", [on(STARTER, SEATS)], ("SWITCH", None)),

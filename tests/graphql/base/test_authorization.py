@@ -27,6 +27,7 @@ PUBLIC = {
         "ChangeSubscriptionPayload",
         "CancelPendingChangePayload",
         "CancelSubscriptionPayload",
+        "PauseSubscriptionPayload",
         "ResumeSubscriptionPayload",
     ),
 }

@@ -1,0 +1,131 @@
+"""Pauses: nothing is collected, and the renewal after them is billed as any other. Pure.
+
+A pause is Stripe's pause of collection. Its `behavior` says what the customer has meanwhile: invoices are voided while
+no service is provided (`void`), or written off while it is given for nothing (`mark_uncollectible`). Source: Stripe,
+"Pause payment collection".
+"""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.billing.user_errors import Problem, ProblemCode
+
+LONGEST = timedelta(days=366)
+BEFORE_RENEWAL = timedelta(minutes=1)
+"""How long before a renewal a pause ends, so that the renewal is collected."""
+BEHAVIORS = {"paid": "void", "free": "mark_uncollectible"}
+"""The setting's words for what access says during a pause, with Stripe's behaviors."""
+_MONTHS = {"month": 1, "year": 12}
+
+
+def bad_until(until: datetime | None, now: datetime) -> Problem | None:
+    """Return what is wrong with the end of a pause.
+
+    Args:
+        until: the moment; None is no end.
+        now: the present.
+    """
+    if until is None or now < until <= now + LONGEST:
+        return None
+    message = f"a pause ends in the future, within {LONGEST.days} days"
+    return Problem(ProblemCode.TIMESTAMP_INVALID, message, "until")
+
+
+def unbilled(subscription: Mapping[str, Any], waiting: Sequence[Any]) -> Problem | None:
+    """Return that a pause would void what is owed already: usage, or what waits for the next invoice.
+
+    Args:
+        subscription: as Stripe has it.
+        waiting: the customer's pending invoice items.
+    """
+    metered = any(item["price"]["recurring"]["usage_type"] == "metered" for item in subscription["items"]["data"])
+    if not metered and not waiting:
+        return None
+    what = (
+        "what is used of it is billed afterwards" if metered else "something waits to be billed with the next renewal"
+    )
+    return Problem(ProblemCode.PAUSE_UNAVAILABLE, f"this cannot be paused: {what}", "subscriptionId")
+
+
+def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, access: str) -> dict[str, Any]:
+    """Return the parameters of a pause.
+
+    It ends with a period: what is left of one whose invoice was not collected would be given for nothing.
+
+    Args:
+        subscription: as Stripe has it.
+        until: the pause ends with the period that holds this moment; None is no end.
+        access: `paid` or `free`.
+    """
+    pause: dict[str, Any] = {"behavior": BEHAVIORS[access]}
+    if until is not None:
+        pause["resumes_at"] = int((renewal_after(subscription, until) - BEFORE_RENEWAL).timestamp())
+    return {"pause_collection": pause}
+
+
+def renewal_after(subscription: Mapping[str, Any], moment: datetime) -> datetime:
+    """Return the first renewal of a subscription at or after a moment, and not before the one that comes next.
+
+    Args:
+        subscription: as Stripe has it; its first item's plan decides.
+        moment: in UTC.
+    """
+    item = subscription["items"]["data"][0]
+    interval, count = item["price"]["recurring"]["interval"], item["price"]["recurring"]["interval_count"]
+    anchor = datetime.fromtimestamp(subscription["billing_cycle_anchor"], UTC)
+    next_one = datetime.fromtimestamp(item["current_period_end"], UTC)
+    found, periods = next_one, 0
+    while found < moment:
+        periods += 1
+        if months := _MONTHS.get(interval):
+            passed = (next_one.year - anchor.year) * 12 + next_one.month - anchor.month
+            found = _in_months(anchor, passed + periods * months * count)
+        else:
+            found = next_one + timedelta(days={"day": 1, "week": 7}[interval] * count * periods)
+    return found
+
+
+def _in_months(anchor: datetime, months: int) -> datetime:
+    """Return a moment some months later, at the month's last day where it has no such day."""
+    years, month = divmod(anchor.month - 1 + months, 12)
+    last = monthrange(anchor.year + years, month + 1)[1]
+    return anchor.replace(year=anchor.year + years, month=month + 1, day=min(anchor.day, last))
+
+
+def resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that take a planned end and a pause back; none where there is neither.
+
+    Where the present period's invoice was voided by the pause, a new period begins and is charged: who pauses before a
+    renewal and resumes after it does not have the period for nothing.
+
+    Args:
+        subscription: as Stripe has it, with its latest invoice expanded.
+    """
+    parameters: dict[str, Any] = {}
+    if subscription["cancel_at_period_end"]:
+        parameters["cancel_at_period_end"] = False
+    elif subscription["cancel_at"]:
+        parameters["cancel_at"] = ""
+    if pause := subscription.get("pause_collection"):
+        parameters["pause_collection"] = ""
+        invoice = subscription["latest_invoice"]
+        if pause["behavior"] == "void" and invoice and invoice["status"] == "void":
+            parameters["billing_cycle_anchor"] = {"type": "now"}
+            parameters["proration_behavior"] = "none"
+            parameters["payment_behavior"] = "error_if_incomplete"
+            parameters["expand"] = ["latest_invoice"]
+    return parameters
+
+
+def paused(subscription: Mapping[str, Any]) -> Problem | None:
+    """Return that a change must wait for the end of a pause, whose invoices are not collected.
+
+    Args:
+        subscription: as Stripe has it.
+    """
+    if not subscription.get("pause_collection"):
+        return None
+    message = "the subscription is paused, and a change would not be collected: resume it first"
+    return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, "subscriptionId")

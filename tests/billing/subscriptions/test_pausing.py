@@ -1,0 +1,178 @@
+"""Pauses: until when, what is given meanwhile, and that none brings a period for nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, renewal_after
+from harness.databases import both_databases
+from harness.gateway import make_world
+from harness.subscriptions import customer, price_id, settled, subscribe
+
+DAY = 86_400
+FIELDS = "status paused pausedUntil currentPeriodEnd access { allowed reason until }"
+PAUSE, RESUME = (
+    f"""mutation($input: {kind}SubscriptionInput!) {{ {kind.lower()}Subscription(input: $input) {{
+    subscription {{ {FIELDS} }} userErrors {{ code field }} }} }}"""
+    for kind in ("Pause", "Resume")
+)
+CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) { userErrors { code } } }"""
+SEEN = f"{{ viewer {{ subscriptions {{ {FIELDS} }} }} }}"
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def at_stripe(anchor: str, end: str, interval: str, count: int) -> dict:
+    price = {"recurring": {"interval": interval, "interval_count": count}}
+    item = {"current_period_end": int(moment(end).timestamp()), "price": price}
+    return {"billing_cycle_anchor": int(moment(anchor).timestamp()), "items": {"data": [item]}}
+
+
+@pytest.mark.parametrize(
+    ("anchor", "end", "every", "until", "expected"),
+    [
+        ("2026-01-31", "2026-02-28", ("month", 1), "2026-02-01", "2026-02-28"),  # never before the next one
+        ("2026-01-31", "2026-02-28", ("month", 1), "2026-02-28", "2026-02-28"),
+        ("2026-01-31", "2026-02-28", ("month", 1), "2026-03-01", "2026-03-31"),
+        ("2026-01-31", "2026-02-28", ("month", 1), "2026-04-01", "2026-04-30"),
+        ("2026-01-31", "2026-02-28", ("month", 1), "2027-02-20", "2027-02-28"),
+        ("2026-11-30", "2027-02-28", ("month", 3), "2027-03-01", "2027-05-30"),
+        ("2024-02-29", "2027-02-28", ("year", 1), "2027-12-01", "2028-02-29"),
+        ("2026-01-01", "2026-01-08", ("week", 1), "2026-01-16", "2026-01-22"),
+        ("2026-01-01", "2026-01-04", ("day", 3), "2026-01-05", "2026-01-07"),
+    ],
+)
+def test_a_pause_ends_with_a_period(anchor, end, every, until, expected):
+    subscription = at_stripe(anchor, end, *every)
+    assert renewal_after(subscription, moment(until)) == moment(expected)
+    pause = pause_parameters(subscription, moment(until), "paid")["pause_collection"]
+    assert pause == {"behavior": "void", "resumes_at": int(moment(expected).timestamp()) - 60}
+
+
+def test_a_pause_without_an_end_and_one_in_which_access_goes_on():
+    subscription = at_stripe("2026-01-01", "2026-02-01", "month", 1)
+    assert pause_parameters(subscription, None, "paid") == {"pause_collection": {"behavior": "void"}}
+    assert pause_parameters(subscription, None, "free") == {"pause_collection": {"behavior": "mark_uncollectible"}}
+
+
+@pytest.mark.parametrize(
+    ("days", "good"), [(None, True), (0, False), (-1, False), (1, True), (366, True), (367, False)]
+)
+def test_how_far_ahead_a_pause_may_end(days, good):
+    now = moment("2026-01-01")
+    problem = bad_until(None if days is None else now + timedelta(days=days), now)
+    assert (problem is None) is good
+    assert good or (problem.code.name, problem.field) == ("TIMESTAMP_INVALID", "until")
+
+
+def asked(world, query: str, me, subscription: dict, **more) -> dict:
+    (answer,) = world.data(query, {"input": {"subscriptionId": subscription["id"], **more}}, me).values()
+    return answer
+
+
+def codes(payload: dict) -> list[str]:
+    return [error["code"] for error in payload["userErrors"]]
+
+
+def bills(world, subscription: dict) -> list[tuple[str, int]]:
+    """Its invoices, the newest first."""
+    found = world.stripe("GET", "/v1/invoices", subscription=subscription["id"])["data"]
+    return [(each["status"], each["total"]) for each in found]
+
+
+def end_of(subscription: dict) -> int:
+    return subscription["items"]["data"][0]["current_period_end"]
+
+
+def passes(world, subscription: dict, to: int) -> dict:
+    """Let time pass; what the gateway says of the subscription then."""
+    world.advance(to=to)
+    settled(world, subscription["id"])
+    world.eventually(lambda: not world.rows("event", status="pending"))
+    return world.data(SEEN, headers=world.token("ann"))["viewer"]["subscriptions"][0]
+
+
+@both_databases
+def test_a_pause_gives_what_was_paid_for_and_ends_with_a_renewal(world):
+    ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"))
+    until = datetime.fromtimestamp(end_of(bought) + 5 * DAY, UTC).isoformat()
+    done = asked(world, PAUSE, ann, bought, until=until, idempotencyKey="pause")
+    paused = done["subscription"]
+    assert (codes(done), paused["status"], paused["paused"]) == ([], "ACTIVE", True)
+    assert paused["access"] == {"allowed": True, "reason": "ACTIVE", "until": paused["currentPeriodEnd"]}
+    again = asked(world, PAUSE, ann, bought, until=until, idempotencyKey="pause")
+    assert again == done
+
+    seen = passes(world, bought, end_of(bought) + 2 * 3600)
+    assert seen["access"] == {"allowed": False, "reason": "PAUSED", "until": None}
+    assert bills(world, bought) == [("void", 900), ("paid", 900)]
+    resumes = datetime.fromisoformat(paused["pausedUntil"]).timestamp()
+    assert (
+        resumes + 60
+        == world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["items"]["data"][0]["current_period_end"]
+    )
+    seen = passes(world, bought, int(resumes) + 2 * 3600)
+    assert (seen["paused"], seen["pausedUntil"], seen["access"]["allowed"]) == (False, None, True)
+    assert bills(world, bought) == [("paid", 900), ("void", 900), ("paid", 900)]
+
+
+def test_who_pauses_before_a_renewal_and_resumes_after_it_pays_for_the_time(world):
+    ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"))
+    asked(world, PAUSE, ann, bought)
+    assert codes(asked(world, RESUME, ann, bought)) == []  # what was paid for goes on, and nothing is charged
+    assert bills(world, bought) == [("paid", 900)]
+    asked(world, PAUSE, ann, bought)
+    seen = passes(world, bought, end_of(bought) + 10 * DAY)
+    assert seen["access"]["reason"] == "PAUSED"
+    good = world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["default_payment_method"]
+    bad = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=bought["customer"])
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", default_payment_method=bad["id"])
+    assert codes(asked(world, RESUME, ann, bought)) == ["PAYMENT_FAILED"]
+    assert world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["pause_collection"]["behavior"] == "void"
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", default_payment_method=good)
+    resumed = asked(world, RESUME, ann, bought)
+    assert (codes(resumed), bills(world, bought)) == ([], [("paid", 900), ("void", 900), ("paid", 900)])
+    access = resumed["subscription"]["access"]
+    assert (access["allowed"], access["until"]) == (True, resumed["subscription"]["currentPeriodEnd"])
+    assert datetime.fromisoformat(access["until"]).timestamp() > world.sandbox.now() + 27 * DAY
+
+
+def test_nobody_pauses_out_of_a_debt_nor_changes_while_nothing_is_collected(world):
+    ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"))
+    asked(world, PAUSE, ann, bought)
+    for when in ("NOW", "AT_PERIOD_END"):
+        given = {"priceId": price_id(world, "business_monthly"), "when": when}
+        assert codes(asked(world, CHANGE, ann, bought, **given)) == ["SUBSCRIPTION_PAUSED"]
+    assert codes(asked(world, RESUME, ann, bought)) == []
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", cancel_at_period_end="true")
+    assert codes(asked(world, PAUSE, ann, bought)) == ["SUBSCRIPTION_ENDING"]
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", cancel_at_period_end="false")
+    bad = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=bought["customer"])
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", default_payment_method=bad["id"])
+    world.advance(to=end_of(bought) + 30 * 3600)
+    assert codes(asked(world, PAUSE, ann, bought)) == ["INVOICE_UNPAID"]
+    errors = world.graphql(PAUSE, {"input": {"subscriptionId": bought["id"]}}, world.token("bob")).json()["errors"]
+    assert [error["extensions"]["code"] for error in errors] == ["NOT_FOUND"]
+
+
+def test_what_was_used_and_what_waits_to_be_billed_is_not_paused_away(world):
+    ann, who = world.token("ann"), customer(world, "ann")
+    metered = subscribe(world, who, "api_calls_metered")
+    assert codes(asked(world, PAUSE, ann, metered)) == ["PAUSE_UNAVAILABLE"]
+    world.stripe("DELETE", f"/v1/subscriptions/{metered['id']}")
+    bought = subscribe(world, who)
+    item = world.stripe("POST", "/v1/invoiceitems", customer=who, subscription=bought["id"], amount=500, currency="usd")
+    assert codes(asked(world, PAUSE, ann, bought)) == ["PAUSE_UNAVAILABLE"]
+    world.stripe("DELETE", f"/v1/invoiceitems/{item['id']}")
+    assert codes(asked(world, PAUSE, ann, bought)) == []
+
+
+def test_by_the_setting_access_goes_on_for_nothing(sqlite_url):
+    with make_world(sqlite_url, pause_access="free") as world:
+        bought = subscribe(world, customer(world, "ann"))
+        asked(world, PAUSE, world.token("ann"), bought)
+        seen = passes(world, bought, end_of(bought) + 10 * DAY)
+        assert (seen["paused"], seen["access"]["allowed"]) == (True, True)
+        assert bills(world, bought) == [("uncollectible", 900), ("paid", 900)]

@@ -111,11 +111,20 @@ class Echo:
     """An ASGI application, and a fast handler, that answers with the name of the request and the length of its body.
 
     The name is the path. What arrives is noted: a request that nobody has sent is a smuggled one.
+
+    Attributes:
+        arrived: how often each request has come.
+        forwarded: those which a proxy in front has counted as requests too: to each it adds the client's address. What
+            has swallowed the next request's head (its `X`) has taken that from it, and is not among them.
     """
 
     arrived: Counter[str] = field(default_factory=Counter)
+    forwarded: set[str] = field(default_factory=set)
 
     async def __call__(self, scope, receive, send) -> None:
+        headers = dict(scope["headers"])
+        if b"x-forwarded-for" in headers and b"x" not in headers:
+            self.forwarded.add(scope["path"])
         if scope["type"] == "websocket":
             self.arrived[scope["path"]] += 1
             await receive()
@@ -348,6 +357,7 @@ def storm(port: int, echo: Echo, *, count: int, clients: int = 4, seed: int = 0,
     wrong: list[str] = []
     sent: set[str] = set()
     echo.arrived.clear()
+    echo.forwarded.clear()
 
     def run(number: int) -> None:
         rng = random.Random(f"{seed}/{number}")  # noqa: S311 - the same requests again, no secret
@@ -372,7 +382,9 @@ def storm(port: int, echo: Echo, *, count: int, clients: int = 4, seed: int = 0,
     for thread in threads:
         thread.join()
     assert len(echo.arrived) > count * clients / 2, "too few arrived"
-    wrong += [f"{name} arrived, and nobody had sent it" for name in echo.arrived if name not in sent]
+    # HAProxy reads a folded `Transfer-Encoding` (RFC 9112, 5.2), so that one body is a second request to both of us
+    smuggled = [name for name in echo.arrived if name not in sent and name not in echo.forwarded]
+    wrong += [f"{name} arrived, and nobody had sent it" for name in smuggled]
     return wrong + [f"{name} arrived {times} times" for name, times in echo.arrived.items() if times > 1]
 
 

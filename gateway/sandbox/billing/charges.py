@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import ledger, payment_methods
+from gateway.sandbox.billing import ledger, mandates, payment_methods
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import invalid
 from gateway.sandbox.core.periods import DAY
@@ -49,7 +49,9 @@ def make(
         "paid": status == "succeeded",
         "payment_intent": intent["id"],
         "payment_method": payment_method["id"],
-        "payment_method_details": _details(payment_method, amount, sandbox.now(intent) if not captured else None),
+        "payment_method_details": _details(
+            payment_method, amount, sandbox.now(intent) if not captured else None, mandates.of(sandbox, payment_method)
+        ),
         "receipt_email": intent["receipt_email"],
         "refunded": False,
         "shipping": intent["shipping"],
@@ -143,6 +145,7 @@ _BANK_FIELDS = {
         "bank_name",
         "fingerprint",
         "last4",
+        "mandate",
         "payment_reference",
         "routing_number",
     ),
@@ -150,9 +153,12 @@ _BANK_FIELDS = {
 }
 
 
-def _details(payment_method: Obj, amount: int, authorized_at: int | None) -> Obj:
+def _details(payment_method: Obj, amount: int, authorized_at: int | None, mandate: str | None) -> Obj:
     kind = payment_method["type"]
-    known: Obj = payment_methods.verified(payment_method).get(kind) or {}
+    known: Obj = {
+        **(payment_methods.verified(payment_method).get(kind) or {}),
+        **({"mandate": mandate} if mandate else {}),
+    }
     if kind != "card":
         fields = _BANK_FIELDS.get(kind, tuple(known))
         return {"type": kind, kind: {name: known.get(name) for name in fields}}

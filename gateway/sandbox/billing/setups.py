@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.sandbox.billing import payment_methods, payments
+from gateway.sandbox.billing import mandates, payment_methods, payments
 from gateway.sandbox.core import cards, declines
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.core.templates import complete
@@ -128,7 +128,7 @@ def _end_attempt(sandbox: Sandbox, intent: Obj) -> None:
 def _succeed(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
     if intent["customer"] and payment_method["customer"] is None:
         payment_methods.attach(sandbox, payment_method, intent["customer"])
-    intent["status"] = "succeeded"
+    intent |= {"status": "succeeded", "mandate": mandates.of(sandbox, payment_method)}
     _end_attempt(sandbox, intent)
     return sandbox.update(intent, "setup_intent.succeeded")
 

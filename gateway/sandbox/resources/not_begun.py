@@ -67,11 +67,3 @@ def _declare(name: str, prefix: str, path: str, params: str) -> None:
 
 for each in NOT_BEGUN:
     _declare(*each)
-
-kind("mandate", "mandate", path="mandate")
-
-
-@route("GET", "/v1/mandates/{id}")
-def mandate(sandbox: Sandbox, _: Request, id: str) -> Obj:
-    """Retrieve a mandate; test bank debits are made without any."""
-    return sandbox.need("mandate", id)

@@ -176,6 +176,25 @@ def test_each_confirmation_of_a_setup_intent_is_an_attempt(v1):
     assert (failed.status, failed.setup_error.decline_code) == ("failed", "generic_decline")
 
 
+def test_a_bank_debit_has_a_mandate(v1):
+    """Recorded of a SEPA debit: spree_stripe, processing_sepa_debit_payment_intent #1."""
+    customer = v1.customers.create({"email": "ada@example.com"}).id
+    holder = {"name": "Ada", "email": "ada@example.com"}
+    account = {"type": "sepa_debit", "sepa_debit": {"iban": "DE89370400440532013000"}, "billing_details": holder}
+    method = v1.payment_methods.create(account).id
+    given = {
+        "customer": customer,
+        "payment_method": method,
+        "confirm": True,
+        "allowed_payment_method_types": ["sepa_debit"],
+    }
+    mandate = v1.mandates.retrieve(v1.setup_intents.create(given).mandate)
+    assert (mandate.status, mandate.type, mandate.payment_method) == ("active", "multi_use", method)
+    assert mandate.payment_method_details.sepa_debit.reference
+    paid = v1.payment_intents.create({**given, "amount": 1_000, "currency": "eur", "expand": ["latest_charge"]})
+    assert paid.latest_charge.payment_method_details.sepa_debit.mandate == mandate.id
+
+
 def test_3d_secure_that_fails_is_only_tried_where_it_is_asked_for(v1):
     """docs.stripe.com/testing (4000000000003097): the payment passes without it, and fails in it."""
     given = {"amount": 1_000, "currency": "usd", "payment_method": "pm_card_threeDSecureOptionalProcessingError"}

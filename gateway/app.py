@@ -34,7 +34,11 @@ from gateway.http.request import TrustedProxies
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
 from gateway.rest.access import PREFIX, AccessHandler
+from gateway.rest.callers import Callers
 from gateway.rest.health import operations
+from gateway.rest.ofrep import BODY_LIMIT as OFREP_LIMIT
+from gateway.rest.ofrep import PREFIX as OFREP
+from gateway.rest.ofrep import ofrep_handler
 from gateway.rest.openapi import Rest
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
@@ -95,6 +99,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rest.router.routes += [*graphql.static_routes(), *pages]
     rest.include_router(operations(runtime.database, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
+    callers = Callers(authenticator, limiter)
     memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)
     return Edge(
         TrustedProxies(settings.trusted_proxies),
@@ -102,7 +107,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         {
             WEBHOOKS: FastRoute(WebhookRoute(settings, receiver, services.stripe.offline_time), body_limit=BODY_LIMIT),
             GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
-            PREFIX: FastRoute(AccessHandler(authenticator, limiter, memory)),
+            PREFIX: FastRoute(AccessHandler(callers, memory)),
+            OFREP: FastRoute(ofrep_handler(callers, memory), body_limit=OFREP_LIMIT),
         },
         rest,
     )

@@ -14,6 +14,7 @@ ALLOWED_HEADERS: Final = (
     "Content-Language",
     "Content-Type",
     "Idempotency-Key",
+    "If-None-Match",
     "X-Request-Id",
     "X-Requested-With",
     # tracing, of browsers: W3C Trace Context and Baggage, Sentry
@@ -30,7 +31,7 @@ ALLOWED_HEADERS: Final = (
 """The request headers that pages may send."""
 
 _TLS: Final = (b"strict-transport-security", b"max-age=31536000")
-_EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-Id, Retry-After")
+_EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-Id, Retry-After, ETag")
 
 
 def new_request_id() -> bytes:

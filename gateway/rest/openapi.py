@@ -58,6 +58,50 @@ class FeaturesView(BaseModel):
     features: dict[str, AccessView] = Field(description="The decisions, by the features' keys.")
 
 
+class Flag(BaseModel):
+    """A decision as OpenFeature's remote evaluation protocol has it."""
+
+    key: str = Field(description="The feature's key.")
+    value: bool = Field(description="Whether it may be used.")
+    reason: str = Field(description="OpenFeature's reason: always TARGETING_MATCH.")
+    variant: str = Field(description="`allowed` or `refused`.")
+    metadata: dict[str, str | int] = Field(
+        description="As in AccessView: `reason`, and where there are any `until`, `limit` and `subscription`."
+    )
+
+    @classmethod
+    def of(cls, grant: Grant) -> "Flag":
+        """Return the flag of a decision."""
+        access = grant.access
+        told = {
+            "reason": access.reason.name,
+            "until": access.until.isoformat() if access.until else None,
+            "limit": grant.limit,
+            "subscription": grant.state.subscription.id if grant.state else None,
+        }
+        return cls(
+            key=grant.feature,
+            value=access.allowed,
+            reason="TARGETING_MATCH",
+            variant="allowed" if access.allowed else "refused",
+            metadata={name: value for name, value in told.items() if value is not None},
+        )
+
+
+class Flags(BaseModel):
+    """The decisions on all features."""
+
+    flags: list[Flag] = Field(description="Those that the catalogue knows, and those that the customer has.")
+
+
+class FlagFailure(BaseModel):
+    """No decision."""
+
+    key: str | None = Field(None, description="The feature's key, where one was asked for.")
+    errorCode: str = Field(description="One of OpenFeature's error codes.")  # noqa: N815 - the protocol's name
+    errorDetails: str = Field(description="What to mend.")  # noqa: N815 - the protocol's name
+
+
 class Problem(BaseModel):
     """What is wrong, as GraphQL's errors have it."""
 
@@ -92,6 +136,31 @@ _REFUSALS: dict[str, Any] = {
     },
     "503": {"description": "The database cannot be reached", "content": json_of(Refusal)},
 }
+_FAILURES: dict[str, Any] = {
+    status: {"description": description, "content": json_of(FlagFailure)}
+    for status, description in (
+        ("400", "The body cannot be understood, or names no user"),
+        ("401", "Neither a service token nor a user's own"),
+        ("403", "A user's token for another user"),
+        ("429", "Too many wrong tokens or requests from this address"),
+        ("503", "The database cannot be reached"),
+    )
+}
+_CONTEXT: dict[str, Any] = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "context": {
+                        "type": "object",
+                        "properties": {"targetingKey": {"type": "string", "description": "The user's id."}},
+                    }
+                },
+            }
+        }
+    }
+}
 ACCESS = {
     "/access/{external_id}/{feature}": {
         "get": {
@@ -122,18 +191,43 @@ ACCESS = {
             },
         }
     },
+    "/ofrep/v1/evaluate/flags/{key}": {
+        "post": {
+            "summary": "Whether a customer may use a feature, for OpenFeature",
+            "operationId": "evaluateFlag",
+            "parameters": [_parameter("path", "key", "The feature's key.")],
+            "requestBody": _CONTEXT,
+            "responses": {"200": {"description": "The decision", "content": json_of(Flag)}, **_FAILURES},
+        }
+    },
+    "/ofrep/v1/evaluate/flags": {
+        "post": {
+            "summary": "What a customer may use, for OpenFeature",
+            "operationId": "evaluateFlags",
+            "parameters": [_ETAG],
+            "requestBody": _CONTEXT,
+            "responses": {
+                "200": {"description": "The decisions", "content": json_of(Flags)},
+                "304": {"description": "As the ETag says"},
+                **_FAILURES,
+            },
+        }
+    },
 }
-"""The routes that are no routes of FastAPI (`access.py`)."""
+"""The routes that are no routes of FastAPI (`access.py`, `ofrep.py`)."""
+
+
+_MODELS = AccessView, FeaturesView, Flag, FlagFailure, Flags, Refusal, Status
 
 
 class Rest(FastAPI):
-    """The application, whose description knows the models of the routes, and the route of `access.py`."""
+    """The application, whose description knows the models of the routes, and the routes beside FastAPI."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the description, as OpenAPI 3.1 has it."""
         description = super().openapi()  # the same one whenever it is asked for
         if "components" not in description:
-            models: Any = [(model, "serialization") for model in (AccessView, FeaturesView, Refusal, Status)]
+            models: Any = [(model, "serialization") for model in _MODELS]
             _, schemas = models_json_schema(models, ref_template=_SCHEMAS + "{model}")
             description["components"] = {"schemas": schemas["$defs"]}
             description["paths"] |= ACCESS

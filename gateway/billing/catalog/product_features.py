@@ -7,6 +7,7 @@ Its metadata name them: `features` is a comma-separated list of keys, `limit_<fe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gateway.models.mirrored import Product
 
@@ -64,6 +65,12 @@ class Features(dict[str, ProductFeatures]):
     def __init__(self, products: Mapping[str, Product]) -> None:
         super().__init__()
         self._products = products
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The features of all products that are sold, or were."""
+        offers = [self[product_id] for product_id in self._products]
+        return frozenset(name for offer in offers for name in (*offer.named, *(offer.at_stripe or ())))
 
     def __missing__(self, product_id: str) -> ProductFeatures:
         """Parse a product's."""

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from cachetools import LRUCache
 
 from gateway.auth.principal import Principal
+from gateway.billing.catalog.product_features import Features
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
@@ -157,13 +158,23 @@ class AccessMemory:
         offers, facts = await self._offers(), await self._facts(user)
         return entitlements(facts.states, facts.active, offers)
 
-    async def _offers(self) -> Offers:
+    async def known(self, user: str) -> list[Grant]:
+        """Return the decisions on every feature that the catalogue knows or the user has, by name.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        offers, facts = await self._offers(), await self._facts(user)
+        return [self._grant(facts, feature, offers) for feature in sorted({*offers.names, *facts.active})]
+
+    async def _offers(self) -> Features:
         return (await self._catalog.snapshot(look=not self._notifications.is_current())).features
 
     async def _facts(self, user: str) -> Facts:
         """Return the facts about a user, read if need be."""
         if user in self._by_user:
-            await self._notifications.catch_up()
+            if not self._notifications.is_current():
+                await self._notifications.catch_up()
             if facts := self._recall(user):
                 _HITS.inc()
                 return facts

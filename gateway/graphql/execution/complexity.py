@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
@@ -177,13 +178,18 @@ class CostVisitor:
 
 
 def _length(node: FieldNode, field: GraphQLField | None) -> int:
-    """Return how often the selection of a field may be repeated: a connection's `first`; of a variable the most."""
+    """Return how often the selection of a field may be repeated.
+
+    That is a connection's `first`, or as many as its `features` name; of a variable the most that is allowed.
+    """
+    given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if field is None:
         return 1
+    if "features" in field.args:
+        named = given.get("features")
+        return len(named.values) if isinstance(named, ListValueNode) else MAX_PAGE
     if "first" not in field.args:
         return LENGTHS.get(node.name.value, 1)
-    for argument in node.arguments or ():
-        if argument.name.value == "first":
-            value = argument.value
-            return min(int(value.value), MAX_PAGE) if isinstance(value, IntValueNode) else MAX_PAGE
-    return int(field.args["first"].default_value)
+    if (first := given.get("first")) is None:
+        return int(field.args["first"].default_value)
+    return min(int(first.value), MAX_PAGE) if isinstance(first, IntValueNode) else MAX_PAGE

@@ -9,6 +9,7 @@ import strawberry
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.customers import account as accounts
+from gateway.billing.customers.access_memory import MAX_FEATURES
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.customers.payment_methods import default_of
 from gateway.billing.invoices import cursor_of
@@ -34,6 +35,7 @@ from gateway.models import mirrored as models
 
 enum_from(Source, name="EntitlementSource")
 
+Features = Annotated[list[str], strawberry.argument(description="Their keys, at most 100.")]
 Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
 
 
@@ -71,6 +73,14 @@ class Entitlement:
     limit: BigInt | None = strawberry.field(description="The limit; null when there is none.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
     source: Source = strawberry.field(description="Where the entitlement comes from.")
+
+
+@object_type
+class FeatureAccess:
+    """The decision on one of several features."""
+
+    feature: str = strawberry.field(description="Its key.")
+    access: Access = strawberry.field(description="Whether it may be used, why, and until when.")
 
 
 @object_type
@@ -145,6 +155,16 @@ class Account:
     @resolver
     def access(self, feature: Feature) -> Access:
         """Whether a feature may be used, why, and until when."""
+        return self._access(feature)
+
+    @resolver
+    def access_to(self, features: Features) -> list[FeatureAccess]:
+        """The same for several features, in their order."""
+        if len(features) > MAX_FEATURES:
+            raise BadInput(f"`features` names {len(features)}; at most {MAX_FEATURES} are decided at once")
+        return [FeatureAccess(feature=each, access=self._access(each)) for each in features]
+
+    def _access(self, feature: str) -> Access:
         grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.features)
         return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
 

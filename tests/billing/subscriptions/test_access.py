@@ -318,10 +318,12 @@ def test_every_answer_of_the_rest_routes_is_one_that_openapi_describes(world, ro
 
 def test_openapi_describes_no_answer_that_never_comes(world):
     paths = world.client.get(f"{world.url}/openapi.json").json()["paths"]
-    described = {route: sorted(path["get"]["responses"]) for route, path in paths.items()}
+    described = {route: sorted(each["responses"]) for route, path in paths.items() for each in path.values()}
     assert described == {
         "/access/{external_id}": ["200", "304", "400", "401", "429", "503"],
         "/access/{external_id}/{feature}": ["200", "304", "400", "401", "403", "429", "503"],
+        "/ofrep/v1/evaluate/flags": ["200", "304", "400", "401", "403", "429", "503"],
+        "/ofrep/v1/evaluate/flags/{key}": ["200", "400", "401", "403", "429", "503"],
         "/healthz": ["200"],
         "/readyz": ["200", "503"],
         "/metrics": ["200"],
@@ -371,6 +373,16 @@ def test_all_features_are_told_at_once_or_those_that_are_named(world):
     }  # fmt: skip
     known = {**SERVICE, "If-None-Match": found.headers["etag"]}
     assert world.client.get(url, headers=known).status_code == 304
+
+    query = """query($names: [String!]!) { viewer { accessTo(features: $names) {
+        feature access { allowed reason subscription { status } } } } }"""
+    told = world.data(query, {"names": ["sso", "other"]}, world.token("ann"))["viewer"]["accessTo"]
+    assert told == [
+        {"feature": "sso", "access": {"allowed": True, "reason": "ACTIVE", "subscription": {"status": "ACTIVE"}}},
+        {"feature": "other", "access": {"allowed": False, "reason": "NOT_INCLUDED", "subscription": None}},
+    ]
+    many = world.graphql(query, {"names": ["x"] * 101}, world.token("ann")).json()
+    assert many["errors"][0]["extensions"]["code"] == "BAD_INPUT"
 
 
 def test_without_a_database_the_policy_route_answers_503_and_does_not_guess(world):

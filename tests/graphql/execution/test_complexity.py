@@ -95,6 +95,11 @@ def test_a_page_size_in_a_variable_counts_as_the_largest():
         ("query($n: Int!) { plans(first: $n) { nodes { id } } }", Cost(depth=3, fields=1, cost=1 + 100 * 2, total=3)),
         ("{ ...F ...F } fragment F on Query { a: __typename }", Cost(depth=0, aliases=2, fields=2, cost=2, total=2)),
         ("{ viewer { entitlements { feature limit } } }", Cost(depth=3, fields=1, cost=2 + 20 * 2, total=4)),
+        ('{ viewer { accessTo(features: ["a", "b"]) { feature } } }', Cost(depth=3, fields=1, cost=2 + 2, total=3)),
+        (
+            "query($f: [String!]!) { viewer { accessTo(features: $f) { feature } } }",
+            Cost(depth=3, fields=1, cost=2 + 100, total=3),
+        ),
         ("{ nobody { knows } }", Cost(depth=2, fields=1, cost=2, total=2)),
         ("{ ...Absent }", Cost()),
     ],

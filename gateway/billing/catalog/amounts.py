@@ -17,6 +17,10 @@ PERIODS_A_YEAR = {"day": Fraction(365), "week": Fraction(365, 7), "month": Fract
 """How often Stripe's billing intervals fit into a year."""
 
 
+MAX_QUANTITY = 1_000_000
+"""The largest quantity whose amount is computed for whoever asks."""
+
+
 class Direction(Enum):
     """What a change of plan is to the customer: more, less, or as much of something else."""
 
@@ -55,6 +59,26 @@ def a_year(price: Price, quantity: int, currency: str) -> Fraction | None:
     if amount is None or price.interval is None:
         return None
     return amount * PERIODS_A_YEAR[price.interval] / (price.interval_count or 1)
+
+
+def monthly_equivalent(price: Price, currency: str) -> int | None:
+    """Return what one unit of a plan costs a month, in whole minor units; None where nobody knows beforehand."""
+    yearly = a_year(price, 1, currency)
+    return None if yearly is None else _rounded(Decimal(yearly.numerator) / (yearly.denominator * 12))
+
+
+def saving_percent(price: Price, monthly: Price, currency: str) -> int | None:
+    """Return how many per cent one unit of a plan is cheaper than by the month, rounded down; None where it is not.
+
+    Args:
+        price: the plan.
+        monthly: the same product's monthly plan.
+        currency: in which both are compared.
+    """
+    cost, by_month = a_year(price, 1, currency), a_year(monthly, 1, currency)
+    if not cost or not by_month or cost >= by_month:
+        return None
+    return int(100 - 100 * cost / by_month) or None
 
 
 def direction(before: tuple[Price, int | None], after: tuple[Price, int | None], currency: str) -> Direction | None:

@@ -2,17 +2,21 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
+from gateway.billing.catalog import amounts
 from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
+from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import enum_type, object_type, resolver
+from gateway.graphql.base.decorators import enum_type, field, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, Money
 from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.models import mirrored as models
+
+Quantity = Annotated[int, strawberry.argument(description="How many units.")]
 
 
 @enum_type
@@ -91,6 +95,9 @@ class PriceTier:
         description="The amount of each unit in minor units, with decimals."
     )
     flat_amount: Money | None = strawberry.field(description="The amount for the tier as a whole.")
+    flat_amount_decimal: str | None = strawberry.field(
+        description="The amount for the tier as a whole in minor units, with decimals."
+    )
 
     @classmethod
     def of(cls, tier: Any, currency: str) -> "PriceTier":
@@ -100,7 +107,31 @@ class PriceTier:
             unit_amount=money.of(tier.get("unit_amount"), currency),
             unit_amount_decimal=tier.get("unit_amount_decimal"),
             flat_amount=money.of(tier.get("flat_amount"), currency),
+            flat_amount_decimal=tier.get("flat_amount_decimal"),
         )
+
+
+@enum_type
+class QuantityRounding(Enum):
+    """How a quantity that is no whole number of packages is billed."""
+
+    UP = strawberry.enum_value("up", description="As the next whole package.")
+    DOWN = strawberry.enum_value("down", description="Without the package that is not full.")
+
+
+@object_type
+class TransformQuantity:
+    """A price for a package of units instead of one unit."""
+
+    divide_by: BigInt = strawberry.field(description="How many units the amount is for.")
+    round: QuantityRounding = strawberry.field(description="How the rest is billed.")
+
+    @classmethod
+    def of(cls, transform: dict[str, Any] | None) -> "TransformQuantity | None":
+        """Make one from Stripe's; None where the amount is for one unit."""
+        if transform is None:
+            return None
+        return cls(divide_by=BigInt(transform["divide_by"]), round=QuantityRounding(transform["round"]))
 
 
 @object_type
@@ -120,6 +151,18 @@ class Product:
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
     prices: list["Price"] = strawberry.field(description="Its active prices: plans by interval, one-off prices first.")
     plans: list["Plan"] = strawberry.field(description="Its active recurring prices, the shortest interval first.")
+    highlighted: bool = strawberry.field(
+        description="Whether the seller puts it forward: metadata `highlighted` or `recommended` is `true`."
+    )
+    call_to_action: str | None = strawberry.field(
+        description="What the button says, by metadata `call_to_action`; null without."
+    )
+    starting_at: Money | None = field(
+        lambda self: min(
+            (cost for plan in self.plans if (cost := plan.monthly_cost)), key=lambda cost: cost.amount, default=None
+        ),
+        "The least that one unit of its plans costs a month; null when nobody knows beforehand.",
+    )
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
 
@@ -138,6 +181,8 @@ class Product:
             metadata=MetadataEntry.all_of(row.meta),
             prices=[],
             plans=[],
+            highlighted="true" in {row.meta.get("highlighted"), row.meta.get("recommended")},
+            call_to_action=row.meta.get("call_to_action"),
             created_at=row.created,
             updated_at=row.updated,
         )
@@ -167,9 +212,15 @@ class Price:
     billing_scheme: BillingScheme = strawberry.field(description="How the amount is computed from the quantity.")
     tiers_mode: TiersMode | None = strawberry.field(description="How its tiers apply, when it has tiers.")
     tiers: list[PriceTier] = strawberry.field(description="Its tiers, the lowest first; empty without tiers.")
+    transform_quantity: TransformQuantity | None = strawberry.field(
+        description="The package that the amount is for; null when it is for one unit."
+    )
+    custom_amount: bool = strawberry.field(description="Whether the buyer chooses the amount.")
     tax_behavior: TaxBehavior = strawberry.field(description="Whether the amount contains tax.")
     recurring: Recurring | None = strawberry.field(description="How it recurs; null when it is paid once.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+    row: strawberry.Private[models.Price]
+    currency: strawberry.Private[str]
 
     @classmethod
     def of(cls, row: models.Price, product: Product, currency: str | None) -> "Price":
@@ -187,10 +238,18 @@ class Price:
             billing_scheme=BillingScheme(row.billing_scheme),
             tiers_mode=TiersMode(row.tiers_mode) if row.tiers_mode else None,
             tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
+            transform_quantity=TransformQuantity.of(row.transform_quantity),
+            custom_amount=row.custom_unit_amount,
             tax_behavior=TaxBehavior(row.tax_behavior or "unspecified"),
             recurring=_recurring(row),
             metadata=MetadataEntry.all_of(row.meta),
+            row=row,
+            currency=amount.currency,
         )
+
+    def amount_of(self, quantity: int) -> Money | None:
+        """Return what a quantity costs; None where nobody knows beforehand."""
+        return money.of(amounts.amount_for(self.row, quantity, self.currency), self.currency)
 
 
 def _options(row: models.Price) -> list[Money]:
@@ -228,9 +287,43 @@ class Plan:
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
 
     @resolver
+    def amount_for(self, quantity: Quantity) -> Money | None:
+        """What a quantity costs for a billing period, to the minor unit as Stripe bills it, before discounts and taxes.
+
+        Null when it is metered, or the buyer chooses the amount.
+        """
+        if not 0 <= quantity <= amounts.MAX_QUANTITY:
+            raise BadInput(f"`quantity` must be 0 to {amounts.MAX_QUANTITY}")
+        return self.price.amount_of(quantity)
+
+    @resolver
+    def monthly_equivalent(self) -> Money | None:
+        """What one unit costs a month, rounded to the minor unit; null when nobody knows beforehand."""
+        return self.monthly_cost
+
+    @resolver
+    def saving_percent(self) -> int | None:
+        """How many per cent cheaper it is than the product's monthly plan, rounded down; null when it is not."""
+        monthly = next((each for each in self.product.plans if each.is_monthly), None)
+        if monthly is None or monthly.price.currency != self.price.currency:
+            return None
+        return amounts.saving_percent(self.price.row, monthly.price.row, self.price.currency)
+
+    @resolver
     async def viewer(self, info: Info) -> PlanViewer | None:
         """What the signed-in user may do with it; null when nobody is signed in."""
         return await PlanViewer.of(info, self.id)
+
+    @property
+    def monthly_cost(self) -> Money | None:
+        """What one unit costs a month."""
+        price = self.price
+        return money.of(amounts.monthly_equivalent(price.row, price.currency), price.currency)
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether it is billed every month."""
+        return (self.interval, self.interval_count) == (BillingInterval.MONTH, 1)
 
     @classmethod
     def of(cls, price: Price) -> "Plan":

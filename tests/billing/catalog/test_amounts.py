@@ -1,8 +1,11 @@
 """What a quantity of a price costs, and which of two plans is more: a table without HTTP and without a database."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.billing.catalog.amounts import Direction, amount_for, direction
+from gateway.billing.catalog.amounts import Direction, amount_for, direction, monthly_equivalent, saving_percent
+from gateway.sandbox.core.money import cost
 from harness.rows import price
 
 UP, DOWN, LEVEL = Direction.UP, Direction.DOWN, Direction.LEVEL
@@ -88,3 +91,54 @@ TWIN, CALLS = price("t", "twin", 1000), price("c", "calls", None, usage_type="me
 )
 def test_which_change_is_up_and_which_is_down(before, after, expected):
     assert direction(before, after, "usd") is expected
+
+
+@pytest.mark.parametrize(
+    ("of", "a_month", "saving"),
+    [
+        (MONTH, 1000, None),
+        (YEAR, 833, 16),
+        (HALF_YEAR, 917, 8),
+        (WEEK, 1304, None),
+        (price("y", "p", 12_000, interval="year"), 1000, None),
+        (price("y", "p", 11_999, interval="year"), 1000, None),  # less than a per cent
+        (price("y", "p", 6, interval="year"), 1, 99),  # half a cent is one
+        (price("y", "p", 0, interval="year"), 0, None),
+        (CALLS, None, None),
+    ],
+)
+def test_what_a_plan_costs_a_month_and_what_it_saves(of, a_month, saving):
+    assert (monthly_equivalent(of, "usd"), saving_percent(of, MONTH, "usd")) == (a_month, saving)
+
+
+DECIMALS = st.decimals(0, 5000, places=6).map(str)
+
+
+@st.composite
+def amounts(draw, *, tiers: bool) -> dict:
+    """What Stripe says that something costs in one currency."""
+    if not tiers:
+        return {"unit_amount_decimal": draw(DECIMALS)}
+    ends = sorted(draw(st.sets(st.integers(1, 500), max_size=3)))
+    said = st.fixed_dictionaries(
+        {"unit_amount_decimal": st.none() | DECIMALS, "flat_amount_decimal": st.none() | DECIMALS}
+    )
+    return {"tiers": [{"up_to": end, **draw(said)} for end in (*ends, None)]}
+
+
+@st.composite
+def stripe_prices(draw) -> dict:
+    mode = draw(st.sampled_from([None, None, "volume", "graduated"]))
+    made = {"billing_scheme": "tiered" if mode else "per_unit", "tiers_mode": mode, "currency": "usd"}
+    packs = st.fixed_dictionaries({"divide_by": st.integers(2, 100), "round": st.sampled_from(["up", "down"])})
+    made["transform_quantity"] = None if mode else draw(st.none() | packs)
+    made |= draw(amounts(tiers=bool(mode)))
+    made["currency_options"] = {"eur": draw(amounts(tiers=bool(mode)))}
+    return made
+
+
+@settings(max_examples=300, deadline=None)  # 1,000 have been played, too
+@given(stripe_prices(), st.integers(0, 1000), st.sampled_from(["usd", "eur"]))
+def test_a_quantity_costs_what_stripes_invoice_says(said, quantity, currency):
+    row = price("p", "p", None, **{name: value for name, value in said.items() if name != "currency"})
+    assert amount_for(row, quantity, currency) == cost(said, quantity, currency)

@@ -135,6 +135,35 @@ def test_a_plan_is_a_recurring_price_with_the_same_id(shop):
     assert (plan["nickname"], plan["interval"], plan["usageType"]) == ("Pro monthly", "MONTH", "LICENSED")
 
 
+def test_a_plan_tells_what_pricing_pages_work_out_by_hand(shop):
+    query = """query($id: ID!) { plan(id: $id) {
+        one: amountFor(quantity: 1) { amount } many: amountFor(quantity: 12) { amount currency }
+        monthlyEquivalent { amount } savingPercent product { highlighted callToAction startingAt { amount } }
+        price { customAmount transformQuantity { divideBy round } } } }"""
+
+    def told(name: str) -> dict:
+        return shop.data(query, {"id": shop.ids[name]})["plan"]
+
+    year, tiered = told("pro_year"), told("tiered")
+    assert (year["one"], year["many"]) == ({"amount": 20_000}, {"amount": 240_000, "currency": "USD"})
+    assert (year["monthlyEquivalent"], year["savingPercent"]) == ({"amount": 1667}, 16)
+    assert year["product"] == {"highlighted": False, "callToAction": None, "startingAt": {"amount": 1667}}
+    assert year["price"] == {"customAmount": False, "transformQuantity": None}
+    assert told("pro_month")["savingPercent"] is None
+    assert (tiered["one"], tiered["many"]["amount"]) == ({"amount": 700}, 106)
+    assert (tiered["monthlyEquivalent"], tiered["savingPercent"]) == ({"amount": 58}, 94)
+    euros = "{ pricing(currency: EUR) { products { plans { id amountFor(quantity: 2) { amount currency } } } } }"
+    plans = [plan for each in shop.data(euros)["pricing"]["products"] for plan in each["plans"]]
+    found = {plan["id"]: plan["amountFor"] for plan in plans}
+    assert found[shop.ids["pro_month"]] == {"amount": 3800, "currency": "EUR"}
+    for quantity in (-1, 1_000_001):
+        answer = shop.graphql(
+            "query($id: ID!, $q: Int!) { plan(id: $id) { amountFor(quantity: $q) { amount } } }",
+            {"id": shop.ids["pro_year"], "q": quantity},
+        ).json()
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
 def test_a_price_that_is_paid_once_is_no_plan(shop):
     assert shop.data("query($id: ID!) { plan(id: $id) { id } }", {"id": shop.ids["setup"]})["plan"] is None
 

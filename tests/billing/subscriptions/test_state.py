@@ -6,6 +6,7 @@ import pytest
 
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
+from gateway.models.mirrored import SubscriptionSchedule
 from harness.rows import DAY, at, invoice, item, line, put, snapshot, state, subscription
 
 GRACE = 7 * DAY
@@ -118,6 +119,33 @@ COUNTS = {
 def test_which_subscription_counts(states, expected):
     found = current(states, snapshot())
     assert (found and found.subscription.id) == expected
+
+
+def phase(days: float, price_id: str, quantity: int = 1) -> dict:
+    return {"start": now(days), "items": [[price_id, quantity]]}
+
+
+GOES_ON, YEAR = phase(-3, "month"), phase(27, "year")
+PLANNED = {
+    "the next": ([phase(57, "week"), YEAR, GOES_ON], {}, {}, (("year", 1),)),
+    "more of it": ([phase(27, "month", 2)], {}, {}, (("month", 2),)),
+    "nothing else": ([GOES_ON, phase(27, "month")], {}, {}, None),
+    "what has begun": ([phase(-1, "year")], {}, {}, None),
+    "nothing at all": ([], {}, {}, None),
+    "of what has ended": ([YEAR], {"status": "canceled"}, {}, None),
+    "by what was released": ([YEAR], {}, {"status": "released"}, None),
+    "by what was deleted": ([YEAR], {}, {"deleted": True}, None),
+    "for another": ([YEAR], {}, {"subscription_id": "sub_2"}, None),
+}
+
+
+@pytest.mark.parametrize(("phases", "columns", "schedule", "expected"), PLANNED.values(), ids=PLANNED)
+def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
+    given = {"id": "sched_1", "as_of": 0, "subscription_id": "sub_1", "status": "active", "phases": phases}
+    rows = subscription(**{"as_of": now(), **columns}), item("si_1", "month", "pro")
+    (found,) = its(connection, *rows, SubscriptionSchedule(**given | schedule), invoice("in_1", line(-3, 27)))["cus_1"]
+    assert (found.pending and found.pending.items) == expected
+    assert expected is None or found.pending.at == at(27)
 
 
 async def test_one_subscription_by_its_id(database, fill):

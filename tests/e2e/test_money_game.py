@@ -29,6 +29,7 @@ from harness.money_shop import (
     BAD_CARD,
     CANCEL,
     CHANGE,
+    CLOSE,
     DAY,
     OCCUPYING,
     PAUSE,
@@ -184,6 +185,16 @@ class Game(RuleBasedStateMachine):
         serial = {_after((self._name(price), quantity), order) for order in (done, done[::-1])}
         ((price, quantity),) = self.buyer.shape(its)[0]
         assert (self._name(price), quantity) in serial, f"{before} and {done} became {self._name(price)} x {quantity}"
+
+    @rule(price=plan, paid=st.booleans())
+    def close_a_checkout(self, price: str, paid: bool) -> None:
+        """Close a checkout, and try to pay it all the same; or pay it, and try to close it."""
+        if session := self.buyer.open(price):
+            for step in (self.buyer.pay, self._close)[:: 1 if paid else -1]:
+                step(session)
+
+    def _close(self, session: dict[str, Any]) -> None:
+        self.buyer.ask(CLOSE, "expireCheckoutSession", {"id": session["id"]})
 
     @rule(now=st.booleans(), portal=st.booleans())
     def cancel(self, now: bool, portal: bool) -> None:

@@ -32,6 +32,8 @@ PAUSE = """mutation($input: PauseSubscriptionInput!) { pauseSubscription(input: 
     subscription { id } userErrors { code } } }"""
 RESUME = """mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) {
     subscription { id } userErrors { code } } }"""
+CLOSE = """mutation($input: ExpireCheckoutSessionInput!) { expireCheckoutSession(input: $input) {
+    session { status } userErrors { code } } }"""
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) {
     entry { id } credits { balance } userErrors { code } } }"""
 PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {

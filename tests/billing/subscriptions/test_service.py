@@ -8,8 +8,10 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.plan_change import PlanChange
 from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
+from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.models.mirrored import SubscriptionSchedule
 from gateway.settings import Settings
 from harness.rows import customer, invoice, item, line, price, product, subscription
 
@@ -45,11 +47,13 @@ def theirs(price_id: str = "month", quantity: int | None = 1, **columns) -> dict
     of_product = "disks" if price_id.startswith("disk") else "pro"
     only = {"id": "si_1", "price": {"id": price_id, "product": of_product}, "quantity": quantity}
     only |= {"current_period_start": STARTED, "current_period_end": ENDS, "created": STARTED}
+    only |= {"metadata": {}, "tax_rates": []}
     obj = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "currency": "usd"}
     obj |= dict.fromkeys(
         ("cancel_at", "canceled_at", "ended_at", "trial_start", "trial_end", "pause_collection", "schedule")
     )
     obj |= {"cancel_at_period_end": False, "default_payment_method": None, "latest_invoice": bill(), "metadata": {}}
+    obj |= {"discounts": [], "default_tax_rates": [], "description": None, "collection_method": "charge_automatically"}
     return obj | {"items": {"data": [only]}, "created": STARTED, "start_date": STARTED, **columns}
 
 
@@ -346,6 +350,94 @@ async def test_a_schedule_that_is_not_released_keeps_its_subscription(service, s
     scripted.refuse("POST", RELEASE, "no")
     assert await codes(service().cancel(ADA, "sub_1", Cancellation(), None)) == [("STRIPE_REFUSED", None)]
     assert len(changed(scripted)) == 1
+
+
+MAKE, ITS = "/v1/subscription_schedules", "/v1/subscription_schedules/sched_1"
+LATER = PlanChange("year", when=ChangeTime.AT_PERIOD_END)
+THEN = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "year", "quantity": 1}]}
+PLANS = {**SCHEDULE, "phases": [PHASE, THEN]}
+
+
+async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
+    becomes(scripted, theirs(), theirs(schedule=SCHEDULE), path=MAKE)
+    scripted._answers["POST", MAKE].clear()
+    scripted.answer("POST", MAKE, SCHEDULE)
+    scripted.answer("POST", ITS, PLANS)
+    scripted.answer("GET", ITS, PLANS)
+    state, billed = await service().change(ADA, "sub_1", LATER, "k")
+    (made, _), (planned, sent) = [(call[1], call[2]) for call in changed(scripted)]
+    assert (made, planned, changed(scripted)[0][2]) == (MAKE, ITS, {"from_subscription": "sub_1"})
+    expected = {"end_behavior": "release", "proration_behavior": "none", "phases[0][items][0][price]": "month"}
+    expected |= {"phases[1][items][0][price]": "year", "phases[0][end_date]": str(ENDS)}
+    assert expected.items() <= sent.items()
+    assert (scripted.keys[1].partition("-")[0], billed) == ("change", None)
+    assert (state.pending.items, int(state.pending.at.timestamp())) == ((("year", 1),), ENDS)
+
+
+async def test_what_is_planned_already_is_not_planned_again_and_another_plan_replaces_it(service, scripted):
+    scripted.answer("GET", SUB, theirs(schedule=PLANS))
+    scripted.answer("GET", ITS, PLANS)
+    scripted.answer("POST", ITS, PLANS)
+    state, _ = await service().change(ADA, "sub_1", LATER, None)
+    assert (changed(scripted), state.pending.items) == ([], (("year", 1),))
+    await service().change(ADA, "sub_1", PlanChange("year", 3, when=ChangeTime.AT_PERIOD_END), None)
+    assert [call[1] for call in changed(scripted)] == [ITS]
+
+
+@pytest.mark.parametrize(("before", "released"), [(None, True), (SCHEDULE, False)])
+async def test_a_plan_that_stripe_refuses_leaves_things_as_they_were(service, scripted, before, released):
+    scripted.answer("GET", SUB, theirs(schedule=before))
+    scripted.answer("GET", ITS, SCHEDULE)
+    scripted.answer("POST", MAKE, SCHEDULE)
+    scripted.answer("POST", RELEASE, {**SCHEDULE, "status": "released", "subscription": None})
+    scripted.refuse("POST", ITS, "no")
+    assert await codes(service().change(ADA, "sub_1", LATER, None)) == [("STRIPE_REFUSED", None)]
+    assert (RELEASE in [call[1] for call in changed(scripted)]) is released
+
+
+async def test_what_ends_cannot_be_changed_then(service, scripted):
+    scripted.answer("GET", SUB, theirs(cancel_at_period_end=True, cancel_at=ENDS))
+    assert await codes(service().change(ADA, "sub_1", LATER, None)) == [("SUBSCRIPTION_ENDING", "when")]
+    assert await codes(service().preview(ADA, "sub_1", LATER)) == [("SUBSCRIPTION_ENDING", "when")]
+    assert changed(scripted) == []
+
+
+@pytest.mark.parametrize(("schedule", "asked"), [(None, []), (SCHEDULE, []), (PLANS, [RELEASE])])
+async def test_what_is_planned_is_undone(service, scripted, schedule, asked):
+    becomes(scripted, theirs(schedule=schedule), theirs())
+    released = {**SCHEDULE, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, released)
+    state = await service().cancel_pending(ADA, "sub_1")
+    assert ([call[1] for call in changed(scripted)], state.pending) == (asked, None)
+
+
+async def test_of_what_has_ended_or_is_anothers_nothing_is_undone(service, scripted):
+    scripted.answer("GET", SUB, theirs(status="canceled"))
+    assert await codes(service().cancel_pending(ADA, "sub_1")) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+    with pytest.raises(NotFound):
+        await service().cancel_pending(ADA, "sub_2")
+
+
+async def test_what_is_there_already_undoes_what_was_planned(service, scripted):
+    becomes(scripted, theirs(schedule=PLANS), theirs())
+    released = {**SCHEDULE, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, released)
+    state, _ = await service().change(ADA, "sub_1", PlanChange("month"), None)
+    assert ([call[1] for call in changed(scripted)], state.pending) == ([RELEASE], None)
+
+
+async def test_what_a_renewal_with_what_is_planned_comes_to(service, scripted, fill):
+    made = service()
+    assert await made.due_at_renewal("sub_1") is None
+    await fill(SubscriptionSchedule(id="sched_1", as_of=0, subscription_id="sub_1", status="active", phases=[]))
+    scripted.answer("POST", PREVIEW, bill(total=777))
+    assert await made.due_at_renewal("sub_1") == 777
+    assert changed(scripted) == [("POST", PREVIEW, {"schedule": "sched_1"})]
+    scripted._answers.clear()
+    scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
+    assert await made.due_at_renewal("sub_1") is None
 
 
 async def test_a_preview_asks_for_what_is_due_and_for_what_a_renewal_costs(service, scripted, database):

@@ -238,13 +238,20 @@ async def test_what_the_portal_does_not_open_with(portal, fill, scripted, who, a
     assert scripted.calls == []
 
 
+@pytest.mark.parametrize(("live", "says"), [((), "no subscription"), (("sub_1", "sub_2"), "several")])
+async def test_why_a_subscription_must_be_named(portal, fill, live, says):
+    await fill(*map(subscription, live))
+    with pytest.raises(Rejected, match=says):
+        await portal().open(ADA, PortalRequest(HOME, PortalFlow.SUBSCRIPTION_CANCEL))
+
+
 async def test_nobodys_portal_and_anothers_subscription(portal, fill, scripted):
     await fill(subscription(customer_id="cus_2"))
     with pytest.raises(Forbidden):
         await portal().open(Principal(is_service=True), PortalRequest(HOME))
     with pytest.raises(Forbidden):
         await portal().open(ADA, PortalRequest(HOME, external_id="bob"))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no such object"):
         await portal().open(ADA, PortalRequest(HOME, PortalFlow.SUBSCRIPTION_CANCEL, "sub_1"))
     assert scripted.calls == []
     await portal().open(Principal(is_service=True), PortalRequest(HOME, external_id="ada"))

@@ -12,6 +12,7 @@ with the one that `GAME_OPENING` names by its place.
 
 import os
 import random
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -394,6 +395,8 @@ class Game(RuleBasedStateMachine):
         assert held == owed, "Stripe's balance is not what is owed"
 
     def teardown(self) -> None:
+        if lost := sys.exc_info()[1]:  # hypothesis says only that it is flaky, where it is not so when played again
+            print(f"LOST: {type(lost).__name__}: {lost}")  # noqa: T201 - what was seen
         if hasattr(self, "buyer"):
             self.shop.chaos()
             for subscription in self.buyer.live():

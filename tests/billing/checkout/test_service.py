@@ -317,7 +317,7 @@ async def test_what_is_no_session_is_none(checkout, scripted, fill):
     await fill(row("cs_test_x-y"))
     for id_ in ("cs_test_2", "cs_test_x-y", "cs_prod_1", "cs_test_"):
         assert await checkout().session(id_) is None
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no such object"):
         await checkout().expire("cs_test_2")
     assert scripted.calls == []
 
@@ -345,6 +345,14 @@ async def test_an_open_session_is_closed_and_another_shown(checkout, scripted, f
     (problem,) = raised.value.problems
     assert (problem.code.name, problem.field, raised.value.current.status) == ("SESSION_NOT_OPEN", "id", stays)
     assert f"is {stays} already" in problem.message
+
+
+async def test_one_that_stripe_no_longer_has_is_gone(checkout, scripted, fill):
+    await fill(row("cs_test_9"))
+    for method, path in (("POST", f"{PATH}/cs_test_9/expire"), ("GET", f"{PATH}/cs_test_9")):
+        scripted.refuse(method, path, "resource_missing", status=404)
+    with pytest.raises(Rejected, match="is gone already"):
+        await checkout().expire("cs_test_9")
 
 
 async def test_all_open_ones_of_a_user_are_closed(checkout, scripted, fill, database):

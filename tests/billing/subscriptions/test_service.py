@@ -415,7 +415,7 @@ async def test_what_is_planned_is_undone(service, scripted, schedule, asked):
 async def test_of_what_has_ended_or_is_anothers_nothing_is_undone(service, scripted):
     scripted.answer("GET", SUB, theirs(status="canceled"))
     assert await codes(service().cancel_pending(ADA, "sub_1")) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no such object"):
         await service().cancel_pending(ADA, "sub_2")
 
 

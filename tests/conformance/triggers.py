@@ -19,7 +19,7 @@ invoice.voided invoiceitem.created invoiceitem.deleted
 payment_intent.amount_capturable_updated payment_intent.canceled payment_intent.created
 payment_intent.payment_failed payment_intent.processing payment_intent.requires_action payment_intent.succeeded
 payment_method.attached payment_method.detached payment_method.updated
-payment_link.created payment_link.updated
+payment_link.created payment_link.updated payout.created payout.updated
 plan.created plan.deleted plan.updated price.created price.updated product.created product.deleted product.updated
 promotion_code.created promotion_code.updated
 quote.accepted quote.canceled quote.created quote.finalized
@@ -36,16 +36,15 @@ test_helpers.test_clock.ready
 # The others, each with the reason why the offline Stripe does not play it. It says so itself, as a 404 or a 400.
 OUT_OF_SCOPE = {
     "account.": "Connect: accounts of others",
-    "balance.": "the platform's own balance and payouts",
+    "balance.": "nothing tells that money is available by now",
     "cash_balance.": "bank transfers into a customer's cash balance",
     "customer_cash_balance_transaction.": "bank transfers into a customer's cash balance",
     "payment_intent.partially_funded": "bank transfers into a customer's cash balance",
     "identity.": "Stripe Identity",
     "issuing": "Stripe Issuing",
-    "payout.": "the platform's own balance and payouts",
     "reporting.": "Stripe's reports",
     "subscription_schedule.expiring": "its fixture stops nine days before the schedule's end, Stripe documents seven",
-    "topup.": "the platform's own balance and payouts",
+    "topup.": "money that the account adds to its balance",
     "transfer.": "Connect: accounts of others",
     "v1.billing.meter.": "the CLI sends these to meter-events.stripe.com, whatever its --api-base says",
 }

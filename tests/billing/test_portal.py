@@ -7,7 +7,9 @@ from gateway.auth.principal import Principal
 from gateway.billing.customers.service import Customers
 from gateway.billing.portal import Portal, PortalFlow, PortalRequest
 from gateway.billing.user_errors import Rejected
+from gateway.db.rows import row_by_id
 from gateway.errors import Forbidden, NotFound
+from gateway.models.mirrored import Customer
 from gateway.settings import Settings
 from harness.checkout import at_stripe, buy
 from harness.databases import both_databases
@@ -247,7 +249,7 @@ async def test_why_a_subscription_must_be_named(portal, fill, live, says):
 
 async def test_nobodys_portal_and_anothers_subscription(portal, fill, scripted):
     await fill(subscription(customer_id="cus_2"))
-    with pytest.raises(Forbidden):
+    with pytest.raises(Forbidden, match="for whom the portal is"):
         await portal().open(Principal(is_service=True), PortalRequest(HOME))
     with pytest.raises(Forbidden):
         await portal().open(ADA, PortalRequest(HOME, external_id="bob"))
@@ -258,11 +260,13 @@ async def test_nobodys_portal_and_anothers_subscription(portal, fill, scripted):
     assert scripted.calls[0][2]["customer"] == "cus_1"
 
 
-async def test_the_portal_opens_without_a_strangers_cards(portal, fill, scripted):
+async def test_the_portal_opens_without_a_strangers_cards(portal, fill, scripted, database):
     await fill(customer("cus_2", "eve", meta={"external_id": "eve"}, payer_unverified=True))
     scripted.list("/v1/customers/cus_2/payment_methods", [])
     await portal().open(Principal(subject="eve"), PortalRequest(HOME))
     assert [call[1] for call in scripted.calls] == ["/v1/customers/cus_2/payment_methods", PATH]
+    hers = await database.read(lambda connection: row_by_id(connection, Customer, "cus_2"))
+    assert not hers.payer_unverified  # what is there now is hers
 
 
 async def test_the_portal_tells_stripe_an_address_that_has_changed(portal, scripted):

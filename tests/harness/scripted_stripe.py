@@ -62,7 +62,9 @@ def scripted_stripe() -> Iterator[ScriptedStripe]:
         def _answer(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            scripted.calls.append((self.command, url.path, dict(parse_qsl(url.query) + parse_qsl(body))))
+            scripted.calls.append(
+                (self.command, url.path, dict(parse_qsl(f"{url.query}&{body}", keep_blank_values=True)))
+            )
             if self.command == "POST":
                 scripted.keys.append(self.headers.get("Idempotency-Key"))
             status, obj = scripted._next(self.command, url.path)

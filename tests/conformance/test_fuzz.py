@@ -42,7 +42,9 @@ def fuzz(folder, headers, *arguments, **environment):
 
 def test_nothing_is_found_on_the_rest_routes_and_the_webhook(shop, tmp_path):
     description = shop.client.get(f"{shop.url}/openapi.json").json()
-    assert set(description["paths"]) == {"/healthz", "/readyz", "/metrics", "/access/{external_id}/{feature}"}
+    access = {"/access/{external_id}", "/access/{external_id}/{feature}"}
+    flags = {"/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}"}
+    assert set(description["paths"]) == {"/healthz", "/readyz", "/metrics", *access, *flags}
     description["paths"]["/webhooks/stripe"] = WEBHOOK
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(description))

@@ -38,8 +38,8 @@ from gateway.observability import metrics
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 MAX_FEATURES: Final = 100  # of one user: whoever asks for more has the rest decided each time
-BYTES, STATE_BYTES, GRANT_BYTES = 2_000, 4_000, 2_500
-"""What a user's facts take, each subscription and each decision with its answer (measured)."""
+BYTES, STATE_BYTES, GRANT_BYTES = 1_000, 2_500, 2_500
+"""What a user's facts take, each subscription without its metadata, and each decision with its answers (measured)."""
 
 _EVER = datetime.max.replace(tzinfo=UTC)
 _HITS, _MISSES = (metrics.CACHE.labels("access", outcome) for outcome in ("hit", "miss"))
@@ -55,6 +55,7 @@ class Facts:
         active: what Stripe's entitlements give.
         since: the moment from which on this holds.
         until: the moment at which time alone may make it another.
+        base: about how many bytes of memory all of this takes.
         offers: the catalogue by which `grants` were decided.
         grants: the decisions that were asked for, by the feature.
     """
@@ -64,19 +65,23 @@ class Facts:
     active: Collection[str]
     since: datetime
     until: datetime
+    base: int
     offers: Offers | None = None
     grants: dict[str, Grant] = field(default_factory=dict)
 
     @classmethod
     def of(cls, user: str, account: Account, since: datetime) -> "Facts":
         """Return what an account says that was read at a moment."""
-        until = min((each.changes_at for each in account.subscriptions if each.changes_at), default=_EVER)
-        return cls(user, account.subscriptions, account.features, since, until)
+        states = account.subscriptions
+        until = min((each.changes_at for each in states if each.changes_at), default=_EVER)
+        texts = (len(name) + len(text) for each in states for name, text in each.subscription.meta.items())
+        base = BYTES + STATE_BYTES * len(states) + 2 * sum(texts)
+        return cls(user, states, account.features, since, until, base)
 
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes."""
-        return BYTES + STATE_BYTES * len(self.states) + GRANT_BYTES * len(self.grants)
+        return self.base + GRANT_BYTES * len(self.grants)
 
     def grant(self, feature: str, offers: Offers) -> Grant:
         """Return the decision on one feature, made once for a catalogue."""

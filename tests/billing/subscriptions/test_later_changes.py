@@ -147,6 +147,34 @@ def test_a_waiting_change_is_replaced_by_another_and_by_what_there_is(world, ann
     assert at_stripe(world, bought)["schedule"] is None
 
 
+def test_what_the_dashboard_planned_is_shown_replaced_and_undone(world, ann):
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
+
+    def plan() -> str:
+        made = world.stripe("POST", "/v1/subscription_schedules", from_subscription=bought["id"])
+        (present,) = made["phases"]
+        begun = {f"phases[0][{bound}_date]": present[f"{bound}_date"] for bound in ("start", "end")}
+        prices = {
+            "phases[0][items][0][price]": price_id(world, "pro_monthly"),
+            "phases[1][items][0][price]": price_id(world, "business_monthly"),
+        }
+        more = {"phases[1][duration][interval]": "month", "end_behavior": "cancel"}
+        world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **begun, **prices, **more)
+        world.eventually(lambda: pending(world, ann))
+        return made["id"]
+
+    plan()
+    assert pending(world, ann)["dueAtRenewal"] == {"amount": 19900}
+    assert codes(undo(world, ann, bought)) == []
+    assert (at_stripe(world, bought)["schedule"], pending(world, ann)) == (None, None)
+    schedule = plan()
+    said = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
+    theirs = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
+    assert (theirs["status"], theirs["end_behavior"], len(theirs["phases"])) == ("active", "release", 2)
+    renewed(world, bought)
+    assert (have(world, bought), bills(world, bought)[0]) == ([("starter_monthly", 1)], said["dueAtRenewal"]["amount"])
+
+
 def test_a_change_at_once_replaces_what_waits_unless_it_is_declined(world, ann):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
     waiting = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]

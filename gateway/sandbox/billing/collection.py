@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.billing import dunning, payments
+from gateway.sandbox.billing import customer_balance, dunning, payments
 from gateway.sandbox.core.errors import StripeError
 
 if TYPE_CHECKING:
@@ -169,12 +169,20 @@ def pay_elsewhere(sandbox: Sandbox, invoice: Obj) -> Obj:
 
 
 def void(sandbox: Sandbox, invoice: Obj) -> Obj:
-    """Take an open or uncollectible invoice back, as if it had never been."""
+    """Take an open or uncollectible invoice back, as if it had never been.
+
+    What it took from the customer's balance, or gave to it, is given back.
+    Source: https://docs.stripe.com/changelog/2019-12-03/customer-balances-returned-voided-invoices
+    """
     if invoice["status"] not in ("open", "uncollectible"):
         raise not_in(invoice, "voided", "open or uncollectible")
     cancel_payment(sandbox, invoice, "void_invoice")
     _end(sandbox, invoice, "void", "voided_at")
     sandbox.update(invoice, "invoice.voided")
+    if back := invoice["starting_balance"] - (invoice["ending_balance"] or 0):
+        customer = sandbox.need("customer", invoice["customer"])
+        kind = "unapplied_from_invoice"
+        customer_balance.adjust(sandbox, customer, back, invoice["currency"], kind, invoice=invoice["id"])
     sandbox.follow("invoice.forgiven", invoice)
     return invoice
 

@@ -104,6 +104,17 @@ def test_an_open_invoice_is_voided_or_given_up_and_a_lost_one_can_still_be_paid(
     assert client.v1.invoices.pay(lost.id, {"paid_out_of_band": True}).status == "paid"
 
 
+@pytest.mark.parametrize("balance", [-500, 700])
+def test_what_a_voided_invoice_took_from_the_balance_or_collected_of_it_is_given_back(client, customer, draft, balance):
+    client.v1.customers.balance_transactions.create(customer.id, {"amount": balance, "currency": "usd"})
+    opened = client.v1.invoices.finalize_invoice(draft().id)
+    assert (opened.amount_due, client.v1.customers.retrieve(customer.id).balance) == (1500 + balance, 0)
+    client.v1.invoices.void_invoice(opened.id)
+    assert client.v1.customers.retrieve(customer.id).balance == balance
+    back = client.v1.customers.balance_transactions.list(customer.id, {"limit": 1}).data[0]
+    assert (back.type, back.amount, back.invoice) == ("unapplied_from_invoice", balance, opened.id)
+
+
 def test_a_finalized_invoice_cannot_be_edited_or_deleted_and_a_draft_can(client, draft):
     invoice = client.v1.invoices.finalize_invoice(draft().id)
     with pytest.raises(stripe.InvalidRequestError) as error:

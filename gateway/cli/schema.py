@@ -24,7 +24,10 @@ def schema(
     except (OSError, UnicodeDecodeError) as error:
         problem = f"{SCHEMA_FILE} cannot be read in this folder ({type(error).__name__})"
         raise BadInput(f"{problem}; `gateway schema > {SCHEMA_FILE}` writes it") from None
-    differences = graphql_schema.check(known)
+    try:
+        differences = graphql_schema.check(known)
+    except BadInput as error:
+        raise BadInput(f"{SCHEMA_FILE} is no schema ({error}); `gateway schema > {SCHEMA_FILE}` writes it") from None
     for difference in differences:
         console.print(difference, markup=False)
     if differences:

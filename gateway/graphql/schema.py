@@ -1,10 +1,11 @@
 """The schema, its SDL, and what would break clients."""
 
 import strawberry
-from graphql import GraphQLSchema, Undefined, find_breaking_changes
+from graphql import GraphQLError, GraphQLSchema, Undefined, find_breaking_changes
 from graphql import build_schema as parse_sdl
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.errors import BadInput
 from gateway.graphql.base.authorization import enforce
 from gateway.graphql.base.mutation_limits import limit_mutations
 from gateway.graphql.base.scalars import SCALARS
@@ -58,9 +59,16 @@ def check(text: str) -> list[str]:
     Returns:
         a line for each breaking change, and one that says how to publish the present schema; nothing when both are the
         same.
+
+    Raises:
+        BadInput: the text is no schema.
     """
     if text == sdl():
         return []
-    breaking = find_breaking_changes(parse_sdl(text), parse_sdl(sdl()))
+    try:
+        published = parse_sdl(text)
+    except (GraphQLError, TypeError) as error:  # it cannot be read, or names what it does not have
+        raise BadInput(str(error).partition("\n")[0]) from None
+    breaking = find_breaking_changes(published, parse_sdl(sdl()))
     drift = "schema.graphql is not the present schema: write it with `gateway schema > schema.graphql`"
     return [*(f"breaking: {change.description}" for change in breaking), drift]

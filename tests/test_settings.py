@@ -92,3 +92,18 @@ async def test_the_start_and_the_doctor_warn_about_a_deprecated_name(environment
         checks = {check.name: check async for check in run_checks(runtime)}
     assert checks["settings"].warning
     assert "GATEWAY_ADOPT_CUSTOMERS to GATEWAY_LINK_CUSTOMERS_BY_EMAIL" in checks["settings"].fix
+
+
+@pytest.mark.parametrize("key", ["sk_test_x\n", "sk_test_x y", "sk_test_é", "sk_test_x,sk_test_y", "sk_test_x\0"])
+def test_a_key_that_was_copied_with_something_else_is_refused(key):
+    with pytest.raises(SettingsError, match=r"^STRIPE_SECRET_KEY: it has what no key has") as refused:
+        Settings.load(stripe_secret_key=key)
+    assert "test_x" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [("sk_test_x", "test"), ("rk_test_x", "test"), *((f"{kind}_live_x", "live") for kind in ("sk", "rk", "sk_org"))],
+)
+def test_the_key_says_whether_money_is_real(key, mode):
+    assert Settings.load(stripe_secret_key=key, stripe_api_base="https://api.stripe.com").stripe_mode == mode

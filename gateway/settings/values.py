@@ -160,6 +160,8 @@ def _secret_key(value: SecretStr) -> SecretStr:
         raise ValueError("this is a publishable key, which cannot call Stripe; use the secret one (sk_… or rk_…)")
     if key and not SECRET_KEY.match(key):
         raise ValueError("a secret key starts with sk_ or rk_ (Stripe dashboard, Developers, API keys)")
+    if not re.fullmatch(r"\w*", key, re.ASCII):
+        raise ValueError("it has what no key has, such as a blank or the end of a line; copy it again")
     return value
 
 

@@ -54,7 +54,7 @@ STATE_DIR = Path(".gateway")
 """Where the embedded database and the state of `gateway dev` are kept, below the current directory."""
 
 STRIPE_API = "https://api.stripe.com"
-LIVE_KEY = re.compile(r"^(sk|rk)_live_")
+LIVE_KEY = re.compile(r"^(sk|rk)_(org_)?live_")
 
 
 class Settings(BaseSettings):

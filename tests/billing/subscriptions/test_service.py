@@ -322,6 +322,58 @@ async def test_what_is_resumed(service, scripted, columns, path, parameters):
     assert state.subscription.status == "active"
 
 
+def paused_item(**columns) -> dict:
+    obj = theirs(billing_cycle_anchor=STARTED, **columns)
+    recurring = {"interval": "month", "interval_count": 1, "usage_type": "licensed"}
+    obj["items"]["data"][0]["price"]["recurring"] = recurring
+    return obj
+
+
+WAITING = "/v1/invoiceitems"
+VOID = {"pause_collection": {"behavior": "void"}}
+PAUSES = {
+    "it has ended": (paused_item(status="canceled"), None, [], ("SUBSCRIPTION_ENDED", "subscriptionId")),
+    "its end has passed": (paused_item(), NOW - timedelta(days=1), [], ("TIMESTAMP_INVALID", "until")),
+    "an invoice is open": (
+        paused_item(latest_invoice=bill(status="open")), None, [], ("INVOICE_UNPAID", "subscriptionId"),
+    ),
+    "it ends": (
+        paused_item(cancel_at_period_end=True, cancel_at=ENDS), None, [], ("SUBSCRIPTION_ENDING", "subscriptionId"),
+    ),
+    "something waits": (paused_item(), None, [{"id": "ii_1"}], ("PAUSE_UNAVAILABLE", "subscriptionId")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("present", "until", "waiting", "expected"), PAUSES.values(), ids=PAUSES)
+async def test_what_cannot_be_paused(service, scripted, present, until, waiting, expected):
+    scripted.answer("GET", SUB, present)
+    scripted.list(WAITING, waiting)
+    assert await codes(service().pause(ADA, "sub_1", until, None)) == [expected]
+    assert changed(scripted) == []
+
+
+@pytest.mark.parametrize("before", [{}, {**VOID, "latest_invoice": bill(status="open")}])
+@pytest.mark.parametrize(("access", "behavior"), [("paid", "void"), ("free", "mark_uncollectible")])
+async def test_a_pause_collects_nothing(service, scripted, before, access, behavior):
+    becomes(scripted, paused_item(**before), paused_item(**VOID))
+    scripted.list(WAITING, [])
+    until = NOW + timedelta(days=20)
+    state = await service(pause_access=access).pause(ADA, "sub_1", until, "k")
+    end = str(ENDS - 60)
+    assert changed(scripted) == [
+        ("POST", SUB, {"pause_collection[behavior]": behavior, "pause_collection[resumes_at]": end})
+    ]
+    assert ("GET", WAITING, {"customer": "cus_1", "pending": "true", "limit": "1"}) in scripted.calls
+    assert (scripted.keys[0].partition("-")[0], state.subscription.pause_behavior) == ("pause", "void")
+
+
+async def test_nobody_pauses_what_is_anothers_and_a_bad_key_is_told(service, scripted):
+    with pytest.raises(NotFound):
+        await service().pause(ADA, "sub_2", None, None)
+    assert await codes(service().pause(ADA, "sub_1", None, "")) == [("IDEMPOTENCY_KEY_INVALID", "idempotencyKey")]
+    assert scripted.calls == []
+
+
 async def test_what_has_ended_is_not_resumed_and_its_end_is_no_error(service, scripted):
     scripted.answer("GET", SUB, theirs(status="canceled"))
     assert await codes(service().resume(ADA, "sub_1", None)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]

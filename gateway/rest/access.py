@@ -45,8 +45,11 @@ class AccessHandler:
 
     def _answer_at_once(self, request: Request) -> Response | None:
         user, _, feature = request.path.removeprefix(PREFIX).rpartition("/")
-        grant = self._memory.recall(user, feature) if user and feature else None
-        if grant is None or not self._callers.may_ask_at_once(request, user):
+        caller = self._callers.recall(request) if user and feature else None
+        if caller is None or not (caller.is_service or caller.subject == user):
+            return None
+        grant = self._memory.recall(user, feature)
+        if grant is None or not self._callers.admit(caller, request):
             return None
         return _decision(grant, request)
 

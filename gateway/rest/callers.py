@@ -19,13 +19,14 @@ class Callers:
         self._authenticator = authenticator
         self._limiter = limiter
 
-    def may_ask_at_once(self, request: Request, user: str) -> bool:
-        """Return whether the caller may ask about a user; False also where that cannot be said at once."""
+    def recall(self, request: Request) -> Principal | None:
+        """Return the caller, if that can be said at once; nothing is counted."""
         header = request.headers.get(b"authorization")
-        caller = self._authenticator.recall(header.decode("latin-1")) if header is not None else None
-        if caller is None or caller.is_service:
-            return caller is not None
-        return caller.subject == user and self._limiter.admit(request.client)
+        return self._authenticator.recall(header.decode("latin-1")) if header is not None else None
+
+    def admit(self, caller: Principal, request: Request) -> bool:
+        """Count a request of a caller who was recalled; False where `identify` must decide."""
+        return caller.is_service or self._limiter.admit(request.client)
 
     async def identify(self, request: Request) -> Principal:
         """Return the caller: the back end, or a user whose request was counted.

@@ -37,6 +37,7 @@ from gateway.db.notifications import Notifications
 from gateway.observability import metrics
 
 MAX_BYTES: Final = 32 * 1024 * 1024
+MAX_SHARE: Final = 3  # one user takes at most this part of it
 MAX_FEATURES: Final = 100  # of one user: whoever asks for more has the rest decided each time
 BYTES, STATE_BYTES, GRANT_BYTES = 1_000, 2_500, 2_500
 """What a user's facts take, each subscription without its metadata, and each decision with its answers (measured)."""
@@ -196,7 +197,7 @@ class AccessMemory:
         known = len(facts.grants) if offers is facts.offers else -1
         grant = facts.grant(feature, offers)
         if len(facts.grants) != known and self._by_user.get(facts.user) is facts:
-            self._by_user[facts.user] = facts  # it has grown
+            self._keep(facts)  # it has grown
         return grant
 
     async def _read(self, user: str) -> Facts:
@@ -210,9 +211,15 @@ class AccessMemory:
             facts = Facts.of(user, account, since)
             topics = {f"user:{user}"} | ({f"customer:{account.customer.id}"} if account.customer else set())
             if self._notifications.healthy and is_settled and heard.isdisjoint(topics | {""}):
-                self._by_user[user] = facts
                 self._by_topic.update(dict.fromkeys(topics, facts))
+                self._keep(facts)
         return facts
+
+    def _keep(self, facts: Facts) -> None:
+        """Keep what is new or has grown, unless it would push too many others out."""
+        self._by_user.pop(facts.user, None)
+        if facts.size <= self._by_user.maxsize / MAX_SHARE:
+            self._by_user[facts.user] = facts
 
     @contextmanager
     def _listening(self) -> Iterator[set[str]]:

@@ -195,6 +195,9 @@ async def test_the_least_recently_used_make_room(sqlite_url, rows):
         assert here.recalled("ada") is None
         assert here.memory._by_user.currsize <= room
         assert len(here.memory._by_topic) == len(here.memory._by_user)
+        for number in range(20):  # who takes more than a share is read each time
+            assert (await here.memory.grant("ada", f"feature {number}")).access.allowed is False
+        assert here.recalled("ada") is None
 
 
 @both_databases

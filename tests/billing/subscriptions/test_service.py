@@ -529,6 +529,21 @@ async def test_in_a_trial_nothing_is_due_and_before_an_end_nothing_is_renewed(se
     assert (quote.due_now, quote.due_at_renewal, len(changed(scripted))) == (0, None, 1)
 
 
+async def test_a_preview_of_a_change_that_waits_costs_nothing_now(service, scripted):
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", PREVIEW, bill("year"))
+    quote = await service().preview(ADA, "sub_1", LATER)
+    assert (quote.due_now, quote.renews_at) == (0, datetime.fromtimestamp(ENDS, UTC))
+    assert [call[2]["preview_mode"] for call in changed(scripted)] == ["recurring"]
+
+
+async def test_what_is_paused_is_neither_changed_nor_previewed(service, scripted):
+    scripted.answer("GET", SUB, theirs(pause_collection={"behavior": "void"}))
+    told = await codes(service().change(ADA, "sub_1", PlanChange("year"), None))
+    assert await codes(service().preview(ADA, "sub_1", PlanChange("year"))) == told
+    assert (told[0][0], changed(scripted)) == ("SUBSCRIPTION_PAUSED", [])
+
+
 async def test_a_preview_that_stripe_refuses_is_a_wrong_request(service, scripted):
     scripted.answer("GET", SUB, theirs())
     scripted.refuse("POST", PREVIEW, "no")

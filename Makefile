@@ -51,7 +51,7 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets packages
-	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 7 --dist worksteal $(ARGS)
 
 # Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
 # against another.

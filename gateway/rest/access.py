@@ -58,7 +58,7 @@ class AccessHandler:
         user, slash, feature = request.path.removeprefix(PREFIX).rpartition("/")
         if not slash:
             user, feature = feature, ""
-        if not user:
+        if not user and not feature:
             return refusal(404, _view(NotFound(f"the path is {PREFIX}externalId or {PREFIX}externalId/feature")))
         if request.method not in {"GET", "HEAD"}:
             return refusal(405, _view(BadInput("ask by GET")), (b"allow", b"GET, HEAD"))

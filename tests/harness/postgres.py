@@ -17,12 +17,13 @@ TABLES = "SELECT array_agg(tablename ORDER BY tablename) FROM pg_tables WHERE sc
 EMPTY = """
 DO $$ DECLARE name text; BEGIN
   SET LOCAL session_replication_role = replica;
-  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
   FOR name IN SELECT sequencename FROM pg_sequences LOOP
     EXECUTE format('ALTER SEQUENCE %I RESTART', name);
   END LOOP;
+  INSERT INTO alembic_version VALUES ('{head}');
   INSERT INTO catalog_version (id, version, changed_at) VALUES (1, 0, CURRENT_TIMESTAMP); -- as migration 0001 does
 END $$
 """
@@ -63,6 +64,7 @@ class PostgresDatabases:
         migrate(self.url(TEMPLATE))
         with psycopg.connect(self.url(TEMPLATE)) as connection:
             self._tables = connection.execute(TABLES).fetchone()
+            (self._head,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
 
     def url(self, name: str) -> str:
         """The URL of one of its databases."""
@@ -108,7 +110,7 @@ class PostgresDatabases:
             connection.execute("SET lock_timeout = '2s'")
             if connection.execute(TABLES).fetchone() != self._tables:
                 raise psycopg.DataError("a test has changed the tables")
-            connection.execute(EMPTY)
+            connection.execute(EMPTY.replace("{head}", self._head))
 
     def _run(self, statement: str, *parameters: str) -> None:
         with psycopg.connect(self._server, autocommit=True) as connection:

@@ -382,7 +382,7 @@ def test_all_features_are_told_at_once_or_those_that_are_named(world):
         {"feature": "other", "access": {"allowed": False, "reason": "NOT_INCLUDED", "subscription": None}},
     ]
     many = world.graphql(query, {"names": ["x"] * 101}, world.token("ann")).json()
-    assert many["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    assert many["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 def test_without_a_database_the_policy_route_answers_503_and_does_not_guess(world):

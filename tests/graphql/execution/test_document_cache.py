@@ -72,7 +72,7 @@ KINDS = {
 }
 
 
-DOCUMENTS = 8
+DOCUMENTS = 20
 VARIANTS = ({}, {"a": False}, {"b": False}, {"a": False, "b": False})
 """What may be set of the variables of `switches`."""
 

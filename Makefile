@@ -68,11 +68,9 @@ endif
 # release.
 soak: storms judges programs games
 
-# Crashes, outages, a full disk, several processes, and who saw what when; then more random histories than `make test`
-# plays.
+# Crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
 storms: .venv/development assets
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	HISTORY=300 $(BIN)/python -m pytest tests/soak/test_access_history.py --timeout 600 -s $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
 	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
 
@@ -87,8 +85,10 @@ judges: .venv/development assets
 programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
-# A dishonest buyer, hostile requests through nginx and HAProxy, a million hostile keys, and GraphQL without its compiler.
+# A dishonest buyer, who saw what access when, hostile requests through nginx and HAProxy, a million hostile keys, and
+# GraphQL without its compiler.
 games: .venv/development assets packages
+	HISTORY=600 $(BIN)/python -m pytest tests/soak/test_access_history.py --timeout 1500 -s $(ARGS)
 	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)

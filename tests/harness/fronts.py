@@ -73,7 +73,7 @@ def front_of(name: str, target: int) -> Iterator[int]:
     program, template, options = FRONTS[name]
     path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path is None:
-        missing = f"{program} is not installed: .ci/proxies installs it, or your system's package"
+        missing = f"{program} is not installed: .ci/packages installs it, or your system's package"
         if "CI" in os.environ:
             pytest.fail(missing)
         pytest.skip(missing)

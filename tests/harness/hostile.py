@@ -57,13 +57,18 @@ def bearer(subject: str, *, secret: str = SIGN_IN_SECRET, expires: int = 3600) -
     return f"Authorization: Bearer {jwt.encode(claims, secret, algorithm='HS256')}\r\n"
 
 
+def asked(user: str, feature: str, more: str = "") -> bytes:
+    """A user's own question whether he may use a feature."""
+    return f"GET /access/{user}/{feature} HTTP/1.1\r\n{HEAD}{more}{bearer(user)}\r\n".encode()
+
+
 def came_from(number: int) -> str:
     """The header with which a proxy tells the client's address, another network for each number."""
     return f"X-Forwarded-For: 2001:db8:{number >> 16 & 65535:x}:{number & 65535:x}::1\r\n"
 
 
 def new_keys(number: int) -> bytes:
-    """One request with two or three keys that nobody has sent before: an address, a document, a token, variables."""
+    """One request with two to four keys that nobody has sent before: an address, a document, a token, variables."""
     address, name = came_from(number), f"q{number}"
     by_id = "query($id: ID!) { product(id: $id) { name } }"
     persisted = {"persistedQuery": {"version": 1, "sha256Hash": name}}
@@ -77,13 +82,14 @@ def new_keys(number: int) -> bytes:
         lambda: posted({"query": "{ __typename }"}, address + bearer(name * 10)),  # a token that proves a user
         lambda: posted({"query": f"query {name} {{ __typename }}", "extensions": persisted}, address),
         f"GET /graphql?query={session} HTTP/1.1\r\n{HEAD}{address}\r\n".encode,
+        lambda: asked(name * 10, f"projects_{name}", address),  # a user, the token that proves him, and a feature
     )
     return kinds[number % len(kinds)]()
 
 
-KEYS_OF = (2, 2, 3, 2, 2, 3, 3, 3)
+KEYS_OF = (2, 2, 3, 2, 2, 3, 3, 3, 4)
 """How many new keys `new_keys` sends, by its kinds: the address, the document or the token, and of some the answer, the
-user, the hash or the session."""
+user, the feature, the hash or the session."""
 
 
 def ordinary(number: int) -> bytes:

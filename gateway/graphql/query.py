@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.auth.principal import Principal
+from gateway.billing.catalog.currencies import choose_currency
 from gateway.billing.catalog.snapshot import cursor_of
 from gateway.graphql.base.arguments import After, First, Id
 from gateway.graphql.base.connection import Connection
@@ -12,10 +13,11 @@ from gateway.graphql.base.context import Info, account_of
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.types.catalog import BillingInterval, Plan, Pricing, Product
+from gateway.graphql.types.catalog import BillingInterval, Plan, Product
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
+from gateway.graphql.types.pricing import Pricing
 
 InCurrency = Annotated[Currency | None, strawberry.argument(description="Only what can be bought in this currency.")]
 ByInterval = Annotated[BillingInterval | None, strawberry.argument(description="Only plans billed by this interval.")]
@@ -26,11 +28,38 @@ class Query:
     """The queries."""
 
     @resolver
-    async def pricing(self, info: Info, currency: InCurrency = None, interval: ByInterval = None) -> Pricing:
+    async def pricing(
+        self,
+        info: Info,
+        *,
+        currency: Annotated[
+            Currency | None,
+            strawberry.argument(
+                description="The currency; left out, the one to which the signed-in user is bound, else that of the "
+                "country, else the default."
+            ),
+        ] = None,
+        country: Annotated[
+            str | None,
+            strawberry.argument(description="The buyer's country, such as CH; what is no country counts as left out."),
+        ] = None,
+        interval: ByInterval = None,
+        strict: Annotated[
+            bool,
+            strawberry.argument(
+                description="Whether a currency in which nothing is on sale is an error; otherwise the page is in "
+                "another one, and `note` says so."
+            ),
+        ] = False,
+    ) -> Pricing:
         """A whole pricing page: what is on sale in one currency, in display order."""
         snapshot = await info.context.services.catalog.snapshot()
-        name = _name(interval)
-        return catalog_objects_of(snapshot).pricing(snapshot, currency or snapshot.currency, name)
+        catalog, name = catalog_objects_of(snapshot), _name(interval)
+        if currency is not None and (strict or currency in snapshot.currencies):
+            return catalog.pricing(snapshot, currency, name)
+        bound = await info.context.bound_currency()
+        found = choose_currency(snapshot, requested=currency, bound=bound, country=country)
+        return catalog.pricing(snapshot, found.code, name).chosen(found)
 
     @resolver
     async def plans(

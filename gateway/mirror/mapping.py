@@ -48,7 +48,9 @@ def product(obj: Json) -> Json:
     }
     if "entitlement_features" in obj:
         bonds = obj["entitlement_features"]["data"]
-        columns["entitlements"] = sorted(bond["entitlement_feature"]["lookup_key"] for bond in bonds)
+        names = {bond["entitlement_feature"]["lookup_key"]: bond["entitlement_feature"]["name"] for bond in bonds}
+        columns["entitlements"] = sorted(names)
+        columns["entitlement_names"] = names
     return columns
 
 

@@ -176,8 +176,9 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
         # a cut list: the second look has it whole
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     their_items = {item["id"]: item for item in theirs.pop("_items", ())}
-    if ours.get("entitlements", ()) is None:  # of a product, and only read where a customer has any
-        theirs.pop("entitlements", None)
+    for name in ("entitlements", "entitlement_names"):  # of a product, and only read where a customer has any
+        if ours.get(name, ()) is None:
+            theirs.pop(name, None)
     fields = {name: (ours[name], value) for name, value in theirs.items() if _differ(name, ours[name], value)}
     if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
         fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}

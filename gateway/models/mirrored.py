@@ -16,7 +16,8 @@ from gateway.models.columns import Mirrored, Row, UtcDateTime
 class Product(Mirrored, table=True):
     """What is sold (Stripe `product`).
 
-    `entitlements` are the lookup keys of the features that it has by Stripe's entitlements; None until they were read.
+    `entitlements` are the lookup keys of the features that it has by Stripe's entitlements, `entitlement_names` their
+    names by these; None until they were read.
     """
 
     __tablename__ = "product"
@@ -30,6 +31,7 @@ class Product(Mirrored, table=True):
     url: str | None = None
     default_price_id: str | None = None
     entitlements: list[str] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    entitlement_names: dict[str, str] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     updated: datetime = Field(sa_type=UtcDateTime)

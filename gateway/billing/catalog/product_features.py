@@ -1,8 +1,8 @@
 """What a product says about features, parsed once for a snapshot of the catalogue. Pure.
 
 Its metadata name them: `features` is a comma-separated list of keys, `limit_<feature>` a whole number, and
-`limit_<feature>_per_unit: true` says that it is for each unit. Stripe's own features of products
-(https://docs.stripe.com/billing/entitlements) are beside it.
+`limit_<feature>_per_unit: true` says that it is for each unit; `feature_<feature>` is its name. Beside these are
+Stripe's own features of products (https://docs.stripe.com/billing/entitlements).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from functools import cached_property
 
 from gateway.models.mirrored import Product
 
-_LIMIT, _PER_UNIT = "limit_", "_per_unit"
+_LIMIT, _PER_UNIT, _NAME = "limit_", "_per_unit", "feature_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,34 @@ def features_of(product: Product | None) -> ProductFeatures:
     if product is None:
         return ProductFeatures()
     meta = product.meta
-    names = (name.strip() for name in meta.get("features", "").split(","))
     known = product.entitlements
     limits = {key.removeprefix(_LIMIT): _limit(meta, key) for key in meta if key.startswith(_LIMIT)}
-    return ProductFeatures(
-        frozenset(name for name in names if name), None if known is None else frozenset(known), limits
-    )
+    return ProductFeatures(frozenset(_named(meta)), None if known is None else frozenset(known), limits)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFeature:
+    """A feature of a product as a comparison table lists it.
+
+    Attributes:
+        key: the feature's.
+        name: for buyers.
+        limit: how much of it; None without a limit.
+    """
+
+    key: str
+    name: str
+    limit: Limit | None
+
+
+def listed_features(product: Product) -> list[ListedFeature]:
+    """Return a product's features: in the order of its metadata, then those that it has at Stripe alone."""
+    known, names = features_of(product), product.entitlement_names or {}
+    keys = dict.fromkeys([*_named(product.meta), *sorted(known.at_stripe or ())])
+    return [
+        ListedFeature(key, product.meta.get(_NAME + key) or names.get(key) or key, known.limits.get(key))
+        for key in keys
+    ]
 
 
 class Features(dict[str, ProductFeatures]):
@@ -76,6 +98,10 @@ class Features(dict[str, ProductFeatures]):
         """Parse a product's."""
         found = self[product_id] = features_of(self._products.get(product_id))
         return found
+
+
+def _named(meta: Mapping[str, str]) -> list[str]:
+    return [name for each in meta.get("features", "").split(",") if (name := each.strip())]
 
 
 def _limit(meta: Mapping[str, str], key: str) -> Limit:

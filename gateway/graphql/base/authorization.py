@@ -38,7 +38,7 @@ class FieldAccess(Enum):
     """Who may call a root field.
 
     Attributes:
-        PUBLIC: everybody, and all get the same answer, which may be kept and shared.
+        PUBLIC: everybody, and all guests get the same answer, which may be kept and shared.
         ANYONE: everybody, and the answer depends on who asks.
         AUTHENTICATED: a user, or the application's own back end.
         USER: a signed-in user.

@@ -17,10 +17,11 @@ from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
 from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
+from gateway.billing.subscriptions.plan_actions import currency_of
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, TopicSubscription
-from gateway.errors import RateLimited, TokenExpired
+from gateway.errors import DatabaseUnavailable, RateLimited, TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import RateLimiter
 from gateway.mirror.sync import Mirror
@@ -98,6 +99,18 @@ class Context:
     @cached_property
     def _buyer(self) -> "asyncio.Future[Buyer]":
         return asyncio.ensure_future(_read_buyer(self))
+
+    async def bound_currency(self) -> str | None:
+        """Return the currency to which the signed-in user is bound by what was bought, lower case; None without one.
+
+        None as well while the database is down, so that a pricing page is shown nevertheless.
+        """
+        if self.principal.subject is None:
+            return None
+        with suppress(DatabaseUnavailable):
+            account = (await self.buyer()).account
+            return currency_of(account.customer, account.subscriptions)
+        return None
 
     async def count_stripe_read(self, calls: int = 1) -> None:
         """Count what a query asks of Stripe.

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import strawberry
 
 from gateway.billing.catalog import amounts
+from gateway.billing.catalog.product_features import ListedFeature, listed_features
 from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
 from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, field, object_type, resolver
-from gateway.graphql.base.scalars import BigInt, Currency, Money
+from gateway.graphql.base.scalars import BigInt, Currency, Money, big
 from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.models import mirrored as models
 
@@ -135,6 +136,54 @@ class TransformQuantity:
 
 
 @object_type
+class PriceAmount:
+    """What a price costs in one currency."""
+
+    currency: Currency = strawberry.field(description="The currency.")
+    unit_amount: Money | None = strawberry.field(
+        description="The amount of one unit; null when it is tiered, chosen by the buyer, or not in whole minor units."
+    )
+    unit_amount_decimal: str | None = strawberry.field(
+        description="The amount of one unit in minor units, with decimals; it may be below one minor unit."
+    )
+    tiers: list[PriceTier] = strawberry.field(description="Its tiers, the lowest first; empty without tiers.")
+
+    @classmethod
+    def of(cls, amount: Amount) -> "PriceAmount":
+        """Make one from what a price costs in a currency."""
+        return cls(
+            currency=Currency(amount.currency),
+            unit_amount=money.of(amount.unit_amount, amount.currency),
+            unit_amount_decimal=amount.unit_amount_decimal,
+            tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
+        )
+
+
+@object_type
+class PlanFeature:
+    """A feature that a plan gives: a row of a comparison table."""
+
+    key: str = strawberry.field(description="Its key, as `access(feature:)` takes it.")
+    name: str = strawberry.field(
+        description="Its name for buyers: the product's metadata `feature_<key>`, else Stripe's name of the feature, "
+        "else the key."
+    )
+    limit: BigInt | None = strawberry.field(description="How much of it; null when there is no limit.")
+    per_unit: bool = strawberry.field(description="Whether the limit is for each unit that is bought, such as a seat.")
+
+    @classmethod
+    def of(cls, feature: ListedFeature) -> "PlanFeature":
+        """Make one from a product's."""
+        limit = feature.limit
+        return cls(
+            key=feature.key,
+            name=feature.name,
+            limit=big(limit.amount) if limit else None,
+            per_unit=limit is not None and limit.per_unit,
+        )
+
+
+@object_type
 class Product:
     """Something that is sold."""
 
@@ -157,6 +206,10 @@ class Product:
     call_to_action: str | None = strawberry.field(
         description="What the button says, by metadata `call_to_action`; null without."
     )
+    default_price: "Price | None" = field(
+        lambda self: next((price for price in self.prices if price.id == self.default_price_id), None),
+        "The price that the seller has set as the default; null without one, or when it is not on sale.",
+    )
     starting_at: Money | None = field(
         lambda self: min(
             (cost for plan in self.plans if (cost := plan.monthly_cost)), key=lambda cost: cost.amount, default=None
@@ -165,6 +218,8 @@ class Product:
     )
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
+    default_price_id: strawberry.Private[str | None]
+    plan_features: strawberry.Private[list["PlanFeature"]]
 
     @classmethod
     def of(cls, row: models.Product, prices: tuple[models.Price, ...], currency: str | None) -> "Product":
@@ -185,6 +240,8 @@ class Product:
             call_to_action=row.meta.get("call_to_action"),
             created_at=row.created,
             updated_at=row.updated,
+            default_price_id=row.default_price_id,
+            plan_features=[PlanFeature.of(each) for each in listed_features(row)],
         )
         product.prices = [Price.of(price, product, currency) for price in prices]
         product.plans = [Plan.of(price) for price in product.prices if price.recurring]
@@ -207,7 +264,12 @@ class Price:
         description="The amount of one unit in minor units, with decimals; it may be below one minor unit."
     )
     currency_options: list[Money] = strawberry.field(
-        description="The amount of one unit in each currency that it can be bought in, its own currency first."
+        description="The amount of one unit in each currency that it can be bought in, its own currency first; without "
+        "those in which it is tiered or no whole minor unit, which `amounts` has."
+    )
+    amounts: list["PriceAmount"] = field(
+        lambda self: [PriceAmount.of(each) for each in amounts_of(self.row)],
+        "What it costs in each currency that it can be bought in, its own currency first, whatever its form.",
     )
     billing_scheme: BillingScheme = strawberry.field(description="How the amount is computed from the quantity.")
     tiers_mode: TiersMode | None = strawberry.field(description="How its tiers apply, when it has tiers.")
@@ -234,7 +296,9 @@ class Price:
             active=is_active(row),
             unit_amount=money.of(amount.unit_amount, amount.currency),
             unit_amount_decimal=amount.unit_amount_decimal,
-            currency_options=_options(row),
+            currency_options=[
+                each for amount in amounts_of(row) if (each := money.of(amount.unit_amount, amount.currency))
+            ],
             billing_scheme=BillingScheme(row.billing_scheme),
             tiers_mode=TiersMode(row.tiers_mode) if row.tiers_mode else None,
             tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
@@ -252,9 +316,9 @@ class Price:
         return money.of(amounts.amount_for(self.row, quantity, self.currency), self.currency)
 
 
-def _options(row: models.Price) -> list[Money]:
-    amounts: list[Amount] = [amount_in(row, currency) for currency in currencies_of(row)]
-    return [money.of(amount.unit_amount, amount.currency) for amount in amounts if amount.unit_amount is not None]
+def amounts_of(row: models.Price) -> list[Amount]:
+    """Return what a price costs in each currency that it can be bought in, its own one first."""
+    return [amount_in(row, currency) for currency in currencies_of(row)]
 
 
 def _recurring(row: models.Price) -> Recurring | None:
@@ -277,6 +341,10 @@ class Plan:
     price: Price = strawberry.field(description="The same as a price, with tiers and currencies.")
     nickname: str | None = strawberry.field(description="The seller's short name for it.")
     active: bool = strawberry.field(description="Whether it can be subscribed to.")
+    features: list[PlanFeature] = field(
+        lambda self: self.product.plan_features,
+        "The features that it gives, in the order of the product's metadata: the rows of a comparison table.",
+    )
     amount: Money | None = strawberry.field(
         description="The amount of one unit for each billing period; null when the price has tiers or none."
     )
@@ -347,27 +415,3 @@ class Plan:
             usage_type=price.recurring.usage_type,
             metadata=price.metadata,
         )
-
-
-@object_type
-class PricedProduct:
-    """A product of a pricing page."""
-
-    product: Product = strawberry.field(description="The product.")
-    plans: list[Plan] = strawberry.field(description="Its plans on sale in this currency, in display order.")
-    one_time: list[Price] = strawberry.field(
-        description="Its one-off prices on sale in this currency, in display order."
-    )
-
-
-@object_type
-class Pricing:
-    """Everything that a pricing page shows, in one currency."""
-
-    currency: Currency = strawberry.field(description="The currency of every amount in it.")
-    currencies: list[Currency] = strawberry.field(description="The currencies in which anything is on sale.")
-    intervals: list[BillingInterval] = strawberry.field(
-        description="The intervals by which anything is billed in this currency, the shortest first."
-    )
-    products: list[PricedProduct] = strawberry.field(description="What is on sale, in display order.")
-    as_of: datetime = strawberry.field(description="When the catalogue last changed.")

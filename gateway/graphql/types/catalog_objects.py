@@ -2,9 +2,11 @@
 
 from weakref import WeakKeyDictionary
 
+from gateway.billing.catalog.currencies import CurrencyChoice
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.types.catalog import BillingInterval, Plan, Price, PricedProduct, Pricing, Product
+from gateway.graphql.types.catalog import BillingInterval, Plan, Price, Product
+from gateway.graphql.types.pricing import PricedProduct, Pricing
 
 _by_snapshot: "WeakKeyDictionary[Snapshot, CatalogObjects]" = WeakKeyDictionary()
 
@@ -75,6 +77,8 @@ class CatalogObjects:
         if key not in self._pricing:
             self._pricing[key] = Pricing(
                 currency=Currency(currency),
+                currency_choice=CurrencyChoice.REQUESTED,
+                note=None,
                 currencies=[Currency(code) for code in snapshot.currencies],
                 intervals=[BillingInterval(name) for name in snapshot.intervals(currency)],
                 products=[

@@ -79,11 +79,52 @@ def test_a_pricing_page_by_interval_has_its_plans_and_all_one_off_prices(shop):
 
 
 def test_a_currency_in_which_nothing_is_on_sale_is_refused_with_those_that_there_are(shop):
-    answer = shop.graphql("{ pricing(currency: XAF) { asOf } }".replace("XAF", '"XAF"')).json()
+    answer = shop.graphql("{ pricing(currency: XAF, strict: true) { asOf } }".replace("XAF", '"XAF"')).json()
 
     assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
     assert "XAF" in answer["errors"][0]["message"]
     assert "EUR" in answer["errors"][0]["message"]
+
+
+def test_a_currency_in_which_nothing_is_on_sale_leads_to_the_countrys_with_a_note(shop):
+    page = "{ pricing(%s) { currency currencyChoice note products { plans { amount { currency } } } } }"
+
+    def shown(asked: str) -> tuple:
+        found = shop.data(page % asked)["pricing"]
+        amounts = {plan["amount"]["currency"] for each in found["products"] for plan in each["plans"] if plan["amount"]}
+        assert amounts == {found["currency"]}
+        return found["currency"], found["currencyChoice"], found["note"]
+
+    assert shown('currency: "XAF"') == ("USD", "DEFAULT", "nothing is on sale in XAF: this is in USD")
+    assert shown('currency: "XAF", country: "JP"')[:2] == ("JPY", "COUNTRY")
+    assert shown('country: "DE"') == ("EUR", "COUNTRY", None)
+    assert shown('currency: "EUR", country: "JP", strict: true') == ("EUR", "REQUESTED", None)
+
+
+def test_a_price_tells_what_it_costs_in_each_currency_also_below_one_minor_unit(shop):
+    cents = {"currency": "usd", "unit_amount_decimal": "0.25", "recurring[interval]": "month"}
+    options = {"currency_options[eur][unit_amount_decimal]": "0.2", "currency_options[jpy][unit_amount]": 1}
+    made = shop.stripe("POST", "/v1/products", name="Calls")
+    calls = shop.stripe("POST", "/v1/prices", product=made["id"], **cents, **options)
+    shop.stripe("POST", f"/v1/products/{made['id']}", default_price=calls["id"])
+    query = """query($id: ID!) { plan(id: $id) { product { defaultPrice { id } } price { currencyOptions { currency }
+        amounts { currency unitAmount { amount } unitAmountDecimal tiers { upTo } } } } }"""
+    amount = {"unitAmount": None, "tiers": []}
+
+    shop.eventually(
+        lambda: shop.data(query, {"id": calls["id"]})["plan"],
+        {
+            "product": {"defaultPrice": {"id": calls["id"]}},
+            "price": {
+                "currencyOptions": [{"currency": "JPY"}],
+                "amounts": [
+                    {**amount, "currency": "USD", "unitAmountDecimal": "0.25"},
+                    {**amount, "currency": "EUR", "unitAmountDecimal": "0.2"},
+                    {**amount, "currency": "JPY", "unitAmount": {"amount": 1}, "unitAmountDecimal": "1"},
+                ],
+            },
+        },
+    )
 
 
 def test_the_default_currency_is_the_one_with_the_most_prices(shop):

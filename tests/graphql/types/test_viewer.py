@@ -199,6 +199,9 @@ def test_a_plan_says_what_the_viewer_may_do_with_it(world):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly", trial_period_days=14)
     assert actions() == ["DOWNGRADE", "DOWNGRADE", "CURRENT", "UPGRADE"]
     assert set(seen("currency", me).values()) == {"USD"}
+    page = '{ pricing(country: "DE") { currency currencyChoice } }'
+    bound, free = (world.data(page, headers=headers)["pricing"]["currencyChoice"] for headers in (me, None))
+    assert (bound, free) == ("VIEWER", "COUNTRY")
     assert seen("subscriptionId", me)["business_monthly"] == bought["id"]
     world.stripe("POST", f"/v1/subscriptions/{bought['id']}", cancel_at_period_end="true")
     world.eventually(lambda: actions()[2], "RESUME")

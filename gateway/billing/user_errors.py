@@ -10,13 +10,13 @@ from gateway.errors import BadInput
 class ProblemCode(Enum):
     """Codes that clients may switch on; each value says what it means."""
 
-    LINE_ITEMS_INVALID = "There are no lines, too many, or one that names no price or two."
+    LINE_ITEMS_INVALID = "There are no lines, or too many, or some that contradict each other or name no price, or two."
     PRICE_NOT_FOUND = "There is no such price."
     PRICE_NOT_ON_SALE = "The price, or its product, is no longer sold."
     DUPLICATE_PRICE = "Two lines name the same price: put their quantities together."
     QUANTITY_INVALID = "The quantity is out of range, or the price is metered and takes none."
     CURRENCY_NOT_OFFERED = "Not every price is offered in this currency."
-    INTERVALS_MIXED = "The plans are billed by different intervals, which one checkout cannot mix."
+    INTERVALS_MIXED = "The plans are billed by different intervals, which one checkout, or one change, cannot mix."
     URL_REQUIRED = "This kind of checkout needs this URL."
     URL_UNUSED = "This kind of checkout does not use this URL."
     REDIRECT_NOT_ALLOWED = "Buyers may not be sent to this URL."

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.billing.catalog.quantities import quantity_range, wrong_quantity
 from gateway.billing.catalog.snapshot import Snapshot, currencies_of, is_active, is_offered
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.models.mirrored import Price
+from gateway.models.mirrored import Price, Product
 
 MAX_LINES = 20
 
@@ -85,21 +86,23 @@ def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tupl
         return Problem(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", f"{at}.{name}")
     if not is_active(price) or not is_active(snapshot.products[price.product_id]):
         return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", f"{at}.{name}")
-    if why := _wrong_quantity(price, line, max_quantity):
+    if why := _wrong_quantity(price, snapshot.products[price.product_id], line, max_quantity):
         return Problem(ProblemCode.QUANTITY_INVALID, why, f"{at}.quantity")
     return price, line
 
 
-def _wrong_quantity(price: Price, line: Line, most: int) -> str | None:
+def _wrong_quantity(price: Price, product: Product, line: Line, most: int) -> str | None:
     """Return why this many cannot be bought. A metered price is billed by use, so it takes no quantity."""
     if price.usage_type == "metered":
         plain = line.quantity == 1 and line.adjustable is None
         return None if plain else "a metered price is billed by use: leave the quantity out"
-    if not 1 <= line.quantity <= most:
-        return f"the quantity must be 1 to {most}"
+    if why := wrong_quantity(line.quantity, price, product, most):
+        return why
     low, high = line.adjustable or (line.quantity, line.quantity)
-    fits = 0 <= low <= line.quantity <= high <= most
-    return None if fits else f"the quantity must lie within its adjustable range, and that within 0 to {most}"
+    least, seller = quantity_range(price, product)
+    least, most = 0 if least == 1 else least, min(most, seller or most)  # one that is set to 0 is removed
+    fits = least <= low <= line.quantity <= high <= most
+    return None if fits else f"the quantity must lie within its adjustable range, and that within {least} to {most}"
 
 
 def _duplicates(prices: Sequence[Price]) -> Iterator[Problem]:

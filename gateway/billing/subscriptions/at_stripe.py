@@ -1,6 +1,6 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -163,8 +163,8 @@ class SubscriptionsAtStripe:
                 return None
             raise BadInput(str(error)) from error
 
-    async def billed(self, subscription: dict[str, Any], price_id: str) -> Invoice | None:
-        """Return what was billed for the change to a price: the latest invoice, if it is the one of that change."""
+    async def billed(self, subscription: dict[str, Any], price_ids: Collection[str]) -> Invoice | None:
+        """Return what was billed for a change of some prices: the latest invoice, if it is the one of that change."""
         latest = subscription["latest_invoice"]
         invoice_id = latest["id"] if isinstance(latest, dict) else latest or ""
         invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
@@ -173,7 +173,7 @@ class SubscriptionsAtStripe:
             invoice = await self._database.read(lambda connection: row_by_id(connection, Invoice, invoice_id))
         if invoice is None or invoice.status == "draft" or invoice.billing_reason != "subscription_update":
             return None
-        return invoice if any(line["price"] == price_id for line in invoice.lines) else None
+        return invoice if any(line["price"] in price_ids for line in invoice.lines) else None
 
 
 def missing() -> NotFound:

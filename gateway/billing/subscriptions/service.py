@@ -8,7 +8,7 @@ not go through (`error_if_incomplete`), or it is made by a schedule as the perio
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,21 +21,23 @@ import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.catalog.snapshot import Snapshot, group_of
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions import quotes, timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
+from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
+from gateway.billing.subscriptions.changed_items import (
+    Target,
+    already_applied,
+    arriving,
+    mixed_intervals,
+    plan_items,
+    resulting,
+    touched_prices,
+)
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
-from gateway.billing.subscriptions.plan_change import (
-    PlanChange,
-    Preview,
-    already_applied,
-    check_paid,
-    plan_items,
-    preview_of,
-)
+from gateway.billing.subscriptions.plan_change import Preview, check_paid, preview_of
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
-from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.tables import table_for
@@ -109,7 +111,8 @@ class SubscriptionService:
         check(ended(present), paused(answer.object))
         snapshot = await self._catalog.snapshot()
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
-        await self._check_alone(items[0], present)
+        check(mixed_intervals(answer.object, present, items, snapshot))
+        await self._check_alone(items, present)
         check_paid(present.subscription.status, answer.object["latest_invoice"])
         later = self._is_later(change, items, present, snapshot)
         nothing_now = later or present.subscription.status == "trialing"  # nothing is charged before its end
@@ -119,8 +122,10 @@ class SubscriptionService:
             else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
             self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none"),
         )
-        at = timing.planned(present, items[0]).at if later else None
-        quote = preview_of(present, change.price_id, as_of=answer.as_of, due=due, renewal=renewal, at=at)
+        at = timing.planned(present, items).at if later else None
+        plans = {each["price"] for each in items if "price" in each}
+        plans = plans or {price for price, _ in resulting(present, items)}
+        quote = preview_of(present, plans, as_of=answer.as_of, due=due, renewal=renewal, at=at)
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
 
@@ -154,14 +159,14 @@ class SubscriptionService:
             items = plan_items(change, present, snapshot, self._settings.max_quantity)
             if already_applied(present, items):
                 present = await self._undo(present, answer)
-                return present, await self._at_stripe.billed(answer.object, change.price_id)
-            check(paused(answer.object))
-            await self._check_alone(items[0], present, customer.external_id)
+                return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
+            check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
+            await self._check_alone(items, present, customer.external_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
             stripe_key = _stripe_key("change", principal, key)
             if self._is_later(change, items, present, snapshot):
-                return await self._plan(present, answer, items[0], snapshot, stripe_key), None
+                return await self._plan(present, answer, items, snapshot, stripe_key), None
             parameters: dict[str, Any] = {
                 "items": items,
                 "proration_behavior": "always_invoice",
@@ -174,10 +179,11 @@ class SubscriptionService:
                 id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters)
             )
             await self._at_stripe.release_schedule(id, answer)  # after it: a refused change leaves what was planned
-            return await self._at_stripe.state(id), await self._at_stripe.billed(changed.object, change.price_id)
+            billed = await self._at_stripe.billed(changed.object, touched_prices(present, items))
+            return await self._at_stripe.state(id), billed
 
     def _is_later(
-        self, change: PlanChange, items: list[dict[str, Any]], present: SubscriptionState, snapshot: Snapshot
+        self, change: PlanChange, items: list[Target], present: SubscriptionState, snapshot: Snapshot
     ) -> bool:
         """Return whether a change happens as the period ends.
 
@@ -185,19 +191,19 @@ class SubscriptionService:
             Rejected: it would, and cannot.
         """
         when = change.when or ChangeTime[self._settings.change_time.upper()]
-        later = timing.waits(when, present, items[0], snapshot)
-        check(timing.cannot_wait(present) if later else None)
+        later = timing.waits(when, present, items, snapshot)
+        if later:
+            check(timing.cannot_wait(present), timing.ends_apart(present, items))
         return later
 
     async def _plan(
-        self, present: SubscriptionState, answer: StripeResponse, target: dict[str, Any], snapshot: Snapshot, key: str
+        self, present: SubscriptionState, answer: StripeResponse, items: list[Target], snapshot: Snapshot, key: str
     ) -> SubscriptionState:
         """Plan a change for the end of the period; one that is planned already is not planned again."""
-        wanted = timing.planned(present, target)
+        wanted = timing.planned(present, items)
         if present.pending == wanted:
             return present
-        price = snapshot.prices[target["price"]]
-        phases = partial(timing.phases, target=target, at=wanted.at, price=price)
+        phases = partial(timing.phases, targets=items, at=wanted.at, prices=snapshot.prices)
         await self._at_stripe.plan(answer, phases, key)
         return await self._at_stripe.state(present.subscription.id)
 
@@ -332,12 +338,12 @@ class SubscriptionService:
             return await self._at_stripe.state(id)
 
     async def _check_alone(
-        self, change: Mapping[str, Any], present: SubscriptionState, owner: str | None = None
+        self, targets: Sequence[Target], present: SubscriptionState, owner: str | None = None
     ) -> None:
         """Refuse a change into a group of which the customer has a plan already: a purchase would be refused too.
 
         Args:
-            change: the item, and the price that it is to have.
+            targets: what changes.
             present: the subscription.
             owner: who is about to change: his open checkouts are closed first, so that none is paid after this look,
                 and Stripe is asked what he has. None only looks.
@@ -347,20 +353,21 @@ class SubscriptionService:
             StripeUnavailable: Stripe cannot be reached.
         """
         snapshot = await self._catalog.snapshot()
-        wanted = snapshot.products[snapshot.prices[change["price"]].product_id]
-        (its,) = (item for item in present.items if item.id == change["id"])
-        group, before = group_of(wanted), snapshot.products.get(its.product_id)
-        stays = its.product_id == wanted.id or (before and group is not None and group_of(before) == group)
-        if stays or self._settings.allow_multiple_subscriptions:
+        products = list(arriving(targets, present, snapshot))
+        if all(stays for _, stays in products) or self._settings.allow_multiple_subscriptions:
             return
         if owner is not None:
             await self._close_checkouts(owner)
             await read_subscriptions(self._mirror, self._stripe, present.subscription.customer_id)
         row = present.subscription
-        held = await held_products(self._database, row.customer_id, [its.id], replanned=row.id)
-        if standing := excluded_by(wanted.id, held, snapshot):
-            message = f"there is a subscription already that excludes this plan ({standing}): change that one instead"
-            raise Rejected(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, "priceId"))
+        changed = [each["id"] for each in targets if "id" in each]
+        held = await held_products(self._database, row.customer_id, changed, replanned=row.id)
+        held |= {product: row.id for product, stays in products if stays}
+        for product in (product for product, stays in products if not stays):
+            if standing := excluded_by(product, held, snapshot):
+                message = f"there is a plan already that excludes this one ({standing}): change that one instead"
+                raise Rejected(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, "priceId"))
+            held[product] = row.id
 
     async def find(self, id: str) -> None:
         """Read a subscription from Stripe and store it, if it is there.

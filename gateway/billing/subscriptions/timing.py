@@ -5,30 +5,24 @@ Source: Stripe, "Subscription schedules" and "Billing modes": a phase that begin
 the new price.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
+from fractions import Fraction
 from typing import Any
 
-from gateway.billing.catalog.amounts import Direction, direction
+from gateway.billing.catalog.amounts import Direction, a_year, direction
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import will_cancel
+from gateway.billing.subscriptions.change_request import ChangeTime
+from gateway.billing.subscriptions.changed_items import Target, resulting
 from gateway.billing.subscriptions.pending import PendingChange
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.mirror.mapping import id_of
-from gateway.models.mirrored import Price, SubscriptionItem
+from gateway.models.mirrored import Price
 
 
-class ChangeTime(Enum):
-    """When a change of a subscription happens; each value says what it means."""
-
-    NOW = "At once; what is due is charged."
-    AT_PERIOD_END = "When the period that was paid for ends; the renewal is billed at the new price."
-    AUTOMATIC = "Up at once, down when the period ends. In a trial, where nothing is paid for, at once."
-
-
-def waits(when: ChangeTime, present: SubscriptionState, target: Mapping[str, Any], snapshot: Snapshot) -> bool:
+def waits(when: ChangeTime, present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> bool:
     """Return whether a change happens as the period ends.
 
     What costs an amount that nobody knows beforehand (a metered plan) changes with the period, too: its usage until
@@ -37,24 +31,52 @@ def waits(when: ChangeTime, present: SubscriptionState, target: Mapping[str, Any
     Args:
         when: as the caller wants it.
         present: the subscription.
-        target: the item that changes, as the parameter of a change has it.
+        targets: what changes.
         snapshot: says what plans cost.
     """
     if when is not ChangeTime.AUTOMATIC:
         return when is ChangeTime.AT_PERIOD_END
     if present.subscription.status == "trialing":
         return False
-    item, wanted = item_of(present, target), snapshot.prices[target["price"]]
-    have = snapshot.prices.get(item.price_id)
-    if have is None:
-        return True
-    found = direction((have, item.quantity), (wanted, target.get("quantity")), present.subscription.currency)
-    return found in {None, Direction.DOWN}
+    return _direction(present, targets, snapshot) in {None, Direction.DOWN}
 
 
-def item_of(present: SubscriptionState, target: Mapping[str, Any]) -> SubscriptionItem:
-    """Return the item that a change is of."""
-    return next(item for item in present.items if item.id == target["id"])
+_Plan = tuple[Price, int | None]
+"""A price and its quantity."""
+
+
+def _direction(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> Direction | None:
+    """Return what a change is to the customer. Where some of it is up and some down, the sum of a year decides."""
+    currency, items = present.subscription.currency, {item.id: item for item in present.items}
+    ways: set[Direction | None] = set()
+    more = Fraction(0)
+    for each in targets:
+        item = items.get(each.get("id", ""))
+        have = snapshot.prices.get(item.price_id) if item else None
+        if item is not None and have is None:
+            return None
+        before = (have, item.quantity) if item and have else None
+        after = (snapshot.prices[each["price"]], each.get("quantity")) if "price" in each else None
+        ways.add(_way(before, after, currency))
+        more += _a_year(after, currency) - _a_year(before, currency)
+    ways.discard(Direction.LEVEL)
+    if None in ways or len(ways) <= 1:
+        return None if None in ways else next(iter(ways), Direction.LEVEL)
+    return Direction.UP if more > 0 else Direction.DOWN if more < 0 else Direction.LEVEL
+
+
+def _a_year(plan: _Plan | None, currency: str) -> Fraction:
+    cost = None if plan is None else a_year(plan[0], 1 if plan[1] is None else plan[1], currency)
+    return cost or Fraction(0)
+
+
+def _way(before: _Plan | None, after: _Plan | None, currency: str) -> Direction | None:
+    """Return what one item is to the customer: one that comes is more, one that goes is less."""
+    if before is None:
+        return Direction.UP
+    if after is None:
+        return None if before[0].usage_type == "metered" else Direction.DOWN
+    return direction(before, after, currency)
 
 
 def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | None:
@@ -73,36 +95,63 @@ def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | No
     return None
 
 
-def planned(present: SubscriptionState, target: Mapping[str, Any]) -> PendingChange:
-    """Return a change as it waits for the end of the period of the item that changes."""
-    changed = target["price"], target.get("quantity")
-    items = (changed if each.id == target["id"] else (each.price_id, each.quantity) for each in present.items)
-    return PendingChange(tuple(items), item_of(present, target).current_period_end)
+def ends_apart(present: SubscriptionState, targets: Sequence[Target]) -> Problem | None:
+    """Return that the items of a change renew at different times: none of them is the one at which all can change."""
+    if len(set(_ends(present, targets))) <= 1:
+        return None
+    message = "the periods of these items end at different times: change them one by one"
+    return Problem(ProblemCode.INTERVALS_MIXED, message, "items")
 
 
-def phases(subscription: Mapping[str, Any], target: Mapping[str, Any], at: datetime, price: Price) -> list[Any]:
-    """Return the phases that leave a subscription as it is until a moment, and change one of its items then.
+def _ends(present: SubscriptionState, targets: Sequence[Target]) -> list[datetime]:
+    changed = {each.get("id") for each in targets}
+    return [item.current_period_end for item in present.items if item.id in changed]
+
+
+def planned(present: SubscriptionState, targets: Sequence[Target]) -> PendingChange:
+    """Return a change as it waits: for the end of the changed items' period, or the next renewal if it only adds."""
+    every = [item.current_period_end for item in present.items]
+    return PendingChange(resulting(present, targets), min(_ends(present, targets) or every))
+
+
+def phases(
+    subscription: Mapping[str, Any], targets: Sequence[Target], at: datetime, prices: Mapping[str, Price]
+) -> list[Any]:
+    """Return the phases that leave a subscription as it is until a moment, and change its items then.
 
     Both say all that the subscription says, because a phase without it is one without discounts, taxes and notes. The
-    second lasts for one period of its plan; the schedule releases the subscription then.
+    second lasts for one period of its first plan; the schedule releases the subscription then.
 
     Args:
         subscription: as Stripe has it, with the schedule that has been made around it.
-        target: the item that changes, as the parameter of a change has it.
+        targets: what changes.
         at: when.
-        price: which it becomes.
+        prices: the catalogue's, for how long the second phase lasts.
     """
     shared = _shared(subscription)
     items = subscription["items"]["data"]
-    kept = [_entry(item) for item in items]
-    then = [_entry({**item, **_changed(target)} if item["id"] == target["id"] else item) for item in items]
+    changed = {each["id"]: each for each in targets if "id" in each}
+    then = [
+        _entry({**item, **_changed(target)} if (target := changed.get(item["id"])) else item)
+        for item in items
+        if not changed.get(item["id"], {}).get("deleted")
+    ]
+    then += [each for each in targets if "id" not in each]
     schedule, end = subscription["schedule"], int(at.timestamp())
     present = schedule["current_phase"] or schedule["phases"][0]
+    kept = [_entry(item) for item in items]
     first: dict[str, Any] = {**shared, "items": kept, "start_date": present["start_date"], "end_date": end}
     if subscription["status"] == "trialing":
         first["trial_end"] = subscription["trial_end"]
-    duration = {"interval": price.interval, "interval_count": price.interval_count or 1}
-    return [first, {**shared, "items": then, "duration": duration}]
+    return [first, {**shared, "items": then, "duration": _period(then[0]["price"], items, prices)}]
+
+
+def _period(price_id: str, items: Sequence[Mapping[str, Any]], prices: Mapping[str, Price]) -> dict[str, Any]:
+    """Return a billing period of a price, which a present item may have though the catalogue does not."""
+    if price := prices.get(price_id):
+        return {"interval": price.interval, "interval_count": price.interval_count or 1}
+    recurring = next(item["price"]["recurring"] for item in items if item["price"]["id"] == price_id)
+    return {name: recurring[name] for name in ("interval", "interval_count")}
 
 
 def _shared(subscription: Mapping[str, Any]) -> dict[str, Any]:

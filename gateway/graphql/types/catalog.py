@@ -8,6 +8,7 @@ import strawberry
 
 from gateway.billing.catalog import amounts
 from gateway.billing.catalog.product_features import ListedFeature, listed_features
+from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
 from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
@@ -243,7 +244,7 @@ class Product:
             default_price_id=row.default_price_id,
             plan_features=[PlanFeature.of(each) for each in listed_features(row)],
         )
-        product.prices = [Price.of(price, product, currency) for price in prices]
+        product.prices = [Price.of(price, product, currency, quantity_range(price, row)) for price in prices]
         product.plans = [Plan.of(price) for price in product.prices if price.recurring]
         return product
 
@@ -283,9 +284,12 @@ class Price:
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
     row: strawberry.Private[models.Price]
     currency: strawberry.Private[str]
+    quantities: strawberry.Private[tuple[int, int | None]]
 
     @classmethod
-    def of(cls, row: models.Price, product: Product, currency: str | None) -> "Price":
+    def of(
+        cls, row: models.Price, product: Product, currency: str | None, quantities: tuple[int, int | None]
+    ) -> "Price":
         """Make a price in a currency, or in its own when it is not offered in this one."""
         amount = amount_in(row, currency)
         return cls(
@@ -309,6 +313,7 @@ class Price:
             metadata=MetadataEntry.all_of(row.meta),
             row=row,
             currency=amount.currency,
+            quantities=quantities,
         )
 
     def amount_of(self, quantity: int) -> Money | None:
@@ -353,6 +358,14 @@ class Plan:
     trial_period_days: int | None = strawberry.field(description="Days that are free at first, when there are any.")
     usage_type: UsageType = strawberry.field(description="How the quantity is determined.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
+
+    min_quantity: int = field(
+        lambda self: self.quantities[0], "The least that one may have, by metadata `min_quantity`; else 1."
+    )
+    max_quantity: int | None = field(
+        lambda self: self.quantities[1], "The most that one may have, by metadata `max_quantity`; null without."
+    )
+    quantities: strawberry.Private[tuple[int, int | None]]
 
     @resolver
     def amount_for(self, quantity: Quantity) -> Money | None:
@@ -414,4 +427,5 @@ class Plan:
             trial_period_days=price.recurring.trial_period_days,
             usage_type=price.recurring.usage_type,
             metadata=price.metadata,
+            quantities=price.quantities,
         )

@@ -3,6 +3,7 @@
 from weakref import WeakKeyDictionary
 
 from gateway.billing.catalog.currencies import CurrencyChoice
+from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import BillingInterval, Plan, Price, Product
@@ -54,7 +55,8 @@ class CatalogObjects:
             return None
         key = (id, currency)
         if key not in self._prices:
-            self._prices[key] = Price.of(row, product, currency)
+            quantities = quantity_range(row, self._product_rows[row.product_id])
+            self._prices[key] = Price.of(row, product, currency, quantities)
         return self._prices[key]
 
     def plan(self, id: str, currency: str | None = None) -> Plan | None:

@@ -14,10 +14,9 @@ from gateway.billing.customers.ownership import Owner
 from gateway.billing.customers.payment_methods import default_of
 from gateway.billing.invoices import cursor_of
 from gateway.billing.subscriptions import entitlements as rules
+from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.entitlements import Source
-from gateway.billing.subscriptions.plan_change import PlanChange
 from gateway.billing.subscriptions.state import current
-from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.errors import BadInput
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
@@ -29,7 +28,13 @@ from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Usage
-from gateway.graphql.types.subscription_changes import WHEN, ChangePreview
+from gateway.graphql.types.subscription_changes import (
+    ITEMS,
+    WHEN,
+    ChangePreview,
+    SubscriptionItemChangeInput,
+    plan_change,
+)
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.models import mirrored as models
 
@@ -234,8 +239,11 @@ class Viewer(Account):
         *,
         subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
         price_id: Annotated[
-            strawberry.ID, strawberry.argument(description="The plan to change to, or the present one.")
-        ],
+            strawberry.ID | None,
+            strawberry.argument(
+                description="The plan to change to, or the present one. Left out where `items` says it."
+            ),
+        ] = None,
         quantity: Annotated[
             int | None, strawberry.argument(description="The quantity; the present one if left out.")
         ] = None,
@@ -245,12 +253,13 @@ class Viewer(Account):
                 description="Of several items the one that changes; else the one whose product is of its group."
             ),
         ] = None,
+        items: Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)] = None,
         when: Annotated[ChangeTime | None, strawberry.argument(description=WHEN)] = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
-        change = PlanChange(price_id, quantity, subscription_item_id, when=when)
+        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
         preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
         return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.billing.subscriptions.plan_change import PlanChange, Preview
+from gateway.billing.subscriptions.change_request import ChangeTime, ItemChange, PlanChange
+from gateway.billing.subscriptions.plan_change import Preview
 from gateway.billing.subscriptions.service import Cancellation
-from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_from, enum_type, input_type, mutation, object_type
@@ -22,6 +22,7 @@ enum_from(ChangeTime, name="ChangeTime")
 
 KEY = "The same key with the same input does it once, however often it is sent."
 WHEN = "When it happens; left out, as the gateway is set up."
+ITEMS = "Several changes in one: add-ons that come or go, quantities, another plan. Instead of `priceId`."
 
 
 @object_type
@@ -80,17 +81,42 @@ class CancellationReason(Enum):
 
 
 @input_type
+class SubscriptionItemChangeInput:
+    """One of several changes: of an item, or of what is added.
+
+    A price that none of the items has, nor one of its product or group, is added: an add-on, for example.
+    """
+
+    item_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The item; left out, the one of the same price, product or group, if there is one."
+    )
+    price_id: strawberry.ID | None = strawberry.field(
+        default=None, description="What the item becomes, or what is added; left out, only the quantity changes."
+    )
+    quantity: int | None = strawberry.field(
+        default=None, description="The quantity; the present one if left out, and 1 of what is added."
+    )
+    remove: bool = strawberry.field(
+        default=False,
+        description="Whether it goes: named by `priceId`, or by `itemId`, which is unknown once it is gone; without a "
+        "quantity.",
+    )
+
+
+@input_type
 class ChangeSubscriptionInput:
-    """The subscription to change, and its new plan."""
+    """The subscription to change, and its new plan; or several changes in one."""
 
     subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
-    price_id: strawberry.ID = strawberry.field(
-        description="The plan to change to; the present one to change the quantity."
+    price_id: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="The plan to change to; the present one to change the quantity. Left out where `items` says it.",
     )
     quantity: int | None = strawberry.field(default=None, description="The quantity; the present one if left out.")
     subscription_item_id: strawberry.ID | None = strawberry.field(
         default=None, description="Of several items the one that changes; else the one whose product is of its group."
     )
+    items: list[SubscriptionItemChangeInput] | None = strawberry.field(default=None, description=ITEMS)
     proration_date: datetime | None = strawberry.field(
         default=None, description="The preview's, so that its amount is charged; otherwise proration counts from now."
     )
@@ -200,6 +226,20 @@ class ResumeSubscriptionPayload(Payload):
     )
 
 
+def plan_change(
+    price_id: str | None,
+    quantity: int | None,
+    item_id: str | None,
+    items: list[SubscriptionItemChangeInput] | None,
+    *,
+    when: ChangeTime | None,
+    proration_date: datetime | None = None,
+) -> PlanChange:
+    """Make a change of what a client has given."""
+    several = tuple(ItemChange(each.price_id, each.quantity, each.item_id, each.remove) for each in items or ())
+    return PlanChange(price_id, quantity, item_id, proration_date, when, several)
+
+
 ChangeInput = Annotated[
     ChangeSubscriptionInput, strawberry.argument(description="The subscription to change, and its new plan.")
 ]
@@ -226,8 +266,13 @@ class ChangeMutations:
         At once, what is due is charged, or nothing is changed.
         """
         services = info.context.services
-        change = PlanChange(
-            input.price_id, input.quantity, input.subscription_item_id, input.proration_date, input.when
+        change = plan_change(
+            input.price_id,
+            input.quantity,
+            input.subscription_item_id,
+            input.items,
+            proration_date=input.proration_date,
+            when=input.when,
         )
         if customer := await services.customers.find(info.context.principal):
             await services.customers.tell_stripe(info.context.principal, customer)

@@ -128,6 +128,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     at = params.get("proration_date", now)
     before = sandbox.need("subscription", subscription["id"])
     changed = _merged(sandbox, subscription, params, customer)
+    items.check_intervals(changed)
     change = _dates(sandbox, before, changed, params, now)
     metered.bill_replaced(sandbox, before, change.subscription, now)
     prorate = params.get("proration_behavior", "create_prorations") != "none"

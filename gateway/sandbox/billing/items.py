@@ -119,6 +119,19 @@ def rhythm(item: Obj) -> tuple[str, int]:
     return recurring["interval"], recurring["interval_count"]
 
 
+def check_intervals(subscription: Obj) -> None:
+    """Refuse items with different billing intervals, which only a flexible subscription has.
+
+    Source: docs.stripe.com/billing/subscriptions/mixed-interval; the words: stripe/stripe-node issue 682.
+    """
+    mixed = len({rhythm(item) for item in subscription["items"]["data"]}) > 1
+    if mixed and subscription["billing_mode"]["type"] == "classic":
+        raise invalid(
+            "Currency and interval fields must match across all plans on this subscription. Found mismatch in interval "
+            "field."
+        )
+
+
 def start_period(item: Obj, anchor: int, at: int) -> None:
     """Put an item into the billing period, counted from the anchor, that contains a time; it begins then."""
     end = periods.period_at(anchor, *rhythm(item), at)[1]

@@ -42,6 +42,7 @@ def create(sandbox: Sandbox, customer: Obj, params: Obj) -> Obj:
         items.make(sandbox, subscription, customer, entry, f"items[{number}]") for number, entry in enumerate(given)
     ]
     subscription["items"]["data"] = data
+    items.check_intervals(subscription)
     _start(subscription, params, now)
     subscription["discounts"] = discounts.redeem(
         sandbox, params.get("discounts"), customer, subscription=subscription["id"]

@@ -6,9 +6,8 @@ import pytest
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.subscriptions.plan_change import PlanChange
+from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
-from gateway.billing.subscriptions.timing import ChangeTime
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
 from gateway.models.mirrored import SubscriptionSchedule

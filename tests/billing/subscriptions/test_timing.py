@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.billing.subscriptions.timing import ChangeTime, cannot_wait, phases, planned, waits
-from harness.rows import NOW, item, price, product, snapshot, state
+from gateway.billing.subscriptions.change_request import ChangeTime
+from gateway.billing.subscriptions.timing import cannot_wait, ends_apart, phases, planned, waits
+from harness.rows import NOW, at, item, price, product, snapshot, state
 
 CATALOG = snapshot(
     product("starter"),
@@ -35,7 +36,7 @@ DOWN, UP, METERED = ({"id": "si_1", "price": price, "quantity": 1} for price in 
     ],
 )
 def test_when_a_change_happens(when, have, target, status, expected):
-    assert waits(when, state(item("si_1", have, "pro"), status=status), target, CATALOG) is expected
+    assert waits(when, state(item("si_1", have, "pro"), status=status), [target], CATALOG) is expected
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_what_cannot_wait(columns, code):
 
 
 def test_what_is_planned_of_several_items():
-    found = planned(state(PRO, item("si_2", "calls", "pro", None)), DOWN)
+    found = planned(state(PRO, item("si_2", "calls", "pro", None)), [DOWN])
     assert (found.items, found.at) == ((("starter_m", 1), ("calls", None)), PRO.current_period_end)
 
 
@@ -86,7 +87,7 @@ def test_both_phases_say_all_that_the_subscription_says():
     kept = {"quantity": 2, "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
     calls = {"price": "calls"}
     moment = datetime.fromtimestamp(1_000, UTC)
-    first, then = phases(subscription, DOWN, moment, price("starter_m", "starter", interval_count=3))
+    first, then = phases(subscription, [DOWN], moment, {"starter_m": price("starter_m", "starter", interval_count=3)})
     assert first == {
         **shared,
         "items": [{"price": "pro_m", **kept}, calls],
@@ -96,5 +97,47 @@ def test_both_phases_say_all_that_the_subscription_says():
     }
     duration = {"interval": "month", "interval_count": 3}
     assert then == {**shared, "items": [{**kept, "price": "starter_m", "quantity": 1}, calls], "duration": duration}
-    _, metered = phases(subscription, {"id": "si_1", "price": "calls"}, moment, price("calls", "pro"))
+    _, metered = phases(subscription, [{"id": "si_1", "price": "calls"}], moment, CATALOG.prices)
     assert "quantity" not in metered["items"][0]
+    _, several = phases(
+        subscription, [{"id": "si_1", "deleted": True}, {"price": "pro_m", "quantity": 4}], moment, CATALOG.prices
+    )
+    assert several["items"] == [calls, {"price": "pro_m", "quantity": 4}]
+
+
+SEATS = item("si_2", "starter_m", "starter", 3)
+SEAT_MORE, SEATS_GONE = {"id": "si_2", "price": "starter_m", "quantity": 4}, {"id": "si_2", "deleted": True}
+
+
+@pytest.mark.parametrize(
+    ("targets", "later"),
+    [
+        ([{"price": "pro_m", "quantity": 1}], False),  # something comes
+        ([{"price": "calls"}], False),
+        ([SEATS_GONE], True),
+        ([UP, SEAT_MORE], False),
+        ([DOWN, SEAT_MORE], True),  # 2,900 down and 900 up
+        ([{**UP, "quantity": 2}, SEATS_GONE], False),  # 2,900 up and 2,700 down
+        ([UP, SEATS_GONE], True),
+        ([METERED, SEAT_MORE], True),
+    ],
+)
+def test_when_several_changes_happen(targets, later):
+    assert waits(AUTOMATIC, state(PRO, SEATS), targets, CATALOG) is later
+    assert waits(NOW_, state(PRO, SEATS), targets, CATALOG) is False
+
+
+def test_what_is_billed_by_use_goes_with_its_period():
+    calls = item("si_2", "calls", "pro", None)
+    assert waits(AUTOMATIC, state(PRO, calls), [{"id": "si_2", "deleted": True}], CATALOG) is True
+
+
+def test_several_changes_wait_for_one_moment():
+    yearly = item("si_2", "starter_m", "starter", 3)
+    yearly.current_period_end = at(300)
+    both = state(PRO, yearly)
+    assert ends_apart(both, [DOWN, SEATS_GONE]).code.name == "INTERVALS_MIXED"
+    assert ends_apart(both, [SEATS_GONE]) is None
+    assert planned(both, [SEATS_GONE]).at == at(300)
+    assert planned(both, [{"price": "calls"}]).at == PRO.current_period_end
+    assert planned(both, [{"price": "calls"}]).items == (("pro_m", 1), ("starter_m", 3), ("calls", None))

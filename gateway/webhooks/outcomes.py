@@ -13,6 +13,7 @@ from gateway.db.lease_queue import Backoff
 from gateway.db.tables import table_for
 from gateway.models.inbox import Event
 from gateway.observability import metrics, tracing
+from gateway.observability.logging import written_at_once
 from gateway.webhooks.event import StripeEvent
 
 log = structlog.get_logger()
@@ -105,32 +106,33 @@ def report_outcomes(
     """
     statuses: Counter[str] = Counter()
     now, ms, traced = time.time(), round(seconds * 1000, 1), tracing.active()
-    for event, outcome, attempts in handled:
-        failed = isinstance(outcome, Exception)
-        if isinstance(outcome, Exception):
-            status = "dead" if RETRIES.is_last(attempts) else "failed"
-            detail = type(outcome).__name__  # not its words, which may quote what no log may hold
-        else:
-            status, detail = "pending" if outcome.pending_fetches else outcome.status, outcome.detail
-        statuses[status] += 1
-        if status == "applied":
-            metrics.EVENT_LAG.observe(max(0.0, now - event.created))
-        line = {
-            "id": event.id,
-            "type": event.type,
-            "object": event.object.get("id"),
-            "status": status,
-            "outcome": detail,
-            "ms": ms,
-        }
-        if secrets and (label := secrets.get(event.id)):
-            line["secret"] = label
-        if failed:
-            log.warning("event_failed", **line)
-        else:
-            log.info("event_handled", **line)
-        if traced:
-            error = detail if failed else None
-            tracing.past("event", seconds, id=event.id, type=event.type, status=status, tries=attempts, error=error)
+    with written_at_once():
+        for event, outcome, attempts in handled:
+            failed = isinstance(outcome, Exception)
+            if isinstance(outcome, Exception):
+                status = "dead" if RETRIES.is_last(attempts) else "failed"
+                detail = type(outcome).__name__  # not its words, which may quote what no log may hold
+            else:
+                status, detail = "pending" if outcome.pending_fetches else outcome.status, outcome.detail
+            statuses[status] += 1
+            if status == "applied":
+                metrics.EVENT_LAG.observe(max(0.0, now - event.created))
+            line = {
+                "id": event.id,
+                "type": event.type,
+                "object": event.object.get("id"),
+                "status": status,
+                "outcome": detail,
+                "ms": ms,
+            }
+            if secrets and (label := secrets.get(event.id)):
+                line["secret"] = label
+            if failed:
+                log.warning("event_failed", **line)
+            else:
+                log.info("event_handled", **line)
+            if traced:
+                error = detail if failed else None
+                tracing.past("event", seconds, id=event.id, type=event.type, status=status, tries=attempts, error=error)
     for status, count in statuses.items():
         metrics.EVENTS.labels(status).inc(count)

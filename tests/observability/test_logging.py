@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+import pytest
 
 from harness.gateway import SECRET
 
@@ -46,3 +49,44 @@ def test_a_line_of_the_log_is_json_with_its_request_and_without_secrets():
         "request_id": "1",
         "outcome": "[secret] is [secret] and [secret]",
     }
+
+
+TOGETHER = """
+import os, structlog, sys
+from gateway.observability.logging import configure_logging, written_at_once
+configure_logging(readable=sys.argv[1] == "readable")
+log = structlog.get_logger()
+try:
+    with written_at_once():
+        log.info("first")
+        log.info("second")
+        os.write(2, b"between\\\\n")
+        raise KeyError
+except KeyError:
+    log.info("third")
+"""
+
+
+@pytest.mark.parametrize("form", ["readable", "json"])
+def test_lines_that_are_written_at_once_come_in_order_at_the_end_of_the_block_and_also_after_an_error(form):
+    done = subprocess.run([sys.executable, "-c", TOGETHER, form], capture_output=True, text=True, check=True)
+    words = ("between", "first", "second", "third")
+    assert [word for line in done.stderr.splitlines() for word in words if word in line] == list(words)
+
+
+LOST = """
+import structlog
+from gateway.observability import metrics
+from gateway.observability.logging import configure_logging, written_at_once
+configure_logging(readable=False)
+with written_at_once():
+    structlog.get_logger().info("first")
+    structlog.get_logger().info("second")
+print(metrics.LOG_LINES_LOST._value.get())
+"""
+
+
+def test_lines_that_no_disk_takes_are_dropped_and_counted():
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", LOST], stdout=subprocess.PIPE, stderr=full, text=True, check=False)
+    assert done.stdout == "2.0\n"

@@ -11,13 +11,16 @@ from starlette.types import ASGIApp
 
 from gateway import __version__, collector
 from gateway.auth.authenticator import Authenticator
+from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
+from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
+from gateway.billing.refunds import Refunds
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.errors import DatabaseUnavailable, GatewayError
@@ -129,6 +132,7 @@ def compose_services(runtime: Runtime) -> Services:
     notifications.on("catalog", catalog.invalidate)
     customers = Customers(settings, mirror, stripe)
     checkout = Checkout(settings, mirror, stripe, catalog, customers)
+    audit = AuditLog(database)
     return Services(
         settings=settings,
         database=database,
@@ -141,6 +145,9 @@ def compose_services(runtime: Runtime) -> Services:
         subscriptions=SubscriptionService(settings, mirror, stripe, catalog, checkout.close_all),
         limiter=RateLimiter(settings),
         notifications=notifications,
+        audit=audit,
+        refunds=Refunds(mirror, stripe, audit),
+        desk=CustomerDesk(customers, mirror, stripe, audit),
     )
 
 

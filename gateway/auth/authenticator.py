@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 
-from gateway.auth.principal import ANONYMOUS, SERVICE, Principal, is_subject
+from gateway.auth.principal import ANONYMOUS, Principal, is_subject
 from gateway.errors import Unauthenticated
 from gateway.settings import Settings
 
@@ -38,7 +38,10 @@ class Authenticator:
     def __init__(
         self, settings: Settings, *, tokens: "Tokens | None" = None, max_cache_bytes: int = MAX_CACHE_BYTES
     ) -> None:
-        self._service_tokens = [token.get_secret_value().encode() for token in settings.service_tokens]
+        self._service_tokens = {
+            token.get_secret_value().encode(): Principal(is_service=True, credential=f"service token {place}")
+            for place, token in enumerate(settings.service_tokens, 1)
+        }
         self._settings = settings
         self._given_tokens = tokens
         self._cache = TokenCache(max_cache_bytes)
@@ -61,8 +64,8 @@ class Authenticator:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("the Authorization header must be `Bearer` and a token")
-        if self.is_service(header):
-            return SERVICE
+        if service := self._service(header):
+            return service
         principal = self._cache.find(token, await self._tokens.current_keys())
         if principal is None:
             principal = self._principal(await self._tokens.claims(token))
@@ -74,8 +77,8 @@ class Authenticator:
         """Return the caller that an `Authorization` header names, if that can be said at once: `authenticate` says the
         same.
         """
-        if self.is_service(header):
-            return SERVICE
+        if service := self._service(header):
+            return service
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or "_tokens" not in self.__dict__ or not self._tokens.are_keys_fresh:
             return None
@@ -83,11 +86,15 @@ class Authenticator:
 
     def is_service(self, header: str | None) -> bool:
         """Return whether an `Authorization` header has a token of the application's own back end."""
+        return self._service(header) is not None
+
+    def _service(self, header: str | None) -> Principal | None:
+        """Return the back end, if a header has one of its tokens."""
         scheme, _, token = (header or "").partition(" ")
         presented = token.strip().encode(errors="replace")
         # every token is compared, in constant time, so that timing tells nothing
-        known = [hmac.compare_digest(presented, each) for each in self._service_tokens]
-        return scheme.lower() == "bearer" and any(known)
+        known = [each for token, each in self._service_tokens.items() if hmac.compare_digest(presented, token)]
+        return known[0] if known and scheme.lower() == "bearer" else None
 
     async def close(self) -> None:
         """Close the connection to the provider."""

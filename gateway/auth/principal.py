@@ -1,7 +1,7 @@
 """Who calls, and for whom."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeGuard
 
 from gateway.errors import BadInput, Forbidden
@@ -32,6 +32,7 @@ class Principal:
         email_verified: whether the provider has proved it.
         is_service: whether it is the application's own back end, which may act for any customer.
         expires_at: when the token ends, in Unix seconds; None when it does not.
+        credential: which of the back end's tokens it has, for the audit log; it makes no other caller.
     """
 
     subject: str | None = None
@@ -39,6 +40,7 @@ class Principal:
     email_verified: bool = False
     is_service: bool = False
     expires_at: int | None = None
+    credential: str | None = field(default=None, compare=False)
 
     def acting_as(self, external_id: str | None, email: str | None = None) -> "Principal":
         """Return the caller, or, for the back end, the user that it names.

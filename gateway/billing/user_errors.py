@@ -47,6 +47,9 @@ class ProblemCode(Enum):
     METER_NOT_FOUND = "There is no active meter with this event name."
     TIMESTAMP_INVALID = "The time is too long ago, or too far ahead."
     INSUFFICIENT_CREDITS = "There are not enough credits; nothing was spent."
+    TEXT_TOO_LONG = "The text is too long."
+    INVOICE_NOT_REFUNDABLE = "No payment at Stripe has paid the invoice, or several have: refund it at Stripe."
+    CUSTOMER_UNAVAILABLE = "Stripe has no such customer, or it is another user's."
     SESSION_NOT_OPEN = "The checkout is already complete or expired."
     STRIPE_REFUSED = "Stripe refuses the request; the message is Stripe's."
 

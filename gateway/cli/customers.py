@@ -1,9 +1,13 @@
 """`gateway customers`: which customer at Stripe is which user's, for an operator."""
 
+from functools import partial
+from getpass import getuser
 from typing import Annotated
 
 import typer
 
+from gateway.billing.audit import Action, AuditLog
+from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
 from gateway.cli.context import console, run
 from gateway.runtime import Runtime
@@ -24,8 +28,10 @@ def link(
     """Give a customer to a user, who keeps it from now on; the user's present customer is let go."""
 
     async def work(runtime: Runtime) -> None:
-        customers = Customers(runtime.settings, runtime.mirror, runtime.require_stripe())
-        await customers.link(external_id, customer_id)
+        stripe, audit = runtime.require_stripe(), AuditLog(runtime.database)
+        customers = Customers(runtime.settings, runtime.mirror, stripe)
+        desk = CustomerDesk(customers, runtime.mirror, stripe, audit)
+        await desk.link(external_id, customer_id, partial(Action, by=f"operator {getuser()}"))
         console.print(f"{customer_id} is the customer of {external_id}")
 
     run(work)

@@ -20,6 +20,7 @@ COMMANDS = {
     "reconcile": "mirror:reconcile",
     "events": "events:app",
     "customers": "customers:app",
+    "audit": "audit:app",
     "outbox": "outbox:app",
     "sandbox": "sandbox:sandbox",
 }

@@ -3,11 +3,21 @@
 from gateway.graphql.base.decorators import object_type
 from gateway.graphql.types.checkout import CheckoutMutations
 from gateway.graphql.types.credits import CreditMutations
+from gateway.graphql.types.directory import DirectoryMutations
 from gateway.graphql.types.metering import UsageMutations
 from gateway.graphql.types.portal import PortalMutations
+from gateway.graphql.types.refunds import RefundMutations
 from gateway.graphql.types.subscription_changes import ChangeMutations
 
 
 @object_type
-class Mutation(ChangeMutations, PortalMutations, CreditMutations, UsageMutations, CheckoutMutations):
+class Mutation(
+    ChangeMutations,
+    PortalMutations,
+    CreditMutations,
+    UsageMutations,
+    CheckoutMutations,
+    DirectoryMutations,
+    RefundMutations,
+):
     """The mutations."""

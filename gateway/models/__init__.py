@@ -3,6 +3,17 @@
 Importing this package fills `SQLModel.metadata` with all of them.
 """
 
-from gateway.models import checkout, columns, credits, inbox, infra, metering, mirrored, outbound, subscriptions  # noqa: A004
+from gateway.models import audit, checkout, columns, credits, inbox, infra, metering, mirrored, outbound, subscriptions  # noqa: A004
 
-__all__ = ["checkout", "columns", "credits", "inbox", "infra", "metering", "mirrored", "outbound", "subscriptions"]
+__all__ = [
+    "audit",
+    "checkout",
+    "columns",
+    "credits",
+    "inbox",
+    "infra",
+    "metering",
+    "mirrored",
+    "outbound",
+    "subscriptions",
+]

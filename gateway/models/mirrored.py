@@ -78,6 +78,7 @@ class Customer(Mirrored, table=True):
     """
 
     __tablename__ = "customer"
+    __table_args__ = (sa.Index("ix_customer_page", "created", "id"),)
 
     external_id: str | None = Field(default=None, unique=True)
     email: str | None = Field(default=None, index=True)

@@ -1,17 +1,15 @@
 """What must be fixed in a checkout request beside its lines. Pure: the request and the settings, nothing else."""
 
-import re
 from collections.abc import Iterator
 
 from gateway.billing.checkout.request import CheckoutRequest
+from gateway.billing.customers.addresses import bad_email
 from gateway.billing.redirects import redirect_problem
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.settings import Settings
 
-MAX_EMAIL = 254
 MAX_KEY = 255 - 64  # Stripe takes 255; room for what is put before it
 MIN_GUEST_KEY = 16
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+")
 
 # Stripe, "Metadata": up to 50 keys, names of up to 40 characters without brackets, values of up to 500.
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
@@ -28,7 +26,7 @@ def check(request: CheckoutRequest, settings: Settings, *, guest: bool) -> list[
     """
     return [
         *_redirects(request, settings.redirect_origins),
-        *_email(request.customer_email),
+        *filter(None, [bad_email(request.customer_email, "customerEmail")]),
         *_promotion(request),
         *_key(request.idempotency_key, guest=guest),
         *_metadata(request.metadata),
@@ -48,11 +46,6 @@ def _redirects(request: CheckoutRequest, origins: tuple[str, ...]) -> Iterator[P
             yield Problem(ProblemCode.URL_UNUSED, f"{kind} checkout has no `{name}`; give `{needed}`", name)
         elif why := redirect_problem(url, origins):
             yield Problem(ProblemCode.REDIRECT_NOT_ALLOWED, f"`{name}` is refused: {why}", name)
-
-
-def _email(email: str | None) -> Iterator[Problem]:
-    if email is not None and not (len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email)):
-        yield Problem(ProblemCode.EMAIL_INVALID, "this is no e-mail address", "customerEmail")
 
 
 def _promotion(request: CheckoutRequest) -> Iterator[Problem]:

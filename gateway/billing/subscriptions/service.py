@@ -232,6 +232,15 @@ class SubscriptionService:
         await self._at_stripe.release_schedule(present.subscription.id, answer)
         return await self._at_stripe.state(present.subscription.id)
 
+    async def state(self, principal: Principal, id: str) -> SubscriptionState:
+        """Return a subscription of the caller's own as the mirror has it.
+
+        Raises:
+            NotFound: there is no such subscription, or it is another's.
+        """
+        await self._check_owner(principal, id)
+        return await self._at_stripe.state(id)
+
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to with what is planned, in minor units.
 

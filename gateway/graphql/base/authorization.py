@@ -65,15 +65,22 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.expireCheckoutSession": FieldAccess.ANYONE,
     # A user's own, or any for the back end.
     "Mutation.createPortalSession": FieldAccess.AUTHENTICATED,
+    "Mutation.changeSubscription": FieldAccess.AUTHENTICATED,
+    "Mutation.cancelPendingChange": FieldAccess.AUTHENTICATED,
+    "Mutation.cancelSubscription": FieldAccess.AUTHENTICATED,
+    "Mutation.pauseSubscription": FieldAccess.AUTHENTICATED,
+    "Mutation.resumeSubscription": FieldAccess.AUTHENTICATED,
     # One's own account; a page asks for it before it knows whether anybody is signed in.
     "Query.viewer": FieldAccess.ANYONE,
-    "Mutation.changeSubscription": FieldAccess.USER,
-    "Mutation.cancelPendingChange": FieldAccess.USER,
-    "Mutation.cancelSubscription": FieldAccess.USER,
-    "Mutation.pauseSubscription": FieldAccess.USER,
-    "Mutation.resumeSubscription": FieldAccess.USER,
     # Anybody's account.
     "Query.customer": FieldAccess.SERVICE,
+    "Query.customers": FieldAccess.SERVICE,
+    "Query.auditLog": FieldAccess.SERVICE,
+    "Mutation.updateCustomer": FieldAccess.SERVICE,
+    "Mutation.linkCustomer": FieldAccess.SERVICE,
+    "Mutation.grantCredits": FieldAccess.SERVICE,
+    "Mutation.refundInvoice": FieldAccess.SERVICE,
+    "Mutation.creditInvoice": FieldAccess.SERVICE,
     "Mutation.spendCredits": FieldAccess.SERVICE,
     "Mutation.reportUsage": FieldAccess.SERVICE,
     # The same, live.

@@ -9,14 +9,17 @@ from functools import cached_property, partial
 import strawberry
 
 from gateway.auth.principal import Principal
+from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.customers.account import Account, AccountSelection
+from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
 from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
+from gateway.billing.refunds import Refunds
 from gateway.billing.subscriptions.plan_actions import currency_of
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
@@ -44,6 +47,9 @@ class Services:
     subscriptions: SubscriptionService
     limiter: RateLimiter
     notifications: Notifications
+    audit: AuditLog
+    refunds: Refunds
+    desk: CustomerDesk
 
 
 @dataclass(frozen=True, slots=True)

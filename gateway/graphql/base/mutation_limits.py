@@ -16,6 +16,7 @@ STRIPE_READS: Final = {
     "Query.session": 1,
     "Subscription.sessionUpdated": 1,
     "Viewer.previewChange": 3,
+    "Customer.previewChange": 3,
     "PendingChange.dueAtRenewal": 1,
 }
 """The fields beside mutations that may call Stripe, and how often each does. An id that is not in the mirror is looked

@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.credits import service as rules
+from gateway.billing.credits.gifts import Gift, check_gift, give, is_gift
 from gateway.billing.credits.service import Spend, cursor_of
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import PageRequest
@@ -19,6 +20,7 @@ from gateway.graphql.base.decorators import enum_type, input_type, mutation, obj
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import BigInt
 from gateway.graphql.base.user_errors import Payload, UserError
+from gateway.graphql.types.audit import ACTOR, KEY, USER, action_of
 from gateway.graphql.types.catalog import MetadataEntry
 from gateway.models.credits import CreditEntry as Row
 
@@ -27,7 +29,7 @@ from gateway.models.credits import CreditEntry as Row
 class CreditEntryKind(Enum):
     """Why the balance changed."""
 
-    GRANT = strawberry.enum_value("grant", description="Something was paid.")
+    GRANT = strawberry.enum_value("grant", description="Something was paid, or the seller gave them.")
     REVOKE = strawberry.enum_value("revoke", description="A payment, or a part of it, went back to the buyer.")
     RESTORE = strawberry.enum_value(
         "restore", description="A revocation was undone: a refund failed, or a dispute was won."
@@ -45,10 +47,10 @@ class CreditEntry:
     kind: CreditEntryKind = strawberry.field(description="Why the balance changed.")
     amount: BigInt = strawberry.field(description="How many credits came; below zero when they went.")
     balance: BigInt = strawberry.field(description="The balance after it.")
-    reason: str | None = strawberry.field(description="What they were spent for, in the application's words.")
+    reason: str | None = strawberry.field(description="What they were spent or given for, in the application's words.")
     metadata: list[MetadataEntry] = strawberry.field(description="What the application stored with a spend.")
     purchase_id: strawberry.ID | None = strawberry.field(
-        description="The invoice (in_…) or checkout (cs_…) that brought them; null for a spend."
+        description="The invoice (in_…) or checkout (cs_…) that brought them; null for a spend and what was given."
     )
     created_at: datetime = strawberry.field(description="When it was written.")
 
@@ -63,7 +65,7 @@ class CreditEntry:
             balance=BigInt(row.balance),
             reason=row.reason,
             metadata=[MetadataEntry(key=key, value=value) for key, value in row.meta.items()],
-            purchase_id=strawberry.ID(row.purchase_id) if row.purchase_id else None,
+            purchase_id=strawberry.ID(row.purchase_id) if row.purchase_id and not is_gift(row.purchase_id) else None,
             created_at=row.created,
         )
 
@@ -130,9 +132,52 @@ class SpendCreditsPayload(Payload):
         return cls(credits=account, user_errors=UserError.all_of(rejected.problems))
 
 
+@input_type
+class GrantCreditsInput:
+    """The credits to give, and to whom."""
+
+    external_id: strawberry.ID = strawberry.field(description=USER + " Who is none yet becomes one.")
+    amount: BigInt = strawberry.field(description="The number of credits, 1 to 10^12.")
+    reason: str = strawberry.field(description="Why, for people, up to 500 characters.")
+    expires_at: datetime | None = strawberry.field(
+        default=None, description="When those that are left run out; left out, never."
+    )
+    idempotency_key: str = strawberry.field(description=KEY)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
+
+
+@object_type
+class GrantCreditsPayload(Payload):
+    """The entry in the ledger, or what the caller must fix."""
+
+    entry: CreditEntry | None = strawberry.field(default=None, description="The grant; null when there are errors.")
+    credits: CreditAccount | None = strawberry.field(
+        default=None, description="The account; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What the caller must fix; empty on success."
+    )
+
+
 @object_type
 class CreditMutations:
     """What the application's back end does with credits."""
+
+    @mutation
+    async def grant_credits(
+        self,
+        info: Info,
+        input: Annotated[GrantCreditsInput, strawberry.argument(description="The user, and the credits to give.")],
+    ) -> GrantCreditsPayload:
+        """Give credits to a user, which no refund takes back. For the application's own back end."""
+        services, user = info.context.services, info.context.principal.acting_as(input.external_id)
+        gift = Gift(input.amount, input.reason, input.expires_at)
+        made = action_of(info, key=input.idempotency_key, actor=input.actor)
+        action = made(name="credits.grant", input=gift.told, external_id=user.subject)
+        check_gift(gift, action)
+        customer = await services.customers.customer_for(user)
+        entry = await give(services.database, customer.id, gift, action)
+        return GrantCreditsPayload(entry=CreditEntry.of(entry), credits=CreditAccount(customer_id=entry.customer_id))
 
     @mutation
     async def spend_credits(

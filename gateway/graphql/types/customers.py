@@ -169,6 +169,43 @@ class Account:
             raise BadInput(f"`features` names {len(features)}; at most {MAX_FEATURES} are decided at once")
         return [FeatureAccess(feature=each, access=self._access(each)) for each in features]
 
+    @resolver
+    async def preview_change(
+        self,
+        info: Info,
+        *,
+        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
+        price_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="The plan to change to, or the present one. Left out where `items` says it."
+            ),
+        ] = None,
+        quantity: Annotated[
+            int | None, strawberry.argument(description="The quantity; the present one if left out.")
+        ] = None,
+        subscription_item_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="Of several items the one that changes; else the one whose product is of its group."
+            ),
+        ] = None,
+        items: Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)] = None,
+        when: Annotated[ChangeTime | None, strawberry.argument(description=WHEN)] = None,
+    ) -> ChangePreview:
+        """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
+        if isinstance(info.context, LiveContext):
+            raise BadInput("ask for a preview in a query: live updates do not call Stripe")
+        services = info.context.services
+        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
+        preview = await services.subscriptions.preview(self._user(info), subscription_id, change)
+        return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))
+
+    def _user(self, info: Info) -> Principal:
+        """Return whose account it is, as the caller: for the application's own back end, whom it acts for."""
+        principal, customer = info.context.principal, self.account.customer
+        return principal.acting_as(customer.external_id) if principal.is_service and customer else principal
+
     def _access(self, feature: str) -> Access:
         grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.features)
         return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
@@ -231,35 +268,3 @@ class Viewer(Account):
     def customer(self) -> Customer | None:
         """The customer at Stripe; null until the first checkout."""
         return Customer.of(self.account, self.snapshot)
-
-    @resolver
-    async def preview_change(
-        self,
-        info: Info,
-        *,
-        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
-        price_id: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="The plan to change to, or the present one. Left out where `items` says it."
-            ),
-        ] = None,
-        quantity: Annotated[
-            int | None, strawberry.argument(description="The quantity; the present one if left out.")
-        ] = None,
-        subscription_item_id: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="Of several items the one that changes; else the one whose product is of its group."
-            ),
-        ] = None,
-        items: Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)] = None,
-        when: Annotated[ChangeTime | None, strawberry.argument(description=WHEN)] = None,
-    ) -> ChangePreview:
-        """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
-        if isinstance(info.context, LiveContext):
-            raise BadInput("ask for a preview in a query: live updates do not call Stripe")
-        services = info.context.services
-        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
-        preview = await services.subscriptions.preview(info.context.principal, subscription_id, change)
-        return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -9,18 +10,24 @@ import strawberry
 from gateway.billing.subscriptions.change_request import ChangeTime, ItemChange, PlanChange
 from gateway.billing.subscriptions.plan_change import Preview
 from gateway.billing.subscriptions.service import Cancellation
+from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.db.rows import row_by_id
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_from, enum_type, input_type, mutation, object_type
 from gateway.graphql.base.scalars import Money
 from gateway.graphql.base.user_errors import Payload, UserError
+from gateway.graphql.types.audit import ACTOR
+from gateway.graphql.types.caller import Caller
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.invoices import Invoice, InvoiceLine
 from gateway.graphql.types.subscriptions import BillingSubscription
+from gateway.models.mirrored import Invoice as InvoiceRow
 
 enum_from(ChangeTime, name="ChangeTime")
 
 KEY = "The same key with the same input does it once, however often it is sent."
+FOR = "The user for whom the application's own back end does it; nobody else may name one."
 WHEN = "When it happens; left out, as the gateway is set up."
 ITEMS = "Several changes in one: add-ons that come or go, quantities, another plan. Instead of `priceId`."
 
@@ -122,6 +129,8 @@ class ChangeSubscriptionInput:
     )
     when: ChangeTime | None = strawberry.field(default=None, description=WHEN)
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=FOR)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
 
 
 @input_type
@@ -129,6 +138,9 @@ class CancelPendingChangeInput:
     """The subscription that is to stay as it is."""
 
     subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
+    idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=FOR)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
 
 
 @input_type
@@ -140,6 +152,8 @@ class CancelSubscriptionInput:
     reason: CancellationReason | None = strawberry.field(default=None, description="Why the customer cancels.")
     comment: str | None = strawberry.field(default=None, description="In the customer's words, up to 500 characters.")
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=FOR)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
 
 
 @input_type
@@ -153,6 +167,8 @@ class PauseSubscriptionInput:
         "when it is resumed.",
     )
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=FOR)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
 
 
 @input_type
@@ -161,6 +177,8 @@ class ResumeSubscriptionInput:
 
     subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
     idempotency_key: str | None = strawberry.field(default=None, description=KEY)
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=FOR)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
 
 
 @object_type
@@ -265,7 +283,6 @@ class ChangeMutations:
 
         At once, what is due is charged, or nothing is changed.
         """
-        services = info.context.services
         change = plan_change(
             input.price_id,
             input.quantity,
@@ -274,12 +291,19 @@ class ChangeMutations:
             proration_date=input.proration_date,
             when=input.when,
         )
-        if customer := await services.customers.find(info.context.principal):
-            await services.customers.tell_stripe(info.context.principal, customer)
-        state, invoice = await services.subscriptions.change(
-            info.context.principal, input.subscription_id, change, input.idempotency_key
-        )
+        services, caller = info.context.services, Caller.of(info, input)
+        if customer := await services.customers.find(caller.principal):
+            await services.customers.tell_stripe(caller.principal, customer)
+
+        async def work() -> tuple[SubscriptionState, str | None]:
+            state, invoice = await services.subscriptions.change(
+                caller.principal, input.subscription_id, change, input.idempotency_key
+            )
+            return state, invoice.id if invoice else None
+
+        state, invoice_id = await caller.once("subscription.change", work)
         catalog = catalog_objects_of(await services.catalog.snapshot())
+        invoice = await services.database.read(lambda connection: row_by_id(connection, InvoiceRow, invoice_id or ""))
         return ChangeSubscriptionPayload(
             subscription=BillingSubscription.of(state, catalog),
             invoice=Invoice.of(invoice, catalog) if invoice else None,
@@ -288,35 +312,32 @@ class ChangeMutations:
     @mutation
     async def cancel_pending_change(self, info: Info, input: CancelPendingInput) -> CancelPendingChangePayload:
         """Undo the change that waits for the end of the period; where none waits, nothing is done."""
-        services = info.context.services
-        state = await services.subscriptions.cancel_pending(info.context.principal, input.subscription_id)
-        catalog = catalog_objects_of(await services.catalog.snapshot())
-        return CancelPendingChangePayload(subscription=BillingSubscription.of(state, catalog))
+        services, caller = info.context.services, Caller.of(info, input)
+        work = partial(services.subscriptions.cancel_pending, caller.principal, input.subscription_id)
+        return CancelPendingChangePayload(subscription=await caller.changed("subscription.cancel_pending_change", work))
 
     @mutation
     async def cancel_subscription(self, info: Info, input: CancelInput) -> CancelSubscriptionPayload:
         """End a subscription, now or with the period that was paid for."""
-        services = info.context.services
+        services, caller = info.context.services, Caller.of(info, input)
         how = Cancellation(
             now=input.when is CancellationTime.NOW,
             feedback=str(input.reason.value) if input.reason else None,
             comment=input.comment,
         )
-        state = await services.subscriptions.cancel(
-            info.context.principal, input.subscription_id, how, input.idempotency_key
+        work = partial(
+            services.subscriptions.cancel, caller.principal, input.subscription_id, how, input.idempotency_key
         )
-        catalog = catalog_objects_of(await services.catalog.snapshot())
-        return CancelSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
+        return CancelSubscriptionPayload(subscription=await caller.changed("subscription.cancel", work))
 
     @mutation
     async def pause_subscription(self, info: Info, input: PauseInput) -> PauseSubscriptionPayload:
         """Collect nothing for a while; what was paid for is given to its end."""
-        services = info.context.services
-        state = await services.subscriptions.pause(
-            info.context.principal, input.subscription_id, input.until, input.idempotency_key
+        services, caller = info.context.services, Caller.of(info, input)
+        work = partial(
+            services.subscriptions.pause, caller.principal, input.subscription_id, input.until, input.idempotency_key
         )
-        catalog = catalog_objects_of(await services.catalog.snapshot())
-        return PauseSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
+        return PauseSubscriptionPayload(subscription=await caller.changed("subscription.pause", work))
 
     @mutation
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
@@ -324,9 +345,6 @@ class ChangeMutations:
 
         Where the pause has kept the present period from being billed, a new one begins and is charged.
         """
-        services = info.context.services
-        state = await services.subscriptions.resume(
-            info.context.principal, input.subscription_id, input.idempotency_key
-        )
-        catalog = catalog_objects_of(await services.catalog.snapshot())
-        return ResumeSubscriptionPayload(subscription=BillingSubscription.of(state, catalog))
+        services, caller = info.context.services, Caller.of(info, input)
+        work = partial(services.subscriptions.resume, caller.principal, input.subscription_id, input.idempotency_key)
+        return ResumeSubscriptionPayload(subscription=await caller.changed("subscription.resume", work))

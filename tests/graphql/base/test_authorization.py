@@ -21,7 +21,8 @@ from harness.schema_walk import FIELDS, NAMED, ROOT_FIELDS, ROOTS, WAYS, ids_wit
 PUBLIC = {
     *("Query", "Mutation", "UserError", "PageInfo", "Money", "MetadataEntry"),
     *("Pricing", "PricedProduct", "Product", "ProductConnection", "ProductEdge"),
-    *("Plan", "PlanConnection", "PlanEdge", "Price", "PriceTier", "Recurring", "TransformQuantity"),
+    *("Plan", "PlanConnection", "PlanEdge", "Price", "PriceAmount", "PriceTier", "Recurring"),
+    *("PlanFeature", "TransformQuantity"),
     *("CreateCheckoutSessionPayload", "ExpireCheckoutSessionPayload", "CreatePortalSessionPayload"),
     *(
         "ChangeSubscriptionPayload",

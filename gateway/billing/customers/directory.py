@@ -1,0 +1,186 @@
+"""All customers, for the application's back end: found by what is known of them, changed, and given to users."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from gateway.auth.principal import Principal
+from gateway.billing.audit import Action, Attempt, AuditLog, Json
+from gateway.billing.customers.addresses import bad_email
+from gateway.billing.customers.service import PATH, Customers
+from gateway.billing.pagination import Page, bad_cursor, check_first, decode_cursor, encode_cursor
+from gateway.billing.subscriptions.validation import check, refused
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.db.database import Database
+from gateway.db.rows import row_by_id
+from gateway.db.tables import table_for
+from gateway.errors import BadInput, StripeRefused
+from gateway.mirror.accounts import own
+from gateway.mirror.mapping import email_key
+from gateway.mirror.sync import Mirror
+from gateway.models.mirrored import Customer, Subscription
+from gateway.stripe_api.client import Stripe
+
+CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
+MAX_NAME = 256
+_ID = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerFilter:
+    """Which customers are listed; what is None is not looked at.
+
+    Attributes:
+        email: in any case.
+        status: of one of the customer's subscriptions.
+        linked: whether it is a user's.
+        delinquent: whether the latest charge of an invoice has failed.
+    """
+
+    email: str | None = None
+    status: str | None = None
+    linked: bool | None = None
+    delinquent: bool | None = None
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions of a query over customers."""
+        found = [own(CUSTOMERS.c.id), CUSTOMERS.c.deleted.is_(False)]
+        if self.email is not None:
+            found.append(CUSTOMERS.c.email_lower == email_key(self.email))
+        if self.status is not None:
+            its = SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.status == self.status
+            found.append(sa.exists().where(*its, SUBSCRIPTIONS.c.deleted.is_(False)))
+        if self.linked is not None:
+            found.append(CUSTOMERS.c.external_id.is_not(None) if self.linked else CUSTOMERS.c.external_id.is_(None))
+        if self.delinquent is not None:
+            found.append(CUSTOMERS.c.delinquent.is_(self.delinquent))
+        return found
+
+
+async def list_customers(database: Database, wanted: CustomerFilter, first: int, after: str | None) -> Page[Customer]:
+    """Return a page of the customers, the newest first.
+
+    Args:
+        database: the mirror.
+        wanted: which.
+        first: how many, 1 to 100.
+        after: the cursor of the last customer of the page before.
+
+    Raises:
+        BadInput: `first` is out of range, or `after` is no cursor.
+    """
+    check_first(first)
+    order = CUSTOMERS.c.created, CUSTOMERS.c.id
+    query = sa.select(CUSTOMERS).where(*wanted.conditions()).order_by(*(each.desc() for each in order)).limit(first + 1)
+    if after is not None:
+        place = (sa.literal(value, column.type) for value, column in zip(_place(after), order, strict=True))
+        query = query.where(sa.tuple_(*order) < sa.tuple_(*place))
+
+    def read(connection: sa.Connection) -> Sequence[Customer]:
+        return [Customer(**row) for row in connection.execute(query).mappings()]
+
+    rows = await database.read(read)
+    return Page(rows[:first], len(rows) > first, after is not None)
+
+
+def cursor_of(customer: Customer) -> str:
+    """Return the opaque cursor of a customer: its place in time."""
+    return encode_cursor(f"{int(customer.created.timestamp())} {customer.id}")
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    seconds, _, customer_id = decode_cursor(cursor).partition(" ")
+    try:
+        if customer_id.isprintable() and customer_id:
+            return datetime.fromtimestamp(int(seconds), UTC), customer_id
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise bad_cursor()
+
+
+class CustomerDesk:
+    """Changes customers, and gives them to users; each once for an idempotency key, and kept in the audit log.
+
+    Args:
+        customers: finds and makes customers.
+        mirror: the copy of Stripe.
+        stripe: does it.
+        audit: keeps what was done.
+    """
+
+    def __init__(self, customers: Customers, mirror: Mirror, stripe: Stripe, audit: AuditLog) -> None:
+        self._customers = customers
+        self._mirror = mirror
+        self._stripe = stripe
+        self._audit = audit
+
+    async def update(
+        self, user: Principal, email: str | None, name: str | None, action: Callable[..., Action]
+    ) -> Customer:
+        """Set the e-mail address and the name of a user's customer, who becomes one where he is none yet.
+
+        Args:
+            user: acted for by the back end.
+            email: None leaves it.
+            name: None leaves it; an empty one takes it away.
+            action: makes the action of its `name`, `input` and `external_id`.
+
+        Raises:
+            Rejected: it must be fixed.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        check(bad_email(email, "email"), _long_name(name))
+        changes = {key: text for key, text in {"email": email, "name": name}.items() if text is not None}
+
+        async def work(attempt: Attempt) -> Json:
+            customer = await self._customers.customer_for(user)
+            key = f"action-{attempt.reference}"
+            try:
+                answer = await self._stripe.post(f"{PATH}/{customer.id}", idempotency_key=key, **changes)
+            except StripeRefused as error:
+                raise Rejected(refused(error)) from error
+            await self._mirror.store_answer(self._stripe, answer)
+            return {"customer": customer.id}
+
+        done = action(name="customer.update", input=changes, external_id=user.subject)
+        return await self._customer(await self._audit.once(done, work))
+
+    async def link(self, external_id: str, customer_id: str, action: Callable[..., Action]) -> Customer:
+        """Give a customer, with its cards, to a user; the user's present one is let go.
+
+        Raises:
+            Rejected: Stripe has no such customer, or it is another user's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+
+        async def work(_: Attempt) -> Json:
+            if _ID.fullmatch(customer_id) is None:
+                raise _unavailable(f"Stripe has no customer {customer_id[:255]}")
+            try:
+                await self._customers.link(external_id, customer_id)
+            except BadInput as error:
+                raise _unavailable(str(error)) from None
+            return {"customer": customer_id}
+
+        done = action(name="customer.link", external_id=external_id, target=customer_id)
+        return await self._customer(await self._audit.once(done, work))
+
+    async def _customer(self, result: Json) -> Customer:
+        customer_id: str = result["customer"]
+        found = await self._mirror.database.read(lambda connection: row_by_id(connection, Customer, customer_id))
+        if found is None:
+            raise _unavailable(f"Stripe has no customer {customer_id}")
+        return found
+
+
+def _unavailable(message: str) -> Rejected:
+    return Rejected(Problem(ProblemCode.CUSTOMER_UNAVAILABLE, message, "customerId"))
+
+
+def _long_name(name: str | None) -> Problem | None:
+    if len(name or "") <= MAX_NAME:
+        return None
+    return Problem(ProblemCode.TEXT_TOO_LONG, f"a name may have {MAX_NAME} characters", "name")

@@ -1,0 +1,216 @@
+"""Money back for an invoice: as a refund of its payment, or as credit for later invoices (a credit note).
+
+The credits and the access that were paid for follow what went back (`credits/settlement.py`,
+`subscriptions/paid_time.py`) by the same effects as when it is done in Stripe's dashboard. Never more goes back than
+was paid: what went back by refunds, lost disputes and credit notes is counted together, which Stripe does not do.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.billing import returns
+from gateway.billing.audit import Action, Attempt, AuditLog, Json
+from gateway.billing.subscriptions.validation import check, refused
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.db.locks import user_lock
+from gateway.db.tables import table_for
+from gateway.errors import NotFound, StripeMissing, StripeRefused
+from gateway.mirror.sync import Mirror
+from gateway.models.mirrored import Customer, Invoice
+from gateway.stripe_api.client import Stripe
+
+REFUNDS, CREDIT_NOTES = "/v1/refunds", "/v1/credit_notes"
+MARK = "gateway_action"
+"""The key of the metadata that says which action has made a refund or a credit note."""
+
+INVOICES, CUSTOMERS = table_for(Invoice), table_for(Customer)
+MAX_MEMO = 500
+_ID = re.compile(r"in_[A-Za-z0-9_]{1,250}")
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyBack:
+    """What is to go back.
+
+    Attributes:
+        invoice_id: of which invoice.
+        amount: in minor units; None for all that is left.
+        reason: one of Stripe's.
+        memo: on the credit note, for the customer.
+    """
+
+    invoice_id: str
+    amount: int | None = None
+    reason: str | None = None
+    memo: str | None = None
+
+
+class Refunds:
+    """Gives money back, once for each idempotency key.
+
+    Args:
+        mirror: the copy of Stripe.
+        stripe: does it.
+        audit: keeps what was done.
+    """
+
+    def __init__(self, mirror: Mirror, stripe: Stripe, audit: AuditLog) -> None:
+        self._mirror = mirror
+        self._database = mirror.database
+        self._stripe = stripe
+        self._audit = audit
+
+    async def refund(self, wanted: MoneyBack, action: Callable[..., Action]) -> Json:
+        """Refund the payment of an invoice; the refund's id, amount, currency and status.
+
+        Args:
+            wanted: what is to go back.
+            action: makes the action of its `name`, `input`, `external_id` and `target`.
+
+        Raises:
+            Rejected: it cannot be refunded so.
+            NotFound: there is no such invoice.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        return await self._give_back("invoice.refund", wanted, action, self._refund)
+
+    async def credit(self, wanted: MoneyBack, action: Callable[..., Action]) -> Json:
+        """Credit an invoice; the credit note's id, number, amount and currency.
+
+        Of a paid invoice the amount is credit for the customer's later invoices, of an open one less is to be paid.
+        Arguments and errors are those of `refund`.
+        """
+        return await self._give_back("invoice.credit", wanted, action, self._credit)
+
+    async def _give_back(
+        self, name: str, wanted: MoneyBack, action: Callable[..., Action], work: Callable[..., Any]
+    ) -> Json:
+        check(_bad_amount(wanted), _long_memo(wanted))
+        owner = await self._owner(wanted.invoice_id)
+        given = {"amount": wanted.amount, "reason": wanted.reason, "memo": wanted.memo}
+        done = action(name=name, input=given, external_id=owner, target=wanted.invoice_id)
+
+        async def locked(attempt: Attempt) -> Json:
+            async with user_lock(self._database, f"invoice:{wanted.invoice_id}"):
+                result: Json = await work(wanted, attempt)
+                return result
+
+        return await self._audit.once(done, locked)
+
+    async def _owner(self, invoice_id: str) -> str | None:
+        """Return whose an invoice is, which is read from Stripe where the mirror does not have it yet.
+
+        Raises:
+            NotFound: there is no such invoice.
+        """
+        owner = (
+            sa.select(INVOICES.c.id, CUSTOMERS.c.external_id)
+            .outerjoin(CUSTOMERS, CUSTOMERS.c.id == INVOICES.c.customer_id)
+            .where(INVOICES.c.id == invoice_id)
+        )
+        if _ID.fullmatch(invoice_id) is None:
+            raise NotFound("there is no such invoice")
+        found = await self._database.read(lambda connection: connection.execute(owner).first())
+        if found is None:
+            try:
+                await self._mirror.refresh(self._stripe, "invoice", invoice_id)
+            except StripeMissing:
+                raise NotFound("there is no such invoice") from None
+            found = await self._database.read(lambda connection: connection.execute(owner).first())
+        return found.external_id if found else None
+
+    async def _refund(self, wanted: MoneyBack, attempt: Attempt) -> Json:
+        invoice = await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
+        payment = await self._payment(wanted.invoice_id)
+        refund = await self._earlier(attempt, REFUNDS, **payment) if attempt.again else None
+        if refund is None:
+            amount = await self._amount(wanted, invoice["amount_paid"])
+            refund = await self._do(REFUNDS, attempt, amount=amount, reason=wanted.reason, **payment)
+        await self._mirror.refresh(self._stripe, "charge", refund["charge"])
+        return {name: refund[name] for name in ("id", "amount", "currency", "status")}
+
+    async def _credit(self, wanted: MoneyBack, attempt: Attempt) -> Json:
+        invoice = await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
+        which = {"invoice": wanted.invoice_id}
+        note = await self._earlier(attempt, CREDIT_NOTES, **which) if attempt.again else None
+        if note is None:
+            paid = invoice["status"] == "paid"
+            if paid and invoice["amount_paid"]:
+                await self._payment(wanted.invoice_id)  # what went back of it counts
+            amount = await self._amount(wanted, invoice["amount_paid" if paid else "amount_remaining"], paid=paid)
+            details = {"reason": wanted.reason, "memo": wanted.memo, "credit_amount": amount if paid else None}
+            note = await self._do(CREDIT_NOTES, attempt, amount=amount, **which, **details)
+        await self._mirror.refresh(self._stripe, "credit_note", note["id"])
+        await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
+        return {name: note[name] for name in ("id", "number", "amount", "currency")}
+
+    async def _payment(self, invoice_id: str) -> Json:
+        """Return the payment intent that has paid an invoice, as a parameter; its charge is brought up to date.
+
+        Raises:
+            Rejected: no payment at Stripe, or several, have paid it.
+        """
+        answer = await self._stripe.get("/v1/invoice_payments", invoice=invoice_id, status="paid", limit=100)
+        intents = [each["payment"].get("payment_intent") for each in answer.object["data"]]
+        if len(intents) != 1 or intents[0] is None:
+            why = "several payments have" if len(intents) > 1 else "no payment at Stripe has"
+            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, f"{why} paid this invoice", "invoiceId"))
+        await self._mirror.store_page(answer, answer.object["data"])
+        intent = await self._stripe.get(f"/v1/payment_intents/{intents[0]}", expand=["latest_charge"])
+        if charge := intent.object["latest_charge"]:
+            await self._mirror.store_answer(self._stripe, replace(intent, object=charge))
+        return {"payment_intent": intents[0]}
+
+    async def _amount(self, wanted: MoneyBack, most: int, *, paid: bool = True) -> int:
+        """Return how much goes back.
+
+        Raises:
+            Rejected: there is not so much left.
+        """
+        gone = sa.select(returns.of_invoice(INVOICES.c.id)).where(INVOICES.c.id == wanted.invoice_id)
+        returned: int = 0
+        if paid:
+            returned = await self._database.read(lambda connection: connection.execute(gone).scalar_one())
+        left = most - returned
+        amount = left if wanted.amount is None else wanted.amount
+        if not 1 <= amount <= left:
+            message = f"{max(left, 0)} minor units of this invoice can still go back"
+            raise Rejected(Problem(ProblemCode.AMOUNT_INVALID, message, "amount"))
+        return amount
+
+    async def _earlier(self, attempt: Attempt, path: str, **which: str) -> Json | None:
+        """Return what an earlier try of the same action has made at Stripe, which keeps keys for a day only."""
+        answer = await self._stripe.get(path, limit=100, **which)
+        found = (each for each in answer.object["data"] if each["metadata"].get(MARK) == attempt.reference)
+        made: Json | None = next(found, None)
+        return made
+
+    async def _do(self, path: str, attempt: Attempt, **parameters: Any) -> Json:
+        """Have Stripe do it, marked as this action's.
+
+        Raises:
+            Rejected: Stripe refuses it.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        given["metadata"] = {MARK: attempt.reference}
+        try:
+            answer = await self._stripe.post(path, idempotency_key=f"action-{attempt.reference}", **given)
+        except StripeRefused as error:
+            raise Rejected(refused(error)) from error
+        return answer.object
+
+
+def _bad_amount(wanted: MoneyBack) -> Problem | None:
+    if wanted.amount is None or wanted.amount >= 1:
+        return None
+    return Problem(ProblemCode.AMOUNT_INVALID, "give at least 1 minor unit back", "amount")
+
+
+def _long_memo(wanted: MoneyBack) -> Problem | None:
+    if len(wanted.memo or "") <= MAX_MEMO:
+        return None
+    return Problem(ProblemCode.TEXT_TOO_LONG, f"at most {MAX_MEMO} characters", "memo")

@@ -1,0 +1,43 @@
+"""`gateway audit`: what the back end and operators did for users, for an operator."""
+
+from typing import Annotated
+
+import orjson
+import typer
+from rich.markup import escape
+
+from gateway.billing.audit import AuditLog
+from gateway.billing.pagination import MAX_PAGE
+from gateway.cli.context import console, run
+from gateway.runtime import Runtime
+
+app = typer.Typer(help="What was done for users, and by whom.", no_args_is_help=True, add_completion=False)
+STATUSES = {"done": "green", "pending": "cyan", "refused": "red"}
+
+
+@app.callback()
+def audit() -> None:
+    """Make `gateway audit` a group of commands."""
+
+
+@app.command("list")
+def list_(
+    user: Annotated[str | None, typer.Option(help="Only what was done for this user.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as invoice.refund.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="At most so many, the newest first.")] = 50,
+) -> None:
+    """List what was done, the newest first."""
+
+    async def work(runtime: Runtime) -> None:
+        page = await AuditLog(runtime.database).page(limit, None, external_id=user, action=action)
+        for row in page.rows:
+            status = f"[{STATUSES[row.status]}]{row.status:<8}[/]"
+            who = f"{row.by} for {row.actor}" if row.actor else row.by
+            told = orjson.dumps(row.result or row.problems or {}).decode()
+            what = f"{row.action}  {row.external_id or '-'}  {row.target or '-'}  {orjson.dumps(row.input).decode()}"
+            line = f"{row.created:%Y-%m-%d %H:%M:%S}  {status}  {escape(f'{who}  {what}  {told}')}"
+            console.print(line, soft_wrap=True)
+        if not page.rows:
+            console.print("no actions")
+
+    run(work)

@@ -1,0 +1,109 @@
+"""Actions are done once for an idempotency key, and kept: on both databases, without a server."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.billing.audit import ENTRIES, Action, AuditLog, cursor_of
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.errors import BadInput, NotFound, StripeUnavailable
+from harness.databases import both_databases
+
+REFUND = {"name": "invoice.refund", "by": "service token 1", "external_id": "ada", "target": "in_1"}
+
+
+@pytest.fixture
+async def database(database_url):
+    database = Database(database_url, endpoints=(), on_commit=Notifications())
+    yield database
+    await database.close()
+
+
+def action(key: str | None = "k", **columns) -> Action:
+    return Action(**{**REFUND, "input": {"amount": 500, "reason": None}, "key": key, **columns})
+
+
+def answering(done: list, answer: dict, failure: BaseException | None = None):
+    """Work that notes each try, and answers or fails."""
+
+    async def work(attempt):
+        done.append((attempt.reference, attempt.again))
+        await asyncio.sleep(0)
+        if failure is not None:
+            raise failure
+        return answer
+
+    return work
+
+
+async def entries(database) -> list:
+    return list(await database.read(lambda connection: connection.execute(sa.select(ENTRIES)).all()))
+
+
+@both_databases
+async def test_two_at_once_do_it_once_and_both_get_the_answer(database):
+    log, done = AuditLog(database), []
+    work = answering(done, {"id": "re_1"})
+    assert await asyncio.gather(*(log.once(action(), work) for _ in range(3))) == [{"id": "re_1"}] * 3
+    assert len(done) == 1
+    (entry,) = await entries(database)
+    assert (entry.status, entry.by, entry.external_id, entry.target) == ("done", "service token 1", "ada", "in_1")
+    assert entry.input == {"amount": 500, "reason": None}
+
+    for other in (action(input={"amount": 501}), action(external_id="eve"), action(name="invoice.credit")):
+        with pytest.raises(Rejected) as refused:
+            await log.once(other, work)
+        assert refused.value.problems[0].code is ProblemCode.IDEMPOTENCY_KEY_REUSED
+    assert await log.once(action(actor="another agent"), work) == {"id": "re_1"}  # who wants it is no other wish
+    await log.once(action(None), work)
+    await log.once(action(None), work)  # without a key it is done each time
+    assert len(done) == 3
+
+
+@both_databases
+@pytest.mark.parametrize("failure", [StripeUnavailable("away"), asyncio.CancelledError(), KeyError("a fault of ours")])
+async def test_what_was_not_finished_is_gone_on_with_under_the_same_name(database, failure):
+    log, done = AuditLog(database), []
+    with pytest.raises(type(failure)):
+        await log.once(action(), answering(done, {}, failure))
+    assert [entry.status for entry in await entries(database)] == ["pending"]
+    assert await log.once(action(), answering(done, {"id": "re_1"})) == {"id": "re_1"}
+    (first, second) = done
+    assert (first[1], second) == (False, (first[0], True))
+
+
+@both_databases
+async def test_what_was_refused_is_refused_again_in_the_same_words(database):
+    log, done = AuditLog(database), []
+    rejected = Rejected(Problem(ProblemCode.AMOUNT_INVALID, "too much", "amount"))
+    for _ in range(2):
+        with pytest.raises(Rejected) as refused:
+            await log.once(action(), answering(done, {}, rejected))
+        assert refused.value.problems == rejected.problems
+    assert len(done) == 1
+    with pytest.raises(NotFound):  # which says nothing of the wish: it may be there the next time
+        await log.once(action("other"), answering(done, {}, NotFound("gone")))
+    assert await log.once(action("other"), answering(done, {"id": "re_1"})) == {"id": "re_1"}
+    with pytest.raises(Rejected):
+        await log.once(action(""), answering(done, {}))
+    with pytest.raises(Rejected):
+        await log.once(action("long", actor="a" * 201), answering(done, {}))
+
+
+@both_databases
+async def test_pages_of_the_log_are_the_newest_first(database):
+    log = AuditLog(database)
+    for number in range(5):
+        await log.once(action(str(number), external_id="ada" if number % 2 else "eve"), answering([], {}))
+    first = await log.page(2, None)
+    rest = await log.page(100, cursor_of(first.rows[-1]))
+    assert [entry.key for entry in (*first.rows, *rest.rows)] == ["4", "3", "2", "1", "0"]
+    assert (first.has_next, first.has_previous, rest.has_next, rest.has_previous) == (True, False, False, True)
+    assert [entry.key for entry in (await log.page(10, None, external_id="ada")).rows] == ["3", "1"]
+    assert (await log.page(10, None, action="customer.link")).rows == []
+    for bad in ("audit", "YXVkaXQgeA==", "Y3JlZGl0IDE="):
+        with pytest.raises(BadInput):
+            await log.page(1, bad)

@@ -79,6 +79,7 @@ storms: .venv/development assets
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py \
+	  tests/e2e/test_accessibility.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.

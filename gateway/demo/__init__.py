@@ -1,7 +1,8 @@
 """The demo shop: pages that sell the catalogue and show an account with nothing but the public GraphQL API.
 
 It stands for an application's own front end: the server part below only serves files, and every price, purchase,
-receipt and change of plan goes through `POST /graphql`.
+receipt and change of plan goes through `POST /graphql`. `common/` is what both pages share, `languages/` their
+sentences.
 """
 
 from html import escape
@@ -15,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.http.html import file_route, page
 
 _HERE = Path(__file__).parent
-_FILES = (*_HERE.glob("*.js"), *_HERE.glob("*.css"))
+_FILES = [path for path in _HERE.glob("*/*") if path.suffix in {".js", ".css", ".json"}]
 
 
 def demo_routes(stripe_url: str) -> list[BaseRoute]:
@@ -24,12 +25,14 @@ def demo_routes(stripe_url: str) -> list[BaseRoute]:
     Args:
         stripe_url: the offline Stripe's dashboard, to which the pages link.
     """
-    pages = [_page("/demo", "index.html", stripe_url), _page("/demo/account", "account.html", stripe_url)]
-    return [*pages, *(file_route(f"/demo/{path.name}", path) for path in _FILES)]
+    pages = [_page("/demo", "shop", stripe_url), _page("/demo/account", "account", stripe_url)]
+    return [*pages, *(file_route(f"/demo/{path.relative_to(_HERE).as_posix()}", path) for path in _FILES)]
 
 
 def _page(url: str, name: str, stripe_url: str) -> Route:
-    html = Template((_HERE / name).read_text()).substitute(stripe_url=escape(stripe_url))
+    main = (_HERE / name / f"{name}.html").read_text()
+    frame = Template((_HERE / "common" / "frame.html").read_text())
+    html = frame.substitute(name=name, main=main, stripe_url=escape(stripe_url))
 
     async def show(_request: Request) -> Response:
         return page(html)

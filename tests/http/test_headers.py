@@ -18,7 +18,7 @@ ANSWERS = {
     "GraphiQL": ("GET", "/graphql", PAGE, 200),
     "GraphiQL's script": ("GET", "/graphql/static/graphiql.js", {}, 200),
     "the shop": ("GET", "/demo", PAGE, 200),
-    "the shop's script": ("GET", "/demo/shop.js", {}, 200),
+    "the shop's script": ("GET", "/demo/shop/shop.js", {}, 200),
     "the sign-in": ("POST", "/dev/sign-in", {}, 404),
     "the front door": ("GET", "/", {}, 307),
     "liveness": ("GET", "/healthz", {}, 200),

@@ -128,7 +128,7 @@ async def test_only_the_listed_files_are_served(client, path):
     assert (await client.get(f"/graphql/static/{path}")).status_code == 404
 
 
-@pytest.mark.parametrize("script", ["graphql/ide/graphiql.js", "demo/api.js", "demo/viewer.js"])
+@pytest.mark.parametrize("script", ["graphql/ide/graphiql.js", "demo/shop/queries.js", "demo/account/queries.js"])
 def test_the_documents_in_the_pages_fit_the_schema(script):
     documents = re.findall(r"const [A-Z_]+ = `([^`]*)`", (ROOT / "gateway" / script).read_text())
     assert len(documents) >= 2

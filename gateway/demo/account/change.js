@@ -1,0 +1,149 @@
+// A change of plan or seats: every choice is quoted by Stripe before it can be confirmed, and charged as it was quoted.
+
+import { attempt, button, mutate, newKey, problemPlace } from "../common/actions.js";
+import { send } from "../common/api.js";
+import { h } from "../common/dom.js";
+import { day, locale, text } from "../common/language.js";
+import { moveOf } from "../common/moves.js";
+import { isCounted, seatCounter } from "../common/seats.js";
+import { named } from "./names.js";
+import { portalButton } from "./portal.js";
+import { CHANGE_SUBSCRIPTION, PLANS, PREVIEW_CHANGE } from "./queries.js";
+import { quoteOf } from "./quote.js";
+
+const PAYMENT_CODES = ["PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED"];
+
+/**
+ * @param {object} subscription the present one
+ * @param {{done: (notice: string) => Promise<void>, close: () => void}} then what follows
+ */
+export function changeForm(subscription, { done, close }) {
+  const body = h("div", { "aria-busy": "true" });
+  plansFor(subscription).then(
+    (plans) => body.replaceChildren(...choices(subscription, plans, { done, close })),
+    (error) => body.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message)),
+  ).finally(() => body.removeAttribute("aria-busy"));
+  return h(
+    "form",
+    { class: "sheet", "data-testid": "change-form", onsubmit: (event) => event.preventDefault() },
+    h("h3", { tabindex: "-1" }, text("change.title")),
+    body,
+  );
+}
+
+/** The plans that this subscription can change to, and its own where it has a quantity; each with its product. */
+async function plansFor({ id, plan }) {
+  const currency = plan?.amountFor?.currency ?? null;
+  const { data } = await send(PLANS, { locale, currency });
+  return data.pricing.products
+    .flatMap(({ product, plans }) => plans.map((each) => ({ ...each, product, currency: data.pricing.currency })))
+    .filter(({ viewer, usageType }) => viewer?.subscriptionId === id && usageType === "LICENSED")
+    .filter((each) => GROUPS.includes(each.viewer.action) && (each.id !== plan?.id || isCounted(each, each.product)));
+}
+
+/** What may be chosen, in this order. */
+const GROUPS = ["CURRENT", "SCHEDULED", "UPGRADE", "DOWNGRADE", "SWITCH"];
+
+function choices(subscription, plans, { done, close }) {
+  if (!plans.length) return [h("p", {}, text("change.none")), button(text("frame.back"), "close", close, "button quiet")];
+  const wish = takeWish();
+  const select = h("select", { name: "plan", "data-testid": "new-plan", autocomplete: "off" }, options(plans, Number(subscription.quantity ?? 1)));
+  if (plans.some(({ id }) => id === wish.planId)) select.value = wish.planId;
+  const chosen = () => plans.find(({ id }) => id === select.value);
+  const place = h("div", {});
+  const quote = h("div", { class: "quote", "aria-live": "polite", "data-testid": "quote" });
+  let seats = null;
+  let turn = 0;
+
+  /** Shows a number of seats where the plan has one: the present number, or what was wished. */
+  function count() {
+    const plan = chosen();
+    const start = wish.quantity ?? Number(subscription.quantity ?? 1);
+    seats = isCounted(plan, plan.product) ? seatCounter(plan.product, () => plan.id, plan.currency, start) : null;
+    seats?.input.addEventListener("change", () => ask());
+    place.replaceChildren(...(seats ? [h("p", { class: "label" }, text("change.seats")), seats.element] : []));
+  }
+
+  /** Asks what the choice costs; an answer that a newer choice has overtaken is dropped. */
+  async function ask(when = "AUTOMATIC") {
+    const mine = ++turn;
+    if (seats && !seats.input.reportValidity()) return;
+    const wanted = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
+    const now = { priceId: subscription.plan?.id, quantity: Number(subscription.quantity ?? 1) };
+    if (wanted.priceId === now.priceId && wanted.quantity === now.quantity)
+      return quote.replaceChildren(h("p", {}, text("change.same")), h("div", { class: "row" }, back()));
+    try {
+      const { data } = await send(PREVIEW_CHANGE, { subscriptionId: subscription.id, ...wanted, when, locale });
+      if (mine === turn) offer(data.viewer.previewChange, wanted);
+    } catch (error) {
+      if (mine === turn) quote.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message));
+    }
+  }
+
+  const back = () => button(text("frame.back"), "close", close, "button quiet");
+
+  /** What it costs, and the button that charges just that: the quote's own date goes back with it. */
+  function offer(preview, wanted) {
+    const problem = problemPlace();
+    const terms = { when: preview.when, prorationDate: preview.prorationDate };
+    let idempotencyKey = newKey();
+    const remedy = h("div", { class: "row" });
+    const confirm = async ({ currentTarget }) => {
+      remedy.replaceChildren();
+      const failure = await attempt(currentTarget, text("change.changing"), problem, async () => {
+        const input = { subscriptionId: subscription.id, ...wanted, ...terms, idempotencyKey };
+        const { invoice } = await mutate(CHANGE_SUBSCRIPTION, "changeSubscription", input);
+        await done(outcome(preview, invoice));
+      });
+      if (!failure?.codes) return;
+      idempotencyKey = newKey(); // what was refused under a key stays refused under it
+      if (failure.codes.some((code) => PAYMENT_CODES.includes(code)))
+        remedy.replaceChildren(...portalButton("PAYMENT_METHOD_UPDATE"));
+    };
+    quote.replaceChildren(
+      ...quoteOf(preview, subscription, ask),
+      h(
+        "div",
+        { class: "row" },
+        button(text("change.confirm", { plan: named(chosen(), wanted.quantity) }), "confirm-change", confirm),
+        back(),
+      ),
+      problem,
+      remedy,
+    );
+  }
+
+  select.addEventListener("change", () => {
+    count();
+    ask();
+  });
+  count();
+  ask();
+  return [h("div", { class: "fields" }, h("label", {}, text("change.plan"), select), place), quote];
+}
+
+function outcome({ when, at }, invoice) {
+  if (when === "AT_PERIOD_END") return text("change.later", { day: day(at) });
+  const paid = invoice?.amountDue.amount;
+  return paid ? text("change.paid", { amount: invoice.amountDue.formatted }) : text("change.done");
+}
+
+/** What the shop's button asked for, once. */
+function takeWish() {
+  const given = new URLSearchParams(location.search);
+  history.replaceState(null, "", location.pathname);
+  return { planId: given.get("change"), quantity: Number(given.get("quantity")) || null };
+}
+
+function options(plans, quantity) {
+  const price = ({ amountFor, product, price }) =>
+    amountFor ? ` · ${amountFor.formatted}${isCounted({ usageType: "LICENSED", price }, product) ? " +" : ""}` : "";
+  const group = (action) => plans.filter((plan) => moveOf(plan, plan.product, quantity) === action);
+  return GROUPS.filter((action) => group(action).length).map((action) =>
+      h(
+        "optgroup",
+        { label: text(`action.${action}`) },
+        group(action).map((plan) => h("option", { value: plan.id }, `${named(plan, 1)}${price(plan)}`)),
+      ),
+    );
+}

@@ -1,0 +1,25 @@
+// How the customer pays, in the words of who issued it.
+
+import { has, text } from "../common/language.js";
+
+/** Stripe's names of card brands, and how the brands write themselves. */
+const BRANDS = {
+  amex: "American Express",
+  cartes_bancaires: "Cartes Bancaires",
+  diners: "Diners Club",
+  discover: "Discover",
+  eftpos_au: "eftpos Australia",
+  jcb: "JCB",
+  link: "Link",
+  mastercard: "Mastercard",
+  unionpay: "UnionPay",
+  visa: "Visa",
+};
+
+/** "Visa •••• 4242, expires 12/2034" */
+export function writtenMethod({ type, brand, last4, expMonth, expYear }) {
+  const kind = has(`method.${type}`) ? text(`method.${type}`) : type.replaceAll("_", " ");
+  const name = `${BRANDS[brand] ?? brand ?? kind}${last4 ? ` •••• ${last4}` : ""}`;
+  const month = `${String(expMonth).padStart(2, "0")}/${expYear}`;
+  return expYear ? text("method.expires", { name, month }) : name;
+}

@@ -1,0 +1,92 @@
+"""The pages that a customer sees, by axe-core at each width, in light and dark, and by the keyboard alone."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
+from harness.npm import install
+from harness.shop_pages import buy, choose, sign_in
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (320, 375, 640, 1280)
+EXTREMES = ((320, "light"), (1280, "dark"))
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The source of axe-core."""
+    return (install(Path(__file__).parent / "axe", "axe-core is") / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.fixture
+async def page(chromium, gateway_dev):  # noqa: F811
+    async with checked_page(chromium, gateway_dev.gateway_url, gateway_dev.stripe_url) as page:
+        yield page
+
+
+async def check(page: Page, axe: str, looks) -> None:
+    """Nothing that axe finds wrong, and nothing wider than the window."""
+    found = {}
+    await page.evaluate(f"{axe};0")
+    for width, scheme in looks:
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        result = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        wrong = [f"{each['id']}: {node['html'][:200]}" for each in result["violations"] for node in each["nodes"]]
+        if await page.evaluate("document.documentElement.scrollWidth") > width:
+            wrong.append("wider than the window")
+        if wrong:
+            found[page.url, width, scheme] = wrong
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "looks", [EXTREMES, pytest.param(tuple(product(WIDTHS, ("light", "dark"))), marks=pytest.mark.soak)], ids=len
+)
+async def test_axe_finds_nothing_on_the_way_of_a_customer(page, gateway_dev, axe, looks):
+    await page.goto(f"{gateway_dev.gateway_url}/demo?interval=YEAR")
+    await expect(page.get_by_test_id("comparison")).to_be_visible()
+    await check(page, axe, looks)
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    await check(page, axe, looks)
+    await sign_in(page, gateway_dev, "ada@example.com")
+    await check(page, axe, looks)
+    await buy(page, gateway_dev, "Team", seats=3, on_the_way=lambda: check(page, axe, looks))
+    await check(page, axe, looks)
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    await expect(page.get_by_test_id("standing").first).to_be_visible()
+    await check(page, axe, looks)
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    for opener in ("pause", "cancel"):
+        await page.get_by_test_id(opener).click()
+        await check(page, axe, looks)
+    await choose(page, "Business, yearly")
+    await check(page, axe, looks)
+    await page.get_by_test_id("portal").click()
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await check(page, axe, looks)
+
+
+async def test_a_plan_is_changed_with_the_keyboard_alone(page, gateway_dev):
+    await sign_in(page, gateway_dev, "ada@example.com")
+    await buy(page, gateway_dev, "Starter")
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    await page.get_by_test_id("change").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Change your plan")).to_be_focused()
+    await expect(page.get_by_test_id("new-plan")).to_be_visible()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_test_id("new-plan")).to_be_focused()
+    await page.keyboard.type("Business, m")
+    confirm = page.get_by_test_id("confirm-change")
+    await expect(confirm).to_have_text("Change to Business, monthly")
+    while not await confirm.evaluate("element => element === document.activeElement"):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement !== document.body"), "the button cannot be reached"
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("notice")).to_be_focused()
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Business")

@@ -1,9 +1,13 @@
 """Run mutmut over the rules of money and access, and print the share of its mutants that something catches.
 
-    python tests/mutation/score.py                              everything, afresh
-    python tests/mutation/score.py billing.subscriptions.access one module, or several, with the tests of its folder
-    python tests/mutation/score.py --survivors billing.money    what survived the last run of the same modules
-    python tests/mutation/score.py --report billing.money       its table once more
+    python tests/mutation/score.py                               all modules whose results are not on file
+    python tests/mutation/score.py billing.money                 one module, or several, afresh
+    python tests/mutation/score.py --survivors billing.money     only what survived the last time
+    python tests/mutation/score.py --report                      run nothing; the table of what is on file
+
+Each module is tried by itself: first with the tests that start nothing, then what survived these with all tests of its
+folder, on both databases. What became of each mutant is kept in `.mutants.json`, module by module, so that a run that
+was broken off goes on where it was; a module whose source has changed since is tried again.
 
 A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
 nothing can tell from the original stands in `equivalent.toml`, each with the reason, and does not count. Prose does not
@@ -11,16 +15,20 @@ count either: clients read the code and the field of a problem, never its words.
 """
 
 import argparse
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import libcst
 from mutmut.__main__ import cli
@@ -34,11 +42,13 @@ from mutmut.utils.file_utils import walk_mutatable_files
 NEEDED = 95
 """Percent of the mutants, without those that are equivalent."""
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+RESULTS = Path(".mutants.json")
 KILLED = {"killed", "timeout", "caught by type check"}
 COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
-Change = tuple[str, str, str]
-"""The function, the lines that are taken away, those that come instead: the same wherever the function moves."""
+Results = dict[str, dict[str, Any]]
+"""By module: `digest` of its source, and `mutants` by name, each with `status` and `change`: the function, the lines
+that are taken away, those that come instead; these are the same wherever the function moves."""
 
 
 def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
@@ -46,7 +56,7 @@ def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
     return () if " " in getattr(node, "value", "") else mutators.operator_string(node)
 
 
-def run(mutants: list[str], workers: int) -> None:
+def run(mutants: Collection[str], workers: int) -> None:
     """Run mutmut in this process, with our operator for strings in the place of its own; on all mutants where none is
     named.
     """
@@ -70,17 +80,17 @@ def function_of(mutant: str) -> str:
     return f"{module}.{name.rpartition('__mutmut_')[0].removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
 
 
-def change_of(mutant: str, path: Path) -> Change:
+def change_of(mutant: str, path: Path) -> list[str]:
     lines = get_diff_for_mutant(mutant, path=path).splitlines()
     taken, put = (
         "\n".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(sign * 3))
         for sign in "-+"
     )
-    return function_of(mutant), taken, put
+    return [function_of(mutant), taken, put]
 
 
 def tried() -> Iterator[tuple[str, str, Path]]:
-    """Yield each mutant that has been tried, with what became of it and the file that it is of."""
+    """Yield each mutant that mutmut has tried, with what became of it and the file that it is of."""
     for path in walk_mutatable_files():
         data = SourceFileMutationData(path=path)
         data.load()
@@ -89,39 +99,114 @@ def tried() -> Iterator[tuple[str, str, Path]]:
                 yield mutant, status_by_exit_code[code], path
 
 
-def report() -> bool:
+def path_of(module: str) -> Path:
+    return Path("gateway", *module.split(".")).with_suffix(".py")
+
+
+def digest_of(module: str) -> str:
+    return hashlib.sha256(path_of(module).read_bytes()).hexdigest()
+
+
+def tests_of(module: str) -> list[str]:
+    """Return the tests of a module: its file, of a noun the noun's folder."""
+    folder, _, name = module.rpartition(".")
+    alone = Path("tests", *folder.split("."), f"test_{name}.py")
+    return [str(alone if folder == "billing" and alone.exists() else alone.parent)]
+
+
+def survivors_of(results: Results, module: str) -> list[str]:
+    return [name for name, found in results[module]["mutants"].items() if found["status"] not in KILLED]
+
+
+def load() -> Results:
+    found: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return {module: kept for module, kept in found.items() if path_of(module).exists()}
+
+
+def try_module(module: str, tests: list[str], workers: int, *, quick: bool) -> None:
+    """Try a module's mutants with some tests, and keep what became of them: of those on file, the survivors."""
+    results = load()
+    entry = results.setdefault(module, {"digest": digest_of(module), "mutants": {}})
+    config().only_mutate = [str(path_of(module))]
+    config().pytest_add_cli_args_test_selection = tests
+    if quick:
+        config().pytest_add_cli_args.append("--quick")
+    known = entry["mutants"]
+    if known:
+        config().type_check_command = []  # it has refused what it refuses
+    shutil.rmtree("mutants", ignore_errors=True)
+    run(survivors_of(results, module) if known else (), workers)
+    for mutant, status, path in tried():
+        known[mutant] = {"status": status, "change": change_of(mutant, path)}
+    if not quick:
+        entry["whole"] = True
+    RESULTS.write_text(json.dumps(results, indent=0))
+
+
+def play(module: str, *more: str) -> None:
+    """Try a module in a process of its own, because mutmut keeps a run's state in its modules."""
+    began, command = time.monotonic(), [sys.executable, __file__, "--one", module, *more]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode and "--fast" not in more:
+        raise SystemExit(f"{module}: {done.stdout[-4000:]}")
+    stage = "what starts nothing" if "--fast" in more else "all of its tests"
+    tell(f"{module}: {stage}, {time.monotonic() - began:.0f} s{', no such test' if done.returncode else ''}")
+
+
+def try_all(modules: list[str], given: list[str], *, again: bool) -> None:
+    """Try modules that are not on file whole, or of these only the survivors."""
+    for module in modules:
+        results = load()
+        if not again:
+            if results.get(module, {}).get("digest") != digest_of(module):
+                results.pop(module, None)
+                RESULTS.write_text(json.dumps(results, indent=0))
+                play(module, "--fast", *given)
+            elif results[module].get("whole"):
+                continue
+        results = load()
+        if module not in results or not results[module]["mutants"] or survivors_of(results, module):
+            play(module, *given)
+
+
+def modules_of_rules() -> list[str]:
+    """Return the modules that `pyproject.toml` names and that have functions."""
+    paths = [path for path in walk_mutatable_files() if "def " in path.read_text()]
+    return sorted(".".join(path.with_suffix("").parts[1:]) for path in paths)
+
+
+def report(modules: Collection[str]) -> bool:
     """Print what survived and the table; return whether enough is killed and every equivalent one is there."""
     rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
     listed = {(row["function"], row["was"], row["becomes"]) for row in rows}
     table: dict[str, Counter[str]] = {}
     seen, text = set(), []
-    for mutant, status, path in tried():
-        row = table.setdefault(".".join(path.with_suffix("").parts[1:]), Counter())
-        row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
-        if status in KILLED:
+    for module, kept in load().items():
+        if module not in modules:
             continue
-        change = function, was, becomes = change_of(mutant, path)
-        seen.add(change)
-        row["equivalent" if change in listed else "survived"] += 1
-        if change not in listed:
-            text.append(f"{status}: {mutant}\n  function = {function!r}\n  was = {was!r}\n  becomes = {becomes!r}")
-    gone = sorted(
-        function for function, *_ in listed - seen if function.startswith(tuple(f"{each}." for each in table))
-    )
+        row = table.setdefault(module, Counter())
+        for mutant, found in kept["mutants"].items():
+            status, change = found["status"], tuple(found["change"])
+            row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
+            if status in KILLED:
+                continue
+            seen.add(change)
+            row["equivalent" if change in listed else "survived"] += 1
+            if change not in listed:
+                names = zip(("function", "was", "becomes"), change, strict=True)
+                text.append("\n  ".join([f"{status}: {mutant}", *(f"{name} = {its!r}" for name, its in names)]))
+    gone = sorted(function for function, *_ in listed - seen if function.startswith(tuple(f"{its}." for its in table)))
     text += [f"in {EQUIVALENT.name}, but killed or gone: a mutant of {function}" for function in gone]
-    total = sum(table.values(), Counter())
+    text += [f"not on file, or changed since: {module}" for module in modules if not is_current(module)]
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
-    for module, row in [*sorted(table.items()), ("all", total)]:
+    for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
         text.append(f"{module:40}" + "".join(f"{row[name]:>11}" for name in COLUMNS) + f"{score(row):>8.1f}%")
-    print("\n".join(text))  # noqa: T201 - a report
-    return score(total) >= NEEDED and not gone
+    tell("\n".join(text))
+    return all(score(row) >= NEEDED for row in table.values()) and not gone and all(map(is_current, modules))
 
 
-def tests_of(path: str) -> str:
-    """Return the tests of a module: its file, of a noun the noun's folder."""
-    folder, _, name = path.replace("gateway", "tests", 1).rpartition("/")
-    alone = f"{folder}/test_{name}.py"
-    return alone if folder == "tests/billing" and Path(alone).exists() else folder
+def is_current(module: str) -> bool:
+    return bool(load().get(module, {}).get("digest") == digest_of(module))
 
 
 def score(row: Counter[str]) -> float:
@@ -129,28 +214,30 @@ def score(row: Counter[str]) -> float:
     return 100 * row["killed"] / counted if counted else 100.0
 
 
+def tell(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - a report
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="below `gateway`, such as `billing.money`; all of them without")
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: enough for pure rules")
     parser.add_argument("--tests", nargs="+", help="with these instead of those of the folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--fast", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.modules:
-        paths = [f"gateway/{module.replace('.', '/')}" for module in asked.modules]
-        config().only_mutate = [name for path in paths for name in (f"{path}.py", f"{path}/*")]
-        config().pytest_add_cli_args_test_selection = asked.tests or sorted({tests_of(path) for path in paths})
-    if asked.quick:
-        config().pytest_add_cli_args.append("--quick")
-    survivors = [mutant for mutant, status, _ in tried() if status not in KILLED]
-    if not asked.report and not asked.survivors:
-        shutil.rmtree("mutants", ignore_errors=True)
-        run([], asked.workers)
-    elif asked.survivors and survivors:
-        run(survivors, asked.workers)
-    return 0 if report() else 1
+    if asked.one:
+        try_module(asked.one, asked.tests or tests_of(asked.one), asked.workers, quick=asked.fast)
+        return 0
+    modules = asked.modules or modules_of_rules()
+    if not asked.report:
+        if asked.modules and not asked.survivors:
+            RESULTS.write_text(json.dumps({name: kept for name, kept in load().items() if name not in modules}))
+        more = ["--workers", str(asked.workers), *(["--tests", *asked.tests] if asked.tests else [])]
+        try_all(modules, more, again=asked.survivors)
+    return 0 if report(modules) else 1
 
 
 if __name__ == "__main__":

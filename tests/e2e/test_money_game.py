@@ -16,6 +16,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from harness.databases import both_databases
 from harness.gateway import make_world
-from harness.money_model import DAYS_UNTIL_DUE, Book, Judge, book
+from harness.money_model import DAYS_UNTIL_DUE, Book, Judge, Lot, book
 from harness.money_shop import (
     BAD_CARD,
     CANCEL,
@@ -38,11 +39,13 @@ from harness.money_shop import (
     RESUME,
     SOLD,
     UNDO,
+    USAGE,
     VIEWER,
     Buyer,
     Shop,
     moment,
 )
+from harness.money_usage import check_billed, check_forwarded
 
 GRACE = 7 * DAY
 SLACK = 2 * 3600
@@ -72,11 +75,13 @@ class Game(RuleBasedStateMachine):
         self.buyer = Buyer(self.shop, f"buyer_{self.shop.first}_{self.shop.buyers}")
         self.stranger = Buyer(self.shop, f"stranger_of_{self.buyer.name}")
         self.judge, self.key = Judge(), 0
+        self.reported: dict[str, int] = {}
+        self.ended_now: set[str] = set()
         match opening:
             case "month and pack":
                 self.buyer.buy("month", "pack")
             case "plan and add-ons":
-                self.buyer.buy("month", "extra", "more")
+                self.buyer.buy("month", "extra", "more", "calls")
             case "trial beside a plan":
                 self.buyer.buy("month", "tried")
             case "guest" if not self.shop.organisations:  # nothing of an organisation is known by an e-mail
@@ -203,8 +208,12 @@ class Game(RuleBasedStateMachine):
             if portal:
                 self.buyer.portal(f"/subscriptions/{subscription['id']}/cancel")
             else:
-                given = {"subscriptionId": subscription["id"], "when": "NOW" if now else "AT_PERIOD_END"}
-                self.buyer.ask(CANCEL, "cancelSubscription", given)
+                self._cancel(subscription["id"], "NOW" if now else "AT_PERIOD_END")
+
+    def _cancel(self, its: str, when: str) -> None:
+        answer = self.buyer.ask(CANCEL, "cancelSubscription", {"subscriptionId": its, "when": when})
+        if when == "NOW" and answer and not answer["userErrors"]:
+            self.ended_now.add(its)
 
     @rule()
     def resume(self) -> None:
@@ -233,7 +242,7 @@ class Game(RuleBasedStateMachine):
     def buy_twice_at_once(self, other: str) -> None:
         """Pay in one tab while the other one asks for another plan, and pay that too."""
         for subscription in self.buyer.live():
-            self.buyer.ask(CANCEL, "cancelSubscription", {"subscriptionId": subscription["id"], "when": "NOW"})
+            self._cancel(subscription["id"], "NOW")
         if first := self.buyer.open("month"):
             with ThreadPoolExecutor(2) as pool:
                 asked = pool.submit(self.buyer.open, other)
@@ -272,6 +281,33 @@ class Game(RuleBasedStateMachine):
         self.spend(amount=None, again=False, twice=False)
         self.seller_refunds(share=share)
         self.months_pass(months=3)
+
+    @rule(
+        value=st.sampled_from([1, 70, 900]),
+        how=st.sampled_from(["once", "twice", "away", "otherwise"]),
+        then=st.sampled_from(["wait", "cancel", "change", "nothing"]),
+    )
+    def use(self, value: int, how: str, then: str) -> None:
+        """Report usage: by two callers at once, while Stripe refuses every call, or again with another amount."""
+        if self.buyer.customer() is None:
+            return
+        key = f"{self.buyer.name}-{len(self.reported)}"
+        self.shop.chaos(rate_limit=-1 if how == "away" else 0)
+        with ThreadPoolExecutor(2) as pool:
+            codes = list(pool.map(lambda _: self.buyer.report(value, key), range(2 if how == "twice" else 1)))
+        assert not any(codes), f"usage was refused: {codes}"
+        self.reported[key] = value
+        if how == "otherwise":
+            assert self.buyer.report(value + 1, key) == ["IDEMPOTENCY_KEY_REUSED"]
+        self.shop.chaos()
+        self.has_what_was_paid_and_kept()
+        match then:
+            case "wait":
+                self.buyer.wait(32 * DAY)
+            case "cancel":
+                self.cancel(now=True, portal=False)
+            case "change":
+                self.change(price="pro", quantity=None, quote=True)
 
     @rule()
     def stranger_meddles(self) -> None:
@@ -347,6 +383,7 @@ class Game(RuleBasedStateMachine):
         for seen in (self.buyer.account() or {})["subscriptions"]:
             self._check_access(seen, theirs[seen["id"]], found, now)
         self._check_customer(theirs.values())
+        self._check_usage(theirs.values())
 
     def _settled_balance(self) -> tuple[Book, int]:
         self.buyer.settle()
@@ -394,6 +431,38 @@ class Game(RuleBasedStateMachine):
         held = world.stripe("GET", f"/v1/customers/{customer}")["balance"]
         assert held == owed, "Stripe's balance is not what is owed"
 
+    def _check_usage(self, theirs: Any) -> None:
+        if not self.reported:
+            return
+        counted, price = self.buyer.counted(), self.shop.ids["calls"]
+        check_forwarded(self.reported, counted)
+        waiting = self.shop.listed("/v1/invoiceitems", customer=self.buyer.customer(), pending="true")
+        lines: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+        for bill in self.buyer.bills()[0]:
+            lines[bill["status"] == "draft"] += bill["lines"]["data"]
+        lines[False] += waiting
+        metered = {
+            draft: [each for each in found if each["pricing"]["price_details"]["price"] == price]
+            for draft, found in lines.items()
+        }
+        lives = [
+            {"item": item["id"], "start": each["start_date"], "end": self._billed_until(each, item)}
+            for each in theirs
+            for item in each["items"]["data"]
+            if item["price"]["id"] == price
+        ]
+        check_billed(counted, metered[False], metered[True], lives)
+        seen = self.shop.world.data(USAGE, {"name": SOLD["calls"]["meter"]}, self.buyer.headers)["viewer"]["usage"]
+        start, end = moment(seen["periodStart"]), moment(seen["periodEnd"])
+        used = sum(int(each["payload"]["value"]) for each in counted if start <= each["timestamp"] < end)
+        assert seen["value"] == used, f"{seen}, and {used} was used"
+
+    def _billed_until(self, its: dict[str, Any], item: dict[str, Any]) -> int:
+        """Up to when the usage of an item must be billed: to its present period, or to an end that bills the rest."""
+        end: int = its["ended_at"] or item["current_period_start"]
+        rest = its["id"] in self.ended_now or end == item["current_period_end"]
+        return end if rest else min(end, item["current_period_start"])
+
     def teardown(self) -> None:
         if lost := sys.exc_info()[1]:  # hypothesis says only that it is flaky, where it is not so when played again
             print(f"LOST: {type(lost).__name__}: {lost}")  # noqa: T201 - what was seen
@@ -411,6 +480,15 @@ def _after(state: tuple[str, int], changes: list[tuple[str, int | None]]) -> tup
     for price, quantity in changes:
         state = price, state[1] if quantity is None else quantity
     return state
+
+
+def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():
+    """A prorated lot was spent and has run out, and so has what the other one kept; then its payment goes back."""
+    judge = Judge()
+    prorated, whole = Lot(Fraction(100), Fraction(149), 0, 1000), Lot(Fraction(51), Fraction(51), 0, 2000)
+    judge.spend(149, {"prorated": prorated, "whole": whole}, 0)
+    gone = {"prorated": Lot(Fraction(0), Fraction(0), 0, 1000), "whole": whole}
+    assert judge.balances(gone, 100_000) == (-149, -100)
 
 
 @pytest.mark.timeout(1500)

@@ -87,6 +87,8 @@ def book(
             continue
         for line in invoice["lines"]["data"]:
             price = prices[line["pricing"]["price_details"]["price"]]
+            if "meter" in price:  # what was used; it buys no time
+                continue
             if price["interval"] is None:
                 _once(found, invoice, line, price, gone)
             elif line["amount"] or not price["amount"]:  # a trial costs nothing and brings nothing
@@ -245,10 +247,14 @@ class Judge:
             wallet.spend(amount, lots, now)
 
     def balances(self, lots: dict[str, Lot], now: int) -> tuple[Fraction, Fraction]:
-        """Return the least and the most that the balance may be: near the end of a lot, with and without it."""
+        """Return the least and the most that the balance may be: near the end of a lot, with and without it.
+
+        Lots of more credits may leave less: what was spent of one is owed when its payment goes back, and what another
+        one kept for it has run out since.
+        """
         if self.is_certain(lots, now):
-            least, most = (wallet.balance(lots, now) for wallet in self.wallets)
-            return least, most
+            either = [wallet.balance(lots, now) for wallet in self.wallets]
+            return min(either), max(either)
         either = [
             deepcopy(wallet).balance(lots, moment) for wallet in self.wallets for moment in (now, now - RENEWAL_GRACE)
         ]

@@ -36,6 +36,8 @@ CLOSE = """mutation($input: ExpireCheckoutSessionInput!) { expireCheckoutSession
     session { status } userErrors { code } } }"""
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) {
     entry { id } credits { balance } userErrors { code } } }"""
+REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) { userErrors { code } } }"""
+USAGE = "query($name: String!) { viewer { usage(eventName: $name) { value periodStart periodEnd } } }"
 PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
     url userErrors { code } } }"""
 VIEWER = "{ viewer { customer { id } credits { balance } subscriptions { id } invoices { nodes { id } } } }"
@@ -50,8 +52,9 @@ SOLD: dict[str, dict[str, Any]] = {
     "more": {"product": "more", "amount": 200, "credits": 0, "interval": "month"},
     "tried": {"product": "tried", "amount": 700, "credits": 0, "interval": "month", "trial": 14},
     "pack": {"product": "pack", "amount": 500, "credits": 500, "interval": None},
+    "calls": {"product": "calls", "amount": 7, "credits": 0, "interval": "month", "meter": "game_calls"},
 }
-METADATA = {"extra": {"addon": "true"}, "more": {"addon": "true"}, "tried": {"group": "tried"}}
+METADATA = {name: {"addon": "true"} for name in ("extra", "more", "calls")} | {"tried": {"group": "tried"}}
 
 
 def moment(text: str) -> float:
@@ -82,6 +85,10 @@ class Shop:
         for name, terms in SOLD.items():
             recurring = {"recurring[interval]": terms["interval"]} if terms["interval"] else {}
             recurring |= {"recurring[trial_period_days]": terms["trial"]} if "trial" in terms else {}
+            if "meter" in terms:
+                meter = {"event_name": terms["meter"], "default_aggregation[formula]": "sum"}
+                made = world.stripe("POST", "/v1/billing/meters", display_name="Calls", **meter)
+                recurring |= {"recurring[usage_type]": "metered", "recurring[meter]": made["id"]}
             given = {"currency": "usd", "unit_amount": terms["amount"], "metadata[credits]": terms["credits"]}
             made = world.stripe("POST", "/v1/prices", product=products[terms["product"]], **given, **recurring)
             self.ids[name], self.prices[made["id"]] = made["id"], terms
@@ -154,7 +161,7 @@ class Buyer:
         """What a change may change at Stripe."""
         found = self.world.stripe("GET", f"/v1/subscriptions/{subscription}")
         bills = self.shop.listed("/v1/invoices", subscription=subscription)
-        items = tuple((item["price"]["id"], item["quantity"]) for item in found["items"]["data"])
+        items = tuple((item["price"]["id"], item.get("quantity")) for item in found["items"]["data"])
         return items, found["cancel_at_period_end"], len(bills)
 
     def plans(self, subscription: str) -> str | None:
@@ -193,6 +200,16 @@ class Buyer:
         given = {"externalId": self.name, "amount": amount, "idempotencyKey": key}
         answer: dict[str, Any] = self.world.data(SPEND, {"input": given}, SERVICE)["spendCredits"]
         return None if answer["userErrors"] else answer
+
+    def report(self, value: int, identifier: str) -> list[str]:
+        """Report usage as the application's back end; the codes of why not."""
+        given = {"externalId": self.name, "eventName": SOLD["calls"]["meter"], "value": value, "identifier": identifier}
+        answer = self.world.data(REPORT, {"input": given}, SERVICE)["reportUsage"]
+        return [error["code"] for error in answer["userErrors"]]
+
+    def counted(self) -> list[dict[str, Any]]:
+        """What Stripe has counted of the customer's usage."""
+        return list(self.world.sandbox.store.find("billing.meter_event", _customer=self.customer()))
 
     def open(self, *names: str) -> dict[str, Any] | None:
         """Open a checkout; None where it is refused."""
@@ -278,6 +295,11 @@ def _known(world: Any, ids: set[str]) -> set[str]:
 
 
 def _pending(world: Any) -> list[str]:
+    """The events that are not applied, and the usage that Stripe does not have."""
+    unfinished = "status IN ('pending', 'failed', 'dead')"
     with connected(world.settings.database_url.get_secret_value()) as connection:
-        query = sa.text("SELECT id FROM event WHERE status IN ('pending', 'failed', 'dead')")
-        return list(connection.execute(query).scalars())
+        return [
+            found
+            for table in ("event", "usage_record")
+            for found in connection.execute(sa.text(f"SELECT id FROM {table} WHERE {unfinished}")).scalars()  # noqa: S608
+        ]

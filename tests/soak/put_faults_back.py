@@ -116,6 +116,18 @@ FAULTS = (
         ),
     ),
     Fault(
+        "16",
+        "an end at once bills no usage",
+        2,
+        ((SERVICE, '{"invoice_now": True, "prorate"', '{"prorate"'),),
+    ),
+    Fault(
+        "usage",
+        "a report that did not reach Stripe passes for sent",
+        2,
+        (("billing/metering/forwarder.py", "            if not known or (row", "            if known and (row"),),
+    ),
+    Fault(
         "20",
         "the order of items is their ids', and a change takes the first",
         2,

@@ -60,6 +60,11 @@ class Payments:
     ever_paid: bool = True
     changes_at: datetime | None = None
 
+    @property
+    def all_went_back(self) -> bool:
+        """Whether nothing is left of what was paid for the present."""
+        return bool(self.paid_back) and not self.paid_until
+
 
 _REFUSED = {
     "unpaid": Reason.UNPAID,
@@ -137,11 +142,11 @@ def giving_items(
 ) -> tuple[SubscriptionItem, ...]:
     """Return the items that give something while the subscription gives access.
 
-    One of quantity 0 gives nothing, and neither does one whose payment went back; after the end, and in a pause, each
-    gives what was paid for it.
+    One of quantity 0 gives nothing, and neither does one whose payment went back. After the end, in a pause, and when
+    all payments went back, each gives what was paid for it: an item that is billed by use is not kept alone.
     """
     some = (item for item in items if item.quantity != 0)
-    if gives_paid_alone(subscription):
+    if gives_paid_alone(subscription) or payments.all_went_back:
         return tuple(item for item in some if item.id in payments.paid_until)
     return tuple(item for item in some if item.id not in payments.paid_back)
 

@@ -45,11 +45,11 @@ def give(world, subject: str, **price: Any) -> tuple[str, dict[str, Any]]:
     return who, bill(world, who, **price)
 
 
-def bill(world, who: str, quantity: int = 1, **meta: Any) -> dict[str, Any]:
-    """A paid invoice over a price with these metadata."""
+def bill(world, who: str, quantity: int = 1, cents: str = "1000", **meta: Any) -> dict[str, Any]:
+    """A paid invoice over a price of so many cents, with these metadata."""
     made = world.stripe("POST", "/v1/products", name="Pack")
     meta = {f"metadata[{key}]": value for key, value in meta.items()}
-    price = world.stripe("POST", "/v1/prices", product=made["id"], currency="usd", unit_amount=1000, **meta)
+    price = world.stripe("POST", "/v1/prices", product=made["id"], currency="usd", unit_amount_decimal=cents, **meta)
     invoice = world.stripe("POST", "/v1/invoices", customer=who)
     line = {"customer": who, "invoice": invoice["id"], "pricing[price]": price["id"], "quantity": quantity}
     world.stripe("POST", "/v1/invoiceitems", **line)
@@ -327,8 +327,11 @@ def test_what_runs_out_with_nobody_looking_is_written_down(world):
     assert world.rows("credit_account", customer_id=ada)[0]["balance"] == 0
 
 
-def test_a_balance_and_a_spend_beyond_32_bits_are_exact(world):
-    bill(world, customer(world, "ada"), quantity=3, credits=900_000_000)
-    world.eventually(lambda: balance(world, "ada"), 2_700_000_000)
+def test_a_line_a_balance_and_a_spend_beyond_32_bits_are_exact(world):
+    bill(world, customer(world, "ada"), quantity=3_000_000_000, cents="0.000001", credits=1)
+    world.eventually(lambda: balance(world, "ada"), 3_000_000_000)
     spent = spend(world, "ada", 2_600_000_000, "much")
-    assert (spent["entry"]["amount"], spent["credits"]) == (-2_600_000_000, {"balance": 100_000_000})
+    assert (spent["entry"]["amount"], spent["credits"]) == (-2_600_000_000, {"balance": 400_000_000})
+    lines = "{ viewer { invoices { nodes { lines { quantity amount { amount } } } } } }"
+    (invoice,) = world.data(lines, headers=world.token("ada"))["viewer"]["invoices"]["nodes"]
+    assert invoice["lines"] == [{"quantity": 3_000_000_000, "amount": {"amount": 3000}}]

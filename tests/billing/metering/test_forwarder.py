@@ -1,5 +1,6 @@
 """Usage on its way to Stripe: what is sent, what is tried again and what waits for an operator."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -7,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from gateway.billing.metering.forwarder import UNCOUNTED, USAGE, UsageForwarder, count_open_usage, mark_uncounted
+from gateway.billing.metering.forwarder import LEASE, UNCOUNTED, USAGE, UsageForwarder, count_open_usage, mark_uncounted
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
 from harness.rows import put
@@ -76,6 +77,20 @@ async def test_only_what_is_due_is_sent(database, fill, scripted, stripe):
     )
     found = await forwarded(database, stripe)
     assert [name for name, (_, attempts, *_) in found.items() if attempts] == ["a"]
+
+
+async def test_what_a_killed_process_was_sending_is_sent_by_another_as_soon_as_its_lease_has_run_out(
+    database, fill, scripted, stripe
+):
+    scripted.answer("POST", PATH, {})
+    await fill(record())
+    killed, other = (UsageForwarder(database, stripe).queue for _ in range(2))
+    assert len(await killed.claim()) == 1
+    claimed = datetime.now(UTC)
+    for waited, sent in ((LEASE.total_seconds() - 5, 0), (LEASE.total_seconds(), 1), (2 * LEASE.total_seconds(), 0)):
+        moment = claimed + timedelta(seconds=waited)
+        assert await replace(other, now=lambda moment=moment: moment).drain() == sent
+    assert len(scripted.calls) == 1
 
 
 async def test_the_next_try_has_a_key_of_its_own(database, fill, scripted, stripe):

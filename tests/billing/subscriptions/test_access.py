@@ -87,6 +87,10 @@ TABLE = {
     "back, with a planned end": (("active",), {"payments": back(0), "cancel_at": FAR}, (False, Reason.PAID_BACK, None)),
     "of two one is back": (("active",), {"payments": back(0, until=9), "quantities": (1, 1)},
                            (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "back, beside an item that is billed by use": (("active",), {"payments": back(0), "quantities": (1, None)},
+                                                   (False, Reason.PAID_BACK, None)),
+    "one of two is back, beside an item that is billed by use": (
+        ("active",), {"payments": back(0, until=9), "quantities": (1, 1, None)}, (True, Reason.ACTIVE, NOW + 9 * DAY)),
     "back in the grace period": (("past_due",), {"payments": back(0, since=1)}, (False, Reason.PAID_BACK, None)),
     "a trial": (("trialing",), {"payments": paid(0)}, (True, Reason.TRIALING, IN_27)),
     "a trial with a planned end": (("trialing",), {"cancel_at": PLANNED}, (True, Reason.TRIALING, PLANNED)),

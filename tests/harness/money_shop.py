@@ -106,7 +106,7 @@ class Shop:
         return found
 
     def chaos(self, **faults: float) -> None:
-        given = {"duplicate": 0, "reorder": 0, "delay": 0, "drop": 0, "delay_seconds": 0.2, **faults}
+        given = {"duplicate": 0, "reorder": 0, "delay": 0, "drop": 0, "rate_limit": 0, "delay_seconds": 0.2, **faults}
         self.world.client.post(f"{self.world.stripe_url}/_sandbox/chaos", json=given)
 
 

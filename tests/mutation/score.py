@@ -44,6 +44,7 @@ NEEDED = 95
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 RESULTS = Path(".mutants.json")
 KILLED = {"killed", "timeout", "caught by type check"}
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
@@ -89,12 +90,18 @@ def change_of(mutant: str, path: Path) -> list[str]:
     return [function_of(mutant), taken, put]
 
 
+def mutants_of(path: Path) -> dict[str, int | None]:
+    """Return the mutants that mutmut has made of a file, each with the exit code of its tests, once it was tried."""
+    data = SourceFileMutationData(path=path)
+    data.load()
+    found: dict[str, int | None] = data.exit_code_by_key
+    return found
+
+
 def tried() -> Iterator[tuple[str, str, Path]]:
     """Yield each mutant that mutmut has tried, with what became of it and the file that it is of."""
     for path in walk_mutatable_files():
-        data = SourceFileMutationData(path=path)
-        data.load()
-        for mutant, code in data.exit_code_by_key.items():
+        for mutant, code in mutants_of(path).items():
             if code is not None:
                 yield mutant, status_by_exit_code[code], path
 
@@ -135,7 +142,11 @@ def try_module(module: str, tests: list[str], workers: int, *, quick: bool) -> N
     if known:
         config().type_check_command = []  # it has refused what it refuses
     shutil.rmtree("mutants", ignore_errors=True)
-    run(survivors_of(results, module) if known else (), workers)
+    try:
+        run(survivors_of(results, module) if known else (), workers)
+    except SystemExit:
+        if any(mutants_of(path) for path in walk_mutatable_files()):
+            raise
     for mutant, status, path in tried():
         known[mutant] = {"status": status, "change": change_of(mutant, path)}
     if not quick:
@@ -148,7 +159,8 @@ def play(module: str, *more: str) -> None:
     began, command = time.monotonic(), [sys.executable, __file__, "--one", module, *more]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode and "--fast" not in more:
-        raise SystemExit(f"{module}: {done.stdout[-4000:]}")
+        said = [line for line in done.stdout.replace("\r", "\n").splitlines() if line[:1] not in SPINNER]
+        raise SystemExit("\n".join([f"{module}:", *said[-100:]]))
     stage = "what starts nothing" if "--fast" in more else "all of its tests"
     tell(f"{module}: {stage}, {time.monotonic() - began:.0f} s{', no such test' if done.returncode else ''}")
 
@@ -165,7 +177,7 @@ def try_all(modules: list[str], given: list[str], *, again: bool) -> None:
             elif results[module].get("whole"):
                 continue
         results = load()
-        if module not in results or not results[module]["mutants"] or survivors_of(results, module):
+        if module not in results or survivors_of(results, module):
             play(module, *given)
 
 

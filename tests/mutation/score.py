@@ -5,9 +5,9 @@
     python tests/mutation/score.py --survivors billing.money     only what survived the last time
     python tests/mutation/score.py --report                      run nothing; the table of what is on file
 
-Each module is tried by itself: first with the tests that start nothing, then what survived these with all tests of its
-folder, on both databases. What became of each mutant is kept in `.mutants.json`, module by module, so that a run that
-was broken off goes on where it was; a module whose source has changed since is tried again.
+Mutants are tried first with the tests that start nothing, and what survives these with all tests of the module's
+folder, on both databases. What became of each is kept in `.mutants.json`: a run that was broken off goes on where it
+was, and a module whose source has changed since is tried again.
 
 A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
 nothing can tell from the original stands in `equivalent.toml`, each with the reason, and does not count. Prose does not
@@ -26,7 +26,8 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,15 @@ NEEDED = 95
 """Percent of the mutants, without those that are equivalent."""
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 RESULTS = Path(".mutants.json")
+RUNNING = Path("mutants/running.json")
+"""What mutmut is about to try: the modules with the digests of their sources, and whether with all tests."""
 KILLED = {"killed", "timeout", "caught by type check"}
-SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
-"""By module: `digest` of its source, and `mutants` by name, each with `status` and `change`: the function, the lines
-that are taken away, those that come instead; these are the same wherever the function moves."""
+"""By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), whether it has met
+the `whole` of its tests, and its `change`: the function, the lines that are taken away, those that come instead; these
+are the same wherever the function moves."""
 
 
 def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
@@ -98,14 +101,6 @@ def mutants_of(path: Path) -> dict[str, int | None]:
     return found
 
 
-def tried() -> Iterator[tuple[str, str, Path]]:
-    """Yield each mutant that mutmut has tried, with what became of it and the file that it is of."""
-    for path in walk_mutatable_files():
-        for mutant, code in mutants_of(path).items():
-            if code is not None:
-                yield mutant, status_by_exit_code[code], path
-
-
 def path_of(module: str) -> Path:
     return Path("gateway", *module.split(".")).with_suffix(".py")
 
@@ -114,71 +109,96 @@ def digest_of(module: str) -> str:
     return hashlib.sha256(path_of(module).read_bytes()).hexdigest()
 
 
-def tests_of(module: str) -> list[str]:
+def tests_of(module: str) -> str:
     """Return the tests of a module: its file, of a noun the noun's folder."""
     folder, _, name = module.rpartition(".")
     alone = Path("tests", *folder.split("."), f"test_{name}.py")
-    return [str(alone if folder == "billing" and alone.exists() else alone.parent)]
-
-
-def survivors_of(results: Results, module: str) -> list[str]:
-    return [name for name, found in results[module]["mutants"].items() if found["status"] not in KILLED]
+    return str(alone if folder == "billing" and alone.exists() else alone.parent)
 
 
 def load() -> Results:
+    """Return what is on file of modules as they are now."""
     found: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    return {module: kept for module, kept in found.items() if path_of(module).exists()}
+    return {name: kept for name, kept in found.items() if path_of(name).exists() and kept["digest"] == digest_of(name)}
 
 
-def try_module(module: str, tests: list[str], workers: int, *, quick: bool) -> None:
-    """Try a module's mutants with some tests, and keep what became of them: of those on file, the survivors."""
-    results = load()
-    entry = results.setdefault(module, {"digest": digest_of(module), "mutants": {}})
-    config().only_mutate = [str(path_of(module))]
-    config().pytest_add_cli_args_test_selection = tests
-    if quick:
-        config().pytest_add_cli_args.append("--quick")
-    known = entry["mutants"]
-    if known:
-        config().type_check_command = []  # it has refused what it refuses
-    shutil.rmtree("mutants", ignore_errors=True)
-    try:
-        run(survivors_of(results, module) if known else (), workers)
-    except SystemExit:
-        if any(mutants_of(path) for path in walk_mutatable_files()):
-            raise
-    for mutant, status, path in tried():
-        known[mutant] = {"status": status, "change": change_of(mutant, path)}
-    if not quick:
-        entry["whole"] = True
+def save(results: Results) -> None:
     RESULTS.write_text(json.dumps(results, indent=0))
 
 
-def play(module: str, *more: str) -> None:
-    """Try a module in a process of its own, because mutmut keeps a run's state in its modules."""
-    began, command = time.monotonic(), [sys.executable, __file__, "--one", module, *more]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode and "--fast" not in more:
-        said = [line for line in done.stdout.replace("\r", "\n").splitlines() if line[:1] not in SPINNER]
-        raise SystemExit("\n".join([f"{module}:", *said[-100:]]))
-    stage = "what starts nothing" if "--fast" in more else "all of its tests"
-    tell(f"{module}: {stage}, {time.monotonic() - began:.0f} s{', no such test' if done.returncode else ''}")
+def harvest() -> None:
+    """Put on file what mutmut has found out, also in a run that was broken off."""
+    if not RUNNING.exists():
+        return
+    running, results = json.loads(RUNNING.read_text()), load()
+    for module, digest in running["digests"].items():
+        path = path_of(module)
+        if not path.exists() or digest != digest_of(module):
+            continue
+        mutants = results.setdefault(module, {"digest": digest, "mutants": {}})["mutants"]
+        for name, code in mutants_of(path).items():
+            if name not in mutants:
+                mutants[name] = {"status": None, "whole": False, "change": change_of(name, path)}
+            if code is not None:
+                mutants[name] |= {"status": status_by_exit_code[code], "whole": running["whole"]}
+    save(results)
+    RUNNING.unlink()
 
 
-def try_all(modules: list[str], given: list[str], *, again: bool) -> None:
-    """Try modules that are not on file whole, or of these only the survivors."""
-    for module in modules:
-        results = load()
-        if not again:
-            if results.get(module, {}).get("digest") != digest_of(module):
-                results.pop(module, None)
-                RESULTS.write_text(json.dumps(results, indent=0))
-                play(module, "--fast", *given)
-            elif results[module].get("whole"):
-                continue
-        results = load()
-        if module not in results or survivors_of(results, module):
-            play(module, *given)
+def to_try(results: Results, module: str, *, whole: bool) -> list[str]:
+    """Return the mutants on file that a run must try: those not tried, or those that have survived the quick tests."""
+    return [
+        name
+        for name, found in results[module]["mutants"].items()
+        if (found["status"] not in KILLED and not found["whole"] if whole else found["status"] is None)
+    ]
+
+
+def try_mutants(modules: list[str], workers: int, *, whole: bool) -> None:
+    """Try in this process what is to be tried of some modules, all of it where nothing is on file."""
+    results = load()
+    mutants = [name for module in modules if module in results for name in to_try(results, module, whole=whole)]
+    if not whole:
+        config().pytest_add_cli_args.append("--quick")
+    elif not any(to_try(results, module, whole=False) for module in modules):
+        config().type_check_command = []  # it has refused what it refuses
+    config().only_mutate = [str(path_of(module)) for module in modules]
+    config().pytest_add_cli_args_test_selection = sorted({tests_of(module) for module in modules})
+    shutil.rmtree("mutants", ignore_errors=True)
+    RUNNING.parent.mkdir()
+    RUNNING.write_text(json.dumps({"whole": whole, "digests": {module: digest_of(module) for module in modules}}))
+    run(mutants, workers)
+
+
+def play(modules: list[str], workers: int, *, whole: bool) -> None:
+    """Try some modules in a process of its own, because mutmut keeps the state of a run in its modules.
+
+    Raises:
+        SystemExit: mutmut broke off, such as on a test that fails without any mutant.
+    """
+    if not modules:
+        return
+    began, how = time.monotonic(), "whole" if whole else "quick"
+    command = [sys.executable, __file__, "--workers", str(workers), "--stage", how, *modules]
+    with Path(f".mutants-{how}.log").open("w+") as log:
+        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+    harvest()
+    tell(f"{how} tests, {time.monotonic() - began:.0f} s: {' '.join(modules)}")
+    if done.returncode and whole and any(mutants_of(path_of(module)) for module in modules):
+        raise SystemExit(f"mutmut broke off: see {log.name}")
+
+
+def try_all(modules: list[str], workers: int) -> None:
+    """Try what is to be tried of some modules: first all with the quick tests, then folder by folder with all tests."""
+    harvest()
+    results = load()
+    known = [module for module in modules if module in results]
+    play([module for module in modules if module not in results], workers, whole=False)
+    play([module for module in known if to_try(results, module, whole=False)], workers, whole=False)
+    results = load()
+    for _, some in groupby(sorted(modules, key=tests_of), key=tests_of):
+        left = [module for module in some if module in results and to_try(results, module, whole=True)]
+        play(left, workers, whole=True)
 
 
 def modules_of_rules() -> list[str]:
@@ -191,13 +211,10 @@ def report(modules: Collection[str]) -> bool:
     """Print what survived and the table; return whether enough is killed and every equivalent one is there."""
     rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
     listed = {(row["function"], row["was"], row["becomes"]) for row in rows}
-    table: dict[str, Counter[str]] = {}
-    seen, text = set(), []
-    for module, kept in load().items():
-        if module not in modules:
-            continue
-        row = table.setdefault(module, Counter())
-        for mutant, found in kept["mutants"].items():
+    results, text, seen = load(), [], set()
+    table = {module: Counter[str]() for module in modules if module in results}
+    for module, row in table.items():
+        for mutant, found in results[module]["mutants"].items():
             status, change = found["status"], tuple(found["change"])
             row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
             if status in KILLED:
@@ -209,16 +226,13 @@ def report(modules: Collection[str]) -> bool:
                 text.append("\n  ".join([f"{status}: {mutant}", *(f"{name} = {its!r}" for name, its in names)]))
     gone = sorted(function for function, *_ in listed - seen if function.startswith(tuple(f"{its}." for its in table)))
     text += [f"in {EQUIVALENT.name}, but killed or gone: a mutant of {function}" for function in gone]
-    text += [f"not on file, or changed since: {module}" for module in modules if not is_current(module)]
+    missing = [module for module in modules if module not in table or to_try(results, module, whole=True)]
+    text += [f"not tried with all of its tests: {module}" for module in missing]
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
         text.append(f"{module:40}" + "".join(f"{row[name]:>11}" for name in COLUMNS) + f"{score(row):>8.1f}%")
     tell("\n".join(text))
-    return all(score(row) >= NEEDED for row in table.values()) and not gone and all(map(is_current, modules))
-
-
-def is_current(module: str) -> bool:
-    return bool(load().get(module, {}).get("digest") == digest_of(module))
+    return all(score(row) >= NEEDED for row in table.values()) and not gone and not missing
 
 
 def score(row: Counter[str]) -> float:
@@ -230,25 +244,34 @@ def tell(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a report
 
 
+def forget(modules: list[str], *, survivors: bool) -> None:
+    """Drop what is on file of some modules, or that their survivors have met all tests."""
+    harvest()
+    results = load()
+    for module in modules:
+        if not survivors:
+            results.pop(module, None)
+        for found in results.get(module, {}).get("mutants", {}).values():
+            found["whole"] = found["whole"] and found["status"] in KILLED
+    save(results)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="below `gateway`, such as `billing.money`; all of them without")
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument("--tests", nargs="+", help="with these instead of those of the folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--fast", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--stage", choices=["quick", "whole"], help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.one:
-        try_module(asked.one, asked.tests or tests_of(asked.one), asked.workers, quick=asked.fast)
+    if asked.stage:
+        try_mutants(asked.modules, asked.workers, whole=asked.stage == "whole")
         return 0
     modules = asked.modules or modules_of_rules()
     if not asked.report:
-        if asked.modules and not asked.survivors:
-            RESULTS.write_text(json.dumps({name: kept for name, kept in load().items() if name not in modules}))
-        more = ["--workers", str(asked.workers), *(["--tests", *asked.tests] if asked.tests else [])]
-        try_all(modules, more, again=asked.survivors)
+        if asked.modules or asked.survivors:
+            forget(modules, survivors=asked.survivors)
+        try_all(modules, asked.workers)
     return 0 if report(modules) else 1
 
 

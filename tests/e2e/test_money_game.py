@@ -312,7 +312,7 @@ class Game(RuleBasedStateMachine):
         if how == "otherwise":
             assert self.buyer.report(value + 1, key) == ["IDEMPOTENCY_KEY_REUSED"]
         if how == "away":
-            time.sleep(1.5)  # until the gateway has tried in vain
+            self.shop.world.eventually(lambda: self.shop.world.rows("usage_record", id=key)[0]["attempts"], seconds=60)
             self.shop.chaos()
 
     @rule()

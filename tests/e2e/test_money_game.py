@@ -12,6 +12,7 @@ with the one that `GAME_OPENING` names by its place.
 
 import os
 import random
+import runpy
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,7 @@ from harness.money_shop import (
     moment,
 )
 from harness.money_usage import check_billed, check_forwarded
+from harness.paths import ROOT
 
 GRACE = 7 * DAY
 SLACK = 2 * 3600
@@ -495,6 +497,12 @@ def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():
     judge.spend(149, {"prorated": prorated, "whole": whole}, 0)
     gone = {"prorated": Lot(Fraction(0), Fraction(0), 0, 1000), "whole": whole}
     assert judge.balances(gone, 100_000) == (-149, -100)
+
+
+def test_the_faults_that_the_game_must_find_can_still_be_put_back():
+    faults = runpy.run_path(str(ROOT / "tests/soak/put_faults_back.py"))
+    for fault in faults["FAULTS"]:
+        assert dict(faults["edited"](fault))
 
 
 @pytest.mark.timeout(1500)

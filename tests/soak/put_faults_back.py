@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,7 +134,11 @@ FAULTS = (
         2,
         (
             ("billing/subscriptions/state.py", "ITEMS.c.position, ITEMS.c.created", "ITEMS.c.created, ITEMS.c.id"),
-            ("billing/subscriptions/plan_change.py", "    if len(items) == 1:\n", "    if items:\n"),
+            (
+                "billing/subscriptions/changed_items.py",
+                "        if len(self._present.items) == 1:\n",
+                "        if self._present.items:\n",
+            ),
         ),
     ),
     Fault(
@@ -168,24 +173,28 @@ FAULTS = (
 )
 
 
-def copy_with(fault: Fault, folder: Path) -> None:
-    """Copy the tree to a folder, with a fault in it.
+def edited(fault: Fault) -> Iterator[tuple[str, str]]:
+    """Yield the files of a fault, each with its source as it is then.
 
     Raises:
         SystemExit: a text does not stand once in its file: the mechanism has changed, and so must the fault.
     """
+    for file, text, replacement in fault.edits:
+        source = (ROOT / "gateway" / file).read_text()
+        if source.count(text) != 1:
+            found = f"{text.strip()!r} stands {source.count(text)} times in {file}, not once"
+            raise SystemExit(f"fault {fault.name}: {found}")
+        yield file, source.replace(text, replacement)
+
+
+def copy_with(fault: Fault, folder: Path) -> None:
+    """Copy the tree to a folder, with a fault in it."""
     for name in ("gateway", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     for name in ("pyproject.toml", "schema.graphql"):
         shutil.copy(ROOT / name, folder / name)
-    for file, text, replacement in fault.edits:
-        path = folder / "gateway" / file
-        source = path.read_text()
-        if source.count(text) != 1:
-            raise SystemExit(
-                f"fault {fault.name}: {text.strip()!r} stands {source.count(text)} times in {file}, not once"
-            )
-        path.write_text(source.replace(text, replacement))
+    for file, source in edited(fault):
+        (folder / "gateway" / file).write_text(source)
 
 
 def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None) -> tuple[bool, str]:

@@ -129,7 +129,7 @@ def compose_services(runtime: Runtime) -> Services:
     settings, database, mirror = runtime.settings, runtime.database, runtime.mirror
     notifications, stripe = runtime.notifications, runtime.require_stripe()
     catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
-    notifications.on("catalog", catalog.invalidate)
+    notifications.follow(catalog.hear)
     customers = Customers(settings, mirror, stripe)
     checkout = Checkout(settings, mirror, stripe, catalog, customers)
     audit = AuditLog(database)

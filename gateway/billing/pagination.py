@@ -1,10 +1,10 @@
-"""Pages: opaque cursors, pages of a list in memory, and pages of a table, of many customers at once."""
+"""Pages: opaque cursors, and pages of a table, of many customers at once."""
 
 import base64
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
@@ -14,15 +14,6 @@ from gateway.errors import BadInput
 MAX_PAGE = 100
 
 Row = TypeVar("Row")
-
-
-class Identified(Protocol):
-    """Something with an id."""
-
-    id: Any
-
-
-Item = TypeVar("Item", bound=Identified)
 
 
 def encode_cursor(place: str) -> str:
@@ -55,38 +46,6 @@ def check_first(first: int) -> None:
     """
     if not 1 <= first <= MAX_PAGE:
         raise BadInput(f"`first` must be 1 to {MAX_PAGE}")
-
-
-class PagedList(Generic[Item]):
-    """A list in display order that is read in pages.
-
-    Args:
-        items: what has an id.
-    """
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self.items: tuple[Item, ...] = tuple(items)
-        self._places: dict[str, int] = {item.id: place for place, item in enumerate(self.items)}
-
-    def page(self, first: int, after: str | None) -> tuple[tuple[Item, ...], bool, bool]:
-        """Return a page, whether another follows it, and whether one precedes it.
-
-        Args:
-            first: how many, 1 to 100.
-            after: the cursor of the last item of the page before.
-
-        Raises:
-            BadInput: for another `first`, or a cursor that this list does not have.
-        """
-        check_first(first)
-        start = 0 if after is None else self._place(after) + 1
-        return self.items[start : start + first], start + first < len(self.items), start > 0
-
-    def _place(self, cursor: str) -> int:
-        place = self._places.get(decode_cursor(cursor))
-        if place is None:
-            raise bad_cursor()
-        return place
 
 
 @dataclass(frozen=True, slots=True)

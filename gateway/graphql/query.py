@@ -55,13 +55,13 @@ class Query(AuditQueries, DirectoryQueries):
         ] = False,
     ) -> Pricing:
         """A whole pricing page: what is on sale in one currency, in display order."""
-        snapshot = await info.context.services.catalog.snapshot()
+        snapshot, _ = await info.context.show(lambda snapshot: snapshot)
         catalog, name = catalog_objects_of(snapshot), _name(interval)
         if currency is not None and (strict or currency in snapshot.currencies):
-            return catalog.pricing(snapshot, currency, name)
+            return catalog.pricing(currency, name)
         bound = await info.context.bound_currency()
         found = choose_currency(snapshot, requested=currency, bound=bound, country=country)
-        return catalog.pricing(snapshot, found.code, name).chosen(found)
+        return catalog.pricing(found.code, name).chosen(found)
 
     @resolver
     async def plans(
@@ -77,39 +77,39 @@ class Query(AuditQueries, DirectoryQueries):
         currency: InCurrency = None,
     ) -> Connection[Plan]:
         """The plans on sale, in display order; without a currency each in its own."""
-        snapshot = await info.context.services.catalog.snapshot()
-        listing = snapshot.plans(product_id=product_id, interval=_name(interval), currency=currency)
+        wanted = {"product_id": product_id, "interval": _name(interval), "currency": currency}
+        snapshot, page = await info.context.show(lambda snapshot: snapshot.plans(**wanted).page(first, after))
         catalog = catalog_objects_of(snapshot)
-        rows, has_next, has_previous = listing.page(first, after)
         return Connection.of(
-            ((row, plan) for row in rows if (plan := catalog.plan(row.id, currency))),
+            ((row, plan) for row in page.rows if (plan := catalog.plan(row.id, currency))),
             cursor_of,
-            has_next=has_next,
-            has_previous=has_previous,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
         )
 
     @resolver
     async def plan(self, info: Info, id: Id) -> Plan | None:
         """A plan, also one that is no longer on sale."""
-        return catalog_objects_of(await info.context.services.catalog.snapshot()).plan(id)
+        snapshot, _ = await info.context.show(lambda snapshot: snapshot.product_of(id))
+        return catalog_objects_of(snapshot).plan(id)
 
     @resolver
     async def products(self, info: Info, first: First = 50, after: After = None) -> Connection[Product]:
         """The products on sale, in display order."""
-        snapshot = await info.context.services.catalog.snapshot()
+        snapshot, page = await info.context.show(lambda snapshot: snapshot.on_sale.page(first, after))
         catalog = catalog_objects_of(snapshot)
-        rows, has_next, has_previous = snapshot.on_sale.page(first, after)
         return Connection.of(
-            ((row, product) for row in rows if (product := catalog.product(row.id))),
+            ((row, product) for row in page.rows if (product := catalog.product(row.id))),
             cursor_of,
-            has_next=has_next,
-            has_previous=has_previous,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
         )
 
     @resolver
     async def product(self, info: Info, id: Id) -> Product | None:
         """A product, also one that is no longer sold."""
-        return catalog_objects_of(await info.context.services.catalog.snapshot()).product(id)
+        snapshot, _ = await info.context.show(lambda snapshot: snapshot.by_product.get(id))
+        return catalog_objects_of(snapshot).product(id)
 
     @resolver
     async def session(self, info: Info, id: Id) -> CheckoutSession | None:

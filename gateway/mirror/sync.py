@@ -32,7 +32,7 @@ from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.subscription_items import items_of
 from gateway.mirror.ties import EventStates, Order, before, comparable, decide
-from gateway.mirror.upsert import CATALOG_KINDS, Candidate, Guard, WriteResult, bump_catalog, upsert
+from gateway.mirror.upsert import CATALOG_TABLES, Candidate, Guard, WriteResult, bump_catalog, upsert
 from gateway.stripe_api.client import Stripe, StripeResponse
 
 Siblings = Callable[[sa.Connection, "Change", int, int], Iterable["Change"]]
@@ -238,8 +238,8 @@ class Mirror:
             )
             if not result.rowcount or account_of(key)[0] is not None:
                 return
-            if resource.kind in CATALOG_KINDS:
-                bump_catalog(connection)
+            if table.name in CATALOG_TABLES:
+                bump_catalog(connection, [(table.name, key)])
             elif resource.kind == "customer":
                 publish(connection, f"customer:{key}")
             elif "customer_id" in table.c:

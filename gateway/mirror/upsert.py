@@ -21,9 +21,12 @@ from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.subscription_items import items_of, replace_items
 from gateway.models.columns import Mirrored
-from gateway.models.infra import CatalogVersion
+from gateway.models.infra import CatalogChange, CatalogVersion
 
-CATALOG_KINDS = frozenset({"product", "price", "plan"})
+CATALOG_TABLES = ("product", "price")
+MAX_CATALOG_CHANGES = 1_000
+"""How many versions of the catalogue say which rows they changed."""
+VERSION, CHANGES = table_for(CatalogVersion), table_for(CatalogChange)
 
 
 class WriteResult(StrEnum):
@@ -242,12 +245,28 @@ def _publish_changes(connection: sa.Connection, accepted: Sequence[Candidate]) -
             if user := candidate.columns.get("client_reference_id"):
                 topics.add(f"user:{user}")  # whose customer its own may become
     publish(connection, *topics)
-    if any(candidate.resource.kind in CATALOG_KINDS for candidate in accepted):
-        bump_catalog(connection)
+    bump_catalog(connection, [candidate.row for candidate in accepted])
 
 
-def bump_catalog(connection: sa.Connection) -> None:
-    """Let every process know that its snapshot of the catalogue is out of date."""
-    catalog = table_for(CatalogVersion)
-    connection.execute(sa.update(catalog).values(version=catalog.c.version + 1, changed_at=datetime.now(UTC)))
+def bump_catalog(connection: sa.Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Let every process know which rows of its snapshot of the catalogue are out of date.
+
+    Args:
+        connection: the transaction that changes them.
+        rows: each as its table and its id; those of other tables are left out.
+    """
+    changed = {table: set[str]() for table in CATALOG_TABLES}
+    for table, key in rows:
+        if table in changed:
+            changed[table].add(key)
+    if not any(changed.values()):
+        return
+    now = datetime.now(UTC)
+    ((version,),) = connection.execute(
+        sa.update(VERSION).values(version=VERSION.c.version + 1, changed_at=now).returning(VERSION.c.version)
+    )
+    products, prices = (sorted(changed[table]) for table in CATALOG_TABLES)
+    connection.execute(sa.insert(CHANGES).values(version=version, products=products, prices=prices))
+    if version % 100 == 0:
+        connection.execute(sa.delete(CHANGES).where(CHANGES.c.version <= version - MAX_CATALOG_CHANGES))
     publish(connection, "catalog")

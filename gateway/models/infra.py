@@ -45,6 +45,16 @@ class CatalogVersion(Row, table=True):
     changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class CatalogChange(Row, table=True):
+    """The rows that a version of the catalogue changed: the latest thousand versions or more."""
+
+    __tablename__ = "catalog_change"
+
+    version: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
+    products: list[str] = Field(sa_type=sa.JSON)
+    prices: list[str] = Field(sa_type=sa.JSON)
+
+
 class SyncState(Row, table=True):
     """How far `gateway sync` came with one resource, so that it resumes after a kill.
 

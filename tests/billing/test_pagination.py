@@ -1,16 +1,12 @@
-"""Pages of lists and of tables, many customers' at once."""
-
-from types import SimpleNamespace
+"""Pages of tables, many customers' at once."""
 
 import pytest
 import sqlalchemy as sa
 
 from gateway.billing.invoices import PAGES, cursor_of, has_old_links, note_failed_charge
 from gateway.billing.pagination import (
-    PagedList,
     PageRequest,
     Pages,
-    bad_cursor,
     check_first,
     decode_cursor,
     encode_cursor,
@@ -22,38 +18,12 @@ from gateway.outbound.access_watch import WATCHES
 from harness.rows import DAY, NOW, at, invoice, put
 
 INVOICES = table_for(Invoice)
-FIVE = PagedList([SimpleNamespace(id=each) for each in "abcde"])
-
-
-@pytest.mark.parametrize(
-    ("first", "after", "expected"),
-    [
-        (2, None, ("ab", True, False)),
-        (5, None, ("abcde", False, False)),
-        (4, None, ("abcd", True, False)),
-        (100, None, ("abcde", False, False)),
-        (1, "a", ("b", True, True)),
-        (3, "b", ("cde", False, True)),
-        (2, "b", ("cd", True, True)),
-        (1, "e", ("", False, True)),
-    ],
-)
-def test_a_list_in_pages(first, after, expected):
-    rows, following, preceding = FIVE.page(first, after and encode_cursor(after))
-    assert ("".join(each.id for each in rows), following, preceding) == expected
-
-
-@pytest.mark.parametrize("after", ["x", "", encode_cursor("f"), encode_cursor("")])
-def test_a_cursor_that_a_list_does_not_have_is_refused(after):
-    with pytest.raises(BadInput, match=str(bad_cursor())):
-        FIVE.page(1, after)
 
 
 @pytest.mark.parametrize("first", [0, 101, -1])
 def test_a_page_has_1_to_100(first):
-    for page in (lambda: FIVE.page(first, None), lambda: check_first(first)):
-        with pytest.raises(BadInput, match="1 to 100"):
-            page()
+    with pytest.raises(BadInput, match="1 to 100"):
+        check_first(first)
 
 
 @pytest.mark.parametrize("first", [1, 100])

@@ -12,7 +12,7 @@ from gateway.mirror.effects import Written
 from gateway.mirror.resources import RESOURCES
 from gateway.mirror.subscription_items import items_of, replace_items
 from gateway.mirror.upsert import Candidate, Guard, WriteResult, bump_catalog, upsert
-from gateway.models.infra import CatalogVersion
+from gateway.models.infra import CatalogChange, CatalogVersion
 from gateway.models.mirrored import Customer, Price, Subscription, SubscriptionItem
 from harness.databases import both_connections
 from harness.rows import NOW, at, price, put
@@ -388,5 +388,18 @@ def test_two_prices_are_one_change_of_the_catalogue(connection):
     rows = [candidate("price", name, 10, **PRICE) for name in ("a", "b")]
     assert topics(connection, *rows) == {"catalog"}
     assert catalog(connection) == (6, True)
-    bump_catalog(connection)
+    bump_catalog(connection, [("product", "prod_1"), ("customer", "cus_1")])
+    bump_catalog(connection, [("customer", "cus_1")])
     assert catalog(connection) == (7, True)
+    rows = connection.execute(sa.select(table_for(CatalogChange))).all()
+    assert [tuple(row) for row in rows] == [(6, [], ["a", "b"]), (7, ["prod_1"], [])]
+
+
+def test_the_latest_thousand_changes_of_the_catalogue_are_told(connection):
+    for start in (98, 1098):
+        connection.execute(sa.delete(table_for(CatalogVersion)))
+        put(connection, CatalogVersion(id=1, version=start, changed_at=NOW))
+        bump_catalog(connection, [("product", "prod_1")])
+        bump_catalog(connection, [("product", "prod_2")])
+    rows = connection.execute(sa.select(table_for(CatalogChange).c.version).order_by("version"))
+    assert list(rows.scalars()) == [1099, 1100]

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from fractions import Fraction
 from typing import Any
 
-from gateway.billing.catalog.snapshot import INTERVAL_DAYS, amount_in
+from gateway.billing.catalog.product_prices import INTERVAL_DAYS, amount_in
 from gateway.models.mirrored import Price
 
 PERIODS_A_YEAR = {"day": Fraction(365), "week": Fraction(365, 7), "month": Fraction(12), "year": Fraction(1)}

@@ -5,9 +5,9 @@ Its metadata name them: `features` is a comma-separated list of keys, `limit_<fe
 Stripe's own features of products (https://docs.stripe.com/billing/entitlements).
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from gateway.models.mirrored import Product
 
@@ -40,6 +40,11 @@ class ProductFeatures:
     named: frozenset[str] = frozenset()
     at_stripe: frozenset[str] | None = None
     limits: Mapping[str, Limit] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return self.named | (self.at_stripe or frozenset())
 
 
 def features_of(product: Product | None) -> ProductFeatures:
@@ -81,18 +86,44 @@ class Features(dict[str, ProductFeatures]):
     """The features of products by their ids, each parsed when it is asked for first; also of those sold no longer.
 
     Args:
-        products: of one snapshot.
+        products: the products.
+        counts: of how many products each feature is, if that is known.
     """
 
-    def __init__(self, products: Mapping[str, Product]) -> None:
+    def __init__(self, products: Mapping[str, Product], counts: Counter[str] | None = None) -> None:
         super().__init__()
         self._products = products
+        self._counts = counts
 
-    @cached_property
-    def names(self) -> frozenset[str]:
+    @property
+    def names(self) -> Collection[str]:
         """The features of all products that are sold, or were."""
-        offers = [self[product_id] for product_id in self._products]
-        return frozenset(name for offer in offers for name in (*offer.named, *(offer.at_stripe or ())))
+        if self._counts is None:
+            self._counts = Counter(name for product_id in self._products for name in self[product_id].names)
+        return self._counts.keys()
+
+    def changed(self, products: Mapping[str, Product], ids: Iterable[str]) -> "Features":
+        """Return the features after a change: these, if it has not changed any product's.
+
+        Args:
+            products: all products after it.
+            ids: those that may have others.
+        """
+        if not self._products:
+            return Features(products)
+        new = {product_id: features_of(products[product_id]) for product_id in ids}
+        changed = {product_id: found for product_id, found in new.items() if found != self[product_id]}
+        if not changed:
+            self._products = products  # which say the same, without keeping the old ones
+            return self
+        counts = None
+        if self._counts is not None:
+            counts = Counter(self._counts)
+            for product_id, found in changed.items():
+                counts.subtract(self[product_id].names)
+                counts.update(found.names)
+            counts = +counts
+        return Features(products, counts)
 
     def __missing__(self, product_id: str) -> ProductFeatures:
         """Parse a product's."""

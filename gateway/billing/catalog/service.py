@@ -1,15 +1,18 @@
-"""The catalogue in memory: read once, served without waiting, read again when it has changed.
+"""The catalogue in memory: read once, served without waiting, and what has changed read when it has changed.
 
 A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/db/notifications.py`). While
-they are not, every reading asks the database first which version is there. While the database is down the last snapshot
-is served.
+they are not, every reading asks the database first which version is there. Each version says which rows it changed
+(`CatalogChange`), so that the next snapshot is made of the last one and these rows; of the whole catalogue where that
+is not told of every version between, where they are many, or after a gap in what was heard. While the database is down
+the last snapshot is served.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -19,14 +22,17 @@ from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.mirror.accounts import own
-from gateway.models.infra import CatalogVersion
+from gateway.models.infra import CatalogChange, CatalogVersion
 from gateway.models.mirrored import Price, Product
 from gateway.observability import metrics
 from gateway.settings import Settings
 
 PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
 LOAD_SECONDS = 5.0
-VERSION, PRODUCTS, PRICES = table_for(CatalogVersion), table_for(Product), table_for(Price)
+MAX_CHANGES = 1_000  # more rows than this are read with all others
+TOPIC = "catalog"
+VERSION, CHANGES = table_for(CatalogVersion), table_for(CatalogChange)
+PRODUCTS, PRICES = table_for(Product), table_for(Price)
 HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
 
 log = structlog.get_logger()
@@ -48,8 +54,16 @@ class Catalog:
         self._snapshot: Snapshot | None = None
         self._wanted = 1  # the generation that readers must see: grows with every change
         self._present = 0  # the generation that `_snapshot` has seen
+        self._whole = 1  # the generation for which everything must be read
         self._loading: asyncio.Task[Snapshot] | None = None
         self._pause_until = 0.0
+
+    def hear(self, topics: Collection[str] | None) -> None:
+        """Something about these topics changed; None is everything."""
+        if topics is None:
+            self._whole = self._wanted + 1
+        if topics is None or TOPIC in topics:
+            self.invalidate()
 
     def invalidate(self) -> None:
         """Something in the catalogue changed: the next reader gets what is there now."""
@@ -98,7 +112,7 @@ class Catalog:
     async def _load(self, generation: int) -> Snapshot:
         try:
             async with asyncio.timeout(LOAD_SECONDS):
-                snapshot = await self._read()
+                snapshot = await self._read(self._snapshot if self._present >= self._whole else None)
         except Exception as error:
             log.warning("catalog.not_read", exc_info=error)
             if self._snapshot is None:
@@ -113,26 +127,65 @@ class Catalog:
             self._snapshot, self._present = snapshot, generation
         return snapshot
 
-    async def _read(self) -> Snapshot:
-        version, products, prices = await self._database.read(_rows)
-        return build_snapshot(
-            products,
-            prices,
-            version=version.version if version else 0,
-            as_of=version.changed_at if version else datetime.now(UTC),
-            currency=self._currency,
-        )
+    async def _read(self, before: Snapshot | None) -> Snapshot:
+        """Return what is there now, made from an earlier snapshot where there is one."""
+        rows = await self._database.read(partial(_rows, since=before.version if before else None))
+        if before is None or rows.is_whole:
+            return build_snapshot(
+                rows.products, rows.prices, version=rows.version, as_of=rows.as_of, currency=self._currency
+            )
+        if rows.version == before.version:
+            return before
+        return before.changed(rows.products, rows.prices, version=rows.version, as_of=rows.as_of)
 
 
-def _rows(connection: sa.Connection) -> tuple[Any, Sequence[Any], Sequence[Any]]:
-    """Return the version, the products and the prices.
+class Rows(NamedTuple):
+    """Rows of the catalogue as the driver gives them, with the models' attributes.
 
-    The version first: a change between the statements then makes the snapshot newer than its version says, and the next
-    look reads again.
+    Nobody writes to these, so that they need not be objects of the ORM, whose first use takes 2 MB.
 
-    Rows as the driver gives them, with the models' attributes: nobody writes to these, so that they need not be objects
-    of the ORM, whose first use takes 2 MB.
+    Attributes:
+        version: of the catalogue.
+        as_of: when it last changed.
+        products: the rows.
+        prices: the rows.
+        is_whole: whether these are all; else they are those that changed.
     """
-    version = connection.execute(sa.select(VERSION)).first()
+
+    version: int
+    as_of: datetime
+    products: Sequence[Any]
+    prices: Sequence[Any]
+    is_whole: bool
+
+
+def _rows(connection: sa.Connection, since: int | None) -> Rows:
+    """Return what changed since a version; all that there is where that cannot be told.
+
+    The version first: a change between the statements then makes the rows newer than their version says, and the next
+    look reads them again.
+    """
+    found = connection.execute(sa.select(VERSION)).first()
+    version, as_of = (found.version, found.changed_at) if found else (0, datetime.now(UTC))
+    changed = None if since is None else _changed(connection, since, version)
+    if changed is not None:
+        return Rows(version, as_of, *changed, is_whole=False)
     products, prices = (sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRICES))
-    return version, connection.execute(products).all(), connection.execute(prices).all()
+    return Rows(version, as_of, connection.execute(products).all(), connection.execute(prices).all(), is_whole=True)
+
+
+def _changed(connection: sa.Connection, since: int, until: int) -> tuple[Sequence[Any], Sequence[Any]] | None:
+    """Return the products and the prices that changed between two versions; None where some version does not say."""
+    if since == until:
+        return (), ()
+    later = sa.select(CHANGES).where(CHANGES.c.version.between(since + 1, until))
+    changes = connection.execute(later).all()
+    products = {product_id for each in changes for product_id in each.products}
+    prices = {price_id for each in changes for price_id in each.prices}
+    if len(changes) != until - since or len(products) + len(prices) > MAX_CHANGES:
+        return None
+    return _named(connection, PRODUCTS, products), _named(connection, PRICES, prices)
+
+
+def _named(connection: sa.Connection, table: sa.Table, ids: Collection[str]) -> Sequence[Any]:
+    return connection.execute(sa.select(table).where(table.c.id.in_(ids))).all() if ids else ()

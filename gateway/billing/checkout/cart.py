@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.billing.catalog.product_prices import currencies_of, is_active, is_offered
 from gateway.billing.catalog.quantities import quantity_range, wrong_quantity
-from gateway.billing.catalog.snapshot import Snapshot, currencies_of, is_active, is_offered
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.models.mirrored import Price, Product

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.billing.catalog.product_prices import group_of, is_active, is_offered
 from gateway.billing.catalog.quantities import wrong_quantity
-from gateway.billing.catalog.snapshot import Snapshot, group_of, is_active, is_offered
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.change_request import ItemChange, PlanChange
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected

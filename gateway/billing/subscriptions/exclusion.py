@@ -6,7 +6,8 @@ from contextlib import AbstractAsyncContextManager
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from gateway.billing.catalog.snapshot import Snapshot, group_of
+from gateway.billing.catalog.product_prices import group_of
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS
 from gateway.clock import now
 from gateway.db.database import Database

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.billing.catalog.amounts import Direction, direction
-from gateway.billing.catalog.snapshot import Snapshot, group_of, is_active, is_offered
+from gateway.billing.catalog.product_prices import group_of, is_active, is_offered
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import will_cancel
 from gateway.billing.subscriptions.plan_change import OWING
 from gateway.billing.subscriptions.state import SubscriptionState

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.catalog.snapshot import NOWHERE, Snapshot
 from gateway.billing.subscriptions.access import Access, Payments, access, changes_at, giving_items
 from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import PHASES, PendingChange, pending_change
@@ -169,7 +169,7 @@ def current(states: Iterable[SubscriptionState], snapshot: Snapshot) -> Subscrip
         alive,
         key=lambda each: (
             each.access.allowed,
-            max((snapshot.standing(item.price_id) for item in each.items), default=(0, 0)),
+            max((snapshot.standing(item.price_id) for item in each.items), default=NOWHERE),
             -each.subscription.created.timestamp(),
         ),
         default=None,

@@ -1,16 +1,19 @@
 """What resolvers may use: the services, and the caller."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import TypeVar
 
 import strawberry
 
 from gateway.auth.principal import Principal
 from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.catalog.shown import Marked, Shown, mark_of
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.customers.account import Account, AccountSelection
@@ -30,6 +33,8 @@ from gateway.http.rate_limit import RateLimiter
 from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
+
+Part = TypeVar("Part", bound=Marked | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,28 @@ class Context:
         principal: the caller.
         address: the IP address of the client, when it is known.
         sign_in_error: set when the caller's token has expired; the caller is then a guest who sees public fields.
+        shown: what public fields have shown of the catalogue.
     """
 
     services: Services
     principal: Principal
     address: str | None = None
     sign_in_error: TokenExpired | None = None
+    shown: list[Shown] = field(default_factory=list)
+
+    async def show(self, read: Callable[[Snapshot], Part]) -> tuple[Snapshot, Part]:
+        """Read a part of the catalogue for a public field, and note it: the answer is good as long as that is the same.
+
+        Args:
+            read: returns all that the field shows of a snapshot; None if there is nothing.
+
+        Returns:
+            the present snapshot, and what was read of it.
+        """
+        snapshot = await self.services.catalog.snapshot()
+        part = read(snapshot)
+        self.shown.append(Shown(read, mark_of(part)))
+        return snapshot, part
 
     @cached_property
     def ownership(self) -> Ownership:

@@ -118,7 +118,7 @@ class GraphQL:
         if context.sign_in_error is not None:
             return _with_sign_in_error(result, context.sign_in_error)
         if prepared.cacheable and context.principal == ANONYMOUS and not result.errors:
-            state["public"] = True  # the response cache may keep it
+            state["public"] = context.shown  # the response cache may keep it
         if not result.ran:
             return _refusal(result, media_type)
         return Answer(result.body, headers=_retry_after(result.errors))

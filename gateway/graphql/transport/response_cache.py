@@ -1,7 +1,8 @@
 """Responses that are the same for everybody, kept in front of the application: a pricing page costs its bytes.
 
 What is kept is what the application answered, under everything that the answer may depend on; the edge adds CORS and
-the request's id. All of it belongs to one snapshot of the catalogue, and goes with it: nothing has a time to live.
+the request's id. It is good as long as the catalogue shows the same where the answer has looked: nothing has a time to
+live.
 
 Other caches may keep a GET too, and must ask each time whether it is still good (`max-age=0, must-revalidate`). A time
 during which they need not ask would be a time during which a price that has changed is shown; asking costs less here
@@ -9,6 +10,7 @@ than any answer (`304`).
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +18,8 @@ from cachetools import LRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.catalog.shown import Shown, is_unchanged
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.errors import RateLimited
 from gateway.http.body import replay
 from gateway.http.fast_path import Respond, send_response
@@ -43,34 +47,44 @@ _MISSES = metrics.CACHE.labels("answers", "miss")
 Key = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CachedResponse:
     """A response that everybody may have.
 
     Attributes:
         whole: the response.
         size: about how many bytes of memory it takes, with its key.
+        shown: what the answer depends on.
         etag: names these bytes in this media type; None for a POST, which no other cache keeps.
         not_modified: the response to who has it already (RFC 9110, section 15.4.5).
+        good_in: the mark of the last snapshot in which it was found to be good.
     """
 
     whole: Response
     size: int
+    shown: Sequence[Shown]
     etag: bytes | None = None
     not_modified: Response | None = None
+    good_in: int = 0
 
     @classmethod
-    def of(cls, request: Request, headers: list[Header], body: bytes) -> "CachedResponse":
+    def of(cls, request: Request, headers: list[Header], body: bytes, shown: Sequence[Shown]) -> "CachedResponse":
         """Make one of what the application answered to a request."""
-        size = OVERHEAD_BYTES + len(body) + len(request.query) + len(request.body)
+        size = OVERHEAD_BYTES + len(body) + len(request.query) + len(request.body) + sum(map(_size_of, shown))
         size += sum(len(value) for name, value in request.raw_headers if name in SIGNIFICANT)
         if request.method == "POST":
-            return cls(Response(200, headers, body), size)
+            return cls(Response(200, headers, body), size, shown)
         media_type = next(value for name, value in headers if name == b"content-type")
         etag = b'"%s"' % hashlib.sha256(media_type + body).hexdigest()[:32].encode()
         shared = [*_SHARED, (b"etag", etag)]
         kept = [header for header in headers if header[0] != b"cache-control"]
-        return cls(Response(200, [*kept, *shared], body), size, etag, Response(304, shared))
+        return cls(Response(200, [*kept, *shared], body), size, shown, etag, Response(304, shared))
+
+    def is_good(self, snapshot: Snapshot) -> bool:
+        """Return whether it would be the same if it were made from a snapshot."""
+        if self.good_in != snapshot.mark and is_unchanged(self.shown, snapshot):
+            self.good_in = snapshot.mark
+        return self.good_in == snapshot.mark
 
     def response_to(self, request: Request) -> Response:
         """Return the response, or `304` to whoever has it (RFC 9110, section 13.1.2)."""
@@ -85,7 +99,7 @@ class ResponseCache:
     """A fast handler that answers public queries from memory; the rest goes on to the application.
 
     Args:
-        app: the application; it says of a response that it is public by `scope["state"]["public"]`.
+        app: the application; it says of a public response in `scope["state"]["public"]` what it has shown.
         catalog: says which snapshot is the current one.
         limiter: counts what is answered from here; what goes on, the application counts.
         max_bytes: what it may take; the least recently used entries go first.
@@ -96,7 +110,6 @@ class ResponseCache:
         self._catalog = catalog
         self._limiter = limiter
         self._largest = max_bytes // MAX_SHARE
-        self._snapshot: object | None = None  # to which the entries belong
         self._entries: LRUCache[Key, CachedResponse] = LRUCache(max_bytes, getsizeof=lambda entry: entry.size)
 
     def take(self, request: Request, respond: Respond) -> bool:
@@ -141,21 +154,17 @@ class ResponseCache:
         await send_response(send, entry.response_to(request))
 
     def _find(self, key: Key) -> CachedResponse | None:
-        """Return the entry, if it is of the current snapshot."""
-        current = self._catalog.current
-        if current is None or current is not self._snapshot:
-            self._entries.clear()
-            self._snapshot = current
+        """Return the entry, if it is known to be good."""
+        current, entry = self._catalog.current, self._entries.get(key)
+        if current is None or entry is None:
             return None
-        return self._entries.get(key)
+        if entry.is_good(current):
+            return entry
+        del self._entries[key]
+        return None
 
     async def _fill(self, key: Key, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer, and keep the response if it is public.
-
-        A snapshot never comes back once it was replaced: if it is the current one before and after, the whole response
-        was made from it.
-        """
-        before = self._snapshot
+        """Let the application answer, and keep the response if it is public."""
         state = scope.setdefault("state", {})
         start: Message = {}
         body: list[bytes] = []
@@ -169,9 +178,8 @@ class ResponseCache:
             else:
                 body.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    entry = CachedResponse.of(request, list(start["headers"]), b"".join(body))
-                    if before is not None and before is self._snapshot and before is self._catalog.current:
-                        self._keep(key, entry)
+                    entry = CachedResponse.of(request, list(start["headers"]), b"".join(body), state["public"])
+                    self._keep(key, entry)
                     await send_response(send, entry.response_to(request))
 
         await self._app(scope, receive, intercept)
@@ -179,6 +187,11 @@ class ResponseCache:
     def _keep(self, key: Key, entry: CachedResponse) -> None:
         if entry.size <= self._largest:
             self._entries[key] = entry
+
+
+def _size_of(shown: Shown) -> int:
+    """Return about how many bytes of memory it takes to remember what was shown (measured)."""
+    return 500 + 100 * (len(shown.mark) if isinstance(shown.mark, tuple) else 1)
 
 
 def _key(request: Request) -> Key | None:

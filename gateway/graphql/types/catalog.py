@@ -8,8 +8,8 @@ import strawberry
 
 from gateway.billing.catalog import amounts
 from gateway.billing.catalog.product_features import ListedFeature, listed_features
+from gateway.billing.catalog.product_prices import Amount, amount_in, currencies_of, is_active
 from gateway.billing.catalog.quantities import quantity_range
-from gateway.billing.catalog.snapshot import Amount, amount_in, currencies_of, is_active
 from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info

@@ -1,97 +1,119 @@
-"""The catalogue's GraphQL objects: made once for each snapshot, and shared by all requests."""
-
-from weakref import WeakKeyDictionary
+"""The catalogue's GraphQL objects: made once for each product until it changes, and shared by all requests."""
 
 from gateway.billing.catalog.currencies import CurrencyChoice
+from gateway.billing.catalog.product_prices import ProductPrices
 from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import BillingInterval, Plan, Price, Product
 from gateway.graphql.types.pricing import PricedProduct, Pricing
-
-_by_snapshot: "WeakKeyDictionary[Snapshot, CatalogObjects]" = WeakKeyDictionary()
+from gateway.models import mirrored as models
 
 
 def catalog_objects_of(snapshot: Snapshot) -> "CatalogObjects":
     """Return the objects of a snapshot."""
-    catalog = _by_snapshot.get(snapshot)
-    if catalog is None:
-        catalog = _by_snapshot[snapshot] = CatalogObjects(snapshot)
-    return catalog
+    return CatalogObjects(snapshot)
 
 
 class CatalogObjects:
     """The objects of one snapshot. A currency of None means each price's own.
 
     Args:
-        snapshot: the rows. No reference to it is kept, so that both can be freed.
+        snapshot: the rows.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._product_rows, self._price_rows = snapshot.products, snapshot.prices
-        self._active_prices = snapshot.active_prices
-        self._products: dict[tuple[str, str | None], Product] = {}
-        self._prices: dict[tuple[str, str | None], Price] = {}
-        self._plans: dict[tuple[str, str | None], Plan] = {}
-        self._pricing: dict[tuple[str, str | None], Pricing] = {}
+        self._snapshot = snapshot
 
     def product(self, id: str, currency: str | None = None) -> Product | None:
         """Return a product, sold or not. Amounts are in the currency where they are offered in it."""
-        key = (id, currency)
-        if key not in self._products:
-            row = self._product_rows.get(id)
-            if row is None:
-                return None
-            product = self._products[key] = Product.of(row, self._active_prices[id], currency)
-            self._prices |= {(price.id, currency): price for price in product.prices}
-            self._plans |= {(plan.id, currency): plan for plan in product.plans}
-        return self._products[key]
+        found = self._snapshot.by_product.get(id)
+        return ProductObjects.of(found, currency).product if found else None
 
     def price(self, id: str, currency: str | None = None) -> Price | None:
         """Return a price, on sale or not."""
-        row = self._price_rows.get(id)
-        product = self.product(row.product_id, currency) if row else None
-        if row is None or product is None:
-            return None
-        key = (id, currency)
-        if key not in self._prices:
-            quantities = quantity_range(row, self._product_rows[row.product_id])
-            self._prices[key] = Price.of(row, product, currency, quantities)
-        return self._prices[key]
+        found = self._snapshot.product_of(id)
+        return ProductObjects.of(found, currency).price(self._snapshot.prices[id]) if found else None
 
     def plan(self, id: str, currency: str | None = None) -> Plan | None:
         """Return a recurring price as a plan, on sale or not."""
-        price = self.price(id, currency)
-        if price is None or price.recurring is None:
-            return None
-        key = (id, currency)
-        if key not in self._plans:
-            self._plans[key] = Plan.of(price)
-        return self._plans[key]
+        found = self._snapshot.product_of(id)
+        return ProductObjects.of(found, currency).plan(self._snapshot.prices[id]) if found else None
 
-    def pricing(self, snapshot: Snapshot, currency: str, interval: str | None) -> Pricing:
+    def pricing(self, currency: str, interval: str | None) -> Pricing:
         """Return the pricing page in a currency.
 
         Raises:
             BadInput: nothing is on sale in it.
         """
-        key = (currency, interval)
-        if key not in self._pricing:
-            self._pricing[key] = Pricing(
+        snapshot = self._snapshot
+        return snapshot.memoized(
+            ("page", currency, interval),
+            lambda: Pricing(
                 currency=Currency(currency),
                 currency_choice=CurrencyChoice.REQUESTED,
                 note=None,
                 currencies=[Currency(code) for code in snapshot.currencies],
                 intervals=[BillingInterval(name) for name in snapshot.intervals(currency)],
                 products=[
-                    PricedProduct(
-                        product=product,
-                        plans=[plan for row in offer.plans if (plan := self.plan(row.id, currency))],
-                        one_time=[price for row in offer.one_time if (price := self.price(row.id, currency))],
-                    )
-                    for offer in snapshot.pricing(currency, interval)
-                    if (product := self.product(offer.product.id, currency))
+                    ProductObjects.of(each, currency).priced(interval) for each in snapshot.priced(currency, interval)
                 ],
                 as_of=snapshot.as_of,
+            ),
+        )
+
+
+class ProductObjects:
+    """A product, its prices and its plans, in one currency.
+
+    Args:
+        rows: the product with its prices.
+        currency: of the amounts, where they are offered in it; None means each price's own.
+    """
+
+    def __init__(self, rows: ProductPrices, currency: str | None) -> None:
+        self.product = Product.of(rows.product, rows.active, currency)
+        self._rows, self._currency = rows, currency
+        self._prices: dict[str, Price] = {price.id: price for price in self.product.prices}
+        self._plans: dict[str, Plan] = {plan.id: plan for plan in self.product.plans}
+        self._priced: dict[str | None, PricedProduct] = {}
+
+    @classmethod
+    def of(cls, rows: ProductPrices, currency: str | None) -> "ProductObjects":
+        """Return the objects of a product, made once."""
+        found = rows.memo.get(currency)
+        if found is None:
+            found = rows.memo[currency] = cls(rows, currency)
+        objects: ProductObjects = found
+        return objects
+
+    def price(self, row: models.Price) -> Price:
+        """Return a price of the product, on sale or not."""
+        if row.id not in self._prices:
+            quantities = quantity_range(row, self._rows.product)
+            self._prices[row.id] = Price.of(row, self.product, self._currency, quantities)
+        return self._prices[row.id]
+
+    def plan(self, row: models.Price) -> Plan | None:
+        """Return a recurring price as a plan, on sale or not."""
+        price = self.price(row)
+        if price.recurring is None:
+            return None
+        if row.id not in self._plans:
+            self._plans[row.id] = Plan.of(price)
+        return self._plans[row.id]
+
+    def priced(self, interval: str | None) -> PricedProduct:
+        """Return the product as it stands on a pricing page.
+
+        Args:
+            interval: only plans that are billed by it.
+        """
+        if interval not in self._priced:
+            plans = self._rows.plans(interval, self._currency)
+            self._priced[interval] = PricedProduct(
+                product=self.product,
+                plans=[plan for row in plans if (plan := self.plan(row))],
+                one_time=[self.price(row) for row in self._rows.one_time(self._currency)],
             )
-        return self._pricing[key]
+        return self._priced[interval]

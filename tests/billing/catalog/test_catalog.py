@@ -2,16 +2,22 @@
 
 import asyncio
 import re
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.catalog.service import Catalog
-from gateway.db.notifications import POLL_SECONDS
+from gateway.billing.catalog.service import MAX_CHANGES, Catalog
+from gateway.db.database import Database
+from gateway.db.notifications import POLL_SECONDS, Notifications
+from gateway.mirror.resources import RESOURCES
+from gateway.mirror.upsert import Candidate, upsert
 from gateway.runtime import compose
+from gateway.settings import Settings
 from harness.catalog import stock
 from harness.databases import both_databases
 from harness.gateway import make_world
+from harness.rows import NOW
 from harness.waiting import throughout
 
 PRICING = """query($currency: Currency, $interval: BillingInterval) {
@@ -20,6 +26,13 @@ PRICING = """query($currency: Currency, $interval: BillingInterval) {
     products { product { id } plans { id amount { amount currency } } oneTime { id } }
   }
 }"""
+
+PRODUCT = {"name": "Pro", "active": True, "created": NOW, "updated": NOW}
+PRICE = {"active": True, "currency": "usd", "unit_amount": 900, "billing_scheme": "per_unit", "created": NOW}
+
+
+def candidate(kind, id, as_of, **columns):
+    return Candidate(RESOURCES[kind], id, columns, as_of)
 
 
 @pytest.fixture(scope="module")
@@ -297,31 +310,92 @@ def test_without_a_database_at_the_start_the_answer_says_so_and_nothing_of_the_i
     assert "SELECT" not in str(error)
 
 
-async def test_fifty_simultaneous_cold_readers_share_one_reading_and_warm_ones_read_nothing(shop):
+@contextmanager
+def read_tables():
+    """The tables of the catalogue that are read while the block runs, in order."""
     asked = []
 
     def note(*args):
-        asked.extend(re.findall(r"FROM (catalog_version|product|price)\b", args[2]))
+        asked.extend(re.findall(r"FROM (catalog_version|catalog_change|product|price)\b", args[2]))
 
-    database = compose(shop.settings).database
-    catalog = Catalog(shop.settings, database)
-    once = ["catalog_version", "product", "price"]
     sa.event.listen(sa.Engine, "before_cursor_execute", note)
     try:
+        yield asked
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+EVERYTHING = ["catalog_version", "product", "price"]
+
+
+async def test_fifty_simultaneous_cold_readers_share_one_reading_and_warm_ones_read_nothing(shop):
+    database = compose(shop.settings).database
+    catalog = Catalog(shop.settings, database)
+    with read_tables() as asked:
         snapshots = await asyncio.gather(*[catalog.snapshot() for _ in range(50)])
-        assert asked == once
+        assert asked == EVERYTHING
         assert len(set(map(id, snapshots))) == 1
 
-        catalog.invalidate()
+        catalog.hear(None)  # after a gap
         fresh = await asyncio.gather(*[catalog.snapshot() for _ in range(50)])
-        assert asked == once * 2
+        assert asked == EVERYTHING * 2
         assert fresh[0] is not snapshots[0]
 
         for _ in range(50):
             assert await catalog.snapshot() is fresh[0]
-        assert asked == once * 2
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+        assert asked == EVERYTHING * 2
+    await database.close()
+
+
+@both_databases
+async def test_of_a_change_its_own_rows_are_read_and_everything_where_nobody_says_which(database_url):
+    database = Database(database_url, endpoints=(), on_commit=Notifications())
+
+    async def write(*rows):
+        await database.transaction(lambda connection: upsert(connection, rows, []))
+        catalog.hear({"catalog"})
+
+    async def look():
+        with read_tables() as asked:
+            found = await catalog.snapshot()
+        return found, asked
+
+    catalog = Catalog(Settings.load(), database)
+    await write(candidate("product", "pro", 10, **PRODUCT), candidate("price", "month", 10, **PRICE, product_id="pro"))
+    before, asked = await look()
+    assert (asked, before.prices["month"].unit_amount) == (EVERYTHING, 900)
+
+    await write(candidate("price", "month", 20, **PRICE | {"unit_amount": 700}, product_id="pro"))
+    await write(candidate("price", "year", 20, **PRICE, product_id="late"))
+    second, asked = await look()
+    assert asked == ["catalog_version", "catalog_change", "price"]
+    assert (second.prices["month"].unit_amount, set(second.prices), set(second.orphans)) == (700, {"month"}, {"year"})
+    assert (before.prices["month"].unit_amount, second.version - before.version) == (900, 2)
+
+    await write(candidate("product", "late", 30, **PRODUCT))
+    third, asked = await look()
+    assert asked == ["catalog_version", "catalog_change", "product"]
+    assert set(third.prices) == {"month", "year"}
+    assert third.by_product["pro"] is second.by_product["pro"]
+
+    catalog.hear({"catalog", "customer:cus_1"})  # heard late
+    assert await look() == (third, ["catalog_version"])
+    catalog.hear({"customer:cus_1"})
+    assert await look() == (third, [])
+
+    untold = sa.text("UPDATE catalog_version SET version = version + 1")  # by a process of another version
+    await database.transaction(lambda connection: connection.execute(untold))
+    await write(candidate("price", "month", 40, **PRICE, product_id="pro"))
+    fourth, asked = await look()
+    assert asked == ["catalog_version", "catalog_change", "product", "price"]
+    assert fourth.by_product["pro"] is not third.by_product["pro"]
+
+    await write(*(candidate("price", f"p{n:04}", 50, **PRICE, product_id="pro") for n in range(MAX_CHANGES + 1)))
+    fifth, asked = await look()
+    assert asked == ["catalog_version", "catalog_change", "product", "price"]
+    assert len(fifth.prices) == MAX_CHANGES + 3
+    await write(candidate("price", "p0000", 60, **PRICE | {"unit_amount": 1}, product_id="pro"))
+    assert (await look())[0].prices["p0000"].unit_amount == 1
     await database.close()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.catalog.snapshot import amount_in, currencies_of, cursor_of
+from gateway.billing.catalog.product_prices import amount_in, currencies_of
 from gateway.errors import BadInput
 from harness.rows import price, product, snapshot
 
@@ -11,7 +11,7 @@ ONCE = {"interval": None, "interval_count": None, "usage_type": None}
 
 
 def plans(found, **filters) -> list[str]:
-    return [each.id for each in found.plans(**filters).items]
+    return [each.id for each in found.plans(**filters)]
 
 
 def test_on_sale_are_active_prices_of_active_products_that_are_known():
@@ -128,20 +128,3 @@ def test_what_a_price_costs_in_a_currency():
     assert (amount_in(found, "gbp").currency, amount_in(found, "gbp").unit_amount) == ("usd", 900)
     assert amount_in(found, "jpy").tiers == [{"up_to": None}]
     assert currencies_of(found) == ["usd", "eur", "jpy"]
-
-
-def test_a_list_is_read_in_pages():
-    found = snapshot(product("pro"), *(price(f"p{number}", "pro", number) for number in range(5))).plans()
-
-    def page(first: int, after: str | None = None):
-        rows, more, before = found.page(first, after)
-        return [row.id for row in rows], more, before
-
-    assert page(2) == (["p0", "p1"], True, False)
-    assert page(2, cursor_of(found.items[1])) == (["p2", "p3"], True, True)
-    assert page(2, cursor_of(found.items[3])) == (["p4"], False, True)
-    assert page(5) == (["p0", "p1", "p2", "p3", "p4"], False, False)
-    assert page(100, cursor_of(found.items[4])) == ([], False, True)
-    for first, after in ((0, None), (101, None), (2, "nonsense"), (2, "é"), (2, cursor_of(price("other", "pro")))):
-        with pytest.raises(BadInput):
-            page(first, after)

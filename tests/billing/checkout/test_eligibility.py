@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.catalog.snapshot import group_of
+from gateway.billing.catalog.product_prices import group_of
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.checkout.eligibility import conflicts
 from gateway.billing.checkout.request import Line

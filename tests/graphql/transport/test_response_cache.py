@@ -14,7 +14,9 @@ import strawberry
 from graphql import parse
 
 from gateway.billing.catalog.service import Catalog
-from gateway.graphql.base.authorization import FieldAccess
+from gateway.billing.catalog.shown import Shown
+from gateway.billing.pagination import encode_cursor
+from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess
 from gateway.graphql.execution.cacheability import is_cacheable
 from gateway.graphql.transport.response_cache import MAX_BYTES, ResponseCache
 from gateway.http.rate_limit import RateLimiter
@@ -256,6 +258,43 @@ def test_a_change_is_in_the_next_answer_here_and_promptly_in_that_of_another_pro
         assert len(tags) == 4
 
 
+def test_answers_that_do_not_show_what_has_changed_stay(world):
+    listed = world.data("{ products { nodes { id plans { id } } } pricing { currency } }")
+    ids = [each["id"] for each in listed["products"]["nodes"]]
+    plan_of = {each["id"]: each["plans"][0]["id"] for each in listed["products"]["nodes"] if each["plans"]}
+    changed, other = [name for name in ids if name in plan_of][:2]
+    fields = "nodes { id } pageInfo { hasNextPage }"
+    at = f'after: "{encode_cursor(changed)}"'
+    queries = {
+        "the product": f'{{ product(id: "{changed}") {{ name }} }}',
+        "its plan": f'{{ plan(id: "{plan_of[changed]}") {{ nickname product {{ name }} }} }}',
+        "its page": f"{{ products(first: {ids.index(changed) + 1}) {{ {fields} }} }}",
+        "its plans": f'{{ plans(productId: "{changed}") {{ {fields} }} }}',
+        "everything": "{ pricing { currency } }",
+        "another product": f'{{ product(id: "{other}") {{ name }} }}',
+        "its other plan": f'{{ plan(id: "{plan_of[other]}") {{ nickname }} }}',
+        "none": '{ product(id: "none") { name } plan(id: "none") { id } }',
+        "another page": f"{{ products({at}) {{ {fields} }} }}",
+        "other plans": f'{{ plans(productId: "{other}") {{ {fields} }} }}',
+        "both": f'{{ a: product(id: "{changed}") {{ name }} b: product(id: "{other}") {{ name }} }}',
+    }
+    public = [name.removeprefix("Query.") for name, access in FIELD_ACCESS.items() if access is FieldAccess.PUBLIC]
+    assert [name for name in public if not any(re.match(rf"{{ {name}\b", each) for each in queries.values())] == []
+    for query in queries.values():
+        assert get(world, query).headers["cache-control"] == SHARED
+    row = world.stripe("GET", f"/v1/products/{changed}")
+    event = world.event("product.updated", {**row, "description": "Another"}, created=row["created"] + 60)
+    assert world.deliver(event).status_code == 200
+    world.data(PRICING)  # the first one reads what has changed
+
+    kept = set()
+    for name, query in queries.items():
+        before = hits(world)
+        get(world, query)
+        kept |= {name} if hits(world) > before else set()
+    assert kept == {"another product", "its other plan", "none", "another page", "other plans"}
+
+
 @both_databases
 def test_while_changes_race_with_readers_nobody_sees_an_older_answer_than_was_acknowledged(world):
     tea = world.stripe("POST", "/v1/products", name="0")
@@ -330,7 +369,7 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
 
     async def application(scope, receive, send):
         asked.append(scope["query_string"])
-        scope["state"]["public"] = True
+        scope["state"]["public"] = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
         body = b"x" * (MAX_BYTES // 10 if b"huge" in scope["query_string"] else size)
         headers = [(b"content-type", b"application/json"), (b"x-request-id", b"0" * 32)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -363,7 +402,7 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_many_small_responses_take_the_memory_that_is_counted(shop, method):
     async def application(scope, _receive, send):
-        scope["state"]["public"] = True
+        scope["state"]["public"] = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
         headers = [(b"content-type", b"application/json"), (b"content-length", b"200")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": bytes(bytearray(200))})

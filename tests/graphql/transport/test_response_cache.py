@@ -76,7 +76,7 @@ def test_a_repeated_public_query_is_answered_from_memory_under_an_id_of_its_own(
         "{ pricing { asOf } ...Mine } fragment Mine on Query { viewer { id } }",
         '{ session(id: "cs_test_nothing") { id } }',
         "{ __schema { queryType { name } } }",
-        '{ pricing(currency: "XAF") { asOf } }',
+        '{ pricing(currency: "XAF", strict: true) { asOf } }',
         '{ good: pricing { asOf } bad: plans(first: 0) { nodes { id } } plan(id: "none") { id } }',
         "{ nothing }",
         "query A { pricing { asOf } } query B { pricing { asOf } }",

@@ -100,7 +100,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         redoc_url=None,
     )
     rest.router.routes += [*graphql.static_routes(), *pages]
-    rest.include_router(operations(runtime.database, "/demo" if pages else GRAPHQL))
+    rest.include_router(operations(runtime.database, runtime.notifications, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
     callers = Callers(authenticator, limiter)
     memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)

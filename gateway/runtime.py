@@ -77,7 +77,14 @@ def compose(settings: Settings) -> Runtime:
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
     info = {settlement.RENEWAL_GRACE: settings.renewal_grace}
     url = settings.database_url.get_secret_value()
-    database = Database(url, endpoints=endpoints, on_commit=notifications, clock=clock, info=info)
+    database = Database(
+        url,
+        endpoints=endpoints,
+        on_commit=notifications,
+        clock=clock,
+        info=info,
+        connections=settings.database_connections,
+    )
     stripe = Stripe(settings, clock) if settings.stripe_secret_key else None
     return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS))
 

@@ -11,7 +11,7 @@ from sqlmodel import select
 from gateway import migrations
 from gateway.cli.context import console, proxy_note, run
 from gateway.clock import Clock
-from gateway.db.checks import damage
+from gateway.db.checks import damage, pooler_problem
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.errors import StripeFailure
@@ -149,6 +149,8 @@ def _sign_in(settings: Settings) -> Check:
 async def _database(database: Database) -> Check:
     if problem := await migrations.problem(database):
         return Check("database", problem, "check DATABASE_URL, and that the server is up, or migrate it")
+    if not database.is_sqlite and (problem := await pooler_problem(database.url)):
+        return Check("database", problem, "change DATABASE_URL or the pooler")
     if found := await database.read(damage, seconds=QUICK_CHECK_SECONDS):
         return Check("database", f"its file is damaged ({found})", "stop the gateway and restore a backup")
     revision, needed = await migrations.current(database), migrations.head()

@@ -1,12 +1,24 @@
 """What can be wrong with a database that answers: it cannot be written, or its file is another one."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from gateway.db.engines import connect_arguments
 from gateway.db.errors import READ_ONLY
 from gateway.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
+
+POOLER = (
+    "DATABASE_URL leads to a pooler that shares connections between transactions, where no change is heard: "
+    "name PostgreSQL itself, or let the pooler work by sessions (PgBouncer: pool_mode = session)"
+)
+LOOKS = 5
 
 
 class DatabaseFile:
@@ -57,3 +69,52 @@ def damage(connection: sa.Connection) -> str | None:
         return None
     found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
     return None if found == "ok" else found
+
+
+async def pooler_problem(url: URL) -> str | None:
+    """Return why a pooler before PostgreSQL will not do; None when there is none, or one that pools by sessions.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    import psycopg
+
+    arguments = connect_arguments(url)
+    try:
+        async with await psycopg.AsyncConnection.connect(autocommit=True, **arguments) as connection:
+            return None if await is_session(connection, arguments) else POOLER
+    except (psycopg.Error, OSError) as error:
+        raise DatabaseUnavailable(f"the database cannot be used ({type(error).__name__})") from error
+
+
+async def is_session(connection: "psycopg.AsyncConnection", arguments: Mapping[str, Any]) -> bool:
+    """Return whether a connection has a server process of its own for as long as it lasts, so that LISTEN is heard.
+
+    Where a pooler shares connections between transactions, LISTEN is somebody else's a moment later, and nobody says
+    so: the gateway would answer from memory what another process has changed. That there is a pooler tells the key with
+    which a query is cancelled, which names another process than the one that answers. How it shares is tried out: does
+    another one get the same process, or this one another?
+
+    Args:
+        connection: outside a transaction.
+        arguments: with which psycopg made it.
+    """
+    import psycopg
+
+    server = await _server_process(connection)
+    if server == connection.info.backend_pid:
+        return True
+    try:
+        for _ in range(LOOKS):
+            async with await psycopg.AsyncConnection.connect(**arguments) as other:  # its transaction stays open
+                if await _server_process(other) == server or await _server_process(connection) != server:
+                    return False
+    except psycopg.errors.ProtocolViolation:  # one that shares between statements has no transactions at all
+        return False
+    return True
+
+
+async def _server_process(connection: "psycopg.AsyncConnection") -> int:
+    """Return the number of the process of PostgreSQL's that answers."""
+    ((number,),) = await (await connection.execute("SELECT pg_backend_pid()", prepare=False)).fetchall()
+    return int(number)

@@ -19,10 +19,12 @@ from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
 from gateway.db.worker_threads import WorkerThreads
 from gateway.errors import DatabaseUnavailable
 
-WRITERS = 5  # transactions at a time in one process; SQLite has one writer
-READERS = 2  # the same for readings; each more contends for Python's lock, which costs as much as it reads
-READ_SECONDS = 10.0
-RETRIES = 5  # of a transaction: no fewer than there are connections, each of which may have ended
+READERS = 2  # readings at a time in one process; each more contends for Python's lock, which costs as much as it reads
+LISTENERS = 1  # connections on which `gateway/db/notifications.py` hears the others
+CONNECTIONS = 8
+"""The connections to PostgreSQL of one process: those that listen and read, and for transactions the rest."""
+READ_SECONDS = WRITE_SECONDS = 10.0
+RETRIES = 5  # of a transaction; that one connection has ended makes the pool look at all
 T = TypeVar("T")
 
 ENDPOINTS = "gateway.endpoints"
@@ -63,6 +65,7 @@ class Database:
         on_commit: publishes the topics of each transaction.
         clock: what `gateway.clock.now` reads within readings and transactions.
         info: what effects of writes find in the `info` of each transaction's connection, such as a setting.
+        connections: the most that one process has to PostgreSQL at a time, those of its notifications included.
 
     Raises (from both verbs): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot
     hold.
@@ -76,13 +79,14 @@ class Database:
         on_commit: Publisher,
         clock: Clock | None = None,
         info: Mapping[str, object] | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         self.url = database_url(url)
         self.endpoints = tuple(endpoints)
         self._info = {**(info or {}), ENDPOINTS: self.endpoints}
         self.on_commit = on_commit
         self.clock = clock or Clock()
-        writers = 1 if self.is_sqlite else WRITERS
+        writers = 1 if self.is_sqlite else connections - READERS - LISTENERS
         self._reader, self._writer = create_engines(self.url, readers=READERS, writers=writers)
         for engine in (self._reader, self._writer):
             sa.event.listen(engine, "connect", self._set_clock)
@@ -110,7 +114,7 @@ class Database:
         """
         try:
             async with asyncio.timeout(seconds):
-                return await self._readings.run(partial(self._read, work))
+                return await self._readings.run(partial(self._read, work)).done
         except TimeoutError:
             raise DatabaseUnavailable("the database does not answer") from None
 
@@ -128,18 +132,31 @@ class Database:
             with self._reader.connect() as connection:
                 return work(connection)
 
-    async def transaction(self, work: Callable[[sa.Connection], T]) -> T:
+    async def transaction(self, work: Callable[[sa.Connection], T], *, seconds: float | None = WRITE_SECONDS) -> T:
         """Run `work` in one transaction in a thread. Once begun it goes on to its end, even if the caller is cancelled.
 
         It is run again from its start when PostgreSQL chose it to end a deadlock, or when its connection turned out to
         have ended before the commit: asking first whether it is alive would cost each as much as a statement.
 
+        A commit can wait for ever, as for a synchronous standby that is away. Whoever waits is told so in time, and may
+        come again with the same idempotency key: what has begun may still be committed, what has not never begins.
+        PostgreSQL's own limits would not do: `statement_timeout` lets such a commit count as done. Source:
+        https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION-HA.
+
         Args:
             work: what is written; it leaves nothing behind when it is rolled back.
+            seconds: how long the caller waits; None is without end.
         """
-        running = self._transactions.run(partial(self._transaction, work))
-        running.add_done_callback(self._dispatch)
-        return (await asyncio.shield(running))[0]
+        piece = self._transactions.run(partial(self._transaction, work))
+        piece.done.add_done_callback(self._dispatch)
+        try:
+            async with asyncio.timeout(seconds):
+                return (await asyncio.shield(piece.done))[0]
+        except TimeoutError:
+            if piece.claim():
+                piece.done.cancel()
+                raise DatabaseUnavailable("the database does not answer; nothing was written") from None
+            raise DatabaseUnavailable("the database does not answer; it may still write this") from None
 
     def _transaction(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
         """Return in a thread what `work` returns, and the topics that it published."""
@@ -181,7 +198,6 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
-        for threads in (self._transactions, self._readings):
-            await asyncio.to_thread(threads.close)
+        await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._transactions, self._readings)))
         for engine in (self._writer, self._reader):
             engine.dispose()

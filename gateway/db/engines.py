@@ -59,10 +59,25 @@ def _hosts_as_parameters(found: re.Match[str]) -> str:
     return f"{start}{name or '/'}?{'&'.join(filter(None, [parameters, *listed]))}"
 
 
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+"""When a host that is gone without a word is given up, unless `DATABASE_URL` says so: after 15 s, where a system waits
+for a quarter of an hour. Source: https://www.postgresql.org/docs/current/libpq-connect.html."""
+
+
 def connect_arguments(url: URL) -> dict[str, Any]:
     """Return the arguments with which psycopg connects to a database, as SQLAlchemy gives them to it."""
     _, arguments = url.get_dialect()().create_connect_args(url)
-    return dict(arguments)
+    return {**_patience(url), **arguments}
+
+
+def _patience(url: URL) -> dict[str, int]:
+    return {name: value for name, value in PATIENCE.items() if name not in url.query}
 
 
 def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, sa.Engine]:
@@ -78,7 +93,7 @@ def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, 
     """
     if url.drivername == "sqlite":
         return _sqlite(url, readers, begin=None), _sqlite(url, 1, begin="BEGIN IMMEDIATE")
-    options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True}
+    options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True, "connect_args": _patience(url)}
     reads = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     return (
         sa.create_engine(url, **options, **reads, pool_size=readers),

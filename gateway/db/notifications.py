@@ -25,6 +25,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from gateway.db.checks import POOLER, is_session
 from gateway.db.database import PUBLISHED, Database
 from gateway.db.engines import connect_arguments
 from gateway.db.queries import PreparedQuery
@@ -69,6 +70,7 @@ class Notifications:
 
     Attributes:
         healthy: whether the changes of other processes are being heard at this moment.
+        problem: why they never will be by this `DATABASE_URL`; None as long as nothing speaks against it.
     """
 
     def __init__(self) -> None:
@@ -80,6 +82,7 @@ class Notifications:
         self._looked = asyncio.Event()
         self._is_busy = False  # looks follow each other quickly
         self.healthy = False
+        self.problem: str | None = None
 
     def on(self, topic: str, callback: Callable[[], None]) -> None:
         """Call `callback` when the topic changes; for this process's own commits, before `transaction()` returns."""
@@ -137,6 +140,9 @@ class Notifications:
         arguments = connect_arguments(database.url)  # not the URL, which libpq reads in another way
         try:
             async with await psycopg.AsyncConnection.connect(autocommit=True, **arguments) as connection:
+                self.problem = None if await is_session(connection, arguments) else POOLER
+                if self.problem:
+                    raise DatabaseUnavailable(self.problem)
                 await connection.execute(f"LISTEN {CHANNEL}")
                 self.healthy = True
                 self._look_at_everything()

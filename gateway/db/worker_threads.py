@@ -8,15 +8,37 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 CLOSE_SECONDS = 3.0
 
-Piece = tuple["asyncio.Future[Any]", Context, Callable[[], Any]]
-"""A piece of work: who waits for it, the context variables of whoever gave it, and what is to be done."""
+
+@dataclass(eq=False, slots=True)
+class Piece(Generic[T]):
+    """A piece of work.
+
+    Attributes:
+        done: becomes what the work returns or raises.
+        context: the context variables of whoever gave it.
+        work: what is to be done.
+    """
+
+    done: "asyncio.Future[T]"
+    context: Context
+    work: Callable[[], T]
+    _free: list[None] = field(default_factory=lambda: [None])
+
+    def claim(self) -> bool:
+        """Take it, to do it or to leave it undone; whether it was still free. One of several threads gets it."""
+        try:
+            self._free.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class WorkerThreads:
@@ -28,16 +50,17 @@ class WorkerThreads:
     """
 
     def __init__(self, count: int, name: str) -> None:
-        self._waiting: SimpleQueue[Piece | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Piece[Any] | None] = SimpleQueue()
         self._count, self._name = count, name
         self._threads: list[Thread] = []
         self._unfinished = 0
 
-    def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+    def run(self, work: Callable[[], T]) -> Piece[T]:
         """Run a function in one of the threads, with the caller's context variables.
 
         Returns:
-            what it returns or raises. Once it has begun it runs to its end, also when nobody waits any more.
+            the piece of work. It does not begin when its `done` is cancelled or somebody else has claimed it before;
+            once it has begun it runs to its end, also when nobody waits any more.
         """
         self._unfinished += 1
         if len(self._threads) < min(self._unfinished, self._count):
@@ -45,8 +68,9 @@ class WorkerThreads:
             self._threads[-1].start()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(self._ended)
-        self._waiting.put((done, copy_context(), work))
-        return done
+        piece = Piece(done, copy_context(), work)
+        self._waiting.put(piece)
+        return piece
 
     def close(self) -> None:
         """Take nothing more, and wait for what is there; some seconds at most."""
@@ -60,19 +84,19 @@ class WorkerThreads:
         self._unfinished -= 1
 
     def _serve(self) -> None:
-        while taken := self._waiting.get():
-            done, context, work = taken
-            if not done.cancelled():
+        while piece := self._waiting.get():
+            done = piece.done
+            if not done.cancelled() and piece.claim():
                 outcome: Any = None
                 failure: BaseException | None = None
                 try:
-                    outcome = context.run(work)
+                    outcome = piece.context.run(piece.work)
                 except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
                     failure = error
                 with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
                     done.get_loop().call_soon_threadsafe(_finish, done, outcome, failure)
                 del outcome, failure
-            del taken, done, context, work  # an idle thread keeps nothing alive
+            del piece, done  # an idle thread keeps nothing alive
 
 
 def _finish(done: "asyncio.Future[Any]", outcome: Any, failure: BaseException | None) -> None:

@@ -46,7 +46,7 @@ def head() -> str:
 
 
 async def _run(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
-    return await database.transaction(work)
+    return await database.transaction(work, seconds=None)
 
 
 async def upgrade(

@@ -12,6 +12,7 @@ from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
 from gateway.billing.subscriptions.access_changes import count_due_customers
 from gateway.db.database import Database
+from gateway.db.notifications import Notifications
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.metrics import INBOX, QUEUE_ITEMS, render
 from gateway.outbound.outbox import count_open_deliveries
@@ -19,11 +20,12 @@ from gateway.rest.openapi import Status, json_of
 from gateway.webhooks.inbox import count_open_events
 
 
-def operations(database: Database, front: str) -> APIRouter:
+def operations(database: Database, notifications: Notifications, front: str) -> APIRouter:
     """Return the routes.
 
     Args:
         database: asked whether it is there, and how many events wait.
+        notifications: asked whether the changes of other processes can be heard.
         front: where a person who comes to `/` is sent.
     """
     router = APIRouter()
@@ -35,11 +37,11 @@ def operations(database: Database, front: str) -> APIRouter:
 
     @router.get(
         "/readyz",
-        summary="Whether the database can be reached and written, and is migrated",
+        summary="Whether the database can be reached, written and heard, and is migrated",
         responses={200: {"content": status}, 503: {"description": "One of them is not so", "content": status}},
     )
     async def readyz() -> JSONResponse:
-        problem = await migrations.problem(database)
+        problem = notifications.problem or await migrations.problem(database)
         return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)

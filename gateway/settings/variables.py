@@ -111,6 +111,14 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="`sqlite:///path` for one machine, `postgresql://user:password@host/name` for several.",
     )
+    database_connections: int = Field(
+        8,
+        ge=4,
+        le=100,
+        validation_alias="GATEWAY_DATABASE_CONNECTIONS",
+        description="The most connections that one process has to PostgreSQL at a time: two for reading, one to hear "
+        "of changes, the rest for transactions. A command such as `gateway doctor` is a process too.",
+    )
     cors_origins: Origins = Field(
         (),
         validation_alias="GATEWAY_CORS_ORIGINS",

@@ -10,10 +10,10 @@ from gateway.db.notifications import Notifications
 
 
 @contextlib.asynccontextmanager
-async def process(url):
+async def process(url, **options):
     """Open a database with notifications of its own, as another process would."""
     notifications = Notifications()
-    database = Database(url, endpoints=(), on_commit=notifications)
+    database = Database(url, endpoints=(), on_commit=notifications, **options)
     with notifications.subscribe("anything") as begun:
         task = asyncio.create_task(notifications.run(database))
         await asyncio.wait_for(begun.wait(), 10)  # at its start it tells everybody to look
@@ -35,3 +35,9 @@ async def another(database_url, database):
     """The same database in another process."""
     async with process(database_url) as another:
         yield another
+
+
+@pytest.fixture
+def process_of():
+    """Open a database by its URL, with options, as another process would."""
+    return process

@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from functools import partial
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -12,6 +14,7 @@ from gateway.db.tables import table_for
 from gateway.errors import BadInput, DatabaseUnavailable
 from gateway.models.infra import SyncState
 from harness.databases import both_databases
+from harness.waiting import eventually_async
 
 STATES = table_for(SyncState)
 NEW = {"resource": "a", "count": 1, "started_at": sa.func.now()}
@@ -20,6 +23,11 @@ TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <>
 
 def add(connection, name="a"):
     connection.execute(sa.insert(STATES).values(**{**NEW, "resource": name}))
+
+
+def add_and_tell(name, connection):
+    add(connection, name)
+    publish(connection, "catalog")
 
 
 def names(connection):
@@ -142,6 +150,40 @@ async def test_a_process_holds_five_connections_that_write_and_two_that_read(pos
     readings = [database.read(lambda connection: connection.execute(pid).first()[0]) for _ in range(12)]
     writers, readers = await asyncio.gather(asyncio.gather(*work), asyncio.gather(*readings))
     assert (len(set(writers)), len(set(readers))) == (5, 2)
+
+
+@pytest.mark.postgres
+async def test_all_connections_of_a_process_are_no_more_than_it_may_have(postgres_url, process_of):
+    async with process_of(postgres_url, connections=4) as database:
+        await asyncio.gather(*(verb(names) for _ in range(8) for verb in (database.transaction, database.read)))
+        count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        assert await database.read(lambda connection: connection.exec_driver_sql(count).scalar()) == 4
+
+
+@pytest.mark.postgres
+async def test_a_commit_that_waits_for_a_standby_is_given_up_in_time_and_what_has_not_begun_never_begins(
+    postgres_url, database_of
+):
+    database, operator = database_of(postgres_url), psycopg.connect(postgres_url, autocommit=True)
+    with operator, database.on_commit.subscribe("catalog") as changed:
+        operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        operator.execute(f"ALTER DATABASE {sa.make_url(postgres_url).database} SET synchronous_commit = on")
+        operator.execute("SELECT pg_reload_conf()")
+        try:
+            begun = [database.transaction(partial(add_and_tell, f"begun-{number}"), seconds=1) for number in range(5)]
+            later = database.transaction(partial(add_and_tell, "later"), seconds=1)
+            outcomes = await asyncio.gather(*begun, later, return_exceptions=True)
+            await database.close()  # it does not wait for ever either
+        finally:
+            operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            operator.execute("SELECT pg_reload_conf()")
+        said = [str(each) for each in outcomes]
+        assert said == ["the database does not answer; it may still write this"] * 5 + [
+            "the database does not answer; nothing was written"
+        ]
+        await asyncio.wait_for(changed.wait(), 10)  # what is committed late is told as well
+        written = [f"begun-{number}" for number in range(5)]
+        await eventually_async(lambda: database_of(postgres_url).read(names), written)
 
 
 @pytest.mark.postgres

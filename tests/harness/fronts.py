@@ -71,12 +71,7 @@ def front_of(name: str, target: int) -> Iterator[int]:
         target: the server's port.
     """
     program, template, options = FRONTS[name]
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if path is None:
-        missing = f"{program} is not installed: .ci/packages installs it, or your system's package"
-        if "CI" in os.environ:
-            pytest.fail(missing)
-        pytest.skip(missing)
+    path = installed(program)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="gateway-front-") as folder:
         Path(folder).chmod(0o755)
@@ -85,7 +80,7 @@ def front_of(name: str, target: int) -> Iterator[int]:
         flag = "-c" if program == "nginx" else "-f"
         process = subprocess.Popen([path, flag, str(configuration)], stderr=subprocess.PIPE, start_new_session=True)
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             yield port
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -93,7 +88,20 @@ def front_of(name: str, target: int) -> Iterator[int]:
             process.communicate(timeout=10)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def installed(program: str) -> str:
+    """Return where a program of the distribution's is; without it a test is skipped, and in CI it fails."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
+        missing = f"{program} is not installed: .ci/packages installs it, or your system's package"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return path
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process listens on a port."""
+
     def listens() -> bool:
         if process.poll() is not None:
             raise RuntimeError(f"the proxy did not start: {process.communicate()[1].decode()}")

@@ -106,6 +106,7 @@ async def test_after_a_declined_card_another_one_completes_the_same_checkout(sho
     await shop.get_by_test_id("buy").first.click()
     await pay(shop, gateway_dev, card="4000000000000002")
     await expect(shop.get_by_role("alert")).to_contain_text(re.compile("declined", re.IGNORECASE))
+    await expect(shop.get_by_test_id("error")).to_be_focused()
     await pay(shop, gateway_dev)
     await expect(shop.get_by_test_id("confirmation")).to_be_visible()
 

@@ -4,14 +4,18 @@ import { has, text } from "../common/language.js";
 
 /** Stripe's names of card brands, and how the brands write themselves. */
 const BRANDS = {
+  american_express: "American Express",
   amex: "American Express",
   cartes_bancaires: "Cartes Bancaires",
   diners: "Diners Club",
+  diners_club: "Diners Club",
   discover: "Discover",
   eftpos_au: "eftpos Australia",
+  eftpos_australia: "eftpos Australia",
   jcb: "JCB",
   link: "Link",
   mastercard: "Mastercard",
+  union_pay: "UnionPay",
   unionpay: "UnionPay",
   visa: "Visa",
 };

@@ -15,11 +15,27 @@ TONES = {
 """The colour of a status; any other is grey."""
 
 
+BRANDS = {
+    "american_express": "American Express",
+    "amex": "American Express",
+    "cartes_bancaires": "Cartes Bancaires",
+    "diners": "Diners Club",
+    "diners_club": "Diners Club",
+    "eftpos_au": "eftpos Australia",
+    "eftpos_australia": "eftpos Australia",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "union_pay": "UnionPay",
+}
+"""How brands of cards write themselves, by Stripe's `brand` and `display_brand`; of any other the first letter is large."""
+
+
 def method_name(method: Json) -> str:
     """Return a payment method as people know it: ``Visa •••• 4242``."""
     details = method.get(method["type"]) or {}
     name = details.get("display_brand") or details.get("brand") or method["type"]
-    return f"{formats.words(name)} •••• {details['last4']}" if details.get("last4") else formats.words(name)
+    written = BRANDS.get(name) or formats.words(name)
+    return f"{written} •••• {details['last4']}" if details.get("last4") else written
 
 
 def address_lines(address: Json | None) -> list[str]:

@@ -47,7 +47,7 @@ async def test_typed_digits_are_grouped_and_the_caret_stays(page, sessions):
     number, expiry = page.locator("#card_number"), page.locator("#card_expiry")
     await number.press_sequentially("378282246310005")
     await expect(number).to_have_value("3782 822463 10005")
-    await expect(page.locator("#card-brand")).to_have_text("AMEX")
+    await expect(page.locator("#card-brand")).to_have_text("American Express")
     await number.fill("")
     await number.press_sequentially("4242424242424242")
     await expect(number).to_have_value("4242 4242 4242 4242")

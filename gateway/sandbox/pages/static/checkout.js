@@ -2,7 +2,7 @@
 // Everything works without it, by ordinary forms.
 "use strict";
 
-const BRANDS = [[/^4/, "VISA"], [/^(5[1-5]|2[2-7])/, "MASTERCARD"], [/^3[47]/, "AMEX"], [/^(6011|65|64[4-9])/, "DISCOVER"], [/^3[0689]/, "DINERS"], [/^35/, "JCB"], [/^62/, "UNIONPAY"]];
+const BRANDS = [[/^4/, "Visa"], [/^(5[1-5]|2[2-7])/, "Mastercard"], [/^3[47]/, "American Express"], [/^(6011|65|64[4-9])/, "Discover"], [/^3[0689]/, "Diners Club"], [/^35/, "JCB"], [/^62/, "UnionPay"]];
 const digitsOf = (text) => text.replace(/\D/g, "");
 
 function luhn(number) {

@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -79,7 +79,7 @@ storms: .venv/development assets
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py \
-	  tests/e2e/test_accessibility.py \
+	  tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
@@ -98,6 +98,10 @@ games: .venv/development assets packages
 # The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
 mutants: .venv/development
 	@TMPDIR=$(RAM) $(BIN)/python tests/mutation/score.py $(ARGS)
+
+# The pictures of the README and the documentation, taken from the pages as they are.
+screenshots: .venv/development assets packages
+	SCREENSHOTS=docs $(BIN)/python -m pytest tests/e2e/test_screenshots.py -m soak $(ARGS)
 
 # Puts each fault of money and access back into a copy, and lets the money game find it.
 faults: .venv/development

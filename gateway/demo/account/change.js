@@ -59,7 +59,7 @@ function choices(subscription, plans, { done, close }) {
   function count() {
     const plan = chosen();
     const start = wish.quantity ?? Number(subscription.quantity ?? 1);
-    seats = isCounted(plan, plan.product) ? seatCounter(plan.product, () => plan.id, plan.currency, start) : null;
+    seats = isCounted(plan, plan.product) ? seatCounter(plan.product, plan, plan.currency, start) : null;
     seats?.input.addEventListener("change", () => ask());
     place.replaceChildren(...(seats ? [h("p", { class: "label" }, text("change.seats")), seats.element] : []));
   }

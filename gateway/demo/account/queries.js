@@ -78,6 +78,8 @@ export const PLANS = `query Plans($locale: String!, $currency: Currency) {
         interval
         intervalCount
         usageType
+        minQuantity
+        maxQuantity
         viewer { action subscriptionId }
         amountFor(quantity: 1) { formatted(locale: $locale) }
         price { tiers { upTo } transformQuantity { divideBy } }

@@ -18,19 +18,19 @@ export const isCounted = ({ usageType, price }, { unitLabel }) =>
 
 /**
  * @param {{id: string, unitLabel: string|null}} product
- * @param {() => string} planId of the plan that counts now
+ * @param {{id: string, minQuantity: number, maxQuantity: number|null}} plan
  * @param {string} currency
- * @param {number} [start]
- * @returns {{element: Element, input: HTMLInputElement, refresh: () => void}} `input` fires "change" at each change
+ * @param {number} start
+ * @returns {{element: Element, input: HTMLInputElement}} `input` fires "change" at each change
  */
-export function seatCounter(product, planId, currency, start = 1) {
+export function seatCounter(product, plan, currency, start) {
   const unit = units(product.unitLabel, 1);
   const input = h("input", {
     type: "number",
-    min: "1",
-    max: String(MOST),
+    min: String(plan.minQuantity),
+    max: String(plan.maxQuantity ?? MOST),
     step: "1",
-    value: String(start),
+    value: String(Math.max(start, plan.minQuantity)),
     inputmode: "numeric",
     required: true,
     autocomplete: "off",
@@ -47,8 +47,8 @@ export function seatCounter(product, planId, currency, start = 1) {
     const asked = { productId: product.id, currency, quantity: input.valueAsNumber, locale };
     const { data } = await send(TOTALS, asked).catch(() => ({ data: null }));
     if (mine !== turn) return;
-    const plan = data?.plans.edges.find(({ node }) => node.id === planId())?.node;
-    sum.textContent = plan?.amountFor ? text("seats.total", { amount: plan.amountFor.formatted }) : "";
+    const amount = data?.plans.edges.find(({ node }) => node.id === plan.id)?.node.amountFor;
+    sum.textContent = amount ? text("seats.total", { amount: amount.formatted }) : "";
   }
 
   const step = (sign, name, move) =>
@@ -80,5 +80,5 @@ export function seatCounter(product, planId, currency, start = 1) {
     ),
     sum,
   );
-  return { element, input, refresh };
+  return { element, input };
 }

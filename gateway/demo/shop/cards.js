@@ -60,7 +60,7 @@ const line = ({ id }, quantity = 1) => ({ priceId: id, quantity });
 function planOrder(product, plan, trialDays, page) {
   const action = moveOf(plan, product, page.quantity) ?? "SUBSCRIBE";
   const isOpen = action === "SUBSCRIBE" || isMove(plan);
-  const seats = isOpen && isCounted(plan, product) ? seatCounter(product, () => plan.id, page.currency) : null;
+  const seats = isOpen && isCounted(plan, product) ? seatCounter(product, plan, page.currency, plan.minQuantity) : null;
   const label = trialDays ? text("shop.startTrial") : (product.callToAction ?? text("shop.choose", { plan: product.name }));
   return h(
     "div",

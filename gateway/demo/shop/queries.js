@@ -14,6 +14,8 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
         intervalCount
         trialPeriodDays
         usageType
+        minQuantity
+        maxQuantity
         savingPercent
         features { key name limit perUnit }
         monthlyEquivalent { formatted(locale: $locale) }

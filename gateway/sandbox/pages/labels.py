@@ -27,7 +27,7 @@ BRANDS = {
     "unionpay": "UnionPay",
     "union_pay": "UnionPay",
 }
-"""How brands of cards write themselves, by Stripe's `brand` and `display_brand`; of any other the first letter is large."""
+"""How brands of cards write themselves, by Stripe's `brand` and `display_brand`."""
 
 
 def method_name(method: Json) -> str:

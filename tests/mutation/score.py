@@ -37,6 +37,7 @@ from mutmut.configuration import config
 from mutmut.mutation import mutators
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.runners.harness import PytestRunner
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
@@ -55,6 +56,35 @@ the `whole` of its tests, and its `change`: the function, the lines that are tak
 are the same wherever the function moves."""
 
 
+class Uncached:
+    """Let each test make statements and other cached values anew, while mutmut notes which functions it reaches.
+
+    Else only the first test to ask for a statement would be tried on the mutants of what makes it.
+    """
+
+    def pytest_runtest_setup(self) -> None:
+        if os.environ.get("MUTANT_UNDER_TEST") != "stats":
+            return
+        from gateway.db.queries import PreparedQuery  # noqa: PLC0415 - the one of the mutants' folder, there alone
+
+        for name, module in list(sys.modules.items()):
+            for value in list(vars(module).values()) if name.startswith("gateway.") else ():
+                if isinstance(value, PreparedQuery):
+                    value._made.clear()
+                elif hasattr(value, "cache_clear"):
+                    value.cache_clear()
+
+
+def with_plugin(plugin: object) -> None:
+    """Have mutmut run pytest with a plugin."""
+    execute = PytestRunner.execute_pytest
+
+    def with_it(self: PytestRunner, params: list[str], plugins: Collection[object] = (), **more: Any) -> int:
+        return execute(self, params, plugins=[*plugins, plugin], **more)
+
+    PytestRunner.execute_pytest = with_it
+
+
 def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
     """Leave out literals with a space in them."""
     return () if " " in getattr(node, "value", "") else mutators.operator_string(node)
@@ -68,6 +98,7 @@ def run(mutants: Collection[str], workers: int) -> None:
         (kind, without_prose if operator is mutators.operator_string else operator)
         for kind, operator in mutators.mutation_operators
     ]
+    with_plugin(Uncached())
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
     os.environ["MYPY_CACHE_DIR"] = str(Path(".mypy_cache/mutants").resolve())  # what is not mutated is checked once
     with tempfile.TemporaryDirectory() as folder:

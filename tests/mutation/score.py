@@ -52,8 +52,8 @@ COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
 """By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), whether it has met
-the `whole` of its tests, and its `change`: the function, the lines that are taken away, those that come instead; these
-are the same wherever the function moves."""
+the `whole` of its tests, and where it has survived them its `change`: the function, the lines that are taken away, those
+that come instead; these are the same wherever the function moves."""
 
 
 class Uncached:
@@ -168,10 +168,13 @@ def harvest() -> None:
             continue
         mutants = results.setdefault(module, {"digest": digest, "mutants": {}})["mutants"]
         for name, code in mutants_of(path).items():
-            if name not in mutants:
-                mutants[name] = {"status": None, "whole": False, "change": change_of(name, path)}
+            known = mutants.setdefault(name, {"status": None, "whole": False})
             if code is not None:
-                mutants[name] |= {"status": status_by_exit_code[code], "whole": running["whole"]}
+                known |= {"status": status_by_exit_code[code], "whole": running["whole"]}
+            if (
+                known["whole"] and known["status"] not in KILLED and "change" not in known
+            ):  # it takes a tenth of a second
+                known["change"] = change_of(name, path)
     save(results)
     RUNNING.unlink()
 
@@ -246,7 +249,7 @@ def report(modules: Collection[str]) -> bool:
     table = {module: Counter[str]() for module in modules if module in results}
     for module, row in table.items():
         for mutant, found in results[module]["mutants"].items():
-            status, change = found["status"], tuple(found["change"])
+            status, change = found["status"], tuple(found.get("change") or (function_of(mutant), "", ""))
             row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
             if status in KILLED:
                 continue

@@ -80,6 +80,7 @@ class Game(RuleBasedStateMachine):
         self.judge, self.key = Judge(), 0
         self.reported: dict[str, int] = {}
         self.ended_now: set[str] = set()
+        self.lives: list[dict[str, Any]] = []  # of items that were billed by use and are gone
         match opening:
             case "month and pack":
                 self.buyer.buy("month", "pack")
@@ -129,6 +130,40 @@ class Game(RuleBasedStateMachine):
         )
         if due is not None and after[-1] > before[-1]:
             assert due in {answer["invoice"]["total"]["amount"], answer["invoice"]["amountDue"]["amount"]}
+
+    @rule(
+        price=st.sampled_from([None, None, *PLANS]),
+        toggled=st.sets(st.sampled_from(["extra", "more", "calls"]), min_size=1),
+        quote=st.booleans(),
+    )
+    def change_several(self, price: str | None, toggled: set[str], quote: bool) -> None:
+        """Change the plan, and take up the add-ons that are not there and drop those that are, all in one."""
+        for subscription in self.buyer.live():
+            its, before = subscription["id"], self.buyer.shape(subscription["id"])
+            have = {self._name(each) for each, _ in before[0]}
+            if have.isdisjoint(PLANS):
+                continue
+            items = [{"priceId": self.shop.ids[name], "remove": name in have} for name in sorted(toggled)]
+            items += [{"priceId": self.shop.ids[price]}] if price else []
+            metered = self._metered(its)
+            due, date = self.buyer.quote_items(its, items) if quote else (None, None)
+            owed, answer = self.buyer.owes(its), self.buyer.change_items(its, items, date)
+            after = self.buyer.shape(its)
+            if answer is None:
+                assert after == before, "a refused change changed something at Stripe"
+                continue
+            assert not owed or after == before, "changed out of a debt"
+            wanted = {price} if price else have & set(PLANS)
+            assert {self._name(each) for each, _ in after[0]} == wanted | ((have - set(PLANS)) ^ toggled)
+            if due is not None and after[-1] > before[-1]:
+                assert due in {answer["invoice"]["total"]["amount"], answer["invoice"]["amountDue"]["amount"]}
+            gone = metered.keys() - self._metered(its).keys()
+            self.lives += [{"item": item, "start": metered[item], "end": self.shop.now()} for item in gone]
+
+    def _metered(self, its: str) -> dict[str, int]:
+        """The item of a subscription that is billed by use, and when it began."""
+        items = self.shop.world.stripe("GET", f"/v1/subscriptions/{its}")["items"]["data"]
+        return {each["id"]: each["created"] for each in items if each["price"]["id"] == self.shop.ids["calls"]}
 
     @rule(price=plan, quantity=st.sampled_from([None, 1, 2]), then=st.sampled_from(["undo", "wait", "wait", "go on"]))
     def change_later(self, price: str, quantity: int | None, then: str) -> None:
@@ -454,12 +489,12 @@ class Game(RuleBasedStateMachine):
             for draft, found in lines.items()
         }
         lives = [
-            {"item": item["id"], "start": each["start_date"], "end": self._billed_until(each, item)}
+            {"item": item["id"], "start": item["created"], "end": self._billed_until(each, item)}
             for each in theirs
             for item in each["items"]["data"]
             if item["price"]["id"] == price
         ]
-        check_billed(counted, metered[False], metered[True], lives)
+        check_billed(counted, metered[False], metered[True], [*lives, *self.lives])
         seen = self.shop.world.data(USAGE, {"name": SOLD["calls"]["meter"]}, self.buyer.headers)["viewer"]["usage"]
         start, end = moment(seen["periodStart"]), moment(seen["periodEnd"])
         used = sum(int(each["payload"]["value"]) for each in counted if start <= each["timestamp"] < end)

@@ -17,8 +17,8 @@ BAD_CARD = "4000 0000 0000 0341"
 
 ACCOUNT = """query($id: ID!) { customer(externalId: $id) { id
     credits { balance } subscriptions { id status access { allowed until } plan { id } } } }"""
-QUOTE = """query($subscriptionId: ID!, $priceId: ID!, $quantity: Int) { viewer {
-    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity) {
+QUOTE = """query($subscriptionId: ID!, $priceId: ID, $quantity: Int, $items: [SubscriptionItemChangeInput!]) { viewer {
+    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity, items: $items) {
     dueNow { amount } prorationDate } } }"""
 CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
     subscription { id } invoice { id total { amount } amountDue { amount } } userErrors { code } } }"""
@@ -189,8 +189,19 @@ class Buyer:
         answer = self.ask(LATER, "changeSubscription", {**given, "when": "AT_PERIOD_END"})
         return None if answer is None or answer["userErrors"] else answer["subscription"]
 
+    def change_items(self, subscription: str, items: list[dict[str, Any]], date: str | None) -> Any:
+        """Ask for several changes in one; the payload if they were made, else None."""
+        given = {"subscriptionId": subscription, "items": items, "prorationDate": date}
+        answer = self.ask(CHANGE, "changeSubscription", given)
+        return None if answer is None or answer["userErrors"] else answer
+
     def quote(self, subscription: str, price: str, quantity: int | None = None) -> tuple[int | None, str | None]:
-        given = {"subscriptionId": subscription, "priceId": self.shop.ids[price], "quantity": quantity}
+        return self._quote({"subscriptionId": subscription, "priceId": self.shop.ids[price], "quantity": quantity})
+
+    def quote_items(self, subscription: str, items: list[dict[str, Any]]) -> tuple[int | None, str | None]:
+        return self._quote({"subscriptionId": subscription, "items": items})
+
+    def _quote(self, given: dict[str, Any]) -> tuple[int | None, str | None]:
         answer = self.world.graphql(QUOTE, given, self.headers).json()
         found = ((answer.get("data") or {}).get("viewer") or {}).get("previewChange")
         return (found["dueNow"]["amount"], found["prorationDate"]) if found else (None, None)

@@ -52,8 +52,8 @@ COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
 """By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), whether it has met
-the `whole` of its tests, and where it has survived them its `change`: the function, the lines that are taken away, those
-that come instead; these are the same wherever the function moves."""
+the `whole` of its tests, and where it has survived them its `change`: the function, the lines that are taken away,
+those that come instead; these are the same wherever the function moves."""
 
 
 class Uncached:
@@ -171,10 +171,8 @@ def harvest() -> None:
             known = mutants.setdefault(name, {"status": None, "whole": False})
             if code is not None:
                 known |= {"status": status_by_exit_code[code], "whole": running["whole"]}
-            if (
-                known["whole"] and known["status"] not in KILLED and "change" not in known
-            ):  # it takes a tenth of a second
-                known["change"] = change_of(name, path)
+            if known["whole"] and known["status"] not in KILLED and "change" not in known:
+                known["change"] = change_of(name, path)  # takes a tenth of a second
     save(results)
     RUNNING.unlink()
 

@@ -107,6 +107,10 @@ COUNTS = {
     "none": ([], None),
     "the only one": ([state(id="a")], "a"),
     "the oldest": ([state(id="a", created=at(-2)), state(id="b", created=at(-3)), state(id="c", created=at(-1))], "b"),
+    "the older one where no plan is known": (
+        [state(id="a", created=at(-1)), state(item("si_1", "unknown", "unknown"), id="b", created=at(-2))],
+        "b",
+    ),
     "one with access": ([state(id="a", access=NO, created=at(9)), state(id="b", created=at(-1))], "b"),
     "one without that has not ended": ([state(id="a", status="past_due", access=NO)], "a"),
     "none that has ended": ([state(id="a", status="canceled", access=NO)], None),
@@ -145,6 +149,7 @@ def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
     rows = subscription(**{"as_of": now(), **columns}), item("si_1", "month", "pro")
     (found,) = its(connection, *rows, SubscriptionSchedule(**given | schedule), invoice("in_1", line(-3, 27)))["cus_1"]
     assert (found.pending and found.pending.items) == expected
+    assert found.changes_at == at(27)
     assert expected is None or found.pending.at == at(27)
 
 

@@ -29,6 +29,7 @@ DOWN, UP, METERED = ({"id": "si_1", "price": price, "quantity": 1} for price in 
         (AUTOMATIC, "starter_m", UP, "active", False),
         (AUTOMATIC, "pro_m", UP, "active", False),  # as much
         (AUTOMATIC, "pro_m", DOWN, "trialing", False),  # nothing is paid for
+        (AUTOMATIC, "pro_m", {**DOWN, "quantity": 5}, "active", False),  # more of what costs less
         (AUTOMATIC, "pro_m", METERED, "active", True),  # nobody knows what it costs
         (AUTOMATIC, "calls", UP, "active", True),
         (AUTOMATIC, "not_in_the_catalogue", UP, "active", True),
@@ -50,8 +51,9 @@ def test_when_a_change_happens(when, have, target, status, expected):
     ],
 )
 def test_what_cannot_wait(columns, code):
-    problem = cannot_wait(state(PRO, **columns))
-    assert (problem and problem.code.name) == code
+    for named, field in (({}, "when"), ({"field": "priceId"}, "priceId")):
+        problem = cannot_wait(state(PRO, **columns), **named)
+        assert (problem and (problem.code.name, problem.field)) == (code and (code, field))
 
 
 def test_what_is_planned_of_several_items():
@@ -62,15 +64,16 @@ def test_what_is_planned_of_several_items():
 def test_both_phases_say_all_that_the_subscription_says():
     tax = {"id": "txr_1"}
     plan = {"id": "si_1", "price": {"id": "pro_m"}, "quantity": 2, "metadata": {"a": "b"}, "tax_rates": [tax]}
+    plan["discounts"] = [{"id": "di_2"}]
     subscription = {
         "items": {"data": [plan, {"id": "si_2", "price": {"id": "calls"}, "metadata": {}, "tax_rates": []}]},
-        "schedule": {"current_phase": {"start_date": 500}, "phases": []},
+        "schedule": {"current_phase": None, "phases": [{"start_date": 500}, {"start_date": 900}]},
         "status": "trialing",
         "trial_end": 1_000,
         "discounts": ["di_1"],
         "default_tax_rates": [tax],
         "default_payment_method": "pm_1",
-        "description": None,
+        "description": "For you",
         "metadata": {"c": "d"},
         "collection_method": "send_invoice",
         "days_until_due": 10,
@@ -80,11 +83,12 @@ def test_both_phases_say_all_that_the_subscription_says():
         "discounts": [{"discount": "di_1"}],
         "default_tax_rates": ["txr_1"],
         "default_payment_method": "pm_1",
+        "description": "For you",
         "metadata": {"c": "d"},
         "collection_method": "send_invoice",
         "invoice_settings": {"days_until_due": 10},
     }
-    kept = {"quantity": 2, "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
+    kept = {"quantity": 2, "discounts": [{"discount": "di_2"}], "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
     calls = {"price": "calls"}
     moment = datetime.fromtimestamp(1_000, UTC)
     first, then = phases(subscription, [DOWN], moment, {"starter_m": price("starter_m", "starter", interval_count=3)})

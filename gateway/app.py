@@ -43,6 +43,7 @@ from gateway.rest.ofrep import BODY_LIMIT as OFREP_LIMIT
 from gateway.rest.ofrep import PREFIX as OFREP
 from gateway.rest.ofrep import ofrep_handler
 from gateway.rest.openapi import Rest
+from gateway.retention.task import run_retention
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
 from gateway.webhooks.catch_up import run_catch_up
@@ -162,6 +163,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         "usage": UsageForwarder(database, stripe).run,
         "credits": partial(run_expiry, database),
         "access": AccessChangePublisher(database, settings.grace).run,
+        "retention": partial(run_retention, database, settings),
         "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
     }
     if settings.outbound_endpoints:

@@ -22,6 +22,7 @@ COMMANDS = {
     "customers": "customers:app",
     "audit": "audit:app",
     "outbox": "outbox:app",
+    "prune": "retention:prune",
     "sandbox": "sandbox:sandbox",
 }
 """Where each command is: a function, or a group of commands, of a module of this package."""

@@ -7,9 +7,6 @@ from sqlmodel import Field
 
 from gateway.models.columns import Row, UtcDateTime
 
-GUEST_PREDICATE = "scope = 'guest'"
-"""Of an intent. SQLite uses a partial index only for a query that repeats its predicate literally."""
-
 
 class CheckoutIntent(Row, table=True):
     """A checkout that somebody asked for, written before Stripe is called.
@@ -20,10 +17,7 @@ class CheckoutIntent(Row, table=True):
     """
 
     __tablename__ = "checkout_intent"
-    __table_args__ = (
-        sa.UniqueConstraint("scope", "key"),
-        sa.Index("ix_checkout_intent_guest", "created", sqlite_where=sa.text(GUEST_PREDICATE)),
-    )
+    __table_args__ = (sa.UniqueConstraint("scope", "key"),)
 
     id: str = Field(primary_key=True)
     scope: str
@@ -31,7 +25,7 @@ class CheckoutIntent(Row, table=True):
     fingerprint: str
     parameters_digest: str | None = None
     session_id: str | None = Field(default=None, index=True)
-    created: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
 class CustomerClaim(Row, table=True):

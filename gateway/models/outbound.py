@@ -22,7 +22,7 @@ class OutboxMessage(Row, table=True):
     customer_id: str = Field(index=True)
     type: str
     payload: str = Field(sa_type=sa.Text)
-    created: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
 class OutboxDelivery(Row, table=True):

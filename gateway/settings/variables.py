@@ -119,6 +119,37 @@ class Settings(BaseSettings):
         description="The most connections that one process has to PostgreSQL at a time: two for reading, one to hear "
         "of changes, the rest for transactions. A command such as `gateway doctor` is a process too.",
     )
+    event_retention_days: int = Field(
+        90,
+        ge=31,
+        le=36_500,
+        validation_alias="GATEWAY_EVENT_RETENTION_DAYS",
+        description="Days for which events from Stripe are kept once they are applied, counted from their creation; at "
+        "least 31, because Stripe's list of events goes back 30.",
+    )
+    outbox_retention_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        validation_alias="GATEWAY_OUTBOX_RETENTION_DAYS",
+        description="Days for which messages to the application are kept once every endpoint has them.",
+    )
+    usage_retention_days: int = Field(
+        400,
+        ge=36,
+        le=36_500,
+        validation_alias="GATEWAY_USAGE_RETENTION_DAYS",
+        description="Days for which reported usage is kept once Stripe has it, and while its period runs; at least 36, "
+        "because Stripe takes usage of the past 35. An identifier counts once for so long.",
+    )
+    intent_retention_days: int = Field(
+        30,
+        ge=2,
+        le=36_500,
+        validation_alias="GATEWAY_INTENT_RETENTION_DAYS",
+        description="Days for which the idempotency key of a checkout gives the same session; a session expires after "
+        "a day.",
+    )
     cors_origins: Origins = Field(
         (),
         validation_alias="GATEWAY_CORS_ORIGINS",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -20,8 +20,7 @@ from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
-from gateway.models.checkout import GUEST_PREDICATE, CheckoutIntent
-from gateway.models.columns import UtcDateTime
+from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Subscription
 from gateway.stripe_api.client import Stripe
 
@@ -30,11 +29,6 @@ REFRESH_PAUSE_SECONDS = 1.0
 INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
 GUEST = "guest"
 """The scope of every guest's intents."""
-GUEST_RETENTION = timedelta(days=30)
-"""A guest's key works for so long; the session that it opened has expired after a day."""
-_FORGET_GUESTS = sa.delete(INTENTS).where(
-    sa.text(GUEST_PREDICATE), INTENTS.c.created < sa.bindparam("before", type_=UtcDateTime)
-)
 
 _PAID = Problem(
     ProblemCode.EARLIER_SESSION_PAID,
@@ -99,8 +93,6 @@ class Sessions:
         def write(connection: sa.Connection) -> CheckoutIntent:
             statement = insert(connection, INTENTS).values(intent.model_dump())
             connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
-            if scope == GUEST:
-                connection.execute(_FORGET_GUESTS, {"before": intent.created - GUEST_RETENTION})
             found = sa.select(INTENTS).where(INTENTS.c.scope == scope, INTENTS.c.key == intent.key)
             return CheckoutIntent(**connection.execute(found).mappings().one())
 

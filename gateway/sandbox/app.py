@@ -111,7 +111,8 @@ async def _keep_time(sandbox: OfflineStripe) -> None:
             due = sandbox.clock.next_due()
             wait = _IDLE if due is None else min(max(due - sandbox.now(), 0.05), _IDLE)
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), wait)
+                async with asyncio.timeout(wait):  # Python 3.11's `wait_for` may swallow that the task is cancelled
+                    await wake.wait()
 
 
 async def _catch_up(sandbox: OfflineStripe) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import logging
@@ -45,8 +46,15 @@ class Api:
         self._recent: deque[float] = deque()
 
     async def handle(self, http: HttpRequest) -> Response:
-        """Answer one HTTP request; everything after the body has arrived runs at one go."""
+        """Answer one HTTP request; the handling itself runs at one go."""
         body = await http.body()
+        way = self.sandbox.chaos.settings()["latency_seconds"] / 2
+        await asyncio.sleep(way)
+        response = self._respond(http, body)
+        await asyncio.sleep(way)
+        return response
+
+    def _respond(self, http: HttpRequest, body: bytes) -> Response:
         request_id = self.sandbox.new_id("req").replace("req_1", "req_", 1)[:18]
         headers = {"Request-Id": request_id, "Stripe-Version": API_VERSION, "Cache-Control": "no-cache, no-store"}
         answer: bytes | Download

@@ -22,8 +22,10 @@ FAULTS = {
 }
 """Each fault and what it does; its setting is the share of deliveries that it hits, 0 to 1."""
 
-# Besides the shares: how long a delay is, where the dice start, requests per second before 429 (0 never limits).
-_DEFAULTS = {**dict.fromkeys(FAULTS, 0.0), "delay_seconds": 2.0, "seed": 0.0, "rate_limit": 0.0}
+# Besides the shares: how long a delay is, where the dice start, requests per second before 429 (0 never limits), and
+# how long a call to the API is on its way, half of it there and half of it back.
+_DEFAULTS = {**dict.fromkeys(FAULTS, 0.0), "delay_seconds": 2.0, "seed": 0.0, "rate_limit": 0.0, "latency_seconds": 0.0}
+MOST_LATENCY_SECONDS = 60
 
 
 class Chaos:
@@ -54,6 +56,8 @@ class Chaos:
                 raise invalid(f"Unknown chaos setting: {name}. There are {', '.join(_DEFAULTS)}.", name)
             if name in FAULTS and not 0 <= value <= 1:
                 raise invalid(f"{name} is a share of all deliveries: give a number from 0 to 1.", name)
+            if name == "latency_seconds" and not 0 <= value <= MOST_LATENCY_SECONDS:
+                raise invalid(f"{name} must be a number from 0 to {MOST_LATENCY_SECONDS}.", name)
         settings = {**self.settings(), **changes}
         self._store.put({"object": "_settings", "id": "chaos", **settings})
         self._dice.seed(settings["seed"])

@@ -230,7 +230,15 @@ def test_the_same_seed_strikes_the_same_deliveries(sandbox_factory):
     assert {True, False} == set(first)
 
 
-@pytest.mark.parametrize("body", [{"drop": 2}, {"earthquake": 1}])
+def test_a_call_is_as_long_on_its_way_as_is_asked_for(sandbox_server):
+    lever(sandbox_server, "/chaos", latency_seconds=0.2)
+    began = time.monotonic()
+    sandbox_server.client().v1.customers.list()
+    assert time.monotonic() - began >= 0.2
+    lever(sandbox_server, "/chaos", latency_seconds=0)
+
+
+@pytest.mark.parametrize("body", [{"drop": 2}, {"earthquake": 1}, {"latency_seconds": -1}])
 def test_chaos_that_makes_no_sense_is_refused(sandbox_server, body):
     assert httpx.post(f"{sandbox_server.url}/_sandbox/chaos", json=body).status_code == 400
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,7 +17,7 @@ from gateway.clock import CLOCK, Clock
 from gateway.db.checks import DatabaseFile
 from gateway.db.engines import create_engines, database_url
 from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
-from gateway.db.worker_threads import WorkerThreads
+from gateway.db.worker_threads import Piece, Result, WorkerThreads, result_of
 from gateway.errors import DatabaseUnavailable
 
 READERS = 2  # readings at a time in one process; each more contends for Python's lock, which costs as much as it reads
@@ -24,8 +25,10 @@ LISTENERS = 1  # connections on which `gateway/db/notifications.py` hears the ot
 CONNECTIONS = 8
 """The connections to PostgreSQL of one process: those that listen and read, and for transactions the rest."""
 READ_SECONDS = WRITE_SECONDS = 10.0
+GROUP = 50  # transactions of SQLite that share a commit, where so many wait
 RETRIES = 5  # of a transaction; that one connection has ended makes the pool look at all
 T = TypeVar("T")
+log = structlog.get_logger()
 
 ENDPOINTS = "gateway.endpoints"
 """Where a transaction's connection keeps whom `gateway/outbound/outbox.py` tells of changes."""
@@ -91,7 +94,10 @@ class Database:
         for engine in (self._reader, self._writer):
             sa.event.listen(engine, "connect", self._set_clock)
         self._file = DatabaseFile(self.url)
-        self._readings, self._transactions = WorkerThreads(READERS, "read"), WorkerThreads(writers, "transaction")
+        self._shared: sa.Connection | None = None  # of SQLite's one writer, while several transactions share it
+        most = GROUP if self.is_sqlite else 1
+        self._readings = WorkerThreads(READERS, "read")
+        self._transactions = WorkerThreads(writers, "transaction", together=self._do_together, most=most)
 
     @property
     def is_sqlite(self) -> bool:
@@ -172,23 +178,52 @@ class Database:
                 time.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
         raise AssertionError("unreachable")
 
+    def _do_together(self, pieces: Sequence[Piece[Any]]) -> Sequence[Result]:
+        """Do transactions of SQLite in their order and with one commit, which waits for the disk once.
+
+        One that fails is undone by itself. Where all of it is lost, as when the disk is full, each is done alone.
+        """
+        if len(pieces) > 1:
+            try:
+                self._file.check()
+                with self._writer.begin() as self._shared:
+                    results = []
+                    for piece in pieces:
+                        results.append(result_of(piece))
+                        if not self._shared.connection.in_transaction:  # what failed has ended it
+                            break
+                    else:
+                        return results
+            except Exception:  # whoever does it alone is told of it
+                log.warning("database.commit_not_shared", exc_info=True)
+            finally:
+                self._shared = None
+        return [result_of(piece) for piece in pieces]
+
     def _try(self, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
-        topics: set[str] = set()
+        if self._shared is not None:
+            with self._shared.begin_nested():
+                return self._work(self._shared, work)
         self._file.check()
         with self._writer.begin() as connection:
-            info = connection.info  # the pool keeps it, which cannot be asked for once the connection is lost
-            info.update({PUBLISHED: topics, **self._info})
-            try:
-                outcome = work(connection)
-                if topics:
-                    self.on_commit.send(connection, topics)
-            except DBAPIError as error:
-                if error.connection_invalidated:
-                    raise ConnectionLost("the connection to the database ended") from error
-                raise
-            finally:
-                for name in (PUBLISHED, *self._info):
-                    info.pop(name)
+            return self._work(connection, work)
+
+    def _work(self, connection: sa.Connection, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:
+        """Return what `work` returns, and the topics that it published."""
+        topics: set[str] = set()
+        info = connection.info  # the pool keeps it, which cannot be asked for once the connection is lost
+        info.update({PUBLISHED: topics, **self._info})
+        try:
+            outcome = work(connection)
+            if topics:
+                self.on_commit.send(connection, topics)
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise ConnectionLost("the connection to the database ended") from error
+            raise
+        finally:
+            for name in (PUBLISHED, *self._info):
+                info.pop(name)
         return outcome, topics
 
     def _dispatch(self, done: "asyncio.Future[tuple[Any, set[str]]]") -> None:

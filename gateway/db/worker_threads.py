@@ -5,11 +5,11 @@ They are daemons, unlike those of `concurrent.futures`: a database that hangs mu
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
@@ -41,15 +41,37 @@ class Piece(Generic[T]):
         return True
 
 
+Result = tuple[Any, BaseException | None]
+"""What a piece of work returned, or what it raised."""
+
+
+def result_of(piece: Piece[Any]) -> Result:
+    """Do a piece of work, with the context variables of whoever gave it."""
+    try:
+        return piece.context.run(piece.work), None
+    except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+        return None, error
+
+
 class WorkerThreads:
     """A few threads, each started when there is work for one more: work that comes in turn finds the same one warm.
 
     Args:
         count: how many pieces of work may run at a time.
         name: what a debugger calls them.
+        together: does all pieces that wait at a time, and returns the result of each.
+        most: how many those may be.
     """
 
-    def __init__(self, count: int, name: str) -> None:
+    def __init__(
+        self,
+        count: int,
+        name: str,
+        *,
+        together: Callable[[Sequence[Piece[Any]]], Sequence[Result]] | None = None,
+        most: int = 1,
+    ) -> None:
+        self._together, self._most = together, most
         self._waiting: SimpleQueue[Piece[Any] | None] = SimpleQueue()
         self._count, self._name = count, name
         self._threads: list[Thread] = []
@@ -85,18 +107,24 @@ class WorkerThreads:
 
     def _serve(self) -> None:
         while piece := self._waiting.get():
-            done = piece.done
-            if not done.cancelled() and piece.claim():
-                outcome: Any = None
-                failure: BaseException | None = None
-                try:
-                    outcome = piece.context.run(piece.work)
-                except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
-                    failure = error
+            pieces = [each for each in (piece, *self._others()) if not each.done.cancelled() and each.claim()]
+            results = self._together(pieces) if self._together else map(result_of, pieces)
+            for each, (outcome, failure) in zip(pieces, results, strict=True):
                 with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-                    done.get_loop().call_soon_threadsafe(_finish, done, outcome, failure)
-                del outcome, failure
-            del piece, done  # an idle thread keeps nothing alive
+                    each.done.get_loop().call_soon_threadsafe(_finish, each.done, outcome, failure)
+                del each, outcome, failure
+            del piece, pieces, results  # an idle thread keeps nothing alive
+
+    def _others(self) -> list[Piece[Any]]:
+        """Return what else is to be done together with the first that waits."""
+        others: list[Piece[Any]] = []
+        with suppress(Empty):
+            while len(others) + 1 < self._most:
+                if (piece := self._waiting.get_nowait()) is None:
+                    self._waiting.put(None)  # the end, which comes when the next is asked for
+                    break
+                others.append(piece)
+        return others
 
 
 def _finish(done: "asyncio.Future[Any]", outcome: Any, failure: BaseException | None) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+from contextvars import ContextVar
 from functools import partial
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, publish
@@ -73,6 +75,59 @@ async def test_once_begun_a_transaction_goes_on_when_nobody_waits_for_it_any_mor
         go_on.set()
         await asyncio.wait_for(changed.wait(), 10)
     assert await database.read(names) == ["a"]
+
+
+async def all_at_once(database, *works) -> list:
+    """Have them all wait for SQLite's one writer, then let them go; what each returns or raises, and the commits."""
+    begun, go_on, commits = threading.Event(), threading.Event(), []
+    first = asyncio.create_task(database.transaction(lambda _: begun.set() or go_on.wait(10)))
+    await asyncio.to_thread(begun.wait, 10)
+    waiting = [asyncio.create_task(database.transaction(work)) for work in works]
+    await asyncio.sleep(0)
+    sa.event.listen(database._writer, "commit", commits.append)
+    go_on.set()
+    await first
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    return [len(commits) - 1, *found]
+
+
+MINE = ContextVar("mine", default="nobody's")
+
+
+async def test_what_waits_for_sqlites_writer_shares_a_commit_in_order_and_each_has_its_own_outcome(
+    sqlite_url, database_of
+):
+    database, heard = database_of(sqlite_url), []
+    for topic in ("catalog", "never"):
+        database.on_commit.on(topic, lambda topic=topic: heard.append(topic))
+
+    def see(connection):
+        publish(connection, "catalog")
+        return names(connection), MINE.get()
+
+    def fail(connection):
+        add(connection, "c")
+        publish(connection, "never")
+        raise ValueError("no")
+
+    MINE.set("the caller's")
+    commits, one, seen, failed, twice, last = await all_at_once(database, add, see, fail, add, lambda c: add(c, "b"))
+    assert (one, seen, last) == (None, (["a"], "the caller's"), None)
+    assert (str(failed), type(twice)) == ("no", IntegrityError)
+    assert (await database.read(names), heard, commits) == (["a", "b"], ["catalog"], 1)
+
+
+async def test_where_one_ends_the_transaction_of_all_each_is_done_alone(sqlite_url, database_of):
+    database = database_of(sqlite_url)
+
+    def end(connection):  # as SQLite does itself when the disk is full
+        add(connection, "c")
+        connection.exec_driver_sql("ROLLBACK")
+        raise ValueError("no")
+
+    commits, *found = await all_at_once(database, add, end, lambda c: add(c, "b"))
+    assert [type(each) for each in found] == [type(None), ValueError, type(None)]
+    assert (await database.read(names), commits >= 2) == (["a", "b"], True)
 
 
 @both_databases

@@ -19,8 +19,20 @@ from urllib.parse import urlencode
 
 import httpx
 import jwt
-from bench_sandbox import free_port
-from runner import Gateway, Server, cpu_seconds, family, line, measure, median, ratios, request, verdict
+from runner import (
+    Gateway,
+    Nginx,
+    Server,
+    cpu_seconds,
+    family,
+    free_port,
+    line,
+    measure,
+    median,
+    ratios,
+    request,
+    verdict,
+)
 from sqlalchemy import Connection
 from sqlmodel import insert
 
@@ -32,6 +44,7 @@ from gateway.settings import Settings
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))  # many and short: what else the machine does changes within a second
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "500"))
 STARTS = 5
+WITHOUT_CACHE = {"uncached", "signed in"}
 PRICES_EACH = 4
 SECRET = "the-secret-that-signs-the-tokens-of-the-bench"
 
@@ -145,21 +158,23 @@ def page() -> bool:
     with catalog(20) as url, tempfile.NamedTemporaryFile() as ready, gateway("gateway", url).running() as server:
         body = httpx.post(f"http://127.0.0.1:{server.port}/graphql", json={"query": PAGE}).content
         Path(ready.name).write_bytes(body)
-        with Server("raw", "contestants:ready", {"BENCH_ANSWER": ready.name}).running() as raw:
-            results = compare(
-                [
-                    Load("raw ASGI, the same bytes, POST", raw, post(PAGE)),
-                    Load("cached POST", server, post(PAGE)),
-                    Load("raw ASGI, the same bytes, GET", raw, get(PAGE)),
-                    Load("cached GET", server, get(PAGE)),
-                    Load("304", server, get(PAGE, **{"If-None-Match": etag(server)})),
-                    Load("uncached", server, post(PAGE, UNCACHED)),
-                    Load("signed in", server, post(PAGE, {**JSON, "Authorization": f"Bearer {token}"})),
-                ]
-            )
+        with contextlib.ExitStack() as stack:
+            raw = stack.enter_context(Server("raw", "contestants:ready", {"BENCH_ANSWER": ready.name}).running())
+            loads = [
+                Load("raw ASGI, the same bytes, POST", raw, post(PAGE)),
+                Load("cached POST", server, post(PAGE)),
+                Load("raw ASGI, the same bytes, GET", raw, get(PAGE)),
+                Load("cached GET", server, get(PAGE)),
+                Load("304", server, get(PAGE, **{"If-None-Match": etag(server)})),
+                Load("uncached", server, post(PAGE, UNCACHED)),
+                Load("signed in", server, post(PAGE, {**JSON, "Authorization": f"Bearer {token}"})),
+            ]
+            if Nginx.is_there():
+                loads += of_nginx(stack.enter_context(Nginx("nginx", "", files={"/graphql": body}).running()))
+            results = compare(loads)
     line(f"{len(body):,} bytes", "CPU µs", "x raw", "lowest", "highest")
     against = {
-        name: results[f"raw ASGI, the same bytes, {'GET' if 'GET' in name or name == '304' else 'POST'}"]
+        name: results[f"raw ASGI, the same bytes, {'POST' if 'POST' in name or name in WITHOUT_CACHE else 'GET'}"]
         for name in results
     }
     for name, rounds in results.items():
@@ -169,7 +184,22 @@ def page() -> bool:
     good = True
     for name, limit in limits.items():
         good &= verdict(f"{name}, x raw", ratios(results[name], against[name]), limit)
+    if not Nginx.is_there():
+        line("nginx is not installed: `apt-get install nginx-light`")
+        return good
+    for name in ("cached POST", "cached GET", "304"):
+        good &= verdict(f"{name}, x nginx", ratios(results[name], results[f"nginx, {name.split()[-1]}"]), 1.5)
     return good
+
+
+def of_nginx(server: Server) -> list[Load]:
+    """The same bytes as a file."""
+    known = httpx.get(f"http://127.0.0.1:{server.port}/graphql").headers["etag"]
+    return [
+        Load("nginx, POST", server, post(PAGE)),
+        Load("nginx, GET", server, get(PAGE)),
+        Load("nginx, 304", server, get(PAGE, **{"If-None-Match": known})),
+    ]
 
 
 def growth() -> bool:

@@ -199,6 +199,7 @@ RESOURCES: dict[str, Resource] = {
                 "payment_intent.payment_method",
                 "setup_intent.payment_method",
             ),
+            final_statuses=("expired",),
         ),
         Resource(
             "subscription",

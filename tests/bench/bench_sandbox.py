@@ -5,7 +5,6 @@ These limits are absolute: a machine that is busy otherwise misses them.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import httpx
-from runner import Server, cpu_seconds, family, line, measure, median, request, verdict
+from runner import Server, cpu_seconds, family, free_port, line, measure, median, request, verdict
 
 SUBSCRIPTIONS = 1_000
 CALLS = 200
@@ -104,12 +103,6 @@ def start(folder: str) -> float:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -48,6 +49,13 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Server:
     """A server process under test.
@@ -58,6 +66,7 @@ class Server:
         environment: its environment variables beside ours.
         others: processes whose CPU is counted as `database`.
         folder: where it is started.
+        port: where it listens; a free one when it is 0.
     """
 
     name: str
@@ -71,10 +80,8 @@ class Server:
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Server"]:
-        """Start it on a free port, and stop it at the end."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        """Start it, and stop it at the end."""
+        self.port = self.port or free_port()
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), **self.environment}
         with tempfile.TemporaryFile() as log:  # a file, as in production: what is logged has its price
             self.process = subprocess.Popen(self.command(), cwd=self.folder, env=environment, stdout=log, stderr=log)
@@ -114,6 +121,52 @@ class Gateway(Server):
 
     def command(self) -> list[str]:
         return [sys.executable, "-m", "gateway", "serve", "--port", str(self.port)]
+
+
+NGINX = """daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 10000000;
+  client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ root {folder}; default_type application/json; error_page 405 =200 $uri; }}
+  }}
+}}
+"""
+
+
+@dataclass
+class Nginx(Server):
+    """nginx of the distribution, one worker, which serves files; to a POST as well, whose body it reads and forgets.
+
+    Attributes:
+        files: the bytes of each path.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @staticmethod
+    def is_there() -> bool:
+        """Whether the machine has one."""
+        return shutil.which("nginx") is not None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator["Server"]:
+        """Start it, and stop it at the end."""
+        self.port = self.port or free_port()
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)  # its worker is another user
+            for path, content in {"/healthz": b"", **self.files}.items():
+                (Path(folder) / path.strip("/")).write_bytes(content)
+            self._configuration = Path(folder) / "nginx.conf"
+            self._configuration.write_text(NGINX.format(folder=folder, port=self.port))
+            with super().running():
+                yield self
+
+    def command(self) -> list[str]:
+        return ["nginx", "-c", str(self._configuration)]
 
 
 @dataclass(frozen=True)

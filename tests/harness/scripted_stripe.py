@@ -23,18 +23,22 @@ class ScriptedStripe:
         url: its address.
         calls: what was asked, in order.
         keys: the idempotency keys of what was written, in order.
+        replayed: methods and paths whose answers are those of an earlier call with the same key.
     """
 
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    replayed: set[tuple[str, str]] = field(default_factory=set)
     _answers: defaultdict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
-    def answer(self, method: str, path: str, obj: dict[str, Any], *, status: int = 200) -> None:
+    def answer(self, method: str, path: str, obj: dict[str, Any], *, status: int = 200, replayed: bool = False) -> None:
         """Give this answer to the next such call; the last one is given again and again."""
         self._answers[method, path].append((status, obj))
+        if replayed:
+            self.replayed.add((method, path))
 
     def refuse(self, method: str, path: str, code: str, *, status: int = 400) -> None:
         error = {"type": "invalid_request_error", "message": "no", "code": code}
@@ -73,6 +77,8 @@ def scripted_stripe() -> Iterator[ScriptedStripe]:
             self.send_header("Date", formatdate(usegmt=True))
             self.send_header("Content-Length", str(len(answer)))
             self.send_header("Stripe-Should-Retry", "false")
+            if (self.command, url.path) in scripted.replayed:
+                self.send_header("Idempotent-Replayed", "true")
             self.end_headers()
             self.wfile.write(answer)
 

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.auth.principal import Principal
@@ -26,6 +27,25 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 _ID = re.compile(r"cs_(test|live)_[A-Za-z0-9]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Purchase:
+    """What a user wants to buy, as far as it can be checked without Stripe.
+
+    Attributes:
+        buyer: for whom it is.
+        request: what is asked for.
+        cart: its lines.
+        snapshot: the catalogue in which they were found.
+        parameters: what Stripe is asked for, whoever asks.
+    """
+
+    buyer: Principal
+    request: CheckoutRequest
+    cart: Cart
+    snapshot: Snapshot
+    parameters: dict[str, Any]
 
 
 class Checkout:
@@ -83,7 +103,7 @@ class Checkout:
                     trial_days = await self._trial_days(cart, None, email)
                     parameters = for_guest(with_trial(parameters, trial_days), email)
                     return await self._sessions.open(intent, parameters, None)
-                return await self._open_for_user(buyer, request, intent, cart, snapshot=snapshot, parameters=parameters)
+                return await self._open_for_user(_Purchase(buyer, request, cart, snapshot, parameters), intent)
             except (StripeRefused, StripeMissing) as error:
                 raise Rejected(_problem(error)) from error
 
@@ -110,48 +130,48 @@ class Checkout:
             return user_lock(self._database, f"checkout:{_scope(buyer)}:{request.idempotency_key}")
         return nullcontext()
 
-    async def _open_for_user(
-        self,
-        buyer: Principal,
-        request: CheckoutRequest,
-        intent: CheckoutIntent,
-        cart: Cart,
-        *,
-        snapshot: Snapshot,
-        parameters: dict[str, Any],
-    ) -> CheckoutSession:
-        """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that.
-
-        The open sessions are listed before the subscriptions are read: what is paid in between is found in either.
-        """
-        subject = buyer.subject or ""
+    async def _open_for_user(self, purchase: _Purchase, intent: CheckoutIntent) -> CheckoutSession:
+        """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that."""
         for last in (False, True):
-            customer = await self._customers.customer_for(buyer)
-            opened = await self._sessions.open_of(subject)
+            customer, is_new = await self._customers.customer_for(purchase.buyer)
             try:
-                await self._check_subscriptions(customer, cart, snapshot)
-                trial_days = await self._trial_days(cart, subject, self._customers.verified_email(buyer))
-                asked = for_user(with_trial(parameters, trial_days), subject, customer.id)
-                asked |= await self._discounts(request.promotion_code, customer.id)
-                return await self._sessions.open_or_reuse(intent, asked, subject, opened)
+                return await self._open_with(customer, purchase, intent, is_new=is_new)
             except StripeMissing:
                 if last or not await self._customers.is_deleted_at_stripe(customer.id):
                     raise
         raise AssertionError("unreachable")
 
-    async def _check_subscriptions(self, customer: Customer, cart: Cart, snapshot: Snapshot) -> None:
-        """Refuse what a subscription of the user's excludes.
+    async def _open_with(
+        self, customer: Customer, purchase: _Purchase, intent: CheckoutIntent, *, is_new: bool
+    ) -> CheckoutSession:
+        """Open a customer's session, while Stripe is asked what speaks against it.
 
-        Raises:
-            Rejected: there is one.
+        The open sessions are listed before the subscriptions are read: what is paid in between is found in either.
         """
-        if not cart.plans:
-            return
-        await read_subscriptions(self._mirror, self._stripe, customer.id)
-        if not self._settings.allow_multiple_subscriptions and (
-            problems := conflicts(cart, await held_products(self._database, customer.id), snapshot)
-        ):
-            raise Rejected(*problems)
+        subject, cart = purchase.buyer.subject or "", purchase.cart
+        opened = await self._sessions.open_of(subject)
+        discounts = await self._discounts(purchase.request.promotion_code, customer.id)
+
+        async def parameters() -> dict[str, Any]:
+            days = await self._trial_days(cart, subject, self._customers.verified_email(purchase.buyer))
+            return for_user(with_trial(purchase.parameters, days), subject, customer.id) | discounts
+
+        async def confirm() -> dict[str, Any]:
+            if cart.plans and not is_new:  # a customer that was made a moment ago has no subscription
+                await read_subscriptions(self._mirror, self._stripe, customer.id)
+                if problems := await self._conflicts(customer, purchase):
+                    raise Rejected(*problems)
+            return await parameters()
+
+        if cart.plans and not is_new and await self._conflicts(customer, purchase):
+            await confirm()  # most likely it is refused, and nothing need be opened
+        return await self._sessions.open_or_reuse(intent, await parameters(), subject, opened, confirm)
+
+    async def _conflicts(self, customer: Customer, purchase: _Purchase) -> list[Problem]:
+        """Return what a subscription of the customer's excludes, by what the mirror knows."""
+        if self._settings.allow_multiple_subscriptions:
+            return []
+        return conflicts(purchase.cart, await held_products(self._database, customer.id), purchase.snapshot)
 
     async def _trial_days(self, cart: Cart, external_id: str | None, email: str | None) -> int | None:
         """Return the days of the cart's trial that a user, or a guest with this address, may have."""

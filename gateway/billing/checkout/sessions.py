@@ -1,7 +1,7 @@
 """Checkout sessions, one by one: asked for at Stripe, written down with whose they are, looked at, closed."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -22,10 +22,15 @@ from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession, Subscription
-from gateway.stripe_api.client import Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
+
+Confirm = Callable[[], Awaitable[dict[str, Any]]]
+"""Returns what Stripe is to be asked for by what it says at the moment, or refuses."""
 
 PATH = "/v1/checkout/sessions"
 REFRESH_PAUSE_SECONDS = 1.0
+WITHHOLD_SECONDS = 4.0
+"""How long an answer that must be withheld is waited for, within the five seconds that a lease outlasts its work."""
 INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
 GUEST = "guest"
 """The scope of every guest's intents."""
@@ -113,44 +118,116 @@ class Sessions:
             StripeMissing: something that it names does not exist.
             StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
         """
-        digest = digest_of(parameters)
-        answer = await self._stripe.post(PATH, idempotency_key=f"{intent.id}-{digest[:16]}", **parameters)
-        opened = answer.object["id"]
-
-        def own(connection: sa.Connection) -> None:
-            whose = {"guest": True} if external_id is None else {"external_id": external_id}
-            connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == opened).values(**whose))
-            complete_intent(connection, intent=intent, id=opened, digest=digest)
-
-        await self._mirror.store_answer(self._stripe, answer, own)
-        return await self.get(opened)
+        return await self._keep(intent, parameters, external_id, await self._ask(intent, parameters))
 
     async def open_or_reuse(
-        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str, opened: Mapping[str, str | None]
+        self,
+        intent: CheckoutIntent,
+        parameters: dict[str, Any],
+        external_id: str,
+        opened: Mapping[str, str | None],
+        confirm: Confirm,
     ) -> CheckoutSession:
-        """Give a user's open session that offers the same, or open one; any other that is open is closed first.
+        """Give a user's open session that offers the same, or open one; any other that is open is closed.
+
+        All that Stripe is asked for goes at once. What it opens is given only when nothing speaks against it by then;
+        otherwise it is closed again, and nobody has had its address.
 
         Args:
             intent: what it is for.
             parameters: what Stripe is asked for.
             external_id: the user.
-            opened: the user's open sessions (`open_of`), listed before it was judged what the user may buy.
+            opened: the user's open sessions (`open_of`), listed before it is judged what the user may buy.
+            confirm: judges it by what Stripe says now, and returns the parameters that are right then.
 
         Raises:
-            Rejected: an open session was just paid; it is `current`.
+            Rejected: an open session was just paid; it is `current`. Or `confirm` raised it.
             StripeRefused: Stripe will not open it.
             StripeMissing: something that it names does not exist.
             StripeUnavailable: Stripe cannot be reached; the same intent may be tried again.
         """
         digest = digest_of(parameters)
-        for open_id, known in opened.items():
-            earlier = await (self.read(open_id) if known == digest else self.expire(open_id))
-            if earlier.status == "complete":
-                raise Rejected(_PAID, current=earlier)
-            if earlier.status == "open" and not earlier.deleted and known == digest:
-                await self._database.transaction(partial(complete_intent, intent=intent, id=open_id, digest=digest))
-                return earlier
-        return await self.open(intent, parameters, external_id)
+        earlier: list[CheckoutSession]
+        asking = None if digest in opened.values() else asyncio.create_task(self._ask(intent, parameters))
+        try:
+            confirmed, earlier = await _all_of(confirm(), self._settle(opened, digest))
+        except BaseException:
+            await self._withhold(asking, intent, external_id)
+            raise
+        if confirmed != parameters:
+            await self._withhold(asking, intent, external_id)
+            opened = await self.open_of(external_id)
+            return await self.open_or_reuse(intent, confirmed, external_id, opened, confirm)
+        if asking:
+            return await self._keep(intent, parameters, external_id, await asking)
+        if not earlier:  # what was open has expired meanwhile
+            return await self.open(intent, parameters, external_id)
+        again = earlier[0]
+        await self._database.transaction(partial(complete_intent, intent=intent, id=again.id, digest=digest))
+        return again
+
+    async def _settle(self, opened: Mapping[str, str | None], digest: str) -> list[CheckoutSession]:
+        """Read the open sessions that offer the same, and close the others; return those that may be given again.
+
+        Raises:
+            Rejected: one was just paid; it is `current`.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        same = [session_id for session_id, known in opened.items() if known == digest]
+        others = [session_id for session_id in opened if session_id not in same]
+        settled = await _all_of(*map(self.read, same), *map(self.expire, others))
+        for session in settled:
+            if session.status == "complete":
+                raise Rejected(_PAID, current=session)
+        return [session for session in settled[: len(same)] if session.status == "open" and not session.deleted]
+
+    async def _ask(self, intent: CheckoutIntent, parameters: dict[str, Any]) -> StripeResponse:
+        """Have Stripe open a session."""
+        key = f"{intent.id}-{digest_of(parameters)[:16]}"
+        return await self._stripe.post(PATH, idempotency_key=key, **parameters)
+
+    async def _keep(
+        self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str | None, answer: StripeResponse
+    ) -> CheckoutSession:
+        """Write down a session that Stripe has opened, whose it is, and that it answers its intent."""
+        opened = answer.object["id"]
+
+        def own(connection: sa.Connection) -> None:
+            _own(connection, opened, external_id)
+            complete_intent(connection, intent=intent, id=opened, digest=digest_of(parameters))
+
+        await self._mirror.store_answer(self._stripe, answer, own)
+        return await self.get(opened)
+
+    async def _withhold(
+        self, asking: asyncio.Task[StripeResponse] | None, intent: CheckoutIntent, external_id: str
+    ) -> None:
+        """Close what Stripe was asked to open and must not be given.
+
+        It is first written down as the user's: what cannot be closed now is closed by the user's next checkout or
+        change of plan. The intent gets another id, so that its key does not bring this session again.
+        """
+        if asking is None:
+            return
+        try:
+            async with asyncio.timeout(WITHHOLD_SECONDS):
+                answer = await asking
+        except (StripeFailure, TimeoutError):
+            return  # none was opened, or nobody knows of it: its address was in the answer
+        opened, renewed = answer.object["id"], f"intent_{uuid4().hex}"
+
+        def own(connection: sa.Connection) -> None:
+            _own(connection, opened, external_id)
+            connection.execute(sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(id=renewed))
+
+        try:
+            await self._mirror.store_answer(self._stripe, answer, own)
+            intent.id = renewed
+        finally:
+            try:
+                await self.expire(opened)
+            except StripeFailure as error:
+                log.warning("checkout.not_closed", session=opened, error=str(error))
 
     async def open_of(self, external_id: str) -> dict[str, str | None]:
         """Return a user's sessions that are open as far as the mirror knows, each with what it offers."""
@@ -200,6 +277,21 @@ class Sessions:
             await self.read(id)
         except StripeFailure as error:
             log.warning("checkout.refresh_failed", session=id, error=str(error))
+
+
+async def _all_of(*calls: Awaitable[Any]) -> list[Any]:
+    """Return what calls give that run at once; raise the first failure, in their order, when all have ended."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+def _own(connection: sa.Connection, session_id: str, external_id: str | None) -> None:
+    """Note whose a session is: a user's, or a guest's."""
+    whose = {"guest": True} if external_id is None else {"external_id": external_id}
+    connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == session_id).values(**whose))
 
 
 def digest_of(parameters: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The Stripe customer of a signed-in user: found, taken up or made once, whoever asks at the same moment."""
 
+import asyncio
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -14,7 +15,6 @@ from gateway.auth.principal import Principal
 from gateway.billing.customers import cards, linking
 from gateway.billing.customers.linking import Ambiguous, Candidate, Proof
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.locks import user_lock
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import BadInput, StripeFailure, StripeMissing
@@ -22,10 +22,10 @@ from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 PATH = "/v1/customers"
-CLAIMS = table_for(CustomerClaim)
+CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
 
 log = structlog.get_logger()
 
@@ -107,57 +107,108 @@ class Customers:
             return bool(found.get("deleted"))
         return True
 
-    async def customer_for(self, principal: Principal) -> Customer:
+    async def customer_for(self, principal: Principal) -> tuple[Customer, bool]:
         """Return a user's customer, which is made at Stripe if there is none yet, or it is known to be gone.
+
+        The caller holds the user's lock (`owner_lock`), so that nobody else makes one at the same moment.
 
         Args:
             principal: a signed-in user, or one whom the back end names.
+
+        Returns:
+            the customer, and whether it was made just now: then it has nothing yet.
 
         Raises:
             Rejected: several customers with live subscriptions may be the user's.
             StripeUnavailable: Stripe cannot be reached; trying again goes on where this stopped.
         """
-        subject = principal.subject or ""
         try:
-            if known := await self._of(subject) or await self._take_up(principal):
-                await self.tell_stripe(principal, known)
-                await self.withhold_cards(known)
-                return known
-            async with user_lock(self._database, f"customer:{subject}"):
-                # whoever had the lock before may have made it
-                made = await self._of(subject) or await self._find_by_email(principal)
-                if made is None:
-                    await self._create(subject, principal.email)
-                else:
-                    await self.tell_stripe(principal, made)
-                    await self.withhold_cards(made)
+            known = await self._of(principal.subject or "") or await self._take_up(principal)
+            if known is None:
+                known, is_new = await self._make(principal)
+                if is_new:
+                    return known, True
         except Ambiguous:
             message = "several customers have this e-mail and a subscription: the seller must say which one is yours"
             raise Rejected(Problem(ProblemCode.CUSTOMER_AMBIGUOUS, message)) from None
-        made = made or await self._of(subject)
-        if made is None:
+        await self.tell_stripe(principal, known)
+        await self.withhold_cards(known)
+        return known, False
+
+    async def _make(self, principal: Principal) -> tuple[Customer, bool]:
+        """Make the customer, while Stripe is asked whether it has one of the user's that the mirror has not yet.
+
+        If it has, that one is taken, and what was made is deleted again: nobody has been told of it.
+
+        Returns:
+            the customer, and whether it was made just now.
+        """
+        subject = principal.subject or ""
+        claim = await self._database.transaction(partial(linking.open_claim, subject=subject, email=principal.email))
+        creating = asyncio.create_task(self._create(claim))
+        try:
+            found = await self._list_by_email(principal)
+            await asyncio.wait([creating])
+            known = await self._take_up_of(principal, found, but=None if creating.exception() else creating.result())
+        except BaseException:
+            await self._give_up(creating)
+            raise
+        if known:
+            await self._give_up(creating)
+            return known, False
+        answer = await creating
+        fulfil = partial(linking.fulfil, claim=claim, customer_id=answer.object["id"])
+        await self._mirror.store_answer(self._stripe, answer, fulfil)
+        if (made := await self._of(subject)) is None:
             raise StripeFailure("the customer that was just made is gone again; try again")
-        return made
+        return made, not answer.replayed
 
-    async def _find_by_email(self, principal: Principal) -> Customer | None:
-        """Read what Stripe has under the user's verified e-mail, which the mirror may not have yet, and take it up."""
-        if email := self._proving_email(principal):
-            answer = await self._stripe.get(PATH, email=email, limit=100)
-            await self._mirror.store_page(answer, answer.object["data"])
-            return await self._of(principal.subject or "") or await self._take_up(principal)
-        return None
-
-    async def _create(self, subject: str, email: str | None) -> None:
-        """Make the customer. The key makes a repeated call give the same one (Stripe, "Idempotent requests")."""
-        claim = await self._database.transaction(partial(linking.open_claim, subject=subject, email=email))
-        parameters: dict[str, Any] = {"metadata": {"external_id": subject}}
+    async def _create(self, claim: CustomerClaim) -> StripeResponse:
+        """Have Stripe make a customer. The key makes a repeated call give the same one ("Idempotent requests")."""
+        parameters: dict[str, Any] = {"metadata": {"external_id": claim.external_id}}
         if claim.email:
             parameters["email"] = claim.email
-        key = f"customer-{sha256(subject.encode()).hexdigest()[:32]}-{claim.generation}"  # Stripe logs and shows it
-        answer = await self._stripe.post(PATH, idempotency_key=key, **parameters)
-        await self._mirror.store_answer(
-            self._stripe, answer, partial(linking.fulfil, claim=claim, customer_id=answer.object["id"])
-        )
+        whose = sha256(claim.external_id.encode()).hexdigest()[:32]  # Stripe logs and shows the key
+        return await self._stripe.post(PATH, idempotency_key=f"customer-{whose}-{claim.generation}", **parameters)
+
+    async def _list_by_email(self, principal: Principal) -> StripeResponse | None:
+        """Return the customers that Stripe has under the user's verified e-mail."""
+        email = self._proving_email(principal)
+        return await self._stripe.get(PATH, email=email, limit=100) if email else None
+
+    async def _take_up_of(
+        self, principal: Principal, found: StripeResponse | None, but: StripeResponse | None
+    ) -> Customer | None:
+        """Give the user the customer that is theirs by what was found; it may be of no use that one was made beside.
+
+        Args:
+            principal: the user.
+            found: the customers with the user's e-mail.
+            but: the answer that one was made.
+
+        Raises:
+            Ambiguous: several may be the user's.
+        """
+        made_id = but and but.object["id"]
+        others = [each for each in found.object["data"] if each["id"] != made_id] if found else []
+        if not found or not others:
+            return None
+        # its own event may have given it to the user already
+        let_go = sa.update(CUSTOMERS).where(CUSTOMERS.c.id == made_id).values(external_id=None)
+        await self._database.transaction(lambda connection: connection.execute(let_go).rowcount)
+        await self._mirror.store_page(found, others)
+        known = await self._of(principal.subject or "") or await self._take_up(principal)
+        return known if known and known.id != made_id else None
+
+    async def _give_up(self, creating: asyncio.Task[StripeResponse]) -> None:
+        """Delete the customer that is just being made. One that an earlier call made may be in use, and stays."""
+        try:
+            made = await creating
+            if not made.replayed:
+                await self._stripe.delete(f"{PATH}/{made.object['id']}")
+                await self.is_deleted_at_stripe(made.object["id"])
+        except StripeFailure as error:
+            log.warning("customer.not_given_up", error=str(error))
 
     async def tell_stripe(self, principal: Principal, customer: Customer) -> None:
         """Tell Stripe whose a customer is, and the user's address where it has changed since it was told.

@@ -163,7 +163,7 @@ async def test_what_excludes_a_plan_is_told_and_a_pack_asks_nobody(checkout, scr
     scripted.answer("GET", f"{PATH}/cs_test_1", at_stripe(status="expired"))
     await checkout().create(ADA, ask("pack"))
     assert [call[1] for call in scripted.calls if call[1] == "/v1/subscriptions"] == []
-    assert [call[1] for call in written(scripted)] == [f"{PATH}/cs_test_1/expire", PATH]
+    assert sorted(call[1] for call in written(scripted)) == [PATH, f"{PATH}/cs_test_1/expire"]
     several = checkout(allow_multiple_subscriptions=True)
     scripted.answer("POST", f"{PATH}/cs_test_2/expire", at_stripe("cs_test_2", status="expired"))
     scripted.answer("GET", f"{PATH}/cs_test_2", at_stripe("cs_test_2", status="expired"))
@@ -177,11 +177,48 @@ async def test_open_sessions_are_listed_before_the_subscriptions_are_read(checko
     await fill(row("cs_test_0", external_id="ada"))
     scripted.refuse("POST", f"{PATH}/cs_test_0/expire", "no")
     scripted.answer("GET", f"{PATH}/cs_test_0", at_stripe("cs_test_0", status="complete", payment_status="paid"))
+    scripted.answer("POST", f"{PATH}/cs_test_1/expire", at_stripe(status="expired"))
     with pytest.raises(Rejected) as raised:
         await checkout().create(ADA, ask("month"))
     assert raised.value.problems[0].code.name == "EARLIER_SESSION_PAID"
     assert raised.value.current.id == "cs_test_0"
-    assert [call[1] for call in scripted.calls][:2] == ["/v1/subscriptions", f"{PATH}/cs_test_0/expire"]
+    asked = [call[1] for call in scripted.calls]
+    assert {"/v1/subscriptions", f"{PATH}/cs_test_0/expire", PATH} == set(asked[:3]), "all at once"
+    assert f"{PATH}/cs_test_1/expire" in asked[3:], "what was opened meanwhile is closed"
+
+
+async def test_what_stripe_alone_knows_excludes_too_and_closes_what_was_opened_beside(checkout, scripted, fill):
+    """The webhook has not told of it yet. The same key opens another session once nothing stands against it."""
+    sold = {"id": "si_1", "object": "subscription_item", "price": {"id": "month", "product": "pro"}, "quantity": 1}
+    sold |= {"created": int(NOW.timestamp()), "subscription": "sub_1", "discounts": [], "tax_rates": []}
+    period = {"current_period_start": int(NOW.timestamp()), "current_period_end": int(NOW.timestamp()) + 86_400}
+    there = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "metadata": {}}
+    there |= dict.fromkeys(("cancel_at", "canceled_at", "ended_at", "trial_start", "trial_end", "pause_collection"))
+    there |= {"created": int(NOW.timestamp()), "currency": "usd", "cancel_at_period_end": False, "start_date": 0}
+    there |= {"latest_invoice": None, "default_payment_method": None}
+    there |= {"items": {"object": "list", "data": [{**sold, **period, "metadata": {}}], "has_more": False}}
+    scripted._answers["GET", "/v1/subscriptions"].clear()
+    scripted.list("/v1/subscriptions", [there])
+    scripted.answer("GET", "/v1/subscriptions/sub_1", there)
+    scripted.answer("POST", f"{PATH}/cs_test_1/expire", at_stripe(status="expired"))
+    asked = ask("month", idempotency_key=KEY)
+    assert await codes(checkout().create(ADA, asked)) == [("ALREADY_SUBSCRIBED", "lineItems.0")]
+    assert [call[1] for call in written(scripted)] == [PATH, f"{PATH}/cs_test_1/expire"]
+
+    scripted._answers["GET", "/v1/subscriptions"].clear()
+    scripted.list("/v1/subscriptions", [{**there, "status": "canceled", "ended_at": int(NOW.timestamp())}])
+    scripted._answers["POST", PATH].clear()
+    scripted.answer("POST", PATH, at_stripe("cs_test_2"))
+    assert (await checkout().create(ADA, asked)).id == "cs_test_2"
+    opening = [key for key in scripted.keys if key and key.startswith("intent_")]
+    assert len(set(opening)) == len(opening) == 2
+
+
+async def test_a_customer_that_was_made_just_now_is_not_looked_at(checkout, scripted):
+    made = {"id": "cus_9", "object": "customer", "email": None, "metadata": {"external_id": "bob"}}
+    scripted.answer("POST", "/v1/customers", {**made, "created": int(NOW.timestamp())})
+    await checkout().create(Principal(subject="bob"), ask("month"))
+    assert [call[:2] for call in scripted.calls] == [("POST", "/v1/customers"), ("POST", PATH)]
 
 
 TRIALS = {
@@ -266,6 +303,9 @@ async def test_a_customer_that_is_gone_is_made_anew_once(checkout, scripted, dat
     scripted._answers["GET", "/v1/subscriptions"].clear()
     scripted.answer("GET", "/v1/subscriptions", {"error": gone}, status=404)
     scripted.list("/v1/subscriptions", [])
+    scripted._answers["POST", PATH].clear()
+    scripted.answer("POST", PATH, {"error": gone}, status=404)
+    scripted.answer("POST", PATH, at_stripe())
     scripted.refuse("GET", "/v1/customers/cus_1", "resource_missing", status=404)
     scripted.list("/v1/customers", [])
     made = {"id": "cus_9", "object": "customer", "email": "ada@example.com", "metadata": {"external_id": "ada"}}

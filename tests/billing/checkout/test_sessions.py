@@ -9,7 +9,7 @@ import structlog
 
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.checkout.sessions import GUEST, INTENTS, SESSIONS, Sessions, digest_of
-from gateway.billing.user_errors import Rejected
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import NotFound, StripeRefused, StripeUnavailable
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.mirrored import CheckoutSession
@@ -117,6 +117,10 @@ async def test_what_stripe_refuses_is_not_written_down(sessions, fill, database,
     assert await rows(database, SESSIONS) == {}
 
 
+async def agree() -> dict:
+    return ASKED
+
+
 SAME = digest_of(ASKED)
 REUSED = {
     "the same is given again": ("open", SAME, "cs_1", [("GET", f"{PATH}/cs_1")]),
@@ -137,9 +141,9 @@ async def test_an_open_one_is_given_again_or_closed(sessions, fill, database, sc
     scripted.answer("POST", f"{PATH}/cs_1/expire", at_stripe(status=status))
     scripted.answer("POST", PATH, at_stripe("cs_2"))
     await fill(row(external_id="ada"), intent())
-    found = await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": known})
+    found = await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": known}, agree)
     assert (found.id, found.external_id) == (given, "ada")
-    assert [call[:2] for call in scripted.calls] == calls
+    assert sorted(call[:2] for call in scripted.calls) == sorted(calls)
     kept = (await rows(database, INTENTS))["intent_1"]
     assert (kept["session_id"], kept["parameters_digest"]) == (given, SAME)
 
@@ -149,19 +153,85 @@ async def test_one_that_was_just_paid_is_told(sessions, fill, scripted, known):
     paid = at_stripe(status="complete", payment_status="paid")
     scripted.answer("GET", f"{PATH}/cs_1", paid)
     scripted.refuse("POST", f"{PATH}/cs_1/expire", "resource_already_expired")
+    scripted.answer("POST", PATH, at_stripe("cs_2"))
+    scripted.answer("POST", f"{PATH}/cs_2/expire", at_stripe("cs_2", status="expired"))
     await fill(row(external_id="ada"), intent())
     with pytest.raises(Rejected) as rejected:
-        await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": known})
+        await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": known}, agree)
     assert [problem.code.name for problem in rejected.value.problems] == ["EARLIER_SESSION_PAID"]
     assert (rejected.value.current.id, rejected.value.current.status) == ("cs_1", "complete")
+    closed = {("POST", f"{PATH}/cs_2/expire")} & {call[:2] for call in scripted.calls}
+    assert len(closed) == (known != SAME), "what was opened beside is closed, where anything was"
 
 
 async def test_one_that_is_gone_at_stripe_is_not_given(sessions, fill, scripted):
     scripted.refuse("GET", f"{PATH}/cs_1", "resource_missing", status=404)
     scripted.answer("POST", PATH, at_stripe("cs_2"))
     await fill(row(external_id="ada"), intent())
-    assert (await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": SAME})).id == "cs_2"
+    assert (await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": SAME}, agree)).id == "cs_2"
     assert (await sessions.get("cs_1")).deleted
+
+
+async def refuse() -> dict:
+    raise Rejected(Problem(ProblemCode.ALREADY_SUBSCRIBED, "no"))
+
+
+async def fail() -> dict:
+    raise StripeUnavailable("no")
+
+
+AGAINST = {"a refusal": (refuse, Rejected), "Stripe's absence": (fail, StripeUnavailable)}
+
+
+@pytest.mark.parametrize("closes", [True, False])
+@pytest.mark.parametrize(("confirm", "error"), AGAINST.values(), ids=AGAINST)
+async def test_what_must_not_be_given_is_closed(sessions, fill, database, scripted, confirm, error, closes):
+    scripted.answer("POST", PATH, at_stripe("cs_2"))
+    if closes:
+        scripted.answer("POST", f"{PATH}/cs_2/expire", at_stripe("cs_2", status="expired"))
+    await fill(intent())
+    with pytest.raises(error):
+        await sessions.open_or_reuse(given := intent(), ASKED, "ada", {}, confirm)
+    assert ("POST", f"{PATH}/cs_2/expire") in [call[:2] for call in scripted.calls]
+    kept = await sessions.get("cs_2")
+    assert (kept.status, kept.external_id) == ("expired" if closes else "open", "ada")
+    assert await sessions.open_of("ada") == ({} if closes else {"cs_2": None}), "the next checkout closes it"
+    (renewed,) = (await rows(database, INTENTS)).values()
+    assert (renewed["id"], renewed["key"], renewed["session_id"]) == (given.id, "intent_1", None)
+    assert given.id != "intent_1", "its key at Stripe would bring the closed session again"
+
+
+async def test_what_is_right_by_now_is_opened_instead(sessions, fill, scripted):
+    scripted.answer("POST", PATH, at_stripe("cs_2"))
+    scripted.answer("POST", PATH, at_stripe("cs_3"))
+    for name in ("cs_1", "cs_2"):
+        scripted.answer("POST", f"{PATH}/{name}/expire", at_stripe(name, status="expired"))
+    scripted.answer("GET", f"{PATH}/cs_1", at_stripe())
+    await fill(row(external_id="ada"), intent("intent_0", session_id="cs_1", parameters_digest="other"), intent())
+    offered = {**ASKED, "subscription_data": {"trial_period_days": 14}}
+    found = await sessions.open_or_reuse(intent(), offered, "ada", {"cs_1": "other"}, agree)
+    assert (found.id, await sessions.open_of("ada")) == ("cs_3", {"cs_3": SAME})
+    opened = [sent for method, path, sent in scripted.calls if (method, path) == ("POST", PATH)]
+    assert [len(sent) for sent in opened] == [3, 2]
+    assert (await sessions.get("cs_2")).status == "expired"
+
+
+async def test_who_goes_away_meanwhile_leaves_nothing_open(sessions, fill, scripted):
+    scripted.answer("POST", PATH, at_stripe("cs_2"))
+    scripted.answer("POST", f"{PATH}/cs_2/expire", at_stripe("cs_2", status="expired"))
+    await fill(intent())
+    asked = asyncio.Event()
+
+    async def never() -> dict:
+        asked.set()
+        return await asyncio.Future()
+
+    asking = asyncio.create_task(sessions.open_or_reuse(intent(), ASKED, "ada", {}, never))
+    await asked.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (await sessions.get("cs_2")).status == "expired"
 
 
 async def test_the_open_sessions_of_a_user(sessions, fill):

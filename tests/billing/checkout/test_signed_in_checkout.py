@@ -96,6 +96,7 @@ def test_that_holds_before_any_webhook_has_arrived_and_after_the_end_no_longer(s
         pay(world, session)
         world._execute("UPDATE checkout_session SET status = 'expired'")  # the mirror knows of nothing
         assert codes(ask(world, ada, "starter_yearly")) == ["ALREADY_SUBSCRIBED"]
+        assert "open" not in {found["status"] for found in at_stripe(world, "checkout/sessions")}
 
         (subscription,) = at_stripe(world, "subscriptions")
         world.stripe("DELETE", f"/v1/subscriptions/{subscription['id']}")

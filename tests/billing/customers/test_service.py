@@ -106,13 +106,14 @@ async def test_of_what_a_guest_bought_the_cards_are_not_the_users(customers, fil
 async def test_a_customer_is_made_once_and_named_after_its_user(customers, database, scripted):
     scripted.list("/v1/customers", [])
     scripted.answer("POST", "/v1/customers", theirs())
-    made = await customers().customer_for(ADA)
+    made, is_new = await customers().customer_for(ADA)
     assert written(scripted) == [
         ("POST", "/v1/customers", {"metadata[external_id]": "ada", "email": "Ada@example.com"})
     ]
     assert ("GET", "/v1/customers", {"email": "Ada@example.com", "limit": "100"}) in scripted.calls
-    assert (made.id, await owners(database)) == ("cus_1", {"cus_1": "ada"})
-    assert (await customers().customer_for(ADA)).id == "cus_1"
+    assert (made.id, is_new, await owners(database)) == ("cus_1", True, {"cus_1": "ada"})
+    again, is_new = await customers().customer_for(ADA)
+    assert (again.id, is_new) == ("cus_1", False)
     assert len(written(scripted)) == 1
 
 
@@ -121,7 +122,7 @@ async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, 
     for subject, number in (("ada", 1), ("bob", 2), ("ada", 3)):
         scripted.answer("POST", "/v1/customers", theirs(f"cus_{number}", email=None, metadata={"external_id": subject}))
         scripted.calls.clear()
-        assert (await customers().customer_for(Principal(subject=subject))).id == f"cus_{number}"
+        assert (await customers().customer_for(Principal(subject=subject)))[0].id == f"cus_{number}"
         assert written(scripted) == [("POST", "/v1/customers", {"metadata[external_id]": subject})]
         keys.append(scripted.keys[-1])
         gone = sa.update(TABLE).where(TABLE.c.id == "cus_1").values(deleted=True)
@@ -140,11 +141,42 @@ async def test_an_unfinished_claim_asks_for_the_same(customers, scripted, fill):
     assert scripted.keys[0].endswith("-1")
 
 
-async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database, scripted):
-    scripted.list("/v1/customers", [theirs("cus_7", metadata={})])
+@pytest.mark.parametrize("replayed", [False, True])
+async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database, scripted, replayed):
+    """What was made at the same moment goes again, unless an earlier call has made it: it may be in use."""
+    scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=replayed)
     scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
-    assert (await customers().customer_for(ADA)).id == "cus_7"
-    assert written(scripted) == [("POST", "/v1/customers/cus_7", {"metadata[external_id]": "ada"})]
+    scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    found, is_new = await customers().customer_for(ADA)
+    assert (found.id, is_new) == ("cus_7", False)
+    assert [call[:2] for call in written(scripted)] == [
+        ("POST", "/v1/customers"),
+        *([] if replayed else [("DELETE", "/v1/customers/cus_8")]),
+        ("POST", "/v1/customers/cus_7"),
+    ]
+    assert written(scripted)[-1][2] == {"metadata[external_id]": "ada"}
+    assert (await owners(database)) == {"cus_7": "ada"}
+    assert (await customers().customer_for(ADA))[0].id == "cus_7"
+
+
+async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left_of_it(customers, fill, scripted):
+    """Two with the address live. That it could not be asked what Stripe has leaves nothing either."""
+    await fill(subscription(customer_id="cus_6"), subscription("sub_2", customer_id="cus_7"))
+    scripted.list("/v1/customers", [theirs("cus_6", metadata={}), theirs("cus_7", metadata={})])
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"))
+    scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    with pytest.raises(Rejected):
+        await customers().customer_for(ADA)
+    scripted._answers["GET", "/v1/customers"].clear()
+    with pytest.raises(StripeUnavailable):
+        await customers().customer_for(Principal(subject="bob", email="bob@example.com", email_verified=True))
+    assert [call[:2] for call in written(scripted)] == [
+        ("POST", "/v1/customers"),
+        ("DELETE", "/v1/customers/cus_8"),
+    ] * 2
 
 
 async def test_of_several_that_live_none_is_guessed(customers, scripted, fill):

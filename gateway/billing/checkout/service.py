@@ -133,7 +133,7 @@ class Checkout:
     async def _open_for_user(self, purchase: _Purchase, intent: CheckoutIntent) -> CheckoutSession:
         """Open a user's session with the user's customer; with another one, once, if Stripe no longer knows that."""
         for last in (False, True):
-            customer, is_new = await self._customers.customer_for(purchase.buyer)
+            customer, is_new = await self._customers.find_or_make(purchase.buyer)
             try:
                 return await self._open_with(customer, purchase, intent, is_new=is_new)
             except StripeMissing:

@@ -14,6 +14,7 @@ from sqlmodel import col, select
 from gateway.auth.principal import Principal
 from gateway.billing.customers import cards, linking
 from gateway.billing.customers.linking import Ambiguous, Candidate, Proof
+from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
@@ -107,10 +108,22 @@ class Customers:
             return bool(found.get("deleted"))
         return True
 
-    async def customer_for(self, principal: Principal) -> tuple[Customer, bool]:
+    async def customer_for(self, principal: Principal) -> Customer:
         """Return a user's customer, which is made at Stripe if there is none yet, or it is known to be gone.
 
-        The caller holds the user's lock (`owner_lock`), so that nobody else makes one at the same moment.
+        Args:
+            principal: a signed-in user, or one whom the back end names.
+
+        Raises:
+            Rejected: several customers with live subscriptions may be the user's.
+            RateLimited: an earlier request of the same user takes too long.
+            StripeUnavailable: Stripe cannot be reached; trying again goes on where this stopped.
+        """
+        async with owner_lock(self._database, principal.subject or ""):
+            return (await self.find_or_make(principal))[0]
+
+    async def find_or_make(self, principal: Principal) -> tuple[Customer, bool]:
+        """Do what `customer_for` does, for who holds the user's lock (`owner_lock`): nobody else makes one meanwhile.
 
         Args:
             principal: a signed-in user, or one whom the back end names.

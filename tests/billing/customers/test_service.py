@@ -106,13 +106,13 @@ async def test_of_what_a_guest_bought_the_cards_are_not_the_users(customers, fil
 async def test_a_customer_is_made_once_and_named_after_its_user(customers, database, scripted):
     scripted.list("/v1/customers", [])
     scripted.answer("POST", "/v1/customers", theirs())
-    made, is_new = await customers().customer_for(ADA)
+    made, is_new = await customers().find_or_make(ADA)
     assert written(scripted) == [
         ("POST", "/v1/customers", {"metadata[external_id]": "ada", "email": "Ada@example.com"})
     ]
     assert ("GET", "/v1/customers", {"email": "Ada@example.com", "limit": "100"}) in scripted.calls
     assert (made.id, is_new, await owners(database)) == ("cus_1", True, {"cus_1": "ada"})
-    again, is_new = await customers().customer_for(ADA)
+    again, is_new = await customers().find_or_make(ADA)
     assert (again.id, is_new) == ("cus_1", False)
     assert len(written(scripted)) == 1
 
@@ -122,7 +122,7 @@ async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, 
     for subject, number in (("ada", 1), ("bob", 2), ("ada", 3)):
         scripted.answer("POST", "/v1/customers", theirs(f"cus_{number}", email=None, metadata={"external_id": subject}))
         scripted.calls.clear()
-        assert (await customers().customer_for(Principal(subject=subject)))[0].id == f"cus_{number}"
+        assert (await customers().find_or_make(Principal(subject=subject)))[0].id == f"cus_{number}"
         assert written(scripted) == [("POST", "/v1/customers", {"metadata[external_id]": subject})]
         keys.append(scripted.keys[-1])
         gone = sa.update(TABLE).where(TABLE.c.id == "cus_1").values(deleted=True)
@@ -136,7 +136,7 @@ async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, 
 async def test_an_unfinished_claim_asks_for_the_same(customers, scripted, fill):
     await fill(claim(None, "old@example.com"))
     scripted.answer("POST", "/v1/customers", theirs(email="old@example.com"))
-    await customers().customer_for(UNPROVED)
+    await customers().find_or_make(UNPROVED)
     assert written(scripted)[0][2]["email"] == "old@example.com"
     assert scripted.keys[0].endswith("-1")
 
@@ -149,7 +149,7 @@ async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database,
     scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
     scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
     scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
-    found, is_new = await customers().customer_for(ADA)
+    found, is_new = await customers().find_or_make(ADA)
     assert (found.id, is_new) == ("cus_7", False)
     assert [call[:2] for call in written(scripted)] == [
         ("POST", "/v1/customers"),
@@ -158,7 +158,7 @@ async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database,
     ]
     assert written(scripted)[-1][2] == {"metadata[external_id]": "ada"}
     assert (await owners(database)) == {"cus_7": "ada"}
-    assert (await customers().customer_for(ADA))[0].id == "cus_7"
+    assert (await customers().customer_for(ADA)).id == "cus_7"
 
 
 async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left_of_it(customers, fill, scripted):
@@ -169,10 +169,10 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
     scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
     scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
     with pytest.raises(Rejected):
-        await customers().customer_for(ADA)
+        await customers().find_or_make(ADA)
     scripted._answers["GET", "/v1/customers"].clear()
     with pytest.raises(StripeUnavailable):
-        await customers().customer_for(Principal(subject="bob", email="bob@example.com", email_verified=True))
+        await customers().find_or_make(Principal(subject="bob", email="bob@example.com", email_verified=True))
     assert [call[:2] for call in written(scripted)] == [
         ("POST", "/v1/customers"),
         ("DELETE", "/v1/customers/cus_8"),
@@ -182,7 +182,7 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
 async def test_of_several_that_live_none_is_guessed(customers, scripted, fill):
     await fill(mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2"))
     with pytest.raises(Rejected) as raised:
-        await customers().customer_for(ADA)
+        await customers().find_or_make(ADA)
     assert [problem.code.name for problem in raised.value.problems] == ["CUSTOMER_AMBIGUOUS"]
     assert scripted.calls == []
 
@@ -241,7 +241,7 @@ async def test_whose_cards_are_withheld(customers, database, fill, scripted, unv
 async def test_the_cards_of_a_guest_are_withheld_at_the_checkout(customers, fill, scripted):
     await fill(mailed(meta=NAMED), bought(guest=True))
     scripted.list("/v1/customers/cus_1/payment_methods", [])
-    await customers().customer_for(ADA)
+    await customers().find_or_make(ADA)
     assert [call[1] for call in scripted.calls] == ["/v1/customers/cus_1/payment_methods"]
 
 

@@ -5,7 +5,7 @@ A language that nobody knows is no error: an amount is written in English, and S
 Source: RFC 4647, 3.4 ("Lookup"): the end of a tag is cut off until something fits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -63,6 +63,30 @@ def stripe_language(tag: str | None, languages: Mapping[str, str]) -> str | None
         languages: those of the page.
     """
     return next((languages[each] for each in _fallbacks(tag or "", _RENAMED) if each in languages), None)
+
+
+def nearest(tag: str, known: Collection[str]) -> str | None:
+    """Return which of some languages, in lower case, is nearest to a tag; None when none is."""
+    return next((each for each in _fallbacks(tag, {}) if each in known), None)
+
+
+def localized(meta: Mapping[str, str], name: str, locale: str | None) -> str | None:
+    """Return a seller's text in a reader's language: metadata `name_de` for `de` and `de-CH`, but for `name_de_ch`.
+
+    Args:
+        meta: metadata at Stripe.
+        name: of the text, such as `name`.
+        locale: the reader's language tag; None for none in particular.
+
+    Returns:
+        the text; None where there is none in the language, and for no language.
+    """
+    if locale is None:
+        return None
+    start = f"{name}_"
+    texts = {key[len(start) :].lower().replace("_", "-"): text for key, text in meta.items() if key.startswith(start)}
+    found = nearest(locale, texts) if texts else None
+    return (texts[found] or None) if found else None
 
 
 def locale_of(tag: str) -> Locale:

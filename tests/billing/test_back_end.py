@@ -3,6 +3,8 @@
 import pytest
 from billing.credits.test_credits import credits_of
 
+from gateway.billing.sentences import sentence_of
+from gateway.billing.user_errors import ProblemCode
 from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import SERVICE
@@ -73,6 +75,17 @@ def test_nobody_else_names_a_user_and_the_back_end_names_the_right_one(shop):
     assert log(shop, user="eve") == [("subscription.cancel", "REFUSED")]
     for query in ("{ customers { nodes { id } } }", "{ auditLog { nodes { id } } }"):
         assert code(shop.graphql(query, headers=eve).json()) == "FORBIDDEN"
+
+
+def test_what_a_buyer_must_fix_is_said_in_his_language(shop):
+    query = """mutation { createCheckoutSession(input: { lineItems: [{ lookupKey: "nothing" }],
+        successUrl: "https://shop.example" }) { userErrors { code en: text de: text(locale: "de-CH") } } }"""
+    (error,) = shop.data(query)["createCheckoutSession"]["userErrors"]
+    assert error == {
+        "code": "PRICE_NOT_FOUND",
+        "en": "We could not find this offer. Please reload the page and choose again.",
+        "de": sentence_of(ProblemCode.PRICE_NOT_FOUND, "de"),
+    }
 
 
 def test_customers_are_listed_in_pages_and_by_what_is_known_of_them(shop):

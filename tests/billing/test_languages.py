@@ -6,7 +6,7 @@ import pytest
 from stripe.params import billing_portal, checkout
 
 from gateway.billing import languages
-from gateway.billing.languages import CHECKOUT_LANGUAGES, PORTAL_LANGUAGES, locale_of, stripe_language
+from gateway.billing.languages import CHECKOUT_LANGUAGES, PORTAL_LANGUAGES, locale_of, localized, stripe_language
 
 TAGS = [
     # tag, amounts, checkout, portal
@@ -80,3 +80,15 @@ def test_long_tags_fill_no_memory():
     for number in range(1000):
         locale_of(f"de-{number}" + "x" * 10_000)
     assert languages._locale_of.cache_info().currsize <= 512
+
+
+@pytest.mark.parametrize(
+    ("locale", "expected"),
+    [
+        *((None, None), ("en", None), ("", None), ("de", "Profi"), ("de-AT", "Profi"), ("de-CH", "Profi (CH)")),
+        *(("pt-br", "Pro (BR)"), ("pt", None), ("fr", None), ("de-CH-1996", "Profi (CH)")),
+    ],
+)
+def test_a_text_in_the_readers_language_comes_from_metadata(locale, expected):
+    meta = {"name_de": "Profi", "name_de-CH": "Profi (CH)", "name_pt_BR": "Pro (BR)", "name_fr": "", "name": "no"}
+    assert localized(meta, "name", locale) == expected

@@ -61,7 +61,7 @@ def test_an_enum_of_the_use_cases_is_the_same_to_clients(name, members):
     ("before", "after", "change"),
     [
         ("  url: String\n", "  address: String\n", "CheckoutSession.address"),
-        ("  nickname: String\n", "  nickname: String!\n", "Price.nickname"),
+        ("  lookupKey: String\n", "  lookupKey: String!\n", "Price.lookupKey"),
         ("  PAID\n", "  PAID\n\n  BARTERED\n", "BARTERED"),
     ],
 )

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 from gateway.models.mirrored import Product
 
-_LIMIT, _PER_UNIT, _NAME = "limit_", "_per_unit", "feature_"
+_LIMIT, _PER_UNIT = "limit_", "_per_unit"
+NAME = "feature_"
+"""What the key of the metadata begins with that has a feature's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,7 @@ def listed_features(product: Product) -> list[ListedFeature]:
     known, names = features_of(product), product.entitlement_names or {}
     keys = dict.fromkeys([*_named(product.meta), *sorted(known.at_stripe or ())])
     return [
-        ListedFeature(key, product.meta.get(_NAME + key) or names.get(key) or key, known.limits.get(key))
-        for key in keys
+        ListedFeature(key, product.meta.get(NAME + key) or names.get(key) or key, known.limits.get(key)) for key in keys
     ]
 
 

@@ -4,13 +4,14 @@ import re
 from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, NewType, overload
+from typing import Any, NewType, overload
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 from gateway.billing import money
 from gateway.errors import BadInput
+from gateway.graphql.base.arguments import Locale
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.memo import MemoizedType
 
@@ -107,7 +108,7 @@ class Money(MemoizedType):
     @resolver
     def formatted(
         self,
-        locale: Annotated[str, strawberry.argument(description="A language tag, such as en, de-DE or pt-BR.")] = "en",
+        locale: Locale = "en",
     ) -> str:
         """The amount as people of a locale write it, such as $12.50 or 12,50 €."""
         return money.formatted(self.amount, self.currency, locale)

@@ -5,8 +5,10 @@ from typing import Any, Self
 
 import strawberry
 
+from gateway.billing.sentences import sentence_of
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.graphql.base.decorators import enum_from, object_type
+from gateway.graphql.base.arguments import Locale
+from gateway.graphql.base.decorators import enum_from, object_type, resolver
 
 enum_from(ProblemCode, name="UserErrorCode")
 
@@ -16,10 +18,15 @@ class UserError:
     """A problem that the caller can fix."""
 
     code: ProblemCode = strawberry.field(description="The code, for programs.")
-    message: str = strawberry.field(description="The message, for people.")
+    message: str = strawberry.field(description="What is wrong and how it is fixed, in English, for developers.")
     field: str | None = strawberry.field(
         description="Where in the input, such as lineItems.0.priceId; null when it is the whole."
     )
+
+    @resolver
+    def text(self, locale: Locale = "en") -> str:
+        """What buyers read, in their language; in English where it is none of those that there are."""
+        return sentence_of(self.code, locale)
 
     @classmethod
     def all_of(cls, problems: Iterable[Problem]) -> "list[UserError]":

@@ -7,11 +7,14 @@ from typing import Annotated, Any
 import strawberry
 
 from gateway.billing.catalog import amounts
-from gateway.billing.catalog.product_features import ListedFeature, listed_features
+from gateway.billing.catalog.product_features import NAME, ListedFeature, listed_features
 from gateway.billing.catalog.product_prices import Amount, amount_in, currencies_of, is_active
 from gateway.billing.catalog.quantities import quantity_range
+from gateway.billing.languages import localized
+from gateway.billing.sentences import tax_wording
 from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
+from gateway.graphql.base.arguments import InLanguage, Locale
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, field, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, Money, big
@@ -165,22 +168,29 @@ class PlanFeature:
     """A feature that a plan gives: a row of a comparison table."""
 
     key: str = strawberry.field(description="Its key, as `access(feature:)` takes it.")
-    name: str = strawberry.field(
-        description="Its name for buyers: the product's metadata `feature_<key>`, else Stripe's name of the feature, "
-        "else the key."
-    )
     limit: BigInt | None = strawberry.field(description="How much of it; null when there is no limit.")
     per_unit: bool = strawberry.field(description="Whether the limit is for each unit that is bought, such as a seat.")
+    feature: strawberry.Private[ListedFeature]
+    meta: strawberry.Private[dict[str, str]]
+
+    @resolver
+    def name(self, locale: InLanguage = None) -> str:
+        """Its name for buyers: the product's metadata `feature_<key>`, else Stripe's name of it, else the key.
+
+        In the reader's language by metadata such as `feature_<key>_de`.
+        """
+        return localized(self.meta, f"{NAME}{self.key}", locale) or self.feature.name
 
     @classmethod
-    def of(cls, feature: ListedFeature) -> "PlanFeature":
+    def of(cls, feature: ListedFeature, meta: dict[str, str]) -> "PlanFeature":
         """Make one from a product's."""
         limit = feature.limit
         return cls(
             key=feature.key,
-            name=feature.name,
             limit=big(limit.amount) if limit else None,
             per_unit=limit is not None and limit.per_unit,
+            feature=feature,
+            meta=meta,
         )
 
 
@@ -189,14 +199,10 @@ class Product:
     """Something that is sold."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as prod_….")
-    name: str = strawberry.field(description="The name that buyers see.")
-    description: str | None = strawberry.field(description="What it is, for buyers.")
     active: bool = strawberry.field(
         description="Whether it is sold. Subscribers keep a product that is no longer sold."
     )
     images: list[str] = strawberry.field(description="The URLs of its pictures.")
-    features: list[str] = strawberry.field(description="What a pricing table lists (Stripe's marketing features).")
-    unit_label: str | None = strawberry.field(description="What one unit is called, such as seat.")
     url: str | None = strawberry.field(description="A page about it.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
     prices: list["Price"] = strawberry.field(description="Its active prices: plans by interval, one-off prices first.")
@@ -204,11 +210,8 @@ class Product:
     highlighted: bool = strawberry.field(
         description="Whether the seller puts it forward: metadata `highlighted` or `recommended` is `true`."
     )
-    call_to_action: str | None = strawberry.field(
-        description="What the button says, by metadata `call_to_action`; null without."
-    )
     default_price: "Price | None" = field(
-        lambda self: next((price for price in self.prices if price.id == self.default_price_id), None),
+        lambda self: next((price for price in self.prices if price.id == self.row.default_price_id), None),
         "The price that the seller has set as the default; null without one, or when it is not on sale.",
     )
     starting_at: Money | None = field(
@@ -219,30 +222,54 @@ class Product:
     )
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
-    default_price_id: strawberry.Private[str | None]
+    row: strawberry.Private[models.Product]
     plan_features: strawberry.Private[list["PlanFeature"]]
+
+    @resolver
+    def name(self, locale: InLanguage = None) -> str:
+        """The name that buyers see; in their language by metadata such as `name_de`."""
+        return localized(self.row.meta, "name", locale) or self.row.name
+
+    @resolver
+    def description(self, locale: InLanguage = None) -> str | None:
+        """What it is, for buyers; in their language by metadata such as `description_de`."""
+        return localized(self.row.meta, "description", locale) or self.row.description
+
+    @resolver
+    def features(self, locale: InLanguage = None) -> list[str]:
+        """What a pricing table lists (Stripe's marketing features).
+
+        In the reader's language by metadata such as `marketing_features_de`, between them `|`.
+        """
+        text = localized(self.row.meta, "marketing_features", locale)
+        return [each.strip() for each in text.split("|")] if text else self.row.features
+
+    @resolver
+    def unit_label(self, locale: InLanguage = None) -> str | None:
+        """What one unit is called, such as seat; in the reader's language by metadata such as `unit_label_de`."""
+        return localized(self.row.meta, "unit_label", locale) or self.row.unit_label
+
+    @resolver
+    def call_to_action(self, locale: InLanguage = None) -> str | None:
+        """What the button says: metadata `call_to_action`, and such as `call_to_action_de`; null without."""
+        return localized(self.row.meta, "call_to_action", locale) or self.row.meta.get("call_to_action")
 
     @classmethod
     def of(cls, row: models.Product, prices: tuple[models.Price, ...], currency: str | None) -> "Product":
         """Make a product with these prices: in a currency where they are offered in it, else in their own."""
         product = cls(
             id=strawberry.ID(row.id),
-            name=row.name,
-            description=row.description,
             active=is_active(row),
             images=row.images,
-            features=row.features,
-            unit_label=row.unit_label,
             url=row.url,
             metadata=MetadataEntry.all_of(row.meta),
             prices=[],
             plans=[],
             highlighted="true" in {row.meta.get("highlighted"), row.meta.get("recommended")},
-            call_to_action=row.meta.get("call_to_action"),
             created_at=row.created,
             updated_at=row.updated,
-            default_price_id=row.default_price_id,
-            plan_features=[PlanFeature.of(each) for each in listed_features(row)],
+            row=row,
+            plan_features=[PlanFeature.of(each, row.meta) for each in listed_features(row)],
         )
         product.prices = [Price.of(price, product, currency, quantity_range(price, row)) for price in prices]
         product.plans = [Plan.of(price) for price in product.prices if price.recurring]
@@ -255,7 +282,6 @@ class Price:
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as price_….")
     product: Product = strawberry.field(description="The product.")
-    nickname: str | None = strawberry.field(description="The seller's short name for it.")
     lookup_key: str | None = strawberry.field(description="A name that may move from one price to its successor.")
     active: bool = strawberry.field(description="Whether it can be bought.")
     unit_amount: Money | None = strawberry.field(
@@ -295,7 +321,6 @@ class Price:
         return cls(
             id=strawberry.ID(row.id),
             product=product,
-            nickname=row.nickname,
             lookup_key=row.lookup_key,
             active=is_active(row),
             unit_amount=money.of(amount.unit_amount, amount.currency),
@@ -315,6 +340,20 @@ class Price:
             currency=amount.currency,
             quantities=quantities,
         )
+
+    @resolver
+    def nickname(self, locale: InLanguage = None) -> str | None:
+        """The seller's short name for it; in the reader's language by the price's metadata, such as `nickname_de`."""
+        return self.nickname_in(locale)
+
+    def nickname_in(self, locale: str | None) -> str | None:
+        """Return the seller's short name for it in a language."""
+        return localized(self.row.meta, "nickname", locale) or self.row.nickname
+
+    @resolver
+    def tax_text(self, locale: Locale = "en") -> str | None:
+        """How buyers are told whether tax is in it, such as incl. tax; null where it is not specified."""
+        return tax_wording(self.row.tax_behavior, locale)
 
     def amount_of(self, quantity: int) -> Money | None:
         """Return what a quantity costs; None where nobody knows beforehand."""
@@ -344,7 +383,6 @@ class Plan:
     id: strawberry.ID = strawberry.field(description="Stripe's id, the same as the price's.")
     product: Product = strawberry.field(description="The product.")
     price: Price = strawberry.field(description="The same as a price, with tiers and currencies.")
-    nickname: str | None = strawberry.field(description="The seller's short name for it.")
     active: bool = strawberry.field(description="Whether it can be subscribed to.")
     features: list[PlanFeature] = field(
         lambda self: self.product.plan_features,
@@ -366,6 +404,11 @@ class Plan:
         lambda self: self.quantities[1], "The most that one may have, by metadata `max_quantity`; null without."
     )
     quantities: strawberry.Private[tuple[int, int | None]]
+
+    @resolver
+    def nickname(self, locale: InLanguage = None) -> str | None:
+        """The seller's short name for it; in the reader's language by the price's metadata, such as `nickname_de`."""
+        return self.price.nickname_in(locale)
 
     @resolver
     def amount_for(self, quantity: Quantity) -> Money | None:
@@ -419,7 +462,6 @@ class Plan:
             id=price.id,
             product=price.product,
             price=price,
-            nickname=price.nickname,
             active=price.active,
             amount=price.unit_amount,
             interval=price.recurring.interval,

@@ -140,6 +140,53 @@ def test_a_price_tells_what_it_costs_in_each_currency_also_below_one_minor_unit(
     )
 
 
+def test_a_catalogue_is_read_in_the_readers_language(shop):
+    texts = {"name": "Profi", "description": "Für Leute", "call_to_action": "Jetzt kaufen", "unit_label": "Platz"}
+    meta = {f"metadata[{name}_de]": text for name, text in texts.items()}
+    meta |= {"metadata[features]": "sso", "metadata[feature_sso]": "Single sign-on", "unit_label": "seat"}
+    meta |= {"metadata[feature_sso_de]": "Einmal anmelden", "metadata[marketing_features_de]": "Alles | Und mehr"}
+    made = shop.stripe("POST", "/v1/products", name="Pro", **meta, **{"marketing_features[0][name]": "All"})["id"]
+    price = {"currency": "usd", "unit_amount": 900, "recurring[interval]": "month", "tax_behavior": "inclusive"}
+    plan = shop.stripe("POST", "/v1/prices", product=made, nickname="Best", **price, **{"metadata[nickname_de]": "Top"})
+    query = """query($id: ID!, $in: String) { plan(id: $id) { nickname(locale: $in) features { key name(locale: $in) }
+        price { nickname(locale: $in) taxText(locale: "nl") }
+        product { name(locale: $in) description(locale: $in) features(locale: $in) callToAction(locale: $in)
+            unitLabel(locale: $in) } } }"""
+
+    def read(language: str | None) -> dict:
+        return shop.data(query, {"id": plan["id"], "in": language})["plan"]
+
+    german = {
+        "nickname": "Top",
+        "features": [{"key": "sso", "name": "Einmal anmelden"}],
+        "price": {"nickname": "Top", "taxText": "incl. btw"},
+        "product": {
+            "name": "Profi",
+            "description": "Für Leute",
+            "features": ["Alles", "Und mehr"],
+            "callToAction": "Jetzt kaufen",
+            "unitLabel": "Platz",
+        },
+    }
+    shop.eventually(lambda: read("de-AT"), german)
+    assert (
+        read(None)
+        == read("sv")
+        == {
+            "nickname": "Best",
+            "features": [{"key": "sso", "name": "Single sign-on"}],
+            "price": {"nickname": "Best", "taxText": "incl. btw"},
+            "product": {
+                "name": "Pro",
+                "description": None,
+                "features": ["All"],
+                "callToAction": None,
+                "unitLabel": "seat",
+            },
+        }
+    )
+
+
 def test_the_default_currency_is_the_one_with_the_most_prices(shop):
     assert shop.data(PRICING)["pricing"]["currency"] == "USD"
 

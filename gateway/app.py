@@ -22,6 +22,7 @@ from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
+from gateway.billing.subscriptions.promotions import PromotionService
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.base.context import Services
@@ -144,6 +145,7 @@ def compose_services(runtime: Runtime) -> Services:
         customers=customers,
         portal=Portal(settings, database, stripe, customers),
         subscriptions=SubscriptionService(settings, mirror, stripe, catalog, checkout.close_all),
+        promotions=PromotionService(settings, mirror, stripe),
         limiter=RateLimiter(settings),
         notifications=notifications,
         audit=audit,

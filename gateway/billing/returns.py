@@ -4,15 +4,16 @@ It is read from the mirror whenever it is asked for, so that a refund that faile
 note that was voided count no more.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.db.tables import table_for
-from gateway.models.mirrored import Charge, CreditNote, Dispute, InvoicePayment
+from gateway.models.mirrored import Charge, CreditNote, Dispute, Invoice, InvoicePayment
 
 CHARGES, DISPUTES = table_for(Charge), table_for(Dispute)
-NOTES, PAYMENTS = table_for(CreditNote), table_for(InvoicePayment)
+NOTES, PAYMENTS, INVOICES = table_for(CreditNote), table_for(InvoicePayment), table_for(Invoice)
 
 
 def of_invoice(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
@@ -31,6 +32,12 @@ def of_invoice(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     by_name = sa.and_(CHARGES.c.invoice_id == invoice_id, ~sa.func.coalesce(by_intent, sa.false()))
     issued = NOTES.c.invoice_id == invoice_id, NOTES.c.status == "issued"
     return _of_charges(by_intent) + _of_charges(by_name) + _sum(NOTES, NOTES.c.amount - NOTES.c.refunded, *issued)
+
+
+def of_invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, int]:
+    """Return how much of some invoices went back, in minor units."""
+    query = sa.select(INVOICES.c.id, of_invoice(INVOICES.c.id)).where(INVOICES.c.id.in_(ids))
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def of_payment(intent_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:

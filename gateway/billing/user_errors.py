@@ -30,6 +30,8 @@ class ProblemCode(Enum):
     SUBSCRIPTION_ENDING = "The subscription ends, and nothing can be planned for later: resume it first."
     PAUSE_UNAVAILABLE = "What is billed by use, or waits to be billed, would never be: this cannot be paused."
     SUBSCRIPTION_PAUSED = "The subscription is paused: resume it first."
+    CHANGE_PENDING = "A change waits for the end of the period: undo it first."
+    OFFER_UNAVAILABLE = "There is no such coupon, or no such offer (any more)."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
     INVOICE_UNPAID = "An invoice of the subscription is not paid yet: it comes before a change."
     SUBSCRIPTION_ITEM_NEEDED = "The subscription has several items and none is named, or it does not have this one."

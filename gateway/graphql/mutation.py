@@ -6,6 +6,7 @@ from gateway.graphql.types.credits import CreditMutations
 from gateway.graphql.types.directory import DirectoryMutations
 from gateway.graphql.types.metering import UsageMutations
 from gateway.graphql.types.portal import PortalMutations
+from gateway.graphql.types.promotions import PromotionMutations
 from gateway.graphql.types.refunds import RefundMutations
 from gateway.graphql.types.subscription_changes import ChangeMutations
 
@@ -19,5 +20,6 @@ class Mutation(
     CheckoutMutations,
     DirectoryMutations,
     RefundMutations,
+    PromotionMutations,
 ):
     """The mutations."""

@@ -168,6 +168,9 @@ def checkout_session(obj: Json) -> Json:
     }
     if "line_items" in obj:
         columns["line_items"] = obj["line_items"]["data"]
+    given = (id_of(each.get("coupon")) for each in obj.get("discounts") or ())
+    columns["coupons"] = [each for each in given if each]
+    columns["amount_discount"] = (obj.get("total_details") or {}).get("amount_discount")
     return columns
 
 
@@ -188,10 +191,17 @@ def subscription(obj: Json) -> Json:
         "pause_resumes_at": utc(pause.get("resumes_at")),
         "default_payment_method_id": id_of(obj.get("default_payment_method")),
         "latest_invoice_id": id_of(obj.get("latest_invoice")),
+        "discounts": [id_of(each) for each in _discounts(obj)],
         "meta": obj["metadata"],
         "created": utc(obj["created"]),
         "start_date": utc(obj["start_date"]),
     }
+
+
+def _discounts(obj: Json) -> list[Any]:
+    """Return the discounts of a subscription; older versions have one, under another name."""
+    listed: list[Any] = obj.get("discounts") or ([obj["discount"]] if obj.get("discount") else [])
+    return listed
 
 
 def subscription_schedule(obj: Json) -> Json:
@@ -263,6 +273,8 @@ def invoice(obj: Json) -> Json:
         "hosted_invoice_url": obj.get("hosted_invoice_url"),
         "invoice_pdf": obj.get("invoice_pdf"),
         "lines": lines,
+        "discounts": [[id_of(each["discount"]), each["amount"]] for each in obj.get("total_discount_amounts") or ()],
+        "tax_lines": _tax_lines(obj),
         "period_start": utc(obj["period_start"]),
         "period_end": utc(obj["period_end"]),
         "created": utc(obj["created"]),
@@ -271,6 +283,53 @@ def invoice(obj: Json) -> Json:
         "service_end": utc(max((line["period_end"] for line in lines), default=None)),
         "collection_method": obj.get("collection_method") or obj.get("billing"),  # its name before 2019-10-17
         "due_date": utc(obj.get("due_date")),
+    }
+
+
+def _tax_lines(obj: Json) -> list[Json]:
+    """Return the taxes of an invoice. Its own rates have a name and a percentage; of Stripe Tax's only the id is told.
+
+    They are `total_taxes` since basil, `total_tax_amounts` before.
+    """
+    rates = {rate["id"]: rate for rate in obj.get("default_tax_rates") or ()}
+    found = []
+    for tax in obj.get("total_taxes") or obj.get("total_tax_amounts") or ():
+        rate_id = id_of((tax.get("tax_rate_details") or tax).get("tax_rate"))
+        rate = rates.get(rate_id or "", {})
+        found.append(
+            {
+                "amount": tax["amount"],
+                "taxable": tax.get("taxable_amount"),
+                "inclusive": tax.get("tax_behavior") == "inclusive" or bool(tax.get("inclusive")),
+                "name": rate.get("display_name"),
+                "percentage": rate.get("percentage"),
+            }
+        )
+    return found
+
+
+def coupon(obj: Json) -> Json:
+    """Return the columns of a `coupon`."""
+    percent = obj["percent_off"]
+    return {
+        "name": obj["name"],
+        "percent_off": None if percent is None else float(percent),
+        "amount_off": obj["amount_off"],
+        "currency": obj["currency"],
+        "duration": obj["duration"],
+        "duration_in_months": obj["duration_in_months"],
+    }
+
+
+def discount(obj: Json) -> Json:
+    """Return the columns of a `discount`. Its coupon stands under `source` since clover, at the top before."""
+    source = obj.get("source") or obj
+    return {
+        "customer_id": id_of(obj["customer"]),
+        "coupon_id": id_of(source["coupon"]),
+        "promotion_code_id": id_of(obj.get("promotion_code")),
+        "starts": utc(obj["start"]),
+        "ends": utc(obj["end"]),
     }
 
 

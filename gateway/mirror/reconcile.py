@@ -129,6 +129,8 @@ async def _differing(database: Database, account: str | None, objects: Sequence[
     found = []
     for kind in dict.fromkeys(obj["object"] for obj in objects):
         resource = RESOURCES[kind]
+        if not resource.path:  # it cannot be read again
+            continue
         alike = {resource.id_of(obj, account): obj for obj in objects if obj["object"] == kind}
         rows, items = await _rows(database, resource, list(alike))
         found += [(kind, key) for key, obj in alike.items() if _difference(resource, key, obj, rows.get(key), items)]

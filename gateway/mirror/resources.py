@@ -18,8 +18,10 @@ from gateway.models.columns import Mirrored
 from gateway.models.mirrored import (
     Charge,
     CheckoutSession,
+    Coupon,
     CreditNote,
     Customer,
+    Discount,
     Dispute,
     EntitlementSummary,
     Invoice,
@@ -80,7 +82,8 @@ class Resource:
     Args:
         kind: Stripe's `object`.
         table: where it goes.
-        path: its list; `{path}/{id}` is the object.
+        path: its list; `{path}/{id}` is the object. Empty where Stripe reads none: it comes with others, and never
+            changes.
         columns: the pure mapping from payload to columns.
         expand: fields that Stripe only sends when they are asked for.
         expanded: references that are expanded when the object is read, because what they lead to is mirrored as well.
@@ -153,13 +156,19 @@ class Resource:
     def embedded(self, obj: Json) -> Iterator[Json]:
         """Yield the mirrored objects that came expanded within `obj`."""
         for path in self.expanded:
-            found: Any = obj
+            found: list[Any] = [obj]
             for name in path.split("."):
-                found = found.get(name) if isinstance(found, dict) else None
-            listed = isinstance(found, dict) and found.get("object") == "list"
-            for each in found["data"] if listed else [found]:
+                found = [one for each in found if isinstance(each, dict) for one in _listed(each.get(name))]
+            for each in found:
                 if isinstance(each, dict) and each.get("object") in RESOURCES and not each.get("deleted"):
                     yield each
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return what a reference leads to: one object, a list of them, or Stripe's list."""
+    if isinstance(value, dict) and value.get("object") == "list":
+        value = value["data"]
+    return value if isinstance(value, list) else [value]
 
 
 RESOURCES: dict[str, Resource] = {
@@ -206,7 +215,7 @@ RESOURCES: dict[str, Resource] = {
             Subscription,
             "/v1/subscriptions",
             columns.subscription_with_items,
-            expanded=("default_payment_method",),
+            expanded=("default_payment_method", "discounts", "discounts.source.coupon"),
             list_params={"status": "all"},
             lists=("items",),
             final_statuses=tuple(sorted(FINAL)),
@@ -224,6 +233,8 @@ RESOURCES: dict[str, Resource] = {
             expanded=("payments",),
             immutable=("customer_id", "subscription_id", "created"),
         ),
+        Resource("coupon", Coupon, "/v1/coupons", columns.coupon),
+        Resource("discount", Discount, "", columns.discount, synced=False),
         Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", columns.invoice_payment, synced=False),
         Resource("charge", Charge, "/v1/charges", columns.charge),
         Resource("dispute", Dispute, "/v1/disputes", columns.dispute),

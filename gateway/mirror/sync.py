@@ -178,7 +178,8 @@ class Mirror:
 
         results = await self.database.transaction(write)
         again = {WriteResult.UNCLEAR, WriteResult.STALE} if answer.replayed else {WriteResult.UNCLEAR}
-        return unclear + [obj for (obj, _), result in zip(candidates, results, strict=True) if result in again]
+        wanting = ((obj, result) for (obj, _), result in zip(candidates, results, strict=True) if result in again)
+        return unclear + [obj for obj, _ in wanting if RESOURCES[obj["object"]].path]
 
     async def refresh_all(self, stripe: Stripe | Reader, unclear: Iterable[Json]) -> None:
         """Read again what `store_page` could not place."""

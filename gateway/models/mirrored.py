@@ -12,6 +12,9 @@ from sqlmodel import Field
 
 from gateway.models.columns import Mirrored, Row, UtcDateTime
 
+EMPTY = {"server_default": "[]"}
+"""Of a list that rows of an older release do not have."""
+
 
 class Product(Mirrored, table=True):
     """What is sold (Stripe `product`).
@@ -135,6 +138,8 @@ class CheckoutSession(Mirrored, table=True):
     payment_intent_id: str | None = Field(default=None, index=True)
     invoice_id: str | None = None
     line_items: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    amount_discount: int | None = Field(default=None, sa_type=sa.BigInteger)
+    coupons: list[str] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs=EMPTY)
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
@@ -166,6 +171,7 @@ class Subscription(Mirrored, table=True):
     pause_resumes_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     default_payment_method_id: str | None = None
     latest_invoice_id: str | None = None
+    discounts: list[str] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs=EMPTY)
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     start_date: datetime = Field(sa_type=UtcDateTime)
@@ -207,6 +213,8 @@ class SubscriptionItem(Row, table=True):
 class Invoice(Mirrored, table=True):
     """A bill (Stripe `invoice`). `lines` are reduced to what credits and people need: see `mirror/columns.py`.
 
+    `discounts` are pairs of a discount and the amount that it took off.
+
     `service_end` is the end of the latest period that one of its lines is about. `first_failed_at` is a column of the
     gateway's own: the earliest `invoice.payment_failed` of this invoice, in whatever order those events came.
     """
@@ -234,6 +242,8 @@ class Invoice(Mirrored, table=True):
     hosted_invoice_url: str | None = Field(default=None, sa_type=sa.Text)
     invoice_pdf: str | None = Field(default=None, sa_type=sa.Text)
     lines: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
+    discounts: list[list[Any]] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs=EMPTY)
+    tax_lines: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs=EMPTY)
     period_start: datetime = Field(sa_type=UtcDateTime)
     period_end: datetime = Field(sa_type=UtcDateTime)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
@@ -243,6 +253,34 @@ class Invoice(Mirrored, table=True):
     first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     collection_method: str | None = None
     due_date: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Coupon(Mirrored, table=True):
+    """What a discount takes off (Stripe `coupon`)."""
+
+    __tablename__ = "coupon"
+
+    name: str | None = None
+    percent_off: float | None = Field(default=None, sa_type=sa.Float)
+    amount_off: int | None = Field(default=None, sa_type=sa.BigInteger)
+    currency: str | None = None
+    duration: str
+    duration_in_months: int | None = None
+
+
+class Discount(Mirrored, table=True):
+    """A coupon that somebody has (Stripe `discount`). Stripe never changes one, and reads none by its id.
+
+    One that is over is known still, because invoices name it.
+    """
+
+    __tablename__ = "discount"
+
+    customer_id: str | None = Field(default=None, index=True)
+    coupon_id: str
+    promotion_code_id: str | None = None
+    starts: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class InvoicePayment(Mirrored, table=True):
@@ -337,6 +375,8 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     Subscription,
     SubscriptionSchedule,
     Invoice,
+    Coupon,
+    Discount,
     InvoicePayment,
     Charge,
     Dispute,

@@ -1,4 +1,4 @@
-"""What is kept about subscriptions beside Stripe's own objects: the quotes of changes."""
+"""What is kept about subscriptions beside Stripe's own objects: quotes of changes, and offers to who leaves."""
 
 from datetime import datetime
 
@@ -20,3 +20,15 @@ class ChangeQuote(Row, table=True):
     proration_date: datetime = Field(primary_key=True, sa_type=UtcDateTime)
     state: str = Field(primary_key=True)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class RetentionOffer(Row, table=True):
+    """A coupon that the application's back end offers to a customer who is about to cancel; accepted once."""
+
+    __tablename__ = "retention_offer"
+
+    subscription_id: str = Field(primary_key=True)
+    coupon_id: str
+    created: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    accepted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

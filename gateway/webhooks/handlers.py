@@ -135,8 +135,17 @@ def note_refused_usage(connection: sa.Connection, event: StripeEvent, outcome: O
     return outcome
 
 
+def fetch_coupon(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Have the coupon of a discount fetched, which may be older than the endpoint."""
+    if outcome.status != "applied":
+        return outcome
+    coupon_id = RESOURCES["discount"].read(event.object)["coupon_id"]
+    return outcome._replace(pending_fetches=(f"coupon:{coupon_id}",))
+
+
 upsert = Handler()
 delete = Handler(deleted=True)
+upsert_discount = Handler(after=fetch_coupon)
 upsert_price = Handler(after=fetch_price)
 upsert_checkout = Handler(after=fetch_checkout)
 upsert_failed_charge = Handler(after=note_failure)
@@ -177,6 +186,11 @@ HANDLERS: dict[str, Handler] = {
     "subscription_schedule.canceled": upsert,
     "subscription_schedule.completed": upsert,
     "subscription_schedule.aborted": upsert,  # a payment failed
+    "customer.discount.created": upsert_discount,  # what it takes off, and until when
+    "customer.discount.updated": upsert_discount,  # another one in its place
+    "coupon.created": upsert,  # its name
+    "coupon.updated": upsert,
+    "coupon.deleted": delete,  # its discounts stay
     # Who pays, and how.
     "customer.created": upsert,  # e-mail and name
     "customer.updated": upsert,  # e-mail, name, default payment method
@@ -276,6 +290,8 @@ def _outcome(change: Change, result: WriteResult | Unreadable) -> Outcome:
     if result in _OUTCOMES:
         return _OUTCOMES[result]
     match result:
+        case WriteResult.UNCLEAR if not change.resource.path:
+            return _OUTCOMES[WriteResult.STALE]
         case WriteResult.UNCLEAR:
             why = TIED
         case Unreadable():

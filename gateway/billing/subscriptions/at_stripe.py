@@ -5,20 +5,28 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import sqlalchemy as sa
+
+from gateway.auth.principal import Principal
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
-from gateway.billing.subscriptions.state import SubscriptionState, read_subscription
+from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
 from gateway.billing.subscriptions.validation import ended, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
+from gateway.db.database import Database
 from gateway.db.rows import row_by_id
+from gateway.db.tables import table_for
 from gateway.errors import BadInput, NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Invoice
+from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
+CUSTOMERS = table_for(Customer)
 PATH = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
 SCHEDULES = "/v1/subscription_schedules"
+DISCOUNTS = ("discounts", "discounts.source.coupon")
+"""What must be expanded of a subscription for what its discounts take off."""
 
 
 class SubscriptionsAtStripe:
@@ -41,7 +49,7 @@ class SubscriptionsAtStripe:
 
         The answer has the latest invoice and the schedule expanded; what is planned is as Stripe has it, too.
         """
-        answer = await self._get(id, expand=["latest_invoice", "schedule"])
+        answer = await self._get(id, expand=["latest_invoice", "schedule", *DISCOUNTS])
         await self._mirror.store_answer(self._stripe, answer)
         if schedule := answer.object["schedule"]:
             await self._mirror.store_answer(self._stripe, replace(answer, object=schedule))
@@ -125,18 +133,17 @@ class SubscriptionsAtStripe:
             raise
 
     async def due_at_renewal(self, id: str) -> int | None:
-        """Return what the next renewal of a subscription that a schedule manages comes to, in minor units.
+        """Return what the next renewal of a subscription comes to, in minor units.
 
-        Stripe previews the invoice with what is planned. None when there will be none.
+        Stripe previews the invoice with what is planned, too. None when there will be none.
 
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
         schedule = await self._schedule_of(id)
-        if schedule is None:
-            return None
+        about = {"schedule": schedule} if schedule else {"subscription": id}
         try:
-            answer = await self._stripe.post(PREVIEW, idempotency_key=uuid4().hex, schedule=schedule)
+            answer = await self._stripe.post(PREVIEW, idempotency_key=uuid4().hex, **about)
         except StripeRefused:  # nothing will be billed, or the schedule is over
             return None
         total: int = answer.object["total"]
@@ -174,6 +181,23 @@ class SubscriptionsAtStripe:
         if invoice is None or invoice.status == "draft" or invoice.billing_reason != "subscription_update":
             return None
         return invoice if any(line["price"] in price_ids for line in invoice.lines) else None
+
+
+async def owner_of(database: Database, principal: Principal, id: str) -> sa.Row[str | None, bool]:
+    """Return what is known of a subscription's customer (`external_id`, `payer_unverified`).
+
+    Raises:
+        NotFound: there is no such subscription, or it is not the caller's own: the two are not told apart.
+    """
+    owner = (
+        sa.select(CUSTOMERS.c.external_id, CUSTOMERS.c.payer_unverified)
+        .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id)
+        .where(SUBSCRIPTIONS.c.id == id)
+    )
+    customer = await database.read(lambda connection: connection.execute(owner).first())
+    if customer is None or customer.external_id is None or customer.external_id != principal.subject:
+        raise missing()
+    return customer
 
 
 def missing() -> NotFound:

@@ -94,6 +94,17 @@ def _in_months(anchor: datetime, months: int) -> datetime:
     return anchor.replace(year=anchor.year + years, month=month + 1, day=min(anchor.day, last))
 
 
+def taken_back(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that take a planned end back; none where none is planned.
+
+    Args:
+        subscription: as Stripe has it.
+    """
+    if subscription["cancel_at_period_end"]:
+        return {"cancel_at_period_end": False}
+    return {"cancel_at": ""} if subscription["cancel_at"] else {}
+
+
 def resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that take a planned end and a pause back; none where there is neither.
 
@@ -103,11 +114,7 @@ def resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         subscription: as Stripe has it, with its latest invoice expanded.
     """
-    parameters: dict[str, Any] = {}
-    if subscription["cancel_at_period_end"]:
-        parameters["cancel_at_period_end"] = False
-    elif subscription["cancel_at"]:
-        parameters["cancel_at"] = ""
+    parameters = taken_back(subscription)
     if pause := subscription.get("pause_collection"):
         parameters["pause_collection"] = ""
         invoice = subscription["latest_invoice"]

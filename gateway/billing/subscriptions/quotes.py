@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.database import Database
 from gateway.db.tables import insert, table_for
+from gateway.mirror.mapping import id_of
 from gateway.models.subscriptions import ChangeQuote
 from gateway.stripe_api.client import StripeResponse
 
@@ -18,7 +19,7 @@ QUOTE_SECONDS = 15 * 60
 """How long a quote is honoured. Longer would let a buyer pay less for having waited."""
 CLOCK_SLACK_SECONDS = 60
 _RETENTION = timedelta(days=1)
-_DECISIVE = ("status", "trial_end", "billing_cycle_anchor", "discounts", "default_tax_rates")
+_DECISIVE = ("status", "trial_end", "billing_cycle_anchor", "default_tax_rates")
 
 
 def digest_of(subscription: dict[str, Any]) -> str:
@@ -31,7 +32,8 @@ def digest_of(subscription: dict[str, Any]) -> str:
         (item["id"], item["price"]["id"], item.get("quantity"), item.get("current_period_end"))
         for item in subscription["items"]["data"]
     ]
-    return sha256(orjson.dumps([items, [subscription.get(name) for name in _DECISIVE]])).hexdigest()
+    discounts = [id_of(each) for each in subscription.get("discounts") or ()]
+    return sha256(orjson.dumps([items, discounts, [subscription.get(name) for name in _DECISIVE]])).hexdigest()
 
 
 async def remember(database: Database, subscription: dict[str, Any], proration_date: datetime) -> None:

@@ -23,7 +23,7 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions import quotes, timing
-from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, missing, path_of
+from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.changed_items import (
     Target,
@@ -37,17 +37,15 @@ from gateway.billing.subscriptions.changed_items import (
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
 from gateway.billing.subscriptions.plan_change import Preview, check_paid, preview_of
-from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
+from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Customer, Invoice
+from gateway.models.mirrored import Invoice
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
-CUSTOMERS = table_for(Customer)
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
 
 
@@ -164,9 +162,9 @@ class SubscriptionService:
             await self._check_alone(items, present, customer.external_id)
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(await quotes.expired(self._database, change.proration_date, answer))
-            stripe_key = _stripe_key("change", principal, key)
+            call_key = stripe_key("change", principal, key)
             if self._is_later(change, items, present, snapshot):
-                return await self._plan(present, answer, items, snapshot, stripe_key), None
+                return await self._plan(present, answer, items, snapshot, call_key), None
             parameters: dict[str, Any] = {
                 "items": items,
                 "proration_behavior": "always_invoice",
@@ -176,7 +174,7 @@ class SubscriptionService:
             if change.proration_date is not None:
                 parameters["proration_date"] = int(change.proration_date.timestamp())
             changed = await self._at_stripe.do(
-                id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters)
+                id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters)
             )
             await self._at_stripe.release_schedule(id, answer)  # after it: a refused change leaves what was planned
             billed = await self._at_stripe.billed(changed.object, touched_prices(present, items))
@@ -281,9 +279,9 @@ class SubscriptionService:
                 parameters |= {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
                 await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters))
             else:
-                stripe_key = _stripe_key("cancel", principal, key)
+                call_key = stripe_key("cancel", principal, key)
                 parameters["cancel_at_period_end"] = True
-                await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters))
+                await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
 
     async def pause(self, principal: Principal, id: str, until: datetime | None, key: str | None) -> SubscriptionState:
@@ -312,8 +310,8 @@ class SubscriptionService:
             waiting = await self._stripe.get("/v1/invoiceitems", customer=customer_id, pending="true", limit=1)
             check(unbilled(answer.object, waiting.object["data"]))
             parameters = pause_parameters(answer.object, until, self._settings.pause_access)
-            stripe_key = _stripe_key("pause", principal, key)
-            await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=stripe_key, **parameters))
+            call_key = stripe_key("pause", principal, key)
+            await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
 
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
@@ -342,8 +340,8 @@ class SubscriptionService:
             elif not parameters:
                 return present
             await self._at_stripe.release_schedule(id, answer)
-            stripe_key = _stripe_key("resume", principal, key)
-            await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=stripe_key, **parameters))
+            call_key = stripe_key("resume", principal, key)
+            await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
 
     async def _check_alone(
@@ -396,21 +394,13 @@ class SubscriptionService:
         Raises:
             NotFound: there is no such subscription, or it is another's: the two are not told apart.
         """
-        owner = (
-            sa.select(CUSTOMERS.c.external_id, CUSTOMERS.c.payer_unverified)
-            .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id)
-            .where(SUBSCRIPTIONS.c.id == id)
-        )
-        customer = await self._database.read(lambda connection: connection.execute(owner).first())
-        if customer is None or customer.external_id is None or customer.external_id != principal.subject:
-            raise missing()
-        return customer
+        return await owner_of(self._database, principal, id)
 
 
 async def _nothing() -> None:
     return None
 
 
-def _stripe_key(verb: str, principal: Principal, key: str | None) -> str:
+def stripe_key(verb: str, principal: Principal, key: str | None) -> str:
     """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
     return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex

@@ -50,6 +50,8 @@ def refused(error: StripeRefused) -> Problem:
     if isinstance(error, KeyReused):
         message = "this key was used for another request; use a new one"
         return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
+    if error.param is not None and error.param.startswith(("discounts", "promotion_code")):
+        return Problem(ProblemCode.PROMOTION_CODE_INVALID, str(error), "promotionCode")
     return Problem(ProblemCode.STRIPE_REFUSED, str(error))
 
 

@@ -70,6 +70,8 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.cancelSubscription": FieldAccess.AUTHENTICATED,
     "Mutation.pauseSubscription": FieldAccess.AUTHENTICATED,
     "Mutation.resumeSubscription": FieldAccess.AUTHENTICATED,
+    "Mutation.applyPromotionCode": FieldAccess.AUTHENTICATED,
+    "Mutation.acceptRetentionOffer": FieldAccess.AUTHENTICATED,
     # One's own account; a page asks for it before it knows whether anybody is signed in.
     "Query.viewer": FieldAccess.ANYONE,
     # Anybody's account.
@@ -83,6 +85,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.creditInvoice": FieldAccess.SERVICE,
     "Mutation.spendCredits": FieldAccess.SERVICE,
     "Mutation.reportUsage": FieldAccess.SERVICE,
+    "Mutation.offerRetentionCoupon": FieldAccess.SERVICE,
     # The same, live.
     "Subscription.sessionUpdated": FieldAccess.ANYONE,
     "Subscription.viewerUpdated": FieldAccess.USER,

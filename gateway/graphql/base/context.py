@@ -24,6 +24,7 @@ from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
 from gateway.billing.subscriptions.plan_actions import currency_of
+from gateway.billing.subscriptions.promotions import PromotionService
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, TopicSubscription
@@ -50,6 +51,7 @@ class Services:
     customers: Customers
     portal: Portal
     subscriptions: SubscriptionService
+    promotions: PromotionService
     limiter: RateLimiter
     notifications: Notifications
     audit: AuditLog

@@ -11,13 +11,17 @@ from typing import TypeVar
 import sqlalchemy as sa
 from strawberry.dataloader import DataLoader
 
+from gateway.billing import returns
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.pagination import Page, PageRequest
+from gateway.billing.subscriptions.discounts import Reduction, of_coupons, of_discounts
+from gateway.billing.subscriptions.promotions import offers
 from gateway.db.database import Database
 from gateway.mirror.sync import Mirror
 from gateway.models.credits import CreditEntry
+from gateway.models.subscriptions import RetentionOffer
 from gateway.settings import Settings
 
 Key = TypeVar("Key")
@@ -37,17 +41,29 @@ class Loaders:
         account: what a query selects of a user's account.
         credits: the balance, by customer.
         credit_entries: by customer and page.
+        discounts: what they take off.
+        coupons: the same.
+        retention_offers: by subscription.
+        refunded: what went back of an invoice, in minor units.
     """
 
     account: DataLoader[AccountSelection, Account]
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
+    discounts: DataLoader[str, Reduction | None]
+    coupons: DataLoader[str, Reduction | None]
+    retention_offers: DataLoader[str, RetentionOffer | None]
+    refunded: DataLoader[str, int]
 
     def __init__(self, settings: Settings, mirror: Mirror, refresh_links: RefreshLinks) -> None:
         database = mirror.database
         self.account = _Shared(load_fn=partial(_accounts, settings, mirror, refresh_links))
         self.credits = _loader(database, ledger.balances, 0)
         self.credit_entries = _loader(database, ledger.PAGES.read, Page())
+        self.discounts = _loader(database, of_discounts, None)
+        self.coupons = _loader(database, of_coupons, None)
+        self.retention_offers = _loader(database, offers, None)
+        self.refunded = _loader(database, returns.of_invoices, 0)
 
 
 class _Shared(DataLoader[Key, Value]):

@@ -15,12 +15,13 @@ from gateway.billing.user_errors import Rejected
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type, resolver
+from gateway.graphql.base.decorators import enum_type, field, input_type, mutation, object_type, resolver
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import BigInt, Currency, Money
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
+from gateway.graphql.types.discounts import Discount
 from gateway.graphql.types.subscriptions import BillingSubscription
 from gateway.models import mirrored as models
 
@@ -94,6 +95,9 @@ class CheckoutSession:
     )
     amount_subtotal: Money | None = strawberry.field(description="The amount before discounts and taxes.")
     amount_total: Money | None = strawberry.field(description="The amount after discounts and taxes.")
+    amount_discount: Money | None = field(
+        lambda self: money.of(self.row.amount_discount, self.row.currency), "What discounts take off."
+    )
     customer_email: str | None = strawberry.field(
         description="The buyer's e-mail address, for its signed-in owner only."
     )
@@ -108,6 +112,12 @@ class CheckoutSession:
         services = info.context.services
         found = await read_subscription(services.database, self.row.subscription_id, services.settings.grace)
         return BillingSubscription.of(found, catalog_objects_of(await services.catalog.snapshot())) if found else None
+
+    @resolver
+    async def discounts(self, info: Info) -> list[Discount]:
+        """The discounts on it."""
+        found = await info.context.loaders.coupons.load_many(self.row.coupons)
+        return [Discount.of(each) for each in found if each is not None]
 
     @resolver
     async def line_items(self, info: Info) -> list[CheckoutLineItem]:

@@ -10,10 +10,12 @@ import strawberry
 from gateway.billing.customers.ownership import Owner
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
-from gateway.graphql.base.decorators import enum_type, field, object_type
+from gateway.graphql.base.context import Info
+from gateway.graphql.base.decorators import enum_type, field, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Money
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import CatalogObjects
+from gateway.graphql.types.discounts import Discount
 from gateway.models import mirrored as models
 from gateway.models.columns import utc
 
@@ -53,6 +55,28 @@ class InvoiceLine:
     period_end: datetime = field(lambda self: utc(self.line["period_end"]), "When the billed period ends.")
 
 
+@object_type
+class TaxLine:
+    """A tax on an invoice."""
+
+    amount: Money = strawberry.field(description="The tax.")
+    taxable_amount: Money | None = strawberry.field(description="What it is reckoned on, where Stripe says it.")
+    inclusive: bool = strawberry.field(description="Whether the amounts contain it.")
+    name: str | None = strawberry.field(description="Its name, such as VAT; null for a rate of Stripe Tax.")
+    percentage: float | None = strawberry.field(description="The rate in per cent; null for a rate of Stripe Tax.")
+
+    @classmethod
+    def of(cls, line: dict[str, Any], currency: str) -> "TaxLine":
+        """Make a tax from what the mirror keeps of it."""
+        return cls(
+            amount=money.of(line["amount"], currency),
+            taxable_amount=money.of(line["taxable"], currency),
+            inclusive=line["inclusive"],
+            name=line["name"],
+            percentage=line["percentage"],
+        )
+
+
 def _amount(name: str, description: str) -> Any:
     """Return a field that is an amount of the invoice."""
     amount = attrgetter(name)
@@ -78,6 +102,13 @@ class Invoice:
     subscription_id: strawberry.ID | None = _column("subscription_id", "The subscription that it bills, if any.")
     subtotal: Money = _amount("subtotal", "The sum of its lines, before discounts and taxes.")
     tax: Money = _amount("tax", "The taxes on it.")
+    discount: Money = field(
+        lambda self: money.of(sum(amount for _, amount in self.row.discounts), self.row.currency),
+        "What discounts have taken off.",
+    )
+    tax_lines: list[TaxLine] = field(
+        lambda self: [TaxLine.of(line, self.row.currency) for line in self.row.tax_lines], "The taxes one by one."
+    )
     total: Money = _amount("total", "The amount after discounts and taxes; below zero for a credit.")
     amount_due: Money = _amount("amount_due", "The amount due, after the customer's credit balance.")
     amount_paid: Money = _amount("amount_paid", "The amount paid.")
@@ -94,6 +125,17 @@ class Invoice:
         "Its lines.",
     )
     created_at: datetime = _column("created", "When it was created.")
+
+    @resolver
+    async def discounts(self, info: Info) -> list[Discount]:
+        """The discounts on it."""
+        return await Discount.all_of(info, [each for each, _ in self.row.discounts])
+
+    @resolver
+    async def refunded(self, info: Info) -> Money:
+        """What went back to the buyer: refunds, lost disputes, and credit notes."""
+        return money.of(await info.context.loaders.refunded.load(self.row.id), self.row.currency)
+
     paid_at: datetime | None = _column("paid_at", "When it was paid.")
 
     @classmethod

@@ -17,7 +17,9 @@ from gateway.graphql.base.decorators import enum_from, enum_type, field, object_
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.catalog import Plan
 from gateway.graphql.types.catalog_objects import CatalogObjects
+from gateway.graphql.types.discounts import Discount
 from gateway.models.mirrored import SubscriptionItem as ItemRow
+from gateway.models.statuses import FINAL
 
 enum_from(Reason, name="AccessReason")
 
@@ -136,6 +138,14 @@ class PendingChange:
         return cls(at=state.pending.at, plan=first.plan, quantity=first.quantity, items=items, state=state)
 
 
+@object_type
+class RetentionOffer:
+    """A discount that is offered to who is about to cancel; `acceptRetentionOffer` takes it."""
+
+    discount: Discount = strawberry.field(description="What is taken off.")
+    expires_at: datetime | None = strawberry.field(description="Until when it can be accepted; null without an end.")
+
+
 @private
 class BillingSubscription:
     """A subscription to one or more plans."""
@@ -158,6 +168,29 @@ class BillingSubscription:
     )
     access: Access = strawberry.field(description="The access that it gives now.")
     pending_change: PendingChange | None = strawberry.field(description="The next change that is planned, if any.")
+    state: strawberry.Private[SubscriptionState]
+
+    @resolver
+    async def due_at_renewal(self, info: Info) -> Money | None:
+        """What its next renewal comes to, as Stripe computes it; null when there is none, or while it is paused."""
+        if isinstance(info.context, LiveContext):
+            raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
+        row = self.state.subscription
+        if self.paused or row.status in FINAL:
+            return None
+        return money.of(await info.context.services.subscriptions.due_at_renewal(row.id), row.currency)
+
+    @resolver
+    async def discounts(self, info: Info) -> list[Discount]:
+        """The discounts on it that its next invoices are reduced by."""
+        return await Discount.all_of(info, self.state.subscription.discounts)
+
+    @resolver
+    async def retention_offer(self, info: Info) -> RetentionOffer | None:
+        """What the seller offers to who is about to cancel it; null without an offer."""
+        offer = await info.context.loaders.retention_offers.load(self.id)
+        found = offer and await info.context.loaders.coupons.load(offer.coupon_id)
+        return RetentionOffer(discount=Discount.of(found), expires_at=offer.expires_at) if offer and found else None
 
     @classmethod
     def of(cls, state: SubscriptionState, catalog: CatalogObjects) -> "BillingSubscription":
@@ -183,4 +216,5 @@ class BillingSubscription:
             paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),
+            state=state,
         )

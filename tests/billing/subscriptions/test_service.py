@@ -103,7 +103,8 @@ HOW = {"proration_behavior": "always_invoice", "payment_behavior": "error_if_inc
 async def test_a_change_is_billed_at_once_or_not_made(service, scripted):
     becomes(scripted, theirs(), theirs("year", latest_invoice=bill("year")))
     state, billed = await service().change(ADA, "sub_1", PlanChange("year"), None)
-    assert ("GET", SUB, {"expand[0]": "latest_invoice", "expand[1]": "schedule"}) in scripted.calls
+    expanded = ("latest_invoice", "schedule", "discounts", "discounts.source.coupon")
+    assert ("GET", SUB, {f"expand[{n}]": name for n, name in enumerate(expanded)}) in scripted.calls
     assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW})]
     assert ([each.price_id for each in state.items], billed.id) == (["year"], "in_1")
 
@@ -478,9 +479,13 @@ async def test_what_is_there_already_undoes_what_was_planned(service, scripted):
     assert ([call[1] for call in changed(scripted)], state.pending) == ([RELEASE], None)
 
 
-async def test_what_a_renewal_with_what_is_planned_comes_to(service, scripted, fill):
+async def test_what_a_renewal_comes_to_also_with_what_is_planned(service, scripted, fill):
     made = service()
-    assert await made.due_at_renewal("sub_1") is None
+    scripted.answer("POST", PREVIEW, bill(total=555))
+    assert await made.due_at_renewal("sub_1") == 555
+    assert changed(scripted) == [("POST", PREVIEW, {"subscription": "sub_1"})]
+    scripted.calls.clear()
+    scripted._answers.clear()
     await fill(SubscriptionSchedule(id="sched_1", as_of=0, subscription_id="sub_1", status="active", phases=[]))
     scripted.answer("POST", PREVIEW, bill(total=777))
     assert await made.due_at_renewal("sub_1") == 777

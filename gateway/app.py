@@ -102,7 +102,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         redoc_url=None,
     )
     rest.router.routes += [*graphql.static_routes(), *pages]
-    rest.include_router(operations(runtime.database, runtime.notifications, "/demo" if pages else GRAPHQL))
+    rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
     callers = Callers(authenticator, limiter)
     memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)
@@ -110,7 +110,10 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
         {
-            WEBHOOKS: FastRoute(WebhookRoute(settings, receiver, services.stripe.offline_time), body_limit=BODY_LIMIT),
+            WEBHOOKS: FastRoute(
+                WebhookRoute(settings, receiver, services.stripe.offline_time, services.stripe.clock),
+                body_limit=BODY_LIMIT,
+            ),
             GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
             PREFIX: FastRoute(AccessHandler(callers, memory)),
             OFREP: FastRoute(ofrep_handler(callers, memory), body_limit=OFREP_LIMIT),
@@ -159,6 +162,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
     settings, database, stripe = runtime.settings, runtime.database, runtime.require_stripe()
     tasks: dict[str, Run] = {
         "offline time": stripe.offline_time.run,
+        "Stripe's clock": partial(stripe.clock.watch, settings.stripe_api_base),
         "receiver": receiver.run,
         "worker": Worker.of(inbox, runtime).run,
         "notifications": partial(runtime.notifications.run, database),

@@ -19,10 +19,10 @@ from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.settings import Settings
 from gateway.stripe_api.client import API_VERSION, Stripe
+from gateway.stripe_api.stripe_clock import MOST_SECONDS_OFF
 from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from gateway.webhooks.inbox import count_open_events
-from gateway.webhooks.signature import TOLERANCE_SECONDS
 
 SKEW_WARNING_SECONDS = 30
 QUICK_CHECK_SECONDS = 600.0
@@ -185,8 +185,8 @@ def _clock(clock: Clock, as_of: int) -> Check:
     skew = round(clock.now().timestamp()) - as_of
     moved = round(clock.ahead.total_seconds())
     finding = f"{abs(skew)} s {'ahead of' if skew > 0 else 'behind'} Stripe's"
-    if abs(skew) > TOLERANCE_SECONDS:
-        return Check("clock", finding, "set this machine's clock (NTP): every webhook is refused", warning=False)
+    if abs(skew) > MOST_SECONDS_OFF:
+        return Check("clock", finding, "set this machine's clock (NTP): leases, tokens and renewals go by it")
     if abs(skew) > SKEW_WARNING_SECONDS:
         return Check("clock", finding, "set this machine's clock (NTP)", warning=True)
     if abs(moved) > SKEW_WARNING_SECONDS:

@@ -11,24 +11,22 @@ from starlette.responses import RedirectResponse, Response
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
 from gateway.billing.subscriptions.access_changes import count_due_customers
-from gateway.db.database import Database
-from gateway.db.notifications import Notifications
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.metrics import INBOX, QUEUE_ITEMS, render
 from gateway.outbound.outbox import count_open_deliveries
 from gateway.rest.openapi import Status, json_of
+from gateway.runtime import Runtime
 from gateway.webhooks.inbox import count_open_events
 
 
-def operations(database: Database, notifications: Notifications, front: str) -> APIRouter:
+def operations(runtime: Runtime, front: str) -> APIRouter:
     """Return the routes.
 
     Args:
-        database: asked whether it is there, and how many events wait.
-        notifications: asked whether the changes of other processes can be heard.
+        runtime: asked whether the database is there, and how many events wait.
         front: where a person who comes to `/` is sent.
     """
-    router = APIRouter()
+    router, database = APIRouter(), runtime.database
     status = json_of(Status)
 
     @router.get("/healthz", summary="Whether the process is up", responses={200: {"content": status}})
@@ -37,11 +35,12 @@ def operations(database: Database, notifications: Notifications, front: str) -> 
 
     @router.get(
         "/readyz",
-        summary="Whether the database can be reached, written and heard, and is migrated",
+        summary="Whether the database can be reached, written and heard, and is migrated, and the clock is right",
         responses={200: {"content": status}, 503: {"description": "One of them is not so", "content": status}},
     )
     async def readyz() -> JSONResponse:
-        problem = notifications.problem or await migrations.problem(database)
+        clock = runtime.stripe.clock.problem(runtime.clock) if runtime.stripe else None
+        problem = runtime.notifications.problem or await migrations.problem(database) or clock
         return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)

@@ -6,7 +6,6 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +16,7 @@ from gateway.settings import Settings
 from gateway.settings.variables import LIVE_KEY
 from gateway.stripe_api.circuit_breaker import CircuitBreaker
 from gateway.stripe_api.offline_time import OfflineTime
+from gateway.stripe_api.stripe_clock import StripeClock, date_of
 
 if TYPE_CHECKING:
     from gateway.stripe_api.sdk import Client
@@ -43,21 +43,6 @@ class StripeResponse:
     staleness_seconds: int
     replayed: bool
     account: str | None = None
-
-
-class StripeClock:
-    """How far Stripe's clock is ahead of this machine's, as far as its answers have told."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def now(self) -> float:
-        """Return the present moment on Stripe's clock, in Unix seconds; before the first answer it is ours."""
-        return time.time() + self._ahead
-
-    def learn(self, as_of: int) -> None:
-        """Note the `Date` of an answer that has just come."""
-        self._ahead = as_of - time.time()
 
 
 class Stripe:
@@ -180,7 +165,7 @@ class Stripe:
             StripeFailure: it has no date.
         """
         self.offline_time.note(headers)
-        as_of = _date(headers)
+        as_of = date_of(headers)
         self.clock.learn(as_of)
         return as_of
 
@@ -189,15 +174,3 @@ def _client(settings: Settings) -> "Client":
     from gateway.stripe_api import sdk as stripe_sdk
 
     return stripe_sdk.Client(settings, API_VERSION)
-
-
-def _date(headers: Any) -> int:
-    """Return the `Date` header in Unix seconds: Stripe's clock, never ours.
-
-    Raises:
-        StripeFailure: when the answer has none, because its place in time would be a guess.
-    """
-    try:
-        return int(parsedate_to_datetime(headers["date"]).timestamp())
-    except (KeyError, ValueError):
-        raise StripeFailure("Stripe's answer has no usable Date header; is a proxy removing it?") from None

@@ -14,6 +14,7 @@ from gateway.http.request import Header, Request, Response
 from gateway.observability import metrics
 from gateway.settings import Settings
 from gateway.stripe_api.offline_time import HEADER, OfflineTime
+from gateway.stripe_api.stripe_clock import StripeClock
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.receiver import DeliveryResult, Receiver
 from gateway.webhooks.signature import verify
@@ -30,11 +31,19 @@ class WebhookRoute:
         settings: the signing secrets. Without one the route answers 404: an empty secret is forgeable.
         receiver: where genuine events go.
         offline_time: is told what time an offline Stripe's deliveries say it is.
+        stripe_clock: what time it is at Stripe; this machine's may be wrong.
     """
 
-    def __init__(self, settings: Settings, receiver: Receiver, offline_time: OfflineTime | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        receiver: Receiver,
+        offline_time: OfflineTime | None = None,
+        stripe_clock: StripeClock | None = None,
+    ) -> None:
         self._secrets = settings.stripe_webhook_secrets
         self._receiver = receiver
+        self._stripe_clock = stripe_clock or StripeClock()
         self._offline_time = offline_time if settings.stripe_mode == "offline" else None
 
     def take(self, request: Request, respond: Respond) -> bool:
@@ -62,7 +71,7 @@ class WebhookRoute:
         if len(request.body) > BODY_LIMIT:
             raise WebhookRefused("body_too_large", f"the body is over {BODY_LIMIT} bytes")
         signature = request.headers.get(b"stripe-signature", b"").decode("latin-1")
-        label = verify(request.body, signature, self._secrets)
+        label = verify(request.body, signature, self._secrets, stripe_time=self._stripe_clock.now())
         if self._offline_time:
             self._offline_time.note_delivery(request.headers.get(_AHEAD, b"").decode("latin-1"))
         return Delivery(StripeEvent.parse(request.body), label)

@@ -10,17 +10,21 @@ from gateway.settings.values import WebhookSecret
 TOLERANCE_SECONDS = 300
 
 
-def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) -> str:
+def verify(
+    body: bytes, header: str | None, secrets: Sequence[WebhookSecret], *, stripe_time: float | None = None
+) -> str:
     """Return the label of the secret that signed a body within the last minutes.
 
     Every secret is tried, so that two are valid during a rotation. A timestamp more than 300 s away, in the past or in
-    the future, is refused (the SDK accepts the future). Otherwise the verdict is the SDK's, at half its price, which
-    is paid for forgeries as well. Source: https://docs.stripe.com/webhooks#verify-manually.
+    the future, from this machine's clock and from Stripe's is refused. (The SDK accepts the future, and knows this
+    machine's clock alone, so that it refuses everything where that is wrong.) Otherwise the verdict is the SDK's, at
+    half its price, which is paid for forgeries as well. Source: https://docs.stripe.com/webhooks#verify-manually.
 
     Args:
         body: the raw bytes of the request.
         header: the `Stripe-Signature` header.
         secrets: the configured secrets.
+        stripe_time: the present moment on Stripe's clock, in Unix seconds; None where it is not known.
 
     Raises:
         WebhookRefused: with the reason as its code; nothing that a client can send raises anything else.
@@ -33,10 +37,12 @@ def verify(body: bytes, header: str | None, secrets: Sequence[WebhookSecret]) ->
     label = _signer(b"%d.%b" % (stamp, body), signatures, secrets)
     if label is None:
         raise WebhookRefused("signature_invalid", "no signature matches any configured secret for this body")
-    if abs(time.time() - stamp) > TOLERANCE_SECONDS:  # an old recording, or one signed in the future
-        raise WebhookRefused(
+    away = time.time() - stamp
+    if abs(away) > TOLERANCE_SECONDS and (stripe_time is None or abs(stripe_time - stamp) > TOLERANCE_SECONDS):
+        raise WebhookRefused(  # an old recording, or one signed in the future
             "timestamp_outside_tolerance",
-            f"the signature's time is more than {TOLERANCE_SECONDS} s away from this machine's clock",
+            f"the signature is {abs(away):.0f} s {'older' if away > 0 else 'newer'} than this machine's clock allows "
+            f"({TOLERANCE_SECONDS} s): if it is no repetition, set the clock (NTP)",
         )
     return label
 

@@ -7,6 +7,13 @@ from sqlmodel import Field
 
 from gateway.models.columns import Row, UtcDateTime
 
+OPEN_LOT = "granted - revoked - spent - expired <> 0"
+"""Of a lot with something left, or with a debt. An index over it is used where a query repeats it literally."""
+FILLED_LOT = "granted - revoked - spent - expired > 0"
+"""Of a lot with something left."""
+CARRYING_LOT = "CAST(debts AS TEXT) <> '{}'"
+"""Of a lot that carries what was spent from others."""
+
 
 class CreditAccount(Row, table=True):
     """The credits of one customer: the row that everybody who changes them locks first.
@@ -19,7 +26,7 @@ class CreditAccount(Row, table=True):
 
     customer_id: str = Field(primary_key=True)
     balance: int = Field(default=0, sa_type=sa.BigInteger)
-    clock: datetime = Field(sa_type=UtcDateTime)
+    clock: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
 class CreditLot(Row, table=True):
@@ -32,6 +39,26 @@ class CreditLot(Row, table=True):
     """
 
     __tablename__ = "credit_lot"
+    __table_args__ = (
+        sa.Index(
+            "ix_credit_lot_open",
+            *("customer_id", "expires_at", "granted_at", "id"),
+            sqlite_where=sa.text(OPEN_LOT),
+            postgresql_where=sa.text(OPEN_LOT),
+        ),
+        sa.Index(
+            "ix_credit_lot_expiry",
+            "expires_at",
+            sqlite_where=sa.text(FILLED_LOT),
+            postgresql_where=sa.text(FILLED_LOT),
+        ),
+        sa.Index(
+            "ix_credit_lot_carrying",
+            "customer_id",
+            sqlite_where=sa.text(CARRYING_LOT),
+            postgresql_where=sa.text(CARRYING_LOT),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     customer_id: str = Field(index=True)

@@ -4,6 +4,7 @@ Whoever changes a customer's credits opens the account first, which locks its ro
 transaction, on SQLite there is one writer anyway. So all changes of one account are one after the other.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,9 +14,10 @@ import sqlalchemy as sa
 from gateway.clock import now
 from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
-from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
+from gateway.models.credits import CARRYING_LOT, FILLED_LOT, OPEN_LOT, CreditAccount, CreditEntry, CreditLot
 from gateway.outbound import outbox
 
+PAGE = 100  # lots that are read at once
 LONG_AGO = datetime.fromtimestamp(0, UTC)
 """The clock of an account of which nothing is known."""
 
@@ -28,9 +30,16 @@ remaining = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 """What is left of a lot; below zero when credits that were already spent have been taken back."""
 
 
+is_open, is_filled, is_carrying = sa.text(OPEN_LOT), sa.text(FILLED_LOT), sa.text(CARRYING_LOT)
+"""Conditions by which an index finds the lots that matter among however many are used up."""
+
+SPENT_FIRST = (LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
+"""The order in which lots are spent: what expires first comes first."""
+
+
 def expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
     """Return the condition that a lot has expired, for a query that joins its account."""
-    return sa.or_(LOTS.c.expires_at <= moment, LOTS.c.expires_at <= ACCOUNTS.c.clock)
+    return LOTS.c.expires_at <= sa.case((ACCOUNTS.c.clock > moment, ACCOUNTS.c.clock), else_=moment)
 
 
 @dataclass(slots=True)
@@ -67,8 +76,13 @@ class Account:
 
     def add_to_lot(self, lot_id: str, column: str, amount: int) -> None:
         """Add to one of a lot's sums."""
-        lot = sa.update(LOTS).where(LOTS.c.id == lot_id)
-        self.connection.execute(lot.values({column: LOTS.c[column] + amount}))
+        self.add_to_lots({lot_id: amount}, column)
+
+    def add_to_lots(self, amounts: Mapping[str, int], column: str) -> None:
+        """Add to one of the sums of each of some lots."""
+        lot = sa.update(LOTS).where(LOTS.c.id == sa.bindparam("lot"))
+        more = lot.values({column: LOTS.c[column] + sa.bindparam("amount", type_=sa.BigInteger)})
+        self.connection.execute(more, [{"lot": lot_id, "amount": amount} for lot_id, amount in amounts.items()])
 
     def move_expiry(self, lot_id: str, expires_at: datetime | None) -> None:
         """Say anew when a lot runs out: the time that follows it was paid, or the subscription has ended."""
@@ -86,7 +100,7 @@ class Account:
         self._carry_spends()
 
     def _take_back_spends(self) -> None:
-        for lot in self._all(sa.cast(LOTS.c.debts, sa.Text) != "{}"):
+        for lot in self._all(is_carrying):
             debts = lot["debts"]
             for debtor_id, carried in sorted(debts.items()):
                 again = self.connection.execute(sa.select(remaining).where(LOTS.c.id == debtor_id)).scalar() or 0
@@ -94,7 +108,7 @@ class Account:
                     debts = self._move_spend(lot["id"], debts, debtor_id, -amount)
 
     def _carry_spends(self) -> None:
-        for debtor in self._all(remaining < 0):
+        for debtor in self._all(is_open, remaining < 0):
             owed = -debtor["left"]
             for lot in self.lots():
                 amount = min(owed, lot["left"])
@@ -115,23 +129,39 @@ class Account:
     def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
         over = LOTS.c.expires_at <= self.now
-        for lot in self._all(over, sa.or_(remaining > 0, sa.and_(remaining < 0, LOTS.c.expired > 0))):
+        for lot in self._all(is_open, over, sa.or_(remaining > 0, sa.and_(remaining < 0, LOTS.c.expired > 0))):
             target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
             change = target - lot["expired"]
             self.add_to_lot(lot["id"], "expired", change)
             self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
 
-    def lots(self) -> list[Any]:
-        """Return the lots with something left, in the order in which they are spent: what expires first comes first."""
-        return self._all(remaining > 0)
+    def lots(self) -> Iterator[Any]:
+        """Yield the lots with something left, in the order in which they are spent: what expires first comes first.
 
-    def _all(self, *conditions: sa.ColumnElement[bool]) -> list[Any]:
-        query = (
-            sa.select(LOTS, remaining.label("left"))
-            .where(LOTS.c.customer_id == self.customer_id, *conditions)
-            .order_by(LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
-        )
-        return list(self.connection.execute(query).mappings())
+        Only as many are read as somebody asks for.
+        """
+        behind = LOTS.c.granted_at, LOTS.c.id
+        yield from self._in_pages(LOTS.c.expires_at.is_not(None), (LOTS.c.expires_at, *behind))
+        yield from self._in_pages(LOTS.c.expires_at.is_(None), behind)
+
+    def _in_pages(self, condition: sa.ColumnElement[bool], order: Sequence[sa.Column[Any]]) -> Iterator[Any]:
+        later: sa.ColumnElement[bool] = sa.true()
+        while True:
+            page = self._all(is_open, remaining > 0, condition, later, order=order, limit=PAGE)
+            yield from page
+            if len(page) < PAGE:
+                return
+            last = (sa.bindparam(None, page[-1][column.name], type_=column.type) for column in order)
+            later = sa.tuple_(*order) > sa.tuple_(*last)
+
+    def _all(
+        self,
+        *conditions: sa.ColumnElement[bool] | sa.TextClause,
+        order: Sequence[sa.ColumnElement[Any]] = SPENT_FIRST,
+        limit: int | None = None,
+    ) -> list[Any]:
+        mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == self.customer_id, *conditions)
+        return list(self.connection.execute(mine.order_by(*order).limit(limit)).mappings())
 
 
 def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
@@ -154,14 +184,19 @@ def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
 
 def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
     """Write down what has run out, of at most `limit` accounts; of how many."""
-    due = (
-        sa.select(LOTS.c.customer_id)
-        .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(expired(now(connection)), remaining > 0)
-        .distinct()
-        .limit(limit)
-    )
-    customers = list(connection.execute(due).scalars())
+    customers = expired_accounts(connection, limit)
     for account in (lock_accounts(connection, dict.fromkeys(customers, LONG_AGO))).values():
         account.expire()
     return len(customers)
+
+
+def expired_accounts(connection: sa.Connection, limit: int = 1) -> Sequence[str]:
+    """Return customers with credits that have run out and are not written down; at most `limit`."""
+    present = now(connection)
+    over = sa.select(LOTS.c.customer_id).where(is_filled, LOTS.c.expires_at <= present).order_by(LOTS.c.expires_at)
+    theirs = LOTS.c.customer_id == ACCOUNTS.c.customer_id, LOTS.c.expires_at <= ACCOUNTS.c.clock
+    on_test_clocks = sa.select(ACCOUNTS.c.customer_id).where(
+        ACCOUNTS.c.clock > present, sa.exists().where(is_open, remaining > 0, *theirs)
+    )
+    found = (each for query in (over, on_test_clocks) for each in connection.execute(query.limit(limit)).scalars())
+    return list(dict.fromkeys(found))[:limit]

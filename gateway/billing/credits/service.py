@@ -18,6 +18,8 @@ from gateway.billing.credits.ledger import (
     Account,
     expire_credits,
     expired,
+    expired_accounts,
+    is_open,
     lock_accounts,
     remaining,
 )
@@ -110,11 +112,13 @@ def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
         message = f"{wanted.amount} credits are wanted and {there} are there"
         return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
     parts: dict[str, int] = {}
+    open_amount = wanted.amount
     for lot in account.lots():
-        parts[lot["id"]] = min(lot["left"], wanted.amount - sum(parts.values()))
-        account.add_to_lot(lot["id"], "spent", parts[lot["id"]])
-        if sum(parts.values()) == wanted.amount:
+        parts[lot["id"]] = min(lot["left"], open_amount)
+        open_amount -= parts[lot["id"]]
+        if not open_amount:
             break
+    account.add_to_lots(parts, "spent")
     told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
     return CreditEntry(**account.append("spend", -wanted.amount, parts=parts, **told))
 
@@ -138,18 +142,19 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
 async def run_expiry(database: Database) -> None:
     """Expire credits that have run out, until cancelled. It is for the history: they cannot be spent before either."""
     while True:
-        while await database.transaction(expire_credits):
-            pass
+        while await database.read(expired_accounts):  # without the writer's lock where there is nothing
+            await database.transaction(expire_credits)
         await database.clock.sleep(EXPIRY_SECONDS)
 
 
 def _balances(dialect: str) -> sa.Select[Any]:
-    over = sa.and_(expired(sa.bindparam("now", type_=UtcDateTime)), remaining > 0)
-    return (
-        sa.select(LOTS.c.customer_id, sa.func.sum(sa.case((over, 0), else_=remaining)).label("total"))
-        .join(ACCOUNTS, ACCOUNTS.c.customer_id == LOTS.c.customer_id)
-        .where(in_json_array(dialect, LOTS.c.customer_id, "customers"))
-        .group_by(LOTS.c.customer_id)
+    mine = LOTS.c.customer_id == ACCOUNTS.c.customer_id
+    over = is_open, remaining > 0, expired(sa.bindparam("now", type_=UtcDateTime))
+    lost = sa.select(sa.func.coalesce(sa.func.sum(remaining), 0)).where(mine, *over).correlate(ACCOUNTS)
+    ever = sa.exists().where(mine).correlate(ACCOUNTS)
+    total = ACCOUNTS.c.balance - lost.scalar_subquery()
+    return sa.select(ACCOUNTS.c.customer_id, total.label("total")).where(
+        in_json_array(dialect, ACCOUNTS.c.customer_id, "customers"), ever
     )
 
 

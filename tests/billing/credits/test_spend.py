@@ -148,13 +148,14 @@ async def test_everything_wrong_is_said_at_once(database):
 
 
 def test_the_balance_is_without_what_has_run_out(connection):
-    for name, clock in (("cus_1", PAST), ("cus_2", FUTURE + timedelta(days=1)), ("cus_3", PAST), ("cus_4", PAST)):
-        put(connection, CreditAccount(customer_id=name, balance=0, clock=clock))
+    ahead = FUTURE + timedelta(days=1)
+    for name, balance, clock in (("1", 128, PAST), ("2", 14, ahead), ("3", -1, PAST), ("4", 100, PAST), ("5", 0, PAST)):
+        put(connection, CreditAccount(customer_id=f"cus_{name}", balance=balance, clock=clock))
     put(connection, lot("a", spent=30), lot("b", 50, PAST), lot("c", 7, FUTURE), lot("d", expires_at=PAST, expired=100))
     put(connection, lot("e", 5, customer_id="cus_2"), lot("f", 9, FUTURE, customer_id="cus_2"))
     put(connection, lot("g", spent=101, customer_id="cus_3", expires_at=PAST), lot("h", customer_id="cus_4"))
     put(connection, lot("i", 1, PAST))
-    found = balances(connection, ["cus_1", "cus_2", "cus_3", "cus_9"])
+    found = balances(connection, ["cus_1", "cus_2", "cus_3", "cus_5", "cus_9"])
     assert found == {"cus_1": 77, "cus_2": 5, "cus_3": -1}
 
 

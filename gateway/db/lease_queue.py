@@ -86,6 +86,9 @@ class LeaseQueue:
         work_seconds: the longest that `work` takes; what could not end within its lease is not begun.
         idle_seconds: between two looks while nothing is due.
         now: the clock of `due_at`; by default this machine's.
+        candidates: makes the SELECT of what may be due, where `due` would look at more than it finds; by default `due`.
+        pass_over: has candidates that are not due wait for what they depend on, so that nobody looks at them again
+            until then; of how many.
     """
 
     name: str
@@ -102,6 +105,8 @@ class LeaseQueue:
     work_seconds: float
     idle_seconds: float
     now: Callable[[], datetime] = utc_now
+    candidates: Callable[[datetime], sa.Select[Any]] | None = None
+    pass_over: Callable[[sa.Connection, Sequence[Any]], int] | None = None
 
     async def run(self, wake: asyncio.Event | None = None) -> None:
         """Work on what is due, until cancelled.
@@ -146,28 +151,35 @@ class LeaseQueue:
         """
         while True:
             now = self.now()
-            query = self.due(now).where(self.scope).with_only_columns(self.key).limit(self.batch)
+            candidates = self.candidates or self.due
+            query = candidates(now).where(self.scope).with_only_columns(self.key).limit(self.batch)
             query = query if only is None else query.where(self.key.in_(only))
             keys = await self.database.read(partial(_scalars, query))
             if not keys:
                 return ()
-            if claims := await self._lease_or_release(keys, now):
+            claims, passed_over = await self._lease_or_release(keys, now)
+            if claims:
                 return claims
-            await asyncio.sleep(random.uniform(0, COLLISION_SECONDS))  # noqa: S311 - others were claiming the same
+            if not passed_over:
+                await asyncio.sleep(random.uniform(0, COLLISION_SECONDS))  # noqa: S311 - others were claiming the same
 
-    async def _lease_or_release(self, keys: Sequence[Any], now: datetime) -> list[Claim]:
+    async def _lease_or_release(self, keys: Sequence[Any], now: datetime) -> tuple[list[Claim], int]:
         """Claim rows; who is cancelled meanwhile gives them back, because the transaction goes on to its end."""
         claiming = asyncio.ensure_future(self.database.transaction(partial(self._lease, keys, now)))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
             with contextlib.suppress(GatewayError):
-                for claim in await claiming:
+                for claim in (await claiming)[0]:
                     await self.release(claim)
             raise
 
-    def _lease(self, keys: Sequence[Any], now: datetime, connection: sa.Connection) -> list[Claim]:
-        """Move the moment of those rows that are still due and that no other process is claiming."""
+    def _lease(self, keys: Sequence[Any], now: datetime, connection: sa.Connection) -> tuple[list[Claim], int]:
+        """Move the moment of those rows that are still due and that no other process is claiming.
+
+        Returns:
+            the claims, and how many of the other rows were passed over.
+        """
         until = now + self.lease
         due = self.due(now).where(self.scope, self.key.in_(keys)).with_for_update(skip_locked=True, of=self.key.table)
         groups: defaultdict[Hashable, list[sa.RowMapping]] = defaultdict(list)
@@ -178,7 +190,8 @@ class LeaseQueue:
         if claimed:
             update = sa.update(self.key.table).where(self.scope, self.key.in_(claimed))
             connection.execute(update.values({self.due_at: until}))
-        return claims
+        others = [key for key in keys if key not in claimed]
+        return claims, self.pass_over(connection, others) if self.pass_over and others else 0
 
 
 def _scalars(query: sa.Select[Any], connection: sa.Connection) -> Sequence[Any]:

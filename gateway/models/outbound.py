@@ -26,7 +26,10 @@ class OutboxMessage(Row, table=True):
 
 
 class OutboxDelivery(Row, table=True):
-    """A message on its way to one endpoint: `pending` (due at `next_attempt_at`), `delivered`, or `dead` (given up)."""
+    """A message on its way to one endpoint: `pending` (due at `next_attempt_at`), `delivered`, or `dead` (given up).
+
+    One that waits for an earlier one of its customer is due in the year 9999.
+    """
 
     __tablename__ = "outbox_delivery"
     __table_args__ = (
@@ -36,9 +39,12 @@ class OutboxDelivery(Row, table=True):
             "customer_id",
             "id",
             sqlite_where=sa.text("status = 'pending'"),
+            postgresql_where=sa.text("status = 'pending'"),
         ),
         sa.Index(
-            "ix_outbox_delivery_due", "status", "endpoint", "next_attempt_at", sqlite_where=sa.text(OPEN_PREDICATE)
+            "ix_outbox_delivery_due",
+            *("status", "endpoint", "next_attempt_at", "id"),
+            sqlite_where=sa.text(OPEN_PREDICATE),
         ),
     )
 

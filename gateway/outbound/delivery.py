@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 15.0
 SLOTS, BATCH, LEASE, IDLE_SECONDS = 20, 50, timedelta(seconds=60), 0.5
+WAITING = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a message is due that waits for an earlier one of its customer: when that has ended, not before."""
 RETRIES = Backoff(first_seconds=2, longest_seconds=4 * 3600, attempts=18)
 
 
@@ -60,7 +62,10 @@ class WebhookDispatcher:
                 queues.create_task(self.queue(endpoint, client).run())
 
     def queue(self, endpoint: OutboundEndpoint, client: httpx.AsyncClient) -> LeaseQueue:
-        """Return the queue of one endpoint: the first open message of each customer, where it is due."""
+        """Return the queue of one endpoint: the first open message of each customer, where it is due.
+
+        A later one is looked at once: it is then made to wait until the one before has ended.
+        """
         earlier = DELIVERIES.alias()
         before = sa.exists().where(
             earlier.c.endpoint == DELIVERIES.c.endpoint,
@@ -68,11 +73,14 @@ class WebhookDispatcher:
             earlier.c.status == PENDING,
             earlier.c.id < DELIVERIES.c.id,
         )
+        in_order = DELIVERIES.c.next_attempt_at, DELIVERIES.c.id
+        is_pending = sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING
+        pending = sa.select(DELIVERIES).where(*is_pending).order_by(*in_order)
         messages = (
             sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
             .join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
-            .where(sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING, ~before)
-            .order_by(DELIVERIES.c.next_attempt_at, DELIVERIES.c.id)
+            .where(*is_pending, ~before)
+            .order_by(*in_order)
         )
 
         async def deliver(claim: Claim) -> None:
@@ -86,6 +94,8 @@ class WebhookDispatcher:
             key=DELIVERIES.c.id,
             due_at=DELIVERIES.c.next_attempt_at,
             due=lambda now: messages.where(DELIVERIES.c.next_attempt_at <= now),
+            candidates=lambda now: pending.where(DELIVERIES.c.next_attempt_at <= now),
+            pass_over=lambda connection, ids: _pass_over(connection, endpoint.url, ids),
             work=deliver,
             scope=DELIVERIES.c.endpoint == endpoint.url,
             slots=SLOTS,
@@ -114,24 +124,44 @@ class WebhookDispatcher:
         return {"status": status, "next_attempt_at": RETRIES.next_attempt(row["attempts"]), "last_error": problem}
 
 
-def _save(held: sa.ColumnElement[bool], row: sa.RowMapping, result: dict[str, Any], connection: sa.Connection) -> None:
-    """Save the result of an attempt, and have the customer's later messages wait for the next one, or no longer.
+def _pass_over(connection: sa.Connection, endpoint: str, ids: Sequence[int]) -> int:
+    """Have those of some messages wait that come after an open one of their customer; of how many.
 
-    They could not overtake it in any case; but a search for what is due would go through all of them again and again.
+    The open one is locked, so that it cannot end without waking them.
     """
-    if not connection.execute(sa.update(DELIVERIES).where(held).values(**result)).rowcount:
-        return
-    later = sa.update(DELIVERIES).where(
-        DELIVERIES.c.endpoint == row["endpoint"],
-        DELIVERIES.c.customer_id == row["customer_id"],
-        DELIVERIES.c.status == PENDING,
-        DELIVERIES.c.id > row["id"],
+    mine, earlier = DELIVERIES.c.endpoint == endpoint, DELIVERIES.alias()
+    first = (
+        sa.select(earlier.c.id)
+        .where(earlier.c.endpoint == endpoint, earlier.c.customer_id == DELIVERIES.c.customer_id)
+        .where(earlier.c.status == PENDING, earlier.c.id < DELIVERIES.c.id)
+        .order_by(earlier.c.id)
+        .limit(1)
+        .scalar_subquery()
     )
-    if due := result["next_attempt_at"]:
-        connection.execute(later.values(next_attempt_at=due))
-    else:
-        now = datetime.now(UTC)
-        connection.execute(later.where(DELIVERIES.c.next_attempt_at > now).values(next_attempt_at=now))
+    found = connection.execute(sa.select(DELIVERIES.c.id, first.label("first")).where(mine, DELIVERIES.c.id.in_(ids)))
+    behind = {row.id: row.first for row in found if row.first is not None}
+    still_open = sa.select(DELIVERIES.c.id).where(
+        mine, DELIVERIES.c.id.in_(set(behind.values())), DELIVERIES.c.status == PENDING
+    )
+    held = set(connection.execute(still_open.with_for_update(skip_locked=True)).scalars()) if behind else set()
+    waiting = [place for place, first_place in behind.items() if first_place in held]
+    due = sa.update(DELIVERIES).where(mine, DELIVERIES.c.id.in_(waiting), DELIVERIES.c.status == PENDING)
+    due = due.where(DELIVERIES.c.next_attempt_at <= datetime.now(UTC))
+    return connection.execute(due.values(next_attempt_at=WAITING)).rowcount if waiting else 0
+
+
+def _save(held: sa.ColumnElement[bool], row: sa.RowMapping, result: dict[str, Any], connection: sa.Connection) -> None:
+    """Save the result of an attempt; where it was the last one, the customer's next message is due."""
+    saved = connection.execute(sa.update(DELIVERIES).where(held).values(**result)).rowcount
+    if not saved or result["next_attempt_at"] is not None:
+        return
+    mine, now = DELIVERIES.c.endpoint == row["endpoint"], datetime.now(UTC)
+    later = sa.select(DELIVERIES.c.id).where(mine, DELIVERIES.c.customer_id == row["customer_id"])
+    later = later.where(DELIVERIES.c.status == PENDING, DELIVERIES.c.id > row["id"]).order_by(DELIVERIES.c.id).limit(1)
+    following = connection.execute(later).scalar()
+    if following is not None:
+        due = sa.update(DELIVERIES).where(mine, DELIVERIES.c.id == following, DELIVERIES.c.next_attempt_at > now)
+        connection.execute(due.values(next_attempt_at=now))
 
 
 def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:

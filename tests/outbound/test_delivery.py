@@ -10,11 +10,12 @@ from pydantic import SecretStr
 
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
-from gateway.outbound.delivery import SLOTS, WebhookDispatcher
+from gateway.outbound.delivery import SLOTS, WAITING, WebhookDispatcher, _pass_over, _save
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings.values import OutboundEndpoint
 from harness.databases import both_databases
 
+URL = "http://127.0.0.1:9/"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 
 
@@ -40,8 +41,10 @@ class Receiver:
 
 
 @contextlib.asynccontextmanager
-async def delivering(database_url, *receivers, **options):
-    """Deliver `count` messages to each receiver while the block runs; the database."""
+async def delivering(database_url, *receivers, customers=None, **options):
+    """Deliver `count` messages, each of a customer of its own or of one of so many, to each receiver while the block
+    runs; the database.
+    """
     async with contextlib.AsyncExitStack() as stack:
         urls = []
         for receiver in receivers:
@@ -51,7 +54,7 @@ async def delivering(database_url, *receivers, **options):
             urls.append(f"http://{host}:{port}/")
         database = Database(database_url, endpoints=urls, on_commit=Notifications())
         stack.push_async_callback(database.close)
-        await fill(database, urls, receivers[0].count)
+        await fill(database, urls, receivers[0].count, customers or receivers[0].count)
         endpoints = [OutboundEndpoint(url, (SecretStr(SECRET),)) for url in urls]
         dispatcher = asyncio.create_task(WebhookDispatcher(database, endpoints, **options).run())
         stack.callback(dispatcher.cancel)
@@ -63,13 +66,17 @@ async def delivering(database_url, *receivers, **options):
             await writer.wait_closed()
 
 
-async def fill(database, urls, count):
-    """Write messages, each of a customer of its own, with a delivery to each endpoint."""
+async def fill(database, urls, count, customers):
+    """Write messages, of one customer after the other, with a delivery to each endpoint."""
     now = datetime.now(UTC)
     common = {"type": "invoice.paid", "payload": "{}", "created": now}
-    messages = [{"id": n, "message_id": f"msg_{n}", "customer_id": f"cus_{n}", **common} for n in range(count)]
+    messages = [
+        {"id": n, "message_id": f"msg_{n}", "customer_id": f"cus_{n % customers}", **common} for n in range(count)
+    ]
     state = {"status": "pending", "attempts": 0, "next_attempt_at": now}
-    deliveries = [{"id": n, "customer_id": f"cus_{n}", "endpoint": url, **state} for n in range(count) for url in urls]
+    deliveries = [
+        {"id": n, "customer_id": f"cus_{n % customers}", "endpoint": url, **state} for n in range(count) for url in urls
+    ]
 
     def write(connection):
         connection.execute(sa.insert(MESSAGES), messages)
@@ -88,6 +95,43 @@ async def test_an_endpoint_that_does_not_answer_slows_no_other(database_url):
         stuck.set()
         await asyncio.wait_for(slow.all_taken.wait(), 20)
     assert sorted(fast.taken) == sorted(slow.taken) == sorted(f"msg_{n}" for n in range(3 * SLOTS))
+
+
+@both_databases
+async def test_later_messages_of_a_customer_wait_unseen_until_the_one_before_has_ended(database_url):
+    stuck = asyncio.Event()
+    receiver = Receiver(stuck.wait, 60)
+    async with delivering(database_url, receiver, customers=3) as database:
+
+        async def waiting():
+            query = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.next_attempt_at == WAITING)
+            return await database.read(lambda connection: connection.execute(query).scalars().all())
+
+        async with asyncio.timeout(20):
+            while sorted(await waiting()) != list(range(3, 60)):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
+        assert receiver.taken == []
+        stuck.set()
+        await asyncio.wait_for(receiver.all_taken.wait(), 30)
+    for customer in range(3):
+        mine = [each for each in receiver.taken if int(each.removeprefix("msg_")) % 3 == customer]
+        assert mine == [f"msg_{n}" for n in range(customer, 60, 3)]
+
+
+@both_databases
+async def test_who_has_a_message_wait_and_who_ends_the_one_before_leave_none_behind(database_url):
+    database = Database(database_url, endpoints=[URL], on_commit=Notifications())
+    await fill(database, [URL], 2, 1)
+    queue = WebhookDispatcher(database, [OutboundEndpoint(URL, ())]).queue(OutboundEndpoint(URL, ()), None)
+    (claim,) = await queue.claim()
+    ended = {"status": "delivered", "next_attempt_at": None, "attempts": 1}
+    await asyncio.gather(
+        *(database.transaction(lambda connection: _pass_over(connection, URL, [1])) for _ in range(4)),
+        database.transaction(partial(_save, queue.holds(claim), claim.rows[0], ended)),
+        *(database.transaction(lambda connection: _pass_over(connection, URL, [1])) for _ in range(4)),
+    )
+    assert [[row["id"] for row in each.rows] for each in await queue.claim()] == [[1]]
+    await database.close()
 
 
 async def test_a_receiver_that_answers_too_late_is_tried_again(sqlite_url):

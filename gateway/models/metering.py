@@ -19,6 +19,12 @@ class UsageRecord(Row, table=True):
     __table_args__ = (
         sa.Index("ix_usage_record_open", "status", "next_attempt_at", sqlite_where=sa.text(OPEN_PREDICATE)),
         sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
+        sa.Index(
+            "ix_usage_record_dead",
+            *("customer_id", "event_name", "timestamp"),
+            sqlite_where=sa.text("status = 'dead'"),
+            postgresql_where=sa.text("status = 'dead'"),
+        ),
     )
 
     id: str = Field(primary_key=True)
@@ -32,3 +38,19 @@ class UsageRecord(Row, table=True):
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, sa_type=sa.Text)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class UsageTotal(Row, table=True):
+    """What was reported in a period that somebody asked for, what Stripe refuses included.
+
+    `value` is the sum of the records' values, `records` how many there are.
+    """
+
+    __tablename__ = "usage_total"
+
+    customer_id: str = Field(primary_key=True)
+    event_name: str = Field(primary_key=True)
+    period_start: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    period_end: datetime = Field(primary_key=True, sa_type=UtcDateTime)
+    value: int = Field(sa_type=sa.BigInteger)
+    records: int = Field(sa_type=sa.BigInteger)

@@ -6,12 +6,14 @@ A report is answered once it is in the table, which is the queue of `forwarder.p
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from gateway.billing.metering import totals
+from gateway.billing.metering.totals import Period, Total
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.database import Database
@@ -19,7 +21,7 @@ from gateway.db.rows import first_row
 from gateway.db.tables import insert, table_for
 from gateway.mirror.accounts import own
 from gateway.models.metering import UsageRecord
-from gateway.models.mirrored import Customer, Meter, Price, Subscription, SubscriptionItem
+from gateway.models.mirrored import OPEN_SUBSCRIPTIONS_PREDICATE, Customer, Meter, Price, Subscription, SubscriptionItem
 
 USAGE = table_for(UsageRecord)
 OLDEST, NEWEST = timedelta(days=35), timedelta(minutes=5)  # Stripe's own limits
@@ -95,7 +97,10 @@ async def report(database: Database, usage: Report) -> UsageRecord:
     )
 
     def write(connection: sa.Connection) -> UsageRecord:
-        connection.execute(insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing())
+        totals.lock(connection, row.customer_id, row.event_name)
+        new = insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing().returning(USAGE.c.id)
+        if connection.execute(new).first():
+            totals.add(connection, row)
         same = USAGE.c.id == usage.identifier, USAGE.c.fingerprint == usage.fingerprint
         refused = sa.update(USAGE).where(*same, USAGE.c.status == "dead")
         connection.execute(refused.values(status="pending", next_attempt_at=due))
@@ -128,35 +133,46 @@ async def current(database: Database, customer_id: str | None, event_name: str) 
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    return await database.read(lambda connection: _current(connection, customer_id, event_name))
+    read = partial(_read, customer_id=customer_id, event_name=event_name)
+    found = await database.read(read)
+    if isinstance(found, Period):
+        await database.transaction(partial(totals.sum_up, period=found))
+        found = await database.read(read)
+    return None if isinstance(found, Period) else found
 
 
-def _current(connection: sa.Connection, customer_id: str | None, event_name: str) -> Usage | None:
+def _read(connection: sa.Connection, customer_id: str | None, event_name: str) -> Usage | Period | None:
+    """Return the usage; the period where it was not summed up yet, None without such a meter."""
     meter = first_row(connection, select(Meter).where(Meter.event_name == event_name, own(col(Meter.id))))
     if meter is None:
         return None
+    period = Period(customer_id or "", event_name, *_present_period(connection, customer_id, meter))
+    if meter.formula == "last":
+        return Usage(meter, _last(connection, period), period.start, period.end)
+    total = totals.read(connection, period) if customer_id else Total(0, 0)
+    if total is None:
+        return period
+    return Usage(meter, total.records if meter.formula == "count" else total.value, period.start, period.end)
+
+
+def _present_period(connection: sa.Connection, customer_id: str | None, meter: Meter) -> tuple[datetime, datetime]:
     periods = (
         select(SubscriptionItem.current_period_start, SubscriptionItem.current_period_end)
         .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
         .join(Price, col(Price.id) == SubscriptionItem.price_id)
         .where(Subscription.customer_id == customer_id, Price.meter == meter.id, col(Subscription.ended_at).is_(None))
+        .where(sa.text(OPEN_SUBSCRIPTIONS_PREDICATE))
         .order_by(col(SubscriptionItem.current_period_start).desc())
     )
     start, end = connection.execute(periods).first() or _month(now(connection))
-    within = (
-        USAGE.c.customer_id == customer_id,
-        USAGE.c.event_name == event_name,
-        USAGE.c.timestamp >= start,
-        USAGE.c.timestamp < end,
-        USAGE.c.status != "dead",
-    )
-    values: dict[str, Any] = {
-        "sum": sa.select(sa.func.sum(USAGE.c.value)).where(*within),
-        "count": sa.select(sa.func.count()).select_from(USAGE).where(*within),
-        "last": sa.select(USAGE.c.value).where(*within).order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()),
-    }
-    found = connection.execute(values[meter.formula].limit(1)).scalar()
-    return Usage(meter, int(found or 0), start, end)
+    return start, end
+
+
+def _last(connection: sa.Connection, period: Period) -> int:
+    """Return the value of the latest record that Stripe does not refuse."""
+    found = sa.select(USAGE.c.value).where(*totals.within(period), USAGE.c.status != "dead")
+    latest = found.order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()).limit(1)
+    return int(connection.execute(latest).scalar() or 0)
 
 
 def _month(moment: datetime) -> tuple[datetime, datetime]:

@@ -1,5 +1,6 @@
 """What usage may be reported, and what it comes to: on a database, without a server."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,9 +8,12 @@ import sqlalchemy as sa
 
 from gateway.billing.metering.usage import USAGE, Report, current, report
 from gateway.billing.user_errors import Rejected
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
-from harness.rows import customer, item, price, subscription
+from harness.databases import both_databases
+from harness.rows import customer, item, price, put, subscription
 
 TODAY = datetime.now(UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
@@ -149,6 +153,34 @@ async def test_what_came_together_in_the_present_period(database, fill, formula,
     await fill(meter(formula=formula), CALLS, subscription(), billed(), *RECORDS)
     found = await current(database, "cus_1", "calls")
     assert (found.meter.id, found.value, found.period_start, found.period_end) == ("mtr_1", value, START, END)
+
+
+@both_databases
+@pytest.mark.parametrize(("formula", "values"), [("sum", [14, 20, 20, 20, 18, 11]), ("count", [3, 5, 5, 5, 4, 3])])
+async def test_what_was_summed_up_once_follows_every_report(database_url, formula, values):
+    database = Database(database_url, endpoints=(), on_commit=Notifications())
+
+    def mark(name: str, status: str):
+        update = sa.update(USAGE).where(USAGE.c.id == name).values(status=status)
+        return database.transaction(lambda connection: connection.execute(update))
+
+    rows = [meter(formula=formula), CALLS, subscription(), billed(), ADA, *RECORDS]
+    await database.transaction(lambda connection: put(connection, *rows))
+    found = [(await current(database, "cus_1", "calls")).value]
+    moments = [START + DAY, START + 2 * DAY, START - SECOND]
+    await asyncio.gather(
+        *(told(database, identifier=f"new{n}", value=3, timestamp=moments[n % 3]) for n in (0, 1, 2, 0, 1))
+    )
+    for change in (told(database, identifier="new0", value=3, timestamp=START + DAY), mark("d", "dead")):
+        found.append((await current(database, "cus_1", "calls")).value)
+        await change
+    found.append((await current(database, "cus_1", "calls")).value)
+    await mark("c", "dead")
+    found.append((await current(database, "cus_1", "calls")).value)
+    await mark("b", "dead")
+    found.append((await current(database, "cus_1", "calls")).value)
+    assert found == values
+    await database.close()
 
 
 async def test_of_one_second_the_last_report_counts(database, fill):

@@ -1,0 +1,80 @@
+"""Running sums of usage, so that reading a period costs the same however much was reported in it.
+
+A period that somebody asks for is summed up once. From then on each new report is added to it in the report's own
+transaction. What Stripe refuses is among it, and is taken off when it is read: there is little of that, and it changes.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from gateway.db.locks import advisory_locks
+from gateway.db.tables import insert, table_for
+from gateway.models.metering import UsageRecord, UsageTotal
+
+USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
+KEPT = timedelta(days=35)  # after a period, as long as anything may be reported for it
+DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
+
+
+class Period(NamedTuple):
+    """What is summed up: a customer's usage of a meter, from a moment to another, which does not belong to it."""
+
+    customer_id: str
+    event_name: str
+    start: datetime
+    end: datetime
+
+
+class Total(NamedTuple):
+    """The sum of the values, and how many records there are."""
+
+    value: int
+    records: int
+
+
+def add(connection: sa.Connection, record: UsageRecord) -> None:
+    """Add a new record, written in this transaction, to every period in which it lies; call `lock` before writing."""
+    lies_within = TOTALS.c.period_start <= record.timestamp, TOTALS.c.period_end > record.timestamp
+    mine = TOTALS.c.customer_id == record.customer_id, TOTALS.c.event_name == record.event_name
+    more = {"value": TOTALS.c.value + record.value, "records": TOTALS.c.records + 1}
+    connection.execute(sa.update(TOTALS).where(*mine, *lies_within).values(**more))
+
+
+def lock(connection: sa.Connection, customer_id: str, event_name: str) -> None:
+    """Keep others from writing, or summing up, a customer's usage of a meter until the transaction ends."""
+    advisory_locks(connection, [f"usage {customer_id} {event_name}"])
+
+
+def read(connection: sa.Connection, period: Period) -> Total | None:
+    """Return what came together in a period; None where nobody has asked for it yet."""
+    key = zip(TOTALS.primary_key, period, strict=True)
+    query = sa.select(TOTALS.c.value, TOTALS.c.records).where(*(column == value for column, value in key))
+    found = connection.execute(query).first()
+    if found is None:
+        return None
+    refused = connection.execute(_sum(period).where(USAGE.c.status == DEAD)).one()
+    return Total(found.value - refused.value, found.records - refused.records)
+
+
+def sum_up(connection: sa.Connection, period: Period) -> None:
+    """Sum a period up, in a transaction; of those long past nothing is kept."""
+    lock(connection, period.customer_id, period.event_name)
+    total = connection.execute(_sum(period)).one()
+    columns = dict(zip((column.name for column in TOTALS.primary_key), period, strict=True))
+    row = insert(connection, TOTALS).values(**columns, value=total.value, records=total.records)
+    connection.execute(row.on_conflict_do_nothing())
+    mine = TOTALS.c.customer_id == period.customer_id, TOTALS.c.event_name == period.event_name
+    connection.execute(sa.delete(TOTALS).where(*mine, TOTALS.c.period_end <= period.start - KEPT))
+
+
+def within(period: Period) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a record belongs to a period."""
+    mine = USAGE.c.customer_id == period.customer_id, USAGE.c.event_name == period.event_name
+    return *mine, USAGE.c.timestamp >= period.start, USAGE.c.timestamp < period.end
+
+
+def _sum(period: Period) -> sa.Select[int, int]:
+    value = sa.cast(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0), sa.BigInteger)
+    return sa.select(value.label("value"), sa.func.count().label("records")).select_from(USAGE).where(*within(period))

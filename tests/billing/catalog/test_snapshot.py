@@ -71,6 +71,42 @@ def test_plans_stand_by_the_length_of_their_interval_then_by_amount():
     assert found.intervals("usd") == ("day", "week", "month", "year")
 
 
+def test_plans_stand_by_what_the_first_unit_costs_in_the_catalogues_currency_and_by_one_interval():
+    def tiers(unit: str, flat: str | None) -> list[dict[str, str | None]]:
+        return [{"up_to": None, "unit_amount_decimal": unit, "flat_amount_decimal": flat}]
+
+    found = snapshot(
+        product("pro"),
+        price("both", "pro", None, billing_scheme="tiered", tiers=tiers("100", "700")),
+        price("below", "pro", 750),
+        price("above", "pro", None, unit_amount_decimal="800.5"),
+        price("one", "pro", 700, interval_count=None),
+        price("dear", "pro", 900, currency="eur", currency_options={"usd": {"unit_amount": 600}}),
+        price("day", "pro", 10, interval="day"),
+        price("once", "pro", 50, **ONCE),
+        currency="usd",
+    )
+    expected = ["once", "day", "dear", "one", "below", "both", "above"]
+    assert sorted(found.prices, key=found.standing) == expected
+    assert plans(found) == expected[1:]
+
+
+def test_where_plans_stand_among_all_those_that_are_known():
+    found = snapshot(
+        *(product(name, meta={"group": name}) for name in ("desk", "gone")),
+        product("extra", meta={"addon": "true"}),
+        product("pro"),
+        price("desk_m", "desk", 300),
+        price("gone_m", "gone", 250, active=False),
+        price("extra_m", "extra", 100),
+        price("pro_m", "pro", 400),
+        price("pro_old", "pro", 50, active=False),
+    )
+    order = sorted([*found.prices, "unknown"], key=found.standing)
+    assert order == ["unknown", "extra_m", "gone_m", "desk_m", "pro_old", "pro_m"]
+    assert [found.standing(each)[0] for each in order] == [0, 0, 1, 1, 2, 2]
+
+
 @pytest.mark.parametrize(("configured", "expected"), [(None, "usd"), ("eur", "eur"), ("EUR", "eur"), ("jpy", "usd")])
 def test_the_currency_is_the_configured_one_where_something_is_sold_in_it(configured, expected):
     rows = [product("pro"), price("a", "pro", currency_options=EUR), price("b", "pro")]

@@ -34,9 +34,11 @@ from harness.money_shop import (
     CHANGE,
     CLOSE,
     DAY,
+    GIVE,
     OCCUPYING,
     PAUSE,
     PLANS,
+    REFUND,
     RESUME,
     SOLD,
     UNDO,
@@ -80,6 +82,7 @@ class Game(RuleBasedStateMachine):
         self.judge, self.key = Judge(), 0
         self.reported: dict[str, int] = {}
         self.ended_now: set[str] = set()
+        self.given: dict[str, Lot] = {}
         self.lives: list[dict[str, Any]] = []  # of items that were billed by use and are gone
         match opening:
             case "month and pack":
@@ -387,6 +390,42 @@ class Game(RuleBasedStateMachine):
                 self.shop.world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=max(1, left // share))
                 return
 
+    @rule(amount=st.sampled_from([50, 300]), other=st.booleans())
+    def seller_gives(self, amount: int, other: bool) -> None:
+        """Give credits that nobody paid for, by two callers with one key; then others under the same key."""
+        if self.buyer.customer() is None:
+            return
+        before, key = self._settled_balance()[1], f"{self.buyer.name}-given-{len(self.given)}"
+        given = {"externalId": self.buyer.name, "reason": "as a gift", "idempotencyKey": key}
+        with ThreadPoolExecutor(2) as pool:
+            asked = [pool.submit(self.buyer.back_end, GIVE, "grantCredits", amount=amount, **given) for _ in range(2)]
+        entries = {(each.result() or {"entry": {}})["entry"].get("id") for each in asked}
+        assert len(entries) == 1, f"one key gave {entries}"
+        assert None not in entries, "a gift was refused"
+        self.given[key] = Lot(Fraction(amount), Fraction(amount), self.shop.now(), None)
+        if other:
+            assert self.buyer.back_end(GIVE, "grantCredits", amount=amount + 1, **given) is None
+        if self.judge.is_certain(self._settled_balance()[0].lots, self.shop.now()):
+            assert (self.buyer.account() or {})["credits"]["balance"] == before + amount
+
+    @rule(share=st.sampled_from([3, 2, 1]))
+    def seller_refunds_an_invoice(self, share: int) -> None:
+        """Refund through the gateway, by two callers with one key: as much goes back as was asked for, or nothing."""
+        bills, _, gone = self.buyer.bills() if self.buyer.customer() else ([], [], {})
+        for bill in bills:
+            left = bill["amount_paid"] - gone[bill["id"]]
+            if bill["status"] == "paid" and left > 0:
+                amount = max(1, left // share)
+                key = f"{bill['id']}-{gone[bill['id']]}"
+                given = {"invoiceId": bill["id"], "amount": amount, "idempotencyKey": key}
+                with ThreadPoolExecutor(2) as pool:
+                    asked = [pool.submit(self.buyer.back_end, REFUND, "refundInvoice", **given) for _ in range(2)]
+                made = {answer["refund"]["id"] for each in asked if (answer := each.result())}
+                assert len(made) <= 1, f"one key made {made}"
+                back = self.buyer.bills()[2][bill["id"]] - gone[bill["id"]]
+                assert back == amount * len(made), f"{back} went back, and {amount * len(made)} was asked for"
+                return
+
     @rule(cancel=st.booleans())
     def get_everything_back(self, cancel: bool) -> None:
         """Have all payments back, of a subscription that ended early or that goes on."""
@@ -436,7 +475,9 @@ class Game(RuleBasedStateMachine):
         entries = self.shop.world.rows("credit_entry", customer_id=account["id"])
         kept = self.shop.world.rows("credit_account", customer_id=account["id"])
         assert sum(each["amount"] for each in entries) == sum(each["balance"] for each in kept)
-        return book(invoices, packs, gone, self.shop.prices), account["credits"]["balance"]
+        found = book(invoices, packs, gone, self.shop.prices)
+        found.lots |= self.given
+        return found, account["credits"]["balance"]
 
     def _check_access(self, seen: dict[str, Any], theirs: dict[str, Any], found: Book, now: int) -> None:
         paid_until = max(found.paid_until(seen["id"]), theirs["trial_end"] or 0, found.due.get(seen["id"], 0))

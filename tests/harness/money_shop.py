@@ -36,6 +36,10 @@ CLOSE = """mutation($input: ExpireCheckoutSessionInput!) { expireCheckoutSession
     session { status } userErrors { code } } }"""
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) {
     entry { id } credits { balance } userErrors { code } } }"""
+GIVE = """mutation($input: GrantCreditsInput!) { grantCredits(input: $input) {
+    entry { id } credits { balance } userErrors { code } } }"""
+REFUND = """mutation($input: RefundInvoiceInput!) { refundInvoice(input: $input) {
+    refund { id } userErrors { code } } }"""
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) { userErrors { code } } }"""
 USAGE = "query($name: String!) { viewer { usage(eventName: $name) { value periodStart periodEnd } } }"
 PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
@@ -208,8 +212,11 @@ class Buyer:
 
     def spend(self, amount: int, key: str) -> dict[str, Any] | None:
         """Spend as the application's back end; the payload if it was covered, else None."""
-        given = {"externalId": self.name, "amount": amount, "idempotencyKey": key}
-        answer: dict[str, Any] = self.world.data(SPEND, {"input": given}, SERVICE)["spendCredits"]
+        return self.back_end(SPEND, "spendCredits", externalId=self.name, amount=amount, idempotencyKey=key)
+
+    def back_end(self, query: str, name: str, **given: Any) -> dict[str, Any] | None:
+        """Ask as the application's back end; the payload, None where something must be fixed."""
+        answer: dict[str, Any] = self.world.data(query, {"input": given}, SERVICE)[name]
         return None if answer["userErrors"] else answer
 
     def report(self, value: int, identifier: str) -> list[str]:

@@ -578,7 +578,7 @@ def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():
 def test_the_faults_that_the_game_must_find_can_still_be_put_back():
     faults = runpy.run_path(str(ROOT / "tests/soak/put_faults_back.py"))
     for fault in faults["FAULTS"]:
-        assert dict(faults["edited"](fault))
+        assert faults["edited"](fault)
 
 
 @pytest.mark.timeout(1500)

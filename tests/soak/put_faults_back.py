@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +43,8 @@ class Fault:
 
 
 CHECKOUT, SERVICE = "billing/checkout/service.py", "billing/subscriptions/service.py"
-LIST = "            opened = await self._sessions.open_of(subject)\n"
-OPENED = f"{LIST}            try:\n"
-CHECKED = "                await self._check_subscriptions(customer, cart, snapshot)\n"
+LISTED = "        opened = await self._sessions.open_of(subject)\n"
+OPEN = "        return await self._sessions.open_or_reuse(intent, await parameters(), subject, opened, {})\n"
 LOCK = 'return user_lock(database, f"owner:{external_id}")'
 APPLIED = "            if already_applied(present, items):\n"
 FAULTS = (
@@ -145,13 +143,20 @@ FAULTS = (
         "26",
         "open sessions are listed after the subscriptions were read",
         7,
-        ((CHECKOUT, OPENED + CHECKED, f"            try:\n{CHECKED}                await {HOLD}\n    {LIST}"),),
+        (
+            (CHECKOUT, LISTED, ""),
+            (
+                CHECKOUT,
+                OPEN.format("confirm"),
+                f"        await confirm()\n        await {HOLD}\n{LISTED}{OPEN.format('parameters')}",
+            ),
+        ),
     ),
     Fault(
         "26 whole",
         "only the reading between the two is held up",
         7,
-        ((CHECKOUT, OPENED, OPENED.replace("            try", f"            await {HOLD}\n            try")),),
+        ((CHECKOUT, LISTED, f"{LISTED}        await {HOLD}\n"),),
         found=False,
     ),
     Fault(
@@ -173,18 +178,20 @@ FAULTS = (
 )
 
 
-def edited(fault: Fault) -> Iterator[tuple[str, str]]:
-    """Yield the files of a fault, each with its source as it is then.
+def edited(fault: Fault) -> dict[str, str]:
+    """Return the files of a fault, each with its source as it is then.
 
     Raises:
         SystemExit: a text does not stand once in its file: the mechanism has changed, and so must the fault.
     """
+    sources: dict[str, str] = {}
     for file, text, replacement in fault.edits:
-        source = (ROOT / "gateway" / file).read_text()
+        source = sources.get(file) or (ROOT / "gateway" / file).read_text()
         if source.count(text) != 1:
             found = f"{text.strip()!r} stands {source.count(text)} times in {file}, not once"
             raise SystemExit(f"fault {fault.name}: {found}")
-        yield file, source.replace(text, replacement)
+        sources[file] = source.replace(text, replacement)
+    return sources
 
 
 def copy_with(fault: Fault, folder: Path) -> None:
@@ -193,7 +200,7 @@ def copy_with(fault: Fault, folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     for name in ("pyproject.toml", "schema.graphql"):
         shutil.copy(ROOT / name, folder / name)
-    for file, source in edited(fault):
+    for file, source in edited(fault).items():
         (folder / "gateway" / file).write_text(source)
 
 

@@ -30,7 +30,7 @@ async def days_pass(page: Page, gateway_dev, days: float, *, until: str) -> None
 
 
 def in_use(gateway_dev, mutation: str, **given) -> None:
-    """What the application's back end tells the gateway about Ada's work."""
+    """What the application's back end tells the gateway about Ada."""
     kind = mutation[0].upper() + mutation[1:]
     document = f"mutation($input: {kind}Input!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}"
     told = gateway_dev.data(document, {"input": {"externalId": "user_ada", **given}}, SERVICE)
@@ -133,6 +133,13 @@ async def test_a_customer_buys_upgrades_as_quoted_and_leaves_at_once_for_a_reaso
     invoice = gateway_dev.stripe("GET", f"/v1/invoices/{subscription['latest_invoice']}")
     assert f"${invoice['amount_paid'] / 100:.2f}" == due
 
+    in_use(gateway_dev, "offerRetentionCoupon", subscriptionId=subscription["id"], couponId="LAUNCH20")
+    await page.reload()
+    await page.get_by_test_id("cancel").click()
+    await expect(page.get_by_test_id("retention-offer")).to_contain_text("20% off")
+    await page.get_by_test_id("accept-offer").click()
+    await expect(page.get_by_test_id("discount")).to_contain_text("20% off")
+
     await page.get_by_test_id("cancel").click()
     await page.get_by_role("radio", name="Now").check()
     await page.get_by_label("Why").select_option("TOO_EXPENSIVE")
@@ -155,7 +162,7 @@ async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the
     await change_card(page, gateway_dev, FAILS_WHEN_CHARGED)
     await choose(page, "Team, monthly", seats=12)
     await page.get_by_test_id("confirm-change").click()
-    alert = page.get_by_test_id("quote").get_by_role("alert").filter(has_text=re.compile("declined"))
+    alert = page.get_by_test_id("quote").get_by_role("alert").filter(has_text="did not go through")
     await expect(alert).to_be_focused()
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 3 seats")
     await page.get_by_test_id("update-method").click()
@@ -168,13 +175,22 @@ async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 12 seats")
     await expect(page.get_by_test_id("price")).to_have_text("$174.00 monthly")
 
+    await page.get_by_test_id("code").click()
+    await page.get_by_test_id("code-field").fill("NO-SUCH-CODE")
+    await page.get_by_test_id("confirm-code").click()
+    await expect(page.get_by_test_id("code-form").get_by_role("alert")).to_have_text(re.compile("not valid"))
+    await page.get_by_test_id("code-field").fill("LAUNCH20")
+    await page.get_by_test_id("confirm-code").click()
+    await expect(page.get_by_test_id("discount")).to_contain_text("20% off")
+    await expect(page.get_by_test_id("until")).to_contain_text("$139.20")
+
     assert await choose(page, "Team, monthly", seats=5) == "$0.00"
     await page.get_by_test_id("confirm-change").click()
     await expect(page.get_by_test_id("notice")).to_contain_text("Your plan changes on")
-    await expect(page.get_by_test_id("pending-change")).to_have_text("Team for 5 seats, monthly · $75.00")
+    await expect(page.get_by_test_id("pending-change")).to_have_text("Team for 5 seats, monthly · $60.00")
     await days_pass(page, gateway_dev, 32, until="active")
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 5 seats")
-    await expect(page.get_by_test_id("invoice").filter(has_text="$75.00")).to_have_count(1)
+    await expect(page.get_by_test_id("invoice").filter(has_text="$60.00")).to_have_count(1)
 
 
 @pytest.mark.parametrize(

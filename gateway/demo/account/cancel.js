@@ -3,7 +3,8 @@
 import { attempt, button, mutate, newKey, problemPlace } from "../common/actions.js";
 import { h } from "../common/dom.js";
 import { day, text } from "../common/language.js";
-import { CANCEL_SUBSCRIPTION } from "./queries.js";
+import { writtenDiscount } from "./discounts.js";
+import { ACCEPT_RETENTION_OFFER, CANCEL_SUBSCRIPTION } from "./queries.js";
 
 const REASONS = [
   ...["TOO_EXPENSIVE", "MISSING_FEATURES", "SWITCHED_SERVICE", "UNUSED"],
@@ -14,7 +15,7 @@ const REASONS = [
  * @param {object} subscription the one to end
  * @param {{done: (notice: string) => Promise<void>, close: () => void}} then what follows
  */
-export function cancelForm({ id, currentPeriodEnd }, { done, close }) {
+export function cancelForm({ id, currentPeriodEnd, retentionOffer }, { done, close }) {
   const end = day(currentPeriodEnd);
   const problem = problemPlace();
   const option = (value, words, checked) =>
@@ -33,6 +34,7 @@ export function cancelForm({ id, currentPeriodEnd }, { done, close }) {
     "form",
     { class: "sheet", "data-testid": "cancel-form", onsubmit: submit },
     h("h3", { tabindex: "-1" }, text("cancel.title")),
+    retentionOffer && offer(id, retentionOffer, done),
     h(
       "fieldset",
       {},
@@ -67,6 +69,24 @@ export function cancelForm({ id, currentPeriodEnd }, { done, close }) {
       h("button", { class: "button danger", "data-testid": "confirm-cancel" }, text("cancel.confirm")),
       button(text("frame.back"), "close", close, "button quiet"),
     ),
+    problem,
+  );
+}
+
+/** What the seller offers to who stays. */
+function offer(id, { discount }, done) {
+  const problem = problemPlace();
+  const accept = ({ currentTarget }) =>
+    attempt(currentTarget, text("frame.moment"), problem, async () => {
+      const input = { subscriptionId: id, idempotencyKey: newKey() };
+      await mutate(ACCEPT_RETENTION_OFFER, "acceptRetentionOffer", input);
+      await done(text("discount.done"));
+    });
+  return h(
+    "div",
+    { class: "offer", "data-testid": "retention-offer" },
+    h("p", {}, text("cancel.offer", { discount: writtenDiscount(discount) })),
+    button(text("cancel.accept"), "accept-offer", accept),
     problem,
   );
 }

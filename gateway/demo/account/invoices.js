@@ -12,14 +12,19 @@ export const invoicePanel = (invoices) =>
     invoices.length ? h("ul", { class: "invoices" }, invoices.map(row)) : h("p", {}, text("invoices.none")),
   );
 
-function row({ number, status, createdAt, total, hostedInvoiceUrl, invoicePdf }) {
+function row({ number, status, createdAt, total, refunded, hostedInvoiceUrl, invoicePdf }) {
   const link = (name, href) =>
     href && h("a", { href, "aria-label": text(`invoices.${name}Of`, { number }) }, text(`invoices.${name}`));
   return h(
     "li",
     { "data-testid": "invoice" },
-    h("span", { class: "when" }, day(createdAt), h("small", {}, number)),
-    h("strong", {}, total.formatted),
+    h("span", { class: "when" }, day(createdAt, "medium"), h("small", {}, number)),
+    h(
+      "span",
+      { class: "amount" },
+      h("strong", {}, total.formatted),
+      refunded.amount > 0 && h("small", {}, text("invoices.refunded", { amount: refunded.formatted })),
+    ),
     h("span", { class: status === "OPEN" ? "state bad" : "state" }, text(`invoices.status.${status}`)),
     h("span", { class: "links" }, link(status === "OPEN" ? "pay" : "view", hostedInvoiceUrl), link("pdf", invoicePdf)),
   );

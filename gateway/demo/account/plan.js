@@ -7,11 +7,12 @@ import { day, locale, text } from "../common/language.js";
 import { adverb, periodOf } from "../common/periods.js";
 import { cancelForm } from "./cancel.js";
 import { changeForm } from "./change.js";
+import { codeForm, writtenDiscount } from "./discounts.js";
 import { named, quantified } from "./names.js";
 import { pauseForm } from "./pause.js";
 import { writtenMethod } from "./payment_method.js";
 import { portalButton } from "./portal.js";
-import { CANCEL_PENDING_CHANGE, COST, PENDING_COST, RESUME_SUBSCRIPTION } from "./queries.js";
+import { CANCEL_PENDING_CHANGE, COST, RENEWALS, RESUME_SUBSCRIPTION } from "./queries.js";
 
 /**
  * The plan first, and after it what is paid by use beside it.
@@ -60,6 +61,7 @@ function planPanel(subscription, { paymentMethod, unpaid, place, done }) {
       "dl",
       {},
       labelled(text("plan.price"), cost(subscription), "price"),
+      subscription.discounts.map((each) => labelled(text("discount.title"), writtenDiscount(each), "discount")),
       labelled(...next(subscription), "until"),
       paymentMethod && labelled(text("plan.paidWith"), writtenMethod(paymentMethod), "payment-method"),
       pendingChange && labelled(...planned(subscription), "pending-change"),
@@ -68,6 +70,7 @@ function planPanel(subscription, { paymentMethod, unpaid, place, done }) {
     problem,
     work,
   );
+  addRenewal(panel, subscription).catch(console.warn);
   const wish = new URLSearchParams(location.search);
   if (place === 0 && wish.has("change")) panel.querySelector("[data-testid=change]")?.click();
   return panel;
@@ -118,14 +121,20 @@ function next({ status, paused, pausedUntil, willCancel, cancelAt, trialEnd, cur
   return [text("plan.renews"), day(currentPeriodEnd)];
 }
 
-/** What is planned, and what the renewal comes to at which it happens. */
-function planned({ id, pendingChange }) {
-  const cell = h("span", {}, pendingChange.plan ? named(pendingChange.plan, pendingChange.quantity) : text("plan.another"));
-  send(PENDING_COST, { locale }).then(({ data }) => {
-    const due = data.viewer.subscriptions.find((each) => each.id === id)?.pendingChange?.dueAtRenewal;
-    if (due) cell.append(` · ${due.formatted}`);
-  }, console.warn);
-  return [text("plan.from", { day: day(pendingChange.at) }), cell];
+/** What is planned, in words. */
+const planned = ({ pendingChange: { at, plan, quantity } }) => [
+  text("plan.from", { day: day(at) }),
+  plan ? named(plan, quantity) : text("plan.another"),
+];
+
+/** Adds what the renewal comes to, where that is not just the price: Stripe computes it, and the page does not wait. */
+async function addRenewal(panel, { id, discounts, pendingChange, willCancel, paused }) {
+  if (willCancel || paused || !(discounts.length || pendingChange)) return;
+  const { data } = await send(RENEWALS, { locale });
+  const found = data.viewer.subscriptions.find((each) => each.id === id);
+  const add = (testid, due) => due && panel.querySelector(`[data-testid=${testid}]`)?.append(` · ${due.formatted}`);
+  add("until", found?.dueAtRenewal);
+  add("pending-change", found?.pendingChange?.dueAtRenewal);
 }
 
 /** The buttons. Who owes something pays first; who is paused or leaves takes the plan up again first. */
@@ -157,6 +166,7 @@ function actions(subscription, { work, problem, done, hasDebt }) {
     canChange && button(text("plan.change"), "change", open(changeForm)),
     pendingChange && button(keep, "undo-change", undo, quiet),
     !runs && button(text(willCancel ? "plan.keep" : "plan.resume"), "resume", resume),
+    runs && isSettled && button(text("discount.enter"), "code", open(codeForm), quiet),
     canChange && button(text("plan.pause"), "pause", open(pauseForm), quiet),
     !willCancel && button(text("plan.cancel"), "cancel", open(cancelForm), quiet),
     portalButton("OVERVIEW"),

@@ -9,7 +9,7 @@ export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
     subscription { ...Standing }
     subscriptions {
       ...Standing
-      items { plan { usageType product { unitLabel } features { key name } } }
+      items { plan { usageType product { unitLabel(locale: $locale) } features { key name(locale: $locale) } } }
     }
     usage(eventName: $meter) { value periodStart periodEnd }
     paymentMethod { type brand last4 expMonth expYear }
@@ -28,6 +28,7 @@ export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
         invoicePdf
         subscriptionId
         amountRemaining { formatted(locale: $locale) }
+        refunded { amount formatted(locale: $locale) }
         total { formatted(locale: $locale) }
       }
     }
@@ -47,15 +48,25 @@ fragment Standing on BillingSubscription {
   currentPeriodEnd
   endedAt
   access { allowed reason until }
-  pendingChange { at quantity plan { product { name unitLabel } interval intervalCount } }
+  discounts { ...Reduction }
+  retentionOffer { expiresAt discount { ...Reduction } }
+  pendingChange { at quantity plan { product { name(locale: $locale) unitLabel(locale: $locale) } interval intervalCount } }
   plan {
     id
     interval
     intervalCount
     usageType
-    product { name unitLabel }
+    product { name(locale: $locale) unitLabel(locale: $locale) }
     amountFor(quantity: 1) { currency formatted(locale: $locale) }
   }
+}
+
+fragment Reduction on Discount {
+  name
+  percentOff
+  amountOff { formatted(locale: $locale) }
+  once
+  endsAt
 }`;
 
 /** What each period of a subscription costs, for a quantity that is known only when the account is. */
@@ -63,16 +74,22 @@ export const COST = `query Cost($quantity: Int!, $locale: String!) {
   viewer { subscriptions { id plan { amountFor(quantity: $quantity) { formatted(locale: $locale) } } } }
 }`;
 
-/** Asked for apart, because Stripe computes it. */
-export const PENDING_COST = `query PendingCost($locale: String!) {
-  viewer { subscriptions { id pendingChange { dueAtRenewal { formatted(locale: $locale) } } } }
+/** What renewals come to. Asked for apart, because Stripe computes it. */
+export const RENEWALS = `query Renewals($locale: String!) {
+  viewer {
+    subscriptions {
+      id
+      dueAtRenewal { formatted(locale: $locale) }
+      pendingChange { dueAtRenewal { formatted(locale: $locale) } }
+    }
+  }
 }`;
 
 export const PLANS = `query Plans($locale: String!, $currency: Currency) {
   pricing(currency: $currency) {
     currency
     products {
-      product { id name unitLabel }
+      product { id name(locale: $locale) unitLabel(locale: $locale) }
       plans {
         id
         interval
@@ -113,41 +130,55 @@ export const CHANGE_SUBSCRIPTION = `mutation ChangeSubscription($input: ChangeSu
   changeSubscription(input: $input) {
     subscription { id plan { id } }
     invoice { amountDue { amount formatted(locale: $locale) } }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
-export const CANCEL_PENDING_CHANGE = `mutation CancelPendingChange($input: CancelPendingChangeInput!) {
+export const CANCEL_PENDING_CHANGE = `mutation CancelPendingChange($input: CancelPendingChangeInput!, $locale: String!) {
   cancelPendingChange(input: $input) {
     subscription { id pendingChange { at } }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
-export const CANCEL_SUBSCRIPTION = `mutation CancelSubscription($input: CancelSubscriptionInput!) {
+export const CANCEL_SUBSCRIPTION = `mutation CancelSubscription($input: CancelSubscriptionInput!, $locale: String!) {
   cancelSubscription(input: $input) {
     subscription { id status cancelAt }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
-export const PAUSE_SUBSCRIPTION = `mutation PauseSubscription($input: PauseSubscriptionInput!) {
+export const PAUSE_SUBSCRIPTION = `mutation PauseSubscription($input: PauseSubscriptionInput!, $locale: String!) {
   pauseSubscription(input: $input) {
     subscription { id paused pausedUntil }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
-export const RESUME_SUBSCRIPTION = `mutation ResumeSubscription($input: ResumeSubscriptionInput!) {
+export const RESUME_SUBSCRIPTION = `mutation ResumeSubscription($input: ResumeSubscriptionInput!, $locale: String!) {
   resumeSubscription(input: $input) {
     subscription { id status cancelAt }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
-export const CREATE_PORTAL_SESSION = `mutation CreatePortalSession($input: CreatePortalSessionInput!) {
+export const APPLY_PROMOTION_CODE = `mutation ApplyPromotionCode($input: ApplyPromotionCodeInput!, $locale: String!) {
+  applyPromotionCode(input: $input) {
+    subscription { id }
+    userErrors { code text(locale: $locale) }
+  }
+}`;
+
+export const ACCEPT_RETENTION_OFFER = `mutation AcceptOffer($input: AcceptRetentionOfferInput!, $locale: String!) {
+  acceptRetentionOffer(input: $input) {
+    subscription { id }
+    userErrors { code text(locale: $locale) }
+  }
+}`;
+
+export const CREATE_PORTAL_SESSION = `mutation CreatePortalSession($input: CreatePortalSessionInput!, $locale: String!) {
   createPortalSession(input: $input) {
     url
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;

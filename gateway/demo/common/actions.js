@@ -4,11 +4,11 @@ import { send } from "./api.js";
 import { h } from "./dom.js";
 import { locale } from "./language.js";
 
-/** Something that the customer can mend, in words for him. */
+/** Something that the customer can mend, in the words that the API has for him. */
 export class Refused extends Error {
-  /** @param {{code: string, message: string}[]} problems */
+  /** @param {{code: string, text: string}[]} problems */
   constructor(problems) {
-    super(problems.map(({ message }) => message).join(" "));
+    super(problems.map(({ text }) => text).join(" "));
     this.codes = problems.map(({ code }) => code);
   }
 }
@@ -19,8 +19,8 @@ export class Refused extends Error {
  * @returns {Promise<object>} its payload
  * @throws {Refused} when there is something to mend
  */
-export async function mutate(document, field, input, variables = {}) {
-  const { data } = await send(document, { input, locale, ...variables });
+export async function mutate(document, field, input) {
+  const { data } = await send(document, { input, locale });
   const payload = data[field];
   if (payload.userErrors.length) throw new Refused(payload.userErrors);
   return payload;

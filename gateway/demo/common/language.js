@@ -21,7 +21,9 @@ const plural = new Intl.PluralRules(locale);
 const written = (value) => (typeof value === "number" ? number(value) : value);
 
 export const number = (value, options) => new Intl.NumberFormat(locale, options).format(value);
-export const day = (moment) => new Intl.DateTimeFormat(locale, { dateStyle: "long" }).format(new Date(moment));
+
+/** @param {"long"|"medium"} [dateStyle] */
+export const day = (moment, dateStyle = "long") => new Intl.DateTimeFormat(locale, { dateStyle }).format(new Date(moment));
 
 /** Whether there is a sentence of this name. */
 export const has = (name) => found(name) !== undefined;

@@ -35,7 +35,10 @@ export function headline(product, plan, page) {
 }
 
 export const onceHeadline = (price, page) =>
-  figures(price.customAmount ? text("price.youDecide") : cost(price, page), text("price.once"));
+  figures(
+    price.customAmount ? text("price.youDecide") : cost(price, page),
+    [text("price.once"), price.taxText].filter(Boolean).join(", "),
+  );
 
 /** When it is charged, and what that comes to a month. */
 export function billing(plan, trialDays) {
@@ -57,8 +60,9 @@ export function billing(plan, trialDays) {
         "li",
         { "data-testid": "monthly" },
         text("price.monthly", { amount: monthly }),
-        saving ? h("em", { class: "saving" }, text("price.saving", { percent: saving })) : "",
+        saving && h("em", { class: "saving" }, text("price.saving", { percent: saving })),
       ),
+    plan.price.taxText && h("li", {}, plan.price.taxText),
   );
 }
 

@@ -6,10 +6,18 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
     currencyChoice
     currencies
     products {
-      product { id name description features unitLabel highlighted callToAction }
+      product {
+        id
+        name(locale: $locale)
+        description(locale: $locale)
+        features(locale: $locale)
+        unitLabel(locale: $locale)
+        callToAction(locale: $locale)
+        highlighted
+      }
       plans {
         id
-        nickname
+        nickname(locale: $locale)
         interval
         intervalCount
         trialPeriodDays
@@ -17,13 +25,13 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
         minQuantity
         maxQuantity
         savingPercent
-        features { key name limit perUnit }
+        features { key name(locale: $locale) limit perUnit }
         monthlyEquivalent { formatted(locale: $locale) }
         amountFor(quantity: 1) { formatted(locale: $locale) }
         viewer { action reason trialDays }
         price { ...Cost tiersMode tiers { upTo flatAmount { ...Amount } unitAmount { ...Amount } unitAmountDecimal } }
       }
-      oneTime { id nickname ...Cost }
+      oneTime { id nickname(locale: $locale) ...Cost }
     }
   }
   viewer { subscription { id quantity } }
@@ -33,6 +41,7 @@ fragment Cost on Price {
   unitAmount { ...Amount }
   unitAmountDecimal
   customAmount
+  taxText(locale: $locale)
   transformQuantity { divideBy }
 }
 
@@ -43,10 +52,10 @@ fragment Amount on Money {
   formatted(locale: $locale)
 }`;
 
-export const CREATE_CHECKOUT_SESSION = `mutation CreateCheckoutSession($input: CreateCheckoutSessionInput!) {
+export const CREATE_CHECKOUT_SESSION = `mutation CreateCheckoutSession($input: CreateCheckoutSessionInput!, $locale: String!) {
   createCheckoutSession(input: $input) {
     session { id url }
-    userErrors { code message field }
+    userErrors { code text(locale: $locale) }
   }
 }`;
 
@@ -65,7 +74,7 @@ export const SESSION = `query Session($id: ID!, $locale: String!) {
       quantity
       trialEnd
       currentPeriodEnd
-      plan { nickname interval intervalCount product { name unitLabel } amount { formatted(locale: $locale) } }
+      plan { interval intervalCount }
     }
   }
 }`;

@@ -9,7 +9,6 @@ The first look at a customer who was there before any endpoint was configured is
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,7 +24,7 @@ from gateway.db.database import Database
 from gateway.db.lease_queue import Claim, LeaseQueue
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
-from gateway.mirror.accounts import own
+from gateway.mirror.accounts import account_of
 from gateway.models.mirrored import Customer, Subscription
 from gateway.outbound import outbox
 from gateway.outbound.access_watch import NO_ACCESS, WATCHES
@@ -35,7 +34,7 @@ log = structlog.get_logger()
 BATCH, LEASE, IDLE_SECONDS = 50, timedelta(seconds=30), 0.5
 WORK_SECONDS = 10.0
 FIND = 1_000
-FIND_SECONDS = 3600.0
+FIND_SECONDS = 60.0
 
 CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
 
@@ -53,7 +52,7 @@ class AccessChangePublisher:
     def __init__(self, database: Database, grace: timedelta) -> None:
         self._database = database
         self._grace = grace
-        self._found_at = float("-inf")  # here, so that a round that fails does not look through all customers again
+        self._found_to, self._has_found_all = "", False  # here, so that a round that fails goes on where it was
         self.queue = LeaseQueue(
             name="access",
             database=database,
@@ -79,30 +78,29 @@ class AccessChangePublisher:
             tasks.create_task(self._find_regularly())
 
     async def _find_regularly(self) -> None:
+        """Go through all customers once, and then on through a page at a time, round and round."""
         while True:
-            await asyncio.sleep(max(0.0, self._found_at + FIND_SECONDS - time.monotonic()))
-            await self.find()
-            self._found_at = time.monotonic()
+            self._has_found_all |= not await self._find_page()
+            await asyncio.sleep(FIND_SECONDS if self._has_found_all else 0)
 
     async def find(self) -> None:
         """Watch the customers that nobody has marked: from before the endpoint was set, or from `gateway sync`."""
-        watched = sa.exists().where(WATCHES.c.customer_id == SUBSCRIPTIONS.c.customer_id)
-        query = (
-            sa.select(SUBSCRIPTIONS.c.customer_id)
-            .where(own(SUBSCRIPTIONS.c.customer_id))
-            .distinct()
-            .order_by(SUBSCRIPTIONS.c.customer_id)
-            .limit(FIND)
-        )
-        after = ""
-        while True:
-            missing = query.where(SUBSCRIPTIONS.c.customer_id > after, ~watched)
-            ids = await self._database.read(partial(_scalars, missing))
-            if not ids:
-                return
-            present, after = self._database.clock.now(), ids[-1]
-            rows = [{"customer_id": each, "check_at": present, "last_notified": None} for each in ids]
+        while await self._find_page():
+            pass
+
+    async def _find_page(self) -> bool:
+        """Look at the next customers with a subscription, which an index has in order; whether there are more."""
+        customer = SUBSCRIPTIONS.c.customer_id
+        page = sa.select(customer).where(customer > self._found_to).distinct().order_by(customer).limit(FIND)
+        ids = await self._database.read(partial(_scalars, page))
+        watched = sa.select(WATCHES.c.customer_id).where(WATCHES.c.customer_id.in_(ids))
+        ours = [each for each in ids if account_of(each)[0] is None]
+        if missing := sorted({*ours} - {*await self._database.read(partial(_scalars, watched))}):
+            present = self._database.clock.now()
+            rows = [{"customer_id": each, "check_at": present, "last_notified": None} for each in missing]
             await self._database.transaction(partial(_watch, rows))
+        self._found_to = ids[-1] if ids else ""
+        return bool(ids)
 
     async def _look(self, claim: Claim) -> None:
         """Look at some customers together; where that fails, at each alone, so that it takes no neighbour along."""

@@ -192,6 +192,7 @@ def subscription(obj: Json) -> Json:
         "default_payment_method_id": id_of(obj.get("default_payment_method")),
         "latest_invoice_id": id_of(obj.get("latest_invoice")),
         "discounts": [id_of(each) for each in _discounts(obj)],
+        "pending_update": pending_update(obj),
         "meta": obj["metadata"],
         "created": utc(obj["created"]),
         "start_date": utc(obj["start_date"]),
@@ -202,6 +203,16 @@ def _discounts(obj: Json) -> list[Any]:
     """Return the discounts of a subscription; older versions have one, under another name."""
     listed: list[Any] = obj.get("discounts") or ([obj["discount"]] if obj.get("discount") else [])
     return listed
+
+
+def pending_update(obj: Json) -> Json | None:
+    """Return the change of a subscription that waits for its payment (Stripe, "Pending updates")."""
+    update = obj.get("pending_update")
+    if not update:
+        return None
+    items = update.get("subscription_items") or obj["items"]["data"]
+    kept = [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in items]
+    return {"expires": update["expires_at"], "items": kept}
 
 
 def subscription_schedule(obj: Json) -> Json:

@@ -150,7 +150,11 @@ OPEN_SUBSCRIPTIONS_PREDICATE = "status NOT IN ('canceled', 'incomplete_expired')
 
 
 class Subscription(Mirrored, table=True):
-    """A subscription and how it stands (Stripe `subscription`). `canceled` and `incomplete_expired` are final."""
+    """A subscription and how it stands (Stripe `subscription`). `canceled` and `incomplete_expired` are final.
+
+    `pending_update` is a change that waits for its payment: when it `expires` (Unix seconds), and the `items` that it
+    would leave, pairs of a price and its quantity.
+    """
 
     __tablename__ = "subscription"
     __table_args__ = (  # the first finds the newest; what goes on is found among however many that have ended
@@ -172,6 +176,7 @@ class Subscription(Mirrored, table=True):
     default_payment_method_id: str | None = None
     latest_invoice_id: str | None = None
     discounts: list[str] = Field(default_factory=list, sa_type=sa.JSON, sa_column_kwargs=EMPTY)
+    pending_update: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
     start_date: datetime = Field(sa_type=UtcDateTime)

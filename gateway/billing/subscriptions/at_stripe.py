@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
-from gateway.billing.subscriptions.validation import ended, refused
+from gateway.billing.subscriptions.validation import CONFIRMATION_CODES, ConfirmationNeeded, ended, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
@@ -89,11 +89,28 @@ class SubscriptionsAtStripe:
             over = ended(await self.state(id))
             raise Rejected(over or Problem(ProblemCode.STRIPE_REFUSED, "Stripe knows no such object")) from error
         except StripeRefused as error:
-            raise Rejected(refused(error)) from error
+            kind = ConfirmationNeeded if error.stripe_code in CONFIRMATION_CODES else Rejected
+            raise kind(refused(error)) from error
         await self._mirror.store_answer(self._stripe, answer)
         if isinstance(invoice := answer.object.get("latest_invoice"), dict):
             await self._mirror.store_answer(self._stripe, replace(answer, object=invoice))
         return answer
+
+    async def drop_unconfirmed(self, answer: StripeResponse) -> StripeResponse:
+        """Void the invoice of a change that waits for its buyer, and the change with it; the subscription then.
+
+        Source: Stripe, "Pending updates": it is discarded when its invoice is voided.
+
+        Raises:
+            Rejected: the invoice is paid or void by now.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        if not answer.object.get("pending_update"):
+            return answer
+        subscription_id = answer.object["id"]
+        path = f"/v1/invoices/{answer.object['latest_invoice']['id']}/void"
+        await self.do(subscription_id, self._stripe.post(path, idempotency_key=f"void-{path}"))
+        return (await self.present(subscription_id))[1]
 
     async def release_schedule(self, id: str, answer: StripeResponse) -> None:
         """Take a subscription from its schedule, which refuses that anybody else decides when it ends.

@@ -1,6 +1,6 @@
 """A change of plan before it is made: what is asked for, and what Stripe's previews say of it. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.mapping import invoice as invoice_columns
+from gateway.mirror.mapping import pending_update
 from gateway.stripe_api.client import StripeResponse
 
 OWING = frozenset({"past_due", "unpaid", "incomplete"})
@@ -53,6 +54,26 @@ def check_paid(status: str, latest_invoice: Mapping[str, Any] | None) -> None:
     if status in OWING or (latest_invoice is not None and latest_invoice["status"] in _UNPAID):
         message = "an invoice of this subscription is not paid yet: it comes before a change"
         raise Rejected(Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId"))
+
+
+def billed_before(subscription: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the latest invoice that may be a debt: not that of a change which waits for its payment.
+
+    Args:
+        subscription: as Stripe has it, with its latest invoice expanded.
+    """
+    return None if subscription.get("pending_update") else subscription["latest_invoice"]
+
+
+def is_unconfirmed(subscription: Mapping[str, Any], wanted: Sequence[tuple[str, int | None]]) -> bool:
+    """Return whether a change waits for its payment already.
+
+    Args:
+        subscription: as Stripe has it.
+        wanted: what the subscription has after the change.
+    """
+    waiting = pending_update(dict(subscription))
+    return waiting is not None and sorted(map(str, map(tuple, waiting["items"]))) == sorted(map(str, wanted))
 
 
 def preview_of(

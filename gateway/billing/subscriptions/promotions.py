@@ -14,7 +14,7 @@ from gateway.billing.subscriptions.pausing import paused, taken_back
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.service import stripe_key
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, check, ended
+from gateway.billing.subscriptions.validation import bad_key, change_pending, check, ended
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.tables import insert, table_for
@@ -70,7 +70,7 @@ class PromotionService:
             given = answer.object["discounts"]
             if found and any(id_of(each["promotion_code"]) == found["id"] for each in given):
                 return present
-            check(paused(answer.object), _pending(answer.object), code_stands_against(given))
+            check(paused(answer.object), change_pending(answer.object), code_stands_against(given))
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             if found is None:
                 raise _invalid("there is no such promotion code")
@@ -156,7 +156,7 @@ class PromotionService:
             if _has_given(answer.object["discounts"], offer):  # by a request whose answer was lost
                 state = present
             else:
-                check(_pending(answer.object))
+                check(change_pending(answer.object))
                 check_paid(present.subscription.status, answer.object["latest_invoice"])
                 call_key, wanted = stripe_key("retain", principal, key), {"coupon": offer.coupon_id}
                 state = await self._give(answer, wanted, call_key, taken_back(answer.object))
@@ -196,14 +196,6 @@ def _has_given(discounts: list[dict[str, Any]], offer: RetentionOffer) -> bool:
     """Return whether a subscription has the discount of an offer."""
     since = int(offer.created.timestamp())
     return any(id_of(each["source"]["coupon"]) == offer.coupon_id and each["start"] >= since for each in discounts)
-
-
-def _pending(subscription: Mapping[str, Any]) -> Problem | None:
-    """Return that a schedule says what discounts there are: it would take away at its next phase what is given now."""
-    if not subscription["schedule"]:
-        return None
-    message = "a change of this subscription waits for the end of the period: undo it first"
-    return Problem(ProblemCode.CHANGE_PENDING, message, "subscriptionId")
 
 
 def _invalid(message: str) -> Rejected:

@@ -36,9 +36,17 @@ from gateway.billing.subscriptions.changed_items import (
 )
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
-from gateway.billing.subscriptions.plan_change import Preview, check_paid, preview_of
+from gateway.billing.subscriptions.plan_change import Preview, billed_before, check_paid, is_unconfirmed, preview_of
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment
+from gateway.billing.subscriptions.validation import (
+    ConfirmationNeeded,
+    bad_key,
+    change_pending,
+    check,
+    ended,
+    foreign_card,
+    long_comment,
+)
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import StripeMissing
 from gateway.mirror.sync import Mirror
@@ -111,7 +119,7 @@ class SubscriptionService:
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
         check(mixed_intervals(answer.object, present, items, snapshot))
         await self._check_alone(items, present)
-        check_paid(present.subscription.status, answer.object["latest_invoice"])
+        check_paid(present.subscription.status, billed_before(answer.object))
         later = self._is_later(change, items, present, snapshot)
         nothing_now = later or present.subscription.status == "trialing"  # nothing is charged before its end
         due, renewal = await asyncio.gather(
@@ -133,6 +141,8 @@ class SubscriptionService:
         """Change the plan or the quantity: at once, charging what the preview said, or as the period ends.
 
         What was planned before for later is replaced by it. What is there already stays, and nothing else is planned.
+        Where the bank wants the buyer to confirm the payment, the change waits for that: the subscription has a
+        `pending_update`, and the invoice a page where it is confirmed.
 
         Args:
             principal: whose subscription it must be.
@@ -155,15 +165,20 @@ class SubscriptionService:
             check(ended(present))
             snapshot = await self._catalog.snapshot()
             items = plan_items(change, present, snapshot, self._settings.max_quantity)
+            if is_unconfirmed(answer.object, resulting(present, items)):
+                return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
             if already_applied(present, items):
+                await self._at_stripe.drop_unconfirmed(answer)
                 present = await self._undo(present, answer)
                 return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
             check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
             await self._check_alone(items, present, customer.external_id)
-            check_paid(present.subscription.status, answer.object["latest_invoice"])
+            check_paid(present.subscription.status, billed_before(answer.object))
             check(await quotes.expired(self._database, change.proration_date, answer))
             call_key = stripe_key("change", principal, key)
-            if self._is_later(change, items, present, snapshot):
+            later = self._is_later(change, items, present, snapshot)
+            answer = await self._at_stripe.drop_unconfirmed(answer)
+            if later:
                 return await self._plan(present, answer, items, snapshot, call_key), None
             parameters: dict[str, Any] = {
                 "items": items,
@@ -173,9 +188,15 @@ class SubscriptionService:
             }
             if change.proration_date is not None:
                 parameters["proration_date"] = int(change.proration_date.timestamp())
-            changed = await self._at_stripe.do(
-                id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters)
-            )
+            try:
+                changed = await self._at_stripe.do(
+                    id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters)
+                )
+            except ConfirmationNeeded:
+                check(change_pending(answer.object))
+                parameters["payment_behavior"] = "pending_if_incomplete"  # it changes nothing before the payment
+                call = self._stripe.post(path_of(id), idempotency_key=f"{call_key}-confirm", **parameters)
+                changed = await self._at_stripe.do(id, call)
             await self._at_stripe.release_schedule(id, answer)  # after it: a refused change leaves what was planned
             billed = await self._at_stripe.billed(changed.object, touched_prices(present, items))
             return await self._at_stripe.state(id), billed
@@ -206,7 +227,7 @@ class SubscriptionService:
         return await self._at_stripe.state(present.subscription.id)
 
     async def cancel_pending(self, principal: Principal, id: str) -> SubscriptionState:
-        """Undo a change that is planned, whoever planned it. Where nothing is planned, nothing is done.
+        """Undo a change that is planned, whoever planned it, or that waits to be confirmed; where none is, do nothing.
 
         Args:
             principal: whose subscription it must be.
@@ -221,6 +242,9 @@ class SubscriptionService:
         async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
+            if answer.object.get("pending_update"):
+                answer = await self._at_stripe.drop_unconfirmed(answer)
+                present = await self._at_stripe.state(id)
             return await self._undo(present, answer)
 
     async def _undo(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
@@ -270,6 +294,7 @@ class SubscriptionService:
             present, answer = await self._at_stripe.present(id)
             if ended(present):
                 return present
+            answer = await self._at_stripe.drop_unconfirmed(answer)
             await self._at_stripe.release_schedule(id, answer)
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}

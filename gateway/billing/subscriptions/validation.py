@@ -1,5 +1,8 @@
 """What must be fixed in a change of a subscription. Pure: the request and what is known of the subscription."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -53,6 +56,22 @@ def refused(error: StripeRefused) -> Problem:
     if error.param is not None and error.param.startswith(("discounts", "promotion_code")):
         return Problem(ProblemCode.PROMOTION_CODE_INVALID, str(error), "promotionCode")
     return Problem(ProblemCode.STRIPE_REFUSED, str(error))
+
+
+def change_pending(subscription: Mapping[str, Any]) -> Problem | None:
+    """Return that a schedule says what discounts there are: its next phase would take away what is given now."""
+    if not subscription["schedule"]:
+        return None
+    message = "a change of this subscription waits for the end of the period: undo it first"
+    return Problem(ProblemCode.CHANGE_PENDING, message, "subscriptionId")
+
+
+class ConfirmationNeeded(Rejected):
+    """The bank wants the buyer to confirm the payment, as 3-D Secure does; nothing was changed."""
+
+
+CONFIRMATION_CODES = frozenset({"subscription_payment_intent_requires_action", "authentication_required"})
+"""Stripe's codes of a payment that the buyer must confirm (Stripe, "Error codes")."""
 
 
 def foreign_card(customer: sa.Row[str | None, bool]) -> Problem | None:

@@ -1,6 +1,6 @@
 """Subscriptions and the access that they give. `Subscription` is GraphQL's own root type, hence the longer name."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 
 import strawberry
@@ -9,6 +9,7 @@ from gateway.billing.customers.ownership import Owner
 from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.db.rows import row_by_id
 from gateway.errors import BadInput
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
@@ -16,8 +17,9 @@ from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.catalog import Plan
-from gateway.graphql.types.catalog_objects import CatalogObjects
+from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
 from gateway.graphql.types.discounts import Discount
+from gateway.models.mirrored import Invoice as InvoiceRow
 from gateway.models.mirrored import SubscriptionItem as ItemRow
 from gateway.models.statuses import FINAL
 
@@ -146,6 +148,16 @@ class RetentionOffer:
     expires_at: datetime | None = strawberry.field(description="Until when it can be accepted; null without an end.")
 
 
+@object_type
+class ChangeConfirmation:
+    """A change that the buyer's bank wants confirmed; nothing changes before that."""
+
+    url: str | None = strawberry.field(description="Stripe's page where the buyer confirms it.")
+    amount: Money = strawberry.field(description="What is charged then.")
+    expires_at: datetime = strawberry.field(description="When it is given up.")
+    items: list[PendingItem] = strawberry.field(description="All items that the subscription will have.")
+
+
 @private
 class BillingSubscription:
     """A subscription to one or more plans."""
@@ -179,6 +191,25 @@ class BillingSubscription:
         if self.paused or row.status in FINAL:
             return None
         return money.of(await info.context.services.subscriptions.due_at_renewal(row.id), row.currency)
+
+    @resolver
+    async def confirmation(self, info: Info) -> ChangeConfirmation | None:
+        """The change that waits for the buyer to confirm its payment (3-D Secure); null when none does."""
+        row, waiting = self.state.subscription, self.state.subscription.pending_update
+        if waiting is None:
+            return None
+        services, invoice_id = info.context.services, row.latest_invoice_id or ""
+        invoice = await services.database.read(lambda connection: row_by_id(connection, InvoiceRow, invoice_id))
+        if invoice is None:
+            return None
+        catalog = catalog_objects_of(await services.catalog.snapshot())
+        items = [PendingItem(plan=catalog.plan(price, row.currency), quantity=big(n)) for price, n in waiting["items"]]
+        return ChangeConfirmation(
+            url=invoice.hosted_invoice_url,
+            amount=money.of(invoice.amount_due, invoice.currency),
+            expires_at=datetime.fromtimestamp(waiting["expires"], UTC),
+            items=items,
+        )
 
     @resolver
     async def discounts(self, info: Info) -> list[Discount]:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.billing import hosted_links
+from gateway.sandbox.billing import collection, hosted_links
 from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.calls import need, sandbox_of
 from gateway.sandbox.pages.labels import TONES, address_lines
@@ -41,9 +41,19 @@ async def invoice(http: Request) -> Response:
         address=address_lines(found["customer_address"]),
         lines=[line | {"unit": _unit(line, locale)} for line in found["lines"]["data"]],
         adjustments=_adjustments(found),
+        confirm=_confirmation(http, found),
         applied=-balance if found["status"] != "draft" else 0,
         locale=locale,
     )
+
+
+def _confirmation(http: Request, found: Json) -> str | None:
+    """Return where an open invoice's payment is confirmed, if the bank wants that.
+
+    Source: docs.stripe.com/invoicing/hosted-invoice-page: customers authenticate payments on it.
+    """
+    intent = collection.intent_of(sandbox_of(http), found) if found["status"] == "open" else None
+    return f"/3ds/{intent['id']}" if intent and intent["status"] == "requires_action" else None
 
 
 def _unit(line: Json, locale: str) -> str:

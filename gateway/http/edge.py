@@ -1,11 +1,11 @@
 """The application that the server sees: the path table, and what is done for every request, in this order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.http.fast_path import FastHandler, Respond, send_response
+from gateway.http.fast_path import FastHandler, send_response
 from gateway.http.headers import REQUEST_ID, EdgeHeaders, new_request_id
 from gateway.http.request import Request, Response, TrustedProxies, client_of, complete, header_of
 
@@ -32,16 +32,24 @@ class Edge:
         self._others = others
         self._fast: dict[str, FastHandler] = {path: app for path, app in routes.items() if hasattr(app, "take")}
 
-    def take(self, request: Request, respond: Respond) -> bool:
-        """Have a fast handler answer, if there is one for the path."""
+    def take(self, request: Request, respond: Callable[[Response, bytes], None]) -> bool:
+        """Have a fast handler answer, if there is one for the path.
+
+        Args:
+            request: a whole one.
+            respond: sends the response, with more headers as they are written.
+
+        Returns:
+            False when nothing has happened: the request goes the ASGI way.
+        """
         handler = self._fast.get(request.path) or self._fast.get(_folder(request.path))
         if handler is None:
             return False
         request.client, request.scheme = self._proxies.origin(request.client, request.scheme, request.raw_headers)
 
         def respond_whole(response: Response) -> None:
-            more = self._headers.of(request.scheme, request.headers.get(b"origin"), new_request_id())
-            respond(response.plus(more))
+            origin = request.headers.get(b"origin")
+            respond(response, self._headers.written(request.scheme, origin, new_request_id()))
 
         return handler.take(request, respond_whole)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from random import randbytes
 from typing import Final
 
-from gateway.http.request import Header, Response
+from gateway.http.request import Header, Response, written
 
 REQUEST_ID: Final = b"x-request-id"
 ALLOWED_HEADERS: Final = (
@@ -31,6 +31,7 @@ ALLOWED_HEADERS: Final = (
 """The request headers that pages may send."""
 
 _TLS: Final = (b"strict-transport-security", b"max-age=31536000")
+_WRITTEN_TLS: Final = written([_TLS])
 _EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-Id, Retry-After, ETag")
 
 
@@ -50,6 +51,7 @@ class EdgeHeaders:
     def __init__(self, origins: Iterable[str], allowed: Iterable[str] = ()) -> None:
         self._origins = {origin.encode(): _cors(origin) for origin in origins}
         names = ", ".join((*ALLOWED_HEADERS, *allowed)).encode()
+        self._written_origins = {origin: written(headers) for origin, headers in self._origins.items()}
         self._preflight = (
             (b"access-control-allow-methods", b"GET, POST"),
             (b"access-control-allow-headers", names),
@@ -70,6 +72,11 @@ class EdgeHeaders:
             headers += self._origins.get(origin, ())
         headers.append((REQUEST_ID, request_id))
         return headers
+
+    def written(self, scheme: str, origin: bytes | None, request_id: bytes) -> bytes:
+        """Return the same as it is written."""
+        cors = self._written_origins.get(origin, b"") if origin is not None else b""
+        return b"%b%bx-request-id: %b\r\n" % (_WRITTEN_TLS if scheme in {"https", "wss"} else b"", cors, request_id)
 
     def preflight(self, origin: bytes) -> Response:
         """Answer a browser that asks whether a page may call."""

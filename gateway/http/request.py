@@ -91,14 +91,6 @@ class Response:
             self._head = written(self.headers)
         return self._head
 
-    def plus(self, headers: list[Header]) -> "Response":
-        """Return the same response with more headers."""
-        response = Response.__new__(Response)
-        response.status, response.body = self.status, self.body
-        response.headers = [*self.headers, *headers]
-        response._head = self.head + written(headers)  # noqa: SLF001 - of its own class
-        return response
-
 
 def client_of(scope: Scope) -> str | None:
     """Return the client's address of an ASGI request: behind the proxies of the settings the one that they forward."""

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.http.request import Request, Response, written
+from gateway.http.request import Header, Request, Response, written
 from gateway.http.server_websocket import MAX_MESSAGE_BYTES, HardenedWebSocketProtocol
 
 log = structlog.get_logger()
@@ -142,14 +142,20 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         return b"\r\n".join([start, *lines, b"\r\n"])
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request. The scope of ASGI is made when it is needed (`_make_scope`)."""
         self._phase, self._received, self._since = _HEAD, 0, self.loop.time()
-        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is none (RFC 9110, 6.5.1): proxies do not check it as they check headers."""
+        """Keep a header; a trailer is none (RFC 9110, 6.5.1): proxies do not check it as they check headers.
+
+        It does what uvicorn's does: to call that for each header costs as much again.
+        """
         if self._phase == _HEAD:
-            HttpToolsProtocol.on_header(self, name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Have the request answered, or held until its body is there."""
@@ -209,8 +215,16 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = held.keep_alive  # a shutdown may have begun meanwhile
         HttpToolsProtocol.on_body(self, bytes(held.received))
 
+    def _make_scope(self) -> None:
+        """Have uvicorn begin the request, whose head is there, as it does it for ASGI."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # the scope has this very list
+
     def _begin(self) -> None:
         """Have the application answer."""
+        self._make_scope()
         if self.parser.get_http_version() != "1.1":
             self.expect_100_continue = False  # an older client does not know the word (RFC 9110, 10.1.1)
         HttpToolsProtocol.on_headers_complete(self)
@@ -222,6 +236,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""
         self._stop_watch()
+        self._make_scope()
         self.scope["method"] = "GET"
         super().handle_websocket_upgrade()
 
@@ -321,18 +336,43 @@ class FastPathResponse(RequestResponseCycle):
             log.exception("fast_handler_failed")
             return self.response_complete
 
-    def respond(self, response: Response) -> None:
-        """Send the response, if the client is still there."""
+    def respond(self, response: Response, more: bytes = b"") -> None:
+        """Send the response, if the client is still there.
+
+        Args:
+            response: of the handler.
+            more: headers of this request alone, as they are written.
+        """
         protocol = self._protocol
         if protocol.transport.is_closing():
             return
         self.response_started = self.response_complete = True
-        usual = written(protocol.server_state.default_headers)
+        usual = _usual.of(protocol.server_state.default_headers)
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"  # as `shutdown` wants it
-        protocol.transport.writelines((STATUS_LINE[response.status], usual, response.head, end, response.body))
+        protocol.transport.writelines((STATUS_LINE[response.status], usual, response.head, more, end, response.body))
         if not self.keep_alive:
             protocol.transport.close()
-        protocol.on_response_complete()
+        if protocol.pipeline or protocol.flow.read_paused:
+            protocol.on_response_complete()
+        else:  # uvicorn's would also start a timer for the idle connection, which `_watch` looks after
+            protocol.server_state.total_requests += 1
+
+
+class _Usual:
+    """What uvicorn adds to every response, as it is written. It is another list each second, with another date."""
+
+    def __init__(self) -> None:
+        self._headers: list[Header] | None = None
+        self._written = b""
+
+    def of(self, headers: list[Header]) -> bytes:
+        """Return them as they are written."""
+        if headers is not self._headers:
+            self._headers, self._written = headers, written(headers)
+        return self._written
+
+
+_usual = _Usual()
 
 
 OPTIONS: dict[str, Any] = {

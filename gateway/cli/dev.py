@@ -25,7 +25,7 @@ from gateway.cli.context import console
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
-from gateway.http.server import OPTIONS
+from gateway.http.options import OPTIONS
 from gateway.mirror.backfill import backfill, completed
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime

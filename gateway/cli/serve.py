@@ -1,7 +1,9 @@
 """`gateway serve`: the gateway alone, for production."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from multiprocessing import get_context
 from socket import socket
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -11,14 +13,9 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-import gateway.app  # noqa: F401 - the server takes it by its name; here the collector is not yet at work
-from gateway import __version__
-from gateway.db.engines import database_url
-from gateway.graphql.execution.persisted import PersistedDocuments
-from gateway.http.server import OPTIONS
+from gateway import collector
+from gateway.http.options import OPTIONS
 from gateway.observability.logging import configure_logging
-from gateway.settings import Settings
-from gateway.settings.proxies import prepare_proxies, proxy_variable
 
 log = structlog.get_logger()
 
@@ -74,12 +71,6 @@ def serve(
 ) -> None:
     """Run the gateway alone, for production: its settings come from the environment."""
     configure_logging(readable=False)
-    settings = Settings.load()
-    settings.require_stripe()
-    prepare_proxies(settings)
-    # What is wrong with these stops the start here, not in each worker.
-    url = database_url(settings.database_url.get_secret_value())
-    PersistedDocuments(settings)
     config = uvicorn.Config(
         "gateway.app:from_environment",
         factory=True,
@@ -89,18 +80,26 @@ def serve(
         timeout_graceful_shutdown=4,
         **OPTIONS,
     )
-    about = {
-        "address": f"http://{f'[{host}]' if ':' in host else host}:{port}",
-        "version": __version__,
-        "mode": settings.stripe_mode,
-        "database": f"SQLite, {url.database}" if url.drivername == "sqlite" else f"PostgreSQL, {url.database}",
-    }
-    if proxy := proxy_variable(settings.stripe_api_base):
-        about["proxy"] = proxy
     if workers > 1:
+        # who looks after the others never imports what they run
+        with ProcessPoolExecutor(1, get_context("fork")) as another:
+            about = another.submit(_check, host, port).result()
         _serve_many(config, about)
     else:
-        _serve_one(config, about)
+        _serve_one(config, _check(host, port))
+
+
+def _check(host: str, port: int) -> dict[str, str]:
+    """Return what is said once the gateway serves.
+
+    Raises:
+        SettingsError: one is missing or wrong, which stops the start here and not in each worker.
+    """
+    collector.pause()
+    from gateway.cli.preflight import check
+
+    collector.resume()
+    return check(host, port)
 
 
 def _serve_one(config: uvicorn.Config, about: dict[str, str]) -> None:

@@ -75,8 +75,10 @@ class EdgeHeaders:
 
     def written(self, scheme: str, origin: bytes | None, request_id: bytes) -> bytes:
         """Return the same as it is written."""
-        cors = self._written_origins.get(origin, b"") if origin is not None else b""
-        return b"%b%bx-request-id: %b\r\n" % (_WRITTEN_TLS if scheme in {"https", "wss"} else b"", cors, request_id)
+        line = b"x-request-id: " + request_id + b"\r\n"
+        if origin is not None:
+            line = self._written_origins.get(origin, b"") + line
+        return _WRITTEN_TLS + line if scheme in {"https", "wss"} else line
 
     def preflight(self, origin: bytes) -> Response:
         """Answer a browser that asks whether a page may call."""

@@ -14,7 +14,6 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.http.request import Header, Request, Response, written
-from gateway.http.server_websocket import MAX_MESSAGE_BYTES, HardenedWebSocketProtocol
 
 log = structlog.get_logger()
 
@@ -373,17 +372,3 @@ class _Usual:
 
 
 _usual = _Usual()
-
-
-OPTIONS: dict[str, Any] = {
-    "http": HardenedHttpProtocol,
-    "ws": HardenedWebSocketProtocol,
-    "ws_max_size": MAX_MESSAGE_BYTES,
-    "ws_per_message_deflate": False,  # the messages are short, and a compressor is memory for each connection
-    "log_config": None,
-    "access_log": False,
-    "server_header": False,
-    "proxy_headers": False,  # the application reads them, of declared proxies alone
-    "timeout_keep_alive": 75,  # longer than proxies keep a connection (60 s), so that none sends into a closed one
-}
-"""How `gateway serve` and `gateway dev` run uvicorn."""

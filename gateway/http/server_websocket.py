@@ -6,9 +6,6 @@ from typing import ClassVar
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
-MAX_MESSAGE_BYTES = 100 * 1024
-"""The longest message that a WebSocket takes."""
-
 
 class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket in which every state has a deadline, and whose client cannot fill the memory.

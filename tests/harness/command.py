@@ -21,7 +21,9 @@ from gateway.cli.main import COMMANDS, app, main
 
 _FORKS = multiprocessing.get_context("forkserver")
 _COMMANDS = {place.partition(":")[0] for place in COMMANDS.values()}
-_FORKS.set_forkserver_preload([*(f"gateway.cli.{module}" for module in sorted(_COMMANDS)), "gateway.stripe_api.sdk"])
+_FORKS.set_forkserver_preload(
+    [*(f"gateway.cli.{module}" for module in sorted(_COMMANDS)), "gateway.app", "gateway.stripe_api.sdk"]
+)
 os.environ["COLUMNS"] = "80"  # as wide as terminals are: nothing that matters is cut off; read at the import
 
 

@@ -31,7 +31,7 @@ from gateway.cli.dev import RATES
 from gateway.db.tables import table_for
 from gateway.demo import demo_routes
 from gateway.demo.sign_in import sign_in_routes
-from gateway.http.server import OPTIONS
+from gateway.http.options import OPTIONS
 from gateway.mirror.backfill import backfill
 from gateway.models.mirrored import Product
 from gateway.runtime import open_runtime

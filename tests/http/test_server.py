@@ -12,12 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from uvicorn.importer import import_from_string
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
+from gateway.http.options import OPTIONS
 from gateway.http.request import Response
-from gateway.http.server import OPTIONS, HardenedHttpProtocol
+from gateway.http.server import HardenedHttpProtocol
 from gateway.http.server_websocket import HardenedWebSocketProtocol
 from harness.gateway import listening, serve
 from harness.waiting import eventually
@@ -416,5 +418,5 @@ def test_a_connection_that_the_client_resets_is_let_go_at_once():
 
 
 def test_the_patience_of_the_gateway_is_what_the_manual_says():
-    assert OPTIONS["http"] is HardenedHttpProtocol
+    assert import_from_string(OPTIONS["http"]) is HardenedHttpProtocol
     assert HardenedHttpProtocol.seconds == 15

@@ -25,9 +25,9 @@ from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
+from gateway.http.options import MAX_MESSAGE_BYTES
 from gateway.http.rate_limit import rate_limit_key
 from gateway.http.request import client_of
-from gateway.http.server_websocket import MAX_MESSAGE_BYTES
 from gateway.observability.metrics import LIVE_CONNECTIONS
 
 PROTOCOL = "graphql-transport-ws"

@@ -80,7 +80,7 @@ function standing(action, plan, input) {
   };
   const link = h("a", { class: "button", href: address(), "data-testid": "standing" }, text(`action.${action}`));
   input?.addEventListener("change", () => link.setAttribute("href", address()));
-  return [action === "UNAVAILABLE" && h("p", { class: "hint" }, text("shop.unavailable")), link];
+  return [action === "UNAVAILABLE" && h("p", { class: "hint" }, plan.viewer.reasonText), link];
 }
 
 /** Opens a checkout session and sends the buyer to it. What the buyer can mend is said below the button. */

@@ -28,7 +28,7 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
         features { key name(locale: $locale) limit perUnit }
         monthlyEquivalent { formatted(locale: $locale) }
         amountFor(quantity: 1) { formatted(locale: $locale) }
-        viewer { action reason trialDays }
+        viewer { action reasonText(locale: $locale) trialDays }
         price { ...Cost tiersMode tiers { upTo flatAmount { ...Amount } unitAmount { ...Amount } unitAmountDecimal } }
       }
       oneTime { id nickname(locale: $locale) ...Cost }

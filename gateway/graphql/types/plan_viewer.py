@@ -3,11 +3,13 @@
 import strawberry
 
 from gateway.billing.customers.ownership import Owner
+from gateway.billing.sentences import sentence_of
 from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
 from gateway.billing.user_errors import ProblemCode
+from gateway.graphql.base.arguments import Locale
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import enum_from
+from gateway.graphql.base.decorators import enum_from, resolver
 from gateway.graphql.base.scalars import Currency
 
 enum_from(PlanAction, name="PlanAction")
@@ -31,6 +33,11 @@ class PlanViewer:
     subscription_id: strawberry.ID | None = strawberry.field(
         description="The subscription that it is about, such as the one to change; null when it is about none."
     )
+
+    @resolver
+    def reason_text(self, locale: Locale = "en") -> str | None:
+        """The reason as buyers read it, in their language; null when the plan is available."""
+        return sentence_of(self.reason, locale) if self.reason else None
 
     @classmethod
     async def of(cls, info: Info, price_id: str) -> "PlanViewer | None":

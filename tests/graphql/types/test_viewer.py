@@ -203,6 +203,12 @@ def test_a_plan_says_what_the_viewer_may_do_with_it(world):
     bound, free = (world.data(page, headers=headers)["pricing"]["currencyChoice"] for headers in (me, None))
     assert (bound, free) == ("VIEWER", "COUNTRY")
     assert seen("subscriptionId", me)["business_monthly"] == bought["id"]
+    assert set(seen("reasonText", me).values()) == {None}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **{"pause_collection[behavior]": "void"})
+    world.eventually(lambda: seen("reason", me)["business_monthly"], "SUBSCRIPTION_PAUSED")
+    assert "paused" in seen("reasonText", me)["business_monthly"]
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", pause_collection="")
+    world.eventually(lambda: actions()[2], "CURRENT")
     world.stripe("POST", f"/v1/subscriptions/{bought['id']}", cancel_at_period_end="true")
     world.eventually(lambda: actions()[2], "RESUME")
     world.stripe("DELETE", f"/v1/subscriptions/{bought['id']}")

@@ -112,7 +112,7 @@ def _against(
     """Return what stands against buying a plan, or against changing a subscription to it."""
     if not (is_active(price) and is_active(snapshot.products[price.product_id])):
         return ProblemCode.PRICE_NOT_ON_SALE
-    currency = changing.subscription.currency if changing else currency_of(customer, states)
+    currency = currency_of(customer, states)
     if currency is not None and not is_offered(price, currency):
         return ProblemCode.CURRENCY_NOT_OFFERED
     if changing is None:
@@ -129,6 +129,5 @@ def _move(price: Price, state: SubscriptionState, item: SubscriptionItem, snapsh
     have = snapshot.prices.get(item.price_id)
     if have is None or have.product_id == price.product_id:
         return PlanAction.SWITCH
-    quantity = None if price.usage_type == "metered" else item.quantity or 1
-    found = direction((have, item.quantity), (price, quantity), state.subscription.currency)
+    found = direction((have, item.quantity), (price, item.quantity or 1), state.subscription.currency)
     return _MOVES.get(found, PlanAction.SWITCH) if found else PlanAction.SWITCH

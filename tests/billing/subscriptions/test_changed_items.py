@@ -18,6 +18,7 @@ CATALOG = snapshot(
     product("starter"),
     product("pro"),
     product("seats", meta={"addon": "true"}),
+    product("support", meta={"addon": "true"}),
     product("storage", meta={"group": "storage"}),
     product("disk", meta={"group": "storage"}),
     product("gone", active=False),
@@ -27,6 +28,7 @@ CATALOG = snapshot(
     price("pro_m", "pro", 2900),
     price("pro_eur", "pro", 2900, currency="eur"),
     price("seat_m", "seats", 500),
+    price("support_m", "support", 700),
     price("storage_m", "storage", 100),
     price("disk_m", "disk", 200),
     price("calls", "pro", None, usage_type="metered"),
@@ -119,6 +121,7 @@ def several(*changes: ItemChange, have):
 
 SEATS_5, GONE = {"id": "si_seats", "price": "seat_m", "quantity": 5}, {"id": "si_seats", "deleted": True}
 ADDED, UP = {"price": "seat_m", "quantity": 1}, {"id": "si_starter", "price": "pro_m", "quantity": 1}
+MANY = [item(f"si_{number}", "seat_m", "seats") for number in range(18)]
 CONTRADICTION = ("LINE_ITEMS_INVALID", "items")
 
 
@@ -140,6 +143,9 @@ CONTRADICTION = ("LINE_ITEMS_INVALID", "items")
         ),
         ([ItemChange("seat_m", remove=True)], [STARTER], []),  # it is not there, as when the request is sent again
         ([ItemChange(item_id="si_gone", remove=True)], [STARTER], []),
+        ([ItemChange(item_id="si_gone", remove=True)] * 20, [STARTER], []),
+        ([ItemChange("support_m")], [STARTER, SEATS], [{"price": "support_m", "quantity": 1}]),  # beside another add-on
+        ([ItemChange("storage_m")], [*MANY, STARTER], [{"price": "storage_m", "quantity": 1}]),
         # refused
         ([ItemChange("seat_m", remove=True)], [SEATS], CONTRADICTION),  # the last one
         ([ItemChange("pro_m"), ItemChange("starter_y")], [STARTER], CONTRADICTION),  # both replace the plan
@@ -147,6 +153,7 @@ CONTRADICTION = ("LINE_ITEMS_INVALID", "items")
         ([ItemChange("seat_m"), ItemChange("seat_m", 2)], [STARTER], ("DUPLICATE_PRICE", "items")),
         ([ItemChange("seat_m", item_id="si_storage")], [STORAGE, SEATS], ("DUPLICATE_PRICE", "items")),
         ([ItemChange("seat_m")] * 21, [STARTER], CONTRADICTION),
+        ([ItemChange("storage_m")], [*MANY, STARTER, CALLS], CONTRADICTION),
         ([ItemChange()], [STARTER], ("LINE_ITEMS_INVALID", "items.0.priceId")),
         ([ItemChange(remove=True)], [STARTER], ("LINE_ITEMS_INVALID", "items.0")),
         ([ItemChange("seat_m", 1, remove=True)], [STARTER, SEATS], ("LINE_ITEMS_INVALID", "items.0")),
@@ -169,6 +176,8 @@ def test_what_there_is_after_several_changes():
     assert resulting(present, targets) == (("pro_m", 1), ("calls", None), ("storage_m", 2))
     assert touched_prices(present, targets) == {"starter_m", "pro_m", "seat_m", "storage_m"}
     assert list(arriving(targets, present, CATALOG)) == [("pro", True), ("storage", False)]
+    assert list(arriving([SEATS_5], present, CATALOG)) == [("seats", True)]
+    assert list(arriving([{**SEATS_5, "price": "support_m"}], present, CATALOG)) == [("support", False)]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,7 @@ def test_what_there_is_after_several_changes():
 )
 def test_only_flexible_subscriptions_mix_intervals(mode, targets, mixed):
     problem = mixed_intervals({"billing_mode": {"type": mode}}, state(STARTER, SEATS), targets, CATALOG)
-    assert (problem is not None) is mixed
+    assert (problem and problem.field) == ("items" if mixed else None)
 
 
 @pytest.mark.parametrize(

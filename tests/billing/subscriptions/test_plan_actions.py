@@ -54,6 +54,8 @@ def on(*items, pending: str | None = None, **columns):
         ("pro_m", [on(PRO, status="canceled", ended_at=NOW)], ("SUBSCRIBE", None)),
         ("pro_m", [on(PRO, status="incomplete")], ("SUBSCRIBE", None)),
         ("pro_m", [on(STARTER)], ("UPGRADE", None)),
+        ("pro_m", [on(item("si_1", "starter_m", "starter", 5))], ("UPGRADE", None)),  # of as many
+        ("pro_m", [on(item("si_1", "starter_m", "starter", 0))], ("UPGRADE", None)),  # of one
         ("starter_m", [on(PRO)], ("DOWNGRADE", None)),
         ("starter_y", [on(PRO)], ("DOWNGRADE", None)),
         ("starter_y", [on(STARTER)], ("SWITCH", None)),
@@ -81,6 +83,7 @@ def test_what_a_customer_may_do(plan, states, expected):
 def test_what_else_stands_against_a_change_and_what_the_seller_allows():
     plan, stranger = CATALOG.prices["pro_m"], customer("cus_1", payer_unverified=True)
     assert offer_of(plan, stranger, [on(STARTER)], CATALOG).reason.name == "PAYMENT_METHOD_NEEDED"
+    assert offer_of(plan, customer("cus_1", currency="eur"), [], CATALOG).reason.name == "CURRENCY_NOT_OFFERED"
     assert offer_of(plan, stranger, [], CATALOG).action.name == "SUBSCRIBE"
     assert offer_of(plan, None, [], CATALOG) == PlanOffer(found := offer_of(plan, None, [], CATALOG).action)
     assert found.name == "SUBSCRIBE"

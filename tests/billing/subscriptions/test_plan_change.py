@@ -148,6 +148,12 @@ def test_a_quote_says_what_a_renewal_costs_and_when_it_comes(lines, renews_at):
     assert (found.due_at_renewal, seconds(found.renews_at)) == (2_900, renews_at)
 
 
+def test_a_change_that_waits_happens_when_the_renewal_comes():
+    renewal = previewed(invoice_line(1_500, 2_500))
+    found = preview_of(state(STARTER), {"pro_m"}, as_of=900, due=None, renewal=renewal, at=NOW)
+    assert (found.at, found.renews_at) == (NOW, NOW)
+
+
 def test_a_change_in_a_trial_costs_nothing_now():
     found = preview_of(state(STARTER, status="trialing"), {"pro_m"}, as_of=900, due=None, renewal=None)
     assert (found.due_now, found.credit, found.lines, found.renews_at) == (0, 0, [], None)

@@ -134,6 +134,7 @@ PLANNED = {
     "the next": ([phase(57, "week"), YEAR, GOES_ON], {}, {}, (("year", 1),)),
     "more of it": ([phase(27, "month", 2)], {}, {}, (("month", 2),)),
     "nothing else": ([GOES_ON, phase(27, "month")], {}, {}, None),
+    "what begins now": ([phase(0, "year")], {}, {}, None),
     "what has begun": ([phase(-1, "year")], {}, {}, None),
     "nothing at all": ([], {}, {}, None),
     "of what has ended": ([YEAR], {"status": "canceled"}, {}, None),

@@ -3,7 +3,19 @@
 Importing this package fills `SQLModel.metadata` with all of them.
 """
 
-from gateway.models import audit, checkout, columns, credits, inbox, infra, metering, mirrored, outbound, subscriptions  # noqa: A004
+from gateway.models import (
+    audit,
+    checkout,
+    columns,
+    credits,  # noqa: A004
+    inbox,
+    infra,
+    metering,
+    mirrored,
+    outbound,
+    purchases,
+    subscriptions,
+)
 
 __all__ = [
     "audit",
@@ -15,5 +27,6 @@ __all__ = [
     "metering",
     "mirrored",
     "outbound",
+    "purchases",
     "subscriptions",
 ]

@@ -74,8 +74,9 @@ class Price(Mirrored, table=True):
 class Customer(Mirrored, table=True):
     """Who pays (Stripe `customer`).
 
-    Two columns are the gateway's own. `external_id` is the application's own user or organisation; metadata at Stripe
-    only fill it where nobody else has it (`billing/customers/owners.py`). `payer_unverified` says that the user has it
+    Three columns are the gateway's own. `external_id` is the application's own user or organisation; metadata at Stripe
+    only fill it where nobody else has it (`billing/customers/owners.py`). `owned` says how many of each product were
+    bought for life (`billing/credits/for_life.py`). `payer_unverified` says that the user has it
     by an e-mail address that whoever paid had typed without proof: its cards are not the user's
     (`billing/customers/cards.py`).
     """
@@ -91,6 +92,7 @@ class Customer(Mirrored, table=True):
     default_payment_method_id: str | None = None
     delinquent: bool = False
     payer_unverified: bool = Field(default=False, sa_column_kwargs={"server_default": sa.text("false")})
+    owned: dict[str, int] = Field(default_factory=dict, sa_type=sa.JSON, sa_column_kwargs={"server_default": "{}"})
     meta: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     created: datetime = Field(sa_type=UtcDateTime)
 

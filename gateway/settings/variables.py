@@ -359,6 +359,11 @@ class Settings(BaseSettings):
         validation_alias=renamed("GATEWAY_ALLOW_REPEAT_TRIALS"),
         description="Whether a user, or a guest with the same e-mail address, who has had a trial may have another.",
     )
+    invoice_purchases: bool = Field(
+        False,
+        validation_alias="GATEWAY_INVOICE_PURCHASES",
+        description="Whether each one-off purchase gets an invoice at Stripe, which may charge for it.",
+    )
     prorate_cancellations: bool = Field(
         False,
         validation_alias="GATEWAY_PRORATE_CANCELLATIONS",

@@ -43,6 +43,8 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
         parameters["allow_promotion_codes"] = True
     if settings.billing_address == "required":
         parameters["billing_address_collection"] = "required"
+    if cart.mode == "payment" and settings.invoice_purchases:
+        parameters["invoice_creation"] = {"enabled": True, **({"invoice_data": made} if made else {})}
     if cart.lines and settings.automatic_tax:
         parameters["automatic_tax"] = {"enabled": True}
     if cart.lines and settings.tax_id_collection:

@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing import returns
+from gateway.billing.credits import for_life
+from gateway.billing.credits.for_life import OwnedLine
 from gateway.billing.credits.grants import Grant, moment, of_invoices, of_session, order, paid_at
 from gateway.billing.credits.prices import read_rules
 from gateway.db.tables import table_for
@@ -40,7 +42,8 @@ class Purchase:
         total: what it cost, in minor units, whether a card or the customer's balance paid it.
         returned: how much of that went back to the buyer, in minor units.
         paid_at: when it was paid, on Stripe's clock.
-        grants: what it brings.
+        grants: the credits that it brings.
+        owned: what it brings for life.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Purchase:
     returned: int
     paid_at: datetime
     grants: tuple[Grant, ...]
+    owned: tuple[OwnedLine, ...] = ()
 
 
 def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedelta) -> list[Purchase]:
@@ -69,13 +73,17 @@ def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedel
     quantities = _quantities(connection, subscriptions)
     purchases = of_invoices(invoices, rules, subscriptions, quantities, renewal_grace)
     found = [
-        Purchase(row["id"], row["customer_id"], row["total"], row["returned"], paid_at(row), grants)
+        Purchase(
+            *(row["id"], row["customer_id"], row["total"], row["returned"]),
+            *(paid_at(row), grants, for_life.of_invoice(row, rules)),
+        )
         for row, grants in zip(invoices, purchases, strict=True)
     ]
     for row in sessions:
         at = _charged_at(connection, row["payment_intent_id"]) or row["created"]
         brought, total = of_session(row, rules, at), row["amount_total"] or 0
-        found.append(Purchase(row["id"], row["customer_id"], total, row["returned"], at, brought))
+        owned = for_life.of_session(row, rules)
+        found.append(Purchase(row["id"], row["customer_id"], total, row["returned"], at, brought, owned))
     return sorted(found, key=lambda purchase: purchase.id)
 
 

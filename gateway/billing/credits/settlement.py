@@ -16,7 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.billing.credits import purchases
+from gateway.billing.credits import owned, purchases
 from gateway.billing.credits.grants import Grant
 from gateway.billing.credits.ledger import LOTS, Account, lock_accounts
 from gateway.billing.credits.purchases import INVOICES, Purchase
@@ -44,6 +44,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     ids |= _last_invoices(connection, {row.id for row in written if row.kind == "subscription" and _matters(row)})
     if ids:
         settle(connection, ids)
+    owned.on_new_customers(connection, [row.id for row in written if row.kind == "customer" and row.created])
 
 
 def _matters(row: Written) -> bool:
@@ -71,6 +72,7 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     mine = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.id.in_(ids), INVOICES.c.subscription_id.is_not(None))
     advisory_locks(connection, {*ids, *connection.execute(mine).scalars()})
     found = purchases.read(connection, ids, connection.info.get(RENEWAL_GRACE, timedelta()))
+    owned.settle(connection, found)
     lots = _lots(connection, [purchase.id for purchase in found])
     found = [purchase for purchase in found if purchase.grants or purchase.id in lots]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)

@@ -73,7 +73,7 @@ class Facts:
     @classmethod
     def of(cls, user: str, account: Account, since: datetime) -> "Facts":
         """Return what an account says that was read at a moment."""
-        states = account.subscriptions
+        states = account.giving
         until = min((each.changes_at for each in states if each.changes_at), default=_EVER)
         texts = (len(name) + len(text) for each in states for name, text in each.subscription.meta.items())
         base = BYTES + STATE_BYTES * len(states) + 2 * sum(texts)

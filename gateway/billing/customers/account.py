@@ -12,6 +12,7 @@ from gateway.billing.customers import payment_methods
 from gateway.billing.invoices import PAGES, has_old_links
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions import state
+from gateway.billing.subscriptions.for_life import for_life
 from gateway.billing.subscriptions.state import (
     ITEMS,
     NEWEST_FIRST,
@@ -85,6 +86,11 @@ class Account:
     features: Sequence[str] = ()
     methods: Sequence[PaymentMethod] = ()
     pages: Mapping[tuple[int, str | None], Page[Invoice] | BadInput] = field(default_factory=dict)
+
+    @property
+    def giving(self) -> Sequence[SubscriptionState]:
+        """What gives features: the subscriptions, and what was bought for life."""
+        return [*self.subscriptions, *for_life(self.customer.owned if self.customer else None)]
 
     def invoices_with_old_links(self, moment: datetime) -> Iterator[str]:
         """Yield the ids of the invoices whose links may have expired at a moment."""

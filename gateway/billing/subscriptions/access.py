@@ -20,6 +20,7 @@ class Reason(Enum):
     INCOMPLETE = "The first payment has not succeeded."
     PAUSED = "Paused, or the trial ended without a way to pay."
     PAID_BACK = "What was paid for the present period went back in full."
+    PURCHASED = "Bought for life."
     CANCELED = "Ended; what was paid for is still given to its end."
     NOT_INCLUDED = "No subscription of this customer includes the feature."
     NO_SUBSCRIPTION = "The customer has never had a subscription."

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.billing.subscriptions.access import Reason
+from gateway.billing.subscriptions.for_life import for_life
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.clock import now
 from gateway.db.database import Database
@@ -135,10 +136,15 @@ class AccessChangePublisher:
 
     def _states(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, list[SubscriptionState]]:
         """Return the subscriptions of these customers; of those that are deleted at Stripe none counts."""
-        gone = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id.in_(ids), CUSTOMERS.c.deleted)
-        left = set(ids) - set(connection.execute(gone).scalars())
+        query = sa.select(CUSTOMERS.c.id, CUSTOMERS.c.deleted, CUSTOMERS.c.owned).where(CUSTOMERS.c.id.in_(ids))
+        customers = connection.execute(query).all()
+        left = set(ids) - {row.id for row in customers if row.deleted}
         # read after the rows are locked: nothing is overlooked
-        return of_customers(connection, left, self._grace)
+        found = of_customers(connection, left, self._grace)
+        for row in customers:
+            if row.id in left and row.owned:
+                found[row.id] = [*found.get(row.id, ()), *for_life(row.owned)]
+        return found
 
 
 def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:
@@ -181,7 +187,7 @@ def _data(best: SubscriptionState | None) -> dict[str, Any]:
         "allowed": access.allowed,
         "reason": access.reason.name,
         "until": access.until.isoformat() if access.until else None,
-        "subscriptionId": best.subscription.id,
+        "subscriptionId": best.subscription.id or None,
     }
 
 

@@ -2,7 +2,8 @@
 
 Stripe's own entitlements (https://docs.stripe.com/billing/entitlements) say that a customer has a feature, and a
 product's features at Stripe say which of his subscriptions gives it. So one rule decides both, those and what a
-product's metadata name: a feature needs a subscription that gives access by an item whose product has it.
+product's metadata name: a feature needs a subscription that gives access by an item whose product has it. What was
+bought for life stands beside the subscriptions (`for_life.py`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway.billing.catalog.product_features import ProductFeatures
 from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.subscriptions.for_life import is_for_life
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.models.mirrored import SubscriptionItem
 
@@ -75,7 +77,7 @@ def decide(feature: str, subscriptions: Sequence[SubscriptionState], active: Col
     best = max(having, key=lambda state: (state.access.allowed, _lasting(state)))
     # where access is given, another of its items gives it, not one with the feature
     refused = Access(allowed=False, reason=Reason.NOT_INCLUDED) if best.access.allowed else best.access
-    return Grant(feature, refused, None, best, _source(feature, best, active, offers))
+    return Grant(feature, refused, None, None if is_for_life(best) else best, _source(feature, best, active, offers))
 
 
 def entitlements(subscriptions: Iterable[SubscriptionState], active: Collection[str], offers: Offers) -> list[Grant]:
@@ -113,7 +115,7 @@ def _features(state: SubscriptionState, offer: ProductFeatures, active: Collecti
 
 def _at_stripe(state: SubscriptionState, offer: ProductFeatures, active: Collection[str]) -> Collection[str]:
     if offer.at_stripe is None:
-        return active
+        return () if is_for_life(state) else active
     return offer.at_stripe.intersection(active) if state.subscription.status in _STRIPES else offer.at_stripe
 
 
@@ -133,7 +135,9 @@ def _grant(feature: str, live: Sequence[_Giving], active: Collection[str], offer
 
     best = live[0].state if len(live) == 1 else max(live, key=worth).state
     limit = _limit(feature, [item for giving in live for item in giving.items], offers)
-    return Grant(feature, best.access, limit, best, _source(feature, best, active, offers))
+    return Grant(
+        feature, best.access, limit, None if is_for_life(best) else best, _source(feature, best, active, offers)
+    )
 
 
 def _lasting(state: SubscriptionState) -> tuple[datetime, datetime]:

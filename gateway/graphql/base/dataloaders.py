@@ -6,12 +6,13 @@ Each loader makes one trip to a thread. Loaders live for one request, so that no
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from strawberry.dataloader import DataLoader
 
 from gateway.billing import returns
+from gateway.billing.checkout import purchases
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
@@ -45,6 +46,7 @@ class Loaders:
         coupons: the same.
         retention_offers: by subscription.
         refunded: what went back of an invoice, in minor units.
+        purchases: what was bought once, by customer and page.
     """
 
     account: DataLoader[AccountSelection, Account]
@@ -54,6 +56,7 @@ class Loaders:
     coupons: DataLoader[str, Reduction | None]
     retention_offers: DataLoader[str, RetentionOffer | None]
     refunded: DataLoader[str, int]
+    purchases: DataLoader[PageRequest, Page[Any]]
 
     def __init__(self, settings: Settings, mirror: Mirror, refresh_links: RefreshLinks) -> None:
         database = mirror.database
@@ -64,6 +67,7 @@ class Loaders:
         self.coupons = _loader(database, of_coupons, None)
         self.retention_offers = _loader(database, offers, None)
         self.refunded = _loader(database, returns.of_invoices, 0)
+        self.purchases = _loader(database, purchases.PAGES.read, Page())
 
 
 class _Shared(DataLoader[Key, Value]):

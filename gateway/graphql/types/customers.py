@@ -8,11 +8,13 @@ import strawberry
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.checkout import purchases
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.access_memory import MAX_FEATURES
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.customers.payment_methods import default_of
 from gateway.billing.invoices import cursor_of
+from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions import entitlements as rules
 from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.entitlements import Source
@@ -28,6 +30,7 @@ from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Usage
+from gateway.graphql.types.purchases import Purchase
 from gateway.graphql.types.subscription_changes import (
     ITEMS,
     WHEN,
@@ -98,7 +101,7 @@ class Account:
     @cached_property
     def _entitlements(self) -> list[Entitlement]:
         """However many aliases ask for them, they are decided once."""
-        grants = rules.entitlements(self.account.subscriptions, self.account.features, self.snapshot.features)
+        grants = rules.entitlements(self.account.giving, self.account.features, self.snapshot.features)
         return [
             Entitlement(feature=grant.feature, limit=big(grant.limit), until=grant.access.until, source=grant.source)
             for grant in grants
@@ -128,6 +131,19 @@ class Account:
         return Connection.of(
             ((row, Invoice.of(row, catalog)) for row in page.rows),
             cursor_of,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
+        )
+
+    @resolver
+    async def purchases(self, info: Info, first: First = 20, after: After = None) -> Connection[Purchase]:
+        """What was bought once and paid, at checkouts without a plan, the newest first."""
+        customer = self.account.customer
+        page = await info.context.loaders.purchases.load(PageRequest(customer.id if customer else "", first, after))
+        catalog = catalog_objects_of(self.snapshot)
+        return Connection.of(
+            ((row, Purchase.of(row, catalog)) for row in page.rows),
+            purchases.cursor_of,
             has_next=page.has_next,
             has_previous=page.has_previous,
         )
@@ -207,7 +223,7 @@ class Account:
         return principal.acting_as(customer.external_id) if principal.is_service and customer else principal
 
     def _access(self, feature: str) -> Access:
-        grant = rules.decide(feature, self.account.subscriptions, self.account.features, self.snapshot.features)
+        grant = rules.decide(feature, self.account.giving, self.account.features, self.snapshot.features)
         return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
 
 

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.billing.catalog.product_features import Limit, ProductFeatures
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.entitlements import Source, decide, entitlements
+from gateway.billing.subscriptions.for_life import for_life
 from harness.rows import DAY, NOW, item, product, snapshot, state
 
 OFFERS = snapshot(
@@ -165,3 +167,23 @@ def test_what_products_have_at_stripe_is_listed():
     found = entitlements([held("stripes_limited", **ENDED)], (), OFFERS)
     assert [(grant.feature, grant.limit) for grant in found] == [("boards", 3), ("x", None)]
     assert entitlements([held("missing")], (), OFFERS) == []
+
+
+def test_what_was_bought_for_life_gives_features_beside_the_subscriptions():
+    offers = {
+        "pro": ProductFeatures(frozenset({"reports", "sso"}), frozenset(), {"reports": Limit(5, per_unit=True)}),
+        "api": ProductFeatures(frozenset({"api"}), None),
+        "audit": ProductFeatures(frozenset(), frozenset({"audit"})),
+    }
+    life = for_life({"pro": 2, "api": 1, "audit": 1})
+    found = {grant.feature: grant for grant in entitlements(life, ["stripe"], offers)}
+    assert set(found) == {"reports", "sso", "api", "audit"}  # of a product whose features are not read, its own alone
+    assert (found["reports"].limit, found["reports"].access.reason, found["reports"].state) == (
+        10,
+        Reason.PURCHASED,
+        None,
+    )
+    assert decide("sso", life, [], offers).access == Access(allowed=True, reason=Reason.PURCHASED)
+    other = decide("other", life, [], offers)
+    assert (other.access.reason, other.state) == (Reason.NOT_INCLUDED, None)
+    assert for_life({}) == for_life(None) == []

@@ -25,6 +25,8 @@ PUBLIC = {
     *("PlanFeature", "TransformQuantity"),
     *("CreateCheckoutSessionPayload", "ExpireCheckoutSessionPayload", "CreatePortalSessionPayload"),
     *(
+        "AcceptRetentionOfferPayload",
+        "ApplyPromotionCodePayload",
         "ChangeSubscriptionPayload",
         "CancelPendingChangePayload",
         "CancelSubscriptionPayload",

@@ -56,7 +56,7 @@ def page(
     """
     filters = {key: value for key, value in {**request.params, **equals}.items() if key not in _PAGING}
     filters = {key: value for key, value in filters.items() if value is not None}
-    exact = {key: value for key, value in filters.items() if isinstance(value, str)}
+    exact: Obj = {key: value for key, value in filters.items() if isinstance(value, str | bool | int)}
     _check_references(sandbox, request.params)
 
     def fits(obj: Obj) -> bool:

@@ -21,19 +21,26 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 Key = tuple[str, str]
 
-# Fields by which documents are looked up often enough to deserve an index (of strings, at the top level).
-INDEXED = frozenset(
-    (  # noqa: SIM905 -- a list would take a line for each name
-        "_customer _implied _invoice _object _payment_intent _product _subscription charge checkout_session clock code "
-        "coupon credit_grant customer email endpoint event event_name feature fingerprint identifier invoice job "
-        "latest_charge lookup_key meter payment_intent payment_link payment_method price product schedule setup_intent "
-        "status subscription subscription_item test_clock"
-    ).split()
-)
+Scalar = str | int | float | bool | None
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL)
 """
+
+
+_Index = dict[Scalar, dict[str, None]]
+
+
+def _add(index: _Index, value: Any, doc_id: str) -> None:
+    if isinstance(value, Scalar):
+        index.setdefault(value, {})[doc_id] = None
+
+
+def _remove(index: _Index, value: Any, doc_id: str) -> None:
+    if isinstance(value, Scalar) and (bucket := index.get(value)) is not None:
+        bucket.pop(doc_id, None)
+        if not bucket:
+            del index[value]
 
 
 class Store:
@@ -43,7 +50,7 @@ class Store:
         self.rollbacks = 0
         self._bodies: dict[str, dict[str, bytes]] = {}
         self._seq: dict[Key, int] = {}
-        self._index: dict[tuple[str, str, str], dict[str, None]] = {}
+        self._indexes: dict[str, dict[str, _Index]] = {}  # by kind, then by field
         self._next = 1
         self._depth = 0
         self._before: dict[Key, bytes | None] = {}
@@ -107,7 +114,8 @@ class Store:
 
     def put(self, obj: Obj) -> Obj:
         """Insert or replace the document; its `object` and `id` say where. Return the same object."""
-        self._change((obj["object"], obj["id"]), orjson.dumps(obj))
+        body = memoryview(orjson.dumps(obj)).tobytes()  # a copy: the serializer's own buffer stays as large as it grew
+        self._change((obj["object"], obj["id"]), body)
         return obj
 
     def delete(self, kind: str, id: str) -> None:
@@ -130,11 +138,9 @@ class Store:
                 yield obj
 
     def ids(self, kind: str, *, after: str | None = None, **equals: Any) -> list[str]:
-        """Return ids, newest first; exact for indexed fields, a superset for others."""
+        """Return ids, newest first; exact for one field with a scalar, otherwise a superset."""
         buckets = [
-            self._index.get((kind, field, value), {})
-            for field, value in equals.items()
-            if field in INDEXED and isinstance(value, str)
+            self._index(kind, field).get(value, {}) for field, value in equals.items() if isinstance(value, Scalar)
         ]
         ids = list(min(buckets, key=len) if buckets else self._bodies.get(kind, {}))
         # An index bucket is in order of last change, the list is in order of creation.
@@ -176,22 +182,29 @@ class Store:
 
     def _write(self, key: Key, body: bytes | None) -> None:
         kind, doc_id = key
-        bodies = self._bodies.setdefault(kind, {})
+        bodies, indexes = self._bodies.setdefault(kind, {}), self._indexes.get(kind)
         old = bodies.get(doc_id)
-        if old is not None:
-            for bucket in self._buckets(kind, old):
-                self._index[bucket].pop(doc_id, None)
+        if indexes and old is not None:
+            before = orjson.loads(old)
+            for field, index in indexes.items():
+                _remove(index, before.get(field), doc_id)
         if body is None:
             bodies.pop(doc_id, None)
             return
         bodies[doc_id] = body
-        for bucket in self._buckets(kind, body):
-            self._index.setdefault(bucket, {})[doc_id] = None
+        if indexes:
+            after = orjson.loads(body)
+            for field, index in indexes.items():
+                _add(index, after.get(field), doc_id)
 
-    @staticmethod
-    def _buckets(kind: str, body: bytes) -> list[tuple[str, str, str]]:
-        obj = orjson.loads(body)
-        return [(kind, field, obj[field]) for field in INDEXED & obj.keys() if isinstance(obj[field], str)]
+    def _index(self, kind: str, field: str) -> _Index:
+        """Return the ids of the documents of a kind by the value of a field; made when it is first asked for."""
+        indexes = self._indexes.setdefault(kind, {})
+        if field not in indexes:
+            indexes[field] = {}
+            for doc_id, body in self._bodies.get(kind, {}).items():
+                _add(indexes[field], orjson.loads(body).get(field), doc_id)
+        return indexes[field]
 
     def _commit(self) -> None:
         changed, self._before = self._before, {}

@@ -25,7 +25,7 @@ def sandbox():
     """What uvicorn serves."""
     from gateway.sandbox import SandboxOptions, create_sandbox  # noqa: PLC0415 - only in the server's process
 
-    return create_sandbox(SandboxOptions(path=Path(os.environ["BENCH_STATE"])))
+    return create_sandbox(SandboxOptions(path=Path(os.environ["BENCH_STATE"]), allowed_hosts=("bench",)))
 
 
 def post(path: str, **fields: object) -> bytes:
@@ -80,6 +80,12 @@ def scene(api: httpx.Client) -> tuple[str, list[str]]:
     return price, customers
 
 
+def memory(server: Server) -> float:
+    """Kilobytes that a server has in memory."""
+    pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1000
+
+
 def renewals(server: Server, api: httpx.Client) -> tuple[float, float]:
     """Seconds and CPU seconds of a jump over one renewal of every subscription."""
     before, started = server.used()[0], time.monotonic()
@@ -112,9 +118,12 @@ def main() -> int:
         good &= verdict("gateway sandbox, start, CPU s", median([start(folder) for _ in range(5)]), 2)
         server = Server("offline Stripe", "bench_sandbox:sandbox", {"BENCH_STATE": f"{folder}/state.db"}, True)
         with server.running(), httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=KEY) as api:
+            empty = memory(server)
             price, customers = scene(api)
             requests = [subscription(customer, price) for customer in customers]
             measure(server, requests, connections=4)
+            objects = sum(api.get("/_sandbox/state").json()["objects"].values())
+            good &= verdict(f"memory of each of {objects:,} objects, KB", (memory(server) - empty) / objects, 4)
             subscribed = api.get("/v1/subscriptions?limit=1").json()["data"][0]["id"]
             for name, each in calls(price, customers, subscribed).items():
                 result = measure(server, each, connections=4)
@@ -123,6 +132,11 @@ def main() -> int:
             paid = api.get("/_sandbox/state").json()["objects"]["invoice"]
             line("renewals", f"{paid - len(requests) - CALLS} bills", f"{cpu:.1f} s CPU")
             good &= verdict(f"{SUBSCRIPTIONS:,} subscriptions renewed, s", seconds, 30)
+            nothing = measure(server, [read("/v1/events?type=nothing.there")] * CALLS, connections=4)
+            good &= verdict("a filter that finds nothing, CPU ms", nothing.cpu / 1000, 5)
+        documents = f"{folder}/start.db"
+        Path(documents).write_bytes(Path(f"{folder}/state.db").read_bytes())
+        good &= verdict("start from that state, CPU s", median([start(folder) for _ in range(3)]), 2)
     return 0 if good else 1
 
 

@@ -7,7 +7,17 @@ from playwright.async_api import Page, expect
 
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.gateway import SERVICE
-from harness.shop_pages import FAILS_WHEN_CHARGED, GOOD_CARD, buy, change_card, choose, give_card, offer, sign_in
+from harness.shop_pages import (
+    FAILS_WHEN_CHARGED,
+    GOOD_CARD,
+    buy,
+    change_card,
+    choose,
+    give_card,
+    offer,
+    pay_form,
+    sign_in,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -77,8 +87,16 @@ async def test_a_customer_lives_a_whole_life(page, gateway_dev):
         "Single sign-on"
     )  # in the grace period nothing is taken away
     await expect(page.get_by_test_id("invoice").first).to_contain_text("open")
-    await change_card(page, gateway_dev, GOOD_CARD)
-    await days_pass(page, gateway_dev, 4, until="active")
+    await page.get_by_test_id("update-method").click()
+    await give_card(page, gateway_dev, GOOD_CARD)
+    await page.get_by_test_id("pay-invoice").click()  # in the shop, and again on the invoice
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await page.get_by_test_id("pay-invoice").click()
+    await pay_form(page, GOOD_CARD)
+    await page.get_by_test_id("pay").click()
+    await expect(page.get_by_test_id("status")).to_have_text("Paid")
+    gateway_dev.eventually(lambda: [row["status"] for row in gateway_dev.rows("subscription")], ["active"])
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
     await expect(page.get_by_test_id("status")).to_have_text("active")
     await expect(page.get_by_test_id("invoice").first).to_contain_text("paid")
 

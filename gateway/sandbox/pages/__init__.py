@@ -6,7 +6,7 @@ They are clients of the same objects and the same operations as the API; nothing
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.sandbox.pages import authentication, file_link, payment_link, receipt, site
+from gateway.sandbox.pages import authentication, file_link, invoice_payment, payment_link, receipt, site
 from gateway.sandbox.pages import invoice as invoice_page
 from gateway.sandbox.pages.checkout import routes as checkout
 from gateway.sandbox.pages.dashboard import actions as levers
@@ -24,6 +24,7 @@ def page_routes() -> list[BaseRoute]:
         *details.routes(),
         *levers.routes(),
         *invoice_page.routes(),
+        *invoice_payment.routes(),
         *portal.routes(),
         *payment_link.routes(),
         *file_link.routes(),

@@ -22,11 +22,9 @@ def routes() -> list[Route]:
 
 
 async def invoice(http: Request) -> Response:
-    """Show one invoice as a sheet of paper, while its link is good."""
-    found = need(http, "invoice")
-    now, read = sandbox_of(http).now(found), http.query_params.get("t", "")
-    if hosted_links.expired(found, now, int(read) if read.isdecimal() else 0):
-        raise HTTPException(410, f"This link has expired. The API gives a new one: GET /v1/invoices/{found['id']}.")
+    """Show one invoice as a sheet of paper."""
+    found = linked_invoice(http)
+    confirm = _confirmation(http, found)
     locale = formats.choose_locale(None, http.headers.get("accept-language", ""))
     moments = found["status_transitions"]
     balance = (found["ending_balance"] or 0) - found["starting_balance"]
@@ -41,10 +39,29 @@ async def invoice(http: Request) -> Response:
         address=address_lines(found["customer_address"]),
         lines=[line | {"unit": _unit(line, locale)} for line in found["lines"]["data"]],
         adjustments=_adjustments(found),
-        confirm=_confirmation(http, found),
+        confirm=confirm,
+        pay=http.url.replace(path=f"{http.url.path}/pay") if is_payable(found) and not confirm else None,
         applied=-balance if found["status"] != "draft" else 0,
         locale=locale,
     )
+
+
+def linked_invoice(http: Request) -> Json:
+    """Return the invoice of a link.
+
+    Raises:
+        HTTPException: 404, there is none; 410, the link is no longer good.
+    """
+    found = need(http, "invoice")
+    now, read = sandbox_of(http).now(found), http.query_params.get("t", "")
+    if hosted_links.expired(found, now, int(read) if read.isdecimal() else 0):
+        raise HTTPException(410, f"This link has expired. The API gives a new one: GET /v1/invoices/{found['id']}.")
+    return found
+
+
+def is_payable(found: Json) -> bool:
+    """Return whether anything of an invoice can be paid."""
+    return found["status"] == "open" and int(found["amount_remaining"]) > 0
 
 
 def _confirmation(http: Request, found: Json) -> str | None:

@@ -329,3 +329,27 @@ def test_an_invoice_can_be_printed(browser, stripe_client, ada):
     assert "Ada Lovelace ada@example.com" in shown
     assert "Amount due $0.00" in shown
     assert "no demand for payment" in shown
+
+
+def test_an_open_invoice_is_paid_on_its_page_after_a_declined_card_too(browser, stripe_client, ada):
+    v1 = stripe_client.v1
+    v1.invoice_items.create({"customer": ada.id, "amount": 700, "currency": "usd"})
+    draft = v1.invoices.create(
+        {
+            "customer": ada.id,
+            "collection_method": "send_invoice",
+            "days_until_due": 7,
+            "pending_invoice_items_behavior": "include",
+        }
+    )
+    path = f"/i/{v1.invoices.finalize_invoice(draft.id).id}"
+    assert "Pay $7.00" in text_of(browser.get(path))
+    assert "Your card number is invalid." in text_of(browser.post(f"{path}/pay", data=GOOD | {"card_number": "1"}))
+    declined = browser.post(f"{path}/pay", data=GOOD | {"card_number": "4000000000000002"})
+    assert (declined.status_code, "declined" in text_of(declined)) == (402, True)
+    assert v1.invoices.retrieve(draft.id).status == "open"
+    paid = browser.post(f"{path}/pay", data=GOOD)
+    assert (paid.status_code, v1.invoices.retrieve(draft.id).status) == (303, "paid")
+    shown = text_of(browser.get(paid.headers["location"]))
+    assert ("$7.00 paid" in shown, "Pay $7.00" in shown) == (True, False)
+    assert browser.get(f"{path}/pay").status_code == 303  # nothing is left to pay

@@ -174,7 +174,9 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
     }
     if settings.outbound_endpoints:
         from gateway.outbound.delivery import WebhookDispatcher
+        from gateway.outbound.reminders import run_card_reminders
 
+        tasks["card reminders"] = partial(run_card_reminders, database)
         tasks["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
     return tasks
 

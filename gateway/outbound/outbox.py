@@ -16,7 +16,7 @@ from gateway.db.database import ENDPOINTS
 from gateway.db.lease_queue import count_by_status
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
-from gateway.models.columns import OPEN_PREDICATE
+from gateway.models.columns import OPEN_PREDICATE, utc
 from gateway.models.mirrored import Customer, Invoice
 from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
 from gateway.models.statuses import ENTITLED, FINAL
@@ -71,7 +71,9 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
             append(connection, row.columns["customer_id"], kind, _data(row))
 
 
-def append_failed_charge(connection: sa.Connection, invoice_id: str, attempt: int) -> None:
+def append_failed_charge(
+    connection: sa.Connection, invoice_id: str, attempt: int, next_attempt: int | None = None
+) -> None:
     """Append `invoice.failed`, once for each failed attempt, while the invoice is still open.
 
     Only the event `invoice.payment_failed` proves a failure: Stripe counts an attempt while a bank debit is processing.
@@ -80,6 +82,7 @@ def append_failed_charge(connection: sa.Connection, invoice_id: str, attempt: in
         connection: the transaction that applies the event.
         invoice_id: the invoice.
         attempt: which attempt failed (`attempt_count` in the event).
+        next_attempt: when Stripe tries again, Unix seconds (`next_payment_attempt` in the event).
     """
     if not connection.info.get(ENDPOINTS):
         return
@@ -92,7 +95,8 @@ def append_failed_charge(connection: sa.Connection, invoice_id: str, attempt: in
     if last is None or int(last) < attempt:
         _save_state(connection, name, str(attempt))
         row = Written("invoice", invoice_id, dict(found), created=False)
-        append(connection, row.columns["customer_id"], "invoice.failed", _data(row))
+        mail = _for_mail(connection, row, utc(next_attempt))
+        append(connection, row.columns["customer_id"], "invoice.failed", {**_data(row), **mail, "attempt": attempt})
 
 
 def _save_state(connection: sa.Connection, name: str, state: str) -> None:
@@ -141,6 +145,14 @@ def _data(row: Written) -> dict[str, Any]:
             return {"subscriptionId": row.id, "status": columns["status"], "items": items}
         case _:
             return {"sessionId": row.id, "status": columns["status"], "paymentStatus": columns["payment_status"]}
+
+
+def _for_mail(connection: sa.Connection, row: Written, next_attempt: datetime | None) -> dict[str, Any]:
+    """Return what a mail about a failed charge needs: to whom, what is tried next, and where it can be paid."""
+    query = sa.select(CUSTOMERS.c.email, CUSTOMERS.c.name).where(CUSTOMERS.c.id == row.columns["customer_id"])
+    found = connection.execute(query).mappings().first() or {"email": None, "name": None}
+    said = {"nextAttempt": next_attempt.isoformat() if next_attempt else None}
+    return {**said, "hostedInvoiceUrl": row.columns["hosted_invoice_url"], **found}
 
 
 _AMOUNTS = {

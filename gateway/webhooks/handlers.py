@@ -21,6 +21,7 @@ from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, Mirror
 from gateway.mirror.upsert import WriteResult
 from gateway.outbound.outbox import append_failed_charge
+from gateway.outbound.reminders import remind_of_renewal, remind_of_trial
 from gateway.webhooks.changes import change_of, siblings
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
@@ -73,7 +74,8 @@ def note_failure(connection: sa.Connection, event: StripeEvent, outcome: Outcome
     """Note since when an invoice could not be charged, which counts also when its state is stale, and tell of it."""
     if event.account is None:
         note_failed_charge(connection, event.object["id"], event.created)
-        append_failed_charge(connection, event.object["id"], int(event.object.get("attempt_count") or 0))
+        attempt, following = int(event.object.get("attempt_count") or 0), event.object.get("next_payment_attempt")
+        append_failed_charge(connection, event.object["id"], attempt, following)
     return outcome
 
 
@@ -135,6 +137,20 @@ def note_refused_usage(connection: sa.Connection, event: StripeEvent, outcome: O
     return outcome
 
 
+def tell_of_trial(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Tell the application that a trial ends."""
+    if event.account is None:
+        remind_of_trial(connection, event.object)
+    return outcome
+
+
+def tell_of_renewal(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Tell the application that a renewal comes."""
+    if event.account is None:
+        remind_of_renewal(connection, event.object)
+    return outcome
+
+
 def fetch_coupon(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Have the coupon of a discount fetched, which may be older than the endpoint."""
     if outcome.status != "applied":
@@ -145,6 +161,8 @@ def fetch_coupon(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outc
 
 upsert = Handler()
 delete = Handler(deleted=True)
+upsert_ending_trial = Handler(after=tell_of_trial)
+announce_renewal = Handler(stores=False, after=tell_of_renewal)
 upsert_discount = Handler(after=fetch_coupon)
 upsert_price = Handler(after=fetch_price)
 upsert_checkout = Handler(after=fetch_checkout)
@@ -177,7 +195,8 @@ HANDLERS: dict[str, Handler] = {
     "customer.subscription.created": upsert_subscription,  # the first state, often `incomplete`
     "customer.subscription.paused": upsert,  # a trial that ended without a card
     "customer.subscription.resumed": upsert,  # and went on
-    "customer.subscription.trial_will_end": upsert,  # three days' notice
+    "customer.subscription.trial_will_end": upsert_ending_trial,  # three days' notice, for the application's mail
+    "invoice.upcoming": announce_renewal,  # days before it, for the application's mail; this invoice has no id yet
     "customer.subscription.pending_update_applied": upsert,  # a change that waited for its payment
     "customer.subscription.pending_update_expired": upsert,  # or was given up
     "subscription_schedule.created": upsert,  # a change is planned

@@ -40,7 +40,7 @@ class _Http(stripe.HTTPXClient):
     """
 
     def __init__(self, *, timeout: float, verify: bool) -> None:
-        super().__init__(timeout=timeout, verify_ssl_certs=verify)
+        super().__init__(timeout=timeout, verify_ssl_certs=False)  # of its own client, which sends nothing
         self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else False
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[httpx.AsyncClient] = []

@@ -14,11 +14,12 @@ from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.base.lookahead import selection_of
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.audit import AuditQueries
-from gateway.graphql.types.catalog import BillingInterval, Plan, Product
+from gateway.graphql.types.catalog import Plan, Product
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
 from gateway.graphql.types.directory import DirectoryQueries
+from gateway.graphql.types.price_parts import BillingInterval
 from gateway.graphql.types.pricing import Pricing
 
 InCurrency = Annotated[Currency | None, strawberry.argument(description="Only what can be bought in this currency.")]

@@ -5,7 +5,8 @@ from gateway.billing.catalog.product_prices import ProductPrices
 from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.types.catalog import BillingInterval, Plan, Price, Product
+from gateway.graphql.types.catalog import Plan, Price, Product
+from gateway.graphql.types.price_parts import BillingInterval
 from gateway.graphql.types.pricing import PricedProduct, Pricing
 from gateway.models import mirrored as models
 

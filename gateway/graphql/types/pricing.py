@@ -8,7 +8,8 @@ import strawberry
 from gateway.billing.catalog.currencies import ChosenCurrency, CurrencyChoice
 from gateway.graphql.base.decorators import enum_from, object_type
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.types.catalog import BillingInterval, Plan, Price, Product
+from gateway.graphql.types.catalog import Plan, Price, Product
+from gateway.graphql.types.price_parts import BillingInterval
 
 enum_from(CurrencyChoice, name="CurrencyChoice")
 

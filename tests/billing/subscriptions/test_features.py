@@ -49,6 +49,7 @@ def boards(*states, active: tuple[str, ...] = ()) -> tuple[bool, int | None]:
         ([held("basic", "large")], (True, 20)),
         ([held("large"), held("basic", id="sub_2")], (True, 20)),
         ([held("basic", "endless")], (True, None)),
+        ([held("basic"), held("endless", id="sub_2")], (True, None)),
         ([held("endless", "other")], (True, None)),  # an add-on that does not give the feature narrows nothing
         ([held("endless", "seat")], (True, None)),
         ([held(("seat", 3))], (True, 30)),

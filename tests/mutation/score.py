@@ -5,9 +5,9 @@
     python tests/mutation/score.py --survivors billing.money     only what survived the last time
     python tests/mutation/score.py --report                      run nothing; the table of what is on file
 
-Mutants are tried first with the tests that start nothing, and what survives these with all tests of the module's
-folder, on both databases. What became of each is kept in `.mutants.json`: a run that was broken off goes on where it
-was, and a module whose source has changed since is tried again.
+Mutants are tried first with the tests that start nothing, what survives these with the module's own file of tests, and
+what survives that with all tests of its folder, on both databases. What became of each is kept in `.mutants.json`: a
+run that was broken off goes on where it was, and a module whose source has changed since is tried again.
 
 A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
 nothing can tell from the original stands in `equivalent.toml`, each with the reason, and does not count. Prose does not
@@ -46,14 +46,16 @@ NEEDED = 95
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 RESULTS = Path(".mutants.json")
 RUNNING = Path("mutants/running.json")
-"""What mutmut is about to try: the modules with the digests of their sources, and whether with all tests."""
+"""What mutmut is about to try: the modules with the digests of their sources, and the stage."""
+QUICK, OWN, WHOLE = range(3)
+STAGES = ("what starts nothing", "their own tests", "all tests of the folder")
 KILLED = {"killed", "timeout", "caught by type check"}
 COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
-"""By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), whether it has met
-the `whole` of its tests, and where it has survived them its `change`: the function, the lines that are taken away,
-those that come instead; these are the same wherever the function moves."""
+"""By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), the last `stage`
+that it has met, and where it has survived all its `change`: the function, the lines that are taken away, those that
+come instead; these are the same wherever the function moves."""
 
 
 class Uncached:
@@ -140,11 +142,17 @@ def digest_of(module: str) -> str:
     return hashlib.sha256(path_of(module).read_bytes()).hexdigest()
 
 
-def tests_of(module: str) -> str:
-    """Return the tests of a module: its file, of a noun the noun's folder."""
+def tests_of(module: str, stage: int) -> list[str]:
+    """Return the tests of a module at a stage: in its own files, or in its noun's folder; none where it has none.
+
+    Args:
+        module: such as `billing.money`.
+        stage: `OWN`, or the others.
+    """
     folder, _, name = module.rpartition(".")
-    alone = Path("tests", *folder.split("."), f"test_{name}.py")
-    return str(alone if folder == "billing" and alone.exists() else alone.parent)
+    tests = Path("tests", *folder.split("."))
+    own = sorted(map(str, {*tests.glob(f"test_{name}.py"), *tests.glob(f"test_{name}_read.py")}))
+    return own if stage == OWN or (folder == "billing" and own) else [str(tests)]
 
 
 def load() -> Results:
@@ -168,69 +176,75 @@ def harvest() -> None:
             continue
         mutants = results.setdefault(module, {"digest": digest, "mutants": {}})["mutants"]
         for name, code in mutants_of(path).items():
-            known = mutants.setdefault(name, {"status": None, "whole": False})
+            known = mutants.setdefault(name, {"status": None, "stage": QUICK})
             if code is not None:
-                known |= {"status": status_by_exit_code[code], "whole": running["whole"]}
-            if known["whole"] and known["status"] not in KILLED and "change" not in known:
+                known |= {"status": status_by_exit_code[code], "stage": running["stage"]}
+            if known["stage"] == WHOLE and known["status"] not in KILLED and "change" not in known:
                 known["change"] = change_of(name, path)  # takes a tenth of a second
     save(results)
     RUNNING.unlink()
 
 
-def to_try(results: Results, module: str, *, whole: bool) -> list[str]:
-    """Return the mutants on file that a run must try: those not tried, or those that have survived the quick tests."""
-    return [
-        name
-        for name, found in results[module]["mutants"].items()
-        if (found["status"] not in KILLED and not found["whole"] if whole else found["status"] is None)
-    ]
+def to_try(results: Results, module: str, stage: int) -> list[str]:
+    """Return the mutants on file that a stage must try: those not tried, or those that have survived those before."""
+    mutants = results[module]["mutants"].items()
+    if stage == QUICK:
+        return [name for name, found in mutants if found["status"] is None]
+    return [name for name, found in mutants if found["status"] not in KILLED and found["stage"] < stage]
 
 
-def try_mutants(modules: list[str], workers: int, *, whole: bool) -> None:
-    """Try in this process what is to be tried of some modules, all of it where nothing is on file."""
+def try_mutants(modules: list[str], workers: int, stage: int) -> None:
+    """Try in this process what a stage must try of some modules, all of it where nothing is on file."""
     results = load()
-    mutants = [name for module in modules if module in results for name in to_try(results, module, whole=whole)]
-    if not whole:
+    known = [module for module in modules if module in results]
+    mutants = [name for module in known for name in to_try(results, module, stage)]
+    if stage == QUICK:
         config().pytest_add_cli_args.append("--quick")
-    elif not any(to_try(results, module, whole=False) for module in modules):
+    elif not any(to_try(results, module, QUICK) for module in known):
         config().type_check_command = []  # it has refused what it refuses
+    if stage == OWN:
+        config().pytest_add_cli_args.extend(["-m", "not postgres and not soak and not browser"])
     config().only_mutate = [str(path_of(module)) for module in modules]
-    config().pytest_add_cli_args_test_selection = sorted({tests_of(module) for module in modules})
+    config().pytest_add_cli_args_test_selection = sorted(
+        {each for module in modules for each in tests_of(module, stage)}
+    )
     shutil.rmtree("mutants", ignore_errors=True)
     RUNNING.parent.mkdir()
-    RUNNING.write_text(json.dumps({"whole": whole, "digests": {module: digest_of(module) for module in modules}}))
+    RUNNING.write_text(json.dumps({"stage": stage, "digests": {module: digest_of(module) for module in modules}}))
     run(mutants, workers)
 
 
-def play(modules: list[str], workers: int, *, whole: bool) -> None:
+def play(modules: list[str], workers: int, stage: int) -> None:
     """Try some modules in a process of its own, because mutmut keeps the state of a run in its modules.
 
     Raises:
-        SystemExit: mutmut broke off, such as on a test that fails without any mutant.
+        SystemExit: mutmut broke off in the last stage, such as on a test that fails without any mutant.
     """
     if not modules:
         return
-    began, how = time.monotonic(), "whole" if whole else "quick"
-    command = [sys.executable, __file__, "--workers", str(workers), "--stage", how, *modules]
-    with Path(f".mutants-{how}.log").open("w+") as log:
-        done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+    began, log = time.monotonic(), Path(f".mutants-{stage}.log")
+    command = [sys.executable, __file__, "--workers", str(workers), "--stage", str(stage), *modules]
+    with log.open("w") as output:
+        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
     harvest()
-    tell(f"{how} tests, {time.monotonic() - began:.0f} s: {' '.join(modules)}")
-    if done.returncode and whole and any(mutants_of(path_of(module)) for module in modules):
-        raise SystemExit(f"mutmut broke off: see {log.name}")
+    broken = "broke off" if done.returncode else "done"
+    tell(f"{STAGES[stage]}: {broken} after {time.monotonic() - began:.0f} s: {' '.join(modules)}")
+    if done.returncode and stage == WHOLE:
+        raise SystemExit(f"mutmut broke off: see {log}")
 
 
 def try_all(modules: list[str], workers: int) -> None:
-    """Try what is to be tried of some modules: first all with the quick tests, then folder by folder with all tests."""
+    """Try what is to be tried of some modules, stage by stage; what starts something folder by folder."""
     harvest()
     results = load()
     known = [module for module in modules if module in results]
-    play([module for module in modules if module not in results], workers, whole=False)
-    play([module for module in known if to_try(results, module, whole=False)], workers, whole=False)
-    results = load()
-    for _, some in groupby(sorted(modules, key=tests_of), key=tests_of):
-        left = [module for module in some if module in results and to_try(results, module, whole=True)]
-        play(left, workers, whole=True)
+    play([module for module in modules if module not in results], workers, QUICK)
+    play([module for module in known if to_try(results, module, QUICK)], workers, QUICK)
+    for stage in (OWN, WHOLE):
+        for _, some in groupby(sorted(modules), key=lambda module: module.rpartition(".")[0]):
+            results = load()
+            left = [module for module in some if module in results and to_try(results, module, stage)]
+            play([module for module in left if tests_of(module, stage)], workers, stage)
 
 
 def modules_of_rules() -> list[str]:
@@ -258,7 +272,7 @@ def report(modules: Collection[str]) -> bool:
                 text.append("\n  ".join([f"{status}: {mutant}", *(f"{name} = {its!r}" for name, its in names)]))
     gone = sorted(function for function, *_ in listed - seen if function.startswith(tuple(f"{its}." for its in table)))
     text += [f"in {EQUIVALENT.name}, but killed or gone: a mutant of {function}" for function in gone]
-    missing = [module for module in modules if module not in table or to_try(results, module, whole=True)]
+    missing = [module for module in modules if module not in table or to_try(results, module, WHOLE)]
     text += [f"not tried with all of its tests: {module}" for module in missing]
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
@@ -284,7 +298,7 @@ def forget(modules: list[str], *, survivors: bool) -> None:
         if not survivors:
             results.pop(module, None)
         for found in results.get(module, {}).get("mutants", {}).values():
-            found["whole"] = found["whole"] and found["status"] in KILLED
+            found["stage"] = QUICK if found["status"] not in KILLED else found["stage"]
     save(results)
 
 
@@ -294,10 +308,10 @@ def main() -> int:
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--stage", choices=["quick", "whole"], help=argparse.SUPPRESS)
+    parser.add_argument("--stage", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.stage:
-        try_mutants(asked.modules, asked.workers, whole=asked.stage == "whole")
+    if asked.stage is not None:
+        try_mutants(asked.modules, asked.workers, asked.stage)
         return 0
     modules = asked.modules or modules_of_rules()
     if not asked.report:

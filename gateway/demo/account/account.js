@@ -55,7 +55,12 @@ function render(viewer, notice) {
     h(
       "header",
       { class: "account-head" },
-      h("div", {}, h("h1", {}, text("account.title")), h("p", { "data-testid": "who" }, `${user.name} · ${viewer.email}`)),
+      h(
+        "div",
+        {},
+        h("h1", {}, text("account.title")),
+        h("p", { "data-testid": "who" }, `${user.name} · ${viewer.email}`),
+      ),
       button(text("account.signOut"), "sign-out", leave, "button quiet"),
     ),
     notice ? words : "",

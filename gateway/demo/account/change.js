@@ -19,10 +19,12 @@ const PAYMENT_CODES = ["PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED"];
  */
 export function changeForm(subscription, { done, close }) {
   const body = h("div", { "aria-busy": "true" });
-  plansFor(subscription).then(
-    (plans) => body.replaceChildren(...choices(subscription, plans, { done, close })),
-    (error) => body.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message)),
-  ).finally(() => body.removeAttribute("aria-busy"));
+  plansFor(subscription)
+    .then(
+      (plans) => body.replaceChildren(...choices(subscription, plans, { done, close })),
+      (error) => body.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message)),
+    )
+    .finally(() => body.removeAttribute("aria-busy"));
   return h(
     "form",
     { class: "sheet", "data-testid": "change-form", onsubmit: (event) => event.preventDefault() },
@@ -45,9 +47,14 @@ async function plansFor({ id, plan }) {
 const GROUPS = ["CURRENT", "SCHEDULED", "UPGRADE", "DOWNGRADE", "SWITCH"];
 
 function choices(subscription, plans, { done, close }) {
-  if (!plans.length) return [h("p", {}, text("change.none")), button(text("frame.back"), "close", close, "button quiet")];
+  if (!plans.length)
+    return [h("p", {}, text("change.none")), button(text("frame.back"), "close", close, "button quiet")];
   const wish = takeWish();
-  const select = h("select", { name: "plan", "data-testid": "new-plan", autocomplete: "off" }, options(plans, Number(subscription.quantity ?? 1)));
+  const select = h(
+    "select",
+    { name: "plan", "data-testid": "new-plan", autocomplete: "off" },
+    options(plans, Number(subscription.quantity ?? 1)),
+  );
   if (plans.some(({ id }) => id === wish.planId)) select.value = wish.planId;
   const chosen = () => plans.find(({ id }) => id === select.value);
   const place = h("div", {});
@@ -140,10 +147,10 @@ function options(plans, quantity) {
     amountFor ? ` · ${amountFor.formatted}${isCounted({ usageType: "LICENSED", price }, product) ? " +" : ""}` : "";
   const group = (action) => plans.filter((plan) => moveOf(plan, plan.product, quantity) === action);
   return GROUPS.filter((action) => group(action).length).map((action) =>
-      h(
-        "optgroup",
-        { label: text(`action.${action}`) },
-        group(action).map((plan) => h("option", { value: plan.id }, `${named(plan, 1)}${price(plan)}`)),
-      ),
-    );
+    h(
+      "optgroup",
+      { label: text(`action.${action}`) },
+      group(action).map((plan) => h("option", { value: plan.id }, `${named(plan, 1)}${price(plan)}`)),
+    ),
+  );
 }

@@ -11,5 +11,9 @@ export const quantified = ({ plan, quantity }) => (plan ? counted(plan, quantity
 
 const counted = ({ product }, quantity) =>
   quantity > 1
-    ? text("plan.counted", { name: product.name, count: number(Number(quantity)), units: units(product.unitLabel, Number(quantity)) })
+    ? text("plan.counted", {
+        name: product.name,
+        count: number(Number(quantity)),
+        units: units(product.unitLabel, Number(quantity)),
+      })
     : product.name;

@@ -94,7 +94,12 @@ function alarm({ reason, until }, unpaid) {
       h(
         "div",
         { class: "row" },
-        pays && h("a", { class: "button", href: pays, "data-testid": "pay-invoice" }, text("plan.payNow", { amount: unpaid.amountRemaining.formatted })),
+        pays &&
+          h(
+            "a",
+            { class: "button", href: pays, "data-testid": "pay-invoice" },
+            text("plan.payNow", { amount: unpaid.amountRemaining.formatted }),
+          ),
         portalButton("PAYMENT_METHOD_UPDATE"),
       ),
   );
@@ -102,7 +107,8 @@ function alarm({ reason, until }, unpaid) {
 
 /** What each period costs. The API knows it for one unit; for more it is asked, and filled in when it answers. */
 function cost({ id, plan, quantity }) {
-  const written = (amount) => (amount ? text("plan.amount", { amount, billed: adverb(periodOf(plan)) }) : text("plan.byUse"));
+  const written = (amount) =>
+    amount ? text("plan.amount", { amount, billed: adverb(periodOf(plan)) }) : text("plan.byUse");
   const cell = h("span", {}, written(plan?.amountFor?.formatted));
   if (plan && quantity > 1)
     send(COST, { quantity: Number(quantity), locale }).then(({ data }) => {

@@ -23,7 +23,8 @@ const written = (value) => (typeof value === "number" ? number(value) : value);
 export const number = (value, options) => new Intl.NumberFormat(locale, options).format(value);
 
 /** @param {"long"|"medium"} [dateStyle] */
-export const day = (moment, dateStyle = "long") => new Intl.DateTimeFormat(locale, { dateStyle }).format(new Date(moment));
+export const day = (moment, dateStyle = "long") =>
+  new Intl.DateTimeFormat(locale, { dateStyle }).format(new Date(moment));
 
 /** Whether there is a sentence of this name. */
 export const has = (name) => found(name) !== undefined;
@@ -43,7 +44,8 @@ export function text(name, values = {}) {
 const found = (name) => name.split(".").reduce((part, step) => part?.[step], sentences);
 
 /** What one or several units are called; a name that the seller made up stays as it is. */
-export const units = (label, count) => (has(`units.${label ?? "unit"}`) ? text(`units.${label ?? "unit"}`, { count }) : label);
+export const units = (label, count) =>
+  has(`units.${label ?? "unit"}`) ? text(`units.${label ?? "unit"}`, { count }) : label;
 
 /** Fills in what stands in the HTML, and the switch between the languages. */
 export function translatePage() {

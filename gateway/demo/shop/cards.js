@@ -41,7 +41,11 @@ export function productCard(product, price, page) {
     { class: "card", "data-testid": "product-card", "data-price-id": price.id },
     h("header", {}, h("h3", {}, price.nickname ?? product.name), h("p", { class: "description" }, product.description)),
     h("div", {}, onceHeadline(price, page)),
-    h("div", { class: "order" }, buyButton(text("shop.buy"), () => line(price), page)),
+    h(
+      "div",
+      { class: "order" },
+      buyButton(text("shop.buy"), () => line(price), page),
+    ),
     features(product) && h("div", { class: "included" }, features(product)),
   );
 }
@@ -61,7 +65,9 @@ function planOrder(product, plan, trialDays, page) {
   const action = moveOf(plan, product, page.quantity) ?? "SUBSCRIBE";
   const isOpen = action === "SUBSCRIBE" || isMove(plan);
   const seats = isOpen && isCounted(plan, product) ? seatCounter(product, plan, page.currency, plan.minQuantity) : null;
-  const label = trialDays ? text("shop.startTrial") : (product.callToAction ?? text("shop.choose", { plan: product.name }));
+  const label = trialDays
+    ? text("shop.startTrial")
+    : (product.callToAction ?? text("shop.choose", { plan: product.name }));
   return h(
     "div",
     { class: "order" },

@@ -15,7 +15,12 @@ export function comparison(offers) {
   const row = (key) => {
     const cells = offers.map((offer) => given(offer, key));
     const isLimited = cells.some((cell) => cell && cell.limit !== null);
-    return h("tr", {}, h("th", { scope: "row" }, names.get(key)), cells.map((cell) => h("td", {}, words(cell, isLimited))));
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, names.get(key)),
+      cells.map((cell) => h("td", {}, words(cell, isLimited))),
+    );
   };
   return h(
     "section",
@@ -30,7 +35,12 @@ export function comparison(offers) {
         h(
           "thead",
           {},
-          h("tr", {}, h("td", {}), offers.map(({ product }) => h("th", { scope: "col" }, product.name))),
+          h(
+            "tr",
+            {},
+            h("td", {}),
+            offers.map(({ product }) => h("th", { scope: "col" }, product.name)),
+          ),
         ),
         h("tbody", {}, keys.map(row)),
       ),

@@ -71,13 +71,15 @@ export function tierTable({ unitLabel }, { tiers, tiersMode }, page) {
   if (!tiers.length) return null;
   const starts = [1, ...tiers.map(({ upTo }) => upTo + 1)];
   const range = ({ upTo }, index) =>
-    upTo
-      ? text("price.range", { from: starts[index], to: upTo })
-      : text("price.andMore", { from: starts[index] });
+    upTo ? text("price.range", { from: starts[index], to: upTo }) : text("price.andMore", { from: starts[index] });
   return h(
     "table",
     { class: "tiers" },
-    h("caption", {}, capital(text(`price.tiers.${tiersMode}`, { units: units(unitLabel, 2), unit: units(unitLabel, 1) }))),
+    h(
+      "caption",
+      {},
+      capital(text(`price.tiers.${tiersMode}`, { units: units(unitLabel, 2), unit: units(unitLabel, 1) })),
+    ),
     h(
       "tbody",
       {},

@@ -155,13 +155,6 @@ async def test_an_order_that_nobody_knows_is_said_kindly(page, gateway_dev):
     await expect(page.get_by_role("heading", name="We do not know this order")).to_be_visible()
 
 
-async def test_nothing_is_wider_than_the_window(shop):
-    await shop.get_by_text("See the query behind this page").click()
-    for width in (360, 800, 1280):
-        await shop.set_viewport_size({"width": width, "height": 800})
-        assert await shop.evaluate("document.documentElement.scrollWidth") <= width
-
-
 async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
     await page.goto(f"{gateway_dev.gateway_url}/graphql")
     await expect(page.get_by_role("tab", name="CreateCheckoutSession")).to_be_visible()

@@ -162,9 +162,13 @@ class Customers:
         try:
             found = await self._list_by_email(principal)
             await asyncio.wait([creating])
-            known = await self._take_up_of(principal, found, but=None if creating.exception() else creating.result())
-        except BaseException:
+            made = None if creating.exception() else creating.result()
+            known = await self._take_up_of(principal, found, made)
+        except (Ambiguous, StripeFailure):
             await self._give_up(creating)
+            raise
+        except BaseException:  # the next call goes on with what this one may have made
+            creating.cancel()
             raise
         if known:
             await self._give_up(creating)
@@ -172,9 +176,9 @@ class Customers:
         answer = await creating
         fulfil = partial(linking.fulfil, claim=claim, customer_id=answer.object["id"])
         await self._mirror.store_answer(self._stripe, answer, fulfil)
-        if (made := await self._of(subject)) is None:
+        if (mine := await self._of(subject)) is None:
             raise StripeFailure("the customer that was just made is gone again; try again")
-        return made, not answer.replayed
+        return mine, not answer.replayed
 
     async def _create(self, claim: CustomerClaim) -> StripeResponse:
         """Have Stripe make a customer. The key makes a repeated call give the same one ("Idempotent requests")."""
@@ -190,21 +194,21 @@ class Customers:
         return await self._stripe.get(PATH, email=email, limit=100) if email else None
 
     async def _take_up_of(
-        self, principal: Principal, found: StripeResponse | None, but: StripeResponse | None
+        self, principal: Principal, found: StripeResponse | None, made: StripeResponse | None
     ) -> Customer | None:
         """Give the user the customer that is theirs by what was found; it may be of no use that one was made beside.
 
         Args:
             principal: the user.
             found: the customers with the user's e-mail.
-            but: the answer that one was made.
+            made: the answer that one was made. What an earlier call made is the user's already.
 
         Raises:
             Ambiguous: several may be the user's.
         """
-        made_id = but and but.object["id"]
+        made_id = made and made.object["id"]
         others = [each for each in found.object["data"] if each["id"] != made_id] if found else []
-        if not found or not others:
+        if not found or not others or (made and made.replayed):
             return None
         # its own event may have given it to the user already
         let_go = sa.update(CUSTOMERS).where(CUSTOMERS.c.id == made_id).values(external_id=None)
@@ -214,7 +218,7 @@ class Customers:
         return known if known and known.id != made_id else None
 
     async def _give_up(self, creating: asyncio.Task[StripeResponse]) -> None:
-        """Delete the customer that is just being made. One that an earlier call made may be in use, and stays."""
+        """Delete the customer that is just being made; one that an earlier call made may be in use, and stays."""
         try:
             made = await creating
             if not made.replayed:

@@ -130,7 +130,8 @@ class Refunds:
         if refund is None:
             amount = await self._amount(wanted, invoice["amount_paid"])
             refund = await self._do(REFUNDS, attempt, amount=amount, reason=wanted.reason, **payment)
-        await self._mirror.refresh(self._stripe, "charge", refund["charge"])
+        if refund["charge"]:
+            await self._mirror.refresh(self._stripe, "charge", refund["charge"])
         return {name: refund[name] for name in ("id", "amount", "currency", "status")}
 
     async def _credit(self, wanted: MoneyBack, attempt: Attempt) -> Json:

@@ -13,6 +13,7 @@ from gateway import __version__, collector
 from gateway.auth.authenticator import Authenticator
 from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.checkout.free import FreeStart
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
@@ -149,6 +150,7 @@ def compose_services(runtime: Runtime) -> Services:
         portal=Portal(settings, database, stripe, customers),
         subscriptions=SubscriptionService(settings, mirror, stripe, catalog, checkout.close_all),
         promotions=PromotionService(settings, mirror, stripe),
+        free=FreeStart(settings, mirror, stripe, catalog, customers, close_checkouts=checkout.close_all),
         limiter=RateLimiter(settings),
         notifications=notifications,
         audit=audit,

@@ -30,6 +30,7 @@ class ProblemCode(Enum):
     SUBSCRIPTION_ENDING = "The subscription ends, and nothing can be planned for later: resume it first."
     PAUSE_UNAVAILABLE = "What is billed by use, or waits to be billed, would never be: this cannot be paused."
     SUBSCRIPTION_PAUSED = "The subscription is paused: resume it first."
+    CHECKOUT_NEEDED = "This costs something, or is not sold without a card: it is bought at the checkout."
     CHANGE_PENDING = "A change waits for the end of the period: undo it first."
     OFFER_UNAVAILABLE = "There is no such coupon, or no such offer (any more)."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."

@@ -4,6 +4,7 @@ from gateway.graphql.base.decorators import object_type
 from gateway.graphql.types.checkout import CheckoutMutations
 from gateway.graphql.types.credits import CreditMutations
 from gateway.graphql.types.directory import DirectoryMutations
+from gateway.graphql.types.free import FreeMutations
 from gateway.graphql.types.metering import UsageMutations
 from gateway.graphql.types.portal import PortalMutations
 from gateway.graphql.types.promotions import PromotionMutations
@@ -21,5 +22,6 @@ class Mutation(
     DirectoryMutations,
     RefundMutations,
     PromotionMutations,
+    FreeMutations,
 ):
     """The mutations."""

@@ -381,6 +381,12 @@ class Settings(BaseSettings):
         description="What access says while a user has paused a subscription: it ends with what was paid for (`paid`), "
         "or goes on for nothing (`free`).",
     )
+    free_without_card: bool = Field(
+        False,
+        validation_alias="GATEWAY_FREE_WITHOUT_CARD",
+        description="Whether trials, free plans and what a code makes free are sold without asking for a card, on the "
+        "hosted page and by `startSubscription`. A trial ends in a pause then, unless a card came meanwhile.",
+    )
     automatic_tax: bool = Field(
         False,
         validation_alias="GATEWAY_AUTOMATIC_TAX",

@@ -27,7 +27,7 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
     parameters: dict[str, Any] = {
         "mode": cart.mode,
         "ui_mode": "embedded_page" if request.embedded else "hosted_page",
-        "line_items": [_item(price, line) for price, line in cart.lines],
+        "line_items": [item_of(price, line) for price, line in cart.lines],
         "success_url": request.success_url,
         "cancel_url": request.cancel_url,
         "return_url": request.return_url,
@@ -41,6 +41,8 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
         parameters["discounts"] = [{"coupon": request.coupon}]
     if request.allow_promotion_codes:
         parameters["allow_promotion_codes"] = True
+    if cart.mode == "subscription" and settings.free_without_card:
+        parameters["payment_method_collection"] = "if_required"
     if settings.billing_address == "required":
         parameters["billing_address_collection"] = "required"
     if cart.mode == "payment" and settings.invoice_purchases:
@@ -87,10 +89,21 @@ def with_trial(parameters: dict[str, Any], days: int | None) -> dict[str, Any]:
     """Return the same with a trial, if there is one."""
     if not days:
         return parameters
-    return parameters | {"subscription_data": {**parameters.get("subscription_data", {}), "trial_period_days": days}}
+    trial = without_card(days) if "payment_method_collection" in parameters else {"trial_period_days": days}
+    return parameters | {"subscription_data": {**parameters.get("subscription_data", {}), **trial}}
 
 
-def _item(price: Price, line: Line) -> dict[str, Any]:
+def without_card(days: int | None) -> dict[str, Any]:
+    """Return a subscription's trial that ends in a pause where no card came; nothing where there is none.
+
+    Source: Stripe, "Use free trials with subscriptions", without collecting a payment method.
+    """
+    if not days:
+        return {}
+    return {"trial_period_days": days, "trial_settings": {"end_behavior": {"missing_payment_method": "pause"}}}
+
+
+def item_of(price: Price, line: Line) -> dict[str, Any]:
     """Return a line; a metered price takes no quantity."""
     if price.usage_type == "metered":
         return {"price": price.id}

@@ -70,6 +70,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.cancelSubscription": FieldAccess.AUTHENTICATED,
     "Mutation.pauseSubscription": FieldAccess.AUTHENTICATED,
     "Mutation.resumeSubscription": FieldAccess.AUTHENTICATED,
+    "Mutation.startSubscription": FieldAccess.AUTHENTICATED,
     "Mutation.applyPromotionCode": FieldAccess.AUTHENTICATED,
     "Mutation.acceptRetentionOffer": FieldAccess.AUTHENTICATED,
     # One's own account; a page asks for it before it knows whether anybody is signed in.

@@ -14,6 +14,7 @@ from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.shown import Marked, Shown, mark_of
 from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.checkout.free import FreeStart
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.customers.account import Account, AccountSelection
@@ -52,6 +53,7 @@ class Services:
     portal: Portal
     subscriptions: SubscriptionService
     promotions: PromotionService
+    free: FreeStart
     limiter: RateLimiter
     notifications: Notifications
     audit: AuditLog

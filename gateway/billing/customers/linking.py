@@ -8,6 +8,8 @@ counts together with the verified e-mail, or where a setting trusts it), and the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -75,31 +77,41 @@ def choose(candidates: Sequence[Candidate]) -> str | None:
 
 def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
     """Read the customers that belong to nobody and may be a user's, the newest first."""
+    query = _candidates(by_email=bool(proof.email), trust_payment_links=proof.trust_payment_links)
+    found = connection.execute(query, {"subject": proof.subject, "email": email_key(proof.email or "")})
+    return [
+        Candidate(row.id, bool(row.by_reference), bool(row.is_live), bool(row.payer_unverified))
+        for row in found
+        if row.meta.get("external_id", proof.subject) == proof.subject
+    ]
+
+
+@cache
+def _candidates(*, by_email: bool, trust_payment_links: bool) -> sa.Select[Any]:
+    """Return the query, which takes longer to make than to run."""
+    email = sa.bindparam("email", type_=sa.String)
     mine: sa.ColumnElement[bool] = SESSIONS.c.payment_link.is_(None)
-    if proof.trust_payment_links:
+    if trust_payment_links:
         mine = sa.true()
-    elif proof.email:
-        mine = mine | (sa.func.lower(SESSIONS.c.customer_email) == email_key(proof.email))
+    elif by_email:
+        mine = mine | (sa.func.lower(SESSIONS.c.customer_email) == email)
     named = sa.select(SESSIONS.c.customer_id).where(
-        SESSIONS.c.client_reference_id == proof.subject, SESSIONS.c.status == "complete", mine
+        SESSIONS.c.client_reference_id == sa.bindparam("subject", type_=sa.String),
+        SESSIONS.c.status == "complete",
+        mine,
     )
     by_reference = CUSTOMERS.c.id.in_(named)
-    same_email = CUSTOMERS.c.email_lower == email_key(proof.email) if proof.email else sa.false()
+    same_email = CUSTOMERS.c.email_lower == email if by_email else sa.false()
     live = sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, SUBSCRIPTIONS.c.status.in_(OCCUPYING))
-    typed = SESSIONS.c.guest if proof.trust_payment_links else SESSIONS.c.guest | SESSIONS.c.payment_link.is_not(None)
+    typed = SESSIONS.c.guest if trust_payment_links else SESSIONS.c.guest | SESSIONS.c.payment_link.is_not(None)
     anonymous = sa.exists().where(SESSIONS.c.customer_id == CUSTOMERS.c.id, SESSIONS.c.status == "complete", typed)
     claimed = sa.exists().where(CLAIMS.c.customer_id == CUSTOMERS.c.id)
     found = by_reference.label("by_reference"), live.label("is_live"), anonymous.label("payer_unverified")
-    query = (
+    return (
         sa.select(CUSTOMERS.c.id, CUSTOMERS.c.meta, *found)
         .where(by_reference | same_email, CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False), ~claimed)
         .order_by(CUSTOMERS.c.created.desc(), CUSTOMERS.c.id.desc())
     )
-    return [
-        Candidate(row.id, bool(row.by_reference), bool(row.is_live), bool(row.payer_unverified))
-        for row in connection.execute(query)
-        if row.meta.get("external_id", proof.subject) == proof.subject
-    ]
 
 
 def is_named(connection: sa.Connection, subject: str) -> bool:

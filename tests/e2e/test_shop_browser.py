@@ -100,6 +100,9 @@ async def test_seats_cost_at_the_checkout_what_the_shop_said(shop, gateway_dev):
     await card.get_by_test_id("buy").click()
     await shop.wait_for_url(f"{gateway_dev.stripe_url}/**")
     await expect(shop.locator("body")).to_contain_text(total)
+    await shop.get_by_label("Promotion code").fill("LAUNCH20")
+    await shop.get_by_test_id("apply-promotion").click()
+    await expect(shop.get_by_test_id("due-today")).to_have_text("$84.00")
 
 
 async def test_after_a_declined_card_another_one_completes_the_same_checkout(shop, gateway_dev):

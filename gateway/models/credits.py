@@ -44,19 +44,16 @@ class CreditLot(Row, table=True):
             "ix_credit_lot_open",
             *("customer_id", "expires_at", "granted_at", "id"),
             sqlite_where=sa.text(OPEN_LOT),
-            postgresql_where=sa.text(OPEN_LOT),
         ),
         sa.Index(
             "ix_credit_lot_expiry",
             "expires_at",
             sqlite_where=sa.text(FILLED_LOT),
-            postgresql_where=sa.text(FILLED_LOT),
         ),
         sa.Index(
             "ix_credit_lot_carrying",
             "customer_id",
             sqlite_where=sa.text(CARRYING_LOT),
-            postgresql_where=sa.text(CARRYING_LOT),
         ),
     )
 

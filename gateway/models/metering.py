@@ -23,7 +23,6 @@ class UsageRecord(Row, table=True):
             "ix_usage_record_dead",
             *("customer_id", "event_name", "timestamp"),
             sqlite_where=sa.text("status = 'dead'"),
-            postgresql_where=sa.text("status = 'dead'"),
         ),
     )
 

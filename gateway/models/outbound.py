@@ -39,7 +39,6 @@ class OutboxDelivery(Row, table=True):
             "customer_id",
             "id",
             sqlite_where=sa.text("status = 'pending'"),
-            postgresql_where=sa.text("status = 'pending'"),
         ),
         sa.Index(
             "ix_outbox_delivery_due",

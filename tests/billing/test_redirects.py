@@ -161,7 +161,8 @@ def shop(new_sqlite):
             while True:
                 caller, _ = silence.accept()
                 with caller:
-                    assert caller.recv(100).startswith(b"GET /_sandbox/clock ")  # whether its time was moved
+                    # what time it is there, and whether it was moved
+                    assert caller.recv(100).startswith((b"GET /v1/account ", b"GET /_sandbox/clock "))
 
 
 def refusals(shop, url):

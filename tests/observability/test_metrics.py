@@ -27,8 +27,8 @@ def test_every_step_of_an_event_is_counted(world):
         assert world.deliver(event).status_code == 200
     world.deliver(b"nonsense", secret="whsec_foreign")
     world.eventually(lambda: world.status_of(torn), "failed")
-    for _ in range(2):
-        world.data("{ products { edges { node { id } } } }")
+    for first in (1, 2):
+        world.data("query($first: Int!) { products(first: $first) { edges { node { id } } } }", {"first": first})
 
     now = world.metrics()
     grown = {key for key, value in now.items() if value > before.get(key, 0)}

@@ -1,14 +1,14 @@
 """Checkout sessions one by one, asked of a Stripe that answers what a test has written down."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 import structlog
 
 from gateway.billing.checkout.request import CheckoutRequest, Line
-from gateway.billing.checkout.sessions import GUEST, INTENTS, SESSIONS, Sessions, digest_of
+from gateway.billing.checkout.sessions import INTENTS, SESSIONS, Sessions, digest_of
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import NotFound, StripeRefused, StripeUnavailable
 from gateway.models.checkout import CheckoutIntent
@@ -83,15 +83,6 @@ async def test_one_key_of_somebody_is_one_intent(sessions, database):
     ids = {(await sessions.create_intent("ada", keyless)).id for _ in range(2)}
     assert len(ids | {first.id}) == 3
     assert len(await rows(database, INTENTS)) == 4
-
-
-async def test_the_keys_of_guests_are_forgotten_after_a_month(sessions, fill, database):
-    for name, scope, days in (("a", GUEST, 31), ("b", GUEST, 29), ("c", "ada", 31)):
-        await fill(intent(name, scope=scope, created=NOW - timedelta(days=days)))
-    await sessions.create_intent("ada", REQUEST)
-    assert {"a", "b", "c"} < set(await rows(database, INTENTS))
-    await sessions.create_intent(GUEST, REQUEST)
-    assert set(await rows(database, INTENTS)) & {"a", "b", "c"} == {"b", "c"}
 
 
 @pytest.mark.parametrize("external_id", ["ada", None])

@@ -32,6 +32,7 @@ PUBLIC = {
         "CancelSubscriptionPayload",
         "PauseSubscriptionPayload",
         "ResumeSubscriptionPayload",
+        "StartSubscriptionPayload",
     ),
 }
 REFUSALS = {"NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}

@@ -4,7 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.billing.subscriptions.validation import bad_key, check, ended, foreign_card, long_comment, refused
+from gateway.billing.subscriptions.validation import (
+    bad_key,
+    change_pending,
+    check,
+    ended,
+    foreign_card,
+    long_comment,
+    refused,
+)
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import CardRefused, KeyReused, StripeRefused
 
@@ -33,6 +41,12 @@ def test_what_has_ended_cannot_be_changed(status, over):
     assert told(ended(present)) == (("SUBSCRIPTION_ENDED", "subscriptionId") if over else None)
 
 
+@pytest.mark.parametrize(("schedule", "told_so"), [(None, False), ("sub_sched_1", True)])
+def test_discounts_wait_for_a_change_that_waits(schedule, told_so):
+    expected = ("CHANGE_PENDING", "subscriptionId") if told_so else None
+    assert told(change_pending({"schedule": schedule})) == expected
+
+
 @pytest.mark.parametrize("unverified", [False, True])
 def test_a_card_that_is_not_the_users_pays_no_change(unverified):
     expected = ("PAYMENT_METHOD_NEEDED", "subscriptionId") if unverified else None
@@ -45,6 +59,9 @@ def test_a_card_that_is_not_the_users_pays_no_change(unverified):
         (CardRefused("Declined."), "PAYMENT_FAILED", None, "Declined. Nothing was changed"),
         (KeyReused("Stripe's words"), "IDEMPOTENCY_KEY_REUSED", "idempotencyKey", "this key"),
         (StripeRefused("Stripe's words"), "STRIPE_REFUSED", None, "Stripe's words"),
+        (StripeRefused("Wrong.", param="items[0][price]"), "STRIPE_REFUSED", None, "Wrong."),
+        (StripeRefused("Used.", param="discounts[0][coupon]"), "PROMOTION_CODE_INVALID", "promotionCode", "Used."),
+        (StripeRefused("Over.", param="promotion_code"), "PROMOTION_CODE_INVALID", "promotionCode", "Over."),
     ],
 )
 def test_what_stripe_refuses_is_told_as_something_to_fix(error, code, field, says):

@@ -1,5 +1,6 @@
 """The pages that a customer sees, by axe-core at each width, in light and dark, and by the keyboard alone."""
 
+import re
 from itertools import cycle, product
 from pathlib import Path
 
@@ -95,6 +96,14 @@ async def test_a_plan_is_changed_with_the_keyboard_alone(page, gateway_dev):
     await page.keyboard.type("Business, m")
     confirm = page.get_by_test_id("confirm-change")
     await expect(confirm).to_have_text("Change to Business, monthly")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("radio", name=re.compile("when what you paid for ends"))).to_be_focused()
+    await expect(page.get_by_test_id("due-now")).to_have_text("$0.00")
+    assert "false" not in await page.get_by_test_id("quote").inner_text()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_role("radio", name="Now")).to_be_focused()
+    await expect(page.get_by_test_id("due-now")).not_to_have_text("$0.00")
     while not await confirm.evaluate("element => element === document.activeElement"):
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement !== document.body"), "the button cannot be reached"

@@ -81,9 +81,12 @@ function choices(subscription, plans, { done, close }) {
       return quote.replaceChildren(h("p", {}, text("change.same")), h("div", { class: "row" }, back()));
     try {
       const { data } = await send(PREVIEW_CHANGE, { subscriptionId: subscription.id, ...wanted, when, locale });
-      if (mine === turn) offer(data.viewer.previewChange, wanted);
+      if (mine !== turn) return;
+      offer(data.viewer.previewChange, wanted);
+      if (when !== "AUTOMATIC") quote.querySelector(":checked").focus(); // it was chosen there, and is drawn anew
     } catch (error) {
-      if (mine === turn) quote.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message));
+      const words = h("p", { class: "problem", role: "alert" }, error.message);
+      if (mine === turn) quote.replaceChildren(words, h("div", { class: "row" }, back()));
     }
   }
 

@@ -11,14 +11,13 @@ import { day, text } from "../common/language.js";
  */
 export const quoteOf = (preview, { currentPeriodEnd }, ask) => [
   moments(preview, currentPeriodEnd, ask),
-  preview.lines.length > 0 &&
-    h(
-      "ul",
-      { class: "lines" },
-      preview.lines.map(({ description, amount }) =>
-        h("li", {}, h("span", {}, description), h("span", {}, amount.formatted)),
-      ),
+  h(
+    "ul",
+    { class: "lines" },
+    preview.lines.map(({ description, amount }) =>
+      h("li", {}, h("span", {}, description), h("span", {}, amount.formatted)),
     ),
+  ),
   h(
     "dl",
     {},

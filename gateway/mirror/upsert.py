@@ -103,7 +103,7 @@ def upsert(
         more = {"seen": seen} if guard is Guard.UNCHANGED else {}
         for object_id, revision in write_rows(connection, statement, values, _revision(first.resource.table), **more):
             written[places[object_id]] = WriteResult.CREATED if revision == 1 else WriteResult.UPDATED
-    accepted = [candidates[place] for place in sorted(written)]
+    accepted = [candidates[place] for place in written]  # of one row in the order of their time, as effects need them
     latest = {
         candidate.id: candidate.columns["_items"]
         for candidate in sorted(accepted, key=lambda candidate: candidate.as_of)
@@ -113,7 +113,7 @@ def upsert(
     _publish_changes(connection, [candidate for candidate in accepted if candidate.account is None])
     rows = [
         Written(candidate.resource.kind, candidate.id, candidate.columns, written[place] is WriteResult.CREATED)
-        for place, candidate in zip(sorted(written), accepted, strict=True)
+        for place, candidate in zip(written, accepted, strict=True)
         if candidate.account is None  # what connected accounts do has no consequences here
     ]
     for effect in effects:

@@ -7,6 +7,7 @@ older one, changes no row of the mirror, and so sends nothing.
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -25,16 +26,24 @@ MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 STATES, CUSTOMERS, INVOICES = table_for(OutboxState), table_for(Customer), table_for(Invoice)
 
 KINDS = frozenset({"subscription", "invoice", "checkout.session"})
+ONCE = frozenset({"invoice.paid", "checkout.completed", "checkout.expired", "subscription.ended"})
+"""Types of messages about what happens to an object once."""
 
 
-def append(connection: sa.Connection, customer_id: str | None, kind: str, data: dict[str, Any]) -> None:
+def append(
+    connection: sa.Connection, customer_id: str | None, kind: str, data: dict[str, Any], *, once: str | None = None
+) -> None:
     """Append a message, sent after the commit; nothing where no endpoint is configured.
+
+    What happens once has its `webhook-id` from what it is about. So it has the same one when it is told again because
+    an old backup was restored, and its receiver can tell.
 
     Args:
         connection: the transaction of the change.
         customer_id: about whom; messages about one customer stay in order.
         kind: the message's type, such as `invoice.paid`.
         data: what it says.
+        once: what it is about, where that happens once; such a message is there once.
     """
     endpoints: Sequence[str] = connection.info.get(ENDPOINTS, ())
     if not endpoints:
@@ -47,9 +56,13 @@ def append(connection: sa.Connection, customer_id: str | None, kind: str, data: 
         "timestamp": now.isoformat(),
         "data": {"customerId": customer_id, "externalId": external_id, **data},
     }
-    message = {"message_id": f"msg_{uuid.uuid4().hex}", "customer_id": customer_id or "", "type": kind}
-    new = sa.insert(MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
-    place = connection.execute(new.returning(MESSAGES.c.id)).scalar_one()
+    name = sha256(f"{kind} {once}".encode()).hexdigest()[:32] if once else uuid.uuid4().hex
+    message = {"message_id": f"msg_{name}", "customer_id": customer_id or "", "type": kind}
+    new = insert(connection, MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
+    new = new.on_conflict_do_nothing(index_elements=["message_id"])
+    place = connection.execute(new.returning(MESSAGES.c.id)).scalar()
+    if place is None:
+        return
     row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
     connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
 
@@ -58,7 +71,10 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Append messages about what is new in subscriptions, invoices and checkouts."""
     if not connection.info.get(ENDPOINTS):
         return
-    latest = {row.id: row for row in written if row.kind in KINDS}
+    latest: dict[str, Written] = {}
+    for row in (each for each in written if each.kind in KINDS):
+        made = row.created or (row.id in latest and latest[row.id].created)
+        latest[row.id] = row._replace(created=made)
     if not latest:
         return
     known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
@@ -68,7 +84,8 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
             continue
         _save_state(connection, row.id, state)
         if kind := _kind(row, before):
-            append(connection, row.columns["customer_id"], kind, _data(row))
+            once = row.id if kind in ONCE else None
+            append(connection, row.columns["customer_id"], kind, _data(row), once=once)
 
 
 def append_failed_charge(
@@ -95,8 +112,8 @@ def append_failed_charge(
     if last is None or int(last) < attempt:
         _save_state(connection, name, str(attempt))
         row = Written("invoice", invoice_id, dict(found), created=False)
-        mail = _for_mail(connection, row, utc(next_attempt))
-        append(connection, row.columns["customer_id"], "invoice.failed", {**_data(row), **mail, "attempt": attempt})
+        data = _data(row) | _for_mail(connection, row, utc(next_attempt)) | {"attempt": attempt}
+        append(connection, row.columns["customer_id"], "invoice.failed", data, once=f"{invoice_id} {attempt}")
 
 
 def _save_state(connection: sa.Connection, name: str, state: str) -> None:

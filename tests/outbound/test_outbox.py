@@ -23,7 +23,7 @@ from gateway.runtime import EFFECTS
 from gateway.settings import Settings
 from harness.application import OLD, told
 from harness.command import run
-from harness.databases import both_databases
+from harness.databases import both_connections, both_databases
 from harness.gateway import listening, make_world, serve
 from harness.subscriptions import agrees, customer, settled, subscribe
 
@@ -113,6 +113,15 @@ def test_a_bank_debit_that_is_processing_is_not_told_as_failed_and_each_failure_
     world.deliver(world.event("invoice.paid", paid, created=now + 500))
     world.deliver(world.event("invoice.payment_failed", processing | {"attempt_count": 3}, created=now + 400))  # late
     assert told() == 2
+
+
+@both_connections
+def test_of_two_events_in_one_batch_the_later_state_is_told_whichever_comes_first(connection):
+    one = INVOICE | {"id": "in_1"}
+    states = [(one | {"status": "paid"}, 1_700_000_001), (one | {"status": "open"}, 1_700_000_000)]
+    changes = [Change(RESOURCES["invoice"], state, created) for state, created in states]
+    Mirror(None, [outbox.on_write]).store_events(connection, changes, lambda *_: ())
+    assert connection.execute(sa.select(outbox.MESSAGES.c.type)).scalars().all() == ["invoice.paid"]
 
 
 @pytest.mark.postgres

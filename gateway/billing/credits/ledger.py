@@ -71,7 +71,8 @@ class Account:
         publish(self.connection, f"customer:{self.customer_id}")
         if kind in MESSAGE_TYPES:
             data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
-            outbox.append(self.connection, self.customer_id, MESSAGE_TYPES[kind], data)
+            once = columns.get("lot_id") if kind == "grant" else None  # a lot is granted once
+            outbox.append(self.connection, self.customer_id, MESSAGE_TYPES[kind], data, once=once)
         return {**values, "id": found.scalar_one()}
 
     def add_to_lot(self, lot_id: str, column: str, amount: int) -> None:

@@ -22,7 +22,9 @@ COMMANDS = {
     "customers": "customers:app",
     "audit": "audit:app",
     "outbox": "outbox:app",
+    "backup": "backup:backup",
     "prune": "retention:prune",
+    "erase": "retention:erase",
     "sandbox": "sandbox:sandbox",
 }
 """Where each command is: a function, or a group of commands, of a module of this package."""

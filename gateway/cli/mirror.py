@@ -1,23 +1,36 @@
 """`gateway sync` and `gateway reconcile`: fill the copy of Stripe, and hold it against Stripe."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.cli.context import console, run
+from gateway.db.database import Database
+from gateway.db.tables import table_for
 from gateway.mirror.backfill import backfill
+from gateway.mirror.mapping import id_of
 from gateway.mirror.reader import Reader
 from gateway.mirror.reconcile import Difference, compare
 from gateway.mirror.reconcile import repair as repair_differences
+from gateway.models.inbox import Event
+from gateway.models.mirrored import Customer
 from gateway.runtime import Runtime
 from gateway.webhooks.catch_up import DAY, catch_up
+from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
+
+GONE = (
+    "Where this database has lost commits (an old backup, a failover), what it alone kept is gone as well, and Stripe "
+    "cannot say what: credits that were spent, usage that was not forwarded yet, idempotency keys, the audit log. "
+    "Ask your application, about these customers first."
+)
 
 
 def sync() -> None:
@@ -70,8 +83,27 @@ async def _catch_up(runtime: Runtime) -> None:
     for event_id in found.recorded:
         how = "missed" if event_id in found.missed else "on its way, or lost here"
         console.print(f"  {event_id} ({how}): now recorded", highlight=False)
+    if customers := await _customers_of(runtime.database, found.recorded):
+        console.print("They are about these customers (and users):", ", ".join(customers), soft_wrap=True)
+        console.print(GONE, soft_wrap=True)
     if found.lost:
         console.print(f"[red]Events of {found.lost // DAY + 1} days are lost[/]: Stripe keeps them for 30 days.")
+
+
+async def _customers_of(database: Database, event_ids: Sequence[str]) -> list[str]:
+    """Return whom some recorded events are about, each customer with its user."""
+    events, owners = table_for(Event), table_for(Customer)
+
+    def read(connection: sa.Connection) -> list[str]:
+        payloads = connection.execute(sa.select(events.c.payload).where(events.c.id.in_(event_ids))).scalars()
+        objects = [StripeEvent.parse(payload).object for payload in payloads]
+        named = (each["id"] if each.get("object") == "customer" else id_of(each.get("customer")) for each in objects)
+        about = {each for each in named if each}
+        users = sa.select(owners.c.id, owners.c.external_id).where(owners.c.id.in_(about))
+        whose = {row.id: row.external_id for row in connection.execute(users)}
+        return [f"{each} ({whose.get(each) or 'nobody'})" for each in sorted(about)]
+
+    return await database.read(read)
 
 
 def _when(seconds: int) -> str:

@@ -68,6 +68,9 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The gateway's port.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one wants PostgreSQL.")] = 1,
+    wait_for_migration: Annotated[
+        int, typer.Option(min=0, help="Seconds to wait for `gateway db upgrade` where the database is behind.")
+    ] = 0,
 ) -> None:
     """Run the gateway alone, for production: its settings come from the environment."""
     configure_logging(readable=False)
@@ -83,23 +86,24 @@ def serve(
     if workers > 1:
         # who looks after the others never imports what they run
         with ProcessPoolExecutor(1, get_context("fork")) as another:
-            about = another.submit(_check, host, port).result()
+            about = another.submit(_check, host, port, wait_for_migration).result()
         _serve_many(config, about)
     else:
-        _serve_one(config, _check(host, port))
+        _serve_one(config, _check(host, port, wait_for_migration))
 
 
-def _check(host: str, port: int) -> dict[str, str]:
+def _check(host: str, port: int, wait_seconds: int) -> dict[str, str]:
     """Return what is said once the gateway serves.
 
     Raises:
-        SettingsError: one is missing or wrong, which stops the start here and not in each worker.
+        SettingsError: one is missing or wrong, or the database is not migrated, which stops the start here and not in
+            each worker.
     """
     collector.pause()
     from gateway.cli.preflight import check
 
     collector.resume()
-    return check(host, port)
+    return check(host, port, wait_seconds)
 
 
 def _serve_one(config: uvicorn.Config, about: dict[str, str]) -> None:

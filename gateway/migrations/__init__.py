@@ -93,12 +93,21 @@ async def problem(database: Database) -> str | None:
     unready at once.
     """
     try:
-        revision = await current(database)
-        if revision is None or revision < head():
-            return f"the database is at migration {revision}, behind {head()}: run `gateway db upgrade`"
-        return await database.read(write_problem)
+        return await behind(database) or await database.read(write_problem)
     except DatabaseUnavailable as error:
         return str(error)
+
+
+async def behind(database: Database) -> str | None:
+    """Return what to do about a database that an older version has migrated, or nobody; None when it is not behind.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+    """
+    revision, needed = await current(database), head()
+    if revision is None or revision < needed:
+        return f"the database is at migration {revision or 'nothing'}, behind {needed}: run `gateway db upgrade`"
+    return None
 
 
 async def current(database: Database) -> str | None:

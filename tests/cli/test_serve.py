@@ -110,3 +110,23 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it_and_shows_n
     assert named in result.stdout
     assert len(result.stdout.strip().splitlines()) == 1
     assert "hunter2" not in result.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--wait-for-migration", "1")])
+def test_a_database_that_is_not_migrated_stops_the_start_with_the_command(tmp_path, words):
+    done = run("serve", *words, cwd=tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/new.db", **OFFLINE)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("the database is at migration nothing, behind ")
+    assert "run `gateway db upgrade`" in done.stdout
+    assert ("waiting_for_migration" in done.stdout) == bool(words)
+
+
+def test_a_start_that_is_told_to_wait_serves_once_the_database_is_migrated(tmp_path):
+    output, environment = tmp_path / "output.txt", {**OFFLINE, "DATABASE_URL": f"sqlite:///{tmp_path}/new.db"}
+    words = ("serve", "--port", str(free_port()), "--wait-for-migration", "60")
+    process = Command(*words, cwd=tmp_path, environment=environment, output=output)
+    eventually(lambda: output.exists() and "waiting_for_migration" in output.read_text(), seconds=40)
+    assert run("db", "upgrade", cwd=tmp_path, **environment).returncode == 0
+    eventually(lambda: '"serving"' in output.read_text(), seconds=40)
+    process.send_signal(15)
+    assert process.wait(20) == 0

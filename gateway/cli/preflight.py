@@ -15,7 +15,6 @@ from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from gateway.settings.proxies import prepare_proxies, proxy_variable
 
-
 log = structlog.get_logger()
 
 LOOK_SECONDS = 0.5

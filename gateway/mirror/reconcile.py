@@ -23,9 +23,12 @@ from gateway.mirror.reader import Reader
 from gateway.mirror.resources import RESOURCES, Resource, Unreadable
 from gateway.mirror.subscription_items import items_of
 from gateway.mirror.sync import Mirror
+from gateway.models.retention import PERSONAL as ERASED_COLUMNS
+from gateway.models.retention import Erasure
 from gateway.stripe_api.client import Stripe
 
 SECOND_LOOK_SECONDS = 2.0
+ERASURES = table_for(Erasure)
 MISSING, GONE = "is missing here", "is gone at Stripe"
 PERSONAL = frozenset({"client_secret", "url", "customer_email", "email", "name"})
 """Columns whose values no report quotes."""
@@ -171,6 +174,8 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
     if obj is None:
         return None if ours is None else Difference(resource.kind, object_id, {}, GONE, account)
     if ours is None:
+        if row is not None and resource.kind == "payment_method" and (row["_erased"] or obj["customer"] is None):
+            return None  # a card that was erased here, and is nobody's at Stripe
         return Difference(resource.kind, object_id, {}, MISSING, account)
     try:
         theirs = resource.read(obj, account)
@@ -178,6 +183,12 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
         # a cut list: the second look has it whole
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     their_items = {item["id"]: item for item in theirs.pop("_items", ())}
+    if ours["_erased"]:  # what Stripe keeps of a person is not wanted here
+        theirs = {
+            name: value
+            for name, value in theirs.items()
+            if name not in ERASED_COLUMNS.get(str(resource.table.__tablename__), ())
+        }
     for name in ("entitlements", "entitlement_names"):  # of a product, and only read where a customer has any
         if ours.get(name, ()) is None:
             theirs.pop(name, None)
@@ -200,8 +211,11 @@ async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> t
     table = table_for(resource.table)
 
     def read(connection: sa.Connection) -> tuple[dict[str, Any], dict[str, Json]]:
+        erased = set(connection.execute(sa.select(ERASURES.c.customer_id).where(ERASURES.c.rows)).scalars())
         found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
-        rows = {row["id"]: row for row in found.mappings()}
+        rows = {row["id"]: dict(row) for row in found.mappings()}
+        for row in rows.values():
+            row["_erased"] = row.get("customer_id") in erased
         return rows, items_of(connection, ids) if resource.kind == "subscription" else {}
 
     return await database.read(read)

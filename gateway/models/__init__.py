@@ -14,6 +14,7 @@ from gateway.models import (
     mirrored,
     outbound,
     purchases,
+    retention,
     subscriptions,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "mirrored",
     "outbound",
     "purchases",
+    "retention",
     "subscriptions",
 ]

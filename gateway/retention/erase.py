@@ -1,0 +1,214 @@
+"""Erase what says who a person is: `gateway erase`, and what follows from a customer's deletion at Stripe.
+
+Stripe is told first: a copy that stayed there would come back. What law or money needs stays, under Stripe's ids
+alone: subscriptions, invoices with their amounts and lines, payments and what went back of them, the credit ledger's
+amounts, and that an action of the audit log was done, by whom, when and to what.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.db.database import Database
+from gateway.db.notifications import publish
+from gateway.db.tables import insert, table_for
+from gateway.errors import BadInput, StripeMissing
+from gateway.mirror.accounts import account_of
+from gateway.mirror.sync import Mirror
+from gateway.models.audit import AuditEntry
+from gateway.models.checkout import CheckoutIntent, CustomerClaim
+from gateway.models.credits import CreditEntry
+from gateway.models.metering import UsageRecord, UsageTotal
+from gateway.models.mirrored import CheckoutSession, Customer, Invoice, PaymentMethod, Subscription
+from gateway.models.outbound import OutboxDelivery, OutboxMessage
+from gateway.models.retention import PERSONAL, Erasure
+from gateway.models.statuses import OCCUPYING
+from gateway.retention.payloads import empty_payloads, overwrite_freed, second_look_due
+from gateway.retention.person import Person, find
+from gateway.stripe_api.client import Stripe
+
+CUSTOMERS, METHODS, SESSIONS, SUBSCRIPTIONS, INVOICES = (
+    table_for(each) for each in (Customer, PaymentMethod, CheckoutSession, Subscription, Invoice)
+)
+CLAIMS, INTENTS = table_for(CustomerClaim), table_for(CheckoutIntent)
+USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
+ENTRIES, AUDIT = table_for(CreditEntry), table_for(AuditEntry)
+MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
+ERASURES = table_for(Erasure)
+
+LATE_DAYS = 31
+"""After which Stripe can bring no event that was there before the erasure."""
+
+STAYS = {
+    "subscriptions": "what was sold, and when",
+    "invoices": "amounts and lines: the law on book-keeping; who it was is on Stripe's documents alone",
+    "payments, refunds, disputes, credit notes": "amounts: money",
+    "credit ledger": "amounts and times: money",
+    "audit log": "what was done, by whom, when and to which object of Stripe",
+    "messages on their way": "they bear the user's id, until they are delivered and old",
+}
+"""What an erasure leaves, and why."""
+
+
+async def erase(mirror: Mirror, stripe: Stripe, person: Person) -> dict[str, int]:
+    """Delete a person's customers at Stripe, then erase their data here; how much there was of each. Repeatable.
+
+    Raises:
+        BadInput: a subscription is live.
+        StripeUnavailable: Stripe cannot be reached; what was done until then stays done.
+        DatabaseUnavailable: the database cannot be reached; the same.
+    """
+    await refuse_live(mirror.database, person)
+    for customer_id in sorted(person.customers):
+        account, object_id = account_of(customer_id)
+        client = stripe.on_behalf_of(account) if account else stripe
+        with suppress(StripeMissing):
+            await client.delete(f"/v1/customers/{object_id}")
+        with suppress(StripeMissing):  # which marks it as deleted here
+            await mirror.refresh(client, "customer", object_id)
+    payloads = await empty_payloads(mirror.database, person)
+    return {"payloads of events": payloads, **await mirror.database.transaction(partial(erase_rows, person=person))}
+
+
+class _Undone(Exception):
+    """Undoes a transaction whose counts were asked for."""
+
+
+async def preview(database: Database, person: Person) -> dict[str, int]:
+    """Return what `erase` would count, and change nothing.
+
+    Raises:
+        BadInput: a subscription is live.
+    """
+    await refuse_live(database, person)
+    counts: dict[str, int] = {}
+
+    def undone(connection: sa.Connection) -> None:
+        counts.update(erase_rows(connection, person))
+        raise _Undone
+
+    with suppress(_Undone):
+        await database.transaction(undone)
+    return {"payloads of events": await empty_payloads(database, person, dry_run=True), **counts}
+
+
+async def refuse_live(database: Database, person: Person) -> None:
+    """Refuse to erase who has a subscription that goes on.
+
+    Raises:
+        BadInput: somebody has.
+    """
+    live = sa.select(SUBSCRIPTIONS.c.id).where(
+        SUBSCRIPTIONS.c.customer_id.in_(person.customers),
+        SUBSCRIPTIONS.c.status.in_(OCCUPYING),
+        SUBSCRIPTIONS.c.deleted.is_(False),
+    )
+    if found := await database.read(lambda connection: connection.execute(live).scalars().all()):
+        raise BadInput(f"a subscription goes on ({', '.join(sorted(found))}): cancel it first")
+
+
+def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
+    """Clear and delete rows, and remember whose they were; how many of each."""
+    overwrite_freed(connection)
+    customers = person.customers
+    sessions = SESSIONS.c.customer_id.in_(customers) | SESSIONS.c.external_id.in_(person.external_ids)
+    nobodys = SESSIONS.c.customer_id.is_(None), sa.func.lower(SESSIONS.c.customer_email).in_(person.emails)
+    gone = {"deleted": True}
+    counts = {
+        "customers": _clear(connection, CUSTOMERS, CUSTOMERS.c.id.in_(customers), gone),
+        "cards": _clear(connection, METHODS, METHODS.c.customer_id.in_(customers), gone),
+        "checkouts": _clear(connection, SESSIONS, sessions | sa.and_(*nobodys)),
+        "subscriptions' metadata": _clear(connection, SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id.in_(customers)),
+        "links to invoices": _clear(connection, INVOICES, INVOICES.c.customer_id.in_(customers)),
+        "notes in the credit ledger": _update(
+            connection,
+            ENTRIES,
+            ENTRIES.c.customer_id.in_(customers),
+            {"key": None, "fingerprint": None, "reason": None, "meta": {}},
+        ),
+        "words in the audit log": _update(
+            connection,
+            AUDIT,
+            AUDIT.c.external_id.in_(person.external_ids) | AUDIT.c.target.in_(person.objects),
+            {"external_id": None, "input": {}},
+        ),
+        "claims": _delete(connection, CLAIMS, CLAIMS.c.external_id.in_(person.external_ids)),
+        "intents to check out": _delete(
+            connection, INTENTS, INTENTS.c.scope.in_([f"user:{each}" for each in person.external_ids])
+        ),
+        "reports of usage": _delete(connection, USAGE, USAGE.c.customer_id.in_(customers)),
+        "sums of usage": _delete(connection, TOTALS, TOTALS.c.customer_id.in_(customers)),
+        "messages": _delete_messages(connection, person),
+    }
+    at = datetime.now(UTC)
+    for customer_id in sorted(customers):  # to be looked through once more: the deletion at Stripe brings events
+        _remember(connection, customer_id, rows=True, asked_at=at, scanned_at=None)
+    publish(connection, *(f"customer:{each}" for each in customers), *(f"user:{each}" for each in person.external_ids))
+    return counts
+
+
+def note_deletion(connection: sa.Connection, customer_id: str) -> None:
+    """Remember that a customer was deleted at Stripe, so that the payloads about it are emptied within a day."""
+    _remember(connection, customer_id, asked_at=datetime.now(UTC), scanned_at=None)
+
+
+def _remember(connection: sa.Connection, customer_id: str, **columns: Any) -> None:
+    new = insert(connection, ERASURES).values(customer_id=customer_id, **{"rows": False, **columns})
+    connection.execute(new.on_conflict_do_update(index_elements=["customer_id"], set_=columns))
+
+
+async def erase_again(database: Database) -> int:
+    """Empty payloads of customers that are due, and clear what has come back to rows; how many payloads.
+
+    Late events and `gateway sync` bring back what Stripe still says of checkouts and invoices.
+    """
+    at = datetime.now(UTC)
+    rows = await database.read(lambda connection: connection.execute(sa.select(ERASURES)).all())
+    due = [row.customer_id for row in rows if second_look_due(row.asked_at, row.scanned_at, at, LATE_DAYS)]
+    count = 0
+    if due:
+        count = await empty_payloads(database, await database.read(lambda connection: find(connection, due)))
+        done = sa.update(ERASURES).where(ERASURES.c.customer_id.in_(due)).values(scanned_at=at)
+        await database.transaction(lambda connection: connection.execute(done).rowcount)
+    if any(row.rows for row in rows):
+        await database.transaction(_clear_again)
+    return count
+
+
+def _clear_again(connection: sa.Connection) -> None:
+    erased = sa.select(ERASURES.c.customer_id).where(ERASURES.c.rows)
+    for table in (SESSIONS, SUBSCRIPTIONS, INVOICES):
+        columns = [table.c[name] for name in PERSONAL[table.name]]
+        back = (each.is_not(None) if each.nullable else sa.cast(each, sa.Text) != "{}" for each in columns)
+        _clear(connection, table, sa.and_(table.c.customer_id.in_(erased), sa.or_(*back)))
+
+
+def _clear(
+    connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool], more: Mapping[str, Any] | None = None
+) -> int:
+    """Leave a mirrored table's personal columns empty; how many rows."""
+    empty: dict[str, Any] = {name: None if table.c[name].nullable else {} for name in PERSONAL[table.name]}
+    return _update(connection, table, where, {**empty, **(more or {})})
+
+
+def _update(
+    connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool], values: Mapping[str, Any]
+) -> int:
+    return connection.execute(sa.update(table).where(where).values(**values)).rowcount
+
+
+def _delete(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return connection.execute(sa.delete(table).where(where)).rowcount
+
+
+def _delete_messages(connection: sa.Connection, person: Person) -> int:
+    """Delete the messages about a person that are on their way to nobody any more."""
+    waits = sa.exists().where(DELIVERIES.c.id == MESSAGES.c.id, DELIVERIES.c.status == "pending")
+    query = sa.select(MESSAGES.c.id).where(MESSAGES.c.customer_id.in_(person.customers), ~waits)
+    ids = connection.execute(query).scalars().all()
+    _delete(connection, DELIVERIES, DELIVERIES.c.id.in_(ids))
+    return _delete(connection, MESSAGES, MESSAGES.c.id.in_(ids))

@@ -94,6 +94,7 @@ games: .venv/development assets packages
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
+	LIVES_SECONDS=300 $(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
 
 # The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
 mutants: .venv/development

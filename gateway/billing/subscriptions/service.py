@@ -212,7 +212,11 @@ class SubscriptionService:
         when = change.when or ChangeTime[self._settings.change_time.upper()]
         later = timing.waits(when, present, items, snapshot)
         if later:
-            check(timing.cannot_wait(present), timing.ends_apart(present, items))
+            check(
+                timing.cannot_wait(present),
+                timing.ends_apart(present, items),
+                timing.mixes_later(present, items, snapshot),
+            )
         return later
 
     async def _plan(

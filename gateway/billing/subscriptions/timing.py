@@ -103,6 +103,27 @@ def ends_apart(present: SubscriptionState, targets: Sequence[Target]) -> Problem
     return Problem(ProblemCode.INTERVALS_MIXED, message, "items")
 
 
+def mixes_later(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> Problem | None:
+    """Return that a change would bring another billing interval beside the others, later: only at once it has a quote.
+
+    Args:
+        present: the subscription.
+        targets: what changes.
+        snapshot: says how prices recur.
+    """
+
+    def interval(price_id: str | None) -> tuple[str | None, int | None] | None:
+        price = snapshot.prices.get(price_id or "")
+        return (price.interval, price.interval_count) if price else None
+
+    have = {item.id: interval(item.price_id) for item in present.items}
+    brought = any("price" in each and interval(each["price"]) != have.get(each.get("id", "")) for each in targets)
+    if not brought or len({interval(price) for price, _ in resulting(present, targets)}) <= 1:
+        return None
+    message = "a plan with another billing interval comes beside the others at once only (`when: NOW`)"
+    return Problem(ProblemCode.INTERVALS_MIXED, message, "when")
+
+
 def _ends(present: SubscriptionState, targets: Sequence[Target]) -> list[datetime]:
     changed = {each.get("id") for each in targets}
     return [item.current_period_end for item in present.items if item.id in changed]

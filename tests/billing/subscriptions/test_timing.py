@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.billing.subscriptions.change_request import ChangeTime
-from gateway.billing.subscriptions.timing import cannot_wait, ends_apart, phases, planned, waits
+from gateway.billing.subscriptions.timing import cannot_wait, ends_apart, mixes_later, phases, planned, waits
 from harness.rows import NOW, at, item, price, product, snapshot, state
 
 CATALOG = snapshot(
@@ -129,6 +129,23 @@ SEAT_MORE, SEATS_GONE = {"id": "si_2", "price": "starter_m", "quantity": 4}, {"i
 def test_when_several_changes_happen(targets, later):
     assert waits(AUTOMATIC, state(PRO, SEATS), targets, CATALOG) is later
     assert waits(NOW_, state(PRO, SEATS), targets, CATALOG) is False
+
+
+def test_another_interval_comes_beside_the_others_at_once_only():
+    catalog = snapshot(
+        product("starter"),
+        price("month", "starter"),
+        price("year", "starter", interval="year"),
+        price("more", "starter"),
+    )
+    month = state(item("si_1", "month", "starter"))
+    both = state(item("si_1", "month", "starter"), item("si_2", "more", "starter"))
+    yearly = {"id": "si_1", "price": "year", "quantity": 1}
+    assert mixes_later(month, [{"price": "year", "quantity": 1}], catalog).code.name == "INTERVALS_MIXED"
+    assert mixes_later(both, [yearly], catalog).code.name == "INTERVALS_MIXED"
+    assert mixes_later(month, [yearly], catalog) is None
+    assert mixes_later(month, [{"price": "more", "quantity": 1}], catalog) is None
+    assert mixes_later(both, [yearly, {"id": "si_2", "deleted": True}], catalog) is None
 
 
 def test_what_is_billed_by_use_goes_with_its_period():

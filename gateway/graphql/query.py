@@ -60,7 +60,8 @@ class Query(AuditQueries, DirectoryQueries):
         catalog, name = catalog_objects_of(snapshot), _name(interval)
         if currency is not None and (strict or currency in snapshot.currencies):
             return catalog.pricing(currency, name)
-        bound = await info.context.bound_currency()
+        # where there is one currency alone, whose the buyer is makes no difference, and costs a reading
+        bound = await info.context.bound_currency() if len(snapshot.currencies) > 1 else None
         found = choose_currency(snapshot, requested=currency, bound=bound, country=country)
         return catalog.pricing(found.code, name).chosen(found)
 

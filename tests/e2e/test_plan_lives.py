@@ -78,12 +78,13 @@ class Life:
         answer = self.world.graphql(PREVIEW, asked, self.me).json()
         quote = None if "errors" in answer else answer["data"]["viewer"]["previewChange"]
         date = {"prorationDate": quote["prorationDate"]} if quote else {}
+        before = self.theirs()["items"]
         done = self.world.data(CHANGE, {"input": {**asked, **date}}, self.me)["changeSubscription"]
         found = [error["code"] for error in done["userErrors"]]
         self.story.append(f"change {when} {items} {quote} {found}")
         assert not TEMPTING & set(found), self.story
         assert found or quote, self.story  # what is not quoted is not made
-        if not found and quote["when"] == "NOW":
+        if not found and quote["when"] == "NOW" and self.theirs()["items"] != before:
             billed = done["invoice"]["amountDue"]["amount"] if done["invoice"] else 0
             assert billed == quote["dueNow"]["amount"], self.story
         if not found and (waiting := done["subscription"]["pendingChange"]) and quote["when"] == "AT_PERIOD_END":

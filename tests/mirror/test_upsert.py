@@ -335,6 +335,7 @@ def test_effects_hear_of_what_was_written(connection):
         Written("customer", "cus_2", changed.columns, created=False),
         Written("customer", "cus_1", new.columns, created=True),
     ]
+    rows.sort(key=lambda row: row.id)  # as they are written: for one row in the order of time
     assert heard == [(connection, rows)] * 2
 
 

@@ -178,6 +178,7 @@ def test_events_that_come_again_after_they_were_deleted_change_no_money(tmp_path
         world.stripe("POST", "/v1/refunds", payment_intent=payment["payment"]["payment_intent"])
         world.eventually(lambda: world.rows("credit_account")[0]["balance"], -9_300)
         applied(world, "ada")
+        world.eventually(lambda: [row["check_at"] for row in world.rows("access_watch")], [None])
 
         events = world.stripe("GET", "/v1/events", limit=100)["data"]
         assert len(events) > 20

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -113,7 +114,7 @@ def test_gateway_dev_says_in_one_line_that_a_port_is_taken(tmp_path):
 
 
 @both_databases
-def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_is_migrated(
+def test_gateway_serve_waits_on_an_empty_database_says_so_and_answers_once_it_is_migrated(
     tmp_path, request, database_url
 ):
     if database_url.startswith("sqlite"):
@@ -129,28 +130,29 @@ def test_gateway_serve_starts_on_an_empty_database_says_so_and_answers_once_it_i
         "GATEWAY_REDIRECT_ORIGINS": "https://app.example.com",
         "GATEWAY_CORS_ORIGINS": "https://app.example.com",
     }
-    with running(
-        tmp_path, "serve", "--port", str(port), "--workers", workers, ready=f"{url}/healthz", **environment
-    ) as process:
-        not_ready = httpx.get(f"{url}/readyz")
-        assert (not_ready.status_code, "gateway db upgrade" in not_ready.text) == (503, True)
+    started = ("serve", "--port", str(port), "--workers", workers, "--wait-for-migration", "60")
 
-        subprocess.run(
-            [sys.executable, "-m", "gateway", "db", "upgrade"],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], **environment},
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
-        answer = httpx.post(f"{url}/graphql", json={"query": "{ pricing { products { product { name } } } }"}).json()
-        assert answer == {"data": {"pricing": {"products": []}}}
-        page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"})
-        assert page.status_code >= 400, "GraphiQL is off in production unless it is switched on"
-        assert httpx.get(f"{url}/demo").status_code == 404
-        assert "gateway_" in httpx.get(f"{url}/metrics").text
-        assert guarded(port)
+    def migrate_once_it_waits():
+        eventually(lambda: "run `gateway db upgrade`" in (tmp_path / "output.txt").read_text(), seconds=30)
+        command = [sys.executable, "-m", "gateway", "db", "upgrade"]
+        settings = {"PATH": os.environ["PATH"], **environment}
+        subprocess.run(command, cwd=tmp_path, env=settings, check=True, capture_output=True, timeout=60)
+
+    (tmp_path / "output.txt").touch()
+    with ThreadPoolExecutor(1) as pool:
+        migrated = pool.submit(migrate_once_it_waits)
+        with running(tmp_path, *started, ready=f"{url}/healthz", **environment) as process:
+            migrated.result()
+            assert httpx.get(f"{url}/readyz").json() == {"status": "ok"}
+            answer = httpx.post(
+                f"{url}/graphql", json={"query": "{ pricing { products { product { name } } } }"}
+            ).json()
+            assert answer == {"data": {"pricing": {"products": []}}}
+            page = httpx.get(f"{url}/graphql", headers={"Accept": "text/html"})
+            assert page.status_code >= 400, "GraphiQL is off in production unless it is switched on"
+            assert httpx.get(f"{url}/demo").status_code == 404
+            assert "gateway_" in httpx.get(f"{url}/metrics").text
+            assert guarded(port)
     assert process.returncode in {0, -signal.SIGTERM}  # uvicorn ends in good order, then by the signal itself
     assert "sk_live" not in (tmp_path / "output.txt").read_text()
 

@@ -1,6 +1,8 @@
 """Blocking engines of both databases, and what SQLite must be told."""
 
+import os
 import re
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -126,12 +128,18 @@ def _sqlite(url: URL, connections: int, *, begin: str | None) -> sa.Engine:
 def _make_file(path: Path) -> None:
     """Make a database file, and its folder, unless it is there.
 
+    One that is there is not opened: closing it would end the locks that this process has on it. Source:
+    https://www.sqlite.org/howtocorrupt.html, 2.2.
+
     Raises:
         SettingsError: it cannot be made or written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("ab").close()  # an empty file is an empty database
+        if not path.exists():
+            path.touch()  # an empty file is an empty database
+        elif not path.is_file() or not os.access(path, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
     except OSError as error:
         raise SettingsError(
             f"DATABASE_URL: {path} cannot be written ({error.strerror}); use a file in a folder of the gateway's own"

@@ -228,7 +228,6 @@ async def test_a_commit_that_waits_for_a_standby_is_given_up_in_time_and_what_ha
             begun = [database.transaction(partial(add_and_tell, f"begun-{number}"), seconds=1) for number in range(5)]
             later = database.transaction(partial(add_and_tell, "later"), seconds=1)
             outcomes = await asyncio.gather(*begun, later, return_exceptions=True)
-            await database.close()  # it does not wait for ever either
         finally:
             operator.execute("ALTER SYSTEM RESET synchronous_standby_names")
             operator.execute("SELECT pg_reload_conf()")

@@ -1,11 +1,13 @@
 """`DATABASE_URL`, with one host and with several."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 import sqlalchemy as sa
 
-from gateway.db.engines import PATIENCE, connect_arguments, database_url
+from gateway.db.engines import PATIENCE, connect_arguments, create_engines, database_url
 from gateway.db.notifications import publish
 from gateway.errors import SettingsError
 from harness.databases import runtime_at
@@ -62,3 +64,18 @@ async def test_with_several_hosts_and_a_blank_in_a_parameter_changes_of_other_pr
     await asyncio.gather(hearing, return_exceptions=True)
     for runtime in (one, other):
         await runtime.close()
+
+
+WRITE = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('BEGIN IMMEDIATE')"
+
+
+def test_a_second_engine_on_a_file_ends_no_lock_that_this_process_has_on_it(tmp_path):
+    path = tmp_path / "one.db"
+    url = sa.make_url(f"sqlite:///{path}")
+    _, writer = create_engines(url, readers=1, writers=1)
+    with writer.begin():
+        for engine in create_engines(url, readers=1, writers=1):
+            engine.dispose()
+        another = subprocess.run([sys.executable, "-c", WRITE, path], stderr=subprocess.PIPE, text=True, check=False)
+    writer.dispose()
+    assert "database is locked" in another.stderr

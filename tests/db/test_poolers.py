@@ -24,7 +24,7 @@ async def test_a_pooler_that_gives_a_connection_to_others_is_recognised_each_tim
 
 
 def test_behind_a_pooler_by_transactions_the_gateway_is_not_ready_and_says_why(postgres_url):
-    with pgbouncer(postgres_url, "transaction") as url, make_world(url) as world:
+    with pgbouncer(postgres_url, "transaction") as url, make_world(url, fill=False) as world:
         eventually(lambda: httpx.get(f"{world.url}/readyz").json(), {"status": POOLER})
         assert httpx.get(f"{world.url}/readyz").status_code == 503
 

@@ -148,5 +148,5 @@ def test_generated_requests_are_answered_alike(world, ports):
             assert answer(one, request) == answer(two, request), (number, request)
     assert taken.count(True) > 300
     hits = world.client.get(f"http://127.0.0.1:{fast}/metrics").text
-    assert float(re.search(r'cache="access",result="hit"} ([\d.]+)', hits)[1]) > 100, hits
+    assert float(re.search(r'cache="access",result="hit"} ([\d.]+)', hits)[1]) > 50, hits
     assert taken.count(False) > 50

@@ -1,5 +1,7 @@
 """What is bought once: its features for life where the price says so, until all of it is paid back; and the history."""
 
+import time
+
 import pytest
 from billing.credits.test_credits import balance
 
@@ -49,6 +51,8 @@ def test_what_is_bought_for_life_is_there_until_all_of_it_is_paid_back(database_
         assert access()["reason"] == "NO_SUBSCRIPTION"  # a set-up fee is no licence
         assert at_the_door() == 403
 
+        second = int(time.time())  # which tells what is newer
+        world.eventually(lambda: int(time.time()) > second)
         life = buy(world, ada, {"priceId": ids["life"], "quantity": 2})
         world.eventually(
             access, {"allowed": True, "reason": "PURCHASED", "until": None, "limit": 10, "subscription": None}

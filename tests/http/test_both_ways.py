@@ -140,13 +140,23 @@ def connected(port):
 def test_generated_requests_are_answered_alike(world, ports):
     fast, asgi, taken = ports
     rng = random.Random(4)  # noqa: S311 - the same requests each time
+    before = answered_from_memory(world, fast)  # by this process, in other tests
     with connected(fast) as one, connected(asgi) as two:
         for number in range(600):
             request = generate(rng, world)
             if b"Stripe-Signature" in request:  # the second is told that it is a copy
                 answer(one, request)
             assert answer(one, request) == answer(two, request), (number, request)
+        # What was heard 45 ms ago is not answered from memory: a busy machine takes more questions to see it often.
+        while answered_from_memory(world, fast) - before <= 100:
+            request = generate(rng, world)
+            if b"Stripe-Signature" not in request:
+                assert answer(one, request) == answer(two, request), request
     assert taken.count(True) > 300
-    hits = world.client.get(f"http://127.0.0.1:{fast}/metrics").text
-    assert float(re.search(r'cache="access",result="hit"} ([\d.]+)', hits)[1]) > 50, hits
     assert taken.count(False) > 50
+
+
+def answered_from_memory(world, port):
+    """How many access checks a process has answered from memory."""
+    told = world.client.get(f"http://127.0.0.1:{port}/metrics").text
+    return float(re.search(r'cache="access",result="hit"} ([\d.]+)', told)[1])

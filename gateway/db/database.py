@@ -94,6 +94,7 @@ class Database:
         for engine in (self._reader, self._writer):
             sa.event.listen(engine, "connect", self._set_clock)
         self._file = DatabaseFile(self.url)
+        self._is_closed = False
         self._shared: sa.Connection | None = None  # of SQLite's one writer, while several transactions share it
         most = GROUP if self.is_sqlite else 1
         self._readings = WorkerThreads(READERS, "read")
@@ -172,7 +173,7 @@ class Database:
                     return self._try(work)
             except DatabaseUnavailable as error:
                 lost, deadlock = isinstance(error, ConnectionLost), is_deadlock(error.__cause__)
-                if tried == RETRIES or not (lost or deadlock):
+                if tried == RETRIES or self._is_closed or not (lost or deadlock):
                     raise
             if deadlock:
                 time.sleep(random.uniform(0, 0.05))  # noqa: S311 - so that two victims do not meet again
@@ -232,7 +233,8 @@ class Database:
             self.on_commit.dispatch(topics)
 
     async def close(self) -> None:
-        """Give every connection back."""
+        """Give every connection back; those of work that still hangs after some seconds end with it."""
+        self._is_closed = True
         await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._transactions, self._readings)))
         for engine in (self._writer, self._reader):
             engine.dispose()

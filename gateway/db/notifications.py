@@ -35,7 +35,8 @@ from gateway.errors import DatabaseUnavailable
 from gateway.models.infra import Notification
 
 CHANNEL = "gateway"
-PART = 100  # topics in one message: NOTIFY takes less than 8,000 bytes
+PAYLOAD_BYTES = 7_900
+"""The most of one message, under the 8,000 bytes of https://www.postgresql.org/docs/current/sql-notify.html."""
 SILENCE_SECONDS = 10.0
 POLL_SECONDS = 0.5
 CURRENT_SECONDS = 0.045
@@ -197,8 +198,7 @@ class Notifications:
             ((newest,),) = execute(connection, _INSERT, {"origin": self._origin, "topics": known})
             execute(connection, _CLEAR, {"newest": newest})
             return
-        for part in _parts(known):
-            payload = orjson.dumps({"from": self._origin, "topics": part}).decode()
+        for payload in payloads(self._origin, known):
             execute(connection, _NOTIFY, {"payload": payload})
 
     def dispatch(self, topics: Collection[str]) -> None:
@@ -260,9 +260,23 @@ class TopicSubscription:
         self.heard += 1
 
 
-def _parts(topics: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(topics), PART):
-        yield topics[start : start + PART]
+def payloads(origin: str, topics: Iterable[str]) -> Iterator[str]:
+    """Yield the messages that tell of topics, each as long as NOTIFY takes it.
+
+    Args:
+        origin: the process that tells.
+        topics: none is nearly as long as a message; the longest name a user, whose id Stripe's metadata hold.
+    """
+    start = b'{"from":%b,"topics":[' % orjson.dumps(origin)
+    size, parts = len(start), list[bytes]()
+    for part in map(orjson.dumps, topics):
+        if parts and size + len(part) + len(",]}") > PAYLOAD_BYTES:
+            yield (start + b",".join(parts) + b"]}").decode()
+            parts, size = [], len(start)
+        parts.append(part)
+        size += len(part) + len(",")
+    if parts:
+        yield (start + b",".join(parts) + b"]}").decode()
 
 
 def _last_notification(connection: sa.Connection) -> int:

@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, publish
 from gateway.db.tables import table_for
+from gateway.db.worker_threads import CLOSE_SECONDS
 from gateway.errors import BadInput, DatabaseUnavailable
 from gateway.models.infra import SyncState
 from harness.databases import both_databases
-from harness.waiting import eventually_async
+from harness.waiting import eventually, eventually_async
 
 STATES = table_for(SyncState)
 NEW = {"resource": "a", "count": 1, "started_at": sa.func.now()}
@@ -215,6 +216,11 @@ async def test_all_connections_of_a_process_are_no_more_than_it_may_have(postgre
         assert await database.read(lambda connection: connection.exec_driver_sql(count).scalar()) == 4
 
 
+def standbys_that_are_waited_for(url):
+    with psycopg.connect(url) as connection:
+        return connection.execute("SHOW synchronous_standby_names").fetchone()[0]
+
+
 @pytest.mark.postgres
 async def test_a_commit_that_waits_for_a_standby_is_given_up_in_time_and_what_has_not_begun_never_begins(
     postgres_url, database_of
@@ -224,6 +230,9 @@ async def test_a_commit_that_waits_for_a_standby_is_given_up_in_time_and_what_ha
         operator.execute("ALTER SYSTEM SET synchronous_standby_names = 'away'")
         operator.execute(f"ALTER DATABASE {sa.make_url(postgres_url).database} SET synchronous_commit = on")
         operator.execute("SELECT pg_reload_conf()")
+        eventually(
+            partial(standbys_that_are_waited_for, postgres_url), "away"
+        )  # the server reads it when it comes to it
         try:
             begun = [database.transaction(partial(add_and_tell, f"begun-{number}"), seconds=1) for number in range(5)]
             later = database.transaction(partial(add_and_tell, "later"), seconds=1)
@@ -238,6 +247,34 @@ async def test_a_commit_that_waits_for_a_standby_is_given_up_in_time_and_what_ha
         await asyncio.wait_for(changed.wait(), 10)  # what is committed late is told as well
         written = [f"begun-{number}" for number in range(5)]
         await eventually_async(lambda: database_of(postgres_url).read(names), written)
+
+
+@both_databases
+async def test_closing_ends_beside_a_transaction_that_hangs_which_is_not_tried_again(database_url):
+    database = Database(database_url, endpoints=(), on_commit=Notifications())
+    begun, go_on, tried = threading.Event(), threading.Event(), []
+
+    def hang(connection):
+        tried.append(1)
+        begun.set()
+        if database.is_sqlite:
+            go_on.wait(60)
+        else:
+            connection.execute(sa.select(sa.func.pg_sleep(60)))
+
+    hanging = asyncio.create_task(database.transaction(hang, seconds=None))
+    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.wait_for(database.close(), CLOSE_SECONDS + 2)
+    assert not hanging.done()
+    go_on.set()
+    if not database.is_sqlite:
+        with psycopg.connect(database_url, autocommit=True) as operator:
+            operator.execute(f"{TERMINATE} current_database()")
+        with pytest.raises(DatabaseUnavailable):
+            await asyncio.wait_for(hanging, 10)
+    else:
+        await asyncio.wait_for(hanging, 10)
+    assert len(tried) == 1
 
 
 @pytest.mark.postgres

@@ -1,10 +1,12 @@
 """Notifications: heard by every process, with the commit and never without."""
 
 import asyncio
+import json
+import string
 
 import pytest
 
-from gateway.db.notifications import MAX_NOTIFICATIONS, publish
+from gateway.db.notifications import MAX_NOTIFICATIONS, PAYLOAD_BYTES, payloads, publish
 from harness.databases import both_databases
 
 
@@ -67,9 +69,26 @@ async def test_more_messages_than_are_kept_make_the_others_look_at_everything(sq
         assert await heard(changed)
 
 
+@pytest.mark.parametrize(
+    "topics",
+    [
+        [],
+        ["catalog"],
+        [f"user:{number:0>200}" for number in range(300)],
+        ["user:" + '"' * 200, *("user:" + "\U0001f980" * 199 + letter for letter in string.printable)],
+    ],
+    ids=["none", "one", "long", "of many bytes"],
+)
+def test_messages_are_cut_by_their_bytes_and_hold_every_topic_once(topics):
+    sent = [payload.encode() for payload in payloads("me", topics)]
+    assert [topic for payload in sent for topic in json.loads(payload)["topics"]] == topics
+    assert all(len(payload) <= PAYLOAD_BYTES and json.loads(payload)["from"] == "me" for payload in sent)
+    assert len(sent) <= 1 + 1.2 * sum(map(len, sent)) / PAYLOAD_BYTES
+
+
 @both_databases
 async def test_more_topics_than_one_message_holds_are_all_heard(database, another):
-    topics = [f"customer:cus_{number:060}" for number in range(250)]
+    topics = [f"user:{number:03}" + "\U0001f980" * 197 for number in range(100)]  # as long as a user's name may be
     with another.on_commit.subscribe(topics[0]) as first, another.on_commit.subscribe(topics[-1]) as last:
         await database.transaction(publishing(*topics))
         assert await heard(first)

@@ -38,7 +38,7 @@ class ProblemCode(Enum):
     SUBSCRIPTION_ITEM_NEEDED = "The subscription has several items and none is named, or it does not have this one."
     PAYMENT_FAILED = "The payment did not go through, and nothing was changed."
     PAYMENT_METHOD_NEEDED = (
-        "The subscription is paid by a card that is not proved to be the user's: the portal takes one of his own."
+        "Nothing pays the subscription, or a card that is not proved to be the user's: the portal takes one of his own."
     )
     COMMENT_TOO_LONG = "The comment is too long."
     ALREADY_SUBSCRIBED = "There is a live subscription to a plan of this group: change that one instead."

@@ -1,16 +1,20 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
+from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
-from gateway.billing.subscriptions.validation import CONFIRMATION_CODES, ConfirmationNeeded, ended, refused
+from gateway.billing.subscriptions.trial_end import card_missing, ends_unpaid, over_since, trial_after, trial_of
+from gateway.billing.subscriptions.validation import CONFIRMATION_CODES, ConfirmationNeeded, check, ended, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
@@ -95,6 +99,35 @@ class SubscriptionsAtStripe:
         if isinstance(invoice := answer.object.get("latest_invoice"), dict):
             await self._mirror.store_answer(self._stripe, replace(answer, object=invoice))
         return answer
+
+    async def trial_end(
+        self,
+        answer: StripeResponse,
+        present: SubscriptionState,
+        targets: Sequence[Target],
+        snapshot: Snapshot,
+        quoted: datetime | None = None,
+    ) -> datetime | None:
+        """Return when the trial ends after a change at once; None where none runs, or the change ends it.
+
+        Args:
+            answer: the subscription as Stripe has it.
+            present: the same, as the mirror has it.
+            targets: what changes.
+            snapshot: says which plans have a trial.
+            quoted: the moment of a quote.
+
+        Raises:
+            Rejected: the change ends it, which the quote did not say, or nothing would pay the subscription then.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        end = trial_after(present, targets, snapshot, datetime.fromtimestamp(answer.as_of, UTC))
+        if end is None and trial_of(present) is not None:
+            check(over_since(trial_after(present, targets, snapshot, quoted) if quoted else None))
+            if ends_unpaid(answer.object):
+                customer = await self._stripe.get(f"/v1/customers/{present.subscription.customer_id}")
+                check(card_missing(customer.object))
+        return end
 
     async def drop_unconfirmed(self, answer: StripeResponse) -> StripeResponse:
         """Void the invoice of a change that waits for its buyer, and the change with it; the subscription then.

@@ -29,6 +29,7 @@ class Preview:
         renews_at: when the next one is.
         proration_date: what the amounts count from; `change` takes it.
         at: when the change happens, if it waits for the period's end.
+        trial_end: when the trial that goes on after the change ends.
     """
 
     currency: str
@@ -39,6 +40,7 @@ class Preview:
     renews_at: datetime | None
     proration_date: datetime
     at: datetime | None = None
+    trial_end: datetime | None = None
 
 
 def check_paid(status: str, latest_invoice: Mapping[str, Any] | None) -> None:
@@ -84,6 +86,7 @@ def preview_of(
     due: StripeResponse | None,
     renewal: StripeResponse | None,
     at: datetime | None = None,
+    trial_end: datetime | None = None,
 ) -> Preview:
     """Return what Stripe's two previews say.
 
@@ -94,6 +97,7 @@ def preview_of(
         due: the invoice that the change makes at once; None when it makes none.
         renewal: an invoice of the plan alone; None when the subscription ends before its renewal.
         at: when the change happens, if it waits for the period's end: that is its renewal, too.
+        trial_end: when the trial that goes on after the change ends.
     """
     now = _invoice(due)
     proration_date = _proration_date(due, renewal, as_of)
@@ -106,6 +110,7 @@ def preview_of(
         renews_at=at or _renewal(_invoice(renewal).get("lines", []), price_ids, proration_date),
         proration_date=datetime.fromtimestamp(proration_date, UTC),
         at=at,
+        trial_end=trial_end,
     )
 
 

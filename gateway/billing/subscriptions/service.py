@@ -38,6 +38,7 @@ from gateway.billing.subscriptions.exclusion import excluded_by, held_products, 
 from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
 from gateway.billing.subscriptions.plan_change import Preview, billed_before, check_paid, is_unconfirmed, preview_of
 from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.subscriptions.trial_end import trial_of, trial_parameters
 from gateway.billing.subscriptions.validation import (
     ConfirmationNeeded,
     bad_key,
@@ -121,17 +122,18 @@ class SubscriptionService:
         await self._check_alone(items, present)
         check_paid(present.subscription.status, billed_before(answer.object))
         later = self._is_later(change, items, present, snapshot)
-        nothing_now = later or present.subscription.status == "trialing"  # nothing is charged before its end
+        trial_end = trial_of(present) if later else await self._at_stripe.trial_end(answer, present, items, snapshot)
+        trial = trial_parameters(present, trial_end)
         due, renewal = await asyncio.gather(
             _nothing()
-            if nothing_now
-            else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice"),
-            self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none"),
+            if later or trial_end  # nothing is charged before it
+            else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice", **trial),
+            self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none", **trial),
         )
         at = timing.planned(present, items).at if later else None
         plans = {each["price"] for each in items if "price" in each}
         plans = plans or {price for price, _ in resulting(present, items)}
-        quote = preview_of(present, plans, as_of=answer.as_of, due=due, renewal=renewal, at=at)
+        quote = preview_of(present, plans, as_of=answer.as_of, due=due, renewal=renewal, at=at, trial_end=trial_end)
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
 
@@ -177,11 +179,14 @@ class SubscriptionService:
             check(await quotes.expired(self._database, change.proration_date, answer))
             call_key = stripe_key("change", principal, key)
             later = self._is_later(change, items, present, snapshot)
-            answer = await self._at_stripe.drop_unconfirmed(answer)
             if later:
+                answer = await self._at_stripe.drop_unconfirmed(answer)
                 return await self._plan(present, answer, items, snapshot, call_key), None
+            trial_end = await self._at_stripe.trial_end(answer, present, items, snapshot, change.proration_date)
+            answer = await self._at_stripe.drop_unconfirmed(answer)
             parameters: dict[str, Any] = {
                 "items": items,
+                **trial_parameters(present, trial_end),
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
                 "expand": ["latest_invoice"],

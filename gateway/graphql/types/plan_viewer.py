@@ -1,10 +1,13 @@
 """What the signed-in user may do with a plan."""
 
+from datetime import datetime
+
 import strawberry
 
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.sentences import sentence_of
 from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
+from gateway.billing.subscriptions.trial_end import trial_after
 from gateway.billing.user_errors import ProblemCode
 from gateway.graphql.base.arguments import Locale
 from gateway.graphql.base.authorization import private
@@ -26,6 +29,10 @@ class PlanViewer:
     )
     trial_days: int | None = strawberry.field(
         description="Days that are free at first for this user; null without a trial, or when the user has had one."
+    )
+    trial_end: datetime | None = strawberry.field(
+        description="When the trial that runs ends after a change to this plan at once; null where the change ends it, "
+        "and where none runs."
     )
     currency: Currency | None = strawberry.field(
         description="The currency that the user is bound to by what was bought; null before."
@@ -51,12 +58,14 @@ class PlanViewer:
         account, several = buyer.account, services.settings.allow_multiple_subscriptions
         found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several)
         tries = found.action is PlanAction.SUBSCRIBE and not buyer.had_trial
-        currency = currency_of(account.customer, account.subscriptions)
+        currency, target = currency_of(account.customer, account.subscriptions), {"price": price.id}
+        moment = services.database.clock.now()
         return cls(
             owner=Owner(external_id=principal.subject),
             action=found.action,
             reason=found.reason,
             trial_days=price.trial_period_days if tries else None,
+            trial_end=trial_after(found.state, [target], snapshot, moment) if found.state else None,
             currency=Currency(currency) if currency else None,
             subscription_id=strawberry.ID(found.state.subscription.id) if found.state else None,
         )

@@ -48,6 +48,9 @@ class ChangePreview:
     )
     when: ChangeTime = strawberry.field(description="When the change happens: `NOW` or `AT_PERIOD_END`.")
     at: datetime = strawberry.field(description="The moment of the change.")
+    trial_end: datetime | None = strawberry.field(
+        description="When the trial that goes on after the change ends; null where the change ends it, or none runs."
+    )
 
     @classmethod
     def of(cls, preview: Preview, catalog: CatalogObjects) -> "ChangePreview":
@@ -62,6 +65,7 @@ class ChangePreview:
             proration_date=preview.proration_date,
             when=ChangeTime.AT_PERIOD_END if preview.at else ChangeTime.NOW,
             at=preview.at or preview.proration_date,
+            trial_end=preview.trial_end,
         )
 
 

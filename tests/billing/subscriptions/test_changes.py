@@ -158,10 +158,10 @@ def test_seats_are_added_for_the_rest_of_the_period(world, ann):
 
 def test_within_a_trial_nothing_is_due_now(world, ann):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly", trial_period_days=14)
-    quote = preview(world, ann, bought, "business_monthly")
+    quote = preview(world, ann, bought, "pro_yearly")
     assert (quote["dueNow"]["amount"], quote["lines"]) == (0, [])
-    assert (quote["dueAtRenewal"]["amount"], moment(quote["renewsAt"])) == (19900, bought["trial_end"])
-    done = change(world, ann, bought, "business_monthly", prorationDate=quote["prorationDate"])
+    assert (quote["dueAtRenewal"]["amount"], moment(quote["renewsAt"])) == (29000, bought["trial_end"])
+    done = change(world, ann, bought, "pro_yearly", prorationDate=quote["prorationDate"])
     assert (done["invoice"], done["subscription"]["status"]) == (None, "TRIALING")
 
 

@@ -527,10 +527,43 @@ async def test_a_quote_is_remembered_with_the_state_it_was_made_from(service, sc
 
 
 async def test_in_a_trial_nothing_is_due_and_before_an_end_nothing_is_renewed(service, scripted):
-    scripted.answer("GET", SUB, theirs(status="trialing", latest_invoice=None))
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS}
+    scripted.answer("GET", SUB, theirs(latest_invoice=None, **trial))
     scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
-    quote = await service().preview(ADA, "sub_1", PlanChange("year"))
+    quote = await service().preview(ADA, "sub_1", PlanChange("month", 2))
     assert (quote.due_now, quote.due_at_renewal, len(changed(scripted))) == (0, None, 1)
+    assert quote.trial_end == datetime.fromtimestamp(ENDS, UTC)
+
+
+@pytest.mark.parametrize("behavior", ["create_invoice", "pause", "cancel"])
+async def test_a_change_to_a_plan_without_a_trial_ends_the_trial(service, scripted, behavior):
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS, "latest_invoice": None}
+    settings = {"trial_settings": {"end_behavior": {"missing_payment_method": behavior}}}
+    scripted.answer("GET", "/v1/customers/cus_1", {"id": "cus_1", "default_source": "card_1"})
+    becomes(scripted, theirs(**trial, **settings), theirs("year", latest_invoice=bill("year")))
+    await service().change(ADA, "sub_1", PlanChange("year"), None)
+    assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW, "trial_end": "now"})]
+    asked = [call[1] for call in scripted.calls if call[1].startswith("/v1/customers")]
+    assert asked == ([] if behavior == "create_invoice" else ["/v1/customers/cus_1"])
+
+
+async def test_the_preview_of_such_a_change_is_charged_now(service, scripted):
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS, "latest_invoice": None}
+    scripted.answer("GET", SUB, theirs(**trial))
+    scripted.answer("POST", PREVIEW, bill("year"))
+    quote = await service().preview(ADA, "sub_1", PlanChange("year"))
+    assert [call[2]["subscription_details[trial_end]"] for call in changed(scripted)] == ["now", "now"]
+    assert (quote.due_now, quote.trial_end) == (900, None)
+
+
+async def test_a_change_that_waits_leaves_the_trial_alone(service, scripted):
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS, "latest_invoice": None}
+    scripted.answer("GET", SUB, theirs(**trial))
+    scripted.answer("POST", PREVIEW, bill("year"))
+    quote = await service().preview(ADA, "sub_1", LATER)
+    assert (quote.trial_end, quote.due_now) == (datetime.fromtimestamp(ENDS, UTC), 0)
+    (call,) = changed(scripted)
+    assert "subscription_details[trial_end]" not in call[2]
 
 
 async def test_a_preview_of_a_change_that_waits_costs_nothing_now(service, scripted):

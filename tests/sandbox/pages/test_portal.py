@@ -164,6 +164,31 @@ def test_a_configuration_can_have_downgrades_wait_for_the_end_of_the_period(
     assert subscription_of(stripe_client).cancel_at
 
 
+@pytest.mark.parametrize(("behavior", "ends"), [(None, True), ("end_trial", True), ("continue_trial", False)])
+def test_a_change_ends_a_trial_unless_the_configuration_says_otherwise(
+    browser, portal, stripe_client, plans, behavior, ends
+):
+    """Source: docs.stripe.com/changelog/clover/2025-09-30/customer-portal-trial-behavior."""
+    update = {"enabled": True, "default_allowed_updates": ["price"], "proration_behavior": "always_invoice"}
+    update["products"] = [{"product": price.product, "prices": [price.id]} for price in plans.values()]
+    update |= {"trial_update_behavior": behavior} if behavior else {}
+    configuration = stripe_client.v1.billing_portal.configurations.create({"features": {"subscription_update": update}})
+    end = subscription_of(stripe_client).created + 10 * 86_400
+    tried = stripe_client.v1.subscriptions.update(
+        subscription_of(stripe_client).id, {"trial_end": end, "proration_behavior": "none"}
+    )
+    page, form = (
+        f"{portal(configuration=configuration.id)}/subscriptions/{tried.id}/confirm",
+        {"price": plans["Business"].id},
+    )
+    shown = text_of(browser.get(page, params=form))
+    browser.post(page, data=form)
+    changed = stripe_client.v1.subscriptions.retrieve(tried.id, {"expand": ["latest_invoice"]})
+    found = changed.status, changed.trial_end < end, changed.latest_invoice.total == 19800
+    assert found == (("active", True, True) if ends else ("trialing", False, False))
+    assert "$198.00" in shown
+
+
 def test_what_the_configuration_does_not_offer_is_neither_shown_nor_done(browser, portal, stripe_client):
     features = {"invoice_history": {"enabled": False}, "subscription_cancel": {"enabled": False}}
     configuration = stripe_client.v1.billing_portal.configurations.create({"features": features})

@@ -108,6 +108,7 @@ async def change(http: Request) -> Response:
         "items": [wanted],
         "proration_behavior": visit.features["subscription_update"]["proration_behavior"],
         "payment_behavior": "error_if_incomplete",
+        **_trial(visit, subscription),
         **_flow_discounts(visit),
     }
     try:
@@ -149,11 +150,11 @@ def _confirm_page(visit: Visit, subscription: Json, wanted: Json, *, message: st
     price = sandbox_of(visit.http).store.get("price", wanted["price"])
     if price is None:
         raise HTTPException(400, "This plan cannot be chosen here.")
-    behavior = visit.features["subscription_update"]["proration_behavior"]
-    details = {
-        "items": [wanted],
-        "proration_behavior": "none" if _waits(visit, subscription, wanted) else behavior,
-    }
+    trial = _trial(visit, subscription)
+    details: Json = {"items": [wanted], "proration_behavior": "none"}
+    # a change that waits, or in a trial that goes on, makes no invoice: the next one is shown
+    if not _waits(visit, subscription, wanted) and (trial or subscription["status"] != "trialing"):
+        details |= {"proration_behavior": visit.features["subscription_update"]["proration_behavior"], **trial}
     params = {"customer": visit.customer["id"], "subscription": subscription["id"], "subscription_details": details}
     try:
         preview = call(visit.http, "POST", "/v1/invoices/create_preview", {**params, **_flow_discounts(visit)})
@@ -174,6 +175,15 @@ def _confirm_page(visit: Visit, subscription: Json, wanted: Json, *, message: st
 def _waits(visit: Visit, subscription: Json, wanted: Json) -> bool:
     feature, price = visit.features["subscription_update"], sandbox_of(visit.http).store.get("price", wanted["price"])
     return price is not None and later.waits(feature, subscription, price, wanted.get("quantity"))
+
+
+def _trial(visit: Visit, subscription: Json) -> Json:
+    """Return what a change at once makes of a trial: it ends, unless the configuration says otherwise.
+
+    Source: docs.stripe.com/changelog/clover/2025-09-30/customer-portal-trial-behavior
+    """
+    ends = visit.features["subscription_update"]["trial_update_behavior"] == "end_trial"
+    return {"trial_end": "now"} if ends and subscription["status"] == "trialing" else {}
 
 
 def _flow_discounts(visit: Visit) -> Json:

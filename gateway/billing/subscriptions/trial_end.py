@@ -1,0 +1,97 @@
+"""What becomes of a trial when its subscription changes. Pure.
+
+A trial is of the plans that have one: a change to a plan without a trial ends it, and that plan is charged at once; a
+plan with a shorter trial shortens it, and nothing prolongs it. Stripe by itself lets a trial go on whatever the plan
+becomes (Stripe API, "Update a subscription", `trial_end`), and its own portal ends it with every change (changelog
+2025-09-30, `trial_update_behavior`: `end_trial` unless told otherwise).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.billing.catalog.snapshot import Snapshot
+from gateway.billing.subscriptions.changed_items import Target
+from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.user_errors import Problem, ProblemCode
+
+CREATE_INVOICE = "create_invoice"
+
+
+def trial_of(present: SubscriptionState) -> datetime | None:
+    """Return when the trial of a subscription ends; None where none runs."""
+    return present.subscription.trial_end if present.subscription.status == "trialing" else None
+
+
+def trial_after(
+    present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot, now: datetime
+) -> datetime | None:
+    """Return when the trial ends after a change at once; None where none runs, or the change ends it.
+
+    Of the plans that come the shortest trial counts, as in a cart. What is there already keeps what it has, which the
+    seller may have given beside the catalogue.
+
+    Args:
+        present: the subscription.
+        targets: what changes.
+        snapshot: says which plans have a trial.
+        now: the present moment.
+    """
+    end = trial_of(present)
+    have = {item.price_id for item in present.items}
+    coming = [snapshot.prices[each["price"]] for each in targets if "price" in each and each["price"] not in have]
+    days = [price.trial_period_days or 0 for price in coming]
+    if end is None or 0 in days:
+        return None
+    began = present.subscription.trial_start or present.subscription.created
+    end = min([end, *(began + timedelta(days=each) for each in days)])
+    return end if end > now else None
+
+
+def trial_parameters(present: SubscriptionState, end: datetime | None) -> dict[str, Any]:
+    """Return what Stripe is told of a trial with a change; nothing where it stays as it is, or none runs.
+
+    Args:
+        present: the subscription.
+        end: of the trial after the change.
+    """
+    if end == trial_of(present):
+        return {}
+    return {"trial_end": "now" if end is None else int(end.timestamp())}
+
+
+def over_since(quoted: datetime | None) -> Problem | None:
+    """Return that a change is charged now, because the trial of its plan is over, and was not when it was quoted.
+
+    Args:
+        quoted: when the trial would have ended after the quoted change; None for at once.
+    """
+    if quoted is None:
+        return None
+    message = "the trial of this plan has ended since this preview; ask for a new one"
+    return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
+
+
+def ends_unpaid(subscription: Mapping[str, Any]) -> bool:
+    """Return whether Stripe pauses or cancels a subscription at the end of its trial, unless something pays it.
+
+    Source: Stripe, "Use free trials with subscriptions", `missing_payment_method`.
+
+    Args:
+        subscription: as Stripe has it.
+    """
+    end_behavior = (subscription.get("trial_settings") or {}).get("end_behavior") or {}
+    own = subscription.get("default_payment_method") or subscription.get("default_source")
+    return end_behavior.get("missing_payment_method", CREATE_INVOICE) != CREATE_INVOICE and not own
+
+
+def card_missing(customer: Mapping[str, Any]) -> Problem | None:
+    """Return that nothing pays a subscription whose trial is to end (Stripe, "Default payment methods").
+
+    Args:
+        customer: as Stripe has it.
+    """
+    if (customer.get("invoice_settings") or {}).get("default_payment_method") or customer.get("default_source"):
+        return None
+    message = "the change ends the trial and is charged, and there is no payment method: give one in the portal first"
+    return Problem(ProblemCode.PAYMENT_METHOD_NEEDED, message, "subscriptionId")

@@ -19,6 +19,7 @@ from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
+from gateway.billing.failover import Failover
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
@@ -88,7 +89,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         settings.warn_about_old_names()
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await services.catalog.snapshot()
-        async with supervised(background_tasks(runtime, inbox, receiver)):
+        tasks = background_tasks(runtime, inbox, receiver)
+        async with supervised({**tasks, "failover": services.failover.run}):
             yield
         await authenticator.close()
         if is_own:
@@ -156,6 +158,7 @@ def compose_services(runtime: Runtime) -> Services:
         audit=audit,
         refunds=Refunds(mirror, stripe, audit),
         desk=CustomerDesk(customers, mirror, stripe, audit),
+        failover=Failover(database, notifications),
     )
 
 

@@ -11,8 +11,9 @@ from sqlmodel import select
 from gateway import migrations
 from gateway.cli.context import console, proxy_note, run
 from gateway.clock import Clock
-from gateway.db.checks import damage, pooler_problem
+from gateway.db.checks import damage, pooler_problem, replication
 from gateway.db.database import Database
+from gateway.db.engines import connect_arguments
 from gateway.db.rows import all_rows
 from gateway.errors import StripeFailure
 from gateway.models.infra import WebhookSecretUse
@@ -70,6 +71,8 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
     yield _sign_in(settings)
     found = await _database(database)
     yield found
+    if found.fix is None and not database.is_sqlite:
+        yield await _standby(database)
     yield await _secrets(settings, database if found.fix is None else None)
     if found.fix is None:
         yield await _caught_up(database)
@@ -157,6 +160,27 @@ async def _database(database: Database) -> Check:
     kind = "SQLite, one machine" if database.is_sqlite else "PostgreSQL"
     newer = "" if revision == needed else f", newer than this version's {needed}"
     return Check("database", f"{kind}, at migration {revision}{newer}")
+
+
+async def _standby(database: Database) -> Check:
+    """Check whether what was answered outlives PostgreSQL's server."""
+    name, several = "standby", "," in str(connect_arguments(database.url).get("host", ""))
+    found = await database.read(replication)
+    if found is None or found.synchronous_commit == "off":
+        finding = "synchronous_commit is off: a crash loses what was answered last"
+        return Check(name, finding, "set synchronous_commit = on for the gateway's database or user", warning=True)
+    if found.hidden:
+        finding = f"{found.hidden}, which this user may not see"
+        return Check(name, finding, "GRANT pg_read_all_stats to it, and look again", warning=True)
+    if found.waits:
+        return Check(name, f"{found.synchronous} synchronous: a failover loses nothing that was answered")
+    if found.synchronous or found.asynchronous:
+        fix = "set synchronous_standby_names and synchronous_commit = on, or see what a failover loses (operating.md)"
+        return Check(name, "asynchronous: a failover loses what was answered last", fix, warning=True)
+    if several:
+        fix = "let one follow the other, or name one host"
+        return Check(name, "DATABASE_URL names several servers, and none follows this one", fix, warning=True)
+    return Check(name, "none: backups are what is left when this server is lost")
 
 
 def _mode(settings: Settings) -> Check:

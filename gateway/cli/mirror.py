@@ -10,6 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from gateway.billing.failover import noted
 from gateway.cli.context import console, run
 from gateway.db.database import Database
 from gateway.db.tables import table_for
@@ -60,7 +61,8 @@ async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
     counts: dict[str, int] = {}
     differences: list[Difference] = []
     stripe = runtime.require_stripe()
-    await _catch_up(runtime)
+    if [await _catch_up(runtime), await _tell_failovers(runtime.database)] != [False, False]:
+        console.print(GONE, soft_wrap=True)
     with _progress() as count:
         async for step in compare(runtime.database, stripe, runtime.settings.connect_accounts):
             counts[step.kind] = counts.get(step.kind, 0) + step.count
@@ -74,8 +76,12 @@ async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
     return int(bool(differences) and not repair)
 
 
-async def _catch_up(runtime: Runtime) -> None:
-    """Read the events that no delivery brought, and finish them, so that they do not count as differences."""
+async def _catch_up(runtime: Runtime) -> bool:
+    """Read the events that no delivery brought, and finish them, so that they do not count as differences.
+
+    Returns:
+        whether any was not here.
+    """
     inbox = Inbox.of(runtime)
     found = await catch_up(inbox, Reader(runtime.require_stripe()))
     await Worker.of(inbox, runtime).queue.drain()
@@ -85,9 +91,21 @@ async def _catch_up(runtime: Runtime) -> None:
         console.print(f"  {event_id} ({how}): now recorded", highlight=False)
     if customers := await _customers_of(runtime.database, found.recorded):
         console.print("They are about these customers (and users):", ", ".join(customers), soft_wrap=True)
-        console.print(GONE, soft_wrap=True)
     if found.lost:
         console.print(f"[red]Events of {found.lost // DAY + 1} days are lost[/]: Stripe keeps them for 30 days.")
+    return bool(customers)
+
+
+async def _tell_failovers(database: Database) -> bool:
+    """Name whom the database's failovers of late are about; whether there was any."""
+    failovers = await database.read(noted)
+    for last, users in failovers.items():
+        since = (
+            f"the last commit that it kept, of {last:%Y-%m-%d %H:%M:%S} UTC" if last else "it lost what nobody knows"
+        )
+        console.print(f"The database failed over. These users were answered after {since}:", soft_wrap=True)
+        console.print(", ".join(users), highlight=False, markup=False, soft_wrap=True)
+    return bool(failovers)
 
 
 async def _customers_of(database: Database, event_ids: Sequence[str]) -> list[str]:

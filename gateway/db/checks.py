@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
@@ -69,6 +69,43 @@ def damage(connection: sa.Connection) -> str | None:
         return None
     found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
     return None if found == "ok" else found
+
+
+class Replication(NamedTuple):
+    """What becomes of commits that were answered when PostgreSQL's server is lost.
+
+    Attributes:
+        synchronous_commit: the setting; `off` and `local` wait for no standby, `off` not even for the disk.
+        synchronous: how many standbys a commit may wait for.
+        asynchronous: how many follow later.
+        hidden: how many are not shown to this user.
+    """
+
+    synchronous_commit: str
+    synchronous: int
+    asynchronous: int
+    hidden: int
+
+    @property
+    def waits(self) -> bool:
+        """Whether a commit waits for a standby."""
+        return bool(self.synchronous) and self.synchronous_commit not in {"off", "local"}
+
+
+_REPLICATION = sa.text(
+    "SELECT current_setting('synchronous_commit'), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),"
+    " count(*) FILTER (WHERE sync_state IN ('async', 'potential')), count(*) FILTER (WHERE sync_state IS NULL)"
+    " FROM pg_stat_replication WHERE pid NOT IN (SELECT active_pid FROM pg_replication_slots"
+    " WHERE slot_type = 'logical' AND active_pid IS NOT NULL)"
+)
+
+
+def replication(connection: sa.Connection) -> Replication | None:
+    """Return how PostgreSQL's standbys follow; None on SQLite.
+
+    Source: https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW.
+    """
+    return Replication(*connection.execute(_REPLICATION).one()) if connection.dialect.name == "postgresql" else None
 
 
 async def pooler_problem(url: URL) -> str | None:

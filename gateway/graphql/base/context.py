@@ -21,6 +21,7 @@ from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
+from gateway.billing.failover import Failover
 from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
@@ -59,6 +60,7 @@ class Services:
     audit: AuditLog
     refunds: Refunds
     desk: CustomerDesk
+    failover: Failover
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ def field(compute: Callable[[Any], Any], description: str) -> Any:
 def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
     """Declare a mutation, described by the first paragraph of its docstring.
 
-    What the caller can fix (`Rejected`) becomes the payload that the mutation's return type makes of it.
+    What the caller can fix (`Rejected`) becomes the payload that the mutation's return type makes of it. For whom it is
+    done is remembered, in case of a failover.
 
     Args:
         function: an async resolver that takes `info` and returns a `Payload`.
@@ -60,10 +61,13 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
 
     @wraps(function)
     async def resolve(self: Any, info: Any, **arguments: Any) -> Any:
-        try:
-            return await function(self, info, **arguments)
-        except Rejected as rejected:
-            return payload.rejected(rejected, info)
+        context = info.context
+        user = getattr(arguments.get("input"), "external_id", None) or context.principal.subject
+        with context.services.failover.answering(user):
+            try:
+                return await function(self, info, **arguments)
+            except Rejected as rejected:
+                return payload.rejected(rejected, info)
 
     return strawberry.mutation(resolve, description=_text(function))
 

@@ -22,8 +22,24 @@ from gateway.graphql.types.directory import DirectoryQueries
 from gateway.graphql.types.price_parts import BillingInterval
 from gateway.graphql.types.pricing import Pricing
 
+Strict = Annotated[
+    bool,
+    strawberry.argument(
+        description="Whether a currency in which nothing is on sale is an error; otherwise the answer is in another "
+        "one, and its `note` says so."
+    ),
+]
 InCurrency = Annotated[Currency | None, strawberry.argument(description="Only what can be bought in this currency.")]
 ByInterval = Annotated[BillingInterval | None, strawberry.argument(description="Only plans billed by this interval.")]
+
+
+@object_type
+class PlanConnection(Connection[Plan]):
+    """A page of plans."""
+
+    note: str | None = strawberry.field(
+        default=None, description="Why they are not in the currency that was asked for; null when they are."
+    )
 
 
 @object_type
@@ -47,13 +63,7 @@ class Query(AuditQueries, DirectoryQueries):
             strawberry.argument(description="The buyer's country, such as CH; what is no country counts as left out."),
         ] = None,
         interval: ByInterval = None,
-        strict: Annotated[
-            bool,
-            strawberry.argument(
-                description="Whether a currency in which nothing is on sale is an error; otherwise the page is in "
-                "another one, and `note` says so."
-            ),
-        ] = False,
+        strict: Strict = False,
     ) -> Pricing:
         """A whole pricing page: what is on sale in one currency, in display order."""
         snapshot, _ = await info.context.show(lambda snapshot: snapshot)
@@ -77,17 +87,26 @@ class Query(AuditQueries, DirectoryQueries):
         ] = None,
         interval: ByInterval = None,
         currency: InCurrency = None,
-    ) -> Connection[Plan]:
+        strict: Strict = False,
+    ) -> PlanConnection:
         """The plans on sale, in display order; without a currency each in its own."""
-        wanted = {"product_id": product_id, "interval": _name(interval), "currency": currency}
-        snapshot, page = await info.context.show(lambda snapshot: snapshot.plans(**wanted).page(first, after))
+        wanted = {"product_id": product_id, "interval": _name(interval)}
+        note = None
+        if not (strict or currency in {None, *(await info.context.services.catalog.snapshot()).currencies}):
+            snapshot, _ = await info.context.show(lambda snapshot: snapshot)
+            found = choose_currency(snapshot, requested=currency, bound=await info.context.bound_currency())
+            currency, note = Currency(found.code), found.note
+        snapshot, page = await info.context.show(
+            lambda snapshot: snapshot.plans(**wanted, currency=currency).page(first, after)
+        )
         catalog = catalog_objects_of(snapshot)
-        return Connection.of(
+        plans = Connection.of(
             ((row, plan) for row in page.rows if (plan := catalog.plan(row.id, currency))),
             cursor_of,
             has_next=page.has_next,
             has_previous=page.has_previous,
         )
+        return PlanConnection(**vars(plans), note=note)
 
     @resolver
     async def plan(self, info: Info, id: Id) -> Plan | None:

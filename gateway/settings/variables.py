@@ -220,7 +220,7 @@ class Settings(BaseSettings):
     rate_limit_stripe_reads: Rate = Field(
         "120/minute",
         validation_alias="GATEWAY_RATE_LIMIT_STRIPE_READS",
-        description="Calls to Stripe by queries (`session` and `dueAtRenewal` make 1, `previewChange` 3) of one user, "
+        description="Calls to Stripe by queries (`session` and `dueAtRenewal` make 1, `quoteChange` 3) of one user, "
         "or of guests from one address; `off` without limit.",
     )
     rate_limit_all_stripe_reads: Rate = Field(

@@ -19,7 +19,7 @@ from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, NotFound, StripeMissing, StripeRefused
+from gateway.errors import NotFound, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
@@ -191,7 +191,14 @@ class SubscriptionsAtStripe:
             StripeUnavailable: Stripe cannot be reached.
         """
         schedule = await self._schedule_of(id)
-        about = {"schedule": schedule} if schedule else {"subscription": id}
+        return await self.total_of(**({"schedule": schedule} if schedule else {"subscription": id}))
+
+    async def total_of(self, **about: Any) -> int | None:
+        """Return what a previewed invoice comes to, in minor units; None when there will be none.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
         try:
             answer = await self._stripe.post(PREVIEW, idempotency_key=uuid4().hex, **about)
         except StripeRefused:  # nothing will be billed, or the schedule is over
@@ -205,7 +212,7 @@ class SubscriptionsAtStripe:
         """Return an invoice as Stripe would make it; None when it would make none.
 
         Raises:
-            BadInput: Stripe refuses the change.
+            Rejected: Stripe refuses the change.
         """
         try:
             return await self._stripe.post(
@@ -218,7 +225,7 @@ class SubscriptionsAtStripe:
         except StripeRefused as error:
             if error.stripe_code == "invoice_upcoming_none":
                 return None
-            raise BadInput(str(error)) from error
+            raise Rejected(refused(error)) from error
 
     async def billed(self, subscription: dict[str, Any], price_ids: Collection[str]) -> Invoice | None:
         """Return what was billed for a change of some prices: the latest invoice, if it is the one of that change."""

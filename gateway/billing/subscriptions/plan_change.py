@@ -114,6 +114,11 @@ def preview_of(
     )
 
 
+def billed_prices(answer: StripeResponse | None) -> set[str]:
+    """Return the prices that an invoice bills."""
+    return {line["price"] for line in _invoice(answer).get("lines", [])}
+
+
 def _invoice(answer: StripeResponse | None) -> dict[str, Any]:
     return {} if answer is None else invoice_columns(answer.object)
 

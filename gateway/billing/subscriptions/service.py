@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.billing.subscriptions import quotes, timing
+from gateway.billing.subscriptions import quotes, renewals, timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.changed_items import (
@@ -36,7 +36,14 @@ from gateway.billing.subscriptions.changed_items import (
 )
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
-from gateway.billing.subscriptions.plan_change import Preview, billed_before, check_paid, is_unconfirmed, preview_of
+from gateway.billing.subscriptions.plan_change import (
+    Preview,
+    billed_before,
+    billed_prices,
+    check_paid,
+    is_unconfirmed,
+    preview_of,
+)
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.trial_end import trial_of, trial_parameters
 from gateway.billing.subscriptions.validation import (
@@ -134,6 +141,10 @@ class SubscriptionService:
         plans = {each["price"] for each in items if "price" in each}
         plans = plans or {price for price, _ in resulting(present, items)}
         quote = preview_of(present, plans, as_of=answer.as_of, due=due, renewal=renewal, at=at, trial_end=trial_end)
+        if quote.renews_at and renewals.runs_out(discounts := answer.object["discounts"]):
+            left = renewals.left_over(discounts, quote.renews_at, billed=due is not None)
+            then = renewals.as_if_now(answer.object, items, billed_prices(renewal), left)
+            quote = replace(quote, due_at_renewal=await self._at_stripe.total_of(**then))
         await quotes.remember(self._database, answer.object, quote.proration_date)
         return quote
 

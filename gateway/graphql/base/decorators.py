@@ -43,6 +43,11 @@ def resolver(function: Callable[..., Any]) -> Any:
     return strawberry.field(function, description=_text(function))
 
 
+def deprecated(reason: str) -> Callable[[Callable[..., Any]], Any]:
+    """Declare a field that a resolver computes, and that clients should no longer ask for."""
+    return lambda function: strawberry.field(function, description=_text(function), deprecation_reason=reason)
+
+
 def field(compute: Callable[[Any], Any], description: str) -> Any:
     """Declare a field that is computed from its object, only where it is selected."""
     return strawberry.field(compute, description=description)

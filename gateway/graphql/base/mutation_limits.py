@@ -15,6 +15,8 @@ CHECKOUT: Final = "createCheckoutSession"
 STRIPE_READS: Final = {
     "Query.session": 1,
     "Subscription.sessionUpdated": 1,
+    "Viewer.quoteChange": 3,
+    "Customer.quoteChange": 3,
     "Viewer.previewChange": 3,
     "Customer.previewChange": 3,
     "PendingChange.dueAtRenewal": 1,

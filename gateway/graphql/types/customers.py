@@ -16,15 +16,16 @@ from gateway.billing.customers.payment_methods import default_of
 from gateway.billing.invoices import cursor_of
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions import entitlements as rules
-from gateway.billing.subscriptions.change_request import ChangeTime
+from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.entitlements import Source
 from gateway.billing.subscriptions.state import current
+from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info, LiveContext
-from gateway.graphql.base.decorators import enum_from, object_type, resolver
+from gateway.graphql.base.decorators import deprecated, enum_from, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
@@ -35,6 +36,7 @@ from gateway.graphql.types.subscription_changes import (
     ITEMS,
     WHEN,
     ChangePreview,
+    ChangeQuote,
     SubscriptionItemChangeInput,
     plan_change,
 )
@@ -44,6 +46,20 @@ from gateway.models import mirrored as models
 enum_from(Source, name="EntitlementSource")
 
 Features = Annotated[list[str], strawberry.argument(description="Their keys, at most 100.")]
+ToChange = Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")]
+ToPrice = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="The plan to change to, or the present one. Left out where `items` says it."),
+]
+ToQuantity = Annotated[int | None, strawberry.argument(description="The quantity; the present one if left out.")]
+ItemToChange = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(
+        description="Of several items the one that changes; else the one whose product is of its group."
+    ),
+]
+ItemsToChange = Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)]
+ChangeMoment = Annotated[ChangeTime | None, strawberry.argument(description=WHEN)]
 Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
 
 
@@ -186,34 +202,44 @@ class Account:
         return [FeatureAccess(feature=each, access=self._access(each)) for each in features]
 
     @resolver
+    async def quote_change(
+        self,
+        info: Info,
+        *,
+        subscription_id: ToChange,
+        price_id: ToPrice = None,
+        quantity: ToQuantity = None,
+        subscription_item_id: ItemToChange = None,
+        items: ItemsToChange = None,
+        when: ChangeMoment = None,
+    ) -> ChangeQuote:
+        """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
+        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
+        try:
+            return ChangeQuote(preview=await self._preview(info, subscription_id, change))
+        except Rejected as rejected:
+            return ChangeQuote.rejected(rejected, info)
+
+    @deprecated("`quoteChange` answers what must be fixed as the mutations do.")
     async def preview_change(
         self,
         info: Info,
         *,
-        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")],
-        price_id: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="The plan to change to, or the present one. Left out where `items` says it."
-            ),
-        ] = None,
-        quantity: Annotated[
-            int | None, strawberry.argument(description="The quantity; the present one if left out.")
-        ] = None,
-        subscription_item_id: Annotated[
-            strawberry.ID | None,
-            strawberry.argument(
-                description="Of several items the one that changes; else the one whose product is of its group."
-            ),
-        ] = None,
-        items: Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)] = None,
-        when: Annotated[ChangeTime | None, strawberry.argument(description=WHEN)] = None,
+        subscription_id: ToChange,
+        price_id: ToPrice = None,
+        quantity: ToQuantity = None,
+        subscription_item_id: ItemToChange = None,
+        items: ItemsToChange = None,
+        when: ChangeMoment = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
+        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
+        return await self._preview(info, subscription_id, change)
+
+    async def _preview(self, info: Info, subscription_id: str, change: PlanChange) -> ChangePreview:
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for a preview in a query: live updates do not call Stripe")
         services = info.context.services
-        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
         preview = await services.subscriptions.preview(self._user(info), subscription_id, change)
         return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))
 

@@ -8,10 +8,9 @@ from gateway.billing.checkout.request import CheckoutRequest
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import input_type, mutation, object_type
 from gateway.graphql.base.scalars import Currency
-from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutLineItemInput
-from gateway.graphql.types.subscription_changes import FOR, KEY
+from gateway.graphql.types.subscription_changes import FOR, KEY, SubscriptionPayload
 from gateway.graphql.types.subscriptions import BillingSubscription
 
 
@@ -27,15 +26,8 @@ class StartSubscriptionInput:
 
 
 @object_type
-class StartSubscriptionPayload(Payload):
+class StartSubscriptionPayload(SubscriptionPayload):
     """The subscription that has begun."""
-
-    subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="The subscription; null when there are errors."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What the caller must fix; empty on success."
-    )
 
 
 StartInput = Annotated[StartSubscriptionInput, strawberry.argument(description="What to start.")]

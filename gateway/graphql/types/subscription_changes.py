@@ -40,7 +40,7 @@ class ChangePreview:
     credit: Money = strawberry.field(description="The credit that lowers the next invoices.")
     lines: list[InvoiceLine] = strawberry.field(description="The lines that make up `dueNow` or `credit`.")
     due_at_renewal: Money | None = strawberry.field(
-        description="What each renewal costs then, without usage; null when there is none."
+        description="What the next renewal comes to then, without usage; null when there is none."
     )
     renews_at: datetime | None = strawberry.field(description="When the plan renews next; null when it does not.")
     proration_date: datetime = strawberry.field(
@@ -67,6 +67,18 @@ class ChangePreview:
             at=preview.at or preview.proration_date,
             trial_end=preview.trial_end,
         )
+
+
+@object_type
+class ChangeQuote(Payload):
+    """What a change would cost, or why it cannot be made."""
+
+    preview: ChangePreview | None = strawberry.field(
+        default=None, description="What it would cost; null when there are errors."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What the caller must fix; empty where the change can be made."
+    )
 
 
 @enum_type
@@ -201,8 +213,8 @@ class ChangeSubscriptionPayload(Payload):
 
 
 @object_type
-class CancelPendingChangePayload(Payload):
-    """The subscription as it is at Stripe now."""
+class SubscriptionPayload(Payload):
+    """What a mutation of a subscription answers."""
 
     subscription: BillingSubscription | None = strawberry.field(
         default=None, description="The subscription; null when there are errors."
@@ -213,39 +225,23 @@ class CancelPendingChangePayload(Payload):
 
 
 @object_type
-class CancelSubscriptionPayload(Payload):
+class CancelPendingChangePayload(SubscriptionPayload):
     """The subscription as it is at Stripe now."""
-
-    subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="The subscription; null when there are errors."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What the caller must fix; empty on success."
-    )
 
 
 @object_type
-class PauseSubscriptionPayload(Payload):
+class CancelSubscriptionPayload(SubscriptionPayload):
     """The subscription as it is at Stripe now."""
-
-    subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="The subscription; null when there are errors."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What the caller must fix; empty on success."
-    )
 
 
 @object_type
-class ResumeSubscriptionPayload(Payload):
+class PauseSubscriptionPayload(SubscriptionPayload):
     """The subscription as it is at Stripe now."""
 
-    subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="The subscription; null when there are errors."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What the caller must fix; empty on success."
-    )
+
+@object_type
+class ResumeSubscriptionPayload(SubscriptionPayload):
+    """The subscription as it is at Stripe now."""
 
 
 def plan_change(

@@ -28,6 +28,7 @@ PRICING = """query($currency: Currency, $interval: BillingInterval) {
 }"""
 
 PRODUCT = {"name": "Pro", "active": True, "created": NOW, "updated": NOW}
+PLANS = "{ plans(%s) { note nodes { id amount { amount currency } } } }"
 PRICE = {"active": True, "currency": "usd", "unit_amount": 900, "billing_scheme": "per_unit", "created": NOW}
 
 
@@ -92,11 +93,11 @@ def test_a_pricing_page_by_interval_has_its_plans_and_all_one_off_prices(shop):
 
 
 def test_a_currency_in_which_nothing_is_on_sale_is_refused_with_those_that_there_are(shop):
-    answer = shop.graphql("{ pricing(currency: XAF, strict: true) { asOf } }".replace("XAF", '"XAF"')).json()
-
-    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-    assert "XAF" in answer["errors"][0]["message"]
-    assert "EUR" in answer["errors"][0]["message"]
+    for asked in ('{ pricing(currency: "XAF", strict: true) { asOf } }', PLANS % 'currency: "XAF", strict: true'):
+        (error,) = shop.graphql(asked).json()["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert "XAF" in error["message"]
+        assert "EUR" in error["message"]
 
 
 def test_a_currency_in_which_nothing_is_on_sale_leads_to_the_countrys_with_a_note(shop):
@@ -112,6 +113,8 @@ def test_a_currency_in_which_nothing_is_on_sale_leads_to_the_countrys_with_a_not
     assert shown('currency: "XAF", country: "JP"')[:2] == ("JPY", "COUNTRY")
     assert shown('country: "DE"') == ("EUR", "COUNTRY", None)
     assert shown('currency: "EUR", country: "JP", strict: true') == ("EUR", "REQUESTED", None)
+    plans = shop.data(PLANS % 'currency: "XAF"')["plans"]
+    assert plans == shop.data(PLANS % 'currency: "USD"')["plans"] | {"note": shown('currency: "XAF"')[2]}
 
 
 def test_a_price_tells_what_it_costs_in_each_currency_also_below_one_minor_unit(shop):

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.billing.sentences import sentence_of
+from gateway.billing.user_errors import ProblemCode
 from harness.databases import both_databases
 from harness.gateway import SERVICE_TOKEN
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -25,6 +27,9 @@ query Preview($subscriptionId: ID!, $priceId: ID!, $quantity: Int) {
   }
 }
 """
+QUOTE = """query($subscriptionId: ID!, $priceId: ID!, $quantity: Int) { viewer {
+    quoteChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity) {
+      preview { prorationDate } userErrors { code field text(locale: "de") } } } }"""
 CHANGE = (
     SUBSCRIPTION
     + """
@@ -225,8 +230,9 @@ def test_what_cannot_be_changed_to_is_said_before_stripe_is_asked(world, starter
     refused = change(world, ann, starter, lookup_key, **more)
     assert [(error["code"], error["field"]) for error in refused["userErrors"]] == [(code, field)]
     variables = {"subscriptionId": starter["id"], "priceId": price_id(world, lookup_key), **more}
-    answer = world.graphql(PREVIEW, variables, ann).json()
-    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    quote = world.data(QUOTE, variables, ann)["viewer"]["quoteChange"]
+    sentence = sentence_of(ProblemCode[code], "de")
+    assert quote == {"preview": None, "userErrors": [{"code": code, "field": field, "text": sentence}]}
 
 
 def test_a_price_that_nobody_knows_and_a_currency_that_it_is_not_offered_in_are_refused(world, ann):

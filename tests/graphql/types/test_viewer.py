@@ -358,7 +358,9 @@ def test_each_field_alone_shows_what_it_shows_among_the_others(world):
     world.eventually(lambda: world.rows("entitlement_summary", id=bought["customer"]))
     me = world.token("ann", email="ann@work.example")
     whole = world.data(VIEWER, headers=me)["viewer"]
-    others = {*("accessTo", "credits", "purchases", "usage", "previewChange")}  # which read by themselves
+    others = {
+        *("accessTo", "credits", "purchases", "usage", "previewChange", "quoteChange")
+    }  # which read by themselves
     assert core.type_map["Viewer"].fields.keys() - whole.keys() == others
     operation = get_operation_ast(parse(VIEWER))
     for field in operation.selection_set.selections[0].selection_set.selections:

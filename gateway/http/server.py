@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.http.joined_writes import JoinedWrites
 from gateway.http.request import Header, Request, Response, written
 
 log = structlog.get_logger()
@@ -53,6 +54,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     _ending = False  # nothing more is read
     _watchdog: TimerHandle | None = None
     _held: "FastPathResponse | None" = None  # of the request that is arriving, if the fast path may take it
+    _writes: JoinedWrites  # for what goes the ASGI way
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -61,6 +63,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Take the connection, or say that there are too many."""
         super().connection_made(transport)
+        self._writes = JoinedWrites(transport)
         self._since = self.loop.time()
         self._watchdog = self.loop.call_later(self.seconds, self._watch)
         if len(self.connections) > self.max_connections:
@@ -227,10 +230,16 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() != "1.1":
             self.expect_100_continue = False  # an older client does not know the word (RFC 9110, 10.1.1)
         HttpToolsProtocol.on_headers_complete(self)
+        self.cycle.transport = self._writes
         if self.expect_100_continue:
             # Whoever is answered before it was told to go on may leave the body out; then what comes next would be
             # taken for it. `on_message_complete` takes this back.
             self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Go on after a response."""
+        self._writes.finish()
+        HttpToolsProtocol.on_response_complete(self)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over."""

@@ -147,6 +147,11 @@ def answered(connection, request):
     return connection.recv(65536)
 
 
+def segments_received(connection):
+    """How many segments with data have come (`tcpi_data_segs_in` of Linux' `struct tcp_info`)."""
+    return struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0]
+
+
 POST = b"POST / HTTP/1.1\r\nhost: x\r\n"
 HEAD = b"x-more: 1\r\n"
 EARLY = POST.replace(b" / ", b" /early ") + b"content-length: 90000\r\n\r\n" + b"1" * 70_000  # more than is held
@@ -193,6 +198,17 @@ def test_a_request_in_two_parts_a_pause_and_a_second_request_are_answered(connec
         time.sleep(SECONDS * 0.25)
         assert answered(connection, b"ne").endswith(b"\r\n\r\nfine")
     time.sleep(SECONDS * 2)  # idle between requests is another limit's matter
+    assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
+
+
+def test_a_responses_head_and_body_come_in_one_segment(connection):
+    for count in range(1, 4):
+        assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
+        assert segments_received(connection) == count
+
+
+def test_a_response_without_a_body_is_sent_and_the_connection_goes_on(connection):
+    assert answered(connection, b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n").endswith(b"\r\n\r\n")
     assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
 
 

@@ -30,6 +30,7 @@ from gateway.errors import DatabaseUnavailable, GatewayError
 from gateway.graphql.base.context import Services
 from gateway.graphql.transport.http import PATH as GRAPHQL
 from gateway.graphql.transport.http import GraphQL
+from gateway.graphql.transport.negotiation import MAX_BODY_BYTES
 from gateway.graphql.transport.response_cache import ResponseCache
 from gateway.graphql.transport.throttle import Throttle
 from gateway.http.edge import Edge
@@ -107,6 +108,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rest.router.routes += [*graphql.static_routes(), *pages]
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
+    throttle = Throttle(limiter, authenticator)
     callers = Callers(authenticator, limiter)
     memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)
     return Edge(
@@ -117,7 +119,11 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
                 WebhookRoute(settings, receiver, services.stripe.offline_time, services.stripe.clock),
                 body_limit=BODY_LIMIT,
             ),
-            GRAPHQL: ResponseCache(Throttle(graphql, limiter, authenticator), catalog, limiter),
+            GRAPHQL: FastRoute(
+                ResponseCache(graphql.answer, catalog, limiter, throttle),
+                body_limit=MAX_BODY_BYTES,
+                websocket=throttle.websockets(graphql.websocket),
+            ),
             PREFIX: FastRoute(AccessHandler(callers, memory)),
             OFREP: FastRoute(ofrep_handler(callers, memory), body_limit=OFREP_LIMIT),
         },

@@ -1,6 +1,6 @@
 """The body of a request, read up to a limit."""
 
-from starlette.types import Message, Receive
+from starlette.types import Receive
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
@@ -21,13 +21,3 @@ async def read_body(receive: Receive, limit: int) -> bytes | None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(body)
-
-
-def replay(message: Message, receive: Receive) -> Receive:
-    """Return `receive` as it was before its first message was taken."""
-    waiting = [message]
-
-    async def first() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return first

@@ -6,8 +6,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.http.fast_path import FastHandler, send_response
-from gateway.http.headers import REQUEST_ID, EdgeHeaders, new_request_id
-from gateway.http.request import Request, Response, TrustedProxies, client_of, complete, header_of
+from gateway.http.headers import REQUEST_ID, EdgeHeaders
+from gateway.http.request import Request, Response, TrustedProxies, client_of, complete, header_of, new_request_id
 
 _STARTS = {"http.response.start", "websocket.http.response.start"}
 
@@ -49,7 +49,7 @@ class Edge:
 
         def respond_whole(response: Response) -> None:
             origin = request.headers.get(b"origin")
-            respond(response, self._headers.written(request.scheme, origin, new_request_id()))
+            respond(response, self._headers.written(request.scheme, origin, request.id))
 
         return handler.take(request, respond_whole)
 

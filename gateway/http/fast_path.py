@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.http.body import read_body
 from gateway.http.request import Request, Response
@@ -58,6 +58,7 @@ class AsyncHandler:
         return True
 
     async def _respond(self, request: Request, respond: Respond) -> None:
+        structlog.contextvars.bind_contextvars(request_id=request.id.decode())  # of this task alone
         try:
             response = await self._answer(request)
         except Exception:
@@ -72,16 +73,18 @@ class FastRoute:
     Args:
         handler: takes all requests.
         body_limit: what is longer is not read to its end, and the handler refuses it.
+        websocket: serves WebSockets, which are refused without it.
     """
 
-    def __init__(self, handler: FastHandler, *, body_limit: int = 0) -> None:
+    def __init__(self, handler: FastHandler, *, body_limit: int = 0, websocket: ASGIApp | None = None) -> None:
         self.take = handler.take
         self._body_limit = body_limit
+        self._websocket = websocket or _close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request, or serve a WebSocket."""
         if scope["type"] != "http":
-            await send({"type": "websocket.close"})
+            await self._websocket(scope, receive, send)
             return
         body = await read_body(receive, self._body_limit)
         if body is None:
@@ -89,6 +92,10 @@ class FastRoute:
         done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.take(Request.of(scope, body), lambda response: None if done.done() else done.set_result(response))
         await send_response(send, await done)
+
+
+async def _close(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.close"})
 
 
 async def send_response(send: Send, response: Response) -> None:

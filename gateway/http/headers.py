@@ -1,7 +1,6 @@
 """The headers that an answer gets at the edge, as plain data: CORS, strict transport security, the request's id."""
 
 from collections.abc import Iterable
-from random import randbytes
 from typing import Final
 
 from gateway.http.request import Header, Response, written
@@ -33,11 +32,6 @@ ALLOWED_HEADERS: Final = (
 _TLS: Final = (b"strict-transport-security", b"max-age=31536000")
 _WRITTEN_TLS: Final = written([_TLS])
 _EXPOSED: Final = (b"access-control-expose-headers", b"X-Request-Id, Retry-After, ETag")
-
-
-def new_request_id() -> bytes:
-    """Return a name for a request; it is no secret."""
-    return randbytes(16).hex().encode()  # noqa: S311
 
 
 class EdgeHeaders:

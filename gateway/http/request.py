@@ -1,6 +1,7 @@
 """A request and its response, as they are made once for every handler that needs no ASGI."""
 
 from collections.abc import Iterable, Mapping
+from random import randbytes
 from typing import Final
 from urllib.parse import unquote
 
@@ -38,12 +39,13 @@ class Request:
         scheme: `http` or `https`.
     """
 
-    __slots__ = ("_headers", "body", "client", "method", "path", "query", "raw_headers", "scheme")
+    __slots__ = ("_headers", "_id", "body", "client", "method", "path", "query", "raw_headers", "scheme")
 
     def __init__(
         self, method: str, target: bytes, raw_headers: list[Header], *, body: bytes, client: str | None, scheme: str
     ) -> None:
         self._headers: Mapping[bytes, bytes] | None = None
+        self._id: bytes | None = None
         self.method = method
         self.raw_headers = raw_headers
         self.body = body
@@ -57,7 +59,17 @@ class Request:
     def of(cls, scope: Scope, body: bytes) -> "Request":
         """Make one of an ASGI request, whose client and scheme are known to be right."""
         target, client = scope["raw_path"] + b"?" + scope["query_string"], client_of(scope)
-        return cls(scope["method"], target, scope["headers"], body=body, client=client, scheme=scope["scheme"])
+        request = cls(scope["method"], target, scope["headers"], body=body, client=client, scheme=scope["scheme"])
+        if name := scope.get("state", {}).get("request_id"):
+            request._id = name.encode()
+        return request
+
+    @property
+    def id(self) -> bytes:
+        """The name under which the log and the answer know the request."""
+        if self._id is None:
+            self._id = new_request_id()
+        return self._id
 
     @property
     def headers(self) -> Mapping[bytes, bytes]:
@@ -65,6 +77,12 @@ class Request:
         if self._headers is None:
             self._headers = dict(reversed(self.raw_headers))
         return self._headers
+
+    @property
+    def authorization(self) -> str | None:
+        """The first `Authorization` header."""
+        value = self.headers.get(b"authorization")
+        return None if value is None else value.decode("latin-1")
 
 
 class Response:
@@ -90,6 +108,11 @@ class Response:
         if self._head is None:
             self._head = written(self.headers)
         return self._head
+
+
+def new_request_id() -> bytes:
+    """Return a name for a request; it is no secret."""
+    return randbytes(16).hex().encode()  # noqa: S311
 
 
 def client_of(scope: Scope) -> str | None:

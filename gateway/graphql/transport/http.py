@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.principal import ANONYMOUS
+from gateway.billing.catalog.shown import Shown
 from gateway.errors import TokenExpired, Unauthenticated
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.execution.documents import Documents
@@ -24,14 +25,14 @@ from gateway.graphql.transport.negotiation import (
     GRAPHQL,
     JSON,
     Answer,
+    Rendered,
     accepted,
-    headers_of,
     prefers_html,
     read_request,
-    respond,
+    rendered,
 )
 from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
-from gateway.http.request import authorization_of, client_of
+from gateway.http.request import Request
 from gateway.observability import tracing
 
 PATH = "/graphql"
@@ -62,66 +63,63 @@ class GraphQL:
         """Return the routes to what GraphiQL loads when it is on."""
         return static_routes() if self._graphiql else []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or serve a WebSocket. Nothing that a client can send gives a 5xx."""
-        if scope["type"] == "websocket":
-            await self._websocket.serve(WebSocket(scope, receive, send))
-        elif scope["method"] in _METHODS:
-            await self._answer(scope, receive, send)
-        else:
-            refusal = PlainTextResponse("send queries by GET or POST", HTTPStatus.METHOD_NOT_ALLOWED, _ALLOW)
-            await refusal(scope, receive, send)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = headers_of(scope)
-        accept = headers.get(b"accept")
-        if self._graphiql and scope["method"] != "POST" and prefers_html(accept):
-            await graphiql_page(sample_users=self._sample_users)(scope, receive, send)
-            return
+    async def answer(self, request: Request) -> Rendered:
+        """Answer a request that came by HTTP. Nothing that a client can send gives a 5xx."""
+        if request.method not in _METHODS:
+            return Rendered.of(PlainTextResponse("send queries by GET or POST", HTTPStatus.METHOD_NOT_ALLOWED, _ALLOW))
+        accept = request.headers.get(b"accept")
+        if self._graphiql and request.method != "POST" and prefers_html(accept):
+            return Rendered.of(graphiql_page(sample_users=self._sample_users))
         media_type = JSON
+        shown: list[Shown] = []
         try:
             media_type = accepted(accept)
-            request = await read_request(scope, headers, receive)
-            context = await self._context(scope)
-            answer = await self._run(scope, request, context, media_type)
+            asked = read_request(request)
+            context = await self._context(request)
+            answer, shown = await self._run(request, asked, context, media_type)
         except BadRequest as error:
             body = {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
             answer = Answer(body, error.status, error.headers)
         except Unauthenticated as error:
             answer = _unauthenticated([_error(error)])
-        await respond(send, answer, media_type)
+        return rendered(answer, media_type, shown)
 
-    async def _context(self, scope: Scope) -> Context:
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket."""
+        await self._websocket.serve(WebSocket(scope, receive, send))
+
+    async def _context(self, request: Request) -> Context:
         """Return who asks. With a token that has expired it is a guest who is told so, and sees what is public.
 
         Raises:
             Unauthenticated: the token is not valid, or has expired and the settings refuse such requests.
         """
-        address = client_of(scope)
         try:
-            principal = await self._authenticator.authenticate(authorization_of(scope))
+            principal = await self._authenticator.authenticate(request.authorization)
         except TokenExpired as error:
             if self._services.settings.refuse_expired_tokens:
                 raise
-            return Context(self._services, ANONYMOUS, address, sign_in_error=error)
-        return Context(self._services, principal, address)
+            return Context(self._services, ANONYMOUS, request.client, sign_in_error=error)
+        return Context(self._services, principal, request.client)
 
-    async def _run(self, scope: Scope, request: GraphQLRequest, context: Context, media_type: str) -> Answer:
-        prepared = self._documents.prepare(request)
-        operation = prepared.operation(request.operation_name)
-        _check_method(scope["method"], operation)
-        state = scope["state"]
+    async def _run(
+        self, request: Request, asked: GraphQLRequest, context: Context, media_type: str
+    ) -> tuple[Answer, list[Shown]]:
+        """Return the answer, and where everybody may have it: what it shows of the catalogue."""
+        prepared = self._documents.prepare(asked)
+        operation = prepared.operation(asked.operation_name)
+        _check_method(request.method, operation)
         title = _title(operation) if tracing.active() else ""
-        with tracing.span(title, kind="SERVER", caller=Headers(scope=scope)) as note:
-            result = await self._engine.execute(prepared, request, context, state["request_id"])
+        with tracing.span(title, kind="SERVER", caller=Headers(raw=request.raw_headers)) as note:
+            result = await self._engine.execute(prepared, asked, context, request.id.decode())
             note(errors=len(result.errors))
         if context.sign_in_error is not None:
-            return _with_sign_in_error(result, context.sign_in_error)
-        if prepared.cacheable and context.principal == ANONYMOUS and not result.errors:
-            state["public"] = context.shown  # the response cache may keep it
+            return _with_sign_in_error(result, context.sign_in_error), []
         if not result.ran:
-            return _refusal(result, media_type)
-        return Answer(result.body, headers=_retry_after(result.errors))
+            return _refusal(result, media_type), []
+        is_public = prepared.cacheable and context.principal == ANONYMOUS and not result.errors
+        answer = Answer(result.body, headers=_retry_after(result.errors))
+        return answer, context.shown if is_public else []
 
 
 def _title(operation: OperationDefinitionNode | None) -> str:

@@ -3,7 +3,7 @@
 Source: the GraphQL over HTTP specification. A request that cannot be read is refused with a 4xx.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from email.message import Message
 from functools import lru_cache
 from http import HTTPStatus
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import orjson
 from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response as HttpResponse
 
+from gateway.billing.catalog.shown import Shown
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
-from gateway.http.body import read_body
+from gateway.http.request import Header, Request
 
 MAX_BODY_BYTES = 100 * 1024
 MAX_HEADER_BYTES = 512  # of the headers whose reading is remembered
@@ -22,23 +23,16 @@ JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 _RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
 
-Headers = Mapping[bytes, bytes]
 
-
-def headers_of(scope: Scope) -> Headers:
-    """Return the headers of a request by their names in small letters; of one that comes twice, the first."""
-    return dict(reversed(scope["headers"]))
-
-
-async def read_request(scope: Scope, headers: Headers, receive: Receive) -> GraphQLRequest:
+def read_request(request: Request) -> GraphQLRequest:
     """Read the GraphQL request of a GET or POST.
 
     Raises:
         BadRequest: there is none that can be read.
     """
-    if scope["method"] == "POST":
-        return GraphQLRequest.of(_json(await _body(headers, receive), "the body"))
-    query = QueryParams(scope["query_string"])
+    if request.method == "POST":
+        return GraphQLRequest.of(_json(_body(request), "the body"))
+    query = QueryParams(request.query)
     parsed = {
         name: _json(query[name].encode(errors="replace"), f"`{name}`")
         for name in ("variables", "extensions")
@@ -47,18 +41,16 @@ async def read_request(scope: Scope, headers: Headers, receive: Receive) -> Grap
     return GraphQLRequest.of({**query, **parsed})
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes:
+def _body(request: Request) -> bytes:
+    headers = request.headers
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
     if not _is_json(headers.get(b"content-type", b"")):
         raise BadRequest(f"send the query as {JSON} in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise BadRequest("send the body uncompressed", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    body = await read_body(receive, MAX_BODY_BYTES)
-    if body is None:
-        raise BadRequest("the body ended too early")
-    if len(body) > MAX_BODY_BYTES:
+    if len(request.body) > MAX_BODY_BYTES:
         raise BadRequest(f"the body may have {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return body
+    return request.body
 
 
 def _json(text: bytes, what: str) -> Any:
@@ -133,15 +125,35 @@ class Answer(NamedTuple):
 
     body: dict[str, Any]
     status: int = 200
-    headers: Iterable[tuple[bytes, bytes]] = ()
+    headers: Iterable[Header] = ()
 
 
-async def respond(send: Send, answer: Answer, media_type: str) -> None:
-    """Send a response. It is its reader's alone; what may be shared, the response cache says."""
-    content = orjson.dumps(answer.body)
-    headers = [*_HEADERS[media_type], (b"content-length", b"%d" % len(content)), *answer.headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+class Rendered(NamedTuple):
+    """A response as it goes over the wire, without what the edge adds.
+
+    Attributes:
+        status: of HTTP.
+        headers: its own.
+        body: its bytes.
+        shown: where everybody may have it: what it shows of the catalogue. Empty where it is its reader's alone.
+    """
+
+    status: int
+    headers: list[Header]
+    body: bytes
+    shown: Sequence[Shown] = ()
+
+    @classmethod
+    def of(cls, response: HttpResponse) -> "Rendered":
+        """Return a response of Starlette's."""
+        return cls(response.status_code, response.raw_headers, bytes(response.body))
+
+
+def rendered(answer: Answer, media_type: str, shown: Sequence[Shown] = ()) -> Rendered:
+    """Return a GraphQL response as JSON. What may be shared, and how, the response cache says."""
+    body = orjson.dumps(answer.body)
+    headers = [*_HEADERS[media_type], (b"content-length", b"%d" % len(body)), *answer.headers]
+    return Rendered(answer.status, headers, body, shown)
 
 
 _HEADERS = {

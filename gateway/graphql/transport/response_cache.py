@@ -10,24 +10,23 @@ than any answer (`304`).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cachetools import LRUCache
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.shown import Shown, is_unchanged
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.errors import RateLimited
-from gateway.http.body import replay
-from gateway.http.fast_path import Respond, send_response
+from gateway.graphql.transport.negotiation import Rendered
+from gateway.graphql.transport.throttle import Throttle
+from gateway.http.fast_path import AsyncHandler, Respond
 from gateway.http.rate_limit import RateLimiter
-from gateway.http.request import Header, Request, Response
+from gateway.http.request import Request, Response
 from gateway.observability import metrics
 
-MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_BYTES: Final = 6 * 1024 * 1024
 MAX_SHARE: Final = 16  # one response takes at most this part of the memory
 OVERHEAD_BYTES: Final = 3_000  # of an entry beside its body and what was asked: headers, and Python's own (measured)
 
@@ -37,6 +36,7 @@ PERSONAL: Final = {b"authorization", b"cookie"}
 SIGNIFICANT: Final = {b"accept", b"content-encoding", b"content-type"}
 """The other headers that the application looks at. Whoever makes it look at one more adds it here."""
 
+_KEPT: Final = {"GET", "POST"}
 _SHARED = (
     (b"cache-control", b"public, max-age=0, must-revalidate"),
     (b"vary", b"Accept, Authorization, Origin"),
@@ -68,8 +68,10 @@ class CachedResponse:
     good_in: int = 0
 
     @classmethod
-    def of(cls, request: Request, headers: list[Header], body: bytes, shown: Sequence[Shown]) -> "CachedResponse":
+    def of(cls, request: Request, made: Rendered) -> "CachedResponse":
         """Make one of what the application answered to a request."""
+        headers, shown = made.headers, made.shown
+        body = memoryview(made.body).tobytes()  # a copy: the serializer's own buffer stays as large as it grew
         size = OVERHEAD_BYTES + len(body) + len(request.query) + len(request.body) + sum(map(_size_of, shown))
         size += sum(len(value) for name, value in request.raw_headers if name in SIGNIFICANT)
         if request.method == "POST":
@@ -96,62 +98,60 @@ class CachedResponse:
 
 
 class ResponseCache:
-    """A fast handler that answers public queries from memory; the rest goes on to the application.
+    """The fast handler of `/graphql`: it answers public queries from memory, and lets the application answer the rest.
 
     Args:
-        app: the application; it says of a public response in `scope["state"]["public"]` what it has shown.
+        app: the application.
         catalog: says which snapshot is the current one.
-        limiter: counts what is answered from here; what goes on, the application counts.
+        limiter: counts what is answered at once.
+        throttle: counts what is not.
         max_bytes: what it may take; the least recently used entries go first.
     """
 
-    def __init__(self, app: ASGIApp, catalog: Catalog, limiter: RateLimiter, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        app: Callable[[Request], Awaitable[Rendered]],
+        catalog: Catalog,
+        limiter: RateLimiter,
+        throttle: Throttle,
+        *,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._app = app
+        self._later = AsyncHandler(self._answer)
+        self._throttle = throttle
         self._catalog = catalog
         self._limiter = limiter
         self._largest = max_bytes // MAX_SHARE
         self._entries: LRUCache[Key, CachedResponse] = LRUCache(max_bytes, getsizeof=lambda entry: entry.size)
 
     def take(self, request: Request, respond: Respond) -> bool:
-        """Answer from memory, if the answer is there and its reader has not asked too often."""
+        """Answer from memory if the answer is there and its reader has not asked too often, else a little later."""
         key = _key(request)
         entry = self._find(key) if key else None
         if entry is None or not self._limiter.admit(request.client):
-            return False
+            return self._later.take(request, respond)
         _HITS.inc()
         respond(entry.response_to(request))
         return True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer from memory, or let the application answer and keep what is public."""
-        if scope["type"] != "http" or scope["method"] not in {"GET", "POST"}:
-            await self._app(scope, receive, send)
-            return
-        body = b""
-        if scope["method"] == "POST":
-            message = await receive()
-            receive = replay(message, receive)
-            if message.get("more_body") or message["type"] != "http.request":
-                await self._app(scope, receive, send)  # a long body that comes in parts
-                return
-            body = message.get("body", b"")
-        request = Request.of(scope, body)
+    async def _answer(self, request: Request) -> Response:
+        """Let the application answer unless the answer is there by now, and keep the response if it is public."""
+        if refusal := await self._throttle.refusal(request.client, request.authorization):
+            return Response(refusal.status_code, refusal.raw_headers, bytes(refusal.body))
         key = _key(request)
-        if key is None:
-            await self._app(scope, receive, send)
-            return
-        entry = self._find(key)
-        if entry is None:
+        if key and (entry := self._find(key)):
+            _HITS.inc()
+            return entry.response_to(request)
+        if key:
             _MISSES.inc()
-            await self._fill(key, request, scope, receive, send)
-            return
-        try:
-            await self._limiter.request(request.client)
-        except RateLimited:
-            await self._app(scope, receive, send)  # it counts too, and says how long to wait
-            return
-        _HITS.inc()
-        await send_response(send, entry.response_to(request))
+        made = await self._app(request)
+        if not (key and made.shown):
+            return Response(made.status, made.headers, made.body)
+        entry = CachedResponse.of(request, made)
+        if entry.size <= self._largest:
+            self._entries[key] = entry
+        return entry.response_to(request)
 
     def _find(self, key: Key) -> CachedResponse | None:
         """Return the entry, if it is known to be good."""
@@ -163,31 +163,6 @@ class ResponseCache:
         del self._entries[key]
         return None
 
-    async def _fill(self, key: Key, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer, and keep the response if it is public."""
-        state = scope.setdefault("state", {})
-        start: Message = {}
-        body: list[bytes] = []
-
-        async def intercept(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start" and state.get("public"):
-                start = message
-            elif not start:
-                await send(message)
-            else:
-                body.append(message.get("body", b""))
-                if not message.get("more_body"):
-                    entry = CachedResponse.of(request, list(start["headers"]), b"".join(body), state["public"])
-                    self._keep(key, entry)
-                    await send_response(send, entry.response_to(request))
-
-        await self._app(scope, receive, intercept)
-
-    def _keep(self, key: Key, entry: CachedResponse) -> None:
-        if entry.size <= self._largest:
-            self._entries[key] = entry
-
 
 def _size_of(shown: Shown) -> int:
     """Return about how many bytes of memory it takes to remember what was shown (measured)."""
@@ -195,7 +170,11 @@ def _size_of(shown: Shown) -> int:
 
 
 def _key(request: Request) -> Key | None:
-    """Return everything that the answer may depend on; None for whoever may be somebody in particular."""
+    """Return everything that the answer may depend on; None for a request whose answer is not kept, such as that of
+    whoever may be somebody in particular.
+    """
+    if request.method not in _KEPT:
+        return None
     key: list[object] = [request.method, request.query]
     for header in request.raw_headers:
         name = header[0]

@@ -1,4 +1,4 @@
-"""Count the requests of an address before anything is read of them."""
+"""Count the requests of an address before anything in them is looked at."""
 
 from http import HTTPStatus
 
@@ -12,29 +12,39 @@ from gateway.http.request import authorization_of, client_of
 
 
 class Throttle:
-    """ASGI middleware: the requests of one address, and the WebSockets that it opens, are counted before anything is
-    read or proved.
+    """The requests of one address, and the WebSockets that it opens, are counted before anything in them is proved.
 
     Args:
-        app: what answers.
         limiter: counts.
         authenticator: knows the application's own back end, which is not limited.
     """
 
-    def __init__(self, app: ASGIApp, limiter: RateLimiter, authenticator: Authenticator) -> None:
-        self._app = app
+    def __init__(self, limiter: RateLimiter, authenticator: Authenticator) -> None:
         self._limiter = limiter
         self._authenticator = authenticator
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 429."""
+    async def refusal(self, client: str | None, authorization: str | None) -> JSONResponse | None:
+        """Count a request, and return 429 when there were too many.
+
+        Args:
+            client: its address, when it is known.
+            authorization: its `Authorization` header.
+        """
+        if self._authenticator.is_service(authorization):
+            return None
         try:
-            if not self._authenticator.is_service(authorization_of(scope)):
-                await self._limiter.request(client_of(scope))
+            await self._limiter.request(client)
         except RateLimited as error:
             body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
             headers = {"Retry-After": str(error.retry_after), "Cache-Control": "private, no-store"}
-            refusal = JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, headers)
-            await refusal(scope, receive, send)  # a WebSocket too can be refused so
-            return
-        await self._app(scope, receive, send)
+            return JSONResponse(body, HTTPStatus.TOO_MANY_REQUESTS, headers)
+        return None
+
+    def websockets(self, app: ASGIApp) -> ASGIApp:
+        """Return an ASGI application of WebSockets, each of which is counted first."""
+
+        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+            refusal = await self.refusal(client_of(scope), authorization_of(scope))
+            await (refusal or app)(scope, receive, send)
+
+        return counted

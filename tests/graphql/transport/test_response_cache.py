@@ -1,5 +1,6 @@
 """Public answers from memory: always the present ones, nobody else's; counted, named, and told to other caches."""
 
+import asyncio
 import json
 import re
 import socket
@@ -9,16 +10,21 @@ from itertools import product as every
 from urllib.parse import urlencode
 
 import httpx
+import orjson
 import pytest
 import strawberry
 from graphql import parse
 
+from gateway.auth.authenticator import Authenticator
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.shown import Shown
 from gateway.billing.pagination import encode_cursor
 from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess
 from gateway.graphql.execution.cacheability import is_cacheable
+from gateway.graphql.transport.negotiation import Rendered
 from gateway.graphql.transport.response_cache import MAX_BYTES, ResponseCache
+from gateway.graphql.transport.throttle import Throttle
+from gateway.http.fast_path import FastRoute
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.request import Request
 from gateway.runtime import compose
@@ -364,23 +370,27 @@ def test_a_process_that_cannot_hear_the_others_looks_before_it_answers(world):
     world.eventually(lambda: world.data(PRODUCT, tea) and hits(world) > before, seconds=5)
 
 
+def cached(shop, application, catalog, **options):
+    """A cache in front of an application that is a function."""
+    limiter = RateLimiter(shop.settings)
+    return ResponseCache(application, catalog, limiter, Throttle(limiter, Authenticator(shop.settings)), **options)
+
+
 async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_in_use(shop):
     asked, size = [], 100_000
 
-    async def application(scope, receive, send):
-        asked.append(scope["query_string"])
-        scope["state"]["public"] = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
-        body = b"x" * (MAX_BYTES // 10 if b"huge" in scope["query_string"] else size)
-        headers = [(b"content-type", b"application/json"), (b"x-request-id", b"0" * 32)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    async def application(request):
+        asked.append(request.query)
+        body = b"x" * (MAX_BYTES // 10 if b"huge" in request.query else size)
+        shown = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
+        return Rendered(200, [(b"content-type", b"application/json"), (b"x-request-id", b"0" * 32)], body, shown)
 
     database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     await catalog.snapshot()
-    cache = ResponseCache(application, catalog, RateLimiter(shop.settings))
+    cache = cached(shop, application, catalog)
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(cache), base_url="http://edge") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(FastRoute(cache)), base_url="http://edge") as client:
 
         async def made(query):
             """Whether the application had to answer."""
@@ -401,36 +411,25 @@ async def test_a_flood_takes_no_more_memory_than_is_granted_and_leaves_what_is_i
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_many_small_responses_take_the_memory_that_is_counted(shop, method):
-    async def application(scope, _receive, send):
-        scope["state"]["public"] = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
+    async def application(_request):
         headers = [(b"content-type", b"application/json"), (b"content-length", b"200")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": bytes(bytearray(200))})
+        shown = [Shown(lambda snapshot: snapshot, catalog.current.mark)]
+        return Rendered(200, headers, orjson.dumps("x" * 198), shown)
 
     async def ask(number):
         asked = b"query=%d&filling=%b" % (number, b"y" * 100)
         target, body = (b"/graphql?" + asked, b"") if method == "GET" else (b"/graphql", asked)
         headers = [(b"accept", bytes(bytearray(b"*/*")))]
-        scope = {"type": "http", "method": method, "raw_path": b"/graphql", "headers": headers, "scheme": "http"}
-        scope |= {"query_string": target[9:], "state": {}}
-        await cache(scope, sender(body), swallow)
-        for more in ([], [(b"if-none-match", b"*")]):  # as the server sends it, which the response remembers
+        for more in ([], [], [(b"if-none-match", b"*")]):  # as the server sends it, which the response remembers
             request = Request(method, target, headers + more, body=body, client=None, scheme="http")
-            assert cache.take(request, lambda response: response.head)
-
-    def sender(body):
-        async def receive():
-            return {"type": "http.request", "body": body}
-
-        return receive
-
-    async def swallow(_message):
-        pass
+            answered = asyncio.get_running_loop().create_future()
+            assert cache.take(request, lambda response, answered=answered: answered.set_result(response.head))
+            await answered
 
     database = compose(shop.settings).database
     catalog = Catalog(shop.settings, database)
     await catalog.snapshot()
-    cache = ResponseCache(application, catalog, RateLimiter(shop.settings), max_bytes=4_000_000)
+    cache = cached(shop, application, catalog, max_bytes=4_000_000)
     tracemalloc.start()
     try:
         for number in range(3000):

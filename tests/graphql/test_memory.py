@@ -21,6 +21,7 @@ from gateway.billing.languages import CHECKOUT_LANGUAGES, stripe_language
 from gateway.errors import Unauthenticated
 from gateway.graphql.base import scalars
 from gateway.graphql.execution.documents import Documents
+from gateway.graphql.execution.kept_json import KeptJson
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.schema import core
@@ -70,6 +71,11 @@ def other_keys_with_each_token():
     return lambda n: cache.keep(f"token {n}", Principal(subject=f"user {n}"), (n,))
 
 
+def shared_objects():
+    kept = KeptJson(MEGABYTE)
+    return lambda n: kept.keep((n, n + KEYS), {"id": f"price_{n}"})
+
+
 def amounts():
     return lambda n: scalars.of(n, "usd")
 
@@ -103,7 +109,7 @@ FILLS = {
     make.__name__.replace("_", " "): make
     for make in (
         *(refused_documents, valid_documents, learned_documents, unknown_names, verified_tokens),
-        *(other_keys_with_each_token, amounts, languages, currencies, headers),
+        *(other_keys_with_each_token, shared_objects, amounts, languages, currencies, headers),
     )
 }
 BOUNDS = {"amounts": 5, "languages": 5, "currencies": 5}

@@ -62,9 +62,10 @@ from strawberry.types.base import StrawberryOptional
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
-from gateway.graphql.base.memo import MemoizedType
+from gateway.graphql.base.memo import MemoizedType, SharedType
 from gateway.graphql.execution.documents import MAX_VARIANTS, CompiledCode
 from gateway.graphql.execution.executor import GatewayExecutor
+from gateway.graphql.execution.kept_json import KeptJson
 
 MAX_FIELDS = 500
 """How many fields a compiled selection may have, its fragments expanded."""
@@ -177,7 +178,7 @@ class CompiledExecutor(GatewayExecutor):
 
     def _compile(self, kind: GraphQLObjectType, details: Any) -> Function | None:
         """Return the function of a selection; None when it is not compilable to its leaves, or there is no room."""
-        writer = _Writer(self, min(MAX_FIELDS, self._compiled.room - FUNCTION_FIELDS))
+        writer = _Writer(self, min(MAX_FIELDS, self._compiled.room - FUNCTION_FIELDS), self._compiled.kept)
         try:
             function = writer.function(kind, details)
         except Exception:  # noqa: BLE001 - an argument that cannot be coerced, for one; graphql-core says so
@@ -203,10 +204,13 @@ class _Writer:
     Args:
         executor: collects fields; its variables decide `@skip` and `@include`.
         max_fields: how many fields the selection may have, its fragments expanded.
+        kept: the JSON of shared objects.
     """
 
-    def __init__(self, executor: Executor[Any], max_fields: int) -> None:
+    def __init__(self, executor: Executor[Any], max_fields: int, kept: KeptJson) -> None:
         self.fields = 0
+        self._kept = kept
+        self._is_kept = False  # whether what is written is part of what is kept
         self._max_fields = max_fields
         self._compilable = executor.schema.extensions.get(_COMPILABLE, {})
         self._executor = executor
@@ -238,7 +242,11 @@ class _Writer:
     def _object(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
         """Return an expression that completes an object."""
         definition = _definition(kind)
-        if definition and issubclass(definition.origin, MemoizedType):
+        if definition is None or self._is_kept:
+            return self._made(kind, details, source, first)
+        if issubclass(definition.origin, SharedType) and (text := self._shared(kind, details, source, first)):
+            return text
+        if issubclass(definition.origin, MemoizedType):
             fields = self._executor.collect_subfields(kind, details).grouped_field_set
             nodes = [each[0].node for each in fields.values()]
             varies = any(isinstance(given.value, VariableNode) for node in nodes for given in node.arguments or ())
@@ -249,6 +257,21 @@ class _Writer:
                 self._text.append(_MEMO.format(name=function, most=MAX_MEMOS, key=key, made=made))
                 return f"({first}.memo.get({key}) or {function}({source}, x))"
         return self._made(kind, details, source, first)
+
+    def _shared(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str | None:
+        """Return an expression for the JSON of a shared object; None where the request's variables decide about it."""
+        fields, lists, written, arguments = self.fields, self._lists, len(self._text), len(self._arguments)
+        self._is_kept = True
+        made = self._made(kind, details, "s", "s")
+        self._is_kept = False
+        if len(self._arguments) > arguments:
+            self.fields, self._lists = fields, lists
+            del self._text[written:], self._arguments[arguments:]
+            return None
+        function, number = self._name(None), self._kept.new_selection()
+        found, keep = self._name(self._kept.found), self._name(self._kept.keep)
+        self._text.append(_SHARED.format(name=function, key=number, made=made, keep=keep))
+        return f"({found}.get(({first}.serial, {number})) or {function}({source}, x))"
 
     def _made(self, kind: GraphQLObjectType, details: Any, source: str, first: str) -> str:
         """Return an expression that makes the answer of an object."""
@@ -346,6 +369,12 @@ def {name}(values, x):
     add = completed.append
     for s in values: add({item})
     return completed
+"""
+
+
+_SHARED = """
+def {name}(s, x):
+    return {keep}((s.serial, {key}), {made})
 """
 
 

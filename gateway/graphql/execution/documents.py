@@ -30,6 +30,7 @@ from graphql import (
 
 from gateway.graphql.execution.cacheability import is_cacheable
 from gateway.graphql.execution.complexity import MAX_ERRORS, MAX_TOKENS, DocumentCost, check_limits, cost_of
+from gateway.graphql.execution.kept_json import KeptJson
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.observability import metrics
@@ -54,10 +55,12 @@ class CompiledCode:
 
     Attributes:
         room: how many fields may still be compiled.
+        kept: the JSON of shared objects, of all documents.
         variants: functions, by the values of the variables of `@skip` and `@include`, then by type and selection.
     """
 
     room: int = 0
+    kept: KeptJson = field(default_factory=KeptJson)
     variants: dict[Any, dict[Any, Any]] = field(default_factory=dict)
 
 
@@ -106,6 +109,7 @@ class Documents:
         self._persisted = persisted
         self._introspection = introspection
         self._rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        self._kept = KeptJson()
         self._cache: LRUCache[str, Prepared] = LRUCache(max_cache_bytes, getsizeof=lambda prepared: prepared.size)
 
     def prepare(self, request: GraphQLRequest) -> Prepared:
@@ -138,7 +142,7 @@ class Documents:
             return _refused(text, "GRAPHQL_VALIDATION_FAILED", *errors[:MAX_ERRORS])
         room = _room(cost)
         size = _text_bytes(text) + TOKEN_BYTES * _tokens(document) + FIELD_BYTES * room
-        return Prepared(document, (), CompiledCode(room), is_cacheable(self._schema, document), size)
+        return Prepared(document, (), CompiledCode(room, self._kept), is_cacheable(self._schema, document), size)
 
 
 def _refused(text: str, code: str | None, *errors: GraphQLError) -> Prepared:

@@ -16,6 +16,7 @@ from gateway.graphql.base import scalars as money
 from gateway.graphql.base.arguments import InLanguage, Locale
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import field, object_type, resolver
+from gateway.graphql.base.memo import SharedType, serial_number
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.graphql.types.price_parts import (
@@ -79,7 +80,7 @@ class PlanFeature:
 
 
 @object_type
-class Product:
+class Product(SharedType):
     """Something that is sold."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as prod_….")
@@ -108,6 +109,7 @@ class Product:
     updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
     row: strawberry.Private[models.Product]
     plan_features: strawberry.Private[list["PlanFeature"]]
+    serial: strawberry.Private[int] = serial_number()
 
     @resolver
     def name(self, locale: InLanguage = None) -> str:
@@ -161,7 +163,7 @@ class Product:
 
 
 @object_type
-class Price:
+class Price(SharedType):
     """What a product costs, once or recurring."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as price_….")
@@ -195,6 +197,7 @@ class Price:
     row: strawberry.Private[models.Price]
     currency: strawberry.Private[str]
     quantities: strawberry.Private[tuple[int, int | None]]
+    serial: strawberry.Private[int] = serial_number()
 
     @classmethod
     def of(
@@ -261,7 +264,7 @@ def _recurring(row: models.Price) -> Recurring | None:
 
 
 @object_type
-class Plan:
+class Plan(SharedType):
     """A recurring price in Stripe's plan vocabulary; its id is the price's id."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, the same as the price's.")
@@ -288,6 +291,7 @@ class Plan:
         lambda self: self.quantities[1], "The most that one may have, by metadata `max_quantity`; null without."
     )
     quantities: strawberry.Private[tuple[int, int | None]]
+    serial: strawberry.Private[int] = serial_number()
 
     @resolver
     def nickname(self, locale: InLanguage = None) -> str | None:

@@ -7,6 +7,7 @@ import strawberry
 
 from gateway.billing.catalog.currencies import ChosenCurrency, CurrencyChoice
 from gateway.graphql.base.decorators import enum_from, object_type
+from gateway.graphql.base.memo import SharedType, serial_number
 from gateway.graphql.base.scalars import Currency
 from gateway.graphql.types.catalog import Plan, Price, Product
 from gateway.graphql.types.price_parts import BillingInterval
@@ -15,7 +16,7 @@ enum_from(CurrencyChoice, name="CurrencyChoice")
 
 
 @object_type
-class PricedProduct:
+class PricedProduct(SharedType):
     """A product of a pricing page."""
 
     product: Product = strawberry.field(description="The product.")
@@ -23,6 +24,7 @@ class PricedProduct:
     one_time: list[Price] = strawberry.field(
         description="Its one-off prices on sale in this currency, in display order."
     )
+    serial: strawberry.Private[int] = serial_number()
 
 
 @object_type

@@ -41,7 +41,7 @@ from strawberry.schema.config import StrawberryConfig
 from gateway.app import compose_services
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
 from gateway.graphql.base.context import Context, Services
-from gateway.graphql.base.memo import MemoizedType
+from gateway.graphql.base.memo import MemoizedType, SharedType, serial_number
 from gateway.graphql.execution.compiler import (
     FUNCTION_FIELDS,
     MAX_MEMO_FIELDS,
@@ -331,6 +331,20 @@ class Coin(MemoizedType):
         return self.worth * number
 
 
+@strawberry.type
+class Shelf(SharedType):
+    name: str
+    holes: list[str | None]
+    below: "Shelf | None" = None
+    serial: strawberry.Private[int] = serial_number()
+
+    @strawberry.field
+    def times(self, number: int = 2) -> str:
+        return self.name * number
+
+
+LOWEST = Shelf(name="lowest", holes=["a", None])
+SHELVES = [Shelf(name="top", holes=[], below=LOWEST), LOWEST, Shelf(name=None, holes=[])]
 COINS = [
     Coin(worth=1),
     Coin(worth=2, name="two", change=Coin(worth=1, name="one")),
@@ -432,6 +446,10 @@ class Query:
         return good()
 
     @strawberry.field
+    async def shelf(self, place: int = 0) -> Shelf | None:
+        return SHELVES[place]
+
+    @strawberry.field
     async def coins(self, first: int = 2) -> list[Coin | None]:
         return [*COINS[:first], None]
 
@@ -502,6 +520,11 @@ ODDITIES = [
     ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": True}),
     ("query ($a: Boolean!) { coins { worth @skip(if: $a) name } }", {"a": False}),
     ("{ coins { ... on Coin { worth } name @skip(if: true) } }", {}),
+    *(("query ($n: Int) { shelf { name below { times(number: $n) name } } }", {"n": n}) for n in (1, 3, None)),
+    *(("query ($n: Int) { shelf(place: 1) { a: times(number: $n) name } }", {"n": n}) for n in (1, 3)),
+    *(("query ($a: Boolean!) { shelf { name @skip(if: $a) holes } }", {"a": a}) for a in (True, False)),
+    ("{ a: shelf { name holes below { name } } b: shelf(place: 1) { name times(number: 3) } c: shelf { name } }", {}),
+    ("{ shelf(place: 2) { holes } again: shelf(place: 2) { holes name } }", {}),
     ("{ coins { change { ...F } } } fragment F on Coin { worth }", {}),
     ("{ coins { change { ...F } } } fragment F on Coin { name }", {}),  # another F: not what the one before has left
     ("{ coins(first: 3) { name worth } }", {}),
@@ -541,6 +564,20 @@ async def test_a_value_that_keeps_its_answers_keeps_only_a_few_and_never_a_failu
     assert not any(many in selection for selection in COINS[0].memo)
     assert all(1 <= len(coin.memo) <= MAX_MEMOS for coin in COINS[:2])
     assert not any("worth" in selection for coin in COINS[2:] for selection in coin.memo)
+
+
+async def test_the_json_of_a_shared_object_is_made_once_and_never_for_a_changed_one():
+    document, compiled = parse("{ shelf { name } }"), CompiledCode(ROOM)
+    options = {"executor_class": CompiledExecutor, "compiled": compiled}
+    first = await run(odd, document, [], **options)
+    assert len(compiled.kept.found) == 1
+    assert await run(odd, document, [], **options) == first
+    assert len(compiled.kept.found) == 1
+    before, SHELVES[0] = SHELVES[0], replace(SHELVES[0], name="another")
+    try:
+        assert await run(odd, document, [], **options) == first.replace(b"top", b"another")
+    finally:
+        SHELVES[0] = before
 
 
 async def test_a_document_is_compiled_for_a_few_combinations_of_its_switches_and_right_for_all():

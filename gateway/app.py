@@ -110,7 +110,14 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     limiter, catalog = services.limiter, services.catalog
     throttle = Throttle(limiter, authenticator)
     callers = Callers(authenticator, limiter)
-    memory = AccessMemory(runtime.database, catalog, services.customers, runtime.notifications, settings.grace)
+    memory = AccessMemory(
+        runtime.database,
+        catalog,
+        services.customers,
+        runtime.notifications,
+        settings.grace,
+        max_bytes=settings.access_memory_mb * 1024 * 1024,
+    )
     return Edge(
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),

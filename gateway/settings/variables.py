@@ -119,6 +119,14 @@ class Settings(BaseSettings):
         description="The most connections that one process has to PostgreSQL at a time: two for reading, one to hear "
         "of changes, the rest for transactions. A command such as `gateway doctor` is a process too.",
     )
+    access_memory_mb: int = Field(
+        4,
+        ge=1,
+        le=65_536,
+        validation_alias="GATEWAY_ACCESS_MEMORY_MB",
+        description="How much memory, in MB, the answers to access checks may take in each process: a user takes about "
+        "6 KB (4 MB are 700 users), and whoever finds no room costs a reading of the database.",
+    )
     event_retention_days: int = Field(
         90,
         ge=31,

@@ -36,7 +36,6 @@ from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.observability import metrics
 
-MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_SHARE: Final = 3  # one user takes at most this part of it
 MAX_FEATURES: Final = 100  # of one user: whoever asks for more has the rest decided each time
 BYTES, STATE_BYTES, GRANT_BYTES = 1_000, 2_500, 2_500
@@ -116,7 +115,7 @@ class AccessMemory:
         notifications: Notifications,
         grace: timedelta,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int,
     ) -> None:
         self._database = database
         self._catalog = catalog

@@ -27,13 +27,13 @@ SETTINGS = Settings.load(stripe_secret_key="sk_test_tests")
 class Process:
     """What one process of the gateway has of this."""
 
-    def __init__(self, url: str, **options) -> None:
+    def __init__(self, url: str, *, max_bytes: int = 4_000_000) -> None:
         self.clock, self.notifications = Clock(), Notifications()
         self.database = Database(url, endpoints=(), on_commit=self.notifications, clock=self.clock)
         catalog = Catalog(SETTINGS, self.database, hears=lambda: self.notifications.healthy)
         self.notifications.on("catalog", catalog.invalidate)
         customers = Customers(SETTINGS, Mirror(self.database, ()), Stripe(SETTINGS))
-        self.memory = AccessMemory(self.database, catalog, customers, self.notifications, 7 * DAY, **options)
+        self.memory = AccessMemory(self.database, catalog, customers, self.notifications, 7 * DAY, max_bytes=max_bytes)
         self._hearing: asyncio.Task[None] | None = None
 
     async def hear(self) -> None:

@@ -3,11 +3,16 @@
 A queue is a table with a column that says when a row is due. Whoever works on a row moves that moment by the length of
 a lease. The result is written only where the row still has that lease; so what became due meanwhile stays due, and what
 a process that was killed had claimed is due again when its lease ends.
+
+A machine's clock can be hours ahead, and be put right. What was put off meanwhile would wait for those hours: so rows
+that wait longer than any can are due at once, at the start and when the clock has been set back.
 """
 
 import asyncio
 import contextlib
+import math
 import random
+import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +30,8 @@ from gateway.observability.metrics import QUEUE_SECONDS
 log = structlog.get_logger()
 
 JITTER = (0.8, 1.2)
+CLOCKS = timedelta(minutes=5)  # how far the clocks of machines may be apart
+FAR = timedelta(days=3650)  # later than any wrong clock; what waits for longer waits for another row
 COLLISION_SECONDS = 0.05  # at most, before the next look of who found only what others were claiming
 
 
@@ -46,6 +53,11 @@ class Backoff:
     first_seconds: float
     longest_seconds: float
     attempts: int | None = None
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest that an item waits after a failure."""
+        return timedelta(seconds=self.longest_seconds * JITTER[1])
 
     def is_last(self, failures: int) -> bool:
         """Return whether an item that fails once more, after so many failures, is a dead letter."""
@@ -85,6 +97,7 @@ class LeaseQueue:
         lease: how long rows wait for a process that was killed.
         work_seconds: the longest that `work` takes; what could not end within its lease is not begun.
         idle_seconds: between two looks while nothing is due.
+        longest: the longest that a row waits, by a lease or after a failure; None where it may be any time.
         now: the clock of `due_at`; by default this machine's.
         candidates: makes the SELECT of what may be due, where `due` would look at more than it finds; by default `due`.
         pass_over: has candidates that are not due wait for what they depend on, so that nobody looks at them again
@@ -104,6 +117,7 @@ class LeaseQueue:
     lease: timedelta
     work_seconds: float
     idle_seconds: float
+    longest: timedelta | None = None
     now: Callable[[], datetime] = utc_now
     candidates: Callable[[datetime], sa.Select[Any]] | None = None
     pass_over: Callable[[sa.Connection, Sequence[Any]], int] | None = None
@@ -142,6 +156,18 @@ class LeaseQueue:
     async def release(self, claim: Claim) -> None:
         """Make the rows of a claim due at once, those that still have its lease."""
         await self.write(claim, **{self.due_at.name: self.now()})
+
+    async def pull_in(self) -> None:
+        """Make due what waits longer than any row can, because a clock was wrong when it was put off."""
+        if self.longest is None:
+            return
+        now = self.now()
+        late = (self.candidates or self.due)(now + FAR).where(
+            self.scope, self.due_at > now + max(self.longest, self.lease) + CLOCKS
+        )
+        if keys := await self.database.read(partial(_scalars, late.with_only_columns(self.key))):
+            update = sa.update(self.key.table).where(self.scope, self.key.in_(keys), self.due_at > now)
+            await self.database.transaction(lambda connection: connection.execute(update.values({self.due_at: now})))
 
     async def claim(self, only: Sequence[Any] | None = None) -> Sequence[Claim]:
         """Claim rows that are due (`only` those with these keys); nothing when nothing is.
@@ -231,6 +257,7 @@ class _Run:
         self._only = only
         self._waiting: deque[Claim] = deque()
         self._running: dict[asyncio.Task[None], Claim] = {}
+        self._started_at = math.inf
         self.claimed = 0
 
     async def run(self, *, until_empty: bool) -> None:
@@ -238,6 +265,7 @@ class _Run:
         try:
             while True:
                 self._wake.clear()
+                await self._pull_in(patient=not until_empty)
                 found = await self._fill(patient=not until_empty)
                 # what ended during this look may have made something due
                 if until_empty and not found and not self._running and not self._wake.is_set():
@@ -248,6 +276,20 @@ class _Run:
                             await self._wake.wait()
         finally:
             await self._stop()
+
+    async def _pull_in(self, *, patient: bool) -> None:
+        """Look at the start, and once this machine's clock has been set back, for what would wait too long."""
+        started_at = time.time() - time.monotonic()  # of the machine: the same moment as long as its clock goes on
+        if started_at > self._started_at - CLOCKS.total_seconds():
+            self._started_at = max(started_at, self._started_at)
+            return
+        try:
+            await self._queue.pull_in()
+            self._started_at = started_at
+        except GatewayError as error:
+            if not patient:
+                raise
+            log.warning("queue_waits", queue=self._queue.name, error=str(error))
 
     async def _fill(self, *, patient: bool) -> bool:
         """Begin work in every free slot; whether anything was claimed or begun."""

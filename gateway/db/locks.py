@@ -2,7 +2,7 @@
 
 A lease row says who holds a lock and until when. Whoever dies leaves it to run out. The work under a user lock is cut
 off before that, so that no two ever hold the same one (the margin is for machines whose clocks are seconds apart;
-`gateway doctor` tells).
+`gateway doctor` tells). A lease that ends later than any can was taken by a clock that was wrong, and is nobody's.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ WORK_SECONDS = 25
 LEASE = timedelta(seconds=WORK_SECONDS + 5)
 WAIT_SECONDS = 10
 LOOK_SECONDS = 0.5
+CLOCKS = timedelta(minutes=5)
+"""How far clocks may be apart: one that is further off makes its machine unready."""
 LEASES = table_for(Lease)
 _ADVISORY = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
@@ -148,14 +150,15 @@ def _acquire(name: str, holder: str, connection: sa.Connection, lease: timedelta
     now = datetime.now(UTC)
     row = {"holder": holder, "until": now + lease}
     statement = insert(connection, LEASES).values(name=name, **row)
-    free = sa.or_(LEASES.c.until < now, LEASES.c.holder == holder)
+    free = sa.or_(LEASES.c.until < now, LEASES.c.until > now + lease + CLOCKS, LEASES.c.holder == holder)
     statement = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free)
     return connection.execute(statement.returning(LEASES.c.holder)).scalar() == holder
 
 
 def _is_taken(name: str, connection: sa.Connection) -> bool:
     until = connection.execute(sa.select(LEASES.c.until).where(LEASES.c.name == name)).scalar()
-    return until is not None and until >= datetime.now(UTC)
+    now = datetime.now(UTC)
+    return until is not None and now <= until <= now + LEASE + CLOCKS
 
 
 def _release(name: str, holder: str, connection: sa.Connection) -> None:

@@ -96,6 +96,7 @@ class WebhookDispatcher:
             lease=LEASE,
             work_seconds=2 * self._timeout_seconds,
             idle_seconds=IDLE_SECONDS,
+            longest=RETRIES.longest,
         )
         return queue
 

@@ -24,7 +24,7 @@ from gateway.stripe_api.client import Stripe
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.handlers import V2_EVENT
 from gateway.webhooks.inbox import Inbox
-from gateway.webhooks.outcomes import EVENTS
+from gateway.webhooks.outcomes import EVENTS, RETRIES
 
 BATCH = 50
 SLOTS = 5  # calls to Stripe at a time: well below its limit, which the rest of the gateway needs too
@@ -64,6 +64,7 @@ class Worker:
             lease=LEASE,
             work_seconds=WORK_SECONDS,
             idle_seconds=IDLE_SECONDS,
+            longest=RETRIES.longest,
         )
 
     @classmethod

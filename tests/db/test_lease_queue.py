@@ -176,6 +176,17 @@ async def test_what_a_killed_process_had_claimed_is_due_again_when_its_lease_end
 
 
 @both_databases
+async def test_what_waits_longer_than_any_row_can_was_put_off_by_a_wrong_clock_and_is_due(database):
+    hour = timedelta(hours=1)
+    await add(database, "early", due=hour)
+    await add(database, "late", due=5 * hour)
+    await add(database, "after another", due=timedelta(days=36500))
+    assert await queue_of(database).drain() == 0
+    assert await queue_of(database, longest=hour).drain() == 1
+    assert await statuses(database) == {"after another": "pending", "early": "pending", "late": "sent"}
+
+
+@both_databases
 async def test_whoever_is_stopped_gives_back_what_it_had_not_finished(database, another):
     await add(database, *(f"{number:02}" for number in range(8)))
     begun = asyncio.Event()

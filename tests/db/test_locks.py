@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -161,3 +161,14 @@ async def test_who_works_on_the_same_payment_waits_for_the_other_transaction(pos
         with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
             advisory_locks(second, ["pi_0", "pi_2"])
     engine.dispose()
+
+
+@both_databases
+async def test_a_lease_that_ends_later_than_any_can_was_taken_by_a_wrong_clock_and_is_nobodys(database):
+    def leave(connection):
+        until = datetime.now(UTC) + timedelta(hours=5)
+        connection.execute(sa.insert(LEASES).values(name="checkout:ada", holder="killed", until=until))
+
+    await database.transaction(leave)
+    async with user_lock(database, "checkout:ada", wait_seconds=0):
+        pass

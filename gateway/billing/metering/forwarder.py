@@ -62,6 +62,7 @@ class UsageForwarder:
             lease=LEASE,
             work_seconds=WORK_SECONDS,
             idle_seconds=IDLE_SECONDS,
+            longest=RETRIES.longest,
         )
 
     async def run(self) -> None:

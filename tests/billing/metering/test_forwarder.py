@@ -73,7 +73,10 @@ async def test_what_is_sent(database, fill, scripted, stripe, meters, who, many)
 async def test_only_what_is_due_is_sent(database, fill, scripted, stripe):
     scripted.answer("POST", PATH, {})
     await fill(
-        record("a"), record("b", next_attempt_at=NOW + DAY), record("c", status="dead"), record("d", status="sent")
+        record("a"),
+        record("b", next_attempt_at=NOW + DAY / 144),
+        record("c", status="dead"),
+        record("d", status="sent"),
     )
     found = await forwarded(database, stripe)
     assert [name for name, (_, attempts, *_) in found.items() if attempts] == ["a"]

@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants web screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -79,7 +79,7 @@ storms: .venv/development assets
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
-	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py \
+	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py tests/web \
 	  tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
@@ -96,6 +96,10 @@ games: .venv/development assets packages
 	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 	LIVES_SECONDS=300 $(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
+
+# The package for browsers: its types, by tsc, and what each of its parts weighs.
+web: .venv/development
+	@$(BIN)/python -m pytest tests/web/test_package.py -m soak -q -s $(ARGS)
 
 # The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
 mutants: .venv/development

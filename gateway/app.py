@@ -50,6 +50,8 @@ from gateway.rest.openapi import Rest
 from gateway.retention.task import run_retention
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
+from gateway.web.documents import documents
+from gateway.web.routes import web_routes
 from gateway.webhooks.catch_up import run_catch_up
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.receiver import Receiver
@@ -81,7 +83,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     if settings.otlp_endpoint:
         tracing.start(settings.otlp_endpoint)
     services, authenticator = compose_services(runtime), Authenticator(settings)
-    graphql = GraphQL(services, authenticator, sample_users=bool(pages))
+    graphql = GraphQL(services, authenticator, sample_users=bool(pages), documents=documents())
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 
@@ -105,7 +107,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    rest.router.routes += [*graphql.static_routes(), *pages]
+    rest.router.routes += [*graphql.static_routes(), *web_routes(), *pages]
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
     throttle = Throttle(limiter, authenticator)

@@ -5,6 +5,7 @@ clients: one sends the hash alone, is told that it is not known, and sends it on
 Sources: Apollo's "Automatic Persisted Queries"; GraphQL over HTTP, appendix "Persisted Documents".
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from sys import getsizeof
@@ -26,14 +27,21 @@ class PersistedDocuments:
 
     Args:
         settings: the manifests, and whether anything else may run.
+        own: what is trusted in any case, by its SHA-256: the documents of the package for browsers.
         max_learned_bytes: what the learned documents may take.
 
     Raises:
         SettingsError: a manifest cannot be read.
     """
 
-    def __init__(self, settings: Settings, *, max_learned_bytes: int = MAX_LEARNED_BYTES) -> None:
-        self._trusted: dict[str, str] = {}
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        own: Mapping[str, str] | None = None,
+        max_learned_bytes: int = MAX_LEARNED_BYTES,
+    ) -> None:
+        self._trusted: dict[str, str] = dict(own or {})
         for path in settings.trusted_documents:
             self._trusted |= _manifest(path)
         self._only = frozenset(self._trusted.values()) if settings.trusted_documents_only else None

@@ -1,5 +1,6 @@
 """The route `/graphql`: queries by GET, mutations by POST, live updates by WebSocket, GraphiQL for a browser."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -47,15 +48,24 @@ class GraphQL:
         services: what the resolvers use.
         authenticator: proves who calls.
         sample_users: whether GraphiQL offers to sign in as one, as with `gateway dev`.
+        documents: what is known from the start by its SHA-256, and always trusted.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator, *, sample_users: bool = False) -> None:
+    def __init__(
+        self,
+        services: Services,
+        authenticator: Authenticator,
+        *,
+        sample_users: bool = False,
+        documents: Mapping[str, str] | None = None,
+    ) -> None:
         settings = services.settings
         self._services = services
         self._authenticator = authenticator
         self._graphiql = settings.graphiql
         self._sample_users = sample_users
-        self._documents = Documents(core, PersistedDocuments(settings), introspection=settings.graphiql)
+        persisted = PersistedDocuments(settings, own=documents or {})
+        self._documents = Documents(core, persisted, introspection=settings.graphiql)
         self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
         self._websocket = WebSocketEndpoint(services, authenticator, self._documents, self._engine)
 

@@ -11,6 +11,7 @@ from gateway.errors import SettingsError
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
+from gateway.web.documents import documents
 from harness.gateway import SERVICE
 
 RESPONSE = {"Accept": "application/graphql-response+json"}
@@ -221,3 +222,11 @@ def test_the_same_rule_holds_over_a_websocket(locked, payload, expected):
         assert answer["type"] == expected, answer
         if expected == "error":
             assert answer["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_IN_LIST"
+
+
+def test_the_documents_of_the_package_for_browsers_run_by_their_hash_where_only_trusted_ones_do(locked):
+    assert {digest(text) for text in documents().values()} == set(documents())
+    (pricing,) = (text for text in documents().values() if text.startswith("query Pricing("))
+    answer = send(locked, "GET", {**apollo(pricing), "variables": {"locale": "de"}})
+    assert answer.json()["data"]["pricing"]["products"]
+    assert answer.headers["cache-control"].startswith("public")  # it has nothing of who asks

@@ -1,0 +1,29 @@
+// The credits: how many there are, and the last lines of their ledger.
+
+import { bdi, h } from "../core/dom.js";
+
+/**
+ * @param {import("../core/ui.js").Ui} ui
+ * @param {{balance: number, entries: {nodes: any[]}}} credits
+ */
+export const creditPanel = (ui, { balance, entries }) =>
+  h(
+    "section",
+    { class: "tile", part: "tile", "data-testid": "credits", "aria-labelledby": "credits-title" },
+    h("h2", { id: "credits-title" }, ui.text("credits.title")),
+    h(
+      "p",
+      { class: "price" },
+      h("strong", { "data-testid": "credit-balance" }, ui.number(balance)),
+      ` ${ui.text("credits.toSpend")}`,
+    ),
+    entries.nodes.length > 0 && h("ul", { class: "lines" }, entries.nodes.map((entry) => entryOf(ui, entry))),
+  );
+
+const entryOf = (ui, { kind, amount, reason, createdAt }) =>
+  h(
+    "li",
+    { "data-testid": "credit-entry" },
+    h("span", {}, bdi(reason ?? ui.text(`credits.kind.${kind}`)), `, ${ui.day(createdAt)}`),
+    h("span", {}, ui.number(amount, { signDisplay: "exceptZero" })),
+  );

@@ -1,0 +1,4 @@
+// <billing-pricing-table> alone.
+
+export { configure } from "../core/base.js";
+export { PricingTable } from "../table/pricing-table.js";

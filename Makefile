@@ -68,10 +68,11 @@ endif
 # release.
 soak: storms judges programs games
 
-# Crashes, outages, a full disk, several processes, a failover, a clock that jumps; then more random histories than `make test` plays.
+# Crashes, outages, a full disk, several processes, a failover, a clock that jumps, an old version beside new
+# tables; then more random histories than `make test` plays.
 storms: .venv/development assets
-	$(BIN)/python -m pytest tests/soak/test_storm.py tests/soak/test_failover.py tests/e2e/test_clocks.py -m soak \
-	  --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_storm.py tests/soak/test_failover.py tests/soak/test_upgrade.py \
+	  tests/e2e/test_clocks.py -m soak --timeout 600 -s $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
 	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
 

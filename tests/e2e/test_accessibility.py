@@ -96,7 +96,10 @@ async def test_a_plan_is_changed_with_the_keyboard_alone(page, gateway_dev):
     await page.keyboard.type("Business, m")
     confirm = page.get_by_test_id("confirm-change")
     await expect(confirm).to_have_text("Change to Business, monthly")
-    await page.keyboard.press("Tab")
+    for stop in (*("One pack less", "Number of packs", "One pack more"), None):
+        await page.keyboard.press("Tab")
+        if stop:
+            await expect(page.get_by_label(f"Storage, {stop}")).to_be_focused()
     await page.keyboard.press("ArrowDown")
     await expect(page.get_by_role("radio", name=re.compile("when what you paid for ends"))).to_be_focused()
     await expect(page.get_by_test_id("due-now")).to_have_text("$0.00")

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
-from harness.gateway import SERVICE
+from harness.gateway import SERVICE, make_world
 from harness.shop_pages import (
     FAILS_WHEN_CHARGED,
     GOOD_CARD,
@@ -29,6 +29,13 @@ async def page(chromium, gateway_dev):  # noqa: F811
     """A page that is checked for foreign requests and errors when the test ends."""
     async with checked_page(chromium, gateway_dev.gateway_url, gateway_dev.stripe_url) as page:
         yield page
+
+
+@pytest.fixture
+def generous(sqlite_url):
+    """A world in which what costs nothing at first is sold without a card."""
+    with make_world(sqlite_url, free_without_card=True) as world:
+        yield world
 
 
 async def days_pass(page: Page, gateway_dev, days: float, *, until: str) -> None:
@@ -215,6 +222,81 @@ async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the
     await days_pass(page, gateway_dev, 32, until="active")
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 5 seats")
     await expect(page.get_by_test_id("invoice").filter(has_text="$60.00")).to_have_count(1)
+
+
+async def test_add_ons_change_with_the_plan_in_one_quote_and_go_again_with_the_renewal(page, gateway_dev):
+    await sign_in(page, gateway_dev, ADA)
+    await buy(page, gateway_dev, "Starter")
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    await offer(page, "Storage").get_by_role("link", name="Add to your plan").click()
+    storage = page.get_by_role("spinbutton", name="Storage, Number of packs")
+    await expect(storage).to_have_value("1")
+    await expect(page.get_by_test_id("due-at-renewal")).to_have_text("$13.00")
+    await storage.fill("3")
+    await storage.blur()
+    await expect(page.get_by_test_id("due-at-renewal")).to_have_text("$21.00")
+    await page.get_by_test_id("new-plan").select_option(label="Business, monthly · $199.00")
+    await storage.fill("2")
+    await storage.blur()
+    await expect(page.get_by_test_id("due-at-renewal")).to_have_text("$207.00")
+    due = await page.get_by_test_id("due-now").inner_text()
+    await page.get_by_test_id("confirm-change").click()
+    await expect(page.get_by_test_id("notice")).to_have_text(f"Your plan has changed. You paid {due}.")
+    await expect(page.get_by_test_id("plan-name")).to_have_text("Business")
+    await expect(page.get_by_test_id("addon")).to_have_text("Storage for 2 packs")
+    await expect(page.get_by_test_id("until")).to_contain_text("$207.00")
+    await expect(page.get_by_test_id("features")).to_contain_text("More storage (GB): up to 200")
+
+    await page.get_by_test_id("change").click()
+    await storage.fill("0")
+    await storage.blur()
+    await page.get_by_role("radio", name="when what you paid for ends").check()
+    await page.get_by_role("button", name="Confirm the change").click()
+    await expect(page.get_by_test_id("pending-change")).to_have_text("Business, monthly · $199.00")
+    await days_pass(page, gateway_dev, 32, until="active")
+    await expect(page.get_by_test_id("addon")).to_have_count(0)
+    await expect(page.get_by_test_id("invoice").first).to_contain_text("$199.00")
+
+
+async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, generous):  # noqa: F811
+    """A trial, a free plan and a code for all of it, by the shop's own button; and on the hosted page for a guest."""
+    free = generous.stripe("POST", "/v1/products", name="Free", **{"metadata[sort_order]": 0})["id"]
+    given = {"currency": "usd", "unit_amount": 0, "recurring[interval]": "month"}
+    price = generous.stripe("POST", "/v1/prices", product=free, **given)["id"]
+    gift = generous.stripe("POST", "/v1/coupons", percent_off=100, duration="forever")["id"]
+    generous.stripe(
+        "POST", "/v1/promotion_codes", code="GIFT", **{"promotion[type]": "coupon", "promotion[coupon]": gift}
+    )
+    generous.eventually(lambda: generous.rows("price", id=price))
+    async with checked_page(chromium, generous.gateway_url, generous.stripe_url) as page:
+        shop = f"{generous.gateway_url}/demo"
+        await page.goto(shop)  # a guest
+        await offer(page, "Pro").get_by_test_id("buy").click()
+        await page.wait_for_url(f"{generous.stripe_url}/**")
+        await page.locator("input[name=email]").fill("guest@example.com")
+        await expect(page.locator("input[name=card_number]")).to_have_count(0)
+        await page.get_by_test_id("pay").click()
+        await expect(page.get_by_role("heading", name="Your trial has started")).to_be_visible()
+
+        await sign_in(page, generous, ADA)
+        await page.goto(shop)
+        await offer(page, "Pro").get_by_test_id("buy").click()
+        await page.wait_for_url(f"{shop}/account")
+        await expect(page.get_by_test_id("status")).to_have_text("free trial")
+        await expect(page.get_by_test_id("payment-method")).to_have_count(0)
+
+        await page.get_by_test_id("sign-out").click()
+        await sign_in(page, generous, GRACE)
+        await page.goto(shop)
+        await offer(page, "Free").get_by_test_id("buy").click()
+        await page.wait_for_url(f"{shop}/account")
+        await expect(page.get_by_test_id("plan-name")).to_have_text("Free")
+        generous.stripe("DELETE", f"/v1/subscriptions/{generous.stripe('GET', '/v1/subscriptions')['data'][0]['id']}")
+        await page.goto(f"{shop}?code=GIFT")
+        await offer(page, "Starter").get_by_test_id("buy").click()
+        await page.wait_for_url(f"{shop}/account")
+        await expect(page.get_by_test_id("discount")).to_contain_text("100% off")
+        assert [each["amount_paid"] for each in generous.stripe("GET", "/v1/invoices")["data"]] == [0, 0, 0, 0]
 
 
 async def test_the_pages_speak_the_language_of_the_browser(chromium, gateway_dev):  # noqa: F811

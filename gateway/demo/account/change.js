@@ -1,14 +1,16 @@
-// A change of plan or seats: every choice is quoted by Stripe before it can be confirmed, and charged as it was quoted.
+// A change of plan, seats and add-ons: what is chosen is quoted by Stripe as a whole before it can be confirmed, and charged
+// as it was quoted.
 
-import { attempt, button, mutate, newKey, problemPlace } from "../common/actions.js";
+import { Refused, attempt, button, mutate, newKey, problemPlace } from "../common/actions.js";
 import { send } from "../common/api.js";
 import { h } from "../common/dom.js";
 import { day, locale, text } from "../common/language.js";
 import { moveOf } from "../common/moves.js";
 import { isCounted, seatCounter } from "../common/seats.js";
-import { named } from "./names.js";
+import { addonFields } from "./addons.js";
+import { mainItem, named } from "./names.js";
 import { portalButton } from "./portal.js";
-import { CHANGE_SUBSCRIPTION, PLANS, PREVIEW_CHANGE } from "./queries.js";
+import { CHANGE_SUBSCRIPTION, PLANS, QUOTE_CHANGE } from "./queries.js";
 import { quoteOf } from "./quote.js";
 
 const PAYMENT_CODES = ["PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED"];
@@ -21,7 +23,7 @@ export function changeForm(subscription, { done, close }) {
   const body = h("div", { "aria-busy": "true" });
   plansFor(subscription)
     .then(
-      (plans) => body.replaceChildren(...choices(subscription, plans, { done, close })),
+      (offers) => body.replaceChildren(...choices(subscription, offers, { done, close })),
       (error) => body.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message)),
     )
     .finally(() => body.removeAttribute("aria-busy"));
@@ -33,20 +35,26 @@ export function changeForm(subscription, { done, close }) {
   );
 }
 
-/** The plans that this subscription can change to, and its own where it has a quantity; each with its product. */
+/** What this subscription can change to, and have beside it; each plan with its product. */
 async function plansFor({ id, plan }) {
   const currency = plan?.amountFor?.currency ?? null;
   const { data } = await send(PLANS, { locale, currency });
-  return data.pricing.products
+  const offers = data.pricing.products
     .flatMap(({ product, plans }) => plans.map((each) => ({ ...each, product, currency: data.pricing.currency })))
-    .filter(({ viewer, usageType }) => viewer?.subscriptionId === id && usageType === "LICENSED")
-    .filter((each) => GROUPS.includes(each.viewer.action) && (each.id !== plan?.id || isCounted(each, each.product)));
+    .filter(({ viewer, usageType }) => viewer && usageType === "LICENSED");
+  const addons = offers.filter(
+    ({ product, viewer }) => product.addon && (viewer.action === "SUBSCRIBE" || viewer.subscriptionId === id),
+  );
+  const plans = offers
+    .filter(({ product, viewer }) => !product.addon && viewer.subscriptionId === id && GROUPS.includes(viewer.action))
+    .filter((each) => each.id !== plan?.id || addons.length || isCounted(each, each.product));
+  return { plans, addons };
 }
 
 /** What may be chosen, in this order. */
 const GROUPS = ["CURRENT", "SCHEDULED", "UPGRADE", "DOWNGRADE", "SWITCH"];
 
-function choices(subscription, plans, { done, close }) {
+function choices(subscription, { plans, addons }, { done, close }) {
   if (!plans.length)
     return [h("p", {}, text("change.none")), button(text("frame.back"), "close", close, "button quiet")];
   const wish = takeWish();
@@ -58,8 +66,10 @@ function choices(subscription, plans, { done, close }) {
   if (plans.some(({ id }) => id === wish.planId)) select.value = wish.planId;
   const chosen = () => plans.find(({ id }) => id === select.value);
   const place = h("div", {});
+  const beside = h("div", {});
   const quote = h("div", { class: "quote", "aria-live": "polite", "data-testid": "quote" });
   let seats = null;
+  let extras = null;
   let turn = 0;
 
   /** Shows a number of seats where the plan has one: the present number, or what was wished. */
@@ -69,20 +79,33 @@ function choices(subscription, plans, { done, close }) {
     seats = isCounted(plan, plan.product) ? seatCounter(plan.product, plan, plan.currency, start) : null;
     seats?.input.addEventListener("change", () => ask());
     place.replaceChildren(...(seats ? [h("p", { class: "label" }, text("change.seats")), seats.element] : []));
+    extras = addonFields(addons, subscription.items, plan, { wished: wish.addon, onchange: () => ask() });
+    beside.replaceChildren(...[extras.element].filter(Boolean));
+  }
+
+  /** What is to change, as entries of a change; null while a number is wrong. */
+  function wanted() {
+    if (seats && !seats.input.reportValidity()) return null;
+    const item = mainItem(subscription);
+    const plan = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
+    const isSame = plan.priceId === item.plan?.id && plan.quantity === Number(item.quantity ?? 1);
+    const changes = extras.changes();
+    return changes && [...(isSame ? [] : [{ itemId: item.id, ...plan }]), ...changes];
   }
 
   /** Asks what the choice costs; an answer that a newer choice has overtaken is dropped. */
   async function ask(when = "AUTOMATIC") {
     const mine = ++turn;
-    if (seats && !seats.input.reportValidity()) return;
-    const wanted = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
-    const now = { priceId: subscription.plan?.id, quantity: Number(subscription.quantity ?? 1) };
-    if (wanted.priceId === now.priceId && wanted.quantity === now.quantity)
+    const items = wanted();
+    if (!items) return;
+    if (!items.length)
       return quote.replaceChildren(h("p", {}, text("change.same")), h("div", { class: "row" }, back()));
     try {
-      const { data } = await send(PREVIEW_CHANGE, { subscriptionId: subscription.id, ...wanted, when, locale });
+      const { data } = await send(QUOTE_CHANGE, { subscriptionId: subscription.id, items, when, locale });
+      const { preview, userErrors } = data.viewer.quoteChange;
+      if (userErrors.length) throw new Refused(userErrors);
       if (mine !== turn) return;
-      offer(data.viewer.previewChange, wanted);
+      offer(preview, items);
       if (when !== "AUTOMATIC") quote.querySelector(":checked").focus(); // it was chosen there, and is drawn anew
     } catch (error) {
       const words = h("p", { class: "problem", role: "alert" }, error.message);
@@ -91,9 +114,11 @@ function choices(subscription, plans, { done, close }) {
   }
 
   const back = () => button(text("frame.back"), "close", close, "button quiet");
+  const confirmation = ({ itemId, priceId, quantity }) =>
+    itemId && priceId ? text("change.confirm", { plan: named(chosen(), quantity) }) : text("change.confirmAddons");
 
   /** What it costs, and the button that charges just that: the quote's own date goes back with it. */
-  function offer(preview, wanted) {
+  function offer(preview, items) {
     const problem = problemPlace();
     const terms = { when: preview.when, prorationDate: preview.prorationDate };
     let idempotencyKey = newKey();
@@ -101,7 +126,7 @@ function choices(subscription, plans, { done, close }) {
     const confirm = async ({ currentTarget }) => {
       remedy.replaceChildren();
       const failure = await attempt(currentTarget, text("change.changing"), problem, async () => {
-        const input = { subscriptionId: subscription.id, ...wanted, ...terms, idempotencyKey };
+        const input = { subscriptionId: subscription.id, items, ...terms, idempotencyKey };
         const { invoice } = await mutate(CHANGE_SUBSCRIPTION, "changeSubscription", input);
         await done(outcome(preview, invoice));
       });
@@ -115,7 +140,7 @@ function choices(subscription, plans, { done, close }) {
       h(
         "div",
         { class: "row" },
-        button(text("change.confirm", { plan: named(chosen(), wanted.quantity) }), "confirm-change", confirm),
+        button(confirmation(items[0]), "confirm-change", confirm),
         back(),
       ),
       problem,
@@ -129,7 +154,7 @@ function choices(subscription, plans, { done, close }) {
   });
   count();
   ask();
-  return [h("div", { class: "fields" }, h("label", {}, text("change.plan"), select), place), quote];
+  return [h("div", { class: "fields" }, h("label", {}, text("change.plan"), select), place), beside, quote];
 }
 
 function outcome({ when, at }, invoice) {
@@ -142,7 +167,7 @@ function outcome({ when, at }, invoice) {
 function takeWish() {
   const given = new URLSearchParams(location.search);
   history.replaceState(null, "", location.pathname);
-  return { planId: given.get("change"), quantity: Number(given.get("quantity")) || null };
+  return { planId: given.get("change"), addon: given.get("addon"), quantity: Number(given.get("quantity")) || null };
 }
 
 function options(plans, quantity) {

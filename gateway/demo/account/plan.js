@@ -8,7 +8,7 @@ import { adverb, periodOf } from "../common/periods.js";
 import { cancelForm } from "./cancel.js";
 import { changeForm } from "./change.js";
 import { codeForm, writtenDiscount } from "./discounts.js";
-import { named, quantified } from "./names.js";
+import { besides, mainItem, named, quantified } from "./names.js";
 import { pauseForm } from "./pause.js";
 import { writtenMethod } from "./payment_method.js";
 import { portalButton } from "./portal.js";
@@ -20,8 +20,9 @@ import { CANCEL_PENDING_CHANGE, COST, RENEWALS, RESUME_SUBSCRIPTION } from "./qu
  * @param {object} viewer
  * @param {(notice: string) => Promise<void>} done shows the page anew
  */
-export function planPanels({ subscription, subscriptions, paymentMethod, invoices }, done) {
-  if (!subscription) return emptyPanel();
+export function planPanels({ subscription: counting, subscriptions: all, paymentMethod, invoices }, done) {
+  if (!counting) return emptyPanel();
+  const [subscription, ...subscriptions] = [counting, ...all].map((each) => ({ ...each, ...mainItem(each), id: each.id }));
   const others = subscriptions.filter(({ id, endedAt }) => !endedAt && id !== subscription.id);
   const byUse = ({ plan }) => Number(plan?.usageType === "METERED");
   const unpaid = ({ id }) =>
@@ -61,6 +62,7 @@ function planPanel(subscription, { paymentMethod, unpaid, place, done }) {
       "dl",
       {},
       labelled(text("plan.price"), cost(subscription), "price"),
+      besides(subscription).map((item) => labelled(text("plan.addon"), quantified(item), "addon")),
       subscription.discounts.map((each) => labelled(text("discount.title"), writtenDiscount(each), "discount")),
       labelled(...next(subscription), "until"),
       paymentMethod && labelled(text("plan.paidWith"), writtenMethod(paymentMethod), "payment-method"),
@@ -72,7 +74,7 @@ function planPanel(subscription, { paymentMethod, unpaid, place, done }) {
   );
   addRenewal(panel, subscription).catch(console.warn);
   const wish = new URLSearchParams(location.search);
-  if (place === 0 && wish.has("change")) panel.querySelector("[data-testid=change]")?.click();
+  if (place === 0 && (wish.has("change") || wish.has("addon"))) panel.querySelector("[data-testid=change]")?.click();
   return panel;
 }
 
@@ -128,14 +130,14 @@ function next({ status, paused, pausedUntil, willCancel, cancelAt, trialEnd, cur
 }
 
 /** What is planned, in words. */
-const planned = ({ pendingChange: { at, plan, quantity } }) => [
+const planned = ({ pendingChange: { at, items } }) => [
   text("plan.from", { day: day(at) }),
-  plan ? named(plan, quantity) : text("plan.another"),
+  items.map(({ plan, quantity }) => (plan ? named(plan, quantity) : text("plan.another"))).join(" + "),
 ];
 
 /** Adds what the renewal comes to, where that is not just the price: Stripe computes it, and the page does not wait. */
-async function addRenewal(panel, { id, discounts, pendingChange, willCancel, paused }) {
-  if (willCancel || paused || !(discounts.length || pendingChange)) return;
+async function addRenewal(panel, { id, items, discounts, pendingChange, willCancel, paused }) {
+  if (willCancel || paused || !(discounts.length || pendingChange || items.length > 1)) return;
   const { data } = await send(RENEWALS, { locale });
   const found = data.viewer.subscriptions.find((each) => each.id === id);
   const add = (testid, due) => due && panel.querySelector(`[data-testid=${testid}]`)?.append(` · ${due.formatted}`);

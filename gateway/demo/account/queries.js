@@ -9,7 +9,7 @@ export const VIEWER = `query Viewer($locale: String!, $meter: String!) {
     subscription { ...Standing }
     subscriptions {
       ...Standing
-      items { plan { usageType product { unitLabel(locale: $locale) } features { key name(locale: $locale) } } }
+      items { plan { features { key name(locale: $locale) } } }
     }
     usage(eventName: $meter) { value periodStart periodEnd }
     paymentMethod { type brand last4 expMonth expYear }
@@ -50,15 +50,17 @@ fragment Standing on BillingSubscription {
   access { allowed reason until }
   discounts { ...Reduction }
   retentionOffer { expiresAt discount { ...Reduction } }
-  pendingChange { at quantity plan { product { name(locale: $locale) unitLabel(locale: $locale) } interval intervalCount } }
-  plan {
-    id
-    interval
-    intervalCount
-    usageType
-    product { name(locale: $locale) unitLabel(locale: $locale) }
-    amountFor(quantity: 1) { currency formatted(locale: $locale) }
-  }
+  pendingChange { at items { quantity plan { ...Named } } }
+  items { id quantity plan { ...Named } }
+}
+
+fragment Named on Plan {
+  id
+  interval
+  intervalCount
+  usageType
+  product { name(locale: $locale) unitLabel(locale: $locale) addon }
+  amountFor(quantity: 1) { currency formatted(locale: $locale) }
 }
 
 fragment Reduction on Discount {
@@ -89,7 +91,7 @@ export const PLANS = `query Plans($locale: String!, $currency: Currency) {
   pricing(currency: $currency) {
     currency
     products {
-      product { id name(locale: $locale) unitLabel(locale: $locale) }
+      product { id name(locale: $locale) unitLabel(locale: $locale) addon }
       plans {
         id
         interval
@@ -105,23 +107,25 @@ export const PLANS = `query Plans($locale: String!, $currency: Currency) {
   }
 }`;
 
-export const PREVIEW_CHANGE = `query PreviewChange(
+export const QUOTE_CHANGE = `query QuoteChange(
   $subscriptionId: ID!
-  $priceId: ID!
-  $quantity: Int
+  $items: [SubscriptionItemChangeInput!]
   $when: ChangeTime
   $locale: String!
 ) {
   viewer {
-    previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity, when: $when) {
-      when
-      at
-      dueNow { formatted(locale: $locale) }
-      credit { amount formatted(locale: $locale) }
-      dueAtRenewal { formatted(locale: $locale) }
-      renewsAt
-      prorationDate
-      lines { id description amount { formatted(locale: $locale) } }
+    quoteChange(subscriptionId: $subscriptionId, items: $items, when: $when) {
+      preview {
+        when
+        at
+        dueNow { formatted(locale: $locale) }
+        credit { amount formatted(locale: $locale) }
+        dueAtRenewal { formatted(locale: $locale) }
+        renewsAt
+        prorationDate
+        lines { id description amount { formatted(locale: $locale) } }
+      }
+      userErrors { code text(locale: $locale) }
     }
   }
 }`;

@@ -3,10 +3,11 @@
 import { attempt, button, mutate, problemPlace } from "../common/actions.js";
 import { h } from "../common/dom.js";
 import { locale, text } from "../common/language.js";
+import { session } from "../common/session.js";
 import { isMove, moveOf } from "../common/moves.js";
 import { isCounted, seatCounter } from "../common/seats.js";
 import { billing, headline, onceHeadline, tierTable } from "./prices.js";
-import { CREATE_CHECKOUT_SESSION } from "./queries.js";
+import { CREATE_CHECKOUT_SESSION, START_SUBSCRIPTION } from "./queries.js";
 
 /**
  * @param {object} product
@@ -68,12 +69,15 @@ function planOrder(product, plan, trialDays, page) {
   const label = trialDays
     ? text("shop.startTrial")
     : (product.callToAction ?? text("shop.choose", { plan: product.name }));
+  if (product.addon && action === "SUBSCRIBE" && page.runs && plan.usageType === "LICENSED")
+    return h("div", { class: "order" }, addLink(plan));
+  const isFree = Boolean(trialDays) || plan.amountFor?.amount === 0 || "promotionCode" in page.checkout;
   return h(
     "div",
     { class: "order" },
     seats?.element,
     action === "SUBSCRIBE"
-      ? buyButton(label, () => line(plan, seats?.input.valueAsNumber), page, seats?.input)
+      ? buyButton(label, () => line(plan, seats?.input.valueAsNumber), page, { input: seats?.input, isFree })
       : standing(action, plan, seats?.input),
   );
 }
@@ -89,16 +93,35 @@ function standing(action, plan, input) {
   return [action === "UNAVAILABLE" && h("p", { class: "hint" }, plan.viewer.reasonText), link];
 }
 
-/** Opens a checkout session and sends the buyer to it. What the buyer can mend is said below the button. */
-function buyButton(label, chosen, page, input) {
+/** An add-on is chosen on the account page, where it is quoted with the plan. */
+const addLink = ({ id }) =>
+  h("a", { class: "button", href: `/demo/account?addon=${id}`, "data-testid": "standing" }, text("action.ADD"));
+
+/**
+ * Opens a checkout session and sends the buyer to it; what costs nothing at first is started without one, where the seller
+ * asks for no card. What the buyer can mend is said below the button.
+ */
+function buyButton(label, chosen, page, { input, isFree } = {}) {
   const problem = problemPlace();
   const press = ({ currentTarget }) => {
     if (input && !input.reportValidity()) return;
     const order = { ...page.checkout, lineItems: [chosen()], locale };
     attempt(currentTarget, text("shop.opening"), problem, async () => {
-      const { session } = await mutate(CREATE_CHECKOUT_SESSION, "createCheckoutSession", order);
-      location.assign(session.url);
+      if (isFree && session() && (await isStarted(order))) return location.assign("/demo/account");
+      const created = await mutate(CREATE_CHECKOUT_SESSION, "createCheckoutSession", order);
+      location.assign(created.session.url);
     });
   };
   return [button(label, "buy", press), problem];
+}
+
+/** Starts what costs nothing at first; false where the seller wants a checkout for it. */
+async function isStarted({ lineItems, currency, promotionCode }) {
+  try {
+    await mutate(START_SUBSCRIPTION, "startSubscription", { lineItems, currency, promotionCode });
+    return true;
+  } catch (error) {
+    if (error.codes?.includes("CHECKOUT_NEEDED")) return false;
+    throw error;
+  }
 }

@@ -67,7 +67,7 @@ function render({ pricing, viewer }) {
   if (!periods.includes(view.interval)) view.interval = periods.includes("MONTH") ? "MONTH" : periods[0];
   if (controls.hasChildNodes()) announce(pricing);
   else controls.append(...switches(pricing, periods, view.interval, choose).filter(Boolean));
-  offers.replaceChildren(...shelves(pricing, Number(viewer?.subscription?.quantity ?? 1)));
+  offers.replaceChildren(...shelves(pricing, viewer?.subscription));
 }
 
 /** Says to a screen reader what the eye sees change. */
@@ -76,23 +76,28 @@ function announce({ currency }) {
   document.getElementById("announcement").textContent = words;
 }
 
-/** @param {number} quantity what the viewer has of the present plan */
-function shelves(pricing, quantity) {
+/** @param {object|null} subscription what the viewer has */
+function shelves(pricing, subscription) {
   const { currency, products } = pricing;
-  const page = { currency, digits: digitsOf(pricing), checkout: checkout(currency), quantity };
-  const offered = (usageType) =>
+  const quantity = Number(subscription?.quantity ?? 1);
+  const runs = ["ACTIVE", "TRIALING"].includes(subscription?.status);
+  const page = { currency, digits: digitsOf(pricing), checkout: checkout(currency), quantity, runs };
+  const offered = (usageType, isAddon = null) =>
     products.flatMap(({ product, plans }) =>
-      inPeriod(plans.filter((plan) => plan.usageType === usageType)).map((plan, _, all) => ({
+      inPeriod(
+        plans.filter((plan) => plan.usageType === usageType && (isAddon === null || product.addon === isAddon)),
+      ).map((plan, _, all) => ({
         product,
         plan,
         isNamed: all.length > 1,
       })),
     );
-  const plans = offered("LICENSED");
+  const plans = offered("LICENSED", false);
   const card = ({ product, plan, isNamed }) => planCard(product, plan, isNamed, page);
   const once = products.flatMap(({ product, oneTime }) => oneTime.map((price) => productCard(product, price, page)));
   const all = [
     shelf("plans", text("shop.plans"), plans.map(card)),
+    shelf("addons", text("shop.addons"), offered("LICENSED", true).map(card)),
     shelf("usage", text("shop.usage"), offered("METERED").map(card)),
     shelf("once", text("shop.once"), once),
     comparison(plans),
@@ -108,7 +113,7 @@ function checkout(currency) {
   const state = new URLSearchParams(view);
   return {
     currency,
-    allowPromotionCodes: true,
+    ...(view.code ? { promotionCode: view.code } : { allowPromotionCodes: true }),
     successUrl: `${location.origin}/demo?session_id={CHECKOUT_SESSION_ID}`,
     cancelUrl: `${location.origin}/demo?canceled=1&${state}`,
   };

@@ -14,6 +14,7 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
         unitLabel(locale: $locale)
         callToAction(locale: $locale)
         highlighted
+        addon
       }
       plans {
         id
@@ -27,14 +28,14 @@ export const PRICING = `query Pricing($currency: Currency, $country: String, $lo
         savingPercent
         features { key name(locale: $locale) limit perUnit }
         monthlyEquivalent { formatted(locale: $locale) }
-        amountFor(quantity: 1) { formatted(locale: $locale) }
+        amountFor(quantity: 1) { amount formatted(locale: $locale) }
         viewer { action reasonText(locale: $locale) trialDays }
         price { ...Cost tiersMode tiers { upTo flatAmount { ...Amount } unitAmount { ...Amount } unitAmountDecimal } }
       }
       oneTime { id nickname(locale: $locale) ...Cost }
     }
   }
-  viewer { subscription { id quantity } }
+  viewer { subscription { id quantity status } }
 }
 
 fragment Cost on Price {
@@ -55,6 +56,13 @@ fragment Amount on Money {
 export const CREATE_CHECKOUT_SESSION = `mutation CreateCheckoutSession($input: CreateCheckoutSessionInput!, $locale: String!) {
   createCheckoutSession(input: $input) {
     session { id url }
+    userErrors { code text(locale: $locale) }
+  }
+}`;
+
+export const START_SUBSCRIPTION = `mutation StartSubscription($input: StartSubscriptionInput!, $locale: String!) {
+  startSubscription(input: $input) {
+    subscription { id }
     userErrors { code text(locale: $locale) }
   }
 }`;

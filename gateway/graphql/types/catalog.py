@@ -7,7 +7,7 @@ import strawberry
 
 from gateway.billing.catalog import amounts
 from gateway.billing.catalog.product_features import NAME, ListedFeature, listed_features
-from gateway.billing.catalog.product_prices import Amount, amount_in, currencies_of, is_active
+from gateway.billing.catalog.product_prices import Amount, amount_in, currencies_of, group_of, is_active
 from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.languages import localized
 from gateway.billing.sentences import tax_wording
@@ -105,6 +105,7 @@ class Product(SharedType):
         ),
         "The least that one unit of its plans costs a month; null when nobody knows beforehand.",
     )
+    addon: bool = strawberry.field(description="Whether it stands beside every plan: metadata `addon: true`.")
     created_at: datetime = strawberry.field(description="When it was created.")
     updated_at: datetime = strawberry.field(description="When it was last changed at Stripe.")
     row: strawberry.Private[models.Product]
@@ -152,6 +153,7 @@ class Product(SharedType):
             prices=[],
             plans=[],
             highlighted="true" in {row.meta.get("highlighted"), row.meta.get("recommended")},
+            addon=group_of(row) is None,
             created_at=row.created,
             updated_at=row.updated,
             row=row,

@@ -15,6 +15,7 @@ from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.free import FreeStart
 from gateway.billing.checkout.service import Checkout
+from gateway.billing.counting.service import CountedFeatures
 from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.directory import CustomerDesk
@@ -112,14 +113,6 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     limiter, catalog = services.limiter, services.catalog
     throttle = Throttle(limiter, authenticator)
     callers = Callers(authenticator, limiter)
-    memory = AccessMemory(
-        runtime.database,
-        catalog,
-        services.customers,
-        runtime.notifications,
-        settings.grace,
-        max_bytes=settings.access_memory_mb * 1024 * 1024,
-    )
     return Edge(
         TrustedProxies(settings.trusted_proxies),
         EdgeHeaders(settings.cors_origins, settings.cors_headers),
@@ -133,8 +126,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
                 body_limit=MAX_BODY_BYTES,
                 websocket=throttle.websockets(graphql.websocket),
             ),
-            PREFIX: FastRoute(AccessHandler(callers, memory)),
-            OFREP: FastRoute(ofrep_handler(callers, memory), body_limit=OFREP_LIMIT),
+            PREFIX: FastRoute(AccessHandler(callers, services.access, services.counted)),
+            OFREP: FastRoute(ofrep_handler(callers, services.access, services.counted), body_limit=OFREP_LIMIT),
         },
         rest,
     )
@@ -156,6 +149,8 @@ def compose_services(runtime: Runtime) -> Services:
     customers = Customers(settings, mirror, stripe)
     checkout = Checkout(settings, mirror, stripe, catalog, customers)
     audit = AuditLog(database)
+    max_bytes = settings.access_memory_mb * 1024 * 1024
+    access = AccessMemory(database, catalog, customers, notifications, settings.grace, max_bytes=max_bytes)
     return Services(
         settings=settings,
         database=database,
@@ -174,6 +169,8 @@ def compose_services(runtime: Runtime) -> Services:
         refunds=Refunds(mirror, stripe, audit),
         desk=CustomerDesk(customers, mirror, stripe, audit),
         failover=Failover(database, notifications),
+        counted=CountedFeatures(database, access),
+        access=access,
     )
 
 

@@ -2,6 +2,7 @@
 
 from gateway.graphql.base.decorators import object_type
 from gateway.graphql.types.checkout import CheckoutMutations
+from gateway.graphql.types.counting import CountingMutations
 from gateway.graphql.types.credits import CreditMutations
 from gateway.graphql.types.directory import DirectoryMutations
 from gateway.graphql.types.free import FreeMutations
@@ -18,6 +19,7 @@ class Mutation(
     PortalMutations,
     CreditMutations,
     UsageMutations,
+    CountingMutations,
     CheckoutMutations,
     DirectoryMutations,
     RefundMutations,

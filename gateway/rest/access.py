@@ -6,9 +6,12 @@ proxy needs to look at the status alone (nginx `auth_request`, Envoy `ext_authz`
 about everybody, a user's own token about this user.
 """
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
+from gateway.billing.counting.counters import Count
+from gateway.billing.counting.service import CountedFeatures, with_count
 from gateway.billing.customers.access_memory import MAX_FEATURES, AccessMemory
 from gateway.billing.subscriptions.entitlements import Grant
 from gateway.errors import BadInput, DatabaseUnavailable, GatewayError, NotFound, RateLimited, Unauthenticated
@@ -28,11 +31,13 @@ class AccessHandler:
     Args:
         callers: who asks.
         memory: decides.
+        counted: counts what is used.
     """
 
-    def __init__(self, callers: Callers, memory: AccessMemory) -> None:
+    def __init__(self, callers: Callers, memory: AccessMemory, counted: CountedFeatures) -> None:
         self._callers = callers
         self._memory = memory
+        self._counted = counted
         self._later = AsyncHandler(self._answer)
 
     def take(self, request: Request, respond: Respond) -> bool:
@@ -49,7 +54,7 @@ class AccessHandler:
         if caller is None or not (caller.is_service or caller.subject == user):
             return None
         grant = self._memory.recall(user, feature)
-        if grant is None or not self._callers.admit(caller, request):
+        if grant is None or grant.counted or not self._callers.admit(caller, request):
             return None
         return _decision(grant, request)
 
@@ -64,13 +69,16 @@ class AccessHandler:
             return refusal(405, _view(BadInput("ask by GET")), (b"allow", b"GET, HEAD"))
         try:
             await self._check_caller(request, user)
+            grants = await (self._memory.some(user, [feature]) if feature else self._decide_many(user, request.query))
+            counts = await self._counted.counts(user, grants.values())
             if feature:
-                return _decision(await self._memory.grant(user, feature), request)
-            return _decisions(await self._decide_many(user, request.query), request)
+                return _decision(grants[feature], request, counts.get(feature))
+            views = {name: AccessView.of(*with_count(grant, counts.get(name))) for name, grant in grants.items()}
+            return Answer(FeaturesView(features=views)).response_to(request)
         except (BadInput, Unauthenticated, RateLimited, DatabaseUnavailable) as error:
             return refusal_of(error, _view(error))
 
-    async def _decide_many(self, user: str, query: bytes) -> list[Grant]:
+    async def _decide_many(self, user: str, query: bytes) -> Mapping[str, Grant]:
         """Return the decisions on the features that are named, else all that are allowed.
 
         Raises:
@@ -78,11 +86,11 @@ class AccessHandler:
         """
         named = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("features")
         if named is None:
-            return await self._memory.all(user)
+            return {grant.feature: grant for grant in await self._memory.all(user)}
         features = sorted({name.strip() for text in named for name in text.split(",") if name.strip()})
         if len(features) > MAX_FEATURES:
             raise BadInput(f"`features` names {len(features)}; at most {MAX_FEATURES} are decided at once")
-        return list((await self._memory.some(user, features)).values())
+        return await self._memory.some(user, features)
 
     async def _check_caller(self, request: Request, user: str) -> None:
         """Refuse anybody else with 401: 403 is what a decision looks like here.
@@ -96,17 +104,15 @@ class AccessHandler:
             raise Unauthenticated("this needs a service token, or the token of the user whom it is about")
 
 
-def _decision(grant: Grant, request: Request) -> Response:
-    """Return the response of a decision, which is made once."""
-    answer: Answer | None = grant.memo.get(_MEMO)
+def _decision(grant: Grant, request: Request, count: Count | None = None) -> Response:
+    """Return the response of a decision, which is made once where nothing is counted."""
+    grant, count = with_count(grant, count)
+    answer: Answer | None = grant.memo.get(_MEMO) if count is None else None
     if answer is None:
-        answer = grant.memo[_MEMO] = Answer(AccessView.of(grant), 200 if grant.access.allowed else 403)
+        answer = Answer(AccessView.of(grant, count), 200 if grant.access.allowed else 403)
+        if count is None:
+            grant.memo[_MEMO] = answer
     return answer.response_to(request)
-
-
-def _decisions(grants: list[Grant], request: Request) -> Response:
-    view = FeaturesView(features={grant.feature: AccessView.of(grant) for grant in grants})
-    return Answer(view).response_to(request)
 
 
 def _view(error: GatewayError) -> Refusal:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.billing.counting.counters import Count
+from gateway.billing.counting.service import CountedFeatures, with_count
 from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.subscriptions.entitlements import Grant
 from gateway.errors import BadInput, DatabaseUnavailable, RateLimited, Unauthenticated
@@ -38,12 +40,13 @@ class _Bad(BadInput):
         self.kind = kind
 
 
-def ofrep_handler(callers: Callers, memory: AccessMemory) -> AsyncHandler:
+def ofrep_handler(callers: Callers, memory: AccessMemory, counted: CountedFeatures) -> AsyncHandler:
     """Return the handler of all paths below `PREFIX`.
 
     Args:
         callers: who asks.
         memory: decides.
+        counted: counts what is used.
     """
 
     async def answer(request: Request) -> Response:
@@ -57,9 +60,10 @@ def ofrep_handler(callers: Callers, memory: AccessMemory) -> AsyncHandler:
             user = _user(request.body, caller.subject)
             if not caller.is_service and caller.subject != user:
                 return refusal(403, _failure(key, "GENERAL", "a user's token is for this user's own features"))
-            if key:
-                return refusal(200, _flag(await memory.grant(user, key)))
-            return Answer(Flags(flags=[_flag(each) for each in await memory.known(user)])).response_to(request)
+            grants = [await memory.grant(user, key)] if key else await memory.known(user)
+            counts = await counted.counts(user, grants)
+            flags = [_flag(*with_count(each, counts.get(each.feature))) for each in grants]
+            return refusal(200, flags[0]) if key else Answer(Flags(flags=flags)).response_to(request)
         except (BadInput, Unauthenticated, RateLimited, DatabaseUnavailable) as error:
             return refusal_of(error, _failure(key, error.kind if isinstance(error, _Bad) else "GENERAL", str(error)))
 
@@ -89,7 +93,9 @@ def _user(body: bytes, subject: str | None) -> str:
     return user
 
 
-def _flag(grant: Grant) -> Flag:
+def _flag(grant: Grant, count: Count | None) -> Flag:
+    if count is not None:
+        return Flag.of(grant, count)
     flag: Flag | None = grant.memo.get(_MEMO)
     if flag is None:
         flag = grant.memo[_MEMO] = Flag.of(grant)

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from gateway.billing.counting.counters import Count
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.entitlements import Grant
 
@@ -37,17 +38,25 @@ class AccessView(BaseModel):
     reason: str = Field(description="Why there is, or is not: " + ", ".join(reason.name for reason in Reason) + ".")
     until: datetime | None = Field(description="When access ends or is renewed; null without access.")
     limit: int | None = Field(description="How much of the feature; null without a limit.")
+    used: int | None = Field(None, description="How much was used in this period; null where nothing counts it.")
+    remaining: int | None = Field(None, description="How much is left; null without a limit, or where nothing counts.")
+    resetsAt: datetime | None = Field(None, description="When the period ends; null where nothing counts it.")  # noqa: N815 - as GraphQL has it
+    overage: bool = Field(False, description="Whether more than the limit may be used.")
     subscription: SubscriptionView | None = Field(description="The subscription that decides.")
 
     @classmethod
-    def of(cls, grant: Grant) -> "AccessView":
-        """Return the view of a decision."""
+    def of(cls, grant: Grant, count: Count | None = None) -> "AccessView":
+        """Return the view of a decision, and of how the feature stands where it is counted."""
         row = grant.state.subscription if grant.state else None
         return cls(
             allowed=grant.access.allowed,
             reason=grant.access.reason.name,
             until=grant.access.until,
             limit=grant.limit,
+            used=count.used if count else None,
+            remaining=count.remaining if count else None,
+            resetsAt=count.resets_at if count else None,
+            overage=bool(count and count.overage),
             subscription=SubscriptionView(id=row.id, status=row.status.upper()) if row else None,
         )
 
@@ -66,17 +75,21 @@ class Flag(BaseModel):
     reason: str = Field(description="OpenFeature's reason: always TARGETING_MATCH.")
     variant: str = Field(description="`allowed` or `refused`.")
     metadata: dict[str, str | int] = Field(
-        description="As in AccessView: `reason`, and where there are any `until`, `limit` and `subscription`."
+        description="As in AccessView: `reason`, and where there are any `until`, `limit`, `used`, `remaining`, "
+        "`resetsAt` and `subscription`."
     )
 
     @classmethod
-    def of(cls, grant: Grant) -> "Flag":
-        """Return the flag of a decision."""
+    def of(cls, grant: Grant, count: Count | None = None) -> "Flag":
+        """Return the flag of a decision, and of how the feature stands where it is counted."""
         access = grant.access
         told = {
             "reason": access.reason.name,
             "until": access.until.isoformat() if access.until else None,
             "limit": grant.limit,
+            "used": count.used if count else None,
+            "remaining": count.remaining if count else None,
+            "resetsAt": count.resets_at.isoformat() if count and count.resets_at else None,
             "subscription": grant.state.subscription.id if grant.state else None,
         }
         return cls(

@@ -22,7 +22,7 @@ from gateway.mirror.sync import Mirror
 from gateway.models.audit import AuditEntry
 from gateway.models.checkout import CheckoutIntent, CustomerClaim
 from gateway.models.credits import CreditEntry
-from gateway.models.metering import UsageRecord, UsageTotal
+from gateway.models.metering import UsageCounter, UsageHold, UsageRecord, UsageTotal
 from gateway.models.mirrored import CheckoutSession, Customer, Invoice, PaymentMethod, Subscription
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.models.retention import PERSONAL, Erasure
@@ -36,6 +36,7 @@ CUSTOMERS, METHODS, SESSIONS, SUBSCRIPTIONS, INVOICES = (
 )
 CLAIMS, INTENTS = table_for(CustomerClaim), table_for(CheckoutIntent)
 USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
+COUNTERS, HOLDS = table_for(UsageCounter), table_for(UsageHold)
 ENTRIES, AUDIT = table_for(CreditEntry), table_for(AuditEntry)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 ERASURES = table_for(Erasure)
@@ -142,6 +143,8 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
         ),
         "reports of usage": _delete(connection, USAGE, USAGE.c.customer_id.in_(customers)),
         "sums of usage": _delete(connection, TOTALS, TOTALS.c.customer_id.in_(customers)),
+        "counters": _delete(connection, COUNTERS, COUNTERS.c.customer_id.in_(customers)),
+        "holds": _delete(connection, HOLDS, HOLDS.c.customer_id.in_(customers)),
         "messages": _delete_messages(connection, person),
     }
     at = datetime.now(UTC)

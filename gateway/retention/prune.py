@@ -23,13 +23,13 @@ from gateway.db.tables import table_for
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.inbox import Event
 from gateway.models.infra import Lease
-from gateway.models.metering import UsageRecord, UsageTotal
+from gateway.models.metering import UsageHold, UsageRecord, UsageTotal
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.settings import Settings
 
 EVENTS, INTENTS, LEASES, USAGE = (table_for(each) for each in (Event, CheckoutIntent, Lease, UsageRecord))
-TOTALS = table_for(UsageTotal)
+TOTALS, HOLDS = table_for(UsageTotal), table_for(UsageHold)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
 
@@ -78,8 +78,9 @@ KEPT = (
         "usage",
         USAGE,
         lambda settings: settings.usage_retention_days,
-        sa.and_(USAGE.c.status == "sent", ~_COUNTED_NOW),  # what a running period has used is still asked for
+        sa.and_(USAGE.c.status.in_(("sent", "counted")), ~_COUNTED_NOW),  # what a running period has used is asked for
     ),
+    Kept("holds", HOLDS, lambda settings: settings.usage_retention_days, sa.true()),  # none lasts longer than a day
     Kept("intents", INTENTS, lambda settings: settings.intent_retention_days, sa.true()),
 )
 

@@ -34,7 +34,7 @@ AMOUNTS = {
 ABOUT_PEOPLE = {
     *PERSONAL,
     *("customer_claim", "checkout_intent", "usage_record", "usage_total", "outbox_message", "outbox_delivery"),
-    *("credit_entry", "audit_entry", "event"),
+    *("credit_entry", "audit_entry", "event", "usage_counter", "usage_hold"),
 }
 UNDER_STRIPES_IDS = {
     *("charge", "dispute", "credit_note", "invoice_payment", "subscription_item", "subscription_schedule", "discount"),

@@ -10,7 +10,7 @@ from gateway.db.tables import table_for
 from gateway.models.checkout import CheckoutIntent
 from gateway.models.inbox import Event
 from gateway.models.infra import Lease
-from gateway.models.metering import UsageRecord
+from gateway.models.metering import UsageHold, UsageRecord
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.retention.prune import BATCH, KEPT, count_old, prune
 from harness.checkout import buy
@@ -56,6 +56,12 @@ def usage(id, age, status="sent", customer_id="cus_1"):
     return UsageRecord(**given, status=status, timestamp=moment, created=moment)
 
 
+def hold(id, age):
+    moment = datetime.now(UTC) - age
+    given = {"customer_id": "cus_1", "external_id": "ada", "feature": "tokens", "name": "counter:tokens", "amount": 1}
+    return UsageHold(id=id, key=id, fingerprint="f", status="open", expires_at=moment, created=moment, **given)
+
+
 def intent(id, age):
     return CheckoutIntent(id=id, scope="user:ada", key=id, fingerprint="f", created=datetime.now(UTC) - age)
 
@@ -96,6 +102,9 @@ async def test_what_is_finished_and_old_goes_and_the_rest_stays(runtime):
         *message(4, 89 * DAY, "delivered"),
         usage("sent", 401 * DAY),
         usage("young", 399 * DAY),
+        usage("counted", 401 * DAY, "counted"),
+        hold("old", 401 * DAY),
+        hold("young", 399 * DAY),
         usage("waits", 401 * DAY, "pending"),
         usage("refused", 401 * DAY, "dead"),
         usage("period-runs", 401 * DAY, customer_id="cus_2"),
@@ -106,13 +115,14 @@ async def test_what_is_finished_and_old_goes_and_the_rest_stays(runtime):
         Lease(name="owner:ada", holder="killed", until=datetime.now(UTC) - 2 * DAY),
         Lease(name="owner:bob", holder="works", until=datetime.now(UTC) + DAY),
     )
-    expected = {"events": 3, "messages": 1, "usage": 2, "intents": 1}
+    expected = {"events": 3, "messages": 1, "usage": 3, "holds": 1, "intents": 1}
     assert await count_old(runtime.database, runtime.settings) == expected
     assert await prune(runtime.database, runtime.settings, pause_seconds=0) == expected
     assert await left(runtime) == {
         "events": {"evt_pending", "evt_failed", "evt_dead", "evt_young"},
         "messages": {2, 3, 4},
         "usage": {"young", "waits", "refused", "period-runs"},
+        "holds": {"young"},
         "intents": {"young"},
     }
     deliveries = sa.select(sa.func.count()).select_from(table_for(OutboxDelivery))
@@ -146,7 +156,7 @@ async def test_tables_stay_flat_over_a_simulated_year(sqlite_url):
             await put(runtime, *rows)
         await prune(runtime.database, runtime.settings, pause_seconds=0)
         most = {name: max(most[name], len(found)) for name, found in (await left(runtime)).items()}
-    assert most == {"events": 130, "messages": 130, "usage": 60, "intents": 50}
+    assert most == {"events": 130, "messages": 130, "usage": 60, "holds": 0, "intents": 50}
     await runtime.close()
 
 
@@ -186,7 +196,7 @@ def test_events_that_come_again_after_they_were_deleted_change_no_money(tmp_path
         count = len(world.rows("event"))
         environment = {**world.environment(), "GATEWAY_EVENT_CATCH_UP_MINUTES": "0"}
         planned = run("prune", "--dry-run", cwd=tmp_path, **environment).stdout
-        assert f"{count} events; 0 messages; 0 usage; 0 intents would be deleted" in planned
+        assert f"{count} events; 0 messages; 0 usage; 0 holds; 0 intents would be deleted" in planned
         before = contents(database_url)
         assert f"{count} events" in run("prune", cwd=tmp_path, **environment).stdout
         assert world.rows("event") == []

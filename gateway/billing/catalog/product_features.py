@@ -1,17 +1,20 @@
 """What a product says about features, parsed once for a snapshot of the catalogue. Pure.
 
 Its metadata name them: `features` is a comma-separated list of keys, `limit_<feature>` a whole number, and
-`limit_<feature>_per_unit: true` says that it is for each unit; `feature_<feature>` is its name. Beside these are
-Stripe's own features of products (https://docs.stripe.com/billing/entitlements).
+`limit_<feature>_per_unit: true` says that it is for each unit; `feature_<feature>` is its name. `use_<feature>` says
+what counts its use: `counter`, `meter:<event name>` of a meter at Stripe, or `credits`; `overage_<feature>: true` lets
+it go beyond the limit. Beside these are Stripe's own features of products
+(https://docs.stripe.com/billing/entitlements).
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from gateway.models.mirrored import Product
 
-_LIMIT, _PER_UNIT = "limit_", "_per_unit"
+_LIMIT, _PER_UNIT, _USE, _OVERAGE = "limit_", "_per_unit", "use_", "overage_"
 NAME = "feature_"
 """What the key of the metadata begins with that has a feature's name."""
 
@@ -29,6 +32,27 @@ class Limit:
     per_unit: bool
 
 
+class UseKind(Enum):
+    """What the use of a feature is counted by."""
+
+    COUNTER = "counter"
+    METER = "meter"
+    CREDITS = "credits"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How the use of a feature is counted.
+
+    Attributes:
+        kind: by what.
+        name: of a meter its event name, else empty.
+    """
+
+    kind: UseKind
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class ProductFeatures:
     """The features of a product.
@@ -37,11 +61,15 @@ class ProductFeatures:
         named: those in its metadata.
         at_stripe: those at Stripe; None where they were not read yet.
         limits: by the feature's key.
+        uses: how the use of those is counted that are counted.
+        overage: those that may be used beyond their limit.
     """
 
     named: frozenset[str] = frozenset()
     at_stripe: frozenset[str] | None = None
     limits: Mapping[str, Limit] = field(default_factory=dict)
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    overage: frozenset[str] = frozenset()
 
     @property
     def names(self) -> frozenset[str]:
@@ -56,7 +84,10 @@ def features_of(product: Product | None) -> ProductFeatures:
     meta = product.meta
     known = product.entitlements
     limits = {key.removeprefix(_LIMIT): _limit(meta, key) for key in meta if key.startswith(_LIMIT)}
-    return ProductFeatures(frozenset(_named(meta)), None if known is None else frozenset(known), limits)
+    uses = {key.removeprefix(_USE): use for key in meta if key.startswith(_USE) and (use := _use(meta[key]))}
+    overage = (key.removeprefix(_OVERAGE) for key in meta if key.startswith(_OVERAGE) and _is_true(meta[key]))
+    at_stripe = None if known is None else frozenset(known)
+    return ProductFeatures(frozenset(_named(meta)), at_stripe, limits, uses, frozenset(overage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +169,16 @@ def _named(meta: Mapping[str, str]) -> list[str]:
 
 def _limit(meta: Mapping[str, str], key: str) -> Limit:
     text = meta[key].strip()
-    return Limit(int(text) if text.isdecimal() else 0, meta.get(key + _PER_UNIT, "").lower() == "true")
+    return Limit(int(text) if text.isdecimal() else 0, _is_true(meta.get(key + _PER_UNIT, "")))
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() == "true"
+
+
+def _use(text: str) -> Use | None:
+    """Return what counts a feature; None for what is misspelt: what nobody counts is not given away by the unit."""
+    kind, _, name = (part.strip() for part in text.partition(":"))
+    if kind == UseKind.METER.value and name:
+        return Use(UseKind.METER, name)
+    return Use(UseKind(kind)) if kind in {UseKind.COUNTER.value, UseKind.CREDITS.value} and not name else None

@@ -10,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import col, select
 
+from gateway.billing.credits.held import settle_held
 from gateway.billing.credits.ledger import (
     ACCOUNTS,
     ENTRIES,
@@ -90,14 +91,21 @@ async def spend(database: Database, wanted: Spend) -> Spent:
 
     def work(connection: sa.Connection) -> CreditEntry | Problem:
         account = lock_accounts(connection, {customer_id: LONG_AGO})[customer_id]
-        return _spend(account, wanted)
+        kept = settle_held(connection, [customer_id], account.now).get(customer_id, 0)
+        return spend_from(account, wanted, kept)
 
     outcome = await database.transaction(work)
     return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
 
 
-def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
-    """Spend from an account that is locked."""
+def spend_from(account: Account, wanted: Spend, held: int) -> CreditEntry | Problem:
+    """Spend from an account that is locked.
+
+    Args:
+        account: whose.
+        wanted: what.
+        held: how many credits are held for other work.
+    """
     connection = account.connection
     same = ENTRIES.c.customer_id == account.customer_id, ENTRIES.c.key == wanted.key
     done = connection.execute(sa.select(ENTRIES).where(*same)).mappings().first()
@@ -107,8 +115,8 @@ def _spend(account: Account, wanted: Spend) -> CreditEntry | Problem:
         message = "this key was used for another amount, reason or metadata; use a new one for another spend"
         return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
     account.expire()
-    if account.balance < wanted.amount:
-        there = max(account.balance, 0)
+    if account.balance - held < wanted.amount:
+        there = max(account.balance - held, 0)
         message = f"{wanted.amount} credits are wanted and {there} are there"
         return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
     parts: dict[str, int] = {}

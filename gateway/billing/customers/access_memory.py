@@ -51,6 +51,7 @@ class Facts:
 
     Attributes:
         user: the application's own id.
+        customer_id: the customer's at Stripe; None where there is none.
         states: the subscriptions that count.
         active: what Stripe's entitlements give.
         since: the moment from which on this holds.
@@ -61,6 +62,7 @@ class Facts:
     """
 
     user: str
+    customer_id: str | None
     states: Sequence[SubscriptionState]
     active: Collection[str]
     since: datetime
@@ -76,7 +78,8 @@ class Facts:
         until = min((each.changes_at for each in states if each.changes_at), default=_EVER)
         texts = (len(name) + len(text) for each in states for name, text in each.subscription.meta.items())
         base = BYTES + STATE_BYTES * len(states) + 2 * sum(texts)
-        return cls(user, states, account.features, since, until, base)
+        customer_id = account.customer.id if account.customer else None
+        return cls(user, customer_id, states, account.features, since, until, base)
 
     @property
     def size(self) -> int:
@@ -171,6 +174,15 @@ class AccessMemory:
         """
         offers, facts = await self._offers(), await self._facts(user)
         return [self._grant(facts, feature, offers) for feature in sorted({*offers.names, *facts.active})]
+
+    async def of_customer(self, user: str, feature: str) -> tuple[str | None, Grant]:
+        """Return the customer of a user at Stripe, if there is one, and the decision on a feature.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        offers, facts = await self._offers(), await self._facts(user)
+        return facts.customer_id, self._grant(facts, feature, offers)
 
     async def _offers(self) -> Features:
         return (await self._catalog.snapshot(look=not self._notifications.is_current())).features

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from gateway.db.locks import advisory_locks
 from gateway.db.tables import insert, table_for
-from gateway.models.metering import UsageRecord, UsageTotal
+from gateway.models.metering import UsageCounter, UsageRecord, UsageTotal
 
-USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
+USAGE, TOTALS, COUNTERS = table_for(UsageRecord), table_for(UsageTotal), table_for(UsageCounter)
 KEPT = timedelta(days=35)  # after a period, as long as anything may be reported for it
 DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
 
@@ -34,17 +34,34 @@ class Total(NamedTuple):
     records: int
 
 
-def add(connection: sa.Connection, record: UsageRecord) -> None:
-    """Add a new record, written in this transaction, to every period in which it lies; call `lock` before writing."""
-    lies_within = TOTALS.c.period_start <= record.timestamp, TOTALS.c.period_end > record.timestamp
-    mine = TOTALS.c.customer_id == record.customer_id, TOTALS.c.event_name == record.event_name
-    more = {"value": TOTALS.c.value + record.value, "records": TOTALS.c.records + 1}
+def add(
+    connection: sa.Connection, customer_id: str, event_name: str, moment: datetime, *, value: int, records: int = 1
+) -> None:
+    """Add new records of one moment, written in this transaction, to every period in which it lies.
+
+    Call `lock` before writing them.
+    """
+    mine = TOTALS.c.customer_id == customer_id, TOTALS.c.event_name == event_name
+    lies_within = TOTALS.c.period_start <= moment, TOTALS.c.period_end > moment
+    more = {"value": TOTALS.c.value + value, "records": TOTALS.c.records + records}
     connection.execute(sa.update(TOTALS).where(*mine, *lies_within).values(**more))
+
+
+def count(connection: sa.Connection, customer_id: str, event_name: str, moment: datetime, value: int) -> None:
+    """Add what was reported to the counter by which limits are kept, if there is one."""
+    mine = COUNTERS.c.customer_id == customer_id, COUNTERS.c.name == event_name
+    lies_within = COUNTERS.c.period_start <= moment, COUNTERS.c.period_end > moment
+    connection.execute(sa.update(COUNTERS).where(*mine, *lies_within).values(used=COUNTERS.c.used + value))
+
+
+def lock_name(customer_id: str, event_name: str) -> str:
+    """Return the name of the advisory lock of a customer's usage of a meter."""
+    return f"usage {customer_id} {event_name}"
 
 
 def lock(connection: sa.Connection, customer_id: str, event_name: str) -> None:
     """Keep others from writing, or summing up, a customer's usage of a meter until the transaction ends."""
-    advisory_locks(connection, [f"usage {customer_id} {event_name}"])
+    advisory_locks(connection, [lock_name(customer_id, event_name)])
 
 
 def read(connection: sa.Connection, period: Period) -> Total | None:
@@ -54,14 +71,14 @@ def read(connection: sa.Connection, period: Period) -> Total | None:
     found = connection.execute(query).first()
     if found is None:
         return None
-    refused = connection.execute(_sum(period).where(USAGE.c.status == DEAD)).one()
+    refused = connection.execute(summed(period).where(USAGE.c.status == DEAD)).one()
     return Total(found.value - refused.value, found.records - refused.records)
 
 
 def sum_up(connection: sa.Connection, period: Period) -> None:
     """Sum a period up, in a transaction; of those long past nothing is kept."""
     lock(connection, period.customer_id, period.event_name)
-    total = connection.execute(_sum(period)).one()
+    total = connection.execute(summed(period)).one()
     columns = dict(zip((column.name for column in TOTALS.primary_key), period, strict=True))
     row = insert(connection, TOTALS).values(**columns, value=total.value, records=total.records)
     connection.execute(row.on_conflict_do_nothing())
@@ -75,6 +92,7 @@ def within(period: Period) -> tuple[sa.ColumnElement[bool], ...]:
     return *mine, USAGE.c.timestamp >= period.start, USAGE.c.timestamp < period.end
 
 
-def _sum(period: Period) -> sa.Select[int, int]:
+def summed(period: Period) -> sa.Select[int, int]:
+    """Return the query of what came together in a period, what Stripe refuses included: `value` and `records`."""
     value = sa.cast(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0), sa.BigInteger)
     return sa.select(value.label("value"), sa.func.count().label("records")).select_from(USAGE).where(*within(period))

@@ -100,7 +100,8 @@ async def report(database: Database, usage: Report) -> UsageRecord:
         totals.lock(connection, row.customer_id, row.event_name)
         new = insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing().returning(USAGE.c.id)
         if connection.execute(new).first():
-            totals.add(connection, row)
+            totals.add(connection, row.customer_id, row.event_name, row.timestamp, value=row.value)
+            totals.count(connection, row.customer_id, row.event_name, row.timestamp, row.value)
         same = USAGE.c.id == usage.identifier, USAGE.c.fingerprint == usage.fingerprint
         refused = sa.update(USAGE).where(*same, USAGE.c.status == "dead")
         connection.execute(refused.values(status="pending", next_attempt_at=due))

@@ -22,6 +22,7 @@ class Reason(Enum):
     PAID_BACK = "What was paid for the present period went back in full."
     PURCHASED = "Bought for life."
     CANCELED = "Ended; what was paid for is still given to its end."
+    LIMIT_REACHED = "All that may be used of the feature in this period is used or held."
     NOT_INCLUDED = "No subscription of this customer includes the feature."
     NO_SUBSCRIPTION = "The customer has never had a subscription."
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from gateway.billing.catalog.product_features import ProductFeatures
 from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.subscriptions.counted import Counted, counted
 from gateway.billing.subscriptions.for_life import is_for_life
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.models.mirrored import SubscriptionItem
@@ -43,6 +44,7 @@ class Grant:
         limit: how much of it; None when there is no limit, or no access.
         state: the subscription that decides, if one does.
         source: who says that the customer has it; None when nobody does.
+        counted: how its use is counted; None where it is not, and where there is no access.
         memo: what was made of it, by whoever made it, for as long as it is kept.
     """
 
@@ -51,6 +53,7 @@ class Grant:
     limit: int | None = None
     state: SubscriptionState | None = None
     source: Source | None = None
+    counted: Counted | None = None
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -136,7 +139,8 @@ def _grant(feature: str, live: Sequence[_Giving], active: Collection[str], offer
     best = live[0].state if len(live) == 1 else max(live, key=worth).state
     limit = _limit(feature, [item for giving in live for item in giving.items], offers)
     return Grant(
-        feature, best.access, limit, None if is_for_life(best) else best, _source(feature, best, active, offers)
+        *(feature, best.access, limit, None if is_for_life(best) else best),
+        *(_source(feature, best, active, offers), counted(feature, live, offers)),
     )
 
 

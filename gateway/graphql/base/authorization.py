@@ -86,6 +86,10 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.creditInvoice": FieldAccess.SERVICE,
     "Mutation.spendCredits": FieldAccess.SERVICE,
     "Mutation.reportUsage": FieldAccess.SERVICE,
+    "Mutation.consume": FieldAccess.SERVICE,
+    "Mutation.hold": FieldAccess.SERVICE,
+    "Mutation.commitHold": FieldAccess.SERVICE,
+    "Mutation.releaseHold": FieldAccess.SERVICE,
     "Mutation.offerRetentionCoupon": FieldAccess.SERVICE,
     # The same, live.
     "Subscription.sessionUpdated": FieldAccess.ANYONE,

@@ -17,6 +17,8 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout.free import FreeStart
 from gateway.billing.checkout.service import Checkout
 from gateway.billing.checkout.trials import had_trial
+from gateway.billing.counting.service import CountedFeatures
+from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.ownership import Ownership
@@ -61,6 +63,8 @@ class Services:
     refunds: Refunds
     desk: CustomerDesk
     failover: Failover
+    counted: CountedFeatures
+    access: AccessMemory
 
 
 @dataclass(frozen=True, slots=True)

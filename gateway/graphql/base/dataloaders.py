@@ -13,6 +13,8 @@ from strawberry.dataloader import DataLoader
 
 from gateway.billing import returns
 from gateway.billing.checkout import purchases
+from gateway.billing.counting.counters import Count, Place
+from gateway.billing.counting.service import read_counts
 from gateway.billing.credits import service as ledger
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
@@ -47,6 +49,7 @@ class Loaders:
         retention_offers: by subscription.
         refunded: what went back of an invoice, in minor units.
         purchases: what was bought once, by customer and page.
+        counts: how counted features stand.
     """
 
     account: DataLoader[AccountSelection, Account]
@@ -57,6 +60,7 @@ class Loaders:
     retention_offers: DataLoader[str, RetentionOffer | None]
     refunded: DataLoader[str, int]
     purchases: DataLoader[PageRequest, Page[Any]]
+    counts: DataLoader[Place, Count | None]
 
     def __init__(self, settings: Settings, mirror: Mirror, refresh_links: RefreshLinks) -> None:
         database = mirror.database
@@ -68,6 +72,7 @@ class Loaders:
         self.retention_offers = _loader(database, offers, None)
         self.refunded = _loader(database, returns.of_invoices, 0)
         self.purchases = _loader(database, purchases.PAGES.read, Page())
+        self.counts = _loader(database, read_counts, None)
 
 
 class _Shared(DataLoader[Key, Value]):

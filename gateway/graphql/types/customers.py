@@ -1,5 +1,6 @@
 """Customers: the signed-in one as `Viewer`, and any for the application's back end. Both have the same account."""
 
+import asyncio
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated
@@ -9,6 +10,7 @@ import strawberry
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout import purchases
+from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.access_memory import MAX_FEATURES
 from gateway.billing.customers.ownership import Owner
@@ -190,16 +192,17 @@ class Account:
         return self._entitlements
 
     @resolver
-    def access(self, feature: Feature) -> Access:
-        """Whether a feature may be used, why, and until when."""
-        return self._access(feature)
+    async def access(self, info: Info, feature: Feature) -> Access:
+        """Whether a feature may be used, why, and until when; where it is counted, how much of it is left."""
+        return await self._access(info, feature)
 
     @resolver
-    def access_to(self, features: Features) -> list[FeatureAccess]:
+    async def access_to(self, info: Info, features: Features) -> list[FeatureAccess]:
         """The same for several features, in their order."""
         if len(features) > MAX_FEATURES:
             raise BadInput(f"`features` names {len(features)}; at most {MAX_FEATURES} are decided at once")
-        return [FeatureAccess(feature=each, access=self._access(each)) for each in features]
+        found = await asyncio.gather(*(self._access(info, each) for each in features))
+        return [FeatureAccess(feature=each, access=access) for each, access in zip(features, found, strict=True)]
 
     @resolver
     async def quote_change(
@@ -248,9 +251,14 @@ class Account:
         principal, customer = info.context.principal, self.account.customer
         return principal.acting_as(customer.external_id) if principal.is_service and customer else principal
 
-    def _access(self, feature: str) -> Access:
+    async def _access(self, info: Info, feature: str) -> Access:
         grant = rules.decide(feature, self.account.giving, self.account.features, self.snapshot.features)
-        return Access.of(grant.access, grant.state, catalog_objects_of(self.snapshot), limit=grant.limit)
+        count = None
+        if grant.counted and self.account.customer:
+            count = await info.context.loaders.counts.load(place_of(self.account.customer.id, grant))
+            grant, count = with_count(grant, count)
+        catalog = catalog_objects_of(self.snapshot)
+        return Access.of(grant.access, grant.state, catalog, limit=grant.limit, count=count)
 
 
 @private

@@ -5,6 +5,7 @@ from enum import Enum
 
 import strawberry
 
+from gateway.billing.counting.counters import Count
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
@@ -72,6 +73,16 @@ class Access:
     reason: Reason = strawberry.field(description="Why access is given or refused.")
     until: datetime | None = strawberry.field(description="When access ends or is renewed; null without access.")
     limit: BigInt | None = strawberry.field(description="The feature's limit; null when there is none.")
+    used: BigInt | None = strawberry.field(
+        default=None, description="How much of the feature was used in this period; null where nothing counts it."
+    )
+    remaining: BigInt | None = strawberry.field(
+        default=None, description="How much is left beside what is held; null without a limit, or where nothing counts."
+    )
+    resets_at: datetime | None = strawberry.field(
+        default=None, description="When the period ends in which it is counted; null where nothing counts it."
+    )
+    overage: bool = strawberry.field(default=False, description="Whether more than the limit may be used.")
     subscription: "BillingSubscription | None" = field(
         lambda self: BillingSubscription.of(self.state, self.catalog) if self.state else None,
         "The subscription that decides.",
@@ -81,7 +92,13 @@ class Access:
 
     @classmethod
     def of(
-        cls, access: rules.Access, state: SubscriptionState | None, catalog: CatalogObjects, *, limit: int | None = None
+        cls,
+        access: rules.Access,
+        state: SubscriptionState | None,
+        catalog: CatalogObjects,
+        *,
+        limit: int | None = None,
+        count: Count | None = None,
     ) -> "Access":
         """Make the answer for a decision.
 
@@ -90,12 +107,17 @@ class Access:
             state: the subscription that decides.
             catalog: the objects of the catalogue, for its plan.
             limit: the limit of a feature.
+            count: how the feature stands, where it is counted.
         """
         return cls(
             allowed=access.allowed,
             reason=access.reason,
             until=access.until,
             limit=big(limit),
+            used=big(count.used) if count else None,
+            remaining=big(count.remaining) if count else None,
+            resets_at=count.resets_at if count else None,
+            overage=bool(count and count.overage),
             state=state,
             catalog=catalog,
         )

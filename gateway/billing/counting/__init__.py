@@ -1,0 +1,1 @@
+"""Counted features: what is consumed, what is held for work under way, and how much is left in the period."""

@@ -6,7 +6,7 @@ was paid: what went back by refunds, lost disputes and credit notes is counted t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,30 @@ class MoneyBack:
     memo: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A payment of an invoice.
+
+    Attributes:
+        intent: its payment intent.
+        left: how much of it has not gone back, in minor units.
+        order: the greatest goes back first.
+    """
+
+    intent: str
+    left: int
+    order: tuple[bool, int, str] = (True, 0, "")
+
+
+def shared(amount: int, payments: Iterable[Payment]) -> Iterator[tuple[Payment, int]]:
+    """Yield which payments go back, each with how much of it, until an amount is reached. Pure."""
+    for payment in payments:
+        share = min(amount, payment.left)
+        if share > 0:
+            yield payment, share
+        amount -= share
+
+
 class Refunds:
     """Gives money back, once for each idempotency key.
 
@@ -65,7 +89,9 @@ class Refunds:
         self._audit = audit
 
     async def refund(self, wanted: MoneyBack, action: Callable[..., Action]) -> Json:
-        """Refund the payment of an invoice; the refund's id, amount, currency and status.
+        """Refund what has paid an invoice; the refund's id, amount, currency and status.
+
+        Several payments go back one after the other, the newest first, a disputed one last: `refunds` has them all.
 
         Args:
             wanted: what is to go back.
@@ -125,14 +151,39 @@ class Refunds:
 
     async def _refund(self, wanted: MoneyBack, attempt: Attempt) -> Json:
         invoice = await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
-        payment = await self._payment(wanted.invoice_id)
-        refund = await self._earlier(attempt, REFUNDS, **payment) if attempt.again else None
-        if refund is None:
-            amount = await self._amount(wanted, invoice["amount_paid"])
-            refund = await self._do(REFUNDS, attempt, amount=amount, reason=wanted.reason, **payment)
-        if refund["charge"]:
-            await self._mirror.refresh(self._stripe, "charge", refund["charge"])
-        return {name: refund[name] for name in ("id", "amount", "currency", "status")}
+        made, payments = [], []
+        for payment in await self._payments(wanted.invoice_id):
+            which = {"payment_intent": payment.intent}
+            refund = await self._earlier(attempt, REFUNDS, **which) if attempt.again else None
+            made.append(refund) if refund else payments.append(payment)
+        within = sum(each.left for each in payments)
+        rest = wanted if wanted.amount is None else replace(wanted, amount=wanted.amount - _sum(made))
+        if not made or (within and rest.amount != 0):
+            amount = await self._amount(rest, invoice["amount_paid"], within=within)
+            for payment, share in shared(amount, payments):
+                made.append(await self._part(wanted, attempt, payment, share, made))
+        for charge in {each["charge"] for each in made if each["charge"]}:
+            await self._mirror.refresh(self._stripe, "charge", charge)
+        told = [{name: each[name] for name in ("id", "amount", "currency", "status")} for each in made]
+        return told[0] | ({"refunds": told} if len(told) > 1 else {})
+
+    async def _part(
+        self, wanted: MoneyBack, attempt: Attempt, payment: "Payment", share: int, made: list[Json]
+    ) -> Json:
+        """Refund a part of what is wanted from one payment.
+
+        Raises:
+            Rejected: Stripe refuses it, after what was `made` already.
+        """
+        which = payment.intent
+        try:
+            return await self._do(REFUNDS, attempt, which, amount=share, reason=wanted.reason, payment_intent=which)
+        except Rejected as refused_part:
+            gone = _sum(made)
+            if not gone:
+                raise
+            message = f"{gone} minor units went back by other payments; of this one: {refused_part}"
+            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, message, "invoiceId")) from refused_part
 
     async def _credit(self, wanted: MoneyBack, attempt: Attempt) -> Json:
         invoice = await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
@@ -141,7 +192,7 @@ class Refunds:
         if note is None:
             paid = invoice["status"] == "paid"
             if paid and invoice["amount_paid"]:
-                await self._payment(wanted.invoice_id)  # what went back of it counts
+                await self._payments(wanted.invoice_id)  # what went back of them counts
             amount = await self._amount(wanted, invoice["amount_paid" if paid else "amount_remaining"], paid=paid)
             details = {"reason": wanted.reason, "memo": wanted.memo, "credit_amount": amount if paid else None}
             note = await self._do(CREDIT_NOTES, attempt, amount=amount, **which, **details)
@@ -149,25 +200,38 @@ class Refunds:
         await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
         return {name: note[name] for name in ("id", "number", "amount", "currency")}
 
-    async def _payment(self, invoice_id: str) -> Json:
-        """Return the payment intent that has paid an invoice, as a parameter; its charge is brought up to date.
+    async def _payments(self, invoice_id: str) -> list["Payment"]:
+        """Return the payments at Stripe that have paid an invoice, in the order in which they go back.
+
+        Their charges are brought up to date.
 
         Raises:
-            Rejected: no payment at Stripe, or several, have paid it.
+            Rejected: no payment at Stripe has paid it.
         """
         answer = await self._stripe.get("/v1/invoice_payments", invoice=invoice_id, status="paid", limit=100)
-        intents = [each["payment"].get("payment_intent") for each in answer.object["data"]]
-        if len(intents) != 1 or intents[0] is None:
-            why = "several payments have" if len(intents) > 1 else "no payment at Stripe has"
-            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, f"{why} paid this invoice", "invoiceId"))
+        listed = [each for each in answer.object["data"] if each["payment"].get("payment_intent")]
+        if not listed:
+            message = "no payment at Stripe has paid this invoice"
+            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, message, "invoiceId"))
         await self._mirror.store_page(answer, answer.object["data"])
-        intent = await self._stripe.get(f"/v1/payment_intents/{intents[0]}", expand=["latest_charge"])
-        if charge := intent.object["latest_charge"]:
-            await self._mirror.store_answer(self._stripe, replace(intent, object=charge))
-        return {"payment_intent": intents[0]}
+        found = []
+        for each in listed:
+            intent = each["payment"]["payment_intent"]
+            answer = await self._stripe.get(f"/v1/payment_intents/{intent}", expand=["latest_charge"])
+            if charge := answer.object["latest_charge"]:
+                await self._mirror.store_answer(self._stripe, replace(answer, object=charge))
+                left = min(each["amount_paid"], charge["amount"] - charge["amount_refunded"])
+                found.append(Payment(intent, left, (not charge["disputed"], charge["created"], intent)))
+        return sorted(found, key=lambda each: each.order, reverse=True)
 
-    async def _amount(self, wanted: MoneyBack, most: int, *, paid: bool = True) -> int:
+    async def _amount(self, wanted: MoneyBack, most: int, *, paid: bool = True, within: int | None = None) -> int:
         """Return how much goes back.
+
+        Args:
+            wanted: what is to go back.
+            most: of the invoice.
+            paid: whether what went back before counts.
+            within: what is left of the payments, if it is these that go back.
 
         Raises:
             Rejected: there is not so much left.
@@ -176,7 +240,7 @@ class Refunds:
         returned: int = 0
         if paid:
             returned = await self._database.read(lambda connection: connection.execute(gone).scalar_one())
-        left = most - returned
+        left = most - returned if within is None else min(most - returned, within)
         amount = left if wanted.amount is None else wanted.amount
         if not 1 <= amount <= left:
             message = f"{max(left, 0)} minor units of this invoice can still go back"
@@ -190,8 +254,8 @@ class Refunds:
         made: Json | None = next(found, None)
         return made
 
-    async def _do(self, path: str, attempt: Attempt, **parameters: Any) -> Json:
-        """Have Stripe do it, marked as this action's.
+    async def _do(self, path: str, attempt: Attempt, part: str = "", /, **parameters: Any) -> Json:
+        """Have Stripe do it, marked as this action's; one of several parts has a name.
 
         Raises:
             Rejected: Stripe refuses it.
@@ -199,10 +263,14 @@ class Refunds:
         given = {name: value for name, value in parameters.items() if value is not None}
         given["metadata"] = {MARK: attempt.reference}
         try:
-            answer = await self._stripe.post(path, idempotency_key=f"action-{attempt.reference}", **given)
+            answer = await self._stripe.post(path, idempotency_key=f"action-{attempt.reference}{part}", **given)
         except StripeRefused as error:
             raise Rejected(refused(error)) from error
         return answer.object
+
+
+def _sum(refunds: Iterable[Json]) -> int:
+    return sum(int(each["amount"]) for each in refunds)
 
 
 def _bad_amount(wanted: MoneyBack) -> Problem | None:

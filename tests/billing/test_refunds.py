@@ -5,12 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from billing.credits.test_credits import balance, bill
 
+from gateway.billing.refunds import Payment, shared
 from harness.databases import both_databases
 from harness.gateway import SERVICE
 from harness.subscriptions import customer
 
 REFUND = """mutation($input: RefundInvoiceInput!) { refundInvoice(input: $input) {
-    refund { id status amount { amount currency } } invoice { id status } userErrors { code field message } } }"""
+    refund { ...Back } refunds { ...Back } invoice { id status } userErrors { code field message } } }"""
+REFUND += "fragment Back on Refund { id status amount { amount currency } }"
 CREDIT = """mutation($input: CreditInvoiceInput!) { creditInvoice(input: $input) {
     creditNote { id number amount { amount } } invoice { id amountRemaining { amount } }
     userErrors { code field message } } }"""
@@ -84,6 +86,68 @@ def test_a_process_that_was_killed_behind_stripe_has_refunded_once(world):
     assert refunds(world) == [400]
     (entry,) = world.data(LOG, {}, SERVICE)["auditLog"]["nodes"]
     assert (entry["status"], at_stripe["id"] in entry["result"]) == ("DONE", True)
+
+
+@pytest.mark.parametrize(
+    ("amount", "lefts", "parts"),
+    [
+        (500, [600, 400], [("p0", 500)]),
+        (600, [600, 400], [("p0", 600)]),
+        (601, [600, 400], [("p0", 600), ("p1", 1)]),
+        (1000, [600, 400], [("p0", 600), ("p1", 400)]),
+        (100, [0, 400], [("p1", 100)]),
+    ],
+)
+def test_which_payments_go_back(amount, lefts, parts):
+    payments = [Payment(f"p{number}", left) for number, left in enumerate(lefts)]
+    assert [(payment.intent, share) for payment, share in shared(amount, payments)] == parts
+
+
+def paid_in_parts(world, who: str, *amounts: int) -> str:
+    """An invoice over 100 credits a dollar that several payments have paid, in this order; its id."""
+    made = world.stripe("POST", "/v1/products", name="Pack")
+    form = {"currency": "usd", "unit_amount": 100, "metadata[credits]": 100}
+    price = world.stripe("POST", "/v1/prices", product=made["id"], **form)["id"]
+    invoice = world.stripe("POST", "/v1/invoices", customer=who)["id"]
+    line = {"customer": who, "invoice": invoice, "pricing[price]": price, "quantity": sum(amounts) // 100}
+    world.stripe("POST", "/v1/invoiceitems", **line)
+    world.stripe("POST", f"/v1/invoices/{invoice}/finalize", auto_advance="false")
+    for amount in amounts:
+        how = {"amount": amount, "currency": "usd", "payment_method": "pm_card_visa", "confirm": "true"}
+        intent = world.stripe("POST", "/v1/payment_intents", customer=who, **how, **{"payment_method_types[0]": "card"})
+        world.stripe("POST", f"/v1/invoices/{invoice}/attach_payment", payment_intent=intent["id"])
+        world.advance(to=world.sandbox.now() + 60)
+    return invoice
+
+
+@both_databases
+def test_several_payments_of_an_invoice_go_back_the_newest_first_and_once(world):
+    paid = paid_in_parts(world, customer(world, "ada"), 400, 600)
+    world.eventually(lambda: balance(world, "ada"), 1000)
+    first = ask(world, REFUND, paid, amount=700)
+    assert [each["amount"]["amount"] for each in first["refunds"]] == [600, 100]
+    assert (first["refund"], refunds(world), balance(world, "ada")) == (first["refunds"][0], [100, 600], 300)
+    assert codes(ask(world, REFUND, paid, "too much", amount=301)) == ["AMOUNT_INVALID"]
+
+    world._execute("UPDATE audit_entry SET status = 'pending', result = NULL WHERE key = 'k'")
+    forget_keys(world)
+    assert ask(world, REFUND, paid, amount=700) == first  # killed after both
+    assert refunds(world) == [100, 600]
+    assert ask(world, REFUND, paid, "the rest")["refund"]["amount"]["amount"] == 300
+    assert (refunds(world), balance(world, "ada")) == ([300, 100, 600], 0)
+
+
+def test_who_was_killed_between_two_payments_goes_on_with_the_second(world):
+    """Of the first try there is the refund of one payment at Stripe, and the entry that is not finished."""
+    paid = paid_in_parts(world, customer(world, "ada"), 400, 600)
+    assert len(ask(world, REFUND, paid, amount=600)["refunds"]) == 1
+    assert codes(ask(world, REFUND, paid, "whole", amount=1000)) == ["AMOUNT_INVALID"]
+    world._execute(
+        "UPDATE audit_entry SET status = 'pending', problems = NULL, "
+        "reference = (SELECT reference FROM audit_entry WHERE key = 'k') WHERE key = 'whole'"
+    )
+    done = ask(world, REFUND, paid, "whole", amount=1000)
+    assert ([each["amount"]["amount"] for each in done["refunds"]], refunds(world)) == ([600, 400], [400, 600])
 
 
 def test_a_credit_is_for_later_invoices_and_takes_the_credits_back(world):

@@ -48,6 +48,11 @@ class Refund:
     amount: Money = strawberry.field(description="How much.")
     status: str = strawberry.field(description="Stripe's status when it was made: succeeded, pending or failed.")
 
+    @classmethod
+    def of(cls, made: Json) -> "Refund":
+        """Make a refund of what the use case tells of it."""
+        return cls(id=strawberry.ID(made["id"]), amount=_amount(made), status=made["status"])
+
 
 @object_type
 class CreditNote:
@@ -87,7 +92,12 @@ class CreditInvoiceInput:
 class RefundInvoicePayload(Payload):
     """The refund, and the invoice; or what the caller must fix."""
 
-    refund: Refund | None = strawberry.field(default=None, description="The refund; null when there are errors.")
+    refund: Refund | None = strawberry.field(
+        default=None, description="The refund, of several the first; null when there are errors."
+    )
+    refunds: list[Refund] = strawberry.field(
+        default_factory=list, description="All refunds: one for each payment that has paid the invoice."
+    )
     invoice: Invoice | None = strawberry.field(default=None, description="The invoice; null when there are errors.")
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="What the caller must fix; empty on success."
@@ -122,8 +132,9 @@ class RefundMutations:
         wanted = MoneyBack(input.invoice_id, input.amount, reason)
         action = action_of(info, key=input.idempotency_key, actor=input.actor)
         made = await info.context.services.refunds.refund(wanted, action)
-        refund = Refund(id=made["id"], amount=_amount(made), status=made["status"])
-        return RefundInvoicePayload(refund=refund, invoice=await _invoice(info, input.invoice_id))
+        refunds = [Refund.of(each) for each in made.get("refunds", [made])]
+        invoice = await _invoice(info, input.invoice_id)
+        return RefundInvoicePayload(refund=refunds[0], refunds=refunds, invoice=invoice)
 
     @mutation
     async def credit_invoice(

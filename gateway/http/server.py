@@ -53,7 +53,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     _stalled: float | None = None  # since when the client does not read
     _ending = False  # nothing more is read
     _watchdog: TimerHandle | None = None
-    _held: "FastPathResponse | None" = None  # of the request that is arriving, if the fast path may take it
+    _held: "FastPathResponse | None" = None  # of the request that is arriving and is answered when it is whole
     _writes: JoinedWrites  # for what goes the ASGI way
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -160,12 +160,17 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Have the request answered, or held until its body is there."""
+        """Have the request answered, or held until its body is there.
+
+        Who is answered before its body has come is a danger to the next request on the connection: HAProxy 2.6 ends the
+        chunks of such a body with a trailer `transfer-encoding: chunked`, which is an error, and the connection closes
+        while it already carries somebody else's request (502). So whatever can wait for its body does.
+        """
         if self.parser.should_upgrade():
             return  # `_parse` decides
         self._phase = _BODY
         self._held = None
-        if self._has_fast_path and self._is_plain():
+        if self._can_be_held():
             self.cycle = self._held = FastPathResponse(self)
         else:
             self._begin()
@@ -187,7 +192,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         if (held := self._held) is not None:
             self._held = None
-            if held.is_taken():
+            if self._is_plain() and held.is_taken():
                 return
             self._leave(held)
         elif self.expect_100_continue and not self.cycle.response_started:
@@ -195,17 +200,19 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self.cycle.waiting_for_100_continue = False
         HttpToolsProtocol.on_message_complete(self)
 
+    def _can_be_held(self) -> bool:
+        """Return whether the request is the only one, and before its body nothing is to be said."""
+        return not self._owes_answers() and not self.flow.write_paused and not self.expect_100_continue
+
     def _is_plain(self) -> bool:
-        """Return whether the request is the only one, before whose body nothing is to be said, and after whose answer
-        nothing is to be done but to wait for the next.
+        """Return whether a request that was held may be the fast path's: nothing is to be done after its answer but to
+        wait for the next.
         """
         return (
-            self.parser.get_method() in _PLAIN_METHODS
-            and not self._owes_answers()
-            and not self.flow.write_paused
+            self._has_fast_path
+            and self.parser.get_method() in _PLAIN_METHODS
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not self.expect_100_continue
             and self.url.startswith(b"/")
             and b"#" not in self.url
         )
@@ -214,7 +221,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         """Have a request go the ASGI way, with what has come of its body."""
         self.cycle = self._held = None  # type: ignore[assignment]  # as uvicorn has it before the first one
         self._begin()
-        self.cycle.keep_alive = held.keep_alive  # a shutdown may have begun meanwhile
+        self.cycle.keep_alive &= held.keep_alive  # a shutdown may have begun meanwhile
         HttpToolsProtocol.on_body(self, bytes(held.received))
 
     def _make_scope(self) -> None:
@@ -321,7 +328,9 @@ def _refusal(status: int) -> Any:  # an ASGI application as uvicorn types it
 
 
 class FastPathResponse(RequestResponseCycle):
-    """A request on the fast path: for the connection what uvicorn's own cycle is, without all that serves ASGI."""
+    """A request that is held, or on the fast path: for the connection what uvicorn's own cycle is, without all that
+    serves ASGI.
+    """
 
     message_event = Event()  # nobody waits for it
 

@@ -10,12 +10,28 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from gateway.db.locks import advisory_locks
+from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
+from gateway.models.columns import UtcDateTime
 from gateway.models.metering import UsageCounter, UsageRecord, UsageTotal
 
 USAGE, TOTALS, COUNTERS = table_for(UsageRecord), table_for(UsageTotal), table_for(UsageCounter)
 KEPT = timedelta(days=35)  # after a period, as long as anything may be reported for it
 DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
+
+
+def _lies_within(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a moment of a customer's usage lies within a period."""
+    moment = sa.bindparam("moment", type_=UtcDateTime)
+    event_name = table.c.event_name if table is TOTALS else table.c.name
+    mine = table.c.customer_id == sa.bindparam("customer"), event_name == sa.bindparam("event")
+    return *mine, table.c.period_start <= moment, table.c.period_end > moment
+
+
+_MORE, _RECORDS = sa.bindparam("more", type_=sa.BigInteger), sa.bindparam("count", type_=sa.BigInteger)
+_SUM = {"value": TOTALS.c.value + _MORE, "records": TOTALS.c.records + _RECORDS}
+_ADD = sa.update(TOTALS).where(*_lies_within(TOTALS)).values(**_SUM)
+_COUNT = sa.update(COUNTERS).where(*_lies_within(COUNTERS)).values(used=COUNTERS.c.used + _MORE)
 
 
 class Period(NamedTuple):
@@ -41,17 +57,14 @@ def add(
 
     Call `lock` before writing them.
     """
-    mine = TOTALS.c.customer_id == customer_id, TOTALS.c.event_name == event_name
-    lies_within = TOTALS.c.period_start <= moment, TOTALS.c.period_end > moment
-    more = {"value": TOTALS.c.value + value, "records": TOTALS.c.records + records}
-    connection.execute(sa.update(TOTALS).where(*mine, *lies_within).values(**more))
+    place = {"customer": customer_id, "event": event_name, "moment": moment}
+    execute(connection, _ADD, {**place, "more": value, "count": records})
 
 
 def count(connection: sa.Connection, customer_id: str, event_name: str, moment: datetime, value: int) -> None:
     """Add what was reported to the counter by which limits are kept, if there is one."""
-    mine = COUNTERS.c.customer_id == customer_id, COUNTERS.c.name == event_name
-    lies_within = COUNTERS.c.period_start <= moment, COUNTERS.c.period_end > moment
-    connection.execute(sa.update(COUNTERS).where(*mine, *lies_within).values(used=COUNTERS.c.used + value))
+    place = {"customer": customer_id, "event": event_name, "moment": moment}
+    execute(connection, _COUNT, {**place, "more": value})
 
 
 def lock_name(customer_id: str, event_name: str) -> str:

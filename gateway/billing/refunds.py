@@ -159,7 +159,7 @@ class Refunds:
         within = sum(each.left for each in payments)
         rest = wanted if wanted.amount is None else replace(wanted, amount=wanted.amount - _sum(made))
         if not made or (within and rest.amount != 0):
-            amount = await self._amount(rest, invoice["amount_paid"], within=within)
+            amount = await self._amount(rest, _paid(invoice), within=within)
             for payment, share in shared(amount, payments):
                 made.append(await self._part(wanted, attempt, payment, share, made))
         for charge in {each["charge"] for each in made if each["charge"]}:
@@ -193,7 +193,7 @@ class Refunds:
             paid = invoice["status"] == "paid"
             if paid and invoice["amount_paid"]:
                 await self._payments(wanted.invoice_id)  # what went back of them counts
-            amount = await self._amount(wanted, invoice["amount_paid" if paid else "amount_remaining"], paid=paid)
+            amount = await self._amount(wanted, _paid(invoice) if paid else invoice["amount_remaining"], paid=paid)
             details = {"reason": wanted.reason, "memo": wanted.memo, "credit_amount": amount if paid else None}
             note = await self._do(CREDIT_NOTES, attempt, amount=amount, **which, **details)
         await self._mirror.refresh(self._stripe, "credit_note", note["id"])
@@ -271,6 +271,16 @@ class Refunds:
 
 def _sum(refunds: Iterable[Json]) -> int:
     return sum(int(each["amount"]) for each in refunds)
+
+
+def _paid(invoice: Json) -> int:
+    """Return how much of an invoice could go back: what was paid, and what was taken off before, which counts as gone.
+
+    Args:
+        invoice: as Stripe has it.
+    """
+    paid, taken_off = invoice["amount_paid"], invoice.get("pre_payment_credit_notes_amount") or 0
+    return int(paid + taken_off)
 
 
 def _bad_amount(wanted: MoneyBack) -> Problem | None:

@@ -175,6 +175,12 @@ def test_of_an_open_invoice_less_is_to_be_paid_and_what_no_payment_has_paid_is_n
     assert codes(ask(world, REFUND, invoice["id"])) == ["INVOICE_NOT_REFUNDABLE"]
     answer = ask(world, CREDIT, invoice["id"], "c", amount=300)
     assert answer["invoice"]["amountRemaining"] == {"amount": 600}
+    (method, *_) = world.stripe("GET", "/v1/payment_methods", customer=ada)["data"]
+    world.stripe("POST", f"/v1/invoices/{invoice['id']}/pay", payment_method=method["id"])
+    assert codes(ask(world, CREDIT, invoice["id"], "more", amount=601)) == ["AMOUNT_INVALID"]
+    assert ask(world, CREDIT, invoice["id"], "later", amount=100)["userErrors"] == []
+    assert codes(ask(world, REFUND, invoice["id"], "too much", amount=501)) == ["AMOUNT_INVALID"]
+    assert ask(world, REFUND, invoice["id"], "rest")["refund"]["amount"]["amount"] == 500  # all that was paid is back
 
 
 @pytest.mark.parametrize("query", [REFUND, CREDIT])

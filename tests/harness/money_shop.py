@@ -40,13 +40,19 @@ GIVE = """mutation($input: GrantCreditsInput!) { grantCredits(input: $input) {
     entry { id } credits { balance } userErrors { code } } }"""
 REFUND = """mutation($input: RefundInvoiceInput!) { refundInvoice(input: $input) {
     refund { id } userErrors { code } } }"""
+CREDIT = """mutation($input: CreditInvoiceInput!) { creditInvoice(input: $input) {
+    creditNote { id } userErrors { code } } }"""
+UPDATE = """mutation($input: UpdateCustomerInput!) { updateCustomer(input: $input) {
+    customer { id } userErrors { code } } }"""
+LINK = """mutation($input: LinkCustomerInput!) { linkCustomer(input: $input) {
+    customer { id } userErrors { code } } }"""
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) { userErrors { code } } }"""
 USAGE = "query($name: String!) { viewer { usage(eventName: $name) { value periodStart periodEnd } } }"
 PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
     url userErrors { code } } }"""
 VIEWER = "{ viewer { customer { id } credits { balance } subscriptions { id } invoices { nodes { id } } } }"
 
-PLANS = ("month", "pro", "year", "free")
+PLANS = ("month", "pro", "year", "free", "taster")
 SOLD: dict[str, dict[str, Any]] = {
     "month": {"product": "plan", "amount": 1000, "credits": 1000, "interval": "month"},
     "pro": {"product": "plan", "amount": 9000, "credits": 9000, "interval": "month"},
@@ -55,6 +61,7 @@ SOLD: dict[str, dict[str, Any]] = {
     "extra": {"product": "extra", "amount": 300, "credits": 0, "interval": "month"},
     "more": {"product": "more", "amount": 200, "credits": 0, "interval": "month"},
     "tried": {"product": "tried", "amount": 700, "credits": 0, "interval": "month", "trial": 14},
+    "taster": {"product": "plan", "amount": 2000, "credits": 2000, "interval": "month", "trial": 14},
     "pack": {"product": "pack", "amount": 500, "credits": 500, "interval": None},
     "calls": {"product": "calls", "amount": 7, "credits": 0, "interval": "month", "meter": "game_calls"},
 }
@@ -214,7 +221,7 @@ class Buyer:
         """Spend as the application's back end; the payload if it was covered, else None."""
         return self.back_end(SPEND, "spendCredits", externalId=self.name, amount=amount, idempotencyKey=key)
 
-    def back_end(self, query: str, name: str, **given: Any) -> dict[str, Any] | None:
+    def back_end(self, query: str, name: str, /, **given: Any) -> dict[str, Any] | None:
         """Ask as the application's back end; the payload, None where something must be fixed."""
         answer: dict[str, Any] = self.world.data(query, {"input": given}, SERVICE)[name]
         return None if answer["userErrors"] else answer
@@ -266,7 +273,7 @@ class Buyer:
         self.ask(PORTAL, "createPortalSession", {"returnUrl": "https://shop.example/"})
 
     def bills(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, int]]:
-        """The invoices, the paid checkouts without one, and how much of each went back (refunds, lost disputes)."""
+        """The invoices, the paid checkouts without one, and what went back of each: refunds, lost disputes, credits."""
         customer = self.customer()
         invoices = self.shop.listed("/v1/invoices", customer=customer, **{"expand[0]": "data.payments"})
         sessions = self.shop.listed("/v1/checkout/sessions", customer=customer, status="complete")
@@ -284,7 +291,7 @@ class Buyer:
         gone = {each["id"]: back.get(each["payment_intent"], 0) for each in packs}
         for invoice in invoices:
             intents = [each["payment"].get("payment_intent") for each in invoice["payments"]["data"]]
-            gone[invoice["id"]] = sum(back.get(intent, 0) for intent in intents)
+            gone[invoice["id"]] = sum(back.get(intent, 0) for intent in intents) + credited(invoice)
         return invoices, packs, gone
 
     def settle(self) -> None:
@@ -302,6 +309,11 @@ class Buyer:
                 patience = time.monotonic() + 1.5
             assert time.monotonic() < deadline, f"not applied: {missing} {_pending(world)}"
             time.sleep(0.03)
+
+
+def credited(invoice: dict[str, Any]) -> int:
+    """What credit notes took off an invoice: of a paid one it is balance, of an open one it is not asked for."""
+    return sum(invoice[f"{when}_payment_credit_notes_amount"] for when in ("pre", "post"))
 
 
 def _known(world: Any, ids: set[str]) -> set[str]:

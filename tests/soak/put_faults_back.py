@@ -115,6 +115,24 @@ FAULTS = (
         ),
     ),
     Fault(
+        "trial",
+        "a plan without a trial is free until the end of another one's",
+        8,
+        (
+            (
+                "billing/subscriptions/trial_end.py",
+                "    if end is None or 0 in days:",
+                "    if end is None or days:\n        return end\n    if end is None:",
+            ),
+        ),
+    ),
+    Fault(
+        "link",
+        "a customer is given to whoever it is linked to",
+        5,
+        (("billing/customers/service.py", "customer.external_id not in {None, external_id}:", "not customer.id:"),),
+    ),
+    Fault(
         "16",
         "an end at once bills no usage",
         2,
@@ -249,7 +267,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("faults", nargs="*", help="numbers; all without")
     parser.add_argument("--seconds", type=int, default=600, help="for how long each is played at most")
-    parser.add_argument("--seed", type=int, default=int(time.time()) % 10**6 // 16 * 16)
+    parser.add_argument("--seed", type=int, default=int(time.time()) % 10**6 // 18 * 18)
     parser.add_argument("--database", default="sqlite", choices=["sqlite", "postgres"])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--logs", help="a folder for what each game printed")

@@ -6,7 +6,7 @@ no service is provided (`void`), or written off while it is given for nothing (`
 """
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,6 +49,19 @@ def unbilled(subscription: Mapping[str, Any], waiting: Sequence[Any]) -> Problem
     return Problem(ProblemCode.PAUSE_UNAVAILABLE, f"this cannot be paused: {what}", "subscriptionId")
 
 
+def never_meets(subscription: Mapping[str, Any], until: datetime | None) -> Problem | None:
+    """Return that a pause cannot end by itself at a moment: its plans never renew together after it.
+
+    Args:
+        subscription: as Stripe has it.
+        until: the moment; None is no end.
+    """
+    if until is None or renewal_after(subscription, until) is not None:
+        return None
+    message = "the plans of this subscription never renew together after this moment: pause it without an end"
+    return Problem(ProblemCode.PAUSE_UNAVAILABLE, message, "until")
+
+
 def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, access: str) -> dict[str, Any]:
     """Return the parameters of a pause.
 
@@ -60,22 +73,50 @@ def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, ac
         access: `paid` or `free`.
     """
     pause: dict[str, Any] = {"behavior": BEHAVIORS[access]}
-    if until is not None:
-        pause["resumes_at"] = int((renewal_after(subscription, until) - BEFORE_RENEWAL).timestamp())
+    if until is not None and (renewal := renewal_after(subscription, until)):
+        pause["resumes_at"] = _just_before(renewal)
     return {"pause_collection": pause}
 
 
-def renewal_after(subscription: Mapping[str, Any], moment: datetime) -> datetime:
-    """Return the first renewal of a subscription at or after a moment, and not before the one that comes next.
+def _just_before(renewal: datetime) -> int:
+    return int((renewal - BEFORE_RENEWAL).timestamp())
+
+
+def renewal_after(
+    subscription: Mapping[str, Any], moment: datetime, unbilled_items: Collection[str] = ()
+) -> datetime | None:
+    """Return the first renewal at or after a moment with which a pause may end, and not before the one that comes next.
+
+    Then no plan is within a period that was not billed: one with another interval may have renewed during the pause.
 
     Args:
-        subscription: as Stripe has it; its first item's plan decides.
+        subscription: as Stripe has it.
         moment: in UTC.
+        unbilled_items: those of which the present period was not billed.
+
+    Returns:
+        the renewal; None where the plans' renewals never meet within some years.
     """
-    item = subscription["items"]["data"][0]
-    interval, count = item["price"]["recurring"]["interval"], item["price"]["recurring"]["interval_count"]
+    items = subscription["items"]["data"]
     anchor = datetime.fromtimestamp(subscription["billing_cycle_anchor"], UTC)
-    next_one = datetime.fromtimestamp(item["current_period_end"], UTC)
+    found = min(_renewal(anchor, item, moment) for item in items if not unbilled_items or item["id"] in unbilled_items)
+    while found <= moment + 4 * LONGEST:
+        rolled = [item for item in items if item["id"] in unbilled_items or _ends(item) < found]
+        meets = max((_renewal(anchor, item, found) for item in rolled), default=found)
+        if meets == found:
+            return found
+        found = meets
+    return None
+
+
+def _ends(item: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(item["current_period_end"], UTC)
+
+
+def _renewal(anchor: datetime, item: Mapping[str, Any], moment: datetime) -> datetime:
+    """Return the first renewal of an item at or after a moment, and not before the one that comes next."""
+    interval, count = item["price"]["recurring"]["interval"], item["price"]["recurring"]["interval_count"]
+    next_one = _ends(item)
     found, periods = next_one, 0
     while found < moment:
         periods += 1
@@ -105,24 +146,32 @@ def taken_back(subscription: Mapping[str, Any]) -> dict[str, Any]:
     return {"cancel_at": ""} if subscription["cancel_at"] else {}
 
 
-def resumption(subscription: Mapping[str, Any]) -> dict[str, Any]:
+def resumption(subscription: Mapping[str, Any], paid: Collection[str], now: datetime) -> dict[str, Any]:
     """Return the parameters that take a planned end and a pause back; none where there is neither.
 
     Where the present period's invoice was voided by the pause, a new period begins and is charged: who pauses before a
-    renewal and resumes after it does not have the period for nothing.
+    renewal and resumes after it does not have the period for nothing. Where a plan with another interval is still paid
+    for, which a new period would charge again, the pause ends with the renewal of the others.
 
     Args:
         subscription: as Stripe has it, with its latest invoice expanded.
+        paid: the items of which the present was paid for.
+        now: the present, by Stripe's clock.
     """
     parameters = taken_back(subscription)
-    if pause := subscription.get("pause_collection"):
-        parameters["pause_collection"] = ""
-        invoice = subscription["latest_invoice"]
-        if pause["behavior"] == "void" and invoice and invoice["status"] == "void":
-            parameters["billing_cycle_anchor"] = {"type": "now"}
-            parameters["proration_behavior"] = "none"
-            parameters["payment_behavior"] = "error_if_incomplete"
-            parameters["expand"] = ["latest_invoice"]
+    pause, invoice = subscription.get("pause_collection"), subscription["latest_invoice"]
+    if not pause:
+        return parameters
+    parameters["pause_collection"] = ""
+    if pause["behavior"] == "void" and invoice and invoice["status"] == "void":
+        voided = {item["id"] for item in subscription["items"]["data"] if item.get("quantity")} - set(paid)
+        if paid and voided and (renewal := renewal_after(subscription, now, voided)):
+            pause_on = {"behavior": pause["behavior"], "resumes_at": _just_before(renewal)}
+            return parameters | {"pause_collection": pause_on}
+        parameters["billing_cycle_anchor"] = {"type": "now"}
+        parameters["proration_behavior"] = "none"
+        parameters["payment_behavior"] = "error_if_incomplete"
+        parameters["expand"] = ["latest_invoice"]
     return parameters
 
 

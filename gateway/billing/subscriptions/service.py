@@ -35,7 +35,7 @@ from gateway.billing.subscriptions.changed_items import (
     touched_prices,
 )
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
-from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, paused, resumption, unbilled
+from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, paused, resumption, unbilled
 from gateway.billing.subscriptions.plan_change import (
     Preview,
     billed_before,
@@ -353,7 +353,7 @@ class SubscriptionService:
             check(timing.cannot_wait(present, "subscriptionId"))
             customer_id = present.subscription.customer_id
             waiting = await self._stripe.get("/v1/invoiceitems", customer=customer_id, pending="true", limit=1)
-            check(unbilled(answer.object, waiting.object["data"]))
+            check(unbilled(answer.object, waiting.object["data"]), never_meets(answer.object, until))
             parameters = pause_parameters(answer.object, until, self._settings.pause_access)
             call_key = stripe_key("pause", principal, key)
             await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
@@ -362,7 +362,8 @@ class SubscriptionService:
     async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
         """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
 
-        Where the pause has voided the present period's invoice, a new period begins and is charged.
+        Where the pause has voided the present period's invoice, a new period begins and is charged. Where only some of
+        its plans were not billed, the pause ends with their renewal.
 
         Args:
             principal: whose subscription it must be.
@@ -379,7 +380,9 @@ class SubscriptionService:
         async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
-            path, parameters = path_of(id), resumption(answer.object)
+            paid = [item.id for item in present.giving]
+            parameters = resumption(answer.object, paid, datetime.fromtimestamp(answer.as_of, UTC))
+            path = path_of(id)
             if answer.object["status"] == "paused" and not parameters:
                 path = f"{path}/resume"
             elif not parameters:

@@ -343,7 +343,8 @@ class ChangeMutations:
     async def resume_subscription(self, info: Info, input: ResumeInput) -> ResumeSubscriptionPayload:
         """Undo a planned cancellation, or resume after a pause.
 
-        Where the pause has kept the present period from being billed, a new one begins and is charged.
+        Where the pause has kept the present period from being billed, a new one begins and is charged; where that is so
+        of some plans alone, the pause ends with their renewal (`pausedUntil`).
         """
         services, caller = info.context.services, Caller.of(info, input)
         work = partial(services.subscriptions.resume, caller.principal, input.subscription_id, input.idempotency_key)

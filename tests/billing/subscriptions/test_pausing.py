@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, renewal_after
+from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, renewal_after, resumption
 from harness.databases import both_databases
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -26,7 +26,7 @@ def moment(text: str) -> datetime:
 
 def at_stripe(anchor: str, end: str, interval: str, count: int) -> dict:
     price = {"recurring": {"interval": interval, "interval_count": count}}
-    item = {"current_period_end": int(moment(end).timestamp()), "price": price}
+    item = {"id": "0", "current_period_end": int(moment(end).timestamp()), "price": price}
     return {"billing_cycle_anchor": int(moment(anchor).timestamp()), "items": {"data": [item]}}
 
 
@@ -50,6 +50,52 @@ def test_a_pause_ends_with_a_period(anchor, end, every, until, expected):
     assert renewal_after(subscription, moment(until)) == moment(expected)
     pause = pause_parameters(subscription, moment(until), "paid")["pause_collection"]
     assert pause == {"behavior": "void", "resumes_at": int(moment(expected).timestamp()) - 60}
+
+
+MONTHLY, YEARLY, WEEKLY = ("month", 1), ("year", 1), ("week", 1)
+
+
+def mixed(anchor: str, *items: tuple[str, tuple[str, int]]) -> dict:
+    """A subscription whose items end on days, each with its interval; as Stripe has it, paused."""
+    found = [at_stripe(anchor, end, *every)["items"]["data"][0] for end, every in items]
+    data = [{**item, "id": str(number), "quantity": 1} for number, item in enumerate(found)]
+    paused = {"pause_collection": {"behavior": "void"}, "latest_invoice": {"status": "void"}}
+    end = {"cancel_at": None, "cancel_at_period_end": False}
+    return {**at_stripe(anchor, "2026-01-01", "month", 1), **paused, **end, "items": {"data": data}}
+
+
+@pytest.mark.parametrize(
+    ("items", "until", "expected"),
+    [
+        ((("2026-03-01", MONTHLY), ("2027-01-01", YEARLY)), "2026-04-15", "2026-05-01"),
+        ((("2026-03-01", MONTHLY), ("2027-01-01", YEARLY)), "2026-12-15", "2027-01-01"),
+        ((("2026-03-01", MONTHLY), ("2027-01-01", YEARLY)), "2027-01-02", "2028-01-01"),  # its year was not billed
+        ((("2027-01-01", YEARLY), ("2026-03-01", MONTHLY)), "2026-02-02", "2026-03-01"),
+        ((("2026-03-01", MONTHLY), ("2026-02-19", WEEKLY)), "2026-02-02", "2026-02-19"),
+        ((("2026-03-01", MONTHLY), ("2026-02-19", WEEKLY)), "2026-02-20", "2026-02-26"),
+        ((("2026-03-01", MONTHLY), ("2026-02-19", WEEKLY)), "2026-02-27", "2026-10-01"),  # a Thursday
+    ],
+)
+def test_a_pause_of_plans_with_different_intervals_gives_none_of_them_for_nothing(items, until, expected):
+    assert renewal_after(mixed("2026-01-01", *items), moment(until)) == moment(expected)
+
+
+@pytest.mark.parametrize(
+    ("paid", "ends"),
+    [
+        ((), None),  # a new period of all
+        (("1",), "2026-03-01"),
+        (("0",), "2027-01-01"),
+    ],
+)
+def test_what_is_paid_for_is_not_charged_again_when_it_goes_on(paid, ends):
+    subscription = mixed("2026-01-01", ("2026-03-01", MONTHLY), ("2027-01-01", YEARLY))
+    found = resumption(subscription, paid, moment("2026-02-15"))
+    if ends is None:
+        assert found["billing_cycle_anchor"] == {"type": "now"}
+    else:
+        resumes = int(moment(ends).timestamp()) - 60
+        assert found == {"pause_collection": {"behavior": "void", "resumes_at": resumes}}
 
 
 def test_a_pause_without_an_end_and_one_in_which_access_goes_on():
@@ -138,6 +184,21 @@ def test_who_pauses_before_a_renewal_and_resumes_after_it_pays_for_the_time(worl
     access = resumed["subscription"]["access"]
     assert (access["allowed"], access["until"]) == (True, resumed["subscription"]["currentPeriodEnd"])
     assert datetime.fromisoformat(access["until"]).timestamp() > world.sandbox.now() + 27 * DAY
+
+
+def test_a_yearly_add_on_is_not_charged_again_when_a_monthly_plan_goes_on(world):
+    ann, who = world.token("ann"), customer(world, "ann")
+    product = world.stripe("POST", "/v1/products", name="Backup", **{"metadata[addon]": "true"})["id"]
+    given = {"currency": "usd", "unit_amount": 5000, "recurring[interval]": "year"}
+    yearly = world.stripe("POST", "/v1/prices", product=product, **given)["id"]
+    bought = subscribe(world, who, **{"billing_mode[type]": "flexible", "items[1][price]": yearly})
+    asked(world, PAUSE, ann, bought)
+    passes(world, bought, end_of(bought) + 10 * DAY)
+    resumed = asked(world, RESUME, ann, bought)
+    assert (codes(resumed), bills(world, bought)) == ([], [("void", 900), ("paid", 5900)])
+    resumes = int(datetime.fromisoformat(resumed["subscription"]["pausedUntil"]).timestamp())
+    passes(world, bought, resumes + 2 * 3600)
+    assert bills(world, bought) == [("paid", 900), ("void", 900), ("paid", 5900)]
 
 
 def test_nobody_pauses_out_of_a_debt_nor_changes_while_nothing_is_collected(world):

@@ -91,7 +91,7 @@ programs: .venv/development
 # A dishonest buyer, who saw what access when, who was let use how much, hostile requests through nginx and HAProxy, a
 # million hostile keys, and GraphQL without its compiler.
 games: .venv/development assets packages
-	HISTORY=600 $(BIN)/python -m pytest tests/soak/test_access_history.py tests/soak/test_counting_history.py \
+	HISTORY=600 $(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py \
 	  --timeout 1500 -s $(ARGS)
 	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)

@@ -57,6 +57,7 @@ def page(
     filters = {key: value for key, value in {**request.params, **equals}.items() if key not in _PAGING}
     filters = {key: value for key, value in filters.items() if value is not None}
     exact: Obj = {key: value for key, value in filters.items() if isinstance(value, str | bool | int)}
+    narrowed = {_field(key, value): value for key, value in filters.items() if _narrows(value)}
     _check_references(sandbox, request.params)
 
     def fits(obj: Obj) -> bool:
@@ -64,9 +65,10 @@ def page(
 
     limit, after, before = _paging(sandbox, request, kind)
     if before:
-        newer = list(_until(before, filter(fits, sandbox.store.scan(kind, **exact))))
+        newer = list(_until(before, filter(fits, sandbox.store.scan(kind, narrowed, **exact))))
         return envelope(request.path, newer[-limit:], len(newer) > limit)
-    found = list(islice(filter(fits, sandbox.store.scan(kind, after=after, **exact)), limit + 1))
+    older = sandbox.store.scan(kind, narrowed, after=after, **exact)
+    found = list(islice(filter(fits, older), limit + 1))
     return envelope(request.path, found[:limit], len(found) > limit)
 
 
@@ -96,13 +98,23 @@ def page_of(request: Request, objects: list[Obj]) -> Obj:
 def matches(obj: Obj, name: str, wanted: Any) -> bool:
     """Return whether an object passes the filter `name=wanted`."""
     if isinstance(wanted, list):
-        return obj.get(name.removesuffix("s")) in wanted
+        return obj.get(_field(name, wanted)) in wanted
     actual = obj.get(name)
     if isinstance(wanted, dict):
         if wanted.keys() <= _BOUNDS.keys():
             return actual is not None and all(_BOUNDS[op](actual, limit) for op, limit in wanted.items())
         return isinstance(actual, dict) and all(matches(actual, *item) for item in wanted.items())
     return bool(actual == wanted)
+
+
+def _field(name: str, wanted: Any) -> str:
+    """Return the field that a filter is about: `types` is a list of what `type` may be."""
+    return name.removesuffix("s") if isinstance(wanted, list) else name
+
+
+def _narrows(wanted: Any) -> bool:
+    """Return whether an index knows what a filter finds."""
+    return isinstance(wanted, list) or (isinstance(wanted, dict) and wanted.keys() <= _BOUNDS.keys())
 
 
 def _limit(request: Request) -> int:

@@ -8,39 +8,29 @@ killed process loses at most the transaction it was in).
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from gateway.sandbox.core.index import Bounds, Index, Numbered, Ordered, Scalar
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 Obj = dict[str, Any]
 Key = tuple[str, str]
-
-Scalar = str | int | float | bool | None
+Narrowing = Collection[Scalar] | Bounds
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+_NO_VALUE: Any = ()
+"""Stands for a field's value of a document that is not there."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL)
 """
-
-
-_Index = dict[Scalar, dict[str, None]]
-
-
-def _add(index: _Index, value: Any, doc_id: str) -> None:
-    if isinstance(value, Scalar):
-        index.setdefault(value, {})[doc_id] = None
-
-
-def _remove(index: _Index, value: Any, doc_id: str) -> None:
-    if isinstance(value, Scalar) and (bucket := index.get(value)) is not None:
-        bucket.pop(doc_id, None)
-        if not bucket:
-            del index[value]
 
 
 class Store:
@@ -50,7 +40,8 @@ class Store:
         self.rollbacks = 0
         self._bodies: dict[str, dict[str, bytes]] = {}
         self._seq: dict[Key, int] = {}
-        self._indexes: dict[str, dict[str, _Index]] = {}  # by kind, then by field
+        self._indexes: dict[str, dict[str, Index]] = {}  # by kind, then by field
+        self._ordered: dict[str, Ordered] = {}
         self._next = 1
         self._depth = 0
         self._before: dict[Key, bytes | None] = {}
@@ -130,27 +121,42 @@ class Store:
         """Return the newest such document, or None."""
         return next(self.scan(kind, **equals), None)
 
-    def scan(self, kind: str, *, after: str | None = None, **equals: Any) -> Iterator[Obj]:
-        """Find as `find` does, but lazily, and only what is older than the document `after`."""
-        for doc_id in self.ids(kind, after=after, **equals):
+    def scan(
+        self, kind: str, narrowed: Mapping[str, Narrowing] = NOTHING, /, *, after: str | None = None, **equals: Any
+    ) -> Iterator[Obj]:
+        """Find as `find` does, but lazily, and only what is older than the document `after`.
+
+        Args:
+            kind: of the documents.
+            narrowed: what the values of further fields are among, or within. A document of another value may be found
+                nevertheless: whoever asks looks again.
+            after: the id of one.
+            equals: the values of fields.
+        """
+        for doc_id in self._candidates(kind, after, narrowed, equals):
             obj = self.get(kind, doc_id)
             if obj is not None and all(obj.get(field) == value for field, value in equals.items()):
                 yield obj
 
-    def ids(self, kind: str, *, after: str | None = None, **equals: Any) -> list[str]:
+    def ids(self, kind: str, **equals: Any) -> list[str]:
         """Return ids, newest first; exact for one field with a scalar, otherwise a superset."""
-        buckets = [
-            self._index(kind, field).get(value, {}) for field, value in equals.items() if isinstance(value, Scalar)
-        ]
-        ids = list(min(buckets, key=len) if buckets else self._bodies.get(kind, {}))
-        # An index bucket is in order of last change, the list is in order of creation.
-        if buckets:
-            ids.sort(key=lambda doc_id: self._seq[kind, doc_id])
-        ids.reverse()
-        if after is None:
-            return ids
-        position = self._seq[kind, after]
-        return [doc_id for doc_id in ids if self._seq[kind, doc_id] < position]
+        return list(self._candidates(kind, None, NOTHING, equals))
+
+    def _candidates(
+        self, kind: str, after: str | None, narrowed: Mapping[str, Narrowing], equals: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """Yield ids, newest first: by the one filter that finds the fewest."""
+        before = self._next if after is None else self._seq[kind, after]
+        exact = {field: [value] for field, value in equals.items() if isinstance(value, Scalar)}
+        found = []
+        for field, wanted in (*exact.items(), *narrowed.items()):
+            index = self._index(kind, field)
+            found.append(index.within(wanted, before) if isinstance(wanted, Mapping) else index.among(wanted, before))
+        if found:
+            fewest = min(found, key=lambda each: each.size)
+            yield from (doc_id for _, doc_id in fewest.newest_first)
+            return
+        yield from (doc_id for _, doc_id in self._newest_first(kind, before))
 
     def count(self, kind: str) -> int:
         """Return how many documents of the kind there are."""
@@ -182,29 +188,36 @@ class Store:
 
     def _write(self, key: Key, body: bytes | None) -> None:
         kind, doc_id = key
-        bodies, indexes = self._bodies.setdefault(kind, {}), self._indexes.get(kind)
-        old = bodies.get(doc_id)
-        if indexes and old is not None:
-            before = orjson.loads(old)
-            for field, index in indexes.items():
-                _remove(index, before.get(field), doc_id)
-        if body is None:
-            bodies.pop(doc_id, None)
+        number = self._seq[key]
+        bodies, indexes = self._bodies.setdefault(kind, {}), self._indexes.get(kind, {})
+        old = bodies.pop(doc_id, None) if body is None else bodies.get(doc_id)
+        if body is not None:
+            bodies[doc_id] = body
+        if old is None and body is not None:
+            self._ordered.setdefault(kind, Ordered()).add(number, doc_id)
+        if old is not None and body is None:
+            self._ordered[kind].remove(number)
+        if not indexes:
             return
-        bodies[doc_id] = body
-        if indexes:
-            after = orjson.loads(body)
-            for field, index in indexes.items():
-                _add(index, after.get(field), doc_id)
+        before, after = (None if each is None else orjson.loads(each) for each in (old, body))
+        for field, index in indexes.items():
+            was, is_now = (_NO_VALUE if each is None else each.get(field) for each in (before, after))
+            if was != is_now:
+                index.remove(was, number)
+                index.add(is_now, number, doc_id)
 
-    def _index(self, kind: str, field: str) -> _Index:
-        """Return the ids of the documents of a kind by the value of a field; made when it is first asked for."""
+    def _index(self, kind: str, field: str) -> Index:
+        """Return the documents of a kind by the value of a field; made when it is first asked for."""
         indexes = self._indexes.setdefault(kind, {})
         if field not in indexes:
-            indexes[field] = {}
-            for doc_id, body in self._bodies.get(kind, {}).items():
-                _add(indexes[field], orjson.loads(body).get(field), doc_id)
+            index = indexes[field] = Index()
+            for number, doc_id in reversed([*self._newest_first(kind)]):
+                index.add(orjson.loads(self._bodies[kind][doc_id]).get(field), number, doc_id)
         return indexes[field]
+
+    def _newest_first(self, kind: str, before: int | None = None) -> Iterator[Numbered]:
+        """Yield the documents of a kind that are older than that of a number."""
+        return self._ordered.get(kind, Ordered()).newest_first(self._next if before is None else before)
 
     def _commit(self) -> None:
         changed, self._before = self._before, {}
@@ -219,7 +232,7 @@ class Store:
             if key[1] not in self._bodies[key[0]]:
                 del self._seq[key]
 
-    def _rollback(self, outer: Mapping[Key, bytes | None] = MappingProxyType({})) -> None:
+    def _rollback(self, outer: Mapping[Key, bytes | None] = NOTHING) -> None:
         """Put everything back; a place that the transaction around it has emptied is kept for its end."""
         changed, self._before = self._before, {}
         self.rollbacks += 1
@@ -227,7 +240,3 @@ class Store:
             self._write(key, body)
             if body is None and key not in outer:
                 del self._seq[key]
-        # A restored document went to the end of its kind: put it back into its place.
-        for kind in {key[0] for key, body in changed.items() if body is not None}:
-            in_order = sorted(self._bodies[kind].items(), key=lambda item: self._seq[kind, item[0]])
-            self._bodies[kind] = dict(in_order)

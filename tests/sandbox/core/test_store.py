@@ -39,6 +39,46 @@ def test_what_is_found_by_fields_is_what_has_them_whatever_was_put_and_deleted(s
     assert names(Store(tmp_path / "state"), {"x": "a"}) == right(kept, {"x": "a"})
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_narrowed_list_is_what_all_of_them_filtered_would_be(seed):
+    """By lists and bounds, after a cursor, whatever was put, changed, deleted and undone before."""
+    dice, store, moment = random.Random(seed), Store(), 100  # noqa: S311 - must repeat
+    for step in range(120):
+        moment += dice.choice([0, 0, 1, 5] if seed else [0, 1, -3])
+        before = [each["id"] for each in store.scan("event")]
+        with store.dry_run() if step % 9 == 0 else store.transaction():
+            if before and dice.random() < 0.2:
+                store.delete("event", dice.choice(before))
+            for name in {f"evt_{step}", *dice.sample(before, min(len(before), dice.randrange(2)))}:
+                old = store.get("event", name) or {}
+                made = {"created": moment, "type": dice.choice("abcde")} | (old if dice.random() < 0.9 else {})
+                store.put({**made, "object": "event", "id": name})
+        every = list(store.scan("event"))
+        assert [each["id"] for each in every] == sorted((each["id"] for each in every), key=number_of, reverse=True)
+        low, high = moment - dice.randrange(40), moment - dice.randrange(20)
+        bounds = dice.choice([{"gte": low}, {"gt": low, "lte": high}, {"lt": high}, {"gte": low, "lt": high}])
+        types = dice.sample("abcdef", dice.randrange(4))
+        after = dice.choice([None, *(each["id"] for each in every)])
+        older = every[[each["id"] for each in every].index(after) + 1 :] if after else every
+        for narrowed in ({"created": bounds}, {"type": types}, {"created": bounds, "type": types}):
+            fits = [each for each in older if all(holds(each[name], wanted) for name, wanted in narrowed.items())]
+            found = list(store.scan("event", narrowed, after=after))
+            assert [each for each in found if each in fits] == fits
+            if len(narrowed) == 1:
+                assert found == fits
+
+
+def number_of(name):
+    return int(name.removeprefix("evt_"))
+
+
+def holds(value, wanted):
+    if isinstance(wanted, list):
+        return value in wanted
+    compared = {"gt": value.__gt__, "gte": value.__ge__, "lt": value.__lt__, "lte": value.__le__}
+    return all(compared[name](bound) for name, bound in wanted.items())
+
+
 def names(store, wanted):
     return {found["id"] for found in store.find("thing", **wanted)}
 

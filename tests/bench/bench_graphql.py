@@ -31,6 +31,7 @@ from runner import (
     median,
     ratios,
     request,
+    resident,
     verdict,
 )
 from sqlalchemy import Connection
@@ -221,35 +222,31 @@ def start() -> bool:
     return verdict("memory then, MB", median([memory for _, memory in runs]), 120) and good
 
 
-def start_once(python: str, folder: Path, settings: dict[str, str]) -> tuple[float, float]:
+def start_once(python: str, folder: Path, settings: dict[str, str], query: str = PAGE) -> tuple[float, float]:
     """CPU seconds, and then megabytes, of a gateway that starts and answers once.
 
     Args:
         python: which runs it.
         folder: the checkout.
         settings: its environment variables beside ours.
+        query: what it answers.
     """
     port = free_port()
     command = [python, "-m", "gateway", "serve", "--port", str(port)]
     variables = {**os.environ, **settings}
-    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while True:
+            assert process.poll() is None, "it did not start"
             try:
-                httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": PAGE}, timeout=10).raise_for_status()
+                httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=10).raise_for_status()
             except httpx.TransportError:
                 time.sleep(0.01)
             else:
-                return cpu_seconds(family(process.pid)), sum(_resident(pid) for pid in family(process.pid))
+                return cpu_seconds(family(process.pid)), sum(resident(pid) for pid in family(process.pid))
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _resident(pid: int) -> float:
-    """Megabytes (of 10^6 bytes) that a process has in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> int:

@@ -49,6 +49,19 @@ def family(pid: int) -> list[int]:
     return found
 
 
+def name_of(pid: int) -> bytes:
+    """The command of a process, as it shows itself; empty when it has ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def resident(pid: int) -> float:
+    """Megabytes (of 10^6 bytes) that a process has in memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:

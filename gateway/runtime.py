@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from gateway.billing.counting import controls
 from gateway.billing.credits import settlement
 from gateway.billing.customers import owners
 from gateway.clock import Clock
@@ -75,7 +76,7 @@ def compose(settings: Settings) -> Runtime:
     prepare_proxies(settings)
     clock, notifications = Clock(), Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
-    info = {settlement.RENEWAL_GRACE: settings.renewal_grace}
+    info = {settlement.RENEWAL_GRACE: settings.renewal_grace, controls.ALERTS: settings.usage_alerts}
     url = settings.database_url.get_secret_value()
     database = Database(
         url,

@@ -119,6 +119,8 @@ def default_of(field):
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     if value in {None, ()}:
         return ""
+    if isinstance(value, tuple):
+        value = ",".join(str(each) for each in value)
     return f"`{ {True: 'on', False: 'off'}.get(value, value) if isinstance(value, bool) else value }`".replace(" ", "")
 
 

@@ -53,6 +53,7 @@ class ProblemCode(Enum):
     FEATURE_NOT_ALLOWED = "The user may not use this feature."
     FEATURE_NOT_COUNTED = "No product says what counts this feature."
     LIMIT_REACHED = "This is more than is left of the feature in this period; nothing was counted."
+    SPEND_CAP_REACHED = "This would cost more than the customer's spend cap for a period; nothing was counted."
     HOLD_NOT_FOUND = "There is no such hold."
     HOLD_ENDED = "The hold was released, or committed with another amount."
     DURATION_INVALID = "The time is too short or too long."

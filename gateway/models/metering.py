@@ -109,3 +109,17 @@ class UsageHold(Row, table=True):
     fingerprint: str
     expires_at: datetime = Field(sa_type=UtcDateTime)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class UsageControl(Row, table=True):
+    """What bounds a customer's use beside the plan.
+
+    `alerts` are thresholds in percent (null for the settings'); `spend_cap` is in minor units of `currency`.
+    """
+
+    __tablename__ = "usage_control"
+
+    customer_id: str = Field(primary_key=True)
+    alerts: list[int] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    spend_cap: int | None = Field(default=None, sa_type=sa.BigInteger)
+    currency: str | None = None

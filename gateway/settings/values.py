@@ -19,6 +19,7 @@ MIN_HS256_BYTES = 32
 MIN_SERVICE_TOKEN = 16
 SECRET_KEY = re.compile(r"^(sk|rk)_")
 SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
+MAX_PERCENTS, MAX_PERCENT = 10, 1_000
 
 
 def _split(value: Any) -> Any:
@@ -153,6 +154,14 @@ def _networks(value: Any) -> Any:
     return tuple(parts)
 
 
+def _percents(value: object) -> tuple[int, ...]:
+    """Split whole percents."""
+    parts = [str(part).strip().removesuffix("%") for part in _split(value)]
+    if len(parts) > MAX_PERCENTS or not all(part.isdecimal() and 1 <= int(part) <= MAX_PERCENT for part in parts):
+        raise ValueError(f"write at most {MAX_PERCENTS} whole percents of 1 to {MAX_PERCENT}, such as 80,100")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 def _secret_key(value: SecretStr) -> SecretStr:
     """Refuse what cannot call the API. Source: https://docs.stripe.com/keys."""
     key = value.get_secret_value()
@@ -198,6 +207,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 HeaderNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_header_names)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+Percents = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_percents)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 ApiBase = Annotated[str, AfterValidator(_api_base)]
 KeyUrl = Annotated[str, AfterValidator(_key_url)]

@@ -42,6 +42,7 @@ from gateway.settings.values import (
     Origins,
     OutboundEndpoints,
     Paths,
+    Percents,
     Rate,
     SecretKey,
     ServiceTokens,
@@ -300,6 +301,12 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_RENEWAL_GRACE_HOURS",
         description="Hours for which a period's credits stay usable while the next invoice is a draft or is being "
         "charged. Stripe keeps a renewal's draft for about an hour.",
+    )
+    usage_alerts: Percents = Field(
+        (80, 100),
+        validation_alias="GATEWAY_USAGE_ALERTS",
+        description="Percents of a counted feature's limit at which `usage.threshold` is sent, once for each period, "
+        "separated by commas; empty for none. `setUsageControls` sets a customer's own.",
     )
     auth_jwks_url: KeyUrl | None = Field(
         None, validation_alias="AUTH_JWKS_URL", description="Where the OpenID provider publishes its keys."

@@ -39,7 +39,7 @@ ABOUT_PEOPLE = {
 UNDER_STRIPES_IDS = {
     *("charge", "dispute", "credit_note", "invoice_payment", "subscription_item", "subscription_schedule", "discount"),
     *("credit_account", "credit_lot", "owned_product", "entitlement_summary"),
-    *("access_watch", "outbox_state", "change_quote", "retention_offer", "erasure"),
+    *("usage_control", "access_watch", "outbox_state", "change_quote", "retention_offer", "erasure"),
 }
 ABOUT_NOBODY = {
     *("product", "price", "coupon", "meter", "catalog_version", "catalog_change", "sync_state", "webhook_secret_use"),

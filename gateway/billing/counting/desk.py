@@ -14,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.catalog.product_features import UseKind
+from gateway.billing.counting import controls, spend
+from gateway.billing.counting.controls import Controls
 from gateway.billing.counting.counters import (
     COUNTERS,
     HOLDS,
@@ -103,7 +105,8 @@ class Desk:
     held_credits: dict[str, int] = field(default_factory=dict)
     _stored: dict[Key, Any] = field(default_factory=dict)
     _counters: dict[Key, Counter] = field(default_factory=dict)
-    _settled: set[Key] = field(default_factory=set)
+    _settled: dict[Key, Place] = field(default_factory=dict)
+    _controls: dict[str, Controls] = field(default_factory=dict)
     _new_records: list[UsageRecord] = field(default_factory=list)
     _touched: dict[str, UsageHold] = field(default_factory=dict)
 
@@ -120,6 +123,7 @@ class Desk:
         desk = cls(connection, now(connection))
         customers = {customer for customer, _ in wanted.keys}
         desk._stored = stored(connection, wanted.keys, desk.now)
+        desk._controls = controls.read(connection, customers)
         if wanted.meters:
             rows = _METERS.rows(connection, names=json_array(wanted.meters))
             desk.meters = {row.event_name: row.formula for row in rows}
@@ -145,7 +149,7 @@ class Desk:
         key = place.customer_id, place.name
         if key not in self._settled:
             counter, is_new = settled(self.connection, place, self._counter_of(*key), self.now)
-            self._settled.add(key)
+            self._settled[key] = place
             self._counters[key] = counter
             if is_new:  # what is not written yet was not summed up either
                 its = (each for each in self._new_records if (each.customer_id, each.event_name) == key)
@@ -174,13 +178,34 @@ class Desk:
             raise Rejected(Problem(ProblemCode.METER_NOT_FOUND, message, "feature"))
         count = self.count(place)
         if (count.used or 0) + count.held + amount > MAX_COUNT:
-            raise Rejected(
-                Problem(ProblemCode.AMOUNT_INVALID, f"no more than {MAX_COUNT} is counted", field), current=count
-            )
-        if count.overage or count.remaining is None or amount <= count.remaining:
-            return
-        code = ProblemCode.INSUFFICIENT_CREDITS if place.is_credits else ProblemCode.LIMIT_REACHED
-        raise Rejected(Problem(code, f"{amount} is wanted and {count.remaining} is left", field), current=count)
+            problem = Problem(ProblemCode.AMOUNT_INVALID, f"no more than {MAX_COUNT} is counted", field)
+            raise Rejected(problem, current=count)
+        if not count.overage and count.remaining is not None and amount > count.remaining:
+            code = ProblemCode.INSUFFICIENT_CREDITS if place.is_credits else ProblemCode.LIMIT_REACHED
+            raise Rejected(Problem(code, f"{amount} is wanted and {count.remaining} is left", field), current=count)
+        if self._passes_cap(place, amount):
+            message = "this would cost more than the customer's spend cap for a period"
+            raise Rejected(Problem(ProblemCode.SPEND_CAP_REACHED, message, field), current=count)
+
+    def _passes_cap(self, place: Place, amount: int) -> bool:
+        """Return whether an amount more would make what meters count cost more than the customer's cap."""
+        bounds = self._controls.get(place.customer_id)
+        if bounds is None or bounds.spend_cap is None or place.counted.use.kind is not UseKind.METER:
+            return False
+        paid = spend.prices(self.connection, place.customer_id)
+        if all(each.event_name != place.name for each in paid):
+            return False  # it costs nothing
+        names = {each.event_name for each in paid} - {place.name}
+        there = stored(self.connection, [(place.customer_id, name) for name in names], self.now) if names else {}
+        others = {key: as_stored(row) for key, row in there.items()} | self._counters
+        quantities = {
+            name: counter.used + counter.held
+            for (customer_id, name), counter in others.items()
+            if customer_id == place.customer_id and counter.holds(self.now)
+        }
+        mine = self.counter(place)
+        quantities[place.name] = mine.used + mine.held + amount
+        return spend.costs_more(paid, quantities, bounds.spend_cap, bounds.currency)
 
     def hold(self, id: str) -> UsageHold:
         """Return a hold as it is.
@@ -233,6 +258,8 @@ class Desk:
         if self._touched:
             rows = [each.model_dump() for each in self._touched.values()]
             write_rows(self.connection, _insert(dialect, "usage_hold"), rows)
+        for (customer_id, name), place in self._settled.items():
+            controls.tell(self.connection, place, self._counters[customer_id, name], self._controls.get(customer_id))
         if self._counters:
             rows = [_row(key, counter) for key, counter in sorted(self._counters.items())]
             write_rows(self.connection, _insert(dialect, "usage_counter"), rows)

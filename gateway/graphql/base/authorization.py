@@ -90,6 +90,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.hold": FieldAccess.SERVICE,
     "Mutation.commitHold": FieldAccess.SERVICE,
     "Mutation.releaseHold": FieldAccess.SERVICE,
+    "Mutation.setUsageControls": FieldAccess.SERVICE,
     "Mutation.offerRetentionCoupon": FieldAccess.SERVICE,
     # The same, live.
     "Subscription.sessionUpdated": FieldAccess.ANYONE,

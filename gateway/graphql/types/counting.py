@@ -6,14 +6,17 @@ from typing import Annotated
 
 import strawberry
 
+from gateway.billing.counting.controls import Controls, set_controls
 from gateway.billing.counting.counters import Count
 from gateway.billing.counting.uses import Outcome, status_of
 from gateway.billing.user_errors import Rejected
+from gateway.graphql.base import scalars as money
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, input_type, mutation, object_type
-from gateway.graphql.base.scalars import BigInt, big
+from gateway.graphql.base.scalars import BigInt, Currency, MinorUnits, Money, big
 from gateway.graphql.base.user_errors import Payload, UserError
-from gateway.graphql.types.audit import USER
+from gateway.graphql.types.audit import ACTOR, USER, action_of
+from gateway.graphql.types.audit import KEY as ONCE
 from gateway.models.metering import UsageHold as Row
 
 KEY = "1 to 255 characters. The same key with the same input counts once, however often it is sent."
@@ -165,6 +168,48 @@ class HoldPayload(Payload):
         return cls(hold=UsageHold.of(outcome.hold, moment), count=FeatureCount.of(outcome.count))
 
 
+@input_type
+class SetUsageControlsInput:
+    """What bounds a customer's use beside the plan. What is left out is as without controls."""
+
+    external_id: strawberry.ID = strawberry.field(description=USER)
+    alert_thresholds: list[int] | None = strawberry.field(
+        default=None,
+        description="Percents of a limit at which `usage.threshold` is sent, 1 to 1000, at most 10; empty for none. "
+        "Left out, those of the settings.",
+    )
+    spend_cap: MinorUnits | None = strawberry.field(
+        default=None, description="The most that what meters count may cost in a period. Left out, there is no cap."
+    )
+    currency: Currency | None = strawberry.field(
+        default=None, description="The cap's, in which the customer is billed; needed with a cap."
+    )
+    idempotency_key: str = strawberry.field(description=ONCE)
+    actor: str | None = strawberry.field(default=None, description=ACTOR)
+
+
+@object_type
+class UsageControls:
+    """What bounds a customer's use beside the plan."""
+
+    alert_thresholds: list[int] | None = strawberry.field(
+        description="Percents of a limit at which the application is told; null for those of the settings."
+    )
+    spend_cap: Money | None = strawberry.field(
+        description="The most that what meters count may cost in a period; null without a cap."
+    )
+
+
+@object_type
+class SetUsageControlsPayload(Payload):
+    """The controls, or what the caller must fix."""
+
+    controls: UsageControls | None = strawberry.field(default=None, description="Null when there are errors.")
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="What the caller must fix; empty on success."
+    )
+
+
 @object_type
 class CountingMutations:
     """What the application's back end uses for its users."""
@@ -210,3 +255,21 @@ class CountingMutations:
     ) -> HoldPayload:
         """Let go of what a hold keeps: nothing is counted."""
         return HoldPayload.of(await info.context.services.counted.release(input.hold_id), info)
+
+    @mutation
+    async def set_usage_controls(
+        self,
+        info: Info,
+        input: Annotated[SetUsageControlsInput, strawberry.argument(description="The user, and what bounds the use.")],
+    ) -> SetUsageControlsPayload:
+        """Set at what share of a limit the application is told of a customer, and what a period's use may cost."""
+        services, user = info.context.services, info.context.principal.acting_as(input.external_id)
+        alerts = None if input.alert_thresholds is None else tuple(sorted(set(input.alert_thresholds)))
+        currency = input.currency if input.spend_cap is not None else None
+        wanted = Controls(alerts, input.spend_cap, currency)
+        made = action_of(info, key=input.idempotency_key, actor=input.actor)
+        action = made(name="usage.control", input=wanted.told, external_id=user.subject)
+        await set_controls(services.database, await services.customers.customer_for(user), wanted, action)
+        cap = money.of(input.spend_cap, currency)
+        controls = UsageControls(alert_thresholds=list(alerts) if alerts is not None else None, spend_cap=cap)
+        return SetUsageControlsPayload(controls=controls)

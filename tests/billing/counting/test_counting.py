@@ -15,6 +15,8 @@ HOLD = f"""mutation($input: HoldInput!) {{ hold(input: $input) {{
     hold {{ id feature amount actual status expiresAt createdAt }} {COUNT} }} }}"""
 COMMIT = f"mutation($input: CommitHoldInput!) {{ commitHold(input: $input) {{ hold {{ status actual }} {COUNT} }} }}"
 RELEASE = f"mutation($input: ReleaseHoldInput!) {{ releaseHold(input: $input) {{ hold {{ status }} {COUNT} }} }}"
+CONTROLS = """mutation($input: SetUsageControlsInput!) { setUsageControls(input: $input) {
+    controls { alertThresholds spendCap { amount currency } } userErrors { code field } } }"""
 ACCESS = """{ viewer { access(feature: "tokens") { allowed reason limit used remaining resetsAt overage }
     accessTo(features: ["tokens", "projects"]) { access { used } } } }"""
 
@@ -149,6 +151,15 @@ def test_what_cannot_be_is_told(world, bought):
     for document, given in (
         *((document, use) for document in (CONSUME, HOLD)),
         *((COMMIT, {"holdId": held, "actual": 1}), (RELEASE, {"holdId": held})),
+        (CONTROLS, {"externalId": "ada", "idempotencyKey": "c"}),
     ):
         answer = world.graphql(document, {"input": given}, world.token("ada")).json()
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    wanted = {"externalId": "ada", "alertThresholds": [90, 50, 90], "spendCap": 2_000, "currency": "USD"}
+    for _ in range(2):
+        assert ask(world, CONTROLS, **wanted, idempotencyKey="c") == {
+            "controls": {"alertThresholds": [50, 90], "spendCap": {"amount": 2_000, "currency": "USD"}},
+            "userErrors": [],
+        }
+    (entry,) = world.rows("audit_entry", action="usage.control")
+    assert entry["status"] == "done"

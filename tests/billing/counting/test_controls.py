@@ -1,0 +1,142 @@
+"""Thresholds of which the application is told, and what a period's use may cost: on a database, without a server."""
+
+import json
+
+import pytest
+
+from gateway.billing.audit import Action
+from gateway.billing.counting.controls import ALERTS, Controls, due, set_controls
+from gateway.billing.counting.counters import Counter
+from gateway.billing.counting.spend import MeteredPrice, costs_more
+from gateway.billing.counting.windows import Window
+from gateway.billing.credits.timeline import Tariff
+from gateway.billing.user_errors import Rejected
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.models.metering import UsageControl
+from gateway.models.outbound import OutboxMessage
+from harness.rows import customer, item, price, put, subscription
+from harness.till import ADA, CALLS, METERED, PERIOD, Till, place
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "alerted", "of", "expected"),
+    [
+        (79, 100, 0, 0, []),
+        (80, 100, 0, 0, [80]),
+        (100, 100, 0, 0, [80, 100]),
+        (100, 100, 80, 100, [100]),
+        (150, 100, 100, 100, []),
+        (100, 1000, 100, 100, []),
+        (800, 1000, 100, 100, [80]),  # of another limit
+        (1, 1, 0, 0, [80, 100]),
+        (5, 0, 0, 0, []),
+        (5, None, 0, 0, []),
+    ],
+)
+def test_what_is_told_of(used, limit, alerted, of, expected):
+    assert due(Counter("sub_1", Window(*PERIOD), used, 0, alerted, of), limit, (100, 80)) == expected
+
+
+def metered(unit="2", currency="usd", **columns) -> MeteredPrice:
+    row = price("calls", "pro", None, unit_amount_decimal=unit, **columns).model_dump()
+    return MeteredPrice.of({**row, "event_name": "calls", "billed_in": currency})
+
+
+TIERS = [{"up_to": 100, "unit_amount": 0}, {"up_to": None, "unit_amount": 3}]
+COSTS = {
+    "by the unit": (metered(), 7, 14),
+    "a fraction": (metered("0.001"), 999, 0.999),
+    "packages": (metered("5", transform_quantity={"divide_by": 10, "round": "up"}), 11, 10),
+    "whole packages": (metered("5", transform_quantity={"divide_by": 10, "round": "down"}), 19, 5),
+    "graduated": (metered(tiers=TIERS, tiers_mode="graduated"), 110, 30),
+    "by volume": (metered(tiers=TIERS, tiers_mode="volume"), 110, 330),
+    "another currency": (metered(currency="eur", currency_options={"eur": {"unit_amount": 4}}), 3, 12),
+}
+
+
+@pytest.mark.parametrize(("paid", "quantity", "expected"), COSTS.values(), ids=COSTS)
+def test_what_a_quantity_costs(paid, quantity, expected):
+    assert float(paid.cost(quantity)) == expected
+
+
+def test_what_is_under_a_cap():
+    paid = [MeteredPrice("calls", "usd", Tariff(unit=2)), MeteredPrice("images", "usd", Tariff(unit=10))]
+    assert not costs_more(paid, {"calls": 5, "images": 1}, 20, "usd")
+    assert costs_more(paid, {"calls": 5, "images": 1}, 19, "usd")
+    assert costs_more(paid, {"calls": 1}, 100, "eur")
+    assert not costs_more(paid, {"other": 1}, 0, "eur")
+
+
+@pytest.fixture
+async def till(sqlite_url):
+    endpoints = ("https://shop.example/hooks",)
+    info = {ALERTS: (80, 100)}
+    database = Database(sqlite_url, endpoints=endpoints, on_commit=Notifications(), info=info)
+    await database.transaction(lambda connection: put(connection, ADA, CALLS))
+    yield Till(database)
+    await database.close()
+
+
+async def told(till) -> list[tuple]:
+    data = [json.loads(row["payload"])["data"] for row in await till.rows(OutboxMessage)]
+    return [(each["feature"], each["threshold"], each["used"], each["limit"]) for each in data]
+
+
+async def test_the_application_is_told_once_for_each_period_threshold_and_limit(till):
+    for amount in (79, 1, 1, 18, 1):
+        await till.use(amount, f"k{amount}{len(await told(till))}")
+    await till.use(1, "refused")
+    assert await told(till) == [("tokens", 80, 80, 100), ("tokens", 100, 100, 100)]
+    till.place = place(limit=120)
+    await till.use(1, "more")
+    assert (await told(till))[2:] == [("tokens", 80, 101, 120)]
+    till.place = place(limit=100)
+    await till.use(1, "less")
+    assert len(await told(till)) == 3  # of this limit it was told
+    till.later(86_400 * 28)
+    await till.use(100, "next")
+    assert (await told(till))[3:] == [("tokens", 80, 100, 100), ("tokens", 100, 100, 100)]
+
+
+async def test_a_customer_has_thresholds_of_their_own(till):
+    await till.database.transaction(lambda connection: put(connection, UsageControl(customer_id="cus_1", alerts=[10])))
+    await till.use(100)
+    assert await told(till) == [("tokens", 10, 100, 100)]
+
+
+async def test_nothing_is_used_that_costs_more_than_the_cap(till):
+    plan = item("si_1", "calls", "pro", None)
+    paid = price("calls", "pro", None, unit_amount_decimal="2.5", meter="mtr_1")
+    capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
+    await till.database.transaction(lambda connection: put(connection, subscription(), plan, paid, capped))
+    till.place = place(limit=None, **METERED)
+    assert await till.use(41) == "SPEND_CAP_REACHED amount"
+    assert await till.use(20, "a") == "20+0 of None, None left"
+    assert await till.hold(15) == "open 15/None: 20+15 of None, None left"
+    assert await till.use(6, "b") == "SPEND_CAP_REACHED amount"
+    assert await till.commit(21) == "SPEND_CAP_REACHED actual"
+    assert await till.commit(20) == "committed 15/20: 40+0 of None, None left"
+    assert await till.use(1, "c") == "SPEND_CAP_REACHED amount"
+    till.place = place(limit=None)
+    assert await till.use(10**6, "free") == "1000000+0 of None, None left"  # a plain counter costs nothing
+
+
+async def test_controls_are_set_once_for_a_key(till):
+    async def setting(**wanted) -> str:
+        controls = Controls(**wanted)
+        action = Action("usage.control", "service token 1", controls.told, key="k", external_id="ada")
+        try:
+            await set_controls(till.database, customer(external_id="ada", currency="usd"), controls, action)
+        except Rejected as rejected:
+            return rejected.problems[0].code.name
+        return "set"
+
+    assert await setting(alerts=(0,)) == await setting(alerts=(1001,)) == "AMOUNT_INVALID"
+    assert await setting(spend_cap=-1, currency="usd") == "AMOUNT_INVALID"
+    assert await setting(spend_cap=5) == await setting(spend_cap=5, currency="eur") == "CURRENCY_NOT_OFFERED"
+    assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"
+    assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"
+    assert await setting(alerts=()) == "IDEMPOTENCY_KEY_REUSED"
+    (row,) = await till.rows(UsageControl)
+    assert row == {"customer_id": "cus_1", "alerts": [50, 90], "spend_cap": 500, "currency": "usd"}

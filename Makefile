@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long: storms, judges from elsewhere, games
+# make soak   what takes long, within 25 minutes: storms, failures, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak storms judges programs games mutants web screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games mutants web screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -64,17 +64,25 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long. CI plays storms, judges and programs after each submission; the games are for a night, or before a
-# release.
-soak: storms judges programs games
+# What takes long, within 25 minutes. CI plays storms, judges and programs after each submission.
+soak: storms failures judges programs games
 
-# Crashes, outages, a full disk, several processes, a failover, a clock that jumps, an old version beside new
-# tables; then more random histories than `make test` plays.
+# The same for longer, and what takes long in any case: for a night, or before a release.
+night: soak
+	@$(MAKE) --no-print-directory games HISTORY=600 GAME_SECONDS=600 LIVES_SECONDS=300 PROXY_SECONDS=110
+	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)
+	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
+
+# Crashes, outages, a full disk, several processes; then more random histories than `make test` plays.
 storms: .venv/development assets
-	$(BIN)/python -m pytest tests/soak/test_storm.py tests/soak/test_failover.py tests/soak/test_upgrade.py \
-	  tests/e2e/test_clocks.py -m soak --timeout 600 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
 	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
+
+# A failover, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
+failures: .venv/development assets packages
+	$(BIN)/python -m pytest tests/soak/test_failover.py tests/soak/test_upgrade.py tests/e2e/test_clocks.py \
+	  tests/soak/test_ageing.py -m soak --timeout 600 -s $(ARGS)
 
 # Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
@@ -88,16 +96,17 @@ judges: .venv/development assets
 programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
-# A dishonest buyer, who saw what access when, who was let use how much, hostile requests through nginx and HAProxy, a
-# million hostile keys, and GraphQL without its compiler.
+# A dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile requests through nginx and
+# HAProxy; in seconds for each, of which `make night` gives them more.
+games: export HISTORY ?= 60
+games: export GAME_SECONDS ?= 120
+games: export LIVES_SECONDS ?= 60
+games: export PROXY_SECONDS ?= 20
 games: .venv/development assets packages
-	HISTORY=600 $(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py \
-	  --timeout 1500 -s $(ARGS)
-	GAME_SECONDS=600 $(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
-	$(BIN)/python -m pytest tests/soak/test_proxies.py tests/soak/test_memory.py -m soak --timeout 1800 -s $(ARGS)
-	$(BIN)/python -m pytest tests/graphql/test_memory.py -m soak $(ARGS)
-	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
-	LIVES_SECONDS=300 $(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py --timeout 1500 -s $(ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 1800 -s $(ARGS)
 
 # The package for browsers: its types, by tsc, and what each of its parts weighs.
 web: .venv/development

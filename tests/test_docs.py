@@ -251,3 +251,14 @@ def test_every_option_of_the_offline_stripe_that_the_docs_name_exists():
 def test_every_scene_is_told_once():
     told = re.findall(r"^\| `(\w+)` \| ", OFFLINE_STRIPE.partition("| scene | what happens |")[2], re.MULTILINE)
     assert told == list(SCENES)
+
+
+def test_each_promise_stands_beside_tests_that_there_are():
+    promised = TEXTS["docs/promises.md"].partition("## What is not promised")[0]
+    rows = re.findall(r"^\| (?!promise |---)(.+) \| (.+) \|$", promised, re.MULTILINE)
+    assert len(rows) > 25
+    for promise, kept in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", kept)
+        assert named, promise
+        for path, name in named:
+            assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (promise, name)

@@ -10,13 +10,14 @@ from harness.waiting import answering, free_port
 
 
 @contextlib.contextmanager
-def serving(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
-    """Run `gateway serve` on a free port while the block runs; the port, and the process's id.
+def serving(environment: dict[str, str], port: int | None = None) -> Iterator[tuple[int, int]]:
+    """Run `gateway serve` while the block runs; the port, and the process's id.
 
     Args:
         environment: its settings.
+        port: where; by default one that is free.
     """
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "STRIPE_", "AUTH_"))}
     process = subprocess.Popen(

@@ -34,6 +34,8 @@ export type AccessReason =
   | "PURCHASED"
   /** Ended; what was paid for is still given to its end. */
   | "CANCELED"
+  /** All that may be used of the feature in this period is used or held. */
+  | "LIMIT_REACHED"
   /** No subscription of this customer includes the feature. */
   | "NOT_INCLUDED"
   /** The customer has never had a subscription. */
@@ -477,6 +479,18 @@ export type UserErrorCode =
   | "TIMESTAMP_INVALID"
   /** There are not enough credits; nothing was spent. */
   | "INSUFFICIENT_CREDITS"
+  /** The user may not use this feature. */
+  | "FEATURE_NOT_ALLOWED"
+  /** No product says what counts this feature. */
+  | "FEATURE_NOT_COUNTED"
+  /** This is more than is left of the feature in this period; nothing was counted. */
+  | "LIMIT_REACHED"
+  /** There is no such hold. */
+  | "HOLD_NOT_FOUND"
+  /** The hold was released, or committed with another amount. */
+  | "HOLD_ENDED"
+  /** The time is too short or too long. */
+  | "DURATION_INVALID"
   /** The text is too long. */
   | "TEXT_TOO_LONG"
   /** No payment at Stripe has paid the invoice, or several have: refund it at Stripe. */

@@ -284,6 +284,7 @@ def test_the_policy_route_says_in_its_status_what_graphql_says_in_its_answer(wor
     asked = access_of(world, "auth0|ann/1", "projects")["access"]
     answer = world.client.get(f"{world.url}/access/auth0|ann/1/projects", headers=SERVICE)
     asked["subscription"] = {"id": bought["id"], "status": "ACTIVE"}
+    asked |= {"used": None, "remaining": None, "resetsAt": None, "overage": False}  # of a feature that is not counted
     assert (answer.status_code, answer.json()) == (200, asked)
     refused = world.client.get(f"{world.url}/access/auth0|ann/1/sso", headers=SERVICE)
     assert (refused.status_code, refused.json()["reason"]) == (403, "NOT_INCLUDED")

@@ -1,11 +1,13 @@
 """What a use case rejects: `userErrors` of a mutation, BAD_USER_INPUT of a query."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import strawberry
 
+from gateway.auth.principal import Principal
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.graphql.base.decorators import mutation, object_type, resolver
 from gateway.graphql.base.user_errors import Payload, UserError
@@ -65,7 +67,8 @@ class Mutation:
 
 
 SCHEMA = strawberry.Schema(query=Query, mutation=Mutation)
-CONTEXT = SimpleNamespace(sees=str.upper)
+SERVICES = SimpleNamespace(failover=SimpleNamespace(answering=nullcontext))
+CONTEXT = SimpleNamespace(sees=str.upper, principal=Principal(subject="user_1"), services=SERVICES)
 
 
 async def run(text: str) -> Any:

@@ -1,7 +1,8 @@
 """Random lives of subscriptions: the copy equals the offline Stripe, and each renewal's invoice what was said before.
 
-Plans change now and later, changes are undone, seats and add-ons come and go, codes are used, collection pauses, the
-seller plans changes by schedules, and cards fail; in both billing modes and on both databases.
+Plans change now and later, here and on the portal's pages, changes are undone, seats and add-ons by the month and by
+the year come and go, codes are used, collection pauses, the seller and the portal plan changes by schedules, cards
+fail, and banks want payments confirmed; in both billing modes and on both databases.
 
 `LIVES_SECONDS` is how long it is played on each database; without, the same lives for 4 seconds. `LIVES_SEED` is where
 the dice start; it is printed.
@@ -14,6 +15,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from billing.subscriptions.test_confirmations import confirm
+
 from harness.databases import both_databases
 from harness.gateway import World, make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -22,15 +25,32 @@ DAY = 86_400
 PLANS = ("starter_monthly", "pro_monthly", "business_monthly", "starter_yearly", "pro_yearly")
 STEPS = 7
 DUE = "{ viewer { subscription { dueAtRenewal { amount } } } }"
-PREVIEW = """query($subscriptionId: ID!, $items: [SubscriptionItemChangeInput!], $when: ChangeTime) { viewer {
-    previewChange(subscriptionId: $subscriptionId, items: $items, when: $when) {
-      when dueNow { amount } dueAtRenewal { amount } prorationDate } } }"""
+QUOTE = """query($subscriptionId: ID!, $items: [SubscriptionItemChangeInput!], $when: ChangeTime) { viewer {
+    quoteChange(subscriptionId: $subscriptionId, items: $items, when: $when) { userErrors { code } preview {
+      when dueNow { amount } dueAtRenewal { amount } prorationDate } } } }"""
 CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
-    subscription { pendingChange { dueAtRenewal { amount } } } invoice { amountDue { amount } }
-    userErrors { code } } }"""
+    subscription { pendingChange { at dueAtRenewal { amount } } dueAtRenewal { amount }
+      confirmation { url amount { amount } } }
+    invoice { id amountDue { amount } } userErrors { code } } }"""
 SIMPLE = "mutation($input: %sInput!) { %s(input: $input) { userErrors { code } } }"
 TEMPTING = {"PREVIEW_EXPIRED", "STRIPE_REFUSED"}
 """What nothing here may be answered: quotes are used at once, and Stripe is never asked for what it refuses."""
+BY_CARD = {"PAYMENT_FAILED", "CHANGE_PENDING"}
+"""Why a change that has a quote is refused: the card, or a bank that asks while another change waits."""
+CARDS = ("pm_card_visa", "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_authenticationRequired")
+
+
+def is_there(subscription: dict[str, Any], items: list[dict[str, Any]]) -> bool:
+    """Whether a subscription has what a change wants already."""
+    held = {item["price"]["id"]: item["quantity"] for item in subscription["items"]["data"]}
+
+    def holds(entry: dict[str, Any]) -> bool:
+        price = entry["priceId"]
+        if entry.get("remove"):
+            return price not in held
+        return price in held and entry.get("quantity", held[price]) == held[price]
+
+    return all(map(holds, items))
 
 
 class Life:
@@ -52,6 +72,10 @@ class Life:
     def theirs(self) -> dict[str, Any]:
         return self.world.stripe("GET", f"/v1/subscriptions/{self.id}")
 
+    def bills(self) -> set[str]:
+        """The ids of its invoices."""
+        return {each["id"] for each in self.world.stripe("GET", "/v1/invoices", subscription=self.id)["data"]}
+
     def do(self, name: str, **given: Any) -> list[str]:
         """Call a mutation; the codes of what was refused."""
         kind = name[0].upper() + name[1:]
@@ -64,31 +88,68 @@ class Life:
     # What happens ------------------------------------------------------------------------------------------------
 
     def change(self) -> None:
-        items: list[dict[str, Any]] = []
-        if self.dice.random() < 0.6:
-            items.append({"priceId": price_id(self.world, self.dice.choice(PLANS))})
-        addons = self.world.addons
-        for addon in self.dice.sample(addons, self.dice.randint(0 if items else 1, 2)):
-            held = any(item["price"]["id"] == addon for item in self.theirs()["items"]["data"])
-            gone = held and self.dice.random() < 0.5
-            more = {"remove": True} if gone else {"quantity": self.dice.randint(1, 5)}
-            items.append({"priceId": addon, **more})
+        items = self.wanted()
+        if not items:
+            return
         when = self.dice.choice(["NOW", "AT_PERIOD_END", "AUTOMATIC"])
         asked = {"subscriptionId": self.id, "items": items, "when": when}
-        answer = self.world.graphql(PREVIEW, asked, self.me).json()
-        quote = None if "errors" in answer else answer["data"]["viewer"]["previewChange"]
-        date = {"prorationDate": quote["prorationDate"]} if quote else {}
-        before = self.theirs()["items"]
+        before, bills = self.theirs(), self.bills()
+        quote = self.world.data(QUOTE, asked, self.me)["viewer"]["quoteChange"]
+        preview, refused = quote["preview"], [error["code"] for error in quote["userErrors"]]
+        date = {"prorationDate": preview["prorationDate"]} if preview else {}
         done = self.world.data(CHANGE, {"input": {**asked, **date}}, self.me)["changeSubscription"]
         found = [error["code"] for error in done["userErrors"]]
         self.story.append(f"change {when} {items} {quote} {found}")
         assert not TEMPTING & set(found), self.story
-        assert found or quote or self.theirs()["items"] == before, self.story  # what is not quoted is not made
-        if not found and quote["when"] == "NOW" and self.theirs()["items"] != before:
-            billed = done["invoice"]["amountDue"]["amount"] if done["invoice"] else 0
-            assert billed == quote["dueNow"]["amount"], self.story
-        if not found and (waiting := done["subscription"]["pendingChange"]) and quote["when"] == "AT_PERIOD_END":
-            assert waiting["dueAtRenewal"] in (quote["dueAtRenewal"], None), self.story
+        after, made = self.theirs(), self.bills() - bills
+        if refused:  # what is not quoted is not made; what is there already is answered as it is
+            assert found == ([] if is_there(before, items) else refused), self.story
+        if refused or found or is_there(before, items):
+            assert set(found) <= {*refused, *BY_CARD}, self.story
+            assert (made, after["items"]["data"]) == (set(), before["items"]["data"]), self.story
+        elif done["subscription"]["confirmation"]:
+            assert after["items"]["data"] == before["items"]["data"], self.story
+            assert done["subscription"]["confirmation"]["amount"] == preview["dueNow"], self.story
+            self.answer_the_bank(done["subscription"]["confirmation"]["url"])
+        elif preview["when"] == "NOW":
+            self.was_billed(done, preview, made)
+        else:
+            assert (made, after["items"]["data"]) == (set(), before["items"]["data"]), self.story
+            self.waits(done["subscription"]["pendingChange"], preview, before)
+
+    def wanted(self) -> list[dict[str, Any]]:
+        """Entries of a change: the plan with a quantity or without, and add-ons that come, go or become more."""
+        items: list[dict[str, Any]] = []
+        if self.dice.random() < 0.6:
+            quantity = {"quantity": self.dice.randint(1, 4)} if self.dice.random() < 0.3 else {}
+            items.append({"priceId": price_id(self.world, self.dice.choice(PLANS)), **quantity})
+        held = {item["price"]["id"] for item in self.theirs()["items"]["data"]}
+        for addon in self.dice.sample(self.world.addons, self.dice.randint(0 if items else 1, 2)):
+            gone = addon in held and self.dice.random() < 0.5
+            items.append({"priceId": addon, **({"remove": True} if gone else {"quantity": self.dice.randint(1, 5)})})
+        return items
+
+    def was_billed(self, done: dict[str, Any], preview: dict[str, Any], made: set[str]) -> None:
+        """What was charged is what was quoted, by one invoice at most; and the next renewal is known."""
+        billed = {done["invoice"]["id"]} if done["invoice"] and preview["when"] == "NOW" else set()
+        assert made == billed & made, self.story
+        assert (done["invoice"]["amountDue"] if made else {"amount": 0}) == preview["dueNow"], self.story
+        theirs = self.theirs()
+        if theirs["status"] == "active" and not theirs["cancel_at_period_end"]:
+            assert done["subscription"]["dueAtRenewal"] == preview["dueAtRenewal"], self.story
+
+    def waits(self, waiting: dict[str, Any] | None, preview: dict[str, Any], before: dict[str, Any]) -> None:
+        """What waits comes to what was quoted; null where it is at no renewal of the subscription's first."""
+        assert waiting is not None, self.story
+        first = min(item["current_period_end"] for item in before["items"]["data"])
+        at = datetime.fromisoformat(waiting["at"]).timestamp()
+        assert waiting["dueAtRenewal"] == (preview["dueAtRenewal"] if at == first else None), self.story
+
+    def answer_the_bank(self, url: str) -> None:
+        answer = self.dice.choice(["approve", "fail", None])
+        self.story.append(f"the bank: {answer}")
+        if answer:
+            confirm(self.world, url, answer)
 
     def undo(self) -> None:
         self.do("cancelPendingChange")
@@ -123,8 +184,21 @@ class Life:
         self.world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **form)
         self.story.append("seller plans")
 
+    def portal(self) -> None:
+        """Change the plan or the seats on the portal's pages, where what is less waits for the period's end."""
+        theirs = self.theirs()
+        if len(theirs["items"]["data"]) != 1 or theirs["status"] != "active":
+            return
+        given = {"customer": theirs["customer"], "configuration": self.world.portal}
+        url = self.world.stripe("POST", "/v1/billing_portal/sessions", **given)["url"]
+        wanted = {"price": price_id(self.world, self.dice.choice(PLANS)), "quantity": self.dice.randint(1, 3)}
+        page = f"{url}/subscriptions/{self.id}/confirm"
+        answer = self.world.client.post(page, data=wanted, headers={"Origin": self.world.stripe_url})
+        self.story.append(f"portal {wanted} {answer.status_code}")
+        assert answer.status_code < 500, self.story
+
     def card(self) -> None:
-        token = self.dice.choice(["pm_card_visa", "pm_card_visa", "pm_card_chargeCustomerFail"])
+        token = self.dice.choice(CARDS)
         theirs = self.theirs()
         method = self.world.stripe("POST", f"/v1/payment_methods/{token}/attach", customer=theirs["customer"])
         self.world.stripe("POST", f"/v1/subscriptions/{self.id}", default_payment_method=method["id"])
@@ -162,12 +236,14 @@ class Life:
         if found is None:
             return
         end = min(item["current_period_end"] for item in before["items"]["data"])
-        bills = {each["id"] for each in self.world.stripe("GET", "/v1/invoices", subscription=self.id)["data"]}
+        bills = self.bills()
         self.world.advance(to=end + 2 * 3600)
         listed = self.world.stripe("GET", "/v1/invoices", subscription=self.id)["data"]
         made = [each for each in listed if each["id"] not in bills and each["status"] != "void"]
-        if before["pause_collection"]:  # a credit balance may pay what is not collected
-            assert all(each["amount_due"] == 0 for each in made), self.story
+        if before["pause_collection"] and not before["pause_collection"].get("resumes_at"):
+            assert found["dueAtRenewal"] is None, self.story
+            # what is not collected is void, unless the customer's credit balance pays all of it
+            assert [(each["status"], each["amount_due"]) for each in made] in ([], [("paid", 0)]), self.story
             return
         new = [each["total"] for each in made]
         said = found["dueAtRenewal"] and found["dueAtRenewal"]["amount"]
@@ -181,7 +257,7 @@ def live(world: World, dice: random.Random, name: str) -> None:
     """Live one life."""
     life = Life(world, dice, name)
     acts = [life.change] * 5 + [life.undo, life.pause, life.resume, life.resume, life.cancel, life.code, life.code]
-    acts += [life.seller_plans, life.card, life.renew, life.renew]
+    acts += [life.seller_plans, life.portal, life.portal, life.card, life.renew, life.renew]
     try:
         for _ in range(STEPS):
             dice.choice(acts)()
@@ -195,6 +271,22 @@ def live(world: World, dice: random.Random, name: str) -> None:
         raise AssertionError("\n".join(life.story)) from error
 
 
+def portal_of(world: World) -> str:
+    """A configuration of the portal that sells all plans, and lets what is less wait; its id."""
+    feature = "features[subscription_update]"
+    form = {f"{feature}[enabled]": "true", f"{feature}[proration_behavior]": "always_invoice"}
+    form |= {f"{feature}[default_allowed_updates][{n}]": name for n, name in enumerate(("price", "quantity"))}
+    form[f"{feature}[schedule_at_period_end][conditions][0][type]"] = "decreasing_item_amount"
+    sold: dict[str, list[str]] = {}
+    for price in (world.stripe("GET", f"/v1/prices/{price_id(world, plan)}") for plan in PLANS):
+        sold.setdefault(price["product"], []).append(price["id"])
+    for n, (product, prices) in enumerate(sold.items()):
+        form[f"{feature}[products][{n}][product]"] = product
+        form |= {f"{feature}[products][{n}][prices][{m}]": price for m, price in enumerate(prices)}
+    made = world.stripe("POST", "/v1/billing_portal/configurations", **form)["id"]
+    return str(made)
+
+
 @both_databases
 def test_the_copy_and_the_renewals_of_random_lives(database_url):
     played_long = "LIVES_SECONDS" in os.environ
@@ -205,11 +297,12 @@ def test_the_copy_and_the_renewals_of_random_lives(database_url):
     off |= {"rate_limit_checkouts": "off"}
     with make_world(database_url, **off) as world:
         addons = []
-        for title, amount in (("Seats", 700), ("Disk", 333)):
+        for title, amount, interval in (("Seats", 700, "month"), ("Disk", 333, "month"), ("Backup", 5000, "year")):
             product = world.stripe("POST", "/v1/products", name=title, **{"metadata[addon]": "true"})["id"]
-            given = {"currency": "usd", "unit_amount": amount, "recurring[interval]": "month"}
+            given = {"currency": "usd", "unit_amount": amount, "recurring[interval]": interval}
             addons.append(world.stripe("POST", "/v1/prices", product=product, **given)["id"])
         world.addons = addons
+        world.portal = portal_of(world)
         for text, form in (
             ("HALF", {"percent_off": 50, "duration": "repeating", "duration_in_months": 2}),
             ("ONCE", {"percent_off": 33.3, "duration": "once"}),

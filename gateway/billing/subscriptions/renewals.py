@@ -53,14 +53,17 @@ def as_if_now(
         renewing: the prices that are billed then; other items have a period that goes on.
         discounts: those that are left.
     """
-    touched = {each["id"] for each in targets if "id" in each}
-    kept = [
-        {"id": item["id"], "deleted": True}
-        for item in subscription["items"]["data"]
-        if item["id"] not in touched and item["price"]["id"] not in renewing and item.get("quantity") is not None
-    ]
+    renews = [each for each in targets if each.get("quantity") is None or each["price"] in renewing]
+    kept, touched = ({each["id"] for each in some if "id" in each} for some in (renews, targets))
+
+    def goes_on(item: Mapping[str, Any]) -> bool:
+        if item["id"] in touched:
+            return item["id"] not in kept
+        return item["price"]["id"] not in renewing and item.get("quantity") is not None
+
+    gone = [{"id": item["id"], "deleted": True} for item in subscription["items"]["data"] if goes_on(item)]
     begins = {"trial_end": "now"} if subscription["status"] == "trialing" else {"billing_cycle_anchor": {"type": "now"}}
-    details = {"items": [*targets, *kept], "proration_behavior": "none", **begins}
+    details = {"items": [*renews, *gone], "proration_behavior": "none", **begins}
     return {
         "subscription": id_of(subscription),
         "preview_mode": "recurring",

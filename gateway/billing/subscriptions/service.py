@@ -122,10 +122,10 @@ class SubscriptionService:
         """
         await self._check_owner(principal, id)
         present, answer = await self._at_stripe.present(id)
-        check(ended(present), paused(answer.object))
+        check(ended(present))
         snapshot = await self._catalog.snapshot()
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
-        check(mixed_intervals(answer.object, present, items, snapshot))
+        check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
         await self._check_alone(items, present)
         check_paid(present.subscription.status, billed_before(answer.object))
         later = self._is_later(change, items, present, snapshot)

@@ -56,6 +56,9 @@ def test_a_renewal_as_if_it_were_now_bills_what_renews_then(status, begins):
     details = {"items": [target, {"id": "year", "deleted": True}], "proration_behavior": "none", **begins}
     assert asked["subscription_details"] == details
     assert asked["discounts"] == [{"discount": "d"}]
+    comes = {"price": "backup", "quantity": 2}  # by the year: neither is billed at the next renewal
+    asked = as_if_now(subscription, [target, comes], {"disk"}, ["d"])
+    assert asked["subscription_details"]["items"] == [{"id": each, "deleted": True} for each in ("plan", "year")]
     assert as_if_now(subscription, [target], set(), [])["discounts"] == ""  # none, also not the customer's
 
 

@@ -160,6 +160,11 @@ def test_a_configuration_can_have_downgrades_wait_for_the_end_of_the_period(
         changed = stripe_client.v1.subscriptions.retrieve(subscription.id, {"expand": ["latest_invoice"]})
         assert changed["items"].data[0].price.id == plans["Starter"].id
         assert (changed.latest_invoice.billing_reason, changed.latest_invoice.total) == ("subscription_cycle", 1800)
+    elif changed.schedule is None:  # and a second change does not wait beside another
+        for _ in range(2):
+            refused = browser.post(f"{page}/confirm", data={"price": plans["Starter"].id})
+        assert (refused.status_code, "schedule" in text_of(refused)) == (402, True)
+        stripe_client.v1.subscription_schedules.release(subscription_of(stripe_client).schedule)
     browser.post(f"{page}/cancel")
     assert subscription_of(stripe_client).cancel_at
 

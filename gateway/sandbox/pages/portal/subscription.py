@@ -101,9 +101,6 @@ async def change(http: Request) -> Response:
     visit, form = visit_of(http), await site.read_form(http)
     subscription = visit.subscription()
     wanted = _wanted(visit, form)
-    if _waits(visit, subscription, wanted):
-        later.plan(http, subscription, wanted, sandbox_of(http).need("price", wanted["price"]))
-        return visit.done("changed")
     params = {
         "items": [wanted],
         "proration_behavior": visit.features["subscription_update"]["proration_behavior"],
@@ -112,7 +109,10 @@ async def change(http: Request) -> Response:
         **_flow_discounts(visit),
     }
     try:
-        call(http, "POST", f"/v1/subscriptions/{subscription['id']}", params)
+        if _waits(visit, subscription, wanted):  # refused where a schedule manages the subscription already
+            later.plan(http, subscription, wanted, sandbox_of(http).need("price", wanted["price"]))
+        else:
+            call(http, "POST", f"/v1/subscriptions/{subscription['id']}", params)
     except StripeError as error:
         return _confirm_page(visit, subscription, wanted, message=error.message, status=_DECLINED)
     return visit.done("changed")

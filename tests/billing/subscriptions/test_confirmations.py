@@ -49,6 +49,13 @@ def confirm(world, url: str, action: str = "approve") -> None:
     assert answer.status_code < 400, answer.text
 
 
+def what_ann_has(world, me) -> dict:
+    """What she may use, until when, and what she may spend."""
+    query = """{ viewer { entitlements { feature until } credits { balance } access(feature: "automation") { allowed }
+        subscription { access { allowed reason until } } } }"""
+    return world.data(query, headers=me)["viewer"]
+
+
 def at_stripe(world, subscription: dict) -> tuple[str, list[str]]:
     """Its plan, and the states of its invoices."""
     theirs = world.stripe("GET", f"/v1/subscriptions/{subscription['id']}")
@@ -59,6 +66,8 @@ def at_stripe(world, subscription: dict) -> tuple[str, list[str]]:
 @both_databases
 def test_nothing_changes_before_the_buyer_has_confirmed(world, ann, careful):
     world.advance(to=world.sandbox.now() + 10 * 86_400)
+    starter = what_ann_has(world, ann)
+    assert (starter["credits"]["balance"], [each["feature"] for each in starter["entitlements"]]) == (0, ["projects"])
     its = {"subscriptionId": careful["id"], "priceId": price_id(world, "pro_monthly")}
     quote = world.data(QUOTE, its, ann)["viewer"]["previewChange"]
     done = change(world, ann, careful, prorationDate=quote["prorationDate"])
@@ -72,11 +81,15 @@ def test_nothing_changes_before_the_buyer_has_confirmed(world, ann, careful):
     again = change(world, ann, careful)  # asked again, it is the same page
     assert again["subscription"]["confirmation"]["url"].split("?")[0] == found["confirmation"]["url"].split("?")[0]
     assert at_stripe(world, careful)[1] == ["open", "paid"]
+    held = what_ann_has(world, ann)
+    assert held == starter
     confirm(world, found["confirmation"]["url"])
     assert at_stripe(world, careful) == ("pro_monthly", ["paid", "paid"])
     query = f"{{ viewer {{ subscription {{ {SUB} }} }} }}"
     world.eventually(lambda: world.data(query, headers=ann)["viewer"]["subscription"]["plan"]["id"], its["priceId"])
     assert world.data(query, headers=ann)["viewer"]["subscription"]["confirmation"] is None
+    world.eventually(lambda: what_ann_has(world, ann)["credits"]["balance"] > 0)
+    assert "automation" in [each["feature"] for each in what_ann_has(world, ann)["entitlements"]]
     settled(world, careful["id"])
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.checkout import ask
 from harness.databases import both_databases
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -157,3 +158,9 @@ def test_a_yearly_add_on_stands_beside_a_monthly_plan_and_renews_by_itself(world
 def test_the_sellers_range_is_shown_and_holds_at_the_checkout(world, ann, addons):
     plan = world.data(f'{{ plan(id: "{addons["seats"]}") {{ minQuantity maxQuantity }} }}')["plan"]
     assert plan == {"minQuantity": 2, "maxQuantity": 5}
+    for quantity, refused in ((1, True), (6, True), (None, True), (2, False), (5, False)):
+        line = {"priceId": addons["seats"], **({} if quantity is None else {"quantity": quantity})}
+        answer = ask(world, ann, line)
+        found = [(error["code"], error["field"]) for error in answer["userErrors"]]
+        assert found == ([("QUANTITY_INVALID", "lineItems.0.quantity")] if refused else [])
+        assert (answer["session"] is None) is refused

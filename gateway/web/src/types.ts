@@ -485,6 +485,8 @@ export type UserErrorCode =
   | "FEATURE_NOT_COUNTED"
   /** This is more than is left of the feature in this period; nothing was counted. */
   | "LIMIT_REACHED"
+  /** This would cost more than the customer's spend cap for a period; nothing was counted. */
+  | "SPEND_CAP_REACHED"
   /** There is no such hold. */
   | "HOLD_NOT_FOUND"
   /** The hold was released, or committed with another amount. */

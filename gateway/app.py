@@ -194,7 +194,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         from gateway.outbound.reminders import run_card_reminders
 
         tasks["card reminders"] = partial(run_card_reminders, database)
-        tasks["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints).run
+        tasks["outbox"] = WebhookDispatcher(database, settings.outbound_endpoints, transport=runtime.transport).run
     return tasks
 
 

@@ -4,10 +4,10 @@ The server, every command, `gateway dev`, the doctor and the tests use it, so th
 is heard by every process and has its effects.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from gateway.billing.counting import controls
 from gateway.billing.credits import settlement
@@ -15,12 +15,16 @@ from gateway.billing.customers import owners
 from gateway.clock import Clock
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
+from gateway.db.worker_threads import WorkerThreads
 from gateway.mirror.effects import Effect
 from gateway.mirror.sync import Mirror
 from gateway.outbound import access_watch, outbox
 from gateway.settings import Settings
 from gateway.settings.proxies import prepare_proxies
 from gateway.stripe_api.client import Stripe
+
+if TYPE_CHECKING:
+    import httpx
 
 EFFECTS: tuple[Effect, ...] = (
     owners.on_write,  # whose a customer is by its metadata
@@ -42,6 +46,7 @@ class Runtime:
         notifications: what this process hears of its own commits, and of the others' while `run` runs.
         stripe: the client; None without a key.
         mirror: the copy of Stripe, with its effects.
+        transport: how requests are sent; None is over the network.
     """
 
     settings: Settings
@@ -50,6 +55,7 @@ class Runtime:
     notifications: Notifications
     stripe: Stripe | None
     mirror: Mirror
+    transport: "httpx.AsyncBaseTransport | None" = None
 
     def require_stripe(self) -> Stripe:
         """Return the Stripe client.
@@ -67,8 +73,18 @@ class Runtime:
         await self.database.close()
 
 
-def compose(settings: Settings) -> Runtime:
+def compose(
+    settings: Settings,
+    *,
+    threads: Callable[..., WorkerThreads] = WorkerThreads,
+    transport: "httpx.AsyncBaseTransport | None" = None,
+) -> Runtime:
     """Put a runtime together; nothing is connected yet, and whoever calls this closes it.
+
+    Args:
+        settings: the checked settings.
+        threads: makes what runs the database's work.
+        transport: how requests are sent; None is over the network.
 
     Raises:
         SettingsError: DATABASE_URL is wrong, or a proxy is named that cannot be used.
@@ -85,9 +101,10 @@ def compose(settings: Settings) -> Runtime:
         clock=clock,
         info=info,
         connections=settings.database_connections,
+        threads=threads,
     )
-    stripe = Stripe(settings, clock) if settings.stripe_secret_key else None
-    return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS))
+    stripe = Stripe(settings, clock, transport=transport) if settings.stripe_secret_key else None
+    return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS), transport)
 
 
 @asynccontextmanager

@@ -69,6 +69,7 @@ class Database:
         clock: what `gateway.clock.now` reads within readings and transactions.
         info: what effects of writes find in the `info` of each transaction's connection, such as a setting.
         connections: the most that one process has to PostgreSQL at a time, those of its notifications included.
+        threads: makes what runs readings and transactions.
 
     Raises (from both verbs): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot
     hold.
@@ -83,6 +84,7 @@ class Database:
         clock: Clock | None = None,
         info: Mapping[str, object] | None = None,
         connections: int = CONNECTIONS,
+        threads: Callable[..., WorkerThreads] = WorkerThreads,
     ) -> None:
         self.url = database_url(url)
         self.endpoints = tuple(endpoints)
@@ -97,8 +99,8 @@ class Database:
         self._is_closed = False
         self._shared: sa.Connection | None = None  # of SQLite's one writer, while several transactions share it
         most = GROUP if self.is_sqlite else 1
-        self._readings = WorkerThreads(READERS, "read")
-        self._transactions = WorkerThreads(writers, "transaction", together=self._do_together, most=most)
+        self._readings = threads(READERS, "read")
+        self._transactions = threads(writers, "transaction", together=self._do_together, most=most)
 
     @property
     def is_sqlite(self) -> bool:

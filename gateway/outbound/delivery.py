@@ -41,6 +41,7 @@ class WebhookDispatcher:
         database: where the outbox is.
         endpoints: to whom.
         timeout_seconds: how long a receiver may take to answer.
+        transport: how requests are sent; by default over the network.
     """
 
     def __init__(
@@ -49,14 +50,16 @@ class WebhookDispatcher:
         endpoints: Sequence[OutboundEndpoint],
         *,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._database = database
         self._endpoints = endpoints
         self._timeout_seconds = timeout_seconds
+        self._transport = transport
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        client = httpx.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False)
+        client = httpx.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False, transport=self._transport)
         async with client, asyncio.TaskGroup() as queues:
             for endpoint in self._endpoints:
                 queues.create_task(self.queue(endpoint, client).run())

@@ -17,11 +17,11 @@ class CircuitBreaker:
     """The circuit to one service.
 
     Args:
-        clock: seconds that only grow.
+        clock: seconds that only grow; by default this machine's.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, *, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or time.monotonic
         self._failures = 0
         self._shut_until = 0.0
 

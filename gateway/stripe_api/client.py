@@ -19,6 +19,8 @@ from gateway.stripe_api.offline_time import OfflineTime
 from gateway.stripe_api.stripe_clock import StripeClock, date_of
 
 if TYPE_CHECKING:
+    import httpx
+
     from gateway.stripe_api.sdk import Client
 
 API_VERSION = "2026-10-28.endive"
@@ -52,19 +54,25 @@ class Stripe:
         settings: the key, the address and the deadline.
         clock: the time of business rules, which follows an offline Stripe and nothing else.
         breaker: spares a Stripe that keeps failing; by default one of its own.
+        transport: how requests are sent; by default over the network.
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, *, breaker: CircuitBreaker | None = None
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        *,
+        breaker: CircuitBreaker | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
     ) -> None:
         self.account: str | None = None
         self.clock = StripeClock()
-        self.offline_time = OfflineTime(settings, clock or Clock())
+        self.offline_time = OfflineTime(settings, clock or Clock(), transport)
         self.livemode = bool(LIVE_KEY.match(settings.require_stripe()))
         self._deadline = settings.stripe_timeout
         self._breaker = breaker or CircuitBreaker()
         # made when something is first asked of Stripe, and shared with all that `on_behalf_of` gives
-        self._client = cache(lambda: _client(settings))
+        self._client = cache(lambda: _client(settings, transport))
 
     def on_behalf_of(self, account: str) -> Self:
         """Return the same client, speaking for a connected account."""
@@ -170,7 +178,7 @@ class Stripe:
         return as_of
 
 
-def _client(settings: Settings) -> "Client":
+def _client(settings: Settings, transport: "httpx.AsyncBaseTransport | None") -> "Client":
     from gateway.stripe_api import sdk as stripe_sdk
 
-    return stripe_sdk.Client(settings, API_VERSION)
+    return stripe_sdk.Client(settings, API_VERSION, transport)

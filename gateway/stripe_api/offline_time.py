@@ -8,9 +8,13 @@ that Stripe does not have.
 import asyncio
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gateway.clock import Clock
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 HEADER = "offline-stripe-ahead"
 """How many seconds the offline Stripe's time is ahead of its machine's (`gateway/sandbox/api/pipeline.py`)."""
@@ -26,11 +30,13 @@ class OfflineTime:
     Args:
         settings: where Stripe is.
         clock: the clock of business rules.
+        transport: how requests are sent; by default over the network.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, transport: "httpx.AsyncBaseTransport | None" = None) -> None:
         self._base = settings.stripe_api_base if settings.stripe_mode == "offline" else None
         self._clock = clock
+        self._transport = transport
 
     def note(self, headers: Mapping[str, str]) -> bool:
         """Take the time from an answer; whether it is one of an offline Stripe."""
@@ -55,7 +61,8 @@ class OfflineTime:
             return
         import httpx  # noqa: PLC0415 - a gateway that sells has no use for it
 
-        async with httpx.AsyncClient(base_url=self._base, timeout=LOOK_SECONDS) as http:
+        client = httpx.AsyncClient(base_url=self._base, timeout=LOOK_SECONDS, transport=self._transport)
+        async with client as http:
             while True:
                 try:
                     if not self.note((await http.get(PATH)).headers):

@@ -39,11 +39,12 @@ class _Http(stripe.HTTPXClient):
     at once that took most of a checkout's CPU. And httpx keeps no more than 20 open.
     """
 
-    def __init__(self, *, timeout: float, verify: bool) -> None:
+    def __init__(self, *, timeout: float, verify: bool, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(timeout=timeout, verify_ssl_certs=False)  # of its own client, which sends nothing
         self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else False
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[httpx.AsyncClient] = []
+        self._transport = transport
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
@@ -51,7 +52,7 @@ class _Http(stripe.HTTPXClient):
         """Send a request when a connection is free."""
         given, options = self._get_request_args_kwargs(method, url, headers, post_data)
         async with self._free:
-            client = self._idle.pop() if self._idle else httpx.AsyncClient(verify=self._context)
+            client = self._idle.pop() if self._idle else self._new_client()
             try:
                 response = await client.request(*given, **options)
             except Exception as error:  # noqa: BLE001 - as the SDK's own does, which says what may be tried again
@@ -59,6 +60,9 @@ class _Http(stripe.HTTPXClient):
             finally:
                 self._idle.append(client)
         return response.content, response.status_code, response.headers
+
+    def _new_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(verify=self._context, transport=self._transport)
 
     async def close_async(self) -> None:
         """Close the connections."""
@@ -72,13 +76,15 @@ class Client(stripe.StripeClient):
     Args:
         settings: the key, the address and the deadline.
         version: of the API.
+        transport: how requests are sent; by default over the network.
     """
 
-    def __init__(self, settings: Settings, version: str) -> None:
+    def __init__(self, settings: Settings, version: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._http = _Http(
             timeout=min(ATTEMPT_TIMEOUT_SECONDS, settings.stripe_timeout),
             # only TLS needs the list of authorities, which takes longer to read than the rest of a start
             verify=settings.stripe_api_base.startswith("https:"),
+            transport=transport,
         )
         super().__init__(
             settings.require_stripe(),

@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games mutants web screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -96,14 +96,16 @@ judges: .venv/development assets
 programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
-# A dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile requests through nginx and
-# HAProxy; in seconds for each, of which `make night` gives them more.
+# Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
+# requests through nginx and HAProxy; in seconds for each, of which `make night` gives them more.
 games: export HISTORY ?= 60
 games: export GAME_SECONDS ?= 120
 games: export LIVES_SECONDS ?= 60
 games: export PROXY_SECONDS ?= 20
+games: export SIMULATION ?= 60
 games: .venv/development assets packages
 	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py --timeout 1500 -s $(ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_simulation.py --timeout 1500 -s $(ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
 	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 1800 -s $(ARGS)
@@ -123,6 +125,10 @@ screenshots: .venv/development assets packages
 # Puts each fault of money and access back into a copy, and lets the money game find it.
 faults: .venv/development
 	$(BIN)/python tests/soak/put_faults_back.py $(ARGS)
+
+# Puts faults of this repository's history back into a copy, and lets the simulation search for them.
+search: .venv/development
+	@TMPDIR=$(RAM) $(BIN)/python tests/soak/search_faults.py $(ARGS)
 
 # GraphiQL's files come from npm; without npm this says so, and everything else works.
 assets: .venv/runtime

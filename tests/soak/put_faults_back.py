@@ -10,7 +10,6 @@ mechanism whole the game must not lose, which is tried as well.
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from harness.faults import Edits, copy_with, edited
+
+__all__ = ["FAULTS", "edited"]
 HOLD = '__import__("asyncio").sleep(2)'
 
 
@@ -38,7 +41,7 @@ class Fault:
     name: str
     what: str
     game: int
-    edits: tuple[tuple[str, str, str], ...]
+    edits: Edits
     found: bool = True
 
 
@@ -194,32 +197,6 @@ FAULTS = (
         found=False,
     ),
 )
-
-
-def edited(fault: Fault) -> dict[str, str]:
-    """Return the files of a fault, each with its source as it is then.
-
-    Raises:
-        SystemExit: a text does not stand once in its file: the mechanism has changed, and so must the fault.
-    """
-    sources: dict[str, str] = {}
-    for file, text, replacement in fault.edits:
-        source = sources.get(file) or (ROOT / "gateway" / file).read_text()
-        if source.count(text) != 1:
-            found = f"{text.strip()!r} stands {source.count(text)} times in {file}, not once"
-            raise SystemExit(f"fault {fault.name}: {found}")
-        sources[file] = source.replace(text, replacement)
-    return sources
-
-
-def copy_with(fault: Fault, folder: Path) -> None:
-    """Copy the tree to a folder, with a fault in it."""
-    for name in ("gateway", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    for name in ("pyproject.toml", "schema.graphql"):
-        shutil.copy(ROOT / name, folder / name)
-    for file, source in edited(fault).items():
-        (folder / "gateway" / file).write_text(source)
 
 
 def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None) -> tuple[bool, str]:

@@ -1,0 +1,43 @@
+"""Histories of two gateways in simulated time, with crashes, lost events and slow calls; a number replays each."""
+
+import os
+import random
+import runpy
+import time
+
+import pytest
+
+from harness.paths import ROOT
+from harness.simulation.history import play, without_garbage
+from harness.simulation.shop import open_shop
+
+HISTORIES = 25
+
+
+@pytest.mark.timeout(1500)
+def test_whatever_goes_wrong_in_between_every_history_ends_right():
+    """Some in `make test`; with SIMULATION=600, as many as there is time for."""
+    first = int(os.environ.get("SIMULATION_SEED") or random.SystemRandom().randrange(10**9))
+    seconds, played, began = float(os.environ.get("SIMULATION", "0")), 0, time.monotonic()
+    with without_garbage():
+        shop = open_shop()
+        while played < HISTORIES or time.monotonic() - began < seconds:
+            outcome = play(shop, first + played)
+            played += 1
+            again = f"cd tests && ../.venv/bin/python -m harness.simulation --seed {outcome.seed}"
+            assert outcome.problem is None, "\n".join([*outcome.story, outcome.where, outcome.problem, again])
+    print(f"{played} histories from {first} in {time.monotonic() - began:.0f} s")  # noqa: T201 - what was played
+
+
+def test_a_number_is_one_history():
+    with without_garbage():
+        shop = open_shop()
+        first, other, again = (play(shop, seed) for seed in (4711, 4712, 4711))
+    assert first == again != other
+    assert len(first.story) > 3
+
+
+def test_the_faults_that_the_simulation_must_find_can_still_be_put_back():
+    faults = runpy.run_path(str(ROOT / "tests/soak/search_faults.py"))
+    for fault in faults["FAULTS"]:
+        assert faults["edited"](fault)

@@ -1,0 +1,355 @@
+"""What buyers, the application's back end and the seller do in a history."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from gateway.auth.principal import Principal
+from gateway.billing.checkout.request import CheckoutRequest, Line
+from gateway.billing.credits.service import Spend, Spent, spend
+from gateway.billing.metering.usage import Report, report
+from gateway.billing.subscriptions.change_request import PlanChange
+from gateway.billing.subscriptions.service import Cancellation
+from gateway.billing.user_errors import Rejected
+from gateway.db.rows import row_by_id
+from gateway.errors import GatewayError
+from gateway.models.mirrored import CheckoutSession, Subscription
+from gateway.sandbox.core.errors import StripeError
+from harness.money_shop import OCCUPYING, PLANS, SOLD
+from harness.simulation.process import Process
+from harness.simulation.shop import FEATURE
+from harness.simulation.world import World
+
+BACK = "https://shop.example/thanks"
+HEARD_SECONDS = 0.05
+"""How old a decision on access may be, beside what is committed."""
+
+
+KINDS = 3
+"""How many kinds of steps a buyer takes in one history."""
+
+
+class Lost(AssertionError):
+    """Something that is promised does not hold."""
+
+
+class Buyer:
+    """One user of the application.
+
+    Attributes:
+        spends: how much was asked for, by key.
+        spent: how much was given, by key, where that is known.
+        refused: the keys whose spend was refused; asked again it may be given.
+        reported: the usage that was written down, by identifier.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.name = world, name
+        self.principal = Principal(subject=name, email=f"{name}@example.com", email_verified=True)
+        self.spends: dict[str, int] = {}
+        self.spent: dict[str, int] = {}
+        self.refused: set[str] = set()
+        self.reported: dict[str, int] = {}
+        self._asked = 0
+
+    def customer(self) -> str | None:
+        """Return the user's customer at Stripe."""
+        found = [each["id"] for each in self.world.stripe.find("customer") if self._is_mine(each)]
+        if len(found) > 1:
+            raise Lost(f"{self.name} has {len(found)} customers at Stripe")
+        return found[0] if found else None
+
+    def _is_mine(self, customer: dict[str, Any]) -> bool:
+        return bool(customer["metadata"].get("external_id") == self.name)
+
+    def live(self) -> list[dict[str, Any]]:
+        """Return the subscriptions at Stripe that occupy their group."""
+        customer = self.customer()
+        found = self.world.stripe.find("subscription", customer=customer) if customer else []
+        return [each for each in found if each["status"] in OCCUPYING]
+
+    def _key(self, verb: str) -> str:
+        self._asked += 1
+        return f"{self.name}-{verb}-{self._asked}"
+
+    async def _ask(self, what: str, work: Callable[[Process], Awaitable[Any]]) -> Any:
+        """Ask for something that may be refused."""
+        try:
+            return await self.world.ask(f"{self.name} {what}", work)
+        except GatewayError:
+            return None
+
+    # Steps -----------------------------------------------------------------------------------------------------
+
+    async def open(self, *names: str, key: str | None = None) -> CheckoutSession | None:
+        """Open a checkout."""
+        request = CheckoutRequest(
+            tuple(Line(price_id=self.world.shop.ids[name]) for name in names),
+            success_url=BACK,
+            idempotency_key=key or self._key("checkout"),
+        )
+        found: CheckoutSession | None = await self._ask(
+            f"opens {'+'.join(names)}", lambda it: it.services.checkout.create(self.principal, request)
+        )
+        return found
+
+    async def buy(self, *names: str) -> None:
+        """Buy as people do: they open, look, and pay."""
+        session = await self.open(*names)
+        if session is not None and session.status == "open":
+            await asyncio.sleep(self.world.dice.uniform(0, 0.3))
+            self._pay(session.id)
+
+    def _pay(self, session_id: str) -> None:
+        outcome = self.world.stripe.pay(session_id, good=self.world.dice.random() < 0.9)
+        self.world.tell(f"{self.name} pays: {outcome}")
+
+    async def buy_anything(self) -> None:
+        """Buy one thing."""
+        await self.buy(
+            *self.world.dice.choice([("month",), ("pro",), ("pack",), ("month", "pack"), ("month", "calls")])
+        )
+
+    async def buy_in_two_tabs(self) -> None:
+        """Buy two plans at once."""
+        await asyncio.gather(*(self.buy(name) for name in self.world.dice.sample(PLANS[:3], 2)))
+
+    async def press_twice(self) -> None:
+        """Ask for one checkout twice at once, under one key."""
+        key = self._key("twice")
+        first, second = await asyncio.gather(self.open("month", key=key), self.open("month", key=key))
+        if first and second and first.id != second.id:
+            raise Lost(f"one key gave two checkouts: {first.id} and {second.id}")
+        if first and first.status == "open":
+            self._pay(first.id)
+
+    async def close(self) -> None:
+        """Close a checkout while it is being paid."""
+        if (session := await self.open("month")) and session.status == "open":
+            closing = asyncio.ensure_future(self._ask("closes", lambda it: it.services.checkout.expire(session.id)))
+            await asyncio.sleep(self.world.dice.uniform(0, 0.1))
+            self._pay(session.id)
+            closed = await closing
+            truth = self.world.stripe.call("GET", f"/v1/checkout/sessions/{session.id}")["status"]
+            if closed is not None and truth != "expired":
+                raise Lost(f"the checkout {session.id} was closed, and was paid")
+
+    async def look_back(self) -> None:
+        """Come back from a paid checkout: it is seen as paid, whether or not an event has come."""
+        session = await self.open(self.world.dice.choice(["pack", "month", "tried"]))
+        if session is None or session.status != "open":
+            return
+        self._pay(session.id)
+        truth = self.world.stripe.call("GET", f"/v1/checkout/sessions/{session.id}")["status"]
+        await asyncio.sleep(self.world.dice.choice([0.0, 0.03]))
+        found = await self._ask("looks back", partial(_look_back, id=session.id))
+        if found is None or not self.world.is_quiet:
+            return
+        seen, subscription = found
+        if seen.status != truth:
+            raise Lost(f"a checkout that is {truth} was answered as {seen.status}")
+        if (
+            seen.status == "complete"
+            and seen.subscription_id
+            and (subscription is None or subscription.status == "incomplete")
+        ):
+            raise Lost(f"a checkout was answered as {truth}, and its subscription as not begun")
+
+    async def change_group_while_buying(self) -> None:
+        """Change what is of another group into a plan, and buy a plan meanwhile."""
+        await self.buy("tried")
+        await asyncio.sleep(0.1)  # its event comes
+        await asyncio.gather(self.buy("month"), self._change("pro", "tried"))
+
+    async def buy_as_guest(self) -> None:
+        """Buy before signing in, under the address that is verified later."""
+        request = CheckoutRequest((Line(price_id=self.world.shop.ids["pack"]),), success_url=BACK)
+        guest = Principal()
+        session = await self._ask("opens as a guest", lambda it: it.services.checkout.create(guest, request))
+        if session is not None:
+            outcome = self.world.stripe.pay(session.id, email=self.principal.email)
+            self.world.tell(f"{self.name} pays as a guest: {outcome}")
+
+    async def open_portal(self) -> None:
+        """Open the portal and a checkout at once."""
+        portal = self._ask("opens the portal", lambda it: it.services.customers.customer_for(self.principal))
+        await asyncio.gather(portal, self.buy_anything())
+
+    async def change(self) -> None:
+        """Change to another plan."""
+        await self._change(self.world.dice.choice(PLANS[:3]))
+
+    async def change_twice(self) -> None:
+        """Change in two tabs."""
+        await asyncio.gather(*(self._change(name) for name in self.world.dice.sample(PLANS[:3], 2)))
+
+    async def _change(self, name: str, from_: str | None = None) -> None:
+        of = self.world.shop.ids.get(from_ or "")
+        items = ((each, [item["price"]["id"] for item in each["items"]["data"]]) for each in self.live())
+        for subscription in [each for each, prices in items if of is None or of in prices][:1]:
+            wanted = PlanChange(price_id=self.world.shop.ids[name])
+            await self._manage(f"changes to {name}", "change", subscription["id"], wanted, self._key("change"))
+
+    async def cancel(self) -> None:
+        """End a subscription, at once or with its period."""
+        how = Cancellation(now=self.world.dice.random() < 0.6)
+        for subscription in self.live()[:1]:
+            await self._manage("cancels", "cancel", subscription["id"], how, self._key("cancel"))
+
+    async def resume(self) -> None:
+        """Undo a planned end."""
+        for subscription in self.live()[:1]:
+            await self._manage("resumes", "resume", subscription["id"], self._key("resume"))
+
+    async def _manage(self, what: str, verb: str, *given: Any) -> None:
+        """Call one of the use cases about a subscription."""
+        await self._ask(what, lambda it: getattr(it.services.subscriptions, verb)(self.principal, *given))
+
+    async def spend(self) -> None:
+        """Spend credits once, twice under one key, or twice under two."""
+        amount = self.world.dice.choice([1, 40, 500, 1000])
+        keys = [self._key("spend")]
+        keys += self.world.dice.choice([[], [], keys, [self._key("spend")]])
+        await asyncio.gather(*(self._spend(key, amount) for key in keys))
+
+    async def _spend(self, key: str, amount: int) -> None:
+        self.spends[key] = amount
+        wanted = Spend(self.name, amount, key)
+        found: Spent | None = await self._ask(f"spends {amount}", lambda it: spend(it.runtime.database, wanted))
+        if found is not None and found.entry is not None:
+            self.spent[key] = amount
+            if found.entry.balance < 0:
+                raise Lost(f"a spend left {found.entry.balance} credits")
+        elif found is not None:
+            self.refused.add(key)
+
+    async def check_served(self, process: Process) -> None:
+        """Check that the user can buy: nothing that went wrong stands in the way for ever.
+
+        Raises:
+            Lost: the gateway fails.
+        """
+        request = CheckoutRequest((Line(price_id=self.world.shop.ids["pack"]),), success_url=BACK)
+        try:
+            await process.ask(lambda it: it.services.checkout.create(self.principal, request))
+        except Rejected:
+            pass
+        except GatewayError as error:
+            raise Lost(f"{self.name} cannot buy any more: {type(error).__name__} {error}") from error
+
+    async def settle_spends(self, process: Process) -> None:
+        """Ask once more for the spends of which nobody knows what became."""
+        for key in [each for each in self.spends if each not in self.spent]:
+            wanted = Spend(self.name, self.spends[key], key)
+            found = await process.ask(lambda it, wanted=wanted: spend(it.runtime.database, wanted))  # type: ignore[misc]
+            if found.entry is not None:
+                self.spent[key] = self.spends[key]
+
+    async def use(self) -> None:
+        """Report usage, some of it twice."""
+        identifier, value = self._key("use"), self.world.dice.randint(1, 9)
+        usage = Report(self.name, SOLD["calls"]["meter"], value, identifier)
+        for _ in range(self.world.dice.choice([1, 1, 2])):
+            if await self._ask(f"uses {value}", lambda it: report(it.runtime.database, usage)) is not None:
+                self.reported[identifier] = value
+
+    async def look(self) -> None:
+        """Ask whether the user may work, and hold the answer against what is committed."""
+        began = asyncio.get_running_loop().time()
+        asked: list[Process] = []
+
+        async def work(it: Process) -> Any:
+            asked.append(it)
+            return it.access.recall(self.name, FEATURE) or await it.access.grant(self.name, FEATURE)
+
+        found = await self._ask("looks", work)
+        if found is None or not asked[-1].host.alive or asked[-1].host.skew:
+            return
+        truth = await self.world.truth(self.name)
+        is_settled = self.world.committed_at < began - HEARD_SECONDS and self.world.changed_time_at < began - 0.05
+        if is_settled and truth is not None and found.access.allowed != truth.access.allowed:
+            raise Lost(f"access was {found.access.allowed}, and {truth.access.allowed} is committed for 50 ms and more")
+
+    async def look_often(self) -> None:
+        """Ask again and again, as a proxy in front of the application does."""
+        for _ in range(self.world.dice.randint(2, 6)):
+            await self.look()
+            await asyncio.sleep(self.world.dice.uniform(0, 0.2))
+
+    async def seller_refunds(self) -> None:
+        """Have a payment back, all of it or a half."""
+        charges = [each for each in self._charges() if each["paid"] and not each["amount_refunded"]]
+        if charges:
+            amount = charges[0]["amount"] // self.world.dice.choice([1, 1, 2])
+            try:
+                self.world.stripe.call("POST", "/v1/refunds", charge=charges[0]["id"], amount=amount)
+                self.world.tell(f"the seller refunds {amount} to {self.name}")
+            except StripeError as error:
+                self.world.tell(f"no refund: {error.message}")
+
+    def _charges(self) -> list[dict[str, Any]]:
+        customer = self.customer()
+        return self.world.stripe.find("charge", customer=customer) if customer else []
+
+    async def deploy(self) -> None:
+        """Have the processes replaced, one after the other, some just after they have begun."""
+        for _ in range(self.world.dice.randint(1, 3)):
+            await self.world.deploy()
+            await asyncio.sleep(self.world.dice.choice([0.003, 0.003, 0.02, 0.1]) * self.world.dice.random())
+
+    async def wait(self) -> None:
+        """Do nothing for a while."""
+        await asyncio.sleep(self.world.dice.uniform(0, 1))
+
+    async def time_passes(self) -> None:
+        """Let the seller's time pass: an hour, or to the next period."""
+        if self.world.may_pass_time():
+            await self.world.pass_time(self.world.dice.choice([3_600, 86_400 * 20, 86_400 * 32]))
+
+    def steps(self) -> dict[Callable[[], Awaitable[None]], int]:
+        """Return what the buyer may do, and how often he does."""
+        return {
+            self.buy_anything: 8,
+            self.buy_in_two_tabs: 3,
+            self.press_twice: 2,
+            self.close: 1,
+            self.look_back: 3,
+            self.change_group_while_buying: 4,
+            self.open_portal: 2,
+            self.change: 4,
+            self.change_twice: 2,
+            self.cancel: 4,
+            self.resume: 1,
+            self.spend: 6,
+            self.use: 4,
+            self.look: 2,
+            self.look_often: 4,
+            self.seller_refunds: 2,
+            self.deploy: 6,
+            self.wait: 2,
+            self.time_passes: 2,
+        }
+
+
+async def _look_back(it: Process, id: str) -> tuple[CheckoutSession, Subscription | None]:
+    """Return a checkout as who comes back sees it, and its subscription."""
+    seen = await it.services.checkout.session(id)
+    if seen is None:
+        raise Lost(f"the checkout {id} is unknown to who comes back from it")
+    subscription_id = seen.subscription_id or ""
+    found = await it.runtime.database.read(lambda connection: row_by_id(connection, Subscription, subscription_id))
+    return seen, found
+
+
+async def act(buyer: Buyer, steps: int) -> None:
+    """Have a buyer do some things, one after the other: of the many that there are only a few, and these again."""
+    dice, choices = buyer.world.dice, buyer.steps()
+    few = dict.fromkeys(dice.choices(list(choices), list(choices.values()), k=KINDS))
+    if dice.random() < 0.1:
+        await buyer.buy_as_guest()
+    if dice.random() < 0.6:
+        await buyer.buy_anything()
+    for step in dice.choices(list(few), [choices[each] for each in few], k=steps):
+        await step()
+        await asyncio.sleep(dice.uniform(0, 0.2))

@@ -1,0 +1,145 @@
+"""One history: some buyers, two gateways, what goes wrong, the healing, and the judgement."""
+
+import asyncio
+import gc
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import sqlalchemy as sa
+import structlog
+
+from gateway.billing.metering.forwarder import UsageForwarder
+from gateway.billing.subscriptions.access_changes import AccessChangePublisher
+from gateway.db.lease_queue import LeaseQueue
+from gateway.mirror.reader import Reader
+from gateway.outbound.delivery import WebhookDispatcher
+from gateway.webhooks.catch_up import catch_up
+from gateway.webhooks.worker import Worker
+from harness.simulation.buyers import Buyer, act
+from harness.simulation.judge import Judge
+from harness.simulation.loop import simulated
+from harness.simulation.process import Process
+from harness.simulation.shop import Shop
+from harness.simulation.world import NAMES, WRONG, World
+
+ALONE = 0.3
+"""In how many histories there is one process only."""
+LEASES_END = 90.0
+"""After how many seconds everything is due again that a dead process has held."""
+ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a history ended.
+
+    Attributes:
+        seed: of it.
+        problem: what does not hold; None when everything does.
+        story: what happened.
+        where: the stack of what broke off, if something did.
+    """
+
+    seed: int
+    problem: str | None
+    story: list[str]
+    where: str = ""
+
+
+@contextmanager
+def without_garbage() -> Iterator[None]:
+    """Look for garbage seldom while many histories are played, and keep their logs to themselves."""
+    thresholds, configured = gc.get_threshold(), structlog.get_config()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        structlog.configure(**configured)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def play(shop: Shop, seed: int) -> Outcome:
+    """Play the history of a number: the same one each time."""
+    with simulated(seed) as loop:
+        world = World(shop, seed)
+        try:
+            loop.run_until_complete(_live(world))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the history has failed
+            problem = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            return Outcome(seed, problem, world.story, traceback.format_exc())
+        finally:
+            loop.run_until_complete(world.end())
+        return Outcome(seed, None, world.story)
+
+
+async def _live(world: World) -> None:
+    troubles, is_alone = world.troubles, world.dice.random() < ALONE
+    is_calm = not (troubles.database_fails or troubles.database_slow or troubles.clocks or troubles.clock_wrong)
+    buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 2]))]
+    if is_calm:
+        world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
+    for name in NAMES[:1] if is_alone or troubles.clock_wrong else NAMES:  # leases need clocks that are nearly right
+        world.start(name)
+    await asyncio.gather(*(act(buyer, world.dice.randint(1, 3)) for buyer in buyers))
+    world.troubles.end()
+    await world.stop()
+    world.between()
+    await asyncio.sleep(LEASES_END + WRONG)
+    healer = world.start("healer", background=False)
+    for buyer in buyers:
+        await buyer.settle_spends(healer)
+    await healer.ask(_heal)
+    for buyer in buyers:
+        if buyer.customer() is None:
+            await buyer.check_served(healer)
+    await world.stop()
+    Judge(world, buyers).check()
+    await Judge(world, buyers).check_access()
+
+
+async def _heal(it: Process) -> None:
+    """Do what operators do after an outage: catch up, and work on what is due until nothing is left."""
+    runtime, stripe = it.runtime, it.runtime.require_stripe()
+    await catch_up(it.inbox, Reader(stripe))
+    dispatcher = WebhookDispatcher(runtime.database, runtime.settings.outbound_endpoints, transport=runtime.transport)
+    async with httpx.AsyncClient(transport=runtime.transport) as client:
+        queues = [
+            Worker.of(it.inbox, runtime).queue,
+            UsageForwarder(runtime.database, stripe).queue,
+            AccessChangePublisher(runtime.database, runtime.settings.grace).queue,
+            *(dispatcher.queue(endpoint, client) for endpoint in runtime.settings.outbound_endpoints),
+        ]
+        for _ in range(ROUNDS):
+            if not sum([await queue.drain() for queue in queues]) and not await _wait_for_next(it, queues):
+                return
+
+
+async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:
+    """Sleep until something is due that has been tried; whether there is anything."""
+
+    def next_due(connection: sa.Connection) -> float | None:
+        dues = [
+            connection.execute(
+                sa.select(sa.func.min(queue.due_at)).where(queue.key.table.c.status == "pending")
+            ).scalar()
+            for queue in queues
+            if "status" in queue.key.table.c
+        ]
+        waits = [(due - queues[0].now()).total_seconds() for due in dues if due is not None]
+        return min(waits, default=None)
+
+    wait = await it.runtime.database.read(next_due)
+    if wait is None:
+        return False
+    await asyncio.sleep(max(0.0, wait) + 0.01)
+    return True

@@ -1,0 +1,152 @@
+"""The simulated machine: an event loop whose time passes at once, and dice that one number decides."""
+
+import asyncio
+import os
+import random
+import selectors
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from typing import Any
+from unittest import mock
+
+import time_machine
+
+EPOCH = 1_768_478_400  # 2026-01-15, noon
+BILLION = 1_000_000_000
+
+
+class Host:
+    """A machine that a process runs on.
+
+    Attributes:
+        name: of the process.
+        skew: how many seconds its clock is ahead of the true time.
+        alive: whether its process runs; of a dead one nothing reaches the others any more.
+        tasks: what runs in it, in the order of its beginning.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.skew, self.alive = name, 0.0, True
+        self.tasks: dict[asyncio.Task[Any], None] = {}
+
+    def kill(self) -> None:
+        """End the process as a power cut does. Its tasks unwind, and all that they would do in doing so is refused."""
+        self.alive = False
+        for task in list(self.tasks):
+            task.cancel()
+
+
+HOST: ContextVar[Host | None] = ContextVar("simulated_host", default=None)
+"""On which machine the present task runs; None is the world outside."""
+
+
+def copy_context_outside() -> Context:
+    """Return the present context without a host: what runs in it is no part of a process, and outlives it."""
+    context = copy_context()
+    context.run(HOST.set, None)
+    return context
+
+
+class Stuck(Exception):
+    """Everything waits for something that nothing will bring."""
+
+
+class _Time(selectors.BaseSelector):
+    """Waits by letting time pass: there are no files to wait for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise Stuck
+        self.now += max(0.0, timeout)
+        return []
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return selectors.SelectorKey(fileobj, 0, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return selectors.SelectorKey(fileobj, 0, 0, None)
+
+    def get_map(self) -> Any:
+        return {}
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """asyncio's own loop in a time of its own. What is ready runs in asyncio's order; who is ready when, delays say."""
+
+    def __init__(self) -> None:
+        self._simulated = _Time()
+        super().__init__(self._simulated)
+        self._clock_resolution = 1e-6
+        self.set_task_factory(_task_of_host)  # type: ignore[arg-type]
+
+    def time(self) -> float:
+        return self._simulated.now
+
+    def time_ns(self) -> int:
+        """Return the present moment as the present host's clock shows it, in Unix nanoseconds."""
+        host = HOST.get()
+        skew = host.skew if host else 0.0
+        return EPOCH * BILLION + int((self._simulated.now + skew) * BILLION)
+
+    def run_in_executor(self, _: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """Run at once what would have a thread."""
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+            done.set_exception(error)
+        return done
+
+
+def _task_of_host(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], context: Context | None = None
+) -> asyncio.Task[Any]:
+    task = asyncio.Task(coro, loop=loop, context=context)
+    host = context.get(HOST) if context else HOST.get()
+    if host:
+        host.tasks[task] = None
+        task.add_done_callback(lambda done: host.tasks.pop(done, None))
+    return task
+
+
+class _Chance:
+    """Where `os.urandom` has its bytes from.
+
+    Those of each length are drawn apart: SQLAlchemy asks for ten when it makes a statement, which it does once for a
+    process, and so not in each history.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._dice: dict[int, random.Random] = {}
+
+    def randbytes(self, count: int) -> bytes:
+        dice = self._dice.setdefault(count, random.Random(f"{self._seed} {count}"))
+        return dice.randbytes(count)
+
+
+@contextmanager
+def simulated(seed: int) -> Iterator[SimulatedLoop]:
+    """Have time, chance and the event loop simulated while the block runs."""
+    loop = SimulatedLoop()
+    chance = _Chance(seed)
+    really = os.urandom, random._urandom, time.monotonic, random.getstate()  # type: ignore[attr-defined]
+    asyncio.set_event_loop(loop)
+    no_environment = mock.patch.dict(os.environ, clear=True)  # every client of httpx reads all of it for proxies
+    with no_environment, time_machine.travel(EPOCH, tick=False) as traveller:
+        traveller.time_ns = loop.time_ns  # type: ignore[method-assign]
+        os.urandom = random._urandom = chance.randbytes  # type: ignore[attr-defined]
+        time.monotonic = loop.time
+        random.seed(seed)
+        try:
+            yield loop
+        finally:
+            os.urandom, random._urandom, time.monotonic = really[:3]  # type: ignore[attr-defined]
+            random.setstate(really[3])
+            asyncio.set_event_loop(None)
+            loop.close()

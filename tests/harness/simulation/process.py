@@ -1,0 +1,99 @@
+"""One simulated process of the gateway: everything that `gateway serve` runs, but for HTTP's edge and GraphQL."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from gateway.app import background_tasks, compose_services, supervised
+from gateway.billing.customers.access_memory import AccessMemory
+from gateway.http.request import Request, Response
+from gateway.runtime import compose
+from gateway.settings import Settings
+from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.receiver import Receiver
+from gateway.webhooks.route import WebhookRoute
+from harness.simulation.crossings import Crossings
+from harness.simulation.loop import HOST, copy_context_outside
+from harness.simulation.threads import SimulatedThreads
+from harness.simulation.wire import Server, SimulatedWire
+
+T = TypeVar("T")
+
+
+class Died(Exception):
+    """The process died while it was asked: whoever asked does not know what was done."""
+
+
+class Process:
+    """A process, from its start to its death or its end.
+
+    Args:
+        settings: of the gateway.
+        crossings: what becomes of what it asks of others.
+        servers: who serves which host.
+        background: whether its background tasks run; a command has none.
+    """
+
+    def __init__(
+        self, settings: Settings, crossings: Crossings, servers: dict[str, Server], *, background: bool = True
+    ) -> None:
+        self.host, self.crossings = crossings.host, crossings
+        self.runtime = compose(
+            settings, threads=partial(SimulatedThreads, crossings), transport=SimulatedWire(crossings, servers)
+        )
+        self.services = compose_services(self.runtime)
+        self.inbox = Inbox.of(self.runtime)
+        self.receiver = Receiver(self.inbox)
+        stripe = self.services.stripe
+        self.webhooks = WebhookRoute(settings, self.receiver, stripe.offline_time, stripe.clock)
+        notifications = self.runtime.notifications
+        self.access = AccessMemory(
+            self.runtime.database, self.services.catalog, self.services.customers, notifications, settings.grace
+        )
+        self._stop = asyncio.Event()
+        self._running = self._create_task(self._run(background=background))
+
+    def _create_task(self, coro: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        context = copy_context_outside()
+        context.run(HOST.set, self.host)
+        return asyncio.get_running_loop().create_task(coro, context=context)
+
+    async def _run(self, *, background: bool) -> None:
+        with contextlib.suppress(Exception):  # as `create_app` does: it starts whatever the database says
+            await self.services.catalog.snapshot()
+        tasks = background_tasks(self.runtime, self.inbox, self.receiver) if background else {}
+        async with supervised(tasks):
+            await self._stop.wait()
+
+    async def ask(self, work: Callable[["Process"], Awaitable[T]]) -> T:
+        """Have the process do something, as a client's request would.
+
+        Raises:
+            Died: it died meanwhile.
+        """
+        task = self._create_task(_as_coroutine(work(self)))
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise Died
+        return task.result()
+
+    def deliver(self, request: Request, respond: Callable[[Response], None]) -> None:
+        """Have the process take a delivery; a dead one answers nothing."""
+        context = copy_context_outside()
+        context.run(HOST.set, self.host)
+        context.run(self.webhooks.take, request, respond)
+
+    async def stop(self) -> None:
+        """End it in good order, unless it is dead: what it was asked for is answered."""
+        self._stop.set()
+        await asyncio.wait([self._running])
+        while self.host.tasks:
+            await asyncio.wait(list(self.host.tasks))
+        self.host.alive = False
+        await self.runtime.close()
+
+
+async def _as_coroutine(work: Awaitable[T]) -> T:
+    return await work

@@ -1,0 +1,229 @@
+"""The simulated world of one history: two gateways, Stripe, the application, and who restarts what has died."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+import orjson
+
+from gateway.billing.subscriptions.entitlements import Grant
+from gateway.errors import DatabaseUnavailable, GatewayError, RateLimited, StripeUnavailable
+from harness.simulation.chance import Troubles
+from harness.simulation.crossings import Crossings
+from harness.simulation.loop import Host, copy_context_outside
+from harness.simulation.process import Died, Process
+from harness.simulation.shop import FEATURE, Shop
+from harness.simulation.stripe import Postman, SimulatedStripe
+from harness.simulation.wire import SHOP, STRIPE
+
+T = TypeVar("T")
+NAMES = ("a", "b")
+RESTART = (0.1, 3.0)
+SKEW = 2.0
+"""How many seconds the clocks of machines may be apart: the leases' margin is for that (`gateway/db/locks.py`)."""
+TELLS = 0.5
+"""In how many histories the application has an endpoint for our messages."""
+PATIENCE = 6.0
+"""After how many seconds of a history nobody asks again."""
+WRONG = 900.0
+"""How many seconds a clock may be off that nobody has set; where it is, one process serves alone."""
+TRIES, PAUSE = 4, (0.1, 0.5)
+PASSING = (Died, StripeUnavailable, DatabaseUnavailable, RateLimited)
+"""After which a client asks again for the same, under the same key."""
+
+
+class World:
+    """One world.
+
+    Args:
+        shop: what is sold in it.
+        seed: decides everything.
+
+    Attributes:
+        dice: what happens when.
+        troubles: what goes wrong how often.
+        settings: of its gateways.
+        stripe: the offline Stripe.
+        taken: the messages that the application has taken: their ids and bodies, in the order of their first arrival.
+        crashes: how many processes have died.
+        committed_at: when anything was last written, on the loop's clock.
+        between: called when the last process has ended in good order, and before the next one starts.
+        story: what happened, for who looks for the reason of a failure.
+    """
+
+    def __init__(self, shop: Shop, seed: int) -> None:
+        shop.renew()
+        self.shop, self.seed = shop, seed
+        self.dice = random.Random(f"history {seed}")
+        self.troubles = Troubles.drawn(self.dice)
+        self.stripe = SimulatedStripe(seed, shop.catalog)
+        self.postman = Postman(self.stripe, self.dice, self.troubles, self.alive)
+        self.settings = shop.settings[self.dice.random() < TELLS]
+        self.taken: dict[str, dict[str, Any]] = {}
+        self.crashes = 0
+        self.committed_at = float("-inf")
+        self.story: list[str] = []
+        self._processes: dict[str, Process] = {}
+        self._dead: list[Process] = []
+        self._restarts = True
+        self.between: Callable[[], None] = lambda: None
+        self._observer: Process | None = None
+        self.changed_time_at = float("-inf")
+        self._moves = 2 if self.dice.random() < 0.25 else 0
+
+    def tell(self, what: str) -> None:
+        """Add to the story."""
+        self.story.append(f"{asyncio.get_running_loop().time():9.3f} {what}")
+
+    # Processes -------------------------------------------------------------------------------------------------
+
+    def start(self, name: str, *, background: bool = True) -> Process:
+        """Start a process, on a machine whose clock is not quite right."""
+        host = Host(name)
+        if self.troubles.clock_wrong:
+            host.skew = self.dice.choice([-WRONG, WRONG])
+        elif self.troubles.clocks:
+            host.skew = self.dice.uniform(-SKEW, SKEW)
+        crossings = _Crossings(self, host)
+        servers = {STRIPE: self._stripe_server(), SHOP: self._application}
+        process = self._processes[name] = Process(self.settings, crossings, servers, background=background)
+        self.tell(f"{name} starts")
+        return process
+
+    def alive(self) -> list[Process]:
+        """Return the processes that run."""
+        return [each for each in self._processes.values() if each.host.alive]
+
+    def crashed(self, host: Host) -> None:
+        """Let a process die, and be started again a while later."""
+        if self._processes.get(host.name, None) is None or self._processes[host.name].host is not host:
+            return
+        self.crashes += 1
+        self.tell(f"{host.name} dies")
+        self._dead.append(self._processes.pop(host.name))
+        host.kill()
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.dice.uniform(*RESTART), self._restart, host.name, context=copy_context_outside())
+
+    def _restart(self, name: str) -> None:
+        if self._restarts and name not in self._processes:
+            self.start(name)
+
+    async def deploy(self) -> None:
+        """End a process in good order, and start another in its place."""
+        if not (running := self.alive()):
+            return
+        process = self.dice.choice(running)
+        name = process.host.name
+        del self._processes[name]
+        await process.stop()
+        self.tell(f"{name} ends")
+        if not self._processes:
+            self.between()
+        if self._restarts and name not in self._processes:
+            self.start(name)
+
+    async def stop(self) -> None:
+        """End the processes in good order."""
+        self._restarts = False
+        for process in list(self._processes.values()):
+            await process.stop()
+        self._processes.clear()
+
+    async def end(self) -> None:
+        """Let go of everything, also of what the dead had open."""
+        self._restarts = False
+        for process in [*self._processes.values(), *self._dead, *filter(None, [self._observer])]:
+            process.host.kill()
+            await process.stop()
+        self.stripe.close()
+        await asyncio.sleep(0)
+
+    # What clients do -------------------------------------------------------------------------------------------
+
+    async def ask(self, what: str, work: Callable[[Process], Awaitable[T]], *, tries: int = TRIES) -> T | None:
+        """Ask a process for something, and another one again when it is not known what became of it.
+
+        Returns:
+            the answer; None when all tries were in vain.
+
+        Raises:
+            GatewayError: a refusal.
+        """
+        for tried in range(tries if asyncio.get_running_loop().time() < PATIENCE else 1):
+            if alive := self.alive():
+                process = self.dice.choice(alive)
+                try:
+                    found = await process.ask(work)
+                except PASSING as error:
+                    self.tell(f"{what} by {process.host.name}: {type(error).__name__}")
+                except GatewayError as error:
+                    self.tell(f"{what} by {process.host.name}: {type(error).__name__} {error}")
+                    raise
+                else:
+                    self.tell(f"{what} by {process.host.name}: done")
+                    return found
+            await asyncio.sleep(self.dice.uniform(*PAUSE) * (tried + 1))
+        return None
+
+    async def pass_time(self, seconds: int) -> None:
+        """Let Stripe's time pass; the processes that run look at its clock."""
+        self.stripe.advance(seconds)
+        self.changed_time_at = asyncio.get_running_loop().time()
+        self.tell(f"{seconds} s pass")
+        for process in self.alive():
+            process.services.stripe.offline_time.note({"offline-stripe-ahead": str(self.stripe.sandbox.clock.ahead)})
+
+    def may_pass_time(self) -> bool:
+        """Return whether Stripe's time passes once more: in most histories it does not, because that costs much."""
+        self._moves -= 1
+        return self._moves >= 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether Stripe answers at all times."""
+        return not (self.troubles.stripe_slow or self.troubles.stripe_refuses or self.troubles.stripe_answer_lost)
+
+    async def truth(self, user: str) -> Grant | None:
+        """Return what the database says of a user's access; None when it was written to meanwhile."""
+        before = self.committed_at
+        if self._observer is None:
+            crossings = Crossings(Host("observer"), self.dice, Troubles(), lambda _: None)
+            self._observer = Process(self.settings, crossings, {STRIPE: self.stripe.serve}, background=False)
+        self._observer.runtime.clock.follow(self.stripe.sandbox.clock.ahead)
+        found = await self._observer.ask(lambda it: it.access.grant(user, FEATURE))
+        return found if self.committed_at == before else None
+
+    # Who is asked by processes ---------------------------------------------------------------------------------
+
+    def _stripe_server(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+        """Return Stripe's server, which tells the clock once: a look each second would cost more than a history."""
+        looks = iter((True,))
+
+        async def serve(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/_sandbox/clock" and not next(looks, False):
+                return httpx.Response(404, request=request)
+            return await self.stripe.serve(request)
+
+        return serve
+
+    async def _application(self, request: httpx.Request) -> httpx.Response:
+        """Take a message of ours."""
+        body = orjson.loads(await request.aread())
+        name = request.headers["webhook-id"]
+        self.tell(f"told {body['type']} {name[-6:]}{' again' if name in self.taken else ''}")
+        self.taken.setdefault(name, body)
+        return httpx.Response(200, request=request)
+
+
+class _Crossings(Crossings):
+    """Crossings that tell the world."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        super().__init__(host, world.dice, world.troubles, world.crashed)
+        self._world = world
+
+    def note_commit(self) -> None:
+        self._world.committed_at = asyncio.get_running_loop().time()

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gateway.app import background_tasks, compose_services, supervised
-from gateway.billing.customers.access_memory import AccessMemory
 from gateway.http.request import Request, Response
 from gateway.runtime import compose
 from gateway.settings import Settings
@@ -48,10 +47,7 @@ class Process:
         self.receiver = Receiver(self.inbox)
         stripe = self.services.stripe
         self.webhooks = WebhookRoute(settings, self.receiver, stripe.offline_time, stripe.clock)
-        notifications = self.runtime.notifications
-        self.access = AccessMemory(
-            self.runtime.database, self.services.catalog, self.services.customers, notifications, settings.grace
-        )
+        self.access = self.services.access
         self._stop = asyncio.Event()
         self._running = self._create_task(self._run(background=background))
 
@@ -63,8 +59,8 @@ class Process:
     async def _run(self, *, background: bool) -> None:
         with contextlib.suppress(Exception):  # as `create_app` does: it starts whatever the database says
             await self.services.catalog.snapshot()
-        tasks = background_tasks(self.runtime, self.inbox, self.receiver) if background else {}
-        async with supervised(tasks):
+        tasks = background_tasks(self.runtime, self.inbox, self.receiver) | {"failover": self.services.failover.run}
+        async with supervised(tasks if background else {}):
             await self._stop.wait()
 
     async def ask(self, work: Callable[["Process"], Awaitable[T]]) -> T:

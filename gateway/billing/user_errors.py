@@ -48,6 +48,7 @@ class ProblemCode(Enum):
     SUBSCRIPTION_NEEDED = "The subscription is not named and cannot be chosen, or has ended, or the flow needs none."
     AMOUNT_INVALID = "The amount is out of range."
     METER_NOT_FOUND = "There is no active meter with this event name."
+    USAGE_NOT_FOUND = "Nothing was reported under this identifier that counts."
     TIMESTAMP_INVALID = "The time is too long ago, or too far ahead."
     INSUFFICIENT_CREDITS = "There are not enough credits; nothing was spent."
     FEATURE_NOT_ALLOWED = "The user may not use this feature."

@@ -17,6 +17,8 @@ class UsageRecord(Row, table=True):
     `id` is the caller's identifier, which Stripe gets as well, or follows from the caller's key; `fingerprint` is a
     digest of what was asked under it. `status` is `pending` (due at `next_attempt_at`), `sent`, `dead` (Stripe refuses
     it; `last_error` says why), or `counted`: of a plain counter, whose name is in `event_name`, Stripe hears nothing.
+    `properties` are the caller's, by which a meter can be read. A record that takes another back has that one's id in
+    `adjusts`, and its value below zero.
     """
 
     __tablename__ = "usage_record"
@@ -41,12 +43,14 @@ class UsageRecord(Row, table=True):
     next_attempt_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     last_error: str | None = Field(default=None, sa_type=sa.Text)
     created: datetime = Field(sa_type=UtcDateTime, index=True)
+    properties: dict[str, str] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
+    adjusts: str | None = None
 
 
 class UsageTotal(Row, table=True):
     """What was reported in a period that somebody asked for, what Stripe refuses included.
 
-    `value` is the sum of the records' values, `records` how many there are.
+    `value` is the sum of the records' values, `records` how many there are, less those that were taken back.
     """
 
     __tablename__ = "usage_total"

@@ -33,10 +33,12 @@ class Outcome:
     Attributes:
         count: how the feature stands afterwards; None where the customer does not have it any more.
         hold: the hold that it is about.
+        identifier: under which it was written down; None where nothing was, and of credits.
     """
 
     count: Count | None
     hold: UsageHold | None = None
+    identifier: str | None = None
 
 
 class Step(Protocol):
@@ -108,7 +110,7 @@ class Consume:
         else:
             desk.admit(place, self.amount)
             desk.add(_record(desk, place.customer_id, place.name, self.amount, id=record, fingerprint=told))
-        return Outcome(desk.count(place))
+        return Outcome(desk.count(place), identifier=None if place.is_credits else record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Source: https://docs.stripe.com/api/billing/meter-event/create
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 USAGE = table_for(UsageRecord)
 SLOTS, BATCH, LEASE, IDLE_SECONDS = 5, 50, timedelta(seconds=120), 1.0
 WORK_SECONDS = 90.0  # a call to Stripe with its retries
+LATER = timedelta(seconds=2)  # until a record is there that another takes back
 RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
@@ -72,9 +73,12 @@ class UsageForwarder:
     async def _forward(self, claim: Claim) -> None:
         """Send one record, and save what Stripe said."""
         row = UsageRecord(**claim.rows[0])
+        if row.adjusts and await self._is_early(row.adjusts):
+            await self.queue.write(claim, next_attempt_at=datetime.now(UTC) + LATER)
+            return
         sent: dict[str, Any] = {"status": "sent", "next_attempt_at": None, "last_error": None}
         try:
-            await self._send(row)
+            await (self._cancel(row) if row.adjusts else self._send(row))
         except StripeFailure as error:
             known = isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY
             if not known or (row.last_error or "").startswith(UNCOUNTED):  # known, and not counted
@@ -87,6 +91,21 @@ class UsageForwarder:
         """Return the latest time that Stripe takes, which our clock may have passed."""
         return int(self._stripe.clock.now()) + FUTURE_SECONDS
 
+    async def _is_early(self, adjusts: str) -> bool:
+        """Return whether Stripe does not have yet what is to be taken back."""
+        before = sa.select(USAGE.c.status).where(USAGE.c.id == adjusts)
+        return await self._database.read(lambda connection: connection.execute(before).scalar()) == "pending"
+
+    async def _cancel(self, row: UsageRecord) -> None:
+        """Have Stripe take a record back. Under one key, so that an answer that was lost is given again."""
+        await self._stripe.post(
+            "/v1/billing/meter_event_adjustments",
+            idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}",
+            event_name=row.event_name,
+            type="cancel",
+            cancel={"identifier": row.adjusts},
+        )
+
     async def _send(self, row: UsageRecord) -> None:
         meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
         meter = await self._database.read(lambda connection: first_row(connection, meters))
@@ -98,7 +117,7 @@ class UsageForwarder:
             event_name=row.event_name,
             identifier=row.id,
             timestamp=min(int(row.timestamp.timestamp()), self._latest()),
-            payload={customer_key: row.customer_id, value_key: str(row.value)},
+            payload={**(row.properties or {}), customer_key: row.customer_id, value_key: str(row.value)},
         )
 
 

@@ -106,6 +106,11 @@ def within(period: Period) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def summed(period: Period) -> sa.Select[int, int]:
-    """Return the query of what came together in a period, what Stripe refuses included: `value` and `records`."""
+    """Return the query of what came together in a period, what Stripe refuses included: `value` and `records`.
+
+    What was taken back is in neither: its record is there twice, once with the value below zero.
+    """
     value = sa.cast(sa.func.coalesce(sa.func.sum(USAGE.c.value), 0), sa.BigInteger)
-    return sa.select(value.label("value"), sa.func.count().label("records")).select_from(USAGE).where(*within(period))
+    one = sa.case((USAGE.c.adjusts.is_(None), 1), else_=-1)
+    records = sa.cast(sa.func.coalesce(sa.func.sum(one), 0), sa.BigInteger)
+    return sa.select(value.label("value"), records.label("records")).select_from(USAGE).where(*within(period))

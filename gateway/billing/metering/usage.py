@@ -3,7 +3,8 @@
 A report is answered once it is in the table, which is the queue of `forwarder.py`: an outage of Stripe loses none.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +18,8 @@ from gateway.billing.metering.totals import Period, Total
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.database import Database
-from gateway.db.rows import first_row
+from gateway.db.locks import advisory_locks
+from gateway.db.rows import all_rows, first_row
 from gateway.db.tables import insert, table_for
 from gateway.mirror.accounts import own
 from gateway.models.metering import UsageRecord
@@ -26,6 +28,9 @@ from gateway.models.mirrored import OPEN_SUBSCRIPTIONS_PREDICATE, Customer, Mete
 USAGE = table_for(UsageRecord)
 OLDEST, NEWEST = timedelta(days=35), timedelta(minutes=5)  # Stripe's own limits
 MAX_VALUE, MAX_IDENTIFIER = 2**53 - 1, 100
+MAX_RECORDS = 1_000
+"""So many are written down at once."""
+MAX_PROPERTIES, MAX_PROPERTY, PROPERTY = 10, 100, re.compile(r"[\w.-]{1,40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Report:
         value: how much.
         identifier: the same one counts once.
         timestamp: when; None is now.
+        properties: the caller's, by which it can be read, such as the model that was used.
     """
 
     external_id: str
@@ -45,12 +51,16 @@ class Report:
     value: int
     identifier: str
     timestamp: datetime | None = None
+    properties: Mapping[str, str] | None = None
 
     @property
     def fingerprint(self) -> str:
         """Return what must be the same under one identifier."""
         moment = int(self.timestamp.timestamp()) if self.timestamp else None
-        return sha256(repr((self.external_id, self.event_name, self.value, moment)).encode()).hexdigest()
+        told: tuple[object, ...] = (self.external_id, self.event_name, self.value, moment)
+        if self.properties:
+            told = (*told, sorted(self.properties.items()))
+        return sha256(repr(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,71 +80,137 @@ async def report(database: Database, usage: Report) -> UsageRecord:
         Rejected: the report must be fixed.
         DatabaseUnavailable: it could not be written down; the same report can be sent again.
     """
+    return (await report_all(database, [("", usage)]))[0]
+
+
+async def report_all(database: Database, reports: Sequence[tuple[str, Report]]) -> list[UsageRecord]:
+    """Write the usage of many down, all of it or nothing, as `report` does.
+
+    Args:
+        database: where it is written.
+        reports: each with where it stands in the input, such as `records.3.`.
+
+    Raises: as `report`.
+    """
     due, present = datetime.now(UTC), database.clock.now()
-    customers = select(Customer).where(Customer.external_id == usage.external_id, col(Customer.deleted).is_(False))
-    meters = select(Meter).where(Meter.event_name == usage.event_name, Meter.status == "active", own(col(Meter.id)))
-    customer, meter = await database.read(
-        lambda connection: (first_row(connection, customers), first_row(connection, meters))
+    users, names = ({getattr(each, name) for _, each in reports} for name in ("external_id", "event_name"))
+    customers = select(Customer).where(col(Customer.external_id).in_(users), col(Customer.deleted).is_(False))
+    meters = select(Meter).where(col(Meter.event_name).in_(names), Meter.status == "active", own(col(Meter.id)))
+    found, active = await database.read(
+        lambda connection: (all_rows(connection, customers), all_rows(connection, meters))
     )
-    problems = list(_problems(usage, present))
-    if meter is None:
-        message = f"there is no active meter for {usage.event_name!r}"
-        problems.append(Problem(ProblemCode.METER_NOT_FOUND, message, "eventName"))
-    if customer is None:
-        problems.append(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"))
-    if problems or customer is None:
+    ids = {customer.external_id: customer.id for customer in found}
+    by_name = {meter.event_name: meter for meter in active}
+    problems = [problem for where, each in reports for problem in _problems(where, each, present, ids, by_name)]
+    rows: dict[str, UsageRecord] = {}
+    for where, each in reports if not problems else ():
+        row = UsageRecord(
+            id=each.identifier,
+            customer_id=ids[each.external_id],
+            event_name=each.event_name,
+            value=each.value,
+            timestamp=(each.timestamp or present).replace(microsecond=0),
+            fingerprint=each.fingerprint,
+            status="pending",
+            next_attempt_at=due,
+            created=due,
+            properties=dict(each.properties) if each.properties else None,
+        )
+        if rows.setdefault(row.id, row).fingerprint != row.fingerprint:
+            problems.append(_reused(where))
+    if problems:
         raise Rejected(*problems)
-    row = UsageRecord(
-        id=usage.identifier,
-        customer_id=customer.id,
-        event_name=usage.event_name,
-        value=usage.value,
-        timestamp=(usage.timestamp or present).replace(microsecond=0),
-        fingerprint=usage.fingerprint,
-        status="pending",
-        next_attempt_at=due,
-        created=due,
-    )
-
-    def write(connection: sa.Connection) -> UsageRecord:
-        totals.lock(connection, row.customer_id, row.event_name)
-        new = insert(connection, USAGE).values(**row.model_dump()).on_conflict_do_nothing().returning(USAGE.c.id)
-        if connection.execute(new).first():
-            totals.add(connection, row.customer_id, row.event_name, row.timestamp, value=row.value)
-            totals.count(connection, row.customer_id, row.event_name, row.timestamp, row.value)
-        same = USAGE.c.id == usage.identifier, USAGE.c.fingerprint == usage.fingerprint
-        refused = sa.update(USAGE).where(*same, USAGE.c.status == "dead")
-        connection.execute(refused.values(status="pending", next_attempt_at=due))
-        kept = sa.select(USAGE).where(USAGE.c.id == usage.identifier)
-        return UsageRecord(**connection.execute(kept).mappings().one())
-
-    found = await database.transaction(write)
-    if found.fingerprint != usage.fingerprint:
-        message = "this identifier was used for other usage; use a new one"
-        raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "identifier"))
-    return found
+    written = await database.transaction(partial(_write, rows=rows))
+    wrong = [_reused(where) for where, each in reports if written[each.identifier].fingerprint != each.fingerprint]
+    if wrong:
+        raise Rejected(*wrong)
+    return [written[each.identifier] for _, each in reports]
 
 
-def _problems(usage: Report, present: datetime) -> Iterator[Problem]:
+def _write(connection: sa.Connection, rows: Mapping[str, UsageRecord]) -> dict[str, UsageRecord]:
+    """Write what is new, unless something else was reported under one of the names; all of it as it is then."""
+    advisory_locks(connection, {totals.lock_name(row.customer_id, row.event_name) for row in rows.values()})
+    kept = sa.select(USAGE).where(USAGE.c.id.in_(rows))
+    there = {row["id"]: UsageRecord(**row) for row in connection.execute(kept).mappings()}
+    if any(row.fingerprint != rows[name].fingerprint for name, row in there.items()):
+        return {**rows, **there}
+    new = [row for name, row in rows.items() if name not in there]
+    if new:
+        values = [row.model_dump() for row in new]
+        known = insert(connection, USAGE).on_conflict_do_nothing().returning(USAGE.c.id)
+        told = set(connection.execute(known, values).scalars())
+        add_up(connection, [row for row in new if row.id in told])
+    refused = [name for name, row in there.items() if row.status == "dead"]
+    if refused:
+        again = {"status": "pending", "next_attempt_at": next(iter(rows.values())).next_attempt_at}
+        connection.execute(sa.update(USAGE).where(USAGE.c.id.in_(refused)).values(**again))
+    return {row["id"]: UsageRecord(**row) for row in connection.execute(kept).mappings()}
+
+
+def add_up(connection: sa.Connection, rows: Sequence[UsageRecord]) -> None:
+    """Add new records, written in this transaction, to the sums and the counter of their periods."""
+    together: dict[tuple[str, str, datetime], list[UsageRecord]] = {}
+    for row in rows:
+        together.setdefault((row.customer_id, row.event_name, row.timestamp), []).append(row)
+    for place, same in together.items():
+        value, records = sum(row.value for row in same), sum(-1 if row.adjusts else 1 for row in same)
+        totals.add(connection, *place, value=value, records=records)
+        totals.count(connection, *place, value)
+
+
+def _reused(where: str) -> Problem:
+    message = "this identifier was used for other usage; use a new one"
+    return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, f"{where}identifier")
+
+
+def _problems(
+    where: str, usage: Report, present: datetime, customers: Container[str | None], meters: Mapping[str, Meter]
+) -> Iterator[Problem]:
     if not 0 <= usage.value <= MAX_VALUE:
-        yield Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", "value")
+        yield Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", f"{where}value")
     if not 1 <= len(usage.identifier) <= MAX_IDENTIFIER:
         message = f"use an identifier of 1 to {MAX_IDENTIFIER} characters, such as a UUID"
-        yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "identifier")
+        yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, f"{where}identifier")
     if usage.timestamp and not present - OLDEST <= usage.timestamp <= present + NEWEST:
         message = "Stripe counts usage of the past 35 days, and at most 5 minutes ahead"
-        yield Problem(ProblemCode.TIMESTAMP_INVALID, message, "timestamp")
+        yield Problem(ProblemCode.TIMESTAMP_INVALID, message, f"{where}timestamp")
+    meter = meters.get(usage.event_name)
+    if meter is None:
+        message = f"there is no active meter for {usage.event_name!r}"
+        yield Problem(ProblemCode.METER_NOT_FOUND, message, f"{where}eventName")
+    if usage.properties and not _are_good(usage.properties, meter):
+        message = (
+            f"at most {MAX_PROPERTIES} properties; names of 1 to 40 letters, digits, `_`, `-` and `.` that the meter "
+            "does not use itself, values of up to 100 characters"
+        )
+        yield Problem(ProblemCode.METADATA_INVALID, message, f"{where}properties")
+    if usage.external_id not in customers:
+        yield Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", f"{where}externalId")
 
 
-async def current(database: Database, customer_id: str | None, event_name: str) -> Usage | None:
+def _are_good(properties: Mapping[str, str], meter: Meter | None) -> bool:
+    taken = {meter.customer_key, meter.value_key} if meter else set()
+    good = (PROPERTY.fullmatch(name) and len(text) <= MAX_PROPERTY for name, text in properties.items())
+    return len(properties) <= MAX_PROPERTIES and all(good) and not taken & properties.keys()
+
+
+async def current(
+    database: Database, customer_id: str | None, event_name: str, properties: Mapping[str, str] | None = None
+) -> Usage | None:
     """Return what was reported in the present period; None when there is no such meter.
 
     The period is that of the subscription whose price counts this meter; of somebody without one, the calendar month.
 
+    Args:
+        database: where it is.
+        customer_id: whose; None of nobody.
+        event_name: the meter's.
+        properties: only what was reported with these.
+
     Raises:
         DatabaseUnavailable: the database cannot be reached.
     """
-    read = partial(_read, customer_id=customer_id, event_name=event_name)
+    read = partial(_read, customer_id=customer_id, event_name=event_name, properties=properties or {})
     found = await database.read(read)
     if isinstance(found, Period):
         await database.transaction(partial(totals.sum_up, period=found))
@@ -142,15 +218,22 @@ async def current(database: Database, customer_id: str | None, event_name: str) 
     return None if isinstance(found, Period) else found
 
 
-def _read(connection: sa.Connection, customer_id: str | None, event_name: str) -> Usage | Period | None:
+def _read(
+    connection: sa.Connection, customer_id: str | None, event_name: str, properties: Mapping[str, str]
+) -> Usage | Period | None:
     """Return the usage; the period where it was not summed up yet, None without such a meter."""
     meter = first_row(connection, select(Meter).where(Meter.event_name == event_name, own(col(Meter.id))))
     if meter is None:
         return None
     period = Period(customer_id or "", event_name, *_present_period(connection, customer_id, meter))
+    having = [USAGE.c.properties[name].as_string() == text for name, text in properties.items()]
     if meter.formula == "last":
-        return Usage(meter, _last(connection, period), period.start, period.end)
-    total = totals.read(connection, period) if customer_id else Total(0, 0)
+        return Usage(meter, _last(connection, period, having), period.start, period.end)
+    if having:
+        found = connection.execute(totals.summed(period).where(USAGE.c.status != "dead", *having)).one()
+        total: Total | None = Total(int(found.value), int(found.records))
+    else:
+        total = totals.read(connection, period) if customer_id else Total(0, 0)
     if total is None:
         return period
     return Usage(meter, total.records if meter.formula == "count" else total.value, period.start, period.end)
@@ -169,9 +252,12 @@ def _present_period(connection: sa.Connection, customer_id: str | None, meter: M
     return start, end
 
 
-def _last(connection: sa.Connection, period: Period) -> int:
-    """Return the value of the latest record that Stripe does not refuse."""
-    found = sa.select(USAGE.c.value).where(*totals.within(period), USAGE.c.status != "dead")
+def _last(connection: sa.Connection, period: Period, having: Sequence[sa.ColumnElement[bool]]) -> int:
+    """Return the value of the latest record that Stripe does not refuse and nobody has taken back."""
+    other = USAGE.alias("other")
+    taken_back = sa.exists().where(other.c.adjusts == USAGE.c.id, other.c.customer_id == period.customer_id)
+    counts = USAGE.c.status != "dead", USAGE.c.adjusts.is_(None), ~taken_back
+    found = sa.select(USAGE.c.value).where(*totals.within(period), *counts, *having)
     latest = found.order_by(USAGE.c.timestamp.desc(), USAGE.c.created.desc()).limit(1)
     return int(connection.execute(latest).scalar() or 0)
 

@@ -86,6 +86,7 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.creditInvoice": FieldAccess.SERVICE,
     "Mutation.spendCredits": FieldAccess.SERVICE,
     "Mutation.reportUsage": FieldAccess.SERVICE,
+    "Mutation.adjustUsage": FieldAccess.SERVICE,
     "Mutation.consume": FieldAccess.SERVICE,
     "Mutation.hold": FieldAccess.SERVICE,
     "Mutation.commitHold": FieldAccess.SERVICE,

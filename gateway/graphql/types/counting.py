@@ -136,6 +136,9 @@ class ConsumePayload(Payload):
     """How the feature stands, or what the caller must fix."""
 
     count: FeatureCount | None = strawberry.field(default=None, description=STANDS)
+    identifier: str | None = strawberry.field(
+        default=None, description="Under which `adjustUsage` corrects it; null when there are errors, or credits pay."
+    )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="What the caller must fix; empty on success."
     )
@@ -224,7 +227,7 @@ class CountingMutations:
         outcome = await info.context.services.counted.consume(
             input.external_id, input.feature, input.amount, input.idempotency_key
         )
-        return ConsumePayload(count=FeatureCount.of(outcome.count))
+        return ConsumePayload(count=FeatureCount.of(outcome.count), identifier=outcome.identifier)
 
     @mutation
     async def hold(

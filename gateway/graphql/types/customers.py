@@ -32,7 +32,7 @@ from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import CreditAccount
 from gateway.graphql.types.invoices import Invoice
-from gateway.graphql.types.metering import EventName, Usage
+from gateway.graphql.types.metering import EventName, Properties, Usage
 from gateway.graphql.types.purchases import Purchase
 from gateway.graphql.types.subscription_changes import (
     ITEMS,
@@ -182,9 +182,9 @@ class Account:
         return CreditAccount(customer_id=self.account.customer.id if self.account.customer else "")
 
     @resolver
-    async def usage(self, info: Info, event_name: EventName) -> Usage | None:
+    async def usage(self, info: Info, event_name: EventName, properties: Properties = None) -> Usage | None:
         """The usage in the present period of the subscription that counts it; null when there is no such meter."""
-        return await Usage.of(info, self.account.customer.id if self.account.customer else None, event_name)
+        return await Usage.of(info, self.account.customer.id if self.account.customer else None, event_name, properties)
 
     @resolver
     def entitlements(self) -> list[Entitlement]:

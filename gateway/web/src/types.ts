@@ -475,6 +475,8 @@ export type UserErrorCode =
   | "AMOUNT_INVALID"
   /** There is no active meter with this event name. */
   | "METER_NOT_FOUND"
+  /** Nothing was reported under this identifier that counts. */
+  | "USAGE_NOT_FOUND"
   /** The time is too long ago, or too far ahead. */
   | "TIMESTAMP_INVALID"
   /** There are not enough credits; nothing was spent. */

@@ -163,3 +163,15 @@ def test_what_cannot_be_is_told(world, bought):
         }
     (entry,) = world.rows("audit_entry", action="usage.control")
     assert entry["status"] == "done"
+
+
+def test_what_was_consumed_by_mistake_is_taken_back(world, bought):
+    document = """mutation($input: ConsumeInput!) { consume(input: $input) { identifier } }"""
+    wanted = {"externalId": "ada", "feature": "tokens", "amount": 100, "idempotencyKey": "k"}
+    identifier = ask(world, document, **wanted)["identifier"]
+    assert codes(consume(world, 1, "l")) == [("LIMIT_REACHED", "amount")]
+    adjust = "mutation($input: AdjustUsageInput!) { adjustUsage(input: $input) { userErrors { code field } } }"
+    for value in (60, 60):
+        assert ask(world, adjust, identifier=identifier, value=value) == {"userErrors": []}
+    assert consume(world, 40, "l")["count"]["used"] == 100
+    assert {row["status"] for row in world.rows("usage_record")} == {"counted"}

@@ -16,6 +16,7 @@ from harness.databases import both_databases, runtime_at
 from harness.gateway import SERVICE, make_world
 from harness.subscriptions import customer
 
+DAY = timedelta(days=1, minutes=1)
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) {
     identifier userErrors { code field } } }"""
 USAGE = "{ viewer { usage(eventName: %s) { eventName value periodStart periodEnd } } }"
@@ -62,6 +63,64 @@ def test_an_outage_of_stripe_loses_nothing_and_doubles_nothing(world, ada):
     world.client.post(chaos, json={"rate_limit": 0})
     world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"}, seconds=30)
     assert counted(world, ada) == 5
+
+
+ADJUST = """mutation($input: AdjustUsageInput!) { adjustUsage(input: $input) {
+    identifier userErrors { code field } } }"""
+MODEL = """{ viewer { all: usage(eventName: "api_calls") { value }
+    big: usage(eventName: "api_calls", properties: [{key: "model", value: "big"}]) { value } } }"""
+
+
+@both_databases
+def test_a_thousand_reports_at_once_have_properties_and_can_be_corrected(world, ada):
+    def adjusted(**wanted):
+        return world.data(ADJUST, {"input": wanted}, SERVICE)["adjustUsage"]
+
+    def seen():
+        return {name: usage["value"] for name, usage in world.data(MODEL, headers=world.token("ada"))["viewer"].items()}
+
+    model = [{"key": "model", "value": "big"}]
+    records = [{"externalId": "ada", "eventName": "api_calls", "identifier": f"r{n}", "value": 2} for n in range(1_000)]
+    records[0] |= {"value": 50, "properties": model}
+    assert seen() == {"all": 0, "big": 0}
+    for _ in range(2):
+        answer = world.data(REPORT, {"input": {"records": records}}, SERVICE)["reportUsage"]
+        assert answer == {"identifier": None, "userErrors": []}
+    assert seen() == {"all": 2_048, "big": 50}
+    wrong = [{**records[0], "identifier": "new"}, {**records[5], "value": 3}, {**records[7], "externalId": "bob"}]
+    answer = world.data(REPORT, {"input": {"records": wrong[:2]}}, SERVICE)["reportUsage"]
+    assert answer["userErrors"] == [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "records.1.identifier"}]
+    answer = world.data(REPORT, {"input": {"records": wrong}}, SERVICE)["reportUsage"]
+    assert answer["userErrors"] == [{"code": "NO_CUSTOMER", "field": "records.2.externalId"}]
+    assert world.rows("usage_record", id="new") == []
+    for broken in ({"records": [*records, records[0]]}, {"records": []}, {"records": records, "identifier": "x"}, {}):
+        assert world.graphql(REPORT, {"input": broken}, SERVICE).json()["errors"][0]["extensions"]["code"] == (
+            "BAD_USER_INPUT"
+        )
+
+    instead = adjusted(identifier="r0", value=30)
+    assert instead == adjusted(identifier="r0", value=30)
+    assert adjusted(identifier="r1") == {"identifier": None, "userErrors": []}
+    assert adjusted(identifier="r0")["userErrors"] == [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]
+    for identifier in ("nothing", world.rows("usage_record", adjusts="r0")[0]["id"]):
+        assert adjusted(identifier=identifier)["userErrors"] == [{"code": "USAGE_NOT_FOUND", "field": "identifier"}]
+    assert seen() == {"all": 2_026, "big": 30}
+    assert adjusted(identifier=instead["identifier"], value=40)["userErrors"] == []
+    assert seen() == {"all": 2_036, "big": 40}
+
+    wanted = {"r0", "r1", instead["identifier"]}
+
+    def cancelled():
+        return {event["id"] for event in world.sandbox.store.find("billing.meter_event") if event.get("_canceled")}
+
+    # the rest is like any report, and a thousand of them take a while
+    world._execute("UPDATE usage_record SET next_attempt_at = NULL, status = 'sent' WHERE value = 2 AND id <> 'r1'")
+    world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"}, seconds=30)
+    assert cancelled() == wanted
+    (event,) = [each for each in world.sandbox.store.find("billing.meter_event") if each["id"] == "r0"]
+    assert event["payload"]["model"] == "big"
+    world._execute("UPDATE usage_record SET created = :then WHERE id = 'r2'", {"then": datetime.now(UTC) - DAY})
+    assert adjusted(identifier="r2")["userErrors"] == [{"code": "TIMESTAMP_INVALID", "field": "identifier"}]
 
 
 def test_a_try_whose_answer_was_lost_is_not_counted_again(world, ada):

@@ -4,9 +4,11 @@ import re
 import time
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.cli.doctor import run_checks
 from gateway.runtime import open_runtime
+from gateway.settings import Settings
 from harness.command import run
 from harness.gateway import SECRET, make_world
 
@@ -48,6 +50,29 @@ async def test_the_doctor_says_that_an_offline_stripes_time_was_moved(world):
     clock = (await checks_of(world))["clock"]
     assert re.search(r"its time was moved: .* is 3[12] days, .* ahead of this machine's", clock.finding)
     assert clock.fix is None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("more", "finding", "fix"),
+    [
+        ({}, "none: backups are what is left when this server is lost", None),
+        ({"options": "-csynchronous_commit=off"}, "synchronous_commit is off: a crash loses what was", "set synchr"),
+        ({"host": "/nowhere"}, "DATABASE_URL names several servers, and none follows this one", "let one follow"),
+    ],
+)
+async def test_the_doctor_says_what_is_left_of_answers_when_postgresqls_server_is_lost(
+    postgres_url, more, finding, fix
+):
+    url = sa.make_url(postgres_url)
+    hosts = [more.pop("host"), url.query["host"]] if "host" in more else url.query["host"]
+    settings = Settings.load(database_url=url.set(query={**more, "host": hosts}).render_as_string(hide_password=False))
+    async with open_runtime(settings) as runtime:
+        checks = {check.name: check async for check in run_checks(runtime)}
+    found = checks["standby"]
+    assert found.finding.startswith(finding)
+    assert (found.fix or "").startswith(fix or "")
+    assert found.warning == (found.fix is not None) == (fix is not None)
 
 
 def test_the_doctor_finds_what_is_missing_and_says_the_fix(tmp_path, sqlite_url):

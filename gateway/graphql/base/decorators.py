@@ -68,11 +68,11 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
     async def resolve(self: Any, info: Any, **arguments: Any) -> Any:
         context = info.context
         user = getattr(arguments.get("input"), "external_id", None) or context.principal.subject
-        with context.services.failover.answering(user):
-            try:
+        try:
+            with context.services.failover.answering(user):
                 return await function(self, info, **arguments)
-            except Rejected as rejected:
-                return payload.rejected(rejected, info)
+        except Rejected as rejected:
+            return payload.rejected(rejected, info)
 
     return strawberry.mutation(resolve, description=_text(function))
 

@@ -88,8 +88,9 @@ failures: .venv/development assets packages
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
-	  tests/conformance/test_graphql_audits.py tests/conformance/test_fuzz.py tests/e2e/test_wheel.py tests/web \
-	  tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
+	  tests/conformance/test_graphql_audits.py tests/conformance/test_websocket_clients.py tests/conformance/test_fuzz.py \
+	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
+	  tests/e2e/test_shop_browser.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.

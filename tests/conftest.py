@@ -33,7 +33,7 @@ share_compiled_statements()
 
 LONGEST = (
     *("test_money_game", "test_storm", "test_outbox", "test_histories", "test_processes", "test_life"),
-    *("test_changes_are_heard", "test_usage", "test_stripe_away", "test_websocket_clients", "test_sync"),
+    *("test_changes_are_heard", "test_usage", "test_stripe_away", "test_sync"),
     *("test_document_cache", "test_ties", "test_both_ways", "test_mirror"),
 )
 """Files whose tests take longest, the longest first: begun at the start, none of them is waited for in the end."""

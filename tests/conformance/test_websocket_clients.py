@@ -15,6 +15,7 @@ from harness.npm import install
 from harness.paths import TESTS
 from harness.subscriptions import price_id
 
+pytestmark = pytest.mark.soak
 CLIENTS = TESTS / "clients"
 FOLLOW = "subscription Follow($id: ID!) { sessionUpdated(id: $id) { id status } }"
 

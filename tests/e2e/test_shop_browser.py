@@ -243,6 +243,7 @@ async def test_a_page_that_waits_for_the_payment_is_told_of_it(page, gateway_dev
         await socket.wait_for_event("close")
 
 
+@pytest.mark.soak  # GraphiQL is the heaviest page that there is
 async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):
     await shop.get_by_text("See the query behind this page").click()
     await shop.get_by_role("link", name="Open in GraphiQL").click()

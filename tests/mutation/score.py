@@ -1,90 +1,66 @@
-"""Run mutmut over the rules of money and access, and print the share of its mutants that something catches.
+"""Try mutants of the rules of money and access, and print the share of them that something catches.
 
     python tests/mutation/score.py                               all modules whose results are not on file
     python tests/mutation/score.py billing.money                 one module, or several, afresh
     python tests/mutation/score.py --survivors billing.money     only what survived the last time
     python tests/mutation/score.py --report                      run nothing; the table of what is on file
+    python tests/mutation/score.py --postgres mirror.upsert      the same on PostgreSQL, of what is on file for it
 
-Mutants are tried first with the tests that start nothing, what survives these with the module's own file of tests, and
-what survives that with all tests of its folder, on both databases. What became of each is kept in `.mutants.json`: a
-run that was broken off goes on where it was, and a module whose source has changed since is tried again.
+mutmut makes the mutants; each is tried with the tests that reach its function, the quickest first, until one fails
+(`loop.py`). What became of each is kept in `.mutants.json`: a run that was broken off goes on where it was, and a
+module whose source has changed since is tried again. On PostgreSQL only the tests run that need it.
 
 A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
-nothing can tell from the original stands in `equivalent.toml`, each with the reason, and does not count. Prose does not
+nothing can tell from the original stands in `equivalent.toml`, each with the reason, is tried only as a survivor, and
+does not count. Prose does not
 count either: clients read the code and the field of a problem, never its words.
 """
 
 import argparse
+import ast
+import contextlib
+import difflib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
-import time
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import libcst
-from mutmut.__main__ import cli
-from mutmut.configuration import config
+import pytest
+from loop import KILLED, NO_TESTS, SURVIVED, TIMEOUT, Loop
+from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
 from mutmut.mutation import mutators
 from mutmut.mutation.data import SourceFileMutationData
-from mutmut.mutation.diff_apply import get_diff_for_mutant
-from mutmut.runners.harness import PytestRunner
-from mutmut.stats import status_by_exit_code
+from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.utils.file_utils import walk_mutatable_files
 
 NEEDED = 95
 """Percent of the mutants, without those that are equivalent."""
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
-RESULTS = Path(".mutants.json")
-RUNNING = Path("mutants/running.json")
-"""What mutmut is about to try: the modules with the digests of their sources, and the stage."""
-QUICK, OWN, WHOLE = range(3)
-STAGES = ("what starts nothing", "their own tests", "all tests of the folder")
-KILLED = {"killed", "timeout", "caught by type check"}
+TESTS = ("tests/billing", "tests/mirror")
+REFUSED = "caught by type check"
+CAUGHT = {KILLED, TIMEOUT, REFUSED}
+_MUTANT = re.compile(r"x.*__mutmut_\d+")
+_REGISTERED = re.compile(r"\['(\w+__mutmut_\d+)'\] = .*# mutmut generated")
 COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
-"""By module: `digest` of its source, and `mutants` by name. Each has its `status` (None: not tried), the last `stage`
-that it has met, and where it has survived all its `change`: the function, the lines that are taken away, those that
-come instead; these are the same wherever the function moves."""
+"""By module: `digest` of its source, and `mutants` by name: each its `status` (None: not tried), and of one that has
+survived its `change`: the function, the lines that are taken away, those that come instead, which are the same wherever
+the function moves."""
 
 
-class Uncached:
-    """Let each test make statements and other cached values anew, while mutmut notes which functions it reaches.
-
-    Else only the first test to ask for a statement would be tried on the mutants of what makes it.
-    """
-
-    def pytest_runtest_setup(self) -> None:
-        if os.environ.get("MUTANT_UNDER_TEST") != "stats":
-            return
-        from gateway.db.queries import PreparedQuery  # noqa: PLC0415 - the one of the mutants' folder, there alone
-
-        for name, module in list(sys.modules.items()):
-            for value in list(vars(module).values()) if name.startswith("gateway.") else ():
-                if isinstance(value, PreparedQuery):
-                    value._made.clear()
-                elif hasattr(value, "cache_clear"):
-                    value.cache_clear()
-
-
-def with_plugin(plugin: object) -> None:
-    """Have mutmut run pytest with a plugin."""
-    execute = PytestRunner.execute_pytest
-
-    def with_it(self: PytestRunner, params: list[str], plugins: Collection[object] = (), **more: Any) -> int:
-        return execute(self, params, plugins=[*plugins, plugin], **more)
-
-    PytestRunner.execute_pytest = with_it
+def results_of(postgres: bool) -> Path:
+    return Path(".mutants-postgres.json" if postgres else ".mutants.json")
 
 
 def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
@@ -92,23 +68,8 @@ def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
     return () if " " in getattr(node, "value", "") else mutators.operator_string(node)
 
 
-def run(mutants: Collection[str], workers: int) -> None:
-    """Run mutmut in this process, with our operator for strings in the place of its own; on all mutants where none is
-    named.
-    """
-    mutators.mutation_operators[:] = [
-        (kind, without_prose if operator is mutators.operator_string else operator)
-        for kind, operator in mutators.mutation_operators
-    ]
-    with_plugin(Uncached())
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])  # for mypy
-    os.environ["MYPY_CACHE_DIR"] = str(Path(".mypy_cache/mutants").resolve())  # what is not mutated is checked once
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/gateway.db"
-        upgrade = [sys.executable, "-m", "gateway", "db", "upgrade"]
-        subprocess.run(upgrade, check=True, env={**os.environ, "DATABASE_URL": url}, stdout=subprocess.DEVNULL)
-        os.environ["SQLITE_TEMPLATE"] = url.removeprefix("sqlite:///")  # for `tests/conftest.py`
-        cli.main(["run", "--max-children", str(workers), *mutants], standalone_mode=False)
+def module_of(mutant: str) -> str:
+    return mutant.removeprefix("gateway.").rpartition(".")[0]
 
 
 def function_of(mutant: str) -> str:
@@ -117,13 +78,21 @@ def function_of(mutant: str) -> str:
     return f"{module}.{name.rpartition('__mutmut_')[0].removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
 
 
-def change_of(mutant: str, path: Path) -> list[str]:
-    lines = get_diff_for_mutant(mutant, path=path).splitlines()
-    taken, put = (
-        "\n".join(line[1:].strip() for line in lines if line.startswith(sign) and not line.startswith(sign * 3))
-        for sign in "-+"
-    )
-    return [function_of(mutant), taken, put]
+def changes_in(module: str, mutants: Collection[str]) -> dict[str, list[str]]:
+    """Return what some mutants of a module change: the function, the lines that go, and those that come."""
+    text = Path("mutants", path_of(module)).read_text()
+    lines = text.splitlines()
+    functions = {name: lines[first - 1 : last] for first, last, name in functions_in(text)}
+    found = {}
+    for mutant in mutants:
+        name = mutant.rpartition(".")[2]
+        plain = name.rpartition("__mutmut_")[0]
+        before = [line.replace(f"{plain}__mutmut_orig", plain) for line in functions[f"{plain}__mutmut_orig"]]
+        after = [line.replace(name, plain) for line in functions[name]]
+        diff = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
+        was, becomes = ("\n".join(line[1:].strip() for line in diff if line[0] == sign) for sign in "-+")
+        found[mutant] = [function_of(mutant), was, becomes]
+    return found
 
 
 def mutants_of(path: Path) -> dict[str, int | None]:
@@ -135,135 +104,184 @@ def mutants_of(path: Path) -> dict[str, int | None]:
 
 
 def path_of(module: str) -> Path:
-    return Path("gateway", *module.split(".")).with_suffix(".py")
+    path = Path("gateway", *module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def digest_of(module: str) -> str:
     return hashlib.sha256(path_of(module).read_bytes()).hexdigest()
 
 
-def tests_of(module: str, stage: int) -> list[str]:
-    """Return the tests of a module at a stage: in its own files, or in its noun's folder; none where it has none.
+class Notes:
+    """What is on file of modules as they are now.
 
     Args:
-        module: such as `billing.money`.
-        stage: `OWN`, or the others.
+        path: the file.
     """
-    folder, _, name = module.rpartition(".")
-    tests = Path("tests", *folder.split("."))
-    own = sorted(map(str, {*tests.glob(f"test_{name}.py"), *tests.glob(f"test_{name}_read.py")}))
-    return own if stage == OWN or (folder == "billing" and own) else [str(tests)]
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        found: Results = json.loads(path.read_text()) if path.exists() else {}
+        self.results = {
+            name: kept for name, kept in found.items() if path_of(name).exists() and kept["digest"] == digest_of(name)
+        }
+        self._unsaved = 0
+        rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
+        self.equivalent = {(row["function"], row["was"], row["becomes"]) for row in rows}
+
+    def take_up(self, modules: Collection[str], *, afresh: bool, survivors: bool) -> list[str]:
+        """Note the mutants of some modules, and return those to try.
+
+        Args:
+            modules: such as `billing.money`.
+            afresh: whether all of them are tried again.
+            survivors: whether those that survived are.
+        """
+        wanted = []
+        for module in modules:
+            names = mutants_of(path_of(module))
+            kept = self.results.get(module, {}).get("mutants", {})
+            known = {name: {"status": None} if afresh else kept.get(name, {"status": None}) for name in names}
+            untried = [name for name, found in known.items() if found["status"] is None]
+            for name, change in changes_in(module, untried).items():
+                if tuple(change) in self.equivalent:
+                    known[name] = {"status": SURVIVED, "change": change}
+            self.results[module] = {"digest": digest_of(module), "mutants": known}
+            again = {None, SURVIVED, NO_TESTS} if survivors else {None}
+            wanted += [name for name, found in known.items() if found["status"] in again]
+        self.save()
+        return wanted
+
+    def tell(self, mutant: str, status: str) -> None:
+        """Note what became of a mutant."""
+        self.results[module_of(mutant)]["mutants"][mutant] = {"status": status}
+        self._unsaved += 1
+        if self._unsaved >= 100:
+            self.save()
+
+    def describe(self, modules: Collection[str]) -> None:
+        """Note what the survivors change."""
+        for module in modules:
+            mutants = self.results[module]["mutants"]
+            survivors = [name for name, found in mutants.items() if found["status"] in {SURVIVED, NO_TESTS}]
+            for name, change in changes_in(module, survivors).items():
+                mutants[name]["change"] = change
+        self.save()
+
+    def save(self) -> None:
+        self._path.write_text(json.dumps(self.results, indent=0))
+        self._unsaved = 0
 
 
-def load() -> Results:
-    """Return what is on file of modules as they are now."""
-    found: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    return {name: kept for name, kept in found.items() if path_of(name).exists() and kept["digest"] == digest_of(name)}
+def make_mutants() -> None:
+    """Write all mutants into the folder `mutants`, beside the tests; what is there already is kept."""
+    mutators.mutation_operators[:] = [
+        (kind, without_prose if operator is mutators.operator_string else operator)
+        for kind, operator in mutators.mutation_operators
+    ]
+    set_mutant_under_test("mutant_generation")
+    Path("mutants").mkdir(exist_ok=True)
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        copy_src_dir()
+        copy_also_copy_files()
+        create_mutants(os.cpu_count() or 2)
+    set_mutant_under_test("")
 
 
-def save(results: Results) -> None:
-    RESULTS.write_text(json.dumps(results, indent=0))
+def refuse_by_types(notes: Notes, modules: Collection[str]) -> None:
+    """Note those survivors that the type checker refuses.
 
-
-def harvest() -> None:
-    """Put on file what mutmut has found out, also in a run that was broken off."""
-    if not RUNNING.exists():
-        return
-    running, results = json.loads(RUNNING.read_text()), load()
-    for module, digest in running["digests"].items():
-        path = path_of(module)
-        if not path.exists() or digest != digest_of(module):
-            continue
-        mutants = results.setdefault(module, {"digest": digest, "mutants": {}})["mutants"]
-        for name, code in mutants_of(path).items():
-            known = mutants.setdefault(name, {"status": None, "stage": QUICK})
-            if code is not None:
-                known |= {"status": status_by_exit_code[code], "stage": running["stage"]}
-            if known["stage"] == WHOLE and known["status"] not in KILLED and "change" not in known:
-                known["change"] = change_of(name, path)  # takes a tenth of a second
-    save(results)
-    RUNNING.unlink()
-
-
-def to_try(results: Results, module: str, stage: int) -> list[str]:
-    """Return the mutants on file that a stage must try: those not tried, or those that have survived those before."""
-    mutants = results[module]["mutants"].items()
-    if stage == QUICK:
-        return [name for name, found in mutants if found["status"] is None]
-    return [name for name, found in mutants if found["status"] not in KILLED and found["stage"] < stage]
-
-
-def try_mutants(modules: list[str], workers: int, stage: int) -> None:
-    """Try in this process what a stage must try of some modules, all of it where nothing is on file."""
-    results = load()
-    known = [module for module in modules if module in results]
-    mutants = [name for module in known for name in to_try(results, module, stage)]
-    if stage == QUICK:
-        config().pytest_add_cli_args.append("--quick")
-    elif not any(to_try(results, module, QUICK) for module in known):
-        config().type_check_command = []  # it has refused what it refuses
-    if stage == OWN:
-        config().pytest_add_cli_args.extend(["-m", "not postgres and not soak and not browser"])
-    config().only_mutate = [str(path_of(module)) for module in modules]
-    config().pytest_add_cli_args_test_selection = sorted(
-        {each for module in modules for each in tests_of(module, stage)}
-    )
-    shutil.rmtree("mutants", ignore_errors=True)
-    RUNNING.parent.mkdir()
-    RUNNING.write_text(json.dumps({"stage": stage, "digests": {module: digest_of(module) for module in modules}}))
-    run(mutants, workers)
-
-
-def play(modules: list[str], workers: int, stage: int) -> None:
-    """Try some modules in a process of its own, because mutmut keeps the state of a run in its modules.
-
-    Raises:
-        SystemExit: mutmut broke off in the last stage, such as on a test that fails without any mutant.
+    It looks at the modules with their survivors alone: all mutants at once would take it many minutes.
     """
-    if not modules:
-        return
-    began, log = time.monotonic(), Path(f".mutants-{stage}.log")
-    command = [sys.executable, __file__, "--workers", str(workers), "--stage", str(stage), *modules]
-    with log.open("w") as output:
-        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
-    harvest()
-    broken = "broke off" if done.returncode else "done"
-    tell(f"{STAGES[stage]}: {broken} after {time.monotonic() - began:.0f} s: {' '.join(modules)}")
-    if done.returncode and stage == WHOLE:
-        raise SystemExit(f"mutmut broke off: see {log}")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree("gateway", f"{folder}/gateway", ignore=shutil.ignore_patterns("static", "__pycache__"))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(name, folder)
+        spans, modules_by_path = {}, {}
+        for module in modules:
+            survivors = {name for name, its in notes.results[module]["mutants"].items() if its["status"] not in CAUGHT}
+            text = with_mutants(Path("mutants", path_of(module)).read_text(), {_function(each) for each in survivors})
+            Path(folder, path_of(module)).write_text(text)
+            spans[str(path_of(module))] = mutants_in(text)
+            modules_by_path[str(path_of(module))] = module
+        cache = Path(".mypy_cache/mutants").resolve()  # what is not mutated is checked once
+        command = [sys.executable, "-m", "mypy", "gateway", "--output", "json", "--cache-dir", str(cache)]
+        command += ["--disable-error-code", "unused-ignore"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    for error in map(json.loads, done.stdout.splitlines()):
+        for first, last, name in spans.get(error["file"], ()):
+            if first <= error["line"] <= last:
+                notes.tell(f"gateway.{modules_by_path[error['file']]}.{name}", REFUSED)
+    notes.save()
 
 
-def try_all(modules: list[str], workers: int) -> None:
-    """Try what is to be tried of some modules, stage by stage; what starts something folder by folder."""
-    harvest()
-    results = load()
-    known = [module for module in modules if module in results]
-    play([module for module in modules if module not in results], workers, QUICK)
-    play([module for module in known if to_try(results, module, QUICK)], workers, QUICK)
-    for stage in (OWN, WHOLE):
-        for _, some in groupby(sorted(modules), key=lambda module: module.rpartition(".")[0]):
-            results = load()
-            left = [module for module in some if module in results and to_try(results, module, stage)]
-            play([module for module in left if tests_of(module, stage)], workers, stage)
+def _function(mutant: str) -> str:
+    return mutant.rpartition(".")[2]
+
+
+def functions_in(text: str) -> list[tuple[int, int, str]]:
+    """Return the first and the last line of each function in a file, and its name."""
+    found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [(node.lineno, node.end_lineno or node.lineno, node.name) for node in found]
+
+
+def mutants_in(text: str) -> list[tuple[int, int, str]]:
+    """Return the same of the mutants alone, in a file of mutmut's."""
+    return [each for each in functions_in(text) if _MUTANT.fullmatch(each[2])]
+
+
+def with_mutants(text: str, wanted: Collection[str]) -> str:
+    """Return a file of mutmut's with some of its mutants alone."""
+    lines = text.splitlines(keepends=True)
+    for first, last, name in mutants_in(text):
+        if name not in wanted:
+            lines[first - 1 : last] = [""] * (last - first + 1)
+    kept = (line for line in lines if not (found := _REGISTERED.search(line)) or found[1] in wanted)
+    return "".join(kept)
+
+
+@contextlib.contextmanager
+def template() -> Iterator[None]:
+    """Make a migrated database that all tests copy (`tests/conftest.py`)."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/gateway.db"
+        upgrade = [sys.executable, "-m", "gateway", "db", "upgrade"]
+        subprocess.run(upgrade, check=True, env={**os.environ, "DATABASE_URL": url}, stdout=subprocess.DEVNULL)
+        os.environ["SQLITE_TEMPLATE"] = url.removeprefix("sqlite:///")
+        yield
+
+
+def try_mutants(
+    notes: Notes, mutants: Collection[str], workers: int, budget: float, *, postgres: bool, quick: bool
+) -> None:
+    """Try mutants with the tests that reach them."""
+    which = "postgres" if postgres else "not postgres and not browser"
+    reach = Path(f".mutants-reach{'-postgres' if postgres else '-quick' if quick else ''}").resolve()
+    asked = ["-q", "--rootdir=.", "--capture=no", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    asked += ["-m", f"{which} and not soak", *(["--quick"] if quick else []), *TESTS]
+    setup_source_paths()
+    with template(), contextlib.chdir("mutants"):
+        code = pytest.main(asked, plugins=[Loop(mutants, workers, notes.tell, budget, reach)])
+    notes.save()
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        raise SystemExit(int(code))
 
 
 def modules_of_rules() -> list[str]:
     """Return the modules that `pyproject.toml` names and that have functions."""
     paths = [path for path in walk_mutatable_files() if "def " in path.read_text()]
-    return sorted(".".join(path.with_suffix("").parts[1:]) for path in paths)
+    return sorted(".".join(path.with_suffix("").parts[1:]).removesuffix(".__init__") for path in paths)
 
 
-def report(modules: Collection[str]) -> bool:
+def report(notes: Notes, modules: Collection[str]) -> bool:
     """Print what survived and the table; return whether enough is killed and every equivalent one is there."""
-    rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
-    listed = {(row["function"], row["was"], row["becomes"]) for row in rows}
-    results, text, seen = load(), [], set()
+    results, listed, text, seen = notes.results, notes.equivalent, [], set()
     table = {module: Counter[str]() for module in modules if module in results}
     for module, row in table.items():
         for mutant, found in results[module]["mutants"].items():
             status, change = found["status"], tuple(found.get("change") or (function_of(mutant), "", ""))
-            row.update({"mutants": 1, "killed": status in KILLED, "types": status == "caught by type check"})
-            if status in KILLED:
+            row.update({"mutants": 1, "killed": status in CAUGHT, "types": status == REFUSED})
+            if status in CAUGHT:
                 continue
             seen.add(change)
             row["equivalent" if change in listed else "survived"] += 1
@@ -272,8 +290,8 @@ def report(modules: Collection[str]) -> bool:
                 text.append("\n  ".join([f"{status}: {mutant}", *(f"{name} = {its!r}" for name, its in names)]))
     gone = sorted(function for function, *_ in listed - seen if function.startswith(tuple(f"{its}." for its in table)))
     text += [f"in {EQUIVALENT.name}, but killed or gone: a mutant of {function}" for function in gone]
-    missing = [module for module in modules if module not in table or to_try(results, module, WHOLE)]
-    text += [f"not tried with all of its tests: {module}" for module in missing]
+    missing = [module for module in modules if module not in table or None in statuses_of(results, module)]
+    text += [f"not tried, or not all of it: {module}" for module in missing]
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
         text.append(f"{module:40}" + "".join(f"{row[name]:>11}" for name in COLUMNS) + f"{score(row):>8.1f}%")
@@ -290,16 +308,8 @@ def tell(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a report
 
 
-def forget(modules: list[str], *, survivors: bool) -> None:
-    """Drop what is on file of some modules, or that their survivors have met all tests."""
-    harvest()
-    results = load()
-    for module in modules:
-        if not survivors:
-            results.pop(module, None)
-        for found in results.get(module, {}).get("mutants", {}).values():
-            found["stage"] = QUICK if found["status"] not in KILLED else found["stage"]
-    save(results)
+def statuses_of(results: Results, module: str) -> set[str | None]:
+    return {found["status"] for found in results[module]["mutants"].values()}
 
 
 def main() -> int:
@@ -307,18 +317,21 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help="below `gateway`, such as `billing.money`; all of them without")
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
     parser.add_argument("--report", action="store_true", help="run nothing")
+    parser.add_argument("--postgres", action="store_true", help="with the tests that need PostgreSQL, and no others")
+    parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: a lower bound, soon")
+    parser.add_argument("--budget", type=float, default=20, help="seconds of tests that a mutant may take")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--stage", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.stage is not None:
-        try_mutants(asked.modules, asked.workers, asked.stage)
-        return 0
+    notes = Notes(results_of(asked.postgres))
     modules = asked.modules or modules_of_rules()
     if not asked.report:
-        if asked.modules or asked.survivors:
-            forget(modules, survivors=asked.survivors)
-        try_all(modules, asked.workers)
-    return 0 if report(modules) else 1
+        make_mutants()
+        afresh = bool(asked.modules) and not asked.survivors
+        mutants = notes.take_up(modules, afresh=afresh, survivors=asked.survivors)
+        try_mutants(notes, mutants, asked.workers, asked.budget, postgres=asked.postgres, quick=asked.quick)
+        refuse_by_types(notes, modules)
+        notes.describe(modules)
+    return 0 if report(notes, modules) else 1
 
 
 if __name__ == "__main__":

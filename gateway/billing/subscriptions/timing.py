@@ -38,36 +38,40 @@ def waits(when: ChangeTime, present: SubscriptionState, targets: Sequence[Target
         return when is ChangeTime.AT_PERIOD_END
     if present.subscription.status == "trialing":
         return False
-    return _direction(present, targets, snapshot) in {None, Direction.DOWN}
+    return _goes_down(present, targets, snapshot)
 
 
 _Plan = tuple[Price, int | None]
 """A price and its quantity."""
 
 
-def _direction(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> Direction | None:
-    """Return what a change is to the customer. Where some of it is up and some down, the sum of a year decides."""
+def _goes_down(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> bool:
+    """Return whether a change is less to the customer, or nobody knows what it is.
+
+    Where some of it is up and some down, the sum of a year decides.
+    """
     currency, items = present.subscription.currency, {item.id: item for item in present.items}
     ways: set[Direction | None] = set()
     more = Fraction(0)
     for each in targets:
-        item = items.get(each.get("id", ""))
+        item = items[each["id"]] if "id" in each else None
         have = snapshot.prices.get(item.price_id) if item else None
         if item is not None and have is None:
-            return None
+            return True
         before = (have, item.quantity) if item and have else None
         after = (snapshot.prices[each["price"]], each.get("quantity")) if "price" in each else None
         ways.add(_way(before, after, currency))
         more += _a_year(after, currency) - _a_year(before, currency)
-    ways.discard(Direction.LEVEL)
-    if None in ways or len(ways) <= 1:
-        return None if None in ways else next(iter(ways), Direction.LEVEL)
-    return Direction.UP if more > 0 else Direction.DOWN if more < 0 else Direction.LEVEL
+    if None in ways:
+        return True
+    return more < 0 if {Direction.UP, Direction.DOWN} <= ways else Direction.DOWN in ways
 
 
 def _a_year(plan: _Plan | None, currency: str) -> Fraction:
-    cost = None if plan is None else a_year(plan[0], 1 if plan[1] is None else plan[1], currency)
-    return cost or Fraction(0)
+    """Return what a plan costs a year: nothing where it is not there, or nobody knows beforehand."""
+    if plan is None or plan[1] is None:
+        return Fraction(0)
+    return a_year(plan[0], plan[1], currency) or Fraction(0)
 
 
 def _way(before: _Plan | None, after: _Plan | None, currency: str) -> Direction | None:

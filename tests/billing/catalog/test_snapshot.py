@@ -4,7 +4,7 @@ import pytest
 
 from gateway.billing.catalog.product_prices import amount_in, currencies_of
 from gateway.errors import BadInput
-from harness.rows import price, product, snapshot
+from harness.rows import NOW, at, price, product, snapshot
 
 EUR = {"eur": {"unit_amount": 800}}
 ONCE = {"interval": None, "interval_count": None, "usage_type": None}
@@ -164,3 +164,110 @@ def test_what_a_price_costs_in_a_currency():
     assert (amount_in(found, "gbp").currency, amount_in(found, "gbp").unit_amount) == ("usd", 900)
     assert amount_in(found, "jpy").tiers == [{"up_to": None}]
     assert currencies_of(found) == ["usd", "eur", "jpy"]
+
+
+def test_a_list_goes_through_the_products_that_have_something_on_it_and_no_others():
+    euro = {"currency": "eur"}
+    found = snapshot(
+        *(product(name) for name in ("month", "year", "pack", "euro_month", "euro_pack")),
+        price("m", "month"),
+        price("y", "year", interval="year"),
+        price("p", "pack", **ONCE),
+        price("e", "euro_month", **euro),
+        price("q", "euro_pack", **euro, **ONCE),
+        currency="usd",
+    )
+
+    def through(products) -> set[str]:
+        return {each.product.id for each in products}
+
+    assert through(found.plans().products) == {"month", "year", "euro_month"}
+    assert through(found.plans(interval="year").products) == {"year"}
+    assert through(found.plans(currency="eur").products) == {"euro_month"}
+    assert through(found.plans(product_id="pack").products) == set()
+    assert through(found.priced("usd")) == {"month", "year", "pack"}
+    assert through(found.priced("usd", "year")) == {"year", "pack"}
+    assert through(found.priced("eur", "year")) == {"euro_pack"}
+    assert {each.product.id for each in found.pricing("usd", "year")} == {"year", "pack"}
+    assert [each.id for offered in found.pricing("eur") for each in offered.one_time] == ["q"]
+    assert (found.intervals("usd"), found.intervals("eur")) == (("month", "year"), ("month",))
+
+
+def test_of_two_currencies_each_has_its_own_one_off_prices():
+    found = snapshot(product("pack"), price("usd", "pack", **ONCE), price("eur", "pack", currency="eur", **ONCE))
+    assert [[each.id for each in found.pricing(code)[0].one_time] for code in ("usd", "eur")] == [["usd"], ["eur"]]
+
+
+def test_a_list_that_was_asked_for_follows_a_change():
+    before = snapshot(
+        product("old"), product("both"), price("o", "old"), price("b", "both"), price("y", "both", interval="year")
+    )
+    assert [each.product.id for each in before.priced("usd", "year")] == ["both"]
+    again = {"version": 2, "as_of": before.as_of}
+    unchanged = before.changed([], [price("o", "old", 800)], **again)
+    assert unchanged.priced("usd", "year")[0] is before.priced("usd", "year")[0]  # nothing of it has changed
+    come = before.changed([], [price("oy", "old", interval="year")], **again)
+    assert [each.product.id for each in come.priced("usd", "year")] == ["both", "old"]
+    gone = come.changed([], [price("y", "both", interval="year", active=False)], version=3, as_of=before.as_of)
+    assert [each.product.id for each in gone.priced("usd", "year")] == ["old"]
+    assert gone.priced("usd", "year") is gone.priced("usd", "year")  # it is made once
+    assert gone.intervals("usd") is gone.intervals("usd")
+
+
+def keyed(id: str, key: str | None, as_of: int, product_id: str = "pro", **columns):
+    return price(id, product_id, lookup_key=key, as_of=as_of, **columns)
+
+
+def holders(found) -> dict[str, str]:
+    return {key: found.by_lookup_key[key].id for key in found.by_lookup_key}
+
+
+AGAIN = {"version": 8, "as_of": at(1)}
+
+
+def test_a_lookup_key_is_that_of_the_price_of_which_it_was_said_last():
+    found = snapshot(product("pro"), keyed("old", "plan", 1), keyed("new", "plan", 2), keyed("other", None, 3))
+    assert (holders(found), [each.id for each in found.rivals["plan"]]) == ({"plan": "new"}, ["old"])
+    moved = found.changed([], [keyed("new", None, 4)], **AGAIN)
+    assert (holders(moved), moved.rivals) == ({"plan": "old"}, {})
+    back = moved.changed([], [keyed("new", "plan", 5), keyed("third", "plan", 4)], **AGAIN)
+    assert (holders(back), [each.id for each in back.rivals["plan"]]) == ({"plan": "new"}, ["third", "old"])
+    gone = back.changed([], [keyed("new", "plan", 6, active=False)], **AGAIN)
+    assert (holders(gone), [each.id for each in gone.rivals["plan"]]) == ({"plan": "third"}, ["old"])
+    last = gone.changed([], [keyed(name, "plan", 7, active=False) for name in ("third", "old")], **AGAIN)
+    assert (holders(last), last.rivals) == ({}, {})
+    same_moment = snapshot(product("pro"), keyed("a", "plan", 1), keyed("b", "plan", 1))
+    assert holders(same_moment) == {"plan": "b"}
+    elsewhere = found.changed([product("more")], [keyed("old", "plan", 9, "more")], **AGAIN)
+    assert (holders(elsewhere), [each.id for each in elsewhere.rivals["plan"]]) == ({"plan": "old"}, ["new"])
+
+
+def test_a_price_waits_for_its_product_and_may_move_to_another():
+    alone = snapshot(product("pro"), price("m", "pro"), price("lost", "late"))
+    assert (set(alone.orphans), "lost" in alone.prices) == ({"lost"}, False)
+    come = alone.changed([product("late")], [], **AGAIN)
+    assert (come.orphans, come.product_of("lost").product.id) == ({}, "late")
+    assert [each.id for each in come.plans(product_id="late")] == ["lost"]
+    moved = come.changed([], [price("lost", "pro", 100)], **AGAIN)
+    assert [each.id for each in moved.plans(product_id="pro")] == ["lost", "m"]
+    assert [each.id for each in moved.plans(product_id="late")] == []
+    away = moved.changed([], [price("lost", "nowhere")], **AGAIN)
+    assert (set(away.orphans), "lost" in away.prices, away.product_of("lost")) == ({"lost"}, False, None)
+    assert [each.id for each in away.plans()] == ["m"]
+    still = away.changed([product("else")], [price("m", "pro", 1)], **AGAIN)
+    assert {key: its.id for key, its in still.orphans.items()} == {"lost": "lost"}
+    again = still.changed([product("nowhere")], [], **AGAIN)
+    assert (again.orphans, [each.id for each in again.plans(product_id="nowhere")]) == ({}, ["lost"])
+
+
+def test_a_change_says_its_version_and_moment_and_keeps_what_was_wanted():
+    before = snapshot(product("pro"), price("m", "pro"), currency="eur")
+    assert (before.version, before.as_of, before.wanted, before.currency) == (1, NOW, "eur", "usd")
+    after = before.changed([], [price("e", "pro", currency="eur")], **AGAIN)
+    assert (after.version, after.as_of, after.wanted, after.currency) == (8, at(1), "eur", "eur")
+    assert (after.offered, after.own) == ({"usd": 1, "eur": 1}, {"usd": 1, "eur": 1})
+    less = after.changed([], [price("e", "pro", currency="eur", active=False)], **AGAIN)
+    assert (less.currency, less.offered, less.own["eur"]) == ("usd", {"usd": 1}, 0)
+    many = less.changed([product("two")], [price(f"m{n}", "two", 100 - n) for n in range(3)], **AGAIN)
+    assert (many.offered, many.own["usd"]) == ({"usd": 4}, 4)
+    assert [each.id for each in many.plans()] == ["m2", "m1", "m0", "m"]

@@ -13,7 +13,11 @@ CATALOG = snapshot(
     product("pro"),
     price("starter_m", "starter"),
     price("pro_m", "pro", 2900),
+    price("pro_y", "pro", 20_000, interval="year"),
     price("calls", "pro", None, usage_type="metered"),
+    price("more", "starter", 300, currency_options={"eur": {"unit_amount": 30}}),
+    price("most", "starter", 400, currency_options={"eur": {"unit_amount": 20}}),
+    price("seat", "starter", 2000),
 )
 PRO = item("si_1", "pro_m", "pro")
 NOW_, LATER, AUTOMATIC = ChangeTime.NOW, ChangeTime.AT_PERIOD_END, ChangeTime.AUTOMATIC
@@ -38,6 +42,49 @@ DOWN, UP, METERED = ({"id": "si_1", "price": price, "quantity": 1} for price in 
 )
 def test_when_a_change_happens(when, have, target, status, expected):
     assert waits(when, state(item("si_1", have, "pro"), status=status), [target], CATALOG) is expected
+
+
+def to(price_id: str, quantity: int | None = 1, *, of: str | None = None) -> dict:
+    """An item becomes this, or it is added."""
+    target = {"price": price_id} if quantity is None else {"price": price_id, "quantity": quantity}
+    return target if of is None else {"id": of, **target}
+
+
+GONE = [{"id": "si_1", "deleted": True}, {"id": "si_2", "deleted": True}]
+
+
+@pytest.mark.parametrize(
+    ("have", "targets", "waits_for_the_end"),
+    [
+        (["pro_m", "more"], [GONE[1]], True),
+        (["pro_m"], [to("more")], False),
+        (["pro_m"], [to("calls", None)], False),  # what is billed by use and comes is more
+        (["pro_m", "calls"], [GONE[1]], True),
+        (["pro_m", "calls"], [GONE[1], to("seat", 9)], True),  # its usage is billed as it was agreed
+        (["pro_m", "more"], [to("starter_m", of="si_1"), to("seat", of="si_2")], True),  # -20.00 and +17.00 a month
+        (["pro_m", "more"], [to("starter_m", of="si_1"), to("seat", 2, of="si_2")], False),
+        (["pro_m"], [to("starter_m", of="si_1"), to("seat")], False),  # -20.00 and +20.00: as much
+        (["pro_m"], [to("starter_m", of="si_1"), to("more", 6)], True),  # -20.00 and +18.00
+        (["pro_m", "seat"], [to("pro_m", 2, of="si_1"), GONE[1]], False),  # +29.00 and -20.00
+        (["pro_y"], [to("pro_m", of="si_1")], True),  # though twelve months cost more: it is paid for
+        (["pro_y"], [to("pro_y", of="si_1")], False),
+        (["pro_m", "gone"], [to("more"), GONE[1]], True),  # nobody knows what it costs
+    ],
+)
+def test_when_several_changes_happen_by_themselves(have, targets, waits_for_the_end):
+    """Up at once, down as the period ends; the sum decides where some is up and some down."""
+    quantity = {"calls": None}
+    items = [item(f"si_{n}", price_id, "pro", quantity.get(price_id, 1)) for n, price_id in enumerate(have, 1)]
+    assert waits(AUTOMATIC, state(*items), targets, CATALOG) is waits_for_the_end
+
+
+@pytest.mark.parametrize(("currency", "waits_for_the_end"), [("usd", False), ("eur", True)])
+def test_the_subscriptions_currency_says_what_is_more(currency, waits_for_the_end):
+    present = state(item("si_1", "more", "starter"), currency=currency)
+    assert waits(AUTOMATIC, present, [to("most", of="si_1")], CATALOG) is waits_for_the_end
+    several = state(item("si_1", "more", "starter"), item("si_2", "more", "starter", 20), currency=currency)
+    targets = [to("more", 2, of="si_1"), to("most", 18, of="si_2")]  # in dollars +3.00 and +12.00
+    assert waits(AUTOMATIC, several, targets, CATALOG) is waits_for_the_end
 
 
 @pytest.mark.parametrize(
@@ -101,6 +148,13 @@ def test_both_phases_say_all_that_the_subscription_says():
     }
     duration = {"interval": "month", "interval_count": 3}
     assert then == {**shared, "items": [{**kept, "price": "starter_m", "quantity": 1}, calls], "duration": duration}
+    own = {"interval": "week", "interval_count": 2}  # of a price that the catalogue does not have any more
+    kept_on = {**subscription, "items": {"data": [plan | {"price": {"id": "gone", "recurring": own}}]}}
+    _, later = phases(kept_on, [{"id": "si_1", "price": "gone", "quantity": 5}], moment, CATALOG.prices)
+    assert (later["items"][0]["quantity"], later["duration"]) == (5, own)
+    monthly = {"pro_m": price("pro_m", "pro", interval_count=None)}
+    _, later = phases(subscription, [{"id": "si_1", "price": "pro_m", "quantity": 1}], moment, monthly)
+    assert later["duration"] == {"interval": "month", "interval_count": 1}
     _, metered = phases(subscription, [{"id": "si_1", "price": "calls"}], moment, CATALOG.prices)
     assert "quantity" not in metered["items"][0]
     _, several = phases(

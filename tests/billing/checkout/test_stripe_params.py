@@ -4,7 +4,7 @@ import pytest
 
 from gateway.billing.checkout.cart import Cart
 from gateway.billing.checkout.request import CheckoutRequest, Line
-from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
+from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial, without_card
 from gateway.settings import Settings
 from harness.rows import price
 
@@ -118,3 +118,31 @@ def test_a_user_has_a_customer(taxes, update):
 )
 def test_a_trial_stands_with_what_is_made(parameters, days, expected):
     assert with_trial(parameters, days) == expected
+
+
+@pytest.mark.parametrize(("lines", "collection"), [(PLAN, "if_required"), (((PACK, Line("pack")),), None), ((), None)])
+def test_what_is_free_at_first_needs_no_card_where_a_setting_says_so(lines, collection):
+    free = {"settings": {"free_without_card": True}}
+    assert asked(*lines, **free).get("payment_method_collection") == collection
+    assert "payment_method_collection" not in asked(*lines)
+    pause = {"trial_settings": {"end_behavior": {"missing_payment_method": "pause"}}} if collection else {}
+    assert with_trial(asked(*lines, **free), 7)["subscription_data"] == {"trial_period_days": 7, **pause}
+    assert without_card(7) == {
+        "trial_period_days": 7,
+        "trial_settings": {"end_behavior": {"missing_payment_method": "pause"}},
+    }
+    assert without_card(None) == without_card(0) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "metadata", "made"),
+    [
+        (((PACK, Line("pack")),), (), {"enabled": True}),
+        (((PACK, Line("pack")),), (("a", "b"),), {"enabled": True, "invoice_data": {"metadata": {"a": "b"}}}),
+        (PLAN, (), None),
+        ((), (), None),
+    ],
+)
+def test_what_is_bought_once_has_an_invoice_where_a_setting_says_so(lines, metadata, made):
+    assert asked(*lines, settings={"invoice_purchases": True}, metadata=metadata).get("invoice_creation") == made
+    assert "invoice_creation" not in asked(*lines)

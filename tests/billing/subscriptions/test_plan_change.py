@@ -4,7 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.billing.subscriptions.plan_change import check_paid, preview_of
+from gateway.billing.subscriptions.plan_change import (
+    billed_before,
+    billed_prices,
+    check_paid,
+    is_unconfirmed,
+    preview_of,
+)
 from gateway.billing.subscriptions.quotes import digest_of, too_old
 from gateway.billing.user_errors import Rejected
 from gateway.stripe_api.client import StripeResponse
@@ -158,3 +164,35 @@ def test_a_change_in_a_trial_costs_nothing_now():
     found = preview_of(state(STARTER, status="trialing"), {"pro_m"}, as_of=900, due=None, renewal=None)
     assert (found.due_now, found.credit, found.lines, found.renews_at) == (0, 0, [], None)
     assert seconds(found.proration_date) == 900
+
+
+def test_the_invoice_of_a_change_that_waits_for_its_payment_is_no_debt():
+    assert billed_before({"latest_invoice": {"id": "in_1"}, "pending_update": None}) == {"id": "in_1"}
+    assert billed_before({"latest_invoice": {"id": "in_1"}, "pending_update": {"expires_at": 1}}) is None
+
+
+@pytest.mark.parametrize(
+    ("waiting", "wanted", "same"),
+    [
+        (None, [("pro_m", 1)], False),
+        ([("pro_m", 1)], [("pro_m", 1)], True),
+        ([("pro_m", 1)], [("pro_m", 2)], False),
+        ([("pro_m", 1)], [("pro_y", 1)], False),
+        ([("pro_m", 1), ("calls", None)], [("calls", None), ("pro_m", 1)], True),
+        ([("pro_m", 1), ("calls", None)], [("pro_m", 1)], False),
+    ],
+)
+def test_a_change_that_waits_already_is_not_asked_for_again(waiting, wanted, same):
+    items = [{"price": {"id": price}, "quantity": quantity} for price, quantity in waiting or ()]
+    update = {"expires_at": 9, "subscription_items": items} if waiting else None
+    assert is_unconfirmed(subscription(pending_update=update), wanted) is same
+
+
+def test_what_an_invoice_bills():
+    assert billed_prices(previewed(invoice_line(1, 2), invoice_line(1, 2, price="seat_m"))) == {"pro_m", "seat_m"}
+    assert billed_prices(None) == set()
+
+
+def test_a_quote_says_until_when_a_trial_goes_on():
+    quotes = [preview_of(state(STARTER), set(), as_of=1, due=None, renewal=None, trial_end=end) for end in (NOW, None)]
+    assert [quote.trial_end for quote in quotes] == [NOW, None]

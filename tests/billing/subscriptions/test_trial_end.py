@@ -27,6 +27,7 @@ CATALOG = snapshot(
     price("three", "pro", trial_period_days=3),
     price("untried", "pro"),
     price("zero", "pro", trial_period_days=0),
+    price("day", "pro", trial_period_days=1),
 )
 
 
@@ -52,6 +53,8 @@ def trying(*, price_id: str = "month", status: str = "trialing", end: float | No
         (trying(price_id="untried"), ["untried"], 11),  # which the seller has given beside the catalogue
         (trying(price_id="gone"), ["week"], 4),
         (trying(trial_start=None, created=at(-1)), ["week"], 6),
+        (trying(trial_start=at(-0.5)), ["day"], 0.5),
+        (trying(trial_start=at(-0.5)), ["untried"], None),
         (trying(end=0), ["month"], None),
         (trying(status="active"), ["week"], None),
         (trying(end=None), ["week"], None),

@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -65,7 +65,7 @@ else
 endif
 
 # What takes long, within 25 minutes. CI plays storms, judges and programs after each submission.
-soak: storms failures judges programs games
+soak: storms failures judges programs examples games
 
 # The same for longer, and what takes long in any case: for a night, or before a release.
 night: soak
@@ -114,6 +114,10 @@ games: .venv/development assets packages
 # The package for browsers: its types, by tsc, and what each of its parts weighs.
 web: .venv/development
 	@$(BIN)/python -m pytest tests/web/test_package.py -m soak -q -s $(ARGS)
+
+# The examples of docs/, each built by its own tools and used in a real browser.
+examples: .venv/development packages
+	$(BIN)/python -m pytest tests/examples -m soak --timeout 300 $(ARGS)
 
 # The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
 mutants: .venv/development

@@ -1,7 +1,7 @@
-"""The demo shop: pages that sell the catalogue and show an account with nothing but the public GraphQL API.
+"""The demo shop: pages that sell the catalogue and show an account, made of the elements of `gateway/web`.
 
 It stands for an application's own front end: the server part below only serves files, and every price, purchase,
-receipt and change of plan goes through `POST /graphql`. `common/` is what both pages share, `languages/` their
+receipt and change of plan goes through the public GraphQL API. `common/` is what both pages share, `languages/` their
 sentences.
 """
 

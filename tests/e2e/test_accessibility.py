@@ -16,7 +16,8 @@ pytestmark = pytest.mark.browser
 ALL = tuple(product((320, 375, 640, 1280), ("light", "dark")))
 EXTREMES = (320, "light"), (1280, "dark")
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
-BROKEN = """[document.documentElement, ...document.querySelectorAll(".card, .tile, .panel")]
+BROKEN = """[document, ...[...document.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)]
+    .flatMap((root) => [...root.querySelectorAll(".card, .tile, .panel")]).concat(document.documentElement)
     .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.className || "the page")"""
 
 
@@ -107,7 +108,7 @@ async def test_a_plan_is_changed_with_the_keyboard_alone(page, gateway_dev):
     await page.keyboard.press("ArrowUp")
     await expect(page.get_by_role("radio", name="Now")).to_be_focused()
     await expect(page.get_by_test_id("due-now")).not_to_have_text("$0.00")
-    while not await confirm.evaluate("element => element === document.activeElement"):
+    while not await confirm.evaluate("element => element === element.getRootNode().activeElement"):
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement !== document.body"), "the button cannot be reached"
     await page.keyboard.press("Enter")

@@ -291,7 +291,9 @@ async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, gener
         await offer(page, "Free").get_by_test_id("buy").click()
         await page.wait_for_url(f"{shop}/account")
         await expect(page.get_by_test_id("plan-name")).to_have_text("Free")
-        generous.stripe("DELETE", f"/v1/subscriptions/{generous.stripe('GET', '/v1/subscriptions')['data'][0]['id']}")
+        (newest, *_) = generous.stripe("GET", "/v1/subscriptions")["data"]
+        generous.stripe("DELETE", f"/v1/subscriptions/{newest['id']}")
+        generous.eventually(lambda: generous.rows("subscription", id=newest["id"])[0]["status"], "canceled")
         await page.goto(f"{shop}?code=GIFT")
         await offer(page, "Starter").get_by_test_id("buy").click()
         await page.wait_for_url(f"{shop}/account")

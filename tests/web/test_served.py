@@ -14,7 +14,7 @@ from gateway.web.bundle import SOURCES, Bundle
 from gateway.web.generate import generated
 from gateway.web.routes import BUNDLES, web_routes
 
-LIMITS = {"/elements/pricing-table.js": 14_000, "/elements/client.js": 6_000, "/elements.js": 30_000}
+LIMITS = {"/elements/pricing-table.js": 14 * 1024, "/elements/client.js": 6_000, "/elements.js": 30_000}
 """The most bytes that a file may have on its way, compressed."""
 
 

@@ -1,80 +1,72 @@
-// Entry of the account page: what the gateway says that the signed-in customer has.
+// Entry of the account page: who is signed in, and the gateway's element that shows what he has.
 
-import { button } from "../common/actions.js";
-import { send } from "../common/api.js";
-import { disclose } from "../common/disclosure.js";
+import { billing } from "../common/billing.js";
+import { discloseWhatIsLoaded } from "../common/disclosure.js";
 import { h } from "../common/dom.js";
-import { locale, text, translatePage } from "../common/language.js";
-import { session, signOut } from "../common/session.js";
-import { creditPanel } from "./credits.js";
-import { featurePanel } from "./features.js";
-import { invoicePanel } from "./invoices.js";
-import { planPanels } from "./plan.js";
-import { METER, VIEWER } from "./queries.js";
-import { signInPanel } from "./sign_in.js";
-import { usagePanel } from "./usage.js";
+import { text, translatePage } from "../common/language.js";
+import { session, signIn, signOut, users } from "../common/session.js";
+
+/** The event name of the sample catalogue's meter. */
+const METER = "api_calls";
 
 const root = document.getElementById("account");
 
-/** @param {string} [notice] what was just done: it is shown above all, and takes the keyboard there */
-async function show(notice) {
-  if (!session()) return root.replaceChildren(await signInPanel(show));
-  const variables = { locale, meter: METER };
-  root.setAttribute("aria-busy", "true");
-  try {
-    const { data, milliseconds } = await send(VIEWER, variables);
-    render(data.viewer, notice);
-    disclose(VIEWER, variables, data, milliseconds);
-  } catch (error) {
-    root.replaceChildren(failure(error));
-  } finally {
-    root.removeAttribute("aria-busy");
-  }
+async function show() {
+  const user = session()?.user;
+  root.replaceChildren(...(user ? account(user) : [await signInPanel()]));
 }
 
-function failure(error) {
-  const leave = error.code === "UNAUTHENTICATED";
-  if (leave) signOut();
-  return h(
-    "div",
-    { class: "failure", role: "alert" },
-    h("h1", {}, text("account.failed")),
-    h("p", {}, error.message),
-    button(text(leave ? "account.signInAgain" : "frame.tryAgain"), "try-again", () => show()),
-  );
-}
-
-function render(viewer, notice) {
-  const { user } = session();
+function account({ name, email }) {
   const leave = () => {
     signOut();
     show();
   };
-  const words = h("p", { class: "notice", role: "status", tabindex: "-1", "data-testid": "notice" }, notice);
-  root.replaceChildren(
+  // What it holds is shown when the token is no longer taken.
+  const again = h("button", { type: "button", class: "button", onclick: leave }, text("account.signInAgain"));
+  const element = h("billing-account", { meter: METER, "plans-url": "/demo" }, again);
+  discloseWhatIsLoaded(element);
+  return [
     h(
       "header",
       { class: "account-head" },
+      h("div", {}, h("h1", {}, text("account.title")), h("p", { "data-testid": "who" }, `${name} · ${email}`)),
       h(
-        "div",
-        {},
-        h("h1", {}, text("account.title")),
-        h("p", { "data-testid": "who" }, `${user.name} · ${viewer.email}`),
+        "button",
+        { type: "button", class: "button quiet", "data-testid": "sign-out", onclick: leave },
+        text("account.signOut"),
       ),
-      button(text("account.signOut"), "sign-out", leave, "button quiet"),
     ),
-    notice ? words : "",
+    element,
+  ];
+}
+
+/** Who is it? The two sample users of `gateway dev` need no password. */
+async function signInPanel() {
+  const people = await users();
+  const problem = h("div", { class: "problem", role: "alert", tabindex: "-1" });
+  const enter = async (email) => {
+    problem.textContent = "";
+    if (!(await signIn(email))) {
+      problem.textContent = text("signIn.failed");
+      return problem.focus();
+    }
+    billing.reset();
+    await show();
+  };
+  const choice = ({ name, email }) =>
     h(
-      "div",
-      { class: "account" },
-      planPanels(viewer, show),
-      featurePanel(viewer.entitlements, viewer.subscriptions),
-      creditPanel(viewer.credits),
-      usagePanel(viewer.usage, viewer.subscriptions),
-      invoicePanel(viewer.invoices.nodes),
-    ),
+      "button",
+      { type: "button", class: "button", "data-testid": `sign-in-${email}`, onclick: () => enter(email) },
+      name,
+    );
+  return h(
+    "article",
+    { class: "panel" },
+    h("h1", {}, text("signIn.title")),
+    h("p", {}, text(people.length ? "signIn.text" : "signIn.needsDev")),
+    h("div", { class: "actions" }, people.map(choice)),
+    problem,
   );
-  if (notice) words.focus();
 }
 
 translatePage();

@@ -1,4 +1,4 @@
-// The reader's language: the shop's sentences, and how numbers and days are written.
+// The reader's language, and the shop's own sentences in it.
 
 const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français" };
 const KEPT = "demo.language";
@@ -13,39 +13,23 @@ const language = [
   "en",
 ].find((each) => Object.hasOwn(LANGUAGES, each));
 
-/** The tag to write money, numbers and days by: the browser's, where it is of this language. */
+/** The tag that the elements write money, numbers and days by: the browser's, where it is of this language. */
 export const locale = navigator.languages.find((tag) => languageOf(tag) === language) ?? language;
 
 const sentences = await (await fetch(new URL(`../languages/${language}.json`, import.meta.url))).json();
-const plural = new Intl.PluralRules(locale);
-const written = (value) => (typeof value === "number" ? number(value) : value);
-
-export const number = (value, options) => new Intl.NumberFormat(locale, options).format(value);
-
-/** @param {"long"|"medium"} [dateStyle] */
-export const day = (moment, dateStyle = "long") =>
-  new Intl.DateTimeFormat(locale, { dateStyle }).format(new Date(moment));
-
-/** Whether there is a sentence of this name. */
-export const has = (name) => found(name) !== undefined;
+const number = new Intl.NumberFormat(locale);
+const written = (value) => (typeof value === "number" ? number.format(value) : value);
 
 /**
  * A sentence of the shop.
  *
- * @param {string} name such as "plan.renews"
- * @param {object} values for its `{places}`; `count` chooses between its singular and its plural
+ * @param {string} name such as "shop.title"
+ * @param {object} values for its `{places}`
  */
 export function text(name, values = {}) {
-  const sentence = found(name) ?? name;
-  const one = typeof sentence === "string" ? sentence : (sentence[plural.select(values.count)] ?? sentence.other);
-  return one.replace(/\{(\w+)\}/g, (_, place) => written(values[place] ?? ""));
+  const sentence = name.split(".").reduce((part, step) => part?.[step], sentences) ?? name;
+  return sentence.replace(/\{(\w+)\}/g, (_, place) => written(values[place] ?? ""));
 }
-
-const found = (name) => name.split(".").reduce((part, step) => part?.[step], sentences);
-
-/** What one or several units are called; a name that the seller made up stays as it is. */
-export const units = (label, count) =>
-  has(`units.${label ?? "unit"}`) ? text(`units.${label ?? "unit"}`, { count }) : label;
 
 /** Fills in what stands in the HTML, and the switch between the languages. */
 export function translatePage() {

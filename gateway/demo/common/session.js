@@ -9,9 +9,6 @@ export function session() {
   return kept && kept.expiresAt * 1000 > Date.now() ? kept : null;
 }
 
-/** What a request says about who sends it. */
-export const authorization = () => (session() ? { Authorization: `Bearer ${session().token}` } : {});
-
 /** The users that `gateway dev` knows; none where the page is served without that sign-in. */
 export async function users() {
   const response = await fetch("/dev/users");

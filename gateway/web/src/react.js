@@ -1,4 +1,5 @@
 // For React 18 and later: the elements as components, and hooks that ask by the same client.
+"use client";
 
 import {
   createContext,

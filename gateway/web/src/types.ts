@@ -356,6 +356,20 @@ export type ResumeSubscriptionInput = {
   actor?: string | null;
 };
 
+/** What to start, and a code that may make it free. */
+export type StartSubscriptionInput = {
+  /** 1 to 20 plans. */
+  lineItems: readonly CheckoutLineItemInput[];
+  /** A code as the buyer types it. */
+  promotionCode?: string | null;
+  /** The currency; left out, the prices' own. */
+  currency?: string | null;
+  /** The same key with the same input does it once, however often it is sent. */
+  idempotencyKey?: string | null;
+  /** The user for whom the application's own back end does it; nobody else may name one. */
+  externalId?: string | null;
+};
+
 /** One of several changes: of an item, or of what is added. */
 export type SubscriptionItemChangeInput = {
   /** The item; left out, the one of the same price, product or group, if there is one. */
@@ -585,30 +599,44 @@ export type ViewerQuery = {
       } | null;
       pendingChange: {
         at: string;
+        items: {
+          quantity: number | null;
+          plan: {
+            id: string;
+            interval: BillingInterval;
+            intervalCount: number;
+            usageType: UsageType;
+            product: {
+              name: string;
+              unitLabel: string | null;
+              addon: boolean;
+            };
+            amountFor: {
+              currency: string;
+              formatted: string;
+            } | null;
+          } | null;
+        }[];
+      } | null;
+      items: {
+        id: string;
         quantity: number | null;
         plan: {
+          id: string;
+          interval: BillingInterval;
+          intervalCount: number;
+          usageType: UsageType;
           product: {
             name: string;
             unitLabel: string | null;
+            addon: boolean;
           };
-          interval: BillingInterval;
-          intervalCount: number;
+          amountFor: {
+            currency: string;
+            formatted: string;
+          } | null;
         } | null;
-      } | null;
-      plan: {
-        id: string;
-        interval: BillingInterval;
-        intervalCount: number;
-        usageType: UsageType;
-        product: {
-          name: string;
-          unitLabel: string | null;
-        };
-        amountFor: {
-          currency: string;
-          formatted: string;
-        } | null;
-      } | null;
+      }[];
     } | null;
     subscriptions: {
       id: string;
@@ -650,36 +678,42 @@ export type ViewerQuery = {
       } | null;
       pendingChange: {
         at: string;
+        items: {
+          quantity: number | null;
+          plan: {
+            id: string;
+            interval: BillingInterval;
+            intervalCount: number;
+            usageType: UsageType;
+            product: {
+              name: string;
+              unitLabel: string | null;
+              addon: boolean;
+            };
+            amountFor: {
+              currency: string;
+              formatted: string;
+            } | null;
+          } | null;
+        }[];
+      } | null;
+      items: {
+        id: string;
         quantity: number | null;
         plan: {
+          id: string;
+          interval: BillingInterval;
+          intervalCount: number;
+          usageType: UsageType;
           product: {
             name: string;
             unitLabel: string | null;
+            addon: boolean;
           };
-          interval: BillingInterval;
-          intervalCount: number;
-        } | null;
-      } | null;
-      plan: {
-        id: string;
-        interval: BillingInterval;
-        intervalCount: number;
-        usageType: UsageType;
-        product: {
-          name: string;
-          unitLabel: string | null;
-        };
-        amountFor: {
-          currency: string;
-          formatted: string;
-        } | null;
-      } | null;
-      items: {
-        plan: {
-          usageType: UsageType;
-          product: {
-            unitLabel: string | null;
-          };
+          amountFor: {
+            currency: string;
+            formatted: string;
+          } | null;
           features: {
             key: string;
             name: string;
@@ -791,6 +825,7 @@ export type PlansQuery = {
         id: string;
         name: string;
         unitLabel: string | null;
+        addon: boolean;
       };
       plans: {
         id: string;
@@ -824,38 +859,43 @@ export type PlansQueryVariables = {
   currency?: string | null;
 };
 
-export type PreviewChangeQuery = {
+export type QuoteChangeQuery = {
   viewer: {
-    previewChange: {
-      when: ChangeTime;
-      at: string;
-      dueNow: {
-        formatted: string;
-      };
-      credit: {
-        amount: number;
-        formatted: string;
-      };
-      dueAtRenewal: {
-        formatted: string;
-      } | null;
-      renewsAt: string | null;
-      prorationDate: string;
-      lines: {
-        id: string;
-        description: string | null;
-        amount: {
+    quoteChange: {
+      preview: {
+        when: ChangeTime;
+        at: string;
+        dueNow: {
           formatted: string;
         };
+        credit: {
+          amount: number;
+          formatted: string;
+        };
+        dueAtRenewal: {
+          formatted: string;
+        } | null;
+        renewsAt: string | null;
+        prorationDate: string;
+        lines: {
+          id: string;
+          description: string | null;
+          amount: {
+            formatted: string;
+          };
+        }[];
+      } | null;
+      userErrors: {
+        code: UserErrorCode;
+        text: string;
       }[];
     };
   } | null;
 };
 
-export type PreviewChangeQueryVariables = {
+export type QuoteChangeQueryVariables = {
   subscriptionId: string;
-  priceId: string;
-  quantity?: number | null;
+  items?: readonly SubscriptionItemChangeInput[] | null;
   when?: ChangeTime | null;
   locale?: string;
 };
@@ -1059,6 +1099,25 @@ export type CreateCheckoutSessionMutationVariables = {
   locale?: string;
 };
 
+export type StartSubscriptionMutation = {
+  startSubscription: {
+    subscription: {
+      id: string;
+    } | null;
+    userErrors: {
+      code: UserErrorCode;
+      message: string;
+      field: string | null;
+      text: string;
+    }[];
+  };
+};
+
+export type StartSubscriptionMutationVariables = {
+  input: StartSubscriptionInput;
+  locale?: string;
+};
+
 export type CreatePortalSessionMutation = {
   createPortalSession: {
     url: string | null;
@@ -1090,6 +1149,7 @@ export type PricingQuery = {
         unitLabel: string | null;
         callToAction: string | null;
         highlighted: boolean;
+        addon: boolean;
       };
       oneTime: {
         id: string;
@@ -1127,6 +1187,7 @@ export type PricingQuery = {
           formatted: string;
         } | null;
         amountFor: {
+          amount: number;
           formatted: string;
         } | null;
         price: {
@@ -1185,6 +1246,7 @@ export type PricingForViewerQuery = {
         unitLabel: string | null;
         callToAction: string | null;
         highlighted: boolean;
+        addon: boolean;
       };
       oneTime: {
         id: string;
@@ -1222,6 +1284,7 @@ export type PricingForViewerQuery = {
           formatted: string;
         } | null;
         amountFor: {
+          amount: number;
           formatted: string;
         } | null;
         price: {
@@ -1267,6 +1330,7 @@ export type PricingForViewerQuery = {
     subscription: {
       id: string;
       quantity: number | null;
+      status: SubscriptionStatus;
     } | null;
   } | null;
 };

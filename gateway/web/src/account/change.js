@@ -1,12 +1,14 @@
-// A change of plan or seats: every choice is quoted by Stripe before it can be confirmed, and charged as it was quoted.
+// A change of plan, seats and add-ons: what is chosen is quoted by Stripe as a whole before it can be confirmed, and charged
+// as it was quoted.
 
-import { attempt, button, newKey, problemPlace } from "../core/actions.js";
+import { Refused, attempt, button, newKey, problemPlace } from "../core/actions.js";
 import { h } from "../core/dom.js";
 import { moveOf } from "../core/moves.js";
 import { isCounted, seatCounter } from "../core/seats.js";
-import { named } from "./names.js";
+import { addonFields } from "./addons.js";
+import { mainItem, named } from "./names.js";
 import { portalButton } from "./portal.js";
-import { CHANGE_SUBSCRIPTION, PLANS, PREVIEW_CHANGE } from "../documents/account.js";
+import { CHANGE_SUBSCRIPTION, PLANS, QUOTE_CHANGE } from "../documents/account.js";
 import { quoteOf } from "./quote.js";
 
 const PAYMENT_CODES = ["PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED"];
@@ -20,7 +22,7 @@ export function changeForm(ui, subscription, { done, close }) {
   const body = h("div", { "aria-busy": "true" });
   plansFor(ui, subscription)
     .then(
-      (plans) => body.replaceChildren(...choices(ui, subscription, plans, { done, close })),
+      (offers) => body.replaceChildren(...choices(ui, subscription, offers, { done, close })),
       (error) => body.replaceChildren(h("p", { class: "problem", role: "alert" }, error.message)),
     )
     .finally(() => body.removeAttribute("aria-busy"));
@@ -32,20 +34,27 @@ export function changeForm(ui, subscription, { done, close }) {
   );
 }
 
-/** The plans that this subscription can change to, and its own where it has a quantity; each with its product. */
+/** What this subscription can change to, and have beside it; each plan with its product. */
 async function plansFor(ui, { id, plan }) {
   const currency = plan?.amountFor?.currency ?? null;
   const data = await ui.send(PLANS, { currency });
-  return data.pricing.products
+  /** @type {any[]} */
+  const offers = data.pricing.products
     .flatMap(({ product, plans }) => plans.map((each) => ({ ...each, product, currency: data.pricing.currency })))
-    .filter(({ viewer, usageType }) => viewer?.subscriptionId === id && usageType === "LICENSED")
-    .filter((each) => GROUPS.includes(each.viewer.action) && (each.id !== plan?.id || isCounted(each, each.product)));
+    .filter(({ viewer, usageType }) => viewer && usageType === "LICENSED");
+  const addons = offers.filter(
+    ({ product, viewer }) => product.addon && (viewer.action === "SUBSCRIBE" || viewer.subscriptionId === id),
+  );
+  const plans = offers
+    .filter(({ product, viewer }) => !product.addon && viewer.subscriptionId === id && GROUPS.includes(viewer.action))
+    .filter((each) => each.id !== plan?.id || addons.length || isCounted(each, each.product));
+  return { plans, addons };
 }
 
 /** What may be chosen, in this order. */
 const GROUPS = ["CURRENT", "SCHEDULED", "UPGRADE", "DOWNGRADE", "SWITCH"];
 
-function choices(ui, subscription, plans, { done, close }) {
+function choices(ui, subscription, { plans, addons }, { done, close }) {
   if (!plans.length)
     return [h("p", {}, ui.text("change.none")), button(ui.text("frame.back"), "close", close, "button quiet")];
   const wish = takeWish();
@@ -57,9 +66,12 @@ function choices(ui, subscription, plans, { done, close }) {
   if (plans.some(({ id }) => id === wish.planId)) select.value = wish.planId;
   const chosen = () => plans.find(({ id }) => id === select.value);
   const place = h("div", {});
+  const beside = h("div", {});
   const quote = h("div", { class: "quote", "aria-live": "polite", "data-testid": "quote" });
   /** @type {ReturnType<typeof seatCounter> | null} */
   let seats = null;
+  /** @type {ReturnType<typeof addonFields> | null} */
+  let extras = null;
   let turn = 0;
 
   /** Shows a number of seats where the plan has one: the present number, or what was wished. */
@@ -69,20 +81,33 @@ function choices(ui, subscription, plans, { done, close }) {
     seats = isCounted(plan, plan.product) ? seatCounter(ui, plan.product, plan, plan.currency, start) : null;
     seats?.input.addEventListener("change", () => ask());
     place.replaceChildren(...(seats ? [h("p", { class: "label" }, ui.text("change.seats")), seats.element] : []));
+    extras = addonFields(ui, addons, subscription.items, plan, { wished: wish.addon, onchange: () => ask() });
+    beside.replaceChildren(...(extras.element ? [extras.element] : []));
+  }
+
+  /** What is to change, as entries of a change; null while a number is wrong. */
+  function wanted() {
+    if (seats && !seats.input.reportValidity()) return null;
+    const item = mainItem(subscription);
+    const plan = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
+    const isSame = plan.priceId === item.plan?.id && plan.quantity === Number(item.quantity ?? 1);
+    const changes = extras?.changes() ?? null;
+    return changes && [...(isSame ? [] : [{ itemId: item.id, ...plan }]), ...changes];
   }
 
   /** Asks what the choice costs; an answer that a newer choice has overtaken is dropped. */
   async function ask(when = "AUTOMATIC") {
     const mine = ++turn;
-    if (seats && !seats.input.reportValidity()) return;
-    const wanted = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
-    const now = { priceId: subscription.plan?.id, quantity: Number(subscription.quantity ?? 1) };
-    if (wanted.priceId === now.priceId && wanted.quantity === now.quantity)
+    const items = wanted();
+    if (!items) return;
+    if (!items.length)
       return quote.replaceChildren(h("p", {}, ui.text("change.same")), h("div", { class: "row" }, back()));
     try {
-      const data = await ui.send(PREVIEW_CHANGE, { subscriptionId: subscription.id, ...wanted, when });
+      const data = await ui.send(QUOTE_CHANGE, { subscriptionId: subscription.id, items, when });
+      const { preview = null, userErrors: [problem] = [] } = data.viewer?.quoteChange ?? {};
+      if (problem) throw new Refused({ ...problem, message: problem.text, problems: [problem] });
       if (mine !== turn) return;
-      offer(data.viewer?.previewChange, wanted);
+      offer(preview, items);
       if (when !== "AUTOMATIC") quote.querySelector(":checked").focus(); // it was chosen there, and is drawn anew
     } catch (error) {
       const words = h("p", { class: "problem", role: "alert" }, error.message);
@@ -91,9 +116,11 @@ function choices(ui, subscription, plans, { done, close }) {
   }
 
   const back = () => button(ui.text("frame.back"), "close", close, "button quiet");
+  const confirmation = ({ itemId, priceId, quantity }) =>
+    itemId && priceId ? ui.text("change.confirm", { plan: named(ui, chosen(), quantity) }) : ui.text("change.confirmAddons");
 
   /** What it costs, and the button that charges just that: the quote's own date goes back with it. */
-  function offer(preview, wanted) {
+  function offer(preview, items) {
     const problem = problemPlace();
     const terms = { when: preview.when, prorationDate: preview.prorationDate };
     let idempotencyKey = newKey();
@@ -101,7 +128,7 @@ function choices(ui, subscription, plans, { done, close }) {
     const confirm = async ({ currentTarget }) => {
       remedy.replaceChildren();
       const failure = await attempt(currentTarget, ui.text("change.changing"), problem, async () => {
-        const input = { subscriptionId: subscription.id, ...wanted, ...terms, idempotencyKey };
+        const input = { subscriptionId: subscription.id, items, ...terms, idempotencyKey };
         const { invoice } = await ui.mutate(CHANGE_SUBSCRIPTION, input);
         await done(outcome(ui, preview, invoice));
       });
@@ -115,7 +142,7 @@ function choices(ui, subscription, plans, { done, close }) {
       h(
         "div",
         { class: "row" },
-        button(ui.text("change.confirm", { plan: named(ui, chosen(), wanted.quantity) }), "confirm-change", confirm),
+        button(confirmation(items[0]), "confirm-change", confirm),
         back(),
       ),
       problem,
@@ -129,7 +156,7 @@ function choices(ui, subscription, plans, { done, close }) {
   });
   count();
   ask();
-  return [h("div", { class: "fields" }, h("label", {}, ui.text("change.plan"), select), place), quote];
+  return [h("div", { class: "fields" }, h("label", {}, ui.text("change.plan"), select), place), beside, quote];
 }
 
 function outcome(ui, { when, at }, invoice) {
@@ -141,11 +168,11 @@ function outcome(ui, { when, at }, invoice) {
 /** What the button of a pricing table asked for, once. */
 function takeWish() {
   const address = new URL(location.href);
-  const wish = { planId: address.searchParams.get("change"), quantity: Number(address.searchParams.get("quantity")) || null };
-  if (!wish.planId) return { planId: null, quantity: null };
-  for (const name of ["change", "quantity"]) address.searchParams.delete(name);
+  const [planId, addon, quantity] = ["change", "addon", "quantity"].map((name) => address.searchParams.get(name));
+  if (!planId && !addon) return { planId, addon, quantity: null };
+  for (const name of ["change", "addon", "quantity"]) address.searchParams.delete(name);
   history.replaceState(history.state, "", address);
-  return wish;
+  return { planId, addon, quantity: Number(quantity) || null };
 }
 
 function options(ui, plans, quantity) {

@@ -1,12 +1,12 @@
 // "Your plan": what the customer has, until when, and what he may do with it.
 
 import { attempt, button, labelled, problemPlace } from "../core/actions.js";
-import { h, web } from "../core/dom.js";
+import { bdi, h, web } from "../core/dom.js";
 import { adverb, periodOf } from "../core/periods.js";
 import { cancelForm } from "./cancel.js";
 import { changeForm } from "./change.js";
 import { codeForm, writtenDiscount } from "./discounts.js";
-import { named, quantified } from "./names.js";
+import { besides, mainItem, named, quantified } from "./names.js";
 import { pauseForm } from "./pause.js";
 import { writtenMethod } from "./payment-method.js";
 import { portalButton } from "./portal.js";
@@ -19,8 +19,9 @@ import { CANCEL_PENDING_CHANGE, COST, RENEWALS, RESUME_SUBSCRIPTION } from "../d
  * @param {any} viewer
  * @param {(notice: string) => Promise<void>} done shows the page anew
  */
-export function planPanels(ui, { subscription, subscriptions, paymentMethod, invoices }, done) {
-  if (!subscription) return emptyPanel(ui);
+export function planPanels(ui, { subscription: counting, subscriptions: all, paymentMethod, invoices }, done) {
+  if (!counting) return emptyPanel(ui);
+  const [subscription, ...subscriptions] = [counting, ...all].map((each) => ({ ...each, ...mainItem(each), id: each.id }));
   const others = subscriptions.filter(({ id, endedAt }) => !endedAt && id !== subscription.id);
   const byUse = ({ plan }) => Number(plan?.usageType === "METERED");
   const unpaid = ({ id }) =>
@@ -66,6 +67,7 @@ function planPanel(ui, subscription, { paymentMethod, unpaid, place, done }) {
       "dl",
       {},
       labelled(ui.text("plan.price"), priceOf(ui, subscription), "price"),
+      besides(subscription).map((item) => labelled(ui.text("plan.addon"), bdi(quantified(ui, item)), "addon")),
       subscription.discounts.map((each) => labelled(ui.text("discount.title"), writtenDiscount(ui, each), "discount")),
       labelled(...next(ui, subscription), "until"),
       paymentMethod && labelled(ui.text("plan.paidWith"), writtenMethod(ui, paymentMethod), "payment-method"),
@@ -77,7 +79,7 @@ function planPanel(ui, subscription, { paymentMethod, unpaid, place, done }) {
   );
   addRenewal(ui, panel, subscription).catch(console.warn);
   const wish = new URLSearchParams(location.search);
-  if (place === 0 && wish.has("change")) panel.querySelector("[data-testid=change]")?.click();
+  if (place === 0 && (wish.has("change") || wish.has("addon"))) panel.querySelector("[data-testid=change]")?.click();
   return panel;
 }
 
@@ -133,14 +135,14 @@ function next(ui, { status, paused, pausedUntil, willCancel, cancelAt, trialEnd,
 }
 
 /** What is planned, in words. */
-const planned = (ui, { pendingChange: { at, plan, quantity } }) => [
+const planned = (ui, { pendingChange: { at, items } }) => [
   ui.text("plan.from", { day: ui.day(at) }),
-  plan ? named(ui, plan, quantity) : ui.text("plan.another"),
+  items.map(({ plan, quantity }) => (plan ? named(ui, plan, quantity) : ui.text("plan.another"))).join(" + "),
 ];
 
 /** Adds what the renewal comes to, where that is not just the price: Stripe computes it, and the page does not wait. */
-async function addRenewal(ui, panel, { id, discounts, pendingChange, willCancel, paused }) {
-  if (willCancel || paused || !(discounts.length || pendingChange)) return;
+async function addRenewal(ui, panel, { id, items, discounts, pendingChange, willCancel, paused }) {
+  if (willCancel || paused || !(discounts.length || pendingChange || items.length > 1)) return;
   const data = await ui.send(RENEWALS, {});
   const found = data.viewer?.subscriptions.find((each) => each.id === id);
   const add = (testid, due) => due && panel.querySelector(`[data-testid=${testid}]`)?.append(` · ${due.formatted}`);

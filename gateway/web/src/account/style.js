@@ -28,6 +28,8 @@ export const ACCOUNT = `
 .fields label { display: grid; gap: 0.35rem; color: var(--muted); font-size: 0.9375rem; }
 .fields :is(select, textarea, label > input) { width: 100%; padding: 0.6rem 0.8rem; border: 1px solid var(--line-strong); border-radius: 0.7rem; background: var(--surface); color: var(--ink); font: inherit; }
 .sheet > p { margin-top: 0.5rem; color: var(--muted); }
+.addon { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 0.35rem 1.5rem; }
+.addon .quantity { margin: 0.35rem 0 0; }
 .sheet fieldset { margin-top: 1rem; border: 0; }
 .label { padding: 0; color: var(--muted); font-size: 0.9375rem; }
 .fields .quantity { margin: 0.35rem 0 0; }

@@ -15,29 +15,31 @@ export const isCounted = ({ usageType, price }, { unitLabel }) =>
  * @param {{id: string, minQuantity: number, maxQuantity: number|null}} plan
  * @param {string} currency
  * @param {number} start
+ * @param {{least?: number, name?: string}} [as] `least` instead of the plan's own, and what stands before the label
  * @returns {{element: Element, input: HTMLInputElement}} `input` fires "change" at each change
  */
-export function seatCounter(ui, product, plan, currency, start) {
+export function seatCounter(ui, product, plan, currency, start, { least = plan.minQuantity, name } = {}) {
   const unit = ui.units(product.unitLabel, 1);
+  const label = (sentence, values) => [name, ui.text(sentence, values)].filter(Boolean).join(", ");
   const input = h("input", {
     type: "number",
-    min: String(plan.minQuantity),
+    min: String(least),
     max: String(plan.maxQuantity ?? MOST),
     step: "1",
-    value: String(Math.max(start, plan.minQuantity)),
+    value: String(start && Math.max(start, plan.minQuantity)),
     inputmode: "numeric",
     required: true,
     autocomplete: "off",
-    "aria-label": ui.text("seats.number", { units: ui.units(product.unitLabel, 2) }),
+    "aria-label": label("seats.number", { units: ui.units(product.unitLabel, 2) }),
     "data-testid": "quantity",
   });
-  const sum = h("output", { class: "sum", "data-testid": "sum" });
+  const sum = h("output", { class: "sum", "data-testid": name ? "addon-sum" : "sum" });
   let turn = 0;
 
   /** Shows the total; an answer that a newer question has overtaken is dropped. */
   async function refresh() {
     const mine = ++turn;
-    if (!input.checkValidity()) return sum.replaceChildren();
+    if (!input.checkValidity() || !input.valueAsNumber) return sum.replaceChildren();
     const asked = { productId: product.id, currency, quantity: input.valueAsNumber };
     const result = await ui.client.query(TOTALS, asked);
     if (mine !== turn) return;
@@ -45,13 +47,13 @@ export function seatCounter(ui, product, plan, currency, start) {
     sum.textContent = amount ? ui.text("seats.total", { amount: amount.formatted }) : "";
   }
 
-  const step = (sign, name, move) =>
+  const step = (sign, sentence, move) =>
     h(
       "button",
       {
         type: "button",
         class: "step",
-        "aria-label": ui.text(name, { unit }),
+        "aria-label": label(sentence, { unit }),
         onclick: () => {
           move();
           input.dispatchEvent(new Event("input"));

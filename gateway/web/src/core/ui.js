@@ -49,7 +49,7 @@ export class Ui {
   async send(document, variables, as) {
     const started = performance.now();
     const result = await this.client.query(document, variables, as);
-    if (!result.ok) throw this._failed((await this._inWords(result.failure)) ?? result.failure);
+    if (!result.ok) throw this.refused((await this._inWords(result.failure)) ?? result.failure);
     const all = { locale: this.locale, ...variables };
     const milliseconds = performance.now() - started;
     this.emit("billing-load", { document: document.text, variables: all, data: result.data, milliseconds });
@@ -68,7 +68,7 @@ export class Ui {
    */
   async mutate(document, input) {
     const result = await this.client.mutate(document, input);
-    if (!result.ok) throw this._failed(result.failure);
+    if (!result.ok) throw this.refused(result.failure);
     return result.data;
   }
 
@@ -89,7 +89,8 @@ export class Ui {
     return words && this.client.speaking(this.locale, words.failures).failure({ ...failure, extensions: failure });
   }
 
-  _failed(failure) {
+  /** A failure as an error, which the page is told of. @param {import("../client/client.js").Failure} failure */
+  refused(failure) {
     console.warn(failure.message);
     this.emit("billing-error", failure);
     return new Refused(failure);

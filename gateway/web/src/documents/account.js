@@ -2,8 +2,8 @@
 
 /** @type {import("../client/client.js").Document<import("../types.js").ViewerQuery, import("../types.js").ViewerQueryVariables>} */
 export const VIEWER = {
-  id: "a1afe1f0354e4a9a2544b0a12c38949227602c3ec63b73f90ea276eab758a3b8",
-  text: "query Viewer($locale:String!$meter:String!$isMetered:Boolean!){viewer{email subscription{...Standing}subscriptions{...Standing items{plan{usageType product{unitLabel(locale:$locale)}features{key name(locale:$locale)}}}}usage(eventName:$meter)@include(if:$isMetered){value periodStart periodEnd}paymentMethod{type brand last4 expMonth expYear}entitlements{feature limit}credits{balance entries(first:5){nodes{id kind amount reason createdAt}}}invoices(first:12){nodes{id number status createdAt hostedInvoiceUrl invoicePdf subscriptionId amountRemaining{formatted(locale:$locale)}refunded{amount formatted(locale:$locale)}total{formatted(locale:$locale)}}}}}fragment Standing on BillingSubscription{id status quantity trialEnd cancelAt willCancel paused pausedUntil currentPeriodStart currentPeriodEnd endedAt access{allowed reason until}discounts{...Reduction}retentionOffer{expiresAt discount{...Reduction}}pendingChange{at quantity plan{product{name(locale:$locale)unitLabel(locale:$locale)}interval intervalCount}}plan{id interval intervalCount usageType product{name(locale:$locale)unitLabel(locale:$locale)}amountFor(quantity:1){currency formatted(locale:$locale)}}}fragment Reduction on Discount{name percentOff amountOff{formatted(locale:$locale)}once endsAt}",
+  id: "7c85a0e27dfed473686067683cf1a14aec73fd1e1c69e81bf02e7ab64252f5e1",
+  text: "query Viewer($locale:String!$meter:String!$isMetered:Boolean!){viewer{email subscription{...Standing}subscriptions{...Standing items{plan{features{key name(locale:$locale)}}}}usage(eventName:$meter)@include(if:$isMetered){value periodStart periodEnd}paymentMethod{type brand last4 expMonth expYear}entitlements{feature limit}credits{balance entries(first:5){nodes{id kind amount reason createdAt}}}invoices(first:12){nodes{id number status createdAt hostedInvoiceUrl invoicePdf subscriptionId amountRemaining{formatted(locale:$locale)}refunded{amount formatted(locale:$locale)}total{formatted(locale:$locale)}}}}}fragment Standing on BillingSubscription{id status quantity trialEnd cancelAt willCancel paused pausedUntil currentPeriodStart currentPeriodEnd endedAt access{allowed reason until}discounts{...Reduction}retentionOffer{expiresAt discount{...Reduction}}pendingChange{at items{quantity plan{...Named}}}items{id quantity plan{...Named}}}fragment Named on Plan{id interval intervalCount usageType product{name(locale:$locale)unitLabel(locale:$locale)addon}amountFor(quantity:1){currency formatted(locale:$locale)}}fragment Reduction on Discount{name percentOff amountOff{formatted(locale:$locale)}once endsAt}",
 };
 
 /** @type {import("../client/client.js").Document<import("../types.js").CostQuery, import("../types.js").CostQueryVariables>} */
@@ -20,14 +20,14 @@ export const RENEWALS = {
 
 /** @type {import("../client/client.js").Document<import("../types.js").PlansQuery, import("../types.js").PlansQueryVariables>} */
 export const PLANS = {
-  id: "534fcf3a8073c47e9e76c03ddeb2ba6631a845bc8c0dccdfea92c9b3d304a6e6",
-  text: "query Plans($locale:String!$currency:Currency){pricing(currency:$currency){currency products{product{id name(locale:$locale)unitLabel(locale:$locale)}plans{id interval intervalCount usageType minQuantity maxQuantity viewer{action subscriptionId}amountFor(quantity:1){formatted(locale:$locale)}price{tiers{upTo}transformQuantity{divideBy}}}}}}",
+  id: "e98ea52dd1318cd515e4efb201297148f77bc26a91d9928b170ac610af80ec88",
+  text: "query Plans($locale:String!$currency:Currency){pricing(currency:$currency){currency products{product{id name(locale:$locale)unitLabel(locale:$locale)addon}plans{id interval intervalCount usageType minQuantity maxQuantity viewer{action subscriptionId}amountFor(quantity:1){formatted(locale:$locale)}price{tiers{upTo}transformQuantity{divideBy}}}}}}",
 };
 
-/** @type {import("../client/client.js").Document<import("../types.js").PreviewChangeQuery, import("../types.js").PreviewChangeQueryVariables>} */
-export const PREVIEW_CHANGE = {
-  id: "ac0d8a82ca801ce135c5251c2edc331a23ea9b5a1c7f9122b01db6d34a3244ea",
-  text: "query PreviewChange($subscriptionId:ID!$priceId:ID!$quantity:Int$when:ChangeTime$locale:String!){viewer{previewChange(subscriptionId:$subscriptionId priceId:$priceId quantity:$quantity when:$when){when at dueNow{formatted(locale:$locale)}credit{amount formatted(locale:$locale)}dueAtRenewal{formatted(locale:$locale)}renewsAt prorationDate lines{id description amount{formatted(locale:$locale)}}}}}",
+/** @type {import("../client/client.js").Document<import("../types.js").QuoteChangeQuery, import("../types.js").QuoteChangeQueryVariables>} */
+export const QUOTE_CHANGE = {
+  id: "7a3380c993dc4f835c9f313b2bae5bfa36b6c40f8639a65aeeb5313549c84275",
+  text: "query QuoteChange($subscriptionId:ID!$items:[SubscriptionItemChangeInput!]$when:ChangeTime$locale:String!){viewer{quoteChange(subscriptionId:$subscriptionId items:$items when:$when){preview{when at dueNow{formatted(locale:$locale)}credit{amount formatted(locale:$locale)}dueAtRenewal{formatted(locale:$locale)}renewsAt prorationDate lines{id description amount{formatted(locale:$locale)}}}userErrors{code text(locale:$locale)}}}}",
 };
 
 /** @type {import("../client/client.js").Document<import("../types.js").ChangeSubscriptionMutation, import("../types.js").ChangeSubscriptionMutationVariables>} */

@@ -4,13 +4,15 @@ import { attempt, button, problemPlace } from "../core/actions.js";
 import { bdi, h, leave, web } from "../core/dom.js";
 import { isMove, moveOf } from "../core/moves.js";
 import { isCounted, seatCounter } from "../core/seats.js";
-import { CREATE_CHECKOUT_SESSION } from "../documents/checkout.js";
+import { CREATE_CHECKOUT_SESSION, START_SUBSCRIPTION } from "../documents/checkout.js";
 import { billing, headline, onceHeadline, tierTable } from "./prices.js";
 
 /**
- * What all cards share; `checkout` is a part of CreateCheckoutSessionInput, `quantity` what the viewer has of his plan.
+ * What all cards share; `checkout` gives a part of CreateCheckoutSessionInput, `quantity` is what the viewer has of his plan,
+ * `runs` whether it is in use, `started` follows what was begun without a checkout.
  *
- * @typedef {{currency: string, digits: number, checkout: any, quantity: number, accountUrl: string | null}} Page
+ * @typedef {{currency: string, digits: number, checkout: () => any, quantity: number, runs: boolean, accountUrl: string | null,
+ *   started: () => void}} Page
  */
 
 /**
@@ -78,12 +80,15 @@ function planOrder(ui, product, plan, trialDays, page) {
   const label = trialDays
     ? ui.text("shop.startTrial")
     : (product.callToAction ?? ui.text("shop.choose", { plan: product.name }));
+  if (product.addon && action === "SUBSCRIBE" && page.runs && plan.usageType === "LICENSED" && page.accountUrl)
+    return h("div", { class: "order" }, onward(ui.text("action.ADD"), page, { addon: plan.id }));
+  const isFree = Boolean(trialDays) || plan.amountFor?.amount === 0 || "promotionCode" in page.checkout();
   return h(
     "div",
     { class: "order" },
     seats?.element,
     action === "SUBSCRIBE"
-      ? buyButton(ui, label, () => line(plan, seats?.input.valueAsNumber), page, seats?.input)
+      ? buyButton(ui, label, () => line(plan, seats?.input.valueAsNumber), page, { input: seats?.input, isFree })
       : standing(ui, action, plan, page, seats?.input),
   );
 }
@@ -93,29 +98,46 @@ function standing(ui, action, plan, page, input) {
   const hint = action === "UNAVAILABLE" && h("p", { class: "hint" }, plan.viewer.reasonText);
   const words = ui.text(`action.${action}`);
   if (!page.accountUrl) return [hint, h("p", { class: "hint", "data-testid": "standing" }, words)];
-  const address = () => {
-    const url = new URL(page.accountUrl);
-    if (isMove(plan)) url.search = String(new URLSearchParams({ change: plan.id, quantity: input?.value ?? "1" }));
-    return url.href;
-  };
-  const link = h("a", { class: "button", part: "button", href: address(), "data-testid": "standing" }, words);
-  input?.addEventListener("change", () => link.setAttribute("href", address()));
+  const wish = () => (isMove(plan) ? { change: plan.id, quantity: input?.value ?? "1" } : {});
+  const link = onward(words, page, wish());
+  input?.addEventListener("change", () => (link.href = addressOf(page, wish())));
   return [hint, link];
 }
 
-/** Opens a checkout session and sends the buyer to it. What the buyer can mend is said below the button. */
-function buyButton(ui, label, chosen, page, input) {
+const onward = (words, page, wish) =>
+  h("a", { class: "button", part: "button", href: addressOf(page, wish), "data-testid": "standing" }, words);
+
+/** The account page, with what it is to begin with. */
+function addressOf({ accountUrl }, wish) {
+  const url = new URL(accountUrl);
+  for (const [name, value] of Object.entries(wish)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+/**
+ * Opens a checkout session and sends the buyer to it; what costs nothing at first is started without one, where the seller
+ * asks for no card. What the buyer can mend is said below the button.
+ */
+function buyButton(ui, label, chosen, page, { input = null, isFree = false } = /** @type {any} */ ({})) {
   const problem = problemPlace();
   const press = ({ currentTarget }) => {
     if (input && !input.reportValidity()) return;
     const order = { ...page.checkout(), lineItems: [chosen()], locale: ui.locale };
     if (!ui.emit("billing-select", order)) return; // the page does something else with it
     attempt(currentTarget, ui.text("shop.opening"), problem, async () => {
+      if (isFree && (await ui.client.isSignedIn()) && (await isStarted(ui, order))) return page.started();
       const { session } = await ui.mutate(CREATE_CHECKOUT_SESSION, order);
       leave(session.url);
     });
   };
   return [button(label, "buy", press), problem];
+}
+
+/** Starts what costs nothing at first; false where the seller wants a checkout for it. */
+async function isStarted(ui, { lineItems, currency, promotionCode }) {
+  const result = await ui.client.mutate(START_SUBSCRIPTION, { lineItems, currency, promotionCode });
+  if (!result.ok && result.failure.code !== "CHECKOUT_NEEDED") throw ui.refused(result.failure);
+  return result.ok;
 }
 
 /** The address of the account page, whole; null where there is none. */

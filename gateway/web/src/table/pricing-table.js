@@ -1,7 +1,7 @@
 // <billing-pricing-table>: what is on sale, for who looks at it.
 
 import { BillingElement, define } from "../core/base.js";
-import { h } from "../core/dom.js";
+import { h, leave } from "../core/dom.js";
 import { adverb, byLength, periodOf } from "../core/periods.js";
 import { PRICING, PRICING_FOR_VIEWER } from "../documents/pricing.js";
 import { digitsOf } from "./amounts.js";
@@ -13,14 +13,15 @@ import { TABLE } from "./style.js";
 /**
  * Attributes: `currency` and `interval` (such as YEAR or 3_MONTH) are what is chosen, and follow the buyer's choice;
  * `country`; `products` (ids, separated by commas) shows only these; `success-url` and `cancel-url` are where the checkout
- * leads back to; `account-url` is where a plan is changed; `promotion-codes` lets buyers enter one.
+ * leads back to; `account-url` is where a plan is changed; `promotion-codes` lets buyers enter a
+ * code, `promotion-code` is one that is known.
  *
  * Events: `billing-select` before a purchase (its detail is what would be sent; `preventDefault` stops it),
  * `billing-choose` after a choice of currency or interval, `billing-load`, `billing-error`.
  */
 export class PricingTable extends BillingElement {
   static styles = TABLE;
-  static observedAttributes = ["locale", "currency", "interval", "country", "products", "account-url"];
+  static observedAttributes = ["locale", "currency", "interval", "country", "products", "account-url", "promotion-code"];
 
   /** @type {{ controls: any, announcement: any, offers: any } | null} */
   _parts = null;
@@ -78,27 +79,35 @@ export class PricingTable extends BillingElement {
     } else if (periods.length)
       announcement.textContent = ui.text("shop.announcement", { currency: shown.currency, billed: adverb(ui, interval) });
     this._shown = state;
-    offers.replaceChildren(...this._shelves(ui, shown, interval, Number(viewer?.subscription?.quantity ?? 1)));
+    offers.replaceChildren(...this._shelves(ui, shown, interval, viewer?.subscription));
     if (!controls.isConnected) this._show(h("div", {}, [controls, announcement, offers]));
   }
 
-  /** @param {number} quantity what the viewer has of the present plan */
-  _shelves(ui, pricing, interval, quantity) {
+  /** @param {any} subscription what the viewer has */
+  _shelves(ui, pricing, interval, subscription) {
     const { currency, products } = pricing;
-    const checkout = () => this._checkout(currency);
-    const page = { currency, digits: digitsOf(pricing), checkout, quantity, accountUrl: accountUrl(this) };
-    const offered = (usageType) =>
+    const page = {
+      currency,
+      digits: digitsOf(pricing),
+      checkout: () => this._checkout(currency),
+      quantity: Number(subscription?.quantity ?? 1),
+      runs: ["ACTIVE", "TRIALING"].includes(subscription?.status),
+      accountUrl: accountUrl(this),
+      started: () => (page.accountUrl ? leave(page.accountUrl) : this.client.reset()),
+    };
+    const offered = (usageType, isAddon = /** @type {boolean | null} */ (null)) =>
       products.flatMap(({ product, plans }) =>
         inPeriod(
-          plans.filter((plan) => plan.usageType === usageType),
+          plans.filter((plan) => plan.usageType === usageType && (isAddon ?? product.addon) === product.addon),
           interval,
         ).map((plan, _, all) => ({ product, plan, isNamed: all.length > 1 })),
       );
-    const plans = offered("LICENSED");
+    const plans = offered("LICENSED", false);
     const card = ({ product, plan, isNamed }) => planCard(ui, product, plan, isNamed, page);
     const once = products.flatMap(({ product, oneTime }) => oneTime.map((price) => productCard(ui, product, price, page)));
     const all = [
       shelf("plans", ui.text("shop.plans"), plans.map(card)),
+      shelf("addons", ui.text("shop.addons"), offered("LICENSED", true).map(card)),
       shelf("usage", ui.text("shop.usage"), offered("METERED").map(card)),
       shelf("once", ui.text("shop.once"), once),
       comparison(ui, plans),
@@ -114,7 +123,9 @@ export class PricingTable extends BillingElement {
       ? success.href.replace(/%7B(CHECKOUT_SESSION_ID)%7D/i, "{$1}")
       : withSession(success);
     const cancelUrl = new URL(this.getAttribute("cancel-url") ?? here.href, here).href;
-    return { currency, allowPromotionCodes: this.hasAttribute("promotion-codes"), successUrl, cancelUrl };
+    const promotionCode = this.getAttribute("promotion-code");
+    const codes = promotionCode ? { promotionCode } : { allowPromotionCodes: this.hasAttribute("promotion-codes") };
+    return { currency, ...codes, successUrl, cancelUrl };
   }
 
   _choose({ name, value }) {

@@ -51,7 +51,7 @@ export const TABLE = `
 .skeleton { display: block; grid-row: auto; height: 26rem; animation: pulse 1.6s ease-in-out infinite; }
 @keyframes pulse { 50% { opacity: 0.4; } }
 .plans > h2 { position: absolute; clip-path: inset(50%); }
-section + section > h2, .usage > h2, .once > h2 { margin: 3.25rem 0 1.25rem; text-align: center; }
+section > h2 { margin: 3.25rem 0 1.25rem; text-align: center; }
 @container (min-width: 40rem) {
   .usage .cards { grid-template-columns: 1fr; }
   .usage .card { grid-row: auto; grid-template: "header included" auto "price included" auto "order included" 1fr / 1fr 1.4fr; gap: 1.1rem 2.5rem; }

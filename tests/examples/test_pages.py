@@ -1,0 +1,124 @@
+"""The pages of `docs/examples`, as they stand there, each from nothing to a paid plan in a real browser.
+
+Each is built by its own tools, with the package as npm would deliver it, and calls a `gateway dev` of its own. Only the
+port in it is another one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from contextlib import contextmanager
+
+import pytest
+from playwright.async_api import expect
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from gateway.web.bundle import SOURCES
+from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
+from harness.gateway import listening, serve
+from harness.npm import install
+from harness.paths import ROOT, TESTS
+from harness.shop_pages import GOOD_CARD, offer, pay_form
+from harness.waiting import answering, free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.soak]
+
+EXAMPLES = ROOT / "docs" / "examples"
+PATIENCE = 20_000
+TOOLS = TESTS / "examples"
+BUILDS = TOOLS / ".builds"
+OWN = {
+    "plain": ("index.html",),
+    "react": ("main.jsx",),
+    "vue": ("App.vue", "main.js"),
+    "svelte": ("App.svelte", "main.js"),
+    "nextjs": ("app/page.jsx",),
+}
+"""What somebody writes beside what the framework's own command to begin with has written."""
+
+
+def run(*command, cwd):
+    """Run a program to its end."""
+    environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1"}
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """Install the examples' dependencies, and the package among them as it would be published."""
+    modules = install(TOOLS, "the examples are")
+    install(SOURCES.parent, "the examples are")
+    folder = tmp_path_factory.mktemp("package")
+    (packed,) = json.loads(run("npm", "pack", "--json", "--pack-destination", folder, cwd=SOURCES.parent))
+    target = modules / "billing-gateway-web"
+    shutil.rmtree(target, ignore_errors=True)
+    with tarfile.open(folder / packed["filename"]) as archive:
+        archive.extractall(folder, filter="data")
+    shutil.move(folder / "package", target)
+
+
+@contextmanager
+def started(command, url, **options):
+    """A server that runs while the block does."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    try:
+        answering(url, process)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def page_of(name, folder):
+    """An example, built and served; its address."""
+    if name == "nextjs":
+        port = free_port()
+        run(TOOLS / "node_modules/.bin/next", "build", folder, cwd=TOOLS)
+        url = f"http://127.0.0.1:{port}"
+        with started([TOOLS / "node_modules/.bin/next", "start", folder, "--port", str(port)], url, cwd=TOOLS):
+            yield url
+        return
+    if name != "plain":
+        run(TOOLS / "node_modules/.bin/vite", "build", folder, "--logLevel", "warn", cwd=TOOLS)
+        folder /= "dist"
+    listener, url = listening()
+    with serve(Starlette(routes=[Mount("/", StaticFiles(directory=folder, html=True))]), listener):
+        yield url
+
+
+@pytest.mark.parametrize("name", OWN)
+async def test_an_example_goes_from_nothing_to_a_paid_plan_in_thirty_lines(name, chromium, request, tmp_path):  # noqa: F811
+    own = [line for file in OWN[name] for line in (EXAMPLES / name / file).read_text().splitlines() if line.strip()]
+    assert len(own) <= 30
+    ports = free_port(), free_port()
+    gateway, stripe = (f"http://127.0.0.1:{port}" for port in ports)
+    if name != "plain":
+        request.getfixturevalue("modules")
+    folder = BUILDS / name  # below the folder of `node_modules`, where all tools look for them
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("dist", ".next"))
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        file.write_text(file.read_text().replace("http://127.0.0.1:8000", gateway))
+    command = [sys.executable, "-m", "gateway", "dev", "--port", str(ports[0]), "--stripe-port", str(ports[1])]
+    with page_of(name, folder) as url:
+        lets_in = {"GATEWAY_CORS_ORIGINS": url, "GATEWAY_REDIRECT_ORIGINS": url}
+        with started(command, f"{gateway}/healthz", cwd=tmp_path, env={**os.environ, **lets_in}):
+            async with checked_page(chromium, gateway, stripe, url) as page:
+                await page.goto(url)
+                await expect(page.get_by_text("Automation comes with the plan Pro.")).to_be_visible(timeout=PATIENCE)
+                await offer(page, "Pro").get_by_test_id("buy").click()
+                await page.wait_for_url(f"{stripe}/**")
+                await pay_form(page, GOOD_CARD)
+                await page.get_by_test_id("pay").click()
+                await page.wait_for_url(f"{url}/**")
+                await expect(page.get_by_role("heading", name="Your trial has started")).to_be_visible(timeout=PATIENCE)
+                await expect(page.get_by_text("Automation is yours.")).to_be_visible(timeout=PATIENCE)
+                await expect(offer(page, "Pro")).to_contain_text("Your plan", timeout=PATIENCE)

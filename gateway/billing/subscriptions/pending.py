@@ -41,6 +41,19 @@ class PendingChange:
     at: datetime
 
 
+def renews_with(change: PendingChange, items: Sequence[SubscriptionItem]) -> bool:
+    """Return whether a renewal is billed when a change happens: not where only what ends then goes. Pure.
+
+    Args:
+        change: what is planned.
+        items: what there is.
+    """
+    if change.at != min(item.current_period_end for item in items):
+        return False
+    going_on = {(item.price_id, item.quantity) for item in items if item.current_period_end > change.at}
+    return any(item not in going_on for item in change.items)
+
+
 def pending_change(
     phases: Sequence[dict[str, Any]] | None, items: Sequence[SubscriptionItem], now: datetime
 ) -> PendingChange | None:

@@ -86,6 +86,7 @@ def preview_of(
     due: StripeResponse | None,
     renewal: StripeResponse | None,
     at: datetime | None = None,
+    renews: bool = True,
     trial_end: datetime | None = None,
 ) -> Preview:
     """Return what Stripe's two previews say.
@@ -96,7 +97,8 @@ def preview_of(
         as_of: when the subscription was read, on Stripe's clock.
         due: the invoice that the change makes at once; None when it makes none.
         renewal: an invoice of the plan alone; None when the subscription ends before its renewal.
-        at: when the change happens, if it waits for the period's end: that is its renewal, too.
+        at: when the change happens, if it waits for the period's end.
+        renews: whether that is its renewal, too.
         trial_end: when the trial that goes on after the change ends.
     """
     now = _invoice(due)
@@ -107,7 +109,7 @@ def preview_of(
         credit=max(0, -now.get("total", 0)),
         lines=now.get("lines", []),
         due_at_renewal=_invoice(renewal).get("total"),
-        renews_at=at or _renewal(_invoice(renewal).get("lines", []), price_ids, proration_date),
+        renews_at=(at if renews else None) or _renewal(_invoice(renewal).get("lines", []), price_ids, proration_date),
         proration_date=datetime.fromtimestamp(proration_date, UTC),
         at=at,
         trial_end=trial_end,

@@ -36,6 +36,7 @@ from gateway.billing.subscriptions.changed_items import (
 )
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, paused, resumption, unbilled
+from gateway.billing.subscriptions.pending import renews_with
 from gateway.billing.subscriptions.plan_change import (
     Preview,
     billed_before,
@@ -137,10 +138,19 @@ class SubscriptionService:
             else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice", **trial),
             self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none", **trial),
         )
-        at = timing.planned(present, items).at if later else None
+        change_then = timing.planned(present, items) if later else None
         plans = {each["price"] for each in items if "price" in each}
         plans = plans or {price for price, _ in resulting(present, items)}
-        quote = preview_of(present, plans, as_of=answer.as_of, due=due, renewal=renewal, at=at, trial_end=trial_end)
+        quote = preview_of(
+            present,
+            plans,
+            as_of=answer.as_of,
+            due=due,
+            renewal=renewal,
+            at=change_then.at if change_then else None,
+            renews=change_then is None or renews_with(change_then, present.items),
+            trial_end=trial_end,
+        )
         if quote.renews_at and renewals.runs_out(discounts := answer.object["discounts"]):
             left = renewals.left_over(discounts, quote.renews_at, billed=due is not None)
             then = renewals.as_if_now(answer.object, items, billed_prices(renewal), left)

@@ -9,6 +9,7 @@ from gateway.billing.counting.counters import Count
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.subscriptions import access as rules
 from gateway.billing.subscriptions.access import Reason
+from gateway.billing.subscriptions.pending import renews_with
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.db.rows import row_by_id
 from gateway.errors import BadInput
@@ -147,7 +148,7 @@ class PendingChange:
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
         row = self.state.subscription
-        if self.at != min(item.current_period_end for item in self.state.items):
+        if self.state.pending is None or not renews_with(self.state.pending, self.state.items):
             return None
         return money.of(await info.context.services.subscriptions.due_at_renewal(row.id), row.currency)
 

@@ -131,6 +131,7 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
         at = min(item["current_period_end"] for item in subscription["items"]["data"])
         if not change:
             subscription = _in_next_phase(sandbox, subscription, at)
+            at = min(item["current_period_end"] for item in subscription["items"]["data"])  # what ended may be gone
         ends = subscription["status"] in subscriptions.FINAL or (subscription["cancel_at"] or at + 1) <= at
         bought = [] if ends else renewals.roll(sandbox, subscription, at)
     lines = [*pending.as_lines(sandbox, pending.of(sandbox, subscription)), *bought]

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.billing.subscriptions.pending import PendingChange, renews_with
 from gateway.billing.subscriptions.plan_change import (
     billed_before,
     billed_prices,
@@ -158,6 +159,25 @@ def test_a_change_that_waits_happens_when_the_renewal_comes():
     renewal = previewed(invoice_line(1_500, 2_500))
     found = preview_of(state(STARTER), {"pro_m"}, as_of=900, due=None, renewal=renewal, at=NOW)
     assert (found.at, found.renews_at) == (NOW, NOW)
+    found = preview_of(state(STARTER), {"pro_m"}, as_of=900, due=None, renewal=renewal, at=NOW, renews=False)
+    assert (found.at, seconds(found.renews_at)) == (NOW, 1_500)  # only what ends now goes
+
+
+@pytest.mark.parametrize(
+    ("then", "later", "billed"),
+    [
+        ([("pro_y", 1)], 0, False),  # the disk goes, the year goes on
+        ([("pro_y", 1), ("disk", 2)], 0, True),
+        ([("pro_y", 1), ("seat", 1)], 0, True),
+        ([("pro_y", 2)], 0, True),
+        ([("pro_y", 1)], 1, False),  # at another moment than the first end
+    ],
+)
+def test_whether_a_renewal_is_billed_when_a_change_happens(then, later, billed):
+    end = NOW + timedelta(days=30)
+    year, disk = item("si_year", "pro_y", "pro"), item("si_disk", "disk", "disk")
+    year.current_period_end, disk.current_period_end = NOW + timedelta(days=365), end
+    assert renews_with(PendingChange(tuple(then), end + timedelta(days=later)), [year, disk]) is billed
 
 
 def test_a_change_in_a_trial_costs_nothing_now():

@@ -31,9 +31,9 @@ from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, connected
 from harness.rows import customer, item, product, put, subscription
 from harness.waiting import answering, free_port
 
-SECONDS = float(os.environ.get("HISTORY", "3"))
+SECONDS = float(os.environ.get("HISTORY", "2"))
 CALLERS, PROCESSES = 100, 3
-LIMIT, ROUND, HELD_SECONDS = 600, 2.0, 1
+LIMIT, ROUND, HELD_SECONDS = 300, 2.0, 1
 """Each round has a customer of its own, so that the limit is met in each."""
 SLACK = 0.25  # between the clock of business rules and ours, and for a process that stands still
 END = datetime.fromtimestamp(int(time.time()) + 86_400 * 300, UTC)
@@ -138,17 +138,17 @@ def test_the_checker_finds_what_must_not_be():
     def done(kind, amount, begun, ended, state, *, admitted=True, **more):
         return Event(kind, amount, begun, ended, admitted, state, surely_first=True, **more)
 
-    first = done("consume", 400, 0.0, 0.1, (400, 0))
-    hold = done("hold", 200, 0.2, 0.3, (400, 200))
-    refused = done("consume", 100, 0.4, 0.5, (400, 200), admitted=False)
-    last = done("consume", 200, 2.0, 2.1, (600, 0))
+    first = done("consume", 200, 0.0, 0.1, (200, 0))
+    hold = done("hold", 100, 0.2, 0.3, (200, 100))
+    refused = done("consume", 50, 0.4, 0.5, (200, 100), admitted=False)
+    last = done("consume", 100, 2.0, 2.1, (300, 0))
     assert History([first, hold, refused, last]).faults() == []
     for wrong in (
-        done("consume", 100, 0.4, 0.5, (500, 100)),  # there is no room while the hold lasts
-        done("consume", 100, 1.7, 1.8, (400, 200), admitted=False),  # it keeps its amount for ever
-        done("consume", 0, 0.4, 0.5, (0, 200)),  # what was used is forgotten
-        done("consume", 300, 0.0, 0.2, (500, 0)),  # two at once, each admitted
-        done("consume", 200, 0.6, 0.7, (200, 200)),  # and not after what was answered before
+        done("consume", 50, 0.4, 0.5, (250, 50)),  # there is no room while the hold lasts
+        done("consume", 50, 1.7, 1.8, (200, 100), admitted=False),  # it keeps its amount for ever
+        done("consume", 0, 0.4, 0.5, (0, 100)),  # what was used is forgotten
+        done("consume", 150, 0.0, 0.2, (250, 0)),  # two at once, each admitted
+        done("consume", 100, 0.6, 0.7, (100, 100)),  # and not after what was answered before
     ):
         assert History([first, hold, refused, wrong]).faults(), wrong
 
@@ -279,7 +279,7 @@ def _fill(url: str, rounds: int) -> None:
 
 
 @both_databases
-@pytest.mark.timeout(int(SECONDS) + 240)
+@pytest.mark.timeout(2 * int(SECONDS) + 240)
 async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
     _fill(database_url, int(SECONDS / ROUND) + 1)
     game = Game(database_url, str(tmp_path), seed=17)
@@ -296,4 +296,4 @@ async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(datab
         assert used == sum(each.amount for each in history.events if each.is_use) <= LIMIT
         counts = [counts[said] + sum(each.admitted != said for each in history.events) for said in (False, True)]
     print(f"{counts[0]} admitted, {counts[1]} refused")  # noqa: T201 - `make soak` shows it
-    assert min(counts) > 10
+    assert min(counts) > 3

@@ -8,12 +8,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 
 import httpx
 import jwt
+from bench_events import databases
 from runner import Gateway, Server, free_port, line, measure, median, request, verdict
 
 LATENCY_SECONDS = 0.3
@@ -39,15 +39,15 @@ class OfflineStripe(Server):
 
 
 @contextlib.contextmanager
-def servers() -> Iterator[tuple[Gateway, httpx.Client]]:
-    """A gateway with the sample catalogue, and its offline Stripe."""
-    with tempfile.TemporaryDirectory() as folder:
-        gateway = Gateway("gateway", "gateway")
+def servers(url: str) -> Iterator[tuple[Gateway, httpx.Client]]:
+    """A gateway with the sample catalogue on a database, and its offline Stripe."""
+    gateway = Gateway("gateway", "gateway")
+    with contextlib.ExitStack() as stack:
         offline = OfflineStripe("offline Stripe", "gateway", port=free_port())
         gateway.port = free_port()
         offline.forward_to = f"http://127.0.0.1:{gateway.port}/webhooks/stripe"
         gateway.environment = {
-            "DATABASE_URL": f"sqlite:///{folder}/gateway.db",
+            "DATABASE_URL": url,
             "STRIPE_SECRET_KEY": "sk_test_bench",
             "STRIPE_WEBHOOK_SECRET": "whsec_bench",
             "STRIPE_API_BASE": f"http://127.0.0.1:{offline.port}",
@@ -55,15 +55,15 @@ def servers() -> Iterator[tuple[Gateway, httpx.Client]]:
             "GATEWAY_REDIRECT_ORIGINS": "https://shop.example",
             "GATEWAY_RATE_LIMIT_REQUESTS": "off",
         }
-        with offline.running():
-            for words in (["db", "upgrade"], ["sync"]):
-                command = [sys.executable, "-m", "gateway", *words]
-                environment = {**os.environ, **gateway.environment}
-                subprocess.run(command, cwd=gateway.folder, env=environment, check=True, capture_output=True)
-            base, key = f"http://127.0.0.1:{offline.port}", {"Authorization": "Bearer sk_test_bench"}
-            with gateway.running(), httpx.Client(base_url=base, headers=key, timeout=30) as api:
-                api.post("/_sandbox/chaos", json={"latency_seconds": LATENCY_SECONDS}).raise_for_status()
-                yield gateway, api
+        stack.enter_context(offline.running())
+        environment = {**os.environ, **gateway.environment}
+        command = [sys.executable, "-m", "gateway", "sync"]
+        subprocess.run(command, cwd=gateway.folder, env=environment, check=True, capture_output=True)
+        stack.enter_context(gateway.running())
+        base, key = f"http://127.0.0.1:{offline.port}", {"Authorization": "Bearer sk_test_bench"}
+        api = stack.enter_context(httpx.Client(base_url=base, headers=key, timeout=30))
+        api.post("/_sandbox/chaos", json={"latency_seconds": LATENCY_SECONDS}).raise_for_status()
+        yield gateway, api
 
 
 def buyer(name: str) -> dict[str, str]:
@@ -124,9 +124,13 @@ def opened(api: httpx.Client) -> int:
 
 def main() -> int:
     """Print the report; 0 when every limit is met."""
-    with servers() as (gateway, api):
-        good = one_by_one(gateway)
-        good &= at_once(gateway, api)
+    good = True
+    with databases() as urls:
+        for name, (url, _) in urls.items():
+            line(name)
+            with servers(url) as (gateway, api):
+                good &= one_by_one(gateway)
+                good &= at_once(gateway, api)
     return 0 if good else 1
 
 

@@ -1,6 +1,7 @@
 """A request and its response, as they are made once for every handler that needs no ASGI."""
 
 from collections.abc import Iterable, Mapping
+from itertools import count
 from random import randbytes
 from typing import Final
 from urllib.parse import unquote
@@ -24,6 +25,8 @@ ALWAYS: Final[tuple[Header, ...]] = (
 )
 """The headers of every response that has none of the same name."""
 
+_PROCESS = randbytes(8).hex().encode()  # noqa: S311
+_REQUESTS = count()
 _SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 
 
@@ -112,7 +115,7 @@ class Response:
 
 def new_request_id() -> bytes:
     """Return a name for a request; it is no secret."""
-    return randbytes(16).hex().encode()  # noqa: S311
+    return b"%b%016x" % (_PROCESS, next(_REQUESTS))
 
 
 def client_of(scope: Scope) -> str | None:

@@ -3,25 +3,24 @@
 Alone, uvicorn waits for the rest of a request for ever, and takes as many connections and headers as come.
 """
 
-from asyncio import Event, TimerHandle, Transport
+from asyncio import TimerHandle, Transport
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any, ClassVar
 
-import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from gateway.http.fast_response import FastPathResponse
 from gateway.http.joined_writes import JoinedWrites
-from gateway.http.request import Header, Request, Response, written
-
-log = structlog.get_logger()
+from gateway.http.repeated import Parsed, RepeatedRequests
 
 # Some files stay for the database, Stripe and ourselves.
 _OPEN_FILES = getrlimit(RLIMIT_NOFILE)[0]
 _MAX_CONNECTIONS = min(10_000, max(_OPEN_FILES - 200, _OPEN_FILES // 2))
 
+_repeated = RepeatedRequests()
 _PLAIN_METHODS = (b"GET", b"POST")
 
 _FIRST, _IDLE, _HEAD, _BODY, _WHOLE, _CLOSING = range(6)
@@ -53,7 +52,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     _stalled: float | None = None  # since when the client does not read
     _ending = False  # nothing more is read
     _watchdog: TimerHandle | None = None
-    _held: "FastPathResponse | None" = None  # of the request that is arriving and is answered when it is whole
+    _held: FastPathResponse | None = None  # of the request that is arriving and is answered when it is whole
+    _begun = 0  # how many requests began in the present segment
+    _answered: Parsed | None = None  # the last of them that was answered at once
     _writes: JoinedWrites  # for what goes the ASGI way
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -88,7 +89,13 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         if self._phase == _WHOLE and self.cycle is not None and self.cycle.response_complete:
             self._phase = _IDLE
         self._unset_keepalive_if_required()
+        is_between = self._phase in {_FIRST, _IDLE}
+        if is_between and self._has_fast_path and (known := _repeated.find(data)) and self._take_again(known):
+            return
+        self._begun, self._answered = 0, None
         self._parse(data)
+        if is_between and self._answered and self._begun == 1 and self._phase == _WHOLE:
+            _repeated.keep(data, self._answered)
         if self._phase == _WHOLE or self._ending:
             return
         self._received += len(data)
@@ -98,6 +105,17 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._end(431)
         elif self._phase == _IDLE:  # blank lines are no request
             self._enter(_FIRST)
+
+    def _take_again(self, known: Parsed) -> bool:
+        """Have a request answered that has come before; whether that was possible without parsing it."""
+        if self._owes_answers() or self.flow.write_paused:
+            return False
+        before, self.cycle = self.cycle, FastPathResponse(self)
+        if not self.cycle.is_taken(known):
+            self.cycle = before
+            return False
+        self._enter(_WHOLE)
+        return True
 
     def _parse(self, data: bytes | memoryview) -> None:
         """Feed the parser; where it stops at an `Upgrade`, decide what follows."""
@@ -146,6 +164,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request. The scope of ASGI is made when it is needed (`_make_scope`)."""
         self._phase, self._received, self._since = _HEAD, 0, self.loop.time()
+        self._begun += 1
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -192,7 +211,9 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         if (held := self._held) is not None:
             self._held = None
-            if self._is_plain() and held.is_taken():
+            parsed = Parsed(self.parser.get_method().decode(), self.url, self.headers, bytes(held.received))
+            if self._is_plain() and held.is_taken(parsed):
+                self._answered = parsed if held.response_complete else None
                 return
             self._leave(held)
         elif self.expect_100_continue and not self.cycle.response_started:
@@ -217,7 +238,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             and b"#" not in self.url
         )
 
-    def _leave(self, held: "FastPathResponse") -> None:
+    def _leave(self, held: FastPathResponse) -> None:
         """Have a request go the ASGI way, with what has come of its body."""
         self.cycle = self._held = None  # type: ignore[assignment]  # as uvicorn has it before the first one
         self._begin()
@@ -325,68 +346,3 @@ def _refusal(status: int) -> Any:  # an ASGI application as uvicorn types it
         await send({"type": "http.response.body", "body": b""})
 
     return refuse
-
-
-class FastPathResponse(RequestResponseCycle):
-    """A request that is held, or on the fast path: for the connection what uvicorn's own cycle is, without all that
-    serves ASGI.
-    """
-
-    message_event = Event()  # nobody waits for it
-
-    def __init__(self, protocol: HardenedHttpProtocol) -> None:
-        self._protocol = protocol
-        self.received = bytearray()  # of the body, which may come in very many parts
-        self.keep_alive = True
-        self.disconnected = self.response_started = self.response_complete = False
-
-    def is_taken(self) -> bool:
-        """Ask the application whether it answers the request, which is whole, this way."""
-        protocol = self._protocol
-        client, scheme = protocol.client, protocol.scheme or "http"
-        method = protocol.parser.get_method().decode()
-        host = client[0] if client else None
-        request = Request(method, protocol.url, protocol.headers, body=bytes(self.received), client=host, scheme=scheme)
-        try:
-            return bool(protocol.app.take(request, self.respond))
-        except Exception:  # it fails the ASGI way too, where uvicorn says so
-            log.exception("fast_handler_failed")
-            return self.response_complete
-
-    def respond(self, response: Response, more: bytes = b"") -> None:
-        """Send the response, if the client is still there.
-
-        Args:
-            response: of the handler.
-            more: headers of this request alone, as they are written.
-        """
-        protocol = self._protocol
-        if protocol.transport.is_closing():
-            return
-        self.response_started = self.response_complete = True
-        usual = _usual.of(protocol.server_state.default_headers)
-        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"  # as `shutdown` wants it
-        protocol.transport.writelines((STATUS_LINE[response.status], usual, response.head, more, end, response.body))
-        if not self.keep_alive:
-            protocol.transport.close()
-        if protocol.pipeline or protocol.flow.read_paused:
-            protocol.on_response_complete()
-        else:  # uvicorn's would also start a timer for the idle connection, which `_watch` looks after
-            protocol.server_state.total_requests += 1
-
-
-class _Usual:
-    """What uvicorn adds to every response, as it is written. It is another list each second, with another date."""
-
-    def __init__(self) -> None:
-        self._headers: list[Header] | None = None
-        self._written = b""
-
-    def of(self, headers: list[Header]) -> bytes:
-        """Return them as they are written."""
-        if headers is not self._headers:
-            self._headers, self._written = headers, written(headers)
-        return self._written
-
-
-_usual = _Usual()

@@ -26,6 +26,7 @@ from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.schema import core
 from gateway.graphql.transport.negotiation import _is_json, accepted, prefers_html
+from gateway.http.repeated import Parsed, RepeatedRequests
 from gateway.settings import Settings
 from harness.gateway import SIGN_IN_SECRET
 from harness.memory import traced
@@ -76,6 +77,18 @@ def shared_objects():
     return lambda n: kept.keep((n, n + KEYS), {"id": f"price_{n}"})
 
 
+def repeated_requests():
+    known = RepeatedRequests()
+
+    def keep(n):
+        headers = [(b"name-%d" % place, b"%d" % n + b"x" * 100) for place in range(10)]
+        segment = b"".join(b"%b: %b" % header for header in headers)
+        known.keep(segment, Parsed("GET", b"/%d" % n, headers, b""))
+        assert known.find(segment)
+
+    return keep
+
+
 def amounts():
     return lambda n: scalars.of(n, "usd")
 
@@ -109,7 +122,7 @@ FILLS = {
     make.__name__.replace("_", " "): make
     for make in (
         *(refused_documents, valid_documents, learned_documents, unknown_names, verified_tokens),
-        *(other_keys_with_each_token, shared_objects, amounts, languages, currencies, headers),
+        *(other_keys_with_each_token, shared_objects, repeated_requests, amounts, languages, currencies, headers),
     )
 }
 BOUNDS = {"amounts": 5, "languages": 5, "currencies": 5}

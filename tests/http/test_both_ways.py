@@ -4,6 +4,7 @@ import json
 import random
 import re
 import socket
+import time
 from urllib.parse import quote
 
 import pytest
@@ -154,6 +155,31 @@ def test_generated_requests_are_answered_alike(world, ports):
                 assert answer(one, request) == answer(two, request), request
     assert taken.count(True) > 300
     assert taken.count(False) > 50
+
+
+def test_bytes_that_are_known_are_a_request_only_where_one_begins(world, ports):
+    """A request that came before byte for byte is not parsed again; within another one, or in parts, it is as ever."""
+    fast, asgi, _taken = ports
+    known = b"GET /graphql?query=%7Bpricing%7Bcurrency%7D%7D HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"
+    posting = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    answers = []
+    for port in (fast, asgi):
+        with connected(port) as connection:
+            found = [answer(connection, known) for _ in range(3)]  # read, made, and remembered
+            connection.sendall(known[:-2])
+            time.sleep(0.05)
+            found.append(answer(connection, known[-2:]))
+            connection.sendall(posting % len(known))
+            time.sleep(0.05)
+            found.append(answer(connection, known))  # the body of another, and no JSON
+            found.append(answer(connection, b"\r\n" + known))
+            connection.sendall(known + known)
+            found += [answer(connection, b""), answer(connection, b"")]
+            connection.sendall(known + known[:20])
+            found += [answer(connection, b""), answer(connection, known[20:])]
+        answers.append(found)
+    assert answers[0] == answers[1]
+    assert [each.split()[1] for each in answers[0]] == [b"200"] * 4 + [b"400"] + [b"200"] * 5
 
 
 def answered_from_memory(world, port):

@@ -44,9 +44,15 @@ async def opened(url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-def database_cpu(pid: int | None) -> float:
-    """CPU seconds of a PostgreSQL so far, without those of its autovacuum, which comes when it likes."""
-    return cpu_seconds(each for each in family(pid) if b"autovacuum" not in name_of(each)) if pid else 0.0
+def used(pid: int | None) -> dict[int, float]:
+    """CPU seconds so far of this process and of PostgreSQL's, without its autovacuum, which comes when it likes."""
+    others = [each for each in family(pid) if b"autovacuum" not in name_of(each)] if pid else []
+    return {0: time.process_time(), **{each: cpu_seconds([each]) for each in others}}
+
+
+def between(before: dict[int, float], after: dict[int, float]) -> float:
+    """CPU seconds from one moment to another; who has ended between them is left out."""
+    return sum(seconds - before.get(each, 0.0) for each, seconds in after.items())
 
 
 def tidy(url: str, case: Case, size: int = 0) -> None:
@@ -65,20 +71,18 @@ def tidy(url: str, case: Case, size: int = 0) -> None:
 async def cost(case: Case, url: str, pid: int | None, size: int) -> float:
     """CPU microseconds of one, the least of some rounds."""
     tidy(url, case, size)
-    used = lambda: time.process_time() + database_cpu(pid)  # noqa: E731
     async with opened(url) as database:
         work = await case.prepare(database, size)
         await work()
         await asyncio.to_thread(tidy, url, case)
-        await asyncio.sleep(0.5)  # who has done it ends, whose CPU would be missed
         await work()
         figures = []
         for _ in range(ROUNDS):
-            before, began, times = used(), time.monotonic(), 0
+            before, began, times = used(pid), time.monotonic(), 0
             while times < 2 or (time.monotonic() - began < ROUND_SECONDS and not case.is_used_up):
                 await work()
                 times += 1
-            figures.append((used() - before) / times * 1e6)
+            figures.append(between(before, used(pid)) / times * 1e6)
     return min(figures)
 
 

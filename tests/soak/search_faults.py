@@ -350,10 +350,10 @@ _COMMAND = [sys.executable, "-m", "harness.simulation"]
 
 
 def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
-    """Play histories on a copy with a fault; whether one failed, and the row of the table.
+    """Play histories on a copy with a fault; whether one failed that does not without it, and the row of the table.
 
     Raises:
-        SystemExit: that history fails without the fault as well, or the simulation broke off.
+        SystemExit: the simulation broke off.
     """
     with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
         copy_with(fault, Path(name))
@@ -376,7 +376,7 @@ def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
     seed, problem = said[-1] if said else ("-", "-")
     whole = [*_COMMAND, "--seed", seed]
     if said and subprocess.run(whole, cwd=ROOT / "tests", capture_output=True, check=False).returncode:
-        raise SystemExit(f"fault {fault.name}: the history {seed} fails without it, too")
+        said, problem = [], f"(fails without the fault as well) {problem}"
     row = f"| {fault.name} | {fault.commit} | {fault.what} | {seed} | {played[-1]} | {took} | {problem[:160]} |"
     return bool(said), row
 

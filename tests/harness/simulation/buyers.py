@@ -288,6 +288,13 @@ class Buyer:
             except StripeError as error:
                 self.world.tell(f"no refund: {error.message}")
 
+    async def seller_cancels(self) -> None:
+        """Have a subscription ended by the seller, a moment later."""
+        await asyncio.sleep(1.1)  # Stripe's clock has whole seconds
+        for subscription in self.live()[:1]:
+            self.world.stripe.call("DELETE", f"/v1/subscriptions/{subscription['id']}")
+            self.world.tell(f"the seller ends what {self.name} has")
+
     def _charges(self) -> list[dict[str, Any]]:
         customer = self.customer()
         return self.world.stripe.find("charge", customer=customer) if customer else []
@@ -326,6 +333,7 @@ class Buyer:
             self.look: 2,
             self.look_often: 4,
             self.seller_refunds: 2,
+            self.seller_cancels: 3,
             self.deploy: 6,
             self.wait: 2,
             self.time_passes: 2,

@@ -43,7 +43,7 @@ class Troubles:
     @classmethod
     def drawn(cls, dice: random.Random) -> Self:
         """Draw which troubles a history has: about a quarter of them, each as often as not much."""
-        most = {"crash": 0.01, "database_fails": 0.02, "stripe_refuses": 0.1, "stripe_answer_lost": 0.1}
+        most = {"crash": 0.01, "database_fails": 0.02, "stripe_refuses": 0.5}
         often = {"clock_wrong": 0.08}
         if dice.random() < UNREACHABLE:
             return cls(event_lost=1.0)

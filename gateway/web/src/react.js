@@ -158,7 +158,7 @@ function component(tag) {
     }, [names]);
     const given = Object.entries(props).filter(([name, value]) => !/^on[A-Z]/.test(name) && value != null && value !== false);
     const attributes = given.map(([name, value]) => [NAMES[name] ?? dashed(name), value === true ? "" : value]);
-    return createElement(tag, { ...Object.fromEntries(attributes), ref }, children);
+    return createElement(tag, { ...Object.fromEntries(attributes), "own-client": "", ref }, children);
   };
 }
 

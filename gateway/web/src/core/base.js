@@ -103,6 +103,7 @@ export class BillingElement extends Element {
    * @param {string} [notice] what was just done: it is shown above all, and takes the keyboard there
    */
   async reload(notice) {
+    if (this.hasAttribute("own-client") && !this._client) return; // rendered by a server: its client comes
     const turn = ++this._turn;
     await null;
     if (turn !== this._turn || !this.isConnected) return;

@@ -11,7 +11,7 @@ from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.npm import install
 from harness.shop_pages import buy, choose, sign_in
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
 ALL = tuple(product((320, 375, 640, 1280), ("light", "dark")))
 EXTREMES = (320, "light"), (1280, "dark")
@@ -50,7 +50,7 @@ async def check(page: Page, axe: str, looks) -> None:
 
 @pytest.mark.parametrize(
     "turns",
-    [pytest.param([[each] for each in EXTREMES], id="in turns"), pytest.param([ALL], id="all", marks=pytest.mark.soak)],
+    [pytest.param([[each] for each in EXTREMES], id="in turns"), pytest.param([ALL], id="all")],
 )
 async def test_axe_finds_nothing_on_the_way_of_a_customer(page, gateway_dev, axe, turns):
     looks = cycle(turns)

@@ -126,6 +126,7 @@ async def test_a_customer_lives_a_whole_life(page, gateway_dev):
     await expect(page.get_by_test_id("plan")).to_contain_text("No plan yet")
 
 
+@pytest.mark.soak
 async def test_who_pays_by_use_sees_what_was_used_in_this_period(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await expect(page.get_by_test_id("plan")).to_be_visible()
@@ -301,6 +302,7 @@ async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, gener
         assert [each["amount_paid"] for each in generous.stripe("GET", "/v1/invoices")["data"]] == [0, 0, 0, 0]
 
 
+@pytest.mark.soak
 async def test_the_pages_speak_the_language_of_the_browser(chromium, gateway_dev):  # noqa: F811
     addresses = gateway_dev.gateway_url, gateway_dev.stripe_url
     for language, user, title, price, change in (
@@ -335,6 +337,7 @@ async def test_the_portal_opens_for_the_customer_and_leads_back(page, gateway_de
     await expect(page.locator("body")).to_contain_text("Starter")
 
 
+@pytest.mark.soak
 async def test_credits_that_were_bought_stand_in_the_account(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await expect(page.get_by_test_id("credit-balance")).to_have_text("0")

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.settings import Settings
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SECRET, World
 from harness.waiting import answering, eventually, free_port
 
@@ -67,6 +67,7 @@ def printed(output, expected):
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.soak
 def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_when_asked(tmp_path):
     port, stripe_port = free_port(), free_port()
     url, ports = f"http://127.0.0.1:{port}", ("--port", str(port), "--stripe-port", str(stripe_port))
@@ -113,7 +114,7 @@ def test_gateway_dev_says_in_one_line_that_a_port_is_taken(tmp_path):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-@both_databases
+@postgres_later
 def test_gateway_serve_waits_on_an_empty_database_says_so_and_answers_once_it_is_migrated(
     tmp_path, request, database_url
 ):

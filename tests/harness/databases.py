@@ -14,6 +14,22 @@ both_databases = pytest.mark.parametrize(
     ids=["sqlite", "postgres"],
 )
 
+sqlite_later = pytest.mark.parametrize(
+    "database_url",
+    [pytest.param("sqlite_url", marks=pytest.mark.soak), pytest.param("postgres_url", marks=pytest.mark.postgres)],
+    indirect=True,
+    ids=["sqlite", "postgres"],
+)
+"""Both, of what is dear: PostgreSQL in `make test`, SQLite with the judges."""
+
+postgres_later = pytest.mark.parametrize(
+    "database_url",
+    ["sqlite_url", pytest.param("postgres_url", marks=[pytest.mark.postgres, pytest.mark.soak])],
+    indirect=True,
+    ids=["sqlite", "postgres"],
+)
+"""The other way round."""
+
 both_connections = pytest.mark.parametrize(
     "connection", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )

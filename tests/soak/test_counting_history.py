@@ -26,7 +26,7 @@ import sqlalchemy as sa
 
 from gateway.models.metering import UsageRecord
 from harness.command import Command
-from harness.databases import both_databases
+from harness.databases import sqlite_later
 from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, connected
 from harness.rows import customer, item, product, put, subscription
 from harness.waiting import answering, free_port
@@ -278,7 +278,7 @@ def _fill(url: str, rounds: int) -> None:
             put(connection, customer(f"cus_{each}", f"user_{each}"), held, its)
 
 
-@both_databases
+@sqlite_later
 @pytest.mark.timeout(2 * int(SECONDS) + 240)
 async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
     _fill(database_url, int(SECONDS / ROUND) + 1)

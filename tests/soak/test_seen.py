@@ -30,7 +30,7 @@ from gateway.cli.dev import RATES
 from gateway.db.tables import table_for
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from harness.command import Command
-from harness.databases import both_databases
+from harness.databases import sqlite_later
 from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, SIGN_IN_SECRET, connected, stripe_signature
 from harness.history import Acknowledged, History, Seen
 from harness.rows import customer, item, price, product, put, subscription
@@ -341,7 +341,7 @@ def _credits(customer_id: str, amount: int) -> tuple[CreditAccount, CreditLot]:
     )
 
 
-@both_databases
+@sqlite_later
 @pytest.mark.timeout(int(SECONDS) + 120)
 def test_no_answer_is_older_than_it_may_be_and_nobody_spends_what_is_not_there(database_url, tmp_path):
     _fill(database_url)

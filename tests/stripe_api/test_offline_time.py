@@ -60,12 +60,12 @@ def _delivery(ahead, *, signed=True):
 @pytest.mark.parametrize(
     ("given", "deliveries", "days"),
     [
-        (ELSEWHERE, [_delivery(b"864000")], 10),
-        (ELSEWHERE, [_delivery(b"864000"), _delivery(b"0")], 10),
-        (ELSEWHERE, [_delivery(b"0")], 0),
-        (ELSEWHERE, [_delivery(b"")], 0),
-        (ELSEWHERE, [_delivery(b"864000", signed=False)], 0),
-        (AT_STRIPE, [_delivery(b"864000")], 0),
+        (ELSEWHERE, [(b"864000", True)], 10),
+        (ELSEWHERE, [(b"864000", True), (b"0", True)], 10),
+        (ELSEWHERE, [(b"0", True)], 0),
+        (ELSEWHERE, [(b"", True)], 0),
+        (ELSEWHERE, [(b"864000", False)], 0),
+        (AT_STRIPE, [(b"864000", True)], 0),
     ],
     ids=["offline", "one that is late", "another's test clock", "relayed without it", "forged", "Stripe"],
 )
@@ -73,8 +73,8 @@ async def test_an_event_brings_the_time_of_everybody_and_not_of_a_test_clock(new
     clock, settings = Clock(), Settings.load(**given, stripe_webhook_secrets=SECRET)
     runtime = runtime_at(new_sqlite())
     route = WebhookRoute(settings, Receiver(Inbox(runtime.mirror)), OfflineTime(settings, clock))
-    for delivery in deliveries:
-        route.take(delivery, lambda _: None)
+    for ahead, signed in deliveries:
+        route.take(_delivery(ahead, signed=signed), lambda _: None)
     assert clock.ahead == timedelta(days=days)
     await runtime.close()
 

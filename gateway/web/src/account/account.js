@@ -23,16 +23,21 @@ export class Account extends BillingElement {
 
   _stop = () => {};
   _signed = null;
+  /** What was done last; a change that is heard of meanwhile does not take it away. */
+  _notice = "";
 
-  /** @param {import("../core/ui.js").Ui} ui @param {() => boolean} isCurrent @param {string} [notice] */
-  async load(ui, isCurrent, notice) {
+  /** @param {import("../core/ui.js").Ui} ui @param {() => boolean} isCurrent */
+  async load(ui, isCurrent) {
     if (!this.shadowRoot?.firstElementChild) this._show(h("div", { class: "tile skeleton", "aria-busy": "true" }));
     const meter = this.getAttribute("meter");
     const asked = { meter: meter ?? "", isMetered: Boolean(meter) };
     const [data] = await Promise.all([this._ask(ui, asked), ui.ready()]);
     if (!isCurrent()) return;
-    if (!data.viewer) return this._show(h("slot", { "data-testid": "signed-out" }));
-    this._render(ui, data.viewer, notice);
+    if (!data.viewer) {
+      this._notice = "";
+      return this._show(h("slot", { "data-testid": "signed-out" }));
+    }
+    this._render(ui, data.viewer);
     this._follow(ui);
   }
 
@@ -46,9 +51,13 @@ export class Account extends BillingElement {
     }
   }
 
-  _render(ui, viewer, notice) {
+  _render(ui, viewer) {
+    const notice = this._notice;
+    const isRead = this.shadowRoot?.querySelector(".notice")?.textContent === notice;
     const done = async (words) => {
-      if (ui.emit("billing-done", { notice: words })) await this.reload(words);
+      if (!ui.emit("billing-done", { notice: words })) return;
+      this._notice = words;
+      await this.reload();
     };
     const words = h(
       "p",
@@ -71,7 +80,7 @@ export class Account extends BillingElement {
         ),
       ),
     );
-    if (notice) words.focus();
+    if (notice && !isRead) words.focus();
   }
 
   /** Shows what changes elsewhere, but not under the hands of who fills in a form. */

@@ -97,12 +97,8 @@ export class BillingElement extends Element {
     this.reload();
   }
 
-  /**
-   * Asks the gateway anew and shows the answer. What is asked for several times at once is done once.
-   *
-   * @param {string} [notice] what was just done: it is shown above all, and takes the keyboard there
-   */
-  async reload(notice) {
+  /** Asks the gateway anew and shows the answer. What is asked for several times at once is done once. */
+  async reload() {
     if (this.hasAttribute("own-client") && !this._client) return; // rendered by a server: its client comes
     const turn = ++this._turn;
     await null;
@@ -112,7 +108,7 @@ export class BillingElement extends Element {
     try {
       const words = wordsFor(client.locale, client.url);
       const ui = new Ui(this, client, words);
-      await this.load(ui, () => turn === this._turn, notice);
+      await this.load(ui, () => turn === this._turn);
     } catch (error) {
       if (turn === this._turn) this._show(failed(error, client, () => this.reload()));
     } finally {
@@ -147,10 +143,9 @@ export class BillingElement extends Element {
    *
    * @param {Ui} _ui
    * @param {() => boolean} _isCurrent false once something newer is asked for, or the element is gone
-   * @param {string} [_notice]
    * @returns {Promise<void>}
    */
-  async load(_ui, _isCurrent, _notice) {}
+  async load(_ui, _isCurrent) {}
 
   /** Ends what goes on while the element is shown. */
   stop() {}

@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long, within 25 minutes: storms, failures, judges from elsewhere, games; make night: for longer
+# make soak   what takes long, about half an hour: storms, failures, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -103,7 +103,7 @@ programs: .venv/development
 games: export HISTORY ?= 60
 games: export GAME_SECONDS ?= 120
 games: export LIVES_SECONDS ?= 60
-games: export PROXY_SECONDS ?= 20
+games: export PROXY_SECONDS ?= 105
 games: export SIMULATION ?= 60
 games: .venv/development assets packages
 	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" --timeout 1500 -s $(ARGS)

@@ -108,13 +108,16 @@ def _went_back(invoice: Any) -> bool:
 def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:
     """Yield the lines about time that somebody has paid for, or gets back.
 
-    A line of a free price counts as paid, a whole one or the rest of a period; a trial's does not.
+    A line of a free price counts as paid, a whole one or the rest of a period; a trial's does not, also where the trial
+    was ended in the second in which it began.
     """
-    trial_end = subscription.trial_end.timestamp() if subscription.trial_end else 0
+    trial_start, trial_end = (
+        moment.timestamp() if moment else 0 for moment in (subscription.trial_start, subscription.trial_end)
+    )
     order = order_of(invoice.created, invoice.number)
     for line in invoice.lines:
         covers, back = (line["period_start"], line["period_end"]), gives_back(line)
-        free = line["amount"] == 0 and line["period_start"] >= trial_end
+        free = line["amount"] == 0 and covers[0] >= trial_end and covers[0] != trial_start
         if covers[0] < covers[1] and (back or line["amount"] > 0 or free):
             yield Line(
                 id=line["id"],

@@ -39,11 +39,12 @@ def invoice(status: str, *lines, created: float = -3, total: int = 900, **column
     return SimpleNamespace(**{**given, **columns})
 
 
-def told(*invoices, returned: dict[str, int] | None = None, trial_end: datetime | None = None):
+def told(*invoices, returned: dict[str, int] | None = None, **trial: datetime):
     row = Subscription(
         id="sub_1", as_of=0, customer_id="cus_1", status="active", currency="eur", created=NOW, start_date=NOW
     )
-    row.trial_end = trial_end
+    for name, moment in trial.items():
+        setattr(row, name, moment)
     for each in invoices:
         each.returned = (returned or {}).get(each.id, 0)
     return payments(row, invoices, NOW)
@@ -78,6 +79,8 @@ NAMED = invoice("paid", line(-1, 27, -900, credited=["il_a"]), created=-1, total
         ([invoice("paid", line(-3, 27, 1), total=1)], {}, 27),
         ([invoice("paid", line(-3, 27, 1), total=1)], {"returned": {"in_-3": 1}}, None),
         ([invoice("paid", line(-3, 27, 0))], {"trial_end": at(-3)}, 27),  # free, from the trial's end
+        # a trial that was ended in the second in which it began
+        ([invoice("paid", line(-3, 27, 0))], {"trial_start": at(-3), "trial_end": at(-3)}, None),
         # within one second the number of the invoice tells which came later
         ([invoice("paid", line(-3, 362), number="A-1", total=9000), CHANGED], {}, 27),
         # what a credit names is given back, and nothing else of the item

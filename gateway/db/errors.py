@@ -9,6 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.errors import BadInput, DatabaseUnavailable
 
 READ_ONLY = "it is read-only: DATABASE_URL names a standby, or a server that is set to read-only"
+SHARED = "a pooler gave this process another one's connection: see `gateway doctor`"
 DAMAGED = "its file is damaged: stop the gateway and restore a backup"
 
 
@@ -42,6 +43,8 @@ def unavailability_reason(error: BaseException) -> str | None:
         return "it is not migrated: run `gateway db upgrade`"
     if getattr(cause, "sqlstate", None) == "25006":  # read_only_sql_transaction
         return READ_ONLY
+    if getattr(cause, "sqlstate", None) in {"26000", "42P05"}:  # a prepared statement is not there, or is already
+        return SHARED
     if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return DAMAGED
     gone = isinstance(error, DBAPIError) and error.connection_invalidated

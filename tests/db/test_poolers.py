@@ -4,10 +4,14 @@ import asyncio
 
 import httpx
 import pytest
+from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
+from sqlalchemy.exc import ProgrammingError
 
 from gateway.db.checks import POOLER, pooler_problem
 from gateway.db.engines import database_url
+from gateway.db.errors import translate_errors
 from gateway.db.notifications import publish
+from gateway.errors import DatabaseUnavailable
 from harness.databases import runtime_at
 from harness.gateway import make_world
 from harness.pgbouncer import pgbouncer
@@ -21,6 +25,12 @@ async def test_a_pooler_that_gives_a_connection_to_others_is_recognised_each_tim
     assert await pooler_problem(database_url(postgres_url)) is None
     with pgbouncer(postgres_url, mode) as url:
         assert [await pooler_problem(database_url(url)) for _ in range(5)] == [POOLER] * 5
+
+
+@pytest.mark.parametrize("error", [InvalidSqlStatementName, DuplicatePreparedStatement])
+def test_a_prepared_statement_of_another_connection_is_the_databases_fault(error):
+    with pytest.raises(DatabaseUnavailable, match="pooler"), translate_errors():
+        raise ProgrammingError("SELECT 1", {}, error("prepared statement"))
 
 
 def test_behind_a_pooler_by_transactions_the_gateway_is_not_ready_and_says_why(postgres_url):

@@ -1,6 +1,6 @@
 """The `gateway` command, also as `python -m gateway`."""
 
-from gateway import collector
+from gateway.http import collector
 
 collector.pause()  # `cli/main.py` resumes it, once the command is imported
 

@@ -9,7 +9,7 @@ import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import __version__, collector
+from gateway import __version__
 from gateway.auth.authenticator import Authenticator
 from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
@@ -34,6 +34,7 @@ from gateway.graphql.transport.http import GraphQL
 from gateway.graphql.transport.negotiation import MAX_BODY_BYTES
 from gateway.graphql.transport.response_cache import ResponseCache
 from gateway.graphql.transport.throttle import Throttle
+from gateway.http import collector
 from gateway.http.edge import Edge
 from gateway.http.fast_path import FastRoute
 from gateway.http.headers import EdgeHeaders

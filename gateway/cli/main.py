@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway import __version__, collector
+from gateway import __version__
 from gateway.errors import GatewayError
+from gateway.http import collector
 
 COMMANDS = {
     "dev": "dev:dev",

@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from gateway import collector
+from gateway.http import collector
 from gateway.http.options import OPTIONS
 from gateway.observability.logging import configure_logging
 

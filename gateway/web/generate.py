@@ -1,7 +1,8 @@
 """Write what the browser's package has from `schema.graphql`: `python -m gateway.web.generate`.
 
 Each file of `src/documents/*.graphql` becomes a module of documents with their SHA-256, `src/types.ts` has the types of
-their variables and answers, and `src/documents.json` is the manifest by which the gateway knows them.
+their variables and answers, and `src/documents.json` is the manifest by which the gateway knows them. The client in
+Python (`gateway/client`) has its own generator, which is run too.
 """
 
 import re
@@ -34,6 +35,8 @@ from graphql import (
     type_from_ast,
     validate,
 )
+
+from gateway.client.generate import generated as of_python
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "src"
@@ -247,8 +250,8 @@ def _comment(description: str | None) -> str:
 
 
 def main() -> None:
-    """Write the files."""
-    for path, text in generated().items():
+    """Write the files, and those of the client in Python."""
+    for path, text in (generated() | of_python()).items():
         path.write_text(text)
 
 

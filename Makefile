@@ -116,8 +116,8 @@ games: .venv/development assets packages
 web: .venv/development
 	@$(BIN)/python -m pytest tests/web/test_package.py -m soak -q -s $(ARGS)
 
-# The examples of docs/, each built by its own tools and used in a real browser.
-examples: .venv/development packages
+# The examples of docs/, each built and served by its own tools: pages in a real browser, and back ends.
+examples: .venv/docs packages
 	$(BIN)/python -m pytest tests/examples -m soak --timeout 300 $(ARGS)
 
 # The share of mutants of the rules that the tests kill; `make mutants ARGS=billing.money` tries one module.
@@ -148,6 +148,7 @@ lock: .venv/bin/python
 	$(LOCK) --group pyproject.toml:install --output-file requirements-install.lock
 	$(LOCK) --group build pyproject.toml --output-file requirements.lock
 	$(LOCK) --group build --group dev pyproject.toml --output-file requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock --group pyproject.toml:docs --output-file requirements-docs.lock
 
 clean:
 	rm -rf .venv .gateway dist
@@ -171,3 +172,9 @@ clean:
 	  $(call install,--require-hashes -r requirements-dev.lock)
 	@$(call install,--no-deps --no-build-isolation -e .)
 	@touch .venv/runtime $@
+
+# What the tests do not need, beside what they do.
+.venv/docs: requirements-docs.lock .venv/development
+	@echo "Installing the pinned dependencies of the documentation and its examples"
+	@$(call install,--require-hashes -r requirements-docs.lock)
+	@touch $@

@@ -4,12 +4,8 @@ Each is built by its own tools, with the package as npm would deliver it, and ca
 port in it is another one.
 """
 
-import json
 import os
-import shutil
-import subprocess
 import sys
-import tarfile
 from contextlib import contextmanager
 
 import pytest
@@ -18,20 +14,15 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from gateway.web.bundle import SOURCES
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
+from harness.examples import EXAMPLES, TOOLS, copied, modules, run, started  # noqa: F401 - a fixture
 from harness.gateway import listening, serve
-from harness.npm import install
-from harness.paths import ROOT, TESTS
 from harness.shop_pages import GOOD_CARD, offer, pay_form
-from harness.waiting import answering, free_port
+from harness.waiting import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
-EXAMPLES = ROOT / "docs" / "examples"
 PATIENCE = 20_000
-TOOLS = TESTS / "examples"
-BUILDS = TOOLS / ".builds"
 OWN = {
     "plain": ("index.html",),
     "react": ("main.jsx",),
@@ -40,40 +31,6 @@ OWN = {
     "nextjs": ("app/page.jsx",),
 }
 """What somebody writes beside what the framework's own command to begin with has written."""
-
-
-def run(*command, cwd):
-    """Run a program to its end."""
-    environment = {**os.environ, "NEXT_TELEMETRY_DISABLED": "1"}
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory):
-    """Install the examples' dependencies, and the package among them as it would be published."""
-    modules = install(TOOLS, "the examples are")
-    install(SOURCES.parent, "the examples are")
-    folder = tmp_path_factory.mktemp("package")
-    (packed,) = json.loads(run("npm", "pack", "--json", "--pack-destination", folder, cwd=SOURCES.parent))
-    target = modules / "billing-gateway-web"
-    shutil.rmtree(target, ignore_errors=True)
-    with tarfile.open(folder / packed["filename"]) as archive:
-        archive.extractall(folder, filter="data")
-    shutil.move(folder / "package", target)
-
-
-@contextmanager
-def started(command, url, **options):
-    """A server that runs while the block does."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
-    try:
-        answering(url, process)
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @contextmanager
@@ -102,11 +59,7 @@ async def test_an_example_goes_from_nothing_to_a_paid_plan_in_thirty_lines(name,
     gateway, stripe = (f"http://127.0.0.1:{port}" for port in ports)
     if name != "plain":
         request.getfixturevalue("modules")
-    folder = BUILDS / name  # below the folder of `node_modules`, where all tools look for them
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(EXAMPLES / name, folder, ignore=shutil.ignore_patterns("dist", ".next"))
-    for file in (path for path in folder.rglob("*") if path.is_file()):
-        file.write_text(file.read_text().replace("http://127.0.0.1:8000", gateway))
+    folder = copied(name, gateway)
     command = [sys.executable, "-m", "gateway", "dev", "--port", str(ports[0]), "--stripe-port", str(ports[1])]
     with page_of(name, folder) as url:
         lets_in = {"GATEWAY_CORS_ORIGINS": url, "GATEWAY_REDIRECT_ORIGINS": url}

@@ -50,10 +50,8 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
-# The first call compiles the tests once: five workers that find nothing compiled do it five times, at 4 s of CPU each.
 tests: .venv/development assets packages
-	@$(BIN)/python -m pytest --collect-only -q >/dev/null || true
-	@TMPDIR=$(RAM) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	@TMPDIR=$(RAM) $(BIN)/python -P tests/harness/forked_workers.py 5 $(ARGS)
 
 # Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
 # against another.

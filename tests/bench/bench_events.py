@@ -257,7 +257,7 @@ def main() -> int:
                 )
             for name in urls:
                 cpu = [each.cpu for each in results[f"gateway, {name}"]]
-                good &= verdict(f"CPU an event, x bare, {name}", ratios(cpu, bare), 4.5)
+                good &= verdict(f"CPU an event, x bare, {name}", ratios(cpu, bare), 4)
         finally:
             for each in reversed(running):
                 each.__exit__(None, None, None)

@@ -25,7 +25,11 @@ def world(new_sqlite):
 
 @pytest.fixture(scope="module")
 def bought(world):
-    """A subscription whose price brings credits, as Stripe has it today, of which no event has arrived here."""
+    return buy(world)
+
+
+def buy(world):
+    """Sell a subscription whose price brings credits, as Stripe has it today, of which no event has arrived here."""
     price = world.stripe(
         "POST",
         "/v1/prices",
@@ -262,7 +266,8 @@ def test_a_paid_invoice_of_which_nothing_is_known_here_grants_its_credits(world,
     assert [entry["amount"] for entry in world.rows("credit_entry", customer_id=customer)] == [10]
 
 
-def test_a_thin_event_of_a_refund_finds_its_charge(world, bought):
+def test_a_thin_event_of_a_refund_finds_its_charge(world):
+    bought = buy(world)  # of its own: what was refunded has lost credits
     charge = world.stripe("GET", "/v1/charges", customer=bought["customer"])["data"][0]
     refund = world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=100)
     deliver(world, thin("v1.refund.created", {"id": refund["id"], "type": "refund"}))

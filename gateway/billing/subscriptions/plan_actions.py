@@ -36,11 +36,13 @@ class PlanOffer:
         action: what.
         reason: why it is unavailable: what a change or a checkout would answer.
         state: the subscription that it is about; None where none is.
+        item: what of it a change replaces.
     """
 
     action: PlanAction
     reason: ProblemCode | None = None
     state: SubscriptionState | None = None
+    item: SubscriptionItem | None = None
 
 
 _MOVES = {Direction.UP: PlanAction.UPGRADE, Direction.DOWN: PlanAction.DOWNGRADE}
@@ -86,7 +88,7 @@ def offer_of(
     if not kin:
         return PlanOffer(PlanAction.SUBSCRIBE)
     state, item = kin[0]
-    return PlanOffer(_move(price, state, item, snapshot), None, state)
+    return PlanOffer(_move(price, state, item, snapshot), None, state, item)
 
 
 def _kin(

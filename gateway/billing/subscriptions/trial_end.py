@@ -4,16 +4,23 @@ A trial is of the plans that have one: a change to a plan without a trial ends i
 plan with a shorter trial shortens it, and nothing prolongs it. Stripe by itself lets a trial go on whatever the plan
 becomes (Stripe API, "Update a subscription", `trial_end`), and its own portal ends it with every change (changelog
 2025-09-30, `trial_update_behavior`: `end_trial` unless told otherwise).
+
+A trial that is longer than the catalogue's the seller has given to this customer. It goes on with what is no more than
+it was given for: no purchase of the buyer's takes the gift back, and none makes it a gift of something dearer.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
+from gateway.billing.catalog.amounts import a_year
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.models.mirrored import SubscriptionItem
 
 CREATE_INVOICE = "create_invoice"
 
@@ -28,8 +35,7 @@ def trial_after(
 ) -> datetime | None:
     """Return when the trial ends after a change at once; None where none runs, or the change ends it.
 
-    Of the plans that come the shortest trial counts, as in a cart. What is there already keeps what it has, which the
-    seller may have given beside the catalogue.
+    Of the plans that come the shortest trial counts, as in a cart. What is there already keeps what it has.
 
     Args:
         present: the subscription.
@@ -41,11 +47,45 @@ def trial_after(
     have = {item.price_id for item in present.items}
     coming = [snapshot.prices[each["price"]] for each in targets if "price" in each and each["price"] not in have]
     days = [price.trial_period_days or 0 for price in coming]
-    if end is None or 0 in days:
+    if end is None:
         return None
-    began = present.subscription.trial_start or present.subscription.created
+    if _is_given(present, end, snapshot) and _is_no_more(present, targets, snapshot):
+        return end if end > now else None
+    if 0 in days:
+        return None
+    began = _began(present)
     end = min([end, *(began + timedelta(days=each) for each in days)])
     return end if end > now else None
+
+
+def _began(present: SubscriptionState) -> datetime:
+    return present.subscription.trial_start or present.subscription.created
+
+
+def _is_given(present: SubscriptionState, end: datetime, snapshot: Snapshot) -> bool:
+    """Return whether a trial is longer than the catalogue gives it to what is there, as a cart would."""
+    plans = [snapshot.prices.get(item.price_id) for item in present.items]
+    days = min((price.trial_period_days or 0 for price in plans if price), default=0)
+    return None not in plans and end - _began(present) > timedelta(days=days, hours=1)
+
+
+def _is_no_more(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> bool:
+    """Return whether a change leads to as much of the same product, or to what costs no more a year."""
+    items, currency = {item.id: item for item in present.items}, present.subscription.currency
+    rises = [_rise(items.get(each.get("id", "")), each, snapshot, currency) for each in targets]
+    return sum(math.inf if each is None else each for each in rises) <= 0
+
+
+def _rise(item: SubscriptionItem | None, target: Target, snapshot: Snapshot, currency: str) -> Fraction | None:
+    """Return how much more an item costs a year after a change; None where nobody knows beforehand."""
+    have, comes = (snapshot.prices.get(name or "") for name in (item and item.price_id, target.get("price")))
+    had, wanted = (item and item.quantity) or 1, target.get("quantity") or 1
+    before = a_year(have, had, currency) if have else Fraction(0)
+    after = a_year(comes, wanted, currency) if comes else Fraction(0)
+    if before is None or after is None:
+        return None
+    is_same = have and comes and have.product_id == comes.product_id and wanted <= had
+    return Fraction(0) if is_same else after - before
 
 
 def trial_parameters(present: SubscriptionState, end: datetime | None) -> dict[str, Any]:

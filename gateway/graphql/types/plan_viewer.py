@@ -6,6 +6,7 @@ import strawberry
 
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.sentences import sentence_of
+from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
 from gateway.billing.subscriptions.trial_end import trial_after
 from gateway.billing.user_errors import ProblemCode
@@ -58,7 +59,9 @@ class PlanViewer:
         account, several = buyer.account, services.settings.allow_multiple_subscriptions
         found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several)
         tries = found.action is PlanAction.SUBSCRIBE and not buyer.had_trial
-        currency, target = currency_of(account.customer, account.subscriptions), {"price": price.id}
+        currency, target = currency_of(account.customer, account.subscriptions), Target(price=price.id)
+        if found.item:
+            target |= {"id": found.item.id, "quantity": found.item.quantity}
         moment = services.database.clock.now()
         return cls(
             owner=Owner(external_id=principal.subject),

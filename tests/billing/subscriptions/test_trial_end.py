@@ -50,7 +50,7 @@ def trying(*, price_id: str = "month", status: str = "trialing", end: float | No
         (trying(), ["long", "untried"], None),
         (trying(), [None], 11),  # an item goes
         (trying(), ["month"], 11),  # another quantity
-        (trying(price_id="untried"), ["untried"], 11),  # which the seller has given beside the catalogue
+        (trying(price_id="untried"), ["untried"], 11),
         (trying(price_id="gone"), ["week"], 4),
         (trying(trial_start=None, created=at(-1)), ["week"], 6),
         (trying(trial_start=at(-0.5)), ["day"], 0.5),
@@ -63,6 +63,48 @@ def trying(*, price_id: str = "month", status: str = "trialing", end: float | No
 def test_when_a_trial_ends_after_a_change(present, coming, days):
     targets = [{"price": each} if each else {"id": "si_1", "deleted": True} for each in coming]
     assert trial_after(present, targets, CATALOG, NOW) == (None if days is None else at(days))
+
+
+SOLD = snapshot(
+    product("pro"), product("big"), product("small"), product("calls"),
+    price("month", "pro", unit_amount=2900),
+    price("year", "pro", unit_amount=29_000, interval="year"),
+    price("week", "pro", unit_amount=1000, interval="week"),
+    price("tried", "pro", unit_amount=2900, trial_period_days=14),
+    price("bigger", "big", unit_amount=2901),
+    price("tried bigger", "big", unit_amount=9900, trial_period_days=7),
+    price("tried smaller", "small", unit_amount=900, trial_period_days=1),
+    price("as dear", "big", unit_amount=2900),
+    price("smaller", "small", unit_amount=900),
+    price("metered", "pro", unit_amount=1, usage_type="metered"),
+    price("call", "calls", unit_amount=1, usage_type="metered"),
+)  # fmt: skip
+ITEM = {"id": "si_1", "quantity": 1}
+
+
+@pytest.mark.parametrize(
+    ("present", "targets", "days"),
+    [
+        (trying(), [{**ITEM, "price": "year"}], 11),  # of the same product, in any interval
+        (trying(), [{**ITEM, "price": "week"}], 11),
+        (trying(), [{**ITEM, "price": "week", "quantity": 2}], None),  # more of it
+        (trying(), [{**ITEM, "price": "as dear"}], 11),
+        (trying(), [{**ITEM, "price": "smaller", "quantity": 3}], 11),
+        (trying(), [{**ITEM, "price": "smaller", "quantity": 4}], None),
+        (trying(), [{**ITEM, "price": "bigger"}], None),
+        (trying(), [{**ITEM, "price": "tried bigger"}], 4),
+        (trying(), [{**ITEM, "price": "tried smaller"}], 11),
+        (trying(), [{"id": "si_1", "price": "metered"}], None),  # nobody knows what it costs
+        (trying(), [{"price": "smaller", "quantity": 1}], None),  # beside what there is
+        (trying(), [{"price": "call"}], None),
+        (trying(end=0), [{**ITEM, "price": "smaller"}], None),
+        (trying(price_id="tried"), [{**ITEM, "price": "smaller"}], None),  # the catalogue's own trial, of 14 days
+        (trying(price_id="tried", end=12), [{**ITEM, "price": "smaller"}], 12),  # which the seller has made longer
+        (trying(price_id="gone"), [{**ITEM, "price": "smaller"}], None),
+    ],
+)
+def test_a_trial_that_the_seller_gave_goes_on_with_what_is_no_more(present, targets, days):
+    assert trial_after(present, targets, SOLD, NOW) == (None if days is None else at(days))
 
 
 @pytest.mark.parametrize(
@@ -205,6 +247,21 @@ def test_a_plan_with_as_long_a_trial_goes_on_with_it_and_a_shorter_one_shortens_
     assert (done["invoice"], seconds(done["subscription"]["trialEnd"])) == (None, earlier)
     longer = changed(world, ann, trial, priceId=yearly)["subscription"]
     assert (seconds(longer["trialEnd"]), longer["status"]) == (earlier, "TRIALING")  # nothing prolongs it
+
+
+def test_a_trial_that_the_seller_gave_by_hand_goes_on_with_what_is_no_more(world, ann):
+    given = subscribe(world, customer(world, "ann"), "pro_monthly", trial_period_days=60)  # of 14 in the catalogue
+    for cheaper in ("pro_yearly", "starter_monthly"):
+        price, end = price_id(world, cheaper), given["trial_end"]
+        assert seconds(offered(world, ann, price)["trialEnd"]) == end
+        quote = quoted(world, ann, given, price)
+        assert (quote["dueNow"]["amount"], seconds(quote["trialEnd"])) == (0, end)
+        done = changed(world, ann, given, priceId=price, prorationDate=quote["prorationDate"])
+        assert (done["invoice"], seconds(done["subscription"]["trialEnd"])) == (None, end)
+    business = price_id(world, "business_monthly")
+    assert offered(world, ann, business)["trialEnd"] is None
+    quote = quoted(world, ann, given, business)
+    assert (quote["dueNow"]["amount"], quote["trialEnd"]) == (19900, None)
 
 
 def test_what_was_quoted_in_a_trial_is_not_charged_after_it(world, ann, trial):

@@ -186,6 +186,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         "notifications": partial(runtime.notifications.run, database),
         "usage": UsageForwarder(database, stripe).run,
         "credits": partial(run_expiry, database),
+        "customers": Customers(settings, runtime.mirror, stripe).run,
         "access": AccessChangePublisher(database, settings.grace).run,
         "retention": partial(run_retention, database, settings),
         "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),

@@ -33,13 +33,23 @@ class CustomerClaim(Row, table=True):
 
     The last `generation` of an `external_id` is the present one; a new one begins when Stripe no longer knows the
     customer. `email` is fixed here, so that a repeated call asks Stripe for the same. `customer_id` is null until
-    Stripe has answered; unique, so that no two users ever share a customer.
+    Stripe has answered; unique, so that no two users ever share a customer. `making` stands from before Stripe is asked
+    until what it has made is the user's, or is deleted because another one is.
     """
 
     __tablename__ = "customer_claim"
+    __table_args__ = (
+        sa.Index(
+            "ix_customer_claim_making",
+            "created",
+            sqlite_where=sa.text("making = 1"),
+            postgresql_where=sa.text("making"),
+        ),
+    )
 
     external_id: str = Field(primary_key=True)
     generation: int = Field(primary_key=True)
     email: str | None = None
     customer_id: str | None = Field(default=None, unique=True)
+    making: bool = Field(default=False, sa_column_kwargs={"server_default": sa.text("false")})
     created: datetime = Field(sa_type=UtcDateTime)

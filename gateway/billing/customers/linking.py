@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from gateway.models.statuses import OCCUPYING
 
 CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
 SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
+BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,14 @@ def choose(candidates: Sequence[Candidate]) -> str | None:
     return None
 
 
-def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
-    """Read the customers that belong to nobody and may be a user's, the newest first."""
+def candidates(connection: sa.Connection, proof: Proof, but: str | None = None) -> list[Candidate]:
+    """Read the customers that belong to nobody and may be a user's, the newest first; one does not count."""
     query = _candidates(by_email=bool(proof.email), trust_payment_links=proof.trust_payment_links)
     found = connection.execute(query, {"subject": proof.subject, "email": email_key(proof.email or "")})
     return [
         Candidate(row.id, bool(row.by_reference), bool(row.is_live), bool(row.payer_unverified))
         for row in found
-        if row.meta.get("external_id", proof.subject) == proof.subject
+        if row.id != but and row.meta.get("external_id", proof.subject) == proof.subject
     ]
 
 
@@ -126,36 +127,84 @@ def has_had_one(connection: sa.Connection, subject: str) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def open_claim(connection: sa.Connection, subject: str, email: str | None) -> CustomerClaim:
-    """Return the claim to fulfil: one that was left unfinished, or a new one."""
+def open_claim(connection: sa.Connection, subject: str, email: str | None, *, making: bool = False) -> CustomerClaim:
+    """Return the claim to fulfil: one that was left unfinished, or a new one.
+
+    Args:
+        connection: the transaction.
+        subject: the user's id.
+        email: the user's address.
+        making: whether Stripe is asked next to make a customer for it.
+    """
     latest = sa.select(CLAIMS).where(CLAIMS.c.external_id == subject).order_by(CLAIMS.c.generation.desc()).limit(1)
     last = connection.execute(latest).mappings().first()
     if last is not None and last["customer_id"] is None:
-        return CustomerClaim(**last)
+        claim = CustomerClaim(**last)
+        if making and not claim.making:
+            connection.execute(sa.update(CLAIMS).where(_is(claim)).values(making=True))
+        return claim
     generation = last["generation"] + 1 if last else 1
-    claim = CustomerClaim(external_id=subject, generation=generation, email=email, created=datetime.now(UTC))
+    claim = CustomerClaim(
+        external_id=subject, generation=generation, email=email, making=making, created=datetime.now(UTC)
+    )
     connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
     return claim
 
 
 def fulfil(
-    connection: sa.Connection, *, claim: CustomerClaim, customer_id: str, payer_unverified: bool = False
+    connection: sa.Connection,
+    *,
+    claim: CustomerClaim,
+    customer_id: str,
+    made: bool = False,
+    payer_unverified: bool = False,
 ) -> None:
-    """Write down whose a customer is.
+    """Write down whose a customer is, unless the claim was fulfilled by another a moment ago.
 
     Args:
         connection: the transaction.
         claim: of the user.
         customer_id: the customer.
+        made: whether it is the one that Stripe was asked to make for the claim; else that one is still to be deleted.
         payer_unverified: whether its cards are not the user's (`cards.py`).
 
     Raises:
         IntegrityError: it was given to another user a moment ago.
     """
-    of_claim = CLAIMS.c.external_id == claim.external_id, CLAIMS.c.generation == claim.generation
-    connection.execute(sa.update(CLAIMS).where(*of_claim).values(customer_id=customer_id))
+    values: dict[str, Any] = {"customer_id": customer_id, **({"making": False} if made else {})}
+    is_open = CLAIMS.c.customer_id.is_(None)
+    if not connection.execute(sa.update(CLAIMS).where(_is(claim), is_open).values(values)).rowcount:
+        return
     theirs = CUSTOMERS.c.external_id == claim.external_id
     connection.execute(sa.update(CUSTOMERS).where(theirs).values(external_id=None))
     its = {"external_id": claim.external_id, "payer_unverified": payer_unverified}
     connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(its))
     publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")
+
+
+def settle(connection: sa.Connection, claim: CustomerClaim) -> None:
+    """Write down that nothing is left of the customer that was made for a claim.
+
+    What is asked for the next time has a new key: under the old one Stripe would answer with what is deleted.
+    """
+    of_user = CLAIMS.c.external_id == claim.external_id
+    latest: int = connection.execute(sa.select(sa.func.max(CLAIMS.c.generation)).where(of_user)).scalar_one()
+    generation = sa.case((CLAIMS.c.customer_id.is_(None), latest + 1), else_=CLAIMS.c.generation)
+    connection.execute(sa.update(CLAIMS).where(_is(claim)).values(making=False, generation=generation))
+
+
+def unsettled(connection: sa.Connection) -> list[CustomerClaim]:
+    """Read the claims of users who have a customer, for which Stripe may have made one that nothing became of."""
+    has_one = sa.exists().where(CUSTOMERS.c.external_id == CLAIMS.c.external_id, CUSTOMERS.c.deleted.is_(False))
+    query = sa.select(CLAIMS).where(CLAIMS.c.making, has_one).order_by(CLAIMS.c.created).limit(BATCH)
+    return [CustomerClaim(**row) for row in connection.execute(query).mappings()]
+
+
+def is_held(connection: sa.Connection, customer_id: str) -> bool:
+    """Return whether a customer is written down as somebody's."""
+    held = sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.customer_id == customer_id)
+    return connection.execute(held).first() is not None
+
+
+def _is(claim: CustomerClaim) -> sa.ColumnElement[bool]:
+    return (CLAIMS.c.external_id == claim.external_id) & (CLAIMS.c.generation == claim.generation)

@@ -18,7 +18,7 @@ from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, StripeFailure, StripeMissing
+from gateway.errors import BadInput, GatewayError, StripeFailure, StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
@@ -26,6 +26,8 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
 PATH = "/v1/customers"
+LEFTOVER_SECONDS = 600.0
+"""Between two looks for leftovers; Stripe remembers a key for a day."""
 CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
 
 log = structlog.get_logger()
@@ -59,8 +61,8 @@ class Customers:
         query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
         return await self._database.read(partial(first_row, statement=query))
 
-    async def _take_up(self, principal: Principal) -> Customer | None:
-        """Give the user the customer that is theirs by what the mirror knows.
+    async def _take_up(self, principal: Principal, but: str | None = None) -> Customer | None:
+        """Give the user the customer that is theirs by what the mirror knows; one does not count.
 
         Raises:
             Ambiguous: several may be.
@@ -69,7 +71,7 @@ class Customers:
         proof = Proof(subject, self._proving_email(principal), self._settings.trust_payment_link_references)
 
         def clear(connection: sa.Connection) -> Candidate | None:
-            found = linking.candidates(connection, proof)
+            found = linking.candidates(connection, proof, but)
             if found and linking.has_had_one(connection, subject):
                 found = [candidate for candidate in found if candidate.by_reference]
             chosen = linking.choose(found)
@@ -157,7 +159,8 @@ class Customers:
             the customer, and whether it was made just now.
         """
         subject = principal.subject or ""
-        claim = await self._database.transaction(partial(linking.open_claim, subject=subject, email=principal.email))
+        open_claim = partial(linking.open_claim, subject=subject, email=principal.email, making=True)
+        claim = await self._database.transaction(open_claim)
         creating = asyncio.create_task(self._create(claim))
         try:
             found = await self._list_by_email(principal)
@@ -165,20 +168,21 @@ class Customers:
             made = None if creating.exception() else creating.result()
             known = await self._take_up_of(principal, found, made)
         except (Ambiguous, StripeFailure):
-            await self._give_up(creating)
+            await self._give_up(claim, creating)
             raise
         except BaseException:  # the next call goes on with what this one may have made
             creating.cancel()
             raise
-        if known:
-            await self._give_up(creating)
-            return known, False
-        answer = await creating
-        fulfil = partial(linking.fulfil, claim=claim, customer_id=answer.object["id"])
-        await self._mirror.store_answer(self._stripe, answer, fulfil)
-        if (mine := await self._of(subject)) is None:
-            raise StripeFailure("the customer that was just made is gone again; try again")
-        return mine, not answer.replayed
+        if known is None:
+            answer = await creating
+            fulfil = partial(linking.fulfil, claim=claim, customer_id=answer.object["id"], made=True)
+            await self._mirror.store_answer(self._stripe, answer, fulfil)
+            if (known := await self._of(subject)) is None:
+                raise StripeFailure("the customer that was just made is gone again; try again")
+            if known.id == answer.object["id"]:
+                return known, not answer.replayed
+        await self._give_up(claim, creating)
+        return known, False
 
     async def _create(self, claim: CustomerClaim) -> StripeResponse:
         """Have Stripe make a customer. The key makes a repeated call give the same one ("Idempotent requests")."""
@@ -206,26 +210,70 @@ class Customers:
         Raises:
             Ambiguous: several may be the user's.
         """
-        made_id = made and made.object["id"]
+        made_id: str | None = made.object["id"] if made else None
         others = [each for each in found.object["data"] if each["id"] != made_id] if found else []
         if not found or not others or (made and made.replayed):
             return None
-        # its own event may have given it to the user already
-        let_go = sa.update(CUSTOMERS).where(CUSTOMERS.c.id == made_id).values(external_id=None)
-        await self._database.transaction(lambda connection: connection.execute(let_go).rowcount)
         await self._mirror.store_page(found, others)
-        known = await self._of(principal.subject or "") or await self._take_up(principal)
+        known = await self._of(principal.subject or "")
+        if known is None or known.id == made_id:  # its own event may have given it to the user already
+            known = await self._take_up(principal, but=made_id)
         return known if known and known.id != made_id else None
 
-    async def _give_up(self, creating: asyncio.Task[StripeResponse]) -> None:
+    async def _give_up(self, claim: CustomerClaim, creating: asyncio.Task[StripeResponse]) -> None:
         """Delete the customer that is just being made; one that an earlier call made may be in use, and stays."""
         try:
             made = await creating
             if not made.replayed:
-                await self._stripe.delete(f"{PATH}/{made.object['id']}")
-                await self.is_deleted_at_stripe(made.object["id"])
-        except StripeFailure as error:
+                await self._delete(claim, made.object["id"])
+        except StripeFailure as error:  # `delete_leftovers` tries again
             log.warning("customer.not_given_up", error=str(error))
+
+    async def _delete(self, claim: CustomerClaim, id: str) -> None:
+        with suppress(StripeMissing):
+            await self._stripe.delete(f"{PATH}/{id}")
+        await self.is_deleted_at_stripe(id)
+        await self._database.transaction(partial(linking.settle, claim=claim))
+
+    async def run(self) -> None:
+        """Delete leftovers, until cancelled."""
+        while True:
+            await asyncio.sleep(LEFTOVER_SECONDS)
+            await self.delete_leftovers()
+
+    async def delete_leftovers(self) -> None:
+        """Delete the customers that were made beside the one that a user has now, by processes that then ended.
+
+        Stripe says by the claim's key which one it has made. What the seller has sold to it since is not lost: then it
+        stays.
+        """
+        for claim in await self._database.read(linking.unsettled):
+            try:
+                async with owner_lock(self._database, claim.external_id):
+                    await self._delete_leftover(claim)
+            except GatewayError as error:
+                log.warning("customer.not_given_up", error=str(error))
+
+    async def _delete_leftover(self, claim: CustomerClaim) -> None:
+        if (mine := await self._of(claim.external_id)) is None:  # what was made may be the user's yet
+            return
+        made = (await self._create(claim)).object["id"]
+        if mine.id == made:
+            fulfil = partial(linking.fulfil, claim=claim, customer_id=made, made=True)
+            await self._database.transaction(fulfil)
+        elif await self._is_unused(made):
+            await self._delete(claim, made)
+            return
+        await self._database.transaction(partial(linking.settle, claim=claim))
+
+    async def _is_unused(self, id: str) -> bool:
+        """Return whether nothing was made of a customer that nobody was told of."""
+        if await self._database.read(partial(linking.is_held, customer_id=id)):
+            return False
+        with suppress(StripeMissing):
+            answer = await self._stripe.get("/v1/subscriptions", customer=id, limit=1)
+            return not answer.object["data"]
+        return True
 
     async def tell_stripe(self, principal: Principal, customer: Customer) -> None:
         """Tell Stripe whose a customer is, and the user's address where it has changed since it was told.

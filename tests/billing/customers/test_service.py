@@ -1,12 +1,14 @@
 """A user's customer, found, made, told and linked: on a database, asked of a Stripe that is scripted."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
 import structlog
 
 from gateway.auth.principal import Principal
+from gateway.billing.customers.linking import fulfil
 from gateway.billing.customers.service import CLAIMS, Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
@@ -185,6 +187,71 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
         ("POST", "/v1/customers"),
         ("DELETE", "/v1/customers/cus_8"),
     ] * 2
+
+
+GONE = {"id": "cus_8", "object": "customer", "deleted": True}
+
+
+async def test_what_was_made_beside_the_users_customer_goes_even_if_nobody_could_delete_it_at_once(
+    customers, database, scripted
+):
+    scripted.list("/v1/customers", [theirs("cus_7", metadata={})])
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"))
+    scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
+    scripted.answer("DELETE", "/v1/customers/cus_8", {"error": {"type": "api_error", "message": "no"}}, status=500)
+    found, _ = await customers().find_or_make(ADA)
+    assert (found.id, await owners(database)) == ("cus_7", {"cus_7": "ada"})
+    scripted.calls.clear()
+    scripted._answers["DELETE", "/v1/customers/cus_8"].clear()
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
+    scripted.list("/v1/subscriptions", [])
+    for _ in range(2):  # the second time nothing is left to do
+        await customers().delete_leftovers()
+        assert [call[:2] for call in written(scripted)] == [
+            ("POST", "/v1/customers"),
+            ("DELETE", "/v1/customers/cus_8"),
+        ]
+    assert scripted.keys[0] == scripted.keys[-1]  # so that Stripe says which one it was
+
+
+MAKING = CustomerClaim(external_id="ada", generation=1, customer_id="cus_7", making=True, created=NOW)
+LEFT = {
+    "sold to meanwhile": ([customer("cus_7", external_id="ada"), MAKING], [{"id": "sub_1"}], ["POST"]),
+    "linked meanwhile": ([customer("cus_7", external_id="ada"), MAKING, claim("cus_8", generation=2)], [], ["POST"]),
+    "the user's own": ([customer("cus_8", external_id="ada"), MAKING], [], ["POST"]),
+    "of a user who has none yet": ([MAKING], [], []),
+}
+
+
+@pytest.mark.parametrize(("rows", "subscriptions", "asked"), LEFT.values(), ids=LEFT)
+async def test_what_is_in_use_is_not_deleted(customers, fill, scripted, rows, subscriptions, asked):
+    await fill(*(type(row)(**row.model_dump()) for row in rows))
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    scripted.list("/v1/subscriptions", subscriptions)
+    for _ in range(2):  # and is not looked at again
+        await customers().delete_leftovers()
+        assert [call[0] for call in written(scripted)] == asked
+
+
+async def test_who_was_given_a_customer_meanwhile_keeps_it(database, fill):
+    await fill(customer("cus_7", external_id="ada"), customer("cus_8"), claim("cus_7"))
+    late = partial(fulfil, claim=claim(None), customer_id="cus_8", made=True)
+    await database.transaction(late)
+    assert await owners(database) == {"cus_7": "ada", "cus_8": None}
+
+
+async def test_what_could_not_be_decided_is_asked_for_anew_and_not_as_what_was_deleted(customers, scripted):
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"))
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
+    with pytest.raises(StripeUnavailable):
+        await customers().find_or_make(ADA)  # nobody has said what there is under the address
+    scripted.list("/v1/customers", [])
+    scripted._answers["POST", "/v1/customers"].clear()
+    scripted.answer("POST", "/v1/customers", theirs("cus_9"))
+    assert [(made.id, is_new) for made, is_new in [await customers().find_or_make(ADA)]] == [("cus_9", True)]
+    assert scripted.keys[0] != scripted.keys[-1]
 
 
 async def test_of_several_that_live_none_is_guessed(customers, scripted, fill):

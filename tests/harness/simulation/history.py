@@ -121,7 +121,8 @@ async def _heal(it: Process) -> None:
         ]
         for _ in range(ROUNDS):
             if not sum([await queue.drain() for queue in queues]) and not await _wait_for_next(it, queues):
-                return
+                break
+    await it.services.customers.delete_leftovers()
 
 
 async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:

@@ -215,19 +215,31 @@ def pending_update(obj: Json) -> Json | None:
     return {"expires": update["expires_at"], "items": kept}
 
 
+CUSTOMER_MAY_CHANGE = "customer_may_change"
+"""Key of a schedule's metadata: `true` where its customer planned it, or may do with it as if."""
+
+
 def subscription_schedule(obj: Json) -> Json:
-    """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null."""
+    """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null.
+
+    Where the subscription ends with its last phase, a phase without items follows.
+    """
+    fixed = (obj.get("metadata") or {}).get(CUSTOMER_MAY_CHANGE) != "true"
+    phases = [
+        {
+            "start": phase["start_date"],
+            "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
+            "fixed": fixed,
+        }
+        for phase in obj["phases"]
+    ]
+    if obj.get("end_behavior") == "cancel":
+        phases.append({"start": obj["phases"][-1]["end_date"], "items": [], "fixed": fixed})
     return {
         "customer_id": id_of(obj["customer"]),
         "subscription_id": id_of(obj["subscription"]),
         "status": obj["status"],
-        "phases": [
-            {
-                "start": phase["start_date"],
-                "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
-            }
-            for phase in obj["phases"]
-        ],
+        "phases": phases,
     }
 
 

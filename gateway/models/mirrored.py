@@ -187,7 +187,8 @@ class Subscription(Mirrored, table=True):
 class SubscriptionSchedule(Mirrored, table=True):
     """What is planned of a subscription (Stripe `subscription_schedule`).
 
-    Each of `phases` has its `start` in Unix seconds, and `items`: pairs of a price and its quantity.
+    Each of `phases` has its `start` in Unix seconds, `items`, which are pairs of a price and its quantity, and whether
+    it is `fixed`: planned by the seller, and not the customer's to undo. One without items is the subscription's end.
     """
 
     __tablename__ = "subscription_schedule"

@@ -176,8 +176,8 @@ async def downgrade_waits(subscriber: Subscriber) -> Obj:
     now = {"items": items, "start_date": present["start_date"], "end_date": present["end_date"]}
     cheaper = subscriber.cheaper_than(subscription["items"]["data"][0]["price"])
     then = {"items": [{"price": cheaper["id"]}], "duration": {"interval": "month", "interval_count": 1}}
-    phases = {"phases": [now, then], "end_behavior": "release"}
-    subscriber.call("POST", f"/v1/subscription_schedules/{schedule['id']}", phases)
+    plan = {"phases": [now, then], "end_behavior": "release", "metadata": {"customer_may_change": "true"}}
+    subscriber.call("POST", f"/v1/subscription_schedules/{schedule['id']}", plan)
     return subscription
 
 

@@ -1,8 +1,9 @@
 """Random lives of subscriptions: the copy equals the offline Stripe, and each renewal's invoice what was said before.
 
 Plans change now and later, here and on the portal's pages, changes are undone, seats and add-ons by the month and by
-the year come and go, codes are used, collection pauses, the seller and the portal plan changes by schedules, cards
-fail, and banks want payments confirmed; in both billing modes and on both databases.
+the year come and go, codes are used, discounts of items and of customers run out, collection pauses, the seller and the
+portal plan changes and ends by schedules, cards fail, and banks want payments confirmed; in both billing modes and on
+both databases. What the seller has planned happens, whatever the customer does here.
 
 `LIVES_SECONDS` is how long it is played on each database; without, the same lives for 4 seconds. `LIVES_SEED` is where
 the dice start; it is printed.
@@ -66,8 +67,11 @@ class Life:
         self.world, self.dice, self.me = world, dice, world.token(name)
         self.mode = dice.choice(["classic", "flexible"])
         how = {"billing_mode[type]": self.mode}
-        self.id = subscribe(world, customer(world, name), dice.choice(PLANS), **how)["id"]
+        self.customer = customer(world, name)
+        self.id = subscribe(world, self.customer, dice.choice(PLANS), **how)["id"]
         self.story = [self.mode]
+        self.planned: dict[str, Any] | None = None
+        """The seller's schedule, which the customer may not get out of."""
 
     def theirs(self) -> dict[str, Any]:
         return self.world.stripe("GET", f"/v1/subscriptions/{self.id}")
@@ -102,6 +106,8 @@ class Life:
         self.story.append(f"change {when} {items} {quote} {found}")
         assert not TEMPTING & set(found), self.story
         after, made = self.theirs(), self.bills() - bills
+        if self.is_planned():
+            assert refused == ["PLANNED_BY_SELLER"], self.story
         if refused:  # what is not quoted is not made; what is there already is answered as it is
             assert found == ([] if is_there(before, items) else refused), self.story
         if refused or found or is_there(before, items):
@@ -151,7 +157,13 @@ class Life:
             confirm(self.world, url, answer)
 
     def undo(self) -> None:
+        waits = self.is_planned() and self.pending()
+        assert not waits or self.do("cancelPendingChange") == ["PLANNED_BY_SELLER"], self.story
         self.do("cancelPendingChange")
+
+    def pending(self) -> dict[str, Any] | None:
+        """What waits, as the customer sees it."""
+        return self.world.data(DUE, headers=self.me)["viewer"]["subscription"]["pendingChange"]
 
     def pause(self) -> None:
         self.do("pauseSubscription")
@@ -160,13 +172,20 @@ class Life:
         self.do("resumeSubscription")
 
     def cancel(self) -> None:
-        self.do("cancelSubscription")
+        found = self.do("cancelSubscription")
+        if self.is_planned() and not found:  # for good
+            assert self.do("resumeSubscription") in ([], ["PLANNED_BY_SELLER"]), self.story  # it may be paused, too
+            self.planned = self.schedule()
+            (last,) = [each for each in self.planned["phases"] if each["end_date"] > self.world.sandbox.now()]
+            period_end = min(each["current_period_end"] for each in self.theirs()["items"]["data"])
+            assert self.planned["end_behavior"] == "cancel", self.story
+            assert last["end_date"] <= period_end, self.story
 
     def code(self) -> None:
         self.do("applyPromotionCode", promotionCode=self.dice.choice(["HALF", "ONCE", "TENNER", "NONE"]))
 
     def seller_plans(self) -> None:
-        """The seller plans a change, as the dashboard or the portal does."""
+        """The seller plans a change, or a change and an end, or a change that the customer may undo."""
         theirs = self.theirs()
         if theirs["schedule"] or theirs["cancel_at_period_end"] or theirs["cancel_at"] or theirs["status"] != "active":
             return
@@ -176,28 +195,83 @@ class Life:
         for place, item in enumerate(present["items"]):
             form |= {f"phases[{n}][items][{place}][price]": item["price"] for n in (0, 1)}
             form |= {f"phases[{n}][items][{place}][quantity]": item["quantity"] + n for n in (0, 1)}
+            for number, each in enumerate(item["discounts"]):
+                form |= {
+                    f"phases[{n}][items][{place}][discounts][{number}][discount]": each["discount"] for n in (0, 1)
+                }
         for n in (0, 1):
             for place, each in enumerate(present["discounts"]):
                 form[f"phases[{n}][discounts][{place}][discount]"] = each["discount"]
-        form |= {"phases[1][proration_behavior]": "none", "end_behavior": "release"}
-        self.world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **form)
-        self.story.append("seller plans")
+        form |= {"phases[1][proration_behavior]": "none", "end_behavior": self.dice.choice(["release", "cancel"])}
+        if handed_over := self.dice.random() < 0.3:
+            form["metadata[customer_may_change]"] = "true"
+        made = self.world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **form)
+        self.planned = None if handed_over else made
+        self.story.append(f"seller plans, then {made['end_behavior']}, customer may change: {handed_over}")
+
+    def schedule(self) -> dict[str, Any]:
+        """The seller's schedule as it is now."""
+        found = self.world.stripe("GET", f"/v1/subscription_schedules/{self.planned['id']}")
+        return {name: found[name] for name in ("id", "phases", "end_behavior", "status")}
+
+    def is_planned(self) -> bool:
+        """Whether something that the seller has planned is still to come."""
+        if self.planned is None or self.schedule()["status"] != "active":
+            return False
+        ends = self.planned["end_behavior"] == "cancel"
+        return ends or self.planned["phases"][-1]["start_date"] > self.world.sandbox.now()
+
+    def seller_is_obeyed(self) -> None:
+        """What the seller has planned is planned still, or has happened."""
+        if self.planned is None:
+            return
+        found = self.schedule()
+        if (
+            self.theirs()["status"] != "canceled"
+            and self.planned["phases"][-1]["start_date"] > self.world.sandbox.now()
+        ):
+            assert found["status"] == "active", self.story
+        if found["status"] == "active" and self.is_planned():
+            wanted = {name: self.planned[name] for name in ("phases", "end_behavior")}
+            assert {name: found[name] for name in wanted} == wanted, self.story
 
     def portal(self) -> None:
         """Change the plan or the seats on the portal's pages, where what is less waits for the period's end.
 
-        What the real portal does where a schedule manages the subscription already is not known: it is not played.
+        Where something is planned the portal refuses a change, and cancels what is planned.
         """
         theirs = self.theirs()
-        if len(theirs["items"]["data"]) != 1 or theirs["status"] != "active" or theirs["schedule"]:
+        if len(theirs["items"]["data"]) != 1 or theirs["status"] != "active":
             return
         given = {"customer": theirs["customer"], "configuration": self.world.portal}
         url = self.world.stripe("POST", "/v1/billing_portal/sessions", **given)["url"]
-        wanted = {"price": price_id(self.world, self.dice.choice(PLANS)), "quantity": self.dice.randint(1, 3)}
-        page = f"{url}/subscriptions/{self.id}/confirm"
-        answer = self.world.client.post(page, data=wanted, headers={"Origin": self.world.stripe_url})
-        self.story.append(f"portal {wanted} {answer.status_code}")
+        page, wanted = f"{url}/subscriptions/{self.id}", {"quantity": self.dice.randint(1, 3)}
+        wanted["price"] = price_id(self.world, self.dice.choice(PLANS))
+        planned = f"{page}/keep" in self.world.client.get(url).text
+        keeps = theirs["schedule"] and self.dice.random() < 0.3
+        ask, origin = f"{page}/{'keep' if keeps else 'confirm'}", {"Origin": self.world.stripe_url}
+        answer = self.world.client.post(ask, data={} if keeps else wanted, headers=origin)
+        self.story.append(f"portal {'keeps' if keeps else wanted} {answer.status_code}")
         assert answer.status_code < 500, self.story
+        if keeps:
+            self.planned = None
+        elif planned:
+            assert (answer.status_code, self.theirs()) == (400, theirs), self.story
+
+    def seller_reduces(self) -> None:
+        """The seller puts a discount on an item, or on the customer, as versions before basil can."""
+        theirs, coupon = self.theirs(), self.dice.choice(self.world.coupons)
+        item = self.dice.choice(theirs["items"]["data"])
+        if theirs["status"] != "active":
+            return
+        if of_customer := self.dice.random() < 0.3:
+            headers = {"Authorization": "Bearer sk_test_tests", "Stripe-Version": "2024-06-20"}
+            path = f"{self.world.stripe_url}/v1/customers/{self.customer}"
+            assert self.world.client.post(path, headers=headers, data={"coupon": coupon}).is_success
+        else:
+            path = f"/v1/subscription_items/{item['id']}"
+            self.world.stripe("POST", path, **{"discounts[0][coupon]": coupon, "proration_behavior": "none"})
+        self.story.append(f"seller reduces {'the customer' if of_customer else item['price']['id']} by {coupon}")
 
     def card(self) -> None:
         token = self.dice.choice(CARDS)
@@ -263,10 +337,11 @@ def live(world: World, dice: random.Random, name: str) -> None:
     """Live one life."""
     life = Life(world, dice, name)
     acts = [life.change] * 5 + [life.undo, life.pause, life.resume, life.resume, life.cancel, life.code, life.code]
-    acts += [life.seller_plans, life.portal, life.portal, life.card, life.renew, life.renew]
+    acts += [life.seller_plans, life.portal, life.portal, life.card, life.renew, life.renew, life.seller_reduces]
     try:
         for _ in range(STEPS):
             dice.choice(acts)()
+            life.seller_is_obeyed()
             if life.copy_equals_stripe()["status"] == "canceled":
                 return
         life.renew()
@@ -309,12 +384,14 @@ def test_the_copy_and_the_renewals_of_random_lives(database_url):
             addons.append(world.stripe("POST", "/v1/prices", product=product, **given)["id"])
         world.addons = addons
         world.portal = portal_of(world)
+        world.coupons = []
         for text, form in (
             ("HALF", {"percent_off": 50, "duration": "repeating", "duration_in_months": 2}),
             ("ONCE", {"percent_off": 33.3, "duration": "once"}),
             ("TENNER", {"amount_off": 1000, "currency": "usd", "duration": "forever"}),
         ):
             made = world.stripe("POST", "/v1/coupons", **form)["id"]
+            world.coupons.append(made)
             promotion = {"promotion[type]": "coupon", "promotion[coupon]": made}
             world.stripe("POST", "/v1/promotion_codes", code=text, **promotion)
         world.eventually(lambda: {row["id"] for row in world.rows("price")} >= set(addons))

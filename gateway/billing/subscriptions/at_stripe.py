@@ -1,6 +1,7 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.errors import NotFound, StripeMissing, StripeRefused
+from gateway.mirror.mapping import CUSTOMER_MAY_CHANGE
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
@@ -31,6 +33,8 @@ PREVIEW = "/v1/invoices/create_preview"
 SCHEDULES = "/v1/subscription_schedules"
 DISCOUNTS = ("discounts", "discounts.source.coupon")
 """What must be expanded of a subscription for what its discounts take off."""
+WHOSE_DISCOUNTS = (*DISCOUNTS, "customer.discount.source.coupon", "items.data.discounts")
+"""The same with the discounts of its customer and of its items; Stripe expands no deeper."""
 
 
 class SubscriptionsAtStripe:
@@ -53,7 +57,7 @@ class SubscriptionsAtStripe:
 
         The answer has the latest invoice and the schedule expanded; what is planned is as Stripe has it, too.
         """
-        answer = await self._get(id, expand=["latest_invoice", "schedule", *DISCOUNTS])
+        answer = await self._get(id, expand=["latest_invoice", "schedule", *WHOSE_DISCOUNTS])
         await self._mirror.store_answer(self._stripe, answer)
         if schedule := answer.object["schedule"]:
             await self._mirror.store_answer(self._stripe, replace(answer, object=schedule))
@@ -173,7 +177,8 @@ class SubscriptionsAtStripe:
             call = self._stripe.post(SCHEDULES, idempotency_key=uuid4().hex, from_subscription=subscription_id)
             schedule = (await self.do(subscription_id, call)).object
         managed = {**subscription, "schedule": schedule}
-        details = {"phases": phases(managed), "end_behavior": "release", "proration_behavior": "none"}
+        details: dict[str, Any] = {"phases": phases(managed), "end_behavior": "release", "proration_behavior": "none"}
+        details["metadata"] = {CUSTOMER_MAY_CHANGE: "true"}
         try:
             call = self._stripe.post(f"{SCHEDULES}/{schedule['id']}", idempotency_key=key, **details)
             await self.do(subscription_id, call)
@@ -181,6 +186,26 @@ class SubscriptionsAtStripe:
             if subscription["schedule"] is None:
                 await self.release_schedule(subscription_id, replace(answer, object=managed))
             raise
+
+    async def end_by_schedule(
+        self, answer: StripeResponse, phase: dict[str, Any], said: dict[str, str], key: str
+    ) -> None:
+        """Have the schedule that manages a subscription end it: nobody but who made the schedule takes that back.
+
+        Source: Stripe's answer to a direct cancellation, "Please update the schedule instead".
+
+        Args:
+            answer: the subscription, with its schedule.
+            phase: the last one.
+            said: by the customer about it, for the schedule's metadata.
+            key: an idempotency key.
+
+        Raises:
+            Rejected: Stripe refuses it.
+        """
+        details = {"phases": [phase], "end_behavior": "cancel", "proration_behavior": "none", "metadata": said}
+        path = f"{SCHEDULES}/{answer.object['schedule']['id']}"
+        await self.do(answer.object["id"], self._stripe.post(path, idempotency_key=key, **details))
 
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to, in minor units.
@@ -205,6 +230,18 @@ class SubscriptionsAtStripe:
             return None
         total: int = answer.object["total"]
         return total
+
+    async def read_item_coupons(self, subscription: dict[str, Any]) -> None:
+        """Put the coupons of its items' discounts into a subscription, which lie too deep to be expanded.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        for discount in (each for item in subscription["items"]["data"] for each in item.get("discounts") or ()):
+            with suppress(StripeMissing):  # it was deleted, and its discounts go on
+                discount["source"]["coupon"] = (
+                    await self._stripe.get(f"/v1/coupons/{discount['source']['coupon']}")
+                ).object
 
     async def invoice_preview(
         self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any

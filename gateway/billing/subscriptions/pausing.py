@@ -146,7 +146,9 @@ def taken_back(subscription: Mapping[str, Any]) -> dict[str, Any]:
     return {"cancel_at": ""} if subscription["cancel_at"] else {}
 
 
-def resumption(subscription: Mapping[str, Any], paid: Collection[str], now: datetime) -> dict[str, Any]:
+def resumption(
+    subscription: Mapping[str, Any], paid: Collection[str], now: datetime, *, ends: bool = False
+) -> dict[str, Any]:
     """Return the parameters that take a planned end and a pause back; none where there is neither.
 
     Where the present period's invoice was voided by the pause, a new period begins and is charged: who pauses before a
@@ -157,8 +159,9 @@ def resumption(subscription: Mapping[str, Any], paid: Collection[str], now: date
         subscription: as Stripe has it, with its latest invoice expanded.
         paid: the items of which the present was paid for.
         now: the present, by Stripe's clock.
+        ends: whether a planned end stays.
     """
-    parameters = taken_back(subscription)
+    parameters = {} if ends else taken_back(subscription)
     pause, invoice = subscription.get("pause_collection"), subscription["latest_invoice"]
     if not pause:
         return parameters

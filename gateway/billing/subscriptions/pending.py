@@ -1,4 +1,8 @@
-"""A change that a subscription schedule plans, whoever planned it: the portal, the dashboard or the API."""
+"""What a subscription schedule plans, whoever planned it: the gateway, the portal, the dashboard or the API.
+
+What the gateway has planned for a customer is the customer's to undo, and is marked so in the schedule's metadata
+(`customer_may_change`). Whatever else is planned is the seller's: a rise in price, a ramp, an end that was agreed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,19 +58,41 @@ def renews_with(change: PendingChange, items: Sequence[SubscriptionItem]) -> boo
     return any(item not in going_on for item in change.items)
 
 
-def pending_change(
-    phases: Sequence[dict[str, Any]] | None, items: Sequence[SubscriptionItem], now: datetime
-) -> PendingChange | None:
-    """Return the next change that a schedule plans; None where what there is goes on. Pure.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is planned of a subscription.
+
+    Attributes:
+        change: the next change of its items; None where what there is goes on.
+        end: when it ends by what is planned.
+        fixed: whether the seller has planned something that is still to come.
+    """
+
+    change: PendingChange | None = None
+    end: datetime | None = None
+    fixed: bool = False
+
+
+NOTHING_PLANNED = Planned()
+
+
+def plan_of(phases: Sequence[dict[str, Any]], items: Sequence[SubscriptionItem], now: datetime) -> Planned:
+    """Return what a schedule plans. Pure.
+
+    A phase that the mirror kept before it knew whose it is counts as the seller's.
 
     Args:
-        phases: of the schedule, as the mirror keeps them; None without a schedule.
+        phases: of the schedule, as the mirror keeps them.
         items: what there is.
         now: the present moment.
     """
     present = [(item.price_id, item.quantity) for item in items]
-    for phase in sorted(phases or (), key=lambda each: each["start"]):
-        planned = [(price, quantity) for price, quantity in phase["items"]]
-        if phase["start"] > now.timestamp() and planned != present:
-            return PendingChange(tuple(planned), datetime.fromtimestamp(phase["start"], UTC))
-    return None
+    later = sorted((each for each in phases if each["start"] > now.timestamp()), key=lambda each: each["start"])
+    change = end = None
+    for phase in later:
+        at, then = datetime.fromtimestamp(phase["start"], UTC), [(price, n) for price, n in phase["items"]]
+        if not then:
+            end = at
+        elif change is None and then != present:
+            change = PendingChange(tuple(then), at)
+    return Planned(change, end, any(each.get("fixed", True) for each in later))

@@ -77,7 +77,8 @@ def offer_of(
     live = [each for each in states if each.subscription.status in OCCUPYING]
     if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
         row = mine.subscription
-        rests = will_cancel(row) or row.status == "paused" or row.pause_behavior is not None
+        ends = (will_cancel(row) or mine.planned.end is not None) and not mine.planned.fixed
+        rests = ends or row.status == "paused" or row.pause_behavior is not None
         return PlanOffer(PlanAction.RESUME if rests else PlanAction.CURRENT, None, mine)
     kin = () if multiple else list(_kin(price, live, snapshot))
     if waiting := next((each for each in live if each.pending and price.id in dict(each.pending.items)), None):
@@ -117,11 +118,16 @@ def _against(
     currency = currency_of(customer, states)
     if currency is not None and not is_offered(price, currency):
         return ProblemCode.CURRENCY_NOT_OFFERED
-    if changing is None:
-        return None
-    if changing.subscription.status in OWING:
+    return _against_change(changing, customer) if changing else None
+
+
+def _against_change(state: SubscriptionState, customer: Customer | None) -> ProblemCode | None:
+    """Return what stands against any change of a subscription."""
+    if state.planned.fixed:
+        return ProblemCode.PLANNED_BY_SELLER
+    if state.subscription.status in OWING:
         return ProblemCode.INVOICE_UNPAID
-    if changing.subscription.pause_behavior is not None:
+    if state.subscription.pause_behavior is not None:
         return ProblemCode.SUBSCRIPTION_PAUSED
     return ProblemCode.PAYMENT_METHOD_NEEDED if customer and customer.payer_unverified else None
 

@@ -14,7 +14,7 @@ from gateway.billing.subscriptions.pausing import paused, taken_back
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.service import stripe_key
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, change_pending, check, ended
+from gateway.billing.subscriptions.validation import bad_key, change_pending, check, ended, planned_by_seller
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.tables import insert, table_for
@@ -70,6 +70,7 @@ class PromotionService:
             given = answer.object["discounts"]
             if found and any(id_of(each["promotion_code"]) == found["id"] for each in given):
                 return present
+            check(planned_by_seller(present))
             check(paused(answer.object), change_pending(answer.object), code_stands_against(given))
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             if found is None:
@@ -156,6 +157,7 @@ class PromotionService:
             if _has_given(answer.object["discounts"], offer):  # by a request whose answer was lost
                 state = present
             else:
+                check(planned_by_seller(present))
                 check(change_pending(answer.object))
                 check_paid(present.subscription.status, answer.object["latest_invoice"])
                 call_key, wanted = stripe_key("retain", principal, key), {"coupon": offer.coupon_id}

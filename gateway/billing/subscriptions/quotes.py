@@ -20,10 +20,15 @@ QUOTE_SECONDS = 15 * 60
 CLOCK_SLACK_SECONDS = 60
 _RETENTION = timedelta(days=1)
 _DECISIVE = ("status", "trial_end", "billing_cycle_anchor", "default_tax_rates")
+_NOT_QUOTED = "there is no such preview of this subscription; ask for a new one"
+_CHANGED = "the subscription was changed since this preview; ask for a new one"
 
 
 def digest_of(subscription: dict[str, Any]) -> str:
     """Return a digest of what the amounts of a change follow from. Pure.
+
+    The latest invoice is of it, though no amount follows from it: each change that is billed makes another. Else who
+    changes up, down and up again could go down once more by the first quote, and have time credited that was not paid.
 
     Args:
         subscription: as Stripe has it.
@@ -32,8 +37,12 @@ def digest_of(subscription: dict[str, Any]) -> str:
         (item["id"], item["price"]["id"], item.get("quantity"), item.get("current_period_end"))
         for item in subscription["items"]["data"]
     ]
-    discounts = [id_of(each) for each in subscription.get("discounts") or ()]
-    return sha256(orjson.dumps([items, discounts, [subscription.get(name) for name in _DECISIVE]])).hexdigest()
+    customer = subscription.get("customer")
+    theirs = customer.get("discount") if isinstance(customer, dict) else None
+    of_items = (each for item in subscription["items"]["data"] for each in item.get("discounts") or ())
+    discounts = [id_of(each) for each in (*(subscription.get("discounts") or ()), theirs, *of_items)]
+    said = [id_of(subscription.get("latest_invoice")), *(subscription.get(name) for name in _DECISIVE)]
+    return sha256(orjson.dumps([items, discounts, said])).hexdigest()
 
 
 async def remember(database: Database, subscription: dict[str, Any], proration_date: datetime) -> None:
@@ -56,7 +65,7 @@ async def remember(database: Database, subscription: dict[str, Any], proration_d
 async def expired(database: Database, proration_date: datetime | None, present: StripeResponse) -> Problem | None:
     """Return why a preview is no longer good; None when it is.
 
-    A date that nobody was given is judged by its age alone.
+    A date that was given to nobody is none: it could lie before a change that was paid since.
 
     Args:
         database: where the quotes are.
@@ -70,9 +79,9 @@ async def expired(database: Database, proration_date: datetime | None, present: 
         given = QUOTES.c.subscription_id == present.object["id"], QUOTES.c.proration_date == proration_date
         query = sa.select(QUOTES.c.state).where(*given)
         states = set(await database.read(lambda connection: connection.execute(query).scalars().all()))
-        if not states or digest_of(present.object) in states:
+        if digest_of(present.object) in states:
             return None
-        message = "the subscription was changed since this preview; ask for a new one"
+        message = _CHANGED if states else _NOT_QUOTED
     return Problem(ProblemCode.PREVIEW_EXPIRED, message, "prorationDate")
 
 

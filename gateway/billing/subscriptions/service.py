@@ -55,6 +55,7 @@ from gateway.billing.subscriptions.validation import (
     ended,
     foreign_card,
     long_comment,
+    planned_by_seller,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import StripeMissing
@@ -126,6 +127,7 @@ class SubscriptionService:
         check(ended(present))
         snapshot = await self._catalog.snapshot()
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
+        check(planned_by_seller(present))
         check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
         await self._check_alone(items, present)
         check_paid(present.subscription.status, billed_before(answer.object))
@@ -151,8 +153,9 @@ class SubscriptionService:
             renews=change_then is None or renews_with(change_then, present.items),
             trial_end=trial_end,
         )
-        if quote.renews_at and renewals.runs_out(discounts := answer.object["discounts"]):
-            left = renewals.left_over(discounts, quote.renews_at, billed=due is not None)
+        await self._at_stripe.read_item_coupons(answer.object)
+        if quote.renews_at and renewals.runs_out(answer.object):
+            left = renewals.left_over(answer.object, quote.renews_at, billed=due is not None)
             then = renewals.as_if_now(answer.object, items, billed_prices(renewal), left)
             quote = replace(quote, due_at_renewal=await self._at_stripe.total_of(**then))
         await quotes.remember(self._database, answer.object, quote.proration_date)
@@ -194,6 +197,7 @@ class SubscriptionService:
                 await self._at_stripe.drop_unconfirmed(answer)
                 present = await self._undo(present, answer)
                 return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
+            check(planned_by_seller(present))
             check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
             await self._check_alone(items, present, customer.external_id)
             check_paid(present.subscription.status, billed_before(answer.object))
@@ -257,14 +261,14 @@ class SubscriptionService:
         return await self._at_stripe.state(present.subscription.id)
 
     async def cancel_pending(self, principal: Principal, id: str) -> SubscriptionState:
-        """Undo a change that is planned, whoever planned it, or that waits to be confirmed; where none is, do nothing.
+        """Undo a change that is planned, or that waits to be confirmed; where none is, do nothing.
 
         Args:
             principal: whose subscription it must be.
             id: the subscription.
 
         Raises:
-            Rejected: the subscription has ended, or Stripe refuses it.
+            Rejected: the subscription has ended, the seller has planned the change, or Stripe refuses it.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; it may be tried again.
         """
@@ -275,11 +279,12 @@ class SubscriptionService:
             if answer.object.get("pending_update"):
                 answer = await self._at_stripe.drop_unconfirmed(answer)
                 present = await self._at_stripe.state(id)
+            check(planned_by_seller(present) if present.pending else None)
             return await self._undo(present, answer)
 
     async def _undo(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
-        """Take a subscription from a schedule that plans a change of it; how it stands then."""
-        if present.pending is None:
+        """Take a subscription from a schedule by which its customer has planned a change; how it stands then."""
+        if present.pending is None or present.planned.fixed:
             return present
         await self._at_stripe.release_schedule(present.subscription.id, answer)
         return await self._at_stripe.state(present.subscription.id)
@@ -307,6 +312,9 @@ class SubscriptionService:
     async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
 
+        Where the seller has planned something, the end is planned in its place, and is not taken back: else who
+        cancelled and came back would be rid of what was planned.
+
         Args:
             principal: whose subscription it must be.
             id: the subscription.
@@ -325,9 +333,11 @@ class SubscriptionService:
             if ended(present):
                 return present
             answer = await self._at_stripe.drop_unconfirmed(answer)
-            await self._at_stripe.release_schedule(id, answer)
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}
+            if present.planned.fixed and not how.now:
+                return await self._end_as_planned(present, answer, details, stripe_key("cancel", principal, key))
+            await self._at_stripe.release_schedule(id, answer)
             parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
             if how.now:
                 # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
@@ -338,6 +348,16 @@ class SubscriptionService:
                 parameters["cancel_at_period_end"] = True
                 await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
+
+    async def _end_as_planned(
+        self, present: SubscriptionState, answer: StripeResponse, said: dict[str, str], key: str
+    ) -> SubscriptionState:
+        """Let the seller's schedule end a subscription with its period, if it does not end so soon already."""
+        period_end = min(item.current_period_end for item in present.items)
+        if present.planned.end is None or present.planned.end > period_end:
+            phase = timing.present_phase(answer.object, period_end)
+            await self._at_stripe.end_by_schedule(answer, phase, said, key)
+        return await self._at_stripe.state(present.subscription.id)
 
     async def pause(self, principal: Principal, id: str, until: datetime | None, key: str | None) -> SubscriptionState:
         """Collect nothing for a while. What was paid for is given to its end; the setting says what access says then.
@@ -381,7 +401,7 @@ class SubscriptionService:
             key: an idempotency key of the client's.
 
         Raises:
-            Rejected: the subscription has ended, or the key cannot be used.
+            Rejected: the subscription has ended, the seller has planned its end, or the key cannot be used.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
@@ -390,17 +410,26 @@ class SubscriptionService:
         async with owner_lock(self._database, customer.external_id):
             present, answer = await self._at_stripe.present(id)
             check(ended(present))
-            paid = [item.id for item in present.giving]
-            parameters = resumption(answer.object, paid, datetime.fromtimestamp(answer.as_of, UTC))
+            fixed, paid = present.planned.fixed, [item.id for item in present.giving]
+            parameters = resumption(answer.object, paid, datetime.fromtimestamp(answer.as_of, UTC), ends=fixed)
             path = path_of(id)
             if answer.object["status"] == "paused" and not parameters:
                 path = f"{path}/resume"
             elif not parameters:
-                return present
-            await self._at_stripe.release_schedule(id, answer)
+                check(planned_by_seller(present) if present.planned.end else None)
+                return await self._unplan_end(present, answer)
+            if not fixed:
+                await self._at_stripe.release_schedule(id, answer)
             call_key = stripe_key("resume", principal, key)
             await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
+
+    async def _unplan_end(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
+        """Take a subscription from a schedule that ends it, and that its customer may change."""
+        if present.planned.end is None:
+            return present
+        await self._at_stripe.release_schedule(present.subscription.id, answer)
+        return await self._at_stripe.state(present.subscription.id)
 
     async def _check_alone(
         self, targets: Sequence[Target], present: SubscriptionState, owner: str | None = None

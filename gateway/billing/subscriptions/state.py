@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from gateway.billing.catalog.snapshot import NOWHERE, Snapshot
 from gateway.billing.subscriptions.access import Access, Payments, access, changes_at, giving_items
 from gateway.billing.subscriptions.payments import payments_of
-from gateway.billing.subscriptions.pending import PHASES, PendingChange, pending_change
+from gateway.billing.subscriptions.pending import NOTHING_PLANNED, PHASES, PendingChange, Planned, plan_of
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
@@ -29,7 +29,7 @@ class SubscriptionState:
         items: its items, in Stripe's order.
         access: what it gives right to now.
         giving: the items that give it; none where access is refused.
-        pending: the change that a schedule plans, if any.
+        planned: what a schedule plans, if anything.
         changes_at: the next moment at which time alone may make its access another.
     """
 
@@ -37,8 +37,13 @@ class SubscriptionState:
     items: tuple[SubscriptionItem, ...]
     access: Access
     giving: tuple[SubscriptionItem, ...] = ()
-    pending: PendingChange | None = None
+    planned: Planned = NOTHING_PLANNED
     changes_at: datetime | None = None
+
+    @property
+    def pending(self) -> PendingChange | None:
+        """The change that is planned, if any."""
+        return self.planned.change
 
 
 SUBSCRIPTIONS, ITEMS, INVOICES = table_for(Subscription), table_for(SubscriptionItem), table_for(Invoice)
@@ -198,9 +203,9 @@ def _state(
     decided = access(row, items, moment, grace=grace, payments=payments)
     giving = giving_items(row, items, payments) if decided.allowed else ()
     phases = getattr(row, "phases", None)
-    pending = pending_change(phases, items, moment) if phases and row.status not in FINAL else None
+    plan = plan_of(phases, items, moment) if phases and row.status not in FINAL else NOTHING_PLANNED
     later = changes_at(row, items, moment, grace=grace, payments=payments)
-    return SubscriptionState(row, tuple(items), decided, giving, pending, later)
+    return SubscriptionState(row, tuple(items), decided, giving, plan, later)
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

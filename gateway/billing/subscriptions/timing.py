@@ -153,7 +153,6 @@ def phases(
         at: when.
         prices: the catalogue's, for how long the second phase lasts.
     """
-    shared = _shared(subscription)
     items = subscription["items"]["data"]
     changed = {each["id"]: each for each in targets if "id" in each}
     then = [
@@ -162,13 +161,25 @@ def phases(
         if not changed.get(item["id"], {}).get("deleted")
     ]
     then += [each for each in targets if "id" not in each]
-    schedule, end = subscription["schedule"], int(at.timestamp())
-    present = schedule["current_phase"] or schedule["phases"][0]
-    kept = [_entry(item) for item in items]
-    first: dict[str, Any] = {**shared, "items": kept, "start_date": present["start_date"], "end_date": end}
-    if subscription["status"] == "trialing":
-        first["trial_end"] = subscription["trial_end"]
-    return [first, {**shared, "items": then, "duration": _period(then[0]["price"], items, prices)}]
+    duration = _period(then[0]["price"], items, prices)
+    return [present_phase(subscription, at), {**_shared(subscription), "items": then, "duration": duration}]
+
+
+def present_phase(subscription: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Return the phase that leaves a subscription as it is until a moment.
+
+    Args:
+        subscription: as Stripe has it, with its schedule.
+        at: when it ends.
+    """
+    schedule = subscription["schedule"]
+    phase = {
+        **_shared(subscription),
+        "items": [_entry(item) for item in subscription["items"]["data"]],
+        "start_date": (schedule["current_phase"] or schedule["phases"][0])["start_date"],
+        "end_date": int(at.timestamp()),
+    }
+    return phase | ({"trial_end": subscription["trial_end"]} if subscription["status"] == "trialing" else {})
 
 
 def _period(price_id: str, items: Sequence[Mapping[str, Any]], prices: Mapping[str, Price]) -> dict[str, Any]:

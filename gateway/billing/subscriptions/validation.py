@@ -45,6 +45,14 @@ def ended(present: SubscriptionState) -> Problem | None:
     )
 
 
+def planned_by_seller(present: SubscriptionState) -> Problem | None:
+    """Return that the seller has planned something of a subscription, which its customer must not get out of."""
+    if not present.planned.fixed:
+        return None
+    message = "what is planned of this subscription was not planned here: only who planned it can undo or change it"
+    return Problem(ProblemCode.PLANNED_BY_SELLER, message, "subscriptionId")
+
+
 def refused(error: StripeRefused) -> Problem:
     """Return what Stripe refused, as the caller can fix it."""
     if isinstance(error, CardRefused):

@@ -203,6 +203,10 @@ class BillingSubscription:
     )
     access: Access = strawberry.field(description="The access that it gives now.")
     pending_change: PendingChange | None = strawberry.field(description="The next change that is planned, if any.")
+    planned_by_seller: bool = strawberry.field(
+        description="Whether the seller, or Stripe's portal, has planned a change or an end of it: until then it "
+        "cannot be changed here, nor what is planned undone. It can be cancelled, for good."
+    )
     state: strawberry.Private[SubscriptionState]
 
     @resolver
@@ -252,7 +256,7 @@ class BillingSubscription:
         row = state.subscription
         items = [SubscriptionItem.of(item, catalog, row.currency) for item in state.items]
         first = items[0] if items else None
-        ends = rules.will_cancel(row)
+        ends = rules.will_cancel(row) or state.planned.end is not None
         return cls(
             owner=Owner(customer_id=row.customer_id),
             id=strawberry.ID(row.id),
@@ -263,12 +267,13 @@ class BillingSubscription:
             current_period_start=first.current_period_start if first else None,
             current_period_end=first.current_period_end if first else None,
             trial_end=row.trial_end,
-            cancel_at=rules.end_of(row, state.items) if ends else None,
+            cancel_at=(state.planned.end or rules.end_of(row, state.items)) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
             paused=row.pause_behavior is not None or row.status == "paused",
             paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),
+            planned_by_seller=state.planned.fixed,
             state=state,
         )

@@ -139,7 +139,7 @@ def _of_change(sandbox: Sandbox, customer: Obj, subscription: Obj, change: Obj, 
         lines = bought
     if not lines:
         raise _none(customer)
-    return _compose(sandbox, customer, subscription, lines, at)
+    return _compose(sandbox, customer, subscription, lines, at, inherits="discounts" not in params)
 
 
 def _in_next_phase(sandbox: Sandbox, subscription: Obj, at: int) -> Obj:
@@ -180,8 +180,20 @@ def _of_pending(sandbox: Sandbox, customer: Obj, currency: str) -> Obj:
     )
 
 
-def _compose(sandbox: Sandbox, customer: Obj, subscription: Obj, lines: list[Obj], at: int) -> Obj:
-    ids = subscriptions.discount_ids(subscription, customer)
+def _compose(
+    sandbox: Sandbox, customer: Obj, subscription: Obj, lines: list[Obj], at: int, *, inherits: bool = True
+) -> Obj:
+    """Compose the invoice of these lines.
+
+    Args:
+        sandbox: The account.
+        customer: Whose it is.
+        subscription: What it is for.
+        lines: What it charges.
+        at: When.
+        inherits: Whether the customer's discount counts where the subscription has none: not if discounts are given.
+    """
+    ids = subscriptions.discount_ids(sandbox, subscription, customer if inherits else {}, at)
     if not discounts.active(sandbox, ids, at):
         ids = []
     return invoices.compose(

@@ -160,7 +160,7 @@ def unused(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> int:
     amount = discounts.reduced(
         sandbox,
         money.cost(price, item["quantity"], subscription["currency"]),
-        [*item["discounts"], *subscriptions.discount_ids(subscription, customer)],
+        [*item["discounts"], *subscriptions.discount_ids(sandbox, subscription, customer, at)],
         currency=subscription["currency"],
         at=at,
         product=price["product"],

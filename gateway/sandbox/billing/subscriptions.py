@@ -101,31 +101,36 @@ def bill(sandbox: Sandbox, subscription: Obj, bought: list[Obj], reason: str, **
     customer = sandbox.need("customer", subscription["customer"])
     waiting = pending.of(sandbox, subscription)
     charged = [*pending.as_lines(sandbox, waiting), *bought]
+    now = sandbox.now(subscription)
+    reduced_by = discount_ids(sandbox, subscription, customer, now)
     invoice = invoices.draft(
         sandbox,
         customer,
         currency=subscription["currency"],
         lines=charged,
         reason=reason,
-        subscription={**subscription, "discounts": discount_ids(subscription, customer)},
+        subscription={**subscription, "discounts": reduced_by},
         **span(subscription, bought),
         **fields,
     )
     pending.attach(sandbox, waiting, invoice)
-    now = sandbox.now(subscription)
     subscription["latest_invoice"] = invoice["id"]
     # A coupon for once outlives an invoice over nothing, as a trial's first is (changelog 2013-10-29).
     once = any(line["amount"] > 0 for line in invoice["lines"]["data"])
     for holder in (subscription, *subscription["items"]["data"]):
         holder["discounts"] = discounts.spend(sandbox, holder["discounts"], now, once=once)
+    own = customer.get("discount")
+    if own and not discounts.spend(sandbox, [own["id"]], now, once=once and own["id"] in reduced_by):
+        sandbox.update({**sandbox.need("customer", customer["id"]), "discount": None}, "customer.updated")
     save(sandbox, subscription, None)
     return invoice
 
 
-def discount_ids(subscription: Obj, customer: Obj) -> list[str]:
-    """Return a subscription's discounts, or else the customer's."""
-    own = customer.get("discount")
-    return list(subscription["discounts"] or ([own["id"]] if own else []))
+def discount_ids(sandbox: Sandbox, subscription: Obj, customer: Obj, at: int) -> list[str]:
+    """Return a subscription's discounts that are not over, or else the customer's."""
+    of_customer = customer.get("discount")
+    own = discounts.active(sandbox, subscription["discounts"], at)
+    return [each.id for each in own] or ([of_customer["id"]] if of_customer else [])
 
 
 def span(subscription: Obj, bought: Sequence[Obj]) -> Obj:

@@ -461,6 +461,8 @@ export type UserErrorCode =
   | "CHECKOUT_NEEDED"
   /** A change waits for the end of the period: undo it first. */
   | "CHANGE_PENDING"
+  /** The seller, or Stripe's portal, has planned a change or an end: only there it is undone. */
+  | "PLANNED_BY_SELLER"
   /** There is no such coupon, or no such offer (any more). */
   | "OFFER_UNAVAILABLE"
   /** The preview is too old to be charged; ask for a new one. */
@@ -597,8 +599,34 @@ export type ViewerQuery = {
           endsAt: string | null;
         };
       } | null;
+      plannedBySeller: boolean;
       pendingChange: {
         at: string;
+        items: {
+          quantity: number | null;
+          plan: {
+            id: string;
+            interval: BillingInterval;
+            intervalCount: number;
+            usageType: UsageType;
+            product: {
+              name: string;
+              unitLabel: string | null;
+              addon: boolean;
+            };
+            amountFor: {
+              currency: string;
+              formatted: string;
+            } | null;
+          } | null;
+        }[];
+      } | null;
+      confirmation: {
+        url: string | null;
+        expiresAt: string;
+        amount: {
+          formatted: string;
+        };
         items: {
           quantity: number | null;
           plan: {
@@ -676,8 +704,34 @@ export type ViewerQuery = {
           endsAt: string | null;
         };
       } | null;
+      plannedBySeller: boolean;
       pendingChange: {
         at: string;
+        items: {
+          quantity: number | null;
+          plan: {
+            id: string;
+            interval: BillingInterval;
+            intervalCount: number;
+            usageType: UsageType;
+            product: {
+              name: string;
+              unitLabel: string | null;
+              addon: boolean;
+            };
+            amountFor: {
+              currency: string;
+              formatted: string;
+            } | null;
+          } | null;
+        }[];
+      } | null;
+      confirmation: {
+        url: string | null;
+        expiresAt: string;
+        amount: {
+          formatted: string;
+        };
         items: {
           quantity: number | null;
           plan: {
@@ -906,6 +960,9 @@ export type ChangeSubscriptionMutation = {
       id: string;
       plan: {
         id: string;
+      } | null;
+      confirmation: {
+        expiresAt: string;
       } | null;
     } | null;
     invoice: {

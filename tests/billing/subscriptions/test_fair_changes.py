@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -169,6 +169,23 @@ def test_two_quotes_from_one_state_are_charged_once_and_the_other_has_expired(wo
     fresh = preview(world, ann, bought, keys[1 - winner])
     again = change(world, ann, bought, keys[1 - winner], prorationDate=fresh["prorationDate"])
     assert again["userErrors"] == []
+
+
+def test_a_quote_is_of_one_state_that_does_not_come_again(world, ann):
+    """Up, down, and up again: by the first quote of the way down, a second one would credit what was never paid."""
+    bought = subscribe(world, customer(world, "ann"), "starter_monthly")
+    up = {"lookup_key": "business_monthly"}
+    assert codes(change(world, ann, bought, **up)) == []
+    down = {
+        "lookup_key": "starter_monthly",
+        "prorationDate": preview(world, ann, bought, "starter_monthly")["prorationDate"],
+    }
+    assert [codes(each) for each in (change(world, ann, bought, **down), change(world, ann, bought, **up))] == [[], []]
+    owed = balance(world, bought)
+    early = datetime.fromtimestamp(world.sandbox.now() - 600, UTC).isoformat()
+    tries = change(world, ann, bought, **down), change(world, ann, bought, **down | {"prorationDate": early})
+    assert [codes(each) for each in tries] == [["PREVIEW_EXPIRED"]] * 2
+    assert balance(world, bought) == owed
 
 
 @both_databases

@@ -23,6 +23,9 @@ CANCEL = """mutation($input: CancelSubscriptionInput!) { cancelSubscription(inpu
     subscription { willCancel pendingChange { at } } userErrors { code } } }"""
 
 
+RESUME = "mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) { userErrors { code } } }"
+
+
 @pytest.fixture
 def ann(world) -> dict[str, str]:
     return world.token("ann")
@@ -40,6 +43,10 @@ def undo(world, me, subscription: dict) -> dict:
 def preview(world, me, subscription: dict, lookup_key: str, when: str = "AT_PERIOD_END") -> dict:
     given = {"subscriptionId": subscription["id"], "priceId": price_id(world, lookup_key), "when": when}
     return world.data(PREVIEW, given, me)["viewer"]["previewChange"]
+
+
+def resume(world, me, subscription: dict) -> dict:
+    return world.data(RESUME, {"input": {"subscriptionId": subscription["id"]}}, me)["resumeSubscription"]
 
 
 def codes(payload: dict) -> list[str]:
@@ -147,27 +154,59 @@ def test_a_waiting_change_is_replaced_by_another_and_by_what_there_is(world, ann
     assert at_stripe(world, bought)["schedule"] is None
 
 
-def test_what_the_dashboard_planned_is_shown_replaced_and_undone(world, ann):
+def dashboard_plans(world, bought: dict, **more) -> str:
+    """Plan Business for the period's end, and an end after it, at Stripe; the schedule's id."""
+    made = world.stripe("POST", "/v1/subscription_schedules", from_subscription=bought["id"])
+    (present,) = made["phases"]
+    begun = {f"phases[0][{bound}_date]": present[f"{bound}_date"] for bound in ("start", "end")}
+    prices = {
+        "phases[0][items][0][price]": price_id(world, "pro_monthly"),
+        "phases[1][items][0][price]": price_id(world, "business_monthly"),
+    }
+    more |= {"phases[1][duration][interval]": "month", "end_behavior": "cancel"}
+    world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **begun, **prices, **more)
+    world.eventually(lambda: pending(world, world.token("ann")))
+    return made["id"]
+
+
+def test_what_the_seller_has_planned_is_shown_and_happens(world, ann):
+    """A rise in price and an end, neither of which a change, an undo, or leaving and coming back may get rid of."""
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-
-    def plan() -> str:
-        made = world.stripe("POST", "/v1/subscription_schedules", from_subscription=bought["id"])
-        (present,) = made["phases"]
-        begun = {f"phases[0][{bound}_date]": present[f"{bound}_date"] for bound in ("start", "end")}
-        prices = {
-            "phases[0][items][0][price]": price_id(world, "pro_monthly"),
-            "phases[1][items][0][price]": price_id(world, "business_monthly"),
-        }
-        more = {"phases[1][duration][interval]": "month", "end_behavior": "cancel"}
-        world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **begun, **prices, **more)
-        world.eventually(lambda: pending(world, ann))
-        return made["id"]
-
-    plan()
+    dashboard_plans(world, bought)
+    seen = world.data("{ viewer { subscription { plannedBySeller willCancel cancelAt } } }", headers=ann)
+    end = datetime.fromisoformat(seen["viewer"]["subscription"].pop("cancelAt")).timestamp()
+    assert seen["viewer"]["subscription"] == {"plannedBySeller": True, "willCancel": True}
+    assert end > end_of(bought) + 27 * DAY
     assert pending(world, ann)["dueAtRenewal"] == {"amount": 19900}
+    tries = (undo(world, ann, bought), change(world, ann, bought, "starter_monthly"))
+    tries += (change(world, ann, bought, "pro_monthly", "NOW", quantity=2), resume(world, ann, bought))
+    assert [codes(each) for each in tries] == [["PLANNED_BY_SELLER"]] * 4
+    renewed(world, bought)
+    assert (have(world, bought), bills(world, bought)[0]) == ([("business_monthly", 1)], 19900)
+    left = world.data(CANCEL, {"input": {"subscriptionId": bought["id"]}}, ann)["cancelSubscription"]
+    assert (codes(left), left["subscription"]["willCancel"]) == ([], True)
+    assert codes(resume(world, ann, bought)) == ["PLANNED_BY_SELLER"]
+    world.advance(to=int(end) + 60)
+    world.eventually(lambda: [row["status"] for row in world.rows("subscription", id=bought["id"])], ["canceled"])
+
+
+def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_does_not_come_back(world, ann):
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
+    dashboard_plans(world, bought)
+    left = world.data(CANCEL, {"input": {"subscriptionId": bought["id"]}}, ann)["cancelSubscription"]
+    assert (codes(left), left["subscription"]) == ([], {"willCancel": True, "pendingChange": None})
+    assert codes(resume(world, ann, bought)) == ["PLANNED_BY_SELLER"]
+    renewed(world, bought)
+    assert (at_stripe(world, bought)["status"], bills(world, bought)) == ("canceled", [2900])
+
+
+def test_what_the_seller_hands_over_is_replaced_and_undone(world, ann):
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
+    handed_over = {"metadata[customer_may_change]": "true"}
+    dashboard_plans(world, bought, **handed_over)
     assert codes(undo(world, ann, bought)) == []
     assert (at_stripe(world, bought)["schedule"], pending(world, ann)) == (None, None)
-    schedule = plan()
+    schedule = dashboard_plans(world, bought, **handed_over)
     said = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
     theirs = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
     assert (theirs["status"], theirs["end_behavior"], len(theirs["phases"])) == ("active", "release", 2)

@@ -1,8 +1,10 @@
 """What a customer may do with each plan: a table without HTTP and without a database."""
 
+from dataclasses import replace
+
 import pytest
 
-from gateway.billing.subscriptions.pending import PendingChange
+from gateway.billing.subscriptions.pending import PendingChange, Planned
 from gateway.billing.subscriptions.plan_actions import PlanOffer, currency_of, offer_of
 from gateway.billing.subscriptions.state import current
 from harness.rows import NOW, at, customer, item, price, product, snapshot, state
@@ -29,10 +31,10 @@ SEATS, STORAGE = item("si_2", "seat_m", "seats"), item("si_3", "storage_m", "sto
 OLD = item("si_1", "starter_old", "starter")
 
 
-def on(*items, pending: str | None = None, **columns):
+def on(*items, pending: str | None = None, fixed: bool = False, ends: bool = False, **columns):
     made = state(*items, **columns)
     change = PendingChange(((pending, 1),), at(27)) if pending else None
-    return type(made)(made.subscription, made.items, made.access, made.giving, change)
+    return replace(made, planned=Planned(change, at(27) if ends else None, fixed))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,11 @@ def on(*items, pending: str | None = None, **columns):
         ("pro_m", [on(PRO, pending="starter_m")], ("CURRENT", None)),
         ("starter_m", [on(PRO, pending="starter_m")], ("SCHEDULED", None)),
         ("starter_y", [on(PRO, pending="starter_m")], ("DOWNGRADE", None)),
+        ("starter_y", [on(PRO, pending="starter_m", fixed=True)], ("UNAVAILABLE", "PLANNED_BY_SELLER")),
         ("pro_m", [on(PRO, cancel_at_period_end=True)], ("RESUME", None)),
+        ("pro_m", [on(PRO, ends=True)], ("RESUME", None)),
+        ("pro_m", [on(PRO, ends=True, fixed=True, cancel_at=at(27))], ("CURRENT", None)),
+        ("pro_m", [on(PRO, ends=True, fixed=True, pause_behavior="void")], ("RESUME", None)),
         ("pro_m", [on(PRO, cancel_at=at(27))], ("RESUME", None)),
         ("pro_m", [on(PRO, status="paused")], ("RESUME", None)),
         ("pro_m", [on(PRO, pause_behavior="void")], ("RESUME", None)),

@@ -40,11 +40,11 @@ async def test_a_quote_is_of_one_state(database):
     assert [await refused(database, subscription(n)) for n in (1, 2, 3)] == [None, None, CHANGED]
 
 
-async def test_a_date_that_nobody_was_given_is_judged_by_its_age_alone(database):
+async def test_a_date_that_was_given_to_nobody_is_no_quote(database):
     await remember(database, subscription(id="sub_2"), MOMENT)
     await remember(database, subscription(), MOMENT + SECOND)
-    assert await refused(database, subscription(7)) is None
-    assert await refused(database, subscription(7), after=16 * MINUTE) == OLD
+    assert await refused(database, subscription()) == OLD
+    assert await refused(database, subscription(), MOMENT + SECOND) is None
 
 
 async def test_without_a_preview_there_is_nothing_to_expire(database):

@@ -7,6 +7,7 @@ import pytest
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
+from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
@@ -47,7 +48,8 @@ def theirs(price_id: str = "month", quantity: int | None = 1, **columns) -> dict
     only = {"id": "si_1", "price": {"id": price_id, "product": of_product}, "quantity": quantity}
     only |= {"current_period_start": STARTED, "current_period_end": ENDS, "created": STARTED}
     only |= {"metadata": {}, "tax_rates": []}
-    obj = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "currency": "usd"}
+    of_customer = {"id": "cus_1", "discount": None}
+    obj = {"id": "sub_1", "object": "subscription", "customer": of_customer, "status": "active", "currency": "usd"}
     obj |= dict.fromkeys(
         ("cancel_at", "canceled_at", "ended_at", "trial_start", "trial_end", "pause_collection", "schedule")
     )
@@ -104,15 +106,17 @@ async def test_a_change_is_billed_at_once_or_not_made(service, scripted):
     becomes(scripted, theirs(), theirs("year", latest_invoice=bill("year")))
     state, billed = await service().change(ADA, "sub_1", PlanChange("year"), None)
     expanded = ("latest_invoice", "schedule", "discounts", "discounts.source.coupon")
+    expanded += ("customer.discount.source.coupon", "items.data.discounts")
     assert ("GET", SUB, {f"expand[{n}]": name for n, name in enumerate(expanded)}) in scripted.calls
     assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW})]
     assert ([each.price_id for each in state.items], billed.id) == (["year"], "in_1")
 
 
 @pytest.mark.parametrize(("minutes", "good"), [(1, True), (16, False)])
-async def test_a_quote_is_charged_from_its_moment_while_it_is_good(service, scripted, minutes, good):
+async def test_a_quote_is_charged_from_its_moment_while_it_is_good(service, scripted, database, minutes, good):
     becomes(scripted, theirs(), theirs("year"))
     moment = NOW - timedelta(minutes=minutes)
+    await remember(database, theirs(), moment)
     change = service().change(ADA, "sub_1", PlanChange("year", proration_date=moment), None)
     assert good or await codes(change) == [("PREVIEW_EXPIRED", "prorationDate")]
     if good:
@@ -384,6 +388,7 @@ async def test_what_has_ended_is_not_resumed_and_its_end_is_no_error(service, sc
 PHASE = {"start_date": STARTED, "end_date": ENDS, "items": [{"price": "month", "quantity": 1}]}
 SCHEDULE = {"id": "sched_1", "object": "subscription_schedule", "customer": "cus_1", "subscription": "sub_1"}
 SCHEDULE |= {"status": "active", "created": STARTED, "phases": [PHASE], "current_phase": PHASE}
+SCHEDULE |= {"end_behavior": "release", "metadata": {"customer_may_change": "true"}}
 RELEASE = "/v1/subscription_schedules/sched_1/release"
 
 
@@ -420,6 +425,7 @@ async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
     assert (made, planned, changed(scripted)[0][2]) == (MAKE, ITS, {"from_subscription": "sub_1"})
     expected = {"end_behavior": "release", "proration_behavior": "none", "phases[0][items][0][price]": "month"}
     expected |= {"phases[1][items][0][price]": "year", "phases[0][end_date]": str(ENDS)}
+    expected["metadata[customer_may_change]"] = "true"
     assert expected.items() <= sent.items()
     assert (scripted.keys[1].partition("-")[0], billed) == ("change", None)
     assert (state.pending.items, int(state.pending.at.timestamp())) == ((("year", 1),), ENDS)
@@ -461,6 +467,42 @@ async def test_what_is_planned_is_undone(service, scripted, schedule, asked):
     scripted.answer("GET", ITS, released)
     state = await service().cancel_pending(ADA, "sub_1")
     assert ([call[1] for call in changed(scripted)], state.pending) == (asked, None)
+
+
+BY_SELLER = {**PLANS, "metadata": {}}
+
+
+async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(service, scripted):
+    scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
+    scripted.answer("GET", ITS, BY_SELLER)
+    made, told = service(), [("PLANNED_BY_SELLER", "subscriptionId")]
+    for wanted in (PlanChange("year"), LATER, PlanChange("month", 2)):
+        assert await codes(made.change(ADA, "sub_1", wanted, None)) == told
+        assert await codes(made.preview(ADA, "sub_1", wanted)) == told
+    assert await codes(made.cancel_pending(ADA, "sub_1")) == told
+    state, _ = await made.change(ADA, "sub_1", PlanChange("month"), None)  # it is so already
+    assert state.pending == (await made.resume(ADA, "sub_1", None)).pending
+    assert state.pending.items == (("year", 1),)
+    assert changed(scripted) == []
+
+
+async def test_who_leaves_what_the_seller_has_planned_leaves_for_good(service, scripted):
+    over = {**BY_SELLER, "phases": [PHASE], "end_behavior": "cancel"}
+    scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
+    scripted.answer("POST", ITS, over)
+    scripted.answer("GET", ITS, over)
+    state = await service().cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
+    ((_, path, sent),) = changed(scripted)
+    assert (path, sent["end_behavior"], sent["phases[0][end_date]"]) == (ITS, "cancel", str(ENDS))
+    assert (sent["metadata[feedback]"], sent["metadata[comment]"]) == ("unused", "Bye")
+    assert not any(name.startswith("phases[1]") for name in sent)
+    assert (int(state.planned.end.timestamp()), state.pending) == (ENDS, None)
+    scripted.calls.clear()
+    scripted._answers.clear()
+    scripted.answer("GET", SUB, theirs(schedule=over))
+    await service().cancel(ADA, "sub_1", Cancellation(), None)
+    assert await codes(service().resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
+    assert changed(scripted) == []
 
 
 async def test_of_what_has_ended_or_is_anothers_nothing_is_undone(service, scripted):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.subscriptions.pending import plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.rows import DAY, at, invoice, item, line, put, snapshot, state, subscription
@@ -152,6 +153,23 @@ def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
     assert (found.pending and found.pending.items) == expected
     assert found.changes_at == at(27)
     assert expected is None or found.pending.at == at(27)
+
+
+@pytest.mark.parametrize(
+    ("phases", "end", "fixed"),
+    [
+        ([GOES_ON], None, False),
+        ([GOES_ON, YEAR], None, True),  # nobody has said whose it is
+        ([GOES_ON, phase(27, "month")], None, True),  # other discounts, perhaps
+        ([{**each, "fixed": False} for each in (GOES_ON, YEAR)], None, False),
+        ([GOES_ON, {"start": now(27), "items": [], "fixed": True}], 27, True),
+        ([GOES_ON, {"start": now(27), "items": [], "fixed": False}], 27, False),
+        ([{"start": now(-1), "items": [], "fixed": True}], None, False),
+    ],
+)
+def test_whose_plan_it_is_and_whether_it_is_an_end(phases, end, fixed):
+    found = plan_of(phases, [item("si_1", "month", "pro")], at(0))
+    assert (found.end, found.fixed) == (end and at(end), fixed)
 
 
 async def test_one_subscription_by_its_id(database, fill):

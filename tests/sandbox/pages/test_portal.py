@@ -163,8 +163,10 @@ def test_a_configuration_can_have_downgrades_wait_for_the_end_of_the_period(
     elif changed.schedule is None:  # and a second change does not wait beside another
         for _ in range(2):
             refused = browser.post(f"{page}/confirm", data={"price": plans["Starter"].id})
-        assert (refused.status_code, "schedule" in text_of(refused)) == (402, True)
-        stripe_client.v1.subscription_schedules.release(subscription_of(stripe_client).schedule)
+        assert (refused.status_code, "scheduled already" in text_of(refused)) == (400, True)
+        assert "Your plan changes on" in text_of(browser.get(path))
+        browser.post(f"{page}/keep")
+        assert subscription_of(stripe_client).schedule is None
     browser.post(f"{page}/cancel")
     assert subscription_of(stripe_client).cancel_at
 

@@ -20,6 +20,7 @@ FLASHES = {
     "changed": "Your plan has been changed.",
     "canceled": "Your subscription has been canceled.",
     "resumed": "Your subscription goes on.",
+    "kept": "Your plan stays as it is.",
     "method": "Your payment method has been updated.",
     "removed": "The payment method has been removed.",
     "details": "Your billing details have been saved.",

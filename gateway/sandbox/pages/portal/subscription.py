@@ -43,6 +43,7 @@ def routes(base: str) -> list[Route]:
         site.view(f"{of_one}/cancel", ask_cancel),
         site.action(f"{of_one}/cancel", cancel),
         site.action(f"{of_one}/resume", resume),
+        site.action(f"{of_one}/keep", keep),
     ]
 
 
@@ -59,11 +60,12 @@ def summary(visit: Visit, subscription: Json) -> Json:
         "trial_end": subscription["trial_end"] if subscription["status"] == "trialing" else None,
         "period_end": _period_end(subscription),
         "ends": ends,
+        "planned": _planned(visit, subscription),
         # Stripe's portal changes subscriptions of one item only.
         "changeable": visit.may("subscription_update")
         and len(items) == 1
         and not ends
-        and not subscription["schedule"]
+        and not _planned(visit, subscription)
         and bool(_choices(visit, subscription)),
         "cancelable": visit.may("subscription_cancel") and not ends,
     }
@@ -93,13 +95,16 @@ async def choose(http: Request) -> Response:
 async def confirm(http: Request) -> Response:
     """Return what the change costs today and from the next period on."""
     visit = visit_of(http)
-    return _confirm_page(visit, visit.subscription(), _wanted(visit, http.query_params))
+    subscription = visit.subscription()
+    _refuse_planned(visit, subscription)
+    return _confirm_page(visit, subscription, _wanted(visit, http.query_params))
 
 
 async def change(http: Request) -> Response:
     """Change plan and quantity."""
     visit, form = visit_of(http), await site.read_form(http)
     subscription = visit.subscription()
+    _refuse_planned(visit, subscription)
     wanted = _wanted(visit, form)
     params = {
         "items": [wanted],
@@ -109,13 +114,38 @@ async def change(http: Request) -> Response:
         **_flow_discounts(visit),
     }
     try:
-        if _waits(visit, subscription, wanted):  # refused where a schedule manages the subscription already
+        if _waits(visit, subscription, wanted):
+            if subscription["schedule"]:
+                call(http, "POST", f"/v1/subscription_schedules/{subscription['schedule']}/release")
             later.plan(http, subscription, wanted, sandbox_of(http).need("price", wanted["price"]))
         else:
             call(http, "POST", f"/v1/subscriptions/{subscription['id']}", params)
     except StripeError as error:
         return _confirm_page(visit, subscription, wanted, message=error.message, status=_DECLINED)
     return visit.done("changed")
+
+
+def _planned(visit: Visit, subscription: Json) -> int | None:
+    """Return when a schedule changes the subscription next; None where nothing is planned."""
+    schedule = sandbox_of(visit.http).store.get("subscription_schedule", subscription["schedule"] or "")
+    now = sandbox_of(visit.http).now(subscription)
+    return min(
+        (each["start_date"] for each in (schedule or {"phases": []})["phases"] if each["start_date"] > now),
+        default=None,
+    )
+
+
+def _refuse_planned(visit: Visit, subscription: Json) -> None:
+    """Refuse a change beside one that is planned.
+
+    Source: Stripe's answer in github.com/invertase/stripe-firebase-extensions/issues/158: subscriptions can be updated
+    in the portal "when there's no future Phases on the attached Schedule".
+
+    Raises:
+        HTTPException: something is planned.
+    """
+    if _planned(visit, subscription):
+        raise HTTPException(400, "A change of this plan is scheduled already: cancel it first.")
 
 
 def _wanted(visit: Visit, form: Any) -> Json:
@@ -262,6 +292,16 @@ async def resume(http: Request) -> Response:
     change = {"cancel_at_period_end": False} if subscription["cancel_at_period_end"] else {"cancel_at": ""}
     call(http, "POST", f"/v1/subscriptions/{subscription['id']}", change)
     return visit.done("resumed")
+
+
+async def keep(http: Request) -> Response:
+    """Cancel what is scheduled; the plan stays."""
+    visit, _ = visit_of(http), await site.read_form(http)
+    visit.require("subscription_update")
+    subscription = visit.subscription()
+    if subscription["schedule"]:
+        call(http, "POST", f"/v1/subscription_schedules/{subscription['schedule']}/release")
+    return visit.done("kept")
 
 
 # Words ---------------------------------------------------------------------------------------------------------

@@ -129,8 +129,7 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
       remedy.replaceChildren();
       const failure = await attempt(currentTarget, ui.text("change.changing"), problem, async () => {
         const input = { subscriptionId: subscription.id, items, ...terms, idempotencyKey };
-        const { invoice } = await ui.mutate(CHANGE_SUBSCRIPTION, input);
-        await done(outcome(ui, preview, invoice));
+        await done(outcome(ui, preview, await ui.mutate(CHANGE_SUBSCRIPTION, input)));
       });
       if (!failure?.codes?.length) return; // with the same key, as long as nobody knows what became of it
       idempotencyKey = newKey(); // what was refused under a key stays refused under it
@@ -159,7 +158,8 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
   return [h("div", { class: "fields" }, h("label", {}, ui.text("change.plan"), select), place), beside, quote];
 }
 
-function outcome(ui, { when, at }, invoice) {
+function outcome(ui, { when, at }, { subscription, invoice }) {
+  if (subscription.confirmation) return ui.text("change.bankAsks");
   if (when === "AT_PERIOD_END") return ui.text("change.later", { day: ui.day(at) });
   const paid = invoice?.amountDue.amount;
   return paid ? ui.text("change.paid", { amount: invoice.amountDue.formatted }) : ui.text("change.done");

@@ -24,8 +24,8 @@ export function planPanels(ui, { subscription: counting, subscriptions: all, pay
   const [subscription, ...subscriptions] = [counting, ...all].map((each) => ({ ...each, ...mainItem(each), id: each.id }));
   const others = subscriptions.filter(({ id, endedAt }) => !endedAt && id !== subscription.id);
   const byUse = ({ plan }) => Number(plan?.usageType === "METERED");
-  const unpaid = ({ id }) =>
-    invoices.nodes.find(({ status, subscriptionId }) => status === "OPEN" && subscriptionId === id);
+  const unpaid = ({ id, confirmation }) =>
+    confirmation ? undefined : invoices.nodes.find(({ status, subscriptionId }) => status === "OPEN" && subscriptionId === id);
   return [subscription, ...others]
     .sort((one, other) => byUse(one) - byUse(other))
     .map((each, place) => planPanel(ui, each, { paymentMethod, unpaid: unpaid(each), place, done }));
@@ -63,6 +63,7 @@ function planPanel(ui, subscription, { paymentMethod, unpaid, place, done }) {
       h("span", { class: access.allowed ? "state" : "state bad", "data-testid": "status" }, state(ui, subscription)),
     ),
     access.reason in ALARMS && alarm(ui, access, unpaid),
+    subscription.confirmation && question(ui, subscription.confirmation),
     h(
       "dl",
       {},
@@ -112,6 +113,18 @@ function alarm(ui, { reason, until }, unpaid) {
   );
 }
 
+/** What the bank wants to be asked, and the way to Stripe's page that asks it. */
+function question(ui, { url, amount, items, expiresAt }) {
+  const href = web(url);
+  const said = { amount: amount.formatted, plan: together(ui, items), day: ui.day(expiresAt) };
+  return h(
+    "div",
+    { class: "alarm", part: "alarm", role: "alert", "data-testid": "confirmation" },
+    h("p", {}, ui.text("plan.bankAsks", said)),
+    href && h("div", { class: "row" }, h("a", { class: "button", href, "data-testid": "ask-bank" }, ui.text("plan.askBank"))),
+  );
+}
+
 /** What each period costs. The API knows it for one unit; for more it is asked, and filled in when it answers. */
 function priceOf(ui, { id, plan, quantity }) {
   const written = (amount) =>
@@ -135,10 +148,10 @@ function next(ui, { status, paused, pausedUntil, willCancel, cancelAt, trialEnd,
 }
 
 /** What is planned, in words. */
-const planned = (ui, { pendingChange: { at, items } }) => [
-  ui.text("plan.from", { day: ui.day(at) }),
-  items.map(({ plan, quantity }) => (plan ? named(ui, plan, quantity) : ui.text("plan.another"))).join(" + "),
-];
+const planned = (ui, { pendingChange: { at, items } }) => [ui.text("plan.from", { day: ui.day(at) }), together(ui, items)];
+
+const together = (ui, items) =>
+  items.map(({ plan, quantity }) => (plan ? named(ui, plan, quantity) : ui.text("plan.another"))).join(" + ");
 
 /** Adds what the renewal comes to, where that is not just the price: Stripe computes it, and the page does not wait. */
 async function addRenewal(ui, panel, { id, items, discounts, pendingChange, willCancel, paused }) {
@@ -150,9 +163,13 @@ async function addRenewal(ui, panel, { id, items, discounts, pendingChange, will
   add("pending-change", found?.pendingChange?.dueAtRenewal);
 }
 
-/** The buttons. Who owes something pays first; who is paused or leaves takes the plan up again first. */
+/**
+ * The buttons. Who owes something pays first; who is paused or leaves takes the plan up again first. What the seller has
+ * planned stays, but who wants to leave sooner may.
+ */
 function actions(ui, subscription, { work, problem, done, hasDebt }) {
-  const { status, plan, willCancel, paused, pendingChange } = subscription;
+  const { status, plan, willCancel, cancelAt, currentPeriodEnd, paused, pendingChange, confirmation, plannedBySeller } =
+    subscription;
   if (status === "CANCELED") return toPlans(ui, "plan.chooseAnother");
   const open = (form) => (event) => {
     const opener = event.currentTarget;
@@ -166,7 +183,10 @@ function actions(ui, subscription, { work, problem, done, hasDebt }) {
   const quiet = "button quiet";
   const runs = !willCancel && !paused;
   const isSettled = ["ACTIVE", "TRIALING"].includes(status) && !hasDebt;
-  const canChange = runs && isSettled && plan?.usageType !== "METERED";
+  const isFree = runs && isSettled && !plannedBySeller;
+  const canChange = isFree && plan?.usageType !== "METERED";
+  const canUndo = confirmation || (pendingChange && !plannedBySeller);
+  const canResume = paused || (willCancel && !plannedBySeller);
   const once = (document, notice) => (event) =>
     attempt(event.currentTarget, ui.text("frame.moment"), problem, async () => {
       await ui.mutate(document, { subscriptionId: subscription.id });
@@ -177,11 +197,11 @@ function actions(ui, subscription, { work, problem, done, hasDebt }) {
   const keep = ui.text("plan.keepThis", { plan: plan?.product.name ?? "" });
   return [
     canChange && button(ui.text("plan.change"), "change", open(changeForm)),
-    pendingChange && button(keep, "undo-change", undo, quiet),
-    !runs && button(ui.text(willCancel ? "plan.keep" : "plan.resume"), "resume", resume),
-    runs && isSettled && button(ui.text("discount.enter"), "code", open(codeForm), quiet),
+    canUndo && button(keep, "undo-change", undo, quiet),
+    canResume && button(ui.text(willCancel ? "plan.keep" : "plan.resume"), "resume", resume),
+    isFree && button(ui.text("discount.enter"), "code", open(codeForm), quiet),
     canChange && button(ui.text("plan.pause"), "pause", open(pauseForm), quiet),
-    !willCancel && button(ui.text("plan.cancel"), "cancel", open(cancelForm), quiet),
+    !(willCancel && cancelAt <= currentPeriodEnd) && button(ui.text("plan.cancel"), "cancel", open(cancelForm), quiet),
     portalButton(ui, "OVERVIEW"),
   ];
 }

@@ -2,8 +2,8 @@
 
 /** @type {import("../client/client.js").Document<import("../types.js").ViewerQuery, import("../types.js").ViewerQueryVariables>} */
 export const VIEWER = {
-  id: "7c85a0e27dfed473686067683cf1a14aec73fd1e1c69e81bf02e7ab64252f5e1",
-  text: "query Viewer($locale:String!$meter:String!$isMetered:Boolean!){viewer{email subscription{...Standing}subscriptions{...Standing items{plan{features{key name(locale:$locale)}}}}usage(eventName:$meter)@include(if:$isMetered){value periodStart periodEnd}paymentMethod{type brand last4 expMonth expYear}entitlements{feature limit}credits{balance entries(first:5){nodes{id kind amount reason createdAt}}}invoices(first:12){nodes{id number status createdAt hostedInvoiceUrl invoicePdf subscriptionId amountRemaining{formatted(locale:$locale)}refunded{amount formatted(locale:$locale)}total{formatted(locale:$locale)}}}}}fragment Standing on BillingSubscription{id status quantity trialEnd cancelAt willCancel paused pausedUntil currentPeriodStart currentPeriodEnd endedAt access{allowed reason until}discounts{...Reduction}retentionOffer{expiresAt discount{...Reduction}}pendingChange{at items{quantity plan{...Named}}}items{id quantity plan{...Named}}}fragment Named on Plan{id interval intervalCount usageType product{name(locale:$locale)unitLabel(locale:$locale)addon}amountFor(quantity:1){currency formatted(locale:$locale)}}fragment Reduction on Discount{name percentOff amountOff{formatted(locale:$locale)}once endsAt}",
+  id: "ddfd31af371513544787e1f1548e9c937e24691a0afdc1b60c8f7641c80d15a5",
+  text: "query Viewer($locale:String!$meter:String!$isMetered:Boolean!){viewer{email subscription{...Standing}subscriptions{...Standing items{plan{features{key name(locale:$locale)}}}}usage(eventName:$meter)@include(if:$isMetered){value periodStart periodEnd}paymentMethod{type brand last4 expMonth expYear}entitlements{feature limit}credits{balance entries(first:5){nodes{id kind amount reason createdAt}}}invoices(first:12){nodes{id number status createdAt hostedInvoiceUrl invoicePdf subscriptionId amountRemaining{formatted(locale:$locale)}refunded{amount formatted(locale:$locale)}total{formatted(locale:$locale)}}}}}fragment Standing on BillingSubscription{id status quantity trialEnd cancelAt willCancel paused pausedUntil currentPeriodStart currentPeriodEnd endedAt access{allowed reason until}discounts{...Reduction}retentionOffer{expiresAt discount{...Reduction}}plannedBySeller pendingChange{at items{quantity plan{...Named}}}confirmation{url expiresAt amount{formatted(locale:$locale)}items{quantity plan{...Named}}}items{id quantity plan{...Named}}}fragment Named on Plan{id interval intervalCount usageType product{name(locale:$locale)unitLabel(locale:$locale)addon}amountFor(quantity:1){currency formatted(locale:$locale)}}fragment Reduction on Discount{name percentOff amountOff{formatted(locale:$locale)}once endsAt}",
 };
 
 /** @type {import("../client/client.js").Document<import("../types.js").CostQuery, import("../types.js").CostQueryVariables>} */
@@ -32,8 +32,8 @@ export const QUOTE_CHANGE = {
 
 /** @type {import("../client/client.js").Document<import("../types.js").ChangeSubscriptionMutation, import("../types.js").ChangeSubscriptionMutationVariables>} */
 export const CHANGE_SUBSCRIPTION = {
-  id: "e2f86af2734b35d18623c436d7e10929bdbdcab95ee50bb7e309b129161de63f",
-  text: "mutation ChangeSubscription($input:ChangeSubscriptionInput!$locale:String!){changeSubscription(input:$input){subscription{id plan{id}}invoice{amountDue{amount formatted(locale:$locale)}}userErrors{code message field text(locale:$locale)}}}",
+  id: "2f4e70588228a1fbe7b893ae3d0778efac8d7400cc2c9db67f1c717f21ae6e0a",
+  text: "mutation ChangeSubscription($input:ChangeSubscriptionInput!$locale:String!){changeSubscription(input:$input){subscription{id plan{id}confirmation{expiresAt}}invoice{amountDue{amount formatted(locale:$locale)}}userErrors{code message field text(locale:$locale)}}}",
 };
 
 /** @type {import("../client/client.js").Document<import("../types.js").CancelPendingChangeMutation, import("../types.js").CancelPendingChangeMutationVariables>} */

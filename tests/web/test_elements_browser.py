@@ -3,6 +3,8 @@ the gateway, with a seller's texts that are hostile.
 """
 
 import dataclasses
+import json
+import os
 import re
 from hashlib import sha256
 
@@ -13,15 +15,17 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from gateway.web.bundle import SOURCES
 from gateway.web.routes import tag
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.gateway import SIGN_IN_SECRET, listening, serve
 from harness.shop_pages import GOOD_CARD, offer, pay_form
+from harness.subscriptions import customer, subscribe
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = '<img src=x onerror="console.error(1)">\u202e"}'
-PAGE = """<!doctype html><html lang="de"><meta charset="utf-8"><title>An application</title>
+PAGE = """<!doctype html><html lang="LANG"><meta charset="utf-8"><title>An application</title>
 <link rel="icon" href="data:,">
 {tag}<script type="module" src="/app.js"></script>
 <billing-checkout-status></billing-checkout-status>
@@ -45,8 +49,10 @@ def site(world):
         page = PAGE.format(tag=tag(f"{gateway.url}/", pinned=True))
         headers = {"Content-Security-Policy": policy}
         routes = [
-            Route("/", lambda _: HTMLResponse(page, headers=headers)),
             Route("/app.js", lambda _: Response(script, media_type="text/javascript")),
+            Route(
+                "/{lang}", lambda asked: HTMLResponse(page.replace("LANG", asked.path_params["lang"]), headers=headers)
+            ),
         ]
         with serve(Starlette(routes=routes), listener):
             yield gateway, address
@@ -59,7 +65,7 @@ async def test_a_page_elsewhere_sells_a_plan_with_one_tag_and_runs_nothing_of_th
     gateway.eventually(lambda: gateway.rows("product", id="prod_NwBusiness00001")[0]["name"], HOSTILE)
     token = gateway.token("user_ada", email="ada@example.com")["Authorization"].removeprefix("Bearer ")
     async with checked_page(chromium, gateway.url, gateway.stripe_url, address) as page:
-        await page.goto(address)
+        await page.goto(f"{address}/de")
         cards = page.get_by_test_id("plan-card")
         await expect(cards.first.get_by_role("heading")).to_have_text(HOSTILE)
         await expect(page.get_by_role("link", name="sign in")).to_be_visible()
@@ -76,7 +82,39 @@ async def test_a_page_elsewhere_sells_a_plan_with_one_tag_and_runs_nothing_of_th
         await expect(page.get_by_text("inside")).to_be_visible()
         await expect(page.get_by_test_id("plan-name")).to_have_text("Pro")
         await expect(page.get_by_text("Ihr Tarif", exact=True)).to_have_count(2)
-        assert re.search(r"/\?session_id=cs_test_\w+$", page.url)
+        assert re.search(r"/de\?session_id=cs_test_\w+$", page.url)
+
+
+SHOWN = """() => ["billing-pricing-table", "billing-account"].map((name) => {
+    const [shown] = document.querySelector(name).shadowRoot.children;
+    const style = getComputedStyle(shown.querySelector("h2"));
+    const card = shown.querySelector(".card, .tile").getBoundingClientRect();
+    return { direction: style.direction, lang: shown.lang, left: card.left, right: innerWidth - card.right,
+             wide: document.documentElement.scrollWidth, text: shown.innerText };
+})"""
+
+
+@pytest.mark.soak
+async def test_every_language_fits_a_telephone_in_its_own_direction(chromium, world, site):  # noqa: F811
+    gateway, address = site
+    subscribe(world, customer(world, "user_ada"))
+    token = gateway.token("user_ada", email="ada@example.com")["Authorization"].removeprefix("Bearer ")
+    narrow = {"width": 375, "height": 800}
+    for path in sorted((SOURCES / "languages").glob("*.json")):
+        words = json.loads(path.read_text())
+        async with checked_page(chromium, gateway.url, address, viewport=narrow, locale=path.stem) as page:
+            await page.add_init_script(f"sessionStorage.setItem('token', '{token}')")
+            await page.goto(f"{address}/{path.stem}")
+            title = page.get_by_role("heading", name=words["invoices"]["title"])
+            await expect(title).to_be_visible(timeout=20_000)
+            await expect(page.get_by_text(words["action"]["CURRENT"], exact=True).first).to_be_visible(timeout=20_000)
+            if folder := os.environ.get("SCREENSHOTS"):
+                await page.screenshot(path=f"{folder}/elements-{path.stem}.png", full_page=True)
+            for seen in await page.evaluate(SHOWN):
+                assert seen["direction"] == ("rtl" if path.stem == "ar" else "ltr")
+                assert (seen["lang"], seen["wide"]) == (path.stem, 375), path.stem
+                assert abs(seen["left"] - seen["right"]) < 1, path.stem
+                assert not re.search(r"\{\w+\}|undefined|\b[a-z]+\.[a-z]+[A-Z]", seen["text"]), path.stem
 
 
 ASK = """async ([first, second, documents]) => {

@@ -1,7 +1,7 @@
 // The reader's language: the elements' sentences, and how numbers and days are written.
 
 /** The languages that there are sentences in. */
-export const LANGUAGES = ["en", "de", "fr"];
+export const LANGUAGES = ["en", "de", "fr", "es", "nl", "pt", "it", "ja", "ar"];
 const FROM_RIGHT_TO_LEFT = ["ar"];
 
 const kept = new Map();

@@ -71,7 +71,7 @@ async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
     for kind, object_id in await mirror.database.read(lambda connection: _unknown(connection, session, address)):
         with suppress(StripeMissing):
             await mirror.refresh(stripe, kind, object_id)
-    for subscription_id in await mirror.database.read(lambda connection: _repeated(connection, address)):
+    for subscription_id in await mirror.database.read(lambda connection: repeated(connection, address)):
         with suppress(StripeMissing):  # ended meanwhile
             ended = await stripe.delete(f"/v1/subscriptions/{subscription_id}", cancellation_details={"comment": WHY})
             await mirror.store_answer(stripe, ended)
@@ -89,13 +89,19 @@ def _unknown(connection: sa.Connection, session: Json, email_lower: str) -> list
     return [(kind, object_id) for kind, object_id, query in looked if object_id and not connection.execute(query).all()]
 
 
-def _repeated(connection: sa.Connection, email_lower: str) -> list[str]:
+def repeated(connection: sa.Connection, email_lower: str) -> list[str]:
+    """Return the trials of an address that are to end, by the subscription's id: all that guests run but the first.
+
+    Several can begin in one second, and each look may know of more of them than the one before. So within a second a
+    user's own comes before a guest's, and what runs before what has ended: a trial that stayed at the last look stays.
+    """
     by_guest = sa.exists().where(SESSIONS.c.subscription_id == SUBSCRIPTIONS.c.id, SESSIONS.c.guest)
+    owned = sa.exists().where(CLAIMS.c.customer_id == SUBSCRIPTIONS.c.customer_id)
     trials = (
         sa.select(SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.status, by_guest.label("by_guest"))
         .join(CUSTOMERS, CUSTOMERS.c.id == SUBSCRIPTIONS.c.customer_id)
         .where(CUSTOMERS.c.email_lower == email_lower, SUBSCRIPTIONS.c.trial_start.is_not(None))
-        .order_by(SUBSCRIPTIONS.c.created, by_guest, SUBSCRIPTIONS.c.id)
+        .order_by(SUBSCRIPTIONS.c.created, SUBSCRIPTIONS.c.status == "canceled", sa.not_(owned), SUBSCRIPTIONS.c.id)
     )
     later = connection.execute(trials).all()[1:]
     return [row.id for row in later if row.by_guest and row.status == "trialing"]

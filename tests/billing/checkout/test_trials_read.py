@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.checkout.trials import WHY, end_repeated, had_trial, is_guests
+from gateway.billing.checkout.trials import WHY, end_repeated, had_trial, is_guests, repeated
 from gateway.billing.subscriptions.exclusion import held_products
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, SubscriptionSchedule
@@ -105,6 +105,35 @@ async def test_stripe_is_asked_for_what_the_mirror_lacks_alone(mirror, stripe, s
     ended = ("DELETE", "/v1/subscriptions/sub_2", {"cancellation_details[comment]": WHY})
     assert [call[:2] for call in scripted.calls if call[0] == "GET"] == read
     assert [call for call in scripted.calls if call[0] != "GET"] == ([ended] if rows == OURS else [])
+
+
+def began(name: str, status: str = "trialing"):
+    """A trial of Ada's that began in the same second as the others of the table below."""
+    return [
+        mailed("ada@example.com", f"cus_{name}"),
+        subscription(f"sub_{name}", status, customer_id=f"cus_{name}", created=NOW, **TRIAL),
+    ]
+
+
+def guests(name: str) -> CheckoutSession:
+    """The completed checkout in which a guest began a trial; before, nobody knows whose it is."""
+    done = {"mode": "subscription", "ui_mode": "hosted", "status": "complete", "guest": True, "payment_status": "paid"}
+    return CheckoutSession(id=f"cs_{name}", subscription_id=f"sub_{name}", created=NOW, expires_at=NOW, as_of=0, **done)
+
+
+WITHIN_A_SECOND = {
+    "one": ([*began("a"), guests("a")], []),
+    "the first of two stays": ([*began("a"), *began("b"), guests("a"), guests("b")], ["sub_b"]),
+    "what nobody knows of yet does not push out another": ([*began("a"), *began("b"), guests("a")], []),
+    "what stayed before more was known stays": ([*began("a", "canceled"), *began("b"), guests("a"), guests("b")], []),
+    "a user's own comes first": ([*began("a"), *began("b"), guests("a"), claim("ada", "cus_b")], ["sub_a"]),
+}
+
+
+@pytest.mark.parametrize(("rows", "ended"), WITHIN_A_SECOND.values(), ids=WITHIN_A_SECOND)
+def test_of_trials_of_one_second_one_stays_however_often_one_looks(connection, rows, ended):
+    put(connection, *rows)
+    assert repeated(connection, "ada@example.com") == ended
 
 
 def its(id: str, subscription_id: str, product: str):

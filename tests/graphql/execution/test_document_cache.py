@@ -11,7 +11,7 @@ from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import GraphQLRequest
 from gateway.settings import Settings
-from harness.memory import traced
+from harness.memory import least, traced
 
 
 @strawberry.type
@@ -93,8 +93,8 @@ async def fill(documents, engine, kind, numbers):
                 assert result.ran, result.errors
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_no_document_takes_more_than_is_counted(schema, kind):
+async def beyond_what_is_counted(schema, kind):
+    """How many bytes documents of a kind take beyond what the cache counts for them."""
     documents = Documents(schema, PersistedDocuments(Settings.load()), introspection=True)
     engine = Engine(schema, compiled=True, suggestions=True)
     numbers = range(DOCUMENTS)
@@ -103,8 +103,12 @@ async def test_no_document_takes_more_than_is_counted(schema, kind):
         before = held()
         await fill(documents, engine, kind, numbers)
         kept = held() - before
-    counted = sum(documents.prepare(GraphQLRequest(text_of(kind, n), None, {})).size for n in numbers)
-    assert kept <= counted, f"{kept / DOCUMENTS:.0f} bytes are kept of each"
+    return kept - sum(documents.prepare(GraphQLRequest(text_of(kind, n), None, {})).size for n in numbers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_document_takes_more_than_is_counted(schema, kind):
+    assert await least(lambda: beyond_what_is_counted(schema, kind), 0) <= 0
 
 
 async def test_the_cache_is_bounded_and_the_least_recently_used_go_first(schema):
@@ -119,12 +123,16 @@ async def test_the_cache_is_bounded_and_the_least_recently_used_go_first(schema)
 
 async def test_refused_documents_by_the_thousands_stay_within_the_bound(schema):
     """30,000 of five letters took 295 MB when they were counted by their characters."""
-    documents = Documents(schema, PersistedDocuments(Settings.load()), introspection=False, max_cache_bytes=500_000)
-    engine = Engine(schema, compiled=True, suggestions=False)
-    with traced() as held:
-        before = held()
-        await fill(documents, engine, "five letters", range(200))
-        assert held() - before < 500_000
+
+    async def kept():
+        documents = Documents(schema, PersistedDocuments(Settings.load()), introspection=False, max_cache_bytes=500_000)
+        engine = Engine(schema, compiled=True, suggestions=False)
+        with traced() as held:
+            before = held()
+            await fill(documents, engine, "five letters", range(200))
+            return held() - before
+
+    assert await least(kept, 500_000) <= 500_000
 
 
 async def test_what_is_larger_than_the_cache_is_prepared_and_not_remembered(schema):

@@ -58,10 +58,14 @@ class Live {
     if (this._ready) this._begin(id);
     else if (!this._socket && !this._waiting) this._connect();
     return () => {
-      if (!this._followed.delete(id)) return;
-      if (this._ready) this._say({ id, type: "complete" });
-      if (!this._followed.size) this._leave();
+      if (this._followed.has(id) && this._ready) this._say({ id, type: "complete" });
+      this._drop(id);
     };
+  }
+
+  /** Follows something no more; without anything to follow there is no connection. */
+  _drop(id) {
+    if (this._followed.delete(id) && !this._followed.size) this._leave();
   }
 
   /** Connects anew, as somebody else. */
@@ -114,12 +118,12 @@ class Live {
       return this._end(id, error);
     }
     if (type === "error") this._end(id, payload[0]);
-    if (type === "complete") this._followed.delete(id);
+    if (type === "complete") this._drop(id);
   }
 
   _end(id, error) {
     const { failed } = this._followed.get(id);
-    this._followed.delete(id);
+    this._drop(id);
     failed(error);
   }
 

@@ -26,24 +26,33 @@ def operations(runtime: Runtime, front: str) -> APIRouter:
         runtime: asked whether the database is there, and how many events wait.
         front: where a person who comes to `/` is sent.
     """
-    router, database = APIRouter(), runtime.database
+    router, database = APIRouter(tags=["operations"]), runtime.database
     status = json_of(Status)
 
-    @router.get("/healthz", summary="Whether the process is up", responses={200: {"content": status}})
+    @router.get(
+        "/healthz",
+        summary="Whether the process is up",
+        operation_id="healthz",
+        responses={200: {"description": "It is", "content": status}},
+    )
     async def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     @router.get(
         "/readyz",
         summary="Whether the database can be reached, written and heard, and is migrated, and the clock is right",
-        responses={200: {"content": status}, 503: {"description": "One of them is not so", "content": status}},
+        operation_id="readyz",
+        responses={
+            200: {"description": "All is so", "content": status},
+            503: {"description": "One of them is not so", "content": status},
+        },
     )
     async def readyz() -> JSONResponse:
         clock = runtime.stripe.clock.problem(runtime.clock) if runtime.stripe else None
         problem = runtime.notifications.problem or await migrations.problem(database) or clock
         return JSONResponse({"status": problem or "ok"}, status_code=503 if problem else 200)
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    @router.get("/metrics", summary="Prometheus metrics", operation_id="metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         with suppress(DatabaseUnavailable):  # the rest is worth seeing then
             for queue, counts in (await database.read(_open_items)).items():

@@ -67,6 +67,18 @@ class FeaturesView(BaseModel):
     features: dict[str, AccessView] = Field(description="The decisions, by the features' keys.")
 
 
+class EvaluationContext(BaseModel):
+    """Of whom a flag is asked."""
+
+    targetingKey: str = Field(description="The user's id.")  # noqa: N815 - the protocol's name
+
+
+class Evaluation(BaseModel):
+    """What is asked of flags."""
+
+    context: EvaluationContext = Field(description="Of whom; what else stands in it is not read.")
+
+
 class Flag(BaseModel):
     """A decision as OpenFeature's remote evaluation protocol has it."""
 
@@ -159,26 +171,16 @@ _FAILURES: dict[str, Any] = {
         ("503", "The database cannot be reached"),
     )
 }
-_CONTEXT: dict[str, Any] = {
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "context": {
-                        "type": "object",
-                        "properties": {"targetingKey": {"type": "string", "description": "The user's id."}},
-                    }
-                },
-            }
-        }
-    }
-}
+_EVALUATION: dict[str, Any] = {"required": True, "content": json_of(Evaluation)}
+_BEARER = "bearer"
+_ACCESS: dict[str, Any] = {"tags": ["access"], "security": [{_BEARER: []}]}
+_FLAGS: dict[str, Any] = {"tags": ["OpenFeature"], "security": [{_BEARER: []}]}
 ACCESS = {
     "/access/{external_id}/{feature}": {
         "get": {
             "summary": "Whether a customer may use a feature",
             "operationId": "access",
+            **_ACCESS,
             "parameters": [_USER, _parameter("path", "feature", "The feature's key."), _ETAG],
             "responses": {
                 "200": {"description": "Allowed", "content": json_of(AccessView)},
@@ -192,6 +194,7 @@ ACCESS = {
         "get": {
             "summary": "What a customer may use",
             "operationId": "accessOfAll",
+            **_ACCESS,
             "parameters": [
                 _USER,
                 _parameter("query", "features", "Their keys, with commas between; without it all that are allowed."),
@@ -208,8 +211,9 @@ ACCESS = {
         "post": {
             "summary": "Whether a customer may use a feature, for OpenFeature",
             "operationId": "evaluateFlag",
+            **_FLAGS,
             "parameters": [_parameter("path", "key", "The feature's key.")],
-            "requestBody": _CONTEXT,
+            "requestBody": _EVALUATION,
             "responses": {"200": {"description": "The decision", "content": json_of(Flag)}, **_FAILURES},
         }
     },
@@ -217,8 +221,9 @@ ACCESS = {
         "post": {
             "summary": "What a customer may use, for OpenFeature",
             "operationId": "evaluateFlags",
+            **_FLAGS,
             "parameters": [_ETAG],
-            "requestBody": _CONTEXT,
+            "requestBody": _EVALUATION,
             "responses": {
                 "200": {"description": "The decisions", "content": json_of(Flags)},
                 "304": {"description": "As the ETag says"},
@@ -230,7 +235,14 @@ ACCESS = {
 """The routes that are no routes of FastAPI (`access.py`, `ofrep.py`)."""
 
 
-_MODELS = AccessView, FeaturesView, Flag, FlagFailure, Flags, Refusal, Status
+_MODELS = AccessView, Evaluation, FeaturesView, Flag, FlagFailure, Flags, Refusal, Status
+_SCHEMES = {
+    _BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A service token (`GATEWAY_SERVICE_TOKEN`), or the token of the user who is asked about.",
+    }
+}
 
 
 class Rest(FastAPI):
@@ -242,6 +254,6 @@ class Rest(FastAPI):
         if "components" not in description:
             models: Any = [(model, "serialization") for model in _MODELS]
             _, schemas = models_json_schema(models, ref_template=_SCHEMAS + "{model}")
-            description["components"] = {"schemas": schemas["$defs"]}
+            description["components"] = {"schemas": schemas["$defs"], "securitySchemes": _SCHEMES}
             description["paths"] |= ACCESS
         return description

@@ -2,7 +2,7 @@
 
 The modules stand one after the other in the order in which they need each other, without `import`, `export`, comments
 and indentation. So no two of them may have the same name for something at their top. The few forms of `import` and
-`export` that there are stand below; a test holds them.
+`export` that there are stand below; a test holds them. Decision 0031 has the reasons.
 """
 
 import gzip

@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long, about half an hour: storms, failures, judges from elsewhere, games; make night: for longer
+# make soak   what takes long, more than half an hour: storms, failures, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -62,7 +62,7 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long, within 25 minutes. CI plays storms, judges and programs after each submission.
+# What takes long, within 35 minutes. CI plays storms, judges and programs after each submission.
 soak: storms failures judges programs examples games
 
 # The same for longer, and what takes long in any case: for a night, or before a release.
@@ -97,14 +97,16 @@ programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 # Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
-# requests through nginx and HAProxy; in seconds for each, of which `make night` gives them more.
+# requests through nginx and HAProxy; in seconds for each (of COUNTING_SECONDS on each database, ten minutes in all), of
+# which `make night` gives them more.
 games: export HISTORY ?= 60
 games: export GAME_SECONDS ?= 120
 games: export LIVES_SECONDS ?= 60
 games: export PROXY_SECONDS ?= 105
 games: export SIMULATION ?= 60
+games: export COUNTING_SECONDS ?= 300
 games: .venv/development assets packages
-	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" --timeout 1500 -s $(ARGS)
+	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" --timeout 2400 -s $(ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_simulation.py --timeout 1500 -s $(ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
 	$(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)

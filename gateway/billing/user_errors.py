@@ -59,6 +59,7 @@ class ProblemCode(Enum):
     HOLD_NOT_FOUND = "There is no such hold."
     HOLD_ENDED = "The hold was released, or committed with another amount."
     DURATION_INVALID = "The time is too short or too long."
+    CREDIT_KIND_INVALID = "No kind of credits can have this name."
     TEXT_TOO_LONG = "The text is too long."
     INVOICE_NOT_REFUNDABLE = "No payment at Stripe has paid the invoice, or several have: refund it at Stripe."
     CUSTOMER_UNAVAILABLE = "Stripe has no such customer, or it is another user's."

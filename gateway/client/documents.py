@@ -89,7 +89,7 @@ class CustomerAnswerEntitlements(TypedDict):
 
 
 class CustomerAnswerCredits(TypedDict):
-    """The credits of a customer."""
+    """The credits of a customer, of one kind."""
 
     balance: int
     """The balance; below zero when a refund has taken back more than was left."""
@@ -170,7 +170,7 @@ class CustomersVariables(TypedDict):
     filter: NotRequired[CustomersFilter | None]
 
 
-UserErrorCode = Literal["LINE_ITEMS_INVALID", "PRICE_NOT_FOUND", "PRICE_NOT_ON_SALE", "DUPLICATE_PRICE", "QUANTITY_INVALID", "CURRENCY_NOT_OFFERED", "INTERVALS_MIXED", "URL_REQUIRED", "URL_UNUSED", "REDIRECT_NOT_ALLOWED", "EMAIL_INVALID", "METADATA_INVALID", "PROMOTION_CODE_INVALID", "IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED", "PRICE_NOT_RECURRING", "SUBSCRIPTION_ENDED", "SUBSCRIPTION_ENDING", "PAUSE_UNAVAILABLE", "SUBSCRIPTION_PAUSED", "CHECKOUT_NEEDED", "CHANGE_PENDING", "PLANNED_BY_SELLER", "OFFER_UNAVAILABLE", "PREVIEW_EXPIRED", "INVOICE_UNPAID", "SUBSCRIPTION_ITEM_NEEDED", "PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED", "COMMENT_TOO_LONG", "ALREADY_SUBSCRIBED", "EARLIER_SESSION_PAID", "CUSTOMER_AMBIGUOUS", "NO_CUSTOMER", "SUBSCRIPTION_NEEDED", "AMOUNT_INVALID", "METER_NOT_FOUND", "USAGE_NOT_FOUND", "TIMESTAMP_INVALID", "INSUFFICIENT_CREDITS", "FEATURE_NOT_ALLOWED", "FEATURE_NOT_COUNTED", "LIMIT_REACHED", "SPEND_CAP_REACHED", "HOLD_NOT_FOUND", "HOLD_ENDED", "DURATION_INVALID", "TEXT_TOO_LONG", "INVOICE_NOT_REFUNDABLE", "CUSTOMER_UNAVAILABLE", "SESSION_NOT_OPEN", "STRIPE_REFUSED"]
+UserErrorCode = Literal["LINE_ITEMS_INVALID", "PRICE_NOT_FOUND", "PRICE_NOT_ON_SALE", "DUPLICATE_PRICE", "QUANTITY_INVALID", "CURRENCY_NOT_OFFERED", "INTERVALS_MIXED", "URL_REQUIRED", "URL_UNUSED", "REDIRECT_NOT_ALLOWED", "EMAIL_INVALID", "METADATA_INVALID", "PROMOTION_CODE_INVALID", "IDEMPOTENCY_KEY_INVALID", "IDEMPOTENCY_KEY_REUSED", "PRICE_NOT_RECURRING", "SUBSCRIPTION_ENDED", "SUBSCRIPTION_ENDING", "PAUSE_UNAVAILABLE", "SUBSCRIPTION_PAUSED", "CHECKOUT_NEEDED", "CHANGE_PENDING", "PLANNED_BY_SELLER", "OFFER_UNAVAILABLE", "PREVIEW_EXPIRED", "INVOICE_UNPAID", "SUBSCRIPTION_ITEM_NEEDED", "PAYMENT_FAILED", "PAYMENT_METHOD_NEEDED", "COMMENT_TOO_LONG", "ALREADY_SUBSCRIBED", "EARLIER_SESSION_PAID", "CUSTOMER_AMBIGUOUS", "NO_CUSTOMER", "SUBSCRIPTION_NEEDED", "AMOUNT_INVALID", "METER_NOT_FOUND", "USAGE_NOT_FOUND", "TIMESTAMP_INVALID", "INSUFFICIENT_CREDITS", "FEATURE_NOT_ALLOWED", "FEATURE_NOT_COUNTED", "LIMIT_REACHED", "SPEND_CAP_REACHED", "HOLD_NOT_FOUND", "HOLD_ENDED", "DURATION_INVALID", "CREDIT_KIND_INVALID", "TEXT_TOO_LONG", "INVOICE_NOT_REFUNDABLE", "CUSTOMER_UNAVAILABLE", "SESSION_NOT_OPEN", "STRIPE_REFUSED"]
 """Codes that clients may switch on; each value says what it means."""
 
 
@@ -563,6 +563,8 @@ class GrantCreditsInput(TypedDict):
     """The id by which the application knows the customer. Who is none yet becomes one."""
     amount: int
     """The number of credits, 1 to 10^12."""
+    kind: NotRequired[str | None]
+    """Of which kind: `ai` of `credits_ai` in a product's metadata. Left out, the credits without a name."""
     reason: str
     """Why, for people, up to 500 characters."""
     expiresAt: NotRequired[str | None]
@@ -589,6 +591,8 @@ class SpendCreditsInput(TypedDict):
     """The id by which the application knows the customer."""
     amount: int
     """The number of credits, at least 1. All of them are spent or none."""
+    kind: NotRequired[str | None]
+    """Of which kind: `ai` of `credits_ai` in a product's metadata. Left out, the credits without a name."""
     idempotencyKey: str
     """1 to 255 characters. The same key with the same spend spends once and gives the same answer."""
     reason: NotRequired[str | None]

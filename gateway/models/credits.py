@@ -16,8 +16,10 @@ CARRYING_LOT = "CAST(debts AS TEXT) <> '{}'"
 
 
 class CreditAccount(Row, table=True):
-    """The credits of one customer: the row that everybody who changes them locks first.
+    """The credits of one customer, of one kind: the row that everybody who changes them locks first.
 
+    `customer_id`, here and in the tables below, is the customer's for the kind without a name. For another it is the
+    customer's, a blank and the kind (`gateway/billing/credits/kinds.py`), and `owner_id` is the customer then.
     `balance` is the sum of the entries. `clock` is the latest moment at which anything was granted, on Stripe's clock:
     time is at least that late, also where a test clock runs ahead of ours.
     """
@@ -27,15 +29,17 @@ class CreditAccount(Row, table=True):
     customer_id: str = Field(primary_key=True)
     balance: int = Field(default=0, sa_type=sa.BigInteger)
     clock: datetime = Field(sa_type=UtcDateTime, index=True)
+    owner_id: str | None = Field(default=None, index=True)
 
 
 class CreditLot(Row, table=True):
     """The credits that one line of a purchase has brought, and where they are now.
 
-    The id is that of the invoice line or of the checkout's line item: a line grants once, however often and by
-    whichever events it is told. `granted` is fixed then; `revoked`, `spent` and `expired` are the sums of the
-    entries about it. `units` are the credits of a full period (of lots from before 0.2: null, `granted`). `debts` says
-    how much of `spent` is carried for which other lot, which was taken back after it had been spent.
+    The id is that of the invoice line or of the checkout's line item, with the kind if it has a name, as has
+    `purchase_id`: a line grants once of a kind, however often and by whichever events it is told. `granted` is fixed
+    then; `revoked`, `spent` and `expired` are the sums of the entries about it. `units` are the credits of a full
+    period (of lots from before 0.2: null, `granted`). `debts` says how much of `spent` is carried for which other lot,
+    which was taken back after it had been spent.
     """
 
     __tablename__ = "credit_lot"

@@ -21,7 +21,7 @@ from gateway.mirror.accounts import account_of
 from gateway.mirror.sync import Mirror
 from gateway.models.audit import AuditEntry
 from gateway.models.checkout import CheckoutIntent, CustomerClaim
-from gateway.models.credits import CreditEntry
+from gateway.models.credits import CreditAccount, CreditEntry
 from gateway.models.metering import UsageCounter, UsageHold, UsageRecord, UsageTotal
 from gateway.models.mirrored import CheckoutSession, Customer, Invoice, PaymentMethod, Subscription
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
@@ -37,7 +37,7 @@ CUSTOMERS, METHODS, SESSIONS, SUBSCRIPTIONS, INVOICES = (
 CLAIMS, INTENTS = table_for(CustomerClaim), table_for(CheckoutIntent)
 USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
 COUNTERS, HOLDS = table_for(UsageCounter), table_for(UsageHold)
-ENTRIES, AUDIT = table_for(CreditEntry), table_for(AuditEntry)
+ACCOUNTS, ENTRIES, AUDIT = table_for(CreditAccount), table_for(CreditEntry), table_for(AuditEntry)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 ERASURES = table_for(Erasure)
 
@@ -119,6 +119,7 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
     sessions = SESSIONS.c.customer_id.in_(customers) | SESSIONS.c.external_id.in_(person.external_ids)
     nobodys = SESSIONS.c.customer_id.is_(None), sa.func.lower(SESSIONS.c.customer_email).in_(person.emails)
     gone = {"deleted": True}
+    other_kinds = sa.select(ACCOUNTS.c.customer_id).where(ACCOUNTS.c.owner_id.in_(customers))
     counts = {
         "customers": _clear(connection, CUSTOMERS, CUSTOMERS.c.id.in_(customers), gone),
         "cards": _clear(connection, METHODS, METHODS.c.customer_id.in_(customers), gone),
@@ -128,7 +129,7 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
         "notes in the credit ledger": _update(
             connection,
             ENTRIES,
-            ENTRIES.c.customer_id.in_(customers),
+            ENTRIES.c.customer_id.in_(customers) | ENTRIES.c.customer_id.in_(other_kinds),
             {"key": None, "fingerprint": None, "reason": None, "meta": {}},
         ),
         "words in the audit log": _update(

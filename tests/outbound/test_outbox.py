@@ -64,6 +64,7 @@ def test_the_application_is_told_of_a_subscriptions_life_and_of_its_credits_once
         "amount": 10_000,
         "balance": 10_000,
         "purchaseId": made["latest_invoice"],
+        "kind": None,
     }
     order = [row["message_id"] for row in sorted(world.rows("outbox_message"), key=lambda row: row["id"])]
     assert [message for message, _ in receiver.taken] == [each for each in order if each in dict(receiver.taken)]

@@ -2,8 +2,8 @@
 
 Its metadata name them: `features` is a comma-separated list of keys, `limit_<feature>` a whole number, and
 `limit_<feature>_per_unit: true` says that it is for each unit; `feature_<feature>` is its name. `use_<feature>` says
-what counts its use: `counter`, `meter:<event name>` of a meter at Stripe, or `credits`; `overage_<feature>: true` lets
-it go beyond the limit. Beside these are Stripe's own features of products
+what counts its use: `counter`, `meter:<event name>` of a meter at Stripe, `credits`, or `credits:<kind>`;
+`overage_<feature>: true` lets it go beyond the limit. Beside these are Stripe's own features of products
 (https://docs.stripe.com/billing/entitlements).
 """
 
@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
+from gateway.billing.catalog.credit_kinds import is_kind
 from gateway.models.mirrored import Product
 
 _LIMIT, _PER_UNIT, _USE, _OVERAGE = "limit_", "_per_unit", "use_", "overage_"
@@ -46,7 +48,7 @@ class Use:
 
     Attributes:
         kind: by what.
-        name: of a meter its event name, else empty.
+        name: of a meter its event name, of credits their kind, else empty.
     """
 
     kind: UseKind
@@ -134,6 +136,16 @@ class Features(dict[str, ProductFeatures]):
             self._counts = Counter(name for product_id in self._products for name in self[product_id].names)
         return self._counts.keys()
 
+    @cached_property
+    def metered(self) -> Mapping[str, Collection[str]]:
+        """The features of which a meter counts the use, by the meter's event name."""
+        found: dict[str, set[str]] = {}
+        for product_id in self._products:
+            for feature, use in self[product_id].uses.items():
+                if use.kind is UseKind.METER:
+                    found.setdefault(use.name, set()).add(feature)
+        return found
+
     def changed(self, products: Mapping[str, Product], ids: Iterable[str]) -> "Features":
         """Return the features after a change: these, if it has not changed any product's.
 
@@ -181,4 +193,6 @@ def _use(text: str) -> Use | None:
     kind, _, name = (part.strip() for part in text.partition(":"))
     if kind == UseKind.METER.value and name:
         return Use(UseKind.METER, name)
-    return Use(UseKind(kind)) if kind in {UseKind.COUNTER.value, UseKind.CREDITS.value} and not name else None
+    if kind == UseKind.CREDITS.value and (not name or is_kind(name)):
+        return Use(UseKind.CREDITS, name)
+    return Use(UseKind.COUNTER) if kind == UseKind.COUNTER.value and not name else None

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.windows import Window, present, settle
-from gateway.billing.credits.held import CREDITS
+from gateway.billing.credits.held import CREDITS, account_of
 from gateway.billing.metering.totals import Period, summed
 from gateway.billing.subscriptions.counted import Counted
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
@@ -50,14 +50,24 @@ class Place:
     def name(self) -> str:
         """The counter's."""
         use = self.counted.use
-        names = {UseKind.METER: use.name, UseKind.CREDITS: CREDITS, UseKind.COUNTER: PLAIN + self.feature}
+        names = {UseKind.METER: use.name, UseKind.CREDITS: CREDITS + use.name, UseKind.COUNTER: PLAIN + self.feature}
         return names[use.kind]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """By which its counter is found."""
+        return self.customer_id, self.name
 
     @property
     def meters(self) -> frozenset[str]:
         """The event name of the meter, if one counts it."""
         use = self.counted.use
         return frozenset({use.name} if use.kind is UseKind.METER else ())
+
+    @property
+    def account_id(self) -> str | None:
+        """The account of credits that pays, if one does."""
+        return account_of(self.customer_id, self.name) if self.is_credits else None
 
     @property
     def is_credits(self) -> bool:
@@ -189,14 +199,14 @@ def read(
         connection: what is read with.
         places: what is asked for.
         moment: now.
-        credit_counts: of customers the balance of credits, and what of it is held.
+        credit_counts: of accounts the balance of credits, and what of it is held.
     """
     counting: Sequence[Place] = [each for each in places if not each.is_credits]
     rows = stored(connection, [(each.customer_id, each.name) for each in counting], moment) if counting else {}
     found = {}
     for place in places:
-        if place.is_credits:
-            found[place] = of_credits(*credit_counts.get(place.customer_id, (0, 0)))
+        if account_id := place.account_id:
+            found[place] = of_credits(*credit_counts.get(account_id, (0, 0)))
         else:
             row = rows.get((place.customer_id, place.name))
             counter, _ = settled(connection, place, as_stored(row) if row else None, moment)

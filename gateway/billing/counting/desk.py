@@ -28,7 +28,7 @@ from gateway.billing.counting.counters import (
     settled,
     stored,
 )
-from gateway.billing.credits.held import CREDITS, settle_held, write_lapsed
+from gateway.billing.credits.held import account_of, settle_held, write_lapsed
 from gateway.billing.credits.ledger import LONG_AGO, Account, lock_accounts
 from gateway.billing.metering import totals
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -117,9 +117,9 @@ class Desk:
         Args:
             connection: the transaction.
             wanted: what.
-            paying: the customers whose credits it is about.
+            paying: the accounts of credits that it is about.
         """
-        advisory_locks(connection, {lock for key in wanted.keys for lock in _locks(*key)})
+        advisory_locks(connection, {lock for key in wanted.keys for lock in locks(*key)})
         desk = cls(connection, now(connection))
         customers = {customer for customer, _ in wanted.keys}
         desk._stored = stored(connection, wanted.keys, desk.now)
@@ -146,7 +146,7 @@ class Desk:
 
     def counter(self, place: Place) -> Counter:
         """Return the counter of a feature, in the window that counts now."""
-        key = place.customer_id, place.name
+        key = place.key
         if key not in self._settled:
             counter, is_new = settled(self.connection, place, self._counter_of(*key), self.now)
             self._settled[key] = place
@@ -158,8 +158,8 @@ class Desk:
 
     def count(self, place: Place) -> Count:
         """Return how a feature stands."""
-        if place.is_credits:
-            return of_credits(self.accounts[place.customer_id].balance, self.held_credits.get(place.customer_id, 0))
+        if account_id := place.account_id:
+            return of_credits(self.accounts[account_id].balance, self.held_credits.get(account_id, 0))
         return self.counter(place).count(place)
 
     def moment(self, customer_id: str, name: str) -> datetime:
@@ -223,8 +223,8 @@ class Desk:
         self.holds[hold.id] = self._touched[hold.id] = hold
         if not change:
             return
-        if hold.name == CREDITS:
-            self.held_credits[hold.customer_id] = self.held_credits.get(hold.customer_id, 0) + change
+        if account_id := account_of(hold.customer_id, hold.name):
+            self.held_credits[account_id] = self.held_credits.get(account_id, 0) + change
         elif counter := self._counter_of(hold.customer_id, hold.name):
             counter.held += change
 
@@ -269,7 +269,8 @@ COUNTED = "counted"
 """The status of a use that Stripe does not hear of."""
 
 
-def _locks(customer_id: str, name: str) -> tuple[str, str]:
+def locks(customer_id: str, name: str) -> tuple[str, str]:
+    """Return the names of the advisory locks under which a customer's counter is read and written."""
     return f"use {customer_id}", totals.lock_name(customer_id, name)
 
 

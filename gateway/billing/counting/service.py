@@ -1,6 +1,6 @@
 """Counted features for whoever asks by the application's own ids: how they stand, and what is used of them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,10 +10,12 @@ import sqlalchemy as sa
 
 from gateway.billing.counting import counters
 from gateway.billing.counting.counters import MAX_COUNT, Count, Place
+from gateway.billing.counting.reported import report_counted
 from gateway.billing.counting.uses import Commit, Consume, Hold, Outcome, Release, Step, apply, was_consumed
 from gateway.billing.credits.held import held
 from gateway.billing.credits.service import balances
 from gateway.billing.customers.access_memory import AccessMemory
+from gateway.billing.metering.usage import Report
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.entitlements import Grant
 from gateway.billing.subscriptions.validation import check
@@ -97,6 +99,16 @@ class CountedFeatures:
         hold = await self._hold(hold_id)
         return await self._do(Release(hold, await self._place_of(hold)))
 
+    async def report(self, reports: Sequence[tuple[str, Report]]) -> None:
+        """Write usage down that was not consumed here (`metering/usage.py`), and tell where it comes to a threshold.
+
+        Args:
+            reports: each with where it stands in the input.
+
+        Raises: as `report_all`.
+        """
+        await report_counted(self._database, self._memory, reports)
+
     async def counts(self, external_id: str, grants: Iterable[Grant]) -> dict[str, Count]:
         """Return how those of some decisions stand that are counted, by the feature.
 
@@ -125,7 +137,7 @@ class CountedFeatures:
         if _bad_grant(customer_id, grant):
             return None
         place = place_of(customer_id, grant)
-        return place if (place.customer_id, place.name) == (hold.customer_id, hold.name) else None
+        return place if place.key == (hold.customer_id, hold.name) else None
 
     async def _hold(self, hold_id: str) -> UsageHold:
         """Return a hold as it is.
@@ -160,7 +172,7 @@ def with_count(grant: Grant, count: Count | None) -> tuple[Grant, Count | None]:
 
 def read_counts(connection: sa.Connection, places: Collection[Place]) -> Mapping[Place, Count]:
     """Return how counted features stand, of however many customers."""
-    paying = {each.customer_id for each in places if each.is_credits}
+    paying = {account_id for each in places if (account_id := each.account_id)}
     moment = now(connection)
     there = balances(connection, paying) if paying else {}
     kept = held(connection, paying, moment) if paying else {}

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from gateway.billing.counting.counters import PLAIN, Count, Place, of_credits
 from gateway.billing.counting.desk import COUNTED, USAGE, Desk, Wanted
-from gateway.billing.credits.held import CREDITS
-from gateway.billing.credits.ledger import ENTRIES
-from gateway.billing.credits.service import Spend, spend_from
+from gateway.billing.credits.held import account_of
+from gateway.billing.credits.kinds import split
+from gateway.billing.credits.service import Spend, entry_of, spend_from
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.models.metering import UsageHold, UsageRecord
 
@@ -50,7 +50,7 @@ class Step(Protocol):
 
     @property
     def credits_of(self) -> str | None:
-        """The customer whose credits it is about."""
+        """The account of credits that it is about."""
 
     def apply(self, desk: Desk) -> Outcome:
         """Do it.
@@ -62,7 +62,7 @@ class Step(Protocol):
 
 def apply(connection: sa.Connection, uses: Sequence[Step]) -> list[Outcome | Rejected]:
     """Do some uses in their order; what became of each."""
-    paying = {customer for each in uses if (customer := each.credits_of)}
+    paying = {account_id for each in uses if (account_id := each.credits_of)}
     desk = Desk.open(connection, Wanted.together(each.wanted for each in uses), paying)
     outcomes: list[Outcome | Rejected] = []
     for use in uses:
@@ -92,19 +92,19 @@ class Consume:
     def wanted(self) -> Wanted:
         """The counter, and the record of an earlier try."""
         records = frozenset({record_id(self.place.customer_id, self.key)})
-        return Wanted(_keys(self.place), records=records, meters=self.place.meters)
+        return Wanted(frozenset({self.place.key}), records=records, meters=self.place.meters)
 
     @property
     def credits_of(self) -> str | None:
-        """Whose, if credits pay for it."""
-        return self.place.customer_id if self.place.is_credits else None
+        """Which, if credits pay for it."""
+        return self.place.account_id
 
     def apply(self, desk: Desk) -> Outcome:
         """Count it, unless it is more than is left."""
         place, told = self.place, _fingerprint(self.place.feature, self.amount)
         record = record_id(place.customer_id, self.key)
-        if place.is_credits:
-            _pay(desk, place.customer_id, place.feature, self.amount, key=record)
+        if account_id := place.account_id:
+            _pay(desk, account_id, place.feature, self.amount, key=record)
         elif (before := desk.records.get(record)) is not None:
             _check_same(before.fingerprint, told)
         else:
@@ -134,12 +134,12 @@ class Hold:
     @property
     def wanted(self) -> Wanted:
         """The counter, and the hold of an earlier try."""
-        return Wanted(_keys(self.place), hold_keys=frozenset({self.key}), meters=self.place.meters)
+        return Wanted(frozenset({self.place.key}), hold_keys=frozenset({self.key}), meters=self.place.meters)
 
     @property
     def credits_of(self) -> str | None:
-        """Whose, if credits pay for it."""
-        return self.place.customer_id if self.place.is_credits else None
+        """Which, if credits pay for it."""
+        return self.place.account_id
 
     def apply(self, desk: Desk) -> Outcome:
         """Keep it, unless it is more than is left."""
@@ -188,8 +188,8 @@ class Commit:
 
     @property
     def credits_of(self) -> str | None:
-        """Whose, if credits pay for it."""
-        return self.hold.customer_id if self.hold.name == CREDITS else None
+        """Which, if credits pay for it."""
+        return account_of(self.hold.customer_id, self.hold.name)
 
     def apply(self, desk: Desk) -> Outcome:
         """Count it. More than is held is admitted as other uses are, and so is what was held by one that has lapsed."""
@@ -201,8 +201,8 @@ class Commit:
         kept = hold.amount if status_of(hold, desk.now) == OPEN else 0
         self._count(desk)  # in the window that counts now
         told = _fingerprint(hold.feature, self.actual)
-        if hold.name == CREDITS:
-            _pay(desk, hold.customer_id, hold.feature, self.actual, key=hold.id, kept=kept)
+        if account_id := self.credits_of:
+            _pay(desk, account_id, hold.feature, self.actual, key=hold.id, kept=kept)
         else:
             if self.actual > kept:
                 self._admit_more(desk, kept)
@@ -246,8 +246,8 @@ class Release:
 
     @property
     def credits_of(self) -> str | None:
-        """Whose, if credits pay for it."""
-        return self.hold.customer_id if self.hold.name == CREDITS else None
+        """Which, if credits pay for it."""
+        return account_of(self.hold.customer_id, self.hold.name)
 
     def apply(self, desk: Desk) -> Outcome:
         """Let go of it; of what has lapsed there is nothing to be done."""
@@ -276,14 +276,9 @@ def was_consumed(customer_id: str, feature: str, amount: int, key: str, connecti
     """Return whether an amount was consumed under a key."""
     record = record_id(customer_id, key)
     counted = connection.execute(sa.select(USAGE.c.fingerprint).where(USAGE.c.id == record)).scalar()
-    paid = Spend("", amount, record, reason=feature).fingerprint
-    mine = ENTRIES.c.customer_id == customer_id, ENTRIES.c.key == record
-    spent = connection.execute(sa.select(ENTRIES.c.fingerprint).where(*mine)).scalar()
-    return counted == _fingerprint(feature, amount) or spent == paid
-
-
-def _keys(place: Place) -> frozenset[tuple[str, str]]:
-    return frozenset({(place.customer_id, place.name)})
+    spent = entry_of(connection, customer_id, record)
+    is_paid = spent is not None and (spent["amount"], spent["reason"]) == (-amount, feature)
+    return counted == _fingerprint(feature, amount) or is_paid
 
 
 def _of_hold(hold: UsageHold, place: Place | None) -> Wanted:
@@ -310,16 +305,17 @@ def _check_same(before: str, told: str) -> None:
         raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey"))
 
 
-def _pay(desk: Desk, customer_id: str, feature: str, amount: int, *, key: str, kept: int = 0) -> None:
+def _pay(desk: Desk, account_id: str, feature: str, amount: int, *, key: str, kept: int = 0) -> None:
     """Spend credits, once for a key.
 
     Raises:
         Rejected: there are not enough beside what is held by others, or the key was used for something else.
     """
-    held = desk.held_credits.get(customer_id, 0) - kept
-    spent = spend_from(desk.accounts[customer_id], Spend("", amount, key, reason=feature), held) if amount else None
+    held, account = desk.held_credits.get(account_id, 0) - kept, desk.accounts[account_id]
+    wanted = Spend("", amount, key, reason=feature, kind=split(account_id)[1])
+    spent = spend_from(account, wanted, held) if amount else None
     if isinstance(spent, Problem):
-        count = of_credits(desk.accounts[customer_id].balance, held + kept)
+        count = of_credits(account.balance, held + kept)
         raise Rejected(spent, current=count)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.audit import Action, begin, finish
+from gateway.billing.credits.kinds import bad_kind, with_kind
 from gateway.billing.credits.ledger import ENTRIES, LONG_AGO, LOTS, lock_accounts
 from gateway.billing.subscriptions.validation import check
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -32,17 +33,20 @@ class Gift:
         amount: how many credits, at least 1.
         reason: for people.
         expires_at: when they run out; None for never.
+        kind: of credits; empty for the one without a name.
     """
 
     amount: int
     reason: str
     expires_at: datetime | None = None
+    kind: str = ""
 
     @property
     def told(self) -> dict[str, Any]:
         """What must be the same under one key."""
         ends = self.expires_at.isoformat() if self.expires_at else None
-        return {"amount": self.amount, "reason": self.reason, "expires_at": ends}
+        told = {"amount": self.amount, "reason": self.reason, "expires_at": ends}
+        return told | {"kind": self.kind} if self.kind else told
 
 
 def is_gift(purchase_id: str) -> bool:
@@ -56,7 +60,7 @@ def check_gift(gift: Gift, action: Action) -> None:
     Raises:
         Rejected: it must.
     """
-    check(*action.problems(), _bad_amount(gift), _bad_reason(gift))
+    check(*action.problems(), _bad_amount(gift), _bad_reason(gift), bad_kind(gift.kind))
 
 
 async def give(database: Database, customer_id: str, gift: Gift, action: Action) -> CreditEntry:
@@ -68,9 +72,10 @@ async def give(database: Database, customer_id: str, gift: Gift, action: Action)
         Rejected: they run out already, or the key was used for something else.
         DatabaseUnavailable: the database cannot be reached; the same gift can be sent again.
     """
+    account_id = with_kind(customer_id, gift.kind)
 
     def work(connection: sa.Connection) -> CreditEntry:
-        account = lock_accounts(connection, {customer_id: LONG_AGO})[customer_id]
+        account = lock_accounts(connection, {account_id: LONG_AGO})[account_id]
         begun = begin(connection, action, str(action.key))
         if isinstance(begun, dict):
             this = sa.select(ENTRIES).where(ENTRIES.c.id == begun["entry"])
@@ -81,7 +86,7 @@ async def give(database: Database, customer_id: str, gift: Gift, action: Action)
         name = PREFIX + begun.reference
         lot: dict[str, Any] = {
             "id": name,
-            "customer_id": customer_id,
+            "customer_id": account_id,
             "purchase_id": name,
             "granted": gift.amount,
             "units": gift.amount,

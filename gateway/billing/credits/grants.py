@@ -154,8 +154,7 @@ def of_session(row: Any, rules: Mapping[str, CreditRule], paid_at: datetime) -> 
     """Return the grants of a checkout without an invoice."""
     grants = []
     for line in row["line_items"] or ():
-        price = line["price"] or {}  # it is whole here, until the mirror has it
-        rule = rules.get(price.get("id", "")) or CreditRule(price.get("metadata", {}))
+        rule = rules.get((line["price"] or {}).get("id", ""), NO_CREDITS)
         units = rule.credits * (line["quantity"] or 0)
         if units > 0:
             grants.append(Grant(line["id"], units, units, None, min(rule.last_day(paid_at), default=None)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing.credits.kinds import split
 from gateway.clock import now
 from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for
@@ -44,10 +45,10 @@ def expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[b
 
 @dataclass(slots=True)
 class Account:
-    """An account that is locked by this transaction."""
+    """An account that is locked by this transaction: the credits of one kind of a customer (`kinds.py`)."""
 
     connection: sa.Connection
-    customer_id: str
+    id: str
     balance: int
     now: datetime
 
@@ -55,7 +56,7 @@ class Account:
         """Append an entry and keep the balance; the entry."""
         self.balance += amount
         values = {
-            "customer_id": self.customer_id,
+            "customer_id": self.id,
             "kind": kind,
             "amount": amount,
             "balance": self.balance,
@@ -66,13 +67,15 @@ class Account:
         }
         found = self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
         self.connection.execute(
-            sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.customer_id).values(balance=self.balance)
+            sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.id).values(balance=self.balance)
         )
-        publish(self.connection, f"customer:{self.customer_id}")
+        customer_id, its_kind = split(self.id)
+        publish(self.connection, f"customer:{customer_id}")
         if kind in MESSAGE_TYPES:
-            data = {"amount": amount, "balance": self.balance, "purchaseId": columns.get("purchase_id")}
+            purchase_id = split(columns.get("purchase_id") or "")[0] or None
+            data = {"amount": amount, "balance": self.balance, "purchaseId": purchase_id, "kind": its_kind or None}
             once = columns.get("lot_id") if kind == "grant" else None  # a lot is granted once
-            outbox.append(self.connection, self.customer_id, MESSAGE_TYPES[kind], data, once=once)
+            outbox.append(self.connection, customer_id, MESSAGE_TYPES[kind], data, once=once)
         return {**values, "id": found.scalar_one()}
 
     def add_to_lot(self, lot_id: str, column: str, amount: int) -> None:
@@ -161,7 +164,7 @@ class Account:
         order: Sequence[sa.ColumnElement[Any]] = SPENT_FIRST,
         limit: int | None = None,
     ) -> list[Any]:
-        mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == self.customer_id, *conditions)
+        mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == self.id, *conditions)
         return list(self.connection.execute(mine.order_by(*order).limit(limit)).mappings())
 
 
@@ -170,16 +173,17 @@ def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
 
     Args:
         connection: a transaction.
-        clocks: the customers, each with a moment that is known to have come on Stripe's clock.
+        clocks: the accounts' ids, each with a moment that is known to have come on Stripe's clock.
     """
     accounts = {}
-    for customer_id in sorted(clocks):
-        clock = clocks[customer_id]
-        new = insert(connection, ACCOUNTS).values(customer_id=customer_id, balance=0, clock=clock)
+    for account_id in sorted(clocks):
+        clock, (customer_id, kind) = clocks[account_id], split(account_id)
+        whose = customer_id if kind else None
+        new = insert(connection, ACCOUNTS).values(customer_id=account_id, owner_id=whose, balance=0, clock=clock)
         later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
         locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
         row = connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock)).one()
-        accounts[customer_id] = Account(connection, customer_id, row.balance, max(now(connection), row.clock))
+        accounts[account_id] = Account(connection, account_id, row.balance, max(now(connection), row.clock))
     return accounts
 
 
@@ -192,7 +196,7 @@ def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
 
 
 def expired_accounts(connection: sa.Connection, limit: int = 1) -> Sequence[str]:
-    """Return customers with credits that have run out and are not written down; at most `limit`."""
+    """Return accounts with credits that have run out and are not written down; at most `limit`."""
     present = now(connection)
     over = sa.select(LOTS.c.customer_id).where(is_filled, LOTS.c.expires_at <= present).order_by(LOTS.c.expires_at)
     theirs = LOTS.c.customer_id == ACCOUNTS.c.customer_id, LOTS.c.expires_at <= ACCOUNTS.c.clock

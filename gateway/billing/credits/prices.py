@@ -5,15 +5,18 @@ A price says in its metadata how many credits one unit brings; what it does not 
 - `credits`: a whole number, for each unit of the quantity;
 - `credits_rollover`: `true` keeps the credits of a subscription; otherwise they end with the period of the line;
 - `credits_expire_days`: they last so many days at most, counted from the payment.
+
+Of a kind with a name (`kinds.py`) the keys are `credits_ai`, `credits_ai_rollover` and `credits_ai_expire_days`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing.catalog.credit_kinds import EXPIRE_DAYS, ROLLOVER, key_of
 from gateway.billing.credits.timeline import Interval, Tariff
 from gateway.db.tables import table_for
 from gateway.models.mirrored import Price, Product
@@ -23,11 +26,16 @@ PRICES, PRODUCTS = table_for(Price), table_for(Product)
 
 @dataclass(frozen=True, slots=True)
 class CreditRule:
-    """What a price says about credits and about time."""
+    """What a price says about the credits of a kind, and about time."""
 
     meta: Mapping[str, str]
     price: Mapping[str, Any] | None = None
     interval: Interval | None = None
+    kind: str = ""
+
+    def of_kind(self, kind: str) -> "CreditRule":
+        """Return what it says about the credits of another kind."""
+        return replace(self, kind=kind)
 
     def tariff(self, currency: str) -> Tariff | None:
         """Return what the price costs in a currency; None where it is not known."""
@@ -39,16 +47,16 @@ class CreditRule:
     @property
     def credits(self) -> int:
         """How many credits one unit brings."""
-        return _whole(self.meta.get("credits"))
+        return _whole(self.meta.get(key_of(self.kind)))
 
     @property
     def rolls_over(self) -> bool:
         """Whether credits outlive the period of their line."""
-        return self.meta.get("credits_rollover", "").lower() == "true"
+        return self.meta.get(key_of(self.kind) + ROLLOVER, "").lower() == "true"
 
     def last_day(self, paid_at: datetime) -> list[datetime]:
         """Return when the credits expire by `credits_expire_days`, if the price has it."""
-        days = _whole(self.meta.get("credits_expire_days"))
+        days = _whole(self.meta.get(key_of(self.kind) + EXPIRE_DAYS))
         return [paid_at + timedelta(days=min(days, 36500))] if days else []
 
 

@@ -1,17 +1,19 @@
 """Read from the mirror what was paid, what it brings (`grants.py`) and how much of it went back. It changes nothing."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.billing import returns
+from gateway.billing.catalog.credit_kinds import kinds_in
 from gateway.billing.credits import for_life
 from gateway.billing.credits.for_life import OwnedLine
 from gateway.billing.credits.grants import Grant, moment, of_invoices, of_session, order, paid_at
-from gateway.billing.credits.prices import read_rules
+from gateway.billing.credits.kinds import read_kinds, split, with_kind
+from gateway.billing.credits.prices import CreditRule, read_rules
 from gateway.db.tables import table_for
 from gateway.models.mirrored import (
     Charge,
@@ -34,11 +36,11 @@ LONGEST_PERIOD = timedelta(days=3 * 366)
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """Something that was paid.
+    """Something that was paid, as far as it is about one kind of credits.
 
     Attributes:
-        id: of the invoice or the checkout.
-        customer_id: whose it is.
+        id: of the invoice or the checkout, with the kind (`kinds.py`).
+        account_id: the account of credits that it is about.
         total: what it cost, in minor units, whether a card or the customer's balance paid it.
         returned: how much of that went back to the buyer, in minor units.
         paid_at: when it was paid, on Stripe's clock.
@@ -47,16 +49,21 @@ class Purchase:
     """
 
     id: str
-    customer_id: str
+    account_id: str
     total: int
     returned: int
     paid_at: datetime
     grants: tuple[Grant, ...]
     owned: tuple[OwnedLine, ...] = ()
 
+    @property
+    def customer_id(self) -> str:
+        """Whose it is."""
+        return split(self.account_id)[0]
+
 
 def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedelta) -> list[Purchase]:
-    """Return these invoices and checkouts, by id, and all invoices whose credits depend on theirs.
+    """Return these invoices and checkouts, by id and kind, and all invoices whose credits depend on theirs.
 
     Left out is what is not paid or belongs to no customer.
 
@@ -66,25 +73,39 @@ def read(connection: sa.Connection, ids: Collection[str], renewal_grace: timedel
         renewal_grace: how long a period's credits stay usable while the next invoice is a draft.
     """
     invoices, sessions = _invoices(connection, ids), _sessions(connection, ids)
-    named = {line["price"] for invoice in invoices for line in invoice["lines"] if line["price"]}
-    named |= {line["price"]["id"] for session in sessions for line in session["line_items"] or () if line["price"]}
-    rules = read_rules(connection, named)
+    rules = _rules(connection, invoices, sessions)
     subscriptions = _subscriptions(connection, {row["subscription_id"] for row in invoices} - {None})
     quantities = _quantities(connection, subscriptions)
-    purchases = of_invoices(invoices, rules, subscriptions, quantities, renewal_grace)
-    found = [
-        Purchase(
-            *(row["id"], row["customer_id"], row["total"], row["returned"]),
-            *(paid_at(row), grants, for_life.of_invoice(row, rules)),
-        )
-        for row, grants in zip(invoices, purchases, strict=True)
-    ]
-    for row in sessions:
-        at = _charged_at(connection, row["payment_intent_id"]) or row["created"]
-        brought, total = of_session(row, rules, at), row["amount_total"] or 0
-        owned = for_life.of_session(row, rules)
-        found.append(Purchase(row["id"], row["customer_id"], total, row["returned"], at, brought, owned))
+    charged = [_charged_at(connection, row["payment_intent_id"]) or row["created"] for row in sessions]
+    kinds = kinds_in(rule.meta for rule in rules.values())  # and those that were brought before the metadata changed
+    kinds.update(*read_kinds(connection, {row["customer_id"] for row in (*invoices, *sessions)}).values())
+    found = []
+    for kind in ("", *kinds):
+        its = {price_id: rule.of_kind(kind) for price_id, rule in rules.items()}
+        granted = of_invoices(invoices, its, subscriptions, quantities, renewal_grace)
+        for row, grants in zip(invoices, granted, strict=True):
+            owned = () if kind else for_life.of_invoice(row, rules)
+            about = with_kind(row["id"], kind), with_kind(row["customer_id"], kind)
+            found.append(Purchase(*about, row["total"], row["returned"], paid_at(row), _of_kind(grants, kind), owned))
+        for row, at in zip(sessions, charged, strict=True):
+            owned = () if kind else for_life.of_session(row, rules)
+            about, grants = (with_kind(row["id"], kind), with_kind(row["customer_id"], kind)), of_session(row, its, at)
+            found.append(Purchase(*about, row["amount_total"] or 0, row["returned"], at, _of_kind(grants, kind), owned))
     return sorted(found, key=lambda purchase: purchase.id)
+
+
+def _rules(connection: sa.Connection, invoices: Sequence[Any], sessions: Sequence[Any]) -> dict[str, CreditRule]:
+    """Return what the prices of some purchases say."""
+    named = {line["price"] for invoice in invoices for line in invoice["lines"] if line["price"]}
+    sold = [line["price"] for session in sessions for line in session["line_items"] or () if line["price"]]
+    # a session's price is whole, until the mirror has it
+    whole = {price["id"]: CreditRule(price.get("metadata", {})) for price in sold}
+    return whole | read_rules(connection, named | whole.keys())
+
+
+def _of_kind(grants: Iterable[Grant], kind: str) -> tuple[Grant, ...]:
+    """Return what lines bring of a kind, under its name."""
+    return tuple(replace(grant, id=with_kind(grant.id, kind)) for grant in grants)
 
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.credits.held import settle_held
+from gateway.billing.credits.kinds import accounts_of, bad_kind, split, with_kind
 from gateway.billing.credits.ledger import (
     ACCOUNTS,
     ENTRIES,
@@ -51,6 +52,7 @@ class Spend:
         key: the same key with the same spend spends once.
         reason: for people.
         meta: for programs.
+        kind: of credits; empty for the one without a name.
     """
 
     external_id: str
@@ -58,11 +60,14 @@ class Spend:
     key: str
     reason: str | None = None
     meta: dict[str, str] = field(default_factory=dict)
+    kind: str = ""
 
     @property
     def fingerprint(self) -> str:
         """What must be the same under one key."""
-        told = [self.amount, self.reason, sorted(self.meta.items())]
+        told: list[Any] = [self.amount, self.reason, sorted(self.meta.items())]
+        if self.kind:
+            told.append(self.kind)
         return sha256(orjson.dumps(told)).hexdigest()
 
 
@@ -87,11 +92,12 @@ async def spend(database: Database, wanted: Spend) -> Spent:
     customer = await database.read(lambda connection: first_row(connection, query))
     if customer is None:
         return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
-    customer_id = customer.id
+    account_id = with_kind(customer.id, wanted.kind)
 
     def work(connection: sa.Connection) -> CreditEntry | Problem:
-        account = lock_accounts(connection, {customer_id: LONG_AGO})[customer_id]
-        kept = settle_held(connection, [customer_id], account.now).get(customer_id, 0)
+        # the first one also for a kind with a name, so that a key is looked for by one at a time
+        account = lock_accounts(connection, dict.fromkeys((customer.id, account_id), LONG_AGO))[account_id]
+        kept = settle_held(connection, [account_id], account.now).get(account_id, 0)
         return spend_from(account, wanted, kept)
 
     outcome = await database.transaction(work)
@@ -107,12 +113,11 @@ def spend_from(account: Account, wanted: Spend, held: int) -> CreditEntry | Prob
         held: how many credits are held for other work.
     """
     connection = account.connection
-    same = ENTRIES.c.customer_id == account.customer_id, ENTRIES.c.key == wanted.key
-    done = connection.execute(sa.select(ENTRIES).where(*same)).mappings().first()
+    done = entry_of(connection, split(account.id)[0], wanted.key)
     if done is not None:
         if done["fingerprint"] == wanted.fingerprint:
             return CreditEntry(**done)
-        message = "this key was used for another amount, reason or metadata; use a new one for another spend"
+        message = "this key was used for another amount, kind, reason or metadata; use a new one for another spend"
         return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
     account.expire()
     if account.balance - held < wanted.amount:
@@ -131,6 +136,12 @@ def spend_from(account: Account, wanted: Spend, held: int) -> CreditEntry | Prob
     return CreditEntry(**account.append("spend", -wanted.amount, parts=parts, **told))
 
 
+def entry_of(connection: sa.Connection, customer_id: str, key: str) -> Any:
+    """Return what a customer has spent under a key, of whichever kind; None where nothing was."""
+    mine = sa.or_(ENTRIES.c.customer_id == customer_id, ENTRIES.c.customer_id.in_(accounts_of([customer_id])))
+    return connection.execute(sa.select(ENTRIES).where(mine, ENTRIES.c.key == key)).mappings().first()
+
+
 def _problems(wanted: Spend) -> tuple[Problem, ...]:
     """Return what is wrong with a request, whoever's credits it is about."""
     found = []
@@ -139,6 +150,8 @@ def _problems(wanted: Spend) -> tuple[Problem, ...]:
     if not 1 <= len(wanted.key) <= MAX_KEY:
         message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
         found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey"))
+    if problem := bad_kind(wanted.kind):
+        found.append(problem)
     if len(wanted.reason or "") > MAX_REASON:
         found.append(Problem(ProblemCode.COMMENT_TOO_LONG, f"at most {MAX_REASON} characters", "reason"))
     if len(wanted.meta) > MAX_META or any(len(key) > 40 or len(text) > 500 for key, text in wanted.meta.items()):  # noqa: PLR2004 - Stripe's own limits
@@ -162,16 +175,16 @@ def _balances(dialect: str) -> sa.Select[Any]:
     ever = sa.exists().where(mine).correlate(ACCOUNTS)
     total = ACCOUNTS.c.balance - lost.scalar_subquery()
     return sa.select(ACCOUNTS.c.customer_id, total.label("total")).where(
-        in_json_array(dialect, ACCOUNTS.c.customer_id, "customers"), ever
+        in_json_array(dialect, ACCOUNTS.c.customer_id, "accounts"), ever
     )
 
 
 _BALANCES = PreparedQuery(_balances)
 
 
-def balances(connection: sa.Connection, customer_ids: Collection[str]) -> dict[str, int]:
-    """Return how many credits customers have, without expired ones; who never had any is left out."""
-    rows = _BALANCES.rows(connection, customers=json_array(customer_ids), now=now(connection))
+def balances(connection: sa.Connection, account_ids: Collection[str]) -> dict[str, int]:
+    """Return how many credits are in accounts, without expired ones; where there never were any is left out."""
+    rows = _BALANCES.rows(connection, accounts=json_array(account_ids), now=now(connection))
     return {row.customer_id: int(row.total) for row in rows}
 
 

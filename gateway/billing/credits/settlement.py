@@ -76,12 +76,12 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     lots = _lots(connection, [purchase.id for purchase in found])
     found = [purchase for purchase in found if purchase.grants or purchase.id in lots]
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)
-    accounts = lock_accounts(connection, {purchase.customer_id: purchase.paid_at for purchase in oldest_first})
+    accounts = lock_accounts(connection, {purchase.account_id: purchase.paid_at for purchase in oldest_first})
     for purchase in found:
-        _grant(accounts[purchase.customer_id], purchase)
+        _grant(accounts[purchase.account_id], purchase)
     lots = _lots(connection, [purchase.id for purchase in found])  # once more, behind the lock
     for purchase in found:
-        _take_back(accounts[purchase.customer_id], purchase, lots.get(purchase.id, ()))
+        _take_back(accounts[purchase.account_id], purchase, lots.get(purchase.id, ()))
     for account in accounts.values():
         account.balance_lots()
 
@@ -101,7 +101,7 @@ def _grant(account: Account, purchase: Purchase) -> None:
             continue
         lot: dict[str, Any] = {
             "id": grant.id,
-            "customer_id": account.customer_id,
+            "customer_id": account.id,
             "purchase_id": purchase.id,
             "granted": grant.granted,
             "units": grant.units,

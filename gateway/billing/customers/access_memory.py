@@ -184,6 +184,10 @@ class AccessMemory:
         offers, facts = await self._offers(), await self._facts(user)
         return facts.customer_id, self._grant(facts, feature, offers)
 
+    async def metered(self) -> Mapping[str, Collection[str]]:
+        """Return the features of which a meter counts the use, by the meter's event name."""
+        return (await self._offers()).metered
+
     async def _offers(self) -> Features:
         return (await self._catalog.snapshot(look=not self._notifications.is_current())).features
 

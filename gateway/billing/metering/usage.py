@@ -4,7 +4,7 @@ A report is answered once it is in the table, which is the queue of `forwarder.p
 """
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -64,6 +64,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What is done in the transaction that writes usage down, once it is.
+
+    Attributes:
+        locks: the names of the advisory locks that it needs.
+        work: it; what it raises undoes all.
+    """
+
+    locks: Collection[str]
+    work: Callable[[sa.Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What came together in a period."""
 
@@ -83,12 +96,15 @@ async def report(database: Database, usage: Report) -> UsageRecord:
     return (await report_all(database, [("", usage)]))[0]
 
 
-async def report_all(database: Database, reports: Sequence[tuple[str, Report]]) -> list[UsageRecord]:
+async def report_all(
+    database: Database, reports: Sequence[tuple[str, Report]], beside: Beside | None = None
+) -> list[UsageRecord]:
     """Write the usage of many down, all of it or nothing, as `report` does.
 
     Args:
         database: where it is written.
         reports: each with where it stands in the input, such as `records.3.`.
+        beside: what is done in the same transaction, where something is new.
 
     Raises: as `report`.
     """
@@ -120,16 +136,17 @@ async def report_all(database: Database, reports: Sequence[tuple[str, Report]]) 
             problems.append(_reused(where))
     if problems:
         raise Rejected(*problems)
-    written = await database.transaction(partial(_write, rows=rows))
+    written = await database.transaction(partial(_write, rows=rows, beside=beside))
     wrong = [_reused(where) for where, each in reports if written[each.identifier].fingerprint != each.fingerprint]
     if wrong:
         raise Rejected(*wrong)
     return [written[each.identifier] for _, each in reports]
 
 
-def _write(connection: sa.Connection, rows: Mapping[str, UsageRecord]) -> dict[str, UsageRecord]:
+def _write(connection: sa.Connection, rows: Mapping[str, UsageRecord], beside: Beside | None) -> dict[str, UsageRecord]:
     """Write what is new, unless something else was reported under one of the names; all of it as it is then."""
-    advisory_locks(connection, {totals.lock_name(row.customer_id, row.event_name) for row in rows.values()})
+    locks = {totals.lock_name(row.customer_id, row.event_name) for row in rows.values()}
+    advisory_locks(connection, locks.union(beside.locks if beside else ()))  # all at once, in one order
     kept = sa.select(USAGE).where(USAGE.c.id.in_(rows))
     there = {row["id"]: UsageRecord(**row) for row in connection.execute(kept).mappings()}
     if any(row.fingerprint != rows[name].fingerprint for name, row in there.items()):
@@ -140,6 +157,8 @@ def _write(connection: sa.Connection, rows: Mapping[str, UsageRecord]) -> dict[s
         known = insert(connection, USAGE).on_conflict_do_nothing().returning(USAGE.c.id)
         told = set(connection.execute(known, values).scalars())
         add_up(connection, [row for row in new if row.id in told])
+        if beside:
+            beside.work(connection)
     refused = [name for name, row in there.items() if row.status == "dead"]
     if refused:
         again = {"status": "pending", "next_attempt_at": next(iter(rows.values())).next_attempt_at}

@@ -4,7 +4,7 @@ Each loader makes one trip to a thread. Loaders live for one request, so that no
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from gateway.billing.checkout import purchases
 from gateway.billing.counting.counters import Count, Place
 from gateway.billing.counting.service import read_counts
 from gateway.billing.credits import service as ledger
+from gateway.billing.credits.kinds import read_kinds
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.pagination import Page, PageRequest
@@ -42,8 +43,9 @@ class Loaders:
 
     Attributes:
         account: what a query selects of a user's account.
-        credits: the balance, by customer.
-        credit_entries: by customer and page.
+        credits: the balance, by account.
+        credit_entries: by account and page.
+        credit_kinds: the kinds with a name, by customer.
         discounts: what they take off.
         coupons: the same.
         retention_offers: by subscription.
@@ -55,6 +57,7 @@ class Loaders:
     account: DataLoader[AccountSelection, Account]
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
+    credit_kinds: DataLoader[str, Sequence[str]]
     discounts: DataLoader[str, Reduction | None]
     coupons: DataLoader[str, Reduction | None]
     retention_offers: DataLoader[str, RetentionOffer | None]
@@ -67,6 +70,7 @@ class Loaders:
         self.account = _Shared(load_fn=partial(_accounts, settings, mirror, refresh_links))
         self.credits = _loader(database, ledger.balances, 0)
         self.credit_entries = _loader(database, ledger.PAGES.read, Page())
+        self.credit_kinds = _loader(database, read_kinds, ())
         self.discounts = _loader(database, of_discounts, None)
         self.coupons = _loader(database, of_coupons, None)
         self.retention_offers = _loader(database, offers, None)

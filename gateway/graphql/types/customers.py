@@ -30,7 +30,7 @@ from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import deprecated, enum_from, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
-from gateway.graphql.types.credits import CreditAccount
+from gateway.graphql.types.credits import CreditAccount, Kind
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Properties, Usage
 from gateway.graphql.types.purchases import Purchase
@@ -177,9 +177,16 @@ class Account:
         return PaymentMethod.of(found) if found else None
 
     @resolver
-    def credits(self) -> CreditAccount:
+    def credits(self, kind: Kind = None) -> CreditAccount:
         """The credits that were bought, and where they went."""
-        return CreditAccount(customer_id=self.account.customer.id if self.account.customer else "")
+        return CreditAccount.of(self.account.customer.id if self.account.customer else "", kind)
+
+    @resolver
+    async def credit_kinds(self, info: Info) -> list[CreditAccount]:
+        """The credits of each kind with a name that the customer has or had, by name."""
+        customer = self.account.customer
+        kinds = await info.context.loaders.credit_kinds.load(customer.id) if customer else ()
+        return [CreditAccount.of(customer.id, kind) for kind in kinds] if customer else []
 
     @resolver
     async def usage(self, info: Info, event_name: EventName, properties: Properties = None) -> Usage | None:

@@ -144,7 +144,7 @@ class UsageMutations:
         for _, each in reports:
             if each.timestamp and each.timestamp.tzinfo is None:
                 raise BadInput("`timestamp` needs its offset from UTC, such as 2026-01-31T12:00:00Z")
-        await rules.report_all(info.context.services.database, reports)
+        await info.context.services.counted.report(reports)
         identifiers = [each.identifier for _, each in reports]
         return ReportUsagePayload(identifier=None if input.records else identifiers[0], identifiers=identifiers)
 

@@ -511,6 +511,8 @@ export type UserErrorCode =
   | "HOLD_ENDED"
   /** The time is too short or too long. */
   | "DURATION_INVALID"
+  /** No kind of credits can have this name. */
+  | "CREDIT_KIND_INVALID"
   /** The text is too long. */
   | "TEXT_TOO_LONG"
   /** No payment at Stripe has paid the invoice, or several have: refund it at Stripe. */

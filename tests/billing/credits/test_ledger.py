@@ -66,7 +66,16 @@ def test_an_entry_moves_the_balance_and_is_told(connection):
     assert connection.info[PUBLISHED] == {"customer:cus_1"}
     (message,) = connection.execute(sa.select(MESSAGES)).mappings()  # the application spends itself
     assert (message["type"], message["customer_id"]) == ("credits.granted", "cus_1")
-    assert '"amount":100,"balance":105,"purchaseId":"in_1"' in message["payload"]
+    assert '"amount":100,"balance":105,"purchaseId":"in_1","kind":null' in message["payload"]
+
+
+def test_what_is_told_of_a_kind_names_the_customer_the_purchase_and_the_kind(connection):
+    put(connection, Customer(id="cus_1", as_of=0, created=NOW, external_id="ada"))
+    account_ = lock_accounts(connection, {"cus_1 ai": NOW})["cus_1 ai"]
+    account_.append("grant", 100, lot_id="a ai", purchase_id="in_1 ai")
+    payload = connection.execute(sa.select(MESSAGES.c.payload)).scalar()
+    assert '"externalId":"ada","amount":100,"balance":100,"purchaseId":"in_1","kind":"ai"' in payload
+    assert connection.info[PUBLISHED] == {"customer:cus_1"}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +244,7 @@ def test_accounts_are_locked_in_one_order_and_their_clock_only_goes_forward(conn
     put(connection, CreditAccount(customer_id="cus_2", balance=7, clock=past))
     put(connection, CreditAccount(customer_id="cus_3", balance=8, clock=at(900)))
     found = lock_accounts(connection, {"cus_3": at(-9), "cus_2": past - DAY, "cus_1": ahead})
-    assert [(name, each.customer_id, each.balance) for name, each in found.items()] == [
+    assert [(name, each.id, each.balance) for name, each in found.items()] == [
         ("cus_1", "cus_1", 0),
         ("cus_2", "cus_2", 7),
         ("cus_3", "cus_3", 8),

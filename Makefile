@@ -18,7 +18,7 @@ RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web examples screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -115,6 +115,11 @@ games: .venv/development assets packages
 # The package for browsers: its types, by tsc, and what each of its parts weighs.
 web: .venv/development
 	@$(BIN)/python -m pytest tests/web/test_package.py -m soak -q -s $(ARGS)
+
+# The site of the documentation, in dist/site; then its search, its two looks, and that it asks nobody else.
+docs: .venv/docs packages
+	$(BIN)/python docs/site/build.py
+	$(BIN)/python -m pytest tests/test_site.py -m soak -q $(ARGS)
 
 # The examples of docs/, each built and served by its own tools: pages in a real browser, and back ends.
 examples: .venv/docs packages

@@ -1,11 +1,18 @@
 """What a quantity of a price costs, and which of two plans is more: a table without HTTP and without a database."""
 
+from collections.abc import Iterator
+
+import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.billing.catalog.amounts import Direction, amount_for, direction, monthly_equivalent, saving_percent
+from gateway.mirror import mapping as columns
+from gateway.models.mirrored import Price
+from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.core.money import cost
+from harness.gateway import listening, serve
 from harness.rows import price
 
 UP, DOWN, LEVEL = Direction.UP, Direction.DOWN, Direction.LEVEL
@@ -122,7 +129,7 @@ def amounts(draw, *, tiers: bool) -> dict:
     ends = sorted(draw(st.sets(st.integers(1, 500), max_size=3)))
     said = st.fixed_dictionaries(
         {"unit_amount_decimal": st.none() | DECIMALS, "flat_amount_decimal": st.none() | DECIMALS}
-    )
+    ).filter(lambda each: any(each.values()))
     return {"tiers": [{"up_to": end, **draw(said)} for end in (*ends, None)]}
 
 
@@ -137,8 +144,60 @@ def stripe_prices(draw) -> dict:
     return made
 
 
-@settings(max_examples=300, deadline=None)  # 1,000 have been played, too
-@given(stripe_prices(), st.integers(0, 1000), st.sampled_from(["usd", "eur"]))
+ASKED = stripe_prices(), st.integers(0, 1000), st.sampled_from(["usd", "eur"])
+
+
+@settings(max_examples=100, deadline=None)  # 1,000 by `make judges`, below
+@given(*ASKED)
 def test_a_quantity_costs_what_stripes_invoice_says(said, quantity, currency):
     row = price("p", "p", None, **{name: value for name, value in said.items() if name != "currency"})
     assert amount_for(row, quantity, currency) == cost(said, quantity, currency)
+
+
+def form_of(said: dict, at: str = "{}") -> Iterator[tuple[str, object]]:
+    """What Stripe's API is told of a price; the last tier has no end."""
+    for name, value in said.items():
+        key = at.format(name)
+        if isinstance(value, dict):
+            yield from form_of(value, f"{key}[{{}}]")
+        elif isinstance(value, list):
+            for place, each in enumerate(value):
+                yield from form_of({**each, "up_to": each["up_to"] or "inf"}, f"{key}[{place}][{{}}]")
+        elif value is not None:
+            yield key, value
+
+
+@pytest.mark.soak
+def test_a_thousand_prices_cost_what_the_invoices_of_their_subscriptions_say():
+    """As the mirror keeps Stripe's price, beside the invoice that Stripe previews of a purchase."""
+    cases = []
+
+    @settings(max_examples=1000, deadline=None, database=None, phases=[Phase.generate])
+    @given(*ASKED)
+    def collect(said, quantity, currency):
+        cases.append((said, quantity, currency))
+
+    collect()
+    listener, url = listening()
+    key = {"Authorization": "Bearer sk_test_tests"}
+    with serve(create_sandbox(SandboxOptions()), listener), httpx.Client(base_url=url, headers=key) as stripe:
+
+        def call(path: str, **form: object) -> dict:
+            answer = stripe.post(f"/v1/{path}", data=form)
+            assert answer.is_success, (form, answer.text)
+            return answer.json()
+
+        product, buyer = call("products", name="Everything")["id"], call("customers", email="ada@example.com")["id"]
+        expanded = {"expand[0]": "tiers", "expand[1]": "currency_options"}
+        differing = []
+        for said, quantity, currency in cases:
+            form = {**dict(form_of(said)), **expanded, "product": product, "recurring[interval]": "month"}
+            made = call("prices", **form)
+            line = {"subscription_details[items][0][price]": made["id"]}
+            line["subscription_details[items][0][quantity]"] = quantity
+            total = call("invoices/create_preview", customer=buyer, currency=currency, **line)["total"]
+            told = amount_for(Price(id=made["id"], as_of=0, **columns.price(made)), quantity, currency)
+            if told != total:
+                differing.append((said, quantity, currency, told, total))
+    assert differing == []
+    assert len(cases) >= 1000

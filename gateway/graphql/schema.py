@@ -1,5 +1,8 @@
 """The schema, its SDL, and what would break clients."""
 
+import re
+from functools import cache
+
 import strawberry
 from graphql import GraphQLError, GraphQLSchema, Undefined, find_breaking_changes
 from graphql import build_schema as parse_sdl
@@ -65,10 +68,46 @@ def check(text: str) -> list[str]:
     """
     if text == sdl():
         return []
+    drift = "schema.graphql is not the present schema: write it with `gateway schema > schema.graphql`"
+    return [*(f"breaking: {change}" for change in _breaking(text)), drift]
+
+
+def check_released(text: str) -> list[str]:
+    """Compare the schema of the last version with this one.
+
+    Args:
+        text: its SDL. Comments of it list the breaking changes since: `# - Field A.b was removed. (why)`.
+
+    Returns:
+        a line for each breaking change that is not listed with a reason, and for each that is listed and is none.
+
+    Raises:
+        BadInput: the text is no schema.
+    """
+    listed, breaking = set(_LISTED.findall(text)), set(_breaking(text))
+    return [
+        *(f"breaking since the last version, and not listed: {each}" for each in sorted(breaking - listed)),
+        *(f"listed as breaking, and is not: {each}" for each in sorted(listed - breaking)),
+    ]
+
+
+_LISTED = re.compile(r"^# - (.+\.) \(.+\)$", re.MULTILINE)
+
+
+@cache
+def _present() -> GraphQLSchema:
+    """Return this schema as clients read it: with the names of its SDL."""
+    return parse_sdl(sdl())
+
+
+def _breaking(text: str) -> list[str]:
+    """Return what has changed since an SDL and breaks clients.
+
+    Raises:
+        BadInput: the text is no schema.
+    """
     try:
         published = parse_sdl(text)
     except (GraphQLError, TypeError) as error:  # it cannot be read, or names what it does not have
         raise BadInput(str(error).partition("\n")[0]) from None
-    breaking = find_breaking_changes(published, parse_sdl(sdl()))
-    drift = "schema.graphql is not the present schema: write it with `gateway schema > schema.graphql`"
-    return [*(f"breaking: {change.description}" for change in breaking), drift]
+    return [change.description for change in find_breaking_changes(published, _present())]

@@ -13,7 +13,7 @@ from graphql import (
 
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.user_errors import ProblemCode
-from gateway.graphql.schema import check, core, sdl
+from gateway.graphql.schema import check, check_released, core, sdl
 from harness.paths import ROOT
 
 PUBLISHED = ROOT / "schema.graphql"
@@ -22,6 +22,18 @@ OWN_TYPES = [each for name, each in core.type_map.items() if not name.startswith
 
 def test_the_published_schema_is_the_present_one():
     assert check(PUBLISHED.read_text()) == []
+
+
+def test_what_breaks_clients_of_the_last_version_is_listed_with_its_reason():
+    text = (ROOT / "schema.released.graphql").read_text()
+    assert check_released(text) == []
+    gone = text.replace("# - Field Access.limit ", "# ").replace("enum AccessReason {", "enum AccessReason {\n  GONE")
+    listed = gone.replace("type Access {", "# - Field A.b was removed. (a reason)\ntype Access {")
+    assert [each.partition(": ")[2] for each in check_released(listed)] == [
+        "Enum value AccessReason.GONE was removed.",
+        "Field Access.limit changed type from Int to BigInt.",
+        "Field A.b was removed.",
+    ]
 
 
 def described():

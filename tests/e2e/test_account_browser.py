@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.gateway import SERVICE, make_world
 from harness.shop_pages import (
+    ALWAYS_ASKS,
     FAILS_WHEN_CHARGED,
     GOOD_CARD,
     buy,
@@ -52,6 +53,20 @@ def in_use(gateway_dev, mutation: str, **given) -> None:
     document = f"mutation($input: {kind}Input!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}"
     told = gateway_dev.data(document, {"input": {"externalId": "user_ada", **given}}, SERVICE)
     assert told[mutation]["userErrors"] == []
+
+
+def seller_plans(gateway_dev, *, seats: int) -> None:
+    """What the seller plans in Stripe's dashboard for the end of the period."""
+    (subscription,) = gateway_dev.stripe("GET", "/v1/subscriptions")["data"]
+    schedules, price = "/v1/subscription_schedules", subscription["items"]["data"][0]["price"]["id"]
+    schedule = (
+        subscription["schedule"] or gateway_dev.stripe("POST", schedules, from_subscription=subscription["id"])["id"]
+    )
+    current = gateway_dev.stripe("GET", f"{schedules}/{schedule}")["current_phase"]
+    form = {f"phases[0][{name}]": moment for name, moment in current.items()}
+    for n, quantity in enumerate((subscription["items"]["data"][0]["quantity"], seats)):
+        form |= {f"phases[{n}][items][0][price]": price, f"phases[{n}][items][0][quantity]": quantity}
+    gateway_dev.stripe("POST", f"{schedules}/{schedule}", **form)
 
 
 async def test_a_customer_lives_a_whole_life(page, gateway_dev):
@@ -144,6 +159,7 @@ async def test_who_pays_by_use_sees_what_was_used_in_this_period(page, gateway_d
     await expect(tile.get_by_test_id("usage-until")).not_to_be_empty()
 
 
+@pytest.mark.soak
 async def test_a_customer_buys_upgrades_as_quoted_and_leaves_at_once_for_a_reason(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await expect(page.get_by_test_id("plan")).to_contain_text("No plan yet")
@@ -183,7 +199,8 @@ async def test_a_customer_buys_upgrades_as_quoted_and_leaves_at_once_for_a_reaso
     assert (details["feedback"], details["comment"]) == ("too_expensive", "Perhaps next year")
 
 
-async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the_renewal(page, gateway_dev):
+@pytest.mark.soak
+async def test_seats_are_added_when_the_bank_has_been_asked_and_given_back_at_the_renewal(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Team", seats=3)
     await page.get_by_test_id("to-account").click()
@@ -198,14 +215,31 @@ async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the
     await expect(alert).to_be_focused()
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 3 seats")
     await page.get_by_test_id("update-method").click()
-    await give_card(page, gateway_dev, GOOD_CARD)
-    due = await choose(page, "Team, monthly", seats=12)
-    await expect(page.get_by_test_id("sum")).to_have_text("Total $174.00")
-    await expect(page.get_by_test_id("due-at-renewal")).to_have_text("$174.00")
-    await page.get_by_test_id("confirm-change").click()
-    await expect(page.get_by_test_id("notice")).to_have_text(f"Your plan has changed. You paid {due}.")
+    await give_card(page, gateway_dev, ALWAYS_ASKS)
+    question = page.get_by_test_id("confirmation")
+    for answer in ("undo-change", "ask-bank"):  # first it is given up
+        due = await choose(page, "Team, monthly", seats=12)
+        await expect(page.get_by_test_id("sum")).to_have_text("Total $174.00")
+        await expect(page.get_by_test_id("due-at-renewal")).to_have_text("$174.00")
+        await page.get_by_test_id("confirm-change").click()
+        await expect(page.get_by_test_id("notice")).to_contain_text("confirm the payment with your bank")
+        await expect(question).to_contain_text(f"{due}. Your plan is then: Team for 12 seats, monthly.")
+        await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 3 seats")
+        await page.get_by_test_id(answer).click()
+        if answer == "undo-change":
+            await expect(page.get_by_test_id("notice")).to_have_text("Your plan stays as it is.")
+            await expect(question).to_have_count(0)
+    await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
+    await page.get_by_test_id("confirm").click()
+    await page.get_by_test_id("3ds-approve").click()
+    await expect(page.get_by_test_id("status")).to_have_text("Paid")
+    gateway_dev.eventually(lambda: [row["quantity"] for row in gateway_dev.rows("subscription_item")], [12])
+    await page.goto(f"{gateway_dev.gateway_url}/demo/account")
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 12 seats")
     await expect(page.get_by_test_id("price")).to_have_text("$174.00 monthly")
+    await expect(question).to_have_count(0)
+    await expect(page.get_by_test_id("invoice").filter(has_text=due).first).to_contain_text("paid")
+    await change_card(page, gateway_dev, GOOD_CARD)
 
     await page.get_by_test_id("code").click()
     await page.get_by_test_id("code-field").fill("NO-SUCH-CODE")
@@ -224,7 +258,19 @@ async def test_seats_are_added_at_once_when_the_card_works_and_given_back_at_the
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 5 seats")
     await expect(page.get_by_test_id("invoice").filter(has_text="$60.00")).to_have_count(1)
 
+    seller_plans(gateway_dev, seats=9)
+    await page.reload()
+    await expect(page.get_by_test_id("pending-change")).to_contain_text("Team for 9 seats")
+    for name in ("change", "undo-change", "code", "pause"):
+        await expect(page.get_by_test_id(name)).to_have_count(0)
+    await page.get_by_test_id("cancel").click()
+    await page.get_by_test_id("confirm-cancel").click()
+    await expect(page.get_by_test_id("notice")).to_contain_text("Your plan ends on")
+    await expect(page.get_by_test_id("pending-change")).to_have_count(0)
+    await expect(page.get_by_test_id("resume")).to_have_count(0)
 
+
+@pytest.mark.soak
 async def test_add_ons_change_with_the_plan_in_one_quote_and_go_again_with_the_renewal(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Starter")
@@ -259,6 +305,7 @@ async def test_add_ons_change_with_the_plan_in_one_quote_and_go_again_with_the_r
     await expect(page.get_by_test_id("invoice").first).to_contain_text("$199.00")
 
 
+@pytest.mark.soak
 async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, generous):  # noqa: F811
     """A trial, a free plan and a code for all of it, by the shop's own button; and on the hosted page for a guest."""
     free = generous.stripe("POST", "/v1/products", name="Free", **{"metadata[sort_order]": 0})["id"]
@@ -323,6 +370,7 @@ async def test_the_pages_speak_the_language_of_the_browser(chromium, gateway_dev
             await expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
 
 
+@pytest.mark.soak
 async def test_the_portal_opens_for_the_customer_and_leads_back(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Starter")

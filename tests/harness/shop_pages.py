@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from playwright.async_api import Locator, Page, expect
 
-GOOD_CARD, FAILS_WHEN_CHARGED = "4242424242424242", "4000000000000341"
+GOOD_CARD, FAILS_WHEN_CHARGED, ALWAYS_ASKS = "4242424242424242", "4000000000000341", "4000002760003184"
 
 
 async def sign_in(page: Page, gateway_dev, email: str) -> None:
@@ -77,6 +77,8 @@ async def give_card(page: Page, gateway_dev, number: str) -> None:
     await page.wait_for_url(f"{gateway_dev.stripe_url}/**")
     await pay_form(page, number)
     await page.get_by_test_id("save").click()
+    if number == ALWAYS_ASKS:
+        await page.get_by_test_id("3ds-approve").click()
     await page.wait_for_url(f"{gateway_dev.gateway_url}/demo/account**")
     await expect(page.get_by_test_id("plan")).to_be_visible()
 

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sandbox.billing import payments, setups
+from gateway.sandbox.billing import hosted_links, payments, setups
 from gateway.sandbox.core.registry import kind_of_id
 from gateway.sandbox.core.store import Obj
 from gateway.sandbox.pages import formats, site
@@ -24,7 +24,7 @@ async def ask(http: Request) -> Response:
     """Show the bank's question; go back to the merchant when there is none to answer."""
     intent = _intent(http)
     if intent["status"] != "requires_action":
-        return _back(intent)
+        return _back(http, intent)
     method = sandbox_of(http).store.get("payment_method", intent["payment_method"])
     return site.render(
         http,
@@ -32,7 +32,7 @@ async def ask(http: Request) -> Response:
         merchant=account.NAME,
         amount=formats.money(intent["amount"], intent["currency"]) if intent.get("amount") else None,
         last4=method["card"]["last4"] if method and method.get("card") else "",
-        action=http.url.path,
+        action=http.url.replace(scheme="", netloc=""),
     )
 
 
@@ -44,7 +44,7 @@ async def answer(http: Request) -> Response:
         approved = form.get("action") == "approve"
         authenticate = _AUTHENTICATE[intent["object"]]
         intent = transact(http, lambda: authenticate(sandbox_of(http), intent, succeeded=approved))
-    return _back(intent)
+    return _back(http, intent)
 
 
 def _intent(http: Request) -> Obj:
@@ -56,6 +56,8 @@ def _intent(http: Request) -> Obj:
     return found
 
 
-def _back(intent: Obj) -> Response:
-    """Lead to the merchant's `return_url` if one was given, else to the dashboard."""
+def _back(http: Request, intent: Obj) -> Response:
+    """Lead to the merchant's `return_url` if one was given, to the invoice that led here, or else to the dashboard."""
+    if invoice := sandbox_of(http).store.get("invoice", http.query_params.get("invoice", "")):
+        return site.redirect(hosted_links.path(invoice, sandbox_of(http).now(invoice)))
     return site.redirect(site.safe_return_url(intent.get("_return_url")) or "/")

@@ -70,7 +70,7 @@ def _confirmation(http: Request, found: Json) -> str | None:
     Source: docs.stripe.com/invoicing/hosted-invoice-page: customers authenticate payments on it.
     """
     intent = collection.intent_of(sandbox_of(http), found) if found["status"] == "open" else None
-    return f"/3ds/{intent['id']}" if intent and intent["status"] == "requires_action" else None
+    return f"/3ds/{intent['id']}?invoice={found['id']}" if intent and intent["status"] == "requires_action" else None
 
 
 def _unit(line: Json, locale: str) -> str:

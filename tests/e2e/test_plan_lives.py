@@ -295,11 +295,15 @@ class Life:
             have = [(each["id"], each["price_id"], each["quantity"]) for each in items]
             discounts = row["discounts"] if isinstance(row["discounts"], list) else json.loads(row["discounts"])
             ends = {"cancel_at_period_end": bool(row["cancel_at_period_end"])}
+            active = self.world.rows("subscription_schedule", subscription_id=self.id, status="active")
+            over = row["status"] == "canceled"  # which its schedule may not have been told
+            ends["schedule"] = None if over else next((each["id"] for each in active), None)
             return {"items": have, "status": row["status"], "discounts": discounts, **ends}
 
         items = sorted(theirs["items"]["data"], key=lambda each: each["id"])
         wanted = {"items": [(each["id"], each["price"]["id"], each["quantity"]) for each in items]}
         wanted |= {name: theirs[name] for name in ("status", "cancel_at_period_end", "discounts")}
+        wanted["schedule"] = None if theirs["status"] == "canceled" else theirs["schedule"]
         self.world.eventually(ours, wanted)
         return theirs
 

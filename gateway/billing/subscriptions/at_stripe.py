@@ -159,13 +159,14 @@ class SubscriptionsAtStripe:
             await self.do(id, self._stripe.post(path, idempotency_key=f"release-{id}-{schedule['id']}"))
 
     async def plan(
-        self, answer: StripeResponse, phases: Callable[[dict[str, Any]], list[dict[str, Any]]], key: str
+        self, answer: StripeResponse, phases: Callable[[dict[str, Any]], list[dict[str, Any]]], at: datetime, key: str
     ) -> None:
         """Have a schedule make a change; where one manages the subscription already, what it planned is replaced.
 
         Args:
             answer: the subscription, with its schedule.
             phases: makes the phases of a subscription with its schedule.
+            at: when it happens: what is planned until then is the customer's to undo.
             key: an idempotency key.
 
         Raises:
@@ -178,7 +179,7 @@ class SubscriptionsAtStripe:
             schedule = (await self.do(subscription_id, call)).object
         managed = {**subscription, "schedule": schedule}
         details: dict[str, Any] = {"phases": phases(managed), "end_behavior": "release", "proration_behavior": "none"}
-        details["metadata"] = {CUSTOMER_MAY_CHANGE: "true"}
+        details["metadata"] = {CUSTOMER_MAY_CHANGE: int(at.timestamp())}
         try:
             call = self._stripe.post(f"{SCHEDULES}/{schedule['id']}", idempotency_key=key, **details)
             await self.do(subscription_id, call)
@@ -210,13 +211,17 @@ class SubscriptionsAtStripe:
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to, in minor units.
 
-        Stripe previews the invoice with what is planned, too. None when there will be none.
+        Stripe previews the invoice with what is planned, too. None when there will be none. Where a schedule tells of
+        none, it may have been released a moment ago, and the subscription goes on by itself.
 
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
-        schedule = await self._schedule_of(id)
-        return await self.total_of(**({"schedule": schedule} if schedule else {"subscription": id}))
+        if schedule := await self._schedule_of(id):
+            total = await self.total_of(schedule=schedule)
+            if total is not None or (await self.state(id)).planned.end is not None:
+                return total
+        return await self.total_of(subscription=id)
 
     async def total_of(self, **about: Any) -> int | None:
         """Return what a previewed invoice comes to, in minor units; None when there will be none.

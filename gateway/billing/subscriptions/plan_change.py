@@ -1,6 +1,6 @@
 """A change of plan before it is made: what is asked for, and what Stripe's previews say of it. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -134,10 +134,12 @@ def _proration_date(due: StripeResponse | None, renewal: StripeResponse | None, 
     return renewal.as_of if renewal else as_of
 
 
-def _renewal(lines: Iterable[dict[str, Any]], price_ids: Collection[str], now: int) -> datetime | None:
-    """Return when a plan is next billed: its line is for a period that begins then, or has begun and ends then."""
-    for line in lines:
-        if line["price"] in price_ids:
-            at = line["period_start"] if line["period_start"] > now else line["period_end"]
-            return datetime.fromtimestamp(at, UTC)
+def _renewal(lines: Sequence[dict[str, Any]], price_ids: Collection[str], now: int) -> datetime | None:
+    """Return when a renewal is billed: its line is for a period that begins then, or has begun and ends then.
+
+    The line of a plan counts, or any where the plan is not billed then: an add-on by the year beside a monthly plan.
+    """
+    for line in sorted(lines, key=lambda each: each["price"] not in price_ids):
+        at = line["period_start"] if line["period_start"] > now else line["period_end"]
+        return datetime.fromtimestamp(at, UTC)
     return None

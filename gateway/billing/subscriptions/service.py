@@ -257,7 +257,7 @@ class SubscriptionService:
         if present.pending == wanted:
             return present
         phases = partial(timing.phases, targets=items, at=wanted.at, prices=snapshot.prices)
-        await self._at_stripe.plan(answer, phases, key)
+        await self._at_stripe.plan(answer, phases, wanted.at, key)
         return await self._at_stripe.state(present.subscription.id)
 
     async def cancel_pending(self, principal: Principal, id: str) -> SubscriptionState:

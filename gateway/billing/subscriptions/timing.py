@@ -110,6 +110,9 @@ def ends_apart(present: SubscriptionState, targets: Sequence[Target]) -> Problem
 def mixes_later(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> Problem | None:
     """Return that a change would bring another billing interval beside the others, later: only at once it has a quote.
 
+    Beside an item whose period goes on, also of the same interval, nothing new begins then: Stripe keeps the anchor,
+    and with nothing prorated the plan would be free until that item renews.
+
     Args:
         present: the subscription.
         targets: what changes.
@@ -122,7 +125,9 @@ def mixes_later(present: SubscriptionState, targets: Sequence[Target], snapshot:
 
     have = {item.id: interval(item.price_id) for item in present.items}
     brought = any("price" in each and interval(each["price"]) != have.get(each.get("id", "")) for each in targets)
-    if not brought or len({interval(price) for price, _ in resulting(present, targets)}) <= 1:
+    changed, at = {each.get("id") for each in targets}, planned(present, targets).at
+    goes_on = any(item.current_period_end > at for item in present.items if item.id not in changed)
+    if not brought or (len({interval(price) for price, _ in resulting(present, targets)}) <= 1 and not goes_on):
         return None
     message = "a plan with another billing interval comes beside the others at once only (`when: NOW`)"
     return Problem(ProblemCode.INTERVALS_MIXED, message, "when")

@@ -147,7 +147,7 @@ def test_a_quote_counts_from_the_moment_that_stripe_counted_from(due, renewal, c
         ([invoice_line(900, 2_500)], 2_500),
         ([invoice_line(1_300, 2_500, price="seat_m"), invoice_line(1_500, 2_500)], 1_500),  # that of the plan
         ([invoice_line(1_500, 2_500), invoice_line(1_700, 2_500)], 1_500),
-        ([invoice_line(1_500, 2_500, price="seat_m")], None),
+        ([invoice_line(1_500, 2_500, price="seat_m")], 1_500),  # where the plan is not billed then
         ([], None),
     ],
 )

@@ -61,7 +61,8 @@ def theirs(price_id: str = "month", quantity: int | None = 1, **columns) -> dict
 @pytest.fixture
 async def service(database, mirror, stripe, fill, scripted):
     """Ada has a plan; makes the service, which notes whose open checkouts it has closed."""
-    await fill(product("pro"), price("month", "pro"), price("year", "pro", 9000, interval="year"))
+    of_month = price("month", "pro", trial_period_days=30)
+    await fill(product("pro"), of_month, price("year", "pro", 9000, interval="year"))
     await fill(product("disks", meta={"group": "disks"}), price("disk", "disks", 300))
     await fill(customer(external_id="ada"), subscription(), item("si_1", "month", "pro"))
     await fill(customer("cus_2", "bob"), subscription("sub_2", customer_id="cus_2"))
@@ -425,7 +426,7 @@ async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
     assert (made, planned, changed(scripted)[0][2]) == (MAKE, ITS, {"from_subscription": "sub_1"})
     expected = {"end_behavior": "release", "proration_behavior": "none", "phases[0][items][0][price]": "month"}
     expected |= {"phases[1][items][0][price]": "year", "phases[0][end_date]": str(ENDS)}
-    expected["metadata[customer_may_change]"] = "true"
+    expected["metadata[customer_may_change]"] = str(ENDS)
     assert expected.items() <= sent.items()
     assert (scripted.keys[1].partition("-")[0], billed) == ("change", None)
     assert (state.pending.items, int(state.pending.at.timestamp())) == ((("year", 1),), ENDS)

@@ -7,6 +7,7 @@ import pytest
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.pending import plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
+from gateway.mirror.mapping import subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.rows import DAY, at, invoice, item, line, put, snapshot, state, subscription
 
@@ -170,6 +171,26 @@ def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
 def test_whose_plan_it_is_and_whether_it_is_an_end(phases, end, fixed):
     found = plan_of(phases, [item("si_1", "month", "pro")], at(0))
     assert (found.end, found.fixed) == (end and at(end), fixed)
+
+
+@pytest.mark.parametrize(
+    ("said", "whose"),
+    [
+        (None, "seller seller"),
+        ("true", "customer customer"),
+        (str(now(27)), "customer seller"),  # whoever adds to the gateway's schedule is the seller
+        (str(now(27) - 1), "seller seller"),
+        *((each, "seller seller") for each in ("True", "soon", "-1", "²", "")),
+    ],
+)
+def test_what_a_schedules_metadata_says_of_whose_it_is(said, whose):
+    phases = [{"start_date": now(27), "end_date": now(57), "items": []}]
+    schedule = {"customer": "cus_1", "subscription": "sub_1", "status": "active", "phases": phases}
+    told = subscription_schedule(
+        schedule | {"end_behavior": "cancel", "metadata": {"customer_may_change": said} if said else None}
+    )
+    assert " ".join("seller" if each["fixed"] else "customer" for each in told["phases"]) == whose
+    assert [each["start"] for each in told["phases"]] == [now(27), now(57)]
 
 
 async def test_one_subscription_by_its_id(database, fill):

@@ -200,6 +200,12 @@ def test_another_interval_comes_beside_the_others_at_once_only():
     assert mixes_later(month, [yearly], catalog) is None
     assert mixes_later(month, [{"price": "more", "quantity": 1}], catalog) is None
     assert mixes_later(both, [yearly, {"id": "si_2", "deleted": True}], catalog) is None
+    backup = item("si_2", "year", "starter")
+    backup.current_period_end = at(300)
+    beside = state(item("si_1", "month", "starter"), backup)  # its period goes on: the plan would be free until then
+    assert mixes_later(beside, [yearly], catalog).code.name == "INTERVALS_MIXED"
+    assert mixes_later(beside, [yearly, {"id": "si_2", "deleted": True}], catalog) is None
+    assert mixes_later(beside, [{**yearly, "price": "more"}], catalog) is None
 
 
 def test_what_is_billed_by_use_goes_with_its_period():

@@ -17,11 +17,14 @@ from gateway.db.notifications import publish
 from gateway.db.tables import table_for
 from gateway.mirror.mapping import email_key
 from gateway.models.checkout import CustomerClaim
-from gateway.models.mirrored import CheckoutSession, Customer, Subscription
+from gateway.models.credits import CreditEntry
+from gateway.models.metering import UsageRecord
+from gateway.models.mirrored import Charge, CheckoutSession, Customer, Invoice, Subscription
 from gateway.models.statuses import OCCUPYING
 
 CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
 SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
+USES = (CLAIMS, SESSIONS, SUBSCRIPTIONS, *(table_for(each) for each in (Charge, Invoice, CreditEntry, UsageRecord)))
 BATCH: Final = 100
 
 
@@ -194,16 +197,30 @@ def settle(connection: sa.Connection, claim: CustomerClaim) -> None:
 
 
 def unsettled(connection: sa.Connection) -> list[CustomerClaim]:
-    """Read the claims of users who have a customer, for which Stripe may have made one that nothing became of."""
-    has_one = sa.exists().where(CUSTOMERS.c.external_id == CLAIMS.c.external_id, CUSTOMERS.c.deleted.is_(False))
-    query = sa.select(CLAIMS).where(CLAIMS.c.making, has_one).order_by(CLAIMS.c.created).limit(BATCH)
-    return [CustomerClaim(**row) for row in connection.execute(query).mappings()]
+    """Read the claims for which Stripe may have made a customer that nothing became of: the user has another one."""
+    theirs = CUSTOMERS.c.external_id == CLAIMS.c.external_id, CUSTOMERS.c.deleted.is_(False)
+    is_decided = CLAIMS.c.customer_id.is_not(None) | _used(CUSTOMERS.c.id)
+    query = sa.select(CLAIMS).where(CLAIMS.c.making, sa.exists().where(*theirs, is_decided))
+    found = connection.execute(query.order_by(CLAIMS.c.created).limit(BATCH)).mappings()
+    return [CustomerClaim(**row) for row in found]
 
 
-def is_held(connection: sa.Connection, customer_id: str) -> bool:
-    """Return whether a customer is written down as somebody's."""
-    held = sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.customer_id == customer_id)
-    return connection.execute(held).first() is not None
+def is_being_made(connection: sa.Connection, subject: str) -> bool:
+    """Return whether a process that made a user's first customer has ended before it said which one is the user's."""
+    begun = sa.select(CLAIMS.c.making).where(
+        CLAIMS.c.external_id == subject, CLAIMS.c.customer_id.is_(None), CLAIMS.c.making
+    )
+    return connection.execute(begun).first() is not None
+
+
+def is_unused(connection: sa.Connection, customer_id: str) -> bool:
+    """Return whether nothing was made of a customer, and nobody was told that it is theirs."""
+    return not connection.execute(sa.select(_used(sa.literal(customer_id)))).scalar()
+
+
+def _used(customer_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    claims, *others = USES
+    return sa.or_(*(sa.exists().where(table.c.customer_id == customer_id) for table in (claims.alias(), *others)))
 
 
 def _is(claim: CustomerClaim) -> sa.ColumnElement[bool]:

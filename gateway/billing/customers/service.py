@@ -54,8 +54,25 @@ class Customers:
         None when there is none, when Stripe no longer has it, or when it is not clear which of several it is.
         """
         with suppress(Ambiguous):
-            return await self._of(principal.subject or "") or await self._take_up(principal)
+            return (await self._known(principal))[0]
         return None
+
+    async def _known(self, principal: Principal) -> tuple[Customer | None, bool]:
+        """Return a user's present customer, and whether it is not decided yet that it is that one.
+
+        By its own event a customer is the user's while it is being made. If the process that made it has ended, it
+        leaves its place to one that is provably the user's, as it would have done then; unless it is in use by now.
+
+        Raises:
+            Ambiguous: several may be the user's.
+        """
+        subject = principal.subject or ""
+        known = await self._of(subject)
+        if known and not await self._database.read(partial(_is_undecided, subject=subject, customer_id=known.id)):
+            return known, False
+        made_id = known.id if known else None
+        taken = await self._take_up(principal, but=made_id)
+        return (taken, False) if taken and taken.id != made_id else (known, True)
 
     async def _of(self, external_id: str) -> Customer | None:
         query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
@@ -138,8 +155,8 @@ class Customers:
             StripeUnavailable: Stripe cannot be reached; trying again goes on where this stopped.
         """
         try:
-            known = await self._of(principal.subject or "") or await self._take_up(principal)
-            if known is None:
+            known, is_open = await self._known(principal)
+            if known is None or is_open:
                 known, is_new = await self._make(principal)
                 if is_new:
                     return known, True
@@ -205,20 +222,26 @@ class Customers:
         Args:
             principal: the user.
             found: the customers with the user's e-mail.
-            made: the answer that one was made. What an earlier call made is the user's already.
+            made: the answer that one was made. What an earlier call made and is in use is the user's already.
 
         Raises:
             Ambiguous: several may be the user's.
         """
         made_id: str | None = made.object["id"] if made else None
         others = [each for each in found.object["data"] if each["id"] != made_id] if found else []
-        if not found or not others or (made and made.replayed):
-            return None
-        await self._mirror.store_page(found, others)
-        known = await self._of(principal.subject or "")
-        if known is None or known.id == made_id:  # its own event may have given it to the user already
-            known = await self._take_up(principal, but=made_id)
+        if found and others and await self._may_go(made):
+            await self._mirror.store_page(found, others)
+            known = await self._of(principal.subject or "")
+            if known is None or known.id == made_id:  # its own event may have given it to the user already
+                known = await self._take_up(principal, but=made_id)
+        else:
+            known = await self._of(principal.subject or "")
         return known if known and known.id != made_id else None
+
+    async def _may_go(self, made: StripeResponse | None) -> bool:
+        """Return whether another customer may take the place of what was made: an earlier call's may be in use."""
+        is_unused = partial(linking.is_unused, customer_id=made.object["id"] if made else "")
+        return not (made and made.replayed) or await self._database.read(is_unused)
 
     async def _give_up(self, claim: CustomerClaim, creating: asyncio.Task[StripeResponse]) -> None:
         """Delete the customer that is just being made; one that an earlier call made may be in use, and stays."""
@@ -267,8 +290,7 @@ class Customers:
         await self._database.transaction(partial(linking.settle, claim=claim))
 
     async def _is_unused(self, id: str) -> bool:
-        """Return whether nothing was made of a customer that nobody was told of."""
-        if await self._database.read(partial(linking.is_held, customer_id=id)):
+        if not await self._database.read(partial(linking.is_unused, customer_id=id)):
             return False
         with suppress(StripeMissing):
             answer = await self._stripe.get("/v1/subscriptions", customer=id, limit=1)
@@ -337,3 +359,7 @@ class Customers:
         if customer.external_id is None or customer.payer_unverified:
             await self._database.transaction(link)
         await self.tell_stripe(Principal(subject=external_id), customer)
+
+
+def _is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:
+    return linking.is_being_made(connection, subject) and linking.is_unused(connection, customer_id)

@@ -22,6 +22,7 @@ ADA = Principal(subject="ada", email="Ada@example.com", email_verified=True)
 UNPROVED = Principal(subject="ada", email="ada@example.com")
 BACK_END = Principal(subject="ada", email="ada@example.com", is_service=True)
 TABLE = table_for(Customer)
+GONE = {"id": "cus_8", "object": "customer", "deleted": True}
 
 
 def theirs(id: str = "cus_1", **columns) -> dict:
@@ -148,8 +149,8 @@ async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database,
     scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])
     scripted.answer("POST", "/v1/customers", theirs("cus_8"))
     scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
-    scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
-    scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
     found, is_new = await customers().find_or_make(ADA)
     assert (found.id, is_new) == ("cus_7", False)
     assert [call[:2] for call in written(scripted)] == [
@@ -162,13 +163,40 @@ async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database,
     assert (await customers().customer_for(ADA)).id == "cus_7"
 
 
-async def test_what_an_earlier_call_has_made_is_the_users_and_stays(customers, database, scripted):
+@pytest.mark.parametrize("known", [False, True])
+async def test_what_an_earlier_call_has_made_and_is_in_use_is_the_users_and_stays(
+    customers, database, fill, scripted, known
+):
+    await fill(claim(None), bought("cus_8"), *([customer("cus_8", external_id="ada")] if known else []))
     scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])
     scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
     scripted.answer("GET", "/v1/customers/cus_8", theirs("cus_8"))
     found, is_new = await customers().find_or_make(ADA)
     assert (found.id, is_new, await owners(database)) == ("cus_8", False, {"cus_8": "ada"})
-    assert [call[:2] for call in written(scripted)] == [("POST", "/v1/customers")]
+    assert "DELETE" not in [call[0] for call in scripted.calls]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+async def test_what_a_process_made_that_died_leaves_its_place_to_what_the_user_bought_before(
+    customers, database, fill, scripted, mirrored
+):
+    """Its own event has given it to the user meanwhile."""
+    begun = CustomerClaim(external_id="ada", generation=1, email="Ada@example.com", making=True, created=NOW)
+    await fill(begun, customer("cus_8", external_id="ada"), *([mailed("cus_7")] if mirrored else []))
+    scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
+    await customers().delete_leftovers()
+    assert scripted.calls == []  # only the user's address says which one is the user's
+    if mirrored:
+        assert (await customers().find(ADA)).id == "cus_7"
+    assert (await customers().find_or_make(ADA))[0].id == "cus_7"
+    assert await owners(database) == {"cus_7": "ada", "cus_8": None}
+    scripted.list("/v1/subscriptions", [])
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
+    await customers().delete_leftovers()
+    assert ("DELETE", "/v1/customers/cus_8", {}) in scripted.calls
 
 
 async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left_of_it(customers, fill, scripted):
@@ -176,8 +204,8 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
     await fill(subscription(customer_id="cus_6"), subscription("sub_2", customer_id="cus_7"))
     scripted.list("/v1/customers", [theirs("cus_6", metadata={}), theirs("cus_7", metadata={})])
     scripted.answer("POST", "/v1/customers", theirs("cus_8"))
-    scripted.answer("DELETE", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
-    scripted.answer("GET", "/v1/customers/cus_8", {"id": "cus_8", "object": "customer", "deleted": True})
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
     with pytest.raises(Rejected):
         await customers().find_or_make(ADA)
     scripted._answers["GET", "/v1/customers"].clear()
@@ -187,9 +215,6 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
         ("POST", "/v1/customers"),
         ("DELETE", "/v1/customers/cus_8"),
     ] * 2
-
-
-GONE = {"id": "cus_8", "object": "customer", "deleted": True}
 
 
 async def test_what_was_made_beside_the_users_customer_goes_even_if_nobody_could_delete_it_at_once(
@@ -218,6 +243,7 @@ async def test_what_was_made_beside_the_users_customer_goes_even_if_nobody_could
 MAKING = CustomerClaim(external_id="ada", generation=1, customer_id="cus_7", making=True, created=NOW)
 LEFT = {
     "sold to meanwhile": ([customer("cus_7", external_id="ada"), MAKING], [{"id": "sub_1"}], ["POST"]),
+    "bought with": ([customer("cus_7", external_id="ada"), MAKING, bought("cus_8")], [], ["POST"]),
     "linked meanwhile": ([customer("cus_7", external_id="ada"), MAKING, claim("cus_8", generation=2)], [], ["POST"]),
     "the user's own": ([customer("cus_8", external_id="ada"), MAKING], [], ["POST"]),
     "of a user who has none yet": ([MAKING], [], []),

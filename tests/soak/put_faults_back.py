@@ -124,8 +124,8 @@ FAULTS = (
         (
             (
                 "billing/subscriptions/trial_end.py",
-                "    if end is None or 0 in days:",
-                "    if end is None or days:\n        return end\n    if end is None:",
+                "    if 0 in days:\n        return None\n",
+                "    if days:\n        return end\n",
             ),
         ),
     ),

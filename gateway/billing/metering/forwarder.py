@@ -5,8 +5,11 @@ doubles none.
 Source: https://docs.stripe.com/api/billing/meter-event/create
 """
 
+import asyncio
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +21,7 @@ from gateway.db.database import Database
 from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, count_by_status
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import StripeFailure, StripeRefused
+from gateway.errors import StripeFailure, StripeRefused, StripeUnavailable
 from gateway.mirror.accounts import own
 from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.models.metering import UsageRecord
@@ -31,6 +34,7 @@ USAGE = table_for(UsageRecord)
 SLOTS, BATCH, LEASE, IDLE_SECONDS = 5, 50, timedelta(seconds=120), 1.0
 WORK_SECONDS = 90.0  # a call to Stripe with its retries
 LATER = timedelta(seconds=2)  # until a record is there that another takes back
+FLUSH_SECONDS, FLUSH_PAUSE_SECONDS, FLUSH_BATCH = 5.0, 0.1, 500
 RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
@@ -69,6 +73,28 @@ class UsageForwarder:
     async def run(self) -> None:
         """Forward what is due, until cancelled."""
         await self.queue.run()
+
+    async def flush(self, customer_id: str, seconds: float = FLUSH_SECONDS) -> None:
+        """Send now what a customer has used, also what waits after a failure: its last invoice is about to be made.
+
+        Args:
+            customer_id: whose.
+            seconds: for how long it is tried, and what another process is sending is waited for.
+
+        Raises:
+            StripeUnavailable: not all of it has reached Stripe.
+        """
+        waiting = USAGE.c.customer_id == customer_id, USAGE.c.status == PENDING, sa.text(OPEN_PREDICATE)
+        left = sa.select(USAGE.c.id).where(*waiting).limit(FLUSH_BATCH)
+        until = time.monotonic() + seconds
+        while keys := await self._database.read(lambda connection: connection.execute(left).scalars().all()):
+            if (remaining := until - time.monotonic()) <= 0:
+                raise StripeUnavailable("what was used has not reached Stripe yet; try again")
+            has_failed = USAGE.c.last_error.is_not(None)
+            these = has_failed if remaining > seconds / 2 else sa.true()  # whoever was sending the rest may be dead
+            await self._database.transaction(partial(_make_due, where=(*waiting, these)))
+            if not await self.queue.drain(keys):
+                await asyncio.sleep(FLUSH_PAUSE_SECONDS)
 
     async def _forward(self, claim: Claim) -> None:
         """Send one record, and save what Stripe said."""
@@ -124,6 +150,10 @@ class UsageForwarder:
 def _due(now: datetime) -> sa.Select[Any]:
     due = sa.select(USAGE).where(sa.text(OPEN_PREDICATE), USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
     return due.order_by(USAGE.c.next_attempt_at)
+
+
+def _make_due(connection: sa.Connection, where: Sequence[sa.ColumnElement[bool] | sa.TextClause]) -> None:
+    connection.execute(sa.update(USAGE).where(*where).values(next_attempt_at=datetime.now(UTC)))
 
 
 def _failure(row: UsageRecord, error: StripeFailure, *, refused: bool) -> dict[str, Any]:

@@ -247,5 +247,17 @@ def touched_prices(present: SubscriptionState, targets: Sequence[Target]) -> set
     }
 
 
+def ends_metered(subscription: Mapping[str, Any], targets: Sequence[Target]) -> bool:
+    """Return whether a change takes away or replaces what is billed by use.
+
+    Args:
+        subscription: as Stripe has it.
+        targets: what changes.
+    """
+    touched = {each.get("id") for each in targets}
+    prices = (item["price"] for item in subscription["items"]["data"] if item["id"] in touched)
+    return any((price.get("recurring") or {}).get("usage_type") == "metered" for price in prices)
+
+
 def _rejected(code: ProblemCode, message: str, field: str) -> Rejected:
     return Rejected(Problem(code, message, field))

@@ -29,6 +29,7 @@ from gateway.billing.subscriptions.changed_items import (
     Target,
     already_applied,
     arriving,
+    ends_metered,
     mixed_intervals,
     plan_items,
     resulting,
@@ -91,6 +92,7 @@ class SubscriptionService:
         stripe: does it.
         catalog: the only prices that one can change to.
         close_checkouts: closes a user's open checkouts.
+        send_usage: sends what a customer has used to Stripe, before the last invoice of it is made.
     """
 
     def __init__(
@@ -99,7 +101,9 @@ class SubscriptionService:
         mirror: Mirror,
         stripe: Stripe,
         catalog: Catalog,
+        *,
         close_checkouts: Callable[[str], Awaitable[None]],
+        send_usage: Callable[[str], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._mirror = mirror
@@ -108,6 +112,7 @@ class SubscriptionService:
         self._catalog = catalog
         self._close_checkouts = close_checkouts
         self._at_stripe = SubscriptionsAtStripe(settings, mirror, stripe)
+        self._send_usage = send_usage
 
     async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
         """Return what a change would cost: now, and with each renewal.
@@ -208,6 +213,8 @@ class SubscriptionService:
                 answer = await self._at_stripe.drop_unconfirmed(answer)
                 return await self._plan(present, answer, items, snapshot, call_key), None
             trial_end = await self._at_stripe.trial_end(answer, present, items, snapshot, change.proration_date)
+            if ends_metered(answer.object, items):
+                await self._send_usage(present.subscription.customer_id)
             answer = await self._at_stripe.drop_unconfirmed(answer)
             parameters: dict[str, Any] = {
                 "items": items,
@@ -332,6 +339,8 @@ class SubscriptionService:
             present, answer = await self._at_stripe.present(id)
             if ended(present):
                 return present
+            if how.now:
+                await self._send_usage(present.subscription.customer_id)
             answer = await self._at_stripe.drop_unconfirmed(answer)
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}

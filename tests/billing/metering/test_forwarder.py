@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.billing.metering.forwarder import LEASE, UNCOUNTED, USAGE, UsageForwarder, count_open_usage, mark_uncounted
+from gateway.errors import StripeUnavailable
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
 from harness.rows import put
@@ -94,6 +95,25 @@ async def test_what_a_killed_process_was_sending_is_sent_by_another_as_soon_as_i
         moment = claimed + timedelta(seconds=waited)
         assert await replace(other, now=lambda moment=moment: moment).drain() == sent
     assert len(scripted.calls) == 1
+
+
+async def test_before_a_last_invoice_all_that_the_customer_has_used_is_sent(database, fill, scripted, stripe):
+    """Also what waits after a failure, and what a process was sending that is dead."""
+    scripted.answer("POST", PATH, {})
+    later = {"next_attempt_at": datetime.now(UTC) + DAY, "attempts": 1}
+    await fill(record("due"), record("failed", last_error="no", **later), record("held", **later))
+    await fill(record("another's", customer_id="cus_2", last_error="no", **later), record("refused", status="dead"))
+    await UsageForwarder(database, stripe).flush("cus_1", seconds=0.2)
+    assert sorted(call[2]["identifier"] for call in scripted.calls) == ["due", "failed", "held"]
+    await UsageForwarder(database, stripe).flush("cus_1")
+    assert len(scripted.calls) == 3
+
+
+async def test_no_last_invoice_is_made_while_what_was_used_does_not_reach_stripe(database, fill, scripted, stripe):
+    scripted.answer("POST", PATH, {"error": {"type": "api_error", "message": "no"}}, status=500)
+    await fill(record())
+    with structlog.testing.capture_logs(), pytest.raises(StripeUnavailable):
+        await UsageForwarder(database, stripe).flush("cus_1", seconds=0.1)
 
 
 async def test_the_next_try_has_a_key_of_its_own(database, fill, scripted, stripe):

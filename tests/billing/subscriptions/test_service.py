@@ -6,11 +6,13 @@ import pytest
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
+from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import SubscriptionSchedule
 from gateway.settings import Settings
 from harness.rows import customer, invoice, item, line, price, product, subscription
@@ -70,7 +72,14 @@ async def service(database, mirror, stripe, fill, scripted):
 
     def make(**settings) -> SubscriptionService:
         chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
-        made = SubscriptionService(chosen, mirror, stripe, Catalog(chosen, database), close)
+        made = SubscriptionService(
+            chosen,
+            mirror,
+            stripe,
+            Catalog(chosen, database),
+            close_checkouts=close,
+            send_usage=UsageForwarder(database, stripe).flush,
+        )
         made.closed = closed
         return made
 
@@ -304,6 +313,31 @@ async def test_how_a_subscription_ends(service, scripted, how, settings, expecte
     state = await service(**settings).cancel(ADA, "sub_1", how, None)
     assert changed(scripted) == [(method, SUB, parameters)]
     assert (state.subscription.cancel_at_period_end, state.subscription.status == "canceled") == (not how.now, how.now)
+
+
+METERED = {"id": "calls", "product": "pro", "recurring": {"usage_type": "metered"}}
+LATE_USAGE = {
+    "an end at once": (lambda made: made.cancel(ADA, "sub_1", Cancellation(True), None), "DELETE"),
+    "a change that takes the metered plan away": (
+        lambda made: made.change(ADA, "sub_1", PlanChange(price_id="year", when=ChangeTime.NOW), None),
+        "POST",
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "method"), LATE_USAGE.values(), ids=LATE_USAGE)
+async def test_what_was_used_is_at_stripe_before_its_last_invoice(service, fill, scripted, asked, method):
+    metered = theirs(items={"data": [{**theirs()["items"]["data"][0], "price": METERED}]})
+    becomes(scripted, metered, method=method)
+    scripted.answer("POST", "/v1/billing/meter_events", {})
+    await fill(
+        UsageRecord(
+            id="use", customer_id="cus_1", event_name="calls", value=7, timestamp=NOW, fingerprint="x", created=NOW,
+            status="pending", attempts=1, last_error="no", next_attempt_at=NOW + timedelta(days=1),
+        )
+    )  # fmt: skip
+    await asked(service())
+    assert [call[:2] for call in changed(scripted)] == [("POST", "/v1/billing/meter_events"), (method, SUB)]
 
 
 RESUMED = {

@@ -9,7 +9,9 @@ from rich.markup import escape
 from sqlmodel import select
 
 from gateway import migrations
-from gateway.cli.context import console, proxy_note, run
+from gateway.billing.metering.forwarder import count_open_usage
+from gateway.cli.context import proxy_note, run
+from gateway.cli.listing import AsJson, Row, show_rows
 from gateway.clock import Clock
 from gateway.db.checks import damage, pooler_problem, replication
 from gateway.db.database import Database
@@ -45,21 +47,33 @@ class Check:
     fix: str | None = None
     warning: bool = False
 
+    @property
+    def status(self) -> str:
+        """What became of it: `ok`, `warning` or `failed`."""
+        return "ok" if self.fix is None else "warning" if self.warning else "failed"
 
-def doctor() -> None:
+
+MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
+
+
+def doctor(as_json: AsJson = False) -> None:
     """Check settings, database, Stripe and the webhook endpoint: a line each, with the fix; exit 1 on a failure."""
-    run(_doctor)
+    run(lambda runtime: _doctor(runtime, as_json=as_json))
 
 
-async def _doctor(runtime: Runtime) -> int:
+async def _doctor(runtime: Runtime, *, as_json: bool) -> int:
     failed = False
     async with aclosing(run_checks(runtime)) as found:  # also when nobody reads on: `gateway doctor | head -1`
         async for check in found:
-            failed |= check.fix is not None and not check.warning
-            mark = "[green]✓[/]" if check.fix is None else "[yellow]![/]" if check.warning else "[red]✗[/]"
-            line = escape(f"{check.name}: {check.finding}" + (f" → {check.fix}" if check.fix else ""))
-            console.print(f"{mark} {line}", soft_wrap=True)
+            failed |= check.status == "failed"
+            row = {"check": check.name, "status": check.status, "finding": check.finding, "fix": check.fix}
+            show_rows([row], _line, as_json=as_json, none="")
     return int(failed)
+
+
+def _line(row: Row) -> str:
+    fix = f" → {row['fix']}" if row["fix"] else ""
+    return f"{MARKS[row['status']]} {escape(row['check'] + ': ' + row['finding'] + fix)}"
 
 
 async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
@@ -77,6 +91,7 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
     if found.fix is None:
         yield await _caught_up(database)
         yield await _dead_letters(database)
+        yield await _usage(database)
     if runtime.stripe is None:
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
@@ -131,6 +146,15 @@ async def _dead_letters(database: Database) -> Check:
             "inbox", finding, "look at `gateway events list --dead`, then `gateway events retry`", warning=True
         )
     return Check("inbox", finding)
+
+
+async def _usage(database: Database) -> Check:
+    """Count the usage that Stripe does not have; what it refused is not billed, and a warning."""
+    counts = await database.read(count_open_usage)
+    if counts["dead"]:
+        fix = "look at `gateway usage list --dead`, remove the cause, then `gateway usage retry --dead`"
+        return Check("usage", f"Stripe refused {counts['dead']} reports: they are not billed", fix, warning=True)
+    return Check("usage", f"{counts['pending']} pending")
 
 
 def _sign_in(settings: Settings) -> Check:

@@ -12,6 +12,7 @@ from rich.table import Table
 from sqlmodel import col, select
 
 from gateway.cli.context import console, run
+from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.db.rows import all_rows, row_by_id
 from gateway.errors import BadInput
 from gateway.models.inbox import Event
@@ -30,35 +31,36 @@ Moment = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT
 
 
 @app.command("list")
-def list_(
+def list_(  # noqa: PLR0917 - each is an option of the command line
     status: Annotated[str | None, typer.Option(help=f"Only with this status: {', '.join(STATUSES)}.")] = None,
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type, such as invoice.paid.")] = None,
     about: Annotated[str | None, typer.Option("--object", help="Only about this object, such as sub_….")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
+    limit: Limit = 50,
+    as_json: AsJson = False,
 ) -> None:
     """List events, those that happened last first."""
     if status is not None and status not in STATUSES:
         raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
     wanted = {"status": "dead" if dead else status, "type": kind, "object_id": about}
-    run(lambda runtime: _list(runtime, {name: value for name, value in wanted.items() if value is not None}, limit))
-
-
-async def _list(runtime: Runtime, wanted: dict[str, str], limit: int) -> None:
     query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
-    query = query.filter_by(**wanted)
-    rows = await runtime.database.read(lambda connection: all_rows(connection, query))
-    for row in rows:
-        console.print(_line(row), soft_wrap=True)
-    if not rows:
-        console.print("no events")
+    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
+
+    async def work(runtime: Runtime) -> None:
+        rows = await runtime.database.read(lambda connection: all_rows(connection, query))
+        show_rows([_row(row) for row in rows], _line, as_json=as_json, none="no events")
+
+    run(work)
 
 
-def _line(row: Event) -> str:
-    """Format an event and its outcome as a line, of which a narrow window cuts nothing off."""
-    status = f"[{STATUSES[row.status]}]{row.status:<7}[/]"
-    detail = escape(f"{row.type}  {row.last_error or row.outcome or ''}")
-    return f"{row.id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {detail}"
+def _row(event: Event) -> Row:
+    return event.model_dump(exclude={"payload"})
+
+
+def _line(row: Row) -> str:
+    status = f"[{STATUSES[row['status']]}]{row['status']:<7}[/]"
+    detail = escape(f"{row['type']}  {row['last_error'] or row['outcome'] or ''}")
+    return f"{row['id']}  {row['created']:%Y-%m-%d %H:%M:%S}  {status}  {row['attempts']:>2} tries  {detail}"
 
 
 @app.command("show")
@@ -140,7 +142,6 @@ async def _again(runtime: Runtime, query: Any) -> int:
         await worker.retry([event_id])
     chosen = select(Event).where(col(Event.id).in_(ids))
     rows = await database.read(lambda connection: all_rows(connection, chosen))
-    for row in rows:
-        console.print(_line(row), soft_wrap=True)
+    show_rows([_row(row) for row in rows], _line, as_json=False, none="")
     console.print(f"{len(rows)} events")
     return int(any(row.status in {"failed", "dead"} for row in rows))

@@ -11,24 +11,17 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.http import collector
 
-COMMANDS = {
-    "dev": "dev:dev",
-    "serve": "serve:serve",
-    "doctor": "doctor:doctor",
-    "schema": "schema:schema",
-    "db": "db:app",
-    "sync": "mirror:sync",
-    "reconcile": "mirror:reconcile",
-    "events": "events:app",
-    "customers": "customers:app",
-    "audit": "audit:app",
-    "outbox": "outbox:app",
-    "backup": "backup:backup",
-    "prune": "retention:prune",
-    "erase": "retention:erase",
-    "sandbox": "sandbox:sandbox",
+PANELS = {
+    "Develop": {"dev": "dev:dev", "sandbox": "sandbox:sandbox", "schema": "schema:schema"},
+    "Run": {"serve": "serve:serve", "doctor": "doctor:doctor", "db": "db:app"},
+    "The copy of Stripe": {"sync": "mirror:sync", "reconcile": "mirror:reconcile", "customers": "customers:app"},
+    "Queues and logs": {"events": "events:app", "usage": "usage:app", "outbox": "outbox:app", "audit": "audit:app"},
+    "Data": {"backup": "backup:backup", "prune": "retention:prune", "erase": "retention:erase"},
 }
-"""Where each command is: a function, or a group of commands, of a module of this package."""
+"""The commands in the groups of the help. Each is a function, or a group of commands, of a module of this package."""
+
+COMMANDS = {name: place for commands in PANELS.values() for name, place in commands.items()}
+PANEL_OF = {name: panel for panel, commands in PANELS.items() for name in commands}
 
 NOT_ON_WINDOWS = "Windows is not supported: run the gateway in WSL 2 or in its container image (`Dockerfile`)"
 
@@ -50,12 +43,19 @@ class Commands(TyperGroup):
         if not isinstance(found, typer.Typer):
             function, found = found, typer.Typer(add_completion=False)
             found.command(cmd_name)(function)
-        command = typer.main.get_command(found)
+        command: Any = typer.main.get_command(found)
         command.name = cmd_name
+        command.rich_help_panel = PANEL_OF[cmd_name]
         return command
 
 
-app = typer.Typer(name="gateway", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="gateway",
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # which every command inherits
+)
 
 
 def _show_version(wanted: bool) -> None:

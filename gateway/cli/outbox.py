@@ -8,39 +8,49 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.context import console, run
+from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.db.database import Database
 from gateway.errors import BadInput
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
+from gateway.runtime import Runtime
 
 app = typer.Typer(help="The webhooks to the application.", no_args_is_help=True, add_completion=False)
 STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
+COLUMNS = [
+    *(MESSAGES.c.message_id.label("id"), MESSAGES.c.type, MESSAGES.c.created, MESSAGES.c.customer_id),
+    *(DELIVERIES.c.endpoint, DELIVERIES.c.status, DELIVERIES.c.attempts),
+    *(DELIVERIES.c.next_attempt_at, DELIVERIES.c.last_error),
+]
 
 
 @app.command("list")
 def list_(
     dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: given up, waiting for you.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
+    limit: Limit = 50,
+    as_json: AsJson = False,
 ) -> None:
     """List messages with their deliveries, the newest first."""
     query = (
-        sa.select(MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.created, DELIVERIES)
+        sa.select(*COLUMNS)
         .join(DELIVERIES, DELIVERIES.c.id == MESSAGES.c.id)
         .order_by(MESSAGES.c.id.desc())
         .limit(limit)
     )
     chosen = query.where(DELIVERIES.c.status == "dead") if dead else query
-    run(lambda runtime: _list(runtime.database, chosen))
+
+    async def work(runtime: Runtime) -> None:
+        rows = await runtime.database.read(
+            lambda connection: [dict(row) for row in connection.execute(chosen).mappings()]
+        )
+        show_rows(rows, _line, as_json=as_json, none="no messages")
+
+    run(work)
 
 
-async def _list(database: Database, query: Any) -> None:
-    rows = await database.read(lambda connection: connection.execute(query).all())
-    for row in rows:
-        status = f"[{STATUSES[row.status]}]{row.status:<9}[/]"
-        detail = escape(f"{row.type}  {row.endpoint}  {row.last_error or ''}")
-        line = f"{row.message_id}  {row.created:%Y-%m-%d %H:%M:%S}  {status}  {row.attempts:>2} tries  {detail}"
-        console.print(line, soft_wrap=True)
-    if not rows:
-        console.print("no messages")
+def _line(row: Row) -> str:
+    status = f"[{STATUSES[row['status']]}]{row['status']:<9}[/]"
+    detail = escape(f"{row['type']}  {row['endpoint']}  {row['last_error'] or ''}")
+    return f"{row['id']}  {row['created']:%Y-%m-%d %H:%M:%S}  {status}  {row['attempts']:>2} tries  {detail}"
 
 
 @app.command("retry")

@@ -44,6 +44,12 @@ INBOX = Gauge(
     ["status"],
     multiprocess_mode="mostrecent",
 )
+USAGE_SENT = Counter(
+    "gateway_usage_total",
+    "Tries to send reported usage to Stripe by their outcome: sent, failed (will be tried again), refused (waits for "
+    "an operator), not_counted (Stripe took it and could not count it)",
+    ["outcome"],
+)
 WEBHOOKS_REFUSED = Counter("gateway_webhooks_refused_total", "Deliveries that were not genuine events", ["reason"])
 WEBHOOK_SECRET_USED = Counter("gateway_webhook_secret_used_total", "Deliveries by the secret that signed", ["label"])
 WEBHOOK_SECRET_LAST_USED = Gauge(

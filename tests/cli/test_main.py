@@ -1,11 +1,13 @@
 """What every command shares: its errors, and where it runs."""
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
+from gateway.cli.main import PANELS
 from harness.command import commands, run
 
 ON_WINDOWS = "import sys, gateway.cli.main as cli; sys.platform = 'win32'; cli.main()"
@@ -38,6 +40,19 @@ def test_on_windows_one_line_says_where_it_runs(words):
 def test_the_version_is_that_of_the_installed_package(tmp_path):
     done = run("--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{version('billing-gateway')}\n")
+
+
+def test_the_help_groups_the_commands_and_has_a_short_name(tmp_path):
+    done = run("-h", cwd=tmp_path)
+    assert done.returncode == 0
+    assert re.findall(r"─ (\w[\w ]*\w) ─", done.stdout) == ["Options", *PANELS]
+    assert "--limit" in run("usage", "list", "-h", cwd=tmp_path).stdout
+
+
+def test_every_list_has_json():
+    lists = {name: command for name, command in commands() if name.endswith(" list")}
+    assert len(lists) == 4
+    assert all("as_json" in {option.name for option in command.params} for command in lists.values())
 
 
 def test_an_unknown_command_is_named(tmp_path):

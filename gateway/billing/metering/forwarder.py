@@ -26,6 +26,7 @@ from gateway.mirror.accounts import own
 from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Meter
+from gateway.observability.metrics import USAGE_SENT
 from gateway.stripe_api.client import Stripe
 
 log = structlog.get_logger()
@@ -38,6 +39,8 @@ FLUSH_SECONDS, FLUSH_PAUSE_SECONDS, FLUSH_BATCH = 5.0, 0.1, 500
 RETRIES = Backoff(first_seconds=2, longest_seconds=900)
 KNOWN_ALREADY = frozenset({"resource_already_exists", "duplicate_meter_event"})
 """Stripe's codes for an identifier that it has counted: an earlier try arrived and its answer was lost."""
+OUTCOMES = {"sent": "sent", "pending": "failed", "dead": "refused"}
+"""What the metric calls a try that left a record in a status."""
 FUTURE_SECONDS = 5 * 60 - 10
 """Stripe takes usage of up to five minutes ahead of its clock."""
 UNCOUNTED = "Stripe took it and could not count it"
@@ -110,8 +113,11 @@ class UsageForwarder:
             if not known or (row.last_error or "").startswith(UNCOUNTED):  # known, and not counted
                 early = row.timestamp.timestamp() > self._latest()  # our clock is ahead, as the answer has told
                 sent = _failure(row, error, refused=isinstance(error, StripeRefused) and not early)
+                if known:
+                    sent["last_error"] = row.last_error  # why it was not counted; otherwise one more try says "sent"
                 log.warning("usage_not_sent", id=row.id, status=sent["status"], error=type(error).__name__)
         await self.queue.write(claim, attempts=row.attempts + 1, **sent)
+        USAGE_SENT.labels(OUTCOMES[sent["status"]]).inc()
 
     def _latest(self) -> int:
         """Return the latest time that Stripe takes, which our clock may have passed."""
@@ -179,7 +185,8 @@ def mark_uncounted(connection: sa.Connection, identifiers: Sequence[str], code: 
     log.error("usage_not_counted", code=code, count=count, named=len(identifiers))
     dead = {"status": "dead", "next_attempt_at": None, "last_error": f"{UNCOUNTED}: {code}"}
     ours = USAGE.c.id.in_(identifiers), USAGE.c.status == "sent"
-    connection.execute(sa.update(USAGE).where(*ours).values(**dead))
+    marked = connection.execute(sa.update(USAGE).where(*ours).values(**dead)).rowcount
+    USAGE_SENT.labels("not_counted").inc(marked)
 
 
 def count_open_usage(connection: sa.Connection) -> dict[str, int]:

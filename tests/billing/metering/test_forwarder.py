@@ -145,6 +145,7 @@ async def test_what_stripe_has_counted_already_is_sent(database, fill, scripted,
     await fill(record("a"), record("b", last_error=f"{UNCOUNTED}: x"), record("c", last_error="no answer"))
     found = await forwarded(database, stripe)
     assert {name: status for name, (status, *_) in found.items()} == {"a": "sent", "b": "dead", "c": "sent"}
+    assert found["b"][2] == f"{UNCOUNTED}: x"  # so that no later try takes it for sent
 
 
 async def test_what_is_ahead_of_stripes_clock_is_said_to_be_as_late_as_stripe_takes(database, fill, scripted, stripe):

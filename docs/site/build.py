@@ -17,13 +17,13 @@ DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 SECTIONS = {
-    "Begin": "quickstart checkout access",
-    "On your pages": "elements client",
-    "In your back end": "python back-end outbound credits-and-usage ai-product",
+    "Begin": "quickstart gate-a-feature checkout access",
+    "On your pages": "elements client sign-in",
+    "In your back end": "python back-end outbound credits-and-usage ai-product seats",
     "Rules and reference": "rules graphql settings reference/schema reference/errors reference/commands "
     "reference/events",
-    "Run it": "going-live operating webhooks security promises performance",
-    "Develop": "offline-stripe examples/README simulation decisions/README",
+    "Run it": "going-live moving-in operating webhooks security promises performance",
+    "Develop": "offline-stripe testing examples/README simulation decisions/README",
     "The project": "CHANGELOG CONTRIBUTING SECURITY",
 }
 """The pages of each part of the navigation."""

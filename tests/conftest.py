@@ -39,8 +39,8 @@ LONGEST = (
 """Files whose tests take longest, the longest first: begun at the start, none of them is waited for in the end."""
 
 
-TEMPLATE = "SQLITE_TEMPLATE"
-"""Names a template that was made before: `make mutants` runs the tests in a process of its own for each mutant."""
+TEMPLATE, SERVER = "SQLITE_TEMPLATE", "POSTGRES_SERVER"
+"""Name what was made before: `make mutants` runs the tests in a process of its own for each mutant."""
 
 # How long it takes to think an example up says something of the machine, and nothing of the code.
 hypothesis.settings.register_profile(
@@ -172,6 +172,9 @@ def new_sqlite(sqlite_template: Path, tmp_path_factory) -> Callable[[], str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresDatabases]:
     """A real PostgreSQL server and its databases."""
+    if made := os.environ.get(SERVER):
+        yield PostgresDatabases(made, templated=True)
+        return
     with postgres_server() as server:
         yield PostgresDatabases(server.get_uri())
 
@@ -210,12 +213,18 @@ def empty_postgres_url(postgres: PostgresDatabases) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def tables() -> Iterator[sa.Engine]:
+def tables() -> sa.Engine:
     """SQLite in memory with every table, empty."""
+    return in_memory()
+
+
+@functools.cache
+def in_memory() -> sa.Engine:
+    """Make it, or give the one that was made: `make mutants` makes it once for all of its processes."""
     _, engine = create_engines(sa.make_url("sqlite://"), readers=1, writers=1)
     SQLModel.metadata.create_all(engine)
-    yield engine
-    engine.dispose()
+    atexit.register(engine.dispose)
+    return engine
 
 
 @pytest.fixture

@@ -67,7 +67,6 @@ def _formatted(amount: int, code: str, locale: Locale) -> str:
         _pattern(locale, code, digits),
         locale=locale,
         currency_digits=False,
-        decimal_quantization=False,
     )
 
 

@@ -25,6 +25,8 @@ from gateway.billing import money
         (1234, "kwd", "en", "1.234", "KWD\N{NO-BREAK SPACE}1.234"),
         (2**53 - 1, "usd", "hi", "90071992547409.91", "$9,00,71,99,25,47,409.91"),
         (100, "zzz", "en", "1.00", "ZZZ\N{NO-BREAK SPACE}1.00"),
+        (500, "eur", "lg", "5.00", "5.00€"),
+        (500, "chf", "lg", "5.00", "5.00\N{NO-BREAK SPACE}CHF"),
     ],
 )
 def test_an_amount_is_written_as_people_of_the_locale_write_it(amount, currency, locale, decimal, formatted):

@@ -55,13 +55,15 @@ class PostgresDatabases:
 
     Args:
         server: the URL of its maintenance database.
+        templated: whether it has the template already.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, templated: bool = False) -> None:
         self._server = server
         self._free: list[str] = []
-        self._run(f"CREATE DATABASE {TEMPLATE}")
-        migrate(self.url(TEMPLATE))
+        if not templated:
+            self._run(f"CREATE DATABASE {TEMPLATE}")
+            migrate(self.url(TEMPLATE))
         with psycopg.connect(self.url(TEMPLATE)) as connection:
             self._tables = connection.execute(TABLES).fetchone()
             (self._head,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)

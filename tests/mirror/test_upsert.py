@@ -120,6 +120,8 @@ def test_a_deletion_is_final(connection):
     assert write(connection, customer(as_of=99, deleted=True)) == [STALE]
     found = row(connection, CUSTOMERS, "cus_1")
     assert (found["name"], found["as_of"], found["deleted"], found["revision"]) == ("Ada", 10, True, 2)
+    write(connection, subscription(deleted=True))
+    assert write(connection, subscription("past_due", 99)) == [STALE]
 
 
 def test_a_deletion_that_was_said_earlier_moves_no_clock_back(connection):
@@ -258,6 +260,15 @@ def test_the_items_come_with_their_subscription(connection):
     assert items_of(connection, ["sub_2"]) == {}
 
 
+def test_what_is_the_same_is_not_written_again(connection):
+    same = {"sub_1": [item("si_a"), item("si_b")]}
+    replace_items(connection, same, repair=True)
+    written = connection.connection.driver_connection.total_changes
+    for repair in (False, True):
+        replace_items(connection, same, repair=repair)
+    assert connection.connection.driver_connection.total_changes == written
+
+
 @both_connections
 def test_items_that_are_gone_go(connection):
     put(connection, SubscriptionItem(**item("si_9", "sub_9")))
@@ -367,6 +378,11 @@ SESSION |= {"expires_at": NOW, "customer_id": None}
         (
             candidate("checkout.session", "cs_1", 10, **{**SESSION, "customer_id": "cus_3"}),
             {"session:cs_1", "customer:cus_3"},
+            5,
+        ),
+        (
+            candidate("checkout.session", "cs_1", 10, **{**SESSION, "client_reference_id": "ada"}),
+            {"session:cs_1", "user:ada"},
             5,
         ),
         (candidate("price", "month", 10, **PRICE), {"catalog"}, 6),

@@ -69,6 +69,7 @@ class Loop:
             return True
         self._items = {item.nodeid: item for item in session.items}
         self._place = {nodeid: place for place, nodeid in enumerate(self._items)}
+        session.config.pluginmanager.get_plugin(str(session.config.rootpath / "tests/conftest.py")).in_memory()
         reached, took = self._reaches(session.config)
         jobs = []
         for mutant in self._mutants:

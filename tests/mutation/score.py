@@ -4,16 +4,15 @@
     python tests/mutation/score.py billing.money                 one module, or several, afresh
     python tests/mutation/score.py --survivors billing.money     only what survived the last time
     python tests/mutation/score.py --report                      run nothing; the table of what is on file
-    python tests/mutation/score.py --postgres mirror.upsert      the same on PostgreSQL, of what is on file for it
+    python tests/mutation/score.py --postgres mirror.upsert      what has survived, with the tests that need PostgreSQL
 
 mutmut makes the mutants; each is tried with the tests that reach its function, the quickest first, until one fails
 (`loop.py`). What became of each is kept in `.mutants.json`: a run that was broken off goes on where it was, and a
-module whose source has changed since is tried again. On PostgreSQL only the tests run that need it.
+module whose source has changed since is tried again.
 
-A mutant is killed when a test fails (or runs for ever), or when `mypy --strict` refuses it, as `make check` would. What
-nothing can tell from the original stands in `equivalent.toml`, each with the reason, is tried only as a survivor, and
-does not count. Prose does not
-count either: clients read the code and the field of a problem, never its words.
+A mutant is killed when a test fails, or runs for ever. What nothing can tell from the original stands in
+`equivalent.toml`, each with the reason, is tried only as a survivor, and does not count. Prose does not count either:
+clients read the code and the field of a problem, never its words.
 """
 
 import argparse
@@ -24,13 +23,12 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,7 @@ import libcst
 import pytest
 from loop import KILLED, NO_TESTS, SURVIVED, TIMEOUT, Loop
 from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
-from mutmut.mutation import mutators
+from mutmut.mutation import file_mutation, mutators
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.utils.file_utils import walk_mutatable_files
@@ -47,11 +45,13 @@ NEEDED = 95
 """Percent of the mutants, without those that are equivalent."""
 EQUIVALENT = Path(__file__).parent / "equivalent.toml"
 TESTS = ("tests/billing", "tests/mirror")
-REFUSED = "caught by type check"
-CAUGHT = {KILLED, TIMEOUT, REFUSED}
-_MUTANT = re.compile(r"x.*__mutmut_\d+")
-_REGISTERED = re.compile(r"\['(\w+__mutmut_\d+)'\] = .*# mutmut generated")
-COLUMNS = ("mutants", "killed", "types", "survived", "equivalent")
+DECORATORS = {"property", "cache", "lru_cache", "contextmanager"}
+THERE = "killed on PostgreSQL"
+CAUGHT = {KILLED, TIMEOUT, THERE}
+NO_MESSAGE = re.compile(r"(^|\n)message = None|Problem\(ProblemCode\.\w+, None\b")
+"""A problem without its message, which mypy refuses."""
+FILE = Path(".mutants.json")
+COLUMNS = ("mutants", "killed", "PostgreSQL", "survived", "equivalent")
 
 Results = dict[str, dict[str, Any]]
 """By module: `digest` of its source, and `mutants` by name: each its `status` (None: not tried), and of one that has
@@ -59,11 +59,7 @@ survived its `change`: the function, the lines that are taken away, those that c
 the function moves."""
 
 
-def results_of(postgres: bool) -> Path:
-    return Path(".mutants-postgres.json" if postgres else ".mutants.json")
-
-
-def without_prose(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
+def without_words(node: libcst.BaseString) -> Iterable[libcst.BaseString]:
     """Leave out literals with a space in them."""
     return () if " " in getattr(node, "value", "") else mutators.operator_string(node)
 
@@ -86,8 +82,8 @@ def changes_in(module: str, mutants: Collection[str]) -> dict[str, list[str]]:
     found = {}
     for mutant in mutants:
         name = mutant.rpartition(".")[2]
-        plain = name.rpartition("__mutmut_")[0]
-        before = [line.replace(f"{plain}__mutmut_orig", plain) for line in functions[f"{plain}__mutmut_orig"]]
+        original, plain = f"{name.rpartition('__mutmut_')[0]}__mutmut_orig", function_of(mutant).rpartition(".")[2]
+        before = [line.replace(original, plain) for line in functions[original]]
         after = [line.replace(name, plain) for line in functions[name]]
         diff = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
         was, becomes = ("\n".join(line[1:].strip() for line in diff if line[0] == sign) for sign in "-+")
@@ -116,12 +112,12 @@ class Notes:
     """What is on file of modules as they are now.
 
     Args:
-        path: the file.
+        postgres: whether what survived elsewhere is tried on PostgreSQL.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        found: Results = json.loads(path.read_text()) if path.exists() else {}
+    def __init__(self, *, postgres: bool) -> None:
+        self._path, self._postgres = FILE.resolve(), postgres
+        found: Results = json.loads(FILE.read_text()) if FILE.exists() else {}
         self.results = {
             name: kept for name, kept in found.items() if path_of(name).exists() and kept["digest"] == digest_of(name)
         }
@@ -144,7 +140,9 @@ class Notes:
             known = {name: {"status": None} if afresh else kept.get(name, {"status": None}) for name in names}
             untried = [name for name, found in known.items() if found["status"] is None]
             for name, change in changes_in(module, untried).items():
-                if tuple(change) in self.equivalent:
+                if NO_MESSAGE.search(change[2]):
+                    del known[name]
+                elif tuple(change) in self.equivalent:
                     known[name] = {"status": SURVIVED, "change": change}
             self.results[module] = {"digest": digest_of(module), "mutants": known}
             again = {None, SURVIVED, NO_TESTS} if survivors else {None}
@@ -153,8 +151,11 @@ class Notes:
         return wanted
 
     def tell(self, mutant: str, status: str) -> None:
-        """Note what became of a mutant."""
-        self.results[module_of(mutant)]["mutants"][mutant] = {"status": status}
+        """Note what became of a mutant. What no test reaches on PostgreSQL stays as it was."""
+        if self._postgres and status == NO_TESTS:
+            return
+        found = THERE if self._postgres and status in CAUGHT else status
+        self.results[module_of(mutant)]["mutants"][mutant] = {"status": found}
         self._unsaved += 1
         if self._unsaved >= 100:
             self.save()
@@ -173,12 +174,42 @@ class Notes:
         self._unsaved = 0
 
 
+def _keeps_decorators(node: libcst.CSTNode) -> bool:
+    """Return whether a node is a function whose decorators may stay on what picks among its mutants."""
+    if not isinstance(node, libcst.FunctionDef) or not node.decorators:
+        return False
+    given = (each.decorator for each in node.decorators)
+    names = (each.func if isinstance(each, libcst.Call) else each for each in given)
+    return all(isinstance(each, libcst.Name) and each.value in DECORATORS for each in names)
+
+
+def mutate_decorated_functions() -> None:
+    """Have mutmut mutate properties and functions that keep their results, too: it leaves decorated ones alone."""
+    skip, arrange = file_mutation.MutationVisitor._skip_node_and_children, file_mutation.function_trampoline_arrangement
+
+    def skips(visitor: file_mutation.MutationVisitor, node: libcst.CSTNode) -> bool:
+        return not _keeps_decorators(node) and skip(visitor, node)
+
+    def arranged(
+        function: libcst.FunctionDef, mutants: Iterable[file_mutation.Mutation], class_name: str | None
+    ) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any], Sequence[str]]:
+        declared, nodes, assigned, names = arrange(function, mutants, class_name)
+        if _keeps_decorators(function):
+            nodes = [nodes[0], *(each.with_changes(decorators=()) for each in nodes[1:])]
+        return declared, nodes, assigned, names
+
+    file_mutation.NEVER_MUTATE_FUNCTION_CALLS |= {"cast"}  # of `typing`: for mypy alone
+    file_mutation.MutationVisitor._skip_node_and_children = skips
+    file_mutation.function_trampoline_arrangement = arranged
+
+
 def make_mutants() -> None:
     """Write all mutants into the folder `mutants`, beside the tests; what is there already is kept."""
     mutators.mutation_operators[:] = [
-        (kind, without_prose if operator is mutators.operator_string else operator)
+        (kind, without_words if operator is mutators.operator_string else operator)
         for kind, operator in mutators.mutation_operators
     ]
+    mutate_decorated_functions()
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -188,56 +219,10 @@ def make_mutants() -> None:
     set_mutant_under_test("")
 
 
-def refuse_by_types(notes: Notes, modules: Collection[str]) -> None:
-    """Note those survivors that the type checker refuses.
-
-    It looks at the modules with their survivors alone: all mutants at once would take it many minutes.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree("gateway", f"{folder}/gateway", ignore=shutil.ignore_patterns("static", "__pycache__"))
-        for name in ("pyproject.toml", "README.md"):
-            shutil.copy(name, folder)
-        spans, modules_by_path = {}, {}
-        for module in modules:
-            survivors = {name for name, its in notes.results[module]["mutants"].items() if its["status"] not in CAUGHT}
-            text = with_mutants(Path("mutants", path_of(module)).read_text(), {_function(each) for each in survivors})
-            Path(folder, path_of(module)).write_text(text)
-            spans[str(path_of(module))] = mutants_in(text)
-            modules_by_path[str(path_of(module))] = module
-        cache = Path(".mypy_cache/mutants").resolve()  # what is not mutated is checked once
-        command = [sys.executable, "-m", "mypy", "gateway", "--output", "json", "--cache-dir", str(cache)]
-        command += ["--disable-error-code", "unused-ignore"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    for error in map(json.loads, done.stdout.splitlines()):
-        for first, last, name in spans.get(error["file"], ()):
-            if first <= error["line"] <= last:
-                notes.tell(f"gateway.{modules_by_path[error['file']]}.{name}", REFUSED)
-    notes.save()
-
-
-def _function(mutant: str) -> str:
-    return mutant.rpartition(".")[2]
-
-
 def functions_in(text: str) -> list[tuple[int, int, str]]:
     """Return the first and the last line of each function in a file, and its name."""
     found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return [(node.lineno, node.end_lineno or node.lineno, node.name) for node in found]
-
-
-def mutants_in(text: str) -> list[tuple[int, int, str]]:
-    """Return the same of the mutants alone, in a file of mutmut's."""
-    return [each for each in functions_in(text) if _MUTANT.fullmatch(each[2])]
-
-
-def with_mutants(text: str, wanted: Collection[str]) -> str:
-    """Return a file of mutmut's with some of its mutants alone."""
-    lines = text.splitlines(keepends=True)
-    for first, last, name in mutants_in(text):
-        if name not in wanted:
-            lines[first - 1 : last] = [""] * (last - first + 1)
-    kept = (line for line in lines if not (found := _REGISTERED.search(line)) or found[1] in wanted)
-    return "".join(kept)
 
 
 @contextlib.contextmanager
@@ -251,16 +236,35 @@ def template() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def server() -> Iterator[None]:
+    """Start the PostgreSQL server on which all tests make their databases."""
+    sys.path.insert(0, str(Path("tests").resolve()))
+    from harness.postgres import PostgresDatabases, postgres_server  # noqa: PLC0415 - of the mutants' folder
+
+    with postgres_server() as started:
+        PostgresDatabases(started.get_uri())
+        os.environ["POSTGRES_SERVER"] = started.get_uri()
+        yield
+
+
 def try_mutants(
-    notes: Notes, mutants: Collection[str], workers: int, budget: float, *, postgres: bool, quick: bool
+    notes: Notes,
+    mutants: Collection[str],
+    tests: Sequence[str],
+    workers: int,
+    budget: float,
+    *,
+    postgres: bool,
+    quick: bool,
 ) -> None:
-    """Try mutants with the tests that reach them."""
+    """Try mutants with those of some tests that reach them."""
     which = "postgres" if postgres else "not postgres and not browser"
     reach = Path(f".mutants-reach{'-postgres' if postgres else '-quick' if quick else ''}").resolve()
     asked = ["-q", "--rootdir=.", "--capture=no", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-    asked += ["-m", f"{which} and not soak", *(["--quick"] if quick else []), *TESTS]
+    asked += ["-m", f"{which} and not soak", *(["--quick"] if quick else []), *tests]
     setup_source_paths()
-    with template(), contextlib.chdir("mutants"):
+    with template(), contextlib.chdir("mutants"), server() if postgres else contextlib.nullcontext():
         code = pytest.main(asked, plugins=[Loop(mutants, workers, notes.tell, budget, reach)])
     notes.save()
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
@@ -280,7 +284,7 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
     for module, row in table.items():
         for mutant, found in results[module]["mutants"].items():
             status, change = found["status"], tuple(found.get("change") or (function_of(mutant), "", ""))
-            row.update({"mutants": 1, "killed": status in CAUGHT, "types": status == REFUSED})
+            row.update({"mutants": 1, "killed": status in CAUGHT, "PostgreSQL": status == THERE})
             if status in CAUGHT:
                 continue
             seen.add(change)
@@ -316,20 +320,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="below `gateway`, such as `billing.money`; all of them without")
     parser.add_argument("--survivors", action="store_true", help="run only what survived the last time")
+    parser.add_argument("--untried", action="store_true", help="go on where a run of these modules was broken off")
     parser.add_argument("--report", action="store_true", help="run nothing")
-    parser.add_argument("--postgres", action="store_true", help="with the tests that need PostgreSQL, and no others")
+    parser.add_argument("--postgres", action="store_true", help="the same, with the tests that need PostgreSQL")
     parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: a lower bound, soon")
+    parser.add_argument("--tests", action="append", help="with these tests alone: a lower bound, soon")
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests that a mutant may take")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
     asked = parser.parse_args()
-    notes = Notes(results_of(asked.postgres))
+    notes = Notes(postgres=asked.postgres)
     modules = asked.modules or modules_of_rules()
     if not asked.report:
         make_mutants()
-        afresh = bool(asked.modules) and not asked.survivors
-        mutants = notes.take_up(modules, afresh=afresh, survivors=asked.survivors)
-        try_mutants(notes, mutants, asked.workers, asked.budget, postgres=asked.postgres, quick=asked.quick)
-        refuse_by_types(notes, modules)
+        survivors = asked.survivors or asked.postgres
+        afresh = bool(asked.modules) and not survivors and not asked.untried
+        mutants = notes.take_up(modules, afresh=afresh, survivors=survivors)
+        tests, pace = asked.tests or TESTS, (asked.workers, asked.budget)
+        try_mutants(notes, mutants, tests, *pace, postgres=asked.postgres, quick=asked.quick)
         notes.describe(modules)
     return 0 if report(notes, modules) else 1
 

@@ -79,4 +79,4 @@ def costs_more(paid: Collection[MeteredPrice], quantities: Mapping[str, int], ca
     """
     if any(each.currency != currency and quantities.get(each.event_name) for each in paid):
         return True
-    return sum((each.cost(quantities.get(each.event_name, 0)) for each in paid), Fraction(0)) > cap
+    return sum(each.cost(quantities.get(each.event_name, 0)) for each in paid) > cap

@@ -76,8 +76,8 @@ def join_subscriptions(
     there = SUBSCRIPTIONS.c.deleted.is_(False)
     if ended:
         return query.outerjoin(SUBSCRIPTIONS, sa.and_(SUBSCRIPTIONS.c.customer_id == customer_id, there))
-    each, service_end = SUBSCRIPTIONS.alias("each"), INVOICES.c.service_end
-    its = sa.select(each.c.id).where(each.c.customer_id == customer_id, each.c.deleted.is_(False))
+    each, service_end = SUBSCRIPTIONS.alias(), INVOICES.c.service_end
+    its = sa.select(each.c.id).where(each.c.customer_id == customer_id)
     final = each.c.status.in_([sa.literal_column(f"'{status}'") for status in sorted(FINAL)])
     newest = its.where(final).order_by(each.c.created.desc()).limit(sa.literal_column(str(NEWEST_ENDED)))
     paid = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.customer_id == customer_id)

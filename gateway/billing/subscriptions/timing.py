@@ -119,12 +119,13 @@ def mixes_later(present: SubscriptionState, targets: Sequence[Target], snapshot:
         snapshot: says how prices recur.
     """
 
-    def interval(price_id: str | None) -> tuple[str | None, int | None] | None:
-        price = snapshot.prices.get(price_id or "")
+    def interval(price_id: str) -> tuple[str | None, int | None] | None:
+        price = snapshot.prices.get(price_id)
         return (price.interval, price.interval_count) if price else None
 
     have = {item.id: interval(item.price_id) for item in present.items}
-    brought = any("price" in each and interval(each["price"]) != have.get(each.get("id", "")) for each in targets)
+    new = [each for each in targets if "price" in each]
+    brought = any("id" not in each or interval(each["price"]) != have[each["id"]] for each in new)
     changed, at = {each.get("id") for each in targets}, planned(present, targets).at
     goes_on = any(item.current_period_end > at for item in present.items if item.id not in changed)
     if not brought or (len({interval(price) for price, _ in resulting(present, targets)}) <= 1 and not goes_on):

@@ -21,6 +21,7 @@ CATALOG = snapshot(
     price("euro", "pro", 500, currency="eur"),
     price("old", "pro", active=False, lookup_key="old"),
     price("gone_month", "gone"),
+    price("team", "pro", meta={"min_quantity": "3"}),
 )
 
 
@@ -101,6 +102,7 @@ QUANTITY = [("QUANTITY_INVALID", "lineItems.0.quantity")]
         ([Line("month", quantity=3, adjustable=(1, 2))], QUANTITY),
         ([Line("month", quantity=3, adjustable=(-1, 9))], QUANTITY),
         ([Line("month", quantity=3, adjustable=(1, 11))], QUANTITY),
+        ([Line("team", quantity=3, adjustable=(2, 9))], QUANTITY),  # the seller's least
     ],
 )
 def test_what_cannot_be_bought(lines, expected):
@@ -108,7 +110,13 @@ def test_what_cannot_be_bought(lines, expected):
 
 
 @pytest.mark.parametrize(
-    "line", [Line("month", quantity=1), Line("month", quantity=10), Line("month", quantity=3, adjustable=(0, 10))]
+    "line",
+    [
+        Line("month", quantity=1),
+        Line("month", quantity=10),
+        Line("month", quantity=3, adjustable=(0, 10)),
+        Line("team", quantity=3, adjustable=(3, 9)),
+    ],
 )
 def test_what_can_be_bought_at_the_edge(line):
     assert isinstance(filled(line), Cart)
@@ -169,5 +177,5 @@ def test_a_set_up_buys_nothing(lines, asked, expected):
 
 
 def test_a_set_up_is_in_the_catalogues_currency_unless_another_is_named():
-    assert filled(setup=True).currency == CATALOG.currency
-    assert filled(setup=True, currency="eur").currency == "eur"
+    assert filled(setup=True) == Cart((), CATALOG.currency)
+    assert filled(setup=True, currency="eur") == Cart((), "eur")

@@ -23,7 +23,7 @@ JANUARY = (day(1, 10), day(2, 10))
         (JANUARY, day(2, 10), Window(day(2, 10), day(3, 13))),  # renewed, and not told yet: as long as before
         (JANUARY, day(3, 14), Window(day(3, 13), day(4, 13))),
         ((day(1, 1), day(1, 1)), day(1, 1), Window(day(1, 1), day(1, 1).replace(second=1))),
-        (None, day(2, 28), Window(day(2, 1), day(3, 1))),
+        (None, day(2, 28).replace(hour=9, minute=8, second=7, microsecond=6), Window(day(2, 1), day(3, 1))),
         (None, day(12, 31), Window(day(12, 1), day(1, 1, 2127))),
     ],
 )

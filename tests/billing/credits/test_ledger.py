@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from gateway.billing.credits import ledger
 from gateway.billing.credits.ledger import (
     ACCOUNTS,
     ENTRIES,
@@ -123,6 +124,13 @@ def test_lots_are_spent_in_the_order_in_which_they_run_out(connection):
     )
     assert [row["id"] for row in mine.lots()] == ["soon", "first", "a", "b", "never"]
     assert [row["left"] for row in mine.lots()] == [100] * 5
+
+
+@pytest.mark.parametrize("expires", [9, None])
+def test_of_many_lots_each_is_read_once(connection, monkeypatch, expires):
+    monkeypatch.setattr(ledger, "PAGE", 3)
+    mine = account(connection, *(lot(name, expires=expires, granted_at=at(day)) for day, name in enumerate("dbacefg")))
+    assert "".join(row["id"] for row in mine.lots()) == "dbacefg"
 
 
 @pytest.mark.parametrize(

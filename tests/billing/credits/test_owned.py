@@ -9,6 +9,8 @@ from gateway.billing.credits import owned
 from gateway.billing.credits.for_life import OwnedLine, of_invoice, of_session
 from gateway.billing.credits.prices import CreditRule
 from gateway.billing.credits.purchases import Purchase
+from gateway.billing.credits.settlement import on_write
+from gateway.mirror.effects import Written
 from harness.databases import both_connections
 from harness.rows import customer, put
 
@@ -63,7 +65,7 @@ def test_the_sum_follows_what_is_paid_and_what_goes_back_in_any_order(connection
 def test_a_purchase_that_is_told_before_its_customer_counts_once_he_is_there(connection):
     owned.settle(connection, [bought("in_1", OwnedLine("il_1", "reports", 2))])
     put(connection, customer("cus_1"))
-    owned.on_new_customers(connection, [])
+    on_write(connection, [Written("customer", "cus_1", {}, created=False), Written("product", "cus_1", {}, True)])
     assert sum_of(connection) == {}
-    owned.on_new_customers(connection, ["cus_1", "cus_2"])
+    on_write(connection, [Written("customer", name, {}, created=True) for name in ("cus_1", "cus_2")])
     assert sum_of(connection) == {"reports": 2}

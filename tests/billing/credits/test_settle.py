@@ -303,6 +303,7 @@ MONTHS, PACK = [("grant", 100)], [("grant", 10)]
         ("dispute", "dp_1", {"charge_id": "ch_1", "payment_intent_id": None}, MONTHS),
         ("dispute", "dp_1", {"charge_id": "ch_9", "payment_intent_id": "pi_2"}, PACK),
         ("dispute", "ch_1", {"charge_id": "ch_9", "payment_intent_id": None}, []),
+        ("credit_note", "cn_1", {"invoice_id": "in_1"}, MONTHS),
         ("product", "in_1", PAID, []),
     ],
 )

@@ -9,7 +9,7 @@ from gateway.billing.subscriptions.pending import plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
 from gateway.mirror.mapping import subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
-from harness.rows import DAY, at, invoice, item, line, put, snapshot, state, subscription
+from harness.rows import DAY, at, invoice, item, line, price, product, put, snapshot, state, subscription
 
 GRACE = 7 * DAY
 
@@ -86,6 +86,7 @@ def test_what_it_gives_right_to_by_its_invoices(connection, row, invoices, expec
     (found,) = its(connection, row, item("si_1", "month", "pro"), *invoices)["cus_1"]
     assert (found.access.allowed, found.access.reason, found.access.until) == expected
     assert [each.id for each in found.giving] == (["si_1"] if expected[0] else [])
+    assert expected[1] is not Reason.GRACE_PERIOD or found.changes_at == expected[2]
 
 
 def test_after_the_end_only_what_was_paid_gives_something(connection):
@@ -125,6 +126,14 @@ COUNTS = {
 def test_which_subscription_counts(states, expected):
     found = current(states, snapshot())
     assert (found and found.subscription.id) == expected
+
+
+def test_of_several_the_later_plan_of_the_catalogue_counts():
+    catalog = snapshot(product("starter"), product("pro"), price("small", "starter", 100), price("big", "pro", 900))
+    small, big = (
+        state(item(f"si_{name}", name, name), id=name, created=at(day)) for name, day in (("small", -9), ("big", -1))
+    )
+    assert current([small, big], catalog) is big
 
 
 def phase(days: float, price_id: str, quantity: int = 1) -> dict:

@@ -18,6 +18,8 @@ CATALOG = snapshot(
     price("more", "starter", 300, currency_options={"eur": {"unit_amount": 30}}),
     price("most", "starter", 400, currency_options={"eur": {"unit_amount": 20}}),
     price("seat", "starter", 2000),
+    price("gift", "starter", 0),
+    price("cent_y", "pro", 20_001, interval="year"),
 )
 PRO = item("si_1", "pro_m", "pro")
 NOW_, LATER, AUTOMATIC = ChangeTime.NOW, ChangeTime.AT_PERIOD_END, ChangeTime.AUTOMATIC
@@ -68,6 +70,7 @@ GONE = [{"id": "si_1", "deleted": True}, {"id": "si_2", "deleted": True}]
         (["pro_m", "seat"], [to("pro_m", 2, of="si_1"), GONE[1]], False),  # +29.00 and -20.00
         (["pro_y"], [to("pro_m", of="si_1")], True),  # though twelve months cost more: it is paid for
         (["pro_y"], [to("pro_y", of="si_1")], False),
+        (["cent_y"], [to("pro_y", of="si_1"), to("gift")], True),  # a cent a year less, and something for nothing
         (["pro_m", "gone"], [to("more"), GONE[1]], True),  # nobody knows what it costs
     ],
 )
@@ -85,6 +88,8 @@ def test_the_subscriptions_currency_says_what_is_more(currency, waits_for_the_en
     several = state(item("si_1", "more", "starter"), item("si_2", "more", "starter", 20), currency=currency)
     targets = [to("more", 2, of="si_1"), to("most", 18, of="si_2")]  # in dollars +3.00 and +12.00
     assert waits(AUTOMATIC, several, targets, CATALOG) is waits_for_the_end
+    targets = [to("more", 2, of="si_1"), to("most", 29, of="si_2")]  # in euros +0.30 and -0.20
+    assert waits(AUTOMATIC, several, targets, CATALOG) is False
 
 
 @pytest.mark.parametrize(
@@ -185,27 +190,47 @@ def test_when_several_changes_happen(targets, later):
     assert waits(NOW_, state(PRO, SEATS), targets, CATALOG) is False
 
 
-def test_another_interval_comes_beside_the_others_at_once_only():
-    catalog = snapshot(
-        product("starter"),
-        price("month", "starter"),
-        price("year", "starter", interval="year"),
-        price("more", "starter"),
-    )
-    month = state(item("si_1", "month", "starter"))
-    both = state(item("si_1", "month", "starter"), item("si_2", "more", "starter"))
-    yearly = {"id": "si_1", "price": "year", "quantity": 1}
-    assert mixes_later(month, [{"price": "year", "quantity": 1}], catalog).code.name == "INTERVALS_MIXED"
-    assert mixes_later(both, [yearly], catalog).code.name == "INTERVALS_MIXED"
-    assert mixes_later(month, [yearly], catalog) is None
-    assert mixes_later(month, [{"price": "more", "quantity": 1}], catalog) is None
-    assert mixes_later(both, [yearly, {"id": "si_2", "deleted": True}], catalog) is None
+INTERVALS = snapshot(
+    product("starter"),
+    price("month", "starter"),
+    price("more", "starter"),
+    price("quarter", "starter", interval_count=3),
+    price("year", "starter", interval="year"),
+)
+YEARLY = to("year", of="si_1")
+
+
+@pytest.mark.parametrize(
+    ("have", "targets", "mixes"),
+    [
+        (["month"], [to("year")], True),
+        (["month"], [to("quarter")], True),
+        (["gone"], [to("month")], True),  # nobody knows its interval
+        (["month"], [to("more")], False),
+        (["month"], [YEARLY], False),
+        (["month", "more"], [YEARLY], True),
+        (["month", "more"], [YEARLY, GONE[1]], False),
+        (["month", "more"], [YEARLY, to("year", of="si_2")], False),
+        (["month", "year"], [to("more", 5, of="si_1")], False),  # they are apart already, and stay so
+        (["month", "year", "more"], [GONE[0]], False),
+        (["month", "year"], [to("more")], True),
+        (["month", "year"], [YEARLY], False),
+    ],
+)
+def test_another_interval_comes_beside_the_others_at_once_only(have, targets, mixes):
+    present = state(*(item(f"si_{n}", price_id, "starter") for n, price_id in enumerate(have, 1)))
+    problem = mixes_later(present, targets, INTERVALS)
+    assert (problem and (problem.code.name, problem.field)) == (("INTERVALS_MIXED", "when") if mixes else None)
+
+
+def test_another_interval_does_not_come_beside_a_period_that_goes_on():
     backup = item("si_2", "year", "starter")
     backup.current_period_end = at(300)
-    beside = state(item("si_1", "month", "starter"), backup)  # its period goes on: the plan would be free until then
-    assert mixes_later(beside, [yearly], catalog).code.name == "INTERVALS_MIXED"
-    assert mixes_later(beside, [yearly, {"id": "si_2", "deleted": True}], catalog) is None
-    assert mixes_later(beside, [{**yearly, "price": "more"}], catalog) is None
+    beside = state(item("si_1", "month", "starter"), backup)  # the plan would be free until then
+    problem = mixes_later(beside, [YEARLY], INTERVALS)
+    assert (problem.code.name, problem.field) == ("INTERVALS_MIXED", "when")
+    assert mixes_later(beside, [YEARLY, GONE[1]], INTERVALS) is None
+    assert mixes_later(beside, [to("more", of="si_1")], INTERVALS) is None
 
 
 def test_what_is_billed_by_use_goes_with_its_period():
@@ -217,7 +242,8 @@ def test_several_changes_wait_for_one_moment():
     yearly = item("si_2", "starter_m", "starter", 3)
     yearly.current_period_end = at(300)
     both = state(PRO, yearly)
-    assert ends_apart(both, [DOWN, SEATS_GONE]).code.name == "INTERVALS_MIXED"
+    apart = ends_apart(both, [DOWN, SEATS_GONE])
+    assert (apart.code.name, apart.field) == ("INTERVALS_MIXED", "items")
     assert ends_apart(both, [SEATS_GONE]) is None
     assert planned(both, [SEATS_GONE]).at == at(300)
     assert planned(both, [{"price": "calls"}]).at == PRO.current_period_end

@@ -25,6 +25,7 @@ from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher
+from gateway.billing.subscriptions.ending import EndingService
 from gateway.billing.subscriptions.promotions import PromotionService
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.errors import DatabaseUnavailable, GatewayError
@@ -149,7 +150,7 @@ def compose_services(runtime: Runtime) -> Services:
     notifications.follow(catalog.hear)
     customers = Customers(settings, mirror, stripe)
     checkout = Checkout(settings, mirror, stripe, catalog, customers)
-    audit = AuditLog(database)
+    audit, send_usage = AuditLog(database), UsageForwarder(database, stripe).flush
     max_bytes = settings.access_memory_mb * 1024 * 1024
     access = AccessMemory(database, catalog, customers, notifications, settings.grace, max_bytes=max_bytes)
     return Services(
@@ -162,13 +163,9 @@ def compose_services(runtime: Runtime) -> Services:
         customers=customers,
         portal=Portal(settings, database, stripe, customers),
         subscriptions=SubscriptionService(
-            settings,
-            mirror,
-            stripe,
-            catalog,
-            close_checkouts=checkout.close_all,
-            send_usage=UsageForwarder(database, stripe).flush,
+            settings, mirror, stripe, catalog, close_checkouts=checkout.close_all, send_usage=send_usage
         ),
+        endings=EndingService(settings, mirror, stripe, send_usage=send_usage),
         promotions=PromotionService(settings, mirror, stripe),
         free=FreeStart(settings, mirror, stripe, catalog, customers, close_checkouts=checkout.close_all),
         limiter=RateLimiter(settings),

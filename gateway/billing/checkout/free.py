@@ -19,10 +19,9 @@ from gateway.billing.checkout.stripe_params import item_of, without_card
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import RESERVED
 from gateway.billing.customers.service import Customers
-from gateway.billing.subscriptions.at_stripe import DISCOUNTS, PATH, PREVIEW, SubscriptionsAtStripe
+from gateway.billing.subscriptions.at_stripe import DISCOUNTS, PATH, PREVIEW, SubscriptionsAtStripe, stripe_key
 from gateway.billing.subscriptions.discounts import promotion_code
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
-from gateway.billing.subscriptions.service import stripe_key
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -307,3 +308,8 @@ def missing() -> NotFound:
 def path_of(id: str) -> str:
     """Return the path of a subscription at Stripe."""
     return f"{PATH}/{id}"
+
+
+def stripe_key(verb: str, principal: Principal, key: str | None) -> str:
+    """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
+    return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex

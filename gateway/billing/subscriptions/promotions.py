@@ -7,12 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
-from gateway.billing.subscriptions.at_stripe import DISCOUNTS, SubscriptionsAtStripe, owner_of, path_of
+from gateway.billing.subscriptions.at_stripe import DISCOUNTS, SubscriptionsAtStripe, owner_of, path_of, stripe_key
 from gateway.billing.subscriptions.discounts import code_stands_against, promotion_code, used_before
 from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.subscriptions.pausing import paused, taken_back
 from gateway.billing.subscriptions.plan_change import check_paid
-from gateway.billing.subscriptions.service import stripe_key
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, change_pending, check, ended, planned_by_seller
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -98,6 +97,9 @@ class PromotionService:
     ) -> SubscriptionState:
         """Offer a coupon to who is about to cancel a subscription; another offer of it is replaced.
 
+        A coupon is given to a customer once, as by a code: a back end that offers it to whoever cancels would give it
+        to who cancels again and again, each time beside the last one.
+
         Args:
             principal: whose subscription it must be.
             id: the subscription.
@@ -105,7 +107,7 @@ class PromotionService:
             expires_at: until when it may be accepted; None is no end.
 
         Raises:
-            Rejected: Stripe has no such coupon, or it can no longer be given, or the moment is past.
+            Rejected: Stripe has no such coupon, it can no longer be given or was given before, or the moment is past.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached.
         """
@@ -119,6 +121,8 @@ class PromotionService:
         await self._mirror.store_answer(self._stripe, answer)
         if not answer.object["valid"]:
             raise _no_offer("this coupon can no longer be given", "couponId")
+        if await used_before(self._database, state.subscription.customer_id, coupon_id):
+            raise _no_offer("this customer has had this coupon already", "couponId")
         moment = datetime.fromtimestamp(answer.as_of, UTC)
         if expires_at is not None and expires_at <= moment:
             raise Rejected(Problem(ProblemCode.TIMESTAMP_INVALID, "the offer would have expired", "expiresAt"))
@@ -160,6 +164,8 @@ class PromotionService:
                 check(planned_by_seller(present))
                 check(change_pending(answer.object))
                 check_paid(present.subscription.status, answer.object["latest_invoice"])
+                if await used_before(self._database, present.subscription.customer_id, offer.coupon_id):
+                    raise _no_offer("this offer was used already", "subscriptionId")
                 call_key, wanted = stripe_key("retain", principal, key), {"coupon": offer.coupon_id}
                 state = await self._give(answer, wanted, call_key, taken_back(answer.object))
             accepted = sa.update(OFFERS).where(OFFERS.c.subscription_id == id)

@@ -1,4 +1,4 @@
-"""Changes of a subscription without the portal: what a change would cost, the change itself, the end, and no end.
+"""Changes of a subscription without the portal: what a change would cost, and the change itself.
 
 Stripe does it, and what it answers is stored and told: nothing is guessed ahead of it. A change is billed at once
 (`always_invoice`), so that a quote and its charge are the same invoice, and is refused as a whole when the payment does
@@ -10,12 +10,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -23,7 +20,7 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions import quotes, renewals, timing
-from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of
+from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of, stripe_key
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.changed_items import (
     Target,
@@ -36,7 +33,7 @@ from gateway.billing.subscriptions.changed_items import (
     touched_prices,
 )
 from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
-from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, paused, resumption, unbilled
+from gateway.billing.subscriptions.pausing import paused
 from gateway.billing.subscriptions.pending import renews_with
 from gateway.billing.subscriptions.plan_change import (
     Preview,
@@ -55,7 +52,6 @@ from gateway.billing.subscriptions.validation import (
     check,
     ended,
     foreign_card,
-    long_comment,
     planned_by_seller,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -66,21 +62,6 @@ from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
 _ID = re.compile(r"sub_[A-Za-z0-9_]{1,250}")
-
-
-@dataclass(frozen=True, slots=True)
-class Cancellation:
-    """How a subscription is to end.
-
-    Attributes:
-        now: at once, or else with the period that has begun.
-        feedback: one of Stripe's reasons, such as `too_expensive`.
-        comment: in the customer's own words.
-    """
-
-    now: bool = False
-    feedback: str | None = None
-    comment: str | None = None
 
 
 class SubscriptionService:
@@ -316,130 +297,6 @@ class SubscriptionService:
         """
         return await self._at_stripe.due_at_renewal(id)
 
-    async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
-        """End a subscription, now or with its period. What has ended already is answered as it is.
-
-        Where the seller has planned something, the end is planned in its place, and is not taken back: else who
-        cancelled and came back would be rid of what was planned.
-
-        Args:
-            principal: whose subscription it must be.
-            id: the subscription.
-            how: when, and why.
-            key: an idempotency key of the client's.
-
-        Raises:
-            Rejected: the request must be fixed.
-            NotFound: there is no such subscription, or it is another's.
-            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
-        """
-        customer = await self._check_owner(principal, id)
-        check(bad_key(key), long_comment(how.comment))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            if ended(present):
-                return present
-            if how.now:
-                await self._send_usage(present.subscription.customer_id)
-            answer = await self._at_stripe.drop_unconfirmed(answer)
-            said = {"feedback": how.feedback, "comment": how.comment}
-            details = {name: text for name, text in said.items() if text}
-            if present.planned.fixed and not how.now:
-                return await self._end_as_planned(present, answer, details, stripe_key("cancel", principal, key))
-            await self._at_stripe.release_schedule(id, answer)
-            parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
-            if how.now:
-                # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
-                parameters |= {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
-                await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters))
-            else:
-                call_key = stripe_key("cancel", principal, key)
-                parameters["cancel_at_period_end"] = True
-                await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
-            return await self._at_stripe.state(id)
-
-    async def _end_as_planned(
-        self, present: SubscriptionState, answer: StripeResponse, said: dict[str, str], key: str
-    ) -> SubscriptionState:
-        """Let the seller's schedule end a subscription with its period, if it does not end so soon already."""
-        period_end = min(item.current_period_end for item in present.items)
-        if present.planned.end is None or present.planned.end > period_end:
-            phase = timing.present_phase(answer.object, period_end)
-            await self._at_stripe.end_by_schedule(answer, phase, said, key)
-        return await self._at_stripe.state(present.subscription.id)
-
-    async def pause(self, principal: Principal, id: str, until: datetime | None, key: str | None) -> SubscriptionState:
-        """Collect nothing for a while. What was paid for is given to its end; the setting says what access says then.
-
-        Args:
-            principal: whose subscription it must be.
-            id: the subscription.
-            until: it goes on with the first renewal at or after this moment; None is until it is resumed.
-            key: an idempotency key of the client's.
-
-        Raises:
-            Rejected: the subscription has ended or is about to, or an invoice of it is unpaid.
-            NotFound: there is no such subscription, or it is another's.
-            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
-        """
-        customer = await self._check_owner(principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present), bad_until(until, datetime.fromtimestamp(answer.as_of, UTC)))
-            if not answer.object["pause_collection"]:
-                check_paid(present.subscription.status, answer.object["latest_invoice"])
-            check(timing.cannot_wait(present, "subscriptionId"))
-            customer_id = present.subscription.customer_id
-            waiting = await self._stripe.get("/v1/invoiceitems", customer=customer_id, pending="true", limit=1)
-            check(unbilled(answer.object, waiting.object["data"]), never_meets(answer.object, until))
-            parameters = pause_parameters(answer.object, until, self._settings.pause_access)
-            call_key = stripe_key("pause", principal, key)
-            await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
-            return await self._at_stripe.state(id)
-
-    async def resume(self, principal: Principal, id: str, key: str | None) -> SubscriptionState:
-        """Undo a planned cancellation, or resume after a pause. What neither ends nor pauses is answered as it is.
-
-        Where the pause has voided the present period's invoice, a new period begins and is charged. Where only some of
-        its plans were not billed, the pause ends with their renewal.
-
-        Args:
-            principal: whose subscription it must be.
-            id: the subscription.
-            key: an idempotency key of the client's.
-
-        Raises:
-            Rejected: the subscription has ended, the seller has planned its end, or the key cannot be used.
-            NotFound: there is no such subscription, or it is another's.
-            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
-        """
-        customer = await self._check_owner(principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
-            fixed, paid = present.planned.fixed, [item.id for item in present.giving]
-            parameters = resumption(answer.object, paid, datetime.fromtimestamp(answer.as_of, UTC), ends=fixed)
-            path = path_of(id)
-            if answer.object["status"] == "paused" and not parameters:
-                path = f"{path}/resume"
-            elif not parameters:
-                check(planned_by_seller(present) if present.planned.end else None)
-                return await self._unplan_end(present, answer)
-            if not fixed:
-                await self._at_stripe.release_schedule(id, answer)
-            call_key = stripe_key("resume", principal, key)
-            await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=call_key, **parameters))
-            return await self._at_stripe.state(id)
-
-    async def _unplan_end(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
-        """Take a subscription from a schedule that ends it, and that its customer may change."""
-        if present.planned.end is None:
-            return present
-        await self._at_stripe.release_schedule(present.subscription.id, answer)
-        return await self._at_stripe.state(present.subscription.id)
-
     async def _check_alone(
         self, targets: Sequence[Target], present: SubscriptionState, owner: str | None = None
     ) -> None:
@@ -495,8 +352,3 @@ class SubscriptionService:
 
 async def _nothing() -> None:
     return None
-
-
-def stripe_key(verb: str, principal: Principal, key: str | None) -> str:
-    """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
-    return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex

@@ -27,6 +27,7 @@ from gateway.billing.failover import Failover
 from gateway.billing.invoices import MAX_LINKS, refresh_links
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
+from gateway.billing.subscriptions.ending import EndingService
 from gateway.billing.subscriptions.plan_actions import currency_of
 from gateway.billing.subscriptions.promotions import PromotionService
 from gateway.billing.subscriptions.service import SubscriptionService
@@ -55,6 +56,7 @@ class Services:
     customers: Customers
     portal: Portal
     subscriptions: SubscriptionService
+    endings: EndingService
     promotions: PromotionService
     free: FreeStart
     limiter: RateLimiter

@@ -8,8 +8,8 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.subscriptions.change_request import ChangeTime, ItemChange, PlanChange
+from gateway.billing.subscriptions.ending import Cancellation
 from gateway.billing.subscriptions.plan_change import Preview
-from gateway.billing.subscriptions.service import Cancellation
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.db.rows import row_by_id
 from gateway.graphql.base import scalars as money
@@ -325,9 +325,7 @@ class ChangeMutations:
             feedback=str(input.reason.value) if input.reason else None,
             comment=input.comment,
         )
-        work = partial(
-            services.subscriptions.cancel, caller.principal, input.subscription_id, how, input.idempotency_key
-        )
+        work = partial(services.endings.cancel, caller.principal, input.subscription_id, how, input.idempotency_key)
         return CancelSubscriptionPayload(subscription=await caller.changed("subscription.cancel", work))
 
     @mutation
@@ -335,7 +333,7 @@ class ChangeMutations:
         """Collect nothing for a while; what was paid for is given to its end."""
         services, caller = info.context.services, Caller.of(info, input)
         work = partial(
-            services.subscriptions.pause, caller.principal, input.subscription_id, input.until, input.idempotency_key
+            services.endings.pause, caller.principal, input.subscription_id, input.until, input.idempotency_key
         )
         return PauseSubscriptionPayload(subscription=await caller.changed("subscription.pause", work))
 
@@ -347,5 +345,5 @@ class ChangeMutations:
         of some plans alone, the pause ends with their renewal (`pausedUntil`).
         """
         services, caller = info.context.services, Caller.of(info, input)
-        work = partial(services.subscriptions.resume, caller.principal, input.subscription_id, input.idempotency_key)
+        work = partial(services.endings.resume, caller.principal, input.subscription_id, input.idempotency_key)
         return ResumeSubscriptionPayload(subscription=await caller.changed("subscription.resume", work))

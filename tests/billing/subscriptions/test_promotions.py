@@ -17,6 +17,7 @@ OFFER = """mutation($input: OfferRetentionCouponInput!) { offerRetentionCoupon(i
 ACCEPT = f"""mutation($input: AcceptRetentionOfferInput!) {{ acceptRetentionOffer(input: $input) {{
     subscription {{ willCancel {DISCOUNTS} retentionOffer {{ expiresAt }} dueAtRenewal {{ amount }} }}
     userErrors {{ code field }} }} }}"""
+RESUME = "mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) { userErrors { code } } }"
 CANCEL = """mutation($input: CancelSubscriptionInput!) { cancelSubscription(input: $input) {
     subscription { willCancel retentionOffer { discount { percentOff } } } userErrors { code } } }"""
 INVOICES = f"""{{ viewer {{ invoices {{ nodes {{ id subtotal {{ amount }} discount {{ amount }} {DISCOUNTS}
@@ -164,6 +165,10 @@ def test_what_is_offered_at_cancelling_is_accepted_once(world, ann):
         True,
     )
     assert world.data(ACCEPT, {"input": its}, ann)["acceptRetentionOffer"] == done
+    world.data(CANCEL, {"input": its}, ann)  # once more, for one more
+    again = world.data(OFFER, {"input": {**its, "externalId": "ann", "couponId": stay}}, BACK_END)
+    assert codes(again["offerRetentionCoupon"]) == [("OFFER_UNAVAILABLE", "couponId")]
+    world.data(RESUME, {"input": its}, ann)
     assert renewed(world, bought) == done["subscription"]["dueAtRenewal"]["amount"] == 1740
     (error,) = world.graphql(OFFER, {"input": {**its, "externalId": "ann", "couponId": stay}}, ann).json()["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN"

@@ -8,8 +8,9 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
+from gateway.billing.subscriptions.ending import Cancellation, EndingService
 from gateway.billing.subscriptions.quotes import remember
-from gateway.billing.subscriptions.service import Cancellation, SubscriptionService
+from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
 from gateway.models.metering import UsageRecord
@@ -72,15 +73,12 @@ async def service(database, mirror, stripe, fill, scripted):
 
     def make(**settings) -> SubscriptionService:
         chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
+        send_usage = UsageForwarder(database, stripe).flush
         made = SubscriptionService(
-            chosen,
-            mirror,
-            stripe,
-            Catalog(chosen, database),
-            close_checkouts=close,
-            send_usage=UsageForwarder(database, stripe).flush,
+            chosen, mirror, stripe, Catalog(chosen, database), close_checkouts=close, send_usage=send_usage
         )
         made.closed = closed
+        made.endings = EndingService(chosen, mirror, stripe, send_usage=send_usage)
         return made
 
     closed: list[str] = []
@@ -143,9 +141,9 @@ async def test_a_key_is_of_one_user_and_of_what_is_done(service, scripted, fill)
     scripted.answer("POST", other, {**theirs(), "id": "sub_3", "customer": "cus_2"})
     every = service()
     for key in ("k", "k", "l", None, None):
-        await every.cancel(ADA, "sub_1", Cancellation(), key)
-    await every.cancel(Principal(subject="bob"), "sub_3", Cancellation(), "k")
-    await every.resume(Principal(subject="bob"), "sub_3", "k")
+        await every.endings.cancel(ADA, "sub_1", Cancellation(), key)
+    await every.endings.cancel(Principal(subject="bob"), "sub_3", Cancellation(), "k")
+    await every.endings.resume(Principal(subject="bob"), "sub_3", "k")
     same, again, *others = scripted.keys
     assert same == again
     assert (same.partition("-")[0], others[-1].partition("-")[0]) == ("cancel", "resume")
@@ -234,8 +232,8 @@ async def test_nobody_touches_what_is_anothers(service, scripted):
         for call in (
             made.change(ADA, its, PlanChange("year"), None),
             made.preview(ADA, its, PlanChange("year")),
-            made.cancel(ADA, its, Cancellation(), None),
-            made.resume(ADA, its, None),
+            made.endings.cancel(ADA, its, Cancellation(), None),
+            made.endings.resume(ADA, its, None),
         ):
             with pytest.raises(NotFound):
                 await call
@@ -245,7 +243,7 @@ async def test_nobody_touches_what_is_anothers(service, scripted):
 async def test_a_subscription_of_nobodys_is_nobodys(service, fill):
     await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
     with pytest.raises(NotFound):
-        await service().cancel(Principal(), "sub_3", Cancellation(), None)
+        await service().endings.cancel(Principal(), "sub_3", Cancellation(), None)
 
 
 async def test_a_bad_key_or_a_strangers_card_is_told_before_stripe_is_asked(service, scripted, fill):
@@ -254,8 +252,8 @@ async def test_a_bad_key_or_a_strangers_card_is_told_before_stripe_is_asked(serv
     key, card = ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey"), ("PAYMENT_METHOD_NEEDED", "subscriptionId")
     assert await codes(made.change(eve, "sub_4", PlanChange("year"), "")) == [key, card]
     long = Cancellation(comment="c" * 501)
-    assert await codes(made.cancel(ADA, "sub_1", long, "")) == [key, ("COMMENT_TOO_LONG", "comment")]
-    assert await codes(made.resume(ADA, "sub_1", "")) == [key]
+    assert await codes(made.endings.cancel(ADA, "sub_1", long, "")) == [key, ("COMMENT_TOO_LONG", "comment")]
+    assert await codes(made.endings.resume(ADA, "sub_1", "")) == [key]
     assert scripted.calls == []
 
 
@@ -284,7 +282,7 @@ async def test_what_ended_a_moment_ago_has_ended(service, scripted):
 async def test_what_stripe_does_not_have_is_not_there(service, scripted):
     scripted.refuse("GET", SUB, "resource_missing", status=404)
     with pytest.raises(NotFound):
-        await service().cancel(ADA, "sub_1", Cancellation(), None)
+        await service().endings.cancel(ADA, "sub_1", Cancellation(), None)
 
 
 SAID = {"cancellation_details[feedback]": "too_expensive", "cancellation_details[comment]": "Bye"}
@@ -310,14 +308,14 @@ async def test_how_a_subscription_ends(service, scripted, how, settings, expecte
         theirs(cancel_at_period_end=not how.now, status="canceled" if how.now else "active"),
         method=method,
     )
-    state = await service(**settings).cancel(ADA, "sub_1", how, None)
+    state = await service(**settings).endings.cancel(ADA, "sub_1", how, None)
     assert changed(scripted) == [(method, SUB, parameters)]
     assert (state.subscription.cancel_at_period_end, state.subscription.status == "canceled") == (not how.now, how.now)
 
 
 METERED = {"id": "calls", "product": "pro", "recurring": {"usage_type": "metered"}}
 LATE_USAGE = {
-    "an end at once": (lambda made: made.cancel(ADA, "sub_1", Cancellation(True), None), "DELETE"),
+    "an end at once": (lambda made: made.endings.cancel(ADA, "sub_1", Cancellation(True), None), "DELETE"),
     "a change that takes the metered plan away": (
         lambda made: made.change(ADA, "sub_1", PlanChange(price_id="year", when=ChangeTime.NOW), None),
         "POST",
@@ -356,7 +354,7 @@ RESUMED = {
 @pytest.mark.parametrize(("columns", "path", "parameters"), RESUMED.values(), ids=RESUMED)
 async def test_what_is_resumed(service, scripted, columns, path, parameters):
     becomes(scripted, theirs(**columns), theirs(), path=path or SUB)
-    state = await service().resume(ADA, "sub_1", None)
+    state = await service().endings.resume(ADA, "sub_1", None)
     assert [(call[1], call[2]) for call in changed(scripted)] == ([(path, parameters)] if path else [])
     assert state.subscription.status == "active"
 
@@ -387,7 +385,7 @@ PAUSES = {
 async def test_what_cannot_be_paused(service, scripted, present, until, waiting, expected):
     scripted.answer("GET", SUB, present)
     scripted.list(WAITING, waiting)
-    assert await codes(service().pause(ADA, "sub_1", until, None)) == [expected]
+    assert await codes(service().endings.pause(ADA, "sub_1", until, None)) == [expected]
     assert changed(scripted) == []
 
 
@@ -397,7 +395,7 @@ async def test_a_pause_collects_nothing(service, scripted, before, access, behav
     becomes(scripted, paused_item(**before), paused_item(**VOID))
     scripted.list(WAITING, [])
     until = NOW + timedelta(days=20)
-    state = await service(pause_access=access).pause(ADA, "sub_1", until, "k")
+    state = await service(pause_access=access).endings.pause(ADA, "sub_1", until, "k")
     end = str(ENDS - 60)
     assert changed(scripted) == [
         ("POST", SUB, {"pause_collection[behavior]": behavior, "pause_collection[resumes_at]": end})
@@ -408,15 +406,17 @@ async def test_a_pause_collects_nothing(service, scripted, before, access, behav
 
 async def test_nobody_pauses_what_is_anothers_and_a_bad_key_is_told(service, scripted):
     with pytest.raises(NotFound):
-        await service().pause(ADA, "sub_2", None, None)
-    assert await codes(service().pause(ADA, "sub_1", None, "")) == [("IDEMPOTENCY_KEY_INVALID", "idempotencyKey")]
+        await service().endings.pause(ADA, "sub_2", None, None)
+    assert await codes(service().endings.pause(ADA, "sub_1", None, "")) == [
+        ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey")
+    ]
     assert scripted.calls == []
 
 
 async def test_what_has_ended_is_not_resumed_and_its_end_is_no_error(service, scripted):
     scripted.answer("GET", SUB, theirs(status="canceled"))
-    assert await codes(service().resume(ADA, "sub_1", None)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
-    assert (await service().cancel(ADA, "sub_1", Cancellation(), None)).subscription.status == "canceled"
+    assert await codes(service().endings.resume(ADA, "sub_1", None)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+    assert (await service().endings.cancel(ADA, "sub_1", Cancellation(), None)).subscription.status == "canceled"
     assert changed(scripted) == []
 
 
@@ -431,7 +431,7 @@ async def test_a_subscription_is_taken_from_its_schedule_first(service, scripted
     becomes(scripted, theirs(schedule=SCHEDULE), theirs(cancel_at_period_end=True))
     scripted.answer("POST", RELEASE, {**SCHEDULE, "status": "released", "subscription": None})
     scripted.answer("GET", "/v1/subscription_schedules/sched_1", {**SCHEDULE, "status": "released"})
-    await service().cancel(ADA, "sub_1", Cancellation(), None)
+    await service().endings.cancel(ADA, "sub_1", Cancellation(), None)
     assert [call[1] for call in changed(scripted)] == [RELEASE, SUB]
     assert scripted.keys[0] == "release-sub_1-sched_1"
 
@@ -439,7 +439,7 @@ async def test_a_subscription_is_taken_from_its_schedule_first(service, scripted
 async def test_a_schedule_that_is_not_released_keeps_its_subscription(service, scripted):
     scripted.answer("GET", SUB, theirs(schedule=SCHEDULE))
     scripted.refuse("POST", RELEASE, "no")
-    assert await codes(service().cancel(ADA, "sub_1", Cancellation(), None)) == [("STRIPE_REFUSED", None)]
+    assert await codes(service().endings.cancel(ADA, "sub_1", Cancellation(), None)) == [("STRIPE_REFUSED", None)]
     assert len(changed(scripted)) == 1
 
 
@@ -516,7 +516,7 @@ async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(serv
         assert await codes(made.preview(ADA, "sub_1", wanted)) == told
     assert await codes(made.cancel_pending(ADA, "sub_1")) == told
     state, _ = await made.change(ADA, "sub_1", PlanChange("month"), None)  # it is so already
-    assert state.pending == (await made.resume(ADA, "sub_1", None)).pending
+    assert state.pending == (await made.endings.resume(ADA, "sub_1", None)).pending
     assert state.pending.items == (("year", 1),)
     assert changed(scripted) == []
 
@@ -526,7 +526,7 @@ async def test_who_leaves_what_the_seller_has_planned_leaves_for_good(service, s
     scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
     scripted.answer("POST", ITS, over)
     scripted.answer("GET", ITS, over)
-    state = await service().cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
+    state = await service().endings.cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
     ((_, path, sent),) = changed(scripted)
     assert (path, sent["end_behavior"], sent["phases[0][end_date]"]) == (ITS, "cancel", str(ENDS))
     assert (sent["metadata[feedback]"], sent["metadata[comment]"]) == ("unused", "Bye")
@@ -535,8 +535,8 @@ async def test_who_leaves_what_the_seller_has_planned_leaves_for_good(service, s
     scripted.calls.clear()
     scripted._answers.clear()
     scripted.answer("GET", SUB, theirs(schedule=over))
-    await service().cancel(ADA, "sub_1", Cancellation(), None)
-    assert await codes(service().resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
+    await service().endings.cancel(ADA, "sub_1", Cancellation(), None)
+    assert await codes(service().endings.resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
     assert changed(scripted) == []
 
 
@@ -678,4 +678,4 @@ async def test_what_was_bought_a_moment_ago_is_read(service, scripted, database)
         await made.find("sub_7")
     scripted.answer("DELETE", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
     scripted.answer("GET", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
-    await made.cancel(ADA, "sub_5", Cancellation(now=True), None)  # it is in the mirror
+    await made.endings.cancel(ADA, "sub_5", Cancellation(now=True), None)  # it is in the mirror

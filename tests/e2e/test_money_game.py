@@ -342,7 +342,8 @@ class Game(Seller):
 
     def _report(self, value: int, how: str) -> None:
         """Report usage: by two callers at once, while Stripe refuses every call, or again with another amount."""
-        key = f"{self.buyer.name}-{len(self.reported)}"
+        self.key += 1
+        key = f"{self.buyer.name}-{self.key}"
         if how == "away":
             self.shop.chaos(rate_limit=-1)
         with ThreadPoolExecutor(2) as pool:

@@ -20,6 +20,7 @@ class Seller(RuleBasedStateMachine):
         shop: where it is played.
         buyer: who plays.
         stranger: a user who has bought nothing.
+        key: how many keys were used.
         judge: what may be left of the credits.
         given: gifts, by their key.
         reported: usage, by its identifier.
@@ -31,6 +32,7 @@ class Seller(RuleBasedStateMachine):
     shop: Shop
     buyer: Buyer
     stranger: Buyer
+    key: int
     judge: Judge
     let_go: set[str]
 
@@ -68,7 +70,8 @@ class Seller(RuleBasedStateMachine):
         """Give credits that nobody paid for, by two callers with one key; then others under the same key."""
         if self.buyer.customer() is None:
             return
-        before, key = self._settled_balance()[1], f"{self.buyer.name}-given-{len(self.given)}"
+        self.key += 1  # of the game and not of the customer, who may be another by now
+        before, key = self._settled_balance()[1], f"{self.buyer.name}-given-{self.key}"
         given = {"externalId": self.buyer.name, "reason": "as a gift", "idempotencyKey": key}
         with ThreadPoolExecutor(2) as pool:
             asked = [pool.submit(self.buyer.back_end, GIVE, "grantCredits", amount=amount, **given) for _ in range(2)]

@@ -228,7 +228,7 @@ def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None)
     if logs:
         Path(logs, f"fault-{fault.name.replace(' ', '-')}.log").write_text(done.stdout)
     seeds = re.findall(r"GAME_SEED=(\d+)", done.stdout)
-    said = re.findall(r"^(?:[E |]+|LOST: )AssertionError: (?!not applied)(.*)$", done.stdout, re.MULTILINE)
+    said = re.findall(r"^(?:E +|E? *\|[E |]*|LOST: )AssertionError: (?!not applied)(.*)$", done.stdout, re.MULTILINE)
     lost = done.returncode == 1 and bool(said)
     if done.returncode and not lost:  # such as on a machine that is too slow for it
         raise SystemExit(f"fault {fault.name}: the game broke off\n{done.stdout[-3000:]}{done.stderr[-3000:]}")

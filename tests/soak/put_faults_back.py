@@ -139,7 +139,7 @@ FAULTS = (
         "16",
         "an end at once bills no usage",
         2,
-        ((SERVICE, '{"invoice_now": True, "prorate"', '{"prorate"'),),
+        (("billing/subscriptions/ending.py", '{"invoice_now": True, "prorate"', '{"prorate"'),),
     ),
     Fault(
         "usage",

@@ -10,7 +10,7 @@ from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.credits.service import Spend, Spent, spend
 from gateway.billing.metering.usage import Report, report
 from gateway.billing.subscriptions.change_request import PlanChange
-from gateway.billing.subscriptions.service import Cancellation
+from gateway.billing.subscriptions.ending import Cancellation
 from gateway.billing.user_errors import Rejected
 from gateway.db.rows import row_by_id
 from gateway.errors import GatewayError
@@ -204,7 +204,8 @@ class Buyer:
 
     async def _manage(self, what: str, verb: str, *given: Any) -> None:
         """Call one of the use cases about a subscription."""
-        await self._ask(what, lambda it: getattr(it.services.subscriptions, verb)(self.principal, *given))
+        services = "subscriptions" if verb == "change" else "endings"
+        await self._ask(what, lambda it: getattr(getattr(it.services, services), verb)(self.principal, *given))
 
     async def spend(self) -> None:
         """Spend credits once, twice under one key, or twice under two."""

@@ -39,6 +39,7 @@ class Batches(Generic[Item, Outcome]):
         work: does some, and returns what became of each; it leaves nothing behind when it is rolled back.
         most: how many share a transaction.
         queue_limit: how many may wait.
+        reads: whether they only read.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Batches(Generic[Item, Outcome]):
         *,
         most: int = MOST,
         queue_limit: int = QUEUE_LIMIT,
+        reads: bool = False,
     ) -> None:
-        self._database = database
+        self._together = database.read if reads else database.transaction
         self._work = work
         self._most = most
         self._queue_limit = queue_limit
@@ -84,7 +86,7 @@ class Batches(Generic[Item, Outcome]):
     async def _do(self, batch: Sequence[Waiting[Item, Outcome]]) -> None:
         """Do items in one transaction; each alone where that fails."""
         try:
-            outcomes = await self._database.transaction(partial(self._run, [each.item for each in batch]))
+            outcomes = await self._together(partial(self._run, [each.item for each in batch]))
         except BaseException as error:
             alone = isinstance(error, Exception) and not isinstance(error, DatabaseUnavailable) and len(batch) > 1
             if not alone:

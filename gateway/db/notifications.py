@@ -10,7 +10,8 @@ hears: a round trip on the connection that listens, or a look into the table, br
 before it began (PostgreSQL sends what is due before the answer).
 
 Topics: `catalog`, `session:<id>` of a checkout session, `customer:<id>` for everything that belongs to a customer,
-`user:<id>` when a user of the application gets a customer, `lock:<name>` when a lock is released.
+`credits:<id>` for what a customer spends, which changes no access, `user:<id>` when a user of the application gets a
+customer, `lock:<name>` when a lock is released.
 """
 
 import asyncio

@@ -41,8 +41,8 @@ class Subscription:
         accounts, its = context.loaders.account, selection_of(info, subject)
         new = changed.add(f"user:{subject}")
         account = await account_of(context, context.principal, AccountSelection(subject) if new else its)
-        if account.customer is not None and changed.add(f"customer:{account.customer.id}"):
-            new = True
+        if account.customer is not None:
+            new |= changed.add(f"customer:{account.customer.id}", f"credits:{account.customer.id}")
         if new:
             accounts.clear_all()  # it was read before it was followed
             account = await accounts.load(its)

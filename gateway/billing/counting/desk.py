@@ -5,7 +5,7 @@ for each customer, SQLite one writer. What many ask at a time is read together a
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache
@@ -29,7 +29,7 @@ from gateway.billing.counting.counters import (
     stored,
 )
 from gateway.billing.credits.held import account_of, settle_held, write_lapsed
-from gateway.billing.credits.ledger import LONG_AGO, Account, lock_accounts
+from gateway.billing.credits.spending import Purses, Spend
 from gateway.billing.metering import totals
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
@@ -101,7 +101,7 @@ class Desk:
     records: dict[str, Any] = field(default_factory=dict)
     meters: dict[str, str] = field(default_factory=dict)
     holds: dict[str, UsageHold] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
+    purses: Purses | None = None
     held_credits: dict[str, int] = field(default_factory=dict)
     _stored: dict[Key, Any] = field(default_factory=dict)
     _counters: dict[Key, Counter] = field(default_factory=dict)
@@ -131,16 +131,11 @@ class Desk:
             rows = _RECORDS.rows(connection, ids=json_array(wanted.records))
             desk.records = {row.id: row for row in rows}
         if wanted.hold_keys or wanted.holds:
-            given = {"ids": wanted.holds, "customers": customers, "keys": wanted.hold_keys}
-            rows = _HOLDS.rows(connection, **{name: json_array(each) for name, each in given.items()})
-            for row in rows:
-                desk.holds[row.id] = UsageHold(**{name: getattr(row, name) for name in _HOLD_COLUMNS})
+            desk.holds = _holds(connection, wanted.holds, customers, wanted.hold_keys)
         if any(row.lapsed for row in desk._stored.values()):
             write_lapsed(connection, customers, desk.now)
         if paying:
-            desk.accounts = lock_accounts(connection, dict.fromkeys(paying, LONG_AGO))
-            for account in desk.accounts.values():
-                account.expire()
+            desk.purses = Purses(connection, paying, wanted.records | wanted.holds)
             desk.held_credits = settle_held(connection, paying, desk.now)
         return desk
 
@@ -159,8 +154,33 @@ class Desk:
     def count(self, place: Place) -> Count:
         """Return how a feature stands."""
         if account_id := place.account_id:
-            return of_credits(self.accounts[account_id].balance, self.held_credits.get(account_id, 0))
+            return self.credits(account_id)
         return self.counter(place).count(place)
+
+    def credits(self, account_id: str) -> Count:
+        """Return how what credits pay for stands."""
+        return of_credits(self._purses.balance(account_id), self.held_credits.get(account_id, 0))
+
+    def pay(self, account_id: str, wanted: Spend, kept: int) -> None:
+        """Spend credits, once for a key.
+
+        Args:
+            account_id: from where.
+            wanted: what.
+            kept: how many of those that are held are for this.
+
+        Raises:
+            Rejected: there are not enough beside what is held by others, or the key was used for something else.
+        """
+        held = self.held_credits.get(account_id, 0) - kept
+        if problem := self._purses.spend(account_id, wanted, held):
+            raise Rejected(problem, current=self.credits(account_id))
+
+    @property
+    def _purses(self) -> Purses:
+        if self.purses is None:
+            raise AssertionError("unreachable: no account was named")
+        return self.purses
 
     def moment(self, customer_id: str, name: str) -> datetime:
         """Return when a use counts: now, and within its counter's window where a clock is behind."""
@@ -263,6 +283,23 @@ class Desk:
         if self._counters:
             rows = [_row(key, counter) for key, counter in sorted(self._counters.items())]
             write_rows(self.connection, _insert(dialect, "usage_counter"), rows)
+        if self.purses:
+            self.purses.save()
+
+
+def read_holds(connection: sa.Connection, ids: Sequence[str]) -> list[UsageHold | None]:
+    """Return holds by their ids, in the order of these."""
+    found = _holds(connection, ids)
+    return [found.get(each) for each in ids]
+
+
+def _holds(
+    connection: sa.Connection, ids: Collection[str], customers: Collection[str] = (), keys: Collection[str] = ()
+) -> dict[str, UsageHold]:
+    """Return holds by their ids, and those of some customers under some keys."""
+    given = {"ids": ids, "customers": customers, "keys": keys}
+    rows = _HOLDS.rows(connection, **{name: json_array(each) for name, each in given.items()})
+    return {row.id: UsageHold(**{name: getattr(row, name) for name in _HOLD_COLUMNS}) for row in rows}
 
 
 COUNTED = "counted"

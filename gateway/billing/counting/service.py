@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.billing.counting import counters
 from gateway.billing.counting.counters import MAX_COUNT, Count, Place
+from gateway.billing.counting.desk import read_holds
 from gateway.billing.counting.reported import report_counted
 from gateway.billing.counting.uses import Commit, Consume, Hold, Outcome, Release, Step, apply, was_consumed
 from gateway.billing.credits.held import held
@@ -23,7 +24,6 @@ from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.batches import Batches
 from gateway.db.database import Database
-from gateway.db.rows import row_by_id
 from gateway.models.metering import UsageHold
 
 MAX_KEY: Final = 255
@@ -43,6 +43,7 @@ class CountedFeatures:
         self._database = database
         self._memory = memory
         self._uses: Batches[Step, Outcome | Rejected] = Batches(database, apply)
+        self._holds: Batches[str, UsageHold | None] = Batches(database, read_holds, reads=True)
 
     async def consume(self, external_id: str, feature: str, amount: int, key: str) -> Outcome:
         """Use an amount of a feature, if so much is left; once for the key.
@@ -145,7 +146,7 @@ class CountedFeatures:
         Raises:
             Rejected: there is none.
         """
-        hold = await self._database.read(lambda connection: row_by_id(connection, UsageHold, hold_id))
+        hold = await self._holds.do(hold_id)
         if hold is None:
             raise Rejected(Problem(ProblemCode.HOLD_NOT_FOUND, "there is no such hold", "holdId"))
         return hold

@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from gateway.billing.counting.counters import PLAIN, Count, Place, of_credits
+from gateway.billing.counting.counters import PLAIN, Count, Place
 from gateway.billing.counting.desk import COUNTED, USAGE, Desk, Wanted
 from gateway.billing.credits.held import account_of
 from gateway.billing.credits.kinds import split
-from gateway.billing.credits.service import Spend, entry_of, spend_from
+from gateway.billing.credits.spending import Spend, entries_of
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.models.metering import UsageHold, UsageRecord
 
@@ -276,8 +276,8 @@ def was_consumed(customer_id: str, feature: str, amount: int, key: str, connecti
     """Return whether an amount was consumed under a key."""
     record = record_id(customer_id, key)
     counted = connection.execute(sa.select(USAGE.c.fingerprint).where(USAGE.c.id == record)).scalar()
-    spent = entry_of(connection, customer_id, record)
-    is_paid = spent is not None and (spent["amount"], spent["reason"]) == (-amount, feature)
+    spent = entries_of(connection, [customer_id], [record])
+    is_paid = [(entry.amount, entry.reason) for entry in spent] == [(-amount, feature)]
     return counted == _fingerprint(feature, amount) or is_paid
 
 
@@ -311,12 +311,8 @@ def _pay(desk: Desk, account_id: str, feature: str, amount: int, *, key: str, ke
     Raises:
         Rejected: there are not enough beside what is held by others, or the key was used for something else.
     """
-    held, account = desk.held_credits.get(account_id, 0) - kept, desk.accounts[account_id]
-    wanted = Spend("", amount, key, reason=feature, kind=split(account_id)[1])
-    spent = spend_from(account, wanted, held) if amount else None
-    if isinstance(spent, Problem):
-        count = of_credits(account.balance, held + kept)
-        raise Rejected(spent, current=count)
+    if amount:
+        desk.pay(account_id, Spend("", amount, key, reason=feature, kind=split(account_id)[1]), kept)
 
 
 def _record(desk: Desk, customer_id: str, name: str, value: int, *, id: str, fingerprint: str) -> UsageRecord:

@@ -7,6 +7,7 @@ transaction, on SQLite there is one writer anyway. So all changes of one account
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,9 @@ import sqlalchemy as sa
 from gateway.billing.credits.kinds import split
 from gateway.clock import now
 from gateway.db.notifications import publish
-from gateway.db.tables import insert, table_for
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
+from gateway.db.statements import insert_rows, write_rows
+from gateway.db.tables import table_for
 from gateway.models.credits import CARRYING_LOT, FILLED_LOT, OPEN_LOT, CreditAccount, CreditEntry, CreditLot
 from gateway.outbound import outbox
 
@@ -36,6 +39,35 @@ is_open, is_filled, is_carrying = sa.text(OPEN_LOT), sa.text(FILLED_LOT), sa.tex
 
 SPENT_FIRST = (LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
 """The order in which lots are spent: what expires first comes first."""
+
+
+class Lots:
+    """The lots with something left, in the order in which they are spent, that run out, or that never do.
+
+    Args:
+        condition: which of both.
+        order: the columns that order them.
+    """
+
+    def __init__(self, condition: sa.ColumnElement[bool], order: Sequence[sa.Column[Any]]) -> None:
+        self._condition = condition
+        self._order = order
+        self._page = self.of(sa.bindparam("account")).with_only_columns(*LOTS.c, remaining.label("left")).limit(PAGE)
+        self.first = PreparedQuery(lambda _: self._page)
+
+    def of(self, account_id: Any) -> sa.Select[Any]:
+        """Return the query of the ids of an account's."""
+        whose = LOTS.c.customer_id == account_id, is_open, remaining > 0, self._condition
+        return sa.select(LOTS.c.id).where(*whose).order_by(*self._order)
+
+    def after(self, account_id: str, last: Any) -> sa.Select[Any]:
+        """Return the query of the page after a lot."""
+        values = (sa.bindparam(None, getattr(last, column.name), type_=column.type) for column in self._order)
+        return self._page.where(sa.tuple_(*self._order) > sa.tuple_(*values)).params(account=account_id)
+
+
+ENDING = Lots(LOTS.c.expires_at.is_not(None), (LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id))
+LASTING = Lots(LOTS.c.expires_at.is_(None), (LOTS.c.granted_at, LOTS.c.id))
 
 
 def expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[bool]:
@@ -115,8 +147,8 @@ class Account:
         for debtor in self._all(is_open, remaining < 0):
             owed = -debtor["left"]
             for lot in self.lots():
-                amount = min(owed, lot["left"])
-                self._move_spend(lot["id"], lot["debts"], debtor["id"], amount)
+                amount = min(owed, lot.left)
+                self._move_spend(lot.id, lot.debts, debtor["id"], amount)
                 owed -= amount
                 if not owed:
                     break
@@ -144,28 +176,19 @@ class Account:
 
         Only as many are read as somebody asks for.
         """
-        behind = LOTS.c.granted_at, LOTS.c.id
-        yield from self._in_pages(LOTS.c.expires_at.is_not(None), (LOTS.c.expires_at, *behind))
-        yield from self._in_pages(LOTS.c.expires_at.is_(None), behind)
-
-    def _in_pages(self, condition: sa.ColumnElement[bool], order: Sequence[sa.Column[Any]]) -> Iterator[Any]:
-        later: sa.ColumnElement[bool] = sa.true()
-        while True:
-            page = self._all(is_open, remaining > 0, condition, later, order=order, limit=PAGE)
+        for kind in (ENDING, LASTING):
+            page = kind.first.rows(self.connection, account=self.id)
             yield from page
-            if len(page) < PAGE:
-                return
-            last = (sa.bindparam(None, page[-1][column.name], type_=column.type) for column in order)
-            later = sa.tuple_(*order) > sa.tuple_(*last)
+            while len(page) == PAGE:
+                page = list(self.connection.execute(kind.after(self.id, page[-1])))
+                yield from page
 
     def _all(
         self,
         *conditions: sa.ColumnElement[bool] | sa.TextClause,
-        order: Sequence[sa.ColumnElement[Any]] = SPENT_FIRST,
-        limit: int | None = None,
     ) -> list[Any]:
         mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == self.id, *conditions)
-        return list(self.connection.execute(mine.order_by(*order).limit(limit)).mappings())
+        return list(self.connection.execute(mine.order_by(*SPENT_FIRST)).mappings())
 
 
 def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
@@ -175,16 +198,33 @@ def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dic
         connection: a transaction.
         clocks: the accounts' ids, each with a moment that is known to have come on Stripe's clock.
     """
-    accounts = {}
+    if not clocks:
+        return {}
+    rows = []
     for account_id in sorted(clocks):
-        clock, (customer_id, kind) = clocks[account_id], split(account_id)
-        whose = customer_id if kind else None
-        new = insert(connection, ACCOUNTS).values(customer_id=account_id, owner_id=whose, balance=0, clock=clock)
-        later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
-        locked = new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
-        row = connection.execute(locked.returning(ACCOUNTS.c.balance, ACCOUNTS.c.clock)).one()
-        accounts[account_id] = Account(connection, account_id, row.balance, max(now(connection), row.clock))
-    return accounts
+        customer_id, kind = split(account_id)
+        owner_id = customer_id if kind else None
+        rows.append({"customer_id": account_id, "owner_id": owner_id, "balance": 0, "clock": clocks[account_id]})
+    write_rows(connection, _locked(connection.dialect.name), rows)
+    found = {row.customer_id: row for row in _ACCOUNTS.rows(connection, accounts=json_array(clocks))}
+    present = now(connection)
+    return {
+        account_id: Account(connection, account_id, found[account_id].balance, max(present, found[account_id].clock))
+        for account_id in sorted(clocks)
+    }
+
+
+_ACCOUNTS = PreparedQuery(
+    lambda dialect: sa.select(ACCOUNTS).where(in_json_array(dialect, ACCOUNTS.c.customer_id, "accounts"))
+)
+
+
+@lru_cache
+def _locked(dialect: str) -> Any:
+    """Return the statement that makes accounts, and locks those that are there."""
+    new = insert_rows(dialect, ACCOUNTS, ("customer_id", "owner_id", "balance", "clock"))
+    later = sa.case((ACCOUNTS.c.clock < new.excluded.clock, new.excluded.clock), else_=ACCOUNTS.c.clock)
+    return new.on_conflict_do_update(index_elements=["customer_id"], set_={"clock": later})
 
 
 def expire_credits(connection: sa.Connection, limit: int = 100) -> int:

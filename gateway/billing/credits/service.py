@@ -2,29 +2,25 @@
 
 import base64
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.billing.credits.held import settle_held
-from gateway.billing.credits.kinds import accounts_of, bad_kind, split, with_kind
+from gateway.billing.credits.kinds import bad_kind, with_kind
 from gateway.billing.credits.ledger import (
     ACCOUNTS,
     ENTRIES,
-    LONG_AGO,
     LOTS,
-    Account,
     expire_credits,
     expired,
     expired_accounts,
     is_open,
-    lock_accounts,
     remaining,
 )
+from gateway.billing.credits.spending import Purses, Spend, entries_of
 from gateway.billing.pagination import Pages
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.clock import now
@@ -40,35 +36,6 @@ EXPIRY_SECONDS = 60
 MAX_SPEND = 2**53 - 1
 MAX_DIGITS = 18  # of an entry's number, which the database holds in 64 bits
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """What to spend.
-
-    Attributes:
-        external_id: the application's own user.
-        amount: how many credits, at least 1.
-        key: the same key with the same spend spends once.
-        reason: for people.
-        meta: for programs.
-        kind: of credits; empty for the one without a name.
-    """
-
-    external_id: str
-    amount: int
-    key: str
-    reason: str | None = None
-    meta: dict[str, str] = field(default_factory=dict)
-    kind: str = ""
-
-    @property
-    def fingerprint(self) -> str:
-        """What must be the same under one key."""
-        told: list[Any] = [self.amount, self.reason, sorted(self.meta.items())]
-        if self.kind:
-            told.append(self.kind)
-        return sha256(orjson.dumps(told)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,50 +63,16 @@ async def spend(database: Database, wanted: Spend) -> Spent:
 
     def work(connection: sa.Connection) -> CreditEntry | Problem:
         # the first one also for a kind with a name, so that a key is looked for by one at a time
-        account = lock_accounts(connection, dict.fromkeys((customer.id, account_id), LONG_AGO))[account_id]
-        kept = settle_held(connection, [account_id], account.now).get(account_id, 0)
-        return spend_from(account, wanted, kept)
+        purses = Purses(connection, {customer.id, account_id}, [wanted.key])
+        kept = settle_held(connection, [account_id], now(connection)).get(account_id, 0)
+        if problem := purses.spend(account_id, wanted, kept):
+            return problem
+        purses.save()
+        (entry,) = entries_of(connection, [customer.id], [wanted.key])
+        return CreditEntry(**{name: getattr(entry, name) for name in CreditEntry.model_fields})
 
     outcome = await database.transaction(work)
     return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
-
-
-def spend_from(account: Account, wanted: Spend, held: int) -> CreditEntry | Problem:
-    """Spend from an account that is locked.
-
-    Args:
-        account: whose.
-        wanted: what.
-        held: how many credits are held for other work.
-    """
-    connection = account.connection
-    done = entry_of(connection, split(account.id)[0], wanted.key)
-    if done is not None:
-        if done["fingerprint"] == wanted.fingerprint:
-            return CreditEntry(**done)
-        message = "this key was used for another amount, kind, reason or metadata; use a new one for another spend"
-        return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
-    account.expire()
-    if account.balance - held < wanted.amount:
-        there = max(account.balance - held, 0)
-        message = f"{wanted.amount} credits are wanted and {there} are there"
-        return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
-    parts: dict[str, int] = {}
-    open_amount = wanted.amount
-    for lot in account.lots():
-        parts[lot["id"]] = min(lot["left"], open_amount)
-        open_amount -= parts[lot["id"]]
-        if not open_amount:
-            break
-    account.add_to_lots(parts, "spent")
-    told = {"key": wanted.key, "fingerprint": wanted.fingerprint, "reason": wanted.reason, "meta": wanted.meta}
-    return CreditEntry(**account.append("spend", -wanted.amount, parts=parts, **told))
-
-
-def entry_of(connection: sa.Connection, customer_id: str, key: str) -> Any:
-    """Return what a customer has spent under a key, of whichever kind; None where nothing was."""
-    mine = sa.or_(ENTRIES.c.customer_id == customer_id, ENTRIES.c.customer_id.in_(accounts_of([customer_id])))
-    return connection.execute(sa.select(ENTRIES).where(mine, ENTRIES.c.key == key)).mappings().first()
 
 
 def _problems(wanted: Spend) -> tuple[Problem, ...]:

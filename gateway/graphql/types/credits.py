@@ -9,7 +9,8 @@ import strawberry
 from gateway.billing.credits import service as rules
 from gateway.billing.credits.gifts import Gift, check_gift, give, is_gift
 from gateway.billing.credits.kinds import bad_kind, split, with_kind
-from gateway.billing.credits.service import Spend, cursor_of
+from gateway.billing.credits.service import cursor_of
+from gateway.billing.credits.spending import Spend
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import PageRequest
 from gateway.billing.user_errors import Rejected

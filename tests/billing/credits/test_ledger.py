@@ -122,8 +122,8 @@ def test_lots_are_spent_in_the_order_in_which_they_run_out(connection):
         lot("over", spent=101),
         lot("another's", customer_id="cus_2"),
     )
-    assert [row["id"] for row in mine.lots()] == ["soon", "first", "a", "b", "never"]
-    assert [row["left"] for row in mine.lots()] == [100] * 5
+    assert [row.id for row in mine.lots()] == ["soon", "first", "a", "b", "never"]
+    assert [row.left for row in mine.lots()] == [100] * 5
 
 
 @pytest.mark.parametrize("expires", [9, None])

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.credits.ledger import ENTRIES, LOTS
-from gateway.billing.credits.service import PAGES, Spend, balances, cursor_of, spend
+from gateway.billing.credits.ledger import ENTRIES, LOTS, PAGE
+from gateway.billing.credits.service import PAGES, balances, cursor_of, spend
+from gateway.billing.credits.spending import Purses, Spend
 from gateway.billing.pagination import PageRequest
 from gateway.errors import BadInput
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
@@ -95,6 +96,34 @@ async def test_one_key_spends_once(database):
         wanted = {"reason": "x", "meta": {"a": "1", "b": "2"}, **other}
         assert await spent(database, **wanted) == ("IDEMPOTENCY_KEY_REUSED", "idempotencyKey")
     assert (await spent(database, key="l", reason="x")).balance == 40
+
+
+async def test_a_spend_is_told_and_drops_nothing_that_is_known_of_access(database):
+    await filled(database, lot("a"), balance=100)
+    heard: list[str] = []
+    database.on_commit.follow(lambda topics: heard.extend(topics or ()))
+    await spent(database)
+    assert heard == ["credits:cus_1"]
+    await spent(database)
+    assert heard == ["credits:cus_1"]
+
+
+async def test_more_lots_than_are_read_at_a_time_are_spent_in_one_transaction(database):
+    lots = [lot(f"a{place:03}", 1, FUTURE + timedelta(days=place)) for place in range(PAGE + 5)]
+    await filled(database, *lots, lot("z"), balance=PAGE + 105)
+
+    def work(connection):
+        purses = Purses(connection, ["cus_1"], ["k", "l"])
+        assert purses.spend("cus_1", Spend("ada", 3, "k"), 0) is None
+        assert purses.spend("cus_1", Spend("ada", PAGE + 3, "l"), 0) is None
+        purses.save()
+
+    await database.transaction(work)
+    left = {row["id"]: row["granted"] - row["spent"] for row in await rows(database, LOTS)}
+    assert {name: count for name, count in left.items() if count} == {"z": 99}
+    parts = [row["parts"] for row in await rows(database, ENTRIES)]
+    assert parts[0] == {"a000": 1, "a001": 1, "a002": 1}
+    assert (len(parts[1]), parts[1]["z"], sum(parts[1].values())) == (PAGE + 3, 1, PAGE + 3)
 
 
 async def test_a_key_is_of_one_customer(database):

@@ -92,7 +92,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
 
     @asynccontextmanager
     async def lifespan(_: Rest) -> AsyncIterator[None]:
-        settings.warn_about_old_names()
+        settings.warn_about_names()
         with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
             await services.catalog.snapshot()
         tasks = background_tasks(runtime, inbox, receiver)

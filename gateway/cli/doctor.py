@@ -81,6 +81,8 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
     settings, database = runtime.settings, runtime.database
     if settings.old_names:
         yield _old_names(settings.old_names)
+    if settings.unknown_names:
+        yield _unknown_names(settings.unknown_names)
     yield _redirects(settings)
     yield _sign_in(settings)
     found = await _database(database)
@@ -103,6 +105,12 @@ async def run_checks(runtime: Runtime) -> AsyncGenerator[Check]:
 def _old_names(names: dict[str, str]) -> Check:
     rename = ", ".join(f"{old} to {new}" for old, new in names.items())
     return Check("settings", f"{len(names)} deprecated names", f"rename {rename}", warning=True)
+
+
+def _unknown_names(names: dict[str, str | None]) -> Check:
+    meant = [f"did you mean {meant} by {name}?" for name, meant in names.items() if meant]
+    fix = "; ".join(meant) or "remove them, or see docs/settings.md for the names"
+    return Check("unknown settings", ", ".join(names), fix, warning=True)
 
 
 def _redirects(settings: Settings) -> Check:

@@ -31,6 +31,7 @@ from pydantic_settings import (
 
 from gateway.errors import SettingsError
 from gateway.settings.deprecated import OLD_NAMES, renamed
+from gateway.settings.unknown import unknown_names
 from gateway.settings.values import (
     MEMORY,
     ApiBase,
@@ -433,6 +434,7 @@ class Settings(BaseSettings):
     )
 
     _old_names: dict[str, str] = PrivateAttr(default_factory=dict)
+    _unknown_names: dict[str, str | None] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _something_may_run(self) -> Self:
@@ -469,6 +471,8 @@ class Settings(BaseSettings):
             lines += [f"{old}: this name is deprecated; use {new}" for old, new in old_names.items()]
             raise SettingsError("\n".join(lines)) from None
         settings._old_names = old_names
+        known = {name for field in cls.model_fields.values() for name in names_of(field)}
+        settings._unknown_names = unknown_names(given, known)
         return settings
 
     @property
@@ -476,10 +480,17 @@ class Settings(BaseSettings):
         """The deprecated names that the environment uses, each with the name to use instead."""
         return self._old_names
 
-    def warn_about_old_names(self) -> None:
-        """Log a warning for each deprecated name that the environment uses."""
+    @property
+    def unknown_names(self) -> dict[str, str | None]:
+        """The variables that look like settings and are none, each with the one that may be meant."""
+        return self._unknown_names
+
+    def warn_about_names(self) -> None:
+        """Log a warning for each name that the environment uses and that is deprecated, or no setting at all."""
         for old, new in self._old_names.items():
             log.warning("setting_deprecated", name=old, use=new)
+        for name, meant in self._unknown_names.items():
+            log.warning("setting_unknown", name=name, did_you_mean=meant)
 
     @property
     def grace(self) -> timedelta:
@@ -524,5 +535,10 @@ def _line(problem: Any) -> str:
 
 def variable_of(field: FieldInfo) -> str:
     """Return the environment variable of a field, the first where it has two names."""
+    return names_of(field)[0]
+
+
+def names_of(field: FieldInfo) -> list[str]:
+    """Return every environment variable of a field."""
     alias = field.validation_alias
-    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]

@@ -4,31 +4,36 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 from sqlmodel import select
 
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
 from gateway.cli.context import proxy_note, run
+from gateway.cli.endpoint import NONE, endpoints, mend
 from gateway.cli.listing import AsJson, Row, show_rows
 from gateway.clock import Clock
 from gateway.db.checks import damage, pooler_problem, replication
 from gateway.db.database import Database
 from gateway.db.engines import connect_arguments
+from gateway.db.refusals import refusal
 from gateway.db.rows import all_rows
-from gateway.errors import StripeFailure
+from gateway.errors import BadInput, StripeFailure
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.settings import Settings
 from gateway.stripe_api.client import API_VERSION, Stripe
 from gateway.stripe_api.stripe_clock import MOST_SECONDS_OFF
 from gateway.webhooks.catch_up import WARN_AFTER_SECONDS, seconds_since_last_run
-from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from gateway.webhooks.inbox import count_open_events
+from gateway.webhooks.route import PATH
 
 SKEW_WARNING_SECONDS = 30
 QUICK_CHECK_SECONDS = 600.0
+SENDS = f"all events, in version {API_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,36 @@ class Check:
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="First enable the endpoint at Stripe, and add the events that it misses.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check settings, database, Stripe and the webhook endpoint: a line each, with the fix; exit 1 on a failure."""
-    run(lambda runtime: _doctor(runtime, as_json=as_json))
+
+    async def work(runtime: Runtime) -> int:
+        if fix:
+            await _mend(runtime)
+        return await _doctor(runtime, as_json=as_json)
+
+    run(work)
+
+
+async def _mend(runtime: Runtime) -> None:
+    """Mend the endpoint at Stripe, and say before each change what it is.
+
+    Raises:
+        BadInput: there are several, and nothing says which is this gateway's.
+    """
+    stripe, labels = runtime.require_stripe(), [label for label, _ in runtime.settings.stripe_webhook_secrets]
+    found = await endpoints(stripe, labels)
+    if len(found) > 1:
+        named = ", ".join(f"{each.id} ({each.url})" for each in found)
+        raise BadInput(f"several endpoints may be this gateway's: {named}; write STRIPE_WEBHOOK_SECRET=we_…:whsec_…")
+    for endpoint in found:
+        async for step in mend(stripe, endpoint):
+            typer.echo(f"{step} …", err=True)
 
 
 async def _doctor(runtime: Runtime, *, as_json: bool) -> int:
@@ -183,7 +215,9 @@ def _sign_in(settings: Settings) -> Check:
 
 async def _database(database: Database) -> Check:
     if problem := await migrations.problem(database):
-        return Check("database", problem, "check DATABASE_URL, and that the server is up, or migrate it")
+        refused = None if database.is_sqlite else await refusal(database.url)
+        finding, fix = refused or (problem, "check DATABASE_URL, and that the server is up, or migrate it")
+        return Check("database", finding, fix)
     if not database.is_sqlite and (problem := await pooler_problem(database.url)):
         return Check("database", problem, "change DATABASE_URL or the pooler")
     if found := await database.read(damage, seconds=QUICK_CHECK_SECONDS):
@@ -229,11 +263,15 @@ async def _stripe(runtime: Runtime, stripe: Stripe, proxy: str) -> AsyncGenerato
     yield Check("Stripe", f"answers in version {API_VERSION}")
     yield _clock(runtime.clock, answer.as_of)
     try:
-        endpoints = await stripe.get("/v1/webhook_endpoints", limit=100)
+        found = await endpoints(stripe, [label for label, _ in runtime.settings.stripe_webhook_secrets])
     except StripeFailure as error:
         yield Check("webhook endpoint", str(error), "let the key read webhook endpoints", warning=True)
         return
-    yield _endpoints([found for found in endpoints.object["data"] if found["url"].endswith("/webhooks/stripe")])
+    for endpoint in found:
+        fault = endpoint.fault()
+        yield Check("webhook endpoint", *fault) if fault else Check("webhook endpoint", f"{endpoint.url}, {SENDS}")
+    if not found:
+        yield Check("webhook endpoint", f"none ends with {PATH}", NONE)
 
 
 def _clock(clock: Clock, as_of: int) -> Check:
@@ -249,18 +287,3 @@ def _clock(clock: Clock, as_of: int) -> Check:
         distance = f"{timedelta(seconds=abs(moved))} {'ahead of' if moved > 0 else 'behind'} this machine's"
         return Check("clock", f"its time was moved: the offline Stripe's is {distance}, and the gateway follows")
     return Check("clock", "agrees with Stripe's")
-
-
-def _endpoints(endpoints: list[dict[str, object]]) -> Check:
-    """Check the endpoint at Stripe that posts to this gateway: is it enabled, with every event that is handled?"""
-    name = "webhook endpoint"
-    if not endpoints:
-        return Check(name, "none ends with /webhooks/stripe", "add one in Stripe's dashboard, Developers, Webhooks")
-    endpoint = endpoints[0]
-    url, enabled = endpoint["url"], endpoint["enabled_events"]
-    if endpoint["status"] != "enabled":
-        return Check(name, f"{url} is {endpoint['status']}", "enable it in Stripe's dashboard")
-    missing = sorted(set(ENDPOINT_EVENTS) - set(enabled)) if isinstance(enabled, list) and "*" not in enabled else []
-    if missing:
-        return Check(name, f"{url} misses {len(missing)} events", f"let it send: {', '.join(missing)}", warning=True)
-    return Check(name, f"{url}, in version {endpoint['api_version'] or 'the account default'}")

@@ -19,6 +19,7 @@ from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
 from gateway.graphql.types.directory import DirectoryQueries
+from gateway.graphql.types.nodes import NodeQueries
 from gateway.graphql.types.price_parts import BillingInterval
 from gateway.graphql.types.pricing import Pricing
 
@@ -43,7 +44,7 @@ class PlanConnection(Connection[Plan]):
 
 
 @object_type
-class Query(AuditQueries, DirectoryQueries):
+class Query(AuditQueries, DirectoryQueries, NodeQueries):
     """The queries."""
 
     @resolver

@@ -7,6 +7,7 @@ from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLInputObjectType,
+    GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
     get_named_type,
@@ -87,7 +88,7 @@ def operation(kind: GraphQLObjectType, name: str, ids: Mapping[Path, str]) -> tu
 
 def _plain_fields(kind: Any) -> str:
     """A selection of all that a type tells without being asked for more."""
-    if not isinstance(kind, GraphQLObjectType):
+    if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return ""
     plain = [
         name

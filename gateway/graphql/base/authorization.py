@@ -75,6 +75,8 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.acceptRetentionOffer": FieldAccess.AUTHENTICATED,
     # One's own account; a page asks for it before it knows whether anybody is signed in.
     "Query.viewer": FieldAccess.ANYONE,
+    # Whatever has an id: what is sold is everybody's, the rest its owner's.
+    "Query.node": FieldAccess.ANYONE,
     # Anybody's account.
     "Query.customer": FieldAccess.SERVICE,
     "Query.customers": FieldAccess.SERVICE,

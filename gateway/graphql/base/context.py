@@ -151,6 +151,10 @@ class Context:
             return currency_of(account.customer, account.subscriptions)
         return None
 
+    async def refresh_links(self, invoice_ids: Collection[str]) -> None:
+        """Read invoices anew whose links have expired, as far as the caller's rate allows."""
+        await _refresh_links(self.services, self.principal, self.address, invoice_ids)
+
     async def count_stripe_read(self, calls: int = 1) -> None:
         """Count what a query asks of Stripe.
 

@@ -283,7 +283,8 @@ class _Writer:
             raise Fallback
         known = " or ".join(f"{{}}.__class__ is {self._name(each)}" for each in classes)
         known = known.format(first, *[source] * len(classes))
-        if kind.is_type_of:  # Strawberry's own, for a type with interfaces
+        # Strawberry's own, for a type with interfaces: it looks for a cast, which shared objects never have.
+        if kind.is_type_of and not issubclass(definition.origin, SharedType):
             known = f"({known}) and {self._name(kind.is_type_of)}({source}, None)"
         fields = self._executor.collect_subfields(kind, details).grouped_field_set
         pairs = [f"{alias!r}: {self._field(kind, each, source)}" for alias, each in fields.items()]

@@ -17,6 +17,7 @@ from gateway.graphql.base.arguments import InLanguage, Locale
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import field, object_type, resolver
 from gateway.graphql.base.memo import SharedType, serial_number
+from gateway.graphql.base.node import Node
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.graphql.types.price_parts import (
@@ -80,7 +81,7 @@ class PlanFeature:
 
 
 @object_type
-class Product(SharedType):
+class Product(SharedType, Node):
     """Something that is sold."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, such as prod_….")
@@ -266,7 +267,7 @@ def _recurring(row: models.Price) -> Recurring | None:
 
 
 @object_type
-class Plan(SharedType):
+class Plan(SharedType, Node):
     """A recurring price in Stripe's plan vocabulary; its id is the price's id."""
 
     id: strawberry.ID = strawberry.field(description="Stripe's id, the same as the price's.")

@@ -12,6 +12,7 @@ from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, field, object_type, resolver
+from gateway.graphql.base.node import Node
 from gateway.graphql.base.scalars import BigInt, Money
 from gateway.graphql.types.catalog import Price
 from gateway.graphql.types.catalog_objects import CatalogObjects
@@ -90,7 +91,7 @@ def _column(name: str, description: str) -> Any:
 
 
 @private
-class Invoice:
+class Invoice(Node):
     """An invoice."""
 
     owner: strawberry.Private[Owner]

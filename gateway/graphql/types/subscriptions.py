@@ -17,6 +17,7 @@ from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import enum_from, enum_type, field, object_type, resolver
+from gateway.graphql.base.node import Node
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.catalog import Plan
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
@@ -182,7 +183,7 @@ class ChangeConfirmation:
 
 
 @private
-class BillingSubscription:
+class BillingSubscription(Node):
     """A subscription to one or more plans."""
 
     owner: strawberry.Private[Owner]

@@ -172,8 +172,11 @@ class Life:
         self.do("resumeSubscription")
 
     def cancel(self) -> None:
-        found = self.do("cancelSubscription")
-        if self.is_planned() and not found:  # for good
+        when = "NOW" if self.dice.random() < 0.2 else "AT_PERIOD_END"
+        found = self.do("cancelSubscription", when=when, reason="UNUSED")
+        if when == "NOW":
+            assert (self.theirs()["status"] == "canceled") == (not found), self.story
+        elif self.is_planned() and not found:  # for good
             assert self.do("resumeSubscription") in ([], ["PLANNED_BY_SELLER"]), self.story  # it may be paused, too
             self.planned = self.schedule()
             (last,) = [each for each in self.planned["phases"] if each["end_date"] > self.world.sandbox.now()]

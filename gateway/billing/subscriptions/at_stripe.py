@@ -209,6 +209,28 @@ class SubscriptionsAtStripe:
         path = f"{SCHEDULES}/{answer.object['schedule']['id']}"
         await self.do(answer.object["id"], self._stripe.post(path, idempotency_key=key, **details))
 
+    async def cancel_with_schedule(self, answer: StripeResponse, details: dict[str, Any], **how: Any) -> None:
+        """End a subscription at once together with the schedule that manages it, or neither.
+
+        Released first, the subscription would go on without what was planned where its end fails, such as by an address
+        for which no tax can be computed.
+
+        Args:
+            answer: the subscription, with its schedule.
+            details: said by the customer about it.
+            how: whether usage is billed, and unused time credited.
+
+        Raises:
+            Rejected: Stripe refuses it.
+        """
+        its, schedule = answer.object["id"], answer.object["schedule"]["id"]
+        await self.do(its, self._stripe.post(f"{SCHEDULES}/{schedule}/cancel", idempotency_key=uuid4().hex, **how))
+        if details:  # which can still be told of what has ended
+            path, key = path_of(its), f"details-{its}-{schedule}"
+            await self.do(its, self._stripe.post(path, idempotency_key=key, cancellation_details=details))
+        else:
+            await self._mirror.refresh(self._stripe, "subscription", its)
+
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to, in minor units.
 
@@ -243,11 +265,12 @@ class SubscriptionsAtStripe:
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
-        for discount in (each for item in subscription["items"]["data"] for each in item.get("discounts") or ()):
-            with suppress(StripeMissing):  # it was deleted, and its discounts go on
-                discount["source"]["coupon"] = (
-                    await self._stripe.get(f"/v1/coupons/{discount['source']['coupon']}")
-                ).object
+        for source in (
+            each["source"] for item in subscription["items"]["data"] for each in item.get("discounts") or ()
+        ):
+            if isinstance(source["coupon"], str):
+                with suppress(StripeMissing):  # it was deleted, and its discounts go on
+                    source["coupon"] = (await self._stripe.get(f"/v1/coupons/{source['coupon']}")).object
 
     async def invoice_preview(
         self, id: str, items: list[dict[str, Any]], *, mode: str = "next", **details: Any

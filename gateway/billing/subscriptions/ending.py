@@ -80,14 +80,17 @@ class EndingService:
             answer = await self._at_stripe.drop_unconfirmed(answer)
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}
-            if present.planned.fixed and not how.now:
-                return await self._end_as_planned(present, answer, details, stripe_key("cancel", principal, key))
+            # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
+            at_once = {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
+            if present.planned.fixed:
+                if not how.now:
+                    return await self._end_as_planned(present, answer, details, stripe_key("cancel", principal, key))
+                await self._at_stripe.cancel_with_schedule(answer, details, **at_once)
+                return await self._at_stripe.state(id)
             await self._at_stripe.release_schedule(id, answer)
             parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
             if how.now:
-                # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
-                parameters |= {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
-                await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters))
+                await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters, **at_once))
             else:
                 call_key = stripe_key("cancel", principal, key)
                 parameters["cancel_at_period_end"] = True

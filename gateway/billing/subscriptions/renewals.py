@@ -61,7 +61,7 @@ def left_over(subscription: Mapping[str, Any], at: datetime, *, billed: bool) ->
 
 
 def _of_customer(subscription: Mapping[str, Any]) -> _Discounts:
-    discount = subscription["customer"]["discount"]
+    discount = subscription["customer"].get("discount")
     return [discount] if discount else []
 
 

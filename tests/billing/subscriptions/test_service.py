@@ -540,6 +540,18 @@ async def test_who_leaves_what_the_seller_has_planned_leaves_for_good(service, s
     assert changed(scripted) == []
 
 
+@pytest.mark.parametrize("reason", ["unused", None])
+async def test_an_end_at_once_takes_what_the_seller_has_planned_along_or_fails_as_a_whole(service, scripted, reason):
+    becomes(scripted, theirs(schedule=BY_SELLER), theirs(status="canceled", ended_at=STARTED + 9))
+    scripted.answer("POST", f"{ITS}/cancel", {**BY_SELLER, "status": "canceled"})
+    scripted.answer("GET", ITS, {**BY_SELLER, "status": "canceled"})
+    state = await service().endings.cancel(ADA, "sub_1", Cancellation(now=True, feedback=reason), None)
+    (ended, *told) = changed(scripted)
+    assert ended == ("POST", f"{ITS}/cancel", {"invoice_now": "true", "prorate": "false"})
+    assert told == ([("POST", SUB, {"cancellation_details[feedback]": reason})] if reason else [])
+    assert state.subscription.status == "canceled"
+
+
 async def test_of_what_has_ended_or_is_anothers_nothing_is_undone(service, scripted):
     scripted.answer("GET", SUB, theirs(status="canceled"))
     assert await codes(service().cancel_pending(ADA, "sub_1")) == [("SUBSCRIPTION_ENDED", "subscriptionId")]

@@ -50,7 +50,7 @@ STAYS = {
     "payments, refunds, disputes, credit notes": "amounts: money",
     "credit ledger": "amounts and times: money",
     "audit log": "what was done, by whom, when and to which object of Stripe",
-    "messages on their way": "they bear the user's id, until they are delivered and old",
+    "messages on their way": "they bear the user's id, until a day after they are delivered",
 }
 """What an erasure leaves, and why."""
 
@@ -146,7 +146,7 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
         "sums of usage": _delete(connection, TOTALS, TOTALS.c.customer_id.in_(customers)),
         "counters": _delete(connection, COUNTERS, COUNTERS.c.customer_id.in_(customers)),
         "holds": _delete(connection, HOLDS, HOLDS.c.customer_id.in_(customers)),
-        "messages": _delete_messages(connection, person),
+        "messages": _delete_messages(connection, MESSAGES.c.customer_id.in_(customers)),
     }
     at = datetime.now(UTC)
     for customer_id in sorted(customers):  # to be looked through once more: the deletion at Stripe brings events
@@ -168,7 +168,8 @@ def _remember(connection: sa.Connection, customer_id: str, **columns: Any) -> No
 async def erase_again(database: Database) -> int:
     """Empty payloads of customers that are due, and clear what has come back to rows; how many payloads.
 
-    Late events and `gateway sync` bring back what Stripe still says of checkouts and invoices.
+    Late events and `gateway sync` bring back what Stripe still says of checkouts and invoices. Messages that were on
+    their way then, or were written of the deletion itself, are deleted once they are on it no more.
     """
     at = datetime.now(UTC)
     rows = await database.read(lambda connection: connection.execute(sa.select(ERASURES)).all())
@@ -189,6 +190,7 @@ def _clear_again(connection: sa.Connection) -> None:
         columns = [table.c[name] for name in PERSONAL[table.name]]
         back = (each.is_not(None) if each.nullable else sa.cast(each, sa.Text) != "{}" for each in columns)
         _clear(connection, table, sa.and_(table.c.customer_id.in_(erased), sa.or_(*back)))
+    _delete_messages(connection, MESSAGES.c.customer_id.in_(erased))
 
 
 def _clear(
@@ -209,10 +211,10 @@ def _delete(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[
     return connection.execute(sa.delete(table).where(where)).rowcount
 
 
-def _delete_messages(connection: sa.Connection, person: Person) -> int:
-    """Delete the messages about a person that are on their way to nobody any more."""
+def _delete_messages(connection: sa.Connection, where: sa.ColumnElement[bool]) -> int:
+    """Delete those of some messages that are on their way to nobody any more."""
     waits = sa.exists().where(DELIVERIES.c.id == MESSAGES.c.id, DELIVERIES.c.status == "pending")
-    query = sa.select(MESSAGES.c.id).where(MESSAGES.c.customer_id.in_(person.customers), ~waits)
+    query = sa.select(MESSAGES.c.id).where(where, ~waits)
     ids = connection.execute(query).scalars().all()
     _delete(connection, DELIVERIES, DELIVERIES.c.id.in_(ids))
     return _delete(connection, MESSAGES, MESSAGES.c.id.in_(ids))

@@ -153,10 +153,12 @@ async def test_tables_stay_flat_over_a_simulated_year(sqlite_url):
             name, moment = f"{week}-{place}", ago + timedelta(hours=place)
             number = 10 * week + place
             rows = event(name, moment), *message(number, moment, "delivered"), usage(name, moment), intent(name, moment)
-            await put(runtime, *rows)
+            await put(runtime, *rows, hold(name, moment))
         await prune(runtime.database, runtime.settings, pause_seconds=0)
         most = {name: max(most[name], len(found)) for name, found in (await left(runtime)).items()}
-    assert most == {"events": 130, "messages": 130, "usage": 60, "holds": 0, "intents": 50}
+    assert most == {"events": 130, "messages": 130, "usage": 60, "holds": 60, "intents": 50}
+    deliveries = sa.select(sa.func.count()).select_from(table_for(OutboxDelivery))
+    assert await runtime.database.read(lambda connection: connection.execute(deliveries).scalar()) == 130
     await runtime.close()
 
 

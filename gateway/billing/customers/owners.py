@@ -19,6 +19,12 @@ from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
 
 CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
+_FREE = (
+    sa.select(CUSTOMERS.c.id)
+    .where(CUSTOMERS.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False))
+    .order_by(CUSTOMERS.c.id)
+)
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -26,8 +32,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     named = {row.id: owner for row in written if row.kind == "customer" and (owner := _named(row))}
     if not named:
         return
-    free = CUSTOMERS.c.id.in_(named), CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False)
-    for customer_id in connection.execute(sa.select(CUSTOMERS.c.id).where(*free).order_by(CUSTOMERS.c.id)).scalars():
+    for customer_id in connection.execute(_FREE, {"ids": [*named]}).scalars():
         _give(connection, customer_id, named[customer_id])
 
 
@@ -42,11 +47,13 @@ def _give(connection: sa.Connection, customer_id: str, owner: str) -> None:
     connection.execute(sa.update(CUSTOMERS).where(theirs, CUSTOMERS.c.deleted).values(external_id=None))
     if connection.execute(sa.select(CUSTOMERS.c.id).where(theirs)).first():
         return
+    known = sa.select(CLAIMS.c.generation).where(CLAIMS.c.external_id == owner)  # an open one is to be fulfilled
     claim = {"external_id": owner, "generation": 1, "customer_id": customer_id, "created": datetime.now(UTC)}
     try:
         with connection.begin_nested():
             connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(external_id=owner))
-            connection.execute(insert(connection, CLAIMS).values(**claim).on_conflict_do_nothing())
+            if connection.execute(known.limit(1)).first() is None:
+                connection.execute(insert(connection, CLAIMS).values(**claim).on_conflict_do_nothing())
     except IntegrityError:  # another process gave the user another customer a moment ago
         return
     publish(connection, f"user:{owner}")

@@ -84,6 +84,14 @@ def test_whose_it_is_already_counts(connection, rows, expected):
     assert taken == ({"user:ada"} if expected["cus_1"] == "ada" else set())
 
 
+def test_a_claim_that_is_open_is_left_to_be_fulfilled(connection):
+    opened = claim("ada", None, generation=2)
+    put(connection, customer(), opened)
+    written(connection, ("cus_1", "ada"))
+    linking.fulfil(connection, claim=opened, customer_id="cus_1", made=True)
+    assert (held(connection), claims(connection)) == ({"cus_1": "ada"}, [("ada", 2, "cus_1", None)])
+
+
 def test_of_two_that_name_one_user_the_first_is_the_users(connection):
     put(connection, customer("cus_2"), customer("cus_1"))
     written(connection, ("cus_2", "ada"), ("cus_1", "ada"))

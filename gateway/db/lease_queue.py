@@ -17,7 +17,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -33,6 +33,8 @@ JITTER = (0.8, 1.2)
 CLOCKS = timedelta(minutes=5)  # how far the clocks of machines may be apart
 FAR = timedelta(days=3650)  # later than any wrong clock; what waits for longer waits for another row
 COLLISION_SECONDS = 0.05  # at most, before the next look of who found only what others were claiming
+Moment = datetime | sa.BindParameter[Any]
+"""A moment in a statement, or the place for one."""
 
 
 def utc_now() -> datetime:
@@ -87,7 +89,7 @@ class LeaseQueue:
         database: where the rows are.
         key: the column that names a row.
         due_at: the column that says when a row is due.
-        due: makes the SELECT of what is due at a moment, in its order, with `key` and `due_at`.
+        due: makes the SELECT of what is due at a moment, in its order, with `key` and `due_at`; once for all looks.
         work: works on a claim and writes the result where `holds(claim)`. What it raises is logged, and its rows are
             due again when their lease ends.
         scope: which rows of the table belong to the queue, where others do not.
@@ -108,7 +110,7 @@ class LeaseQueue:
     database: Database
     key: sa.Column[Any]
     due_at: sa.Column[Any]
-    due: Callable[[datetime], sa.Select[Any]]
+    due: Callable[[Moment], sa.Select[Any]]
     work: Callable[[Claim], Awaitable[None]]
     scope: sa.ColumnElement[bool] = field(default_factory=sa.true)
     group: Callable[[sa.RowMapping], Hashable] | None = None
@@ -119,8 +121,15 @@ class LeaseQueue:
     idle_seconds: float
     longest: timedelta | None = None
     now: Callable[[], datetime] = utc_now
-    candidates: Callable[[datetime], sa.Select[Any]] | None = None
+    candidates: Callable[[Moment], sa.Select[Any]] | None = None
     pass_over: Callable[[sa.Connection, Sequence[Any]], int] | None = None
+    _statements: "_Statements" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the statements of a look, which costs more than most looks do."""
+        selects = self.due, self.candidates or self.due
+        made = _statements(self.key, self.due_at, *selects, scope=self.scope, batch=self.batch)
+        object.__setattr__(self, "_statements", made)
 
     async def run(self, wake: asyncio.Event | None = None) -> None:
         """Work on what is due, until cancelled.
@@ -162,12 +171,11 @@ class LeaseQueue:
         if self.longest is None:
             return
         now = self.now()
-        late = (self.candidates or self.due)(now + FAR).where(
-            self.scope, self.due_at > now + max(self.longest, self.lease) + CLOCKS
-        )
-        if keys := await self.database.read(partial(_scalars, late.with_only_columns(self.key))):
-            update = sa.update(self.key.table).where(self.scope, self.key.in_(keys), self.due_at > now)
-            await self.database.transaction(lambda connection: connection.execute(update.values({self.due_at: now})))
+        late = now + max(self.longest, self.lease) + CLOCKS
+        if keys := await self.database.read(partial(_scalars, self._statements.late, now=now + FAR, late=late)):
+            update = self._statements.move.where(self.due_at > now)
+            given = {"keys": keys, "until": now}
+            await self.database.transaction(lambda connection: connection.execute(update, given))
 
     async def claim(self, only: Sequence[Any] | None = None) -> Sequence[Claim]:
         """Claim rows that are due (`only` those with these keys); nothing when nothing is.
@@ -177,10 +185,9 @@ class LeaseQueue:
         """
         while True:
             now = self.now()
-            candidates = self.candidates or self.due
-            query = candidates(now).where(self.scope).with_only_columns(self.key).limit(self.batch)
+            query = self._statements.candidates
             query = query if only is None else query.where(self.key.in_(only))
-            keys = await self.database.read(partial(_scalars, query))
+            keys = await self.database.read(partial(_scalars, query, now=now))
             if not keys:
                 return ()
             claims, passed_over = await self._lease_or_release(keys, now)
@@ -207,21 +214,53 @@ class LeaseQueue:
             the claims, and how many of the other rows were passed over.
         """
         until = now + self.lease
-        due = self.due(now).where(self.scope, self.key.in_(keys)).with_for_update(skip_locked=True, of=self.key.table)
         groups: defaultdict[Hashable, list[sa.RowMapping]] = defaultdict(list)
-        for row in connection.execute(due).mappings():
+        for row in connection.execute(self._statements.due, {"now": now, "keys": keys}).mappings():
             groups[self.group(row) if self.group else row[self.key.name]].append(row)
         claims = [Claim(rows, until) for rows in groups.values()]
         claimed = [row[self.key.name] for claim in claims for row in claim.rows]
         if claimed:
-            update = sa.update(self.key.table).where(self.scope, self.key.in_(claimed))
-            connection.execute(update.values({self.due_at: until}))
+            connection.execute(self._statements.move, {"until": until, "keys": claimed})
         others = [key for key in keys if key not in claimed]
         return claims, self.pass_over(connection, others) if self.pass_over and others else 0
 
 
-def _scalars(query: sa.Select[Any], connection: sa.Connection) -> Sequence[Any]:
-    return connection.execute(query).scalars().all()
+class _Statements(NamedTuple):
+    """What a queue executes.
+
+    Args:
+        candidates: SELECT the keys of what may be due at the moment `now`.
+        late: SELECT the keys of what is due later than `late`, and before `now`.
+        due: SELECT the rows of some `keys` that are due at `now`, and lock them.
+        move: UPDATE when the rows of some `keys` are due.
+    """
+
+    candidates: sa.Select[Any]
+    late: sa.Select[Any]
+    due: sa.Select[Any]
+    move: sa.Update
+
+
+@lru_cache(64)
+def _statements(
+    key: sa.Column[Any],
+    due_at: sa.Column[Any],
+    due: Callable[[Moment], sa.Select[Any]],
+    candidates: Callable[[Moment], sa.Select[Any]],
+    *,
+    scope: sa.ColumnElement[bool],
+    batch: int,
+) -> _Statements:
+    now, late, until = (sa.bindparam(name, type_=due_at.type) for name in ("now", "late", "until"))
+    these = scope, key.in_(sa.bindparam("keys", expanding=True, type_=key.type))
+    mine = candidates(now).where(scope).with_only_columns(key)
+    move = sa.update(key.table).where(*these).values({due_at: until})
+    locked = due(now).where(*these).with_for_update(skip_locked=True, of=key.table)
+    return _Statements(mine.limit(batch), mine.where(due_at > late), locked, move)
+
+
+def _scalars(query: sa.Select[Any], connection: sa.Connection, **given: Any) -> Sequence[Any]:
+    return connection.execute(query, given).scalars().all()
 
 
 def count_by_status(

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -148,11 +149,19 @@ def advisory_locks(connection: sa.Connection, ids: Collection[str]) -> None:
 def _acquire(name: str, holder: str, connection: sa.Connection, lease: timedelta = LEASE) -> bool:
     """Return whether the lease is now the holder's: it was free, has run out, or was the holder's before."""
     now = datetime.now(UTC)
-    row = {"holder": holder, "until": now + lease}
-    statement = insert(connection, LEASES).values(name=name, **row)
-    free = sa.or_(LEASES.c.until < now, LEASES.c.until > now + lease + CLOCKS, LEASES.c.holder == holder)
-    statement = statement.on_conflict_do_update(index_elements=["name"], set_=row, where=free)
-    return connection.execute(statement.returning(LEASES.c.holder)).scalar() == holder
+    row = {"name": name, "holder": holder, "until": now + lease}
+    given = {**row, "now": now, "never": now + lease + CLOCKS}
+    return connection.execute(_lease(connection.dialect.name), given).scalar() == holder
+
+
+@lru_cache
+def _lease(dialect: str) -> Any:
+    """INSERT a lease, or UPDATE one that is free."""
+    now, never = (sa.bindparam(name, type_=LEASES.c.until.type) for name in ("now", "never"))
+    new = insert(dialect, LEASES)
+    free = sa.or_(LEASES.c.until < now, LEASES.c.until > never, LEASES.c.holder == new.excluded.holder)
+    row = {"holder": new.excluded.holder, "until": new.excluded.until}
+    return new.on_conflict_do_update(index_elements=["name"], set_=row, where=free).returning(LEASES.c.holder)
 
 
 def _is_taken(name: str, connection: sa.Connection) -> bool:

@@ -14,14 +14,14 @@ from gateway.mirror.mapping import Json
 from gateway.models.mirrored import SubscriptionItem
 
 ITEMS = table_for(SubscriptionItem)
+_OF = sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def items_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Json]:
     """Read the items of some subscriptions, by subscription and item."""
     found: dict[str, Json] = {}
     if ids:
-        rows = connection.execute(sa.select(ITEMS).where(ITEMS.c.subscription_id.in_(ids)))
-        for row in rows.mappings():
+        for row in connection.execute(_OF, {"ids": [*ids]}).mappings():
             found.setdefault(row["subscription_id"], {})[row["id"]] = dict(row)
     return found
 

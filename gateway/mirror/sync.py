@@ -14,7 +14,8 @@ follows, whatever order things arrive in:
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import select
@@ -116,8 +117,7 @@ class Mirror:
         resource = candidate.resource
         if resource.owner:  # a list, whose events have no object of their own
             return WriteResult.UNCLEAR
-        table = table_for(resource.table)
-        row = dict(connection.execute(sa.select(table).where(table.c.id == candidate.id)).mappings().one())
+        row = dict(connection.execute(_row_of(table_for(resource.table)), {"its": candidate.id}).mappings().one())
         if "_items" in candidate.columns:
             row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
         others = siblings(connection, change, row["as_of"] - row["staleness_seconds"], row["as_of"])
@@ -248,6 +248,11 @@ class Mirror:
                 publish(connection, f"customer:{customer_id}")
 
         await self.database.transaction(write)
+
+
+@cache
+def _row_of(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.id == sa.bindparam("its"))
 
 
 def _states_of(change: Change) -> EventStates:

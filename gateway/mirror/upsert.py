@@ -211,10 +211,14 @@ def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) 
     rows: dict[tuple[str, str], Any] = {}
     for table in {table_for(candidate.resource.table) for candidate in refused}:
         ids = [candidate.id for candidate in refused if candidate.row[0] == table.name]
-        found = connection.execute(sa.select(table).where(table.c.id.in_(ids)))
-        rows |= {(table.name, row["id"]): row for row in found.mappings()}
+        rows |= {(table.name, row["id"]): row for row in connection.execute(_rows(table), {"ids": ids}).mappings()}
     items = items_of(connection, [candidate.id for candidate in refused if "_items" in candidate.columns])
     return [_classify(candidate, rows[candidate.row], items) for candidate in refused]
+
+
+@cache
+def _rows(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table).where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
 
 
 def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteResult:

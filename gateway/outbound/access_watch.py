@@ -5,6 +5,8 @@ as due, in its own transaction, and the check that follows finds everything that
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -58,14 +60,19 @@ def mark(connection: sa.Connection, customer_ids: Collection[str], new: Collecti
     if not customer_ids or not connection.info.get(ENDPOINTS):
         return
     present = now(connection)
-    statement = insert(connection, WATCHES)
-    last_notified = sa.func.coalesce(WATCHES.c.last_notified, statement.excluded.last_notified)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["customer_id"], set_={"check_at": present, "last_notified": last_notified}
-        ),
+        _due(connection.dialect.name),
         [
             {"customer_id": each, "check_at": present, "last_notified": NO_ACCESS if each in new else None}
             for each in sorted(customer_ids)  # one order for all, so that two of them wait in turn and do not block
         ],
     )
+
+
+@lru_cache
+def _due(dialect: str) -> Any:
+    """INSERT whose access is due to be checked, or UPDATE it; what the application was told last stays."""
+    new = insert(dialect, WATCHES)
+    last_notified = sa.func.coalesce(WATCHES.c.last_notified, new.excluded.last_notified)
+    due = {"check_at": new.excluded.check_at, "last_notified": last_notified}
+    return new.on_conflict_do_update(index_elements=["customer_id"], set_=due)

@@ -11,7 +11,7 @@ are therefore allowed. Redirects are not followed, so that a receiver cannot sen
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -20,7 +20,7 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from gateway.db.database import Database
-from gateway.db.lease_queue import Backoff, Claim, LeaseQueue
+from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, Moment
 from gateway.models.columns import OPEN_PREDICATE, PENDING
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings.values import OutboundEndpoint
@@ -32,6 +32,19 @@ SLOTS, BATCH, LEASE, IDLE_SECONDS = 20, 50, timedelta(seconds=60), 0.5
 WAITING = datetime(9999, 1, 1, tzinfo=UTC)
 """When a message is due that waits for an earlier one of its customer: when that has ended, not before."""
 RETRIES = Backoff(first_seconds=2, longest_seconds=4 * 3600, attempts=18)
+
+
+_ITS = DELIVERIES.c.endpoint == sa.bindparam("its")
+_FOLLOWING = (
+    sa.select(DELIVERIES.c.id)
+    .where(_ITS, DELIVERIES.c.customer_id == sa.bindparam("whose"))
+    .where(DELIVERIES.c.status == PENDING, DELIVERIES.c.id > sa.bindparam("before"))
+    .order_by(DELIVERIES.c.id)
+    .limit(1)
+)
+_NOW = sa.bindparam("now", type_=DELIVERIES.c.next_attempt_at.type)
+_DUE = sa.update(DELIVERIES).where(_ITS, DELIVERIES.c.id == sa.bindparam("place"), DELIVERIES.c.next_attempt_at > _NOW)
+_DUE = _DUE.values(next_attempt_at=_NOW)
 
 
 class WebhookDispatcher:
@@ -69,15 +82,6 @@ class WebhookDispatcher:
 
         A later one is looked at once: it is then made to wait until the one before has ended.
         """
-        in_order = DELIVERIES.c.next_attempt_at, DELIVERIES.c.id
-        is_pending = sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING
-        pending = sa.select(DELIVERIES).where(*is_pending).order_by(*in_order)
-        messages = (
-            sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
-            .join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
-            .where(*is_pending, _first_before().is_(None))
-            .order_by(*in_order)
-        )
 
         async def deliver(claim: Claim) -> None:
             (row,) = claim.rows
@@ -89,11 +93,11 @@ class WebhookDispatcher:
             database=self._database,
             key=DELIVERIES.c.id,
             due_at=DELIVERIES.c.next_attempt_at,
-            due=lambda now: messages.where(DELIVERIES.c.next_attempt_at <= now),
-            candidates=lambda now: pending.where(DELIVERIES.c.next_attempt_at <= now),
+            due=_due,
+            candidates=_candidates,
             pass_over=lambda connection, ids: _pass_over(connection, endpoint.url, ids),
             work=deliver,
-            scope=DELIVERIES.c.endpoint == endpoint.url,
+            scope=_of(endpoint.url),
             slots=SLOTS,
             batch=BATCH,
             lease=LEASE,
@@ -119,6 +123,29 @@ class WebhookDispatcher:
         status = "dead" if RETRIES.is_last(row["attempts"]) else "pending"
         log.warning("outbox_not_delivered", id=row["message_id"], type=row["type"], status=status)
         return {"status": status, "next_attempt_at": RETRIES.next_attempt(row["attempts"]), "last_error": problem}
+
+
+_IN_ORDER = DELIVERIES.c.next_attempt_at, DELIVERIES.c.id
+_IS_PENDING = sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING
+
+
+@cache
+def _of(endpoint: str) -> sa.ColumnElement[bool]:
+    return DELIVERIES.c.endpoint == endpoint
+
+
+def _candidates(now: Moment) -> sa.Select[Any]:
+    pending = sa.select(DELIVERIES).where(*_IS_PENDING, DELIVERIES.c.next_attempt_at <= now)
+    return pending.order_by(*_IN_ORDER)
+
+
+def _due(now: Moment) -> sa.Select[Any]:
+    messages = sa.select(DELIVERIES, MESSAGES.c.message_id, MESSAGES.c.type, MESSAGES.c.payload)
+    return (
+        messages.join(MESSAGES, MESSAGES.c.id == DELIVERIES.c.id)
+        .where(*_IS_PENDING, _first_before().is_(None), DELIVERIES.c.next_attempt_at <= now)
+        .order_by(*_IN_ORDER)
+    )
 
 
 def _first_before() -> sa.ScalarSelect[int]:
@@ -155,13 +182,10 @@ def _save(held: sa.ColumnElement[bool], row: sa.RowMapping, result: dict[str, An
     saved = connection.execute(sa.update(DELIVERIES).where(held).values(**result)).rowcount
     if not saved or result["next_attempt_at"] is not None:
         return
-    mine, now = DELIVERIES.c.endpoint == row["endpoint"], datetime.now(UTC)
-    later = sa.select(DELIVERIES.c.id).where(mine, DELIVERIES.c.customer_id == row["customer_id"])
-    later = later.where(DELIVERIES.c.status == PENDING, DELIVERIES.c.id > row["id"]).order_by(DELIVERIES.c.id).limit(1)
-    following = connection.execute(later).scalar()
+    mine = {"its": row["endpoint"], "whose": row["customer_id"], "before": row["id"]}
+    following = connection.execute(_FOLLOWING, mine).scalar()
     if following is not None:
-        due = sa.update(DELIVERIES).where(mine, DELIVERIES.c.id == following, DELIVERIES.c.next_attempt_at > now)
-        connection.execute(due.values(next_attempt_at=now))
+        connection.execute(_DUE, {"its": row["endpoint"], "place": following, "now": datetime.now(UTC)})
 
 
 def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:

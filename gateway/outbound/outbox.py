@@ -7,6 +7,7 @@ older one, changes no row of the mirror, and so sends nothing.
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -26,6 +27,9 @@ MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 STATES, CUSTOMERS, INVOICES = table_for(OutboxState), table_for(Customer), table_for(Invoice)
 
 KINDS = frozenset({"subscription", "invoice", "checkout.session"})
+_OWNER = sa.select(CUSTOMERS.c.external_id).where(CUSTOMERS.c.id == sa.bindparam("customer"))
+_KNOWN = sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(sa.bindparam("ids", expanding=True)))
+_DELIVERY = sa.insert(DELIVERIES)
 ONCE = frozenset({"invoice.paid", "checkout.completed", "checkout.expired", "subscription.ended"})
 """Types of messages about what happens to an object once."""
 
@@ -49,22 +53,27 @@ def append(
     if not endpoints:
         return
     now = datetime.now(UTC)
-    whose = sa.select(CUSTOMERS.c.external_id).where(CUSTOMERS.c.id == customer_id)
-    external_id = connection.execute(whose).scalar()
+    external_id = connection.execute(_OWNER, {"customer": customer_id}).scalar()
     body = {
         "type": kind,
         "timestamp": now.isoformat(),
         "data": {"customerId": customer_id, "externalId": external_id, **data},
     }
     name = sha256(f"{kind} {once}".encode()).hexdigest()[:32] if once else uuid.uuid4().hex
-    message = {"message_id": f"msg_{name}", "customer_id": customer_id or "", "type": kind}
-    new = insert(connection, MESSAGES).values(**message, payload=orjson.dumps(body).decode(), created=now)
-    new = new.on_conflict_do_nothing(index_elements=["message_id"])
-    place = connection.execute(new.returning(MESSAGES.c.id)).scalar()
+    message: dict[str, Any] = {"message_id": f"msg_{name}", "customer_id": customer_id or "", "type": kind}
+    message |= {"payload": orjson.dumps(body).decode(), "created": now}
+    place = connection.execute(_message(connection.dialect.name), message).scalar()
     if place is None:
         return
     row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
-    connection.execute(sa.insert(DELIVERIES), [{**row, "endpoint": endpoint} for endpoint in endpoints])
+    connection.execute(_DELIVERY, [{**row, "endpoint": endpoint} for endpoint in endpoints])
+
+
+@lru_cache
+def _message(dialect: str) -> Any:
+    """INSERT a message that is not there yet."""
+    new = insert(dialect, MESSAGES).on_conflict_do_nothing(index_elements=["message_id"])
+    return new.returning(MESSAGES.c.id)
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -77,7 +86,7 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
         latest[row.id] = row._replace(created=made)
     if not latest:
         return
-    known = dict(connection.execute(sa.select(STATES.c.id, STATES.c.state).where(STATES.c.id.in_(latest))).all())
+    known = dict(connection.execute(_KNOWN, {"ids": [*latest]}).all())
     for row in latest.values():
         state, before = _state(row), known.get(row.id)
         if state == before:
@@ -117,8 +126,14 @@ def append_failed_charge(
 
 
 def _save_state(connection: sa.Connection, name: str, state: str) -> None:
-    new = insert(connection, STATES).values(id=name, state=state)
-    connection.execute(new.on_conflict_do_update(index_elements=["id"], set_={"state": state}))
+    connection.execute(_present_state(connection.dialect.name), {"id": name, "state": state})
+
+
+@lru_cache
+def _present_state(dialect: str) -> Any:
+    """INSERT a state, or UPDATE it."""
+    new = insert(dialect, STATES)
+    return new.on_conflict_do_update(index_elements=["id"], set_={"state": new.excluded.state})
 
 
 def _state(row: Written) -> str:

@@ -7,6 +7,7 @@ looked for here.
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -89,28 +90,36 @@ def remind_of_cards(connection: sa.Connection) -> int:
         how many were told of; `BATCH` where there may be more.
     """
     moment = now(connection)
-    told = sa.select(STATES.c.id).where(STATES.c.id == METHODS.c.id + sa.literal(f" expires {moment:%Y-%m}"))
-    live = SUBSCRIPTIONS.c.status.in_(OCCUPYING), SUBSCRIPTIONS.c.deleted.is_(False)
-    own = SUBSCRIPTIONS.c.default_payment_method_id
-    pays = sa.or_(own == METHODS.c.id, own.is_(None) & (CUSTOMERS.c.default_payment_method_id == METHODS.c.id))
-    query = (
-        sa.select(METHODS)
-        .join(CUSTOMERS, CUSTOMERS.c.id == METHODS.c.customer_id)
-        .where(METHODS.c.exp_year == moment.year, METHODS.c.exp_month == moment.month, METHODS.c.deleted.is_(False))
-        .where(CUSTOMERS.c.deleted.is_(False), CUSTOMERS.c.payer_unverified.is_(False), ~told.exists())
-        .where(sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, *live, pays))
-        .order_by(METHODS.c.id)
-        .limit(BATCH)
-    )
-    found = connection.execute(query).mappings().all()
+    suffix = f" expires {moment:%Y-%m}"
+    given = {"year": moment.year, "month": moment.month, "suffix": suffix}
+    found = connection.execute(_expiring(), given).mappings().all()
     for method in found:
-        if _is_new(connection, f"{method['id']} expires {moment:%Y-%m}"):
+        if _is_new(connection, f"{method['id']}{suffix}"):
             card = {"brand": method["brand"], "last4": method["last4"]}
             expiry = {"expMonth": method["exp_month"], "expYear": method["exp_year"]}
             said = {"paymentMethodId": method["id"], **card, **expiry}
             customer_id = method["customer_id"]
             append(connection, customer_id, "payment_method.expiring", {**said, **person(connection, customer_id)})
     return len(found)
+
+
+@cache
+def _expiring() -> sa.Select[Any]:
+    """SELECT cards that pay a subscription and expire with a month, and that were not told of."""
+    told = sa.select(STATES.c.id).where(STATES.c.id == METHODS.c.id + sa.bindparam("suffix"))
+    live = SUBSCRIPTIONS.c.status.in_(OCCUPYING), SUBSCRIPTIONS.c.deleted.is_(False)
+    own = SUBSCRIPTIONS.c.default_payment_method_id
+    pays = sa.or_(own == METHODS.c.id, own.is_(None) & (CUSTOMERS.c.default_payment_method_id == METHODS.c.id))
+    return (
+        sa.select(METHODS)
+        .join(CUSTOMERS, CUSTOMERS.c.id == METHODS.c.customer_id)
+        .where(METHODS.c.exp_year == sa.bindparam("year"), METHODS.c.exp_month == sa.bindparam("month"))
+        .where(METHODS.c.deleted.is_(False), CUSTOMERS.c.deleted.is_(False))
+        .where(CUSTOMERS.c.payer_unverified.is_(False), ~told.exists())
+        .where(sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, *live, pays))
+        .order_by(METHODS.c.id)
+        .limit(BATCH)
+    )
 
 
 def person(connection: sa.Connection, customer_id: str | None) -> dict[str, Any]:

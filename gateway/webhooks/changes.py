@@ -11,6 +11,14 @@ from gateway.models.columns import utc
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.outcomes import EVENTS
 
+_EARLIEST, _LATEST = (sa.bindparam(name, type_=EVENTS.c.created.type) for name in ("earliest", "latest"))
+_SIBLINGS = sa.select(EVENTS.c.payload).where(
+    EVENTS.c.created.between(_EARLIEST, _LATEST),
+    EVENTS.c.object_id == sa.bindparam("object"),
+    EVENTS.c.id != sa.bindparam("event"),
+    EVENTS.c.account.is_not_distinct_from(sa.bindparam("whose")),
+)
+
 
 def change_of(event: StripeEvent, *, deleted: bool = False) -> Change | None:
     """Return what an event says about its object; None where it carries none that the mirror keeps."""
@@ -26,13 +34,9 @@ def change_of(event: StripeEvent, *, deleted: bool = False) -> Change | None:
 
 def siblings(connection: sa.Connection, change: Change, earliest: int, latest: int) -> Iterator[Change]:
     """Yield what the other recorded events of an object say that were created between two moments, both included."""
-    same = (
-        EVENTS.c.created.between(utc(earliest), utc(latest)),
-        EVENTS.c.object_id == change.object["id"],
-        EVENTS.c.id != change.event_id,
-        EVENTS.c.account.is_not_distinct_from(change.account),
-    )
-    for payload in connection.execute(sa.select(EVENTS.c.payload).where(*same)).scalars():
+    its = {"object": change.object["id"], "event": change.event_id, "whose": change.account}
+    given = {**its, "earliest": utc(earliest), "latest": utc(latest)}
+    for payload in connection.execute(_SIBLINGS, given).scalars():
         try:
             other = change_of(StripeEvent.parse(payload)._replace(account=change.account))
         except WebhookRefused:  # it was recorded by another version of the gateway

@@ -19,6 +19,7 @@ from gateway.webhooks.event import StripeEvent
 log = structlog.get_logger()
 
 EVENTS = table_for(Event)
+_SAVED = sa.update(EVENTS).where(EVENTS.c.id.in_(sa.bindparam("ids", expanding=True)))
 RETRIES = Backoff(first_seconds=5, longest_seconds=4 * 3600, attempts=17)  # the last is about a day after the first
 TIE_WAIT_SECONDS = 0.5
 """How long a tie waits for the other events of its second, before Stripe is asked."""
@@ -56,29 +57,27 @@ def save_outcomes(
         attempts: how often each has failed before.
         held: the condition under which a worker still has its lease on them; None: they were recorded just now.
     """
-    mine = sa.true() if held is None else held
+    saved = _SAVED if held is None else _SAVED.where(held)
     alike: defaultdict[Outcome, list[str]] = defaultdict(list)
     for event_id, outcome in outcomes.items():
         if isinstance(outcome, Exception):
             values = failure_columns(outcome, attempts[event_id])
-            connection.execute(sa.update(EVENTS).where(EVENTS.c.id == event_id, mine).values(**values))
+            connection.execute(saved, {"ids": [event_id], **values})
         else:
             alike[outcome].append(event_id)
     now = datetime.now(UTC)
     for (status, detail, fetches), event_ids in alike.items():
         due = now if fetches else now + TIE_WAIT if status == "pending" else None
-        connection.execute(
-            sa.update(EVENTS)
-            .where(EVENTS.c.id.in_(event_ids), mine)
-            .values(
-                status="pending" if fetches else status,
-                outcome=detail,
-                pending_fetches=list(fetches),
-                next_attempt_at=due,
-                processed_at=None if due else now,
-                last_error=None,
-            )
-        )
+        values = {
+            "ids": event_ids,
+            "status": "pending" if fetches else status,
+            "outcome": detail,
+            "pending_fetches": list(fetches),
+            "next_attempt_at": due,
+            "processed_at": None if due else now,
+            "last_error": None,
+        }
+        connection.execute(saved, values)
 
 
 def failure_columns(error: Exception, attempts: int) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Self
 
 import sqlalchemy as sa
 
 from gateway.billing.checkout.trials import end_repeated
-from gateway.db.lease_queue import Claim, LeaseQueue
+from gateway.db.lease_queue import Claim, LeaseQueue, Moment
 from gateway.errors import DatabaseUnavailable, SettingsError, StripeMissing
 from gateway.mirror.mapping import Json
 from gateway.mirror.resources import RESOURCES
@@ -125,7 +125,7 @@ class Worker:
         return found
 
 
-def _due(now: datetime) -> sa.Select[Any]:
+def _due(now: Moment) -> sa.Select[Any]:
     due = sa.select(EVENTS).where(
         sa.text(OPEN_EVENTS_PREDICATE), EVENTS.c.next_attempt_at <= now
     )  # a dead one has none

@@ -159,19 +159,23 @@ class Rows(NamedTuple):
     is_whole: bool
 
 
+_VERSION = sa.select(VERSION)
+_ALL = tuple(sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRICES))
+
+
 def _rows(connection: sa.Connection, since: int | None) -> Rows:
     """Return what changed since a version; all that there is where that cannot be told.
 
     The version first: a change between the statements then makes the rows newer than their version says, and the next
     look reads them again.
     """
-    found = connection.execute(sa.select(VERSION)).first()
+    found = connection.execute(_VERSION).first()
     version, as_of = (found.version, found.changed_at) if found else (0, datetime.now(UTC))
     changed = None if since is None else _changed(connection, since, version)
     if changed is not None:
         return Rows(version, as_of, *changed, is_whole=False)
-    products, prices = (sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRICES))
-    return Rows(version, as_of, connection.execute(products).all(), connection.execute(prices).all(), is_whole=True)
+    products, prices = (connection.execute(statement).all() for statement in _ALL)
+    return Rows(version, as_of, products, prices, is_whole=True)
 
 
 def _changed(connection: sa.Connection, since: int, until: int) -> tuple[Sequence[Any], Sequence[Any]] | None:

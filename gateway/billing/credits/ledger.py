@@ -37,6 +37,29 @@ remaining = LOTS.c.granted - LOTS.c.revoked - LOTS.c.spent - LOTS.c.expired
 is_open, is_filled, is_carrying = sa.text(OPEN_LOT), sa.text(FILLED_LOT), sa.text(CARRYING_LOT)
 """Conditions by which an index finds the lots that matter among however many are used up."""
 
+_PRESENT, _LIMIT = sa.bindparam("present", type_=ACCOUNTS.c.clock.type), sa.bindparam("limit", type_=sa.Integer)
+_OVER = (
+    sa.select(LOTS.c.customer_id)
+    .where(is_filled, LOTS.c.expires_at <= _PRESENT)
+    .order_by(LOTS.c.expires_at)
+    .limit(_LIMIT)
+)
+_ON_TEST_CLOCKS = (
+    sa.select(ACCOUNTS.c.customer_id)
+    .where(ACCOUNTS.c.clock > _PRESENT)
+    .where(
+        sa.exists().where(
+            is_open,
+            remaining > 0,
+            LOTS.c.customer_id == ACCOUNTS.c.customer_id,
+            LOTS.c.expires_at <= ACCOUNTS.c.clock,
+        )
+    )
+    .limit(_LIMIT)
+)
+_ENTRY = sa.insert(ENTRIES).returning(ENTRIES.c.id)
+_BALANCE = sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == sa.bindparam("whose"))
+
 SPENT_FIRST = (LOTS.c.expires_at.is_(None), LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id)
 """The order in which lots are spent: what expires first comes first."""
 
@@ -75,6 +98,13 @@ def expired(moment: datetime | sa.BindParameter[datetime]) -> sa.ColumnElement[b
     return LOTS.c.expires_at <= sa.case((ACCOUNTS.c.clock > moment, ACCOUNTS.c.clock), else_=moment)
 
 
+@lru_cache
+def _more(column: str) -> sa.Update:
+    """UPDATE one of the sums of a lot."""
+    lot = sa.update(LOTS).where(LOTS.c.id == sa.bindparam("lot"))
+    return lot.values({column: LOTS.c[column] + sa.bindparam("more", type_=sa.BigInteger)})
+
+
 @dataclass(slots=True)
 class Account:
     """An account that is locked by this transaction: the credits of one kind of a customer (`kinds.py`)."""
@@ -97,10 +127,8 @@ class Account:
             "created": now(self.connection),
             **columns,
         }
-        found = self.connection.execute(sa.insert(ENTRIES).values(**values).returning(ENTRIES.c.id))
-        self.connection.execute(
-            sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == self.id).values(balance=self.balance)
-        )
+        found = self.connection.execute(_ENTRY, values)
+        self.connection.execute(_BALANCE, {"whose": self.id, "balance": self.balance})
         customer_id, its_kind = split(self.id)
         publish(self.connection, f"customer:{customer_id}")
         if kind in MESSAGE_TYPES:
@@ -116,9 +144,7 @@ class Account:
 
     def add_to_lots(self, amounts: Mapping[str, int], column: str) -> None:
         """Add to one of the sums of each of some lots."""
-        lot = sa.update(LOTS).where(LOTS.c.id == sa.bindparam("lot"))
-        more = lot.values({column: LOTS.c[column] + sa.bindparam("amount", type_=sa.BigInteger)})
-        self.connection.execute(more, [{"lot": lot_id, "amount": amount} for lot_id, amount in amounts.items()])
+        self.connection.execute(_more(column), [{"lot": lot_id, "more": amount} for lot_id, amount in amounts.items()])
 
     def move_expiry(self, lot_id: str, expires_at: datetime | None) -> None:
         """Say anew when a lot runs out: the time that follows it was paid, or the subscription has ended."""
@@ -237,11 +263,6 @@ def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
 
 def expired_accounts(connection: sa.Connection, limit: int = 1) -> Sequence[str]:
     """Return accounts with credits that have run out and are not written down; at most `limit`."""
-    present = now(connection)
-    over = sa.select(LOTS.c.customer_id).where(is_filled, LOTS.c.expires_at <= present).order_by(LOTS.c.expires_at)
-    theirs = LOTS.c.customer_id == ACCOUNTS.c.customer_id, LOTS.c.expires_at <= ACCOUNTS.c.clock
-    on_test_clocks = sa.select(ACCOUNTS.c.customer_id).where(
-        ACCOUNTS.c.clock > present, sa.exists().where(is_open, remaining > 0, *theirs)
-    )
-    found = (each for query in (over, on_test_clocks) for each in connection.execute(query.limit(limit)).scalars())
+    given = {"present": now(connection), "limit": limit}
+    found = (each for query in (_OVER, _ON_TEST_CLOCKS) for each in connection.execute(query, given).scalars())
     return list(dict.fromkeys(found))[:limit]

@@ -22,6 +22,14 @@ from gateway.db.tables import table_for
 from gateway.models.mirrored import Price, Product
 
 PRICES, PRODUCTS = table_for(Price), table_for(Product)
+_WITH_PRODUCTS = PRICES.join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
+_THESE = PRICES.c.id.in_(sa.bindparam("ids", expanding=True))
+_RULES = sa.select(PRICES, PRODUCTS.c.meta.label("product_meta")).select_from(_WITH_PRODUCTS).where(_THESE)
+_KNOWN = (
+    sa.select(PRICES.c.id, PRICES.c.product_id, PRODUCTS.c.id.label("product"))
+    .select_from(_WITH_PRODUCTS)
+    .where(_THESE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +78,8 @@ def _whole(text: str | None) -> int:
 
 def read_rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[str, CreditRule]:
     """Read the rule of each price that the mirror knows."""
-    query = (
-        sa.select(PRICES, PRODUCTS.c.meta.label("product_meta"))
-        .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
-        .where(PRICES.c.id.in_(price_ids))
-    )
     found = {}
-    for row in connection.execute(query).mappings():
+    for row in connection.execute(_RULES, {"ids": [*price_ids]}).mappings() if price_ids else ():
         interval = Interval(row["interval"], row["interval_count"] or 1) if row["interval"] else None
         found[row["id"]] = CreditRule({**(row["product_meta"] or {}), **row["meta"]}, dict(row), interval)
     return found
@@ -85,11 +88,6 @@ def read_rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[st
 def unknown_prices(connection: sa.Connection, lines: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return which prices of some lines, and which of their products, the mirror does not have, as `kind:id`."""
     named = {line["price"] for line in lines if line["price"]}
-    query = (
-        sa.select(PRICES.c.id, PRICES.c.product_id, PRODUCTS.c.id.label("product"))
-        .join(PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id, isouter=True)
-        .where(PRICES.c.id.in_(named))
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_KNOWN, {"ids": [*named]}).all() if named else []
     missing = [f"price:{name}" for name in sorted(named - {row.id for row in rows})]
     return missing + [f"product:{row.product_id}" for row in rows if row.product is None]

@@ -28,10 +28,33 @@ INVOICES, SESSIONS, CHARGES = table_for(Invoice), table_for(CheckoutSession), ta
 PAYMENTS = table_for(InvoicePayment)
 SUBSCRIPTIONS, ITEMS = table_for(Subscription), table_for(SubscriptionItem)
 
-RETURNED = returns.of_invoice(INVOICES.c.id).label("returned")
-
 LONGEST_PERIOD = timedelta(days=3 * 366)
 """Stripe's longest interval is three years (API reference, "Create a price", `recurring.interval_count`)."""
+
+# Each is made once: that costs several times what it takes to run it.
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_FIRST, _EARLIEST = (sa.bindparam(name, type_=INVOICES.c.created.type) for name in ("first", "earliest"))
+_PAID = sa.select(*INVOICES.c, returns.of_invoice(INVOICES.c.id).label("returned")).where(
+    INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None), INVOICES.c.deleted.is_(False)
+)
+_ASKED = _PAID.where(INVOICES.c.id.in_(_IDS))
+_LATER = _PAID.where(INVOICES.c.subscription_id == sa.bindparam("subscription"), INVOICES.c.created >= _EARLIEST)
+_THAT_MEET = _LATER.where(
+    sa.or_(INVOICES.c.created >= _FIRST, INVOICES.c.service_end >= _FIRST, INVOICES.c.service_end.is_(None))
+)
+_SESSIONS = sa.select(*SESSIONS.c, returns.of_payment(SESSIONS.c.payment_intent_id).label("returned")).where(
+    SESSIONS.c.mode == "payment",
+    SESSIONS.c.invoice_id.is_(None),
+    SESSIONS.c.customer_id.is_not(None),
+    SESSIONS.c.status == "complete",
+    SESSIONS.c.payment_status.in_(("paid", "no_payment_required")),
+    SESSIONS.c.id.in_(_IDS),
+)
+_SUBSCRIPTIONS = sa.select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id.in_(_IDS))
+_QUANTITIES = sa.select(ITEMS.c.id, ITEMS.c.quantity).where(ITEMS.c.subscription_id.in_(_IDS))
+_CHARGED_AT = sa.select(sa.func.min(CHARGES.c.created)).where(
+    CHARGES.c.payment_intent_id == sa.bindparam("intent"), CHARGES.c.status == "succeeded"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +133,27 @@ def _of_kind(grants: Iterable[Grant], kind: str) -> tuple[Grant, ...]:
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
     """Return the paid invoices, and those of the same subscriptions whose time may meet theirs, in order."""
-    paid = INVOICES.c.status == "paid", INVOICES.c.customer_id.is_not(None), INVOICES.c.deleted.is_(False)
-    asked = connection.execute(sa.select(*INVOICES.c, RETURNED).where(INVOICES.c.id.in_(ids), *paid)).mappings().all()
+    asked = connection.execute(_ASKED, {"ids": [*ids]}).mappings().all()
     found = {row["id"]: row for row in asked}
     for subscription_id in {row["subscription_id"] for row in asked} - {None}:
-        mine = [row for row in asked if row["subscription_id"] == subscription_id]
-        found |= _that_meet(connection, mine, INVOICES.c.subscription_id == subscription_id, *paid)
+        found |= _that_meet(connection, [row for row in asked if row["subscription_id"] == subscription_id])
     return sorted(found.values(), key=order)
 
 
-def _that_meet(connection: sa.Connection, rows: Sequence[Any], *conditions: sa.ColumnElement[bool]) -> dict[str, Any]:
-    """Return the invoices of a subscription that are needed to judge these.
+def _that_meet(connection: sa.Connection, rows: Sequence[Any]) -> dict[str, Any]:
+    """Return the invoices of a subscription that are needed to judge these of its.
 
     First those that cover time in which these begin. Then, until there are no more, all that were made after the time
     of any of them began: a part of them would let time look kept that a later line has taken or given back.
     """
-    first = _begins(rows)
-    near = INVOICES.c.created >= first - LONGEST_PERIOD
-    meets = sa.or_(INVOICES.c.service_end >= first, INVOICES.c.service_end.is_(None))
-    condition = sa.and_(near, meets)
+    first, subscription = _begins(rows), rows[0]["subscription_id"]
+    query, given = _THAT_MEET, {"subscription": subscription, "first": first, "earliest": first - LONGEST_PERIOD}
     while True:
-        query = sa.select(*INVOICES.c, RETURNED).where(sa.or_(condition, INVOICES.c.created >= first), *conditions)
-        found = {row["id"]: row for row in connection.execute(query).mappings()}
+        found = {row["id"]: row for row in connection.execute(query, given).mappings()}
         earlier = min(first, _begins(list(found.values())))
         if earlier == first:
             return found
-        first, condition = earlier, sa.false()
+        first, query, given = earlier, _LATER, {"subscription": subscription, "earliest": earlier}
 
 
 def _begins(rows: Sequence[Any]) -> datetime:
@@ -146,29 +164,23 @@ def _begins(rows: Sequence[Any]) -> datetime:
 
 
 def _subscriptions(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
-    query = sa.select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id.in_(ids))
-    return {row["id"]: row for row in connection.execute(query).mappings()}
+    return {row["id"]: row for row in connection.execute(_SUBSCRIPTIONS, {"ids": [*ids]}).mappings()} if ids else {}
 
 
 def _quantities(connection: sa.Connection, subscriptions: Collection[str]) -> dict[str, int | None]:
-    query = sa.select(ITEMS.c.id, ITEMS.c.quantity).where(ITEMS.c.subscription_id.in_(subscriptions))
-    return {row.id: row.quantity for row in connection.execute(query)}
+    if not subscriptions:
+        return {}
+    return {row.id: row.quantity for row in connection.execute(_QUANTITIES, {"ids": [*subscriptions]})}
 
 
 def _sessions(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
     """Read the paid one-off checkouts without an invoice; an invoice grants the credits itself."""
-    once = SESSIONS.c.mode == "payment", SESSIONS.c.invoice_id.is_(None), SESSIONS.c.customer_id.is_not(None)
-    done = SESSIONS.c.status == "complete", SESSIONS.c.payment_status.in_(("paid", "no_payment_required"))
-    returned = returns.of_payment(SESSIONS.c.payment_intent_id).label("returned")
-    query = sa.select(*SESSIONS.c, returned).where(SESSIONS.c.id.in_(ids), *once, *done)
-    return connection.execute(query).mappings().all()
+    return connection.execute(_SESSIONS, {"ids": [*ids]}).mappings().all()
 
 
 def _charged_at(connection: sa.Connection, intent: str | None) -> datetime | None:
-    """Return when the payment was taken, once its charge is known."""
-    its = CHARGES.c.payment_intent_id == intent, CHARGES.c.status == "succeeded"
-    found: datetime | None = connection.execute(sa.select(sa.func.min(CHARGES.c.created)).where(*its)).scalar()
-    return found
+    """Return when the payment was taken, once its charge is known; what cost nothing has none."""
+    return connection.execute(_CHARGED_AT, {"intent": intent}).scalar() if intent else None
 
 
 def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collection[str]) -> set[str]:

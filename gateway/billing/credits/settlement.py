@@ -12,6 +12,7 @@ should hold, and appends the difference. So a refund before its payment, a copy 
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,13 @@ from gateway.models.statuses import FINAL
 
 RENEWAL_GRACE = "gateway.renewal_grace"
 """Under which name a connection's `info` says how long a period's credits stay usable while the next one is unpaid."""
+
+# Each is made once: that costs several times what it takes to run it.
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_SUBSCRIPTIONS_OF = sa.select(INVOICES.c.subscription_id).where(
+    INVOICES.c.id.in_(_IDS), INVOICES.c.subscription_id.is_not(None)
+)
+_LOTS_OF = sa.select(LOTS).where(LOTS.c.purchase_id.in_(_IDS)).order_by(LOTS.c.id)
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -69,8 +77,7 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
         connection: a transaction of `Database`, whose `info` has the renewal grace.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
     """
-    mine = sa.select(INVOICES.c.subscription_id).where(INVOICES.c.id.in_(ids), INVOICES.c.subscription_id.is_not(None))
-    advisory_locks(connection, {*ids, *connection.execute(mine).scalars()})
+    advisory_locks(connection, {*ids, *connection.execute(_SUBSCRIPTIONS_OF, {"ids": [*ids]}).scalars()})
     found = purchases.read(connection, ids, connection.info.get(RENEWAL_GRACE, timedelta()))
     owned.settle(connection, found)
     lots = _lots(connection, [purchase.id for purchase in found])
@@ -86,10 +93,9 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
         account.balance_lots()
 
 
-def _lots(connection: sa.Connection, purchase_ids: Collection[str]) -> dict[str, list[Any]]:
+def _lots(connection: sa.Connection, purchase_ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    query = sa.select(LOTS).where(LOTS.c.purchase_id.in_(purchase_ids)).order_by(LOTS.c.id)
-    for lot in connection.execute(query).mappings():
+    for lot in connection.execute(_LOTS_OF, {"ids": purchase_ids}).mappings() if purchase_ids else ():
         found.setdefault(lot["purchase_id"], []).append(lot)
     return found
 
@@ -110,9 +116,14 @@ def _grant(account: Account, purchase: Purchase) -> None:
             "debts": {},
             **dict.fromkeys(("revoked", "spent", "expired"), 0),
         }
-        new = insert(account.connection, LOTS).values(**lot).on_conflict_do_nothing().returning(LOTS.c.id)
-        if (account.connection.execute(new)).first():
+        if account.connection.execute(_new_lot(account.connection.dialect.name), lot).first():
             account.append("grant", grant.granted, lot_id=grant.id, purchase_id=purchase.id)
+
+
+@lru_cache
+def _new_lot(dialect: str) -> Any:
+    """INSERT a lot that is not there yet."""
+    return insert(dialect, LOTS).on_conflict_do_nothing().returning(LOTS.c.id)
 
 
 def _take_back(account: Account, purchase: Purchase, lots: Collection[Any]) -> None:

@@ -18,7 +18,7 @@ import structlog
 from sqlmodel import col, select
 
 from gateway.db.database import Database
-from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, count_by_status
+from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, Moment, count_by_status
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeFailure, StripeRefused, StripeUnavailable
@@ -153,7 +153,7 @@ class UsageForwarder:
         )
 
 
-def _due(now: datetime) -> sa.Select[Any]:
+def _due(now: Moment) -> sa.Select[Any]:
     due = sa.select(USAGE).where(sa.text(OPEN_PREDICATE), USAGE.c.status == PENDING, USAGE.c.next_attempt_at <= now)
     return due.order_by(USAGE.c.next_attempt_at)
 

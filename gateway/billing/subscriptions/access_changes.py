@@ -22,7 +22,7 @@ from gateway.billing.subscriptions.for_life import for_life
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.clock import now
 from gateway.db.database import Database
-from gateway.db.lease_queue import Claim, LeaseQueue
+from gateway.db.lease_queue import Claim, LeaseQueue, Moment
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.mirror.accounts import account_of
@@ -59,7 +59,7 @@ class AccessChangePublisher:
             database=database,
             key=WATCHES.c.customer_id,
             due_at=WATCHES.c.check_at,
-            due=lambda moment: sa.select(WATCHES).where(WATCHES.c.check_at <= moment).order_by(WATCHES.c.check_at),
+            due=_due,
             work=self._look,
             group=lambda _: None,  # one transaction for all
             slots=1,
@@ -145,6 +145,10 @@ class AccessChangePublisher:
             if row.id in left and row.owned:
                 found[row.id] = [*found.get(row.id, ()), *for_life(row.owned)]
         return found
+
+
+def _due(now: Moment) -> sa.Select[Any]:
+    return sa.select(WATCHES).where(WATCHES.c.check_at <= now).order_by(WATCHES.c.check_at)
 
 
 def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:

@@ -390,6 +390,7 @@ def test_a_checkout_was_paid_when_its_charge_was(connection):
     put(connection, charge("ch_0", payment_intent_id="pi_1", status="failed", created=at(-0.9)))
     put(connection, charge("ch_1", payment_intent_id="pi_1", created=at(-0.5)))
     put(connection, charge("ch_2", payment_intent_id="pi_1", created=at(-0.2)))
+    put(connection, charge("ch_3", created=at(-0.9)))  # of a payment that nobody names
     found = {each.id: each for each in read(connection, "cs_1", "cs_2", "cs_3")}
     assert {name: each.paid_at for name, each in found.items()} == {"cs_1": at(-0.5), "cs_2": at(-1), "cs_3": at(-1)}
     assert [each.total for each in found.values()] == [0, 500, 500]

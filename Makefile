@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long, more than half an hour: storms, failures, judges from elsewhere, games; make night: for longer
+# make soak   what takes long, within 25 minutes: storms, failures, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -15,10 +15,13 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # Databases of tests in memory, where there is room: they sync to disk after each event, which is most of the waiting.
 RAM := $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
 
+# Several games at a time, of which each says at the end what was played.
+PLAY = $(BIN)/python -m pytest --dist worksteal -rP -p no:logging
+
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures judges programs games search mutants web docs examples screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games search mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -62,12 +65,14 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long, within 35 minutes. CI plays storms, judges and programs after each submission.
+# What takes long, within 25 minutes on two cores: storms 3, failures 6, judges, programs and examples 4, games 12. CI
+# plays storms, failovers, judges, examples and programs after each submission.
 soak: storms failures judges programs examples games
 
-# The same for longer, and what takes long in any case: for a night, or before a release.
+# The games again, with ten minutes for who saw what, the simulation and the dishonest buyer and five for lives; and what
+# takes long in any case: for a night, or before a release.
 night: soak
-	@$(MAKE) --no-print-directory games HISTORY=600 GAME_SECONDS=600 LIVES_SECONDS=300 PROXY_SECONDS=110
+	@$(MAKE) --no-print-directory games HISTORY=600 GAME_SECONDS=600 SIMULATION=600 LIVES_SECONDS=300 PROXY_SECONDS=110
 	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 
@@ -77,10 +82,13 @@ storms: .venv/development assets
 	HISTORIES=12 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/billing/credits/test_credits.py \
 	  -k "any_order or any_history" -n 2 --timeout 600 $(ARGS)
 
-# A failover, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
-failures: .venv/development assets packages
-	$(BIN)/python -m pytest tests/soak/test_failover.py tests/soak/test_upgrade.py tests/e2e/test_clocks.py \
-	  tests/soak/test_ageing.py -m soak --timeout 600 -s $(ARGS)
+# Failovers, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
+failures: failovers
+	$(BIN)/python -m pytest tests/soak/test_upgrade.py tests/soak/test_ageing.py -m soak --timeout 600 -s $(ARGS)
+
+# What of them CI plays, in about two minutes.
+failovers: .venv/development assets packages
+	$(BIN)/python -m pytest tests/soak/test_failover.py tests/e2e/test_clocks.py -m soak -n 2 --timeout 600 $(ARGS)
 
 # Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
@@ -98,19 +106,17 @@ programs: .venv/development
 
 # Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
 # requests through nginx and HAProxy; in seconds for each (of COUNTING_SECONDS on each database, ten minutes in all), of
-# which `make night` gives them more.
-games: export HISTORY ?= 60
+# which `make night` gives them more. They are played two or three at a time: 6 minutes, 4 and 2.
+games: export HISTORY ?= 45
 games: export GAME_SECONDS ?= 120
 games: export LIVES_SECONDS ?= 60
 games: export PROXY_SECONDS ?= 105
 games: export SIMULATION ?= 60
 games: export COUNTING_SECONDS ?= 300
 games: .venv/development assets packages
-	$(BIN)/python -m pytest tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" --timeout 2400 -s $(ARGS)
-	$(BIN)/python -m pytest tests/e2e/test_simulation.py --timeout 1500 -s $(ARGS)
-	$(BIN)/python -m pytest tests/e2e/test_money_game.py -n 2 --timeout 1500 $(ARGS)
-	$(BIN)/python -m pytest tests/e2e/test_plan_lives.py -n 2 --timeout 900 -s $(ARGS)
-	$(BIN)/python -m pytest tests/soak/test_proxies.py -m soak --timeout 1800 -s $(ARGS)
+	$(PLAY) tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" -n 2 --timeout 2400 $(ARGS)
+	$(PLAY) tests/e2e/test_simulation.py tests/e2e/test_money_game.py tests/e2e/test_plan_lives.py -n 2 --timeout 1500 $(ARGS)
+	$(PLAY) tests/soak/test_proxies.py -m soak -n 3 --timeout 1800 $(ARGS)
 
 # The package for browsers: its types, by tsc, and what each of its parts weighs.
 web: .venv/development

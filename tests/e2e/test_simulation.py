@@ -11,7 +11,7 @@ from harness.paths import ROOT
 from harness.simulation.history import play, without_garbage
 from harness.simulation.shop import open_shop
 
-HISTORIES = 25
+HISTORIES = 15
 
 
 @pytest.mark.timeout(1500)

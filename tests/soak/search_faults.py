@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -352,40 +351,46 @@ _COMMAND = [sys.executable, "-m", "harness.simulation"]
 def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
     """Play histories on a copy with a fault; whether one failed that does not without it, and the row of the table.
 
+    Args:
+        fault: what is put back.
+        first: the first history.
+        seconds: of CPU, for all of them.
+
     Raises:
         SystemExit: the simulation broke off.
     """
+    begun, took, seed, problem = first, 0.0, "-", "-"
     with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
         copy_with(fault, Path(name))
-        command = [*_COMMAND, "--from", str(first), "--seconds", str(seconds)]
         path = os.pathsep.join([name, f"{name}/tests"])
-        began = time.monotonic()
-        done = subprocess.run(
-            command,
-            cwd=f"{name}/tests",
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        took = round(time.monotonic() - began)
-    said = re.findall(r"^SEED=(\d+): (.*)$", done.stdout, re.MULTILINE)
-    played = re.findall(r"^(\d+) histories", done.stdout, re.MULTILINE)
-    if not played:
-        raise SystemExit(f"fault {fault.name}: the simulation broke off\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    seed, problem = said[-1] if said else ("-", "-")
-    whole = [*_COMMAND, "--seed", seed]
-    if said and subprocess.run(whole, cwd=ROOT / "tests", capture_output=True, check=False).returncode:
-        said, problem = [], f"(fails without the fault as well) {problem}"
-    row = f"| {fault.name} | {fault.commit} | {fault.what} | {seed} | {played[-1]} | {took} | {problem[:160]} |"
-    return bool(said), row
+        while took < seconds and seed == "-":
+            command = [*_COMMAND, "--from", str(first), "--seconds", str(seconds - took)]
+            environment = {**os.environ, "PYTHONPATH": path}
+            done = subprocess.run(
+                command, cwd=f"{name}/tests", env=environment, capture_output=True, text=True, check=False
+            )
+            played = re.findall(r"^(\d+) histories from \d+ in ([\d.]+) s", done.stdout, re.MULTILINE)
+            if not played:
+                told = f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
+                raise SystemExit(f"fault {fault.name}: the simulation broke off\n{told}")
+            first, took = first + int(played[-1][0]), took + float(played[-1][1])
+            for said in re.findall(r"^SEED=(\d+): (.*)$", done.stdout, re.MULTILINE):
+                seed, problem = said if _holds(said[0]) else ("-", "-")
+    row = f"| {fault.name} | {fault.commit} | {fault.what} | {seed} | {first - begun} | {took:.0f} | {problem[:160]} |"
+    return seed != "-", row
+
+
+def _holds(seed: str) -> bool:
+    """Return whether a history holds without any fault."""
+    command = [*_COMMAND, "--seed", seed]
+    return subprocess.run(command, cwd=ROOT / "tests", capture_output=True, check=False).returncode == 0
 
 
 def main() -> int:
     """Print the table; 1 when a fault was not found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", help="their names; all without")
-    parser.add_argument("--seconds", type=float, default=600, help="for how long each is searched at most")
+    parser.add_argument("--seconds", type=float, default=600, help="of CPU, that each is searched at most")
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="SEED")
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()

@@ -15,9 +15,9 @@ from gateway.billing.user_errors import Rejected
 from gateway.db.rows import row_by_id
 from gateway.errors import GatewayError
 from gateway.models.mirrored import CheckoutSession, Subscription
-from gateway.sandbox.core.errors import StripeError
 from harness.money_shop import OCCUPYING, PLANS, SOLD
 from harness.simulation.process import Process
+from harness.simulation.seller import Seller
 from harness.simulation.shop import FEATURE
 from harness.simulation.world import World
 
@@ -46,6 +46,7 @@ class Buyer:
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
+        self._seller = Seller(world)
         self.principal = Principal(subject=name, email=f"{name}@example.com", email_verified=True)
         self.spends: dict[str, int] = {}
         self.spent: dict[str, int] = {}
@@ -142,7 +143,7 @@ class Buyer:
             return
         self._pay(session.id)
         truth = self.world.stripe.call("GET", f"/v1/checkout/sessions/{session.id}")["status"]
-        await asyncio.sleep(self.world.dice.choice([0.0, 0.03]))
+        await asyncio.sleep(self.world.dice.choice([0.0, self.world.dice.uniform(0, 0.06)]))
         found = await self._ask("looks back", partial(_look_back, id=session.id))
         if found is None or not self.world.is_quiet:
             return
@@ -232,12 +233,14 @@ class Buyer:
             Lost: the gateway fails.
         """
         request = CheckoutRequest((Line(price_id=self.world.shop.ids["pack"]),), success_url=BACK)
-        try:
-            await process.ask(lambda it: it.services.checkout.create(self.principal, request))
-        except Rejected:
-            pass
-        except GatewayError as error:
-            raise Lost(f"{self.name} cannot buy any more: {type(error).__name__} {error}") from error
+        for last in (False, True):  # who is told to try again does
+            try:
+                await process.ask(lambda it: it.services.checkout.create(self.principal, request))
+            except Rejected:
+                return
+            except GatewayError as error:
+                if last or "try again" not in str(error):
+                    raise Lost(f"{self.name} cannot buy any more: {type(error).__name__} {error}") from error
 
     async def settle_spends(self, process: Process) -> None:
         """Ask once more for the spends of which nobody knows what became."""
@@ -279,26 +282,23 @@ class Buyer:
             await asyncio.sleep(self.world.dice.uniform(0, 0.2))
 
     async def seller_refunds(self) -> None:
-        """Have a payment back, all of it or a half."""
-        charges = [each for each in self._charges() if each["paid"] and not each["amount_refunded"]]
-        if charges:
-            amount = charges[0]["amount"] // self.world.dice.choice([1, 1, 2])
-            try:
-                self.world.stripe.call("POST", "/v1/refunds", charge=charges[0]["id"], amount=amount)
-                self.world.tell(f"the seller refunds {amount} to {self.name}")
-            except StripeError as error:
-                self.world.tell(f"no refund: {error.message}")
+        """Have a payment back."""
+        self._seller.refund(self)
 
     async def seller_cancels(self) -> None:
         """Have a subscription ended by the seller, a moment later."""
         await asyncio.sleep(1.1)  # Stripe's clock has whole seconds
-        for subscription in self.live()[:1]:
-            self.world.stripe.call("DELETE", f"/v1/subscriptions/{subscription['id']}")
-            self.world.tell(f"the seller ends what {self.name} has")
+        self._seller.cancel(self)
 
-    def _charges(self) -> list[dict[str, Any]]:
-        customer = self.customer()
-        return self.world.stripe.find("charge", customer=customer) if customer else []
+    async def seller_sells(self) -> None:
+        """Have something sold by the seller that is new."""
+        self._seller.sell(self)
+
+    async def watch(self) -> None:
+        """Ask all the time, beside whatever else is done, until nobody does anything any more."""
+        while self.world.is_acting:
+            await self.look()
+            await asyncio.sleep(self.world.dice.uniform(0, 0.3))
 
     async def deploy(self) -> None:
         """Have the processes replaced, one after the other, some just after they have begun."""
@@ -335,7 +335,8 @@ class Buyer:
             self.look_often: 4,
             self.seller_refunds: 2,
             self.seller_cancels: 3,
-            self.deploy: 6,
+            self.seller_sells: 1,
+            self.deploy: 3,
             self.wait: 2,
             self.time_passes: 2,
         }

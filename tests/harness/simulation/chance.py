@@ -6,6 +6,14 @@ from typing import Self
 
 UNREACHABLE = 0.1
 """In how many histories no delivery comes at all, and nothing else goes wrong."""
+THEMES = (
+    ("stripe_away", "stripe_slow", "stripe_refuses", "stripe_answer_lost"),
+    ("event_lost", "event_late", "event_twice"),
+    ("database_away", "database_slow", "database_fails"),
+    ("crash", "replaced", "clocks"),
+)
+"""What mostly goes wrong together: one of these in so many histories as `THEMED` says."""
+THEMED = 0.4
 
 
 @dataclass
@@ -14,9 +22,12 @@ class Troubles:
 
     Attributes:
         crash: a process dies at a crossing: between it and the database, Stripe or the application.
+        replaced: it is told to end there, and another one begins in its place.
+        database_away: for some seconds it refuses everything, of everybody.
         database_slow: a reading or a transaction takes long.
         database_fails: one is refused, or its outcome stays unknown.
-        stripe_slow: a call takes long.
+        stripe_away: for some seconds Stripe refuses every call.
+        stripe_slow: a call takes long, on its way or after it was done.
         stripe_refuses: a call is answered 429 or 500, or not at all.
         stripe_answer_lost: a call is done, and its answer lost.
         event_lost: a delivery never comes.
@@ -28,8 +39,11 @@ class Troubles:
     """
 
     crash: float = 0.0
+    replaced: float = 0.0
+    database_away: float = 0.0
     database_slow: float = 0.0
     database_fails: float = 0.0
+    stripe_away: float = 0.0
     stripe_slow: float = 0.0
     stripe_refuses: float = 0.0
     stripe_answer_lost: float = 0.0
@@ -40,13 +54,21 @@ class Troubles:
     clock_wrong: float = 0.0
     application_fails: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.back_at: dict[str, float] = {}
+        """When those are back who are away, on the loop's clock."""
+
     @classmethod
     def drawn(cls, dice: random.Random) -> Self:
-        """Draw which troubles a history has: about a quarter of them, each as often as not much."""
-        most = {"crash": 0.01, "database_fails": 0.02, "stripe_refuses": 0.5}
-        often = {"clock_wrong": 0.08}
+        """Draw which troubles a history has: about a quarter of them, or those of a theme, some often."""
         if dice.random() < UNREACHABLE:
             return cls(event_lost=1.0)
+        most = {"crash": 0.01, "replaced": 0.01, "database_fails": 0.02, "stripe_refuses": 0.5}
+        most |= {"database_away": 0.002, "stripe_away": 0.05}
+        often = {"clock_wrong": 0.08}
+        if dice.random() < THEMED:
+            theme = dice.choice(THEMES)
+            often |= {each.name: 0.8 if each.name in theme else 0.1 for each in fields(cls) if each.name not in often}
         return cls(
             **{
                 each.name: dice.uniform(0.2, 1) * most.get(each.name, 0.3)

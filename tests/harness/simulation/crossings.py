@@ -8,6 +8,9 @@ from typing import NamedTuple
 from harness.simulation.chance import Troubles
 from harness.simulation.loop import Host
 
+AWAY = (0.5, 5.0)
+"""For how many seconds somebody is away."""
+
 
 class Pace(NamedTuple):
     """How many seconds something takes, from and to."""
@@ -25,15 +28,31 @@ class Crossings:
         dice: of the history.
         troubles: how likely what is.
         on_crash: told when the process dies here.
+        on_end: told when it is told to end here.
     """
 
-    def __init__(self, host: Host, dice: random.Random, troubles: Troubles, on_crash: Callable[[Host], None]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        dice: random.Random,
+        troubles: Troubles,
+        on_crash: Callable[[Host], None] = lambda _: None,
+        on_end: Callable[[Host], None] = lambda _: None,
+    ) -> None:
         self.host, self.troubles = host, troubles
-        self._dice, self._on_crash = dice, on_crash
+        self._dice, self._on_crash, self._on_end = dice, on_crash, on_end
+        self._back_at = troubles.back_at
 
     def happens(self, likelihood: float) -> bool:
         """Throw the dice."""
         return likelihood > 0 and self._dice.random() < likelihood
+
+    def is_away(self, whom: str, likelihood: float) -> bool:
+        """Return whether nobody reaches `whom`; that may begin now, for everybody."""
+        now = asyncio.get_running_loop().time()
+        if self.happens(likelihood):
+            self._back_at[whom] = now + self._dice.uniform(*AWAY)
+        return likelihood > 0 and now < self._back_at.get(whom, 0.0)
 
     def delay(self, pace: Pace, likelihood: float) -> float:
         """Return how long something takes: mostly it is quick, slow with a likelihood, and of that seldom very slow."""
@@ -42,9 +61,11 @@ class Crossings:
         return self._dice.uniform(*(pace.slowest if self.happens(0.04) else pace.slow))
 
     def survived(self) -> bool:
-        """Return whether the process goes on; it may die here."""
+        """Return whether the process goes on; it may die here, or be told to end."""
         if self.host.alive and self.happens(self.troubles.crash):
             self._on_crash(self.host)
+        if self.host.alive and self.happens(self.troubles.replaced):
+            self._on_end(self.host)
         return self.host.alive
 
     async def cross(self, seconds: float) -> None:

@@ -23,6 +23,7 @@ from harness.simulation.buyers import Buyer, act
 from harness.simulation.judge import Judge
 from harness.simulation.loop import simulated
 from harness.simulation.process import Process
+from harness.simulation.seller import Seller
 from harness.simulation.shop import Shop
 from harness.simulation.world import NAMES, WRONG, World
 
@@ -31,6 +32,8 @@ ALONE = 0.3
 LEASES_END = 90.0
 """After how many seconds everything is due again that a dead process has held."""
 ROUNDS = 30
+WATCHED, BUSY = 0.25, 0.3
+"""In how many histories a buyer's access is asked for all the time, and the seller acts beside the buyers."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,15 @@ def play(shop: Shop, seed: int) -> Outcome:
 
 async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
-    is_calm = not (troubles.database_fails or troubles.database_slow or troubles.clocks or troubles.clock_wrong)
+    database = troubles.database_away, troubles.database_slow, troubles.database_fails
+    is_calm = not any((*database, troubles.clocks, troubles.clock_wrong))
     buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 2]))]
     if is_calm:
         world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
     for name in NAMES[:1] if is_alone or troubles.clock_wrong else NAMES:  # leases need clocks that are nearly right
         world.start(name)
-    await asyncio.gather(*(act(buyer, world.dice.randint(1, 3)) for buyer in buyers))
+    watching = [buyer.watch() for buyer in buyers if world.dice.random() < WATCHED]
+    await asyncio.gather(_act(world, buyers), *watching)
     world.troubles.end()
     await world.stop()
     world.between()
@@ -102,9 +107,18 @@ async def _live(world: World) -> None:
     for buyer in buyers:
         if buyer.customer() is None:
             await buyer.check_served(healer)
+    await Judge(world, buyers).check_access(healer)
     await world.stop()
     Judge(world, buyers).check()
-    await Judge(world, buyers).check_access()
+
+
+async def _act(world: World, buyers: list[Buyer]) -> None:
+    """Do what people do, all at once."""
+    people = [act(buyer, world.dice.randint(1, 3)) for buyer in buyers]
+    if world.dice.random() < BUSY:
+        people.append(Seller(world).act(buyers, world.dice.randint(1, 3)))
+    await asyncio.gather(*people)
+    world.is_acting = False
 
 
 async def _heal(it: Process) -> None:

@@ -13,6 +13,7 @@ from gateway.mirror.subscription_items import items_of
 from gateway.models.statuses import FINAL
 from harness.money_model import book
 from harness.simulation.buyers import Buyer, Lost
+from harness.simulation.process import Process
 from harness.simulation.world import World
 
 Json = dict[str, Any]
@@ -31,7 +32,7 @@ class Judge:
 
     def __init__(self, world: World, buyers: Sequence[Buyer]) -> None:
         self._world, self._buyers = world, buyers
-        self._engine = sa.create_engine(f"sqlite:///{world.shop.database}", poolclass=sa.NullPool)
+        self._engine = world.shop.engine
 
     def check(self) -> None:
         """Check everything.
@@ -53,8 +54,11 @@ class Judge:
             for found in [*self._leases(), *self._claims()]:
                 raise Lost(found)
 
-    async def check_access(self) -> None:
+    async def check_access(self, observer: Process) -> None:
         """Check that access is what was paid for and kept.
+
+        Args:
+            observer: decides it.
 
         Raises:
             Lost: somebody has access who has not paid, or has none who has.
@@ -62,10 +66,10 @@ class Judge:
         now = self._world.stripe.now()
         for buyer in self._buyers:
             customer = buyer.customer()
-            truth = customer and await self._world.truth(buyer.name)
+            truth = customer and await self._world.truth(buyer.name, observer)
             if not customer or not truth:
                 continue
-            found = book(*self._bills(customer), self._world.shop.prices)
+            found = book(*self._bills(customer), self._world.prices)
             theirs = self._world.stripe.find("subscription", customer=customer)
             ends = [
                 max(found.paid_until(each["id"]), each["trial_end"] or 0, found.due.get(each["id"], 0))
@@ -154,7 +158,7 @@ class Judge:
     # Money -----------------------------------------------------------------------------------------------------
 
     def _plans(self, buyer: Buyer) -> Iterator[str]:
-        prices = self._world.shop.prices
+        prices = self._world.prices
         groups = Counter(
             prices[item["price"]["id"]]["product"] for each in buyer.live() for item in each["items"]["data"]
         )
@@ -176,7 +180,7 @@ class Judge:
     def _lots(self, buyer: Buyer, customer: str) -> Iterator[str]:
         """Each paid line has brought what it was to bring, once, less what went back."""
         invoices, packs, gone = self._bills(customer)
-        found = book(invoices, packs, gone, self._world.shop.prices)
+        found = book(invoices, packs, gone, self._world.prices)
         lots = {
             each["id"]: each for each in self._rows("SELECT * FROM credit_lot WHERE customer_id = :id", id=customer)
         }

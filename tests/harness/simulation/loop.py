@@ -49,8 +49,12 @@ def copy_context_outside() -> Context:
     return context
 
 
-class Stuck(Exception):
-    """Everything waits for something that nothing will bring."""
+MOST_LOOKS = 200_000
+"""How often a history's loop may look what is ready: a hundred times as often as it mostly does."""
+
+
+class Stuck(AssertionError):
+    """Everything waits for something that nothing will bring, or goes on without an end."""
 
 
 class _Time(selectors.BaseSelector):
@@ -58,10 +62,14 @@ class _Time(selectors.BaseSelector):
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._looks = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise Stuck
+            raise Stuck("everything waits, and nothing will come")
+        self._looks += 1
+        if self._looks == MOST_LOOKS:  # once: what was begun is to be ended
+            raise Stuck("it goes on without an end")
         self.now += max(0.0, timeout)
         return []
 

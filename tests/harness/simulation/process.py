@@ -19,6 +19,8 @@ from harness.simulation.threads import SimulatedThreads
 from harness.simulation.wire import Server, SimulatedWire
 
 T = TypeVar("T")
+GRACE_SECONDS = 4.0
+"""How long a process that ends waits for its answers, as `gateway serve` does, before it breaks them off."""
 
 
 class Died(Exception):
@@ -49,6 +51,7 @@ class Process:
         self.webhooks = WebhookRoute(settings, self.receiver, stripe.offline_time, stripe.clock)
         self.access = self.services.access
         self._stop = asyncio.Event()
+        self._asked: set[asyncio.Task[Any]] = set()
         self._running = self._create_task(self._run(background=background))
 
     def _create_task(self, coro: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
@@ -67,10 +70,12 @@ class Process:
         """Have the process do something, as a client's request would.
 
         Raises:
-            Died: it died meanwhile.
+            Died: it died meanwhile, or ended before it had answered.
         """
         task = self._create_task(_as_coroutine(work(self)))
+        self._asked.add(task)
         await asyncio.wait([task])
+        self._asked.discard(task)
         if task.cancelled():
             raise Died
         return task.result()
@@ -82,7 +87,11 @@ class Process:
         context.run(self.webhooks.take, request, respond)
 
     async def stop(self) -> None:
-        """End it in good order, unless it is dead: what it was asked for is answered."""
+        """End it in good order, unless it is dead: what it was asked for is answered, unless that takes too long."""
+        if self._asked:
+            _, late = await asyncio.wait(self._asked, timeout=GRACE_SECONDS)
+            for task in late:
+                task.cancel()
         self._stop.set()
         await asyncio.wait([self._running])
         while self.host.tasks:

@@ -5,12 +5,14 @@ import atexit
 import functools
 import random
 import shutil
+import sqlite3
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 
 from gateway.mirror.backfill import backfill
 from gateway.mirror.reader import Reader
@@ -29,6 +31,7 @@ from harness.simulation.wire import SHOP, STRIPE
 
 HOOKS = f"http://{SHOP}/hooks"
 FEATURE = "work"
+OFTEN_MINUTES = 0.01
 
 
 @dataclass(frozen=True)
@@ -37,20 +40,27 @@ class Shop:
 
     Attributes:
         folder: where the database of the present history is.
-        settings: of every gateway; by whether it tells the application.
+        settings: of every gateway; by whether it tells the application, and whether it often reads Stripe's list of
+            events.
         ids: the prices by name.
         prices: what each sells, by id, in the words of the money game's model.
     """
 
     folder: Path
-    settings: dict[bool, Settings]
+    settings: dict[tuple[bool, bool], Settings]
     ids: dict[str, str]
     prices: dict[str, dict[str, Any]]
+    _held: list[sqlite3.Connection] = field(default_factory=list)
 
     @property
     def database(self) -> Path:
         """The database of the present history."""
         return self.folder / "gateway.db"
+
+    @functools.cached_property
+    def engine(self) -> sa.Engine:
+        """What whoever judges it reads it by."""
+        return sa.create_engine(f"sqlite:///{self.database}", poolclass=sa.NullPool)
 
     @property
     def catalog(self) -> Path:
@@ -58,10 +68,18 @@ class Shop:
         return self.folder / "catalog.json"
 
     def renew(self) -> None:
-        """Begin with the templates again."""
-        for end in ("-wal", "-shm"):
+        """Begin with the templates again.
+
+        The file is held open all the time: of several connections the last one that is closed brings the log into it,
+        which takes longer than what most processes do.
+        """
+        for end in ("", "-wal", "-shm"):
             self.database.with_name(f"gateway.db{end}").unlink(missing_ok=True)
         shutil.copy(self.folder / "template.db", self.database)
+        if self._held:
+            self._held.pop().close()
+        self._held.append(sqlite3.connect(self.database))
+        self._held[0].execute("PRAGMA journal_mode = WAL")
 
 
 @functools.cache
@@ -82,16 +100,20 @@ def open_shop() -> Shop:
             redirect_origins="https://shop.example",
             outbound_endpoints=f"{HOOKS} {NEW}" if tells else "",
             event_catch_up_minutes=1,
+            stripe_timeout=3.0,  # each call that is never answered lasts so long, with all that runs beside it
         )
         for tells in (True, False)
     }
+    often = {"event_catch_up_minutes": OFTEN_MINUTES}  # a setting has whole minutes
+    every = {(tells, False): each for tells, each in settings.items()}
+    every |= {(tells, True): each.model_copy(update=often) for tells, each in settings.items()}
     with simulated(0) as loop:
         stripe = SimulatedStripe(0, None)
         ids, prices = _stock(stripe)
         (folder / "catalog.json").write_bytes(orjson.dumps(fixtures.export(stripe.sandbox)))
         loop.run_until_complete(_fill(settings[True], stripe))
     shutil.copy(folder / "gateway.db", template)
-    return Shop(folder, settings, ids, prices)
+    return Shop(folder, every, ids, prices)
 
 
 def _stock(stripe: SimulatedStripe) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -119,7 +141,7 @@ def _stock(stripe: SimulatedStripe) -> tuple[dict[str, str], dict[str, dict[str,
 
 async def _fill(settings: Settings, stripe: SimulatedStripe) -> None:
     """Fill the mirror, as `gateway sync` does."""
-    crossings = Crossings(Host("sync"), random.Random(0), Troubles(), lambda _: None)
+    crossings = Crossings(Host("sync"), random.Random(0), Troubles())
     process = Process(settings, crossings, {STRIPE: stripe.serve})
 
     async def sync(it: Process) -> None:

@@ -11,11 +11,13 @@ import orjson
 
 from gateway.http.request import Request, Response
 from gateway.sandbox import SandboxOptions, create_sandbox
+from gateway.sandbox.api.pipeline import time_headers
 from gateway.sandbox.billing.checkout import submit
 from gateway.sandbox.events.endpoints import payload, secrets_of, signature
 from gateway.webhooks.handlers import HANDLERS
 from harness.gateway import SECRET
 from harness.simulation.chance import Troubles
+from harness.simulation.loop import copy_context_outside
 from harness.simulation.process import Process
 from harness.simulation.wire import asgi_server
 
@@ -53,6 +55,10 @@ class SimulatedStripe:
     async def serve(self, request: httpx.Request) -> httpx.Response:
         """Answer a request to the API."""
         return await self._serve(request)
+
+    def time_headers(self) -> dict[str, str]:
+        """Return what an answer of this moment says of the time."""
+        return copy_context_outside().run(time_headers, self.sandbox)
 
     def now(self) -> int:
         """Return its present."""

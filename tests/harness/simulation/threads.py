@@ -72,8 +72,10 @@ class SimulatedThreads(WorkerThreads):
             return
         waiting = [self._pieces.popleft() for _ in range(min(len(self._pieces), self._most_pieces))]
         pieces = [each for each in waiting if not each.done.cancelled() and each.claim()]
-        fails = self._crossings.happens(self._crossings.troubles.database_fails)
-        is_done = not fails or self._crossings.happens(0.5)
+        troubles = self._crossings.troubles
+        away = self._crossings.is_away("database", troubles.database_away)
+        fails = away or self._crossings.happens(troubles.database_fails)
+        is_done = not fails or (not away and self._crossings.happens(0.5))
         results = self._do_pieces(pieces) if pieces and is_done else []
         if self._kind == "transaction" and results:
             self._crossings.note_commit()

@@ -35,7 +35,7 @@ class SimulatedWire(httpx.AsyncBaseTransport):
         refuses = troubles.stripe_refuses if is_stripe else troubles.application_fails
         loses = troubles.stripe_answer_lost if is_stripe else troubles.application_fails
         await crossings.cross(crossings.delay(PACE, slow))
-        if crossings.happens(refuses):
+        if crossings.happens(refuses) or (is_stripe and crossings.is_away("Stripe", troubles.stripe_away)):
             return await self._refuse(request)
         response = await self._servers[request.url.host](request)
         await crossings.cross(crossings.delay(PACE, slow))

@@ -25,10 +25,14 @@ SKEW = 2.0
 """How many seconds the clocks of machines may be apart: the leases' margin is for that (`gateway/db/locks.py`)."""
 TELLS = 0.5
 """In how many histories the application has an endpoint for our messages."""
+CATCHES_UP = 0.15
+"""In how many the gateways read Stripe's list of events again and again, beside its deliveries."""
 PATIENCE = 6.0
 """After how many seconds of a history nobody asks again."""
 WRONG = 900.0
 """How many seconds a clock may be off that nobody has set; where it is, one process serves alone."""
+ANSWERING = (0.1, 1.5)
+"""How long Stripe takes at times over its answer to what it has done. Its date is that of the answer."""
 TRIES, PAUSE = 4, (0.1, 0.5)
 PASSING = (Died, StripeUnavailable, DatabaseUnavailable, RateLimited)
 """After which a client asks again for the same, under the same key."""
@@ -50,6 +54,8 @@ class World:
         crashes: how many processes have died.
         committed_at: when anything was last written, on the loop's clock.
         between: called when the last process has ended in good order, and before the next one starts.
+        is_acting: whether anybody still does anything.
+        prices: what is sold by now, by the id of its price.
         story: what happened, for who looks for the reason of a failure.
     """
 
@@ -60,13 +66,16 @@ class World:
         self.troubles = Troubles.drawn(self.dice)
         self.stripe = SimulatedStripe(seed, shop.catalog)
         self.postman = Postman(self.stripe, self.dice, self.troubles, self.alive)
-        self.settings = shop.settings[self.dice.random() < TELLS]
+        self.settings = shop.settings[self.dice.random() < TELLS, self.dice.random() < CATCHES_UP]
         self.taken: dict[str, dict[str, Any]] = {}
         self.crashes = 0
         self.committed_at = float("-inf")
+        self.is_acting = True
+        self.prices = dict(shop.prices)
         self.story: list[str] = []
         self._processes: dict[str, Process] = {}
         self._dead: list[Process] = []
+        self._ending: dict[asyncio.Task[None], Process] = {}
         self._restarts = True
         self.between: Callable[[], None] = lambda: None
         self._observer: Process | None = None
@@ -113,14 +122,27 @@ class World:
 
     async def deploy(self) -> None:
         """End a process in good order, and start another in its place."""
-        if not (running := self.alive()):
-            return
-        process = self.dice.choice(running)
-        name = process.host.name
-        del self._processes[name]
+        if running := self.alive():
+            await self._replace(self.dice.choice(running))
+
+    def told_to_end(self, host: Host) -> None:
+        """Have a process replaced in the middle of what it does."""
+        process = self._processes.get(host.name)
+        if process and process.host is host and self._restarts:
+            self._replace(process)
+
+    def _replace(self, process: Process) -> asyncio.Task[None]:
+        """Send a process nothing more; the task that waits for its end, and starts another."""
+        del self._processes[process.host.name]
+        task = asyncio.get_running_loop().create_task(self._succeed(process), context=copy_context_outside())
+        self._ending[task] = process
+        return task
+
+    async def _succeed(self, process: Process) -> None:
+        name, me = process.host.name, asyncio.current_task()
         await process.stop()
         self.tell(f"{name} ends")
-        if not self._processes:
+        if not self._processes and all(task is me or task.done() for task in self._ending):
             self.between()
         if self._restarts and name not in self._processes:
             self.start(name)
@@ -128,6 +150,7 @@ class World:
     async def stop(self) -> None:
         """End the processes in good order."""
         self._restarts = False
+        await asyncio.gather(*self._ending)
         for process in list(self._processes.values()):
             await process.stop()
         self._processes.clear()
@@ -135,7 +158,8 @@ class World:
     async def end(self) -> None:
         """Let go of everything, also of what the dead had open."""
         self._restarts = False
-        for process in [*self._processes.values(), *self._dead, *filter(None, [self._observer])]:
+        everything = [*self._processes.values(), *self._ending.values(), *self._dead, self._observer]
+        for process in filter(None, everything):
             process.host.kill()
             await process.stop()
         self.stripe.close()
@@ -184,28 +208,39 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether Stripe answers at all times."""
-        return not (self.troubles.stripe_slow or self.troubles.stripe_refuses or self.troubles.stripe_answer_lost)
+        refuses = self.troubles.stripe_away or self.troubles.stripe_refuses
+        return not (self.troubles.stripe_slow or refuses or self.troubles.stripe_answer_lost)
 
-    async def truth(self, user: str) -> Grant | None:
-        """Return what the database says of a user's access; None when it was written to meanwhile."""
+    async def truth(self, user: str, observer: Process | None = None) -> Grant | None:
+        """Return what the database says of a user's access; None when it was written to meanwhile.
+
+        Args:
+            user: who.
+            observer: a process that hears nothing of the others; by default one for this alone.
+        """
         before = self.committed_at
-        if self._observer is None:
-            crossings = Crossings(Host("observer"), self.dice, Troubles(), lambda _: None)
+        if observer is None and self._observer is None:
+            crossings = Crossings(Host("observer"), self.dice, Troubles())
             self._observer = Process(self.settings, crossings, {STRIPE: self.stripe.serve}, background=False)
-        self._observer.runtime.clock.follow(self.stripe.sandbox.clock.ahead)
-        found = await self._observer.ask(lambda it: it.access.grant(user, FEATURE))
+        asked = observer or self._observer
+        asked.runtime.clock.follow(self.stripe.sandbox.clock.ahead)
+        found = await asked.ask(lambda it: it.access.grant(user, FEATURE))
         return found if self.committed_at == before else None
 
     # Who is asked by processes ---------------------------------------------------------------------------------
 
     def _stripe_server(self) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-        """Return Stripe's server, which tells the clock once: a look each second would cost more than a history."""
+        """Return Stripe's server. It tells its time once, if that was moved: to look each second costs too much."""
         looks = iter((True,))
 
         async def serve(request: httpx.Request) -> httpx.Response:
-            if request.url.path == "/_sandbox/clock" and not next(looks, False):
+            if request.url.path == "/_sandbox/clock" and not (self.stripe.sandbox.clock.ahead and next(looks, False)):
                 return httpx.Response(404, request=request)
-            return await self.stripe.serve(request)
+            response = await self.stripe.serve(request)
+            if self.dice.random() < self.troubles.stripe_slow:
+                await asyncio.sleep(self.dice.uniform(*ANSWERING))
+                response.headers.update(self.stripe.time_headers())
+            return response
 
         return serve
 
@@ -222,7 +257,7 @@ class _Crossings(Crossings):
     """Crossings that tell the world."""
 
     def __init__(self, world: World, host: Host) -> None:
-        super().__init__(host, world.dice, world.troubles, world.crashed)
+        super().__init__(host, world.dice, world.troubles, world.crashed, world.told_to_end)
         self._world = world
 
     def note_commit(self) -> None:

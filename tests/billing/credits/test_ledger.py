@@ -130,7 +130,7 @@ def test_lots_are_spent_in_the_order_in_which_they_run_out(connection):
 def test_of_many_lots_each_is_read_once(connection, monkeypatch, expires):
     monkeypatch.setattr(ledger, "PAGE", 3)
     mine = account(connection, *(lot(name, expires=expires, granted_at=at(day)) for day, name in enumerate("dbacefg")))
-    assert "".join(row["id"] for row in mine.lots()) == "dbacefg"
+    assert "".join(row.id for row in mine.lots()) == "dbacefg"
 
 
 @pytest.mark.parametrize(

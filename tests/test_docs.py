@@ -25,7 +25,7 @@ from gateway.settings.deprecated import OLD_NAMES
 from gateway.settings.variables import variable_of
 from gateway.webhooks import worker
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
-from harness.command import commands
+from harness.command import commands, run
 from harness.paths import ROOT
 
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -240,9 +240,7 @@ def test_every_lever_of_the_offline_stripe_exists():
 
 
 def test_every_option_of_the_offline_stripe_that_the_docs_name_exists():
-    shown = subprocess.run(
-        [sys.executable, "-m", "gateway", "sandbox", "--help"], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
+    shown = run("sandbox", "--help").stdout
     named = set(re.findall(r"`(?:gateway sandbox )?(--[a-z-]+)", OFFLINE_STRIPE))
     assert {"--clock", "--chaos", "--seed"} <= named
     assert {option for option in named if option not in shown} == set()

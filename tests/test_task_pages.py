@@ -146,6 +146,7 @@ def test_a_card_that_fails_a_trial_and_a_dispute_go_as_the_page_says(world):
     assert curl(world, chaos)[0] == 200
 
 
+@pytest.mark.soak
 def test_an_organisations_seats_and_customers_from_before(shop, monkeypatch):
     organisation = customer(shop, "org_1")
     seats = subscribe(shop, organisation, "team_monthly", **{"items[0][quantity]": 5})
@@ -169,6 +170,7 @@ def test_an_organisations_seats_and_customers_from_before(shop, monkeypatch):
     shop.eventually(lambda: [row["id"] for row in shop.rows("customer", external_id="old_user")], [before])
 
 
+@pytest.mark.soak
 def test_the_gated_feature_is_refused_and_let_in_as_the_page_says(shop):
     (ask,) = blocks("gate-a-feature", "sh", "3. A back end")
     where = {"user_ada": "gated", "the-token-of-my-back-end": SERVICE_TOKEN}

@@ -359,7 +359,7 @@ def test_each_field_alone_shows_what_it_shows_among_the_others(world):
     me = world.token("ann", email="ann@work.example")
     whole = world.data(VIEWER, headers=me)["viewer"]
     others = {
-        *("accessTo", "credits", "purchases", "usage", "previewChange", "quoteChange")
+        *("accessTo", "creditKinds", "credits", "purchases", "usage", "previewChange", "quoteChange")
     }  # which read by themselves
     assert core.type_map["Viewer"].fields.keys() - whole.keys() == others
     operation = get_operation_ast(parse(VIEWER))

@@ -29,6 +29,13 @@ class Fault(NamedTuple):
     warning: bool = False
 
 
+class Made(NamedTuple):
+    """A new endpoint, and its signing secret, which nobody can ask for later."""
+
+    id: str
+    secret: str
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A webhook endpoint at Stripe whose address ends as the gateway's does."""
@@ -102,11 +109,8 @@ async def mend(stripe: Stripe, endpoint: Endpoint) -> AsyncIterator[str]:
         await stripe.post(f"/v1/webhook_endpoints/{endpoint.id}", idempotency_key=f"doctor-{uuid4()}", **change)
 
 
-async def make(stripe: Stripe, url: str) -> tuple[str, str]:
+async def make(stripe: Stripe, url: str) -> Made:
     """Make an endpoint with the version and the events that the gateway reads.
-
-    Returns:
-        its id and its signing secret, which nobody can ask for later.
 
     Raises:
         StripeFailure: the key may not, or Stripe cannot be reached.
@@ -119,4 +123,4 @@ async def make(stripe: Stripe, url: str) -> tuple[str, str]:
         enabled_events=list(ENDPOINT_EVENTS),
         description="Billing gateway (made by `gateway init`)",
     )
-    return answer.object["id"], answer.object["secret"]
+    return Made(answer.object["id"], answer.object["secret"])

@@ -60,6 +60,9 @@ async def test_axe_finds_nothing_on_the_way_of_a_customer(page, gateway_dev, axe
 
     gateway_dev.stripe("POST", "/v1/products/prod_NwBusiness00001", name=LONG_WORD, description=LONG_WORD)
     gateway_dev.eventually(lambda: gateway_dev.rows("product", id="prod_NwBusiness00001")[0]["name"], LONG_WORD)
+    counted = {"metadata[limit_projects]": "10", "metadata[use_projects]": "counter"}
+    gateway_dev.stripe("POST", "/v1/products/prod_NwTeam00000001", **counted)
+    gateway_dev.eventually(lambda: "use_projects" in str(gateway_dev.rows("product", id="prod_NwTeam00000001")))
     await page.goto(f"{gateway_dev.gateway_url}/demo?interval=YEAR")
     await expect(page.get_by_test_id("comparison")).to_be_visible()
     await page.get_by_text("See the query behind this page").click()
@@ -73,6 +76,7 @@ async def test_axe_finds_nothing_on_the_way_of_a_customer(page, gateway_dev, axe
     await expect(page.get_by_test_id("standing").first).to_be_visible()
     await see()
     await page.goto(f"{gateway_dev.gateway_url}/demo/account")
+    await expect(page.get_by_test_id("used")).to_be_visible()
     for opener in ("pause", "cancel", "code"):
         await page.get_by_test_id(opener).click()
         await see()

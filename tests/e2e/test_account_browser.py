@@ -143,6 +143,8 @@ async def test_a_customer_lives_a_whole_life(page, gateway_dev):
 
 @pytest.mark.soak
 async def test_who_pays_by_use_sees_what_was_used_in_this_period(page, gateway_dev):
+    gateway_dev.stripe("POST", "/v1/products/prod_NwStarter000001", **{"metadata[use_projects]": "counter"})
+    gateway_dev.eventually(lambda: "use_projects" in str(gateway_dev.rows("product", id="prod_NwStarter000001")))
     await sign_in(page, gateway_dev, ADA)
     await expect(page.get_by_test_id("plan")).to_be_visible()
     await expect(page.get_by_test_id("usage")).to_have_count(0)
@@ -154,7 +156,13 @@ async def test_who_pays_by_use_sees_what_was_used_in_this_period(page, gateway_d
     tile = page.get_by_role("region", name="Usage", exact=True)
     await expect(tile).to_contain_text("0 calls in this period")
     in_use(gateway_dev, "reportUsage", eventName="api_calls", value=1234, identifier="today")
+    in_use(gateway_dev, "consume", feature="projects", amount=2, idempotencyKey="two")
+    in_use(gateway_dev, "grantCredits", amount=7, kind="ai_images", reason="welcome", idempotencyKey="seven")
     await page.reload()
+    bar = page.get_by_role("progressbar", name="projects")
+    await expect(bar).to_have_attribute("value", "2")
+    await expect(page.get_by_test_id("features")).to_contain_text(re.compile(r"2 of 3 used, begins anew on \w"))
+    await expect(page.get_by_test_id("credits")).to_contain_text("ai images7")
     await expect(tile).to_contain_text("1,234 calls in this period")
     await expect(tile.get_by_test_id("usage-until")).not_to_be_empty()
 

@@ -10,6 +10,7 @@ import strawberry
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.checkout import purchases
+from gateway.billing.counting.counters import Place
 from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.access_memory import MAX_FEATURES
@@ -30,6 +31,7 @@ from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import deprecated, enum_from, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
+from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Properties, Usage
@@ -95,10 +97,16 @@ class PaymentMethod:
 class Entitlement:
     """A feature that the customer may use now."""
 
+    place: strawberry.Private[Place | None]
     feature: str = strawberry.field(description="Its key.")
     limit: BigInt | None = strawberry.field(description="The limit; null when there is none.")
     until: datetime | None = strawberry.field(description="When it ends or is renewed, if that is known.")
     source: Source = strawberry.field(description="Where the entitlement comes from.")
+
+    @resolver
+    async def count(self, info: Info) -> FeatureCount | None:
+        """How much of it was used and is left; null where nothing counts it."""
+        return FeatureCount.of(await info.context.loaders.counts.load(self.place)) if self.place else None
 
 
 @object_type
@@ -120,8 +128,15 @@ class Account:
     def _entitlements(self) -> list[Entitlement]:
         """However many aliases ask for them, they are decided once."""
         grants = rules.entitlements(self.account.giving, self.account.features, self.snapshot.features)
+        customer = self.account.customer
         return [
-            Entitlement(feature=grant.feature, limit=big(grant.limit), until=grant.access.until, source=grant.source)
+            Entitlement(
+                place=place_of(customer.id, grant) if customer and grant.counted else None,
+                feature=grant.feature,
+                limit=big(grant.limit),
+                until=grant.access.until,
+                source=grant.source,
+            )
             for grant in grants
             if grant.source
         ]

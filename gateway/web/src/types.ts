@@ -792,6 +792,14 @@ export type ViewerQuery = {
     entitlements: {
       feature: string;
       limit: number | null;
+      count: {
+        used: number | null;
+        resetsAt: string | null;
+      } | null;
+    }[];
+    creditKinds: {
+      kind: string | null;
+      balance: number;
     }[];
     credits: {
       balance: number;

@@ -74,7 +74,7 @@ export class Account extends BillingElement {
           { class: "account", part: "account" },
           planPanels(ui, viewer, done),
           featurePanel(ui, viewer.entitlements, viewer.subscriptions),
-          creditPanel(ui, viewer.credits),
+          creditPanel(ui, viewer.credits, viewer.creditKinds),
           usagePanel(ui, viewer.usage, viewer.subscriptions),
           invoicePanel(ui, viewer.invoices.nodes),
         ),

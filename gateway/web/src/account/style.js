@@ -7,6 +7,8 @@ export const ACCOUNT = `
 .tile { min-width: 0; padding: 1.6rem; border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface); box-shadow: var(--shadow); }
 .tile > p { margin-top: 0.75rem; color: var(--muted); }
 .tile .features { margin-top: 1rem; }
+.used { display: block; width: 100%; height: 0.6rem; margin-top: 0.35rem; accent-color: var(--accent); }
+.features small { color: var(--muted); }
 .tile > .eyebrow { margin: 0 0 0.25rem; font-size: 0.875rem; font-weight: 600; }
 .alarm { margin-top: 1rem; padding: 1rem; border-radius: 0.8rem; background: var(--danger-soft); color: var(--danger); }
 .alarm .row { margin-top: 0.75rem; }

@@ -8,11 +8,11 @@
 
 mutmut makes the mutants; each is tried with the tests that reach its function, the quickest first, until one fails
 (`loop.py`). What became of each is kept in `.mutants.json`: a run that was broken off goes on where it was, and a
-module whose source has changed since is tried again.
+function whose source has changed since is tried again.
 
 A mutant is killed when a test fails, or runs for ever. What nothing can tell from the original stands in
-`equivalent.toml`, each with the reason, is tried only as a survivor, and does not count. Prose does not count either:
-clients read the code and the field of a problem, never its words.
+`equivalent.toml`, each with the reason, is not tried, and does not count. Prose does not count either: clients read the
+code and the field of a problem, never its words.
 """
 
 import argparse
@@ -51,10 +51,10 @@ CAUGHT = {KILLED, TIMEOUT, THERE}
 NO_MESSAGE = re.compile(r"(^|\n)message = None|Problem\(ProblemCode\.\w+, None\b")
 """A problem without its message, which mypy refuses."""
 FILE = Path(".mutants.json")
-COLUMNS = ("mutants", "killed", "PostgreSQL", "survived", "equivalent")
+COLUMNS = ("mutants", "untried", "killed", "PostgreSQL", "survived", "equivalent")
 
-Results = dict[str, dict[str, Any]]
-"""By module: `digest` of its source, and `mutants` by name: each its `status` (None: not tried), and of one that has
+Results = dict[str, dict[str, dict[str, Any]]]
+"""By module its mutants by name: each has its `status` (None: not tried), the digest `of` its function, and if it has
 survived its `change`: the function, the lines that are taken away, those that come instead, which are the same wherever
 the function moves."""
 
@@ -104,8 +104,23 @@ def path_of(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def digest_of(module: str) -> str:
-    return hashlib.sha256(path_of(module).read_bytes()).hexdigest()
+def digests_of(module: str) -> dict[str, str]:
+    """Return a digest of each function of a module, as it is now."""
+    if not path_of(module).exists():
+        return {}
+    text = path_of(module).read_text()
+    return {
+        f"{module}.{prefix}{node.name}": hashlib.sha256((ast.get_source_segment(text, node) or "").encode()).hexdigest()
+        for prefix, nodes in _named(ast.parse(text))
+        for node in nodes
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def _named(tree: ast.Module) -> Iterator[tuple[str, list[ast.stmt]]]:
+    """Yield what stands in a module and in its classes, with what goes before the names there."""
+    yield "", tree.body
+    yield from ((f"{node.name}.", node.body) for node in tree.body if isinstance(node, ast.ClassDef))
 
 
 class Notes:
@@ -118,9 +133,10 @@ class Notes:
     def __init__(self, *, postgres: bool) -> None:
         self._path, self._postgres = FILE.resolve(), postgres
         found: Results = json.loads(FILE.read_text()) if FILE.exists() else {}
-        self.results = {
-            name: kept for name, kept in found.items() if path_of(name).exists() and kept["digest"] == digest_of(name)
-        }
+        self.results: Results = {}
+        for module, mutants in found.items():
+            now = digests_of(module)
+            self.results[module] = {name: it for name, it in mutants.items() if it["of"] == now.get(function_of(name))}
         self._unsaved = 0
         rows = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
         self.equivalent = {(row["function"], row["was"], row["becomes"]) for row in rows}
@@ -135,18 +151,19 @@ class Notes:
         """
         wanted = []
         for module in modules:
-            names = mutants_of(path_of(module))
-            kept = self.results.get(module, {}).get("mutants", {})
-            known = {name: {"status": None} if afresh else kept.get(name, {"status": None}) for name in names}
+            digests, kept = digests_of(module), {} if afresh else self.results.get(module, {})
+            new = {name: {"status": None, "of": digests[function_of(name)]} for name in mutants_of(path_of(module))}
+            known = {name: kept.get(name, it) for name, it in new.items()}
             untried = [name for name, found in known.items() if found["status"] is None]
             for name, change in changes_in(module, untried).items():
                 if NO_MESSAGE.search(change[2]):
                     del known[name]
                 elif tuple(change) in self.equivalent:
-                    known[name] = {"status": SURVIVED, "change": change}
-            self.results[module] = {"digest": digest_of(module), "mutants": known}
+                    known[name] |= {"status": SURVIVED, "change": change}
+            self.results[module] = known
             again = {None, SURVIVED, NO_TESTS} if survivors else {None}
-            wanted += [name for name, found in known.items() if found["status"] in again]
+            open_ = (name for name, it in known.items() if it["status"] in again)
+            wanted += [name for name in open_ if tuple(known[name].get("change", ())) not in self.equivalent]
         self.save()
         return wanted
 
@@ -155,7 +172,8 @@ class Notes:
         if self._postgres and status == NO_TESTS:
             return
         found = THERE if self._postgres and status in CAUGHT else status
-        self.results[module_of(mutant)]["mutants"][mutant] = {"status": found}
+        its = self.results[module_of(mutant)]
+        its[mutant] = {"status": found, "of": its[mutant]["of"]}
         self._unsaved += 1
         if self._unsaved >= 100:
             self.save()
@@ -163,7 +181,7 @@ class Notes:
     def describe(self, modules: Collection[str]) -> None:
         """Note what the survivors change."""
         for module in modules:
-            mutants = self.results[module]["mutants"]
+            mutants = self.results[module]
             survivors = [name for name, found in mutants.items() if found["status"] in {SURVIVED, NO_TESTS}]
             for name, change in changes_in(module, survivors).items():
                 mutants[name]["change"] = change
@@ -282,10 +300,11 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
     results, listed, text, seen = notes.results, notes.equivalent, [], set()
     table = {module: Counter[str]() for module in modules if module in results}
     for module, row in table.items():
-        for mutant, found in results[module]["mutants"].items():
+        for mutant, found in results[module].items():
             status, change = found["status"], tuple(found.get("change") or (function_of(mutant), "", ""))
-            row.update({"mutants": 1, "killed": status in CAUGHT, "PostgreSQL": status == THERE})
-            if status in CAUGHT:
+            row.update({"mutants": 1, "untried": status is None})
+            row.update({"killed": status in CAUGHT, "PostgreSQL": status == THERE})
+            if status in CAUGHT or status is None:
                 continue
             seen.add(change)
             row["equivalent" if change in listed else "survived"] += 1
@@ -304,7 +323,7 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
 
 
 def score(row: Counter[str]) -> float:
-    counted = row["mutants"] - row["equivalent"]
+    counted = row["mutants"] - row["untried"] - row["equivalent"]
     return 100 * row["killed"] / counted if counted else 100.0
 
 
@@ -313,7 +332,7 @@ def tell(text: str) -> None:
 
 
 def statuses_of(results: Results, module: str) -> set[str | None]:
-    return {found["status"] for found in results[module]["mutants"].values()}
+    return {found["status"] for found in results[module].values()}
 
 
 def main() -> int:
@@ -324,6 +343,7 @@ def main() -> int:
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--postgres", action="store_true", help="the same, with the tests that need PostgreSQL")
     parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: a lower bound, soon")
+    parser.add_argument("--every", type=int, default=1, help="only each third, say, of them: an estimate, soon")
     parser.add_argument("--tests", action="append", help="with these tests alone: a lower bound, soon")
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests that a mutant may take")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
@@ -334,7 +354,7 @@ def main() -> int:
         make_mutants()
         survivors = asked.survivors or asked.postgres
         afresh = bool(asked.modules) and not survivors and not asked.untried
-        mutants = notes.take_up(modules, afresh=afresh, survivors=survivors)
+        mutants = notes.take_up(modules, afresh=afresh, survivors=survivors)[:: asked.every]
         tests, pace = asked.tests or TESTS, (asked.workers, asked.budget)
         try_mutants(notes, mutants, tests, *pace, postgres=asked.postgres, quick=asked.quick)
         notes.describe(modules)

@@ -191,7 +191,7 @@ class Account:
     def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
         over = LOTS.c.expires_at <= self.now
-        for lot in self._all(is_open, over, sa.or_(remaining > 0, sa.and_(remaining < 0, LOTS.c.expired > 0))):
+        for lot in self._all(is_open, over, sa.or_(remaining > 0, LOTS.c.expired > 0)):
             target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
             change = target - lot["expired"]
             self.add_to_lot(lot["id"], "expired", change)

@@ -114,13 +114,13 @@ def _period(line: CreditLine, charged: Collection[CreditLine]) -> int:
     """Return the length of the full period in which a line lies: of a whole line, its own."""
     start, end = line.covers
     if not line.proration or line.interval is None:
-        return max(1, end - start)
+        return end - start
     whole = [
         each.covers
         for each in charged
         if not each.proration and each.covers[1] == end and each.interval == line.interval
     ]
-    return max(1, end - start, end - max((first for first, _ in whole), default=line.interval.before(end)))
+    return max(end - start, end - max((first for first, _ in whole), default=line.interval.before(end)))
 
 
 @dataclass(frozen=True, slots=True)

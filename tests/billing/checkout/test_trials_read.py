@@ -124,6 +124,11 @@ def guests(name: str) -> CheckoutSession:
 WITHIN_A_SECOND = {
     "one": ([*began("a"), guests("a")], []),
     "the first of two stays": ([*began("a"), *began("b"), guests("a"), guests("b")], ["sub_b"]),
+    "in whatever order they are told": ([*began("b"), *began("a"), guests("a"), guests("b")], ["sub_b"]),
+    "a plan without a trial is none": (
+        [mailed("ada@example.com"), subscription("sub_0", created=NOW - DAY), *began("a"), guests("a")],
+        [],
+    ),
     "what nobody knows of yet does not push out another": ([*began("a"), *began("b"), guests("a")], []),
     "what stayed before more was known stays": ([*began("a", "canceled"), *began("b"), guests("a"), guests("b")], []),
     "a user's own comes first": ([*began("a"), *began("b"), guests("a"), claim("ada", "cus_b")], ["sub_a"]),

@@ -148,6 +148,11 @@ LINES = {
         [plan(interval="day", interval_count=30)],
         [(100, 50, END)],
     ),
+    "half a month of a price that does not say how many": (
+        [line(12, 27, 450, proration=True)],
+        [plan(interval_count=None)],
+        [(100, 50, END)],
+    ),
     "half a month, more seats": (
         [
             MONTH,
@@ -219,8 +224,29 @@ LINES = {
         [(100, 100, END), (200, 200, END)],
     ),
     "a line of before items were known": ([line(-3, 27, subscription_item=None)], [plan()], [(100, 100, END)]),
+    "a pack of one credit": ([line(-3, -3, price="pack")], [pack(credits="1")], [(1, 1, None)]),
+    "a plan beside a trial": (
+        [line(-3, 11, 0, id="il_a"), line(-3, 27, id="il_b", subscription_item="si_2")],
+        [plan()],
+        [(100, 100, END)],
+    ),
     "an unknown price of no item is not for time": ([line(-3, 27, subscription_item=None)], [], []),
 }  # fmt: skip
+
+
+def test_a_price_that_is_not_known_yet_takes_its_time(connection):
+    put(connection, plan(interval="day", interval_count=30), invoice("in_1", MONTH))
+    put(connection, invoice("in_2", line(12, 27, price="other"), days=12))
+    (month,) = (grant for purchase in read(connection) for grant in purchase.grants)
+    assert month.kept.credits(100) == 50
+
+
+@pytest.mark.parametrize(("number", "kept"), [("A-9", 0), ("A-11", 100)])
+def test_of_two_invoices_of_one_second_the_number_tells_which_is_later(connection, number, kept):
+    other = line(-3, 27, id="il_b", price="other")
+    put(connection, plan(), invoice("in_1", MONTH, number=number), invoice("in_2", other, number="A-10"))
+    (month,) = (grant for purchase in read(connection) for grant in purchase.grants)
+    assert month.kept.credits(100) == kept
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,31 @@ def test_an_item_beside_another_is_not_touched():
     assert brought(plan, addon, line("c", "month", (EARLIER, FEBRUARY), gives_back=True))["b"] == 100
 
 
+def test_of_two_lines_the_one_that_begins_later_is_kept():
+    year = line("a", "year", (JANUARY, NEXT_YEAR), units=365)
+    month = line("b", "month", (FEBRUARY, FEBRUARY + 28 * DAY), units=28)
+    assert brought(year, month) == {"a": 365 - 28, "b": 28}
+
+
+APRIL, MAY = (int(datetime(2026, month, day, tzinfo=UTC).timestamp()) for month, day in ((3, 31), (4, 30)))
+PERIODS = {
+    "a whole line's own": ([], line("a", "month", (JANUARY, JANUARY + 1)), 1),
+    "of a part that of the whole line": (
+        [line("w", "month", (APRIL, MAY)), line("y", "year", (APRIL + DAY, MAY))],
+        line("a", "month", (MAY - 15 * DAY, MAY), proration=True),
+        30,
+    ),
+    "where that is not known the calendar's": ([], line("a", "month", (MAY - 15 * DAY, MAY), proration=True), 31),
+    "never shorter than the line": ([], line("a", "month", (MAY - 60 * DAY, MAY), proration=True), 60),
+    "of an unknown price the line's": ([], line("a", "x", (APRIL, MAY), proration=True, interval=None), 30),
+}
+
+
+@pytest.mark.parametrize(("others", "part", "days"), PERIODS.values(), ids=PERIODS)
+def test_how_long_a_full_period_is(others, part, days):
+    assert kept([*others, part])["a"].period == (days if days == 1 else days * DAY)
+
+
 def test_the_payment_that_follows_is_found():
     month = line("a", "month", (JANUARY, FEBRUARY))
     renewal = line("b", "month", (FEBRUARY, FEBRUARY + 28 * DAY), paid_at=FEBRUARY + 3600)

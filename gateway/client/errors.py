@@ -25,12 +25,14 @@ class BillingError(Exception):
 
     Attributes:
         code: `extensions.code` of the API, a `UserErrorCode`, or NETWORK where there was no answer.
+        message: for developers, in English.
         retry_after: the seconds to wait, with RATE_LIMITED.
     """
 
     def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{message} ({code})")
         self.code = code
+        self.message = message
         self.retry_after = retry_after
 
 

@@ -103,7 +103,7 @@ class Client(_Shared):
         """
         try:
             return _data(self._http.post("/graphql", json=_request(document, variables)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _no_answer(error) from error
 
     def access(self, user: str, feature: str) -> Access:
@@ -114,7 +114,7 @@ class Client(_Shared):
         """
         try:
             return _access(self._http.get(_path(user, feature)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _no_answer(error) from error
 
     def allowed(self, user: str, feature: str) -> bool:
@@ -126,7 +126,7 @@ class Client(_Shared):
         if self._decisions.may_ask():
             try:
                 self._note(user, feature, self._http.get(_path(user, feature), timeout=self._patience))
-            except httpx.TransportError:
+            except httpx.RequestError:
                 self._decisions.away()
         return self._decisions.last(user, feature)
 
@@ -155,14 +155,14 @@ class AsyncClient(_Shared):
         """Send any document: see `Client.execute`."""
         try:
             return _data(await self._http.post("/graphql", json=_request(document, variables)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _no_answer(error) from error
 
     async def access(self, user: str, feature: str) -> Access:
         """Return the gateway's decision: see `Client.access`."""
         try:
             return _access(await self._http.get(_path(user, feature)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise _no_answer(error) from error
 
     async def allowed(self, user: str, feature: str) -> bool:
@@ -170,7 +170,7 @@ class AsyncClient(_Shared):
         if self._decisions.may_ask():
             try:
                 self._note(user, feature, await self._http.get(_path(user, feature), timeout=self._patience))
-            except httpx.TransportError:
+            except httpx.RequestError:
                 self._decisions.away()
         return self._decisions.last(user, feature)
 
@@ -183,7 +183,7 @@ def _request(document: str, variables: Mapping[str, Any] | None) -> dict[str, An
     return {"query": document, "variables": variables or {}}
 
 
-def _no_answer(error: httpx.TransportError) -> Unavailable:
+def _no_answer(error: httpx.RequestError) -> Unavailable:
     return Unavailable("NETWORK", f"the gateway did not answer: {error or type(error).__name__}")
 
 
@@ -201,7 +201,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
 
 def _failure(error: Mapping[str, Any], code: str, retry_after: float | None = None) -> BillingError:
     kind = Unavailable if code in TEMPORARY else BillingError
-    return kind(code, error.get("message", ""), retry_after)
+    return kind(code, error.get("message", "the gateway does not say what is wrong"), retry_after)
 
 
 def _data(response: httpx.Response) -> dict[str, Any]:
@@ -225,4 +225,5 @@ def _access(response: httpx.Response) -> Access:
     if "allowed" in content:
         return cast("Access", content)
     error = content.get("error", {})
-    raise _failure(error, error.get("code", "INTERNAL"))
+    failure = _failure(error, error.get("code", "INTERNAL"))
+    raise Unavailable(failure.code, failure.message) if response.is_server_error else failure

@@ -3,16 +3,17 @@
 import re
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from inspect import isawaitable
 
 import httpx
 import pytest
 
-from gateway.client import AsyncClient, BillingError, Client, Refused, Unavailable
+from gateway.client import AsyncClient, BillingError, Client, Mutation, Query, Refused, Unavailable, documents
 from gateway.client.decisions import Decisions
 from gateway.client.documents import CONSUME, CREATE_CHECKOUT_SESSION, CUSTOMERS, UPDATE_CUSTOMER
 from gateway.client.generate import generated
+from gateway.web.documents import documents as known_documents
 from harness.gateway import SERVICE_TOKEN, connected, make_world
 from harness.paths import ROOT
 from harness.rows import NOW, customer, item, product, put, subscription
@@ -108,14 +109,30 @@ async def test_what_was_refused_says_what_to_mend(connect, shop):
         assert await client.execute("{ __typename }") == {"__typename": "Query"}
 
 
-@pytest.mark.parametrize(("status", "kind"), [(502, Unavailable), (404, BillingError)])
-def test_a_page_of_a_proxy_is_no_answer(status, kind):
+ANSWERS = {
+    "a proxy's page": (502, {"text": "<html>"}, True),
+    "a fault": (500, {"json": {"error": {"code": "INTERNAL", "message": "a fault"}}}, True),
+    "too many": (429, {"json": {"error": {"code": "RATE_LIMITED", "message": "wait"}}}, True),
+    "no such page": (404, {"text": "<html>"}, False),
+    "everything instead of one": (200, {"json": {"features": {}}}, False),
+}
+
+
+@pytest.mark.parametrize(("status", "content", "is_away"), ANSWERS.values(), ids=ANSWERS)
+def test_what_is_no_decision_is_an_outage_or_a_mistake(status, content, is_away):
     with closing(Client("http://gateway", "token")) as client:
-        transport = httpx.MockTransport(lambda _: httpx.Response(status, text="<html>"))
+        transport = httpx.MockTransport(lambda _: httpx.Response(status, **content))
         client._http = httpx.Client(base_url="http://gateway", transport=transport)
-        with pytest.raises(kind) as told:
-            client.execute("{ __typename }")
-        assert isinstance(told.value, Unavailable) == (kind is Unavailable)
+        with nullcontext() if is_away else pytest.raises(BillingError):
+            assert client.allowed("ada", "boards")
+        with pytest.raises(Unavailable if is_away else BillingError):
+            client.access("ada", "boards")
+
+
+def test_the_gateway_trusts_what_the_client_asks():
+    asked = [each.text for each in vars(documents).values() if isinstance(each, Query | Mutation)]
+    assert len(asked) > 10
+    assert set(asked) <= set(known_documents().values())
 
 
 def test_who_was_away_is_not_asked_for_a_while_and_the_oldest_decision_goes_first():

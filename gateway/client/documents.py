@@ -526,6 +526,52 @@ class AdjustUsageInput(TypedDict):
     """What it should have been; left out where it should not be there."""
 
 
+class SetUsageControlsPayloadControlsSpendCap(TypedDict):
+    """An amount of one currency."""
+
+    amount: int
+    """The amount in minor units; 1250 US cents are 12.50 dollars."""
+    currency: str
+    """The currency."""
+    formatted: str
+    """The amount as people of a locale write it, such as $12.50 or 12,50 €."""
+
+
+class SetUsageControlsPayloadControls(TypedDict):
+    """What bounds a customer's use beside the plan."""
+
+    alertThresholds: list[int] | None
+    """Percents of a limit at which the application is told; null for those of the settings."""
+    spendCap: SetUsageControlsPayloadControlsSpendCap | None
+    """The most that what meters count may cost in a period; null without a cap."""
+
+
+class SetUsageControlsPayload(TypedDict):
+    """The controls, or what the caller must fix."""
+
+    controls: SetUsageControlsPayloadControls | None
+    """Null when there are errors."""
+    userErrors: list[Problem]
+    """What the caller must fix; empty on success."""
+
+
+class SetUsageControlsInput(TypedDict):
+    """What bounds a customer's use beside the plan. What is left out is as without controls."""
+
+    externalId: str
+    """The id by which the application knows the customer."""
+    alertThresholds: NotRequired[list[int] | None]
+    """Percents of a limit at which `usage.threshold` is sent, 1 to 1000, at most 10; empty for none. Left out, those of the settings."""
+    spendCap: NotRequired[int | None]
+    """The most that what meters count may cost in a period. Left out, there is no cap."""
+    currency: NotRequired[str | None]
+    """The cap's, in which the customer is billed; needed with a cap."""
+    idempotencyKey: str
+    """1 to 255 characters. The same key with the same input does it once and gives the same answer."""
+    actor: NotRequired[str | None]
+    """Who wants it, for the audit log, such as an agent of the application's support; up to 200 characters."""
+
+
 CreditEntryKind = Literal["GRANT", "REVOKE", "RESTORE", "SPEND", "EXPIRE"]
 """Why the balance changed."""
 
@@ -633,6 +679,9 @@ REPORT_USAGE: Mutation[ReportUsageInput, ReportUsagePayload] = Mutation("mutatio
 
 ADJUST_USAGE: Mutation[AdjustUsageInput, AdjustUsagePayload] = Mutation("mutation AdjustUsage($input:AdjustUsageInput!){adjustUsage(input:$input){identifier userErrors{...Problem}}}fragment Problem on UserError{code message field}")
 """Correct usage: it is taken back, at Stripe too, and written anew where it was another amount. Once."""
+
+SET_USAGE_CONTROLS: Mutation[SetUsageControlsInput, SetUsageControlsPayload] = Mutation("mutation SetUsageControls($input:SetUsageControlsInput!){setUsageControls(input:$input){controls{alertThresholds spendCap{amount currency formatted}}userErrors{...Problem}}}fragment Problem on UserError{code message field}")
+"""Set at what share of a limit the application is told of a customer, and what a period's use may cost."""
 
 GRANT_CREDITS: Mutation[GrantCreditsInput, GrantCreditsPayload] = Mutation("mutation GrantCredits($input:GrantCreditsInput!){grantCredits(input:$input){entry{...Entry}userErrors{...Problem}}}fragment Entry on CreditEntry{id kind amount balance reason createdAt}fragment Problem on UserError{code message field}")
 """Give credits to a user, which no refund takes back. For the application's own back end."""

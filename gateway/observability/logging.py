@@ -15,12 +15,14 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway.errors import GatewayError
 from gateway.observability import metrics
 
 # Stripe's keys, signing secrets, signed tokens, and passwords in URLs.
 MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_|eyJ[\w-]{8}|://[^\s/:@]*:[^\s/@]+@")
 SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
 _PACKAGE = Path(__file__).parents[1]
+MAX_PLACES, MAX_CAUSES = 40, 5
 
 
 def configure_logging(*, readable: bool) -> None:
@@ -122,9 +124,10 @@ _STREAM = _TolerantStream()
 
 
 def add_location(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type and the place in the gateway that it came from, as `error` and `at`.
+    """Replace an exception by its type, where in the gateway it came from, and the places that it came through.
 
-    Its message and stack are for development: in production they could quote a statement, or what a customer sent.
+    Its message and the values on its stack are for development: in production they could quote a statement, or what a
+    customer sent. A `GatewayError` is expected, and explains itself: of it there is no stack.
     """
     error = event.pop("exc_info", None)
     if error is True:
@@ -133,11 +136,39 @@ def add_location(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
         error = error[1]
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if _PACKAGE in (place := Path(frame.filename)).parents:
-                event["at"] = f"{place.relative_to(_PACKAGE.parent)}:{frame.lineno} in {frame.name}"
-                break
+        places = _places(error)
+        if ours := [place for place in places if place.startswith(f"{_PACKAGE.name}/")]:
+            event["at"] = ours[-1]
+        if not isinstance(error, GatewayError):
+            event["stack"] = places[-MAX_PLACES:]
+            if causes := [f"{type(cause).__name__} at {(_places(cause) or ['?'])[-1]}" for cause in _causes(error)]:
+                event["causes"] = causes
     return event
+
+
+def _places(error: BaseException) -> list[str]:
+    """Return file, line and function of each step of an exception's way, and nothing of what was in them."""
+    steps = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    return [f"{_short(Path(step.filename))}:{step.lineno} in {step.name}" for step in steps]
+
+
+def _short(file: Path) -> str:
+    """Return a file as its package has it, wherever that is installed."""
+    if _PACKAGE in file.parents:
+        return file.relative_to(_PACKAGE.parent).as_posix()
+    home = next((place for place in sys.path if place and Path(place) in file.parents), None)
+    return file.relative_to(home).as_posix() if home else file.name
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an exception came from, the last one first."""
+    seen = {id(error)}
+    while (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+        if id(cause) in seen or len(seen) > MAX_CAUSES:
+            return
+        seen.add(id(cause))
+        yield cause
+        error = cause
 
 
 def redact_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -70,6 +70,18 @@ CACHE = Counter(
     "Lookups in the caches `catalog`, `documents` (parsed operations), `answers` (the same for everybody) and `access`",
     ["cache", "result"],
 )
+GRAPHQL = Counter(
+    "gateway_graphql_operations_total",
+    "GraphQL operations by name (`other` unless the document is trusted), field at the root and outcome: ok, refused "
+    "(an error that the client can mend), failed (one that it cannot); what the cache `answers` has is not among them",
+    ["operation", "field", "outcome"],
+)
+GRAPHQL_SECONDS = Histogram(
+    "gateway_graphql_seconds",
+    "Seconds that a GraphQL operation took, a reading of a subscription for itself",
+    ["operation", "field"],
+    buckets=SECONDS,
+)
 LIVE_CONNECTIONS = Gauge(
     "gateway_live_connections", "WebSockets that are open for live updates", multiprocess_mode="livesum"
 )

@@ -1,14 +1,22 @@
 """What `/metrics` counts, and the alerts on it."""
 
+import json
 import re
 import time
 
 import pytest
+import yaml
+from prometheus_client import REGISTRY
 
+from gateway.web.documents import documents
 from harness.gateway import make_world
 from harness.paths import ROOT
 
-ALERTS = (ROOT / "docs" / "alerts.yml").read_text()
+RULES = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
+ALERTS = [rule["expr"] for rule in RULES]
+PANELS = json.loads((ROOT / "docs" / "dashboard.json").read_text())["panels"]
+DASHBOARD = [target["expr"] for panel in PANELS for target in panel["targets"]]
+OPERATIONS = "gateway_graphql_operations_total"
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +59,42 @@ def test_every_step_of_an_event_is_counted(world):
     assert now["gateway_queue_depth",] == 0
 
 
-def test_the_alerts_name_metrics_and_labels_that_exist(world):
+def test_operations_are_counted_by_names_that_no_client_can_invent(world):
+    name, text = next((name, text) for name, text in documents().items() if text.startswith("query Session("))
+    before = world.metrics()
+    assert world.graphql(text, {"id": "cs_none", "locale": "en"}).is_success
+    for number in range(5):
+        query = f"query Session{number} {{ alias{number}: pricing {{ asOf }} }}"
+        assert "errors" not in world.graphql(query).json()
+        world.client.get(f"{world.url}/graphql", params={"query": query, "operationName": f"No{number}"})
+    world.graphql("query Session($id: ID!) { session(id: $id) { id } pricing { asOf } }", {"id": 1.5})
+    world.graphql("{ there_is_none }")
+    now = world.metrics()
+    labels = {key[1:] for key, value in now.items() if key[0] == OPERATIONS and value > before.get(key, 0)}
+    assert {tuple(dict(each).values()) for each in labels} == {
+        ("session", "Session", "ok"),
+        ("pricing", "other", "ok"),
+        ("several", "other", "refused"),
+        ("none", "other", "refused"),
+    }
+    timed = ("gateway_graphql_seconds_count", ("field", "session"), ("operation", "Session"))
+    assert now[timed] - before.get(timed, 0) == 1
+    assert name
+
+
+@pytest.mark.parametrize("expressions", [ALERTS, DASHBOARD], ids=["alerts", "dashboard"])
+def test_the_alerts_and_the_dashboard_name_metrics_and_labels_that_exist(world, expressions):
     text = world.client.get(f"{world.url}/metrics").text
     families = {re.sub("_total$", "", name) for name in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)}
     samples = world.metrics()
-    expressions = re.findall(r"expr: (.*)", ALERTS)
-    assert len(expressions) == ALERTS.count("- alert:")
     for name, labels in re.findall(r"(gateway_\w+)(?:\{([^}]*)\})?", " ".join(expressions)):
         assert re.sub("_(total|bucket|count|sum)$", "", name) in families, name
         known = {label for sample in samples if sample[0] == name for label, _ in sample[1:]}
         assert set(re.findall(r"(\w+)!?=", labels)) <= known or not known
+
+
+def test_the_dashboard_shows_every_metric_but_those_that_are_deprecated():
+    shown = {re.sub("_(bucket|total)$", "", name) for name in re.findall(r"gateway_\w+", " ".join(DASHBOARD))}
+    made = {family.name: family.documentation for family in REGISTRY.collect() if family.name.startswith("gateway_")}
+    unseen = {name for name, told in made.items() if not told.startswith("Deprecated")} - shown
+    assert unseen == {"gateway_webhook_secret_used"}  # its time says more

@@ -74,6 +74,7 @@ class Prepared:
         compiled: what is compiled of it.
         cacheable: whether everybody gets the same answer.
         size: the bytes that it may take, once everything is compiled.
+        trusted: whether the operator vouches for it, so that metrics may name its operations.
     """
 
     document: DocumentNode | None
@@ -81,6 +82,7 @@ class Prepared:
     compiled: CompiledCode = field(default_factory=CompiledCode)
     cacheable: bool = False
     size: int = BASE_BYTES
+    trusted: bool = False
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of a name, or the only one; None when there is none, or it is not clear which."""
@@ -142,7 +144,8 @@ class Documents:
             return _refused(text, "GRAPHQL_VALIDATION_FAILED", *errors[:MAX_ERRORS])
         room = _room(cost)
         size = _text_bytes(text) + TOKEN_BYTES * _tokens(document) + FIELD_BYTES * room
-        return Prepared(document, (), CompiledCode(room, self._kept), is_cacheable(self._schema, document), size)
+        code, cacheable = CompiledCode(room, self._kept), is_cacheable(self._schema, document)
+        return Prepared(document, (), code, cacheable, size, self._persisted.is_trusted(text))
 
 
 def _refused(text: str, code: str | None, *errors: GraphQLError) -> Prepared:

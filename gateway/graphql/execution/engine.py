@@ -1,6 +1,7 @@
 """Run a prepared document: the same for HTTP and WebSocket, and the only caller of graphql-core's `execute`."""
 
 from inspect import isawaitable
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from graphql import GraphQLSchema, execute
@@ -10,6 +11,7 @@ from gateway.graphql.execution.compiler import CompiledExecutor
 from gateway.graphql.execution.documents import Prepared
 from gateway.graphql.execution.errors import format_errors
 from gateway.graphql.execution.executor import GatewayExecutor
+from gateway.graphql.execution.measured import count
 from gateway.graphql.execution.request import GraphQLRequest
 
 
@@ -49,7 +51,7 @@ class Engine:
         self._suggestions = suggestions
 
     async def execute(self, prepared: Prepared, request: GraphQLRequest, context: Context, request_id: str) -> Result:
-        """Run an operation.
+        """Run an operation, and count it.
 
         Args:
             prepared: its document; one that has errors does not run.
@@ -57,6 +59,12 @@ class Engine:
             context: what resolvers may reach.
             request_id: under which the log has what clients may not see.
         """
+        started = perf_counter()
+        result = await self._execute(prepared, request, context, request_id)
+        count(prepared, request.operation_name, result.errors, started)
+        return result
+
+    async def _execute(self, prepared: Prepared, request: GraphQLRequest, context: Context, request_id: str) -> Result:
         if prepared.document is None:
             return Result(None, list(prepared.errors), ran=False)
         executor: dict[str, Any] = {"executor_class": GatewayExecutor}

@@ -44,7 +44,8 @@ class PersistedDocuments:
         self._trusted: dict[str, str] = dict(own or {})
         for path in settings.trusted_documents:
             self._trusted |= _manifest(path)
-        self._only = frozenset(self._trusted.values()) if settings.trusted_documents_only else None
+        self._texts = frozenset(self._trusted.values())
+        self._only = self._texts if settings.trusted_documents_only else None
         self._learned: LRUCache[str, str] = LRUCache(max_learned_bytes, getsizeof=lambda text: 500 + getsizeof(text))
 
     def text_of(self, request: GraphQLRequest) -> str:
@@ -62,6 +63,10 @@ class PersistedDocuments:
         if name and self._known(name) != text:
             self._learn(name, text)
         return text
+
+    def is_trusted(self, text: str) -> bool:
+        """Return whether a document is one that this server was given."""
+        return text in self._texts
 
     def _known(self, name: str) -> str | None:
         return self._trusted.get(name) or self._learned.get(name)

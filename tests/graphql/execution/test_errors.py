@@ -109,6 +109,9 @@ def test_the_log_has_no_secret_no_address_and_of_an_error_its_kind_and_place_alo
     [line] = [json.loads(line) for line in log.splitlines() if "graphql.internal_error" in line]
     assert line["error"] == "ValueError"
     assert re.fullmatch(r"gateway/\S+\.py:\d+ in \w+", line["at"])
+    assert line["at"] in line["stack"]
+    assert all(re.fullmatch(r"[\w./-]+\.py:\d+ in [\w<>.]+", place) for place in line["stack"]), line["stack"]
+    assert not any(place.startswith("/") for place in line["stack"])
     assert not re.search(r'Traceback|File "|SELECT|no such', log)
     assert [secret for secret in secrets if secret in log] == []
     assert MAIL not in log

@@ -218,8 +218,8 @@ FAULTS = (
         (
             (
                 FORWARDER,
-                "timestamp=min(int(row.timestamp.timestamp()), self._latest()),",
-                "timestamp=int(row.timestamp.timestamp()),",
+                "timestamp = min(reported, self._latest())",
+                "timestamp = reported",
             ),
             (
                 FORWARDER,

@@ -142,13 +142,17 @@ class UsageForwarder:
         meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
         meter = await self._database.read(lambda connection: first_row(connection, meters))
         customer_key, value_key = (meter.customer_key, meter.value_key) if meter else ("stripe_customer_id", "value")
+        reported = int(row.timestamp.timestamp())
+        timestamp = min(reported, self._latest())
+        # of one try: what was refused and is reported again must not be answered by the saved refusal; and of one
+        # moment, because whoever goes on after a crash may know better how late it is, and one key is for one request
+        tried = f"{row.attempts}" if timestamp == reported else f"{row.attempts}-{timestamp}"
         await self._stripe.post(
             "/v1/billing/meter_events",
-            # of one try: what was refused and is reported again must not be answered by the saved refusal
-            idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}-{row.attempts}",
+            idempotency_key=f"usage-{sha256(row.id.encode()).hexdigest()[:32]}-{tried}",
             event_name=row.event_name,
             identifier=row.id,
-            timestamp=min(int(row.timestamp.timestamp()), self._latest()),
+            timestamp=timestamp,
             payload={**(row.properties or {}), customer_key: row.customer_id, value_key: str(row.value)},
         )
 

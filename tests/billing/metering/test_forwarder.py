@@ -154,6 +154,7 @@ async def test_what_is_ahead_of_stripes_clock_is_said_to_be_as_late_as_stripe_ta
     assert (await forwarded(database, stripe))["id_1"][0] == "sent"
     (call,) = scripted.calls
     assert int(call[2]["timestamp"]) == pytest.approx(datetime.now(UTC).timestamp() + 290, abs=30)
+    assert scripted.keys == [f"usage-{sha256(b'id_1').hexdigest()[:32]}-0-{call[2]['timestamp']}"]
 
 
 async def test_a_refusal_of_what_is_ahead_is_no_refusal(database, fill, scripted, stripe):

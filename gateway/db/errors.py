@@ -10,6 +10,18 @@ from gateway.errors import BadInput, DatabaseUnavailable
 
 READ_ONLY = "it is read-only: DATABASE_URL names a standby, or a server that is set to read-only"
 SHARED = "a pooler gave this process another one's connection: see `gateway doctor`"
+WORDS = {
+    "25006": READ_ONLY,  # read_only_sql_transaction
+    "26000": SHARED,  # a prepared statement is not there, or is already
+    "42P05": SHARED,
+    "53100": "the disk of its server is full",
+    "53200": "its server has no memory left",
+    "53300": "it has no connection left: raise its max_connections, or lower GATEWAY_DATABASE_CONNECTIONS",
+    "55P03": "a lock was held for longer than its lock_timeout",
+    "57014": "a statement was cancelled, mostly by its statement_timeout",
+}
+"""What PostgreSQL's SQLSTATE says, where the error's name does not say it.
+Source: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 DAMAGED = "its file is damaged: stop the gateway and restore a backup"
 
 
@@ -41,10 +53,8 @@ def unavailability_reason(error: BaseException) -> str | None:
     cause = getattr(error, "orig", None) or error
     if "no such table" in str(cause) or type(cause).__name__ == "UndefinedTable":
         return "it is not migrated: run `gateway db upgrade`"
-    if getattr(cause, "sqlstate", None) == "25006":  # read_only_sql_transaction
-        return READ_ONLY
-    if getattr(cause, "sqlstate", None) in {"26000", "42P05"}:  # a prepared statement is not there, or is already
-        return SHARED
+    if words := WORDS.get(getattr(cause, "sqlstate", None) or ""):
+        return words
     if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return DAMAGED
     gone = isinstance(error, DBAPIError) and error.connection_invalidated

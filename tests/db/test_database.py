@@ -8,9 +8,10 @@ from functools import partial
 import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from gateway.db.database import Database
+from gateway.db.errors import translate_errors
 from gateway.db.notifications import Notifications, publish
 from gateway.db.tables import table_for
 from gateway.db.worker_threads import CLOSE_SECONDS
@@ -325,3 +326,32 @@ async def database_of():
     yield open_
     for database in opened:
         await database.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (psycopg.errors.DiskFull, "the disk of its server is full"),
+        (psycopg.errors.OutOfMemory, "no memory left"),
+        (psycopg.errors.TooManyConnections, "lower GATEWAY_DATABASE_CONNECTIONS"),
+        (psycopg.errors.LockNotAvailable, "lock_timeout"),
+        (psycopg.errors.QueryCanceled, "statement_timeout"),
+    ],
+)
+def test_what_ails_a_server_is_said_in_words(error, words):
+    with pytest.raises(DatabaseUnavailable, match=words), translate_errors():
+        raise OperationalError("SELECT 1", {}, error("no"))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("limit", ["lock_timeout", "statement_timeout"])
+async def test_behind_a_held_lock_a_low_limit_is_said_and_what_comes_again_is_written_once(
+    postgres_url, database_of, limit
+):
+    database = database_of(f"{postgres_url}{'&' if '?' in postgres_url else '?'}options=-c%20{limit}%3D100")
+    with psycopg.connect(postgres_url) as holder:
+        holder.execute("LOCK TABLE sync_state IN EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailable, match=limit):
+            await database.transaction(add)
+    await database.transaction(add)
+    assert await database.read(names) == ["a"]

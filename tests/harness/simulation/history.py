@@ -32,7 +32,7 @@ ALONE = 0.3
 LEASES_END = 90.0
 """After how many seconds everything is due again that a dead process has held."""
 ROUNDS = 30
-WATCHED, BUSY = 0.25, 0.3
+WATCHED, BUSY = 0.25, 0.4
 """In how many histories a buyer's access is asked for all the time, and the seller acts beside the buyers."""
 
 

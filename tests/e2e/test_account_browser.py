@@ -188,6 +188,9 @@ async def test_a_customer_buys_upgrades_as_quoted_and_leaves_at_once_for_a_reaso
     (subscription,) = gateway_dev.stripe("GET", "/v1/subscriptions")["data"]
     invoice = gateway_dev.stripe("GET", f"/v1/invoices/{subscription['latest_invoice']}")
     assert f"${invoice['amount_paid'] / 100:.2f}" == due
+    (charge, *_) = gateway_dev.stripe("GET", "/v1/charges", customer=subscription["customer"])["data"]
+    gateway_dev.stripe("POST", "/v1/refunds", charge=charge["id"], amount=100)
+    await expect(page.get_by_test_id("invoice").filter(has_text="$1.00 given back")).to_have_count(1)
 
     in_use(gateway_dev, "offerRetentionCoupon", subscriptionId=subscription["id"], couponId="LAUNCH20")
     await page.reload()

@@ -225,11 +225,11 @@ class SubscriptionsAtStripe:
         """
         its, schedule = answer.object["id"], answer.object["schedule"]["id"]
         await self.do(its, self._stripe.post(f"{SCHEDULES}/{schedule}/cancel", idempotency_key=uuid4().hex, **how))
-        if details:  # which can still be told of what has ended
+        await self._mirror.refresh(self._stripe, "subscription", its)
+        if details:  # which Stripe takes of what has ended, too; if not, it has ended all the same
             path, key = path_of(its), f"details-{its}-{schedule}"
-            await self.do(its, self._stripe.post(path, idempotency_key=key, cancellation_details=details))
-        else:
-            await self._mirror.refresh(self._stripe, "subscription", its)
+            with suppress(Rejected):
+                await self.do(its, self._stripe.post(path, idempotency_key=key, cancellation_details=details))
 
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to, in minor units.

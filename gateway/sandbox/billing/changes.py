@@ -54,6 +54,8 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     Raises:
         StripeError: It is over, a parameter does not fit, or the payment failed under `error_if_incomplete`.
     """
+    if subscription["status"] in subscriptions.FINAL and not params.keys() - _OF_CANCELED:
+        return sandbox.update(merge(subscription, params, *_OF_CANCELED), "customer.subscription.updated")
     _check_status(subscription, params)
     if subscription["schedule"]:
         _refuse_ending(subscription, params)
@@ -78,6 +80,8 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     return sandbox.need("subscription", subscription["id"])
 
 
+_OF_CANCELED = frozenset({"cancellation_details", "metadata"})
+"""What can be updated of a canceled subscription, by the words with which Stripe refuses the rest."""
 _OF_INCOMPLETE = frozenset({"default_payment_method", "default_source", "metadata", "payment_behavior"})
 
 
@@ -119,7 +123,7 @@ def apply(sandbox: Sandbox, subscription: Obj, params: Obj) -> Change:
     if subscription["status"] in subscriptions.FINAL:
         raise invalid(
             "A canceled subscription can only update its cancellation_details and metadata."
-            if params.keys() - {"metadata", "cancellation_details"}
+            if params.keys() - _OF_CANCELED
             else f"No such subscription: '{subscription['id']}'",
             code="resource_missing",
         )

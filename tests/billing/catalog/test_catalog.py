@@ -202,7 +202,7 @@ def test_the_default_currency_can_be_set(sqlite_url):
 
 def test_a_price_tells_its_tiers_and_what_is_below_one_minor_unit(shop):
     query = """query($id: ID!) { plan(id: $id) { amount { amount } price { billingScheme tiersMode unitAmountDecimal
-        tiers { upTo unitAmount { decimal } unitAmountDecimal flatAmount { decimal } } } } }"""
+        tiers { upTo unitAmount { decimal } unitAmountDecimal flatAmount { decimal } flatAmountDecimal } } } }"""
 
     assert shop.data(query, {"id": shop.ids["tiered"]})["plan"] == {
         "amount": None,
@@ -211,8 +211,20 @@ def test_a_price_tells_its_tiers_and_what_is_below_one_minor_unit(shop):
             "tiersMode": "VOLUME",
             "unitAmountDecimal": None,
             "tiers": [
-                {"upTo": 10, "unitAmount": {"decimal": "7.00"}, "unitAmountDecimal": "700", "flatAmount": None},
-                {"upTo": None, "unitAmount": None, "unitAmountDecimal": "0.5", "flatAmount": {"decimal": "1.00"}},
+                {
+                    "upTo": 10,
+                    "unitAmount": {"decimal": "7.00"},
+                    "unitAmountDecimal": "700",
+                    "flatAmount": None,
+                    "flatAmountDecimal": None,
+                },
+                {
+                    "upTo": None,
+                    "unitAmount": None,
+                    "unitAmountDecimal": "0.5",
+                    "flatAmount": {"decimal": "1.00"},
+                    "flatAmountDecimal": "100",
+                },
             ],
         },
     }

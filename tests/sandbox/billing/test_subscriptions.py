@@ -487,6 +487,10 @@ def test_what_ends_now_is_planned_to_end_no_more(client, subscribe, price):
     subscription = subscribe(price())
     client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
     canceled = client.v1.subscriptions.cancel(subscription.id)
+    why = {"cancellation_details": {"feedback": "unused"}}
+    assert client.v1.subscriptions.update(canceled.id, why).cancellation_details.feedback == "unused"
+    with pytest.raises(stripe.InvalidRequestError, match="only update its cancellation_details and metadata"):
+        client.v1.subscriptions.update(canceled.id, {**why, "cancel_at_period_end": True})
     assert (canceled.status, canceled.cancel_at, canceled.cancel_at_period_end) == ("canceled", None, False)
 
 

@@ -27,8 +27,9 @@ from hypothesis.stateful import initialize, invariant, rule, run_state_machine_a
 
 from harness.databases import both_databases
 from harness.gateway import make_world
+from harness.money_counted import Counter
 from harness.money_model import DAYS_UNTIL_DUE, Book, Judge, Lot
-from harness.money_seller import OTHER_EMAILS, Seller
+from harness.money_seller import OTHER_EMAILS
 from harness.money_shop import (
     BAD_CARD,
     CANCEL,
@@ -69,7 +70,7 @@ plan = st.sampled_from(PLANS)
 HOW_REPORTED = st.sampled_from(["once", "twice", "away", "otherwise"])
 
 
-class Game(Seller):
+class Game(Counter):
     """One buyer and one stranger in a shop that others have used before."""
 
     @initialize(mode=st.sampled_from(["flexible", "classic"]), how=HOW_REPORTED)

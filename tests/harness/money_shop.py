@@ -65,7 +65,12 @@ SOLD: dict[str, dict[str, Any]] = {
     "pack": {"product": "pack", "amount": 500, "credits": 500, "interval": None},
     "calls": {"product": "calls", "amount": 7, "credits": 0, "interval": "month", "meter": "game_calls"},
 }
+TOKENS = 100
+"""So many tokens the plans give in a period."""
+COUNTED = {"features": "tokens, images, minutes", "limit_tokens": str(TOKENS), "use_tokens": "counter"}
+COUNTED |= {"use_images": "credits", "use_minutes": f"meter:{SOLD['calls']['meter']}"}
 METADATA = {name: {"addon": "true"} for name in ("extra", "more", "calls")} | {"tried": {"group": "tried"}}
+METADATA |= {"plan": COUNTED}
 
 
 def moment(text: str) -> float:

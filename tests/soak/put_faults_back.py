@@ -196,6 +196,30 @@ FAULTS = (
         ((SERVICE, APPLIED, f"            await {HOLD}\n{APPLIED}"),),
         found=False,
     ),
+    Fault(
+        "limit",
+        "more than is left is admitted",
+        5,
+        (("billing/counting/desk.py", "and amount > count.remaining:", "and amount < 0:"),),
+    ),
+    Fault(
+        "hold",
+        "what is held is left to others",
+        5,
+        (("billing/counting/counters.py", "max(0, limit - self.used - self.held)", "max(0, limit - self.used)"),),
+    ),
+    Fault(
+        "cap",
+        "a spend cap keeps nobody from using more",
+        2,
+        (("billing/counting/desk.py", "if self._passes_cap(place, amount):", "if False:"),),
+    ),
+    Fault(
+        "held credits",
+        "credits that are held are spent by others",
+        5,
+        (("billing/credits/spending.py", "if account.balance - held <", "if account.balance <"),),
+    ),
 )
 
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,12 +24,14 @@ class ScriptedStripe:
         calls: what was asked, in order.
         keys: the idempotency keys of what was written, in order.
         replayed: methods and paths whose answers are those of an earlier call with the same key.
+        meanwhile: what happens while a method and path is on its way.
     """
 
     url: str = ""
     calls: list[Call] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
     replayed: set[tuple[str, str]] = field(default_factory=set)
+    meanwhile: dict[tuple[str, str], Callable[[], object]] = field(default_factory=dict)
     _answers: defaultdict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -71,6 +73,7 @@ def scripted_stripe() -> Iterator[ScriptedStripe]:
             )
             if self.command == "POST":
                 scripted.keys.append(self.headers.get("Idempotency-Key"))
+            scripted.meanwhile.get((self.command, url.path), lambda: None)()
             status, obj = scripted._next(self.command, url.path)
             answer = json.dumps(obj).encode()
             self.send_response_only(status)

@@ -1,8 +1,10 @@
 """Who may open a checkout of what, on a database, asked of a Stripe that answers what a test has written down."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
 from gateway.billing.catalog.service import Catalog
@@ -10,6 +12,7 @@ from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.checkout.service import Checkout, owns
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Rejected
+from gateway.db.tables import table_for
 from gateway.errors import Forbidden, NotFound, StripeUnavailable, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
@@ -172,9 +175,17 @@ async def test_what_excludes_a_plan_is_told_and_a_pack_asks_nobody(checkout, scr
     assert (await several.create(ADA, ask("month"))).id == "cs_test_3"
 
 
-async def test_open_sessions_are_listed_before_the_subscriptions_are_read(checkout, scripted, fill):
+async def test_open_sessions_are_listed_before_the_subscriptions_are_read(checkout, scripted, fill, database):
     """Whatever is paid in between is found in either."""
     await fill(row("cs_test_0", external_id="ada"))
+    paid = sa.update(table_for(CheckoutSession)).values(status="complete")
+    loop = asyncio.get_running_loop()
+
+    def pay() -> None:
+        paying = database.transaction(lambda connection: connection.execute(paid).rowcount)
+        asyncio.run_coroutine_threadsafe(paying, loop).result()
+
+    scripted.meanwhile["GET", "/v1/subscriptions"] = pay
     scripted.refuse("POST", f"{PATH}/cs_test_0/expire", "no")
     scripted.answer("GET", f"{PATH}/cs_test_0", at_stripe("cs_test_0", status="complete", payment_status="paid"))
     scripted.answer("POST", f"{PATH}/cs_test_1/expire", at_stripe(status="expired"))

@@ -101,6 +101,12 @@ def test_the_index_names_every_page():
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", TEXTS["docs/index.md"]))
 
 
+def test_the_site_names_every_page():
+    sections = (ROOT / "docs/site/build.py").read_text().partition("SECTIONS = {")[2].partition("}")[0]
+    named = {name for names in re.findall(r'"([^"]+)"', sections) for name in names.split()}
+    assert {path.stem for path in ROOT.glob("docs/*.md")} - {"index"} <= named
+
+
 def test_the_map_of_the_code_names_what_is_there():
     code = re.search(r"```\n(gateway/\n.*?)```", README, re.DOTALL).group(1)
     named = {name.rstrip("/") for name in re.findall(r"^  (\w[\w./]*) ", code, re.MULTILINE)}

@@ -76,7 +76,7 @@ def init(  # noqa: PLR0917 - each is an option of the command line
     values = {KEY.name: KEY.answer(key, known), DATABASE.name: DATABASE.answer(database, known)}
     values[ORIGIN.name] = ORIGIN.answer(origin, known)
     values[CORS] = values[ORIGIN.name] if force and origin else known.get(CORS, values[ORIGIN.name])
-    settings = _checked(values)
+    settings = _checked(values, file)
     if settings.stripe_api_base != STRIPE_API:
         values["STRIPE_API_BASE"] = settings.stripe_api_base
     changed = [name for name, value in values.items() if known.get(name, value) != value]
@@ -105,13 +105,14 @@ def origin_of_gateway(url: str) -> str:
     return url.rstrip("/").removesuffix(PATH)
 
 
-def _checked(values: dict[str, str]) -> Settings:
-    """Return the settings that a gateway would have.
+def _checked(values: dict[str, str], file: Path) -> Settings:
+    """Return the settings that a gateway would have: with what else is in the file, such as where Stripe's API is.
 
     Raises:
         SettingsError: a value is wrong.
     """
     settings = Settings.load(
+        env_files=(file,),
         stripe_secret_key=values[KEY.name],
         database_url=values[DATABASE.name],
         redirect_origins=values[ORIGIN.name],

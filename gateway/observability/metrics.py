@@ -44,6 +44,12 @@ INBOX = Gauge(
     ["status"],
     multiprocess_mode="mostrecent",
 )
+OUTBOX_SENT = Counter(
+    "gateway_outbox_total",
+    "Tries to deliver messages to the application by their outcome: delivered, failed (will be tried again), dead "
+    "(waits for an operator)",
+    ["outcome"],
+)
 USAGE_SENT = Counter(
     "gateway_usage_total",
     "Tries to send reported usage to Stripe by their outcome: sent, failed (will be tried again), refused (waits for "

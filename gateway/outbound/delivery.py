@@ -22,6 +22,7 @@ from standardwebhooks.webhooks import Webhook
 from gateway.db.database import Database
 from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, Moment
 from gateway.models.columns import OPEN_PREDICATE, PENDING
+from gateway.observability.metrics import OUTBOX_SENT
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings.values import OutboundEndpoint
 
@@ -87,6 +88,7 @@ class WebhookDispatcher:
             (row,) = claim.rows
             result = {"attempts": row["attempts"] + 1, **await self._deliver(client, endpoint, row)}
             await self._database.transaction(partial(_save, queue.holds(claim), row, result))
+            OUTBOX_SENT.labels("failed" if result["status"] == "pending" else result["status"]).inc()
 
         queue = LeaseQueue(
             name="outbox",

@@ -223,6 +223,8 @@ def test_an_operator_sees_a_dead_letter_and_delivers_it_again(both, tmp_path):
     assert "are due now" in gateway("retry", "--dead")
     world.eventually(lambda: "invoice.paid" in receiver.types(ada))
     assert "no messages" in gateway("list", "--dead")
+    for outcome in ("dead", "delivered"):
+        world.eventually(lambda counted=("gateway_outbox_total", ("outcome", outcome)): counted in world.metrics())
 
 
 def test_a_change_that_is_rolled_back_is_not_told(both):

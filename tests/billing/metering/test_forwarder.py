@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 import sqlalchemy as sa
 import structlog
+from prometheus_client import REGISTRY
 
 from gateway.billing.metering.forwarder import LEASE, UNCOUNTED, USAGE, UsageForwarder, count_open_usage, mark_uncounted
 from gateway.errors import StripeUnavailable
@@ -126,7 +127,10 @@ async def test_the_next_try_has_a_key_of_its_own(database, fill, scripted, strip
 async def test_what_stripe_refuses_waits_for_an_operator(database, fill, scripted, stripe):
     scripted.refuse("POST", PATH, "parameter_invalid")
     await fill(record())
+    refused = {"outcome": "refused"}
+    before = REGISTRY.get_sample_value("gateway_usage_total", refused) or 0
     status, attempts, error, again = (await forwarded(database, stripe))["id_1"]
+    assert REGISTRY.get_sample_value("gateway_usage_total", refused) == before + 1
     assert (status, attempts, again) == ("dead", 1, False)
     assert error
 

@@ -106,7 +106,7 @@ class Counter:
     """A counter as it stands in this transaction.
 
     Attributes:
-        subscription_id: whose periods it follows.
+        subscription_id: whose period its window began with.
         window: the time in which it counts.
         used: how much was.
         held: what is kept.
@@ -176,7 +176,7 @@ def settled(connection: sa.Connection, place: Place, was: Counter | None, moment
         return Counter(of, window, int(found.value), was.held if was else 0), True
     if was is None:
         raise AssertionError("unreachable")
-    return replace(was, subscription_id=of, window=window), False
+    return replace(was, window=window), False  # the next look may find that another subscription was paid meanwhile
 
 
 def as_stored(row: Any) -> Counter:

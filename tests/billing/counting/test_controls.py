@@ -39,6 +39,10 @@ def test_what_is_told_of(used, limit, alerted, of, expected):
     assert due(Counter("sub_1", Window(*PERIOD), used, 0, alerted, of), limit, (100, 80)) == expected
 
 
+def test_the_lowest_threshold_of_another_limit_is_told_anew():
+    assert due(Counter("sub_1", Window(*PERIOD), 1, 0, 50, 60), 100, (1,)) == [1]
+
+
 def metered(unit="2", currency="usd", **columns) -> MeteredPrice:
     row = price("calls", "pro", None, unit_amount_decimal=unit, **columns).model_dump()
     return MeteredPrice.of({**row, "event_name": "calls", "billed_in": currency})
@@ -46,19 +50,20 @@ def metered(unit="2", currency="usd", **columns) -> MeteredPrice:
 
 TIERS = [{"up_to": 100, "unit_amount": 0}, {"up_to": None, "unit_amount": 3}]
 COSTS = {
-    "by the unit": (metered(), 7, 14),
-    "a fraction": (metered("0.001"), 999, 0.999),
-    "packages": (metered("5", transform_quantity={"divide_by": 10, "round": "up"}), 11, 10),
-    "whole packages": (metered("5", transform_quantity={"divide_by": 10, "round": "down"}), 19, 5),
-    "graduated": (metered(tiers=TIERS, tiers_mode="graduated"), 110, 30),
-    "by volume": (metered(tiers=TIERS, tiers_mode="volume"), 110, 330),
-    "another currency": (metered(currency="eur", currency_options={"eur": {"unit_amount": 4}}), 3, 12),
+    "by the unit": ({}, 7, 14),
+    "a fraction": ({"unit": "0.001"}, 999, 0.999),
+    "packages": ({"unit": "5", "transform_quantity": {"divide_by": 10, "round": "up"}}, 11, 10),
+    "whole packages": ({"unit": "5", "transform_quantity": {"divide_by": 10, "round": "down"}}, 19, 5),
+    "graduated": ({"tiers": TIERS, "tiers_mode": "graduated"}, 110, 30),
+    "by volume": ({"tiers": TIERS, "tiers_mode": "volume"}, 110, 330),
+    "its own, whatever the options say": ({"currency_options": {"usd": {"unit_amount": 4}}}, 3, 6),
+    "another currency": ({"currency": "eur", "currency_options": {"eur": {"unit_amount": 4}}}, 3, 12),
 }
 
 
 @pytest.mark.parametrize(("paid", "quantity", "expected"), COSTS.values(), ids=COSTS)
 def test_what_a_quantity_costs(paid, quantity, expected):
-    assert float(paid.cost(quantity)) == expected
+    assert float(metered(**paid).cost(quantity)) == expected
 
 
 def test_what_is_under_a_cap():

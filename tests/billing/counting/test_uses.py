@@ -4,12 +4,12 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.billing.catalog.product_features import UseKind
-from gateway.billing.counting.counters import Place
+from gateway.billing.counting.counters import Count, Place, of_credits
 from gateway.billing.counting.uses import Consume
 from gateway.billing.metering.usage import Report, current, report
 from gateway.models.credits import CreditAccount, CreditLot
 from gateway.models.metering import UsageHold, UsageRecord
-from harness.rows import invoice, line
+from harness.rows import invoice
 from harness.till import ADA, CALLS, DAY, METERED, PAID, TODAY, Till, place
 
 
@@ -131,15 +131,22 @@ async def test_what_is_under_way_at_the_end_of_a_period_keeps_its_room_in_the_ne
 
 async def test_a_new_period_begins_at_nothing_used_and_a_subscription_taken_again_does_not(till, fill):
     await till.use(70)
-    again = TODAY - DAY, TODAY + 29 * DAY
-    till.place = place(period=again, subscription_id="sub_2")
+    till.later(2 * 86_400)
+    again = TODAY + DAY, TODAY + 31 * DAY
+    till.place = place(period=again, subscription_id="sub_3")
     assert await till.stands() == "70+0 of 100, 30 left"
+    await fill(invoice("in_1", total=0, subscription_id="sub_3"), invoice("in_2", subscription_id="sub_4"))
+    await fill(invoice("in_3", status="open", subscription_id="sub_3"))
     assert await till.use(31, "b") == "LIMIT_REACHED amount"
-    await fill(invoice("in_1", line(0, 30), subscription_id="sub_3"))
-    till.place = place(period=again, subscription_id="sub_3")  # paid for: what was used since counts alone
-    assert await till.use(20, "c") == "90+0 of 100, 10 left"
+    await fill(invoice("in_4", total=1, subscription_id="sub_3"))  # paid for: what was used since counts alone
+    assert await till.use(20, "c") == "20+0 of 100, 80 left"
     till.place = place(period=(again[1], again[1] + 30 * DAY), subscription_id="sub_3")
     assert await till.use(100, "d") == "100+0 of 100, 0 left"
+
+
+def test_what_is_left_of_credits():
+    assert of_credits(5, 2) == Count(None, None, 2, 3, None, overage=False)
+    assert (of_credits(1, 3).remaining, of_credits(1, 3).is_open, of_credits(2, 1).is_open) == (0, False, True)
 
 
 async def test_a_meter_counts_what_is_consumed_and_what_is_reported(till, database):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.billing.audit import Action, AuditLog
-from gateway.billing.credits.gifts import Gift, check_gift, give
+from gateway.billing.credits.gifts import Gift, check_gift, give, is_gift
 from gateway.billing.credits.ledger import expire_credits
 from gateway.billing.credits.service import Spend, balances, spend
 from gateway.billing.user_errors import Rejected
@@ -49,6 +49,7 @@ async def test_a_gift_is_given_once_for_a_key_whoever_gives_at_once(database):
         "for the outage",
     )
     assert (entries[0].purchase_id, await balance(database)) == (None, 100)
+    assert is_gift(entries[0].lot_id)
     for other in ({"amount": 99}, {"who": "eve"}, {"expires_at": FUTURE}):
         with pytest.raises(Rejected, match="this key was used before"):
             await given(database, **other)
@@ -61,13 +62,19 @@ async def test_a_gift_is_given_once_for_a_key_whoever_gives_at_once(database):
 
 
 @pytest.mark.parametrize(
-    "wish",
-    [{"amount": 0}, {"amount": 10**12 + 1}, {"expires_at": PAST}, {"key": ""}, {"key": "k" * 256}],
-    ids=str,
+    ("wish", "code", "field"),
+    [
+        ({"amount": 0}, "AMOUNT_INVALID", "amount"),
+        ({"amount": 10**12 + 1}, "AMOUNT_INVALID", "amount"),
+        ({"expires_at": PAST}, "TIMESTAMP_INVALID", "expiresAt"),
+        ({"key": ""}, "IDEMPOTENCY_KEY_INVALID", "idempotencyKey"),
+        ({"key": "k" * 256}, "IDEMPOTENCY_KEY_INVALID", "idempotencyKey"),
+    ],
 )
-async def test_what_cannot_be_given_leaves_no_trace(database, wish):
-    with pytest.raises(Rejected):
+async def test_what_cannot_be_given_leaves_no_trace(database, wish, code, field):
+    with pytest.raises(Rejected) as raised:
         await given(database, **wish)
+    assert [(problem.code.name, problem.field) for problem in raised.value.problems] == [(code, field)]
     assert (await AuditLog(database).page(10, None)).rows == []
     assert await balance(database) == 0
 

@@ -200,12 +200,14 @@ async def test_what_cannot_be_changed(service, scripted, present, wanted, expect
 
 async def test_of_another_group_there_must_be_none_and_no_checkout_of_it(service, scripted, fill):
     scripted.answer("GET", SUB, theirs())
-    scripted.list(LIST, [theirs()])
+    scripted.list(LIST, [theirs()], [theirs()])
     scripted.answer("POST", SUB, theirs("disk"))
     made = service()
     await made.change(ADA, "sub_1", PlanChange("disk"), None)
     assert made.closed == ["ada"]
-    assert ("GET", LIST, {"customer": "cus_1", "status": "all", "limit": "100"}) in scripted.calls
+    asked = {"customer": "cus_1", "status": "all", "limit": "100"}
+    pages = [asked, {**asked, "starting_after": "sub_1"}]
+    assert [call[2] for call in scripted.calls if call[:2] == ("GET", LIST)] == pages
     assert len(changed(scripted)) == 1
 
     await fill(subscription("sub_3"), item("si_3", "disk", "disks", subscription_id="sub_3"))
@@ -659,7 +661,7 @@ async def test_a_preview_of_a_change_that_waits_costs_nothing_now(service, scrip
     scripted.answer("GET", SUB, theirs())
     scripted.answer("POST", PREVIEW, bill("year"))
     quote = await service().preview(ADA, "sub_1", LATER)
-    assert (quote.due_now, quote.renews_at) == (0, datetime.fromtimestamp(ENDS, UTC))
+    assert (quote.due_now, quote.at, quote.renews_at) == (0, *[datetime.fromtimestamp(ENDS, UTC)] * 2)
     assert [call[2]["preview_mode"] for call in changed(scripted)] == ["recurring"]
 
 

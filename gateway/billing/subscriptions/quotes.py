@@ -37,11 +37,15 @@ def digest_of(subscription: dict[str, Any]) -> str:
         (item["id"], item["price"]["id"], item.get("quantity"), item.get("current_period_end"))
         for item in subscription["items"]["data"]
     ]
-    customer = subscription.get("customer")
-    theirs = customer.get("discount") if isinstance(customer, dict) else None
+    expanded = subscription.get("customer")
+    customer = expanded if isinstance(expanded, dict) else {}
     of_items = (each for item in subscription["items"]["data"] for each in item.get("discounts") or ())
-    discounts = [id_of(each) for each in (*(subscription.get("discounts") or ()), theirs, *of_items)]
-    said = [id_of(subscription.get("latest_invoice")), *(subscription.get(name) for name in _DECISIVE)]
+    discounts = [id_of(each) for each in (*(subscription.get("discounts") or ()), customer.get("discount"), *of_items)]
+    said = [
+        id_of(subscription.get("latest_invoice")),
+        customer.get("balance"),
+        *(subscription.get(name) for name in _DECISIVE),
+    ]
     return sha256(orjson.dumps([items, discounts, said])).hexdigest()
 
 

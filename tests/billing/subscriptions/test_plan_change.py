@@ -66,6 +66,7 @@ def subscription(**more) -> dict:
         {"discounts": ["di_1"]},
         {"item": {"discounts": ["di_1"]}},
         {"customer": {"discount": {"id": "di_1"}}},
+        {"customer": {"balance": -500}},  # which another subscription may have used up meanwhile
         {"latest_invoice": "in_2"},
     ],
 )

@@ -49,7 +49,7 @@ async def test_a_reader_searches_reads_in_the_dark_and_asks_nobody_else(chromium
 
 def test_the_reference_has_everything():
     pages = {path.stem: path.read_text() for path in SITE.glob("reference/*.html")}
-    types = re.findall(r"^(?:type|enum|input) (\w+)", (ROOT / "schema.graphql").read_text(), re.MULTILINE)
+    types = re.findall(r"^(?:type|enum|input|interface) (\w+)", (ROOT / "schema.graphql").read_text(), re.MULTILINE)
     assert [name for name in types if f'id="{name.lower()}"' not in pages["schema"]] == []
     assert [name for name, _ in commands() if f">{name}<" not in pages["commands"]] == []
     assert [name for name in ENDPOINT_EVENTS if f">{name}<" not in pages["events"]] == []

@@ -9,6 +9,7 @@ import typer
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
+    GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLScalarType,
@@ -74,7 +75,7 @@ def _type(kind: GraphQLNamedType) -> str:
     if isinstance(kind, GraphQLInputObjectType):
         inputs = [(f"`{name}`", _link(each.type), line(each.description)) for name, each in kind.fields.items()]
         return head + table(("field", "type", "means"), inputs)
-    if isinstance(kind, GraphQLObjectType):
+    if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return head + table(("field", "type", "means"), [_field(name, field) for name, field in kind.fields.items()])
     raise TypeError(f"{kind.name} is of a kind that this page does not know")
 

@@ -40,6 +40,25 @@ def test_a_customer_is_found_by_any_word_and_leads_to_the_customer_s_page(browse
     assert "Nothing matches" in text_of(browser.get("/customers", params={"q": "babbage"}))
 
 
+def test_meters_and_their_events_are_listed(browser, stripe_client):
+    ada = stripe_client.v1.customers.create({"email": "ada@example.com"})
+    given = {"display_name": "Answers", "event_name": "tokens", "default_aggregation": {"formula": "sum"}}
+    meter = stripe_client.v1.billing.meters.create({**given, "value_settings": {"event_payload_key": "tokens"}})
+    for identifier in ("first", "wrong"):
+        told = {"event_name": "tokens", "identifier": identifier}
+        told["payload"] = {"stripe_customer_id": ada.id, "tokens": "1234"}
+        stripe_client.v1.billing.meter_events.create(told)
+    back = {"event_name": "tokens", "type": "cancel", "cancel": {"identifier": "wrong"}}
+    stripe_client.v1.billing.meter_event_adjustments.create(back)
+    meters = browser.get("/meters")
+    assert "Answers tokens Sum 2 Active" in text_of(meters)
+    assert f'href="/objects/{meter.id}"' in meters.text
+    assert "Answers" in text_of(browser.get(f"/objects/{meter.id}"))
+    said = text_of(browser.get("/meter-events", params={"q": "tokens"}))
+    assert re.search("tokens ada@example.com 1234 .* Canceled wrong tokens ada@example.com 1234 .* Counted first", said)
+    assert "Nothing matches" in text_of(browser.get("/meter-events", params={"q": "babbage"}))
+
+
 def test_a_long_list_goes_on_on_a_second_page(browser, stripe_client):
     for number in range(53):
         stripe_client.v1.products.create({"name": f"Product number {number:02}"})

@@ -17,6 +17,7 @@ SECTIONS = (
     ("/subscriptions", "Subscriptions"),
     ("/invoices", "Invoices"),
     ("/products", "Products"),
+    ("/meters", "Meters"),
     ("/checkouts", "Checkouts"),
     ("/events", "Events"),
 )

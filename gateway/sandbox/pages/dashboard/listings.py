@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from gateway.sandbox.billing.hosted_links import path
 from gateway.sandbox.core.ports import Sandbox
@@ -127,6 +128,17 @@ def _amounts(context: RenderContext, product: Json) -> Cell:
     return Cell(", ".join(formats.price(price, context.locale) for price in prices) or formats.NOTHING)
 
 
+def _counted(context: RenderContext, meter: Json) -> Cell:
+    events = context.sandbox.store.ids("billing.meter_event", event_name=meter["event_name"])
+    return Cell(str(len(events)), f"/meter-events?{urlencode({'q': meter['event_name']})}")
+
+
+def _value(context: RenderContext, event: Json) -> Cell:
+    meter = context.sandbox.store.first("billing.meter", event_name=event["event_name"])
+    name = meter["value_settings"]["event_payload_key"] if meter else "value"
+    return Cell(str(event["payload"].get(name, formats.NOTHING)))
+
+
 CUSTOMERS = Listing(
     "/customers",
     "Customers",
@@ -212,4 +224,35 @@ SESSIONS = Listing(
     "No checkout sessions yet. Create one with POST /v1/checkout/sessions.",
 )
 
-LISTINGS = {listing.path: listing for listing in (CUSTOMERS, SUBSCRIPTIONS, INVOICES, PRODUCTS, PRICES, SESSIONS)}
+METERS = Listing(
+    "/meters",
+    "Meters",
+    "billing.meter",
+    (
+        Column("Meter", lambda _, obj: Cell(obj["display_name"], page_of(obj))),
+        Column("Event name", lambda _, obj: Cell(obj["event_name"], mono=True)),
+        Column("Makes of its events", lambda _, obj: Cell(formats.words(obj["default_aggregation"]["formula"]))),
+        Column("Events", _counted, style="number"),
+        Column("Status", _status),
+    ),
+    "No meters yet. Create one with POST /v1/billing/meters.",
+)
+METER_EVENTS = Listing(
+    "/meter-events",
+    "Meter events",
+    "billing.meter_event",
+    (
+        Column("Event name", lambda _, obj: Cell(obj["event_name"], mono=True)),
+        Column("Customer", lambda context, obj: context.customer(obj["_customer"])),
+        Column("Value", _value, style="number"),
+        Column("For", lambda context, obj: context.date(obj["timestamp"])),
+        Column("Status", lambda _, obj: status("canceled" if obj.get("_canceled") else "counted")),
+        Column("Identifier", lambda _, obj: Cell(obj["identifier"], mono=True)),
+    ),
+    "No meter events yet. Send one with POST /v1/billing/meter_events.",
+)
+
+_ALL = CUSTOMERS, SUBSCRIPTIONS, INVOICES, PRODUCTS, PRICES, METERS, METER_EVENTS, SESSIONS
+LISTINGS = {listing.path: listing for listing in _ALL}
+TABS = {each.path: pair for pair in ((PRODUCTS, PRICES), (METERS, METER_EVENTS)) for each in pair}
+"""Lists that stand behind the tabs of one section, the first one's."""

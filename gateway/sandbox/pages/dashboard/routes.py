@@ -12,7 +12,7 @@ from gateway.sandbox.pages import formats, site
 from gateway.sandbox.pages.dashboard.actions import next_renewal
 from gateway.sandbox.pages.dashboard.events import DESTINATIONS, EVENTS
 from gateway.sandbox.pages.dashboard.frame import context_of, page, table
-from gateway.sandbox.pages.dashboard.listings import LISTINGS, PRICES, PRODUCTS, Cell, Column, Listing, RenderContext
+from gateway.sandbox.pages.dashboard.listings import LISTINGS, TABS, Cell, Column, Listing, RenderContext
 from gateway.sandbox.scenes import SCENES
 
 Json = dict[str, Any]
@@ -22,7 +22,6 @@ RECENT = 12
 _TYPES_FROM = 1000
 """How many events are looked through for the types that can be chosen."""
 
-_PRODUCT_TABS = ((PRODUCTS.path, PRODUCTS.label), (PRICES.path, PRICES.label))
 _LISTINGS = {**LISTINGS, EVENTS.path: EVENTS}
 _TILES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("Customers", "/customers", "customer", {}),
@@ -76,13 +75,13 @@ async def listing(http: Request) -> Response:
     matching = found.search(context.sandbox, query, after, **({"type": kind} if kind else {}))
     objects = list(islice(matching, PAGE_SIZE + 1))
     shown = objects[:PAGE_SIZE]
-    in_products = found in (PRODUCTS, PRICES)
+    together = TABS.get(found.path, ())
     return page(
         http,
         "listing.html",
-        section=PRODUCTS.path if in_products else found.path,
+        section=together[0].path if together else found.path,
         listing=found,
-        tabs=_PRODUCT_TABS if in_products else (),
+        tabs=[(each.path, each.label) for each in together],
         rows=found.rows(context, shown),
         q=query,
         types=_event_types(context) if found is EVENTS else (),

@@ -1,9 +1,6 @@
 """`gateway init`: `.env` and the endpoint at Stripe, made once however often it runs."""
 
-import os
 import re
-import subprocess
-import sys
 
 import httpx
 import pytest
@@ -109,17 +106,9 @@ def test_what_is_wrong_or_missing_is_said_before_anything_is_written(place, word
 
 
 def test_a_person_is_asked(place):
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", "init"],
-        input=f"{KEY}\n\nhttps://app.example\n\n",
-        env={"PATH": os.environ["PATH"], "STRIPE_API_BASE": place.environment["STRIPE_API_BASE"]},
-        cwd=place.file.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,  # otherwise the key is read from the terminal
-    )
-    assert done.returncode == 0, done.stderr
+    api = {"STRIPE_API_BASE": place.environment["STRIPE_API_BASE"]}
+    done = run("init", cwd=place.file.parent, typed=f"{KEY}\n\nhttps://app.example\n\n", **api)
+    assert (done.returncode, KEY in done.stdout) == (0, False), done.stdout
     variables = place.variables()
     assert (variables["STRIPE_SECRET_KEY"], variables["DATABASE_URL"]) == (KEY, "sqlite:///.gateway/gateway.db")
     assert place.endpoints() == []

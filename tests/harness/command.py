@@ -47,6 +47,7 @@ class Command:
         environment: all that it finds in its environment beside PATH.
         output: the file that both its streams are added to.
         limit: the largest file that it may write, in bytes.
+        typed: what a person types, who has no terminal then.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class Command:
         environment: dict[str, str] | None = None,
         output: Path | str = os.devnull,
         limit: int | None = None,
+        typed: str = "",
     ) -> None:
         surroundings = {"PATH": os.environ["PATH"], **(environment or {})}
-        given = (words, str(cwd), surroundings, str(output), limit)
+        given = (words, str(cwd), surroundings, str(output), limit, typed)
         self._process: Any = _FORKS.Process(target=_become, args=given)  # no daemon: those may have no processes
         self._process.start()
         atexit.register(self._process.kill)
@@ -92,10 +94,10 @@ class Done:
     stdout: str
 
 
-def run(*words: str, cwd: Path | str = ".", **environment: str) -> Done:
+def run(*words: str, cwd: Path | str = ".", typed: str = "", **environment: str) -> Done:
     """Run a command to its end, as a person would."""
     with tempfile.NamedTemporaryFile() as output:
-        command = Command(*words, cwd=cwd, environment=environment, output=output.name)
+        command = Command(*words, cwd=cwd, environment=environment, output=output.name, typed=typed)
         try:
             code = command.wait(60)
         finally:
@@ -103,12 +105,20 @@ def run(*words: str, cwd: Path | str = ".", **environment: str) -> Done:
         return Done(code, Path(output.name).read_text())
 
 
-def _become(words: tuple[str, ...], cwd: str, environment: dict[str, str], output: str, limit: int | None) -> None:
+def _become(
+    words: tuple[str, ...], cwd: str, environment: dict[str, str], output: str, limit: int | None, typed: str
+) -> None:
     """Be `gateway` with these words, in a process that was just forked."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if typed:
+        os.setsid()  # otherwise a password is asked for at the terminal
+        reading, writing = os.pipe()
+        os.write(writing, typed.encode())
+        os.close(writing)
+        os.dup2(reading, 0)
     sys.stdin = os.fdopen(0)  # multiprocessing's is another file, which a server's workers would look for in vain
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, sys.stdout.fileno())

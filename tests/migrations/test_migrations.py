@@ -61,7 +61,7 @@ async def test_behind_a_long_reader_an_upgrade_lets_the_others_read_and_goes_on_
     read = "SELECT count(*) FROM subscription_item"  # of which 0003 drops an index
     with psycopg.connect(empty_postgres_url) as reader:
         reader.execute(read)
-        with pytest.raises(DatabaseUnavailable, match="LockNotAvailable"):
+        with pytest.raises(DatabaseUnavailable, match="lock_timeout"):
             await migrations.upgrade(database, lock_seconds=0.1, patience=0.3)
         upgrade = asyncio.create_task(migrations.upgrade(database, lock_seconds=0.3))
         for _ in range(5):

@@ -9,6 +9,7 @@ from gateway.billing.customers import cards
 from gateway.billing.subscriptions.exclusion import read_subscriptions
 from gateway.db.rows import row_by_id
 from gateway.errors import StripeRefused, StripeUnavailable
+from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription
 from harness.rows import at, customer, subscription
 
@@ -109,6 +110,10 @@ def guests(id: str, subscription_id: str, **columns) -> CheckoutSession:
     return session(id, subscription_id=subscription_id, **{"guest": True, **columns})
 
 
+def claim(external_id: str, customer_id: str) -> CustomerClaim:
+    return CustomerClaim(external_id=external_id, generation=1, customer_id=customer_id, created=at(-9))
+
+
 TOLD = {"id": "cs_1", "object": "checkout.session", "customer_details": {"email": "aDA@example.com"}}
 TRIALS = {
     "the first stays": ([trial("sub_1", -2)], []),
@@ -119,7 +124,10 @@ TRIALS = {
     "one that has been paid": ([trial("sub_1", -1, status="active"), trial("sub_9", -5, "cus_2")], []),
     "after one that has ended": ([trial("sub_1", -1), trial("sub_9", -5, "cus_2", "canceled")], ["sub_1"]),
     "of a user, who keeps it": ([trial("sub_1", -5), trial("sub_8", -1)], []),
-    "of one second a user's is the first": ([trial("sub_1", -1), trial("sub_8", -1)], ["sub_1"]),
+    "of one second a user's is the first": (
+        [trial("sub_1", -1), trial("sub_8", -1, "cus_2"), claim("ada", "cus_2")],
+        ["sub_1"],
+    ),
     "of one second the lower id is the first": ([trial("sub_2", -1), trial("sub_1", -1)], ["sub_2"]),
     "after one without a trial": ([subscription("sub_9", customer_id="cus_2", created=at(-5)), trial("sub_1", -1)], []),
     "without a trial": ([subscription("sub_1", created=at(-1)), trial("sub_9", -5, "cus_2")], []),

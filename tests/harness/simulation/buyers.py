@@ -358,7 +358,7 @@ async def act(buyer: Buyer, steps: int) -> None:
     few = dict.fromkeys(dice.choices(list(choices), list(choices.values()), k=KINDS))
     if dice.random() < 0.1:
         await buyer.buy_as_guest()
-    if dice.random() < 0.6:
+    if dice.random() < 0.8:
         await buyer.buy_anything()
     for step in dice.choices(list(few), [choices[each] for each in few], k=steps):
         await step()

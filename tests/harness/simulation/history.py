@@ -114,10 +114,9 @@ async def _live(world: World) -> None:
 
 async def _act(world: World, buyers: list[Buyer]) -> None:
     """Do what people do, all at once."""
-    people = [act(buyer, world.dice.randint(1, 3)) for buyer in buyers]
-    if world.dice.random() < BUSY:
-        people.append(Seller(world).act(buyers, world.dice.randint(1, 3)))
-    await asyncio.gather(*people)
+    steps, is_busy = world.dice.randint(1, 3), world.dice.random() < BUSY
+    buying = asyncio.gather(*(act(buyer, world.dice.randint(1, 3)) for buyer in buyers))
+    await asyncio.gather(buying, *([Seller(world).act(buyers, steps, buying.done)] if is_busy else []))
     world.is_acting = False
 
 

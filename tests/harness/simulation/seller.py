@@ -1,6 +1,7 @@
 """What the seller does at Stripe's dashboard, past the gateway, while the buyers go on."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.sandbox.core.errors import StripeError
@@ -23,13 +24,21 @@ class Seller:
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def act(self, buyers: "list[Buyer]", steps: int) -> None:
-        """Do some things with the customers, at any moment."""
+    async def act(self, buyers: "list[Buyer]", steps: int, is_over: Callable[[], bool]) -> None:
+        """Do some things with who has paid, at any moment.
+
+        Args:
+            buyers: who may have.
+            steps: how many things.
+            is_over: whether nobody buys any more.
+        """
         dice = self._world.dice
         for _ in range(steps):
-            await asyncio.sleep(dice.uniform(0.1, 1.2))
-            step = dice.choice([self.refund, self.cancel, self.cancel, self.sell])
-            step(dice.choice(buyers))
+            while not (paid := [each for each in buyers if self._of(each, "charge")]) and not is_over():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            if paid:
+                await asyncio.sleep(dice.choice([0.0, dice.uniform(0, 0.1), dice.uniform(0, 1.5)]))
+                dice.choice([self.refund, self.cancel, self.cancel, self.sell])(dice.choice(paid))
 
     def refund(self, buyer: "Buyer") -> None:
         """Give a payment back, all of it or a half."""

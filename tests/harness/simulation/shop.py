@@ -123,7 +123,8 @@ def _stock(stripe: SimulatedStripe) -> tuple[dict[str, str], dict[str, dict[str,
     prices: dict[str, dict[str, Any]] = {}
     for name, terms in SOLD.items():
         if terms["product"] not in products:
-            meta = {"features": FEATURE, **METADATA.get(terms["product"], {})}
+            meta = METADATA.get(terms["product"], {})
+            meta = {**meta, "features": ",".join(filter(None, [FEATURE, meta.get("features")]))}
             made = stripe.call("POST", "/v1/products", name=terms["product"], metadata=meta)
             products[terms["product"]] = made["id"]
         recurring: dict[str, Any] = {"interval": terms["interval"]} if terms["interval"] else {}

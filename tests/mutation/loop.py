@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -46,16 +46,23 @@ class Loop:
         tell: takes what became of each, as soon as it is known.
         budget: seconds of tests for one mutant; what takes longer is not run.
         reach: the folder that keeps what each test reaches.
+        around: makes what all processes share, once the tests are collected.
     """
 
     def __init__(
-        self, mutants: Collection[str], workers: int, tell: Callable[[str, str], None], budget: float, reach: Path
+        self,
+        mutants: Collection[str],
+        workers: int,
+        tell: Callable[[str, str], None],
+        budget: float,
+        reach: Path,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._mutants = mutants
         self._workers = workers
         self._tell = tell
         self._budget = budget
-        self._reach = reach
+        self._reach, self._around = reach, around
         self._failed = False
         self._running: dict[int, tuple[str, float, str]] = {}
 
@@ -65,8 +72,12 @@ class Loop:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants."""
-        if session.config.option.collectonly:
-            return True
+        if not session.config.option.collectonly:
+            with self._around():
+                self._try_all(session)
+        return True
+
+    def _try_all(self, session: pytest.Session) -> None:
         self._items = {item.nodeid: item for item in session.items}
         self._place = {nodeid: place for place, nodeid in enumerate(self._items)}
         session.config.pluginmanager.get_plugin(str(session.config.rootpath / "tests/conftest.py")).in_memory()
@@ -85,7 +96,6 @@ class Loop:
             self._start(session.config, mutant, tests, seconds)
         while self._running:
             self._reap()
-        return True
 
     def _within(self, tests: Iterable[str], took: dict[str, float]) -> list[str]:
         """Return the tests that are cheap enough together, the cheapest first."""

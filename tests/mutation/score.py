@@ -257,8 +257,7 @@ def template() -> Iterator[None]:
 @contextlib.contextmanager
 def server() -> Iterator[None]:
     """Start the PostgreSQL server on which all tests make their databases."""
-    sys.path.insert(0, str(Path("tests").resolve()))
-    from harness.postgres import PostgresDatabases, postgres_server  # noqa: PLC0415 - of the mutants' folder
+    from harness.postgres import PostgresDatabases, postgres_server  # noqa: PLC0415 - the mutants' folder has it, and is found by now
 
     with postgres_server() as started:
         PostgresDatabases(started.get_uri())
@@ -282,8 +281,9 @@ def try_mutants(
     asked = ["-q", "--rootdir=.", "--capture=no", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
     asked += ["-m", f"{which} and not soak", *(["--quick"] if quick else []), *tests]
     setup_source_paths()
-    with template(), contextlib.chdir("mutants"), server() if postgres else contextlib.nullcontext():
-        code = pytest.main(asked, plugins=[Loop(mutants, workers, notes.tell, budget, reach)])
+    around = server if postgres else contextlib.nullcontext
+    with template(), contextlib.chdir("mutants"):
+        code = pytest.main(asked, plugins=[Loop(mutants, workers, notes.tell, budget, reach, around)])
     notes.save()
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise SystemExit(int(code))

@@ -238,6 +238,8 @@ async def supervise(name: str, run: Run, *, restart_seconds: float = RESTART_SEC
             log.warning("background_task_waits", task=name, error=str(error))
         except Exception:
             log.exception("background_task_ended", task=name)
+        if (task := asyncio.current_task()) and task.cancelling():  # its end has failed, as where a lease is given back
+            raise asyncio.CancelledError
         await asyncio.sleep(restart_seconds)
 
 

@@ -45,3 +45,20 @@ async def test_a_task_that_has_nothing_to_do_ends_and_one_that_runs_is_cancelled
         await asyncio.sleep(0)
     assert runs == ["nothing", "forever"]
     assert cancelled.is_set()
+
+
+async def test_a_task_whose_end_fails_does_not_begin_again():
+    runs = []
+
+    async def run():
+        runs.append("run")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise DatabaseUnavailable("the lease cannot be given back")
+
+    async with asyncio.timeout(5):
+        async with supervised({"odd": lambda: supervise("odd", run, restart_seconds=0)}):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+    assert runs == ["run"]

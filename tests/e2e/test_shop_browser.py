@@ -158,6 +158,7 @@ async def test_an_order_that_nobody_knows_is_said_kindly(page, gateway_dev):
     await expect(page.get_by_role("heading", name="We do not know this order")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
     await page.goto(f"{gateway_dev.gateway_url}/graphql")
     await expect(page.get_by_role("tab", name="CreateCheckoutSession")).to_be_visible()
@@ -175,6 +176,7 @@ async def test_graphiql_opens_with_a_query_that_runs(page, gateway_dev):
     ],
     ids=["another name", "no name", "names in strings and comments"],
 )
+@pytest.mark.soak
 async def test_graphiql_runs_a_text_that_has_just_replaced_another(page, gateway_dev, text, result):
     """It named the operation of the text before, which the new one does not have."""
     await page.goto(f"{gateway_dev.gateway_url}/graphql")
@@ -207,6 +209,7 @@ async def test_graphiql_signs_in_as_a_sample_user_of_development(page, gateway_d
     await expect(page.locator(".result-window")).to_contain_text('"ada@example.com"')
 
 
+@pytest.mark.soak
 async def test_graphiqls_editor_is_ready_within_two_seconds(page, gateway_dev):
     """The best of three: the machine that runs the tests does more than this."""
     took = []
@@ -217,6 +220,7 @@ async def test_graphiqls_editor_is_ready_within_two_seconds(page, gateway_dev):
     assert min(took) < 2000, took
 
 
+@pytest.mark.soak
 async def test_graphiql_follows_a_checkout_live(page, gateway_dev):
     session = opened(gateway_dev, None, "starter_monthly")
     query = f'subscription {{ sessionUpdated(id: "{session["id"]}") {{ status }} }}'

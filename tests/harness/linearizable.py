@@ -11,7 +11,11 @@ from typing import Any
 
 EVER = float("inf")
 MOST = 20_000
-"""So many configurations are tried at most. Where there is an order, a few more than there are calls find it."""
+"""So many configurations are tried at most. Where there is an order, a few more than there are calls mostly find it."""
+
+
+class Undecided(Exception):
+    """The search was given up: many calls overlapped of which nobody knows whether an earlier try was done."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,9 @@ def fault(calls: Sequence[Call], state: Hashable, grown: Callable[[Any], float] 
         calls: all of them, of one object.
         state: the object's at the beginning.
         grown: says of a state what only grows: none is looked at that is beyond what a call still waits for.
+
+    Raises:
+        Undecided: after `MOST` configurations.
     """
     search = _Search(calls)
     stack = [(state, 0, search.next_of(state, 0))]
@@ -63,7 +70,7 @@ def fault(calls: Sequence[Call], state: Hashable, grown: Callable[[Any], float] 
             if grown(found[0]) > search.most_of(found[1]):
                 continue
             if len(tried) > MOST:
-                return f"given up after {MOST} configurations: {search.told(*deepest)}"
+                raise Undecided(search.told(*deepest))
             stack.append((*found, search.next_of(*found)))
     return search.told(*deepest)
 

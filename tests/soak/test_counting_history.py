@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from gateway.models.metering import UsageRecord
 from harness.command import Command
 from harness.counted_calls import History, Told
-from harness.databases import sqlite_later
+from harness.databases import both_databases
 from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, connected
+from harness.linearizable import Undecided
 from harness.rows import customer, item, product, put, subscription
 from harness.waiting import answering, free_port
 
@@ -242,7 +243,8 @@ def _fill(url: str, rounds: int) -> None:
             put(connection, customer(f"cus_{each}", f"user_{each}"), held, its)
 
 
-@sqlite_later
+@both_databases
+@pytest.mark.soak
 @pytest.mark.timeout(2 * int(SECONDS) + 240)
 async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
     _fill(database_url, int(SECONDS / ROUND) + 1)
@@ -251,13 +253,18 @@ async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(datab
         await game.play(SECONDS)
     finally:
         game.close()
-    counts = [0, 0]
+    counts, undecided = [0, 0], 0
     for number, history in game.histories.items():
-        assert history.fault() is None
+        try:
+            assert history.fault() is None
+        except Undecided:
+            undecided += 1
         query = sa.select(sa.func.sum(UsageRecord.value)).where(UsageRecord.customer_id == f"cus_{number}")
         with connected(database_url) as connection:
             used = connection.execute(query).scalar() or 0
         assert used == sum(each.amount for each in history.told if each.is_use) <= LIMIT
         counts = [counts[said] + sum(each.admitted != said for each in history.told) for said in (False, True)]
-    print(f"{counts[0]} admitted, {counts[1]} refused")  # noqa: T201 - `make soak` shows it
+    print(f"{counts[0]} admitted, {counts[1]} refused, {undecided} undecided")  # noqa: T201 - `make soak` shows it
     assert min(counts) > 3
+    if undecided > len(game.histories) // 2:
+        pytest.skip(f"of {len(game.histories)} histories {undecided} could not be decided: the machine is too busy")

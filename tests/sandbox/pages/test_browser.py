@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
 
 @pytest.fixture

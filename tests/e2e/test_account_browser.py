@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from harness.checkout import at_stripe
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.gateway import SERVICE, make_world
 from harness.shop_pages import (
@@ -43,6 +44,10 @@ async def days_pass(page: Page, gateway_dev, days: float, *, until: str) -> None
     """Move Stripe's clock on, and look at the account again when its webhooks have come."""
     clock = f"{gateway_dev.stripe_url}/_sandbox/clock/advance"
     gateway_dev.client.post(clock, json={"by": int(days * 86_400)}).raise_for_status()
+    told = {event["id"] for event in at_stripe(gateway_dev, "events") if event["type"].startswith("invoice.")}
+    gateway_dev.eventually(
+        lambda: told <= {row["id"] for row in gateway_dev.rows("event") if row["status"] != "pending"}
+    )
     gateway_dev.eventually(lambda: [row["status"] for row in gateway_dev.rows("subscription")], [until])
     await page.reload()
 

@@ -65,8 +65,8 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long, within 25 minutes on two cores: storms 3, failures 6, judges, programs and examples 4, games 12. CI
-# plays storms, failovers, judges, examples and programs after each submission.
+# What takes long, within 25 minutes on two cores: storms and failures 4 each, judges, programs and examples 5, games 11.
+# CI plays storms, failovers, judges, examples and programs after each submission.
 soak: storms failures judges programs examples games
 
 # The games again, with ten minutes for who saw what, the simulation and the dishonest buyer and five for lives; and what
@@ -91,7 +91,10 @@ failovers: .venv/development assets packages
 	$(BIN)/python -m pytest tests/soak/test_failover.py tests/e2e/test_clocks.py -m soak -n 2 --timeout 600 $(ARGS)
 
 # Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
-# and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
+# and the clients of GraphQL, a fuzzer), a wheel that is built, installed and run, and a minute on both databases for who
+# saw what and for who was let use how much.
+judges: export HISTORY ?= 30
+judges: export COUNTING_SECONDS ?= 30
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_websocket_clients.py tests/conformance/test_fuzz.py \
@@ -106,18 +109,18 @@ programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 # Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
-# requests through nginx and HAProxy; in seconds for each (of COUNTING_SECONDS on each database, ten minutes in all), of
-# which `make night` gives them more. They are played two or three at a time: 6 minutes, 4 and 2.
-games: export HISTORY ?= 45
-games: export GAME_SECONDS ?= 120
+# requests through nginx and HAProxy; the seconds are for each case, of which most are one on each database. They mostly
+# wait for each other's processes, so four are played at a time: ten minutes.
+games: export HISTORY ?= 300
+games: export GAME_SECONDS ?= 300
+games: export COUNTING_SECONDS ?= 300
 games: export LIVES_SECONDS ?= 60
 games: export PROXY_SECONDS ?= 105
 games: export SIMULATION ?= 60
-games: export COUNTING_SECONDS ?= 300
 games: .venv/development assets packages
-	$(PLAY) tests/soak/test_seen.py tests/soak/test_counting_history.py -m "" -n 2 --timeout 2400 $(ARGS)
-	$(PLAY) tests/e2e/test_simulation.py tests/e2e/test_money_game.py tests/e2e/test_plan_lives.py -n 2 --timeout 1500 $(ARGS)
-	$(PLAY) tests/soak/test_proxies.py -m soak -n 3 --timeout 1800 $(ARGS)
+	$(PLAY) tests/soak/test_seen.py tests/soak/test_counting_history.py tests/e2e/test_money_game.py \
+	  tests/e2e/test_plan_lives.py tests/e2e/test_simulation.py tests/soak/test_proxies.py \
+	  -m "" -n 4 --timeout 2400 $(ARGS)
 
 # The package for browsers: its types, by tsc, and what each of its parts weighs.
 web: .venv/development

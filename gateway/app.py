@@ -146,7 +146,7 @@ def compose_services(runtime: Runtime) -> Services:
     """
     settings, database, mirror = runtime.settings, runtime.database, runtime.mirror
     notifications, stripe = runtime.notifications, runtime.require_stripe()
-    catalog = Catalog(settings, database, hears=lambda: notifications.healthy)
+    catalog = Catalog(settings, database, hears=notifications.is_current)
     notifications.follow(catalog.hear)
     customers = Customers(settings, mirror, stripe)
     checkout = Checkout(settings, mirror, stripe, catalog, customers)

@@ -181,7 +181,7 @@ def page() -> bool:
     for name, rounds in results.items():
         each = [one / other for one, other in zip(rounds, against[name], strict=True)]
         line(name, f"{median(rounds):.0f}", *(f"{value:.2f}" for value in (median(each), min(each), max(each))))
-    limits = {"cached POST": 1.3, "cached GET": 1.3, "304": 1, "uncached": 10, "signed in": 10}
+    limits = {"cached POST": 1.3, "cached GET": 1.3, "304": 1, "uncached": 5, "signed in": 5}
     good = True
     for name, limit in limits.items():
         good &= verdict(f"{name}, x raw", ratios(results[name], against[name]), limit)
@@ -218,7 +218,7 @@ def start() -> bool:
     """CPU seconds and memory from the command to its first answer."""
     with catalog(20) as url:
         runs = [start_once(sys.executable, Path.cwd(), environment(url)) for _ in range(STARTS)]
-    good = verdict("start to first answer, CPU s", median([cpu for cpu, _ in runs]), 1.3)
+    good = verdict("start to first answer, CPU s", median([cpu for cpu, _ in runs]), 1)
     return verdict("memory then, MB", median([memory for _, memory in runs]), 120) and good
 
 

@@ -33,6 +33,7 @@ SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 PAST, FUTURE = "'2026-01-01 00:00:00.000000'", "'2126-01-01 00:00:00.000000'"
 CUSTOMER = {"id": "'cus_' || n", "external_id": "'user_' || n"}
 LOT = {"id": "'lot_' || n", "customer_id": "'cus_0'", "granted": "10", "expires_at": FUTURE}
+ENTRY = {"customer_id": "'cus_0'", "kind": "'spend'", "amount": "-1", "key": "'earlier ' || n"}
 SUBSCRIPTION = {"id": "'sub_' || n", "customer_id": "'cus_' || n", "status": "'active'", "created": "@moment"}
 ITEM = {"id": "'si_' || n", "subscription_id": "'sub_' || n", "product_id": "'prod_' || (n % 25)"}
 ITEM |= {"quantity": "1", "current_period_end": FUTURE}
@@ -252,6 +253,17 @@ CASES = (
             "credit_entry": ({}, 0),
             "credit_account": ({"customer_id": "'cus_0'", "balance": "1000"}, 0),
             "credit_lot": (LOT, 1),
+        },
+        spend_one,
+    ),
+    Case(
+        "spend, what the customer has spent before",
+        (1_000, 10_000, 100_000),
+        {
+            "customer": (CUSTOMER, 0),
+            "credit_entry": (ENTRY, 1),
+            "credit_account": ({"customer_id": "'cus_0'", "balance": "1000"}, 0),
+            "credit_lot": (LOT, 0.05),
         },
         spend_one,
     ),

@@ -1,10 +1,10 @@
 """The catalogue in memory: read once, served without waiting, and what has changed read when it has changed.
 
 A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/db/notifications.py`). While
-they are not, every reading asks the database first which version is there. Each version says which rows it changed
-(`CatalogChange`), so that the next snapshot is made of the last one and these rows; of the whole catalogue where that
-is not told of every version between, where they are many, or after a gap in what was heard. While the database is down
-the last snapshot is served.
+it is not known that they are, as on a machine so busy that this process did not run for 45 ms, every reading asks the
+database first which version is there. Each version says which rows it changed (`CatalogChange`), so that the next
+snapshot is made of the last one and these rows; of the whole catalogue where that is not told of every version between,
+where they are many, or after a gap in what was heard. While the database is down the last snapshot is served.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Catalog:
     Args:
         settings: the default currency.
         database: where the mirror is.
-        hears: whether the changes of other processes are being heard at this moment.
+        hears: whether everything is heard that was committed 50 ms ago, by any process (`Notifications.is_current`).
     """
 
     def __init__(self, settings: Settings, database: Database, hears: Callable[[], bool] = lambda: True) -> None:

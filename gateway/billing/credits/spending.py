@@ -66,10 +66,13 @@ class Spend:
 
 
 def _spent(dialect: str) -> sa.Select[Any]:
-    mine = in_json_array(dialect, ENTRIES.c.customer_id, "customers")
-    named = sa.select(ACCOUNTS.c.customer_id).where(in_json_array(dialect, ACCOUNTS.c.owner_id, "customers"))
-    whose = sa.or_(mine, ENTRIES.c.customer_id.in_(named))
-    return sa.select(ENTRIES).where(in_json_array(dialect, ENTRIES.c.key, "keys"), whose)
+    """Return the query of entries by their accounts and keys, for which there is an index: the ledger only grows."""
+    theirs = (
+        sa.select(ACCOUNTS.c.customer_id).where(in_json_array(dialect, column, "customers"))
+        for column in (ACCOUNTS.c.customer_id, ACCOUNTS.c.owner_id)
+    )
+    keys = in_json_array(dialect, ENTRIES.c.key, "keys")
+    return sa.select(ENTRIES).where(ENTRIES.c.customer_id.in_(sa.union_all(*theirs)), keys)
 
 
 def _over(dialect: str) -> sa.Select[Any]:

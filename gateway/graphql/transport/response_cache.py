@@ -128,7 +128,7 @@ class ResponseCache:
     def take(self, request: Request, respond: Respond) -> bool:
         """Answer from memory if the answer is there and its reader has not asked too often, else a little later."""
         key = _key(request)
-        entry = self._find(key) if key else None
+        entry = self._find(key, self._catalog.current) if key else None
         if entry is None or not self._limiter.admit(request.client):
             return self._later.take(request, respond)
         _HITS.inc()
@@ -140,7 +140,7 @@ class ResponseCache:
         if refusal := await self._throttle.refusal(request.client, request.authorization):
             return Response(refusal.status_code, refusal.raw_headers, bytes(refusal.body))
         key = _key(request)
-        if key and (entry := self._find(key)):
+        if key and key in self._entries and (entry := self._find(key, await self._catalog.snapshot())):
             _HITS.inc()
             return entry.response_to(request)
         if key:
@@ -153,9 +153,9 @@ class ResponseCache:
             self._entries[key] = entry
         return entry.response_to(request)
 
-    def _find(self, key: Key) -> CachedResponse | None:
-        """Return the entry, if it is known to be good."""
-        current, entry = self._catalog.current, self._entries.get(key)
+    def _find(self, key: Key, current: Snapshot | None) -> CachedResponse | None:
+        """Return the entry, if it is known to be good in the present snapshot."""
+        entry = self._entries.get(key)
         if current is None or entry is None:
             return None
         if entry.is_good(current):

@@ -76,10 +76,11 @@ def _spent(dialect: str) -> sa.Select[Any]:
 
 
 def _over(dialect: str) -> sa.Select[Any]:
+    """Return the query of accounts with credits that have run out: the few of them, by the index, and not all lots."""
     over = is_open, sa.or_(remaining > 0, sa.and_(remaining < 0, LOTS.c.expired > 0))
-    these = in_json_array(dialect, LOTS.c.customer_id, "accounts"), LOTS.c.customer_id == ACCOUNTS.c.customer_id
     has_run_out = expired(sa.bindparam("now", type_=UtcDateTime))
-    return sa.select(LOTS.c.customer_id).where(*these, *over, has_run_out).distinct()
+    lots = sa.exists().where(LOTS.c.customer_id == ACCOUNTS.c.customer_id, *over, has_run_out).correlate(ACCOUNTS)
+    return sa.select(ACCOUNTS.c.customer_id).where(in_json_array(dialect, ACCOUNTS.c.customer_id, "accounts"), lots)
 
 
 def _first(dialect: str) -> sa.Select[Any]:

@@ -1,5 +1,6 @@
 """Clients of the gateway's API for back ends: one that waits, and one for asyncio. Both do the same."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self, TypedDict, TypeVar, cast
 from urllib.parse import quote
@@ -31,7 +32,7 @@ class Access(TypedDict):
     overage: bool
 
 
-class _Shared:
+class _Shared(ABC):
     """What both clients know.
 
     Args:
@@ -58,9 +59,9 @@ class _Shared:
         headers = {"Authorization": f"Bearer {token}"}
         self._connect(base_url=url, headers=headers, timeout=timeout_seconds)
 
+    @abstractmethod
     def _connect(self, **options: Any) -> None:
         """Make what sends the requests."""
-        raise NotImplementedError
 
     def _note(self, user: str, feature: str, response: httpx.Response) -> None:
         """Remember a decision; a wrong token raises, as that is a mistake and not an outage."""

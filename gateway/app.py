@@ -41,6 +41,7 @@ from gateway.http.fast_path import FastRoute
 from gateway.http.headers import EdgeHeaders
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.request import TrustedProxies
+from gateway.mirror.own_account import tell_of_other_account
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
 from gateway.rest.access import PREFIX, AccessHandler
@@ -193,6 +194,7 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         "customers": Customers(settings, runtime.mirror, stripe).run,
         "access": AccessChangePublisher(database, settings.grace).run,
         "retention": partial(run_retention, database, settings),
+        "account": partial(tell_of_other_account, database, stripe),
         "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
     }
     if settings.outbound_endpoints:

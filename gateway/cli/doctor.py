@@ -21,7 +21,9 @@ from gateway.db.database import Database
 from gateway.db.engines import connect_arguments
 from gateway.db.refusals import refusal
 from gateway.db.rows import all_rows
-from gateway.errors import BadInput, StripeFailure
+from gateway.errors import BadInput, DatabaseUnavailable, StripeFailure, StripeUnavailable
+from gateway.mirror.own_account import FIX as ANOTHER_ACCOUNT
+from gateway.mirror.own_account import whose
 from gateway.models.infra import WebhookSecretUse
 from gateway.runtime import Runtime
 from gateway.settings import Settings
@@ -261,6 +263,7 @@ async def _stripe(runtime: Runtime, stripe: Stripe, proxy: str) -> AsyncGenerato
         yield Check("Stripe", str(error), f"check STRIPE_SECRET_KEY, STRIPE_API_BASE and the network{proxy}")
         return
     yield Check("Stripe", f"answers in version {API_VERSION}")
+    yield await _account(runtime.database, stripe)
     yield _clock(runtime.clock, answer.as_of)
     try:
         found = await endpoints(stripe, [label for label, _ in runtime.settings.stripe_webhook_secrets])
@@ -272,6 +275,20 @@ async def _stripe(runtime: Runtime, stripe: Stripe, proxy: str) -> AsyncGenerato
         yield Check("webhook endpoint", *fault) if fault else Check("webhook endpoint", f"{endpoint.url}, {SENDS}")
     if not found:
         yield Check("webhook endpoint", f"none ends with {PATH}", NONE)
+
+
+async def _account(database: Database, stripe: Stripe) -> Check:
+    """Compare the account of the key with the one that the database is a copy of."""
+    name = "Stripe account"
+    try:
+        found = await whose(database, stripe)
+    except (StripeUnavailable, DatabaseUnavailable) as error:
+        return Check(name, str(error), "look again", warning=True)
+    if found.key is None:
+        return Check(name, "this key may not read its account", "let it, or nobody can compare", warning=True)
+    if found.fault:
+        return Check(name, found.fault, ANOTHER_ACCOUNT)
+    return Check(name, found.key if found.copy else f"{found.key}; `gateway sync` has not run yet")
 
 
 def _clock(clock: Clock, as_of: int) -> Check:

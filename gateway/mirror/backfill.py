@@ -18,6 +18,7 @@ from gateway.db.rows import all_rows, row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.accounts import own
+from gateway.mirror.own_account import require_same_account
 from gateway.mirror.reader import PAGE, Reader
 from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.sync import Mirror
@@ -43,9 +44,11 @@ async def backfill(mirror: Mirror, stripe: Stripe) -> AsyncIterator[Progress]:
     """Read every list that the mirror keeps, products first, and yield the progress after each page.
 
     Raises:
+        SettingsError: the database is the copy of another account; nothing is read into it.
         StripeUnavailable: Stripe stays out of reach; the next run continues from there.
     """
     database, reader = mirror.database, Reader(stripe)
+    await require_same_account(database, reader)
     run = await _run(database)
     for resource in RESOURCES.values():
         if not (resource.owner or resource.synced):

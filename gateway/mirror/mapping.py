@@ -353,6 +353,26 @@ def coupon(obj: Json) -> Json:
     }
 
 
+def promotion_code(obj: Json) -> Json:
+    """Return the columns of a `promotion_code`. Its coupon stands under `promotion` since clover, at the top before.
+
+    How often it was redeemed is left out: no event tells.
+    """
+    rules = obj["restrictions"]
+    return {
+        "code": obj["code"],
+        "coupon_id": id_of((obj.get("promotion") or obj)["coupon"]),
+        "customer_id": id_of(obj["customer"]),
+        "active": obj["active"],
+        "expires_at": utc(obj["expires_at"]),
+        "max_redemptions": obj["max_redemptions"],
+        "first_time": rules["first_time_transaction"],
+        "minimum_amount": rules["minimum_amount"],
+        "minimum_currency": rules["minimum_amount_currency"],
+        "created": utc(obj["created"]),
+    }
+
+
 def discount(obj: Json) -> Json:
     """Return the columns of a `discount`. Its coupon stands under `source` since clover, at the top before."""
     source = obj.get("source") or obj
@@ -425,6 +445,20 @@ def charge(obj: Json) -> Json:
     if "invoice" in obj:
         columns["invoice_id"] = id_of(obj["invoice"])
     return columns
+
+
+def refund(obj: Json) -> Json:
+    """Return the columns of a `refund`."""
+    return {
+        "charge_id": id_of(obj["charge"]),
+        "payment_intent_id": id_of(obj.get("payment_intent")),
+        "amount": obj["amount"],
+        "currency": obj["currency"],
+        "status": obj["status"],
+        "reason": obj["reason"],
+        "failure_reason": obj.get("failure_reason"),
+        "created": utc(obj["created"]),
+    }
 
 
 def dispute(obj: Json) -> Json:

@@ -143,6 +143,9 @@ def _subscription(columns: Mapping[str, Any]) -> dict[str, Any]:
     return {"begun": columns["status"] != "incomplete", **starts}
 
 
+_REFUND_RANKS = {"pending": 0, "requires_action": 0, "succeeded": 1, "canceled": 2, "failed": 2}
+"""One may fail after it succeeded: https://docs.stripe.com/refunds#failed-refunds."""
+
 _FACTS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "invoice": _invoice,
     "subscription": _subscription,
@@ -151,6 +154,7 @@ _FACTS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "closed": columns["status"] != "open",
         "paid": columns["payment_status"] != "unpaid",
     },
+    "refund": lambda columns: {"status": _REFUND_RANKS.get(columns["status"])},
     "invoice_payment": lambda columns: {"decided": columns["status"] != "open"},
     "dispute": lambda columns: {"closed": columns["status"] in {"won", "lost", "warning_closed"}},
 }

@@ -77,3 +77,14 @@ class WebhookSecretUse(Row, table=True):
 
     label: str = Field(primary_key=True)
     last_used_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class StripeAccount(Row, table=True):
+    """Whose copy this database is: the one row that there may be (`only` is 1)."""
+
+    __tablename__ = "stripe_account"
+
+    only: int = Field(default=1, primary_key=True)
+    id: str
+    livemode: bool
+    seen_at: datetime = Field(sa_type=UtcDateTime)

@@ -291,6 +291,26 @@ class Discount(Mirrored, table=True):
     ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class PromotionCode(Mirrored, table=True):
+    """What a buyer types to get a coupon (Stripe `promotion_code`).
+
+    `active` is what Stripe said last: one that expires or is used up may still be active here.
+    """
+
+    __tablename__ = "promotion_code"
+
+    code: str = Field(index=True)
+    coupon_id: str = Field(index=True)
+    customer_id: str | None = None
+    active: bool
+    expires_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    max_redemptions: int | None = Field(default=None, sa_type=sa.BigInteger)
+    first_time: bool
+    minimum_amount: int | None = Field(default=None, sa_type=sa.BigInteger)
+    minimum_currency: str | None = None
+    created: datetime = Field(sa_type=UtcDateTime)
+
+
 class InvoicePayment(Mirrored, table=True):
     """Which payment has paid an invoice (Stripe `invoice_payment`): the way from a charge to what it was for."""
 
@@ -318,6 +338,25 @@ class Charge(Mirrored, table=True):
     currency: str
     status: str
     created: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Refund(Mirrored, table=True):
+    """One payment back to the buyer (Stripe `refund`).
+
+    It is `pending` or `requires_action`, then `succeeded`, and may still fail after that. The money of all of them is
+    the charge's `amount_refunded`; credits go by that.
+    """
+
+    __tablename__ = "refund"
+
+    charge_id: str | None = Field(default=None, index=True)
+    payment_intent_id: str | None = Field(default=None, index=True)
+    amount: int = Field(sa_type=sa.BigInteger)
+    currency: str
+    status: str | None = None
+    reason: str | None = None
+    failure_reason: str | None = None
+    created: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
 class Dispute(Mirrored, table=True):
@@ -385,8 +424,10 @@ MIRRORED: tuple[type[Mirrored], ...] = (
     Invoice,
     Coupon,
     Discount,
+    PromotionCode,
     InvoicePayment,
     Charge,
+    Refund,
     Dispute,
     CreditNote,
     Meter,

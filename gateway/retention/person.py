@@ -17,6 +17,7 @@ from gateway.models.mirrored import (
     Dispute,
     Invoice,
     PaymentMethod,
+    PromotionCode,
     Subscription,
     SubscriptionSchedule,
 )
@@ -25,7 +26,16 @@ CUSTOMERS, CLAIMS, SESSIONS, CHARGES = (table_for(each) for each in (Customer, C
 DISPUTES = table_for(Dispute)
 OF_CUSTOMERS = tuple(
     table_for(each)
-    for each in (PaymentMethod, CheckoutSession, Subscription, SubscriptionSchedule, Invoice, Charge, CreditNote)
+    for each in (
+        PaymentMethod,
+        CheckoutSession,
+        Subscription,
+        SubscriptionSchedule,
+        Invoice,
+        Charge,
+        CreditNote,
+        PromotionCode,
+    )
 )
 """The mirror's tables whose rows name their customer."""
 

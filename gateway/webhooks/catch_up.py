@@ -21,6 +21,7 @@ from gateway.db.locks import leader
 from gateway.db.rows import first_row, row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json
+from gateway.mirror.own_account import require_same_account
 from gateway.mirror.reader import PAGE, Reader
 from gateway.models.infra import SyncState
 from gateway.observability import metrics
@@ -65,9 +66,11 @@ async def catch_up(inbox: Inbox, reader: Reader) -> CatchUp:
     """Read Stripe's list from where the last run stopped, and record what is new.
 
     Raises:
+        SettingsError: the database is the copy of another account, whose events these are not.
         StripeUnavailable: Stripe stays out of reach; what was read is kept, and the next run continues from there.
         DatabaseUnavailable: nothing can be recorded.
     """
+    await require_same_account(inbox.database, reader)
     now = (await reader.get("/v1/events", limit=1)).as_of
     since, lost = await inbox.database.read(partial(_unread, now))
     if lost:

@@ -179,7 +179,7 @@ upsert_failed_charge = Handler(after=note_failure)
 upsert_paid_invoice = Handler(after=grant_credits)
 upsert_subscription = Handler(after=fetch_new_products)
 upsert_entitlements = Handler(after=fetch_unexplained)
-refresh_charge = Handler(stores=False, after=fetch_charge)
+upsert_refund = Handler(after=fetch_charge)
 refuse_usage = Handler(stores=False, after=note_refused_usage, reads_event=True)
 
 HANDLERS: dict[str, Handler] = {
@@ -219,6 +219,8 @@ HANDLERS: dict[str, Handler] = {
     "coupon.created": upsert,  # its name
     "coupon.updated": upsert,
     "coupon.deleted": delete,  # its discounts stay
+    "promotion_code.created": upsert,  # what buyers may type
+    "promotion_code.updated": upsert,  # switched off, or restricted
     # Who pays, and how.
     "customer.created": upsert,  # e-mail and name
     "customer.updated": upsert,  # e-mail, name, default payment method
@@ -235,9 +237,9 @@ HANDLERS: dict[str, Handler] = {
     "charge.expired": upsert,
     "charge.refunded": upsert,  # the sum of all refunds
     "charge.updated": upsert,  # the same, after a refund has failed
-    "refund.created": refresh_charge,  # the refund of an older kind of payment comes without `charge.refunded`
-    "refund.updated": refresh_charge,  # canceled, or succeeded after a while
-    "refund.failed": refresh_charge,  # the charge has its money again, and tells nobody
+    "refund.created": upsert_refund,  # the refund of an older kind of payment comes without `charge.refunded`
+    "refund.updated": upsert_refund,  # canceled, or succeeded after a while
+    "refund.failed": upsert_refund,  # the charge has its money again, and tells nobody
     "charge.dispute.created": upsert,  # the bank claims it back
     "charge.dispute.updated": upsert,  # evidence
     "charge.dispute.closed": upsert,  # lost: credits go; won: they stay, or come back

@@ -7,16 +7,56 @@ from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import fill_mirror, make_world
 
+NO_LONGER_TOLD = {
+    "subscription": "status",
+    "subscription_schedule": "status",
+    "refund": "amount",
+    "credit_note": "amount",
+    "coupon": "name",
+    "promotion_code": "code",
+}
+
+
+def past_of(world):
+    """What happened at Stripe before there was an endpoint: of each kind what one column says."""
+    world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})
+    price = world.stripe("GET", "/v1/prices", **{"lookup_keys[]": "starter_monthly"})["data"][0]["id"]
+    card = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
+    customer = world.stripe("POST", "/v1/customers", email="ada@example.com", **card)["id"]
+    bought = world.stripe("POST", "/v1/subscriptions", customer=customer, **{"items[0][price]": price})
+    world.stripe("DELETE", f"/v1/subscriptions/{bought['id']}")
+    charge = world.stripe("GET", "/v1/charges", customer=customer)["data"][0]["id"]
+    world.stripe("POST", "/v1/refunds", charge=charge, amount=100)
+    world.stripe("POST", "/v1/credit_notes", invoice=bought["latest_invoice"], amount=50, credit_amount=50)
+    phase = {"phases[0][items][0][price]": price, "start_date": world.sandbox.now() + 86_400}
+    world.stripe("POST", "/v1/subscription_schedules", customer=customer, **phase)
+    coupon = world.stripe("POST", "/v1/coupons", percent_off=50, duration="once", name="Half")["id"]
+    about = {"promotion[type]": "coupon", "promotion[coupon]": coupon}
+    world.stripe("POST", "/v1/promotion_codes", code="HALF", **about)
+    values = ("canceled", "not_started", 100, 50, "Half", "HALF")
+    return dict(zip(NO_LONGER_TOLD, values, strict=True))
+
 
 @both_databases
 def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url):
     with make_world(database_url, fill=False) as world:
+        past = past_of(world)
         assert world.data("{ products { edges { node { id } } } }")["products"]["edges"] == []
         result = run("sync", cwd=tmp_path, **world.environment())
         assert result.returncode == 0, result.stdout
         at_stripe = world.stripe("GET", "/v1/products", limit=100)["data"]
         assert re.search(rf"product\s.*{len(at_stripe)}", result.stdout)
         world.eventually(lambda: bool(world.data("{ products { edges { node { id } } } }")["products"]["edges"]))
+        copied = {kind: [row[column] for row in world.rows(kind)] for kind, column in NO_LONGER_TOLD.items()}
+        assert all(value in copied[kind] for kind, value in past.items()), copied
+
+        world._execute("UPDATE stripe_account SET id = 'acct_another'")
+        for command in ("sync", "reconcile"):
+            refused = run(command, cwd=tmp_path, **world.environment())
+            assert refused.returncode == 1
+            assert "this database is a copy of acct_another in test mode, and STRIPE_SECRET_KEY is of" in refused.stdout
+        told = run("doctor", cwd=tmp_path, **world.environment())
+        assert "✗ Stripe account: this database is a copy of acct_another in test mode" in told.stdout
 
 
 def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_path, sqlite_url):

@@ -37,12 +37,23 @@ ABOUT_PEOPLE = {
     *("credit_entry", "audit_entry", "event", "usage_counter", "usage_hold"),
 }
 UNDER_STRIPES_IDS = {
-    *("charge", "dispute", "credit_note", "invoice_payment", "subscription_item", "subscription_schedule", "discount"),
+    *(
+        "charge",
+        "refund",
+        "promotion_code",
+        "dispute",
+        "credit_note",
+        "invoice_payment",
+        "subscription_item",
+        "subscription_schedule",
+        "discount",
+    ),
     *("credit_account", "credit_lot", "owned_product", "entitlement_summary"),
     *("usage_control", "access_watch", "outbox_state", "change_quote", "retention_offer", "erasure"),
 }
 ABOUT_NOBODY = {
     *("product", "price", "coupon", "meter", "catalog_version", "catalog_change", "sync_state", "webhook_secret_use"),
+    "stripe_account",
     *("lease", "notification"),  # of minutes: names of locks, and the latest thousand changes
 }
 

@@ -1,0 +1,110 @@
+"""Which account at Stripe the database is a copy of: two accounts in one database could not be told apart again.
+
+The first account that is looked at is kept. Test and live mode of one account have the same id, and are two copies.
+Source: https://docs.stripe.com/api/accounts/retrieve (`GET /v1/account` is that of the key).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+import structlog
+from sqlmodel import select
+
+from gateway.db.database import Database
+from gateway.db.rows import first_row
+from gateway.db.tables import insert, table_for
+from gateway.errors import SettingsError, StripeFailure, StripeUnavailable
+from gateway.mirror.reader import Reader
+from gateway.models.infra import StripeAccount
+from gateway.stripe_api.client import Stripe
+
+log = structlog.get_logger()
+
+LOOK_AFTER_SECONDS = 5.0
+"""Until a server that has started looks: its start does not wait for Stripe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Which account a key is of, and which one the database has.
+
+    Args:
+        key: the key's account and mode; None where the key may not read its account.
+        copy: the database's; None where it has no account yet.
+    """
+
+    key: str | None
+    copy: str | None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong; None where nothing is, or nobody can tell."""
+        if self.key is None or self.copy in {None, self.key}:
+            return None
+        return f"this database is a copy of {self.copy}, and STRIPE_SECRET_KEY is of {self.key}"
+
+
+FIX = "give each account and each mode a database of its own (DATABASE_URL), or use that account's key"
+
+
+async def whose(database: Database, stripe: Stripe) -> Whose:
+    """Ask Stripe whose the key is, and the database whose copy it is.
+
+    Raises:
+        StripeUnavailable: Stripe cannot be reached.
+    """
+    kept = await database.read(lambda connection: first_row(connection, select(StripeAccount)))
+    account_id = await _account_of_key(stripe)
+    return Whose(
+        None if account_id is None else _words(account_id, livemode=stripe.livemode),
+        None if kept is None else _words(kept.id, livemode=kept.livemode),
+    )
+
+
+async def require_same_account(database: Database, stripe: Reader) -> None:
+    """Keep whose copy the database is, where that is not known yet; otherwise compare.
+
+    A key that may not read its account can do neither, and passes.
+
+    Raises:
+        SettingsError: the database is the copy of another account, or of the other mode.
+        StripeUnavailable: Stripe cannot be reached.
+    """
+    account_id = await _account_of_key(stripe)
+    if account_id is None:
+        return
+    livemode, table = stripe.stripe.livemode, table_for(StripeAccount)
+    values = {"only": 1, "id": account_id, "livemode": livemode, "seen_at": datetime.now(UTC)}
+
+    def keep(connection: sa.Connection) -> str:
+        connection.execute(insert(connection, table).values(**values).on_conflict_do_nothing())
+        kept = connection.execute(sa.select(table.c.id, table.c.livemode)).one()
+        return _words(kept.id, livemode=kept.livemode)
+
+    found = Whose(_words(account_id, livemode=livemode), await database.transaction(keep))
+    if found.fault:
+        raise SettingsError(f"{found.fault}: {FIX}")
+
+
+async def tell_of_other_account(database: Database, stripe: Stripe) -> None:
+    """Say once in the log, shortly after a start, that the key is of another account than the database."""
+    await asyncio.sleep(LOOK_AFTER_SECONDS)
+    if fault := (await whose(database, stripe)).fault:
+        log.error("another_stripe_account", problem=fault, action=FIX)
+
+
+async def _account_of_key(stripe: Stripe | Reader) -> str | None:
+    """Return the id of the key's account; None where a restricted key may not read it."""
+    try:
+        found: str = (await stripe.get("/v1/account")).object["id"]
+    except StripeUnavailable:
+        raise
+    except StripeFailure:
+        return None
+    return found
+
+
+def _words(account_id: str, *, livemode: bool) -> str:
+    return f"{account_id} in {'live' if livemode else 'test'} mode"

@@ -94,7 +94,7 @@ failovers: .venv/development assets packages
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run.
 judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
-	  tests/conformance/test_graphql_audits.py tests/conformance/test_websocket_clients.py tests/conformance/test_fuzz.py \
+	  tests/conformance/test_graphql_audits.py tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
 	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/sandbox/pages/test_browser.py \
 	  tests/e2e/test_life.py tests/e2e/test_processes.py \

@@ -115,6 +115,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
     throttle = Throttle(limiter, authenticator)
+    cache = ResponseCache(graphql.answer, catalog, limiter, throttle, follow=graphql.follow)
     callers = Callers(authenticator, limiter)
     return Edge(
         TrustedProxies(settings.trusted_proxies),
@@ -125,7 +126,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
                 body_limit=BODY_LIMIT,
             ),
             GRAPHQL: FastRoute(
-                ResponseCache(graphql.answer, catalog, limiter, throttle),
+                cache,
+                stream=cache.stream,
                 body_limit=MAX_BODY_BYTES,
                 websocket=throttle.websockets(graphql.websocket),
             ),

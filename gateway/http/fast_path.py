@@ -72,12 +72,21 @@ class FastRoute:
 
     Args:
         handler: takes all requests.
+        stream: answers those that it does not take.
         body_limit: what is longer is not read to its end, and the handler refuses it.
         websocket: serves WebSockets, which are refused without it.
     """
 
-    def __init__(self, handler: FastHandler, *, body_limit: int = 0, websocket: ASGIApp | None = None) -> None:
+    def __init__(
+        self,
+        handler: FastHandler,
+        *,
+        stream: Callable[[Request, Receive, Send], Awaitable[None]] | None = None,
+        body_limit: int = 0,
+        websocket: ASGIApp | None = None,
+    ) -> None:
         self.take = handler.take
+        self._stream = stream
         self._body_limit = body_limit
         self._websocket = websocket or _close
 
@@ -90,8 +99,11 @@ class FastRoute:
         if body is None:
             return
         done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.take(Request.of(scope, body), lambda response: None if done.done() else done.set_result(response))
-        await send_response(send, await done)
+        request = Request.of(scope, body)
+        if self.take(request, lambda response: None if done.done() else done.set_result(response)):
+            await send_response(send, await done)
+        elif self._stream:
+            await self._stream(request, receive, send)
 
 
 async def _close(_scope: Scope, _receive: Receive, send: Send) -> None:

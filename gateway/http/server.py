@@ -33,7 +33,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     Attributes:
         seconds: in which a request must have arrived whole, a stalled answer must be read on, and a closed connection
             must be gone.
-        answer_seconds: in which a request must be answered; more than the longest call to Stripe takes.
+        answer_seconds: in which a request must be answered, or another part of its answer be written; more than the
+            longest call to Stripe takes.
         head_bytes: of a request's line and headers.
         message_bytes: of a whole request, trailers included; the routes allow less.
         max_connections: at once, WebSockets included.
@@ -56,6 +57,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
     _begun = 0  # how many requests began in the present segment
     _answered: Parsed | None = None  # the last of them that was answered at once
     _writes: JoinedWrites  # for what goes the ASGI way
+    _parts = 0  # how many it had written at the last look
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -276,6 +278,12 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self.scope["method"] = "GET"
         super().handle_websocket_upgrade()
 
+    def shutdown(self) -> None:
+        """Let what has begun end; a stream of events is ended, and its client connects again elsewhere."""
+        if self._writes.is_stream:
+            self.transport.abort() if self.flow.write_paused else self.transport.close()
+        super().shutdown()
+
     def pause_writing(self) -> None:
         """Note that the client does not read its answer."""
         super().pause_writing()
@@ -305,6 +313,8 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         elif self._phase == _WHOLE and self.cycle.response_complete:
             self._enter(_IDLE)
         now = self.loop.time()
+        if self._phase == _WHOLE and self._parts != self._writes.parts:  # it is being answered
+            self._parts, self._since = self._writes.parts, now
         due = self._since + {_IDLE: self.timeout_keep_alive, _WHOLE: self.answer_seconds}.get(self._phase, self.seconds)
         stalled = self._stalled is not None and self._stalled + self.seconds <= now
         if stalled or due <= now:

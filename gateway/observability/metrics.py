@@ -89,7 +89,9 @@ GRAPHQL_SECONDS = Histogram(
     buckets=SECONDS,
 )
 LIVE_CONNECTIONS = Gauge(
-    "gateway_live_connections", "WebSockets that are open for live updates", multiprocess_mode="livesum"
+    "gateway_live_connections",
+    "WebSockets and event streams of live updates that are open",
+    multiprocess_mode="livesum",
 )
 EVENTS_MISSED = Counter("gateway_events_missed_total", "Events that no delivery brought, found in Stripe's list")
 LOG_LINES_LOST = Counter("gateway_log_lines_lost_total", "Log lines that could not be written, such as to a full disk")

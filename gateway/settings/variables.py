@@ -244,20 +244,20 @@ class Settings(BaseSettings):
         gt=0,
         le=86_400,
         validation_alias=renamed("GATEWAY_WEBSOCKET_SECONDS"),
-        description="How long a WebSocket for live updates lasts at most, in seconds; clients then connect again.",
+        description="How long a WebSocket or event stream lasts at most, in seconds; clients then connect again.",
     )
     websocket_init_seconds: float = Field(
         10,
         gt=0,
         le=60,
         validation_alias=renamed("GATEWAY_WEBSOCKET_INIT_SECONDS"),
-        description="How long such a WebSocket may take to say who it is, in seconds.",
+        description="How long a WebSocket may take to say who it is, in seconds.",
     )
     websocket_connections: int = Field(
         5000,
         ge=0,
         validation_alias=renamed("GATEWAY_WEBSOCKET_CONNECTIONS"),
-        description="WebSockets for live updates that one process holds at most; each takes a file descriptor.",
+        description="WebSockets and event streams that one process holds at most; each takes a file descriptor.",
     )
     websocket_per_address: int = Field(
         200,
@@ -269,7 +269,7 @@ class Settings(BaseSettings):
         20,
         ge=1,
         validation_alias=renamed("GATEWAY_WEBSOCKET_OPERATIONS"),
-        description="Operations that run at the same time on one such WebSocket.",
+        description="Operations that run at the same time on one WebSocket.",
     )
     rate_limit_storage: SecretStr = Field(
         SecretStr(MEMORY),

@@ -1,4 +1,4 @@
-"""The route `/graphql`: queries by GET, mutations by POST, live updates by WebSocket, GraphiQL for a browser."""
+"""The route `/graphql`: queries by GET, mutations by POST, live updates by WebSocket or events, GraphiQL."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,7 +22,10 @@ from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
 from gateway.graphql.ide.page import graphiql_page, static_routes
 from gateway.graphql.schema import core
+from gateway.graphql.transport.connections import LiveConnections
+from gateway.graphql.transport.events import EventStreams
 from gateway.graphql.transport.negotiation import (
+    EVENTS,
     GRAPHQL,
     JSON,
     Answer,
@@ -32,6 +35,7 @@ from gateway.graphql.transport.negotiation import (
     read_request,
     rendered,
 )
+from gateway.graphql.transport.subscriptions import OperationRunner
 from gateway.graphql.transport.websocket import PROTOCOL, WebSocketEndpoint
 from gateway.http.request import Request
 from gateway.observability import tracing
@@ -67,7 +71,9 @@ class GraphQL:
         persisted = PersistedDocuments(settings, own=documents or {})
         self._documents = Documents(core, persisted, introspection=settings.graphiql)
         self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
-        self._websocket = WebSocketEndpoint(services, authenticator, self._documents, self._engine)
+        runner, connections = OperationRunner(services, self._engine), LiveConnections(settings)
+        self._events = EventStreams(connections, authenticator, runner)
+        self._websocket = WebSocketEndpoint(services, authenticator, self._documents, runner, connections)
 
     def static_routes(self) -> list[BaseRoute]:
         """Return the routes to what GraphiQL loads when it is on."""
@@ -93,6 +99,19 @@ class GraphQL:
         except Unauthenticated as error:
             answer = _unauthenticated([_error(error)])
         return rendered(answer, media_type, shown)
+
+    async def follow(self, request: Request, receive: Receive, send: Send) -> bool:
+        """Serve a live update to a client that takes events; False, and nothing, where it asks for something else."""
+        try:
+            asked = read_request(request)
+        except BadRequest:
+            return False
+        prepared = self._documents.prepare(asked)
+        operation = prepared.operation(asked.operation_name)
+        if request.method == "HEAD" or operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+            return False
+        await self._events.serve(request, asked, prepared, receive, send)
+        return True
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket."""
@@ -143,7 +162,7 @@ def _check_method(method: str, operation: OperationDefinitionNode | None) -> Non
     """Refuse what the method may not do: a GET is safe to repeat, so it only reads. A subscription has many answers."""
     kind = operation.operation if operation else OperationType.QUERY
     if kind is OperationType.SUBSCRIPTION:
-        raise BadRequest(f"subscribe by WebSocket: here, with the subprotocol {PROTOCOL}")
+        raise BadRequest(f"subscribe by WebSocket, with the subprotocol {PROTOCOL}, or with `Accept: {EVENTS}`")
     if method != "POST" and kind is not OperationType.QUERY:
         raise BadRequest("send a mutation by POST", HTTPStatus.METHOD_NOT_ALLOWED, headers=[(b"allow", b"POST")])
 

@@ -1,6 +1,7 @@
 """GraphQL over HTTP: the media types of requests and answers, the body, and the JSON of a URL.
 
-Source: the GraphQL over HTTP specification. A request that cannot be read is refused with a 4xx.
+Sources: the GraphQL over HTTP specification; for events, GraphQL over SSE (`events.py`). A request that
+cannot be read is refused with a 4xx.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,11 @@ MAX_BODY_BYTES = 100 * 1024
 MAX_HEADER_BYTES = 512  # of the headers whose reading is remembered
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
-_RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL}
+EVENTS = "text/event-stream"
+_RANGES = {"*/*": JSON, "application/*": JSON, JSON: JSON, GRAPHQL: GRAPHQL, EVENTS: EVENTS}
+
+COMPLETE_EVENT = b"event: complete\ndata:\n\n"
+"""The last event of an operation (GraphQL over SSE)."""
 
 
 def read_request(request: Request) -> GraphQLRequest:
@@ -80,31 +85,42 @@ def accepted(header: bytes | None) -> str:
     header = header or b"*/*"
     media_type = _accepted_known(header) if len(header) <= MAX_HEADER_BYTES else _accepted(header)
     if media_type is None:
-        raise BadRequest(f"the answer can be {GRAPHQL} or {JSON}", HTTPStatus.NOT_ACCEPTABLE)
+        raise BadRequest(f"the answer can be {GRAPHQL}, {JSON} or {EVENTS}", HTTPStatus.NOT_ACCEPTABLE)
     return media_type
 
 
 def _accepted(header: bytes) -> str | None:
-    return next((_RANGES[wanted] for wanted in _by_quality(header) if wanted in _RANGES), None)
+    """Return the most wanted media type; who merely lists events among others, as wanted as they, gets JSON."""
+    known = [(quality, _RANGES[wanted]) for quality, wanted in _by_quality(header) if wanted in _RANGES]
+    return max(known, key=lambda each: (each[0], each[1] != EVENTS))[1] if known else None
 
 
 _accepted_known = lru_cache(maxsize=64)(_accepted)
 
 
+def takes_events(header: bytes | None) -> bool:
+    """Return whether a client takes events, of which a live update can be made, among whatever else."""
+    return header is not None and EVENTS.encode() in header.lower() and _takes_events(header[:MAX_HEADER_BYTES])
+
+
+@lru_cache(maxsize=64)
+def _takes_events(header: bytes) -> bool:
+    return any(wanted == EVENTS for _, wanted in _by_quality(header))
+
+
 def prefers_html(header: bytes | None) -> bool:
     """Return whether this is a browser that shows a page."""
-    first = next(iter(_by_quality(header or b"")), None)
-    return first in {"text/html", "application/xhtml+xml"}
+    return any(wanted in {"text/html", "application/xhtml+xml"} for _, wanted in _by_quality(header or b"")[:1])
 
 
-def _by_quality(header: bytes) -> list[str]:
-    """Return the media types of an `Accept` header, the most wanted first."""
+def _by_quality(header: bytes) -> list[tuple[float, str]]:
+    """Return the media types of an `Accept` header with how much they are wanted, the most wanted first."""
     wanted = []
     for part in header.decode("latin-1").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
         wanted.append((_number(quality), kind))
-    return [kind for quality, kind in sorted(wanted, key=lambda each: -each[0]) if quality > 0]
+    return [(quality, kind) for quality, kind in sorted(wanted, key=lambda each: -each[0]) if quality > 0]
 
 
 def _number(text: str) -> float:
@@ -150,13 +166,22 @@ class Rendered(NamedTuple):
 
 
 def rendered(answer: Answer, media_type: str, shown: Sequence[Shown] = ()) -> Rendered:
-    """Return a GraphQL response as JSON. What may be shared, and how, the response cache says."""
+    """Return a GraphQL response as JSON, or as one event. What may be shared, and how, the response cache says."""
     body = orjson.dumps(answer.body)
+    if media_type == EVENTS and answer.status == HTTPStatus.OK:
+        body = next_event(body) + COMPLETE_EVENT
+    elif media_type == EVENTS:
+        media_type = JSON  # a client by events reads the status of it
     headers = [*_HEADERS[media_type], (b"content-length", b"%d" % len(body)), *answer.headers]
     return Rendered(answer.status, headers, body, shown)
 
 
+def next_event(body: bytes) -> bytes:
+    """Return an event with an answer, which is JSON on one line."""
+    return b"event: next\ndata: %b\n\n" % body
+
+
 _HEADERS = {
     kind: ((b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"private, no-store"))
-    for kind in (JSON, GRAPHQL)
+    for kind in (JSON, GRAPHQL, EVENTS)
 }

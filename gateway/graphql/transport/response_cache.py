@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cachetools import LRUCache
+from starlette.types import Receive, Send
 
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.catalog.shown import Shown, is_unchanged
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.graphql.transport.negotiation import Rendered
+from gateway.graphql.transport.negotiation import Rendered, takes_events
 from gateway.graphql.transport.throttle import Throttle
-from gateway.http.fast_path import AsyncHandler, Respond
+from gateway.http.fast_path import AsyncHandler, Respond, send_response
 from gateway.http.rate_limit import RateLimiter
 from gateway.http.request import Request, Response
 from gateway.observability import metrics
@@ -45,6 +46,8 @@ _HITS = metrics.CACHE.labels("answers", "hit")
 _MISSES = metrics.CACHE.labels("answers", "miss")
 
 Key = tuple[object, ...]
+
+Follow = Callable[[Request, Receive, Send], Awaitable[bool]]
 
 
 @dataclass(slots=True)
@@ -105,6 +108,7 @@ class ResponseCache:
         catalog: says which snapshot is the current one.
         limiter: counts what is answered at once.
         throttle: counts what is not.
+        follow: serves a live update to a client that takes events, or says that it is none.
         max_bytes: what it may take; the least recently used entries go first.
     """
 
@@ -115,9 +119,11 @@ class ResponseCache:
         limiter: RateLimiter,
         throttle: Throttle,
         *,
+        follow: Follow | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._app = app
+        self._follow = follow
         self._later = AsyncHandler(self._answer)
         self._throttle = throttle
         self._catalog = catalog
@@ -130,15 +136,29 @@ class ResponseCache:
         key = _key(request)
         entry = self._find(key, self._catalog.current) if key else None
         if entry is None or not self._limiter.admit(request.client):
-            return self._later.take(request, respond)
+            is_live = self._follow is not None and takes_events(request.headers.get(b"accept"))
+            return not is_live and self._later.take(request, respond)
         _HITS.inc()
         respond(entry.response_to(request))
         return True
 
+    async def stream(self, request: Request, receive: Receive, send: Send) -> None:
+        """Answer a client that takes events: a live update as long as it lasts, everything else as ever."""
+        response = await self._refusal(request)
+        if response is None and self._follow and await self._follow(request, receive, send):
+            return
+        await send_response(send, response or await self._made(request))
+
     async def _answer(self, request: Request) -> Response:
+        return await self._refusal(request) or await self._made(request)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """Count a request; the response to one too many."""
+        refusal = await self._throttle.refusal(request.client, request.authorization)
+        return Response(refusal.status_code, refusal.raw_headers, bytes(refusal.body)) if refusal else None
+
+    async def _made(self, request: Request) -> Response:
         """Let the application answer unless the answer is there by now, and keep the response if it is public."""
-        if refusal := await self._throttle.refusal(request.client, request.authorization):
-            return Response(refusal.status_code, refusal.raw_headers, bytes(refusal.body))
         key = _key(request)
         if key and key in self._entries and (entry := self._find(key, await self._catalog.snapshot())):
             _HITS.inc()

@@ -1,4 +1,4 @@
-"""Answer an operation over a WebSocket: once, or, when it is a subscription, again at every change.
+"""Answer an operation over a WebSocket or by events: once, or, when it is a subscription, again at every change.
 
 A subscription is a query that is run again whenever one of its topics is published; the answer is sent if it differs
 from the last one. In between it is a waiting task: no session of the database, no thread, no timer.

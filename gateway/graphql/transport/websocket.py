@@ -4,31 +4,24 @@ Source, also of the codes with which a connection ends: https://github.com/enisd
 """
 
 import asyncio
-import random
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import orjson
 from graphql import OperationType
-from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator
+from gateway.auth.authenticator import Authenticator
 from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, Unauthenticated
 from gateway.graphql.base.context import Services
 from gateway.graphql.execution.documents import Documents
-from gateway.graphql.execution.engine import Engine
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
+from gateway.graphql.transport.connections import LiveConnections
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
 from gateway.http.options import MAX_MESSAGE_BYTES
-from gateway.http.rate_limit import rate_limit_key
 from gateway.http.request import client_of
-from gateway.observability.metrics import LIVE_CONNECTIONS
 
 PROTOCOL = "graphql-transport-ws"
 MAX_REASON_BYTES = 123  # RFC 6455, 5.5
@@ -55,49 +48,33 @@ class WebSocketEndpoint:
         services: what the resolvers use.
         authenticator: proves who calls.
         documents: prepares what is asked, by the same rules as over HTTP.
-        engine: runs it.
+        runner: runs it.
+        connections: counts them, with the event streams.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator, documents: Documents, engine: Engine) -> None:
+    def __init__(
+        self,
+        services: Services,
+        authenticator: Authenticator,
+        documents: Documents,
+        runner: OperationRunner,
+        connections: LiveConnections,
+    ) -> None:
         self.services = services
         self.authenticator = authenticator
         self.documents = documents
-        self.runner = OperationRunner(services, engine)
-        self._open: Counter[str] = Counter()
+        self.runner = runner
+        self.connections = connections
 
     async def serve(self, websocket: WebSocket) -> None:
         """Hold one connection until it ends."""
-        place = rate_limit_key(client_of(websocket.scope) or "unknown")
-        refusal = self._refusal(websocket, place)
+        client, headers = client_of(websocket.scope), websocket.headers
+        refusal = self.connections.refusal(client, origin=headers.get("origin"), host=headers.get("host"))
         if refusal is not None:
             await websocket.send_denial_response(refusal)
             return
-        with self.connection_slot(place):
+        with self.connections.slot(client):
             await _Connection(self, websocket).run()
-
-    def _refusal(self, websocket: WebSocket, place: str) -> Response | None:
-        """Return why a connection is refused before it opens, or None."""
-        settings, origin = self.services.settings, websocket.headers.get("origin")
-        own = origin is not None and origin.partition("://")[2] == websocket.headers.get("host")
-        if origin is not None and not own and origin not in settings.cors_origins:  # every page may open a WebSocket
-            return PlainTextResponse("pages of this origin may not call the API (GATEWAY_CORS_ORIGINS)", 403)
-        if self._open.total() >= settings.websocket_connections:
-            return PlainTextResponse("too many connections", 503, {"Retry-After": "10"})
-        if self._open[place] >= settings.websocket_per_address:
-            return PlainTextResponse("too many connections of this address", 429, {"Retry-After": "10"})
-        return None
-
-    @contextmanager
-    def connection_slot(self, place: str) -> Iterator[None]:
-        """Count a connection of an address while it is open."""
-        self._open[place] += 1
-        try:
-            with LIVE_CONNECTIONS.track_inprogress():
-                yield
-        finally:
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]
 
 
 class _Connection:
@@ -189,13 +166,10 @@ class _Connection:
             self._principal = await self._endpoint.authenticator.authenticate(header)
         except Unauthenticated as error:
             raise Close(4403, f"Forbidden: {error}") from None
-        # not all of those who came back at once after a restart come back at once for ever
-        seconds = self._endpoint.services.settings.websocket_seconds * random.uniform(0.9, 1)  # noqa: S311 - no secret
+        seconds, has_expired = self._endpoint.connections.lasting(self._principal)
         self._at_limit = Close(1001, "this connection has lasted long enough; connect again")
-        if self._principal.expires_at is not None:
-            left = self._principal.expires_at + LEEWAY_SECONDS - time.time()
-            if left < seconds:
-                seconds, self._at_limit = left, Close(4403, "Forbidden: the token has expired; sign in again")
+        if has_expired:
+            self._at_limit = Close(4403, "Forbidden: the token has expired; sign in again")
         self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
         await self._send("connection_ack")
 

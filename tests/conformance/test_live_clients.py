@@ -38,7 +38,7 @@ def got(shop):
     return json.loads(answer)
 
 
-@pytest.mark.parametrize("name", ["graphql-ws", "Apollo", "urql", "Relay"])
+@pytest.mark.parametrize("name", ["graphql-ws", "Apollo", "urql", "Relay", "graphql-sse", "urql by events"])
 def test_a_client_for_browsers_follows_a_checkout_unmodified(got, name):
     assert "failed" not in got[name], got[name]["failed"]
     assert got[name]["states"] == ["OPEN", "COMPLETE"]
@@ -56,6 +56,14 @@ def test_graphql_ws_comes_back_with_another_token_when_its_own_has_run_out_and_m
     assert "failed" not in found, found["failed"]
     assert found["closed"] == [[4403, "Forbidden: the token has expired; sign in again"]]
     assert found["states"] == ["OPEN", "OPEN", "COMPLETE"]
+
+
+def test_graphql_sse_asks_and_is_refused_by_events_and_comes_back_with_another_token(got):
+    found, renewed = got["graphql-sse"], got["graphql-sse renewing"]
+    assert len(found["query"]["plans"]["nodes"]) == 2
+    assert found["refused"] == "GRAPHQL_VALIDATION_FAILED"
+    assert "failed" not in renewed, renewed["failed"]
+    assert renewed == {"states": ["OPEN", "OPEN", "COMPLETE"], "tokens": 2}
 
 
 async def test_the_client_for_python_follows_a_checkout_unmodified(shop):

@@ -16,6 +16,7 @@ PANELS = {
     "Run": {"init": "init:init", "serve": "serve:serve", "doctor": "doctor:doctor", "db": "db:app"},
     "The copy of Stripe": {"sync": "mirror:sync", "reconcile": "mirror:reconcile", "customers": "customers:app"},
     "Queues and logs": {"events": "events:app", "usage": "usage:app", "outbox": "outbox:app", "audit": "audit:app"},
+    "What is sold": {"pricing": "pricing:app"},
     "Data": {"backup": "backup:backup", "prune": "retention:prune", "erase": "retention:erase"},
 }
 """The commands in the groups of the help. Each is a function, or a group of commands, of a module of this package."""

@@ -45,6 +45,7 @@ def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
 def update(sandbox: Sandbox, request: Request, id: str) -> Obj:
     """Change a product."""
     product = merge(sandbox.need("product", id), request.params)
+    product |= {name: product[name] or [] for name in ("images", "marketing_features")}  # unset: an empty list
     if request.params.get("default_price"):
         price = sandbox.need("price", request.params["default_price"], "default_price")
         if price["product"] != id:

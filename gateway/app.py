@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from gateway import __version__
 from gateway.auth.authenticator import Authenticator
+from gateway.auth.operators import Operators
 from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.free import FreeStart
@@ -44,6 +45,7 @@ from gateway.http.request import TrustedProxies
 from gateway.mirror.own_account import tell_of_other_account
 from gateway.observability import tracing
 from gateway.observability.logging import configure_logging
+from gateway.operators.desk import OperatorDesk
 from gateway.rest.access import PREFIX, AccessHandler
 from gateway.rest.callers import Callers
 from gateway.rest.health import operations
@@ -86,8 +88,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     is_own, runtime = runtime is None, runtime or compose(settings)
     if settings.otlp_endpoint:
         tracing.start(settings.otlp_endpoint)
-    services, authenticator = compose_services(runtime), Authenticator(settings)
-    graphql = GraphQL(services, authenticator, sample_users=bool(pages), documents=documents())
+    services, authenticator, operators = compose_services(runtime), Authenticator(settings), Operators(settings)
+    graphql = GraphQL(services, authenticator, operators, sample_users=bool(pages), documents=documents())
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 
@@ -100,6 +102,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         async with supervised({**tasks, "failover": services.failover.run}):
             yield
         await authenticator.close()
+        await operators.close()
         if is_own:
             await runtime.close()
         tracing.stop()
@@ -179,6 +182,7 @@ def compose_services(runtime: Runtime) -> Services:
         failover=Failover(database, notifications),
         counted=CountedFeatures(database, access),
         access=access,
+        operators=OperatorDesk(runtime, audit),
     )
 
 

@@ -160,7 +160,7 @@ def test_the_events_to_choose_at_stripe_are_those_that_are_handled():
 def test_every_check_of_the_doctor_stands_in_the_docs():
     table = TEXTS["docs/operating.md"].partition("## What `gateway doctor` checks")[2].partition("\n## ")[0]
     named = {name for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in row.split(", ")}
-    source = (ROOT / "gateway/cli/doctor.py").read_text()
+    source = (ROOT / "gateway/operators/checks.py").read_text()
     assert set(re.findall(r'(?:\bCheck\(|\bname = )"([^"]+)"', source)) <= named
 
 

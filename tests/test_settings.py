@@ -7,8 +7,8 @@ import structlog
 import structlog.testing
 
 from gateway.app import create_app
-from gateway.cli.doctor import run_checks
 from gateway.errors import SettingsError
+from gateway.operators.checks import run_checks
 from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from gateway.settings.deprecated import OLD_NAMES

@@ -48,9 +48,9 @@ class Authenticator:
 
     @cached_property
     def _tokens(self) -> "Tokens":
-        from gateway.auth.tokens import Tokens  # not before somebody signs in: its libraries take ten megabytes
+        from gateway.auth.tokens import Tokens, Trust  # not before somebody signs in: its libraries take ten megabytes
 
-        return self._given_tokens or Tokens(self._settings, LEEWAY_SECONDS)
+        return self._given_tokens or Tokens(Trust.of_users(self._settings), LEEWAY_SECONDS)
 
     async def authenticate(self, header: str | None) -> Principal:
         """Return the caller that an `Authorization` header names; without one, `ANONYMOUS`.

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any, Final, TypeGuard
 
 from gateway.errors import BadInput, Forbidden
@@ -22,6 +23,26 @@ def is_subject(value: Any) -> TypeGuard[str]:
     return any(character.isprintable() and character != " " for character in value)
 
 
+class Role(Enum):
+    """What an operator may do; each value says what it means."""
+
+    READ = "Look at everything, and change nothing."
+    ACT = "Look at everything, and change it."
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs the gateway.
+
+    Attributes:
+        name: by which the audit log names the operator.
+        role: what the operator may do.
+    """
+
+    name: str
+    role: Role
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The caller.
@@ -33,6 +54,7 @@ class Principal:
         is_service: whether it is the application's own back end, which may act for any customer.
         expires_at: when the token ends, in Unix seconds; None when it does not.
         credential: which of the back end's tokens it has, for the audit log; it makes no other caller.
+        operator: who runs the gateway, and is nobody's user; None for everybody else.
     """
 
     subject: str | None = None
@@ -41,6 +63,12 @@ class Principal:
     is_service: bool = False
     expires_at: int | None = None
     credential: str | None = field(default=None, compare=False)
+    operator: Operator | None = None
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether everybody's objects may be seen: where a field lets this caller in at all."""
+        return self.is_service or self.operator is not None
 
     def acting_as(self, external_id: str | None, email: str | None = None) -> "Principal":
         """Return the caller, or, for the back end, the user that it names.

@@ -1,11 +1,12 @@
-"""Verify a user's token: a JSON Web Token of an OpenID provider.
+"""Verify a token of a user or an operator: a JSON Web Token of an OpenID provider.
 
 Its signature is checked with one of the provider's public keys, or, for HS256, with a shared secret. The two never mix,
 so that a public key cannot be used as a secret.
 Sources: RFC 7519 (JWT), RFC 8725 (best current practices), OpenID Connect Core.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import jwt
 
@@ -19,22 +20,54 @@ ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 MAX_TOKEN = 8192
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose tokens are taken.
+
+    Attributes:
+        jwks_url: where the provider publishes its keys.
+        secret: what it signs with instead (HS256).
+        issuer: the `iss` that a token must name.
+        audience: the `aud` that it must name.
+        pause: seconds that lie at least between two requests for the keys.
+    """
+
+    jwks_url: str | None
+    secret: str | None
+    issuer: str | None
+    audience: str | None
+    pause: float
+
+    @classmethod
+    def of_users(cls, settings: Settings) -> Self:
+        """Return how users sign in."""
+        secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
+        pause = settings.auth_jwks_min_refresh_seconds
+        return cls(settings.auth_jwks_url, secret, settings.auth_issuer, settings.auth_audience, pause)
+
+    @classmethod
+    def of_operators(cls, settings: Settings) -> Self:
+        """Return how operators sign in: never by a shared secret."""
+        pause = settings.auth_jwks_min_refresh_seconds
+        return cls(settings.operator_jwks_url, None, settings.operator_issuer, settings.operator_audience, pause)
+
+
 class Tokens:
     """Verifies tokens.
 
     Args:
-        settings: how users sign in.
+        trust: whose tokens are taken.
         leeway: seconds by which the clocks may differ.
-        keys: the provider's keys; by default those that the settings name.
+        keys: the provider's keys; by default those at its address.
     """
 
-    def __init__(self, settings: Settings, leeway: int, keys: KeySet | None = None) -> None:
+    def __init__(self, trust: Trust, leeway: int, keys: KeySet | None = None) -> None:
         self._leeway = leeway
-        self._secret = settings.auth_hs256_secret.get_secret_value() if settings.auth_hs256_secret else None
+        self._secret = trust.secret
         self._keys = keys
-        if keys is None and settings.auth_jwks_url:
-            self._keys = KeySet(settings.auth_jwks_url, settings.auth_jwks_min_refresh_seconds)
-        self._issuer, self._audience = settings.auth_issuer, settings.auth_audience
+        if keys is None and trust.jwks_url:
+            self._keys = KeySet(trust.jwks_url, trust.pause)
+        self._issuer, self._audience = trust.issuer, trust.audience
 
     @property
     def known_keys(self) -> tuple[Key, ...] | None:

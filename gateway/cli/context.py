@@ -12,7 +12,7 @@ from gateway.errors import StripeUnavailable
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
 from gateway.settings import Settings
-from gateway.settings.proxies import proxy_variable
+from gateway.settings.proxies import proxy_note
 from gateway.settings.variables import STATE_DIR
 
 console = Console()
@@ -25,12 +25,6 @@ def operator_settings() -> Settings:
         SettingsError: a value is wrong.
     """
     return Settings.load(env_files=(Path(".env"), STATE_DIR / "dev.env"))
-
-
-def proxy_note(settings: Settings) -> str:
-    """Return what to add to a failure to reach Stripe where a proxy stands before it."""
-    variable = proxy_variable(settings.stripe_api_base)
-    return f"; Stripe is called through the proxy of {variable}" if variable else ""
 
 
 def run(work: Callable[[Runtime], Awaitable[int | None]]) -> NoReturn:

@@ -15,9 +15,18 @@ from gateway.runtime import Runtime
 app = typer.Typer(help="Which customer is which user's.", no_args_is_help=True, add_completion=False)
 
 
-@app.callback()
-def customers() -> None:
-    """Make `gateway customers` a group of commands."""
+@app.command("unlink")
+def unlink(
+    external_id: Annotated[str, typer.Argument(help="The user, by the application's own id.")],
+    customer_id: Annotated[str, typer.Argument(help="The user's customer at Stripe (cus_…).")],
+) -> None:
+    """Take a customer from a user, who begins with a new one; nobody has it until it is linked again."""
+
+    async def work(runtime: Runtime) -> None:
+        await _desk(runtime).unlink(external_id, customer_id, partial(Action, by=f"operator {getuser()}"))
+        console.print(f"{customer_id} is nobody's customer now")
+
+    run(work)
 
 
 @app.command("link")
@@ -28,10 +37,12 @@ def link(
     """Give a customer to a user, who keeps it from now on; the user's present customer is let go."""
 
     async def work(runtime: Runtime) -> None:
-        stripe, audit = runtime.require_stripe(), AuditLog(runtime.database)
-        customers = Customers(runtime.settings, runtime.mirror, stripe)
-        desk = CustomerDesk(customers, runtime.mirror, stripe, audit)
-        await desk.link(external_id, customer_id, partial(Action, by=f"operator {getuser()}"))
+        await _desk(runtime).link(external_id, customer_id, partial(Action, by=f"operator {getuser()}"))
         console.print(f"{customer_id} is the customer of {external_id}")
 
     run(work)
+
+
+def _desk(runtime: Runtime) -> CustomerDesk:
+    stripe, audit = runtime.require_stripe(), AuditLog(runtime.database)
+    return CustomerDesk(Customers(runtime.settings, runtime.mirror, stripe), runtime.mirror, stripe, audit)

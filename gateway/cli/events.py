@@ -1,6 +1,6 @@
 """`gateway events`: the inbox, for an operator."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,13 +13,12 @@ from sqlmodel import col, select
 
 from gateway.cli.context import console, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
-from gateway.db.rows import all_rows, row_by_id
+from gateway.db.rows import all_rows
 from gateway.errors import BadInput
 from gateway.models.inbox import Event
+from gateway.operators.events import FAILED, changes, failed_ids, ids_of_range, process_again, read_event
 from gateway.runtime import Runtime
 from gateway.webhooks.event import StripeEvent
-from gateway.webhooks.inbox import Inbox
-from gateway.webhooks.worker import Worker
 
 app = typer.Typer(
     help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True, add_completion=False
@@ -70,7 +69,7 @@ def show(id: Annotated[str, typer.Argument(help="The event's id (evt_…).")]) -
 
 
 async def _show(runtime: Runtime, id: str) -> None:
-    row = await runtime.database.read(lambda connection: row_by_id(connection, Event, id))
+    row = await read_event(runtime.database, id)
     if row is None:
         raise BadInput(f"there is no event {id}")
     table = Table(show_header=False)
@@ -78,28 +77,11 @@ async def _show(runtime: Runtime, id: str) -> None:
         if value not in (None, []):
             table.add_row(name, escape(str(value)))
     console.print(table)
-    changes = Table("changed", "from", "to")
-    for name, before, after in _changes(StripeEvent.parse(row.payload)):
-        changes.add_row(name, _shown(before), _shown(after))
-    console.print(changes if changes.row_count else "it names no changes: what it holds is the whole state")
+    changed = Table("changed", "from", "to")
+    for name, before, after in changes(StripeEvent.parse(row.payload)):
+        changed.add_row(name, _shown(before), _shown(after))
+    console.print(changed if changed.row_count else "it names no changes: what it holds is the whole state")
     console.print(JSON(row.payload))
-
-
-def _changes(event: StripeEvent) -> Iterator[tuple[str, Any, Any]]:
-    """Yield what an event says has changed: path, value before and value now (Stripe's `previous_attributes`)."""
-    before = event.previous_attributes
-    return iter(()) if before is None else _compared("", before, event.object)
-
-
-def _compared(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    names = before.keys() if isinstance(before, dict) else range(len(before)) if isinstance(before, list) else ()
-    if not names or type(before) is not type(after):
-        if before != after:
-            yield path, before, after
-        return
-    for name in names:
-        known = name in after if isinstance(after, dict) else name < len(after)
-        yield from _compared(f"{path}.{name}".lstrip("."), before[name], after[name] if known else None)
 
 
 def _shown(value: Any) -> str:
@@ -114,9 +96,7 @@ def retry(
     """Try failed events and dead letters again, now."""
     if bool(ids) == dead:
         raise BadInput("name the events to retry, or give --dead for all that failed")
-    query = select(Event.id).where(col(Event.status).in_(("failed", "dead")))
-    chosen = query if dead else query.where(col(Event.id).in_(ids or []))
-    run(lambda runtime: _again(runtime, chosen))
+    run(lambda runtime: _again(runtime, lambda: failed_ids(runtime.database, ids or None)))
 
 
 @app.command("replay")
@@ -124,24 +104,17 @@ def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
     """Apply events again, by id or by a range of creation; what is known better already stays as it is."""
     if bool(ids) == bool(since or until):
         raise BadInput("name the events to replay, or a range with --since and --until")
-    query = select(Event.id).order_by(col(Event.created))
-    query = query.where(col(Event.id).in_(ids)) if ids else query
-    query = query.where(Event.created >= since.replace(tzinfo=UTC)) if since else query
-    query = query.where(Event.created < until.replace(tzinfo=UTC)) if until else query
-    run(lambda runtime: _again(runtime, query))
+    start, end = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
+    run(lambda runtime: _again(runtime, lambda: _named(ids) if ids else ids_of_range(runtime.database, start, end)))
 
 
-async def _again(runtime: Runtime, query: Any) -> int:
-    """Put the events back into the queue, process them here and say what became of each."""
-    database = runtime.database
-    ids: Sequence[str] = await database.read(lambda connection: all_rows(connection, query))
-    inbox = Inbox.of(runtime)
-    worker = Worker.of(inbox, runtime)
-    for event_id in ids:
-        await inbox.reopen([event_id])
-        await worker.retry([event_id])
-    chosen = select(Event).where(col(Event.id).in_(ids))
-    rows = await database.read(lambda connection: all_rows(connection, chosen))
+async def _named(ids: list[str]) -> Sequence[str]:
+    return ids
+
+
+async def _again(runtime: Runtime, chosen: Callable[[], Awaitable[Sequence[str]]]) -> int:
+    """Process events again here and say what became of each."""
+    rows = await process_again(runtime, await chosen())
     show_rows([_row(row) for row in rows], _line, as_json=False, none="")
     console.print(f"{len(rows)} events")
-    return int(any(row.status in {"failed", "dead"} for row in rows))
+    return int(any(row.status in FAILED for row in rows))

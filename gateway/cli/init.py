@@ -7,14 +7,14 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from gateway.cli.context import console, proxy_note
-from gateway.cli.endpoint import DASHBOARD, Endpoint, endpoints, make, mend
+from gateway.cli.context import console
 from gateway.cli.env_file import read_variables, write_variables
 from gateway.db.engines import database_url
 from gateway.errors import BadInput, GatewayError, StripeFailure, StripeUnavailable
 from gateway.observability.logging import configure_logging
+from gateway.operators.endpoint import DASHBOARD, Endpoint, endpoints, make, mend
 from gateway.settings import Settings
-from gateway.settings.proxies import prepare_proxies
+from gateway.settings.proxies import prepare_proxies, proxy_note
 from gateway.settings.values import origin_of
 from gateway.settings.variables import STATE_DIR, STRIPE_API
 from gateway.stripe_api.client import API_VERSION, Stripe

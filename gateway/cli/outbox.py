@@ -1,26 +1,19 @@
 """`gateway outbox`: the messages to the application, for an operator."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 from rich.markup import escape
 
 from gateway.cli.context import console, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
-from gateway.db.database import Database
 from gateway.errors import BadInput
-from gateway.outbound.outbox import DELIVERIES, MESSAGES
+from gateway.operators.messages import deliver_again, deliveries
+from gateway.outbound.outbox import MESSAGES
 from gateway.runtime import Runtime
 
 app = typer.Typer(help="The webhooks to the application.", no_args_is_help=True, add_completion=False)
 STATUSES = {"delivered": "green", "pending": "cyan", "dead": "red"}
-COLUMNS = [
-    *(MESSAGES.c.message_id.label("id"), MESSAGES.c.type, MESSAGES.c.created, MESSAGES.c.customer_id),
-    *(DELIVERIES.c.endpoint, DELIVERIES.c.status, DELIVERIES.c.attempts),
-    *(DELIVERIES.c.next_attempt_at, DELIVERIES.c.last_error),
-]
 
 
 @app.command("list")
@@ -30,17 +23,11 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List messages with their deliveries, the newest first."""
-    query = (
-        sa.select(*COLUMNS)
-        .join(DELIVERIES, DELIVERIES.c.id == MESSAGES.c.id)
-        .order_by(MESSAGES.c.id.desc())
-        .limit(limit)
-    )
-    chosen = query.where(DELIVERIES.c.status == "dead") if dead else query
+    query = deliveries("dead" if dead else None).order_by(MESSAGES.c.id.desc()).limit(limit)
 
     async def work(runtime: Runtime) -> None:
         rows = await runtime.database.read(
-            lambda connection: [dict(row) for row in connection.execute(chosen).mappings()]
+            lambda connection: [dict(row) for row in connection.execute(query).mappings()]
         )
         show_rows(rows, _line, as_json=as_json, none="no messages")
 
@@ -61,13 +48,8 @@ def retry(
     """Deliver messages again, under the same `webhook-id`; the running gateway sends them at once."""
     if bool(ids) == dead:
         raise BadInput("name the messages to deliver again, or give --dead for all that were given up")
-    chosen = sa.select(MESSAGES.c.id).where(MESSAGES.c.message_id.in_(ids or []))
-    which = DELIVERIES.c.status == "dead" if dead else DELIVERIES.c.id.in_(chosen)
-    run(lambda runtime: _retry(runtime.database, which))
 
+    async def work(runtime: Runtime) -> None:
+        console.print(f"{await deliver_again(runtime.database, ids or None)} deliveries are due now")
 
-async def _retry(database: Database, which: Any) -> None:
-    fresh = {"status": "pending", "attempts": 0, "next_attempt_at": datetime.now(UTC), "last_error": None}
-    update = sa.update(DELIVERIES).where(which).values(**fresh)
-    count = await database.transaction(lambda connection: connection.execute(update).rowcount)
-    console.print(f"{count} deliveries are due now")
+    run(work)

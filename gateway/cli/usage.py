@@ -1,30 +1,23 @@
 """`gateway usage`: usage on its way to Stripe's meters, for an operator."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
 from rich.markup import escape
 
-from gateway.billing.metering.forwarder import USAGE, UsageForwarder
+from gateway.billing.metering.forwarder import USAGE
 from gateway.cli.context import console, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.db.database import Database
 from gateway.errors import BadInput
+from gateway.operators.usage import COLUMNS, send_again
 from gateway.runtime import Runtime
 
 app = typer.Typer(
     help="The usage that was reported, on its way to Stripe's meters.", no_args_is_help=True, add_completion=False
 )
 STATUSES = {"sent": "green", "counted": "dim", "pending": "cyan", "dead": "red"}
-COLUMNS = [
-    *(USAGE.c.id, USAGE.c.created, USAGE.c.timestamp, USAGE.c.status, USAGE.c.attempts, USAGE.c.event_name),
-    *(USAGE.c.value, USAGE.c.customer_id, USAGE.c.adjusts, USAGE.c.next_attempt_at, USAGE.c.last_error),
-]
-TOGETHER = 500
-"""So many records are tried again at a time, which any database takes as the parameters of one statement."""
 
 
 @app.command("list")
@@ -63,31 +56,18 @@ def retry(
     """Send usage again that Stripe refused, under the same identifiers, so that none counts twice."""
     if bool(ids) == dead:
         raise BadInput("name the reports to send again, or give --dead for all that Stripe refused")
-    refused = sa.select(USAGE.c.id).where(USAGE.c.status == "dead").order_by(USAGE.c.created)
-    run(lambda runtime: _retry(runtime, refused if dead else refused.where(USAGE.c.id.in_(ids or []))))
+    run(lambda runtime: _retry(runtime, ids or None))
 
 
-async def _retry(runtime: Runtime, query: sa.Select[Any]) -> int:
-    """Send refused usage here and say what became of each; a running gateway sends what it comes upon first."""
-    database, forwarder = runtime.database, UsageForwarder(runtime.database, runtime.require_stripe())
-    chosen = [row["id"] for row in await _read(database, query)]
-    refused = 0
-    for start in range(0, len(chosen), TOGETHER):
-        ids = chosen[start : start + TOGETHER]
-        await _reopen(database, ids)
-        await forwarder.queue.drain(ids)
-        rows = await _read(database, sa.select(*COLUMNS).where(USAGE.c.id.in_(ids)).order_by(USAGE.c.created))
+async def _retry(runtime: Runtime, ids: list[str] | None) -> int:
+    """Send refused usage here and say what became of each."""
+    sent = refused = 0
+    async for rows in send_again(runtime, ids):
         show_rows(rows, _line, as_json=False, none="")
+        sent += len(rows)
         refused += sum(row["status"] == "dead" for row in rows)
-    console.print(f"{len(chosen)} reports, {refused} of them refused again")
+    console.print(f"{sent} reports, {refused} of them refused again")
     return int(refused > 0)
-
-
-async def _reopen(database: Database, ids: Sequence[str]) -> None:
-    """Make refused usage due. The count of attempts stays: it is part of the key under which Stripe answers anew."""
-    due = {"status": "pending", "next_attempt_at": datetime.now(UTC)}
-    update = sa.update(USAGE).where(USAGE.c.id.in_(ids), USAGE.c.status == "dead").values(**due)
-    await database.transaction(lambda connection: connection.execute(update))
 
 
 async def _read(database: Database, query: sa.Select[Any]) -> list[Row]:

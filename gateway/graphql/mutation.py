@@ -7,6 +7,7 @@ from gateway.graphql.types.credits import CreditMutations
 from gateway.graphql.types.directory import DirectoryMutations
 from gateway.graphql.types.free import FreeMutations
 from gateway.graphql.types.metering import UsageMutations
+from gateway.graphql.types.operators.actions import OperatorMutations
 from gateway.graphql.types.portal import PortalMutations
 from gateway.graphql.types.promotions import PromotionMutations
 from gateway.graphql.types.refunds import RefundMutations
@@ -25,5 +26,6 @@ class Mutation(
     RefundMutations,
     PromotionMutations,
     FreeMutations,
+    OperatorMutations,
 ):
     """The mutations."""

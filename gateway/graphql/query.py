@@ -20,6 +20,7 @@ from gateway.graphql.types.checkout import CheckoutSession
 from gateway.graphql.types.customers import Customer, Viewer
 from gateway.graphql.types.directory import DirectoryQueries
 from gateway.graphql.types.nodes import NodeQueries
+from gateway.graphql.types.operators.root import OperatorQueries
 from gateway.graphql.types.price_parts import BillingInterval
 from gateway.graphql.types.pricing import Pricing
 
@@ -44,7 +45,7 @@ class PlanConnection(Connection[Plan]):
 
 
 @object_type
-class Query(AuditQueries, DirectoryQueries, NodeQueries):
+class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
     """The queries."""
 
     @resolver

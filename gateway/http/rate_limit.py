@@ -30,6 +30,7 @@ IPV6_HOST_BITS: Final = 64  # one household or one server has a whole /64
 MAX_KEYS: Final = 40_000  # of one window: 3 MB
 MAX_ADDRESS: Final = 64  # characters; what a proxy tells need not be an address
 WRONG_TOKENS: Final = "30/minute"
+WRONG_OPERATORS: Final = "10/minute; 50/hour"
 
 
 class RateLimiter:
@@ -62,6 +63,7 @@ class RateLimiter:
         self._stripe_reads = counter("request that asks Stripe", settings.rate_limit_stripe_reads)
         self._all_stripe_reads = counter("request of all that asks Stripe", settings.rate_limit_all_stripe_reads)
         self._wrong_tokens = counter("wrong token", WRONG_TOKENS)
+        self._wrong_operators = counter("failed sign-in", WRONG_OPERATORS)
 
     def admit(self, address: str | None) -> bool:
         """Count one request if that can be done at once.
@@ -125,6 +127,23 @@ class RateLimiter:
         """
         await self._wrong_tokens.count(rate_limit_key(address or "unknown"))
 
+    async def operator_may_try(self, address: str | None) -> None:
+        """Refuse whoever wants to sign in as an operator after too many failures, also with what would be right: who
+        guesses learns nothing more.
+
+        Raises:
+            RateLimited: there were too many from this address.
+        """
+        await self._wrong_operators.check(rate_limit_key(address or "unknown"))
+
+    async def wrong_operator(self, address: str | None) -> None:
+        """Count a failed sign-in of an operator.
+
+        Raises:
+            RateLimited: there were too many.
+        """
+        await self._wrong_operators.count(rate_limit_key(address or "unknown"))
+
 
 class Counter:
     """One kind of action, with its limits.
@@ -151,17 +170,29 @@ class Counter:
             RateLimited: there were too many.
         """
         wait = self._own.count(key, amount) if self._shared is None else await self._count_shared(key, amount)
+        self._refuse(wait)
+
+    async def check(self, key: str) -> None:
+        """Count nothing.
+
+        Raises:
+            RateLimited: one more would be too many.
+        """
+        self._refuse(self._own.wait(key) if self._shared is None else await self._count_shared(key, 0))
+
+    def _refuse(self, wait: int | None) -> None:
         if wait is not None:
             raise RateLimited(f"too many {self._action}s: wait {wait} s, then try again", retry_after=wait)
 
     async def _count_shared(self, key: str, amount: int) -> int | None:
+        """Count some for all processes, or, for none, return the wait before one more."""
         from limits.errors import StorageError
 
         try:
             return await self._shared.count(key, amount) if self._shared else None
         except StorageError as error:
             log.warning("rates.storage_away", error=type(error.storage_error).__name__)
-            return self._own.count(key, amount)
+            return self._own.count(key, amount) if amount else self._own.wait(key)
 
 
 class FixedWindowCounter:
@@ -197,6 +228,12 @@ class FixedWindowCounter:
                 return math.ceil(window.ends - now)
         return None
 
+    def wait(self, key: str) -> int | None:
+        """Return how many seconds to wait where one more would be too many; nothing is counted."""
+        now, number = self._clock(), hash(key)
+        full = (w for w in self._windows if now < w.ends and w.counts.get(number, 0) >= w.amount)
+        return next((math.ceil(window.ends - now) for window in full), None)
+
 
 class _Window:
     """The present window of one limit; `ends` is on the counter's clock."""
@@ -225,13 +262,17 @@ class SharedCounter:
         self._items = [RateLimitItemPerSecond(limit.amount, limit.seconds) for limit in limits]
 
     async def count(self, key: str, amount: int = 1) -> int | None:
-        """Count some, and return how many seconds to wait when they were too many.
+        """Count some, and return how many seconds to wait when they were too many; for none, when one more would be.
 
         Raises:
             StorageError: Redis is away.
         """
         for item in self._items:
-            if not await self._limiter.hit(item, self._action, key, cost=amount):
+            if amount:
+                admitted = await self._limiter.hit(item, self._action, key, cost=amount)
+            else:
+                admitted = await self._limiter.test(item, self._action, key)
+            if not admitted:
                 window = await self._limiter.get_window_stats(item, self._action, key)
                 return max(1, math.ceil(window.reset_time - time.time()))
         return None
@@ -260,6 +301,8 @@ def _redis(url: str) -> "Storage":
 
 def _key(principal: Principal, address: str | None) -> str:
     """Return whose count it is."""
+    if principal.operator:
+        return f"operator:{principal.operator.name}"
     return f"user:{principal.subject}" if principal.subject else rate_limit_key(address or "unknown")
 
 

@@ -19,6 +19,12 @@ def proxy_variable(url: str) -> str | None:
     return None if proxy_bypass(parts.hostname or "") else variable
 
 
+def proxy_note(settings: Settings) -> str:
+    """Return what to add to a failure to reach Stripe where a proxy stands before it."""
+    variable = proxy_variable(settings.stripe_api_base)
+    return f"; Stripe is called through the proxy of {variable}" if variable else ""
+
+
 def prepare_proxies(settings: Settings) -> None:
     """Have what runs on this machine called directly, whatever proxy the environment names.
 

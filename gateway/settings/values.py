@@ -1,6 +1,7 @@
 """How the values of variables are written: lists, origins, secrets, rates, networks. Each parser says what is wrong."""
 
 import re
+from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -17,6 +18,9 @@ MEMORY = "memory://"
 
 MIN_HS256_BYTES = 32
 MIN_SERVICE_TOKEN = 16
+OPERATOR_PREFIX = "op_"
+MIN_OPERATOR_TOKEN = 32
+DIGEST = "sha256="
 SECRET_KEY = re.compile(r"^(sk|rk)_")
 SIGNING_SECRET = re.compile(r"whsec_[A-Za-z0-9+/]{32,}={0,2}")
 MAX_PERCENTS, MAX_PERCENT = 10, 1_000
@@ -70,6 +74,56 @@ def _webhook_secrets(value: Any) -> Any:
             raise ValueError("a webhook secret starts with whsec_ (Stripe dashboard, Developers, Webhooks)")
         secrets.append(WebhookSecret(label if found else str(place), SecretStr(secret)))
     return tuple(secrets)
+
+
+class OperatorToken(NamedTuple):
+    """A token of an operator, as its SHA-256 alone.
+
+    Attributes:
+        name: of the operator.
+        may_act: whether the operator changes anything.
+        digest: of the token.
+    """
+
+    name: str
+    may_act: bool
+    digest: bytes
+
+
+_OPERATOR = re.compile(r"([\w.@+-]{1,80}):(read|act):(\S+)")
+
+
+def _operator_tokens(value: Any) -> Any:
+    """Parse `ann:act:op_…`, comma-separated; `sha256=` and 64 hexadecimal digits may stand for a token.
+
+    Raises:
+        ValueError: one of them is not so.
+    """
+    tokens = []
+    for part in _split(value):
+        if isinstance(part, OperatorToken):
+            tokens.append(part)
+            continue
+        found = _OPERATOR.fullmatch(part)
+        if found is None:
+            raise ValueError("write `name:read:op_…` or `name:act:op_…`, comma-separated")
+        name, role, token = found.groups()
+        tokens.append(OperatorToken(name, role == "act", _digest_of(token)))
+    return tuple(tokens)
+
+
+def _digest_of(token: str) -> bytes:
+    """Return the SHA-256 of an operator's token; it alone is kept."""
+    if token.startswith(DIGEST):
+        if not re.fullmatch("[0-9a-f]{64}", token.removeprefix(DIGEST)):
+            raise ValueError(f"behind `{DIGEST}` stand 64 hexadecimal digits (printf %s op_… | sha256sum)")
+        return bytes.fromhex(token.removeprefix(DIGEST))
+    if not token.startswith(OPERATOR_PREFIX) or len(token) < MIN_OPERATOR_TOKEN or not token.isascii():
+        raise ValueError(
+            f"an operator's token is {OPERATOR_PREFIX} and random, {MIN_OPERATOR_TOKEN} characters or more "
+            '(echo "op_$(openssl rand -hex 32)")'
+        )
+    return sha256(token.encode()).digest()
 
 
 class OutboundEndpoint(NamedTuple):
@@ -213,5 +267,6 @@ ApiBase = Annotated[str, AfterValidator(_api_base)]
 KeyUrl = Annotated[str, AfterValidator(_key_url)]
 Hs256Secret = Annotated[SecretStr, AfterValidator(_hs256_secret)]
 ServiceTokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets), AfterValidator(_service_tokens)]
+OperatorTokens = Annotated[tuple[OperatorToken, ...], NoDecode, BeforeValidator(_operator_tokens)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_webhook_secrets)]
 OutboundEndpoints = Annotated[tuple[OutboundEndpoint, ...], NoDecode, BeforeValidator(_endpoints)]

@@ -40,6 +40,7 @@ from gateway.settings.values import (
     KeyUrl,
     Names,
     Networks,
+    OperatorTokens,
     Origins,
     OutboundEndpoints,
     Paths,
@@ -426,6 +427,50 @@ class Settings(BaseSettings):
         description="The configuration of Stripe's customer portal (`bpc_…`); otherwise the account's default.",
     )
 
+    console: bool = Field(
+        False,
+        validation_alias="GATEWAY_CONSOLE",
+        description="Whether operators may sign in (`on`/`off`): to the console at `/console`, and to the fields of "
+        "GraphQL that it uses.",
+    )
+    operator_tokens: OperatorTokens = Field(
+        (),
+        validation_alias="GATEWAY_OPERATOR_TOKENS",
+        description="Tokens of operators, each `name:read:op_…` or `name:act:op_…` (32 characters or more), "
+        "comma-separated; `sha256=` and its 64 hexadecimal digits may stand for a token.",
+    )
+    operator_jwks_url: KeyUrl | None = Field(
+        None,
+        validation_alias="GATEWAY_OPERATOR_JWKS_URL",
+        description="Where the operators' OpenID provider publishes its keys; the next two are needed with it.",
+    )
+    operator_issuer: str | None = Field(
+        None,
+        validation_alias="GATEWAY_OPERATOR_ISSUER",
+        description="The issuer (`iss`) that an operator's token must name.",
+    )
+    operator_audience: str | None = Field(
+        None,
+        validation_alias="GATEWAY_OPERATOR_AUDIENCE",
+        description="The audience (`aud`) that it must name: the id of the client that the provider has for the "
+        "console.",
+    )
+    operator_role_claim: str = Field(
+        "roles",
+        validation_alias="GATEWAY_OPERATOR_ROLE_CLAIM",
+        description="The claim that says the operator's role: a text, or a list of texts.",
+    )
+    operator_read_role: str = Field(
+        "billing-read",
+        validation_alias="GATEWAY_OPERATOR_READ_ROLE",
+        description="What it says of an operator who may look at everything.",
+    )
+    operator_act_role: str = Field(
+        "billing-act",
+        validation_alias="GATEWAY_OPERATOR_ACT_ROLE",
+        description="What it says of one who may change it as well.",
+    )
+
     otlp_endpoint: str | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -440,6 +485,20 @@ class Settings(BaseSettings):
     def _something_may_run(self) -> Self:
         if self.trusted_documents_only and not self.trusted_documents:
             raise ValueError("GATEWAY_TRUSTED_DOCUMENTS: name the manifest, because nothing else may run")
+        return self
+
+    @model_validator(mode="after")
+    def _operators_are_known(self) -> Self:
+        if self.operator_jwks_url and not (self.operator_issuer and self.operator_audience):
+            raise ValueError(
+                "GATEWAY_OPERATOR_JWKS_URL: set GATEWAY_OPERATOR_ISSUER and GATEWAY_OPERATOR_AUDIENCE too, or tokens "
+                "that were made for other applications are taken"
+            )
+        users, operators = (self.auth_issuer, self.auth_audience), (self.operator_issuer, self.operator_audience)
+        if self.operator_jwks_url and users == operators:
+            raise ValueError("GATEWAY_OPERATOR_AUDIENCE: give the console a client of its own, apart from the users'")
+        if self.console and not (self.operator_tokens or self.operator_jwks_url):
+            raise ValueError("GATEWAY_CONSOLE: set GATEWAY_OPERATOR_TOKENS or GATEWAY_OPERATOR_JWKS_URL to sign in")
         return self
 
     @model_validator(mode="after")

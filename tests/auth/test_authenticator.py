@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator, TokenCache
 from gateway.auth.jwks import COLD_PAUSE_SECONDS, KeySet
 from gateway.auth.principal import Principal
-from gateway.auth.tokens import Tokens
+from gateway.auth.tokens import Tokens, Trust
 from gateway.errors import SettingsError, Unauthenticated
 from gateway.settings import Settings
 from harness.command import run
@@ -236,7 +236,7 @@ def settings_with(**given):
 def authenticator_with(keys, provider):
     """An authenticator over a key set."""
     settings = settings_with(auth_jwks_url=provider.url)
-    return Authenticator(settings, tokens=Tokens(settings, LEEWAY_SECONDS, keys))
+    return Authenticator(settings, tokens=Tokens(Trust.of_users(settings), LEEWAY_SECONDS, keys))
 
 
 async def test_many_who_come_at_once_ask_the_provider_once(provider):

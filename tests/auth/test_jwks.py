@@ -8,7 +8,7 @@ import pytest
 
 from gateway.auth.authenticator import LEEWAY_SECONDS, Authenticator
 from gateway.auth.jwks import KeySet
-from gateway.auth.tokens import Tokens
+from gateway.auth.tokens import Tokens, Trust
 from gateway.errors import Unauthenticated
 from gateway.settings import Settings
 from harness.oidc_provider import AUDIENCE, ISSUER, running_provider
@@ -38,7 +38,7 @@ async def keys(provider, clock):
 def signed_in(provider, keys):
     """An authenticator over a key set."""
     settings = Settings.load(auth_jwks_url=provider.url, auth_issuer=ISSUER, auth_audience=AUDIENCE)
-    return Authenticator(settings, tokens=Tokens(settings, LEEWAY_SECONDS, keys))
+    return Authenticator(settings, tokens=Tokens(Trust.of_users(settings), LEEWAY_SECONDS, keys))
 
 
 async def refused(authenticator, header):

@@ -6,7 +6,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from gateway.cli.doctor import run_checks
+from gateway.operators.checks import run_checks
 from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from harness.command import run

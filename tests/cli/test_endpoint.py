@@ -6,8 +6,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from gateway.cli.endpoint import NONE, Endpoint
 from gateway.db.refusals import refusal, refusal_of
+from gateway.operators.endpoint import NONE, Endpoint
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.stripe_api.client import API_VERSION
 from gateway.webhooks.handlers import ENDPOINT_EVENTS

@@ -3,10 +3,9 @@
 import httpx
 import pytest
 
-from gateway.cli.context import proxy_note
 from gateway.errors import SettingsError
 from gateway.settings import Settings
-from gateway.settings.proxies import prepare_proxies, proxy_variable
+from gateway.settings.proxies import prepare_proxies, proxy_note, proxy_variable
 from harness.command import run
 from harness.gateway import SECRET, make_world
 

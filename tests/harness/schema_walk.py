@@ -118,7 +118,10 @@ def _ways() -> dict[str, list[str]]:
 
 WAYS = _ways()
 ROOT_FIELDS = [(root, name) for root in ROOTS for name in root.fields]
-FIELDS = [(kind, name) for kind in objects() if kind.name in WAYS for name in kind.fields]
+FIELDS = [
+    (kind, name) for kind in objects() if "operator" not in WAYS.get(kind.name, ["operator"]) for name in kind.fields
+]
+"""Not what stands below `Query.operator`: whoever comes so far sees everything."""
 NAMED = [
     (kind, name, path)
     for kind, name in FIELDS

@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from gateway.cli.doctor import run_checks
 from gateway.db.locks import leader
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.models.infra import SyncState
+from gateway.operators.checks import run_checks
 from gateway.runtime import compose
 from gateway.webhooks import catch_up as missed
 from gateway.webhooks.catch_up import run_catch_up

@@ -4,14 +4,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.audit import Action, Attempt, AuditLog, Json
+from gateway.billing.customers import linking
 from gateway.billing.customers.addresses import bad_email
 from gateway.billing.customers.service import PATH, Customers
 from gateway.billing.pagination import Page, bad_cursor, check_first, decode_cursor, encode_cursor
+from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.subscriptions.validation import check, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
@@ -21,10 +24,12 @@ from gateway.errors import BadInput, StripeRefused
 from gateway.mirror.accounts import own
 from gateway.mirror.mapping import email_key
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Customer, Subscription
+from gateway.models.mirrored import Charge, CheckoutSession, Customer, Invoice, Subscription
 from gateway.stripe_api.client import Stripe
 
 CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
+HAVING = {"sub": SUBSCRIPTIONS, "in": table_for(Invoice), "cs": table_for(CheckoutSession), "ch": table_for(Charge)}
+"""What belongs to a customer, by what its ids begin with."""
 MAX_NAME = 256
 _ID = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
 
@@ -36,6 +41,8 @@ class CustomerFilter:
     Attributes:
         email: in any case.
         status: of one of the customer's subscriptions.
+        search: the e-mail address, in any case, the application's id or one of Stripe's: of the customer, or of one of
+            its subscriptions, invoices, checkouts or charges.
         linked: whether it is a user's.
         delinquent: whether the latest charge of an invoice has failed.
     """
@@ -44,6 +51,7 @@ class CustomerFilter:
     status: str | None = None
     linked: bool | None = None
     delinquent: bool | None = None
+    search: str | None = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions of a query over customers."""
@@ -57,7 +65,17 @@ class CustomerFilter:
             found.append(CUSTOMERS.c.external_id.is_not(None) if self.linked else CUSTOMERS.c.external_id.is_(None))
         if self.delinquent is not None:
             found.append(CUSTOMERS.c.delinquent.is_(self.delinquent))
+        if self.search is not None:
+            found.append(_named(self.search.strip()))
         return found
+
+
+def _named(text: str) -> sa.ColumnElement[bool]:
+    """Return the condition of the customers whom a text names; each way is found by an index of its own."""
+    ways = [CUSTOMERS.c.email_lower == email_key(text), CUSTOMERS.c.external_id == text, CUSTOMERS.c.id == text]
+    if (table := HAVING.get(text.partition("_")[0])) is not None:
+        ways.append(CUSTOMERS.c.id.in_(sa.select(table.c.customer_id).where(table.c.id == text)))
+    return sa.or_(*ways)
 
 
 async def list_customers(database: Database, wanted: CustomerFilter, first: int, after: str | None) -> Page[Customer]:
@@ -166,6 +184,35 @@ class CustomerDesk:
             return {"customer": customer_id}
 
         done = action(name="customer.link", external_id=external_id, target=customer_id)
+        return await self._customer(await self._audit.once(done, work))
+
+    async def unlink(self, external_id: str, customer_id: str, action: Callable[..., Action]) -> Customer:
+        """Take a customer from a user, who begins with a new one; nobody is given it until an operator links it.
+
+        Stripe is told first: as long as its metadata name the user, the next event would give the customer back.
+
+        Raises:
+            Rejected: it is not this user's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+
+        async def work(attempt: Attempt) -> Json:
+            async with owner_lock(self._mirror.database, external_id):
+                row = await self._customer({"customer": customer_id})
+                if row.external_id != external_id and not (attempt.again and row.external_id is None):
+                    raise _unavailable(f"{customer_id} is not the customer of {external_id}")
+                key = f"action-{attempt.reference}"
+                told = {"metadata": {"external_id": ""}}
+                try:
+                    answer = await self._stripe.post(f"{PATH}/{customer_id}", idempotency_key=key, **told)
+                except StripeRefused as error:
+                    raise Rejected(refused(error)) from error
+                await self._mirror.store_answer(self._stripe, answer)
+                release = partial(linking.release, external_id=external_id, customer_id=customer_id)
+                await self._mirror.database.transaction(release)
+            return {"customer": customer_id}
+
+        done = action(name="customer.unlink", external_id=external_id, target=customer_id)
         return await self._customer(await self._audit.once(done, work))
 
     async def _customer(self, result: Json) -> Customer:

@@ -185,6 +185,17 @@ def fulfil(
     publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")
 
 
+def release(connection: sa.Connection, *, external_id: str, customer_id: str) -> None:
+    """Take a customer from a user. It stays claimed, so that nobody is given it by an e-mail address or a checkout."""
+    its = CLAIMS.c.customer_id == customer_id
+    if connection.execute(sa.select(CLAIMS.c.generation).where(its)).first() is None:
+        claim = open_claim(connection, external_id, None)
+        connection.execute(sa.update(CLAIMS).where(_is(claim)).values(customer_id=customer_id))
+    theirs = CUSTOMERS.c.id == customer_id, CUSTOMERS.c.external_id == external_id
+    connection.execute(sa.update(CUSTOMERS).where(*theirs).values(external_id=None))
+    publish(connection, f"user:{external_id}", f"customer:{customer_id}")
+
+
 def settle(connection: sa.Connection, claim: CustomerClaim) -> None:
     """Write down that nothing is left of the customer that was made for a claim.
 

@@ -87,7 +87,7 @@ class Ownership:
             ask_stripe: whether a subscription that the mirror does not have is looked for at Stripe.
         """
         table = PRIVATE.get(id.partition("_")[0])
-        if table is None or self._principal.is_service:
+        if table is None or self._principal.sees_all:
             return True
         owner = await self._owner(table, id)
         if ask_stripe and owner is None and table is Subscription and self._principal.subject is not None:
@@ -123,7 +123,7 @@ class Ownership:
     def surely_sees(self, owner: Owner) -> bool:
         """Return the same as far as it is known without asking the database; False may still become True."""
         return (
-            self._principal.is_service
+            self._principal.sees_all
             or (owner.guest and owner.customer_id is None)
             or (owner.external_id is not None and owner.external_id == self._principal.subject)
             or owner.customer_id in self._customers

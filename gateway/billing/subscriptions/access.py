@@ -1,10 +1,11 @@
 """What a subscription gives right to, and until when. Pure: the rows, the time, nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from gateway.models.mirrored import Subscription, SubscriptionItem
 
@@ -78,6 +79,34 @@ _REFUSED = {
 _GIVES = {"active": Reason.ACTIVE, "trialing": Reason.TRIALING}
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a decision, for people.
+
+    Attributes:
+        about: what was looked at: a subscription's id, or a feature.
+        rule: what was asked.
+        finding: what was found.
+        holds: whether what the rule asks is so.
+    """
+
+    about: str
+    rule: str
+    finding: str
+    holds: bool
+
+
+class Case(NamedTuple):
+    """What a rule of `access` decides by: the arguments of `access`, and the items that would give something."""
+
+    subscription: Subscription
+    items: Sequence[SubscriptionItem]
+    now: datetime
+    grace: timedelta
+    payments: Payments
+    giving: tuple[SubscriptionItem, ...]
+
+
 def access(
     subscription: Subscription,
     items: Sequence[SubscriptionItem],
@@ -85,8 +114,9 @@ def access(
     *,
     grace: timedelta,
     payments: Payments,
+    steps: list[Step] | None = None,
 ) -> Access:
-    """Return what a subscription gives right to.
+    """Return what a subscription gives right to: what the first rule of `RULES` says that says anything.
 
     `until` is the earliest of the end of the paid period, the planned end and the end of the grace period. It is None
     where no end is known: between a period's end and the payment of the next invoice.
@@ -97,25 +127,89 @@ def access(
         now: the present moment.
         grace: how long access goes on after the first failed charge.
         payments: what its invoices tell.
+        steps: where to tell each step of the decision; None tells nobody.
     """
-    status = subscription.status
-    giving = giving_items(subscription, items, payments)
-    if not giving and status not in _REFUSED:
-        return Access(allowed=False, reason=_why_nothing(subscription, items))
-    if status in _GIVES:
-        paid = _earliest(*_period_ends(subscription, giving, payments))
-        until = _earliest(paid, subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
-        return Access(allowed=True, reason=_GIVES[status], until=until)
-    if status == "past_due":
-        end = _grace_end(items, grace, payments)
-        if payments.ever_paid and now < end:
-            until = _earliest(end, subscription.cancel_at)
-            return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=until)
-        return Access(allowed=False, reason=Reason.PAST_DUE)
-    if status == "canceled" and giving:
-        until = _earliest(*(payments.paid_until[item.id] for item in giving))
-        return Access(allowed=True, reason=Reason.CANCELED, until=until)
-    return Access(allowed=False, reason=_REFUSED.get(status, Reason.UNPAID))
+    case = Case(subscription, items, now, grace, payments, giving_items(subscription, items, payments))
+    for asked, rule in RULES.items():
+        decided = rule(case)
+        if steps is not None:
+            finding = told(decided) if decided else "No: the next rule decides."
+            steps.append(Step(subscription.id, asked, finding, decided is not None))
+        if decided is not None:
+            return decided
+    raise AssertionError(subscription.status)  # the last rule decides whatever is left
+
+
+def facts(subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments) -> list[Step]:
+    """Return what a decision on a subscription goes by, for operators."""
+    found = [(f"Its status at Stripe is `{subscription.status}`.", subscription.status in _GIVES)]
+    if subscription.cancel_at and subscription.ended_at is None:
+        found.append((f"It ends on {subscription.cancel_at:%Y-%m-%d %H:%M} UTC.", True))
+    for item in items:
+        paid = payments.paid_until.get(item.id)
+        if paid:
+            found.append((f"{item.price_id} is paid until {paid:%Y-%m-%d %H:%M} UTC.", True))
+        elif item.id in payments.paid_back:
+            found.append((f"What was paid for {item.price_id} went back.", False))
+        elif item.quantity == 0:
+            found.append((f"Of {item.price_id} the quantity is zero.", False))
+    if payments.unpaid_since:
+        found.append((f"An invoice is unpaid since {payments.unpaid_since:%Y-%m-%d %H:%M} UTC.", False))
+    if not payments.ever_paid:
+        found.append(("Nothing was ever paid for it and kept.", False))
+    return [Step(subscription.id, "What the copy of Stripe says", finding, holds) for finding, holds in found]
+
+
+def told(decided: Access) -> str:
+    """Return a decision as a sentence for operators."""
+    end = f" Until {decided.until:%Y-%m-%d %H:%M} UTC." if decided.until else ""
+    return f"{'Access' if decided.allowed else 'No access'}: {decided.reason.name}. {decided.reason.value}{end}"
+
+
+def _nothing_gives(case: Case) -> Access | None:
+    if case.giving or case.subscription.status in _REFUSED:
+        return None
+    return Access(allowed=False, reason=_why_nothing(case.subscription, case.items))
+
+
+def _goes_on(case: Case) -> Access | None:
+    reason = _GIVES.get(case.subscription.status)
+    if reason is None:
+        return None
+    paid = _earliest(*_period_ends(case.subscription, case.giving, case.payments))
+    until = _earliest(paid, case.subscription.cancel_at) if paid else None  # a far `cancel_at` is not paid for
+    return Access(allowed=True, reason=reason, until=until)
+
+
+def _in_arrears(case: Case) -> Access | None:
+    if case.subscription.status != "past_due":
+        return None
+    end = _grace_end(case.items, case.grace, case.payments)
+    if case.payments.ever_paid and case.now < end:
+        until = _earliest(end, case.subscription.cancel_at)
+        return Access(allowed=True, reason=Reason.GRACE_PERIOD, until=until)
+    return Access(allowed=False, reason=Reason.PAST_DUE)
+
+
+def _paid_rest(case: Case) -> Access | None:
+    if case.subscription.status != "canceled" or not case.giving:
+        return None
+    until = _earliest(*(case.payments.paid_until[item.id] for item in case.giving))
+    return Access(allowed=True, reason=Reason.CANCELED, until=until)
+
+
+def _refused(case: Case) -> Access:
+    return Access(allowed=False, reason=_REFUSED.get(case.subscription.status, Reason.UNPAID))
+
+
+RULES: Mapping[str, Callable[[Case], Access | None]] = {
+    "Nothing of it gives anything: its quantity is zero, it is paused, or what was paid went back": _nothing_gives,
+    "Its status at Stripe is active or trialing": _goes_on,
+    "Its status at Stripe is past_due: the days of grace count from the first failed charge": _in_arrears,
+    "It is canceled, and what was paid for has not run out": _paid_rest,
+    "Nothing of this is so": _refused,
+}
+"""What decides, in this order, by what it asks."""
 
 
 def changes_at(

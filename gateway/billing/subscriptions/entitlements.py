@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from gateway.billing.catalog.product_features import ProductFeatures
-from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.subscriptions.access import Access, Reason, Step, told
 from gateway.billing.subscriptions.counted import Counted, counted
 from gateway.billing.subscriptions.for_life import is_for_life
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -57,7 +57,13 @@ class Grant:
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-def decide(feature: str, subscriptions: Sequence[SubscriptionState], active: Collection[str], offers: Offers) -> Grant:
+def decide(
+    feature: str,
+    subscriptions: Sequence[SubscriptionState],
+    active: Collection[str],
+    offers: Offers,
+    steps: list[Step] | None = None,
+) -> Grant:
     """Return whether a customer may use a feature.
 
     Args:
@@ -65,8 +71,25 @@ def decide(feature: str, subscriptions: Sequence[SubscriptionState], active: Col
         subscriptions: those of the customer that count.
         active: what Stripe's entitlements give.
         offers: what the plans give.
+        steps: where to tell each step of the decision; None tells nobody.
     """
+    grant = _decided(feature, subscriptions, active, offers, steps)
+    if steps is not None:
+        limit = "" if grant.limit is None else f" At most {grant.limit} of it."
+        steps.append(Step(feature, "The decision", told(grant.access) + limit, grant.access.allowed))
+    return grant
+
+
+def _decided(
+    feature: str,
+    subscriptions: Sequence[SubscriptionState],
+    active: Collection[str],
+    offers: Offers,
+    steps: list[Step] | None,
+) -> Grant:
     having = [each for each in subscriptions if any(_has(feature, each, item, active, offers) for item in each.items)]
+    if steps is not None:
+        steps += [_told_having(feature, each, each in having, active, offers) for each in subscriptions]
     live = [
         _Giving(state, items)
         for state in having
@@ -81,6 +104,14 @@ def decide(feature: str, subscriptions: Sequence[SubscriptionState], active: Col
     # where access is given, another of its items gives it, not one with the feature
     refused = Access(allowed=False, reason=Reason.NOT_INCLUDED) if best.access.allowed else best.access
     return Grant(feature, refused, None, None if is_for_life(best) else best, _source(feature, best, active, offers))
+
+
+def _told_having(feature: str, state: SubscriptionState, has: bool, active: Collection[str], offers: Offers) -> Step:
+    """Return whether a subscription includes a feature, for operators."""
+    finding = "None of its products has the feature." if not has else _source(feature, state, active, offers).value
+    if has and not state.access.allowed:
+        finding += " It gives no access."
+    return Step(state.subscription.id, "It includes the feature", finding, has)
 
 
 def entitlements(subscriptions: Iterable[SubscriptionState], active: Collection[str], offers: Offers) -> list[Grant]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from gateway.billing.catalog.snapshot import NOWHERE, Snapshot
-from gateway.billing.subscriptions.access import Access, Payments, access, changes_at, giving_items
+from gateway.billing.subscriptions.access import Access, Payments, Step, access, changes_at, facts, giving_items
 from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import NOTHING_PLANNED, PHASES, PendingChange, Planned, plan_of
 from gateway.clock import now
@@ -140,21 +140,30 @@ async def read_subscription(database: Database, id: str, grace: timedelta) -> Su
 
 
 def of_customers(
-    connection: sa.Connection, customer_ids: Collection[str], grace: timedelta
+    connection: sa.Connection, customer_ids: Collection[str], grace: timedelta, steps: list[Step] | None = None
 ) -> dict[str, list[SubscriptionState]]:
     """Return how the subscriptions of many customers stand that count (`join_subscriptions`), each customer's newest
     first, in at most three queries.
+
+    Args:
+        connection: what is read with.
+        customer_ids: whose.
+        grace: how long access goes on after a failed charge.
+        steps: where to tell how each was decided; None tells nobody.
     """
     rows = _BY_CUSTOMER.rows(connection, ids=json_array(customer_ids), now=now(connection))
-    return by_customer(connection, [(held, item) for held, item in rows if held], grace)
+    return by_customer(connection, [(held, item) for held, item in rows if held], grace, steps)
 
 
 def by_customer(
-    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+    connection: sa.Connection,
+    found: Iterable[tuple[Subscription, SubscriptionItem | None]],
+    grace: timedelta,
+    steps: list[Step] | None = None,
 ) -> dict[str, list[SubscriptionState]]:
     """Return how subscriptions stand that were read with their items, in at most two queries more."""
     its: dict[str, list[SubscriptionState]] = {}
-    for each in _states(connection, found, grace):
+    for each in _states(connection, found, grace, steps):
         its.setdefault(each.subscription.customer_id, []).append(each)
     return its
 
@@ -182,7 +191,10 @@ def current(states: Iterable[SubscriptionState], snapshot: Snapshot) -> Subscrip
 
 
 def _states(
-    connection: sa.Connection, found: Iterable[tuple[Subscription, SubscriptionItem | None]], grace: timedelta
+    connection: sa.Connection,
+    found: Iterable[tuple[Subscription, SubscriptionItem | None]],
+    grace: timedelta,
+    steps: list[Step] | None = None,
 ) -> list[SubscriptionState]:
     """Return how these subscriptions stand. What only some statuses need is only read when one has it."""
     by_id: dict[str, Subscription] = {}
@@ -193,14 +205,22 @@ def _states(
     judged = {row.id: (row, _now(connection, row)) for row in by_id.values() if row.status in PAYMENTS_MATTER}
     told = payments_of(connection, judged.values()) if judged else {}
     return [
-        _state(row, items[row.id], _now(connection, row), told.get(row.id, Payments()), grace) for row in by_id.values()
+        _state(row, items[row.id], _now(connection, row), told.get(row.id, Payments()), grace, steps)
+        for row in by_id.values()
     ]
 
 
-def _state(
-    row: Subscription, items: Sequence[SubscriptionItem], moment: datetime, payments: Payments, grace: timedelta
+def _state(  # noqa: PLR0917 - all that decides
+    row: Subscription,
+    items: Sequence[SubscriptionItem],
+    moment: datetime,
+    payments: Payments,
+    grace: timedelta,
+    steps: list[Step] | None,
 ) -> SubscriptionState:
-    decided = access(row, items, moment, grace=grace, payments=payments)
+    if steps is not None:
+        steps += facts(row, items, payments)
+    decided = access(row, items, moment, grace=grace, payments=payments, steps=steps)
     giving = giving_items(row, items, payments) if decided.allowed else ()
     phases = getattr(row, "phases", None)
     plan = plan_of(phases, items, moment) if phases and row.status not in FINAL else NOTHING_PLANNED

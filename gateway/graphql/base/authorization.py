@@ -24,7 +24,7 @@ from graphql import (
     is_list_type,
 )
 
-from gateway.auth.principal import Principal
+from gateway.auth.principal import Principal, Role
 from gateway.billing.customers.ownership import Owner
 from gateway.errors import Forbidden, NotFound, TokenExpired, Unauthenticated
 from gateway.graphql.base.connection import Connection, Edge
@@ -43,6 +43,8 @@ class FieldAccess(Enum):
         AUTHENTICATED: a user, or the application's own back end.
         USER: a signed-in user.
         SERVICE: the application's own back end.
+        OPERATOR: who runs the gateway.
+        OPERATOR_ACT: an operator who may change something.
     """
 
     PUBLIC = auto()
@@ -50,6 +52,8 @@ class FieldAccess(Enum):
     AUTHENTICATED = auto()
     USER = auto()
     SERVICE = auto()
+    OPERATOR = auto()
+    OPERATOR_ACT = auto()
 
 
 FIELD_ACCESS: dict[str, FieldAccess] = {
@@ -95,11 +99,24 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.releaseHold": FieldAccess.SERVICE,
     "Mutation.setUsageControls": FieldAccess.SERVICE,
     "Mutation.offerRetentionCoupon": FieldAccess.SERVICE,
+    # Everything, for who runs the gateway.
+    "Query.operator": FieldAccess.OPERATOR,
+    "Mutation.operatorRetryEvents": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorReplayEvents": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorRetryMessages": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorRetryUsage": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorLinkCustomer": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorUnlinkCustomer": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorGrantCredits": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorRefundInvoice": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorCancelSubscription": FieldAccess.OPERATOR_ACT,
     # The same, live.
     "Subscription.sessionUpdated": FieldAccess.ANYONE,
     "Subscription.viewerUpdated": FieldAccess.USER,
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
+
+_OPERATORS = frozenset({FieldAccess.OPERATOR, FieldAccess.OPERATOR_ACT})
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
@@ -210,6 +227,9 @@ def check_access(access: FieldAccess, principal: Principal, sign_in_error: Token
         return
     if sign_in_error is not None:
         raise sign_in_error
+    if access in _OPERATORS or principal.operator:
+        _check_operator(access, principal)
+        return
     nobody = principal.subject is None and not principal.is_service
     if access is not FieldAccess.ANYONE and nobody:
         raise Unauthenticated("sign in first: this needs a bearer token")
@@ -217,6 +237,24 @@ def check_access(access: FieldAccess, principal: Principal, sign_in_error: Token
         raise Forbidden("this is for signed-in users; a service token is nobody in particular")
     if access is FieldAccess.SERVICE and not principal.is_service:
         raise Forbidden("this is for the application's own back end")
+
+
+def _check_operator(access: FieldAccess, principal: Principal) -> None:
+    """Let operators into their own fields, and into no others: an operator is nobody's user.
+
+    Raises:
+        Unauthenticated: nobody is signed in.
+        Forbidden: it is for others.
+    """
+    operator = principal.operator
+    if operator is None:
+        if principal.subject is None and not principal.is_service:
+            raise Unauthenticated("sign in first: this needs a bearer token")
+        raise Forbidden("this is for operators")
+    if access not in _OPERATORS:
+        raise Forbidden("an operator's token is for `operator` and the mutations that begin so")
+    if access is FieldAccess.OPERATOR_ACT and operator.role is not Role.ACT:
+        raise Forbidden("this operator may look at everything and change nothing")
 
 
 def _enforce_answer(inner: Callable[..., Any], *, silent: bool) -> Callable[..., Any]:

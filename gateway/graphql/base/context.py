@@ -37,6 +37,7 @@ from gateway.errors import DatabaseUnavailable, RateLimited, TokenExpired
 from gateway.graphql.base.dataloaders import Loaders
 from gateway.http.rate_limit import RateLimiter
 from gateway.mirror.sync import Mirror
+from gateway.operators.desk import OperatorDesk
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
@@ -67,6 +68,7 @@ class Services:
     failover: Failover
     counted: CountedFeatures
     access: AccessMemory
+    operators: OperatorDesk
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ STRIPE_READS: Final = {
     "Customer.previewChange": 3,
     "PendingChange.dueAtRenewal": 1,
     "BillingSubscription.dueAtRenewal": 1,
+    "Health.checks": 3,
 }
 """The fields beside mutations that may call Stripe, and how often each does. An id that is not in the mirror is looked
 for in these fields and mutations alone. The links of old invoices are counted where they are read (`Context`).

@@ -12,9 +12,10 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.auth.authenticator import Authenticator
-from gateway.auth.principal import ANONYMOUS
+from gateway.auth.operators import Operators
+from gateway.auth.principal import ANONYMOUS, Principal
 from gateway.billing.catalog.shown import Shown
-from gateway.errors import TokenExpired, Unauthenticated
+from gateway.errors import RateLimited, TokenExpired, Unauthenticated
 from gateway.graphql.base.context import Context, Services
 from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine, Result
@@ -50,7 +51,8 @@ class GraphQL:
 
     Args:
         services: what the resolvers use.
-        authenticator: proves who calls.
+        authenticator: proves users, and the application's back end.
+        operators: proves who runs the gateway.
         sample_users: whether GraphiQL offers to sign in as one, as with `gateway dev`.
         documents: what is known from the start by its SHA-256, and always trusted.
     """
@@ -59,6 +61,7 @@ class GraphQL:
         self,
         services: Services,
         authenticator: Authenticator,
+        operators: Operators,
         *,
         sample_users: bool = False,
         documents: Mapping[str, str] | None = None,
@@ -66,6 +69,7 @@ class GraphQL:
         settings = services.settings
         self._services = services
         self._authenticator = authenticator
+        self._operators = operators
         self._graphiql = settings.graphiql
         self._sample_users = sample_users
         persisted = PersistedDocuments(settings, own=documents or {})
@@ -98,6 +102,9 @@ class GraphQL:
             answer = Answer(body, error.status, error.headers)
         except Unauthenticated as error:
             answer = _unauthenticated([_error(error)])
+        except RateLimited as error:
+            refused = [{"message": str(error), "extensions": error.extensions}]
+            answer = Answer({"errors": refused}, HTTPStatus.TOO_MANY_REQUESTS, _retry_after(refused))
         return rendered(answer, media_type, shown)
 
     async def follow(self, request: Request, receive: Receive, send: Send) -> bool:
@@ -122,7 +129,10 @@ class GraphQL:
 
         Raises:
             Unauthenticated: the token is not valid, or has expired and the settings refuse such requests.
+            RateLimited: too many have failed to sign in as an operator from this address.
         """
+        if self._operators.claims_to_be(request.authorization):
+            return Context(self._services, await self._operator(request), request.client)
         try:
             principal = await self._authenticator.authenticate(request.authorization)
         except TokenExpired as error:
@@ -130,6 +140,18 @@ class GraphQL:
                 raise
             return Context(self._services, ANONYMOUS, request.client, sign_in_error=error)
         return Context(self._services, principal, request.client)
+
+    async def _operator(self, request: Request) -> Principal:
+        """Return the operator who asks; failures are counted, and after too many nothing is looked at."""
+        limiter = self._services.limiter
+        await limiter.operator_may_try(request.client)
+        try:
+            return await self._operators.authenticate(request.authorization)
+        except TokenExpired:
+            raise
+        except Unauthenticated:
+            await limiter.wrong_operator(request.client)
+            raise
 
     async def _run(
         self, request: Request, asked: GraphQLRequest, context: Context, media_type: str

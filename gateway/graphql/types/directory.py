@@ -77,10 +77,10 @@ class CustomersFilter:
         default=None, description="Those of whom the latest charge of an invoice has failed, or the others."
     )
 
-    def wanted(self) -> CustomerFilter:
+    def wanted(self, search: str | None = None) -> CustomerFilter:
         """Return the filter as the use case takes it."""
         status = str(self.subscription_status.value) if self.subscription_status else None
-        return CustomerFilter(self.email, status, self.linked, self.delinquent)
+        return CustomerFilter(self.email, status, self.linked, self.delinquent, search)
 
 
 @input_type

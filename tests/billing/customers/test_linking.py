@@ -174,6 +174,9 @@ def test_of_several_with_a_subscription_none_is_guessed_and_the_operator_links_o
     assert "another user's" in " ".join(refused.stdout.split())
     metadata = {found["id"]: found["metadata"] for found in at_stripe(world, "customers")}
     assert metadata == {first["id"]: {}, second["id"]: {"external_id": "user_ada"}}
+    for code in (0, 1):  # again there is nothing to take
+        assert run("customers", "unlink", "user_ada", second["id"], cwd=tmp_path, **environment).returncode == code
+    assert world.rows("customer", id=second["id"])[0]["external_id"] is None
 
 
 def test_an_organisation_takes_over_nothing_by_a_members_email(sqlite_url):

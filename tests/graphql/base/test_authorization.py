@@ -44,7 +44,8 @@ def name_of(part):
 
 
 def test_every_type_is_private_or_public_on_purpose():
-    """What only the back end may ask for is not followed: `FIELD_ACCESS` sees to it, and a test below."""
+    """What only the back end or operators may ask for is not followed: `FIELD_ACCESS` sees to it, and a test below."""
+    closed = {FieldAccess.SERVICE, FieldAccess.OPERATOR, FieldAccess.OPERATOR_ACT}
     reached, todo = set(), [root.name for root in ROOTS]
     while todo:
         kind = core.type_map[todo.pop()]
@@ -54,7 +55,7 @@ def test_every_type_is_private_or_public_on_purpose():
         open_to_all = [
             field
             for name, field in kind.fields.items()
-            if FIELD_ACCESS.get(f"{kind.name}.{name}") is not FieldAccess.SERVICE or kind not in ROOTS
+            if FIELD_ACCESS.get(f"{kind.name}.{name}") not in closed or kind not in ROOTS
         ]
         todo += [get_named_type(field.type).name for field in open_to_all]
     assert reached == PUBLIC
@@ -157,6 +158,8 @@ def test_a_field_is_called_by_whom_it_is_for_and_nobody_else(shop, root, name):
         FieldAccess.AUTHENTICATED: {"nobody": "UNAUTHENTICATED"},
         FieldAccess.USER: {"nobody": "UNAUTHENTICATED", "service": "FORBIDDEN"},
         FieldAccess.SERVICE: {"nobody": "UNAUTHENTICATED", "user": "FORBIDDEN"},
+        FieldAccess.OPERATOR: dict.fromkeys(("user", "service"), "FORBIDDEN") | {"nobody": "UNAUTHENTICATED"},
+        FieldAccess.OPERATOR_ACT: dict.fromkeys(("user", "service"), "FORBIDDEN") | {"nobody": "UNAUTHENTICATED"},
     }[caller]
     document, variables = operation(root, name, {})
     before = at_stripe(shop)

@@ -1,0 +1,1 @@
+"""What operators look at and do: by the console and by the commands."""

@@ -14,7 +14,12 @@ from gateway.http import collector
 PANELS = {
     "Develop": {"dev": "dev:dev", "sandbox": "sandbox:sandbox", "schema": "schema:schema"},
     "Run": {"init": "init:init", "serve": "serve:serve", "doctor": "doctor:doctor", "db": "db:app"},
-    "The copy of Stripe": {"sync": "mirror:sync", "reconcile": "mirror:reconcile", "customers": "customers:app"},
+    "The copy of Stripe": {
+        "sync": "mirror:sync",
+        "reconcile": "mirror:reconcile",
+        "customers": "customers:app",
+        "import": "importing:import_customers",
+    },
     "Queues and logs": {"events": "events:app", "usage": "usage:app", "outbox": "outbox:app", "audit": "audit:app"},
     "What is sold": {"pricing": "pricing:app"},
     "Data": {"backup": "backup:backup", "prune": "retention:prune", "erase": "retention:erase"},

@@ -31,7 +31,7 @@ CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
 HAVING = {"sub": SUBSCRIPTIONS, "in": table_for(Invoice), "cs": table_for(CheckoutSession), "ch": table_for(Charge)}
 """What belongs to a customer, by what its ids begin with."""
 MAX_NAME = 256
-_ID = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
+CUSTOMER_ID = re.compile(r"cus_[A-Za-z0-9_]{1,250}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class CustomerDesk:
         """
 
         async def work(_: Attempt) -> Json:
-            if _ID.fullmatch(customer_id) is None:
+            if CUSTOMER_ID.fullmatch(customer_id) is None:
                 raise _unavailable(f"Stripe has no customer {customer_id[:255]}")
             try:
                 await self._customers.link(external_id, customer_id)

@@ -4,6 +4,7 @@
 the tests collected by the time of the fork, and no test has run: what a test caches is gone with its process.
 """
 
+import gc
 import hashlib
 import json
 import math
@@ -14,7 +15,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from itertools import groupby
@@ -25,50 +26,80 @@ import pytest
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
+from places import Lines
 
 KILLED, SURVIVED, NO_TESTS, TIMEOUT = "killed", "survived", "no tests", "timeout"
-STARTED = {"shop", "world", "database_url", "sandbox_factory", "new_sqlite"}
-"""The fixtures that start something, or stand for a database on disk."""
+STARTED = {"shop", "world", "make_world", "sandbox_factory", "own_postgres"}
+"""Fixtures and functions that start a gateway, or a server."""
+KILLER = "killer"
+"""The file in a mutant's folder that names the test which killed it."""
 LOST, BROKEN = 1, 3
 """How a process ends in which a test has failed, and one that could not run its tests, which kills nothing."""
-SECONDS, TIMES = 20, 10
+SECONDS, TIMES = 5, 5
 """The CPU that a mutant may take before it counts as one that runs for ever: so many times its tests', and this."""
 PATIENCE = 600
 """Seconds after which a process that takes no CPU is given up."""
+REMEMBERED = 3
+"""So many tests that killed the last mutants of a function are run first on its next one."""
+
+Place = tuple[str, range]
+"""Where a mutant differs: a digest of its function, and the lines of a statement, counted from the function's first."""
 
 
 class Loop:
     """A plugin that does not run the tests, but tries mutants with them.
 
     Args:
-        mutants: their names.
+        mutants: their names, each with its place.
+        files: those that mutmut has written, each with the start of its mutants' names.
         workers: how many are tried at once.
         tell: takes what became of each, as soon as it is known.
-        budget: seconds of tests for one mutant; what takes longer is not run.
+        budget: seconds of tests for one mutant; what takes longer is not run. A mutant without such tests is not tried.
+        quick: whether the tests that start a gateway are left out.
         reach: the folder that keeps what each test reaches.
         around: makes what all processes share, once the tests are collected.
     """
 
     def __init__(
         self,
-        mutants: Collection[str],
+        mutants: dict[str, Place],
+        files: dict[Path, str],
         workers: int,
         tell: Callable[[str, str], None],
         budget: float,
         reach: Path,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        quick: bool = False,
     ) -> None:
-        self._mutants = mutants
+        self._mutants, self._files = mutants, files
         self._workers = workers
         self._tell = tell
-        self._budget = budget
+        self._budget, self._quick = budget, quick
         self._reach, self._around = reach, around
-        self._failed = False
+        self._failed, self._mine = False, ""
         self._running: dict[int, tuple[str, float, str]] = {}
+        self._killers: dict[str, list[str]] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests that are wanted."""
+        items[:] = [item for item in items if not self._quick or not _starts_something(item)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note that a test has failed."""
         self._failed |= report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """End with the first test that fails on a mutant: to tell why would take longer than the test.
+
+        What it has begun ends with its group of processes, and its folder is deleted; a database must be dropped.
+        """
+        failed = call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception)
+        if self._mine and failed:
+            Path(self._mine, KILLER).write_text(item.nodeid)
+            if "postgres_url" not in getattr(item, "fixturenames", ()):
+                os._exit(LOST)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants."""
@@ -83,17 +114,22 @@ class Loop:
         session.config.pluginmanager.get_plugin(str(session.config.rootpath / "tests/conftest.py")).in_memory()
         reached, took = self._reaches(session.config)
         jobs = []
-        for mutant in self._mutants:
-            tests = reached.get(mangled_name_from_mutant_name(mutant), [])
+        for mutant, place in self._mutants.items():
+            tests = reached.of(mangled_name_from_mutant_name(mutant), *place)
             chosen = self._within(sorted(tests, key=lambda test: took[test]), took)
+            if tests and not chosen:
+                continue
             jobs.append((sum(took[test] for test in chosen), mutant, self._in_order(chosen, took)))
+        gc.freeze()  # so that no collection in a fork copies what all share
         for seconds, mutant, tests in sorted(jobs):
             if not tests:
                 self._tell(mutant, NO_TESTS)
                 continue
             while len(self._running) >= self._workers:
                 self._reap()
-            self._start(session.config, mutant, tests, seconds)
+            killers = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
+            first = [test for test in tests if test not in killers]
+            self._start(session.config, mutant, killers + first, seconds)
         while self._running:
             self._reap()
 
@@ -102,7 +138,7 @@ class Loop:
         chosen, left = [], self._budget
         for test in tests:
             left -= took[test]
-            if left < 0 and chosen:
+            if left < 0:
                 break
             chosen.append(test)
         return chosen
@@ -119,8 +155,8 @@ class Loop:
 
     # What is reached -------------------------------------------------------------------------------------------
 
-    def _reaches(self, config: pytest.Config) -> tuple[dict[str, list[str]], dict[str, float]]:
-        """Return the tests that reach each function, and what each test takes.
+    def _reaches(self, config: pytest.Config) -> tuple["Reached", dict[str, float]]:
+        """Return what the tests reach, and what each test takes.
 
         A file of tests is run again when it has changed since; so are all after `.mutants-reach` was deleted.
         """
@@ -137,26 +173,24 @@ class Loop:
             self._running[pid] = ("", math.inf, "")
         while self._running:
             os.waitpid(self._running.popitem()[0], 0)
-        reached: dict[str, list[str]] = {}
-        took: dict[str, float] = {}
-        for note in notes.values():
-            found = json.loads(note.read_text())
-            took |= found["took"]
-            for name, tests in found["reached"].items():
-                reached.setdefault(name, []).extend(tests)
-        return reached, took
+        found = [json.loads(note.read_text()) for note in notes.values()]
+        took = {test: seconds for each in found for test, seconds in each["took"].items()}
+        return Reached([(each["reached"], each["lines"]) for each in found]), took
 
     def _note(self, config: pytest.Config, files: list[tuple[list[pytest.Item], Path]]) -> int:
         """Run some files of tests without any mutant, and write down what they reach."""
         set_mutant_under_test("stats")
         os.environ["MUTMUT_DEPENDENCY_DEPTH"] = "-1"
         _own_folder(config)
+        ran = Lines(self._files)
         for items, note in files:
             reached: dict[str, list[str]] = {}
+            lines: dict[str, Any] = {}
             took: dict[str, float] = {}
             for item, following in zip(items, [*items[1:], None], strict=True):
                 _forget_cached()
                 state()._stats.clear()
+                ran.clear()
                 self._failed, began = False, time.process_time()
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 took[item.nodeid] = time.process_time() - began
@@ -165,9 +199,11 @@ class Loop:
                     continue
                 for name in state()._stats:
                     reached.setdefault(name, []).append(item.nodeid)
-            shared = max((took[item.nodeid] for item in items if _starts_something(item)), default=0)
-            took |= {item.nodeid: took[item.nodeid] + shared for item in items if _starts_something(item)}
-            note.write_text(json.dumps({"reached": reached, "took": took}))
+                for name, digest, numbers in ran.run():
+                    its = lines.setdefault(name, {"of": digest, "at": {}})["at"]
+                    for number in numbers:
+                        its.setdefault(number, []).append(item.nodeid)
+            note.write_text(json.dumps({"reached": reached, "lines": lines, "took": took}))
         return 0
 
     # One mutant ------------------------------------------------------------------------------------------------
@@ -184,7 +220,7 @@ class Loop:
         limit = int(time.process_time() + SECONDS + TIMES * seconds)
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         _own_folder(config, folder)
-        self._failed = False
+        self._failed, self._mine = False, folder
         items = [self._items[test] for test in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -217,14 +253,44 @@ class Loop:
         mutant, _, folder = self._running.pop(pid)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # what its tests have left
+        with suppress(OSError):
+            killer, killers = Path(folder, KILLER).read_text(), self._killers.setdefault(_function_of(mutant), [])
+            killers[:] = [killer, *(each for each in killers if each != killer)][:REMEMBERED]
         shutil.rmtree(folder, ignore_errors=True)
         ended = os.waitstatus_to_exitcode(status)
         self._tell(mutant, KILLED if ended == LOST else TIMEOUT if ended < 0 else SURVIVED)
 
 
+class Reached:
+    """What the tests reach.
+
+    Args:
+        notes: of each file of tests the functions with the tests that reach them, and the lines that these run.
+    """
+
+    def __init__(self, notes: list[tuple[dict[str, list[str]], dict[str, Any]]]) -> None:
+        self._notes = notes
+
+    def of(self, function: str, digest: str, lines: range) -> list[str]:
+        """Return the tests that run one of some lines of a function: all that reach it, where that is not known."""
+        found = []
+        for reached, noted in self._notes:
+            known = noted.get(function)
+            if lines.start == 0 or not known or known["of"] != digest:
+                found += reached.get(function, [])
+            else:
+                found += dict.fromkeys(test for line in lines for test in known["at"].get(str(line), ()))
+        return found
+
+
+def _function_of(mutant: str) -> str:
+    return mutant.rpartition("__mutmut_")[0]
+
+
 def _starts_something(item: pytest.Item) -> bool:
-    """Return whether a test stands on a fixture that its file shares and that takes long."""
-    return not STARTED.isdisjoint(getattr(item, "fixturenames", ()))
+    """Return whether a test starts a gateway, or stands on one, which takes long."""
+    names = {*getattr(item, "fixturenames", ()), *item.function.__code__.co_names}
+    return not names.isdisjoint(STARTED)
 
 
 def _own_folder(config: pytest.Config, folder: str | None = None) -> None:

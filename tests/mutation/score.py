@@ -18,7 +18,6 @@ code and the field of a problem, never its words.
 import argparse
 import ast
 import contextlib
-import difflib
 import hashlib
 import json
 import os
@@ -29,21 +28,24 @@ import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 
 import libcst
 import pytest
-from loop import KILLED, NO_TESTS, SURVIVED, TIMEOUT, Loop
+from loop import KILLED, NO_TESTS, SURVIVED, TIMEOUT, Loop, Place
 from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
 from mutmut.mutation import file_mutation, mutators
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.utils.file_utils import walk_mutatable_files
+from places import ORIGINAL, Function, change_of, changed, variants_in
 
 NEEDED = 95
 """Percent of the mutants, without those that are equivalent."""
-EQUIVALENT = Path(__file__).parent / "equivalent.toml"
+EQUIVALENT, SCORES = (Path(__file__).parent / name for name in ("equivalent.toml", "scores.toml"))
 TESTS = ("tests/billing", "tests/mirror")
 DECORATORS = {"property", "cache", "lru_cache", "contextmanager"}
 THERE = "killed on PostgreSQL"
@@ -76,19 +78,30 @@ def function_of(mutant: str) -> str:
 
 def changes_in(module: str, mutants: Collection[str]) -> dict[str, list[str]]:
     """Return what some mutants of a module change: the function, the lines that go, and those that come."""
-    text = Path("mutants", path_of(module)).read_text()
-    lines = text.splitlines()
-    functions = {name: lines[first - 1 : last] for first, last, name in functions_in(text)}
     found = {}
+    for mutant, original, its in variants_of(module, mutants):
+        name = function_of(mutant)
+        found[mutant] = [name, *change_of(original, its, name.rpartition(".")[2])]
+    return found
+
+
+def places_in(module: str, mutants: Collection[str]) -> dict[str, Place]:
+    """Return where some mutants of a module differ from their functions."""
+    found = variants_of(module, mutants)
+    return {mutant: (original.digest, changed(original, its)) for mutant, original, its in found}
+
+
+def variants_of(module: str, mutants: Collection[str]) -> Iterator[tuple[str, Function, Function]]:
+    """Yield some mutants of a module, each with its original and its source."""
+    functions = {each.name: each for each in variants_in(written(module).read_text())} if mutants else {}
     for mutant in mutants:
         name = mutant.rpartition(".")[2]
-        original, plain = f"{name.rpartition('__mutmut_')[0]}__mutmut_orig", function_of(mutant).rpartition(".")[2]
-        before = [line.replace(original, plain) for line in functions[original]]
-        after = [line.replace(name, plain) for line in functions[name]]
-        diff = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
-        was, becomes = ("\n".join(line[1:].strip() for line in diff if line[0] == sign) for sign in "-+")
-        found[mutant] = [function_of(mutant), was, becomes]
-    return found
+        yield mutant, functions[name.rpartition("__mutmut_")[0] + ORIGINAL], functions[name]
+
+
+def written(module: str) -> Path:
+    """Return the file with the mutants of a module."""
+    return Path("mutants", path_of(module))
 
 
 def mutants_of(path: Path) -> dict[str, int | None]:
@@ -237,12 +250,6 @@ def make_mutants() -> None:
     set_mutant_under_test("")
 
 
-def functions_in(text: str) -> list[tuple[int, int, str]]:
-    """Return the first and the last line of each function in a file, and its name."""
-    found = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return [(node.lineno, node.end_lineno or node.lineno, node.name) for node in found]
-
-
 @contextlib.contextmanager
 def template() -> Iterator[None]:
     """Make a migrated database that all tests copy (`tests/conftest.py`)."""
@@ -279,11 +286,16 @@ def try_mutants(
     which = "postgres" if postgres else "not postgres and not browser"
     reach = Path(f".mutants-reach{'-postgres' if postgres else '-quick' if quick else ''}").resolve()
     asked = ["-q", "--rootdir=.", "--capture=no", "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
-    asked += ["-m", f"{which} and not soak", *(["--quick"] if quick else []), *tests]
+    asked += ["-m", f"{which} and not soak", *tests]
+    by_module = groupby(sorted(mutants), key=module_of)
+    places = {name: place for module, its in by_module for name, place in places_in(module, list(its)).items()}
+    files = {written(module).resolve(): f"gateway.{module}." for module in modules_of_rules()}
     setup_source_paths()
     around = server if postgres else contextlib.nullcontext
     with template(), contextlib.chdir("mutants"):
-        code = pytest.main(asked, plugins=[Loop(mutants, workers, notes.tell, budget, reach, around)])
+        code = pytest.main(
+            asked, plugins=[Loop(places, files, workers, notes.tell, budget, reach, around, quick=quick)]
+        )
     notes.save()
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise SystemExit(int(code))
@@ -319,7 +331,26 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
         text.append(f"{module:40}" + "".join(f"{row[name]:>11}" for name in COLUMNS) + f"{score(row):>8.1f}%")
     tell("\n".join(text))
+    write_scores(table)
     return all(score(row) >= NEEDED for row in table.values()) and not gone and not missing
+
+
+def write_scores(table: dict[str, Counter[str]]) -> None:
+    """Write down the scores of some modules; those of others stay as they are."""
+    rows = {module: its for module, its in tomllib.loads(SCORES.read_text()).items() if path_of(module).exists()}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout
+    at = {"date": datetime.now(UTC).date().isoformat(), "commit": commit.strip()}
+    for module, row in table.items():
+        found = {name: row[name] for name in COLUMNS} | {"score": round(score(row), 1)}
+        if {name: rows.get(module, {}).get(name) for name in found} != found:
+            rows[module] = at | found
+    lines = (
+        f'"{module}" = {{ {", ".join(f"{name} = {json.dumps(it)}" for name, it in row.items())} }}'
+        for module, row in sorted(rows.items())
+    )
+    SCORES.write_text(
+        "\n".join([*takewhile(lambda line: line[:1] == "#", SCORES.read_text().splitlines()), *lines, ""])
+    )
 
 
 def score(row: Counter[str]) -> float:
@@ -342,7 +373,7 @@ def main() -> int:
     parser.add_argument("--untried", action="store_true", help="go on where a run of these modules was broken off")
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--postgres", action="store_true", help="the same, with the tests that need PostgreSQL")
-    parser.add_argument("--quick", action="store_true", help="with the tests that start nothing: a lower bound, soon")
+    parser.add_argument("--quick", action="store_true", help="without tests that start a gateway: a lower bound, soon")
     parser.add_argument("--every", type=int, default=1, help="only each third, say, of them: an estimate, soon")
     parser.add_argument("--tests", action="append", help="with these tests alone: a lower bound, soon")
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests that a mutant may take")

@@ -21,7 +21,7 @@ PLAY = $(BIN)/python -m pytest --dist worksteal -rP -p no:logging
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games search mutants web docs examples screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games search held mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -143,6 +143,10 @@ screenshots: .venv/development assets packages
 # Puts each fault of money and access back into a copy, and lets the money game find it.
 faults: .venv/development
 	$(BIN)/python tests/soak/put_faults_back.py $(ARGS)
+
+# Puts each fault that the audit found back into a copy, and sees the tests fail that hold it.
+held: .venv/development
+	@TMPDIR=$(RAM) $(BIN)/python tests/soak/audit_faults.py $(ARGS)
 
 # Puts faults of this repository's history back into a copy, and lets the simulation search for them.
 search: .venv/development

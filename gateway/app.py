@@ -19,6 +19,7 @@ from gateway.billing.checkout.service import Checkout
 from gateway.billing.counting.service import CountedFeatures
 from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
+from gateway.billing.customers.account_reader import AccountReader
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
 from gateway.billing.failover import Failover
@@ -183,6 +184,7 @@ def compose_services(runtime: Runtime) -> Services:
         counted=CountedFeatures(database, access),
         access=access,
         operators=OperatorDesk(runtime, audit),
+        accounts=AccountReader(catalog, settings.grace),
     )
 
 

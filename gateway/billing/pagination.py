@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from gateway.db.queries import PreparedQuery, in_json_array, json_array
+from gateway.db.queries import PreparedQuery, from_json_array, json_array
 from gateway.errors import BadInput
 
 MAX_PAGE = 100
@@ -90,35 +90,30 @@ class Pages(Generic[Row]):
         *conditions: sa.ColumnElement[bool],
     ) -> None:
         self._columns, self._order, self._place, self._conditions = list(columns), order, place, conditions
-        self._readings = {
-            (many, behind): PreparedQuery(partial(self._select, many=many, behind=behind))
-            for many in (False, True)
-            for behind in (False, True)
-        }
+        self._readings = {behind: PreparedQuery(partial(self._select, behind=behind)) for behind in (False, True)}
 
-    def _select(self, dialect: str, *, many: bool, behind: bool) -> sa.Select[Any]:
-        """Return the first rows, behind a place if there is one.
+    def _select(self, dialect: str, *, behind: bool) -> sa.Select[Any]:
+        """Return the first rows of each of some customers, behind a place if there is one.
+
+        Each customer's are searched by themselves, because only so do they lie in an index in their order.
 
         Args:
             dialect: of the connection.
-            many: whether there may be several customers; then each one's rows are numbered. Where there is one, it is
-                asked for by itself: of a list, PostgreSQL does not know that its rows lie in an index in their order.
             behind: whether there is a place, as parameters with the names of `order`.
         """
-        key, owner = self._order[-1], self._order[0].table.c.customer_id
+        asked, key = from_json_array(dialect, "customers"), self._order[-1]
         newest_first = [column.desc() for column in self._order]
-        whose = in_json_array(dialect, owner, "customers") if many else owner == sa.bindparam("customer", type_=sa.Text)
-        conditions = [whose, *self._conditions]
+        rows = sa.select(*self._columns).where(key.table.c.customer_id == asked.c.value, *self._conditions)
         if behind:
             place = sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in self._order))
-            conditions.append(sa.tuple_(*self._order) < place)
-        size = sa.bindparam("size", type_=sa.Integer)
-        if not many:
-            return sa.select(*self._columns).where(*conditions).order_by(*newest_first).limit(size)
-        number = sa.func.row_number().over(partition_by=owner, order_by=newest_first).label("number")
-        ranked = sa.select(key, number).where(*conditions).subquery()
-        first = sa.select(*self._columns).join(ranked, ranked.c[key.name] == key).where(ranked.c.number <= size)
-        return first.order_by(*newest_first)
+            rows = rows.where(sa.tuple_(*self._order) < place)
+        first = rows.order_by(*newest_first).limit(sa.bindparam("size", type_=sa.Integer)).correlate(asked)
+        if dialect == "sqlite":  # where an inner join may begin with all rows that there are
+            each = asked.outerjoin(key.table, key.in_(first.with_only_columns(key)))
+            return sa.select(*self._columns).select_from(each).order_by(*newest_first)
+        its = first.lateral("its")
+        order = (its.c[column.name].desc() for column in self._order)
+        return sa.select(*its.c).select_from(asked.join(its, sa.true())).order_by(*order)
 
     def read(self, connection: sa.Connection, requests: Iterable[PageRequest]) -> dict[PageRequest, Page[Row]]:
         """Return pages of many customers, with one query for all requests of the same `first` and `after`.
@@ -145,10 +140,8 @@ class Pages(Generic[Row]):
         place: dict[str, Any] = {}
         if after is not None:
             place = dict(zip((column.name for column in self._order), self._place(after), strict=True))
-        many = len(customers) > 1
-        whose = {"customers": json_array(customers)} if many else {"customer": next(iter(customers))}
-        reading = self._readings[many, after is not None]
+        reading = self._readings[after is not None]
         found: dict[str, list[Any]] = {}
-        for row in reading.rows(connection, **whose, size=first + 1, **place):
+        for row in reading.rows(connection, customers=json_array(customers), size=first + 1, **place):
             found.setdefault(row.customer_id, []).append(row)
         return found

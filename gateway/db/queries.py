@@ -32,6 +32,14 @@ def in_json_array(dialect: str, column: sa.Column[Any], name: str) -> sa.ColumnE
     return column == sa.any_(sa.func.array(sa.select(values).scalar_subquery()))  # the planner knows arrays better
 
 
+def from_json_array(dialect: str, name: str) -> sa.TableValuedAlias:
+    """Return the same list as a table, whose one column is `value`."""
+    given = sa.bindparam(name, type_=sa.Text)
+    if dialect == "sqlite":
+        return sa.func.json_each(given).table_valued("value", name="asked")
+    return sa.func.json_array_elements_text(sa.cast(given, sa.JSON)).table_valued("value", name="asked")
+
+
 Made = tuple[sa.Select[Any], Callable[[Any], Any]]
 
 

@@ -147,10 +147,10 @@ class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
         principal = info.context.principal
         if principal.subject is None:
             return None
-        account = await account_of(info.context, principal, selection_of(info, principal.subject))
+        account, snapshot = await account_of(info.context, principal, selection_of(info, principal.subject))
         if account.customer:
             info.context.ownership.recognise(account.customer)
-        return Viewer.of(principal, account, await info.context.services.catalog.snapshot())
+        return Viewer.of(principal, account, snapshot)
 
     @resolver
     async def customer(
@@ -161,8 +161,8 @@ class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
         ],
     ) -> Customer | None:
         """Any user's account, for the application's own back end; null when there is none."""
-        account = await account_of(info.context, Principal(subject=external_id), selection_of(info, external_id))
-        return Customer.of(account, await info.context.services.catalog.snapshot())
+        its = selection_of(info, external_id)
+        return Customer.of(*await account_of(info.context, Principal(subject=external_id), its))
 
 
 def _name(interval: BillingInterval | None) -> str | None:

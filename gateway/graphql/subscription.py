@@ -38,14 +38,14 @@ class Subscription:
         """The signed-in user's own account, also before the first purchase."""
         context, changed = info.context, info.context.changed
         subject = str(context.principal.subject)  # only users may call this field
-        accounts, its = context.loaders.account, selection_of(info, subject)
+        its = selection_of(info, subject)
         new = changed.add(f"user:{subject}")
-        account = await account_of(context, context.principal, AccountSelection(subject) if new else its)
+        selection = AccountSelection(subject) if new else its
+        account, snapshot = await account_of(context, context.principal, selection)
         if account.customer is not None:
             new |= changed.add(f"customer:{account.customer.id}", f"credits:{account.customer.id}")
         if new:
-            accounts.clear_all()  # it was read before it was followed
-            account = await accounts.load(its)
+            account, snapshot = await account_of(context, context.principal, its)  # it was read before it was followed
         if account.customer is not None:
             context.ownership.recognise(account.customer)
-        return Viewer.of(context.principal, account, await context.services.catalog.snapshot())
+        return Viewer.of(context.principal, account, snapshot)

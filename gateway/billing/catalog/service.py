@@ -2,9 +2,9 @@
 
 A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/db/notifications.py`). While
 it is not known that they are, as on a machine so busy that this process did not run for 45 ms, every reading asks the
-database first which version is there. Each version says which rows it changed (`CatalogChange`), so that the next
-snapshot is made of the last one and these rows; of the whole catalogue where that is not told of every version between,
-where they are many, or after a gap in what was heard. While the database is down the last snapshot is served.
+database which version is there. Each version says which rows it changed (`CatalogChange`), so that the next snapshot is
+made of the last one and these rows; of the whole catalogue where that is not told of every version between, where they
+are many, or after a gap in what was heard. While the database is down the last snapshot is served.
 """
 
 import asyncio
@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
 from gateway.billing.catalog.snapshot import Snapshot, build_snapshot
 from gateway.db.database import Database
+from gateway.db.queries import PreparedQuery
 from gateway.db.tables import table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.mirror.accounts import own
@@ -36,6 +37,7 @@ PRODUCTS, PRICES = table_for(Product), table_for(Price)
 HIT, MISS = metrics.CACHE.labels("catalog", "hit"), metrics.CACHE.labels("catalog", "miss")
 
 log = structlog.get_logger()
+Found = TypeVar("Found")
 
 
 class Catalog:
@@ -75,18 +77,15 @@ class Catalog:
         """Return the snapshot that is known to be the present one without looking; None when that takes a look."""
         return self._snapshot if self._present == self._wanted and self._hears() else None
 
-    async def snapshot(self, *, look: bool = False) -> Snapshot:
+    async def snapshot(self) -> Snapshot:
         """Return the catalogue. Only the first call after a change waits for the database; others share its read.
-
-        Args:
-            look: whether to ask the database which version is there, for who must not be late by a moment.
 
         Raises:
             DatabaseUnavailable: when there is no database and no earlier snapshot.
         """
         if self._snapshot is not None:
             pausing = time.monotonic() < self._pause_until
-            if not pausing and (look or not self._hears()):
+            if not pausing and not self._hears():
                 await self._look(self._snapshot)
             if pausing or self._present == self._wanted:
                 HIT.inc()
@@ -96,18 +95,38 @@ class Catalog:
             self._loading = asyncio.create_task(self._load(self._wanted))
         return await asyncio.shield(self._loading)  # one reader that goes away must not take the others' answer along
 
+    async def read_beside(self, work: Callable[[sa.Connection], Found], *, seconds: float) -> tuple[Found, Snapshot]:
+        """Return what `work` reads, as `Database.read` does, and the catalogue as it was then or later.
+
+        Whether another process has changed the catalogue is asked in the same trip.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        before = self._snapshot
+        version, found = await self._database.read(partial(_with_version, work=work), seconds=seconds)
+        if before is not None:
+            self._compare(before, version)
+            if before is self._snapshot and self._present == self._wanted:
+                HIT.inc()
+                return found, before
+        return found, await self.snapshot()
+
     async def _look(self, snapshot: Snapshot) -> None:
         """Find out whether another process has changed the catalogue since this snapshot."""
         try:
             async with asyncio.timeout(LOAD_SECONDS):
-                query = sa.select(VERSION.c.version)
-                version = await self._database.read(lambda connection: connection.execute(query).scalar())
+                version = await self._database.read(_version)
         except Exception as error:  # noqa: BLE001 - as in `_load`
             log.warning("catalog.not_read", error=type(error).__name__)
             self._pause_until = time.monotonic() + PAUSE_SECONDS
         else:
-            if (version or 0) != snapshot.version and snapshot is self._snapshot:
-                self.invalidate()
+            self._compare(snapshot, version)
+
+    def _compare(self, snapshot: Snapshot, version: int) -> None:
+        """Compare the version that there was with that of a snapshot, as long as it is the present one."""
+        if version != snapshot.version and snapshot is self._snapshot:
+            self.invalidate()
 
     async def _load(self, generation: int) -> Snapshot:
         try:
@@ -159,8 +178,19 @@ class Rows(NamedTuple):
     is_whole: bool
 
 
+_NUMBER = PreparedQuery(lambda _: sa.select(VERSION.c.version))
 _VERSION = sa.select(VERSION)
 _ALL = tuple(sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRICES))
+
+
+def _version(connection: sa.Connection) -> int:
+    found = _NUMBER.rows(connection)
+    return int(found[0].version) if found else 0
+
+
+def _with_version(connection: sa.Connection, work: Callable[[sa.Connection], Found]) -> tuple[int, Found]:
+    """Return what `work` reads, and the version of the catalogue as it was before."""
+    return _version(connection), work(connection)
 
 
 def _rows(connection: sa.Connection, since: int | None) -> Rows:

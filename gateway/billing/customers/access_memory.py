@@ -189,7 +189,7 @@ class AccessMemory:
         return (await self._offers()).metered
 
     async def _offers(self) -> Features:
-        return (await self._catalog.snapshot(look=not self._notifications.is_current())).features
+        return (await self._catalog.snapshot()).features
 
     async def _facts(self, user: str) -> Facts:
         """Return the facts about a user, read if need be."""

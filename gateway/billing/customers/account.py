@@ -120,11 +120,23 @@ def read(
         wanted: whose, and what of it.
         grace: how long access goes on after a failed charge.
     """
-    users = json_array({each.external_id for each in wanted})
-    if any(each.ended for each in wanted):
-        rows = _ALL.rows(connection, users=users)
-    else:
-        rows = _COUNTING.rows(connection, users=users, now=now(connection))
+    found: dict[AccountSelection, Account] = {}
+    for ended in {each.ended for each in wanted}:  # of who does not want all that have ended none is gone through
+        some = [each for each in wanted if each.ended is ended]
+        users = json_array({each.external_id for each in some})
+        rows = (
+            _ALL.rows(connection, users=users)
+            if ended
+            else _COUNTING.rows(connection, users=users, now=now(connection))
+        )
+        found |= _accounts(connection, some, rows, grace)
+    return found
+
+
+def _accounts(
+    connection: sa.Connection, wanted: Collection[AccountSelection], rows: Sequence[Any], grace: timedelta
+) -> dict[AccountSelection, Account]:
+    """Return the accounts of rows with a customer, a subscription and an item each, with whatever else is wanted."""
     customers = {customer.external_id: customer for customer, _, _ in rows}
     features = {external_id: customer.features for external_id, customer in customers.items()}
     held = [(subscription, item) for _, subscription, item in rows if subscription]

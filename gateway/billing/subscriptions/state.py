@@ -13,7 +13,7 @@ from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import NOTHING_PLANNED, PHASES, PendingChange, Planned, plan_of
 from gateway.clock import now
 from gateway.db.database import Database
-from gateway.db.queries import JoinedQuery, in_json_array, json_array
+from gateway.db.queries import JoinedQuery, from_json_array, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import OPEN_SUBSCRIPTIONS_PREDICATE, Invoice, Subscription, SubscriptionItem
@@ -109,11 +109,7 @@ def _by_id(dialect: str) -> sa.Select[Any]:
 
 def _by_customer(dialect: str) -> sa.Select[Any]:
     """Return the subscriptions that count of some customers, each with its items; nothing in the row of one without."""
-    given = sa.bindparam("ids", type_=sa.Text)
-    function = sa.func.json_each(given)
-    if dialect != "sqlite":
-        function = sa.func.json_array_elements_text(sa.cast(given, sa.JSON))
-    asked = function.table_valued("value", name="asked")
+    asked = from_json_array(dialect, "ids")
     customers = sa.select(*SUBSCRIPTION_COLUMNS, *ITEMS.c).select_from(asked).order_by(*NEWEST_FIRST)
     held = join_subscriptions(dialect, customers, cast("sa.Column[str]", asked.c.value), ended=False)
     return held.outerjoin(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)

@@ -20,6 +20,7 @@ from gateway.billing.checkout.trials import had_trial
 from gateway.billing.counting.service import CountedFeatures
 from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.account import Account, AccountSelection
+from gateway.billing.customers.account_reader import AccountReader
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.ownership import Ownership
 from gateway.billing.customers.service import Customers
@@ -69,6 +70,7 @@ class Services:
     counted: CountedFeatures
     access: AccessMemory
     operators: OperatorDesk
+    accounts: AccountReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,7 @@ class Context:
     def loaders(self) -> Loaders:
         """The data loaders of this request."""
         return Loaders(
-            self.services.settings,
-            self.services.mirror,
+            self.services.database,
             # no method of this context: a circle would keep what was read until garbage is looked for
             partial(_refresh_links, self.services, self.principal, self.address),
         )
@@ -177,25 +178,31 @@ class LiveContext(Context):
     changed: TopicSubscription
 
 
-async def account_of(context: Context, principal: Principal, selection: AccountSelection) -> Account:
-    """Read a user's account. Who has no customer yet is given the one that is provably theirs first.
+async def account_of(context: Context, principal: Principal, selection: AccountSelection) -> tuple[Account, Snapshot]:
+    """Return a user's account and the catalogue; links of its invoices that are asked for and old are read anew.
+
+    Who has no customer yet is given the one that is provably theirs first.
 
     Args:
         context: of the request.
         principal: the user, with what proves an existing customer theirs.
         selection: what to read.
     """
-    account = await context.loaders.account.load(selection)
-    if account.customer is None and await context.services.customers.find(principal):
-        context.loaders.account.clear(selection)
-        account = await context.loaders.account.load(selection)
-    return account
+    accounts = context.services.accounts
+    found = await accounts.read(selection)
+    if found[0].customer is None and await context.services.customers.find(principal):
+        found = await accounts.read(selection)
+    moment = context.services.database.clock.now()
+    if selection.links and (old := list(found[0].invoices_with_old_links(moment))):
+        await context.loaders.links.load_many(old)
+        found = await accounts.read(selection)
+    return found
 
 
 async def _read_buyer(context: Context) -> Buyer:
     principal, services = context.principal, context.services
     subject = str(principal.subject)
-    account = await account_of(context, principal, AccountSelection(subject))
+    account, _ = await account_of(context, principal, AccountSelection(subject))
     had = not services.settings.allow_repeat_trials and await had_trial(
         services.database, external_id=subject, email=services.customers.verified_email(principal)
     )

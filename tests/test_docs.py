@@ -115,6 +115,14 @@ def test_the_map_of_the_code_names_what_is_there():
     assert named == there
 
 
+def test_compose_explains_every_variable_that_it_reads():
+    text = (ROOT / "compose.yaml").read_text()
+    head, _, services = text.partition("\nx-hardened")
+    read = set(re.findall(r"\$\{(\w+)", services))
+    assert read == set(re.findall(r"^#   ([A-Z_]+)  ", head, re.MULTILINE))
+    assert "DATABASE_URL" in head
+
+
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
 def test_every_command_stands_in_the_docs(name):
     assert f"| `{name}` |" in TEXTS["docs/operating.md"]

@@ -74,7 +74,7 @@ def test_every_document_in_the_docs_is_valid():
     documents += [json.loads(body)["query"] for body in bodies]
     documents += re.findall(r'const query = "(.*)"', TEXTS["docs/graphql.md"])
     assert len(documents) >= 5
-    for document in documents:
+    for document in (each for each in documents if not each.startswith("extend schema")):  # of another graph
         assert validate(schema, parse(document)) == [], document
 
 

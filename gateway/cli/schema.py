@@ -9,19 +9,21 @@ import typer
 from gateway.cli.context import console
 from gateway.errors import BadInput
 from gateway.graphql import schema as graphql_schema
+from gateway.graphql.federation import federated_sdl
 
 SCHEMA_FILE, RELEASED_FILE = Path("schema.graphql"), Path("schema.released.graphql")
 
 
 def schema(
     check: Annotated[bool, typer.Option("--check", help="Compare with schema.graphql instead of printing.")] = False,
+    federation: Annotated[bool, typer.Option("--federation", help="Print it as a part of a larger graph.")] = False,
 ) -> None:
     """Print the GraphQL schema, or compare it with schema.graphql and list the breaking changes.
 
     Where there is schema.released.graphql, the last version's, it must list each breaking change since with its reason.
     """
     if not check:
-        typer.echo(graphql_schema.sdl(), nl=False)
+        typer.echo(federated_sdl() if federation else graphql_schema.sdl(), nl=False)
         return
     differences = _compared(SCHEMA_FILE, graphql_schema.check)
     unlisted = _compared(RELEASED_FILE, graphql_schema.check_released) if RELEASED_FILE.exists() else []

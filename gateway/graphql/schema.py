@@ -1,6 +1,7 @@
 """The schema, its SDL, and what would break clients."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 import strawberry
@@ -9,7 +10,7 @@ from graphql import build_schema as parse_sdl
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.errors import BadInput
-from gateway.graphql.base.authorization import enforce
+from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, enforce
 from gateway.graphql.base.mutation_limits import limit_mutations
 from gateway.graphql.base.scalars import SCALARS
 from gateway.graphql.execution.compiler import register_compilable_fields
@@ -18,13 +19,18 @@ from gateway.graphql.query import Query
 from gateway.graphql.subscription import Subscription
 
 
-def build_schema() -> strawberry.Schema:
-    """Build the schema. What is compilable is registered before anything is put around a resolver."""
+def build_schema(query: type = Query, field_access: Mapping[str, FieldAccess] = FIELD_ACCESS) -> strawberry.Schema:
+    """Build the schema. What is compilable is registered before anything is put around a resolver.
+
+    Args:
+        query: the root of all queries.
+        field_access: who may call the fields of all roots.
+    """
     config = StrawberryConfig(scalar_map=SCALARS)
-    made = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config)
+    made = strawberry.Schema(query=query, mutation=Mutation, subscription=Subscription, config=config)
     inner = core_of(made)
     register_compilable_fields(inner)
-    enforce(inner)
+    enforce(inner, field_access)
     limit_mutations(inner)
     _drop_null_defaults(inner)
     return made

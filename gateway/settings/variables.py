@@ -182,6 +182,12 @@ class Settings(BaseSettings):
         validation_alias="GATEWAY_GRAPHIQL",
         description="Whether a browser at `/graphql` gets GraphiQL (`on`/`off`); `gateway dev` switches it on.",
     )
+    federation: bool = Field(
+        False,
+        validation_alias="GATEWAY_FEDERATION",
+        description="Whether the API can be a part of a larger graph (Apollo Federation 2; `on`/`off`). On, `_service` "
+        "shows the schema to everybody.",
+    )
     compiled_execution: bool = Field(
         True,
         validation_alias="GATEWAY_COMPILED_EXECUTION",

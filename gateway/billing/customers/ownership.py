@@ -5,7 +5,7 @@ What belongs to a Stripe customer belongs to the user that the gateway has made 
 Everything else is the back end's alone. What is missing and what is another's are told alike.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -107,6 +107,18 @@ class Ownership:
         if owner.guest and await self._is_nobodys(owner.customer_id):
             self._customers.add(owner.customer_id)  # what a guest's checkout has started is seen with it
         return owner.customer_id in self._customers
+
+    async def seen(self, owners: Iterable[Owner]) -> set[Owner]:
+        """Return those of whom the caller may see what is theirs; of many customers in no more readings than of one.
+
+        Args:
+            owners: no guests.
+        """
+        known = set(owners)
+        unclear = [owner for owner in known if not self.surely_sees(owner)]
+        if unclear and await self.may_see(unclear[0]):  # which reads all that are the caller's
+            return {owner for owner in known if self.surely_sees(owner)} | {unclear[0]}
+        return {owner for owner in known if self.surely_sees(owner)}
 
     async def _read_customers(self) -> bool:
         """Remember the caller's own customer; whether there is one."""

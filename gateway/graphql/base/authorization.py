@@ -116,6 +116,12 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
 }
 """Every field of Query, Mutation and Subscription, and who may call it."""
 
+FEDERATION_ACCESS: dict[str, FieldAccess] = {
+    "Query._service": FieldAccess.PUBLIC,
+    "Query._entities": FieldAccess.ANYONE,  # and each of them is its owner's
+}
+"""The same for what `federation.py` adds."""
+
 _OPERATORS = frozenset({FieldAccess.OPERATOR, FieldAccess.OPERATOR_ACT})
 
 

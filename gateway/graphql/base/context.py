@@ -179,19 +179,25 @@ class LiveContext(Context):
 
 
 async def account_of(context: Context, principal: Principal, selection: AccountSelection) -> tuple[Account, Snapshot]:
-    """Return a user's account and the catalogue; links of its invoices that are asked for and old are read anew.
-
-    Who has no customer yet is given the one that is provably theirs first.
+    """Return a user's account and the catalogue. Who has no customer yet is given one that is provably theirs first.
 
     Args:
         context: of the request.
         principal: the user, with what proves an existing customer theirs.
         selection: what to read.
     """
+    found = await read_account(context, selection)
+    if found[0].customer is None and await context.services.customers.find(principal):
+        found = await read_account(context, selection)
+    return found
+
+
+async def read_account(context: Context, selection: AccountSelection) -> tuple[Account, Snapshot]:
+    """Return a user's account as it stands and the catalogue; links of invoices that are asked for and old are read
+    anew.
+    """
     accounts = context.services.accounts
     found = await accounts.read(selection)
-    if found[0].customer is None and await context.services.customers.find(principal):
-        found = await accounts.read(selection)
     moment = context.services.database.clock.now()
     if selection.links and (old := list(found[0].invoices_with_old_links(moment))):
         await context.loaders.links.load_many(old)

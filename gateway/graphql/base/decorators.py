@@ -43,6 +43,11 @@ def resolver(function: Callable[..., Any]) -> Any:
     return strawberry.field(function, description=_text(function))
 
 
+def named(name: str) -> Callable[[Callable[..., Any]], Any]:
+    """Declare a field that a resolver computes, under a name that Python or the style of the schema would not have."""
+    return lambda function: strawberry.field(function, name=name, description=_text(function))
+
+
 def deprecated(reason: str) -> Callable[[Callable[..., Any]], Any]:
     """Declare a field that a resolver computes, and that clients should no longer ask for."""
     return lambda function: strawberry.field(function, description=_text(function), deprecation_reason=reason)

@@ -14,15 +14,22 @@ from gateway.billing.customers.account import AccountSelection
 _LINKS = frozenset({"hostedInvoiceUrl", "invoicePdf"})
 
 
-def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountSelection:
+def asks_for_links(info: strawberry.Info[Any, None]) -> bool:
+    """Return whether the links of invoices are asked for within the field being resolved."""
+    raw = info._raw_info  # noqa: SLF001 - as below
+    return any(not _LINKS.isdisjoint(_names(raw, node, set())) for node in raw.field_nodes)
+
+
+def selection_of(info: strawberry.Info[Any, None], external_id: str, kind: str | None = None) -> AccountSelection:
     """Return what the field being resolved, an account, must read for the fields within it.
 
     Args:
         info: of the field.
         external_id: whose account it is.
+        kind: of the account, where the field may answer other types too.
     """
     raw = info._raw_info  # noqa: SLF001 - Strawberry's own form of a selection costs more than the answer
-    kind: Any = get_named_type(raw.return_type)
+    its: Any = raw.schema.type_map[kind] if kind else get_named_type(raw.return_type)
     ended = methods = links = False
     pages: set[tuple[int, str | None]] = set()
     for node in _fields(raw, raw.field_nodes, set()):
@@ -30,7 +37,7 @@ def selection_of(info: strawberry.Info[Any, None], external_id: str) -> AccountS
         ended |= name == "subscriptions"
         methods |= name == "paymentMethod"
         if name == "invoices":
-            pages.update(_page(raw, kind, node))
+            pages.update(_page(raw, its, node))
             links = links or not _LINKS.isdisjoint(_names(raw, node, set()))
     return AccountSelection(external_id, ended, methods, frozenset(pages), links)
 

@@ -18,6 +18,7 @@ from gateway.graphql.base.memo import MemoizedType
 Currency = NewType("Currency", str)
 MinorUnits = NewType("MinorUnits", int)
 BigInt = NewType("BigInt", int)
+Representation = NewType("Representation", object)
 
 _CURRENCY = re.compile("[A-Za-z]{3}")
 _SAFE = 2**53 - 1  # what JavaScript's numbers hold exactly
@@ -92,6 +93,12 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=_moment,
         parse_value=_parse_moment,
+    ),
+    Representation: strawberry.scalar(
+        name="_Any",
+        description="An entity as another graph names it, such as `{__typename, id}` (Apollo Federation).",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
     ),
 }
 

@@ -10,6 +10,8 @@ from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.graphql.base.arguments import Locale
 from gateway.graphql.base.decorators import enum_from, object_type, resolver
 
+__all__ = ["Payload", "ProblemCode", "UserError"]  # types take the enum from here, where it has its name
+
 enum_from(ProblemCode, name="UserErrorCode")
 
 

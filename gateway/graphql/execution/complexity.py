@@ -180,14 +180,16 @@ class CostVisitor:
 def _length(node: FieldNode, field: GraphQLField | None) -> int:
     """Return how often the selection of a field may be repeated.
 
-    That is a connection's `first`, or as many as its `features` name; of a variable the most that is allowed.
+    That is a connection's `first`, or as many as its `features` or `representations`; of a variable the most that is
+    allowed.
     """
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if field is None:
         return 1
-    if "features" in field.args:
-        named = given.get("features")
-        return len(named.values) if isinstance(named, ListValueNode) else MAX_PAGE
+    for name in ("features", "representations"):
+        if name in field.args:
+            named = given.get(name)
+            return len(named.values) if isinstance(named, ListValueNode) else MAX_PAGE
     if "first" not in field.args:
         return LENGTHS.get(node.name.value, 1)
     if (first := given.get("first")) is None:

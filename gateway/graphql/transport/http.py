@@ -21,6 +21,7 @@ from gateway.graphql.execution.documents import Documents
 from gateway.graphql.execution.engine import Engine, Result
 from gateway.graphql.execution.persisted import PersistedDocuments
 from gateway.graphql.execution.request import BadRequest, GraphQLRequest
+from gateway.graphql.federation import federated_core
 from gateway.graphql.ide.page import graphiql_page, static_routes
 from gateway.graphql.schema import core
 from gateway.graphql.transport.connections import LiveConnections
@@ -73,8 +74,9 @@ class GraphQL:
         self._graphiql = settings.graphiql
         self._sample_users = sample_users
         persisted = PersistedDocuments(settings, own=documents or {})
-        self._documents = Documents(core, persisted, introspection=settings.graphiql)
-        self._engine = Engine(core, compiled=settings.compiled_execution, suggestions=settings.graphiql)
+        schema = federated_core() if settings.federation else core
+        self._documents = Documents(schema, persisted, introspection=settings.graphiql)
+        self._engine = Engine(schema, compiled=settings.compiled_execution, suggestions=settings.graphiql)
         runner, connections = OperationRunner(services, self._engine), LiveConnections(settings)
         self._events = EventStreams(connections, authenticator, runner)
         self._websocket = WebSocketEndpoint(services, authenticator, self._documents, runner, connections)

@@ -1,11 +1,17 @@
 """Objects by their ids, whatever their kind."""
 
+from collections.abc import Collection
+
+from sqlmodel import col, select
+
+from gateway.billing.customers.ownership import Owner
 from gateway.billing.invoices import has_old_links
 from gateway.billing.subscriptions.state import read_subscription
-from gateway.db.rows import row_by_id
+from gateway.db.rows import all_rows
 from gateway.graphql.base.arguments import Id
 from gateway.graphql.base.context import Context, Info
 from gateway.graphql.base.decorators import object_type, resolver
+from gateway.graphql.base.lookahead import asks_for_links
 from gateway.graphql.base.node import Node
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.invoices import Invoice
@@ -26,21 +32,34 @@ class NodeQueries:
         if id.startswith("sub_"):
             found = await read_subscription(context.services.database, id, context.services.settings.grace)
             return BillingSubscription.of(found, catalog) if found else None
-        invoice = await _invoice(context, id) if id.startswith("in_") else None
-        return Invoice.of(invoice, catalog) if invoice else None
+        invoices = await invoices_of(context, [id], links=asks_for_links(info)) if id.startswith("in_") else {}
+        return Invoice.of(invoices[id], catalog) if id in invoices else None
 
 
-async def _invoice(context: Context, id: str) -> models.Invoice | None:
-    """Return an invoice that is no draft, with links that work."""
+async def invoices_of(context: Context, ids: Collection[str], *, links: bool) -> dict[str, models.Invoice]:
+    """Return those invoices that the caller may see and that are no drafts, by their ids.
+
+    Args:
+        context: of the request.
+        ids: of invoices, or of nothing.
+        links: whether their links must work.
+    """
     database = context.services.database
+    query = select(models.Invoice).where(
+        col(models.Invoice.id).in_(ids),
+        col(models.Invoice.deleted).is_(False),
+        col(models.Invoice.status).is_not(None),
+        models.Invoice.status != "draft",
+    )
 
-    async def read() -> models.Invoice | None:
-        return await database.read(lambda connection: row_by_id(connection, models.Invoice, id))
+    async def read() -> list[models.Invoice]:
+        rows = await database.read(lambda connection: all_rows(connection, query))
+        seen = await context.ownership.seen(Owner(customer_id=row.customer_id) for row in rows)
+        return [row for row in rows if Owner(customer_id=row.customer_id) in seen]
 
-    row = await read()
-    if row is None or row.deleted or row.status in {None, "draft"}:
-        return None
-    if has_old_links(row, database.clock.now()):
-        await context.refresh_links([id])
-        row = await read()
-    return row
+    rows = await read()
+    moment = database.clock.now()
+    if old := [row.id for row in rows if links and has_old_links(row, moment)]:
+        await context.refresh_links(old)
+        rows = await read()
+    return {row.id: row for row in rows}

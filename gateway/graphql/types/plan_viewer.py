@@ -9,12 +9,12 @@ from gateway.billing.sentences import sentence_of
 from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
 from gateway.billing.subscriptions.trial_end import trial_after
-from gateway.billing.user_errors import ProblemCode
 from gateway.graphql.base.arguments import Locale
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_from, resolver
 from gateway.graphql.base.scalars import Currency
+from gateway.graphql.base.user_errors import ProblemCode
 
 enum_from(PlanAction, name="PlanAction")
 

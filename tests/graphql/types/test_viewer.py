@@ -3,19 +3,17 @@
 import asyncio
 import base64
 import contextlib
-import re
 import subprocess
 import sys
 import time
 
 import pytest
-import sqlalchemy as sa
-import structlog
 from graphql import get_operation_ast, parse, print_ast
 
 from gateway.graphql.schema import core
 from harness.databases import both_databases, runtime_at
 from harness.gateway import SERVICE_TOKEN
+from harness.statements import statements
 from harness.subscriptions import customer, price_id, settled, subscribe
 
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -61,23 +59,6 @@ fragment All on Customer {
   paymentMethod { last4 } entitlements { feature } access(feature: "projects") { allowed }
 }
 """
-
-
-@contextlib.contextmanager
-def statements():
-    """What the gateway asks the database for a request, without what it does beside it: only a request has an id."""
-    seen: list[str] = []
-    beside = re.compile(r"PRAGMA|^(BEGIN|COMMIT)|\bcatalog_version\b", re.IGNORECASE)
-
-    def note(_connection, _cursor, statement, *_):
-        if "request_id" in structlog.contextvars.get_contextvars() and not beside.search(statement):
-            seen.append(statement)
-
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        sa.event.remove(sa.Engine, "before_cursor_execute", note)
 
 
 LINKS = "{ viewer { invoices { nodes { ...Links } } } } fragment Links on Invoice { id hostedInvoiceUrl invoicePdf }"

@@ -1,8 +1,13 @@
 """The `gateway` command, also as `python -m gateway`."""
 
-from gateway.http import collector
+from gateway.http import collector, plain_imports
 
 collector.pause()  # `cli/main.py` resumes it, once the command is imported
+plain_imports.hide_rich()
+
+import structlog  # noqa: E402, F401 - before anything else does
+
+plain_imports.show_rich()  # to whatever draws a table
 
 from gateway.cli.main import main  # noqa: E402
 

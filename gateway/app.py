@@ -37,7 +37,7 @@ from gateway.graphql.transport.http import GraphQL
 from gateway.graphql.transport.negotiation import MAX_BODY_BYTES
 from gateway.graphql.transport.response_cache import ResponseCache
 from gateway.graphql.transport.throttle import Throttle
-from gateway.http import collector
+from gateway.http import collector, plain_imports
 from gateway.http.edge import Edge
 from gateway.http.fast_path import FastRoute
 from gateway.http.headers import EdgeHeaders
@@ -256,6 +256,7 @@ async def supervise(name: str, run: Run, *, restart_seconds: float = RESTART_SEC
 def from_environment() -> ASGIApp:
     """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
+    plain_imports.hide_rich()  # a server draws nothing
     app = create_app(Settings.load())
     collector.tune()
     return app

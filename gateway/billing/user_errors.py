@@ -32,7 +32,7 @@ class ProblemCode(Enum):
     SUBSCRIPTION_PAUSED = "The subscription is paused: resume it first."
     CHECKOUT_NEEDED = "This costs something, or is not sold without a card: it is bought at the checkout."
     CHANGE_PENDING = "A change waits for the end of the period: undo it first."
-    PLANNED_BY_SELLER = "The seller, or Stripe's portal, has planned a change or an end: only there it is undone."
+    PLANNED_BY_SELLER = "The seller has planned a change or an end that binds the customer: only the seller undoes it."
     OFFER_UNAVAILABLE = "There is no such coupon, or no such offer (any more)."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
     INVOICE_UNPAID = "An invoice of the subscription is not paid yet: it comes before a change."

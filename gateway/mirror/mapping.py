@@ -215,43 +215,6 @@ def pending_update(obj: Json) -> Json | None:
     return {"expires": update["expires_at"], "items": kept}
 
 
-CUSTOMER_MAY_CHANGE = "customer_may_change"
-"""Key of a schedule's metadata: `true` where its customer may undo it, or until when what begins is the customer's own.
-
-The gateway writes the moment of the change: what a seller adds later to its schedule is the seller's.
-"""
-
-
-def _is_fixed(schedule: Json, start: int) -> bool:
-    """Return whether what a schedule plans for a moment is the seller's."""
-    said = (schedule.get("metadata") or {}).get(CUSTOMER_MAY_CHANGE, "")
-    return said != "true" and not (said.isascii() and said.isdigit() and start <= int(said[:12]))
-
-
-def subscription_schedule(obj: Json) -> Json:
-    """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null.
-
-    Where the subscription ends with its last phase, a phase without items follows.
-    """
-    phases = [
-        {
-            "start": phase["start_date"],
-            "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
-            "fixed": _is_fixed(obj, phase["start_date"]),
-        }
-        for phase in obj["phases"]
-    ]
-    if obj.get("end_behavior") == "cancel":
-        end = obj["phases"][-1]["end_date"]
-        phases.append({"start": end, "items": [], "fixed": _is_fixed(obj, end)})
-    return {
-        "customer_id": id_of(obj["customer"]),
-        "subscription_id": id_of(obj["subscription"]),
-        "status": obj["status"],
-        "phases": phases,
-    }
-
-
 def subscription_items(obj: Json) -> list[Json]:
     """Return the rows of a subscription's items.
 

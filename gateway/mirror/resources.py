@@ -14,6 +14,7 @@ from sqlmodel import SQLModel
 from gateway.mirror import mapping as columns
 from gateway.mirror.accounts import key_of, set_apart
 from gateway.mirror.mapping import Json
+from gateway.mirror.schedules import subscription_schedule
 from gateway.models.columns import Mirrored
 from gateway.models.mirrored import (
     Charge,
@@ -223,9 +224,7 @@ RESOURCES: dict[str, Resource] = {
             final_statuses=tuple(sorted(FINAL)),
             immutable=("customer_id",),
         ),
-        Resource(
-            "subscription_schedule", SubscriptionSchedule, "/v1/subscription_schedules", columns.subscription_schedule
-        ),
+        Resource("subscription_schedule", SubscriptionSchedule, "/v1/subscription_schedules", subscription_schedule),
         Resource(
             "invoice",
             Invoice,

@@ -398,6 +398,13 @@ class Settings(BaseSettings):
         description="When a plan changes where the caller does not say it: at once (`now`), as the period ends "
         "(`at_period_end`), or up at once and down as the period ends (`automatic`).",
     )
+    seller_plans_binding: bool = Field(
+        False,
+        validation_alias="GATEWAY_SELLER_PLANS_BINDING",
+        description="Whether what was planned in Stripe's dashboard, portal or API binds the customer "
+        "(`PLANNED_BY_SELLER`). Otherwise it can be undone and changed where what is kept is what anybody can buy; a "
+        "schedule with the metadata `customer_may_change: false` always binds.",
+    )
     pause_access: Literal["paid", "free"] = Field(
         "paid",
         validation_alias="GATEWAY_PAUSE_ACCESS",

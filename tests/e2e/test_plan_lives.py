@@ -3,7 +3,8 @@
 Plans change now and later, here and on the portal's pages, changes are undone, seats and add-ons by the month and by
 the year come and go, codes are used, discounts of items and of customers run out, collection pauses, the seller and the
 portal plan changes and ends by schedules, cards fail, and banks want payments confirmed; in both billing modes and on
-both databases. What the seller has planned happens, whatever the customer does here.
+both databases. What the seller has planned happens where it binds, whatever the customer does here; where it does not,
+who leaves and comes back finds it again.
 
 `LIVES_SECONDS` is how long it is played on each database; without, the same lives for 4 seconds. `LIVES_SEED` is where
 the dice start; it is printed.
@@ -70,8 +71,9 @@ class Life:
         self.customer = customer(world, name)
         self.id = subscribe(world, self.customer, dice.choice(PLANS), **how)["id"]
         self.story = [self.mode]
+        self.aside: tuple[Any, ...] = ()
         self.planned: dict[str, Any] | None = None
-        """The seller's schedule, which the customer may not get out of."""
+        """The seller's schedule that binds: the customer may not get out of it."""
 
     def theirs(self) -> dict[str, Any]:
         return self.world.stripe("GET", f"/v1/subscriptions/{self.id}")
@@ -107,7 +109,7 @@ class Life:
         assert not TEMPTING & set(found), self.story
         after, made = self.theirs(), self.bills() - bills
         if self.is_planned():
-            assert refused == ["PLANNED_BY_SELLER"], self.story
+            assert refused == ["SUBSCRIPTION_ENDING" if self.has_left() else "PLANNED_BY_SELLER"], self.story
         if refused:  # what is not quoted is not made; what is there already is answered as it is
             assert found == ([] if is_there(before, items) else refused), self.story
         if refused or found or is_there(before, items):
@@ -141,7 +143,7 @@ class Life:
         assert made == billed & made, self.story
         assert (done["invoice"]["amountDue"] if made else {"amount": 0}) == preview["dueNow"], self.story
         theirs = self.theirs()
-        if theirs["status"] == "active" and not theirs["cancel_at_period_end"]:
+        if theirs["status"] == "active" and not theirs["cancel_at_period_end"] and not self.ends():
             assert done["subscription"]["dueAtRenewal"] == preview["dueAtRenewal"], self.story
 
     def waits(self, waiting: dict[str, Any] | None, preview: dict[str, Any]) -> None:
@@ -157,9 +159,38 @@ class Life:
             confirm(self.world, url, answer)
 
     def undo(self) -> None:
-        waits = self.is_planned() and self.pending()
-        assert not waits or self.do("cancelPendingChange") == ["PLANNED_BY_SELLER"], self.story
-        self.do("cancelPendingChange")
+        """Undo what waits: an end that is planned stays, and so does what binds."""
+        waits, ends, binds = self.pending(), self.ends(), self.binds()
+        found = self.do("cancelPendingChange")
+        if waits:
+            assert found == (["PLANNED_BY_SELLER"] if binds else []), self.story
+            assert (self.pending(), self.ends()) == (waits if binds else None, ends), self.story
+
+    def managing(self) -> dict[str, Any] | None:
+        """The schedule that manages the subscription, if any."""
+        schedule = self.theirs()["schedule"]
+        return self.world.stripe("GET", f"/v1/subscription_schedules/{schedule}") if schedule else None
+
+    def ends(self) -> int | None:
+        """When a schedule ends the subscription, if it does."""
+        found = self.managing()
+        return found["phases"][-1]["end_date"] if found and found["end_behavior"] == "cancel" else None
+
+    def has_left(self) -> bool:
+        """Whether the customer has set aside what was planned."""
+        return "ended_by_customer" in (self.managing() or {"metadata": {}})["metadata"]
+
+    def binds(self) -> bool:
+        """Whether what is planned binds: what the seller says so of, and nothing where no discount would go on."""
+        seen = self.world.data("{ viewer { subscription { plannedBySeller } } }", headers=self.me)["viewer"]
+        binds, found = bool((seen["subscription"] or {}).get("plannedBySeller")), self.managing()
+        assert binds or not self.is_planned() or self.has_left(), self.story
+        discounts = found and [
+            each["discounts"] or [item["discounts"] for item in each["items"]] for each in found["phases"]
+        ]
+        if found and not any(map(any, discounts)) and found["metadata"].get("customer_may_change") != "false":
+            assert not binds, self.story
+        return binds
 
     def pending(self) -> dict[str, Any] | None:
         """What waits, as the customer sees it."""
@@ -169,26 +200,36 @@ class Life:
         self.do("pauseSubscription")
 
     def resume(self) -> None:
+        """Stay after all: what was set aside is planned again."""
+        left = self.has_left()
         self.do("resumeSubscription")
+        if left and not self.has_left():
+            assert self.later() == self.aside, self.story
+
+    def later(self) -> tuple[Any, ...]:
+        """What a schedule has planned: when the present phase ends, what comes then, and the end."""
+        found, now = self.managing(), self.world.sandbox.now()
+        phases = [each for each in found["phases"] if each["end_date"] > now]
+        return phases[0]["end_date"], phases[1:], found["end_behavior"]
 
     def cancel(self) -> None:
         when = "NOW" if self.dice.random() < 0.2 else "AT_PERIOD_END"
+        before = self.later() if self.managing() and not self.has_left() else None
         found = self.do("cancelSubscription", when=when, reason="UNUSED")
         if when == "NOW":
             assert (self.theirs()["status"] == "canceled") == (not found), self.story
-        elif self.is_planned() and not found:  # for good
-            assert self.do("resumeSubscription") in ([], ["PLANNED_BY_SELLER"]), self.story  # it may be paused, too
-            self.planned = self.schedule()
-            (last,) = [each for each in self.planned["phases"] if each["end_date"] > self.world.sandbox.now()]
+        elif not found and before and self.has_left():
+            self.aside = before
             period_end = min(each["current_period_end"] for each in self.theirs()["items"]["data"])
-            assert self.planned["end_behavior"] == "cancel", self.story
-            assert last["end_date"] <= period_end, self.story
+            assert self.later() == (period_end, [], "cancel"), self.story
+        elif not found and self.is_planned() and not self.has_left():  # it ends so soon already
+            assert self.later()[1:] == ([], "cancel"), self.story
 
     def code(self) -> None:
         self.do("applyPromotionCode", promotionCode=self.dice.choice(["HALF", "ONCE", "TENNER", "NONE"]))
 
     def seller_plans(self) -> None:
-        """The seller plans a change, or a change and an end, or a change that the customer may undo."""
+        """The seller plans a change, or a change and an end: what binds, what does not, and what he hands over."""
         theirs = self.theirs()
         if theirs["schedule"] or theirs["cancel_at_period_end"] or theirs["cancel_at"] or theirs["status"] != "active":
             return
@@ -206,11 +247,11 @@ class Life:
             for place, each in enumerate(present["discounts"]):
                 form[f"phases[{n}][discounts][{place}][discount]"] = each["discount"]
         form |= {"phases[1][proration_behavior]": "none", "end_behavior": self.dice.choice(["release", "cancel"])}
-        if handed_over := self.dice.random() < 0.3:
-            form["metadata[customer_may_change]"] = "true"
+        said = self.dice.choice(["true", "false", "false", None, None, None])
+        form |= {"metadata[customer_may_change]": said} if said else {}
         made = self.world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **form)
-        self.planned = None if handed_over else made
-        self.story.append(f"seller plans, then {made['end_behavior']}, customer may change: {handed_over}")
+        self.planned = made if said == "false" else None
+        self.story.append(f"seller plans, then {made['end_behavior']}, customer may change: {said}")
 
     def schedule(self) -> dict[str, Any]:
         """The seller's schedule as it is now."""
@@ -234,9 +275,12 @@ class Life:
             and self.planned["phases"][-1]["start_date"] > self.world.sandbox.now()
         ):
             assert found["status"] == "active", self.story
-        if found["status"] == "active" and self.is_planned():
-            wanted = {name: self.planned[name] for name in ("phases", "end_behavior")}
-            assert {name: found[name] for name in wanted} == wanted, self.story
+        if found["status"] == "active" and self.is_planned() and not self.has_left():
+            wanted, now = self.planned["phases"], self.world.sandbox.now()
+            assert (found["phases"][1:], found["end_behavior"]) == (wanted[1:], self.planned["end_behavior"]), (
+                self.story
+            )
+            assert now >= wanted[0]["end_date"] or found["phases"][0]["end_date"] == wanted[0]["end_date"], self.story
 
     def portal(self) -> None:
         """Change the plan or the seats on the portal's pages, where what is less waits for the period's end.
@@ -256,7 +300,7 @@ class Life:
         answer = self.world.client.post(ask, data={} if keeps else wanted, headers=origin)
         self.story.append(f"portal {'keeps' if keeps else wanted} {answer.status_code}")
         assert answer.status_code < 500, self.story
-        if keeps:
+        if keeps or self.managing() is None:  # the portal's pages take it from the schedule
             self.planned = None
         elif planned:
             assert (answer.status_code, self.theirs()) == (400, theirs), self.story

@@ -1,7 +1,7 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,16 +13,24 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.changed_items import Target
+from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
 from gateway.billing.subscriptions.trial_end import card_missing, ends_unpaid, over_since, trial_after, trial_of
-from gateway.billing.subscriptions.validation import CONFIRMATION_CODES, ConfirmationNeeded, check, ended, refused
+from gateway.billing.subscriptions.validation import (
+    CONFIRMATION_CODES,
+    ConfirmationNeeded,
+    bad_key,
+    check,
+    ended,
+    foreign_card,
+    refused,
+)
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.errors import NotFound, StripeMissing, StripeRefused
-from gateway.mirror.mapping import CUSTOMER_MAY_CHANGE
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
@@ -31,7 +39,6 @@ from gateway.stripe_api.client import Stripe, StripeResponse
 CUSTOMERS = table_for(Customer)
 PATH = "/v1/subscriptions"
 PREVIEW = "/v1/invoices/create_preview"
-SCHEDULES = "/v1/subscription_schedules"
 DISCOUNTS = ("discounts", "discounts.source.coupon")
 """What must be expanded of a subscription for what its discounts take off."""
 WHOSE_DISCOUNTS = (*DISCOUNTS, "customer.discount.source.coupon", "items.data.discounts")
@@ -52,6 +59,38 @@ class SubscriptionsAtStripe:
         self._mirror = mirror
         self._database = mirror.database
         self._stripe = stripe
+
+    @asynccontextmanager
+    async def locked(
+        self,
+        principal: Principal,
+        id: str,
+        key: str | None = None,
+        *problems: Problem | None,
+        pays: bool = False,
+        ended_too: bool = False,
+    ) -> AsyncIterator[tuple[SubscriptionState, StripeResponse]]:
+        """Keep a subscription of the caller's own to one change at a time, as Stripe has it now.
+
+        Args:
+            principal: whose subscription it must be.
+            id: the subscription.
+            key: an idempotency key of the client's.
+            problems: what else must be fixed.
+            pays: whether the change is charged, which a card that is another's must not pay.
+            ended_too: whether one that has ended is taken.
+
+        Raises:
+            Rejected: something must be fixed, the key or the card cannot be used, or the subscription has ended.
+            NotFound: there is no such subscription, or it is another's.
+            StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
+        """
+        customer = await owner_of(self._database, principal, id)
+        check(bad_key(key), *problems, foreign_card(customer) if pays else None)
+        async with owner_lock(self._database, customer.external_id):
+            present, answer = await self.present(id)
+            check(None if ended_too else ended(present))
+            yield present, answer
 
     async def present(self, id: str) -> tuple[SubscriptionState, StripeResponse]:
         """Return a subscription as Stripe has it now, and the answer, for Stripe's clock.
@@ -149,87 +188,6 @@ class SubscriptionsAtStripe:
         path = f"/v1/invoices/{answer.object['latest_invoice']['id']}/void"
         await self.do(subscription_id, self._stripe.post(path, idempotency_key=f"void-{path}"))
         return (await self.present(subscription_id))[1]
-
-    async def release_schedule(self, id: str, answer: StripeResponse) -> None:
-        """Take a subscription from its schedule, which refuses that anybody else decides when it ends.
-
-        Source: Stripe, "Subscription schedules", releasing; the refusal is known from public error reports.
-        """
-        if schedule := answer.object["schedule"]:
-            path = f"{SCHEDULES}/{schedule['id']}/release"
-            await self.do(id, self._stripe.post(path, idempotency_key=f"release-{id}-{schedule['id']}"))
-
-    async def plan(
-        self, answer: StripeResponse, phases: Callable[[dict[str, Any]], list[dict[str, Any]]], at: datetime, key: str
-    ) -> None:
-        """Have a schedule make a change; where one manages the subscription already, what it planned is replaced.
-
-        Args:
-            answer: the subscription, with its schedule.
-            phases: makes the phases of a subscription with its schedule.
-            at: when it happens: what is planned until then is the customer's to undo.
-            key: an idempotency key.
-
-        Raises:
-            Rejected: Stripe refuses the change; what was planned before is planned still.
-        """
-        subscription = answer.object
-        subscription_id, schedule = subscription["id"], subscription["schedule"]
-        if schedule is None:
-            call = self._stripe.post(SCHEDULES, idempotency_key=uuid4().hex, from_subscription=subscription_id)
-            schedule = (await self.do(subscription_id, call)).object
-        managed = {**subscription, "schedule": schedule}
-        details: dict[str, Any] = {"phases": phases(managed), "end_behavior": "release", "proration_behavior": "none"}
-        details["metadata"] = {CUSTOMER_MAY_CHANGE: int(at.timestamp())}
-        try:
-            call = self._stripe.post(f"{SCHEDULES}/{schedule['id']}", idempotency_key=key, **details)
-            await self.do(subscription_id, call)
-        except Rejected:
-            if subscription["schedule"] is None:
-                await self.release_schedule(subscription_id, replace(answer, object=managed))
-            raise
-
-    async def end_by_schedule(
-        self, answer: StripeResponse, phase: dict[str, Any], said: dict[str, str], key: str
-    ) -> None:
-        """Have the schedule that manages a subscription end it: nobody but who made the schedule takes that back.
-
-        Source: Stripe's answer to a direct cancellation, "Please update the schedule instead".
-
-        Args:
-            answer: the subscription, with its schedule.
-            phase: the last one.
-            said: by the customer about it, for the schedule's metadata.
-            key: an idempotency key.
-
-        Raises:
-            Rejected: Stripe refuses it.
-        """
-        details = {"phases": [phase], "end_behavior": "cancel", "proration_behavior": "none", "metadata": said}
-        path = f"{SCHEDULES}/{answer.object['schedule']['id']}"
-        await self.do(answer.object["id"], self._stripe.post(path, idempotency_key=key, **details))
-
-    async def cancel_with_schedule(self, answer: StripeResponse, details: dict[str, Any], **how: Any) -> None:
-        """End a subscription at once together with the schedule that manages it, or neither.
-
-        Released first, the subscription would go on without what was planned where its end fails, such as by an address
-        for which no tax can be computed.
-
-        Args:
-            answer: the subscription, with its schedule.
-            details: said by the customer about it.
-            how: whether usage is billed, and unused time credited.
-
-        Raises:
-            Rejected: Stripe refuses it.
-        """
-        its, schedule = answer.object["id"], answer.object["schedule"]["id"]
-        await self.do(its, self._stripe.post(f"{SCHEDULES}/{schedule}/cancel", idempotency_key=uuid4().hex, **how))
-        await self._mirror.refresh(self._stripe, "subscription", its)
-        if details:  # which Stripe takes of what has ended, too; if not, it has ended all the same
-            path, key = path_of(its), f"details-{its}-{schedule}"
-            with suppress(Rejected):
-                await self.do(its, self._stripe.post(path, idempotency_key=key, cancellation_details=details))
 
     async def due_at_renewal(self, id: str) -> int | None:
         """Return what the next renewal of a subscription comes to, in minor units.

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.auth.principal import Principal
+from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions import timing
-from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of, stripe_key
-from gateway.billing.subscriptions.exclusion import owner_lock
+from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
 from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, resumption, unbilled
 from gateway.billing.subscriptions.plan_change import check_paid
+from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, check, ended, long_comment, planned_by_seller
+from gateway.billing.subscriptions.validation import check, ended, long_comment, planned_by_seller
 from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe, StripeResponse
+from gateway.stripe_api.client import Stripe
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +38,34 @@ class EndingService:
     """The use cases of who leaves, pauses or stays.
 
     Args:
-        settings: what a pause gives, and whether an end at once is credited.
+        settings: what a pause gives, whether an end at once is credited, and whether what the seller plans binds.
         mirror: the copy of Stripe.
         stripe: does it.
+        catalog: what is sold, which a customer may keep where an end was planned.
         send_usage: sends what a customer has used to Stripe, before the last invoice of it is made.
     """
 
     def __init__(
-        self, settings: Settings, mirror: Mirror, stripe: Stripe, *, send_usage: Callable[[str], Awaitable[None]]
+        self,
+        settings: Settings,
+        mirror: Mirror,
+        stripe: Stripe,
+        catalog: Catalog,
+        *,
+        send_usage: Callable[[str], Awaitable[None]],
     ) -> None:
         self._settings = settings
-        self._database = mirror.database
         self._stripe = stripe
+        self._catalog = catalog
         self._send_usage = send_usage
         self._at_stripe = SubscriptionsAtStripe(settings, mirror, stripe)
+        self._schedules = Schedules(self._at_stripe, mirror, stripe)
 
     async def cancel(self, principal: Principal, id: str, how: Cancellation, key: str | None) -> SubscriptionState:
         """End a subscription, now or with its period. What has ended already is answered as it is.
 
-        Where the seller has planned something, the end is planned in its place, and is not taken back: else who
-        cancelled and came back would be rid of what was planned.
+        What was planned elsewhere is set aside until the customer resumes: else who cancelled and came back would be
+        rid of a rise, or of what was promised.
 
         Args:
             principal: whose subscription it must be.
@@ -69,10 +78,9 @@ class EndingService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await owner_of(self._database, principal, id)
-        check(bad_key(key), long_comment(how.comment))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
+        too_long = long_comment(how.comment)
+        async with self._at_stripe.locked(principal, id, key, too_long, ended_too=True) as held:
+            present, answer = held
             if ended(present):
                 return present
             if how.now:
@@ -82,30 +90,21 @@ class EndingService:
             details = {name: text for name, text in said.items() if text}
             # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
             at_once = {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
-            if present.planned.fixed:
-                if not how.now:
-                    return await self._end_as_planned(present, answer, details, stripe_key("cancel", principal, key))
-                await self._at_stripe.cancel_with_schedule(answer, details, **at_once)
+            call_key, planned = stripe_key("cancel", principal, key), present.planned
+            if planned.sellers or planned.left:
+                if how.now:
+                    await self._schedules.cancel(answer, details, **at_once)
+                else:
+                    await self._schedules.end(present, answer, details, call_key)
                 return await self._at_stripe.state(id)
-            await self._at_stripe.release_schedule(id, answer)
+            await self._schedules.release(id, answer)
             parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
             if how.now:
                 await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters, **at_once))
             else:
-                call_key = stripe_key("cancel", principal, key)
                 parameters["cancel_at_period_end"] = True
                 await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
-
-    async def _end_as_planned(
-        self, present: SubscriptionState, answer: StripeResponse, said: dict[str, str], key: str
-    ) -> SubscriptionState:
-        """Let the seller's schedule end a subscription with its period, if it does not end so soon already."""
-        period_end = min(item.current_period_end for item in present.items)
-        if present.planned.end is None or present.planned.end > period_end:
-            phase = timing.present_phase(answer.object, period_end)
-            await self._at_stripe.end_by_schedule(answer, phase, said, key)
-        return await self._at_stripe.state(present.subscription.id)
 
     async def pause(self, principal: Principal, id: str, until: datetime | None, key: str | None) -> SubscriptionState:
         """Collect nothing for a while. What was paid for is given to its end; the setting says what access says then.
@@ -121,11 +120,9 @@ class EndingService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await owner_of(self._database, principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present), bad_until(until, datetime.fromtimestamp(answer.as_of, UTC)))
+        async with self._at_stripe.locked(principal, id, key) as held:
+            present, answer = held
+            check(bad_until(until, datetime.fromtimestamp(answer.as_of, UTC)))
             if not answer.object["pause_collection"]:
                 check_paid(present.subscription.status, answer.object["latest_invoice"])
             check(timing.cannot_wait(present, "subscriptionId"))
@@ -153,28 +150,23 @@ class EndingService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await owner_of(self._database, principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
-            fixed, paid = present.planned.fixed, [item.id for item in present.giving]
-            parameters = resumption(answer.object, paid, datetime.fromtimestamp(answer.as_of, UTC), ends=fixed)
-            path = path_of(id)
-            if answer.object["status"] == "paused" and not parameters:
-                path = f"{path}/resume"
-            elif not parameters:
-                check(planned_by_seller(present) if present.planned.end else None)
-                return await self._unplan_end(present, answer)
-            if not fixed:
-                await self._at_stripe.release_schedule(id, answer)
+        async with self._at_stripe.locked(principal, id, key) as held:
+            present, answer = held
+            paid = [item.id for item in present.giving]
+            moment, scheduled = datetime.fromtimestamp(answer.as_of, UTC), bool(answer.object["schedule"])
+            parameters = resumption(answer.object, paid, moment, ends=scheduled)
+            resting = answer.object["status"] == "paused" or bool(parameters)
+            if present.planned.end is not None:
+                bound = planned_by_seller(present, await self._catalog.snapshot(), self._settings)
+                check(None if resting else bound)
+                if bound is None:
+                    await self._schedules.go_on(present, answer)
+                    present, answer = await self._at_stripe.present(id)
+            if not resting:
+                return present
+            if not present.planned.sellers:
+                await self._schedules.release(id, answer)
+            path = path_of(id) if parameters else f"{path_of(id)}/resume"
             call_key = stripe_key("resume", principal, key)
             await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
-
-    async def _unplan_end(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
-        """Take a subscription from a schedule that ends it, and that its customer may change."""
-        if present.planned.end is None:
-            return present
-        await self._at_stripe.release_schedule(present.subscription.id, answer)
-        return await self._at_stripe.state(present.subscription.id)

@@ -1,7 +1,8 @@
 """What a subscription schedule plans, whoever planned it: the gateway, the portal, the dashboard or the API.
 
 What the gateway has planned for a customer is the customer's to undo, and is marked so in the schedule's metadata
-(`customer_may_change`). Whatever else is planned is the seller's: a rise in price, a ramp, an end that was agreed.
+(`customer_may_change`). Whatever else is planned was not planned here: in the portal by the customer, or by the seller.
+Its customer may get out of it where that gives no more than anybody can buy (`Planned.binds`).
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing.catalog.product_prices import is_active, is_offered
+from gateway.billing.catalog.quantities import quantity_range
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.db.tables import table_for
 from gateway.models.mirrored import Subscription, SubscriptionItem, SubscriptionSchedule
 
@@ -65,21 +69,52 @@ class Planned:
     Attributes:
         change: the next change of its items; None where what there is goes on.
         end: when it ends by what is planned.
-        fixed: whether the seller has planned something that is still to come.
+        sellers: whether some of what is still to come was not planned by the customer here.
+        fixed: whether some of that binds the customer in any case.
+        left: whether the end is the customer's own, in the place of what was planned before.
+        last: each price, with its quantity, with which it ends; none without an end.
     """
 
     change: PendingChange | None = None
     end: datetime | None = None
+    sellers: bool = False
     fixed: bool = False
+    left: bool = False
+    last: tuple[tuple[str, int | None], ...] = ()
+
+    def binds(self, items: Sequence[SubscriptionItem], currency: str, snapshot: Snapshot, *, always: bool) -> bool:
+        """Return whether the customer cannot get out of what is planned.
+
+        Where that was not planned here, who gets out of it must keep only what anybody can buy today: the price that a
+        rise was to replace, or at which a term was to end, is often sold no more.
+
+        Args:
+            items: what there is.
+            currency: of the subscription.
+            snapshot: the catalogue.
+            always: whether all that the seller plans binds, by the setting.
+        """
+        if not self.sellers or self.fixed or always:
+            return self.sellers
+        kept = {(item.price_id, item.quantity) for item in items}.union(self.last)
+        return not all(_is_sold(price, quantity, currency, snapshot) for price, quantity in kept)
 
 
 NOTHING_PLANNED = Planned()
 
 
+def _is_sold(price_id: str, quantity: int | None, currency: str, snapshot: Snapshot) -> bool:
+    price = snapshot.prices.get(price_id)
+    product = snapshot.products.get(price.product_id) if price else None
+    if price is None or product is None or not (is_active(price) and is_active(product)):
+        return False
+    return is_offered(price, currency) and (quantity is None or quantity >= quantity_range(price, product)[0])
+
+
 def plan_of(phases: Sequence[dict[str, Any]], items: Sequence[SubscriptionItem], now: datetime) -> Planned:
     """Return what a schedule plans. Pure.
 
-    A phase that the mirror kept before it knew whose it is counts as the seller's.
+    A phase that the mirror kept before it knew whose it is binds, until the schedule is read again.
 
     Args:
         phases: of the schedule, as the mirror keeps them.
@@ -87,12 +122,23 @@ def plan_of(phases: Sequence[dict[str, Any]], items: Sequence[SubscriptionItem],
         now: the present moment.
     """
     present = [(item.price_id, item.quantity) for item in items]
+    last = tuple(present)
     later = sorted((each for each in phases if each["start"] > now.timestamp()), key=lambda each: each["start"])
     change = end = None
     for phase in later:
         at, then = datetime.fromtimestamp(phase["start"], UTC), [(price, n) for price, n in phase["items"]]
         if not then:
             end = at
-        elif change is None and then != present:
+            continue
+        last = tuple(then)
+        if change is None and then != present:
             change = PendingChange(tuple(then), at)
-    return Planned(change, end, any(each.get("fixed", True) for each in later))
+    fixed = any(each.get("fixed", True) for each in later)
+    return Planned(
+        change,
+        end,
+        sellers=fixed or any(each.get("sellers") for each in later),
+        fixed=fixed,
+        left=any(each.get("left") for each in later),
+        last=last if end else (),
+    )

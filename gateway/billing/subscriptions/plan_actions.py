@@ -64,6 +64,7 @@ def offer_of(
     snapshot: Snapshot,
     *,
     multiple: bool = False,
+    binding: bool = False,
 ) -> PlanOffer:
     """Return what a customer may do with a plan.
 
@@ -73,19 +74,23 @@ def offer_of(
         states: the customer's subscriptions.
         snapshot: the catalogue.
         multiple: whether plans of one group may stand beside each other.
+        binding: whether all that the seller plans binds.
     """
     live = [each for each in states if each.subscription.status in OCCUPYING]
     if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
         row = mine.subscription
-        ends = (will_cancel(row) or mine.planned.end is not None) and not mine.planned.fixed
+        ends = (will_cancel(row) or mine.planned.end is not None) and not mine.is_bound(snapshot, always=binding)
         rests = ends or row.status == "paused" or row.pause_behavior is not None
         return PlanOffer(PlanAction.RESUME if rests else PlanAction.CURRENT, None, mine)
     kin = () if multiple else list(_kin(price, live, snapshot))
     if waiting := next((each for each in live if each.pending and price.id in dict(each.pending.items)), None):
         return PlanOffer(PlanAction.SCHEDULED, None, waiting)
-    reason = _against(price, customer, states, snapshot, kin[0][0] if kin else None)
+    changing = kin[0][0] if kin else None
+    reason = _against(price, currency_of(customer, states), snapshot)
+    if reason is None and changing:
+        reason = _against_change(changing, customer, bound=changing.is_bound(snapshot, always=binding))
     if reason is not None:
-        return PlanOffer(PlanAction.UNAVAILABLE, reason, kin[0][0] if kin else None)
+        return PlanOffer(PlanAction.UNAVAILABLE, reason, changing)
     if not kin:
         return PlanOffer(PlanAction.SUBSCRIBE)
     state, item = kin[0]
@@ -105,26 +110,25 @@ def _kin(
             yield state, item
 
 
-def _against(
-    price: Price,
-    customer: Customer | None,
-    states: Sequence[SubscriptionState],
-    snapshot: Snapshot,
-    changing: SubscriptionState | None,
-) -> ProblemCode | None:
+def _against(price: Price, currency: str | None, snapshot: Snapshot) -> ProblemCode | None:
     """Return what stands against buying a plan, or against changing a subscription to it."""
     if not (is_active(price) and is_active(snapshot.products[price.product_id])):
         return ProblemCode.PRICE_NOT_ON_SALE
-    currency = currency_of(customer, states)
-    if currency is not None and not is_offered(price, currency):
-        return ProblemCode.CURRENCY_NOT_OFFERED
-    return _against_change(changing, customer) if changing else None
+    return ProblemCode.CURRENCY_NOT_OFFERED if currency is not None and not is_offered(price, currency) else None
 
 
-def _against_change(state: SubscriptionState, customer: Customer | None) -> ProblemCode | None:
-    """Return what stands against any change of a subscription."""
-    if state.planned.fixed:
+def _against_change(state: SubscriptionState, customer: Customer | None, *, bound: bool) -> ProblemCode | None:
+    """Return what stands against any change of a subscription.
+
+    Args:
+        state: the subscription.
+        customer: whose it is.
+        bound: whether the seller has planned something that binds the customer.
+    """
+    if bound:
         return ProblemCode.PLANNED_BY_SELLER
+    if state.planned.left:
+        return ProblemCode.SUBSCRIPTION_ENDING
     if state.subscription.status in OWING:
         return ProblemCode.INVOICE_UNPAID
     if state.subscription.pause_behavior is not None:

@@ -7,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
+from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.at_stripe import DISCOUNTS, SubscriptionsAtStripe, owner_of, path_of, stripe_key
 from gateway.billing.subscriptions.discounts import code_stands_against, promotion_code, used_before
-from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.subscriptions.pausing import paused, taken_back
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, change_pending, check, ended, planned_by_seller
+from gateway.billing.subscriptions.validation import change_pending, check, ended, planned_by_seller
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.tables import insert, table_for
@@ -31,12 +31,15 @@ class PromotionService:
     """The use cases of discounts on a subscription.
 
     Args:
-        settings: the grace period.
+        settings: the grace period, and whether what the seller plans binds.
         mirror: the copy of Stripe.
         stripe: does it.
+        catalog: what is sold.
     """
 
-    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe) -> None:
+    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe, catalog: Catalog) -> None:
+        self._settings = settings
+        self._catalog = catalog
         self._mirror = mirror
         self._database = mirror.database
         self._stripe = stripe
@@ -59,17 +62,14 @@ class PromotionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await owner_of(self._database, principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
+        async with self._at_stripe.locked(principal, id, key) as held:
+            present, answer = held
             customer_id = present.subscription.customer_id
             found = await promotion_code(self._stripe, code, customer_id)
             given = answer.object["discounts"]
             if found and any(id_of(each["promotion_code"]) == found["id"] for each in given):
                 return present
-            check(planned_by_seller(present))
+            check(planned_by_seller(present, await self._catalog.snapshot(), self._settings))
             check(paused(answer.object), change_pending(answer.object), code_stands_against(given))
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             if found is None:
@@ -148,11 +148,8 @@ class PromotionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await owner_of(self._database, principal, id)
-        check(bad_key(key))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
+        async with self._at_stripe.locked(principal, id, key) as held:
+            present, answer = held
             offer = (await self._database.read(lambda connection: offers(connection, [id], accepted=True))).get(id)
             if offer is None:
                 raise _no_offer("nothing is offered (any more)", "subscriptionId")
@@ -161,7 +158,7 @@ class PromotionService:
             if _has_given(answer.object["discounts"], offer):  # by a request whose answer was lost
                 state = present
             else:
-                check(planned_by_seller(present))
+                check(planned_by_seller(present, await self._catalog.snapshot(), self._settings))
                 check(change_pending(answer.object))
                 check_paid(present.subscription.status, answer.object["latest_invoice"])
                 if await used_before(self._database, present.subscription.customer_id, offer.coupon_id):

@@ -32,7 +32,7 @@ from gateway.billing.subscriptions.changed_items import (
     resulting,
     touched_prices,
 )
-from gateway.billing.subscriptions.exclusion import excluded_by, held_products, owner_lock, read_subscriptions
+from gateway.billing.subscriptions.exclusion import excluded_by, held_products, read_subscriptions
 from gateway.billing.subscriptions.pausing import paused
 from gateway.billing.subscriptions.pending import renews_with
 from gateway.billing.subscriptions.plan_change import (
@@ -43,15 +43,15 @@ from gateway.billing.subscriptions.plan_change import (
     is_unconfirmed,
     preview_of,
 )
+from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.trial_end import trial_of, trial_parameters
 from gateway.billing.subscriptions.validation import (
     ConfirmationNeeded,
-    bad_key,
     change_pending,
     check,
     ended,
-    foreign_card,
+    leaving,
     planned_by_seller,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -68,7 +68,7 @@ class SubscriptionService:
     """The use cases on a subscription of the caller's own.
 
     Args:
-        settings: the grace period and the largest quantity.
+        settings: the grace period, the largest quantity, and whether what the seller plans binds.
         mirror: the copy of Stripe.
         stripe: does it.
         catalog: the only prices that one can change to.
@@ -93,6 +93,7 @@ class SubscriptionService:
         self._catalog = catalog
         self._close_checkouts = close_checkouts
         self._at_stripe = SubscriptionsAtStripe(settings, mirror, stripe)
+        self._schedules = Schedules(self._at_stripe, mirror, stripe)
         self._send_usage = send_usage
 
     async def preview(self, principal: Principal, id: str, change: PlanChange) -> Preview:
@@ -113,8 +114,7 @@ class SubscriptionService:
         check(ended(present))
         snapshot = await self._catalog.snapshot()
         items = plan_items(change, present, snapshot, self._settings.max_quantity)
-        check(planned_by_seller(present))
-        check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
+        self._check_changeable(present, answer, items, snapshot)
         await self._check_alone(items, present)
         check_paid(present.subscription.status, billed_before(answer.object))
         later = self._is_later(change, items, present, snapshot)
@@ -170,22 +170,18 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
-        customer = await self._check_owner(principal, id)
-        check(bad_key(key), foreign_card(customer))
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
+        async with self._at_stripe.locked(principal, id, key, pays=True) as held:
+            present, answer = held
             snapshot = await self._catalog.snapshot()
             items = plan_items(change, present, snapshot, self._settings.max_quantity)
             if is_unconfirmed(answer.object, resulting(present, items)):
                 return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
             if already_applied(present, items):
                 await self._at_stripe.drop_unconfirmed(answer)
-                present = await self._undo(present, answer)
+                present = await self._undo(present, answer, snapshot)
                 return present, await self._at_stripe.billed(answer.object, touched_prices(present, items))
-            check(planned_by_seller(present))
-            check(paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
-            await self._check_alone(items, present, customer.external_id)
+            self._check_changeable(present, answer, items, snapshot)
+            await self._check_alone(items, present, principal.subject)
             check_paid(present.subscription.status, billed_before(answer.object))
             check(await quotes.expired(self._database, change.proration_date, answer))
             call_key = stripe_key("change", principal, key)
@@ -215,9 +211,22 @@ class SubscriptionService:
                 parameters["payment_behavior"] = "pending_if_incomplete"  # it changes nothing before the payment
                 call = self._stripe.post(path_of(id), idempotency_key=f"{call_key}-confirm", **parameters)
                 changed = await self._at_stripe.do(id, call)
-            await self._at_stripe.release_schedule(id, answer)  # after it: a refused change leaves what was planned
+            if answer.object["schedule"]:  # after it: a refused change leaves what was planned
+                now = answer if present.planned.end is None else (await self._at_stripe.present(id))[1]
+                await self._schedules.drop_change(present, now)
             billed = await self._at_stripe.billed(changed.object, touched_prices(present, items))
             return await self._at_stripe.state(id), billed
+
+    def _check_changeable(
+        self, present: SubscriptionState, answer: StripeResponse, items: list[Target], snapshot: Snapshot
+    ) -> None:
+        """Refuse a change of what the seller has planned, of what is left or paused, and of intervals that do not mix.
+
+        Raises:
+            Rejected: the subscription cannot be changed so.
+        """
+        check(planned_by_seller(present, snapshot, self._settings))
+        check(leaving(present), paused(answer.object), mixed_intervals(answer.object, present, items, snapshot))
 
     def _is_later(
         self, change: PlanChange, items: list[Target], present: SubscriptionState, snapshot: Snapshot
@@ -244,8 +253,9 @@ class SubscriptionService:
         wanted = timing.planned(present, items)
         if present.pending == wanted:
             return present
-        phases = partial(timing.phases, targets=items, at=wanted.at, prices=snapshot.prices)
-        await self._at_stripe.plan(answer, phases, wanted.at, key)
+        end = present.planned.end
+        phases = partial(timing.phases, targets=items, at=wanted.at, prices=snapshot.prices, until=end)
+        await self._schedules.plan(answer, phases, wanted.at, key, ends=end is not None)
         return await self._at_stripe.state(present.subscription.id)
 
     async def cancel_pending(self, principal: Principal, id: str) -> SubscriptionState:
@@ -260,21 +270,20 @@ class SubscriptionService:
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; it may be tried again.
         """
-        customer = await self._check_owner(principal, id)
-        async with owner_lock(self._database, customer.external_id):
-            present, answer = await self._at_stripe.present(id)
-            check(ended(present))
+        async with self._at_stripe.locked(principal, id) as held:
+            present, answer = held
             if answer.object.get("pending_update"):
                 answer = await self._at_stripe.drop_unconfirmed(answer)
                 present = await self._at_stripe.state(id)
-            check(planned_by_seller(present) if present.pending else None)
-            return await self._undo(present, answer)
+            snapshot = await self._catalog.snapshot()
+            check(planned_by_seller(present, snapshot, self._settings) if present.pending else None)
+            return await self._undo(present, answer, snapshot)
 
-    async def _undo(self, present: SubscriptionState, answer: StripeResponse) -> SubscriptionState:
-        """Take a subscription from a schedule by which its customer has planned a change; how it stands then."""
-        if present.pending is None or present.planned.fixed:
+    async def _undo(self, present: SubscriptionState, answer: StripeResponse, snapshot: Snapshot) -> SubscriptionState:
+        """Take a planned change back, which its customer may; how the subscription stands then."""
+        if present.pending is None or planned_by_seller(present, snapshot, self._settings):
             return present
-        await self._at_stripe.release_schedule(present.subscription.id, answer)
+        await self._schedules.drop_change(present, answer)
         return await self._at_stripe.state(present.subscription.id)
 
     async def state(self, principal: Principal, id: str) -> SubscriptionState:

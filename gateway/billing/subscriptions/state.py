@@ -45,6 +45,10 @@ class SubscriptionState:
         """The change that is planned, if any."""
         return self.planned.change
 
+    def is_bound(self, snapshot: Snapshot, *, always: bool) -> bool:
+        """Return whether its customer cannot get out of what is planned (`Planned.binds`)."""
+        return self.planned.binds(self.items, self.subscription.currency, snapshot, always=always)
+
 
 SUBSCRIPTIONS, ITEMS, INVOICES = table_for(Subscription), table_for(SubscriptionItem), table_for(Invoice)
 SUBSCRIPTION_COLUMNS = (*SUBSCRIPTIONS.c, PHASES)

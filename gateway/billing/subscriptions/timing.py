@@ -93,7 +93,8 @@ def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | No
     if present.subscription.status == "paused":
         message = "the subscription is paused and no period of it ends: resume it first"
         return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, field)
-    if will_cancel(present.subscription):
+    end, periods = present.planned.end, [item.current_period_end for item in present.items]
+    if will_cancel(present.subscription) or (end is not None and end <= min(periods, default=end)):
         message = "the subscription ends: resume it first, so that there is a period after this one"
         return Problem(ProblemCode.SUBSCRIPTION_ENDING, message, field)
     return None
@@ -146,18 +147,23 @@ def planned(present: SubscriptionState, targets: Sequence[Target]) -> PendingCha
 
 
 def phases(
-    subscription: Mapping[str, Any], targets: Sequence[Target], at: datetime, prices: Mapping[str, Price]
+    subscription: Mapping[str, Any],
+    targets: Sequence[Target],
+    at: datetime,
+    prices: Mapping[str, Price],
+    until: datetime | None = None,
 ) -> list[Any]:
     """Return the phases that leave a subscription as it is until a moment, and change its items then.
 
     Both say all that the subscription says, because a phase without it is one without discounts, taxes and notes. The
-    second lasts for one period of its first plan; the schedule releases the subscription then.
+    second lasts until a planned end, or for one period of its first plan; the schedule releases the subscription then.
 
     Args:
         subscription: as Stripe has it, with the schedule that has been made around it.
         targets: what changes.
         at: when.
         prices: the catalogue's, for how long the second phase lasts.
+        until: when the subscription ends.
     """
     items = subscription["items"]["data"]
     changed = {each["id"]: each for each in targets if "id" in each}
@@ -167,8 +173,10 @@ def phases(
         if not changed.get(item["id"], {}).get("deleted")
     ]
     then += [each for each in targets if "id" not in each]
-    duration = _period(then[0]["price"], items, prices)
-    return [present_phase(subscription, at), {**_shared(subscription), "items": then, "duration": duration}]
+    lasts: dict[str, Any] = {"duration": _period(then[0]["price"], items, prices)}
+    if until is not None:
+        lasts = {"end_date": int(until.timestamp())}
+    return [present_phase(subscription, at), {**_shared(subscription), "items": then, **lasts}]
 
 
 def present_phase(subscription: Mapping[str, Any], at: datetime) -> dict[str, Any]:

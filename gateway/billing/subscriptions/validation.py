@@ -5,10 +5,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import CardRefused, KeyReused, StripeRefused
 from gateway.models.statuses import FINAL
+from gateway.settings import Settings
 
 MAX_COMMENT = 500
 MAX_KEY = 255
@@ -45,12 +47,20 @@ def ended(present: SubscriptionState) -> Problem | None:
     )
 
 
-def planned_by_seller(present: SubscriptionState) -> Problem | None:
+def planned_by_seller(present: SubscriptionState, snapshot: Snapshot, settings: Settings) -> Problem | None:
     """Return that the seller has planned something of a subscription, which its customer must not get out of."""
-    if not present.planned.fixed:
+    if not present.is_bound(snapshot, always=settings.seller_plans_binding):
         return None
     message = "what is planned of this subscription was not planned here: only who planned it can undo or change it"
     return Problem(ProblemCode.PLANNED_BY_SELLER, message, "subscriptionId")
+
+
+def leaving(present: SubscriptionState) -> Problem | None:
+    """Return that what was planned is set aside while the subscription ends: a change would not know what comes."""
+    if not present.planned.left:
+        return None
+    message = "the subscription ends, and what was planned is set aside: resume it first"
+    return Problem(ProblemCode.SUBSCRIPTION_ENDING, message, "subscriptionId")
 
 
 def refused(error: StripeRefused) -> Problem:

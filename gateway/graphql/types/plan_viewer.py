@@ -56,8 +56,9 @@ class PlanViewer:
         if principal.subject is None or price is None:
             return None
         buyer = await info.context.buyer()
-        account, several = buyer.account, services.settings.allow_multiple_subscriptions
-        found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several)
+        account, settings = buyer.account, services.settings
+        several, binding = settings.allow_multiple_subscriptions, settings.seller_plans_binding
+        found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several, binding=binding)
         tries = found.action is PlanAction.SUBSCRIBE and not buyer.had_trial
         currency, target = currency_of(account.customer, account.subscriptions), Target(price=price.id)
         if found.item:

@@ -204,11 +204,16 @@ class BillingSubscription(Node):
     )
     access: Access = strawberry.field(description="The access that it gives now.")
     pending_change: PendingChange | None = strawberry.field(description="The next change that is planned, if any.")
-    planned_by_seller: bool = strawberry.field(
-        description="Whether the seller, or Stripe's portal, has planned a change or an end of it: until then it "
-        "cannot be changed here, nor what is planned undone. It can be cancelled, for good."
-    )
     state: strawberry.Private[SubscriptionState]
+
+    @resolver
+    async def planned_by_seller(self, info: Info) -> bool:
+        """Whether the seller has planned a change or an end of it that binds the customer: until then it cannot be
+        changed here, nor what is planned undone. It can be cancelled, and resumed again with what is planned.
+        """
+        services = info.context.services
+        binding = services.settings.seller_plans_binding
+        return self.state.is_bound(await services.catalog.snapshot(), always=binding)
 
     @resolver
     async def due_at_renewal(self, info: Info) -> Money | None:
@@ -275,6 +280,5 @@ class BillingSubscription(Node):
             paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),
-            planned_by_seller=state.planned.fixed,
             state=state,
         )

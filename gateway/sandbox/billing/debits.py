@@ -49,11 +49,16 @@ class Debit:
 
 
 def open_debits(sandbox: Sandbox, subscription: Obj, item: Obj, at: int) -> list[Debit]:
-    """Return the debits of an item for time after a moment which no credit has given back, oldest first."""
+    """Return the debits of an item for time after a moment which no credit has given back, oldest first.
+
+    A change that waits for its payment has changed nothing yet: the subscription goes on "as if no update request was
+    made" (docs.stripe.com/billing/subscriptions/pending-updates-reference, "Pending updates lifecycle").
+    """
+    waiting = subscription.get("_waiting_for")
     prorations = [
         each
         for each in reversed(sandbox.store.find("invoiceitem", customer=subscription["customer"]))
-        if each["proration"] and _item_of(each) == item["id"] and not _is_void(sandbox, each["invoice"])
+        if each["proration"] and _item_of(each) == item["id"] and _counts(sandbox, each["invoice"], waiting)
     ]
     given_back = {key for each in prorations for key in each.get("_credits", ())}
     found = [*_invoiced(sandbox, subscription, item), *_prorated(sandbox, prorations)]
@@ -121,6 +126,7 @@ def _item_of(invoice_item: Obj) -> str | None:
     return details.get("subscription_item")
 
 
-def _is_void(sandbox: Sandbox, invoice_id: str | None) -> bool:
+def _counts(sandbox: Sandbox, invoice_id: str | None, waiting: str | None) -> bool:
+    """Return whether what an invoice charges is charged: not one that is void, or that a change waits for."""
     invoice = sandbox.store.get("invoice", invoice_id or "")
-    return invoice is not None and invoice["status"] == "void"
+    return invoice is None or (invoice["status"] != "void" and invoice_id != waiting)

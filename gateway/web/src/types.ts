@@ -461,7 +461,7 @@ export type UserErrorCode =
   | "CHECKOUT_NEEDED"
   /** A change waits for the end of the period: undo it first. */
   | "CHANGE_PENDING"
-  /** The seller, or Stripe's portal, has planned a change or an end: only there it is undone. */
+  /** The seller has planned a change or an end that binds the customer: only the seller undoes it. */
   | "PLANNED_BY_SELLER"
   /** There is no such coupon, or no such offer (any more). */
   | "OFFER_UNAVAILABLE"

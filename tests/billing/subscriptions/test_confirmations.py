@@ -95,7 +95,10 @@ def test_nothing_changes_before_the_buyer_has_confirmed(world, ann, careful):
 
 def test_what_waits_is_replaced_undone_and_taken_along(world, ann, careful):
     change(world, ann, careful)
-    other = change(world, ann, careful, "business_monthly")
+    its = {"subscriptionId": careful["id"], "priceId": price_id(world, "business_monthly")}
+    quote = world.data(QUOTE, its, ann)["viewer"]["previewChange"]
+    other = change(world, ann, careful, "business_monthly", prorationDate=quote["prorationDate"])
+    assert other["subscription"]["confirmation"]["amount"] == quote["dueNow"]
     assert other["subscription"]["confirmation"]["items"][0]["plan"]["id"] == price_id(world, "business_monthly")
     assert at_stripe(world, careful) == ("starter_monthly", ["open", "void", "paid"])
     undone = world.data(UNDO, {"input": {"subscriptionId": careful["id"]}}, ann)["cancelPendingChange"]

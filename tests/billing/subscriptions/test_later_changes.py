@@ -163,7 +163,7 @@ def dashboard_plans(world, bought: dict, **more) -> str:
         "phases[0][items][0][price]": price_id(world, "pro_monthly"),
         "phases[1][items][0][price]": price_id(world, "business_monthly"),
     }
-    more |= {"phases[1][duration][interval]": "month", "end_behavior": "cancel"}
+    more = {"phases[1][duration][interval]": "month", "end_behavior": "cancel", **more}
     world.stripe("POST", f"/v1/subscription_schedules/{made['id']}", **begun, **prices, **more)
     world.eventually(lambda: pending(world, world.token("ann")))
     return made["id"]
@@ -172,7 +172,7 @@ def dashboard_plans(world, bought: dict, **more) -> str:
 def test_what_the_seller_has_planned_is_shown_and_happens(world, ann):
     """A rise in price and an end, neither of which a change, an undo, or leaving and coming back may get rid of."""
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-    dashboard_plans(world, bought)
+    dashboard_plans(world, bought, **{"metadata[customer_may_change]": "false"})
     seen = world.data("{ viewer { subscription { plannedBySeller willCancel cancelAt } } }", headers=ann)
     end = datetime.fromisoformat(seen["viewer"]["subscription"].pop("cancelAt")).timestamp()
     assert seen["viewer"]["subscription"] == {"plannedBySeller": True, "willCancel": True}
@@ -190,28 +190,79 @@ def test_what_the_seller_has_planned_is_shown_and_happens(world, ann):
     world.eventually(lambda: [row["status"] for row in world.rows("subscription", id=bought["id"])], ["canceled"])
 
 
-def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_does_not_come_back(world, ann):
-    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-    dashboard_plans(world, bought)
-    left = world.data(CANCEL, {"input": {"subscriptionId": bought["id"]}}, ann)["cancelSubscription"]
-    assert (codes(left), left["subscription"]) == ([], {"willCancel": True, "pendingChange": None})
-    assert codes(resume(world, ann, bought)) == ["PLANNED_BY_SELLER"]
-    renewed(world, bought)
-    assert (at_stripe(world, bought)["status"], bills(world, bought)) == ("canceled", [2900])
+@pytest.mark.parametrize("binding", [False, True])
+def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_on_coming_back(sqlite_url, binding):
+    """And the end after it: nothing is got rid of, nor lost, by leaving and coming back."""
+    with make_world(sqlite_url, seller_plans_binding=binding) as world:
+        ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"), "pro_monthly")
+        schedule = dashboard_plans(world, bought)
+        before, planned = world.stripe("GET", f"/v1/subscription_schedules/{schedule}"), pending(world, ann)
+        asked = {"input": {"subscriptionId": bought["id"], "comment": "Too dear, für mich"}}
+        kept = ("start_date", "end_date", "items", "discounts", "metadata", "trial_end")
+        for comes_back in (True, False):
+            left = world.data(CANCEL, asked, ann)["cancelSubscription"]
+            assert (codes(left), left["subscription"]) == ([], {"willCancel": True, "pendingChange": None})
+            assert codes(change(world, ann, bought, "business_monthly", "NOW")) == ["SUBSCRIPTION_ENDING"]
+            if comes_back:
+                assert codes(resume(world, ann, bought)) == []
+                after = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
+                assert (after["phases"][1:], after["end_behavior"]) == (before["phases"][1:], "cancel")
+                assert [after["phases"][0][name] for name in kept] == [before["phases"][0][name] for name in kept]
+                assert after["metadata"] == {"comment": "Too dear, für mich"}
+                assert pending(world, ann) == planned
+        renewed(world, bought)
+        assert (at_stripe(world, bought)["status"], bills(world, bought)) == ("canceled", [2900])
 
 
-def test_what_the_seller_hands_over_is_replaced_and_undone(world, ann):
+@pytest.mark.parametrize("said", [{}, {"metadata[customer_may_change]": "true"}])
+def test_what_was_planned_elsewhere_is_replaced_and_undone(world, ann, said):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-    handed_over = {"metadata[customer_may_change]": "true"}
-    dashboard_plans(world, bought, **handed_over)
+    goes_on = {"end_behavior": "release", **said}
+    dashboard_plans(world, bought, **goes_on)
     assert codes(undo(world, ann, bought)) == []
     assert (at_stripe(world, bought)["schedule"], pending(world, ann)) == (None, None)
-    schedule = dashboard_plans(world, bought, **handed_over)
+    schedule = dashboard_plans(world, bought, **goes_on)
     said = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
     theirs = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
     assert (theirs["status"], theirs["end_behavior"], len(theirs["phases"])) == ("active", "release", 2)
     renewed(world, bought)
     assert (have(world, bought), bills(world, bought)[0]) == ([("starter_monthly", 1)], said["dueAtRenewal"]["amount"])
+
+
+def test_a_planned_end_stays_when_the_change_before_it_goes_and_is_taken_back_alone(world, ann):
+    """A change for later and one at once take the planned one's place; the end is the resumption's to take back."""
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
+    schedule = dashboard_plans(world, bought)
+
+    def planned() -> tuple[str, list[list[str]]]:
+        theirs = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
+        return theirs["end_behavior"], [[item["price"] for item in each["items"]] for each in theirs["phases"]]
+
+    pro, business, starter = (price_id(world, f"{plan}_monthly") for plan in ("pro", "business", "starter"))
+    end = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")["phases"][-1]["end_date"]
+    assert codes(change(world, ann, bought, "starter_monthly")) == []
+    assert planned() == ("cancel", [[pro], [starter]])
+    assert codes(resume(world, ann, bought)) == []
+    assert (planned(), pending(world, ann)["plan"]["id"]) == (("release", [[pro], [starter]]), starter)
+    world.stripe("POST", f"/v1/subscription_schedules/{schedule}", end_behavior="cancel")
+    assert codes(change(world, ann, bought, "business_monthly", "NOW")) == []
+    assert (planned(), pending(world, ann)) == (("cancel", [[business]]), None)
+    assert world.stripe("GET", f"/v1/subscription_schedules/{schedule}")["phases"][-1]["end_date"] == end
+    assert codes(undo(world, ann, bought)) == codes(resume(world, ann, bought)) == []
+    assert at_stripe(world, bought)["schedule"] is None
+
+
+def test_nobody_keeps_what_is_sold_no_more_by_undoing_a_rise(world, ann):
+    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
+    dashboard_plans(world, bought)
+    world.stripe("POST", f"/v1/prices/{price_id(world, 'pro_monthly')}", active="false")
+    world.eventually(lambda: world.rows("price", lookup_key="pro_monthly")[0]["active"], False)
+    tries = (undo(world, ann, bought), change(world, ann, bought, "pro_monthly", "NOW", quantity=2))
+    tries += (resume(world, ann, bought), change(world, ann, bought, "starter_monthly"))
+    assert {code for each in tries for code in codes(each)} <= {"PLANNED_BY_SELLER", "PRICE_NOT_ON_SALE"}
+    assert [len(codes(each)) for each in tries] == [1] * 4
+    renewed(world, bought)
+    assert bills(world, bought) == [19900, 2900]
 
 
 def test_a_change_at_once_replaces_what_waits_unless_it_is_declined(world, ann):

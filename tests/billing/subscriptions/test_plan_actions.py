@@ -34,7 +34,7 @@ OLD = item("si_1", "starter_old", "starter")
 def on(*items, pending: str | None = None, fixed: bool = False, ends: bool = False, **columns):
     made = state(*items, **columns)
     change = PendingChange(((pending, 1),), at(27)) if pending else None
-    return replace(made, planned=Planned(change, at(27) if ends else None, fixed))
+    return replace(made, planned=Planned(change, at(27) if ends else None, sellers=fixed, fixed=fixed))
 
 
 @pytest.mark.parametrize(

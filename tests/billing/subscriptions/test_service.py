@@ -74,11 +74,10 @@ async def service(database, mirror, stripe, fill, scripted):
     def make(**settings) -> SubscriptionService:
         chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
         send_usage = UsageForwarder(database, stripe).flush
-        made = SubscriptionService(
-            chosen, mirror, stripe, Catalog(chosen, database), close_checkouts=close, send_usage=send_usage
-        )
+        catalog = Catalog(chosen, database)
+        made = SubscriptionService(chosen, mirror, stripe, catalog, close_checkouts=close, send_usage=send_usage)
         made.closed = closed
-        made.endings = EndingService(chosen, mirror, stripe, send_usage=send_usage)
+        made.endings = EndingService(chosen, mirror, stripe, catalog, send_usage=send_usage)
         return made
 
     closed: list[str] = []
@@ -512,7 +511,7 @@ BY_SELLER = {**PLANS, "metadata": {}}
 async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(service, scripted):
     scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
     scripted.answer("GET", ITS, BY_SELLER)
-    made, told = service(), [("PLANNED_BY_SELLER", "subscriptionId")]
+    made, told = service(seller_plans_binding=True), [("PLANNED_BY_SELLER", "subscriptionId")]
     for wanted in (PlanChange("year"), LATER, PlanChange("month", 2)):
         assert await codes(made.change(ADA, "sub_1", wanted, None)) == told
         assert await codes(made.preview(ADA, "sub_1", wanted)) == told
@@ -523,23 +522,31 @@ async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(serv
     assert changed(scripted) == []
 
 
-async def test_who_leaves_what_the_seller_has_planned_leaves_for_good(service, scripted):
+@pytest.mark.parametrize("binding", [True, False])
+async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_back(service, scripted, binding):
+    made = service(seller_plans_binding=binding)
     over = {**BY_SELLER, "phases": [PHASE], "end_behavior": "cancel"}
     scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
     scripted.answer("POST", ITS, over)
     scripted.answer("GET", ITS, over)
-    state = await service().endings.cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
+    await made.endings.cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
     ((_, path, sent),) = changed(scripted)
     assert (path, sent["end_behavior"], sent["phases[0][end_date]"]) == (ITS, "cancel", str(ENDS))
-    assert (sent["metadata[feedback]"], sent["metadata[comment]"]) == ("unused", "Bye")
+    kept = {name[9:-1]: text for name, text in sent.items() if name.startswith("metadata[")}
+    assert (kept.pop("feedback"), kept.pop("comment"), kept["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
     assert not any(name.startswith("phases[1]") for name in sent)
-    assert (int(state.planned.end.timestamp()), state.pending) == (ENDS, None)
+    over["metadata"] = kept
+    becomes(scripted, theirs(schedule=over), theirs(schedule=over), theirs(schedule=BY_SELLER), path=ITS)
     scripted.calls.clear()
-    scripted._answers.clear()
-    scripted.answer("GET", SUB, theirs(schedule=over))
-    await service().endings.cancel(ADA, "sub_1", Cancellation(), None)
-    assert await codes(service().endings.resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
-    assert changed(scripted) == []
+    state = await made.endings.cancel(ADA, "sub_1", Cancellation(), None)  # which it is already
+    assert (int(state.planned.end.timestamp()), state.pending, changed(scripted)) == (ENDS, None, [])
+    assert await codes(made.change(ADA, "sub_1", LATER, None)) == [("SUBSCRIPTION_ENDING", "subscriptionId")]
+    await made.endings.resume(ADA, "sub_1", None)
+    ((_, path, sent),) = changed(scripted)
+    expected = {"phases[0][end_date]": str(ENDS), "phases[1][end_date]": str(ENDS + 9), "end_behavior": "release"}
+    expected |= {"phases[1][items][0][price]": "year", "phases[1][items][0][quantity]": "1"}
+    expected |= {f"metadata[{name}]": "" for name in kept}
+    assert (path, expected.items() <= sent.items()) == (ITS, True)
 
 
 @pytest.mark.parametrize("reason", ["unused", None])

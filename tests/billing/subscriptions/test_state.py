@@ -1,13 +1,14 @@
 """How subscriptions stand with their items: read from tables in memory."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gateway.billing.subscriptions.access import Access, Reason
-from gateway.billing.subscriptions.pending import plan_of
+from gateway.billing.subscriptions.pending import Planned, plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
-from gateway.mirror.mapping import subscription_schedule
+from gateway.mirror.schedules import subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.rows import DAY, at, invoice, item, line, price, product, put, snapshot, state, subscription
 
@@ -190,16 +191,105 @@ def test_whose_plan_it_is_and_whether_it_is_an_end(phases, end, fixed):
         (str(now(27)), "customer seller"),  # whoever adds to the gateway's schedule is the seller
         (str(now(27) - 1), "seller seller"),
         *((each, "seller seller") for each in ("True", "soon", "-1", "²", "")),
+        *((each, "bound bound") for each in ("false", "False")),
     ],
 )
 def test_what_a_schedules_metadata_says_of_whose_it_is(said, whose):
-    phases = [{"start_date": now(27), "end_date": now(57), "items": []}]
+    told = _kept([_phase(27)], end_behavior="cancel", metadata={"customer_may_change": said} if said else None)
+    words = {(False, False): "customer", (True, False): "seller", (True, True): "bound"}
+    assert " ".join(words[each["sellers"], each["fixed"]] for each in told) == whose
+    assert [each["start"] for each in told] == [now(27), now(57)]
+
+
+def _phase(start: int, **said) -> dict:
+    return {"start_date": now(start), "end_date": now(start + 30), "items": [], **said}
+
+
+def _kept(phases: list[dict], **said) -> list[dict]:
+    """The phases of a schedule as the mirror keeps them."""
     schedule = {"customer": "cus_1", "subscription": "sub_1", "status": "active", "phases": phases}
-    told = subscription_schedule(
-        schedule | {"end_behavior": "cancel", "metadata": {"customer_may_change": said} if said else None}
-    )
-    assert " ".join("seller" if each["fixed"] else "customer" for each in told["phases"]) == whose
-    assert [each["start"] for each in told["phases"]] == [now(27), now(57)]
+    return subscription_schedule({**schedule, "current_phase": {"start_date": phases[0]["start_date"]}, **said})[
+        "phases"
+    ]
+
+
+HALF, TENTH, VAT = {"coupon": "HALF"}, {"discount": "di_1", "coupon": None}, {"id": "txr_1"}
+ITEMS = [{"price": "month", "discounts": [HALF], "tax_rates": []}]
+
+
+@pytest.mark.parametrize(
+    ("present", "later", "binds"),
+    [
+        ({}, {}, False),
+        ({"discounts": [TENTH]}, {"discounts": [TENTH]}, False),
+        (
+            {},
+            {"discounts": [HALF], "trial_end": now(40), "description": "A present"},
+            False,
+        ),  # which only the buyer loses
+        ({"discounts": [HALF]}, {}, True),  # it would never end
+        ({"discounts": [HALF, TENTH]}, {"discounts": [HALF]}, True),
+        ({"coupon": "HALF"}, {}, True),
+        ({"items": ITEMS}, {"items": [{**ITEMS[0], "discounts": []}]}, True),
+        ({"items": ITEMS}, {"items": ITEMS}, False),
+        ({"default_tax_rates": [VAT]}, {}, False),
+        ({}, {"default_tax_rates": [VAT]}, True),
+        ({}, {"items": [{"price": "month", "tax_rates": [VAT]}]}, True),
+        ({"automatic_tax": {"enabled": False}}, {"automatic_tax": {"enabled": True}}, True),
+        ({"add_invoice_items": [{"price": "fee"}]}, {}, False),
+        ({}, {"add_invoice_items": [{"price": "fee"}]}, True),
+    ],
+)
+def test_what_binds_because_more_than_items_would_be_spared(present, later, binds):
+    told = _kept([_phase(-3, **present), _phase(27, **later)])
+    assert [each["fixed"] for each in told] == [False, binds]
+    assert told == _kept([_phase(-3, **present), _phase(27, **later)], metadata={"feedback": "unused"})
+
+
+@pytest.mark.parametrize(("present", "binds"), [({}, False), ({"discounts": [HALF]}, True), ({"items": ITEMS}, True)])
+def test_an_end_binds_where_a_discount_would_go_on(present, binds):
+    told = _kept([_phase(-3, **present)], end_behavior="cancel")
+    assert [each["fixed"] for each in told] == [False, binds]
+    left = _kept([_phase(-3, **present)], end_behavior="cancel", metadata={"ended_by_customer": str(now(27))})
+    assert (left[1]["sellers"], left[1]["fixed"], left[1]["left"]) == (False, False, True)
+    (_, another) = _kept([_phase(-3)], end_behavior="cancel", metadata={"ended_by_customer": str(now(26))})
+    assert another["sellers"] is True
+    assert "left" not in another
+
+
+SOLD = snapshot(
+    product("pro"),
+    product("old", active=False),
+    price("month", "pro", currency_options={"eur": {"unit_amount": 900}}),
+    price("five", "pro", meta={"min_quantity": "5"}),
+    price("legacy", "pro", active=False),
+    price("gone", "old"),
+)
+
+
+@pytest.mark.parametrize(
+    ("have", "last", "currency", "binds"),
+    [
+        ([("month", 1)], (), "usd", False),
+        ([("month", 1)], (), "eur", False),
+        ([("month", 1)], (), "gbp", True),
+        ([("legacy", 1)], (), "usd", True),
+        ([("gone", 1)], (), "usd", True),
+        ([("unknown", 1)], (), "usd", True),
+        ([("month", 1), ("legacy", 1)], (), "usd", True),
+        ([("month", 1)], (("legacy", 1),), "usd", True),
+        ([("five", 5)], (), "usd", False),
+        ([("five", 4)], (), "usd", True),  # nobody can buy so few
+        ([("five", None)], (), "usd", False),
+    ],
+)
+def test_who_undoes_what_the_seller_plans_keeps_what_is_sold(have, last, currency, binds):
+    items = [item(f"si_{n}", each, "pro", quantity=quantity) for n, (each, quantity) in enumerate(have)]
+    planned = Planned(sellers=True, last=last)
+    assert planned.binds(items, currency, SOLD, always=False) is binds
+    assert planned.binds(items, currency, SOLD, always=True) is True
+    assert replace(planned, fixed=True).binds(items, currency, SOLD, always=False) is True
+    assert replace(planned, sellers=False).binds(items, currency, SOLD, always=True) is False
 
 
 async def test_one_subscription_by_its_id(database, fill):

@@ -1,0 +1,97 @@
+"""What a schedule has planned, while its customer leaves: the schedule keeps it, and it comes back when he stays. Pure.
+
+Stripe ends a subscription that a schedule manages by that schedule alone, whose later phases have to go then. What the
+seller has promised (a cheaper phase) is not lost by that, and nobody is rid of what was planned (a rise) by leaving and
+coming back.
+
+Source: docs.stripe.com/api/subscription_schedules/update (each phase is given anew), and docs.stripe.com/api/metadata
+(50 keys, with values of 500 characters).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from gateway.billing.subscriptions.timing import present_phase
+from gateway.mirror.mapping import id_of
+from gateway.mirror.schedules import CUSTOMER_MAY_CHANGE, ENDED_BY_CUSTOMER
+
+_Json = dict[str, Any]
+_KEY = "set_aside_"
+_MOST_KEYS, _LONGEST = 40, 500
+_RATES = frozenset({"default_tax_rates", "tax_rates"})
+_REFERENCES = frozenset({"account", "coupon", "default_payment_method", "destination", "discount", "on_behalf_of"})
+_REFERENCES |= {"price", "promotion_code"}
+_SHOWN_ONLY = frozenset({"disabled_reason", "plan", "start_date", "trial"})
+"""What an answer has and no parameter: it follows from the rest."""
+_PHASE = {"add_invoice_items", "application_fee_percent", "automatic_tax", "billing_cycle_anchor", "billing_thresholds"}
+_PHASE |= {"collection_method", "currency", "default_payment_method", "default_tax_rates", "description", "discounts"}
+_PHASE |= {"end_date", "invoice_settings", "items", "metadata", "on_behalf_of", "proration_behavior", "transfer_data"}
+_PHASE |= {"trial_end"}
+_ITEM = {"billing_thresholds", "discounts", "metadata", "price", "quantity", "tax_rates"}
+"""What a phase and an item of it say and can be given (Stripe API of 2026-10-28)."""
+
+
+def set_aside(schedule: Mapping[str, Any], end: datetime) -> dict[str, str]:
+    """Return the metadata that keep what a schedule has planned while its customer ends it.
+
+    What cannot be given back exactly is not kept: then the end is final.
+
+    Args:
+        schedule: as Stripe has it.
+        end: when the subscription ends instead.
+    """
+    present, final = schedule["current_phase"], {CUSTOMER_MAY_CHANGE: "false"}
+    later = [each for each in schedule["phases"] if present and each["start_date"] > present["start_date"]]
+    if not present or schedule["end_behavior"] not in {"cancel", "release"} or any(map(_is_unknown, later)):
+        return final
+    kept = {"until": present["end_date"], "then": schedule["end_behavior"], "phases": [_given(each) for each in later]}
+    text = orjson.dumps(kept).decode().replace(" ", "\\u0020")  # which Stripe might trim
+    parts = [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
+    if len(parts) + len(schedule["metadata"] or ()) > _MOST_KEYS:
+        return final
+    named = {f"{_KEY}{number}": part for number, part in enumerate(parts)}
+    return {ENDED_BY_CUSTOMER: str(int(end.timestamp())), **named}
+
+
+def brought_back(subscription: Mapping[str, Any], now: datetime) -> _Json:
+    """Return the parameters by which a schedule plans again what was set aside; what is due by now begins now.
+
+    Args:
+        subscription: as Stripe has it, with its schedule.
+        now: the present, by Stripe's clock.
+    """
+    said = subscription["schedule"]["metadata"]
+    names = [name for name in said if name.startswith(_KEY)]
+    kept = orjson.loads("".join(said[f"{_KEY}{number}"] for number in range(len(names))))
+    present = present_phase(subscription, datetime.fromtimestamp(kept["until"], UTC))
+    if kept["until"] <= now.timestamp():
+        present["end_date"] = "now"
+    later = [each for each in kept["phases"] if each["end_date"] > now.timestamp()]
+    forgotten = dict.fromkeys((ENDED_BY_CUSTOMER, *names), "")
+    phases = {"phases": [present, *later], "end_behavior": kept["then"], "proration_behavior": "none"}
+    return {**phases, "metadata": forgotten}
+
+
+def _is_unknown(phase: Mapping[str, Any]) -> bool:
+    """Return whether a phase says something that nobody knows here how to give back."""
+    said = {name for name, value in phase.items() if value} | {name for item in phase["items"] for name in item}
+    return not said <= _PHASE | _ITEM | _SHOWN_ONLY
+
+
+def _given(value: Any) -> Any:
+    """Return what an answer shows of a phase as the parameter that gives it."""
+    if isinstance(value, list):
+        return [_given(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    given = {name: _one(name, each) for name, each in value.items() if name not in _SHOWN_ONLY}
+    return {name: each for name, each in given.items() if each not in (None, [], {})}
+
+
+def _one(name: str, value: Any) -> Any:
+    if name in _RATES:
+        return [id_of(each) for each in value or ()]
+    return id_of(value) if name in _REFERENCES else _given(value)

@@ -1,0 +1,91 @@
+"""What the mirror keeps of a subscription schedule: what it plans, and whose each part of it is.
+
+Source: docs.stripe.com/api/subscription_schedules/object, and "Subscription schedules": what is released goes on as the
+phase has made it that was current, with its discounts and taxes.
+"""
+
+from typing import Any
+
+from gateway.mirror.mapping import Json, id_of
+
+CUSTOMER_MAY_CHANGE = "customer_may_change"
+"""Key of a schedule's metadata: `true` where its customer may undo it, `false` where it binds him, or until when what
+begins is his own.
+
+The gateway writes the moment of the change: what a seller adds later to its schedule is the seller's.
+"""
+ENDED_BY_CUSTOMER = "ended_by_customer"
+"""Key of a schedule's metadata: the end that the customer has put in the place of what was planned."""
+
+
+def subscription_schedule(obj: Json) -> Json:
+    """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null.
+
+    Where the subscription ends with its last phase, a phase without items follows.
+    """
+    started = (obj.get("current_phase") or obj["phases"][0])["start_date"]
+    present = next((each for each in obj["phases"] if each["start_date"] == started), obj["phases"][0])
+    phases = [
+        {
+            "start": phase["start_date"],
+            "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
+            **_whose(obj, phase["start_date"], spared=_spares(present, phase)),
+        }
+        for phase in obj["phases"]
+    ]
+    if obj.get("end_behavior") == "cancel":
+        last = obj["phases"][-1]
+        spared = bool(_discounts(present) | _discounts(last))
+        phases.append({"start": last["end_date"], "items": [], **_whose(obj, last["end_date"], spared=spared)})
+    return {
+        "customer_id": id_of(obj["customer"]),
+        "subscription_id": id_of(obj["subscription"]),
+        "status": obj["status"],
+        "phases": phases,
+    }
+
+
+def _whose(schedule: Json, start: int, *, spared: bool) -> Json:
+    """Return whose it is what a schedule plans for a moment.
+
+    Args:
+        schedule: as Stripe has it.
+        start: the moment.
+        spared: whether a customer who undoes it keeps what the seller has meant to end.
+
+    Returns:
+        `sellers`: it is not the customer's own; `fixed`: it binds the customer in any case; `left`: it is the end that
+        the customer has put in the place of what was planned.
+    """
+    metadata = schedule.get("metadata") or {}
+    said = metadata.get(CUSTOMER_MAY_CHANGE, "")
+    left = metadata.get(ENDED_BY_CUSTOMER) == str(start)
+    own = left or said == "true" or (said.isascii() and said.isdigit() and start <= int(said[:12]))
+    binds = not own and (spared or said.lower() == "false")
+    return {"fixed": binds, "sellers": not own, **({"left": True} if left else {})}
+
+
+def _spares(present: Json, later: Json) -> bool:
+    """Return whether a customer who stays in a phase is spared more by it than a later one's items.
+
+    A discount would not end, a tax not begin, and a single amount not be billed.
+    """
+    ends, begins = _discounts(present) - _discounts(later), _taxes(later) - _taxes(present)
+    return bool(ends or begins or (later is not present and later.get("add_invoice_items")))
+
+
+def _discounts(phase: Json) -> set[tuple[Any, ...]]:
+    every = _all_of(phase, "discounts", "discounts")
+    every += [{"coupon": phase["coupon"]}] if phase.get("coupon") else []  # older versions
+    names = ("coupon", "discount", "promotion_code")
+    return {tuple(id_of(each.get(name)) for name in names) for each in every}
+
+
+def _taxes(phase: Json) -> set[Any]:
+    automatic = {"automatic"} if (phase.get("automatic_tax") or {}).get("enabled") else set()
+    return {id_of(each) for each in _all_of(phase, "default_tax_rates", "tax_rates")} | automatic
+
+
+def _all_of(phase: Json, whole: str, of_item: str) -> list[Any]:
+    """Return what a phase says for all of its items, and for each."""
+    return [*(phase.get(whole) or ()), *(each for item in phase["items"] for each in item.get(of_item) or ())]

@@ -1,0 +1,111 @@
+"""What a schedule has planned while its customer leaves: a table of what is kept, and what comes back."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.billing.subscriptions.set_aside import brought_back, set_aside
+
+STARTED, ENDS, LATER, LAST = 1_000, 2_000, 3_000, 4_000
+END = datetime.fromtimestamp(ENDS, UTC)
+ITEM = {"price": "month", "plan": "month", "quantity": 1, "metadata": {}, "discounts": [], "tax_rates": []}
+NOW_PHASE = {"start_date": STARTED, "end_date": ENDS, "items": [ITEM]}
+SHOWN = {
+    "start_date": ENDS,
+    "end_date": LATER,
+    "items": [
+        {**ITEM, "quantity": 5, "discounts": [{"coupon": {"id": "HALF"}, "discount": None}], "metadata": {"a": "b"}}
+    ],
+    "default_tax_rates": [{"id": "txr_1", "percentage": 19}],
+    "discounts": [],
+    "description": "Ein Geschenk, für  Ada ",
+    "automatic_tax": {"enabled": True, "disabled_reason": None, "liability": {"type": "account", "account": "acct_1"}},
+    "add_invoice_items": [{"price": {"id": "fee"}, "quantity": 1, "tax_rates": [], "discounts": []}],
+    "transfer_data": {"destination": {"id": "acct_2"}, "amount_percent": 10},
+    "proration_behavior": "none",
+    "trial_end": LATER,
+    "trial": True,
+    "currency": "usd",
+    "on_behalf_of": None,
+}
+GIVEN = {
+    "end_date": LATER,
+    "items": [{"price": "month", "quantity": 5, "discounts": [{"coupon": "HALF"}], "metadata": {"a": "b"}}],
+    "default_tax_rates": ["txr_1"],
+    "description": "Ein Geschenk, für  Ada ",
+    "automatic_tax": {"enabled": True, "liability": {"type": "account", "account": "acct_1"}},
+    "add_invoice_items": [{"price": "fee", "quantity": 1}],
+    "transfer_data": {"destination": "acct_2", "amount_percent": 10},
+    "proration_behavior": "none",
+    "trial_end": LATER,
+    "currency": "usd",
+}
+FINAL = {"customer_may_change": "false"}
+
+
+def schedule(*later: dict, **said) -> dict:
+    phases = [{**NOW_PHASE, "start_date": 1, "end_date": STARTED}, NOW_PHASE, *later]
+    return {"phases": phases, "current_phase": NOW_PHASE, "end_behavior": "cancel", "metadata": {}, **said}
+
+
+def back(kept: dict, now: int) -> dict:
+    """What brings back what was set aside, in a schedule that has other metadata as well."""
+    begun = {"phases": [NOW_PHASE], "current_phase": NOW_PHASE, "metadata": {"note": "mine", **kept}}
+    items = [{"price": {"id": "month"}, "quantity": 1, "metadata": {}, "tax_rates": []}]
+    said = dict.fromkeys(("default_tax_rates", "default_payment_method", "description"))
+    said |= {"discounts": [], "metadata": {}, "collection_method": "charge_automatically", "status": "active"}
+    return brought_back({**said, "items": {"data": items}, "schedule": begun}, datetime.fromtimestamp(now, UTC))
+
+
+def test_all_that_a_phase_says_comes_back():
+    kept = set_aside(schedule(SHOWN, metadata=None), END)
+    assert all(len(text) <= 500 and text.strip() == text for text in kept.values())
+    found = back(kept, STARTED + 9)
+    assert found["phases"][1:] == [GIVEN]
+    assert (found["phases"][0]["start_date"], found["phases"][0]["end_date"]) == (STARTED, ENDS)
+    assert (found["end_behavior"], found["metadata"]) == ("cancel", dict.fromkeys(kept, ""))
+
+
+def test_much_of_it_takes_several_keys():
+    many = [{**SHOWN, "start_date": ENDS + n, "end_date": LATER + n} for n in range(12)]
+    kept = set_aside(schedule(*many), END)
+    assert len(kept) > 10  # so that their order by name is another
+    assert back(kept, STARTED + 9)["phases"][1:] == [{**GIVEN, "end_date": LATER + n} for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("now", "ends"),
+    [
+        (ENDS - 1, (ENDS, LATER, LAST)),
+        (ENDS, ("now", LATER, LAST)),  # the phase began within the period that was paid for
+        (LATER - 1, ("now", LATER, LAST)),
+        (LATER, ("now", LAST)),
+    ],
+)
+def test_what_is_due_by_now_begins_now(now, ends):
+    phases = [
+        {**NOW_PHASE, "start_date": ENDS, "end_date": LATER},
+        {**NOW_PHASE, "start_date": LATER, "end_date": LAST},
+    ]
+    found = back(set_aside(schedule(*phases), datetime.fromtimestamp(LAST, UTC)), now)
+    assert tuple(each["end_date"] for each in found["phases"]) == ends
+
+
+def test_an_end_alone_comes_back():
+    kept = set_aside(schedule(), END)
+    assert [each["end_date"] for each in back(kept, STARTED + 9)["phases"]] == [ENDS]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        schedule({**SHOWN, "of_tomorrow": "x"}),
+        schedule({**SHOWN, "items": [{**ITEM, "of_tomorrow": None}]}),
+        schedule(end_behavior="renew"),
+        schedule(current_phase=None),
+        schedule({**SHOWN, "description": "x" * 20_001}),
+        schedule(metadata={f"key {n}": "" for n in range(40)}),
+    ],
+)
+def test_what_cannot_be_given_back_exactly_is_not_kept(given):
+    assert set_aside(given, END) == FINAL

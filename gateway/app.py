@@ -23,6 +23,7 @@ from gateway.billing.customers.account_reader import AccountReader
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
 from gateway.billing.failover import Failover
+from gateway.billing.figures.store import Figures
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.portal import Portal
 from gateway.billing.refunds import Refunds
@@ -205,6 +206,8 @@ def background_tasks(runtime: Runtime, inbox: Inbox, receiver: Receiver) -> dict
         "account": partial(tell_of_other_account, database, stripe),
         "catch up": partial(run_catch_up, inbox, stripe, settings.event_catch_up_minutes * 60),
     }
+    if settings.console:
+        tasks["figures"] = Figures(database).run
     if settings.outbound_endpoints:
         from gateway.outbound.delivery import WebhookDispatcher
         from gateway.outbound.reminders import run_card_reminders

@@ -7,11 +7,12 @@ is heard by every process and has its effects.
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gateway.billing.counting import controls
 from gateway.billing.credits import settlement
 from gateway.billing.customers import owners
+from gateway.billing.figures import store as figures
 from gateway.clock import Clock
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
@@ -31,6 +32,7 @@ EFFECTS: tuple[Effect, ...] = (
     access_watch.on_write,  # whose access may have changed; it also locks a customer for the order of his messages
     outbox.on_write,  # the application's own webhooks
     settlement.on_write,  # credits that are granted or taken back
+    figures.on_write,  # whose figures are to be reckoned anew
 )
 """What follows from every write of the mirror, in this order."""
 
@@ -92,7 +94,8 @@ def compose(
     prepare_proxies(settings)
     clock, notifications = Clock(), Notifications()
     endpoints = [endpoint.url for endpoint in settings.outbound_endpoints]
-    info = {settlement.RENEWAL_GRACE: settings.renewal_grace, controls.ALERTS: settings.usage_alerts}
+    info: dict[str, Any] = {figures.KEEPS_FIGURES: settings.console}
+    info |= {settlement.RENEWAL_GRACE: settings.renewal_grace, controls.ALERTS: settings.usage_alerts}
     url = settings.database_url.get_secret_value()
     database = Database(
         url,

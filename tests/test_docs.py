@@ -14,8 +14,10 @@ from pydantic import SecretStr
 from starlette.routing import Match
 
 from gateway import errors
+from gateway.billing.figures.report import DEFINITIONS
 from gateway.billing.metering import forwarder
 from gateway.db import locks
+from gateway.graphql.schema import core
 from gateway.observability import metrics  # noqa: F401 - it registers them
 from gateway.outbound import delivery
 from gateway.sandbox import create_sandbox
@@ -170,6 +172,15 @@ def test_every_check_of_the_doctor_stands_in_the_docs():
     named = {name for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for name in row.split(", ")}
     source = (ROOT / "gateway/operators/checks.py").read_text()
     assert set(re.findall(r'(?:\bCheck\(|\bname = )"([^"]+)"', source)) <= named
+
+
+def test_every_figure_stands_in_the_docs_with_its_definition():
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXTS["docs/console.md"], re.MULTILINE)) == DEFINITIONS
+
+
+def test_every_mutation_of_operators_stands_in_the_docs():
+    named = set(re.findall(r"\b(operator[A-Z]\w+)\b", TEXTS["docs/console.md"]))
+    assert named == {name for name in core.mutation_type.fields if name.startswith("operator")}
 
 
 def test_every_metric_stands_in_the_docs_with_its_description():

@@ -363,6 +363,7 @@ def invoice_line(line: Json) -> Json:
         "id": _line_id(line),
         "description": line["description"],
         "amount": line["amount"],
+        "discount": sum(each["amount"] for each in line.get("discount_amounts") or ()),
         "quantity": line["quantity"],
         "price": id_of(details.get("price") or line.get("price") or line.get("plan")),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),

@@ -8,6 +8,7 @@ from gateway.models import (
     checkout,
     columns,
     credits,  # noqa: A004
+    figures,
     inbox,
     infra,
     metering,
@@ -23,6 +24,7 @@ __all__ = [
     "checkout",
     "columns",
     "credits",
+    "figures",
     "inbox",
     "infra",
     "metering",

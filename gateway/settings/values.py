@@ -1,6 +1,7 @@
 """How the values of variables are written: lists, origins, secrets, rates, networks. Each parser says what is wrong."""
 
 import re
+from decimal import Decimal
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
@@ -124,6 +125,33 @@ def _digest_of(token: str) -> bytes:
             '(echo "op_$(openssl rand -hex 32)")'
         )
     return sha256(token.encode()).digest()
+
+
+class FigureRates(NamedTuple):
+    """What one unit of each currency is worth in one of them; lower case."""
+
+    target: str
+    rates: dict[str, Decimal]
+
+
+def _figure_rates(value: Any) -> Any:
+    """Parse `EUR USD=0.92 GBP=1.17`.
+
+    Raises:
+        ValueError: it is not so.
+    """
+    if isinstance(value, FigureRates):
+        return value
+    target, *given = str(value).lower().split()
+    rates = {target: Decimal(1)}
+    for part in given:
+        currency, _, rate = part.partition("=")
+        if not re.fullmatch("[a-z]{3}", currency) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", rate):
+            raise ValueError("write `EUR USD=0.92 GBP=1.17`: a currency, and what one of each other is worth in it")
+        rates[currency] = Decimal(rate)
+    if not re.fullmatch("[a-z]{3}", target):
+        raise ValueError("begin with a currency, as in `EUR USD=0.92`")
+    return FigureRates(target, rates)
 
 
 class OutboundEndpoint(NamedTuple):
@@ -268,5 +296,6 @@ KeyUrl = Annotated[str, AfterValidator(_key_url)]
 Hs256Secret = Annotated[SecretStr, AfterValidator(_hs256_secret)]
 ServiceTokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_secrets), AfterValidator(_service_tokens)]
 OperatorTokens = Annotated[tuple[OperatorToken, ...], NoDecode, BeforeValidator(_operator_tokens)]
+Rates = Annotated[FigureRates, NoDecode, BeforeValidator(_figure_rates)]
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_webhook_secrets)]
 OutboundEndpoints = Annotated[tuple[OutboundEndpoint, ...], NoDecode, BeforeValidator(_endpoints)]

@@ -46,6 +46,7 @@ from gateway.settings.values import (
     Paths,
     Percents,
     Rate,
+    Rates,
     SecretKey,
     ServiceTokens,
     WebhookSecrets,
@@ -482,6 +483,13 @@ class Settings(BaseSettings):
         "billing-act",
         validation_alias="GATEWAY_OPERATOR_ACT_ROLE",
         description="What it says of one who may change it as well.",
+    )
+
+    figures_rates: Rates | None = Field(
+        None,
+        validation_alias="GATEWAY_FIGURES_RATES",
+        description="By which figures of all currencies are put together in one, such as `EUR USD=0.92 GBP=1.17`: the "
+        "currency, and what one of each other is worth in it. Without it each currency stands alone.",
     )
 
     otlp_endpoint: str | None = Field(

@@ -50,10 +50,12 @@ UNDER_STRIPES_IDS = {
     ),
     *("credit_account", "credit_lot", "owned_product", "entitlement_summary"),
     *("usage_control", "access_watch", "outbox_state", "change_quote", "retention_offer", "erasure"),
+    "customer_figures",
 }
 ABOUT_NOBODY = {
     *("product", "price", "coupon", "meter", "catalog_version", "catalog_change", "sync_state", "webhook_secret_use"),
     "stripe_account",
+    "figure",
     *("lease", "notification"),  # of minutes: names of locks, and the latest thousand changes
 }
 

@@ -8,6 +8,7 @@ import strawberry
 from gateway.auth.principal import Role
 from gateway.billing.customers.directory import CustomerFilter, list_customers
 from gateway.billing.customers.directory import cursor_of as place_of_customer
+from gateway.billing.figures.report import months_between, read_sums
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -15,6 +16,7 @@ from gateway.graphql.base.decorators import enum_from, object_type, resolver
 from gateway.graphql.types.audit import AuditEntry, connection_of
 from gateway.graphql.types.directory import CustomersFilter, ListedCustomer
 from gateway.graphql.types.operators.customers import OperatorCustomer
+from gateway.graphql.types.operators.figures import Figures
 from gateway.graphql.types.operators.queues import (
     DeliveryStatus,
     EventsFilter,
@@ -212,6 +214,17 @@ class Operator:
         """What the back end and operators did, the newest first."""
         audit = info.context.services.audit
         return connection_of(await audit.page(first, after, external_id=external_id, action=action))
+
+    @resolver
+    async def figures(
+        self,
+        info: Info,
+        first_month: Annotated[str, strawberry.argument(description="The first month of UTC, such as 2026-01.")],
+        last_month: Annotated[str, strawberry.argument(description="The last one; at most 120 months in all.")],
+    ) -> Figures:
+        """The figures of the business, month by month."""
+        wanted = months_between(first_month, last_month)
+        return Figures(wanted=wanted, sums=await read_sums(info.context.services.database, wanted[-1]))
 
     @resolver
     def health(self) -> Health:

@@ -1,0 +1,215 @@
+"""Keep the sums: what was written about a customer marks him, and a task beside the requests reckons him anew.
+
+A customer's parts are a pure function of his rows (`rules.py`), so that it does not matter when, how often and in which
+order they are reckoned: the old ones are taken off the sums and the new ones added, in one transaction.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+import structlog
+
+from gateway.billing.figures.rules import MONTHS_IN, Invoice, Part, Rate, Subscription, parts
+from gateway.db.database import Database
+from gateway.db.queries import in_json_array, json_array
+from gateway.db.tables import insert, table_for
+from gateway.mirror.accounts import account_of
+from gateway.mirror.effects import Written
+from gateway.models import mirrored
+from gateway.models.figures import CustomerFigures, Figure
+
+log = structlog.get_logger()
+
+KEEPS_FIGURES: Final = "figures"
+"""Under which a connection knows whether figures are kept: only where somebody can see them."""
+KINDS: Final = frozenset({"invoice", "subscription"})
+BATCH, PAGE = 50, 500
+IDLE_SECONDS: Final = 1.0
+
+KEPT, SUMS = table_for(CustomerFigures), table_for(Figure)
+INVOICES, SUBSCRIPTIONS = table_for(mirrored.Invoice), table_for(mirrored.Subscription)
+ITEMS, PRICES, CUSTOMERS = (table_for(each) for each in (mirrored.SubscriptionItem, mirrored.Price, mirrored.Customer))
+
+Json = dict[str, Any]
+
+
+def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
+    """Mark the customers whose invoices or subscriptions were written, where figures are kept."""
+    if connection.info.get(KEEPS_FIGURES):
+        mark(connection, {row.columns["customer_id"] for row in written if row.kind in KINDS} - {None})
+
+
+def mark(connection: sa.Connection, customer_ids: Collection[str]) -> None:
+    """Have some customers reckoned anew. Who is being reckoned is waited for, and reckoned once more."""
+    ours = sorted(each for each in customer_ids if account_of(each)[0] is None)
+    if ours:
+        rows = [{"customer_id": each, "parts": [], "revisions": 0, "due": True} for each in ours]
+        connection.execute(_marks(connection.dialect.name), rows)
+
+
+@lru_cache
+def _marks(dialect: str) -> Any:
+    return insert(dialect, KEPT).on_conflict_do_update(index_elements=["customer_id"], set_={"due": True})
+
+
+class Figures:
+    """Reckons customers; several processes share the work.
+
+    Args:
+        database: the mirror.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self) -> None:
+        """Look through all customers once, and reckon whoever is marked, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reckon_for_ever())
+            tasks.create_task(self.look_through())
+
+    async def _reckon_for_ever(self) -> None:
+        while True:
+            if not await self._database.transaction(reckon):
+                await asyncio.sleep(IDLE_SECONDS)
+
+    async def look_through(self) -> None:
+        """Mark the customers whose figures are not of their present rows: written while no figures were kept."""
+        reached = ""
+        while True:
+            ids = await self._database.read(partial(_page, after=reached))
+            if not ids:
+                return
+            stale = await self._database.read(partial(_stale, ids=ids))
+            if stale:
+                await self._database.transaction(partial(mark, customer_ids=stale))
+            reached = ids[-1]
+
+    async def catch_up(self) -> None:
+        """Look through all customers, and reckon whoever is marked, until nobody is."""
+        await self.look_through()
+        while await self._database.transaction(reckon):
+            pass
+
+
+def _page(connection: sa.Connection, after: str) -> Sequence[str]:
+    query = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id > after).order_by(CUSTOMERS.c.id).limit(PAGE)
+    return connection.execute(query).scalars().all()
+
+
+def _stale(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
+    """Return those of some customers whose rows have other revisions than their figures."""
+    given = json_array(ids)
+    found: dict[str, int] = defaultdict(int)
+    for table in (INVOICES, SUBSCRIPTIONS):
+        its = in_json_array(connection.dialect.name, table.c.customer_id, "ids")
+        query = sa.select(table.c.customer_id, sa.func.sum(table.c.revision)).where(its).group_by(table.c.customer_id)
+        for customer_id, revisions in connection.execute(query, {"ids": given}):
+            found[customer_id] += int(revisions)
+    its = in_json_array(connection.dialect.name, KEPT.c.customer_id, "ids")
+    kept = {
+        row[0]: row[1]
+        for row in connection.execute(sa.select(KEPT.c.customer_id, KEPT.c.revisions).where(its), {"ids": given})
+    }
+    return [each for each, revisions in found.items() if kept.get(each) != revisions and account_of(each)[0] is None]
+
+
+def reckon(connection: sa.Connection) -> int:
+    """Reckon some of the customers that are marked, and return how many."""
+    due = sa.select(KEPT.c.customer_id, KEPT.c.parts).where(sa.text("due")).limit(BATCH)
+    rows = connection.execute(due.with_for_update(skip_locked=True)).all()
+    if not rows:
+        return 0
+    ids = [row.customer_id for row in rows]
+    new, revisions = reckoned(connection, ids)
+    change: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        _add(change, (Part(*each) for each in row.parts), -1)
+        _add(change, new[row.customer_id], 1)
+    _apply(connection, change)
+    update = sa.update(KEPT).where(KEPT.c.customer_id == sa.bindparam("id"))
+    written = update.values(parts=sa.bindparam("new_parts"), revisions=sa.bindparam("new_revisions"), due=False)
+    values = [{"id": each, "new_parts": [list(p) for p in new[each]], "new_revisions": revisions[each]} for each in ids]
+    connection.execute(written, values)
+    return len(ids)
+
+
+def reckoned(connection: sa.Connection, ids: Sequence[str]) -> tuple[dict[str, list[Part]], dict[str, int]]:
+    """Return what some customers add, and the revisions of the rows that this follows from."""
+    dialect, given = connection.dialect.name, {"ids": json_array(ids)}
+
+    def rows(table: sa.Table, column: sa.Column[Any]) -> list[Any]:
+        return list(connection.execute(sa.select(table).where(in_json_array(dialect, column, "ids")), given))
+
+    invoices, subscriptions = rows(INVOICES, INVOICES.c.customer_id), rows(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id)
+    its = json_array([row.id for row in subscriptions])
+    of_them = in_json_array(dialect, ITEMS.c.subscription_id, "ids")
+    items: dict[str, set[str]] = defaultdict(set)
+    for row in connection.execute(sa.select(ITEMS.c.subscription_id, ITEMS.c.id).where(of_them), {"ids": its}):
+        items[row.subscription_id].add(row.id)
+    rates = _rates(connection, {line["price"] for row in invoices for line in row.lines if line["price"]})
+    held: dict[str, list[Any]] = defaultdict(list)
+    billed: dict[str, list[Any]] = defaultdict(list)
+    revisions = dict.fromkeys(ids, 0)
+    for row in subscriptions:
+        held[row.customer_id].append(_subscription(row, items[row.id]))
+        revisions[row.customer_id] += row.revision
+    for row in invoices:
+        revisions[row.customer_id] += row.revision
+        if not row.deleted:
+            billed[row.customer_id].append(_invoice(row))
+    return {each: parts(billed[each], held[each], rates) for each in ids}, revisions
+
+
+def _rates(connection: sa.Connection, ids: Collection[str]) -> Mapping[str, Rate]:
+    """Return the prices that are billed for time beforehand."""
+    licensed = PRICES.c.interval.in_(MONTHS_IN), sa.func.coalesce(PRICES.c.usage_type, "licensed") != "metered"
+    named = in_json_array(connection.dialect.name, PRICES.c.id, "ids")
+    found = connection.execute(sa.select(PRICES).where(named, *licensed), {"ids": json_array(ids)})
+    return {row.id: Rate(row.interval, row.interval_count or 1, _unit_amounts(row)) for row in found}
+
+
+def _unit_amounts(row: Any) -> dict[str, int]:
+    if row.billing_scheme != "per_unit" or row.transform_quantity:
+        return {}
+    options = {name: option.get("unit_amount") for name, option in row.currency_options.items()}
+    amounts = {**options, row.currency: row.unit_amount}
+    return {name: amount for name, amount in amounts.items() if amount is not None}
+
+
+def _invoice(row: Any) -> Invoice:
+    return Invoice(
+        *(row.status, row.currency, row.total, row.amount_paid, row.paid_at, row.first_failed_at),
+        *(row.subscription_id, row.lines),
+    )
+
+
+def _subscription(row: Any, items: Iterable[str]) -> Subscription:
+    return Subscription(
+        *(row.id, row.status, row.currency, row.start_date, row.ended_at, row.cancel_at),
+        *(row.trial_start, row.trial_end, row.pause_behavior is not None, frozenset(items)),
+    )
+
+
+def _add(change: dict[tuple[str, str, str], list[int]], some: Iterable[Part], sign: int) -> None:
+    for month, currency, name, amount, count in some:
+        change[month, currency, name][0] += sign * amount
+        change[month, currency, name][1] += sign * count
+
+
+def _apply(connection: sa.Connection, change: Mapping[tuple[str, str, str], Sequence[int]]) -> None:
+    """Add to the sums, in one order for all processes, so that two of them wait in turn and do not block."""
+    names = ("month", "currency", "name")
+    rows = [
+        {**dict(zip(names, key, strict=True)), "amount": amount, "count": count}
+        for key, (amount, count) in sorted(change.items())
+        if amount or count
+    ]
+    if rows:
+        new = insert(connection, SUMS)
+        more = {"amount": SUMS.c.amount + new.excluded.amount, "count": SUMS.c["count"] + new.excluded["count"]}
+        connection.execute(new.on_conflict_do_update(index_elements=list(names), set_=more), rows)

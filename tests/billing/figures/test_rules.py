@@ -1,0 +1,159 @@
+"""What one customer adds to the figures of each month, as tables."""
+
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import pytest
+
+from gateway.billing.figures.rules import Invoice, Part, Rate, Subscription, monthly, parts
+
+MONTHLY, YEARLY = Rate("month", 1, {"eur": 1000}), Rate("year", 1, {"eur": 12000})
+RATES = {"m": MONTHLY, "y": YEARLY, "tiered": Rate("month", 1, {})}
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def line(start: str, end: str, amount: int = 1000, price: str = "m", **more):
+    told = {"price": price, "amount": amount, "quantity": 1, "proration": False, "subscription_item": "si"}
+    return {**told, "period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp()), **more}
+
+
+def invoice(*lines, status: str = "paid", **more) -> Invoice:
+    paid = sum(each["amount"] for each in lines) if status == "paid" else 0
+    told = {"status": status, "currency": "eur", "total": 1000, "amount_paid": paid, "paid_at": None}
+    return Invoice(**{**told, "first_failed_at": None, "subscription_id": "sub", "lines": lines, **more})
+
+
+def subscription(status: str = "active", **more) -> Subscription:
+    told = {"id": "sub", "status": status, "currency": "eur", "start": at("2026-01-10"), "ended": None}
+    told |= {"cancel_at": None, "trial_start": None, "trial_end": None, "is_paused": False}
+    return Subscription(**{**told, "items": frozenset({"si"}), **more})
+
+
+def movements(invoices, subscriptions) -> list[tuple]:
+    names = {"new", "expansion", "contraction", "churn"}
+    found = parts(invoices, subscriptions, RATES)
+    return [(each.month, each.name, each.amount) for each in found if each.name in names]
+
+
+@pytest.mark.parametrize(
+    ("amount", "rate", "expected"),
+    [
+        (1000, MONTHLY, 1000),
+        (1000, Rate("month", 3, {}), 333),
+        (1000, Rate("year", 1, {}), 83),
+        (1999, Rate("year", 1, {}), 167),
+        (-1999, Rate("year", 1, {}), -167),  # a credit takes off what a charge brings
+        (18, Rate("year", 1, {}), 2),
+        (-18, Rate("year", 1, {}), -2),
+        (1000, Rate("week", 1, {}), 4345),
+        (100, Rate("day", 1, {}), 3042),
+        (0, MONTHLY, 0),
+    ],
+)
+def test_an_amount_of_any_interval_is_rounded_to_a_month(amount, rate, expected):
+    assert monthly(Fraction(amount), rate) == expected
+
+
+JANUARY = line("2026-01-10", "2026-02-10")
+FEBRUARY = line("2026-02-10", "2026-03-10")
+GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
+
+
+@pytest.mark.parametrize(
+    ("invoices", "subscriptions", "expected"),
+    {
+        "one that goes on": ([invoice(JANUARY)], [GOES], [("2026-01", "new", 1000)]),
+        "one that ended": (
+            [invoice(JANUARY), invoice(FEBRUARY)],
+            [GONE],
+            [("2026-01", "new", 1000), ("2026-03", "churn", 1000)],
+        ),
+        "one that ended at once, in a period that was paid": (
+            [invoice(JANUARY)],
+            [subscription("canceled", ended=at("2026-01-20"))],
+            [],
+        ),
+        "one whose renewal is not paid": (
+            [invoice(JANUARY), invoice(FEBRUARY, status="open")],
+            [subscription("past_due")],
+            [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
+        ),
+        "one that is to end": (
+            [invoice(JANUARY)],
+            [subscription(cancel_at=at("2026-02-10"))],
+            [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
+        ),
+        "one that is paused": (
+            [invoice(JANUARY)],
+            [subscription(is_paused=True)],
+            [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
+        ),
+        "an item that was taken away": (
+            [invoice(JANUARY, line("2026-01-10", "2026-02-10", 500, subscription_item="gone"))],
+            [GOES],
+            [("2026-01", "new", 1500), ("2026-02", "contraction", 500)],
+        ),
+        "a year": ([invoice(line("2026-01-10", "2027-01-10", 12000, "y"))], [GOES], [("2026-01", "new", 1000)]),
+        "a coupon for the first month": (
+            [invoice(line("2026-01-10", "2026-02-10", discount=400)), invoice(FEBRUARY)],
+            [GOES],
+            [("2026-01", "new", 600), ("2026-02", "expansion", 400)],
+        ),
+        "a change within the month, by its parts": (
+            [
+                invoice(
+                    JANUARY,
+                    line("2026-01-25", "2026-02-10", -516, proration=True),
+                    line("2026-01-25", "2026-02-10", 1033, proration=True, quantity=2),
+                )
+            ],
+            [GOES],
+            [("2026-01", "new", 2000)],
+        ),
+        "a change of a tiered price counts from its renewal": (
+            [invoice(JANUARY, line("2026-01-25", "2026-02-10", 300, "tiered", proration=True))],
+            [GOES],
+            [("2026-01", "new", 1000)],
+        ),
+        "a gap": (
+            [invoice(JANUARY), invoice(line("2026-04-10", "2026-05-10"))],
+            [subscription("canceled", ended=at("2026-05-10"))],
+            [
+                (m, n, 1000)
+                for m, n in (("2026-01", "new"), ("2026-02", "churn"), ("2026-04", "new"), ("2026-05", "churn"))
+            ],
+        ),
+        "what is billed by use, or once": ([invoice(line("2026-01-10", "2026-02-10", price="used"))], [GOES], []),
+        "a period from one month's beginning to the next one's": (
+            [invoice(line("2026-01-01", "2026-02-01"))],
+            [subscription("canceled", ended=at("2026-02-01"))],
+            [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
+        ),
+        "nothing is paid": ([invoice(JANUARY, status="open")], [subscription("incomplete")], []),
+    }.values(),
+)
+def test_what_is_paid_monthly_moves(invoices, subscriptions, expected):
+    assert movements(invoices, subscriptions) == expected
+
+
+def test_trials_and_payments_are_counted_where_they_are():
+    trial = subscription(trial_start=at("2026-01-10"), trial_end=at("2026-02-10"))
+    paid = invoice(FEBRUARY, paid_at=at("2026-02-11"), first_failed_at=at("2026-02-10"))
+    free = invoice(line("2026-01-10", "2026-02-10", 0), paid_at=at("2026-01-10"))
+    assert [each for each in parts([free, paid], [trial], RATES) if each.name != "cohort 2026-02"] == [
+        Part("2026-01", "eur", "paid", 0, 1),
+        Part("2026-01", "eur", "started", 0, 1),
+        Part("2026-01", "eur", "trials", 0, 1),
+        Part("2026-02", "eur", "converted", 0, 1),
+        Part("2026-02", "eur", "failed", 1000, 1),
+        Part("2026-02", "eur", "new", 1000, 1),
+        Part("2026-02", "eur", "paid", 1000, 1),
+        Part("2026-02", "eur", "recovered", 1000, 1),
+        Part("2026-02", "eur", "trials_ended", 0, 1),
+    ]
+    left = subscription("canceled", trial_start=at("2026-01-10"), trial_end=at("2026-02-10"), ended=at("2026-01-20"))
+    assert ("2026-01", "trials_ended") in {(each.month, each.name) for each in parts([free], [left], RATES)}
+    assert "converted" not in {each.name for each in parts([free], [left], RATES)}

@@ -1,0 +1,284 @@
+"""A simulated year: each figure is what a naive count of Stripe's own lists gives, and every paid cent is found."""
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+import pytest
+
+from harness.databases import both_databases
+from harness.gateway import make_world
+
+START = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
+DAY = 86_400
+MONTHS = [f"2026-{number:02}" for number in range(1, 13)]
+ANN = {"Authorization": f"Bearer op_{'a' * 40}"}
+CONSOLE = {"console": True, "operator_tokens": f"ann:read:op_{'a' * 40}", "figures_rates": "EUR USD=0.9"}
+AMOUNTS = ("mrr", "new", "expansion", "contraction", "churn", "paid", "failed", "recovered")
+COUNTS = (
+    *("customers", "newCustomers", "churnedCustomers", "paidInvoices", "failedInvoices", "recoveredInvoices"),
+    *("started", "ended", "subscriptions", "trials", "trialsEnded", "converted"),
+)
+MONTH = f"month currency {' '.join(f'{name} {{ amount }}' for name in AMOUNTS)} {' '.join(COUNTS)}"
+QUERY = f"""query($first: String!, $last: String!) {{ operator {{ figures(firstMonth: $first, lastMonth: $last) {{
+    byCurrency {{ {MONTH} churnRate arpa {{ amount }} trialConversion }} waiting csv
+    inOneCurrency {{ month currency mrr {{ amount }} paid {{ amount }} customers }}
+    cohorts {{ month currency months {{ month paying }} }} now {{ currency status count }} creditsOutstanding
+    usage {{ eventName value }} definitions {{ name text }} }} }} }}"""
+
+
+def lists(world, path, **params):
+    """A whole list of Stripe's, page by page."""
+    found, after = [], {}
+    while True:
+        page = world.stripe("GET", path, limit=100, **params, **after)
+        found += page["data"]
+        if not page["has_more"]:
+            return found
+        after = {"starting_after": page["data"][-1]["id"]}
+
+
+def buyer(world, card="pm_card_visa"):
+    cus = world.stripe("POST", "/v1/customers", email="someone@example.com")["id"]
+    method = world.stripe("POST", f"/v1/payment_methods/{card}/attach", customer=cus)["id"]
+    world.stripe("POST", f"/v1/customers/{cus}", **{"invoice_settings[default_payment_method]": method})
+    return cus
+
+
+def round_half_up(amount: int, by: int) -> int:
+    return int((Decimal(amount) / by).to_integral_value(ROUND_HALF_UP)) if by else 0
+
+
+def play(world):
+    """A year of people who come, change, fail, pay after all, and go; each of them is one line of the story."""
+    prices = {each["lookup_key"]: each["id"] for each in lists(world, "/v1/prices") if each["lookup_key"]}
+
+    def sell(cus, key, **more):
+        wanted = {"items[0][price]": prices[key], **more}
+        return world.stripe("POST", "/v1/subscriptions", customer=cus, **wanted)
+
+    def change(sub, key, **more):
+        (item,) = world.stripe("GET", f"/v1/subscriptions/{sub['id']}")["items"]["data"]
+        wanted = {"items[0][id]": item["id"], "items[0][price]": prices[key], "items[0][quantity]": 1, **more}
+        world.stripe("POST", f"/v1/subscriptions/{sub['id']}", **wanted)
+
+    def day(number):
+        world.advance(to=START + number * DAY)
+
+    steady, yearly = sell(buyer(world), "starter_monthly"), sell(buyer(world), "business_yearly", currency="eur")
+    grows = sell(buyer(world), "starter_monthly")
+    trial = sell(buyer(world), "pro_monthly", trial_period_days=14)
+    left = sell(buyer(world), "pro_monthly", trial_period_days=14)
+    coupon = world.stripe("POST", "/v1/coupons", percent_off=50, duration="repeating", duration_in_months=2)["id"]
+    sell(buyer(world), "business_monthly", **{"discounts[0][coupon]": coupon})
+    day(5)
+    world.stripe("DELETE", f"/v1/subscriptions/{left['id']}")
+    day(40)
+    change(grows, "business_monthly", proration_behavior="always_invoice")
+    shrinks = sell(buyer(world), "business_monthly", currency="eur")
+    failing = buyer(world)
+    fails = sell(failing, "starter_monthly")
+    declined = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=failing)["id"]
+    world.stripe("POST", f"/v1/customers/{failing}", **{"invoice_settings[default_payment_method]": declined})
+    day(75)
+    good = world.stripe("POST", "/v1/payment_methods/pm_card_visa/attach", customer=failing)["id"]
+    world.stripe("POST", f"/v1/customers/{failing}", **{"invoice_settings[default_payment_method]": good})
+    late = world.stripe("GET", f"/v1/subscriptions/{fails['id']}")["latest_invoice"]
+    if world.stripe("GET", f"/v1/invoices/{late}")["status"] == "open":
+        world.stripe("POST", f"/v1/invoices/{late}/pay")
+    change(shrinks, "starter_monthly", proration_behavior="create_prorations")
+    world.stripe("POST", f"/v1/subscriptions/{steady['id']}", cancel_at_period_end="true")
+    day(130)
+    world.stripe(
+        "POST",
+        f"/v1/subscriptions/{trial['id']}",
+        **{"items[0][id]": trial["items"]["data"][0]["id"]},
+        **{"items[0][quantity]": 3},
+    )
+    comes_back = steady["customer"]
+    sell(comes_back, "pro_yearly", trial_end="now")
+    gone = buyer(world)
+    never = sell(gone, "business_monthly")
+    declined = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=gone)["id"]
+    world.stripe("POST", f"/v1/customers/{gone}", **{"invoice_settings[default_payment_method]": declined})
+    day(250)
+    world.stripe("DELETE", f"/v1/subscriptions/{grows['id']}")
+    day(355)
+    return {yearly["id"], never["id"]}
+
+
+def counted(world):  # noqa: C901 - as naive as it can be
+    """Every figure of every month by going through Stripe's lists once for each: slow, and as the definitions say."""
+    invoices = lists(world, "/v1/invoices")
+    subs = {each["id"]: each for each in lists(world, "/v1/subscriptions", status="all")}
+    prices = {each["id"]: each for each in lists(world, "/v1/prices")}
+    intents = {each["payment"]["payment_intent"]: each["invoice"] for each in lists(world, "/v1/invoice_payments")}
+    first_failed = defaultdict(list)
+    for charge in lists(world, "/v1/charges"):
+        if charge["status"] == "failed" and charge["payment_intent"] in intents:
+            first_failed[intents[charge["payment_intent"]]].append(charge["created"])
+
+    def sub_of(invoice):
+        return subs.get(((invoice["parent"] or {}).get("subscription_details") or {}).get("subscription"))
+
+    def month_of(seconds):
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
+
+    def per_month(invoice, line):
+        price = prices[line["pricing"]["price_details"]["price"]]
+        net = Decimal(line["amount"] - sum(each["amount"] for each in line["discount_amounts"]))
+        if (line["parent"]["subscription_item_details"] or {}).get("proration") and line["amount"]:
+            unit = price["unit_amount"]
+            if price["currency"] != invoice["currency"]:
+                (price,) = [
+                    each
+                    for each in lists(world, "/v1/prices", **{"expand[0]": "data.currency_options"})
+                    if each["id"] == price["id"]
+                ]
+                unit = price["currency_options"][invoice["currency"]]["unit_amount"]
+            net = Decimal(unit * line["quantity"]) * net / abs(line["amount"])
+        months = {"month": Decimal(1), "year": Decimal(12)}[price["recurring"]["interval"]]
+        return int((net / months).to_integral_value(ROUND_HALF_UP))
+
+    def is_recurring(line):
+        price = prices.get(((line["pricing"] or {}).get("price_details") or {}).get("price"))
+        return bool(price and price["recurring"] and price["recurring"]["usage_type"] == "licensed")
+
+    paid_lines = [
+        (invoice, line, line["parent"]["subscription_item_details"]["subscription_item"])
+        for invoice in invoices
+        if invoice["status"] == "paid"
+        for line in invoice["lines"]["data"]
+        if is_recurring(line)
+    ]
+
+    def last_of(item):
+        return max(line["period"]["end"] for _, line, its in paid_lines if its == item)
+
+    def monthly_at(moment):
+        """What each customer pays monthly just before a moment."""
+        found = Counter()
+        for invoice, line, item in paid_lines:
+            sub, end = sub_of(invoice), line["period"]["end"]
+            if sub["ended_at"]:
+                end = min(end, sub["ended_at"])
+            elif (
+                sub["status"] == "active"
+                and not sub["pause_collection"]
+                and item in {each["id"] for each in sub["items"]["data"]}
+                and end == last_of(item)
+            ):
+                end = sub["cancel_at"] or moment
+            if line["period"]["start"] < moment <= end:
+                found[invoice["currency"], invoice["customer"]] += per_month(invoice, line)
+        return found
+
+    told = {}
+    for month in MONTHS:
+        begins = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+        ends = datetime(begins.year + begins.month // 12, begins.month % 12 + 1, 1, tzinfo=UTC)
+        before, after = monthly_at(int(begins.timestamp())), monthly_at(int(ends.timestamp()))
+        for currency in ("eur", "usd"):
+            was = {c: max(n, 0) for (of, c), n in before.items() if of == currency}
+            now = {c: max(n, 0) for (of, c), n in after.items() if of == currency}
+            moved = {c: (was.get(c, 0), now.get(c, 0)) for c in was.keys() | now.keys()}
+            mine = [each for each in invoices if each["currency"] == currency]
+            paid = [
+                each
+                for each in mine
+                if each["status"] == "paid" and month_of(each["status_transitions"]["paid_at"]) == month
+            ]
+            failed = [
+                each for each in mine if each["id"] in first_failed and month_of(min(first_failed[each["id"]])) == month
+            ]
+            recovered = [each for each in failed if each["status"] == "paid"]
+            lived = [s for s in subs.values() if s["currency"] == currency and not s["status"].startswith("incomplete")]
+            over = [(s, min(s["trial_end"], s["ended_at"] or s["trial_end"])) for s in lived if s["trial_end"]]
+            ended_trials = [(s, at) for s, at in over if month_of(at) == month]
+            told[month, currency] = {
+                "mrr": sum(now.values()),
+                "new": sum(b for a, b in moved.values() if not a),
+                "expansion": sum(b - a for a, b in moved.values() if a and b > a),
+                "contraction": sum(a - b for a, b in moved.values() if b and a > b),
+                "churn": sum(a for a, b in moved.values() if not b),
+                "customers": sum(b > 0 for _, b in moved.values()),
+                "newCustomers": sum(not a and b > 0 for a, b in moved.values()),
+                "churnedCustomers": sum(a > 0 and not b for a, b in moved.values()),
+                "paid": sum(each["amount_paid"] for each in paid),
+                "paidInvoices": len(paid),
+                "failed": sum(each["total"] for each in failed),
+                "failedInvoices": len(failed),
+                "recovered": sum(each["amount_paid"] for each in recovered),
+                "recoveredInvoices": len(recovered),
+                "started": sum(month_of(s["start_date"]) == month for s in lived),
+                "ended": sum(bool(s["ended_at"]) and month_of(s["ended_at"]) == month for s in lived),
+                "subscriptions": sum(
+                    s["start_date"] < ends.timestamp() <= (s["ended_at"] or ends.timestamp()) for s in lived
+                ),
+                "trials": sum(bool(s["trial_start"]) and month_of(s["trial_start"]) == month for s in lived),
+                "trialsEnded": len(ended_trials),
+                "converted": sum(
+                    any(
+                        line["period"]["start"] >= at
+                        and line["amount"] > sum(each["amount"] for each in line["discount_amounts"])
+                        for invoice in invoices
+                        if invoice["status"] == "paid" and (sub_of(invoice) or {}).get("id") == s["id"]
+                        for line in invoice["lines"]["data"]
+                    )
+                    for s, at in ended_trials
+                ),
+            }
+    return told
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@both_databases
+def test_each_figure_of_a_year_is_what_stripes_own_lists_say(database_url):
+    with make_world(database_url, clock=START, **CONSOLE) as world:
+        play(world)
+        theirs = {each["id"]: each for each in lists(world, "/v1/invoices")}
+        mine = lambda: {row["id"]: (row["status"], row["amount_paid"]) for row in world.rows("invoice")}  # noqa: E731
+        world.eventually(
+            mine, {name: (each["status"], each["amount_paid"]) for name, each in theirs.items()}, seconds=60
+        )
+        asked = {"first": MONTHS[0], "last": MONTHS[-1]}
+        world.eventually(lambda: world.data(QUERY, asked, ANN)["operator"]["figures"]["waiting"], 0, seconds=60)
+        found = world.data(QUERY, asked, ANN)["operator"]["figures"]
+        ours = {
+            (each["month"], each["currency"].lower()): {
+                **{name: each[name]["amount"] for name in AMOUNTS},
+                **{name: each[name] for name in COUNTS},
+            }
+            for each in found["byCurrency"]
+        }
+        expected = counted(world)
+        for month in expected:
+            assert ours[month] == expected[month], month
+        assert ours.keys() == expected.keys()
+        story = {name: {month for month, told in expected.items() if told[name]} for name in (*AMOUNTS, *COUNTS)}
+        assert all(story.values()), [name for name, some in story.items() if not some]  # or nothing would be shown
+        for each in found["byCurrency"]:
+            told = expected[each["month"], each["currency"].lower()]
+            rates = (told["churnedCustomers"], each["churnRate"]), (told["converted"], each["trialConversion"])
+            was = ours.get((MONTHS[MONTHS.index(each["month"]) - 1], each["currency"].lower()), {}).get("customers", 0)
+            of = (was if each["month"] != MONTHS[0] else 0, told["trialsEnded"])
+            assert [rate for _, rate in rates] == [
+                n / of_all if of_all else None for (n, _), of_all in zip(rates, of, strict=True)
+            ]
+            assert each["arpa"]["amount"] == (round_half_up(told["mrr"], told["customers"]))
+        for each in found["cohorts"]:  # nobody is lost between them
+            assert all(month["paying"] >= 0 for month in each["months"])
+        for month in MONTHS:
+            paying = sum(m["paying"] for c in found["cohorts"] for m in c["months"] if m["month"] == month)
+            assert paying == sum(expected[month, currency]["customers"] for currency in ("eur", "usd"))
+        for each in found["inOneCurrency"]:
+            eur, usd = (expected[each["month"], currency] for currency in ("eur", "usd"))
+            assert each["currency"] == "EUR"
+            assert each["mrr"]["amount"] == eur["mrr"] + round_half_up(usd["mrr"] * 9, 10)
+        subs = lists(world, "/v1/subscriptions", status="all")
+        going = Counter((s["currency"].upper(), s["status"]) for s in subs if s["ended_at"] is None)
+        assert {(each["currency"], each["status"]): each["count"] for each in found["now"]} == going
+        assert found["csv"].count("\r\n") == 1 + len(ours)
+        paid = sum(each["amount_paid"] for each in theirs.values())
+        assert sum(amount for _, amount in mine().values()) == paid == sum(each["paid"] for each in ours.values())

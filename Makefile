@@ -96,7 +96,7 @@ judges: .venv/development assets
 	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
-	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/sandbox/pages/test_browser.py \
+	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/sandbox/pages/test_browser.py tests/assistants \
 	  tests/e2e/test_life.py tests/e2e/test_processes.py \
 	  tests/billing/catalog/test_amounts.py tests/billing/pricing tests/billing/figures tests/soak/test_seen.py tests/soak/test_counting_history.py tests/test_task_pages.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)

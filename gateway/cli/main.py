@@ -22,6 +22,7 @@ PANELS = {
     },
     "Queues and logs": {"events": "events:app", "usage": "usage:app", "outbox": "outbox:app", "audit": "audit:app"},
     "What is sold": {"pricing": "pricing:app"},
+    "Assistants": {"mcp": "assistants:mcp"},
     "Data": {"backup": "backup:backup", "prune": "retention:prune", "erase": "retention:erase"},
 }
 """The commands in the groups of the help. Each is a function, or a group of commands, of a module of this package."""

@@ -34,6 +34,7 @@ from graphql import (
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent.parent / "schema.graphql"
+ASSISTANTS = HERE.parent / "assistants"
 SCALARS = {
     **dict.fromkeys(("ID", "String", "Currency", "DateTime"), "str"),
     **dict.fromkeys(("Int", "BigInt", "MinorUnits"), "int"),
@@ -67,9 +68,23 @@ def generated() -> dict[Path, str]:
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     constants = [module.constant(each) for each in operations]
     return {
+        ASSISTANTS / "documents.json": _manifest(schema, (ASSISTANTS / "documents.graphql").read_text()),
         HERE / "documents.py": "\n\n".join((_HEAD, *module.declared.values(), "\n".join(constants))),
         HERE / "documents.json": dumps(module.manifest, indent=2) + "\n",
     }
+
+
+def _manifest(schema: GraphQLSchema, text: str) -> str:
+    """Return the operations of a file, each with the fragments that it needs, as the gateway knows them."""
+    document = parse(text)
+    if problems := validate(schema, document):
+        raise ValueError(problems[0].message)
+    module, manifest = _Module(schema, document), {}
+    for operation in document.definitions:
+        if isinstance(operation, OperationDefinitionNode):
+            whole = module.whole(operation)
+            manifest[sha256(whole.encode()).hexdigest()] = whole
+    return dumps(manifest, indent=2) + "\n"
 
 
 class _Module:
@@ -97,14 +112,18 @@ class _Module:
             raise ValueError(f"{name}: it asks for one object")
         field = root.fields[node.name.value]
         answer = self._output(field.type, node.selection_set, f"{name}{'Payload' if kind == 'Mutation' else 'Answer'}")
-        parts = (operation, *(self._fragments[each] for each in sorted(self._used(operation.selection_set))))
-        text = strip_ignored_characters("\n".join(map(print_ast, parts)))
+        text = self.whole(operation)
         self.manifest[sha256(text.encode()).hexdigest()] = text
         constant = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
         return (
             f"{constant}: {kind}[{self._sent(operation, name)}, {answer}] = {kind}({dumps(text)})\n"
             f'"""{_sentence(field.description)}"""\n'
         )
+
+    def whole(self, operation: OperationDefinitionNode) -> str:
+        """Return an operation with the fragments that it needs, as it is sent."""
+        parts = (operation, *(self._fragments[each] for each in sorted(self._used(operation.selection_set))))
+        return strip_ignored_characters("\n".join(map(print_ast, parts)))
 
     def _used(self, selections: SelectionSetNode) -> set[str]:
         """Return the names of the fragments that a selection needs."""

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import orjson
 
-_MANIFESTS = (Path(__file__).parent / "src" / "documents.json", Path(__file__).parents[1] / "client" / "documents.json")
-"""The package's for browsers, and the Python client's, which is not imported: the server needs none of it."""
+_PACKAGES = Path(__file__).parents[1]
+_MANIFESTS = tuple(_PACKAGES / name / "documents.json" for name in ("web/src", "client", "assistants"))
+"""The package's for browsers, and the Python client's and the assistants', which are not imported: none is needed."""
 
 
 @cache

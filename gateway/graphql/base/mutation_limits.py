@@ -17,6 +17,7 @@ STRIPE_READS: Final = {
     "Subscription.sessionUpdated": 1,
     "Viewer.quoteChange": 3,
     "Customer.quoteChange": 3,
+    "OperatorCustomer.quoteChange": 3,
     "Viewer.previewChange": 3,
     "Customer.previewChange": 3,
     "PendingChange.dueAtRenewal": 1,

@@ -4,10 +4,13 @@ from typing import Annotated
 
 import strawberry
 
+from gateway.auth.principal import SERVICE
 from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.invoices import PAGES, cursor_of
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions.access import Reason, Step
+from gateway.billing.user_errors import Rejected
+from gateway.errors import BadInput
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -17,9 +20,11 @@ from gateway.graphql.types.audit import connection_of as audit_connection_of
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
+from gateway.graphql.types.customers import ChangeMoment, ToPrice, ToQuantity
 from gateway.graphql.types.directory import ListedCustomer
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.operators.queues import ReportedUsage, page_of
+from gateway.graphql.types.subscription_changes import ChangePreview, ChangeQuote, plan_change
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.operators.customers import CustomerPage
 from gateway.operators.usage import list_usage
@@ -112,6 +117,27 @@ class OperatorCustomer:
     async def why(self, info: Info, feature: Feature) -> AccessExplanation:
         """The decision on one feature, step by step."""
         return await self._explained(info, feature)
+
+    @resolver
+    async def quote_change(
+        self,
+        info: Info,
+        *,
+        subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the customer.")],
+        price_id: ToPrice = None,
+        quantity: ToQuantity = None,
+        when: ChangeMoment = None,
+    ) -> ChangeQuote:
+        """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
+        services, owner = info.context.services, self.page.row.external_id
+        if owner is None:
+            raise BadInput("this customer is no user's, so nobody can change its subscriptions here")
+        change = plan_change(price_id, quantity, None, None, when=when)
+        try:
+            preview = await services.subscriptions.preview(SERVICE.acting_as(owner), subscription_id, change)
+        except Rejected as rejected:
+            return ChangeQuote.rejected(rejected, info)
+        return ChangeQuote(preview=ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot())))
 
     @resolver
     async def audit_log(self, info: Info, first: First = 20, after: After = None) -> Connection[AuditEntry]:

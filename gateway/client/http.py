@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self, TypedDict, TypeVar, cast
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
 from gateway.client.decisions import Decisions
+from gateway.client.documents import CONSUME, ConsumePayload
 from gateway.client.errors import TEMPORARY, BillingError, Refused, Unavailable
 from gateway.client.operations import Request
 
@@ -107,6 +109,21 @@ class Client(_Shared):
         except httpx.RequestError as error:
             raise _no_answer(error) from error
 
+    def consume(self, user: str, feature: str, amount: int, *, key: str | None = None) -> int | None:
+        """Count a use of a feature if it may be made; return what is left, None without a limit.
+
+        Args:
+            user: who uses it.
+            feature: its key.
+            amount: how much.
+            key: your own id of the piece of work, under which it is counted once; left out, each call is another one.
+
+        Raises:
+            Refused: nothing was counted: LIMIT_REACHED, or what must be mended.
+            BillingError: there is no answer; `Unavailable` if there may be later, under the same key.
+        """
+        return _remaining(self.send(_use(user, feature, amount, key)))
+
     def access(self, user: str, feature: str) -> Access:
         """Return the gateway's decision on whether a user may use a feature.
 
@@ -159,6 +176,10 @@ class AsyncClient(_Shared):
         except httpx.RequestError as error:
             raise _no_answer(error) from error
 
+    async def consume(self, user: str, feature: str, amount: int, *, key: str | None = None) -> int | None:
+        """Count a use of a feature if it may be made: see `Client.consume`."""
+        return _remaining(await self.send(_use(user, feature, amount, key)))
+
     async def access(self, user: str, feature: str) -> Access:
         """Return the gateway's decision: see `Client.access`."""
         try:
@@ -174,6 +195,15 @@ class AsyncClient(_Shared):
             except httpx.RequestError:
                 self._decisions.away()
         return self._decisions.last(user, feature)
+
+
+def _use(user: str, feature: str, amount: int, key: str | None) -> Request[ConsumePayload]:
+    return CONSUME({"externalId": user, "feature": feature, "amount": amount, "idempotencyKey": key or uuid4().hex})
+
+
+def _remaining(payload: ConsumePayload) -> int | None:
+    count = payload["count"]
+    return count and count["remaining"]
 
 
 def _path(user: str, feature: str) -> str:

@@ -17,7 +17,8 @@ SOURCES = Path(__file__).parent / "src"
 _IMPORT = re.compile(r'^import (?:\{[^}]*\} from )?"([^"]+)";\n', re.MULTILINE)
 _RE_EXPORT = re.compile(r'^export \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _TOP = re.compile(r"^(export )?(?:async )?(?:const|let|class|function) (\w+)", re.MULTILINE)
-_COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:(?!\*/).|\n)*\*/)\n|/\*\* @type .*?\*/ ?", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*(?://.*|/\*\*(?:(?!\*/).|\n)*\*/)\n|/\*\* @type .*?\*/ ?|(?<=[;,{}()]) //.*$", re.MULTILINE)
+_GOES_ON = re.compile(r"(?<=[,({\[])\n")
 _SPACE_OF_CSS = re.compile(r"\s*([{};])\s*|(?<=[:,]) ")
 
 
@@ -84,7 +85,7 @@ def _stripped(path: Path) -> str:
     source = _RE_EXPORT.sub("", _IMPORT.sub("", _COMMENT.sub("", path.read_text())))
     bare = _TOP.sub(lambda match: match.group().removeprefix("export "), source)
     lines = "".join(f"{line.strip()}\n" for line in bare.splitlines() if line.strip())
-    return _SPACE_OF_CSS.sub(r"\1", lines) if path.name == "style.js" else lines
+    return _SPACE_OF_CSS.sub(r"\1", lines) if path.name == "style.js" else _GOES_ON.sub("", lines)
 
 
 def _exports(source: str) -> list[str]:

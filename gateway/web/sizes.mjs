@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-const entries = ["index", "elements", "elements/pricing-table", "elements/account", "elements/checkout-status", "elements/access", "react"];
+const entries = ["index", "elements", "elements/pricing-table", "elements/account", "elements/checkout-status", "elements/access", "react", "server"];
 const sizes = {};
 for (const entry of entries) {
   const options = { bundle: true, minify: true, format: "esm", write: false, external: ["react"] };

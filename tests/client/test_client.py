@@ -106,6 +106,9 @@ async def test_what_was_refused_says_what_to_mend(connect, shop):
         assert refused.value.payload["session"] is None
         with pytest.raises(BillingError, match="BAD_USER_INPUT"):
             await client.send(CONSUME({"externalId": "ada"}))
+        with pytest.raises(Refused) as refused:
+            await client.consume("ada", "tokens", 60)
+        assert refused.value.codes == {"FEATURE_NOT_ALLOWED"}
         assert await client.execute("{ __typename }") == {"__typename": "Query"}
 
 

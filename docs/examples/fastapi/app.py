@@ -3,12 +3,10 @@
 import os
 import sqlite3
 from typing import Annotated
-from uuid import uuid4
 
 from fastapi import FastAPI, Header, HTTPException, Request
 
 from gateway.client import AsyncClient, Refused, WebhookError, verify_webhook
-from gateway.client.documents import CONSUME
 
 billing = AsyncClient(os.environ["BILLING_URL"], os.environ["GATEWAY_SERVICE_TOKEN"])
 app, database = FastAPI(), sqlite3.connect("app.db")
@@ -36,9 +34,7 @@ async def export(user: User) -> str:
 
 @app.post("/answers")
 async def answer(user: User) -> int | None:
-    spend = CONSUME({"externalId": user, "feature": "tokens", "amount": 60, "idempotencyKey": uuid4().hex})
     try:
-        count = (await billing.send(spend))["count"]
+        return await billing.consume(user, "tokens", 60)  # `key`, if it may be asked for again
     except Refused as refused:
         raise HTTPException(402, refused.problems) from refused
-    return count and count["remaining"]

@@ -200,6 +200,18 @@ export type CheckoutUiMode =
   /** In Stripe's form within your own page, opened with `clientSecret`. */
   | "EMBEDDED";
 
+/** What is used, and by whom. */
+export type ConsumeInput = {
+  /** The id by which the application knows the customer. */
+  externalId: string;
+  /** The feature's key. A product that the customer has says what counts it (`use_…` in its metadata). */
+  feature: string;
+  /** How much, at least 1. All of it or nothing. */
+  amount?: number;
+  /** 1 to 255 characters. The same key with the same input counts once, however often it is sent. */
+  idempotencyKey: string;
+};
+
 /** What to buy, and where to go afterwards. */
 export type CreateCheckoutSessionInput = {
   /** 1 to 20 lines. Any recurring price makes it a subscription. */
@@ -1470,5 +1482,27 @@ export type TotalsQueryVariables = {
   productId: string;
   currency: string;
   quantity: number;
+  locale?: string;
+};
+
+export type ConsumeMutation = {
+  consume: {
+    count: {
+      used: number | null;
+      limit: number | null;
+      remaining: number | null;
+      resetsAt: string | null;
+    } | null;
+    userErrors: {
+      code: UserErrorCode;
+      message: string;
+      field: string | null;
+      text: string;
+    }[];
+  };
+};
+
+export type ConsumeMutationVariables = {
+  input: ConsumeInput;
   locale?: string;
 };

@@ -1,6 +1,6 @@
-import { allowed, userOf } from "../billing.js";
+import { billing, userOf } from "../billing.js";
 
 export async function GET(request) {
-  const may = await allowed(userOf(request), "tokens");
-  return new Response(may ? "a file" : null, { status: may ? 200 : 402 });
+  const allowed = await billing.allowed(userOf(request), "tokens");
+  return new Response(allowed ? "a file" : null, { status: allowed ? 200 : 402 });
 }

@@ -1,15 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { Webhook } from "standardwebhooks";
+import { verifyWebhook } from "billing-gateway-web/server";
 
 export async function POST(request) {
-  let message;
-  try {
-    message = new Webhook(process.env.WEBHOOK_SECRET).verify(await request.text(), Object.fromEntries(request.headers));
-  } catch {
-    return new Response(null, { status: 400 });
-  }
+  const message = await verifyWebhook(await request.text(), request.headers, process.env.WEBHOOK_SECRET).catch(() => null);
+  if (!message) return new Response(null, { status: 400 });
   mkdirSync("messages", { recursive: true });
-  const known = `messages/${request.headers.get("webhook-id")}`; // with a database: a row, in the transaction of what follows
+  const known = `messages/${message.id}`; // with a database: a row, in the transaction of what follows
   if (!existsSync(known)) {
     console.log(message.type, message.data.externalId);
     writeFileSync(known, "");

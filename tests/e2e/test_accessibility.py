@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.npm import install
-from harness.shop_pages import buy, choose, sign_in
+from harness.shop_pages import ALWAYS_ASKS, buy, change_card, choose, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
@@ -81,6 +81,12 @@ async def test_axe_finds_nothing_on_the_way_of_a_customer(page, gateway_dev, axe
         await page.get_by_test_id(opener).click()
         await see()
     await choose(page, f"{LONG_WORD}, yearly")
+    await see()
+    await see()
+    await change_card(page, gateway_dev, ALWAYS_ASKS)
+    await choose(page, f"{LONG_WORD}, yearly")
+    await page.get_by_test_id("confirm-change").click()
+    await expect(page.get_by_test_id("ask-bank")).to_be_visible()
     await see()
     await see()
     await page.get_by_test_id("portal").click()

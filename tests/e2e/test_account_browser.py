@@ -60,8 +60,8 @@ def in_use(gateway_dev, mutation: str, **given) -> None:
     assert told[mutation]["userErrors"] == []
 
 
-def seller_plans(gateway_dev, *, seats: int) -> None:
-    """What the seller plans in Stripe's dashboard for the end of the period."""
+def seller_plans(gateway_dev, *, seats: int, binding: bool) -> None:
+    """What is planned in Stripe's dashboard for the end of the period."""
     (subscription,) = gateway_dev.stripe("GET", "/v1/subscriptions")["data"]
     schedules, price = "/v1/subscription_schedules", subscription["items"]["data"][0]["price"]["id"]
     schedule = (
@@ -69,6 +69,7 @@ def seller_plans(gateway_dev, *, seats: int) -> None:
     )
     current = gateway_dev.stripe("GET", f"{schedules}/{schedule}")["current_phase"]
     form = {f"phases[0][{name}]": moment for name, moment in current.items()}
+    form |= {"metadata[customer_may_change]": "false"} if binding else {}
     for n, quantity in enumerate((subscription["items"]["data"][0]["quantity"], seats)):
         form |= {f"phases[{n}][items][0][price]": price, f"phases[{n}][items][0][quantity]": quantity}
     gateway_dev.stripe("POST", f"{schedules}/{schedule}", **form)
@@ -217,7 +218,19 @@ async def test_a_customer_buys_upgrades_as_quoted_and_leaves_at_once_for_a_reaso
 
 @pytest.mark.soak
 async def test_seats_are_added_when_the_bank_has_been_asked_and_given_back_at_the_renewal(page, gateway_dev):
+    limits = {"metadata[min_quantity]": "3", "metadata[max_quantity]": "20"}
+    gateway_dev.stripe("POST", "/v1/products/prod_NwTeam00000001", **limits)
+    gateway_dev.eventually(lambda: "max_quantity" in str(gateway_dev.rows("product", id="prod_NwTeam00000001")))
     await sign_in(page, gateway_dev, ADA)
+    await page.goto(f"{gateway_dev.gateway_url}/demo")
+    seats = offer(page, "Team").get_by_test_id("quantity")
+    await expect(seats).to_have_value("3")
+    await offer(page, "Team").get_by_role("button", name="One seat less").click()
+    await expect(seats).to_have_value("3")
+    for number, why in (("2", "rangeUnderflow"), ("21", "rangeOverflow")):
+        await seats.fill(number)
+        await offer(page, "Team").get_by_test_id("buy").click()
+        assert await seats.evaluate(f"element => element.validity.{why}")
     await buy(page, gateway_dev, "Team", seats=3)
     await page.get_by_test_id("to-account").click()
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 3 seats")
@@ -226,6 +239,11 @@ async def test_seats_are_added_when_the_bank_has_been_asked_and_given_back_at_th
 
     await change_card(page, gateway_dev, FAILS_WHEN_CHARGED)
     await choose(page, "Team, monthly", seats=12)
+    for number, valid in ((21, False), (2, False), (12, True)):
+        await page.get_by_test_id("quantity").fill(str(number))
+        assert await page.get_by_test_id("quantity").evaluate("element => element.checkValidity()") is valid
+    await page.get_by_test_id("quantity").blur()
+    await expect(page.get_by_test_id("confirm-change")).to_contain_text("12 seats")
     await page.get_by_test_id("confirm-change").click()
     alert = page.get_by_test_id("quote").get_by_role("alert").filter(has_text="did not go through")
     await expect(alert).to_be_focused()
@@ -274,7 +292,13 @@ async def test_seats_are_added_when_the_bank_has_been_asked_and_given_back_at_th
     await expect(page.get_by_test_id("plan-name")).to_have_text("Team for 5 seats")
     await expect(page.get_by_test_id("invoice").filter(has_text="$60.00")).to_have_count(1)
 
-    seller_plans(gateway_dev, seats=9)
+    seller_plans(gateway_dev, seats=9, binding=False)
+    await page.reload()
+    await expect(page.get_by_test_id("pending-change")).to_contain_text("Team for 9 seats")
+    await page.get_by_test_id("undo-change").click()
+    await expect(page.get_by_test_id("notice")).to_have_text("Your plan stays as it is.")
+    await expect(page.get_by_test_id("pending-change")).to_have_count(0)
+    seller_plans(gateway_dev, seats=9, binding=True)
     await page.reload()
     await expect(page.get_by_test_id("pending-change")).to_contain_text("Team for 9 seats")
     for name in ("change", "undo-change", "code", "pause"):
@@ -283,7 +307,9 @@ async def test_seats_are_added_when_the_bank_has_been_asked_and_given_back_at_th
     await page.get_by_test_id("confirm-cancel").click()
     await expect(page.get_by_test_id("notice")).to_contain_text("Your plan ends on")
     await expect(page.get_by_test_id("pending-change")).to_have_count(0)
-    await expect(page.get_by_test_id("resume")).to_have_count(0)
+    await page.get_by_test_id("resume").click()
+    await expect(page.get_by_test_id("notice")).to_have_text("Your plan goes on.")
+    await expect(page.get_by_test_id("pending-change")).to_contain_text("Team for 9 seats")
 
 
 @pytest.mark.soak

@@ -90,6 +90,8 @@ async def change_card(page: Page, gateway_dev, number: str) -> None:
     await page.get_by_test_id("add-method").click()
     await pay_form(page, number)
     await page.get_by_test_id("save").click()
+    if number == ALWAYS_ASKS:
+        await page.get_by_test_id("3ds-approve").click()
     await expect(page.get_by_test_id("flash")).to_contain_text("payment method has been updated")
     await page.get_by_test_id("return").click()
     await expect(page.get_by_test_id("plan")).to_be_visible()

@@ -156,24 +156,22 @@ class Previews(_Tools):
         self._plan = waiting.plan
 
     async def retry_events(self, ids: list[str] | None = None) -> Answer:
-        """Preview: try events again that failed; without ids all dead letters."""
-        if ids:
-            present = [(await self._gateway.read("EventPage", id=each))["event"] for each in ids[:20]]
-        else:
-            present = (await self._gateway.read("Events", filter={"status": "DEAD"}, first=100))["events"]["nodes"]
-        return self._plan("RetryEvents", f"try {_those(ids, 'events')} again", present, ids=ids)
+        """Preview: try events again that failed; without ids the latest hundred dead letters."""
+        listed = await self._gateway.read("Events", filter=None if ids else {"status": "DEAD"}, first=100)
+        present = _chosen(listed["events"]["nodes"], ids)
+        return self._plan("RetryEvents", f"try {len(present)} events again", present, ids=_ids(present))
 
     async def retry_messages(self, ids: list[str] | None = None) -> Answer:
-        """Preview: deliver messages to the application again; without ids all that were given up."""
-        present = (await self._gateway.read("Messages", status=None if ids else "DEAD", first=100))["messages"]["nodes"]
-        present = [each for each in present if not ids or each["id"] in ids]
-        return self._plan("RetryMessages", f"deliver {_those(ids, 'messages')} again", present, ids=ids)
+        """Preview: deliver messages to the application again; without ids the latest hundred that were given up."""
+        listed = await self._gateway.read("Messages", status=None if ids else "DEAD", first=100)
+        present = _chosen(listed["messages"]["nodes"], ids)
+        return self._plan("RetryMessages", f"deliver {len(present)} messages again", present, ids=_ids(present))
 
     async def retry_usage(self, ids: list[str] | None = None) -> Answer:
-        """Preview: send usage again that Stripe refused; without ids all of it. None counts twice."""
-        present = (await self._gateway.read("ReportedUsage", status="DEAD", first=100))["usage"]["nodes"]
-        present = [each for each in present if not ids or each["id"] in ids]
-        return self._plan("RetryUsage", f"send {_those(ids, 'reports of usage')} to Stripe again", present, ids=ids)
+        """Preview: send usage again that Stripe refused; without ids the latest hundred. None counts twice."""
+        listed = await self._gateway.read("ReportedUsage", status="DEAD", first=100)
+        present = _chosen(listed["usage"]["nodes"], ids)
+        return self._plan("RetryUsage", f"send {len(present)} reports to Stripe again", present, ids=_ids(present))
 
     async def link_customer(self, user: str, customer_id: str) -> Answer:
         """Preview: give a customer at Stripe, with its cards, to a user; the user's present one is let go."""
@@ -223,5 +221,19 @@ class Previews(_Tools):
         return {"customer": customer, "of_the_user": theirs}
 
 
-def _those(ids: list[str] | None, what: str) -> str:
-    return f"the {what} {', '.join(ids)}" if ids else f"all {what} that were given up"
+def _chosen(listed: list[Answer], ids: list[str] | None) -> list[Answer]:
+    """Return what is tried again: what is shown, and nothing beside it.
+
+    Raises:
+        Told: there is nothing, or something is not among the latest hundred.
+    """
+    present = [each for each in listed if ids is None or each["id"] in ids]
+    if unseen := {*(ids or ())} - {each["id"] for each in present}:
+        raise Told(f"not among the latest hundred: {', '.join(sorted(unseen))}")
+    if not present:
+        raise Told("there is nothing to try again")
+    return present
+
+
+def _ids(present: list[Answer]) -> list[str]:
+    return list(dict.fromkeys(each["id"] for each in present))

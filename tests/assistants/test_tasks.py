@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sys
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.assistants.server import build
 from gateway.cli.assistants import check
 from gateway.errors import BadInput
 from harness.gateway import make_world
+from harness.paths import ROOT
 from harness.subscriptions import settled, subscribe
 
 ANN, BOB = (f"op_{letter * 40}" for letter in "ab")
@@ -148,8 +150,9 @@ async def test_say_how_the_gateway_stands(assistant):
 async def test_look_at_messages_and_usage_that_were_given_up(assistant):
     assert (await assistant.call("messages", status="DEAD"))["messages"]["nodes"] == []
     assert (await assistant.call("reported_usage", status="DEAD"))["usage"]["nodes"] == []
-    preview, done = await assistant.confirmed("retry_usage")
-    assert (preview["present"], done["count"]) == ([], 0)
+    for tool in ("retry_usage", "retry_messages"):
+        assert "there is nothing to try again" in await assistant.refused(tool)
+    assert "not among the latest hundred: evt_1" in await assistant.refused("retry_events", ids=["evt_1"])
 
 
 async def test_nothing_is_written_without_a_confirmation_that_is_young_and_known(shop):
@@ -167,6 +170,8 @@ async def test_nothing_is_written_without_a_confirmation_that_is_young_and_known
         assert [name for name, tool in tools.items() if not tool.annotations.read_only_hint] == ["confirm"]
         assert set(tools["grant_credits"].input_schema["properties"]) == {"user", "amount", "reason", "kind"}
         assert all(tool.description for tool in tools.values())
+        page = (ROOT / "docs/assistants.md").read_text().partition("| ask | tools |")[2].partition("\n- ")[0]
+        assert sorted(re.findall(r"`(\w+)`", page)) == sorted(tools)
     await gateway.close()
 
 

@@ -1,6 +1,7 @@
 """`gateway import`: from a file, and from the tables of billing libraries, which these fixtures make by hand."""
 
 import json
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from gateway.cli.import_sources import LIBRARIES, Where, from_csv, from_library
 from gateway.errors import BadInput
 from harness.command import run
 from harness.gateway import connected
+from harness.paths import ROOT
 
 TABLES = {
     "dj-stripe": """
@@ -65,6 +67,11 @@ def test_users_and_teams_of_one_number_are_not_mixed_up(tmp_path):
     with pytest.raises(BadInput, match="choose by --kind, one of Team, User"):
         from_library(LIBRARIES["pay"], where)
     assert from_library(LIBRARIES["pay"], Where(url, livemode=False, kind="Team")) == [("1", "cus_9")]
+
+
+def test_the_docs_name_every_library():
+    page = (ROOT / "docs/moving-in.md").read_text()
+    assert re.findall(r"^gateway import ([\w-]+) .*--dry-run", page, re.MULTILINE) == list(LIBRARIES)
 
 
 def test_a_table_or_column_that_is_not_there_is_named(tmp_path):

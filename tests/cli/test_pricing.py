@@ -33,6 +33,7 @@ def test_a_price_is_raised_and_who_has_the_old_one_keeps_it(tmp_path, sqlite_url
         pricing("push", "prices.yaml", "--yes")
         (new,) = world.rows("price", lookup_key="starter_monthly")
         assert (new["unit_amount"], world.rows("price", id=old)[0]["active"]) == (950, False)
+        assert '"eur"' in new["currency_options"]
         kept = world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["items"]["data"][0]["price"]
         assert (kept["id"], kept["unit_amount"]) == (old, 900)
 

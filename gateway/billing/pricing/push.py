@@ -46,10 +46,9 @@ async def push(steps: Sequence[Step], known: AtStripe, stripe: Stripe, mirror: M
             answer = await stripe.post(path, idempotency_key=key, **params)
         if step.makes:
             made[step.makes] = answer.object["id"]
-        if step.product:
-            await mirror.refresh(stripe, "product", step.product)
-        elif answer.object["object"] in RESOURCES:
-            await mirror.store_answer(stripe, answer)
+        kind, changed = ("product", step.product) if step.product else (answer.object["object"], answer.object["id"])
+        if kind in RESOURCES:  # read whole: no answer has a price's tiers and currencies, or a product's features
+            await mirror.refresh(stripe, kind, changed)
         yield step
 
 

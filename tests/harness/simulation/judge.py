@@ -17,7 +17,7 @@ from harness.simulation.process import Process
 from harness.simulation.world import World
 
 Json = dict[str, Any]
-KINDS = ("customer", "subscription", "invoice", "checkout.session", "charge", "credit_note")
+KINDS = ("customer", "subscription", "invoice", "checkout.session", "charge", "refund", "credit_note")
 GRACE = 7 * 86_400 + 3_600
 LINKS = {"hosted_invoice_url", "invoice_pdf", "url", "client_secret"}
 

@@ -28,9 +28,12 @@ from gateway.billing.counting.counters import (
     settled,
     stored,
 )
+from gateway.billing.counting.windows import present
 from gateway.billing.credits.held import account_of, settle_held, write_lapsed
 from gateway.billing.credits.spending import Purses, Spend
 from gateway.billing.metering import totals
+from gateway.billing.metering.totals import Period
+from gateway.billing.metering.usage import counted_in
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.locks import advisory_locks
@@ -215,17 +218,27 @@ class Desk:
         paid = spend.prices(self.connection, place.customer_id)
         if all(each.event_name != place.name for each in paid):
             return False  # it costs nothing
-        names = {each.event_name for each in paid} - {place.name}
-        there = stored(self.connection, [(place.customer_id, name) for name in names], self.now) if names else {}
-        others = {key: as_stored(row) for key, row in there.items()} | self._counters
-        quantities = {
-            name: counter.used + counter.held
-            for (customer_id, name), counter in others.items()
-            if customer_id == place.customer_id and counter.holds(self.now)
-        }
-        mine = self.counter(place)
-        quantities[place.name] = mine.used + mine.held + amount
+        mine, others = self.counter(place), [each for each in paid if each.event_name != place.name]
+        quantities = {place.name: mine.used + mine.held + amount, **self._quantities(place.customer_id, others)}
         return spend.costs_more(paid, quantities, bounds.spend_cap, bounds.currency)
+
+    def _quantities(self, customer_id: str, paid: Collection[spend.MeteredPrice]) -> dict[str, int]:
+        """Return how much is used and held of what else a customer pays for, by the meters' event names.
+
+        Where nobody has asked how one stands, it has no counter of this period, and its records tell.
+        """
+        keys = {(customer_id, each.event_name): each for each in paid}
+        there = stored(self.connection, keys, self.now) if keys else {}
+        counters = {key: as_stored(row) for key, row in there.items()} | self._counters
+        found = {}
+        for key, price in keys.items():
+            counter = counters.get(key)
+            if counter and counter.holds(self.now):
+                used = counter.used
+            else:
+                used = counted_in(self.connection, price.formula, Period(*key, *present(price.period, self.now)))
+            found[price.event_name] = used + (counter.held if counter else 0)
+        return found
 
     def hold(self, id: str) -> UsageHold:
         """Return a hold as it is.

@@ -6,6 +6,7 @@ of the price, in the subscription's currency.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +30,8 @@ class MeteredPrice:
         tariff: what a quantity costs.
         package: how many are billed as one.
         rounds_up: whether a part of a package is billed as a whole one.
+        formula: how the meter counts.
+        period: the present one of the item that pays it, as far as it is known.
     """
 
     event_name: str
@@ -36,16 +39,19 @@ class MeteredPrice:
     tariff: Tariff
     package: int = 1
     rounds_up: bool = True
+    formula: str = "sum"
+    period: tuple[datetime, datetime] | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "MeteredPrice":
-        """Read a mirrored price, with the meter's `event_name` and the subscription's `billed_in`."""
+        """Read a mirrored price, with the meter's `event_name` and `formula`, the subscription's `billed_in`, and the
+        `begins` and `ends` of the item's period.
+        """
         billed_in, package = row["billed_in"], row["transform_quantity"] or {}
         options = {} if billed_in == row["currency"] else row["currency_options"] or {}
         tariff = Tariff.of(options.get(billed_in) or row)
-        return cls(
-            row["event_name"], billed_in, tariff, int(package.get("divide_by") or 1), package.get("round") != "down"
-        )
+        packed = int(package.get("divide_by") or 1), package.get("round") != "down"
+        return cls(row["event_name"], billed_in, tariff, *packed, row["formula"], (row["begins"], row["ends"]))
 
     def cost(self, quantity: int) -> Fraction:
         """Return what a quantity costs, in minor units."""
@@ -57,7 +63,10 @@ def prices(connection: sa.Connection, customer_id: str) -> list[MeteredPrice]:
     """Return what a customer pays for what meters count."""
     going_on = sa.select(SUBSCRIPTIONS.c.id).where(SUBSCRIPTIONS.c.customer_id == customer_id)
     query = (
-        sa.select(PRICES, METERS.c.event_name, SUBSCRIPTIONS.c.currency.label("billed_in"))
+        sa.select(
+            *(PRICES, METERS.c.event_name, METERS.c.formula, SUBSCRIPTIONS.c.currency.label("billed_in")),
+            *(ITEMS.c.current_period_start.label("begins"), ITEMS.c.current_period_end.label("ends")),
+        )
         .select_from(SUBSCRIPTIONS)
         .join(ITEMS, ITEMS.c.subscription_id == SUBSCRIPTIONS.c.id)
         .join(PRICES, PRICES.c.id == ITEMS.c.price_id)

@@ -246,16 +246,29 @@ def _read(
         return None
     period = Period(customer_id or "", event_name, *_present_period(connection, customer_id, meter))
     having = [USAGE.c.properties[name].as_string() == text for name, text in properties.items()]
-    if meter.formula == "last":
-        return Usage(meter, _last(connection, period, having), period.start, period.end)
-    if having:
-        found = connection.execute(totals.summed(period).where(USAGE.c.status != "dead", *having)).one()
-        total: Total | None = Total(int(found.value), int(found.records))
-    else:
-        total = totals.read(connection, period) if customer_id else Total(0, 0)
+    if meter.formula == "last" or having:
+        return Usage(meter, counted_in(connection, meter.formula, period, having), period.start, period.end)
+    total = totals.read(connection, period) if customer_id else Total(0, 0)
     if total is None:
         return period
     return Usage(meter, total.records if meter.formula == "count" else total.value, period.start, period.end)
+
+
+def counted_in(
+    connection: sa.Connection, formula: str, period: Period, having: Sequence[sa.ColumnElement[bool]] = ()
+) -> int:
+    """Return what a meter has counted in a period, without what Stripe refuses, by going through its records.
+
+    Args:
+        connection: what is read with.
+        formula: the meter's.
+        period: of whom, and when.
+        having: conditions of the records.
+    """
+    if formula == "last":
+        return _last(connection, period, having)
+    found = connection.execute(totals.summed(period).where(USAGE.c.status != "dead", *having)).one()
+    return int(found.records if formula == "count" else found.value)
 
 
 def _present_period(connection: sa.Connection, customer_id: str | None, meter: Meter) -> tuple[datetime, datetime]:

@@ -5,18 +5,20 @@ import json
 import pytest
 
 from gateway.billing.audit import Action
+from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.controls import ALERTS, Controls, due, set_controls
 from gateway.billing.counting.counters import Counter
 from gateway.billing.counting.spend import MeteredPrice, costs_more
 from gateway.billing.counting.windows import Window
 from gateway.billing.credits.timeline import Tariff
+from gateway.billing.metering.usage import Report, report
 from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.models.metering import UsageControl
 from gateway.models.outbound import OutboxMessage
 from harness.rows import customer, item, price, put, subscription
-from harness.till import ADA, CALLS, METERED, PERIOD, Till, place
+from harness.till import ADA, CALLS, DAY, METERED, PERIOD, TODAY, Till, place
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,8 @@ def test_the_lowest_threshold_of_another_limit_is_told_anew():
 
 def metered(unit="2", currency="usd", **columns) -> MeteredPrice:
     row = price("calls", "pro", None, unit_amount_decimal=unit, **columns).model_dump()
-    return MeteredPrice.of({**row, "event_name": "calls", "billed_in": currency})
+    its = {"event_name": "calls", "formula": "sum", "billed_in": currency, "begins": PERIOD[0], "ends": PERIOD[1]}
+    return MeteredPrice.of({**row, **its})
 
 
 TIERS = [{"up_to": 100, "unit_amount": 0}, {"up_to": None, "unit_amount": 3}]
@@ -126,6 +129,43 @@ async def test_nothing_is_used_that_costs_more_than_the_cap(till):
     assert await till.use(1, "c") == "SPEND_CAP_REACHED amount"
     till.place = place(limit=None)
     assert await till.use(10**6, "free") == "1000000+0 of None, None left"  # a plain counter costs nothing
+
+
+async def cap_two_meters(till, formula: str = "sum") -> None:
+    """Let Ada pay 2.5 for a call and 10 for an image, and at most 100."""
+    images = CALLS.model_copy(update={"id": "mtr_2", "event_name": "images", "formula": formula})
+    rows = [item("si_1", "calls", "pro", None), item("si_2", "images", "pro", None)]
+    for each in rows:
+        each.current_period_start, each.current_period_end = PERIOD
+    prices = (("calls", "2.5", "mtr_1"), ("images", "10", "mtr_2"))
+    rows += [price(name, "pro", None, unit_amount_decimal=unit, meter=meter) for name, unit, meter in prices]
+    capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
+    await till.database.transaction(lambda connection: put(connection, images, subscription(), *rows, capped))
+
+
+@pytest.mark.parametrize(
+    ("formula", "reported", "left"),
+    [("sum", [(4, 0), (5, 1), (500, 10)], 4), ("count", [(700, 0), (700, 1)], 32), ("last", [(9, 0), (700, 1)], 4)],
+)
+async def test_what_another_meter_was_told_is_under_the_cap_too(till, formula, reported, left):
+    """Nobody has asked how that one stands, so that it has no counter."""
+    await cap_two_meters(till, formula)
+    for number, (value, days_ago) in enumerate(reported):
+        moment = TODAY - days_ago * DAY if days_ago else None
+        await report(till.database, Report("ada", "images", value, f"r{number}", moment))
+    till.place = place(limit=None, **METERED)
+    assert await till.use(left + 1) == "SPEND_CAP_REACHED amount"
+    assert await till.use(left) == f"{left}+0 of None, None left"
+
+
+async def test_what_is_used_and_held_of_another_meter_is_under_the_cap_too(till):
+    await cap_two_meters(till)
+    till.place = place(limit=None, kind=UseKind.METER, name="images")
+    await till.use(3, "images")
+    await till.hold(5)
+    till.place = place(limit=None, **METERED)
+    assert await till.use(9) == "SPEND_CAP_REACHED amount"
+    assert await till.use(8) == "8+0 of None, None left"
 
 
 async def test_controls_are_set_once_for_a_key(till):

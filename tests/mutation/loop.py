@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
@@ -31,10 +32,12 @@ from places import Lines
 KILLED, SURVIVED, NO_TESTS, TIMEOUT = "killed", "survived", "no tests", "timeout"
 STARTED = {"shop", "world", "make_world", "sandbox_factory", "own_postgres"}
 """Fixtures and functions that start a gateway, or a server."""
-KILLER = "killer"
-"""The file in a mutant's folder that names the test which killed it."""
-LOST, BROKEN = 1, 3
-"""How a process ends in which a test has failed, and one that could not run its tests, which kills nothing."""
+RESULTS = "results"
+"""The file in a process's folder with a line for each mutant that was tried, and the test that killed it, if any."""
+DONE, BROKEN, SPOILT = 0, 3, 4
+"""How a process ends: all is tried; it could not run its tests; a mutant has left something behind that fails alone."""
+TOGETHER = 50
+"""So many mutants are tried in one process where no test starts a gateway."""
 SECONDS, TIMES = 5, 5
 """The CPU that a mutant may take before it counts as one that runs for ever: so many times its tests', and this."""
 PATIENCE = 600
@@ -42,6 +45,8 @@ PATIENCE = 600
 REMEMBERED = 3
 """So many tests that killed the last mutants of a function are run first on its next one."""
 
+Job = tuple[float, str, list[str]]
+"""The seconds that a mutant's tests take, the mutant, and its tests."""
 Place = tuple[str, range]
 """Where a mutant differs: a digest of its function, and the lines of a statement, counted from the function's first."""
 
@@ -76,9 +81,11 @@ class Loop:
         self._workers = workers
         self._tell = tell
         self._budget, self._quick = budget, quick
+        self._together = TOGETHER if quick else 1
         self._reach, self._around = reach, around
-        self._failed, self._mine = False, ""
-        self._running: dict[int, tuple[str, float, str]] = {}
+        self._failed = False
+        self._mutant, self._is_alone, self._folder = "", False, ""
+        self._running: dict[int, tuple[list[Job], float, str]] = {}
         self._killers: dict[str, list[str]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -90,16 +97,18 @@ class Loop:
         self._failed |= report.failed
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """End with the first test that fails on a mutant: to tell why would take longer than the test.
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+        """Say no more of a test that fails on a mutant than that: to tell why would take longer than the test.
 
-        What it has begun ends with its group of processes, and its folder is deleted; a database must be dropped.
+        Where no other mutant follows, the process ends at once. What it has begun ends with its group, and its folder
+        is deleted; a database must be dropped.
         """
-        failed = call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception)
-        if self._mine and failed:
-            Path(self._mine, KILLER).write_text(item.nodeid)
-            if "postgres_url" not in getattr(item, "fixturenames", ()):
-                os._exit(LOST)
+        if not self._mutant or call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
+            return None
+        if self._is_alone and "postgres_url" not in getattr(item, "fixturenames", ()):
+            self._write(item.nodeid)
+            os._exit(DONE)
+        return pytest.TestReport(item.nodeid, item.location, {}, "failed", None, call.when)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try the mutants."""
@@ -113,25 +122,22 @@ class Loop:
         self._place = {nodeid: place for place, nodeid in enumerate(self._items)}
         session.config.pluginmanager.get_plugin(str(session.config.rootpath / "tests/conftest.py")).in_memory()
         reached, took = self._reaches(session.config)
-        jobs = []
+        jobs: deque[Job] = deque()
         for mutant, place in self._mutants.items():
             tests = reached.of(mangled_name_from_mutant_name(mutant), *place)
             chosen = self._within(sorted(tests, key=lambda test: took[test]), took)
-            if tests and not chosen:
-                continue
-            jobs.append((sum(took[test] for test in chosen), mutant, self._in_order(chosen, took)))
-        gc.freeze()  # so that no collection in a fork copies what all share
-        for seconds, mutant, tests in sorted(jobs):
             if not tests:
                 self._tell(mutant, NO_TESTS)
-                continue
-            while len(self._running) >= self._workers:
-                self._reap()
-            killers = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
-            first = [test for test in tests if test not in killers]
-            self._start(session.config, mutant, killers + first, seconds)
-        while self._running:
-            self._reap()
+            elif chosen:
+                jobs.append((sum(took[test] for test in chosen), mutant, self._in_order(chosen, took)))
+        jobs = deque(sorted(jobs, key=lambda job: (round(job[0], 1), job[1])))
+        self._cached = _cached()
+        gc.freeze()  # so that no collection in a fork copies what all share
+        while jobs or self._running:
+            if jobs and len(self._running) < self._workers:
+                self._start(session.config, [jobs.popleft() for _ in range(min(self._together, len(jobs)))])
+            else:
+                jobs.extendleft(reversed(self._reap()))
 
     def _within(self, tests: Iterable[str], took: dict[str, float]) -> list[str]:
         """Return the tests that are cheap enough together, the cheapest first."""
@@ -170,7 +176,7 @@ class Loop:
             pid = os.fork()
             if pid == 0:
                 self._leave(partial(self._note, config, mine))
-            self._running[pid] = ("", math.inf, "")
+            self._running[pid] = ([], math.inf, "")
         while self._running:
             os.waitpid(self._running.popitem()[0], 0)
         found = [json.loads(note.read_text()) for note in notes.values()]
@@ -182,13 +188,14 @@ class Loop:
         set_mutant_under_test("stats")
         os.environ["MUTMUT_DEPENDENCY_DEPTH"] = "-1"
         _own_folder(config)
-        ran = Lines(self._files)
+        ran, cached = Lines(self._files), _cached()
         for items, note in files:
             reached: dict[str, list[str]] = {}
             lines: dict[str, Any] = {}
             took: dict[str, float] = {}
             for item, following in zip(items, [*items[1:], None], strict=True):
-                _forget_cached()
+                for forget in cached:
+                    forget()
                 state()._stats.clear()
                 ran.clear()
                 self._failed, began = False, time.process_time()
@@ -208,25 +215,51 @@ class Loop:
 
     # One mutant ------------------------------------------------------------------------------------------------
 
-    def _start(self, config: pytest.Config, mutant: str, tests: list[str], seconds: float) -> None:
+    def _start(self, config: pytest.Config, jobs: list[Job]) -> None:
         folder = tempfile.mkdtemp(prefix="mutant-")
         pid = os.fork()
         if pid == 0:
-            self._leave(partial(self._try, config, mutant, tests, seconds, folder))
-        self._running[pid] = (mutant, time.monotonic() + PATIENCE, folder)
+            self._leave(partial(self._try, config, jobs, folder))
+        self._running[pid] = (jobs, time.monotonic() + PATIENCE, folder)
 
-    def _try(self, config: pytest.Config, mutant: str, tests: list[str], seconds: float, folder: str) -> int:
-        set_mutant_under_test(mutant)
-        limit = int(time.process_time() + SECONDS + TIMES * seconds)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
+    def _try(self, config: pytest.Config, jobs: list[Job], folder: str) -> int:
+        """Try mutants one after the other. That one is killed counts where the test passes without it, here and now."""
         _own_folder(config, folder)
-        self._failed, self._mine = False, folder
+        self._folder = folder
+        for place, (seconds, mutant, tests) in enumerate(jobs):
+            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + SECONDS + TIMES * seconds), -1))
+            self._mutant, self._is_alone = mutant, len(jobs) == 1
+            killers = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
+            killer = self._first_to_fail([*killers, *(test for test in tests if test not in killers)], mutant)
+            if killer and place and self._first_to_fail([killer], ""):
+                return SPOILT
+            self._write(killer)
+        return DONE
+
+    def _first_to_fail(self, tests: list[str], mutant: str) -> str:
+        """Run tests until one fails on a mutant, and return that one."""
+        set_mutant_under_test(mutant)
+        for forget in self._cached:
+            forget()
+        self._failed = False
         items = [self._items[test] for test in tests]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self._failed:
-                return LOST
-        return 0
+                item.session._setupstate.teardown_exact(None)
+                return item.nodeid
+        return ""
+
+    def _write(self, killer: str) -> None:
+        """Write down what became of the present mutant."""
+        with Path(self._folder, RESULTS).open("a") as file:
+            file.write(f"{self._mutant}\t{killer}\n")
+        self._note_killer(self._mutant, killer)
+
+    def _note_killer(self, mutant: str, killer: str) -> None:
+        if killer:
+            killers = self._killers.setdefault(_function_of(mutant), [])
+            killers[:] = [killer, *(each for each in killers if each != killer)][:REMEMBERED]
 
     @staticmethod
     def _leave(job: Callable[[], int]) -> None:
@@ -240,25 +273,29 @@ class Loop:
             code = job()
         os._exit(code)
 
-    def _reap(self) -> None:
+    def _reap(self) -> list[Job]:
+        """Tell what became of the mutants of a process that has ended; return those that are still to be tried."""
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             now = time.monotonic()
             for each in [each for each, (_, until, _) in self._running.items() if now > until]:
                 os.kill(each, signal.SIGKILL)
             time.sleep(0.002)
-            return
         if pid not in self._running:
-            return
-        mutant, _, folder = self._running.pop(pid)
+            return []
+        jobs, _, folder = self._running.pop(pid)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)  # what its tests have left
-        with suppress(OSError):
-            killer, killers = Path(folder, KILLER).read_text(), self._killers.setdefault(_function_of(mutant), [])
-            killers[:] = [killer, *(each for each in killers if each != killer)][:REMEMBERED]
+        results = Path(folder, RESULTS)
+        tried = [line.split("\t") for line in results.read_text().splitlines()] if results.exists() else []
         shutil.rmtree(folder, ignore_errors=True)
-        ended = os.waitstatus_to_exitcode(status)
-        self._tell(mutant, KILLED if ended == LOST else TIMEOUT if ended < 0 else SURVIVED)
+        for mutant, killer in tried:
+            self._note_killer(mutant, killer)
+            self._tell(mutant, KILLED if killer else SURVIVED)
+        rest, ended = jobs[len(tried) :], os.waitstatus_to_exitcode(status)
+        if rest and ended != SPOILT:
+            self._tell(rest.pop(0)[1], TIMEOUT if ended < 0 else SURVIVED)
+        return rest
 
 
 class Reached:
@@ -299,16 +336,18 @@ def _own_folder(config: pytest.Config, folder: str | None = None) -> None:
     factory._basetemp = Path(folder or tempfile.mkdtemp(prefix="mutant-"))
 
 
-def _forget_cached() -> None:
-    """Let each test make statements and other cached values anew, while what it reaches is noted.
+def _cached() -> list[Callable[[], None]]:
+    """Return what makes each statement and other cached value be made anew.
 
     Else only the first test to ask for a statement would be tried on the mutants of what makes it.
     """
     from gateway.db.queries import PreparedQuery  # noqa: PLC0415 - the one of the mutants' folder, there alone
 
+    found: dict[int, Callable[[], None]] = {}
     for name, module in list(sys.modules.items()):
         for value in list(vars(module).values()) if name.startswith("gateway.") else ():
             if isinstance(value, PreparedQuery):
-                value._made.clear()
+                found[id(value)] = value._made.clear
             elif hasattr(value, "cache_clear"):
-                value.cache_clear()
+                found[id(value)] = value.cache_clear
+    return list(found.values())

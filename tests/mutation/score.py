@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import libcst
+import orjson
 import pytest
 from loop import KILLED, NO_TESTS, SURVIVED, TIMEOUT, Loop, Place
 from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants, setup_source_paths
@@ -201,7 +202,7 @@ class Notes:
         self.save()
 
     def save(self) -> None:
-        self._path.write_text(json.dumps(self.results, indent=0))
+        self._path.write_bytes(orjson.dumps(self.results, option=orjson.OPT_APPEND_NEWLINE))
         self._unsaved = 0
 
 

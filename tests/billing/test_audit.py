@@ -107,3 +107,9 @@ async def test_pages_of_the_log_are_the_newest_first(database):
     for bad in ("audit", "YXVkaXQgeA==", "Y3JlZGl0IDE="):
         with pytest.raises(BadInput):
             await log.page(1, bad)
+
+
+@pytest.mark.parametrize("length", [0, 1, 200, 201, 1000])
+def test_how_long_the_name_of_an_actor_may_be(length):
+    found = [(problem.code.name, problem.field) for problem in action(actor="a" * length).problems()]
+    assert found == ([] if length <= 200 else [("TEXT_TOO_LONG", "actor")])

@@ -43,4 +43,5 @@ def test_the_nearest_language_is_taken_and_at_last_english(tag, expected):
 
 def test_where_tax_is_not_specified_nothing_is_said_of_it():
     assert [tax_wording(behavior, "fr") for behavior in ("inclusive", "exclusive")] == ["TTC", "HT"]
+    assert tax_wording("inclusive", "sv") == tax_wording("inclusive", "en")
     assert tax_wording("unspecified", "fr") is tax_wording(None, "de") is None

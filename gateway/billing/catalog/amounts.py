@@ -76,9 +76,9 @@ def saving_percent(price: Price, monthly: Price, currency: str) -> int | None:
         currency: in which both are compared.
     """
     cost, by_month = a_year(price, 1, currency), a_year(monthly, 1, currency)
-    if not cost or not by_month or cost >= by_month:
+    if not cost or not by_month:
         return None
-    return int(100 - 100 * cost / by_month) or None
+    return max(0, int(100 - 100 * cost / by_month)) or None
 
 
 def direction(before: tuple[Price, int | None], after: tuple[Price, int | None], currency: str) -> Direction | None:
@@ -92,8 +92,7 @@ def direction(before: tuple[Price, int | None], after: tuple[Price, int | None],
         after: the same, after the change.
         currency: the subscription's.
     """
-    rates = [a_year(price, 1 if quantity is None else quantity, currency) for price, quantity in (before, after)]
-    old, new = rates
+    old, new = (a_year(price, quantity or 0, currency) for price, quantity in (before, after))
     if old is None or new is None:
         return None
     if before[0].product_id == after[0].product_id:
@@ -102,9 +101,9 @@ def direction(before: tuple[Price, int | None], after: tuple[Price, int | None],
             return Direction.DOWN
         if shorter > 0 and before[1] == after[1]:
             return Direction.UP
-    if old == new:
-        return Direction.LEVEL
-    return Direction.UP if new > old else Direction.DOWN
+    if new > old:
+        return Direction.UP
+    return Direction.DOWN if new < old else Direction.LEVEL
 
 
 def days_of(price: Price) -> int:

@@ -5,7 +5,6 @@ else the default: the first of these in which anything is on sale. Source of a c
 """
 
 from dataclasses import dataclass, replace
-from datetime import date
 from enum import Enum
 from functools import lru_cache
 
@@ -76,5 +75,5 @@ def tender_of(country: str) -> tuple[str, ...]:
     """
     if not (country.isascii() and country.isalpha()):
         return ()
-    found: list[str] = get_territory_currencies(country, date.today())  # noqa: DTZ011 - a currency's day has no zone
+    found: list[str] = get_territory_currencies(country)
     return tuple(code.lower() for code in found)

@@ -28,7 +28,7 @@ def for_life(owned: Mapping[str, int] | None) -> list[SubscriptionState]:
         SubscriptionItem(**_ITEM, current_period_end=_LONG_AGO, product_id=product_id, quantity=quantity)
         for product_id, quantity in owned.items()
     )
-    row = Subscription(**_EMPTY, as_of=0, customer_id="", status=FOR_LIFE, currency="", start_date=_LONG_AGO, meta={})
+    row = Subscription(**_EMPTY, as_of=0, customer_id="", status=FOR_LIFE, currency="", start_date=_LONG_AGO)
     return [SubscriptionState(row, items, Access(allowed=True, reason=Reason.PURCHASED), items)]
 
 

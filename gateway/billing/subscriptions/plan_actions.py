@@ -45,7 +45,7 @@ class PlanOffer:
     item: SubscriptionItem | None = None
 
 
-_MOVES = {Direction.UP: PlanAction.UPGRADE, Direction.DOWN: PlanAction.DOWNGRADE}
+_MOVES: dict[Direction | None, PlanAction] = {Direction.UP: PlanAction.UPGRADE, Direction.DOWN: PlanAction.DOWNGRADE}
 
 
 def currency_of(customer: Customer | None, states: Sequence[SubscriptionState]) -> str | None:
@@ -142,4 +142,4 @@ def _move(price: Price, state: SubscriptionState, item: SubscriptionItem, snapsh
     if have is None or have.product_id == price.product_id:
         return PlanAction.SWITCH
     found = direction((have, item.quantity), (price, item.quantity or 1), state.subscription.currency)
-    return _MOVES.get(found, PlanAction.SWITCH) if found else PlanAction.SWITCH
+    return _MOVES.get(found, PlanAction.SWITCH)

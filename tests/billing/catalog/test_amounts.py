@@ -27,6 +27,12 @@ def tiered(mode: str):
     return price("tiers", "p", None, billing_scheme="tiered", tiers_mode=mode, tiers=GRADUATED)
 
 
+def sparse(mode: str):
+    """Tiers as Stripe writes them: what a tier has none of may be missing, or null."""
+    tiers = [{"up_to": 5, "unit_amount": 3}, {"up_to": None, "unit_amount": None, "flat_amount": 50}]
+    return price("sparse", "p", None, billing_scheme="tiered", tiers_mode=mode, tiers=tiers)
+
+
 def packed(round: str):
     return price("packs", "p", 300, transform_quantity={"divide_by": 100, "round": round})
 
@@ -57,6 +63,7 @@ def packed(round: str):
         (tiered("volume"), 5, None, 4500),
         (tiered("volume"), 6, None, 3),
         (tiered("volume"), 11, None, 102),
+        *((sparse("volume"), 5, None, 15), (sparse("volume"), 6, None, 50), (sparse("graduated"), 6, None, 65)),
         (price("a", "p", None, usage_type="metered"), 1, None, None),
         (price("a", "p", None, custom_unit_amount=True), 1, None, None),
         (price("a", "p", None, billing_scheme="tiered"), 1, None, None),  # its tiers have not been read
@@ -92,12 +99,24 @@ TWIN, CALLS = price("t", "twin", 1000), price("c", "calls", None, usage_type="me
         ((MONTH, 2), (MONTH, 1), DOWN),
         ((MONTH, 1), (TWIN, 1), LEVEL),
         ((PRO, 1), (MONTH, 3), UP),
+        ((MONTH, 1), (MONTH, 0), DOWN),
+        ((MONTH, 1), (price("cheap", "p", 900), 1), DOWN),  # of one product and interval: what costs less
+        ((MONTH, 1), (price("bare", "p", 900, interval_count=None), 1), DOWN),
+        ((price("d", "p", 100, interval="day"), 1), (price("d2", "p", 150, interval="day", interval_count=2), 1), UP),
         ((MONTH, 1), (CALLS, None), None),
         ((CALLS, None), (MONTH, 1), None),
     ],
 )
 def test_which_change_is_up_and_which_is_down(before, after, expected):
     assert direction(before, after, "usd") is expected
+
+
+def test_plans_are_compared_in_the_currency_that_is_paid():
+    """In dollars the year is a sixth cheaper, in euros three quarters, and the other plan is less."""
+    month = price("m", "p", 1000, currency_options={"eur": {"unit_amount": 2000}})
+    year = price("y", "p", 10_000, interval="year", currency_options={"eur": {"unit_amount": 6000}})
+    assert (monthly_equivalent(year, "eur"), saving_percent(year, month, "eur")) == (500, 75)
+    assert (direction((month, 1), (TWIN, 1), "usd"), direction((month, 1), (TWIN, 1), "eur")) == (LEVEL, DOWN)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.billing.subscriptions.pausing import bad_until, pause_parameters, renewal_after, resumption
+from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, renewal_after, resumption
 from harness.databases import both_databases
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -92,10 +92,19 @@ def test_what_is_paid_for_is_not_charged_again_when_it_goes_on(paid, ends):
     subscription = mixed("2026-01-01", ("2026-03-01", MONTHLY), ("2027-01-01", YEARLY))
     found = resumption(subscription, paid, moment("2026-02-15"))
     if ends is None:
-        assert found["billing_cycle_anchor"] == {"type": "now"}
+        begun = {"billing_cycle_anchor": {"type": "now"}, "pause_collection": "", "proration_behavior": "none"}
+        assert found == begun | {"payment_behavior": "error_if_incomplete", "expand": ["latest_invoice"]}
     else:
         resumes = int(moment(ends).timestamp()) - 60
         assert found == {"pause_collection": {"behavior": "void", "resumes_at": resumes}}
+
+
+def test_plans_that_never_renew_together_are_paused_without_an_end():
+    apart = mixed("2026-01-01", ("2026-02-19", WEEKLY), ("2026-02-20", WEEKLY))
+    problem = never_meets(apart, moment("2026-02-20"))
+    assert (problem.code.name, problem.field) == ("PAUSE_UNAVAILABLE", "until")
+    assert never_meets(apart, None) is None
+    assert never_meets(mixed("2026-01-01", ("2026-02-19", WEEKLY)), moment("2026-02-20")) is None
 
 
 def test_a_pause_without_an_end_and_one_in_which_access_goes_on():

@@ -12,6 +12,7 @@ from harness.rows import NOW, at, customer, item, price, product, snapshot, stat
 CATALOG = snapshot(
     product("starter"),
     product("pro"),
+    product("twin"),
     product("seats", meta={"addon": "true"}),
     product("storage", meta={"group": "storage"}),
     product("gone", active=False),
@@ -25,6 +26,8 @@ CATALOG = snapshot(
     price("storage_m", "storage", 100),
     price("calls", "pro", None, usage_type="metered"),
     price("gone_m", "gone"),
+    price("abroad_m", "twin", 100, currency_options={"eur": {"unit_amount": 99_000}}),
+    price("level_m", "twin", 900),
 )
 STARTER, PRO = item("si_1", "starter_m", "starter"), item("si_1", "pro_m", "pro")
 SEATS, STORAGE = item("si_2", "seat_m", "seats"), item("si_3", "storage_m", "storage")
@@ -75,6 +78,9 @@ def on(*items, pending: str | None = None, fixed: bool = False, ends: bool = Fal
         ("pro_eur", [on(STARTER)], ("UNAVAILABLE", "CURRENCY_NOT_OFFERED")),
         ("seat_m", [on(STARTER)], ("SUBSCRIBE", None)),
         ("seat_y", [on(STARTER, SEATS)], ("SWITCH", None)),
+        ("abroad_m", [on(STARTER)], ("DOWNGRADE", None)),
+        ("abroad_m", [on(STARTER, currency="eur")], ("UPGRADE", None)),
+        ("level_m", [on(STARTER)], ("SWITCH", None)),
         ("storage_m", [on(STARTER)], ("SUBSCRIBE", None)),
         ("starter_m", [on(STORAGE)], ("SUBSCRIBE", None)),
     ],
@@ -84,6 +90,7 @@ def test_what_a_customer_may_do(plan, states, expected):
     assert (found.action.name, found.reason and found.reason.name) == expected
     about = states[0] if states and expected[0] != "SUBSCRIBE" else None
     assert found.state is about
+    assert (found.item is not None) is (found.action.name in {"UPGRADE", "DOWNGRADE", "SWITCH"})
 
 
 def test_what_else_stands_against_a_change_and_what_the_seller_allows():

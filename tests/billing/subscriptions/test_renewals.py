@@ -70,8 +70,11 @@ def test_a_renewal_as_if_it_were_now_bills_what_renews_then(status, begins):
     target = {"id": "plan", "price": "other", "quantity": 1}
     asked = as_if_now(subscription, [target], {"other", "disk"}, Left(["d"], {}))
     details = {"items": [target, {"id": "year", "deleted": True}], "proration_behavior": "none", **begins}
-    assert asked["subscription_details"] == details
-    assert asked["discounts"] == [{"discount": "d"}]
+    whole = {"subscription": "sub", "preview_mode": "recurring", "discounts": [{"discount": "d"}]}
+    assert asked == whole | {"subscription_details": details}
+    goes = {"id": "plan", "deleted": True}
+    asked = as_if_now(subscription, [goes], {"disk"}, Left([], {"plan": ["a"]}))
+    assert asked["subscription_details"]["items"][0] == goes
     comes = {"price": "backup", "quantity": 2}  # by the year: neither is billed at the next renewal
     asked = as_if_now(subscription, [target, comes], {"disk"}, Left(["d"], {"plan": ["a"]}))
     assert asked["subscription_details"]["items"] == [{"id": each, "deleted": True} for each in ("plan", "year")]

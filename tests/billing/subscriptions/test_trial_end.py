@@ -31,10 +31,10 @@ CATALOG = snapshot(
 )
 
 
-def trying(*, price_id: str = "month", status: str = "trialing", end: float | None = 11, **columns):
+def trying(*, price_id: str = "month", quantity: int = 1, status: str = "trialing", end: float | None = 11, **columns):
     """Three days into a trial."""
     given = {"trial_start": at(-3), "trial_end": None if end is None else at(end), **columns}
-    return state(item("si_1", price_id, "pro"), status=status, **given)
+    return state(item("si_1", price_id, "pro", quantity), status=status, **given)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,9 @@ SOLD = snapshot(
     price("smaller", "small", unit_amount=900),
     price("metered", "pro", unit_amount=1, usage_type="metered"),
     price("call", "calls", unit_amount=1, usage_type="metered"),
+    price("free", "small", unit_amount=0),
+    price("cent", "small", unit_amount=1, interval="year"),
+    price("export", "small", unit_amount=900, currency_options={"eur": {"unit_amount": 9900}}),
 )  # fmt: skip
 ITEM = {"id": "si_1", "quantity": 1}
 
@@ -101,6 +104,14 @@ ITEM = {"id": "si_1", "quantity": 1}
         (trying(price_id="tried"), [{**ITEM, "price": "smaller"}], None),  # the catalogue's own trial, of 14 days
         (trying(price_id="tried", end=12), [{**ITEM, "price": "smaller"}], 12),  # which the seller has made longer
         (trying(price_id="gone"), [{**ITEM, "price": "smaller"}], None),
+        (trying(), [{"id": "si_1", "deleted": True}], 11),
+        (trying(price_id="free"), [{"id": "si_1", "deleted": True}], 11),
+        (trying(), [{"price": "cent", "quantity": 1}], None),
+        (trying(), [{"id": "si_1", "price": "as dear"}], 11),  # one of it
+        (trying(quantity=3), [{**ITEM, "price": "week", "quantity": 2}], 11),
+        (trying(quantity=0), [{**ITEM, "price": "week", "quantity": 2}], None),
+        (trying(currency="eur"), [{**ITEM, "price": "export"}], None),  # where it costs more
+        (trying(currency="eur", price_id="export"), [{**ITEM, "price": "bigger"}], 11),
     ],
 )
 def test_a_trial_that_the_seller_gave_goes_on_with_what_is_no_more(present, targets, days):

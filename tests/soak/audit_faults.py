@@ -45,6 +45,22 @@ class Fault:
 
 PARTS = (
     Fault(
+        "9",
+        "time that is given back is kept",
+        (
+            (
+                f"{SUBSCRIPTIONS}/payments.py",
+                'and (back or line["amount"] > 0 or free)',
+                'and not back and (line["amount"] > 0 or free)',
+            ),
+        ),
+    ),
+    Fault(
+        "26",
+        "that an open session was just paid is not looked at",
+        (("billing/checkout/sessions.py", 'if session.status == "complete":', "if False:"),),
+    ),
+    Fault(
         "2",
         "only a whole amount tells a trial",
         (

@@ -31,6 +31,10 @@ def place(limit: int | None = 100, kind: UseKind = UseKind.COUNTER, name: str = 
 METERED, PAID = {"kind": UseKind.METER, "name": "calls"}, {"kind": UseKind.CREDITS, "limit": None}
 
 
+TELLING = {"LIMIT_REACHED", "SPEND_CAP_REACHED", "INSUFFICIENT_CREDITS", "HOLD_ENDED"}
+"""Codes of refusals that come with how the feature stands."""
+
+
 class Till:
     """Does uses, each in a transaction of its own; what became of them in words."""
 
@@ -39,7 +43,9 @@ class Till:
 
     async def do(self, *steps) -> list[str]:
         found = await self.database.transaction(lambda connection: apply(connection, steps))
-        for each in found:
+        for step, each in zip(steps, found, strict=True):
+            if isinstance(each, Rejected) and each.problems[0].code.name in TELLING:
+                assert (each.current is not None) is (step.place is not None), "who is refused is told how it stands"
             if not isinstance(each, Rejected) and each.hold:
                 self.holds[each.hold.key] = each.hold
         return [_told(each) for each in found]

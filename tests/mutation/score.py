@@ -12,7 +12,7 @@ function whose source has changed since is tried again.
 
 A mutant is killed when a test fails, or runs for ever. What nothing can tell from the original stands in
 `equivalent.toml`, each with the reason, is not tried, and does not count. Prose does not count either: clients read the
-code and the field of a problem, never its words.
+code and the field of a problem, never its words; nor what is logged.
 """
 
 import argparse
@@ -51,8 +51,8 @@ TESTS = ("tests/billing", "tests/mirror")
 DECORATORS = {"property", "cache", "lru_cache", "contextmanager"}
 THERE = "killed on PostgreSQL"
 CAUGHT = {KILLED, TIMEOUT, THERE}
-NO_MESSAGE = re.compile(r"(^|\n)message = None|Problem\(ProblemCode\.\w+, None\b")
-"""A problem without its message, which mypy refuses."""
+NO_MESSAGE = re.compile(r"(^|\n)(message = None|raise \w+\(None\)|log\.\w+\()|Problem\((None|ProblemCode\.\w+, None)\b")
+"""A problem or an error without its code or message, which mypy refuses, and what is logged otherwise."""
 FILE = Path(".mutants.json")
 COLUMNS = ("mutants", "untried", "killed", "PostgreSQL", "survived", "equivalent")
 

@@ -72,7 +72,7 @@ def prices(connection: sa.Connection, customer_id: str) -> list[MeteredPrice]:
         .join(PRICES, PRICES.c.id == ITEMS.c.price_id)
         .join(METERS, METERS.c.id == PRICES.c.meter)
         .where(SUBSCRIPTIONS.c.id.in_(going_on.where(sa.text(OPEN_SUBSCRIPTIONS_PREDICATE))))
-        .where(SUBSCRIPTIONS.c.ended_at.is_(None), own(METERS.c.id))
+        .where(own(METERS.c.id))
     )
     return [MeteredPrice.of(dict(row)) for row in connection.execute(query).mappings()]
 

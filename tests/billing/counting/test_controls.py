@@ -169,20 +169,26 @@ async def test_what_is_used_and_held_of_another_meter_is_under_the_cap_too(till)
 
 
 async def test_controls_are_set_once_for_a_key(till):
-    async def setting(**wanted) -> str:
+    async def setting(actor: str | None = None, key: str = "k", **wanted) -> str:
         controls = Controls(**wanted)
-        action = Action("usage.control", "service token 1", controls.told, key="k", external_id="ada")
+        action = Action("usage.control", "service token 1", controls.told, key, actor, "ada")
         try:
             await set_controls(till.database, customer(external_id="ada", currency="usd"), controls, action)
         except Rejected as rejected:
-            return rejected.problems[0].code.name
+            return f"{rejected.problems[0].code.name} {rejected.problems[0].field}"
         return "set"
 
-    assert await setting(alerts=(0,)) == await setting(alerts=(1001,)) == "AMOUNT_INVALID"
-    assert await setting(spend_cap=-1, currency="usd") == "AMOUNT_INVALID"
-    assert await setting(spend_cap=5) == await setting(spend_cap=5, currency="eur") == "CURRENCY_NOT_OFFERED"
+    for bad in ((0,), (1001,), tuple(range(1, 12))):
+        assert await setting(alerts=bad) == "AMOUNT_INVALID alertThresholds"
+    for bad in (-1, 2**53):
+        assert await setting(spend_cap=bad, currency="usd") == "AMOUNT_INVALID spendCap"
+    for bad in ({}, {"currency": "eur"}):
+        assert await setting(spend_cap=5, **bad) == "CURRENCY_NOT_OFFERED currency"
+    assert await setting("a" * 201) == "TEXT_TOO_LONG actor"
+    assert await setting(key="least", alerts=tuple(range(1, 11)), spend_cap=0, currency="usd") == "set"
+    assert await setting(key="most", alerts=(1000,), spend_cap=2**53 - 1, currency="usd") == "set"
     assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"
     assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"
-    assert await setting(alerts=()) == "IDEMPOTENCY_KEY_REUSED"
+    assert await setting(alerts=()) == "IDEMPOTENCY_KEY_REUSED idempotencyKey"
     (row,) = await till.rows(UsageControl)
     assert row == {"customer_id": "cus_1", "alerts": [50, 90], "spend_cap": 500, "currency": "usd"}

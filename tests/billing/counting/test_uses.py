@@ -146,6 +146,8 @@ async def test_a_new_period_begins_at_nothing_used_and_a_subscription_taken_agai
 
 def test_what_is_left_of_credits():
     assert of_credits(5, 2) == Count(None, None, 2, 3, None, overage=False)
+    states = ((0, True), (0, False), (None, False))
+    assert [Count(5, 9, 0, left, None, over).is_open for left, over in states] == [True, False, True]
     assert (of_credits(1, 3).remaining, of_credits(1, 3).is_open, of_credits(2, 1).is_open) == (0, False, True)
 
 

@@ -27,8 +27,10 @@ async def database(database_url):
     await database.close()
 
 
-async def given(database, key: str = "k", amount: int = 100, expires_at: datetime | None = None, who: str = "ada"):
-    gift = Gift(amount, "for the outage", expires_at)
+async def given(
+    database, key="k", amount=100, expires_at: datetime | None = None, who="ada", reason="for the outage", kind=""
+):
+    gift = Gift(amount, reason, expires_at, kind)
     action = Action("credits.grant", "service token 1", gift.told, key, "agent 7", who)
     check_gift(gift, action)
     return await give(database, "cus_1", gift, action)
@@ -67,6 +69,8 @@ async def test_a_gift_is_given_once_for_a_key_whoever_gives_at_once(database):
         ({"amount": 0}, "AMOUNT_INVALID", "amount"),
         ({"amount": 10**12 + 1}, "AMOUNT_INVALID", "amount"),
         ({"expires_at": PAST}, "TIMESTAMP_INVALID", "expiresAt"),
+        ({"reason": "r" * 501}, "TEXT_TOO_LONG", "reason"),
+        ({"kind": "AI"}, "CREDIT_KIND_INVALID", "kind"),
         ({"key": ""}, "IDEMPOTENCY_KEY_INVALID", "idempotencyKey"),
         ({"key": "k" * 256}, "IDEMPOTENCY_KEY_INVALID", "idempotencyKey"),
     ],

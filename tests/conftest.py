@@ -172,19 +172,19 @@ def new_sqlite(sqlite_template: Path, tmp_path_factory) -> Callable[[], str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresDatabases]:
     """A real PostgreSQL server and its databases."""
-    if made := os.environ.get(SERVER):
-        yield PostgresDatabases(made, templated=True)
-        return
-    with postgres_server() as server:
-        yield PostgresDatabases(server.get_uri())
+    with contextlib.ExitStack() as stack:
+        made = os.environ.get(SERVER)
+        uri = made or stack.enter_context(postgres_server()).get_uri()
+        yield stack.enter_context(contextlib.closing(PostgresDatabases(uri, templated=made is not None)))
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[tuple[Any, str]]:
     """A PostgreSQL server that the test may stop, and the URL of a migrated database on it."""
     with postgres_server() as server:
-        databases = PostgresDatabases(server.get_uri())
-        yield server, databases.url(databases.create())
+        with contextlib.closing(PostgresDatabases(server.get_uri())) as databases:
+            url = databases.url(databases.create())
+        yield server, url
 
 
 @pytest.fixture

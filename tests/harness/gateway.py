@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cachetools
 import httpx
 import jwt
 import sqlalchemy as sa
@@ -325,12 +326,29 @@ def connected(url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
-@functools.lru_cache(maxsize=4)
+class _Engines(cachetools.LRUCache[str, sa.Engine]):
+    """Closes the connections of what it forgets."""
+
+    def __delitem__(self, url: str) -> None:
+        self[url].dispose()
+        super().__delitem__(url)
+
+
+ENGINES = _Engines(maxsize=4)
+"""By the database's URL."""
+atexit.register(ENGINES.clear)
+
+
+@cachetools.cached(ENGINES, key=str, lock=threading.Lock())
 def _engine(url: str) -> sa.Engine:
-    """An engine that keeps no connection: to make one takes longer than most that it is asked for."""
+    """An engine, which takes longer to make than most that it is asked for.
+
+    On PostgreSQL it keeps a connection: a new one takes the server a process, and a test asks fifteen times.
+    """
     parsed = sa.make_url(url)
-    driver = "sqlite" if parsed.drivername == "sqlite" else "postgresql+psycopg"
-    return sa.create_engine(parsed.set(drivername=driver), poolclass=sa.NullPool)
+    if parsed.drivername == "sqlite":
+        return sa.create_engine(parsed, poolclass=sa.NullPool)
+    return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_size=1, pool_pre_ping=True)
 
 
 async def fill_mirror(settings: Settings) -> None:

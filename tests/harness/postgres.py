@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from harness.gateway import migrate
+from harness.gateway import ENGINES, migrate
 
 TEMPLATE = "template_gateway"
 TABLES = "SELECT array_agg(tablename ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'"
@@ -59,7 +59,8 @@ class PostgresDatabases:
     """
 
     def __init__(self, server: str, *, templated: bool = False) -> None:
-        self._server = server
+        self._url = sa.make_url(server)
+        self._server = psycopg.connect(server, autocommit=True)
         self._free: list[str] = []
         if not templated:
             self._run(f"CREATE DATABASE {TEMPLATE}")
@@ -70,7 +71,11 @@ class PostgresDatabases:
 
     def url(self, name: str) -> str:
         """The URL of one of its databases."""
-        return sa.make_url(self._server).set(database=name, drivername="postgresql").render_as_string(False)
+        return self._url.set(database=name, drivername="postgresql").render_as_string(False)
+
+    def close(self) -> None:
+        """Close its own connection."""
+        self._server.close()
 
     def create(self) -> str:
         """Return the name of an empty, migrated database."""
@@ -86,6 +91,7 @@ class PostgresDatabases:
         """An empty, migrated database; its URL."""
         name = self.create()
         yield self.url(name)
+        ENGINES.pop(self.url(name), None)
         try:
             self._empty(name)
             self._free.append(name)
@@ -98,6 +104,7 @@ class PostgresDatabases:
         name = f"test_{uuid.uuid4().hex}"
         self._run(f"CREATE DATABASE {name} TEMPLATE template1")
         yield self.url(name)
+        ENGINES.pop(self.url(name), None)
         self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _empty(self, name: str) -> None:
@@ -115,5 +122,4 @@ class PostgresDatabases:
             connection.execute(EMPTY.replace("{head}", self._head))
 
     def _run(self, statement: str, *parameters: str) -> None:
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(statement, parameters or None)
+        self._server.execute(statement, parameters or None)

@@ -268,7 +268,7 @@ def server() -> Iterator[None]:
     from harness.postgres import PostgresDatabases, postgres_server  # noqa: PLC0415 - the mutants' folder has it, and is found by now
 
     with postgres_server() as started:
-        PostgresDatabases(started.get_uri())
+        PostgresDatabases(started.get_uri()).close()
         os.environ["POSTGRES_SERVER"] = started.get_uri()
         yield
 

@@ -6,7 +6,7 @@ from billing.credits.test_credits import credits_of
 from gateway.billing.sentences import sentence_of
 from gateway.billing.user_errors import ProblemCode
 from harness.command import run
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SERVICE
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -30,7 +30,7 @@ def log(world, **which) -> list[tuple]:
     return [(each["action"], each["status"]) for each in nodes]
 
 
-@both_databases
+@postgres_later
 def test_the_back_end_changes_pauses_resumes_and_cancels_for_a_user(world):
     sub = settled(world, subscribe(world, customer(world, "ada"))["id"])["id"]
     mine = {"subscriptionId": sub, "externalId": "ada", "actor": "agent 7"}

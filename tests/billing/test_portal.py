@@ -12,7 +12,7 @@ from gateway.errors import Forbidden, NotFound
 from gateway.models.mirrored import Customer
 from gateway.settings import Settings
 from harness.checkout import at_stripe, buy
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SERVICE, make_world
 from harness.rows import customer, subscription
 
@@ -44,7 +44,7 @@ def ada(world):
     return world.sign_in("ada@example.com")
 
 
-@both_databases
+@postgres_later
 def test_the_portal_is_the_users_own_and_leads_back(world, ada):
     bought = buy(world, ada, "starter_monthly")
     buy(world, world.sign_in("grace@example.com"), "pro_monthly")

@@ -6,7 +6,7 @@ import pytest
 from billing.credits.test_credits import balance, bill
 
 from gateway.billing.refunds import Payment, shared
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE
 from harness.subscriptions import customer
 
@@ -120,7 +120,7 @@ def paid_in_parts(world, who: str, *amounts: int) -> str:
     return invoice
 
 
-@both_databases
+@postgres_later
 def test_several_payments_of_an_invoice_go_back_the_newest_first_and_once(world):
     paid = paid_in_parts(world, customer(world, "ada"), 400, 600)
     world.eventually(lambda: balance(world, "ada"), 1000)

@@ -16,7 +16,7 @@ from gateway.errors import BadInput, DatabaseUnavailable
 from harness.application import NEW, OLD, told
 from harness.checkout import buy
 from harness.command import run
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SERVICE, World, listening, serve
 from harness.subscriptions import applied
 
@@ -104,7 +104,7 @@ def _tool(name: str) -> str:
     return str(max(versions))  # the newest dumps older servers too
 
 
-@both_databases
+@postgres_later
 def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, another_database_url):
     with told(database_url, event_catch_up_minutes=0) as (world, application):
         buy(world, world.token("ada", email="ada@example.com"), "business_monthly")

@@ -11,7 +11,7 @@ from gateway.db.tables import table_for
 from gateway.models.inbox import Event
 from harness.application import NEW, told
 from harness.command import run
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SECRET, connected
 from harness.subscriptions import customer, subscribe
 
@@ -111,7 +111,7 @@ def repair(world, events):
     assert world.rows("event", id=events[0]["id"]) == []
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize("work", [retry, replay, sync, reconcile, repair], ids=lambda work: work.__name__)
 def test_a_running_gateway_hears_what_a_command_writes_and_the_application_is_told(database_url, work):
     with told(database_url) as (world, application):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway import __version__
 from harness.command import Command, run
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.waiting import eventually, free_port
 
 OFFLINE = {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_API_BASE": "http://127.0.0.1:9"}
@@ -38,7 +38,7 @@ def said(folder, database_url, *words):
         process.wait(20)
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_good_start_says_address_version_mode_and_database_without_the_password(tmp_path, database_url, workers):
     url = sa.make_url(database_url)

@@ -75,6 +75,7 @@ def seller_plans(gateway_dev, *, seats: int, binding: bool) -> None:
     gateway_dev.stripe("POST", f"{schedules}/{schedule}", **form)
 
 
+@pytest.mark.soak
 async def test_a_customer_lives_a_whole_life(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Pro")
@@ -437,6 +438,7 @@ async def test_credits_that_were_bought_stand_in_the_account(page, gateway_dev):
     await expect(page.get_by_test_id("credit-entry")).to_contain_text("+100")
 
 
+@pytest.mark.soak
 async def test_the_other_user_sees_nothing_of_it(page, gateway_dev):
     await sign_in(page, gateway_dev, ADA)
     await buy(page, gateway_dev, "Starter")

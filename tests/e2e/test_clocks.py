@@ -39,6 +39,7 @@ def preloaded() -> str:
 
 
 @pytest.mark.parametrize(("away", "side"), [("-600s", "behind"), ("+600s", "ahead of")])
+@pytest.mark.soak
 def test_ten_minutes_off_it_says_so_and_takes_what_stripe_delivers(world, new_sqlite, away, side):
     settings = {
         "DATABASE_URL": new_sqlite(),

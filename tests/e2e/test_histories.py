@@ -36,7 +36,7 @@ from gateway.webhooks.handlers import HANDLERS
 from gateway.webhooks.inbox import Inbox, count_open_events
 from gateway.webhooks.outcomes import TIE_WAIT
 from gateway.webhooks.worker import Worker
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import fill_mirror, listening, make_world, serve
 
 CARD = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
@@ -201,7 +201,7 @@ def play(stage, data):
     return stage.take()
 
 
-@both_databases
+@postgres_later
 @settings(
     max_examples=int(os.environ.get("HISTORIES", "2")),
     deadline=None,
@@ -232,7 +232,7 @@ def reads(stage):
     return sum(float(line.split()[-1]) for line in lines if line.startswith('gateway_stripe_calls_total{method="get"'))
 
 
-@both_databases
+@postgres_later
 def test_whole_lives_whose_events_share_their_seconds_are_applied_with_hardly_a_read_of_stripe(
     stage, another_database_url
 ):
@@ -305,7 +305,7 @@ def test_what_differs_is_told_in_words_found_again_and_repaired(stage):
     assert stage.differences() == []
 
 
-@both_databases
+@postgres_later
 def test_a_repair_also_mends_what_no_event_writes_again(stage):
     """Whose something is never changes at Stripe; in the copy it may be wrong all the same, after a fault of ours."""
     actors = []

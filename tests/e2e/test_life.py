@@ -9,10 +9,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from gateway.mirror.reconcile import compare
 from gateway.runtime import open_runtime
 from harness.checkout import CARD, buy
-from harness.databases import postgres_later
+from harness.databases import both_databases
 from harness.gateway import SERVICE, World, make_world
 from harness.subscriptions import price_id
 
@@ -55,7 +57,8 @@ PORTAL = """mutation($input: CreatePortalSessionInput!) { createPortalSession(in
 SPEND = """mutation($input: SpendCreditsInput!) { spendCredits(input: $input) { userErrors { code } } }"""
 
 
-@postgres_later
+@pytest.mark.soak
+@both_databases
 def test_two_customers_live_their_lives_and_end_the_same_whatever_the_webhooks_do(database_url, another_database_url):
     ada, grace = lives(database_url, {})
     assert lives(another_database_url, TROUBLE) == [ada, grace]

@@ -19,7 +19,7 @@ from typing import Any
 
 from billing.subscriptions.test_confirmations import confirm
 
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import World, make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -419,7 +419,7 @@ def portal_of(world: World) -> str:
     return str(made)
 
 
-@both_databases
+@postgres_later
 def test_the_copy_and_the_renewals_of_random_lives(database_url):
     played_long = "LIVES_SECONDS" in os.environ
     start = int(os.environ.get("LIVES_SEED", random.randrange(10**6) if played_long else 1))  # noqa: S311 - dice

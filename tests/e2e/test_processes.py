@@ -94,6 +94,7 @@ def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_w
         assert httpx.post(f"{url}/graphql", json=ask).json()["data"]["session"] is None
 
 
+@pytest.mark.soak
 def test_gateway_dev_says_in_one_line_that_a_port_is_taken(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -158,6 +159,7 @@ def test_gateway_serve_waits_on_an_empty_database_says_so_and_answers_once_it_is
     assert "sk_live" not in (tmp_path / "output.txt").read_text()
 
 
+@pytest.mark.soak
 def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
     url = f"http://127.0.0.1:{(port := free_port())}"
     environment = {
@@ -197,6 +199,7 @@ asyncio.run(start())
 """
 
 
+@pytest.mark.soak
 def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tmp_path, sqlite_url):
     done = subprocess.run(
         [sys.executable, "-c", START],

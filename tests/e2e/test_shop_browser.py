@@ -73,6 +73,7 @@ async def test_a_buyer_chooses_a_plan_pays_on_the_hosted_page_and_sees_the_subsc
     await expect(shop.get_by_test_id("subscription")).to_contain_text(session["subscription"]["id"])
 
 
+@pytest.mark.soak
 async def test_a_one_off_product_is_paid_once_and_starts_no_subscription(shop, gateway_dev):
     card = shop.get_by_test_id("product-card").first
     price = await card.locator(".price strong").inner_text()
@@ -84,6 +85,7 @@ async def test_a_one_off_product_is_paid_once_and_starts_no_subscription(shop, g
     assert session_of(shop, gateway_dev)["subscription"] is None
 
 
+@pytest.mark.soak
 async def test_a_trial_charges_nothing_today_and_says_when_the_first_payment_is(shop, gateway_dev):
     await shop.get_by_role("button", name="Start free trial").first.click()
     await pay(shop, gateway_dev)
@@ -92,6 +94,7 @@ async def test_a_trial_charges_nothing_today_and_says_when_the_first_payment_is(
     await expect(shop.get_by_test_id("subscription")).to_contain_text("free trial")
 
 
+@pytest.mark.soak
 async def test_seats_cost_at_the_checkout_what_the_shop_said(shop, gateway_dev):
     card = shop.get_by_test_id("plan-card").filter(has=shop.get_by_role("spinbutton")).first
     await card.get_by_role("spinbutton").fill("7")
@@ -105,6 +108,7 @@ async def test_seats_cost_at_the_checkout_what_the_shop_said(shop, gateway_dev):
     await expect(shop.get_by_test_id("due-today")).to_have_text("$84.00")
 
 
+@pytest.mark.soak
 async def test_after_a_declined_card_another_one_completes_the_same_checkout(shop, gateway_dev):
     await shop.get_by_test_id("buy").first.click()
     await pay(shop, gateway_dev, card="4000000000000002")
@@ -114,6 +118,7 @@ async def test_after_a_declined_card_another_one_completes_the_same_checkout(sho
     await expect(shop.get_by_test_id("confirmation")).to_be_visible()
 
 
+@pytest.mark.soak
 async def test_a_cancelled_checkout_leads_back_to_the_same_choice_and_charges_nothing(shop, gateway_dev):
     await shop.get_by_test_id("interval-switch").get_by_text("Yearly").click()
     await expect(shop.get_by_test_id("plan-card").first).to_contain_text("per year")
@@ -125,6 +130,7 @@ async def test_a_cancelled_checkout_leads_back_to_the_same_choice_and_charges_no
     await expect(shop.get_by_role("radio", name="Yearly")).to_be_checked()
 
 
+@pytest.mark.soak
 async def test_when_stripe_cannot_be_reached_the_shop_says_so_and_the_buyer_may_try_again(shop):
     failure = {"data": None, "errors": [{"message": "-", "extensions": {"code": "STRIPE_UNAVAILABLE"}}]}
     await shop.route("**/graphql", lambda route: route.fulfill(json=failure))
@@ -134,6 +140,7 @@ async def test_when_stripe_cannot_be_reached_the_shop_says_so_and_the_buyer_may_
     await expect(button).to_be_enabled()
 
 
+@pytest.mark.soak
 async def test_the_currency_switch_shows_prices_in_that_currency_and_survives_a_reload(shop):
     price = shop.get_by_test_id("plan-card").first.locator(".price strong")
     await expect(price).to_contain_text("$")
@@ -143,6 +150,7 @@ async def test_the_currency_switch_shows_prices_in_that_currency_and_survives_a_
     await expect(price).to_contain_text("€")
 
 
+@pytest.mark.soak
 async def test_the_shop_is_used_with_the_keyboard_alone(shop, gateway_dev):
     await shop.get_by_role("radio", name="Monthly").focus()
     await shop.keyboard.press("ArrowRight")
@@ -153,6 +161,7 @@ async def test_the_shop_is_used_with_the_keyboard_alone(shop, gateway_dev):
     await shop.wait_for_url(f"{gateway_dev.stripe_url}/**")
 
 
+@pytest.mark.soak
 async def test_an_order_that_nobody_knows_is_said_kindly(page, gateway_dev):
     await page.goto(f"{gateway_dev.gateway_url}/demo?session_id=cs_test_nobody")
     await expect(page.get_by_role("heading", name="We do not know this order")).to_be_visible()
@@ -193,6 +202,7 @@ async def test_graphiql_runs_a_text_that_has_just_replaced_another(page, gateway
     await expect(page.locator(".result-window")).not_to_contain_text("Unknown operation")
 
 
+@pytest.mark.soak
 async def test_graphiql_signs_in_as_a_sample_user_of_development(page, gateway_dev):
     query = "query Who { viewer { id email } }"
     address = f"{gateway_dev.gateway_url}/graphql#{urlencode({'query': query})}"
@@ -231,6 +241,7 @@ async def test_graphiql_follows_a_checkout_live(page, gateway_dev):
     await expect(page.locator(".result-window")).to_contain_text('"COMPLETE"')
 
 
+@pytest.mark.soak
 async def test_a_page_that_waits_for_the_payment_is_told_of_it(page, gateway_dev):
     """Its clock stands still, so that it cannot ask again by itself."""
     session = opened(gateway_dev, None, "starter_monthly")

@@ -1,6 +1,7 @@
 """Which of two states within one second is the later one: pure rules, and any order of arrival."""
 
 import itertools
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -153,7 +154,7 @@ def seconds(draw):
     return states, draw(st.permutations(events))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=500 * int(os.environ.get("TIMES", "1")), deadline=None)
 @given(seconds(), st.booleans())
 def test_whatever_the_order_of_arrival_the_last_state_of_a_second_is_known_in_the_end(walk, known_before):
     states, arrivals = walk

@@ -23,7 +23,7 @@ from gateway.runtime import EFFECTS
 from gateway.settings import Settings
 from harness.application import OLD, told
 from harness.command import run
-from harness.databases import both_connections, both_databases
+from harness.databases import both_connections, both_databases, postgres_later
 from harness.gateway import listening, make_world, serve
 from harness.subscriptions import agrees, customer, settled, subscribe
 
@@ -34,7 +34,7 @@ def both(database_url):
         yield made
 
 
-@both_databases
+@postgres_later
 def test_the_application_is_told_of_a_subscriptions_life_and_of_its_credits_once_and_in_order(both):
     world, receiver = both
     ada = customer(world, "ada")
@@ -86,7 +86,7 @@ def test_a_failed_charge_a_refund_and_an_expired_checkout_are_told(both):
     world.eventually(lambda: "invoice.failed" in receiver.types(ada))
 
 
-@both_databases
+@postgres_later
 def test_a_bank_debit_that_is_processing_is_not_told_as_failed_and_each_failure_is_told_once(both):
     world, receiver = both
     ada = customer(world, "ada")
@@ -300,7 +300,7 @@ def test_a_paid_subscription_that_is_canceled_at_once_keeps_access_to_the_end_of
     world.eventually(lambda: receiver.decisions(ada)[2:], [(False, "NO_SUBSCRIPTION")])
 
 
-@both_databases
+@postgres_later
 def test_a_subscription_that_is_canceled_with_nothing_paid_ends_access_at_once(database_url):
     month_ago = int(time.time()) - 33 * 86_400
     with told(database_url, clock=month_ago) as (world, receiver):
@@ -359,7 +359,7 @@ def test_two_gateways_that_look_at_many_customers_at_once_tell_each_change_once(
     assert sorted(row["customer_id"] for row in world.rows("outbox_message", type="access.changed")) == ids
 
 
-@both_databases
+@postgres_later
 def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_when_time_ends_access(database_url):
     with make_world(database_url) as before:
         ada, bob = customer(before, "ada"), customer(before, "bob")

@@ -14,7 +14,7 @@ from gateway.models.retention import PERSONAL
 from gateway.retention.payloads import second_look_due
 from harness.checkout import buy, opened, pay
 from harness.command import run
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SERVICE, connected, make_world
 from harness.subscriptions import applied
 
@@ -123,7 +123,7 @@ def prepare(world):
     quiet(world)
 
 
-@both_databases
+@postgres_later
 def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_url):
     with make_world(database_url, outbound_endpoints=ENDPOINT, event_catch_up_minutes=0) as world:
         prepare(world)

@@ -15,7 +15,7 @@ from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.retention.prune import BATCH, KEPT, count_old, prune
 from harness.checkout import buy
 from harness.command import run
-from harness.databases import both_databases, runtime_at
+from harness.databases import both_databases, postgres_later, runtime_at
 from harness.gateway import SERVICE, connected, make_world
 from harness.rows import item, subscription
 from harness.subscriptions import applied
@@ -142,6 +142,7 @@ async def test_dead_letters_at_the_front_do_not_keep_what_is_behind_them(sqlite_
     await runtime.close()
 
 
+@pytest.mark.soak
 async def test_tables_stay_flat_over_a_simulated_year(sqlite_url):
     """Ten of each a week: never more than the days that each is kept for, and a week."""
     runtime = runtime_at(sqlite_url, usage_retention_days=36)
@@ -173,7 +174,7 @@ def contents(url):
     return found
 
 
-@both_databases
+@postgres_later
 def test_events_that_come_again_after_they_were_deleted_change_no_money(tmp_path, database_url):
     with make_world(database_url, outbound_endpoints=ENDPOINT, event_catch_up_minutes=0) as world:
         ada = world.token("ada", email="ada@example.com")

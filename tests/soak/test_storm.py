@@ -1,6 +1,7 @@
 """Nothing lost, nothing doubled, nothing wrong: storms against real processes, killed and cut off from everything.
 
-The quick forms run with the other tests; `make soak` runs the long ones.
+`make storms` plays them. What is killed in the middle of its work in `make test` is in `test_seen.py` and
+`test_counting_history.py`.
 """
 
 import signal
@@ -14,7 +15,7 @@ from harness.databases import both_databases
 from harness.storm import storm_on
 
 CLEAN = {"lost": 0, "doubled": 0, "wrong": 0}
-soak = pytest.mark.soak
+pytestmark = pytest.mark.soak
 
 
 def test_killed_in_the_middle_of_a_storm_nothing_is_lost_doubled_or_wrong(postgres_url):
@@ -40,7 +41,6 @@ def test_sigterm_lets_every_delivery_finish_and_the_process_ends_within_five_sec
         assert storm.account("terminated") == CLEAN
 
 
-@soak
 @both_databases
 def test_ten_kills(database_url):
     with storm_on(database_url, subscriptions=200) as storm:
@@ -49,7 +49,6 @@ def test_ten_kills(database_url):
         assert storm.account("ten kills") == CLEAN
 
 
-@soak
 @pytest.mark.postgres
 def test_three_processes_of_which_one_dies_for_good(postgres_url):
     with storm_on(postgres_url, processes=3, subscriptions=200) as storm:
@@ -64,7 +63,6 @@ def test_three_processes_of_which_one_dies_for_good(postgres_url):
         assert storm.account("three processes, one killed for good") == CLEAN
 
 
-@soak
 @pytest.mark.postgres
 def test_postgresql_stopped_for_thirty_seconds(own_postgres):
     server, url = own_postgres
@@ -89,7 +87,6 @@ def test_postgresql_stopped_for_thirty_seconds(own_postgres):
         assert storm.account("PostgreSQL stopped for 30 s") == CLEAN
 
 
-@soak
 def test_a_full_disk(sqlite_url):
     size = Path(sqlite_url.removeprefix("sqlite:///")).stat().st_size
     with storm_on(sqlite_url, subscriptions=100, limit=size + 1_500_000) as storm:
@@ -105,7 +102,6 @@ def test_a_full_disk(sqlite_url):
         assert storm.account("full disk") == CLEAN
 
 
-@soak
 @both_databases
 def test_the_offline_stripe_down(database_url):
     with storm_on(database_url, subscriptions=100) as storm:

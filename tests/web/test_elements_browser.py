@@ -58,6 +58,7 @@ def site(world):
             yield gateway, address
 
 
+@pytest.mark.soak
 async def test_a_page_elsewhere_sells_a_plan_with_one_tag_and_runs_nothing_of_the_sellers_texts(chromium, site):  # noqa: F811
     gateway, address = site
     for path in ("prod_NwStarter000001", "prod_NwBusiness00001"):

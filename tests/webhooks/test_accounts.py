@@ -11,7 +11,7 @@ from gateway.runtime import compose
 from gateway.settings import Settings
 from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import SERVICE, make_world
 from harness.subscriptions import customer, price_id, subscribe
 
@@ -40,7 +40,7 @@ def tables(world):
     return {name: [row for row in world.rows(name) if not str(row["id"]).startswith("acct_")] for name in names}
 
 
-@both_databases
+@postgres_later
 def test_events_of_a_connected_account_leave_our_objects_of_the_same_ids_as_they_are(world):
     ada = customer(world, "ada")
     subscription = subscribe(world, ada)

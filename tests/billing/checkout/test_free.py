@@ -3,7 +3,7 @@
 import pytest
 
 from harness.checkout import opened
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import price_id
 
@@ -40,7 +40,7 @@ def plan(world, amount: int, **form) -> str:
     return made
 
 
-@both_databases
+@postgres_later
 def test_a_free_plan_a_trial_and_what_a_code_makes_free(free, ann):
     nothing = plan(free, 0)
     done = start(free, ann, nothing, idempotencyKey="one")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.checkout import BACK, CREATE, ask, at_stripe, buy, codes, look, opened, pay
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE, listening, make_world
 
 
@@ -21,7 +21,7 @@ def statuses(world):
     return sorted(session["status"] for session in at_stripe(world, "checkout/sessions"))
 
 
-@both_databases
+@postgres_later
 def test_the_same_request_again_gives_the_same_open_session_without_any_key(world, ada):
     first = opened(world, ada, "starter_monthly", locale="de")
     with world.twin() as twin, ThreadPoolExecutor(6) as pool:
@@ -74,7 +74,7 @@ def test_an_earlier_session_that_was_paid_a_moment_ago_is_the_answer(sqlite_url,
         assert opened(world, ada, line)["id"] != first["id"]
 
 
-@both_databases
+@postgres_later
 def test_another_plan_of_the_same_offer_is_refused_with_the_way_to_change_it(world, ada):
     bought = buy(world, ada, "starter_monthly")
 

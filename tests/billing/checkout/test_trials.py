@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.checkout import at_stripe, buy, look, opened, pay
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import make_world
 
 ADA = {"email": "ada@example.com", "email_verified": True}
@@ -18,7 +18,7 @@ def statuses(world) -> list[str]:
     return [each["status"] for each in sorted(found, key=lambda each: (each["created"], each["id"]))]
 
 
-@both_databases
+@postgres_later
 def test_a_guest_has_one_trial_with_an_address_that_is_typed_on_the_page(world):
     first = opened(world, None, TRIAL)
     pay(world, first, email="Ada@Example.com")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from harness.checkout import ask, at_stripe, buy, codes, opened, pay
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, subscribe
 
@@ -28,7 +28,7 @@ def offer(world, name: str, **metadata: str) -> str:
     return name
 
 
-@both_databases
+@postgres_later
 def test_tiers_of_one_offer_exclude_each_other_other_groups_and_add_ons_do_not(world, ada):
     storage, disk = offer(world, "storage", group="storage"), offer(world, "disk", group="storage")
     seats = offer(world, "seats", addon="true")

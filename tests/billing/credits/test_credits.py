@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.app import create_app
 from gateway.webhooks.handlers import HANDLERS
 from harness.checkout import buy
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE, listening, make_world, serve
 from harness.subscriptions import applied, customer, settled, subscribe
 
@@ -63,7 +63,7 @@ def intent_of(world, invoice: dict[str, Any]) -> str:
     return payment["payment"]["payment_intent"]
 
 
-@both_databases
+@postgres_later
 def test_a_renewal_and_a_pack_grant_once_and_a_refund_takes_its_share_back(world):
     ada = customer(world, "ada")
     settled(world, subscribe(world, ada, "business_monthly")["id"])
@@ -139,7 +139,7 @@ def test_the_same_key_at_the_same_moment_spends_once(world):
     assert (other["entry"], other["userErrors"][0]["code"]) == (None, "IDEMPOTENCY_KEY_REUSED")
 
 
-@both_databases
+@postgres_later
 def test_what_runs_out_first_is_spent_first_and_what_has_run_out_is_gone(world):
     ada, _ = give(world, "ada", credits=100)
     bill(world, ada, credits=50, credits_expire_days=10)
@@ -279,7 +279,7 @@ def silent_world(database_url):
         yield world
 
 
-@both_databases
+@postgres_later
 @settings(max_examples=int(os.environ.get("HISTORIES", "4")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_history_delivered_in_any_order_with_copies_leaves_what_the_payments_say(silent_world, data):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE
 from harness.subscriptions import applied, customer, settled
 
@@ -177,7 +177,7 @@ def test_a_refund_takes_back_its_share_of_the_total_and_not_of_the_card_s_part(w
     world.eventually(lambda: balance(world), 90)
 
 
-@both_databases
+@postgres_later
 def test_a_credit_note_takes_back_credits_as_a_refund_does(world, ada, product):
     buy(world, ada, price(world, product, 100, unit_amount=1000))
     world.eventually(lambda: balance(world), 100)
@@ -221,7 +221,7 @@ def test_a_flat_fee_is_no_unit(world, ada, product):
     world.eventually(lambda: balance(world), 70)
 
 
-@both_databases
+@postgres_later
 def test_a_change_to_a_year_in_flexible_billing_grants_the_year(world, ada, product):
     """The lines are those of a recorded conversation (2025-10-29.clover): both are prorations, on the old anchor."""
     month = price(world, product, 100, unit_amount=2500)

@@ -12,7 +12,7 @@ from gateway.webhooks.event import Delivery, StripeEvent
 from gateway.webhooks.inbox import Inbox
 from gateway.webhooks.worker import Worker
 from harness.checkout import opened
-from harness.databases import both_databases, runtime_at
+from harness.databases import both_databases, postgres_later, runtime_at
 from harness.gateway import SERVICE, make_world
 from harness.subscriptions import customer
 
@@ -52,7 +52,7 @@ def test_usage_reaches_stripe_once_however_often_it_is_reported(world, ada):
     assert other == {"identifier": None, "userErrors": [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]}
 
 
-@both_databases
+@postgres_later
 def test_an_outage_of_stripe_loses_nothing_and_doubles_nothing(world, ada):
     chaos = f"{world.stripe_url}/_sandbox/chaos"
     world.client.post(chaos, json={"rate_limit": -1})
@@ -149,7 +149,7 @@ def test_what_stripe_refuses_for_good_waits_for_an_operator_and_is_not_counted(w
     assert world.data(USAGE % '"api_calls"', headers=world.token("ada"))["viewer"]["usage"]["value"] == 0
 
 
-@both_databases
+@postgres_later
 def test_usage_that_stripe_refused_is_sent_once_more_when_the_same_report_comes_again(world, ada):
     world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})  # so that the gateway knows it too late
     (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]

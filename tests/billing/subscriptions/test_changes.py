@@ -7,7 +7,7 @@ import pytest
 
 from gateway.billing.sentences import sentence_of
 from gateway.billing.user_errors import ProblemCode
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE_TOKEN
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -106,7 +106,7 @@ def moment(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize("to", ["pro_monthly", "starter_yearly"])
 def test_a_quote_is_charged_to_the_cent_also_minutes_later(world, starter, ann, to):
     quote = preview(world, ann, starter, to)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.subscriptions import customer, price_id, settled, subscribe
 
 SUB = (
@@ -63,7 +63,7 @@ def at_stripe(world, subscription: dict) -> tuple[str, list[str]]:
     return theirs["items"]["data"][0]["price"]["lookup_key"], [each["status"] for each in listed]
 
 
-@both_databases
+@postgres_later
 def test_nothing_changes_before_the_buyer_has_confirmed(world, ann, careful):
     world.advance(to=world.sandbox.now() + 10 * 86_400)
     starter = what_ann_has(world, ann)

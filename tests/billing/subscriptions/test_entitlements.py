@@ -7,7 +7,7 @@ import sqlite3
 
 from pydantic import SecretStr
 
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE_TOKEN, fill_mirror
 from harness.subscriptions import customer, price_id, subscribe
 
@@ -122,7 +122,7 @@ def test_an_entitlement_without_a_subscription_that_gives_access_gives_nothing(w
     assert world.data(query, {"id": "ann"}, SERVICE)["customer"]["access"] == refused
 
 
-@both_databases
+@postgres_later
 def test_a_cheap_subscription_never_opens_what_another_product_has(world):
     ann = customer(world, "ann")
     dear = subscribe(world, ann, "business_monthly")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.checkout import BACK, CARD, opened
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -123,7 +123,7 @@ def test_whether_an_end_at_once_credits_the_unused_time_is_a_setting(sqlite_url,
         assert (balance(world, bought) < 0) is credited
 
 
-@both_databases
+@postgres_later
 def test_of_several_items_a_change_takes_the_plan_and_never_the_add_on(world, ann):
     add_on = world.stripe("POST", "/v1/products", name="Seats", **{"metadata[addon]": "true"})["id"]
     seat = {"currency": "usd", "unit_amount": 500, "recurring[interval]": "month", "lookup_key": "seat"}
@@ -243,7 +243,7 @@ def test_what_a_schedule_manages_can_be_cancelled_all_the_same(world, ann, when)
     assert (theirs["status"], theirs["schedule"]) == ("canceled" if when == "NOW" else "active", None)
 
 
-@both_databases
+@postgres_later
 def test_a_change_leads_into_no_group_of_which_there_is_a_plan_already(world, ann):
     """Else a plan of another group, bought beside the first, becomes a second one of the first's group."""
     other = world.stripe("POST", "/v1/products", name="Storage", **{"metadata[group]": "storage"})["id"]

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from harness.checkout import ask
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -83,7 +83,7 @@ def renewed(world, subscription: dict) -> None:
     settled(world, subscription["id"])
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize(
     ("mode", "have_now", "to", "amount"),
     [("classic", "pro_monthly", "starter_monthly", 900), ("flexible", "starter_monthly", "pro_yearly", 29000)],

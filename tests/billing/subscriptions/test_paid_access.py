@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE, make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -82,7 +82,7 @@ def test_who_cancels_a_year_and_wins_a_dispute_about_it_has_no_access(world):
     world.eventually(lambda: decision(world), (False, "CANCELED"))
 
 
-@both_databases
+@postgres_later
 def test_who_gets_a_running_year_back_has_no_access_until_something_is_paid_again(world):
     ann = customer(world, "ann")
     bought = subscribe(world, ann, "starter_yearly")
@@ -114,7 +114,7 @@ def test_a_credit_note_over_the_whole_invoice_takes_the_access_that_it_paid_for(
     assert cancel_now(world, bought)["allowed"] is False
 
 
-@both_databases
+@postgres_later
 @BILLING_MODES
 def test_who_turns_a_year_into_a_month_and_cancels_has_the_month(world, mode):
     ann = customer(world, "ann")
@@ -143,7 +143,7 @@ def by_invoice(world, subject: str, days_until_due: int) -> dict:
     return made
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize(
     ("past", "due", "expected"),
     [(34, 30, (True, "GRACE_PERIOD")), (38, 30, (False, "PAST_DUE")), (75, 10, (False, "PAST_DUE"))],
@@ -195,7 +195,7 @@ def feature(world, name: str, subject: str = "ann") -> tuple[bool, int | None]:
     return found["allowed"], found["limit"]
 
 
-@both_databases
+@postgres_later
 def test_quantity_0_gives_nothing(world):
     give(world, "team_monthly", features="boards")
     bought = subscribe(world, customer(world, "ann"), "team_monthly", **{"items[0][quantity]": 3})
@@ -207,7 +207,7 @@ def test_quantity_0_gives_nothing(world):
     assert decision(world)[0] is False
 
 
-@both_databases
+@postgres_later
 def test_an_add_ons_limit_never_narrows_a_plan_and_counts_each_unit_where_it_says_so(world):
     give(world, "business_monthly", features="boards")
     give(world, "starter_monthly", features="boards", limit_boards="5")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, renewal_after, resumption
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -150,7 +150,7 @@ def passes(world, subscription: dict, to: int) -> dict:
     return world.data(SEEN, headers=world.token("ann"))["viewer"]["subscriptions"][0]
 
 
-@both_databases
+@postgres_later
 def test_a_pause_gives_what_was_paid_for_and_ends_with_a_renewal(world):
     ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"))
     until = datetime.fromtimestamp(end_of(bought) + 5 * DAY, UTC).isoformat()

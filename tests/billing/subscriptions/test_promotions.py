@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from harness.checkout import opened, pay
-from harness.databases import both_databases
+from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE_TOKEN
 from harness.subscriptions import customer, price_id, settled, subscribe
 
@@ -60,7 +60,7 @@ def renewed(world, subscription: dict) -> int:
     return settled(world, subscription["id"])["latest_invoice"]["total"]
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize("mode", ["classic", "flexible"])
 def test_a_code_reduces_the_renewals_to_the_minor_unit_and_is_used_once(world, ann, mode):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly", **{"billing_mode[type]": mode})

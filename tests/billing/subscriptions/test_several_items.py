@@ -3,7 +3,7 @@
 import pytest
 
 from harness.checkout import ask
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.subscriptions import customer, price_id, settled, subscribe
 
 DAY = 86_400
@@ -65,7 +65,7 @@ def renewed(world, subscription: dict) -> None:
     settled(world, subscription["id"])
 
 
-@both_databases
+@postgres_later
 @pytest.mark.parametrize("mode", ["classic", "flexible"])
 def test_one_quote_and_one_charge_for_several_changes(world, ann, addons, mode):
     bought = subscribe(world, customer(world, "ann"), **{"billing_mode[type]": mode})

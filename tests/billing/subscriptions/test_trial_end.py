@@ -12,7 +12,7 @@ from gateway.billing.subscriptions.trial_end import (
     trial_of,
     trial_parameters,
 )
-from harness.databases import both_databases
+from harness.databases import postgres_later
 from harness.gateway import make_world
 from harness.rows import NOW, at, item, price, product, snapshot, state
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -225,7 +225,7 @@ def plan(world, days: int, amount: int = 7000) -> str:
     return made
 
 
-@both_databases
+@postgres_later
 def test_a_plan_without_a_trial_is_paid_at_once_as_quoted(world, ann, trial):
     business = price_id(world, "business_monthly")
     waiting = changed(world, ann, trial, priceId=price_id(world, "starter_monthly"), when="AT_PERIOD_END")

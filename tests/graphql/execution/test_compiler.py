@@ -6,6 +6,7 @@ One long file, because half of it is schemas and queries.
 import asyncio
 import enum
 import gc
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -162,7 +163,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40 * int(os.environ.get("TIMES", "1")), deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=TEXTS, seed=st.integers(0, 2**64), yes=st.booleans(), caller=st.sampled_from(["ann", "bob", "", "service"]))
 def test_whatever_is_asked_the_answer_is_the_same_to_the_byte(gateway, text, seed, yes, caller):
     document = visit(parse(text), Vary(Random(seed), gateway.names))  # noqa: S311

@@ -57,7 +57,7 @@ KINDS = {
     "a hundred fields": "{{ leaves {{ " + "text " * 97 + "}} }} #{i}",
     "fifteen aliases": "{{ leaves {{ " + many(15, "a{n}: text") + " }} }} #{i}",
     "nested": "{{ leaves {{ leaf {{ leaf {{ leaf {{ text }} }} }} }} }} #{i}",
-    "a list of numbers": "{{ echo(numbers: [" + "1 " * 900 + "]) }} #{i}",
+    "a list of numbers": "{{ echo(numbers: [" + "1 " * 400 + "]) }} #{i}",
     "variables": "query({i_}) {{ echo }}",
     "a comment": "{{ echo }} #{i}" + "x" * 5000,
     "a comment beyond Latin": "{{ echo }} #{i}" + "🜚" * 5000,
@@ -65,7 +65,7 @@ KINDS = {
     "fragments": "{{ ...F0 }} " + many(60, "fragment F{n} on Query {{{{ echo ...F{n}x }}}}") + " #{i}",
     "fragments that are used": "{{ leaves {{ ...A ...B }} }} fragment A on Leaf {{ text leaf {{ ...B }} }} "
     "fragment B on Leaf {{ text leaf {{ text }} }} #{i}",
-    "operations": many(150, "query Q{n} {{{{ echo }}}}") + " #{i}",
+    "operations": many(60, "query Q{n} {{{{ echo }}}}") + " #{i}",
     "switches": "query Q{i}($a: Boolean! = true, $b: Boolean! = true) "
     "{{ leaves {{ text @skip(if: $a) leaf {{ text @include(if: $b) }} }} }}",
     "root fields": "{{ " + many(15, "a{n}: leaves {{{{ text }}}}") + " }} #{i}",

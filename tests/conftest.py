@@ -32,7 +32,7 @@ share_compiled_statements()
 
 
 LONGEST = (
-    *("test_money_game", "test_storm", "test_outbox", "test_histories", "test_processes", "test_life"),
+    *("test_outbox", "test_histories", "test_processes", "test_simulation", "test_erase", "test_serve"),
     *("test_changes_are_heard", "test_usage", "test_stripe_away", "test_sync"),
     *("test_document_cache", "test_ties", "test_both_ways", "test_mirror"),
 )
@@ -80,17 +80,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Order tests by who begins with them: `--dist worksteal` gives each worker as many of them as they come.
 
-    One worker has those that need a browser, whose start takes seconds of CPU for each file, and one those that hold
-    the offline Stripe against Stripe's description, which takes as many seconds to make. The others begin with the
-    longest.
+    Two workers begin with those that mostly wait, for a minute each. One has those that need a browser, whose start
+    takes seconds of CPU for each file, and those that hold the offline Stripe against Stripe's description, which takes
+    as many seconds to make. The others begin with the longest.
     """
-    if workers < 3:
+    if workers < 4:
         return items
-    kinds: dict[str, list[pytest.Item]] = {"browser": [], "described": [], "long": [], "other": []}
+    kinds: dict[str, list[pytest.Item]] = {"paced": [], "described": [], "long": [], "other": []}
     for item in items:
         kinds[_kind(item)].append(item)
-    long = sorted(kinds["long"], key=lambda item: LONGEST.index(item.path.stem))
-    shares = [*(long[worker :: workers - 2] for worker in range(workers - 2)), kinds["described"], kinds["browser"]]
+    long, paced = sorted(kinds["long"], key=lambda item: LONGEST.index(item.path.stem)), kinds["paced"]
+    shares = [
+        paced[::2],
+        paced[1::2],
+        kinds["described"],
+        *(long[worker :: workers - 3] for worker in range(workers - 3)),
+    ]
     each, others = -(-len(items) // workers), iter(kinds["other"])
     filled = [[*share, *islice(others, max(0, each - len(share)))] for share in shares]
     return [item for share in filled for item in share]
@@ -98,9 +103,9 @@ def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 
 def _kind(item: pytest.Item) -> str:
     """Return what a test asks of its worker."""
-    if item.get_closest_marker("browser"):
-        return "browser"
-    if "contracts" in getattr(item, "fixturenames", ()):
+    if item.get_closest_marker("paced"):
+        return "paced"
+    if item.get_closest_marker("browser") or "contracts" in getattr(item, "fixturenames", ()):
         return "described"
     return "long" if item.path.stem in LONGEST else "other"
 

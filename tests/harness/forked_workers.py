@@ -5,7 +5,7 @@
 A worker of pytest-xdist is a new Python, which imports the project, its libraries and all tests before its first one.
 Here one process collects the tests while pytest starts, and each worker is a fork of it. pytest-xdist knows nothing of
 that: what it starts as a worker's Python hands its standard streams to the process that forks, and waits until the fork
-has ended (decision 30).
+has ended (decision 30). All of them use one PostgreSQL server, each for databases of its own.
 """
 
 import contextlib
@@ -71,6 +71,27 @@ def become_worker(connection: socket.socket, streams: list[int]) -> None:
     random.seed()
 
 
+def start_postgres() -> tuple[int, int]:
+    """Start the server in a process that ends it with the last of us; that process, and what we keep open for it."""
+    reading, ours = os.pipe()
+    told, theirs = os.pipe()
+    if (child := os.fork()) == 0:
+        os.setsid()  # nobody who interrupts the tests takes it from those who still use it
+        os.close(ours)
+        from harness.postgres import SHARED, PostgresDatabases, postgres_server  # noqa: PLC0415 - pytest has found it
+
+        with contextlib.closing(os.fdopen(theirs, "w")) as answer, postgres_server(SHARED) as server:
+            PostgresDatabases(server.get_uri()).close()
+            answer.write(server.get_uri())
+            answer.close()
+            os.read(reading, 1)
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(told) as answer:
+        os.environ["POSTGRES_SERVER"] = answer.read()
+    return child, ours
+
+
 def main(workers: str, arguments: list[str]) -> str:
     """Run the tests and exit with their code; in each worker, return what pytest-xdist tells its Python to execute."""
     folder = tempfile.mkdtemp(prefix="gateway-workers-")
@@ -83,9 +104,13 @@ def main(workers: str, arguments: list[str]) -> str:
     failed = collect(arguments)
     if failed:
         tests.kill()
-    elif fork_workers(listener, tests):
-        listener.close()
-        return sys.stdin.readline()
+    else:
+        postgres, kept = start_postgres()
+        if fork_workers(listener, tests):
+            listener.close()
+            return sys.stdin.readline()
+        os.close(kept)
+        os.waitpid(postgres, 0)
     shutil.rmtree(folder)
     sys.exit(failed or tests.returncode)
 

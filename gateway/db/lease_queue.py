@@ -24,6 +24,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.db.database import Database
+from gateway.db.statements import execute
 from gateway.errors import GatewayError
 from gateway.observability.metrics import QUEUE_SECONDS
 
@@ -172,7 +173,7 @@ class LeaseQueue:
             return
         now = self.now()
         late = now + max(self.longest, self.lease) + CLOCKS
-        if keys := await self.database.read(partial(_scalars, self._statements.late, now=now + FAR, late=late)):
+        if keys := await self.database.read(partial(_keys, self._statements.late, now=now + FAR, late=late)):
             update = self._statements.move.where(self.due_at > now)
             given = {"keys": keys, "until": now}
             await self.database.transaction(lambda connection: connection.execute(update, given))
@@ -185,9 +186,7 @@ class LeaseQueue:
         """
         while True:
             now = self.now()
-            query = self._statements.candidates
-            query = query if only is None else query.where(self.key.in_(only))
-            keys = await self.database.read(partial(_scalars, query, now=now))
+            keys = await self.database.read(partial(self._candidates, only, now))
             if not keys:
                 return ()
             claims, passed_over = await self._lease_or_release(keys, now)
@@ -195,6 +194,12 @@ class LeaseQueue:
                 return claims
             if not passed_over:
                 await asyncio.sleep(random.uniform(0, COLLISION_SECONDS))  # noqa: S311 - others were claiming the same
+
+    def _candidates(self, only: Sequence[Any] | None, now: datetime, connection: sa.Connection) -> Sequence[Any]:
+        query = self._statements.candidates
+        if only is None:
+            return _keys(query, connection, now=now)
+        return connection.execute(query.where(self.key.in_(only)), {"now": now}).scalars().all()
 
     async def _lease_or_release(self, keys: Sequence[Any], now: datetime) -> tuple[list[Claim], int]:
         """Claim rows; who is cancelled meanwhile gives them back, because the transaction goes on to its end."""
@@ -259,8 +264,8 @@ def _statements(
     return _Statements(mine.limit(batch), mine.where(due_at > late), locked, move)
 
 
-def _scalars(query: sa.Select[Any], connection: sa.Connection, **given: Any) -> Sequence[Any]:
-    return connection.execute(query, given).scalars().all()
+def _keys(query: sa.Select[Any], connection: sa.Connection, **given: Any) -> Sequence[Any]:
+    return [key for (key,) in execute(connection, query, given)]
 
 
 def count_by_status(

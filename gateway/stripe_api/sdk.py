@@ -136,4 +136,6 @@ def failure(error: StripeError) -> StripeFailure:
     if (error.http_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StripeUnavailable("Stripe failed on its side; try again", stripe_code=code)
     kind, message = next((kind, message) for sdk, kind, message in FAILURES if isinstance(error, sdk))
-    return kind(message or error.user_message or "Stripe refused the request", stripe_code=code, param=param)
+    said = message or error.user_message or "Stripe refused the request"
+    replayed = (error.headers or {}).get("idempotent-replayed") == "true"
+    return kind(said, stripe_code=code, param=param, replayed=replayed)

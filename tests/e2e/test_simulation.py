@@ -9,7 +9,7 @@ import pytest
 
 from harness.paths import ROOT
 from harness.simulation.history import play, without_garbage
-from harness.simulation.shop import open_shop
+from harness.simulation.scenes import open_scenes
 
 HISTORIES = 6
 
@@ -20,7 +20,7 @@ def test_whatever_goes_wrong_in_between_every_history_ends_right():
     seconds, played, began = float(os.environ.get("SIMULATION", "0")), 0, time.monotonic()
     first = int(os.environ.get("SIMULATION_SEED") or (random.SystemRandom().randrange(10**9) if seconds else 1))
     with without_garbage():
-        shop = open_shop()
+        shop = open_scenes()
         while played < HISTORIES or time.monotonic() - began < seconds:
             outcome = play(shop, first + played)
             played += 1
@@ -31,7 +31,7 @@ def test_whatever_goes_wrong_in_between_every_history_ends_right():
 
 def test_a_number_is_one_history():
     with without_garbage():
-        shop = open_shop()
+        shop = open_scenes()
         first, other, again = (play(shop, seed) for seed in (4711, 4712, 4711))
     assert first == again != other
     assert len(first.story) > 3

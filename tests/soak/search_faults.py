@@ -223,8 +223,8 @@ FAULTS = (
             ),
             (
                 FORWARDER,
-                "refused=isinstance(error, StripeRefused) and not early)",
-                "refused=isinstance(error, StripeRefused))",
+                "passing = early or error.replayed  #",
+                "passing = False  #",
             ),
         ),
     ),

@@ -112,7 +112,8 @@ class UsageForwarder:
             known = isinstance(error, StripeRefused) and error.stripe_code in KNOWN_ALREADY
             if not known or (row.last_error or "").startswith(UNCOUNTED):  # known, and not counted
                 early = row.timestamp.timestamp() > self._latest()  # our clock is ahead, as the answer has told
-                sent = _failure(row, error, refused=isinstance(error, StripeRefused) and not early)
+                passing = early or error.replayed  # or was ahead at a try of which we know nothing, as after a crash
+                sent = _failure(row, error, refused=isinstance(error, StripeRefused) and not passing)
                 if known:
                     sent["last_error"] = row.last_error  # why it was not counted; otherwise one more try says "sent"
                 log.warning("usage_not_sent", id=row.id, status=sent["status"], error=type(error).__name__)

@@ -170,6 +170,15 @@ async def test_a_refusal_of_what_is_ahead_is_no_refusal(database, fill, scripted
     }  # fmt: skip
 
 
+async def test_a_refusal_of_an_earlier_try_is_no_refusal_of_this_one(database, fill, scripted, stripe):
+    """Nobody has written down what became of it: its machine's clock was ahead, and it died."""
+    error = {"type": "invalid_request_error", "message": "no", "code": "timestamp_too_far_in_future"}
+    scripted.answer("POST", PATH, {"error": error}, status=400, replayed=True)
+    await fill(record())
+    found, attempts, _, again = (await forwarded(database, stripe))["id_1"]
+    assert (found, attempts, again) == ("pending", 1, True)
+
+
 async def test_what_was_not_sent_is_logged(database, fill, scripted, stripe):
     scripted.refuse("POST", PATH, "no")
     await fill(record())

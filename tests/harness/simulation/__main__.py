@@ -10,7 +10,7 @@ import time
 
 from harness.compiled_cache import share_compiled_statements
 from harness.simulation.history import Outcome, play, without_garbage
-from harness.simulation.shop import open_shop
+from harness.simulation.scenes import open_scenes
 
 
 def told(outcome: Outcome) -> str:
@@ -28,7 +28,7 @@ def main() -> int:
     given = parser.parse_args()
     share_compiled_statements()
     with without_garbage():
-        shop = open_shop()
+        shop = open_scenes()
         if given.seed is not None:
             outcome = play(shop, given.seed)
             print(told(outcome))

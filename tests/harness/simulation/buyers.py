@@ -26,6 +26,8 @@ HEARD_SECONDS = 0.05
 """How old a decision on access may be, beside what is committed."""
 
 
+BUYS_MORE = 0.2
+"""How often who has bought before buys something first."""
 KINDS = 3
 """How many kinds of steps a buyer takes in one history."""
 
@@ -37,6 +39,11 @@ class Lost(AssertionError):
 class Buyer:
     """One user of the application.
 
+    Args:
+        world: where he is.
+        name: of him.
+        first: after which number his idempotency keys begin.
+
     Attributes:
         spends: how much was asked for, by key.
         spent: how much was given, by key, where that is known.
@@ -44,7 +51,7 @@ class Buyer:
         reported: the usage that was written down, by identifier.
     """
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, first: int = 0) -> None:
         self.world, self.name = world, name
         self._seller = Seller(world)
         self.principal = Principal(subject=name, email=f"{name}@example.com", email_verified=True)
@@ -52,11 +59,11 @@ class Buyer:
         self.spent: dict[str, int] = {}
         self.refused: set[str] = set()
         self.reported: dict[str, int] = {}
-        self._asked = 0
+        self._asked = first
 
     def customer(self) -> str | None:
         """Return the user's customer at Stripe; the oldest while one that was made beside it is not deleted yet."""
-        found = [each["id"] for each in self.world.stripe.find("customer") if self._is_mine(each)]
+        found = [each["id"] for each in self.world.stripe.stored("customer") if self._is_mine(each)]
         if len(found) > 1 and not self.world.is_acting:
             raise Lost(f"{self.name} has {len(found)} customers at Stripe")
         return found[-1] if found else None
@@ -67,8 +74,8 @@ class Buyer:
     def live(self) -> list[dict[str, Any]]:
         """Return the subscriptions at Stripe that occupy their group."""
         customer = self.customer()
-        found = self.world.stripe.find("subscription", customer=customer) if customer else []
-        return [each for each in found if each["status"] in OCCUPYING]
+        found = self.world.stripe.stored("subscription", customer=customer) if customer else []
+        return [self.world.stripe.sandbox.present(each) for each in found if each["status"] in OCCUPYING]
 
     def _key(self, verb: str) -> str:
         self._asked += 1
@@ -358,7 +365,7 @@ async def act(buyer: Buyer, steps: int) -> None:
     few = dict.fromkeys(dice.choices(list(choices), list(choices.values()), k=KINDS))
     if dice.random() < 0.1:
         await buyer.buy_as_guest()
-    if dice.random() < 0.8:
+    if dice.random() < (BUYS_MORE if buyer.customer() else 0.8):
         await buyer.buy_anything()
     for step in dice.choices(list(few), [choices[each] for each in few], k=steps):
         await step()

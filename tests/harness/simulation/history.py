@@ -32,7 +32,9 @@ ALONE = 0.3
 LEASES_END = 90.0
 """After how many seconds everything is due again that a dead process has held."""
 ROUNDS = 30
-WATCHED, BUSY = 0.25, 0.4
+STEPS = 1, 1, 2
+"""How many things somebody does in a history."""
+WATCHED, BUSY = 0.2, 0.3
 """In how many histories a buyer's access is asked for all the time, and the seller acts beside the buyers."""
 
 
@@ -59,7 +61,7 @@ def without_garbage() -> Iterator[None]:
     thresholds, configured = gc.get_threshold(), structlog.get_config()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    gc.set_threshold(200_000, 20, 100)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     try:
@@ -89,7 +91,7 @@ async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
     database = troubles.database_away, troubles.database_slow, troubles.database_fails
     is_calm = not any((*database, troubles.clocks, troubles.clock_wrong))
-    buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 2]))]
+    buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 1, 2]))]
     if is_calm:
         world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
     for name in NAMES[:1] if is_alone or troubles.clock_wrong else NAMES:  # leases need clocks that are nearly right
@@ -114,8 +116,8 @@ async def _live(world: World) -> None:
 
 async def _act(world: World, buyers: list[Buyer]) -> None:
     """Do what people do, all at once."""
-    steps, is_busy = world.dice.randint(1, 3), world.dice.random() < BUSY
-    buying = asyncio.gather(*(act(buyer, world.dice.randint(1, 3)) for buyer in buyers))
+    steps, is_busy = world.dice.choice(STEPS), world.dice.random() < BUSY
+    buying = asyncio.gather(*(act(buyer, world.dice.choice(STEPS)) for buyer in buyers))
     await asyncio.gather(buying, *([Seller(world).act(buyers, steps, buying.done)] if is_busy else []))
     world.is_acting = False
 

@@ -13,6 +13,7 @@ from gateway.mirror.subscription_items import items_of
 from gateway.models.statuses import FINAL
 from harness.money_model import book
 from harness.simulation.buyers import Buyer, Lost
+from harness.simulation.database import MEMORY
 from harness.simulation.process import Process
 from harness.simulation.world import World
 
@@ -32,7 +33,7 @@ class Judge:
 
     def __init__(self, world: World, buyers: Sequence[Buyer]) -> None:
         self._world, self._buyers = world, buyers
-        self._engine = world.shop.engine
+        self._engine, _ = world.shop.database.engines(sa.make_url(MEMORY))
 
     def check(self) -> None:
         """Check everything.

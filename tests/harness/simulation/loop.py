@@ -86,8 +86,8 @@ class _Time(selectors.BaseSelector):
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """asyncio's own loop in a time of its own. What is ready runs in asyncio's order; who is ready when, delays say."""
 
-    def __init__(self) -> None:
-        self._simulated = _Time()
+    def __init__(self, epoch: int) -> None:
+        self._simulated, self._epoch = _Time(), epoch
         super().__init__(self._simulated)
         self._clock_resolution = 1e-6
         self.set_task_factory(_task_of_host)  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         """Return the present moment as the present host's clock shows it, in Unix nanoseconds."""
         host = HOST.get()
         skew = host.skew if host else 0.0
-        return EPOCH * BILLION + int((self._simulated.now + skew) * BILLION)
+        return self._epoch * BILLION + int((self._simulated.now + skew) * BILLION)
 
     def run_in_executor(self, _: Any, func: Callable[..., Any], *args: Any) -> Any:
         """Run at once what would have a thread."""
@@ -139,14 +139,19 @@ class _Chance:
 
 
 @contextmanager
-def simulated(seed: int) -> Iterator[SimulatedLoop]:
-    """Have time, chance and the event loop simulated while the block runs."""
-    loop = SimulatedLoop()
+def simulated(seed: int, epoch: int = EPOCH) -> Iterator[SimulatedLoop]:
+    """Have time, chance and the event loop simulated while the block runs.
+
+    Args:
+        seed: decides everything.
+        epoch: when it begins.
+    """
+    loop = SimulatedLoop(epoch)
     chance = _Chance(seed)
     really = os.urandom, random._urandom, time.monotonic, random.getstate()  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)
     no_environment = mock.patch.dict(os.environ, clear=True)  # every client of httpx reads all of it for proxies
-    with no_environment, time_machine.travel(EPOCH, tick=False) as traveller:
+    with no_environment, time_machine.travel(epoch, tick=False) as traveller:
         traveller.time_ns = loop.time_ns  # type: ignore[method-assign]
         os.urandom = random._urandom = chance.randbytes  # type: ignore[attr-defined]
         time.monotonic = loop.time

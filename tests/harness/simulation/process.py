@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from gateway.app import background_tasks, compose_services, supervised
+from gateway.db.engines import Engines
 from gateway.http.request import Request, Response
 from gateway.runtime import compose
 from gateway.settings import Settings
@@ -34,15 +35,25 @@ class Process:
         settings: of the gateway.
         crossings: what becomes of what it asks of others.
         servers: who serves which host.
+        engines: what it reaches the database by.
         background: whether its background tasks run; a command has none.
     """
 
     def __init__(
-        self, settings: Settings, crossings: Crossings, servers: dict[str, Server], *, background: bool = True
+        self,
+        settings: Settings,
+        crossings: Crossings,
+        servers: dict[str, Server],
+        engines: Engines,
+        *,
+        background: bool = True,
     ) -> None:
         self.host, self.crossings = crossings.host, crossings
         self.runtime = compose(
-            settings, threads=partial(SimulatedThreads, crossings), transport=SimulatedWire(crossings, servers)
+            settings,
+            threads=partial(SimulatedThreads, crossings),
+            engines=engines,
+            transport=SimulatedWire(crossings, servers),
         )
         self.services = compose_services(self.runtime)
         self.inbox = Inbox.of(self.runtime)

@@ -70,7 +70,7 @@ class Seller:
 
     def _of(self, buyer: "Buyer", kind: str) -> list[dict[str, Any]]:
         customer = buyer.customer()
-        return self._world.stripe.find(kind, customer=customer) if customer else []
+        return self._world.stripe.stored(kind, customer=customer) if customer else []
 
     def _call(self, what: str, path: str, method: str = "POST", **params: Any) -> None:
         try:

@@ -5,14 +5,12 @@ import atexit
 import functools
 import random
 import shutil
-import sqlite3
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 
 from gateway.mirror.backfill import backfill
 from gateway.mirror.reader import Reader
@@ -24,7 +22,8 @@ from harness.gateway import SECRET, migrate
 from harness.money_shop import METADATA, SOLD
 from harness.simulation.chance import Troubles
 from harness.simulation.crossings import Crossings
-from harness.simulation.loop import Host, simulated
+from harness.simulation.database import MEMORY, MemoryDatabase
+from harness.simulation.loop import EPOCH, Host, simulated
 from harness.simulation.process import Process
 from harness.simulation.stripe import SimulatedStripe
 from harness.simulation.wire import SHOP, STRIPE
@@ -32,6 +31,23 @@ from harness.simulation.wire import SHOP, STRIPE
 HOOKS = f"http://{SHOP}/hooks"
 FEATURE = "work"
 OFTEN_MINUTES = 0.01
+BEFORE = EPOCH - 7_200
+"""When the shop was opened."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is when a history begins.
+
+    Attributes:
+        name: under which the database is kept.
+        objects: the offline Stripe's, in a file.
+        taken: the messages that the application has got.
+    """
+
+    name: str
+    objects: Path
+    taken: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -39,64 +55,43 @@ class Shop:
     """A catalogue, and where its templates are.
 
     Attributes:
-        folder: where the database of the present history is.
+        database: of the present history.
+        folder: where the objects of the offline Stripe are kept.
         settings: of every gateway; by whether it tells the application, and whether it often reads Stripe's list of
             events.
         ids: the prices by name.
         prices: what each sells, by id, in the words of the money game's model.
+        scenes: what a history may begin with.
     """
 
+    database: MemoryDatabase
     folder: Path
     settings: dict[tuple[bool, bool], Settings]
     ids: dict[str, str]
     prices: dict[str, dict[str, Any]]
-    _held: list[sqlite3.Connection] = field(default_factory=list)
+    scenes: list[Scene]
 
-    @property
-    def database(self) -> Path:
-        """The database of the present history."""
-        return self.folder / "gateway.db"
-
-    @functools.cached_property
-    def engine(self) -> sa.Engine:
-        """What whoever judges it reads it by."""
-        return sa.create_engine(f"sqlite:///{self.database}", poolclass=sa.NullPool)
-
-    @property
-    def catalog(self) -> Path:
-        """What the offline Stripe begins with."""
-        return self.folder / "catalog.json"
-
-    def renew(self) -> None:
-        """Begin with the templates again.
-
-        The file is held open all the time: of several connections the last one that is closed brings the log into it,
-        which takes longer than what most processes do.
-        """
-        for end in ("", "-wal", "-shm"):
-            self.database.with_name(f"gateway.db{end}").unlink(missing_ok=True)
-        shutil.copy(self.folder / "template.db", self.database)
-        if self._held:
-            self._held.pop().close()
-        self._held.append(sqlite3.connect(self.database))
-        self._held[0].execute("PRAGMA journal_mode = WAL")
+    def keep(self, name: str, stripe: SimulatedStripe, taken: dict[str, dict[str, Any]]) -> None:
+        """Keep what there is now, as the scene of a name."""
+        self.database.keep(name)
+        objects = self.folder / f"{name}.json"
+        objects.write_bytes(orjson.dumps(fixtures.export(stripe.sandbox)))
+        self.scenes.append(Scene(name, objects, taken))
 
 
 @functools.cache
 def open_shop() -> Shop:
     """Make a catalogue and its mirror once, by the offline Stripe and the gateway themselves."""
-    memory = Path("/dev/shm")  # noqa: S108 - a disk would be waited for
-    folder = Path(tempfile.mkdtemp(prefix="gateway-simulation-", dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="gateway-simulation-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    template = folder / "template.db"
-    migrate(f"sqlite:///{template}")
-    shutil.copy(template, folder / "gateway.db")
+    migrate(f"sqlite:///{folder}/empty.db")
+    database = MemoryDatabase(folder / "empty.db")
     settings = {
         tells: Settings.load(
             stripe_secret_key="sk_test_tests",
             stripe_api_base=f"http://{STRIPE}:9",
             stripe_webhook_secrets=SECRET,
-            database_url=f"sqlite:///{folder}/gateway.db",
+            database_url=MEMORY,
             redirect_origins="https://shop.example",
             outbound_endpoints=f"{HOOKS} {NEW}" if tells else "",
             event_catch_up_minutes=1,
@@ -107,13 +102,13 @@ def open_shop() -> Shop:
     often = {"event_catch_up_minutes": OFTEN_MINUTES}  # a setting has whole minutes
     every = {(tells, False): each for tells, each in settings.items()}
     every |= {(tells, True): each.model_copy(update=often) for tells, each in settings.items()}
-    with simulated(0) as loop:
+    with simulated(0, BEFORE) as loop:
         stripe = SimulatedStripe(0, None)
         ids, prices = _stock(stripe)
-        (folder / "catalog.json").write_bytes(orjson.dumps(fixtures.export(stripe.sandbox)))
-        loop.run_until_complete(_fill(settings[True], stripe))
-    shutil.copy(folder / "gateway.db", template)
-    return Shop(folder, every, ids, prices)
+        loop.run_until_complete(_fill(settings[True], database, stripe))
+    shop = Shop(database, folder, every, ids, prices, [])
+    shop.keep("nobody", stripe, {})
+    return shop
 
 
 def _stock(stripe: SimulatedStripe) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
@@ -140,10 +135,10 @@ def _stock(stripe: SimulatedStripe) -> tuple[dict[str, str], dict[str, dict[str,
     return ids, prices
 
 
-async def _fill(settings: Settings, stripe: SimulatedStripe) -> None:
+async def _fill(settings: Settings, database: MemoryDatabase, stripe: SimulatedStripe) -> None:
     """Fill the mirror, as `gateway sync` does."""
     crossings = Crossings(Host("sync"), random.Random(0), Troubles())
-    process = Process(settings, crossings, {STRIPE: stripe.serve})
+    process = Process(settings, crossings, {STRIPE: stripe.serve}, database.engines)
 
     async def sync(it: Process) -> None:
         async for _ in backfill(it.runtime.mirror, it.runtime.require_stripe()):

@@ -8,12 +8,16 @@ from typing import Any
 
 import httpx
 import orjson
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from gateway.http.request import Request, Response
 from gateway.sandbox import SandboxOptions, create_sandbox
-from gateway.sandbox.api.pipeline import time_headers
+from gateway.sandbox.api.pipeline import Api, time_headers
 from gateway.sandbox.billing.checkout import submit
+from gateway.sandbox.control import control_routes
 from gateway.sandbox.events.endpoints import payload, secrets_of, signature
+from gateway.sandbox.instance import OfflineStripe
 from gateway.webhooks.handlers import HANDLERS
 from harness.gateway import SECRET
 from harness.simulation.chance import Troubles
@@ -28,6 +32,7 @@ ON_THE_WAY, LATE, AGAIN = (0.01, 0.04), (0.3, 4.0), (1.0, 4.0)
 TRIES = 4
 SCATTERED = 0.3
 """How often events of one moment come one by one, and not together."""
+create_sandbox().state.sandbox.close()  # the first one brings what can be asked of each
 
 
 class SimulatedStripe:
@@ -47,10 +52,9 @@ class SimulatedStripe:
             events=tuple(HANDLERS),
             seed=catalog,
         )
-        app = create_sandbox(options)
-        self.sandbox = app.state.sandbox
-        self._serve = asgi_server(app)
-        self._looked: set[str] = set()
+        self.sandbox = OfflineStripe(options)
+        self.sandbox.populate()
+        self._serve = asgi_server(_application(self.sandbox))
 
     async def serve(self, request: httpx.Request) -> httpx.Response:
         """Answer a request to the API."""
@@ -67,6 +71,11 @@ class SimulatedStripe:
     def call(self, method: str, path: str, **params: Any) -> Json:
         """Call it as the seller's dashboard does, at once."""
         found: Json = self.sandbox.call(method, path, params)
+        return found
+
+    def stored(self, kind: str, **equals: Any) -> list[Json]:
+        """Return its objects of a kind as it keeps them, newest first: to show each takes longer."""
+        found: list[Json] = self.sandbox.store.find(kind, **equals)
         return found
 
     def find(self, kind: str, **equals: Any) -> list[Json]:
@@ -86,6 +95,14 @@ class SimulatedStripe:
     def close(self) -> None:
         """Forget it."""
         self.sandbox.close()
+
+
+def _application(sandbox: OfflineStripe) -> Starlette:
+    """Return what `gateway.sandbox.create_sandbox` does without its pages, which take longer to make than to use."""
+    api = Route("/v1/{path:path}", Api(sandbox).handle, methods=["GET", "POST", "DELETE"])
+    app = Starlette(routes=[api, *control_routes()])
+    app.state.sandbox = sandbox
+    return app
 
 
 class Postman:

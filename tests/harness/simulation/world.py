@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 import orjson
@@ -14,7 +14,7 @@ from harness.simulation.chance import Troubles
 from harness.simulation.crossings import Crossings
 from harness.simulation.loop import Host, copy_context_outside
 from harness.simulation.process import Died, Process
-from harness.simulation.shop import FEATURE, Shop
+from harness.simulation.shop import FEATURE, Scene, Shop
 from harness.simulation.stripe import Postman, SimulatedStripe
 from harness.simulation.wire import SHOP, STRIPE
 
@@ -44,8 +44,10 @@ class World:
     Args:
         shop: what is sold in it.
         seed: decides everything.
+        scene: what it begins with, where nothing is to go wrong; otherwise it is drawn.
 
     Attributes:
+        scene: what it began with.
         dice: what happens when.
         troubles: what goes wrong how often.
         settings: of its gateways.
@@ -59,15 +61,17 @@ class World:
         story: what happened, for who looks for the reason of a failure.
     """
 
-    def __init__(self, shop: Shop, seed: int) -> None:
-        shop.renew()
+    def __init__(self, shop: Shop, seed: int, scene: Scene | None = None) -> None:
         self.shop, self.seed = shop, seed
         self.dice = random.Random(f"history {seed}")
-        self.troubles = Troubles.drawn(self.dice)
-        self.stripe = SimulatedStripe(seed, shop.catalog)
+        self.troubles = Troubles() if scene else Troubles.drawn(self.dice)
+        self.scene = scene or self.dice.choice(shop.scenes)
+        shop.database.renew(self.scene.name)
+        self.stripe = SimulatedStripe(seed, self.scene.objects)
         self.postman = Postman(self.stripe, self.dice, self.troubles, self.alive)
-        self.settings = shop.settings[self.dice.random() < TELLS, self.dice.random() < CATCHES_UP]
-        self.taken: dict[str, dict[str, Any]] = {}
+        tells, catches_up = scene is not None or self.dice.random() < TELLS, self.dice.random() < CATCHES_UP
+        self.settings = shop.settings[tells, catches_up]
+        self.taken = dict(self.scene.taken)
         self.crashes = 0
         self.committed_at = float("-inf")
         self.is_acting = True
@@ -97,7 +101,9 @@ class World:
             host.skew = self.dice.uniform(-SKEW, SKEW)
         crossings = _Crossings(self, host)
         servers = {STRIPE: self._stripe_server(), SHOP: self._application}
-        process = self._processes[name] = Process(self.settings, crossings, servers, background=background)
+        process = self._processes[name] = Process(
+            self.settings, crossings, servers, self.shop.database.engines, background=background
+        )
         self.tell(f"{name} starts")
         return process
 
@@ -221,7 +227,8 @@ class World:
         before = self.committed_at
         if observer is None and self._observer is None:
             crossings = Crossings(Host("observer"), self.dice, Troubles())
-            self._observer = Process(self.settings, crossings, {STRIPE: self.stripe.serve}, background=False)
+            servers, engines = {STRIPE: self.stripe.serve}, self.shop.database.engines
+            self._observer = Process(self.settings, crossings, servers, engines, background=False)
         asked = observer or self._observer
         asked.runtime.clock.follow(self.stripe.sandbox.clock.ahead)
         found = await asked.ask(lambda it: it.access.grant(user, FEATURE))

@@ -1,0 +1,66 @@
+"""The database of a history: SQLite in memory, by one connection that all of its processes share.
+
+A piece of work runs at one moment, so that no other one ever sees half of it. A history begins with what was kept: the
+tables are filled anew and not made anew, so that SQLite goes on with the statements that it has read.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from gateway.db.engines import create_engines
+
+MEMORY = "sqlite://"
+
+
+class _Lasting(sqlite3.Connection):
+    """A connection that outlives the processes which have used it."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class MemoryDatabase:
+    """One database.
+
+    Args:
+        source: the file that it begins with.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=2_000, factory=_Lasting)
+        with sqlite3.connect(source) as file:
+            file.backup(self._connection)
+        self._execute("PRAGMA foreign_keys = ON")
+        self._execute("ATTACH ':memory:' AS kept")
+        self._tables = [name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        engine, _ = create_engines(sa.make_url(MEMORY), readers=1, writers=1)
+        engine.connect().close()  # so the dialect asks what this SQLite can do, once
+        self._dialect = engine.dialect
+
+    def keep(self, as_: str) -> None:
+        """Keep what is there now, under a name."""
+        for name in self._tables:
+            self._execute(f'CREATE TABLE kept."{as_} {name}" AS SELECT * FROM main."{name}"')  # noqa: S608
+
+    def renew(self, kept: str) -> None:
+        """Begin with what was kept under a name."""
+        self._execute("PRAGMA foreign_keys = OFF")
+        self._execute("BEGIN")
+        for name in self._tables:
+            self._execute(f'DELETE FROM main."{name}"')  # noqa: S608
+            self._execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{kept} {name}"')  # noqa: S608
+        self._execute("COMMIT")
+        self._execute("PRAGMA foreign_keys = ON")
+
+    def engines(self, url: URL, *, readers: int = 1, writers: int = 1) -> tuple[sa.Engine, sa.Engine]:  # noqa: ARG002
+        """Return the engines of a process, for its readings and its transactions."""
+        reader, writer = (sa.Engine(sa.StaticPool(lambda: self._connection), self._dialect, url) for _ in range(2))
+        sa.event.listen(writer, "begin", lambda _: self._execute("BEGIN IMMEDIATE"))
+        return reader, writer
+
+    def _execute(self, statement: str) -> Any:
+        return self._connection.execute(statement)

@@ -237,6 +237,15 @@ class CreateCheckoutSessionPayload(TypedDict):
     """What the caller must fix; empty on success."""
 
 
+class PriceInput(TypedDict):
+    """A price, by exactly one of its names."""
+
+    id: NotRequired[str | None]
+    """Its id, or the plan's."""
+    lookupKey: NotRequired[str | None]
+    """Its lookup key."""
+
+
 class AdjustableQuantityInput(TypedDict):
     """The bounds within which a buyer may change a quantity."""
 
@@ -247,12 +256,14 @@ class AdjustableQuantityInput(TypedDict):
 
 
 class CheckoutLineItemInput(TypedDict):
-    """A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount."""
+    """A price to buy, named once. There is no way to send an amount."""
 
+    price: NotRequired[PriceInput | None]
+    """The price."""
     priceId: NotRequired[str | None]
-    """The price's (or plan's) id."""
+    """Short for `price: {id: …}`."""
     lookupKey: NotRequired[str | None]
-    """The price's lookup key."""
+    """Short for `price: {lookupKey: …}`."""
     quantity: NotRequired[int]
     """The quantity; leave it out for a metered price."""
     adjustableQuantity: NotRequired[AdjustableQuantityInput | None]

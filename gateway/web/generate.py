@@ -228,6 +228,9 @@ class _Types:
             return "\n".join((head, *values)) + ";\n"
         if not isinstance(kind, GraphQLInputObjectType):
             raise TypeError(f"{kind.name}: SCALARS has no such scalar")
+        if kind.is_one_of:
+            present = {name: self._input(each.type).removesuffix(" | null") for name, each in kind.fields.items()}
+            return "\n".join((head, *(f"  | {{ {name}: {value} }}" for name, value in present.items()))) + ";\n"
         fields = (
             f"  /** {_comment(each.description)} */\n"
             f"  {name}{'' if is_required_input_field(each) else '?'}: {self._input(each.type)};\n"

@@ -57,6 +57,12 @@ def test_everything_in_the_schema_has_a_description_that_is_a_sentence():
     assert wrong == []
 
 
+def test_every_deprecation_says_until_when():
+    reasons = {path: node.deprecation_reason for path, node in described() if getattr(node, "deprecation_reason", None)}
+    assert reasons
+    assert [path for path, reason in reasons.items() if not re.match(r"Until 20\d\d-\d\d-\d\d: ", reason)] == []
+
+
 def test_mutations_take_one_input_and_give_user_errors():
     for name, field in core.mutation_type.fields.items():
         assert list(field.args) == ["input"], name

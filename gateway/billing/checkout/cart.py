@@ -80,7 +80,7 @@ def _nothing(request: CheckoutRequest, snapshot: Snapshot) -> Cart | list[Proble
 def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tuple[Price, Line] | Problem:
     at = f"lineItems.{place}"
     if (line.price_id is None) == (line.lookup_key is None):
-        return Problem(ProblemCode.LINE_ITEMS_INVALID, "name the price by `priceId` or by `lookupKey`, not both", at)
+        return Problem(ProblemCode.LINE_ITEMS_INVALID, "name the price once, by `price`, `priceId` or `lookupKey`", at)
     name, table = ("priceId", snapshot.prices) if line.price_id is not None else ("lookupKey", snapshot.by_lookup_key)
     price = table.get(line.price_id or line.lookup_key or "")
     if price is None:

@@ -33,6 +33,12 @@ def input_type(cls: Class) -> Class:
     return strawberry.input(cls, description=_text(cls))
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
+def one_of_type(cls: Class) -> Class:
+    """Declare an input type of which exactly one field is given (`@oneOf`), described as the others are."""
+    return strawberry.input(cls, description=_text(cls), one_of=True)
+
+
 def enum_type(cls: EnumClass) -> EnumClass:
     """Declare an enum, described by the first paragraph of its docstring."""
     return strawberry.enum(cls, description=_text(cls))

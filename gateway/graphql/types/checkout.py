@@ -15,7 +15,7 @@ from gateway.billing.user_errors import Rejected
 from gateway.graphql.base import scalars as money
 from gateway.graphql.base.authorization import private
 from gateway.graphql.base.context import Info
-from gateway.graphql.base.decorators import enum_type, field, input_type, mutation, object_type, resolver
+from gateway.graphql.base.decorators import enum_type, field, input_type, mutation, object_type, one_of_type, resolver
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import BigInt, Currency, Money
 from gateway.graphql.base.user_errors import Payload, UserError
@@ -171,21 +171,36 @@ class AdjustableQuantityInput:
     maximum: int = strawberry.field(description="The largest quantity.")
 
 
+@one_of_type
+class PriceInput:
+    """A price, by exactly one of its names."""
+
+    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Its id, or the plan's.")
+    lookup_key: str | None = strawberry.field(default=strawberry.UNSET, description="Its lookup key.")
+
+
 @input_type
 class CheckoutLineItemInput:
-    """A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount."""
+    """A price to buy, named once. There is no way to send an amount."""
 
-    price_id: strawberry.ID | None = strawberry.field(default=None, description="The price's (or plan's) id.")
-    lookup_key: str | None = strawberry.field(default=None, description="The price's lookup key.")
+    price: PriceInput | None = strawberry.field(default=None, description="The price.")
+    price_id: strawberry.ID | None = strawberry.field(default=None, description="Short for `price: {id: …}`.")
+    lookup_key: str | None = strawberry.field(default=None, description="Short for `price: {lookupKey: …}`.")
     quantity: int = strawberry.field(default=1, description="The quantity; leave it out for a metered price.")
     adjustable_quantity: AdjustableQuantityInput | None = strawberry.field(
         default=None, description="Lets the buyer change the quantity on Stripe's page, such as the seats of a team."
     )
 
     def line(self) -> Line:
-        """Return the line as the use case takes it."""
+        """Return the line as the use case takes it, which refuses a price that is named twice or not at all."""
         range_ = self.adjustable_quantity
-        return Line(self.price_id, self.lookup_key, self.quantity, (range_.minimum, range_.maximum) if range_ else None)
+        bounds = (range_.minimum, range_.maximum) if range_ else None
+        names = [self.price_id, self.lookup_key]
+        if self.price and names == [None, None]:
+            names = [None if name is strawberry.UNSET else name for name in (self.price.id, self.price.lookup_key)]
+        elif self.price:
+            names = ["", ""]
+        return Line(names[0], names[1], self.quantity, bounds)
 
 
 @input_type

@@ -245,7 +245,7 @@ class Account:
         except Rejected as rejected:
             return ChangeQuote.rejected(rejected, info)
 
-    @deprecated("`quoteChange` answers what must be fixed as the mutations do.")
+    @deprecated("Until 2027-12-01: `quoteChange` answers what must be fixed as the mutations do.")
     async def preview_change(
         self,
         info: Info,

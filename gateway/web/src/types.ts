@@ -163,11 +163,13 @@ export type ChangeTime =
   /** Up at once, down when the period ends. In a trial, where nothing is paid for, at once. */
   | "AUTOMATIC";
 
-/** A price to buy, named by exactly one of its id and its lookup key. There is no way to send an amount. */
+/** A price to buy, named once. There is no way to send an amount. */
 export type CheckoutLineItemInput = {
-  /** The price's (or plan's) id. */
+  /** The price. */
+  price?: PriceInput | null;
+  /** Short for `price: {id: …}`. */
   priceId?: string | null;
-  /** The price's lookup key. */
+  /** Short for `price: {lookupKey: …}`. */
   lookupKey?: string | null;
   /** The quantity; leave it out for a metered price. */
   quantity?: number;
@@ -355,6 +357,11 @@ export type PortalFlow =
   | "SUBSCRIPTION_CANCEL"
   /** Only to change a subscription's plan. */
   | "SUBSCRIPTION_UPDATE";
+
+/** A price, by exactly one of its names. */
+export type PriceInput =
+  | { id: string }
+  | { lookupKey: string };
 
 /** The subscription to resume. */
 export type ResumeSubscriptionInput = {

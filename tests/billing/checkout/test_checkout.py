@@ -208,6 +208,9 @@ def shop(new_sqlite):
         (["starter_monthly"] * 21, [("LINE_ITEMS_INVALID", "lineItems")]),
         ([{}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
         ([{"lookupKey": "starter_monthly", "priceId": "x"}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
+        ([{"lookupKey": "x", "price": {"lookupKey": "x"}}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
+        ([{"price": {"lookupKey": "nothing"}}], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
+        ([{"price": {"id": ""}}], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
         (["nothing"], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
         (["starter_monthly", {"priceId": "price_nothing"}], [("PRICE_NOT_FOUND", "lineItems.1.priceId")]),
         ([{"priceId": ""}], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
@@ -219,12 +222,20 @@ def shop(new_sqlite):
         ([{"lookupKey": "starter_monthly", "quantity": 1_000_000}], [("QUANTITY_INVALID", "lineItems.0.quantity")]),
         (["starter_monthly", "starter_monthly"], [("DUPLICATE_PRICE", "lineItems.1")]),
         (["starter_monthly", "starter_yearly"], [("INTERVALS_MIXED", "lineItems")]),
+        (["starter_monthly", {"price": {"lookupKey": "starter_yearly"}}], [("INTERVALS_MIXED", "lineItems")]),
         (["team_dinar", "setup"], [("CURRENCY_NOT_OFFERED", "currency")]),
     ],
 )
 def test_lines_that_cannot_be_bought_are_refused_before_stripe_is_asked(shop, lines, expected):
     by_name = [{"priceId": shop.ids[line]} if str(line) in shop.ids else line for line in lines]
     assert errors(ask(shop, *by_name)) == expected
+
+
+@pytest.mark.parametrize("price", [{}, {"id": "x", "lookupKey": "x"}, {"id": None}, {"id": "x", "lookupKey": None}])
+def test_a_price_that_is_not_named_by_exactly_one_name_is_refused_by_the_schema(shop, price):
+    mutation = "mutation($i: CreateCheckoutSessionInput!) { createCheckoutSession(input: $i) { userErrors { code } } }"
+    (error,) = shop.graphql(mutation, {"i": {"lineItems": [{"price": price}]}}).json()["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
 
 
 @pytest.mark.parametrize(

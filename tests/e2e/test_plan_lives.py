@@ -194,17 +194,20 @@ class Life:
 
     def pending(self) -> dict[str, Any] | None:
         """What waits, as the customer sees it."""
-        return self.world.data(DUE, headers=self.me)["viewer"]["subscription"]["pendingChange"]
+        found = self.world.data(DUE, headers=self.me)["viewer"]["subscription"]
+        return found and found["pendingChange"]
 
     def pause(self) -> None:
         self.do("pauseSubscription")
 
     def resume(self) -> None:
         """Stay after all: what was set aside is planned again."""
-        left = self.has_left()
+        left, waits = self.has_left(), self.pending()
         self.do("resumeSubscription")
         if left and not self.has_left():
             assert self.later() == self.aside, self.story
+        elif waits:
+            assert (self.pending() or {}).get("at") == waits["at"], self.story
 
     def later(self) -> tuple[Any, ...]:
         """What a schedule has planned: when the present phase ends, what comes then, and the end."""

@@ -164,7 +164,7 @@ class EndingService:
                     present, answer = await self._at_stripe.present(id)
             if not resting:
                 return present
-            if not present.planned.sellers:
+            if not present.planned.sellers and present.pending is None:  # what waits goes on waiting
                 await self._schedules.release(id, answer)
             path = path_of(id) if parameters else f"{path_of(id)}/resume"
             call_key = stripe_key("resume", principal, key)

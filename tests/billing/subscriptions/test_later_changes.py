@@ -23,6 +23,7 @@ CANCEL = """mutation($input: CancelSubscriptionInput!) { cancelSubscription(inpu
     subscription { willCancel pendingChange { at } } userErrors { code } } }"""
 
 
+PAUSE = "mutation($input: PauseSubscriptionInput!) { pauseSubscription(input: $input) { userErrors { code } } }"
 RESUME = "mutation($input: ResumeSubscriptionInput!) { resumeSubscription(input: $input) { userErrors { code } } }"
 
 
@@ -47,6 +48,10 @@ def preview(world, me, subscription: dict, lookup_key: str, when: str = "AT_PERI
 
 def resume(world, me, subscription: dict) -> dict:
     return world.data(RESUME, {"input": {"subscriptionId": subscription["id"]}}, me)["resumeSubscription"]
+
+
+def pause(world, me, subscription: dict) -> dict:
+    return world.data(PAUSE, {"input": {"subscriptionId": subscription["id"]}}, me)["pauseSubscription"]
 
 
 def codes(payload: dict) -> list[str]:
@@ -130,7 +135,9 @@ def test_the_renewal_is_said_with_discounts_taxes_and_what_waits_to_be_billed(wo
 def test_a_waiting_change_is_undone_and_nothing_is_left_of_it(world, ann):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
     assert codes(undo(world, ann, bought)) == []  # nothing waits
-    change(world, ann, bought, "starter_monthly")
+    waiting = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
+    assert codes(pause(world, ann, bought)) == codes(resume(world, ann, bought)) == []
+    assert pending(world, ann) == waiting
     undone = undo(world, ann, bought)
     assert (codes(undone), undone["subscription"]["pendingChange"], pending(world, ann)) == ([], None, None)
     assert at_stripe(world, bought)["schedule"] is None

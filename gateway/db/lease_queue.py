@@ -261,7 +261,8 @@ def _statements(
     mine = candidates(now).where(scope).with_only_columns(key)
     move = sa.update(key.table).where(*these).values({due_at: until})
     locked = due(now).where(*these).with_for_update(skip_locked=True, of=key.table)
-    return _Statements(mine.limit(batch), mine.where(due_at > late), locked, move)
+    # A limit that PostgreSQL does not know makes a plan for all cases seem dear, so that it makes a new one each time.
+    return _Statements(mine.limit(sa.literal_column(str(batch))), mine.where(due_at > late), locked, move)
 
 
 def _keys(query: sa.Select[Any], connection: sa.Connection, **given: Any) -> Sequence[Any]:

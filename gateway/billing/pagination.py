@@ -90,24 +90,33 @@ class Pages(Generic[Row]):
         *conditions: sa.ColumnElement[bool],
     ) -> None:
         self._columns, self._order, self._place, self._conditions = list(columns), order, place, conditions
-        self._readings = {behind: PreparedQuery(partial(self._select, behind=behind)) for behind in (False, True)}
+        self._readings = {
+            (many, behind): PreparedQuery(partial(self._select, many=many, behind=behind))
+            for many in (False, True)
+            for behind in (False, True)
+        }
 
-    def _select(self, dialect: str, *, behind: bool) -> sa.Select[Any]:
-        """Return the first rows of each of some customers, behind a place if there is one.
+    def _select(self, dialect: str, *, many: bool, behind: bool) -> sa.Select[Any]:
+        """Return the first rows of one customer, or of each of many, behind a place if there is one.
 
-        Each customer's are searched by themselves, because only so do they lie in an index in their order.
+        Each customer's are searched by themselves, because only so do they lie in an index in their order. Of one that
+        it knows, PostgreSQL knows also how many these are, and goes through the index rather than through all.
 
         Args:
             dialect: of the connection.
+            many: whether there may be several customers, as the list `customers`; else there is one, `customer`.
             behind: whether there is a place, as parameters with the names of `order`.
         """
-        asked, key = from_json_array(dialect, "customers"), self._order[-1]
+        key, size = self._order[-1], sa.bindparam("size", type_=sa.Integer)
         newest_first = [column.desc() for column in self._order]
-        rows = sa.select(*self._columns).where(key.table.c.customer_id == asked.c.value, *self._conditions)
+        rows = sa.select(*self._columns).where(*self._conditions).order_by(*newest_first).limit(size)
         if behind:
             place = sa.tuple_(*(sa.bindparam(column.name, type_=column.type) for column in self._order))
             rows = rows.where(sa.tuple_(*self._order) < place)
-        first = rows.order_by(*newest_first).limit(sa.bindparam("size", type_=sa.Integer)).correlate(asked)
+        if not many:
+            return rows.where(key.table.c.customer_id == sa.bindparam("customer", type_=sa.Text))
+        asked = from_json_array(dialect, "customers")
+        first = rows.where(key.table.c.customer_id == asked.c.value).correlate(asked)
         if dialect == "sqlite":  # where an inner join may begin with all rows that there are
             each = asked.outerjoin(key.table, key.in_(first.with_only_columns(key)))
             return sa.select(*self._columns).select_from(each).order_by(*newest_first)
@@ -140,8 +149,10 @@ class Pages(Generic[Row]):
         place: dict[str, Any] = {}
         if after is not None:
             place = dict(zip((column.name for column in self._order), self._place(after), strict=True))
-        reading = self._readings[after is not None]
+        many = len(customers) > 1
+        whose = {"customers": json_array(customers)} if many else {"customer": next(iter(customers))}
+        reading = self._readings[many, after is not None]
         found: dict[str, list[Any]] = {}
-        for row in reading.rows(connection, customers=json_array(customers), size=first + 1, **place):
+        for row in reading.rows(connection, **whose, size=first + 1, **place):
             found.setdefault(row.customer_id, []).append(row)
         return found

@@ -9,7 +9,7 @@ import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import __version__
+from gateway import __version__, console
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.operators import Operators
 from gateway.billing.audit import AuditLog
@@ -91,7 +91,9 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     if settings.otlp_endpoint:
         tracing.start(settings.otlp_endpoint)
     services, authenticator, operators = compose_services(runtime), Authenticator(settings), Operators(settings)
-    graphql = GraphQL(services, authenticator, operators, sample_users=bool(pages), documents=documents())
+    graphql = GraphQL(
+        services, authenticator, operators, sample_users=bool(pages), documents=documents() | console.documents()
+    )
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 
@@ -116,7 +118,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    rest.router.routes += [*graphql.static_routes(), *web_routes(), *pages]
+    operated = console.console_routes() if settings.console else []
+    rest.router.routes += [*graphql.static_routes(), *web_routes(), *operated, *pages]
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog
     throttle = Throttle(limiter, authenticator)

@@ -5,13 +5,17 @@ same.
 """
 
 import os
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
+from harness.gateway import make_world
 from harness.shop_pages import buy, choose, sign_in
+from harness.subscriptions import price_id
 
 pytestmark = [pytest.mark.browser, pytest.mark.soak]
 
@@ -67,3 +71,37 @@ async def test_graphiql(chromium, gateway_dev, folder):  # noqa: F811
         await page.locator(".graphiql-execute-button").click()
         await expect(page.locator(".result-window")).to_contain_text('"products"')
         await picture(page, folder, "graphiql", 640)
+
+
+TOKEN = f"op_{'a' * 40}"
+
+
+@pytest.fixture
+def year(new_sqlite):
+    """A gateway of ten months, in which somebody comes every 26 days."""
+    begins = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp())
+    with make_world(new_sqlite(), clock=begins, console=True, operator_tokens=f"ann:act:{TOKEN}") as world:
+        for number, plan in enumerate(("starter_monthly", "pro_monthly", "business_monthly", "starter_monthly") * 3):
+            world.advance(to=begins + (number + 1) * 26 * 86_400)
+            cus = world.stripe("POST", "/v1/customers", email=f"buyer{number}@example.com")["id"]
+            method = world.stripe("POST", "/v1/payment_methods/pm_card_visa/attach", customer=cus)["id"]
+            pays = {"default_payment_method": method, "items[0][price]": price_id(world, plan)}
+            sold = world.stripe("POST", "/v1/subscriptions", customer=cus, **pays)
+            if number % 4 == 3:
+                world.stripe("POST", f"/v1/subscriptions/{sold['id']}", cancel_at_period_end="true")
+        figures = '{ operator { figures(firstMonth: "2026-01", lastMonth: "2026-10") { waiting } } }'
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        invoices = len(world.stripe("GET", "/v1/invoices", limit=100)["data"])
+        world.eventually(lambda: len(world.rows("invoice")), invoices, seconds=60)
+        world.eventually(lambda: world.data(figures, None, headers)["operator"]["figures"]["waiting"], 0)
+        yield world
+
+
+async def test_the_operators_console(chromium, year, folder):  # noqa: F811
+    async with checked_page(chromium, year.url) as page:
+        await page.clock.set_fixed_time(datetime(2026, 10, 20, tzinfo=UTC))
+        await page.goto(f"{year.url}/console")
+        await page.get_by_label("Token").fill(TOKEN)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("img", name=re.compile("^mrr from"))).to_be_visible()
+        await picture(page, folder, "console", 900)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from gateway.models.statuses import FINAL
+
 MONTHS_IN: Final = {"day": Fraction(12, 365), "week": Fraction(84, 365), "month": Fraction(1), "year": Fraction(12)}
 NEVER: Final = 10**12
 
@@ -18,6 +20,9 @@ TRIALS, TRIALS_ENDED, CONVERTED = "trials", "trials_ended", "converted"
 NEW, EXPANSION, CONTRACTION, CHURN = "new", "expansion", "contraction", "churn"
 PAID, FAILED, RECOVERED = "paid", "failed", "recovered"
 COHORT: Final = "cohort "
+STATUS: Final = "status "
+NOW: Final = "now"
+"""In the place of a month: how it is, not how it was."""
 
 
 class Rate(NamedTuple):
@@ -229,10 +234,12 @@ def _first_paid(paid: Iterable[Invoice]) -> dict[str, list[int]]:
 
 
 def _life(subscription: Subscription, paid: Sequence[int], add: Any) -> None:
-    """Add the beginning and the end of a subscription and of its trial, and whether it went on for money."""
+    """Add how a subscription stands, when it and its trial began and ended, and whether it went on for money."""
+    currency, ended = subscription.currency, subscription.ended
+    if subscription.status not in FINAL:
+        add(NOW, currency, STATUS + subscription.status)
     if subscription.status in {"incomplete", "incomplete_expired"}:
         return
-    currency, ended = subscription.currency, subscription.ended
     add(month_of(subscription.start), currency, STARTED)
     if ended:
         add(month_of(ended), currency, ENDED)

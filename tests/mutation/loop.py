@@ -40,8 +40,8 @@ TOGETHER = 50
 """So many mutants are tried in one process where no test starts a gateway."""
 SECONDS, TIMES = 5, 5
 """The CPU that a mutant may take before it counts as one that runs for ever: so many times its tests', and this."""
-PATIENCE = 600
-"""Seconds after which a process that takes no CPU is given up."""
+PATIENCE = 20
+"""Seconds without any CPU after which a process is given up."""
 REMEMBERED = 3
 """So many tests that killed the last mutants of a function are run first on its next one."""
 
@@ -87,6 +87,7 @@ class Loop:
         self._mutant, self._is_alone, self._folder = "", False, ""
         self._running: dict[int, tuple[list[Job], float, str]] = {}
         self._killers: dict[str, list[str]] = {}
+        self._spent: dict[int, list[str]] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that are wanted."""
@@ -273,13 +274,22 @@ class Loop:
             code = job()
         os._exit(code)
 
+    def _end_what_waits(self) -> None:
+        """End the processes that have taken no CPU for a while: they wait for what a mutant keeps from happening."""
+        now = time.monotonic()
+        for pid, (jobs, until, folder) in list(self._running.items()):
+            if now > until:
+                spent = _cpu_of(pid)
+                if spent == self._spent.get(pid):
+                    os.kill(pid, signal.SIGKILL)
+                self._spent[pid] = spent
+                self._running[pid] = jobs, now + PATIENCE, folder
+
     def _reap(self) -> list[Job]:
         """Tell what became of the mutants of a process that has ended; return those that are still to be tried."""
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
-            now = time.monotonic()
-            for each in [each for each, (_, until, _) in self._running.items() if now > until]:
-                os.kill(each, signal.SIGKILL)
+            self._end_what_waits()
             time.sleep(0.002)
         if pid not in self._running:
             return []
@@ -318,6 +328,13 @@ class Reached:
             else:
                 found += dict.fromkeys(test for line in lines for test in known["at"].get(str(line), ()))
         return found
+
+
+def _cpu_of(pid: int) -> list[str]:
+    """Return the clock ticks that a process and what it has waited for have taken."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return []
 
 
 def _function_of(mutant: str) -> str:

@@ -118,9 +118,11 @@ async def test_nothing_is_used_that_costs_more_than_the_cap(till):
     plan = item("si_1", "calls", "pro", None)
     paid = price("calls", "pro", None, unit_amount_decimal="2.5", meter="mtr_1")
     capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
-    await till.database.transaction(lambda connection: put(connection, subscription(), plan, paid, capped))
+    await till.database.transaction(lambda connection: put(connection, capped))
     till.place = place(limit=None, **METERED)
-    assert await till.use(41) == "SPEND_CAP_REACHED amount"
+    assert await till.use(0) == "0+0 of None, None left"  # which nobody bills yet
+    await till.database.transaction(lambda connection: put(connection, subscription(), plan, paid))
+    assert await till.use(41, "much") == "SPEND_CAP_REACHED amount"
     assert await till.use(20, "a") == "20+0 of None, None left"
     assert await till.hold(15) == "open 15/None: 20+15 of None, None left"
     assert await till.use(6, "b") == "SPEND_CAP_REACHED amount"

@@ -5,7 +5,8 @@ import sqlalchemy as sa
 
 from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.counters import Count, Place, of_credits
-from gateway.billing.counting.uses import Consume
+from gateway.billing.counting.desk import read_holds
+from gateway.billing.counting.uses import Commit, Consume, Release
 from gateway.billing.metering.usage import Report, current, report
 from gateway.models.credits import CreditAccount, CreditLot
 from gateway.models.metering import UsageHold, UsageRecord
@@ -97,6 +98,15 @@ async def test_a_hold_lapses_by_time_alone(till):
     till.later(0)  # a host whose clock is behind must not count what is given away
     assert await till.commit(60) == "LIMIT_REACHED actual"
     assert await till.commit(30) == "committed 60/30: 100+0 of 100, 0 left"
+
+
+async def test_what_is_not_held_is_neither_committed_nor_let_go_of(till, database):
+    await till.hold(5)
+    held = till.holds["h"]
+    gone = held.model_copy(update={"id": "gone"})
+    assert await till.do(Commit(gone, 1, till.place), Release(gone, till.place)) == ["HOLD_NOT_FOUND holdId"] * 2
+    found = await database.read(lambda connection: read_holds(connection, ["gone", held.id]))
+    assert [each and each.id for each in found] == [None, held.id]
 
 
 async def test_a_lapsed_hold_can_be_let_go_of_or_committed_late(till):

@@ -77,12 +77,13 @@ night: soak
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 
 # Crashes, outages, a full disk, several processes; then more random histories and examples than `make test` plays, and on
-# PostgreSQL too.
+# PostgreSQL too, and a hundred files of prices whose pushes are killed.
 storms: .venv/development assets
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
 	HISTORIES=12 SIMULATION=15 TIMES=4 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/e2e/test_simulation.py \
 	  tests/billing/credits/test_credits.py tests/mirror/test_ties.py tests/graphql/execution/test_compiler.py \
 	  -k "any_order or any_history or whatever" -m "" -n 2 --timeout 600 $(ARGS)
+	$(BIN)/python -m pytest tests/billing/pricing -m soak -n 2 --timeout 600 $(ARGS)
 
 # Failovers, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
 failures: failovers

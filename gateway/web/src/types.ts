@@ -848,6 +848,10 @@ export type ViewerQuery = {
           amount: number;
           formatted: string;
         };
+        tax: {
+          amount: number;
+          formatted: string;
+        };
         total: {
           formatted: string;
         };

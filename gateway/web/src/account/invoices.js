@@ -14,7 +14,7 @@ export const invoicePanel = (ui, invoices) =>
     invoices.length ? h("ul", { class: "invoices" }, invoices.map((each) => row(ui, each))) : h("p", {}, ui.text("invoices.none")),
   );
 
-function row(ui, { number, status, createdAt, total, refunded, hostedInvoiceUrl, invoicePdf }) {
+function row(ui, { number, status, createdAt, total, tax, refunded, hostedInvoiceUrl, invoicePdf }) {
   const link = (name, address) => {
     const href = web(address);
     return href && h("a", { href, "aria-label": ui.text(`invoices.${name}Of`, { number }) }, ui.text(`invoices.${name}`));
@@ -27,6 +27,7 @@ function row(ui, { number, status, createdAt, total, refunded, hostedInvoiceUrl,
       "span",
       { class: "amount" },
       h("strong", {}, total.formatted),
+      tax.amount > 0 && h("small", {}, ui.text("invoices.tax", { amount: tax.formatted })),
       refunded.amount > 0 && h("small", {}, ui.text("invoices.refunded", { amount: refunded.formatted })),
     ),
     h("span", { class: status === "OPEN" ? "state bad" : "state" }, ui.text(`invoices.status.${status}`)),

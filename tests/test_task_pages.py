@@ -99,6 +99,7 @@ def curl(world, command, **places):
             name, _, headers[name] = next(words).partition(": ")
         elif word == "-d":
             method, body = "POST", next(words)
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")  # as curl does
         elif word == "-X":
             method = next(words)
     answer = world.client.request(method, url, headers=headers, content=body, timeout=60)
@@ -179,3 +180,7 @@ def test_the_gated_feature_is_refused_and_let_in_as_the_page_says(shop):
     subscribe(shop, customer(shop, "gated"), "pro_monthly", trial_period_days=14)
     shop.eventually(lambda: curl(shop, ask, **where)[0], 200)
     assert curl(shop, ask, **where)[1]["reason"] == "TRIALING"
+    (give,) = blocks("gate-a-feature", "sh", "Your own feature")
+    assert curl(shop, ask, **where, automation="exports")[0] == 403
+    assert curl(shop, give)[0] == 200
+    shop.eventually(lambda: curl(shop, ask, **where, automation="exports")[0], 200)

@@ -22,6 +22,8 @@ WORDS = {
 }
 """What PostgreSQL's SQLSTATE says, where the error's name does not say it.
 Source: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
+NO_CONNECTION = r"too many clients|connection slots|too many connections"
+"""What a server says that lets nobody in any more: of who is not let in, the driver tells no SQLSTATE."""
 DAMAGED = "its file is damaged: stop the gateway and restore a backup"
 
 
@@ -55,6 +57,8 @@ def unavailability_reason(error: BaseException) -> str | None:
         return "it is not migrated: run `gateway db upgrade`"
     if words := WORDS.get(getattr(cause, "sqlstate", None) or ""):
         return words
+    if isinstance(error, OperationalError) and re.search(NO_CONNECTION, str(cause)):
+        return WORDS["53300"]
     if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return DAMAGED
     gone = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.engine import URL
 
 from gateway.db.engines import connect_arguments
+from gateway.db.errors import NO_CONNECTION
 
 
 class Refusal(NamedTuple):
@@ -36,7 +37,7 @@ RULES = {
     r"no pg_hba\.conf entry|pg_hba\.conf rejects": Refusal(
         "PostgreSQL's pg_hba.conf lets the user {user} not in from here", "add a line for this machine, or use TLS"
     ),
-    r"too many clients|connection slots|too many connections": Refusal(
+    NO_CONNECTION: Refusal(
         "PostgreSQL has no connection left", "lower GATEWAY_DATABASE_CONNECTIONS, or raise max_connections"
     ),
     r"starting up|shutting down|recovery mode": Refusal(

@@ -334,6 +334,7 @@ async def database_of():
         (psycopg.errors.DiskFull, "the disk of its server is full"),
         (psycopg.errors.OutOfMemory, "no memory left"),
         (psycopg.errors.TooManyConnections, "lower GATEWAY_DATABASE_CONNECTIONS"),
+        (lambda _: psycopg.OperationalError("FATAL:  sorry, too many clients already"), "lower GATEWAY_DATABASE_CONN"),
         (psycopg.errors.LockNotAvailable, "lock_timeout"),
         (psycopg.errors.QueryCanceled, "statement_timeout"),
     ],

@@ -1,26 +1,34 @@
-"""PostgreSQL's server is lost and its standby takes its place: what was answered is counted one by one, and is there.
+"""PostgreSQL's server is lost and its standby takes its place, or it is full: what was answered is counted, one by one.
 
 With a synchronous standby nothing is missing. With an asynchronous one what it had not got is, nothing else, and
 `gateway reconcile` names every user whose answer is gone. The gateway goes on by itself.
 """
 
+import os
+import shutil
+import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
+import psycopg
 import pytest
 
+from gateway.db.errors import WORDS
 from harness.command import run
 from harness.gateway import SERVICE, World, make_world
 from harness.standby import Pair, standby_of
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.postgres, pytest.mark.soak]
+GRANTED = 100_000
 GRANT = """mutation($user: ID!, $key: String!) { grantCredits(input: {externalId: $user, amount: 100000,
     idempotencyKey: $key, reason: "a start"}) { userErrors { code } } }"""
 SPEND = """mutation($user: ID!, $key: String!) { spendCredits(input: {externalId: $user, amount: 1,
@@ -33,6 +41,8 @@ CHECKOUT = """mutation($user: ID!, $key: String!) { createCheckoutSession(input:
 WORK = {"spend": SPEND, "usage": USE, "checkout": CHECKOUT}
 TABLES = {"spend": ("credit_entry", "key"), "usage": ("usage_record", "id"), "checkout": ("checkout_intent", "key")}
 BEFORE = "before"  # a user who is answered long before, and never again
+LEASES_END = 60.0
+"""After how many seconds nobody waits any more for what another one had begun."""
 USERS = [f"user-{number}" for number in range(12)]
 
 
@@ -54,7 +64,8 @@ class Clients:
     def __init__(self, *worlds: World) -> None:
         self._worlds = worlds
         self.answered: list[Answer] = []
-        self.failed = 0
+        self.refused: list[Answer] = []
+        self.said: Counter[str] = Counter()
         self._end = threading.Event()
 
     @contextmanager
@@ -82,7 +93,8 @@ class Clients:
         url = self._worlds[hash(wanted.user) % len(self._worlds)].url
         told = client.post(f"{url}/graphql", json=body).json()
         if "errors" in told:
-            self.failed += 1
+            self.refused.append(wanted)
+            self.said.update(each["message"] for each in told["errors"])
             time.sleep(0.05)
         else:
             ((done),) = told["data"].values()
@@ -126,7 +138,7 @@ def play(world: World, clients: Clients, pair: Pair, *, cut: float | None, befor
         time.sleep(after)
     missing = clients.missing()
     counted = Counter(answer.kind for answer in clients.answered), Counter(answer.kind for answer in missing)
-    print(f"\nanswered {dict(counted[0])}, missing {dict(counted[1])}, {clients.failed} failed")  # noqa: T201
+    print(f"\nanswered {dict(counted[0])}, missing {dict(counted[1])}, {len(clients.refused)} failed")  # noqa: T201
     return missing
 
 
@@ -171,3 +183,88 @@ def test_a_synchronous_standby_has_all_that_was_answered(pair):
         servers.at_standby("SELECT pg_reload_conf()")
         assert play(world, clients, servers, cut=None, before=20, after=10) == []
         assert len(clients.answered) > 300
+
+
+def ask_again(clients: Clients, world: World) -> None:
+    """Ask again for all that was not done, each under its key: everything is there, once."""
+    late = len(clients.refused)
+    with httpx.Client(timeout=30, headers=SERVICE) as client:
+        until = time.monotonic() + LEASES_END
+        while clients.refused and time.monotonic() < until:
+            refused, clients.refused = clients.refused, []
+            for wanted in refused:
+                clients.ask(client, wanted)
+    assert clients.refused == [], clients.said
+    assert clients.missing() == []
+    spends = sum(answer.kind == "spend" for answer in clients.answered)
+    left = sum(row["balance"] for row in world.rows("credit_account"))
+    assert left == GRANTED * len([*USERS, BEFORE]) - spends  # none counts twice
+    print(f"\nanswered {len(clients.answered)}, of them {late} not at the first try: {dict(clients.said)}")  # noqa: T201
+
+
+@contextmanager
+def without_connections(server: Any) -> Iterator[None]:
+    """Let another client take all the connections of a server while the block runs."""
+    with ExitStack() as held:
+        admin = held.enter_context(psycopg.connect(server.get_uri(), autocommit=True))
+        gateways = "FROM pg_stat_activity WHERE datname LIKE 'test_%'"
+        while admin.execute(f"SELECT pg_terminate_backend(pid) {gateways}").fetchall():  # they take theirs again
+            with suppress(psycopg.OperationalError):
+                while True:
+                    held.enter_context(psycopg.connect(server.get_uri()))
+        yield
+
+
+@contextmanager
+def small_disk(server: Any, url: str) -> Iterator[psycopg.Connection]:
+    """Have a database on a disk of some megabytes while the block runs; a connection to it."""
+    name, folder = url.rpartition("/")[2].partition("?")[0], Path(tempfile.mkdtemp(prefix="gateway-disk-"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", folder], check=True)
+    try:
+        shutil.chown(folder, server.system_user)
+        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+            admin.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+            admin.execute(f"ALTER DATABASE {name} SET TABLESPACE small")
+        with psycopg.connect(url, autocommit=True) as connection:
+            yield connection
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
+
+
+def readiness(world: World) -> str:
+    """What `/readyz` says."""
+    return httpx.get(f"{world.url}/readyz", timeout=30).text
+
+
+def test_a_server_without_connections_is_told_in_words_and_loses_and_doubles_nothing(own_postgres):
+    server, url = own_postgres
+    with selling(url) as (world, clients):
+        with clients.at_work():
+            time.sleep(2)
+            with without_connections(server):
+                eventually(lambda: len(clients.refused) > 20, seconds=30)
+                said = readiness(world)
+            before = len(clients.answered)
+            eventually(lambda: len(clients.answered) > before + 50, seconds=30)
+        assert WORDS["53300"] in said
+        ask_again(clients, world)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_of_the_server_is_told_in_words_and_loses_and_doubles_nothing(own_postgres):
+    server, url = own_postgres
+    with small_disk(server, url) as disk, selling(url) as (world, clients):
+        with clients.at_work():
+            time.sleep(2)
+            disk.execute("CREATE TABLE filler (text text)")
+            for rows in (1_000, 10, 1):
+                with suppress(psycopg.errors.DiskFull):
+                    while True:
+                        disk.execute("INSERT INTO filler SELECT repeat('x', 1000) FROM generate_series(1, %s)", [rows])
+            eventually(lambda: len(clients.refused) > 20, seconds=60)
+            disk.execute("DROP TABLE filler")  # the operator has made room
+            before = len(clients.answered)
+            eventually(lambda: len(clients.answered) > before + 50, seconds=30)
+        assert any(WORDS["53100"] in each for each in clients.said), clients.said
+        ask_again(clients, world)

@@ -118,7 +118,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    operated = console.console_routes() if settings.console else []
+    operated = console.console_routes(settings, operators) if settings.console else []
     rest.router.routes += [*graphql.static_routes(), *web_routes(), *operated, *pages]
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog

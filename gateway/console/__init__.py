@@ -7,27 +7,38 @@ long as its tab is open (`sessionStorage`), and no cookie exists that another si
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from string import Template
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from gateway.auth.operators import Operators
+from gateway.console.sign_in import ProviderSignIn
 from gateway.http.html import file_route, page
+from gateway.settings import Settings
 
 _HERE = Path(__file__).parent
 _FILES = [path for path in sorted(_HERE.glob("page/*")) if path.suffix in {".js", ".css"}]
 _DOCUMENTS = sorted(_HERE.glob("documents/*.graphql"))
 
 
-def console_routes() -> list[BaseRoute]:
-    """Return the routes: the page at `/console`, and its files below."""
-    html = (_HERE / "page" / "console.html").read_text()
+def console_routes(settings: Settings, operators: Operators) -> list[BaseRoute]:
+    """Return the routes: the page at `/console`, its files below, and the sign-in with the operators' provider.
+
+    Args:
+        settings: whether there is a provider.
+        operators: proves what it gives.
+    """
+    has_provider = settings.operator_jwks_url is not None
+    html = Template((_HERE / "page" / "console.html").read_text()).substitute(provider="yes" if has_provider else "no")
 
     async def show(_request: Request) -> Response:
         return page(html)
 
     files = [file_route(f"/console/{path.name}", path) for path in (*_FILES, *_DOCUMENTS)]
-    return [Route("/console", show, methods=["GET"]), *files]
+    provider = ProviderSignIn(settings, operators).routes() if has_provider else []
+    return [Route("/console", show, methods=["GET"]), *files, *provider]
 
 
 @cache

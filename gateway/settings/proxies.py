@@ -34,7 +34,7 @@ def prepare_proxies(settings: Settings) -> None:
         SettingsError: a proxy is named that cannot be used.
     """
     called = [settings.stripe_api_base, *(endpoint.url for endpoint in settings.outbound_endpoints)]
-    called += [settings.auth_jwks_url] if settings.auth_jwks_url else []
+    called += [url for url in (settings.auth_jwks_url, settings.operator_jwks_url) if url]
     outside = [url for url in called if urlsplit(url).hostname not in LOOPBACK]
     known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     direct = ",".join(filter(None, [known, *sorted(LOOPBACK)])) if outside else "*"

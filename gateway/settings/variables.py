@@ -469,6 +469,12 @@ class Settings(BaseSettings):
         description="The audience (`aud`) that it must name: the id of the client that the provider has for the "
         "console.",
     )
+    operator_client_secret: SecretStr | None = Field(
+        None,
+        validation_alias="GATEWAY_OPERATOR_CLIENT_SECRET",
+        description="The secret of this client, where the provider gives it one; its address to come back to is "
+        "`/console/callback`.",
+    )
     operator_role_claim: str = Field(
         "roles",
         validation_alias="GATEWAY_OPERATOR_ROLE_CLAIM",

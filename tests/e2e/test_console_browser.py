@@ -172,6 +172,10 @@ async def test_a_wrong_token_opens_nothing(chromium, shop):  # noqa: F811
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("alert")).to_have_text("this is no operator's token")
     await expect(page.get_by_role("navigation")).to_be_hidden()
+    await page.goto(f"{shop.url}/console#token={ANN}")  # a link signs nobody in who has not begun to
+    await page.reload()
+    await expect(page.get_by_label("Token")).to_be_visible()
+    await expect(page.get_by_role("navigation")).to_be_hidden()
     await context.close()
 
 

@@ -19,6 +19,7 @@ const PAGES = [
   [/^#\/health$/, health],
   [/^#\/audit$/, audit],
 ];
+const BEGUN = "sign-in-begun";
 const main = document.querySelector("#main");
 let shown = 0;
 let refresh = null;
@@ -83,7 +84,8 @@ function signIn(problem) {
   h("p", { class: "note" }, "With an operator’s token, or one of the operators’ provider. It is forgotten with this tab."),
   h("label", {}, "Token", field),
   problem && h("p", { class: "problem", role: "alert" }, problem),
-  h("div", { class: "tools" }, h("button", {}, "Sign in")));
+  h("div", { class: "tools" }, h("button", {}, "Sign in"),
+    document.body.dataset.provider === "yes" && h("a", { class: "button", href: "/console/sign-in", onclick: () => sessionStorage.setItem(BEGUN, "yes") }, "With your provider")));
   main.replaceChildren(form);
   field.focus();
 }
@@ -109,11 +111,23 @@ async function again() {
   setTimeout(again, EVERY);
 }
 
+/** Take the token that a sign-in has brought, if this tab has begun one: no link signs anybody in. */
+function arrive() {
+  if (!location.hash.startsWith("#token=")) return;
+  if (sessionStorage.getItem(BEGUN)) session.token = decodeURIComponent(location.hash.slice("#token=".length));
+  sessionStorage.removeItem(BEGUN);
+  history.replaceState(null, "", "/console");
+}
+
 document.querySelector("#leave").addEventListener("click", () => leave());
 document.querySelector("#skip").addEventListener("click", (clicked) => {
   clicked.preventDefault();
   main.focus();
 });
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => {
+  arrive();
+  show();
+});
+arrive();
 await show();
 setTimeout(again, EVERY);

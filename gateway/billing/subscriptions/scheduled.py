@@ -14,6 +14,7 @@ from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_
 from gateway.billing.subscriptions.set_aside import brought_back, set_aside
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.timing import present_phase
+from gateway.billing.subscriptions.validation import BOUND
 from gateway.billing.user_errors import Rejected
 from gateway.mirror.schedules import CUSTOMER_MAY_CHANGE
 from gateway.mirror.sync import Mirror
@@ -118,11 +119,14 @@ class Schedules:
             answer: the same, with its schedule.
 
         Raises:
-            Rejected: Stripe refuses it.
+            Rejected: Stripe refuses it, or somebody has spoilt what was set aside.
         """
         its, key = present.subscription.id, uuid4().hex
         if present.planned.left:
-            again = brought_back(answer.object, datetime.fromtimestamp(answer.as_of, UTC))
+            try:
+                again = brought_back(answer.object, datetime.fromtimestamp(answer.as_of, UTC))
+            except (KeyError, ValueError):
+                raise Rejected(BOUND) from None
             await self._at_stripe.do(its, self._stripe.post(_of(answer), idempotency_key=key, **again))
         elif present.pending is None:
             await self.release(its, answer)

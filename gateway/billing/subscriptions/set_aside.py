@@ -62,6 +62,10 @@ def brought_back(subscription: Mapping[str, Any], now: datetime) -> _Json:
     Args:
         subscription: as Stripe has it, with its schedule.
         now: the present, by Stripe's clock.
+
+    Raises:
+        KeyError: a part of it is gone.
+        ValueError: it cannot be read.
     """
     said = subscription["schedule"]["metadata"]
     names = [name for name in said if name.startswith(_KEY)]

@@ -14,6 +14,8 @@ from gateway.settings import Settings
 
 MAX_COMMENT = 500
 MAX_KEY = 255
+_WHOSE = "what is planned of this subscription was not planned here: only who planned it can undo or change it"
+BOUND = Problem(ProblemCode.PLANNED_BY_SELLER, _WHOSE, "subscriptionId")
 
 
 def check(*problems: Problem | None) -> None:
@@ -49,10 +51,7 @@ def ended(present: SubscriptionState) -> Problem | None:
 
 def planned_by_seller(present: SubscriptionState, snapshot: Snapshot, settings: Settings) -> Problem | None:
     """Return that the seller has planned something of a subscription, which its customer must not get out of."""
-    if not present.is_bound(snapshot, always=settings.seller_plans_binding):
-        return None
-    message = "what is planned of this subscription was not planned here: only who planned it can undo or change it"
-    return Problem(ProblemCode.PLANNED_BY_SELLER, message, "subscriptionId")
+    return BOUND if present.is_bound(snapshot, always=settings.seller_plans_binding) else None
 
 
 def leaving(present: SubscriptionState) -> Problem | None:

@@ -536,11 +536,19 @@ async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_bac
     assert (kept.pop("feedback"), kept.pop("comment"), kept["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
     assert not any(name.startswith("phases[1]") for name in sent)
     over["metadata"] = kept
-    becomes(scripted, theirs(schedule=over), theirs(schedule=over), theirs(schedule=BY_SELLER), path=ITS)
+    scripted._answers.clear()
+    scripted.answer("GET", SUB, theirs(schedule=over))
+    scripted.answer("GET", ITS, over)
     scripted.calls.clear()
     state = await made.endings.cancel(ADA, "sub_1", Cancellation(), None)  # which it is already
     assert (int(state.planned.end.timestamp()), state.pending, changed(scripted)) == (ENDS, None, [])
     assert await codes(made.change(ADA, "sub_1", LATER, None)) == [("SUBSCRIPTION_ENDING", "subscriptionId")]
+    for spoilt in ({"set_aside_1": "}"}, {"set_aside_0": ""}):
+        over["metadata"] = kept | spoilt
+        assert await codes(made.endings.resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
+    assert changed(scripted) == []
+    over["metadata"] = kept
+    becomes(scripted, theirs(schedule=over), theirs(schedule=BY_SELLER), path=ITS)
     await made.endings.resume(ADA, "sub_1", None)
     ((_, path, sent),) = changed(scripted)
     expected = {"phases[0][end_date]": str(ENDS), "phases[1][end_date]": str(ENDS + 9), "end_behavior": "release"}

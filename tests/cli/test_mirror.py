@@ -3,6 +3,14 @@
 import asyncio
 import re
 
+import pytest
+
+from gateway.errors import SettingsError
+from gateway.mirror.reader import Reader
+from gateway.operators.checks import run_checks
+from gateway.runtime import open_runtime
+from gateway.webhooks.catch_up import catch_up
+from gateway.webhooks.inbox import Inbox
 from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import fill_mirror, make_world
@@ -50,13 +58,18 @@ def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url
         copied = {kind: [row[column] for row in world.rows(kind)] for kind, column in NO_LONGER_TOLD.items()}
         assert all(value in copied[kind] for kind, value in past.items()), copied
 
-        world._execute("UPDATE stripe_account SET id = 'acct_another'")
-        for command in ("sync", "reconcile"):
-            refused = run(command, cwd=tmp_path, **world.environment())
-            assert refused.returncode == 1
-            assert "this database is a copy of acct_another in test mode, and STRIPE_SECRET_KEY is of" in refused.stdout
-        told = run("doctor", cwd=tmp_path, **world.environment())
-        assert "✗ Stripe account: this database is a copy of acct_another in test mode" in told.stdout
+
+async def test_another_accounts_key_reads_nothing_into_a_database(tmp_path, world):
+    told = "this database is a copy of acct_another in test mode, and STRIPE_SECRET_KEY is of acct_1Sandbox"
+    world._execute("UPDATE stripe_account SET id = 'acct_another'")
+    refused = run("sync", cwd=tmp_path, **world.environment())
+    assert refused.returncode == 1
+    assert told in refused.stdout
+    async with open_runtime(world.settings) as runtime:
+        with pytest.raises(SettingsError, match=told):
+            await catch_up(Inbox.of(runtime), Reader(runtime.require_stripe()))
+        (found,) = [each async for each in run_checks(runtime, thorough=False) if each.name == "Stripe account"]
+    assert (found.status, found.finding.startswith(told)) == ("failed", True)
 
 
 def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_path, sqlite_url):

@@ -5,12 +5,14 @@
 A worker of pytest-xdist is a new Python, which imports the project, its libraries and all tests before its first one.
 Here one process collects the tests while pytest starts, and each worker is a fork of it. pytest-xdist knows nothing of
 that: what it starts as a worker's Python hands its standard streams to the process that forks, and waits until the fork
-has ended (decision 30). All of them use one PostgreSQL server, each for databases of its own.
+has ended (decision 30). All of them use one PostgreSQL server, each for databases of its own, and one process that
+forks the commands under test (`harness/command.py`).
 """
 
 import contextlib
 import gc
 import io
+import multiprocessing.forkserver
 import os
 import random
 import select
@@ -67,6 +69,7 @@ def become_worker(connection: socket.socket, streams: list[int]) -> None:
     for standard, each in enumerate(streams):
         os.dup2(each, standard)
         os.close(each)
+    multiprocessing.forkserver._forkserver.ensure_running = lambda: None  # it is our parent's child, and runs
     sys.stdin, sys.stdout, sys.stderr = (open(each, mode, closefd=False) for each, mode in enumerate("rww"))  # noqa: SIM115
     random.seed()
 
@@ -105,6 +108,7 @@ def main(workers: str, arguments: list[str]) -> str:
     if failed:
         tests.kill()
     else:
+        multiprocessing.forkserver.ensure_running()
         postgres, kept = start_postgres()
         if fork_workers(listener, tests):
             listener.close()

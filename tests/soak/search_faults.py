@@ -307,7 +307,7 @@ FAULTS = (
         (
             (
                 "billing/subscriptions/service.py",
-                "            await self._check_alone(items, present, customer.external_id)\n",
+                "            await self._check_alone(items, present, principal.subject)\n",
                 "",
             ),
         ),

@@ -144,17 +144,17 @@ def _spans(
         (invoice, line, rate)
         for invoice in paid
         for line in invoice.lines
-        if (rate := rates.get(line["price"] or "")) and line["period_end"] > line["period_start"]
+        if (rate := rates.get(line.get("price") or "")) and line["period_end"] > line["period_start"]
     ]
     latest: dict[str, int] = defaultdict(int)
     for _, line, _ in lines:
-        item = line["subscription_item"] or ""
+        item = line.get("subscription_item") or ""
         latest[item] = max(latest[item], line["period_end"])
     for invoice, line, rate in lines:
         subscription = subscriptions.get(invoice.subscription_id or "")
         end = line["period_end"]
         if subscription is not None:
-            end = _end(subscription, line, is_latest=latest[line["subscription_item"] or ""] == end)
+            end = _end(subscription, line, is_latest=latest[line.get("subscription_item") or ""] == end)
         amount = _full(line, rate, invoice.currency)
         if amount and end > line["period_start"]:
             yield Span(invoice.currency, line["period_start"], end, monthly(amount, rate))
@@ -169,7 +169,7 @@ def _end(subscription: Subscription, line: Mapping[str, Any], *, is_latest: bool
     if subscription.ended is not None:
         return min(int(line["period_end"]), int(subscription.ended.timestamp()))
     goes_on = subscription.status == "active" and not subscription.is_paused
-    if not (goes_on and is_latest and line["subscription_item"] in subscription.items):
+    if not (goes_on and is_latest and line.get("subscription_item") in subscription.items):
         return int(line["period_end"])
     return int(subscription.cancel_at.timestamp()) if subscription.cancel_at else NEVER
 
@@ -179,9 +179,9 @@ def _full(line: Mapping[str, Any], rate: Rate, currency: str) -> Fraction:
     the price's own amount; where that is not known, it counts from the next renewal on.
     """
     amount, net = int(line["amount"]), _net(line)
-    if not line["proration"] or not amount:
+    if not line.get("proration") or not amount:
         return Fraction(net)
-    unit, quantity = rate.unit_amounts.get(currency), line["quantity"]
+    unit, quantity = rate.unit_amounts.get(currency), line.get("quantity")
     if unit is None or quantity is None:
         return Fraction(0)
     return Fraction(unit * quantity * net, abs(amount))

@@ -29,6 +29,8 @@ KEEPS_FIGURES: Final = "figures"
 KINDS: Final = frozenset({"invoice", "subscription"})
 BATCH, PAGE = 50, 500
 IDLE_SECONDS: Final = 1.0
+UNKNOWN: Final = -1
+"""In the place of the revisions of a customer who could not be reckoned."""
 
 KEPT, SUMS = table_for(CustomerFigures), table_for(Figure)
 INVOICES, SUBSCRIPTIONS = table_for(mirrored.Invoice), table_for(mirrored.Subscription)
@@ -151,7 +153,7 @@ def reckoned(connection: sa.Connection, ids: Sequence[str]) -> tuple[dict[str, l
     items: dict[str, set[str]] = defaultdict(set)
     for row in connection.execute(sa.select(ITEMS.c.subscription_id, ITEMS.c.id).where(of_them), {"ids": its}):
         items[row.subscription_id].add(row.id)
-    rates = _rates(connection, {line["price"] for row in invoices for line in row.lines if line["price"]})
+    rates = _rates(connection, _priced(invoices))
     held: dict[str, list[Any]] = defaultdict(list)
     billed: dict[str, list[Any]] = defaultdict(list)
     revisions = dict.fromkeys(ids, 0)
@@ -162,7 +164,18 @@ def reckoned(connection: sa.Connection, ids: Sequence[str]) -> tuple[dict[str, l
         revisions[row.customer_id] += row.revision
         if not row.deleted:
             billed[row.customer_id].append(_invoice(row))
-    return {each: parts(billed[each], held[each], rates) for each in ids}, revisions
+    found: dict[str, list[Part]] = {}
+    for each in ids:
+        try:
+            found[each] = parts(billed[each], held[each], rates)
+        except Exception:  # whatever it is, nobody else has to wait for it; the next start tries again
+            log.exception("figures_not_reckoned", customer=each)
+            found[each], revisions[each] = [], UNKNOWN
+    return found, revisions
+
+
+def _priced(invoices: Iterable[Any]) -> set[str]:
+    return {price for row in invoices for line in row.lines if isinstance(line, dict) and (price := line.get("price"))}
 
 
 def _rates(connection: sa.Connection, ids: Collection[str]) -> Mapping[str, Rate]:

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.auth.operators import Operators
-from gateway.console.sign_in import ProviderSignIn
 from gateway.http.html import file_route, page
 from gateway.settings import Settings
 
@@ -37,8 +36,12 @@ def console_routes(settings: Settings, operators: Operators) -> list[BaseRoute]:
         return page(html)
 
     files = [file_route(f"/console/{path.name}", path) for path in (*_FILES, *_DOCUMENTS)]
-    provider = ProviderSignIn(settings, operators).routes() if has_provider else []
-    return [Route("/console", show, methods=["GET"]), *files, *provider]
+    routes: list[BaseRoute] = [Route("/console", show, methods=["GET"]), *files]
+    if has_provider:
+        from gateway.console.sign_in import ProviderSignIn  # noqa: PLC0415 - with httpx, which nobody else needs yet
+
+        routes += ProviderSignIn(settings, operators).routes()
+    return routes
 
 
 @cache

@@ -197,12 +197,23 @@ def test_what_the_seller_has_planned_is_shown_and_happens(world, ann):
     world.eventually(lambda: [row["status"] for row in world.rows("subscription", id=bought["id"])], ["canceled"])
 
 
-@pytest.mark.parametrize("binding", [False, True])
-def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_on_coming_back(sqlite_url, binding):
-    """And the end after it: nothing is got rid of, nor lost, by leaving and coming back."""
-    with make_world(sqlite_url, seller_plans_binding=binding) as world:
+def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_on_coming_back(sqlite_url):
+    """And the end after it: nothing is got rid of, nor lost, by leaving and coming back, nor by undoing."""
+    with make_world(sqlite_url, seller_plans_binding=True) as world:
         ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"), "pro_monthly")
         schedule = dashboard_plans(world, bought)
+        offered = (
+            "{ pricing { products { plans { id viewer { reason } } } } viewer { subscription { plannedBySeller } } }"
+        )
+        seen, starter = world.data(offered, headers=ann), price_id(world, "starter_monthly")
+        (reason,) = [
+            each["viewer"]["reason"]
+            for product in seen["pricing"]["products"]
+            for each in product["plans"]
+            if each["id"] == starter
+        ]
+        assert (seen["viewer"]["subscription"], reason) == ({"plannedBySeller": True}, "PLANNED_BY_SELLER")
+        assert codes(undo(world, ann, bought)) == ["PLANNED_BY_SELLER"]
         before, planned = world.stripe("GET", f"/v1/subscription_schedules/{schedule}"), pending(world, ann)
         asked = {"input": {"subscriptionId": bought["id"], "comment": "Too dear, für mich"}}
         kept = ("start_date", "end_date", "items", "discounts", "metadata", "trial_end")
@@ -221,13 +232,12 @@ def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_o
         assert (at_stripe(world, bought)["status"], bills(world, bought)) == ("canceled", [2900])
 
 
-@pytest.mark.parametrize("said", [{}, {"metadata[customer_may_change]": "true"}])
-def test_what_was_planned_elsewhere_is_replaced_and_undone(world, ann, said):
-    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-    goes_on = {"end_behavior": "release", **said}
-    dashboard_plans(world, bought, **goes_on)
-    assert codes(undo(world, ann, bought)) == []
-    assert (at_stripe(world, bought)["schedule"], pending(world, ann)) == (None, None)
+def test_what_was_planned_elsewhere_is_replaced_and_undone(world, ann):
+    bought, goes_on = subscribe(world, customer(world, "ann"), "pro_monthly"), {"end_behavior": "release"}
+    for said in ({}, {"metadata[customer_may_change]": "true"}):
+        dashboard_plans(world, bought, **goes_on, **said)
+        assert codes(undo(world, ann, bought)) == []
+        assert (at_stripe(world, bought)["schedule"], pending(world, ann)) == (None, None)
     schedule = dashboard_plans(world, bought, **goes_on)
     said = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
     theirs = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")

@@ -125,9 +125,11 @@ games: .venv/development assets packages
 	  tests/e2e/test_plan_lives.py tests/e2e/test_simulation.py tests/soak/test_proxies.py \
 	  -m "" -n 4 --timeout 2400 $(ARGS)
 
-# The package for browsers: its types, by tsc, and what each of its parts weighs.
-web: .venv/development
+# The package for browsers: its types, by tsc, what each of its parts weighs, and what axe and GraphQL's audits find.
+web: .venv/development assets packages
 	@$(BIN)/python -m pytest tests/web/test_package.py -m soak -q -s $(ARGS)
+	@$(BIN)/python -m pytest tests/e2e/test_accessibility.py tests/conformance/test_graphql_audits.py \
+	  -k "audits_of or (axe and turns)" -m soak -q -rA --show-capture=no $(ARGS)
 
 # The site of the documentation, in dist/site; then its search, its two looks, and that it asks nobody else.
 docs: .venv/docs packages

@@ -4,7 +4,11 @@ Each is built by its own tools, with the package as npm would deliver it, and ca
 port in it is another one.
 """
 
+import asyncio
 import os
+import re
+import shlex
+import subprocess
 import sys
 from contextlib import contextmanager
 
@@ -17,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.examples import EXAMPLES, TOOLS, copied, modules, run, started  # noqa: F401 - a fixture
 from harness.gateway import listening, serve
+from harness.paths import ROOT
 from harness.shop_pages import GOOD_CARD, offer, pay_form
 from harness.waiting import free_port
 
@@ -75,3 +80,23 @@ async def test_an_example_goes_from_nothing_to_a_paid_plan_in_thirty_lines(name,
                 await expect(page.get_by_role("heading", name="Your trial has started")).to_be_visible(timeout=PATIENCE)
                 await expect(page.get_by_text("Automation is yours.")).to_be_visible(timeout=PATIENCE)
                 await expect(offer(page, "Pro")).to_contain_text("Your plan", timeout=PATIENCE)
+                if name == "plain":
+                    await own_feature(page, url, folder, gateway, stripe)
+
+
+async def own_feature(page, url, folder, gateway, stripe):
+    """The last section of docs/gate-a-feature.md: a page of one's own, and a feature that a command gives."""
+    section = (ROOT / "docs/gate-a-feature.md").read_text().partition("## Your own feature")[2]
+    (html,) = re.findall(r"```html\n(.*?)```", section, re.DOTALL)
+    (command,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    (folder / "mine.html").write_text(html.replace("http://127.0.0.1:8000", gateway))
+    await page.goto(f"{url}/mine.html")
+    await expect(page.get_by_text("Exports come with the plan Pro.")).to_be_visible(timeout=PATIENCE)
+    words = shlex.split(command.replace("http://127.0.0.1:12111", stripe))
+    await asyncio.to_thread(subprocess.run, words, check=True, capture_output=True)
+    for _ in range(10):  # "The gateway knows within a second"
+        await page.reload(wait_until="networkidle")
+        if await page.get_by_role("button", name="Export").is_visible():
+            break
+    await expect(page.get_by_role("button", name="Export")).to_be_visible()
+    await expect(page.get_by_text("Exports come with the plan Pro.")).to_be_hidden()

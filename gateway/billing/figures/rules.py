@@ -2,6 +2,8 @@
 
 Months are UTC's. Amounts are integers in minor units, without tax. What is monthly of a price that is billed by another
 interval takes a year as twelve months and 365 days, and is rounded for each line, halves away from zero.
+
+Whoever changes a rule has all customers reckoned anew, by a migration that sets `customer_figures.due`.
 """
 
 from collections import defaultdict

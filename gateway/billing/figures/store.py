@@ -76,7 +76,9 @@ class Figures:
 
     async def _reckon_for_ever(self) -> None:
         while True:
-            if not await self._database.transaction(reckon):
+            some = await self._database.read(is_waiting)
+            done = await self._database.transaction(reckon) if some else 0
+            if not done:  # nobody waits, or another process is at it
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def look_through(self) -> None:
@@ -91,11 +93,10 @@ class Figures:
                 await self._database.transaction(partial(mark, customer_ids=stale))
             reached = ids[-1]
 
-    async def catch_up(self) -> None:
-        """Look through all customers, and reckon whoever is marked, until nobody is."""
-        await self.look_through()
-        while await self._database.transaction(reckon):
-            pass
+
+def is_waiting(connection: sa.Connection) -> bool:
+    """Return whether anybody is marked."""
+    return connection.execute(sa.select(KEPT.c.customer_id).where(sa.text("due")).limit(1)).first() is not None
 
 
 def _page(connection: sa.Connection, after: str) -> Sequence[str]:

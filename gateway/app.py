@@ -262,7 +262,7 @@ async def supervise(name: str, run: Run, *, restart_seconds: float = RESTART_SEC
 def from_environment() -> ASGIApp:
     """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
-    plain_imports.hide_rich()  # a server draws nothing
+    plain_imports.hide()  # a server draws nothing
     app = create_app(Settings.load())
     collector.tune()
     return app

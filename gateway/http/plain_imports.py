@@ -1,22 +1,22 @@
-"""Hide `rich` from libraries that import it where it is installed, for what is not done here.
+"""Hide from libraries what they import where it is installed, for what is not done here.
 
-structlog would draw exceptions with it, httpx has a command line. It is there for the tables of our own commands.
-Decision 0010 has the figures.
+structlog would draw exceptions with `rich`, which is there for the tables of our own commands, and knows greenlets;
+httpx has a command line. Decision 0010 has the figures.
 """
 
 import sys
 
-DRAWING = "rich", "pygments"
+UNUSED = "rich", "pygments", "greenlet"
 
 
-def hide_rich() -> None:
-    """Let it look as if it were not installed, unless it is imported already."""
-    for name in DRAWING:
+def hide() -> None:
+    """Let them look as if they were not installed, unless they are imported already."""
+    for name in UNUSED:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as Python notes what cannot be imported
 
 
-def show_rich() -> None:
-    """Let it be imported again."""
-    for name in DRAWING:
+def show() -> None:
+    """Let them be imported again."""
+    for name in UNUSED:
         if sys.modules.get(name, sys) is None:
             del sys.modules[name]

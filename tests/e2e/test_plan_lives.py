@@ -109,7 +109,9 @@ class Life:
         assert not TEMPTING & set(found), self.story
         after, made = self.theirs(), self.bills() - bills
         if self.is_planned():
-            assert refused == ["SUBSCRIPTION_ENDING" if self.has_left() else "PLANNED_BY_SELLER"], self.story
+            rests = ["SUBSCRIPTION_PAUSED"] if before["pause_collection"] else []
+            leaves = ["SUBSCRIPTION_ENDING", *rests]
+            assert refused == (leaves if self.has_left() else ["PLANNED_BY_SELLER"]), self.story
         if refused:  # what is not quoted is not made; what is there already is answered as it is
             assert found == ([] if is_there(before, items) else refused), self.story
         if refused or found or is_there(before, items):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -48,7 +49,8 @@ class Buyer:
         spends: how much was asked for, by key.
         spent: how much was given, by key, where that is known.
         refused: the keys whose spend was refused; asked again it may be given.
-        reported: the usage that was written down, by identifier.
+        used: the usage that was to be reported, by identifier.
+        reported: what of it was written down.
     """
 
     def __init__(self, world: World, name: str, first: int = 0) -> None:
@@ -58,6 +60,7 @@ class Buyer:
         self.spends: dict[str, int] = {}
         self.spent: dict[str, int] = {}
         self.refused: set[str] = set()
+        self.used: dict[str, Report] = {}
         self.reported: dict[str, int] = {}
         self._asked = first
 
@@ -249,8 +252,12 @@ class Buyer:
                 if last or "try again" not in str(error):
                     raise Lost(f"{self.name} cannot buy any more: {type(error).__name__} {error}") from error
 
-    async def settle_spends(self, process: Process) -> None:
-        """Ask once more for the spends of which nobody knows what became."""
+    async def settle(self, process: Process) -> None:
+        """Ask once more for the spends and reports of which nobody knows what became."""
+        for key in [each for each in self.used if each not in self.reported]:
+            with suppress(GatewayError):  # who is no customer has nothing counted
+                await process.ask(lambda it, usage=self.used[key]: report(it.runtime.database, usage))  # type: ignore[misc]
+                self.reported[key] = self.used[key].value
         for key in [each for each in self.spends if each not in self.spent]:
             wanted = Spend(self.name, self.spends[key], key)
             found = await process.ask(lambda it, wanted=wanted: spend(it.runtime.database, wanted))  # type: ignore[misc]
@@ -260,7 +267,7 @@ class Buyer:
     async def use(self) -> None:
         """Report usage, some of it twice."""
         identifier, value = self._key("use"), self.world.dice.randint(1, 9)
-        usage = Report(self.name, SOLD["calls"]["meter"], value, identifier)
+        usage = self.used[identifier] = Report(self.name, SOLD["calls"]["meter"], value, identifier)
         for _ in range(self.world.dice.choice([1, 1, 2])):
             if await self._ask(f"uses {value}", lambda it: report(it.runtime.database, usage)) is not None:
                 self.reported[identifier] = value

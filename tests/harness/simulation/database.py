@@ -58,7 +58,8 @@ class MemoryDatabase:
 
     def engines(self, url: URL, *, readers: int = 1, writers: int = 1) -> tuple[sa.Engine, sa.Engine]:  # noqa: ARG002
         """Return the engines of a process, for its readings and its transactions."""
-        reader, writer = (sa.Engine(sa.StaticPool(lambda: self._connection), self._dialect, url) for _ in range(2))
+        pools = (sa.StaticPool(lambda: self._connection, reset_on_return=None) for _ in range(2))
+        reader, writer = (sa.Engine(pool, self._dialect, url) for pool in pools)
         sa.event.listen(writer, "begin", lambda _: self._execute("BEGIN IMMEDIATE"))
         return reader, writer
 

@@ -90,7 +90,7 @@ def play(shop: Shop, seed: int) -> Outcome:
 async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
     database = troubles.database_away, troubles.database_slow, troubles.database_fails
-    is_calm = not any((*database, troubles.clocks, troubles.clock_wrong))
+    is_calm = not any((*database, troubles.clock_wrong))
     buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 1, 2]))]
     if is_calm:
         world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
@@ -104,7 +104,7 @@ async def _live(world: World) -> None:
     await asyncio.sleep(LEASES_END + WRONG)
     healer = world.start("healer", background=False)
     for buyer in buyers:
-        await buyer.settle_spends(healer)
+        await buyer.settle(healer)
     await healer.ask(_heal)
     for buyer in buyers:
         if buyer.customer() is None:

@@ -352,7 +352,7 @@ def _credits(customer_id: str, amount: int) -> tuple[CreditAccount, CreditLot]:
 
 @sqlite_later
 @pytest.mark.paced
-@pytest.mark.timeout(int(SECONDS) + 120)
+@pytest.mark.timeout(int(SECONDS) + 240)
 def test_no_answer_is_older_than_it_may_be_and_nobody_spends_what_is_not_there(database_url, tmp_path):
     _fill(database_url)
     game = Game(database_url, str(tmp_path), seed=7)

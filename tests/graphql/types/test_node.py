@@ -3,6 +3,7 @@
 import pytest
 
 from harness.gateway import SERVICE
+from harness.sockets import sibling
 from harness.subscriptions import customer, price_id, subscribe
 
 NODE = """query Node($id: ID!) { node(id: $id) { __typename id
@@ -41,6 +42,8 @@ def test_what_is_somebodys_is_found_by_its_owner_and_the_back_end_alone(shop, he
         subscription, invoice = node(shop, held["sub"], headers), node(shop, held["in"], headers)
         assert (subscription["__typename"], subscription["status"]) == ("BillingSubscription", "ACTIVE")
         assert (invoice["__typename"], invoice["id"], invoice["lines"] != []) == ("Invoice", held["in"], True)
+        with sibling(shop, compiled_execution=False) as plain:
+            assert [node(plain, held[kind], headers) for kind in ("sub", "in")] == [subscription, invoice]
     assert [node(shop, held[kind], headers) for kind in ("sub", "in") for headers in (eve, None)] == [None] * 4
 
 

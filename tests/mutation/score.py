@@ -142,10 +142,11 @@ class Notes:
 
     Args:
         postgres: whether what survived elsewhere is tried on PostgreSQL.
+        partly: whether only some of the tests are run.
     """
 
-    def __init__(self, *, postgres: bool) -> None:
-        self._path, self._postgres = FILE.resolve(), postgres
+    def __init__(self, *, postgres: bool, partly: bool) -> None:
+        self._path, self._postgres, self._partly = FILE.resolve(), postgres, partly or postgres
         found: Results = json.loads(FILE.read_text()) if FILE.exists() else {}
         self.results: Results = {}
         for module, mutants in found.items():
@@ -182,8 +183,8 @@ class Notes:
         return wanted
 
     def tell(self, mutant: str, status: str) -> None:
-        """Note what became of a mutant. What no test reaches on PostgreSQL stays as it was."""
-        if self._postgres and status == NO_TESTS:
+        """Note what became of a mutant. What no test reaches stays as it was where only some are run."""
+        if self._partly and status == NO_TESTS:
             return
         found = THERE if self._postgres and status in CAUGHT else status
         its = self.results[module_of(mutant)]
@@ -326,7 +327,7 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
                 text.append("\n  ".join([f"{status}: {mutant}", *(f"{name} = {its!r}" for name, its in names)]))
     gone = sorted(function for function, *_ in listed - seen if function.startswith(tuple(f"{its}." for its in table)))
     text += [f"in {EQUIVALENT.name}, but killed or gone: a mutant of {function}" for function in gone]
-    missing = [module for module in modules if module not in table or None in statuses_of(results, module)]
+    missing = [module for module in modules if module not in table or table[module]["untried"]]
     text += [f"not tried, or not all of it: {module}" for module in missing]
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
@@ -342,6 +343,9 @@ def write_scores(table: dict[str, Counter[str]]) -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout
     at = {"date": datetime.now(UTC).date().isoformat(), "commit": commit.strip()}
     for module, row in table.items():
+        if not row["killed"] + row["survived"]:
+            rows.pop(module, None)
+            continue
         found = {name: row[name] for name in COLUMNS} | {"score": round(score(row), 1)}
         if {name: rows.get(module, {}).get(name) for name in found} != found:
             rows[module] = at | found
@@ -355,16 +359,12 @@ def write_scores(table: dict[str, Counter[str]]) -> None:
 
 
 def score(row: Counter[str]) -> float:
-    counted = row["mutants"] - row["untried"] - row["equivalent"]
+    counted = row["killed"] + row["survived"]
     return 100 * row["killed"] / counted if counted else 100.0
 
 
 def tell(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a report
-
-
-def statuses_of(results: Results, module: str) -> set[str | None]:
-    return {found["status"] for found in results[module].values()}
 
 
 def main() -> int:
@@ -380,7 +380,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=20, help="seconds of tests that a mutant may take")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2)
     asked = parser.parse_args()
-    notes = Notes(postgres=asked.postgres)
+    notes = Notes(postgres=asked.postgres, partly=asked.quick or bool(asked.tests))
     modules = asked.modules or modules_of_rules()
     if not asked.report:
         make_mutants()

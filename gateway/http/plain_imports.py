@@ -1,12 +1,12 @@
 """Hide from libraries what they import where it is installed, for what is not done here.
 
 structlog would draw exceptions with `rich`, which is there for the tables of our own commands, and knows greenlets;
-httpx has a command line. Decision 0010 has the figures.
+httpx has a command line. Stripe's SDK imports `requests`, and calls here go by httpx. Decision 0010 has the figures.
 """
 
 import sys
 
-UNUSED = "rich", "pygments", "greenlet"
+UNUSED = "rich", "pygments", "greenlet", "requests"
 
 
 def hide() -> None:

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 import structlog
-from sqlmodel import select
 
 from gateway.db.database import Database
-from gateway.db.rows import first_row
 from gateway.db.tables import insert, table_for
 from gateway.errors import SettingsError, StripeFailure, StripeUnavailable
 from gateway.mirror.reader import Reader
@@ -21,6 +19,7 @@ from gateway.models.infra import StripeAccount
 from gateway.stripe_api.client import Stripe
 
 log = structlog.get_logger()
+ACCOUNT = table_for(StripeAccount)
 
 LOOK_AFTER_SECONDS = 5.0
 """Until a server that has started looks: its start does not wait for Stripe."""
@@ -55,12 +54,9 @@ async def whose(database: Database, stripe: Stripe) -> Whose:
     Raises:
         StripeUnavailable: Stripe cannot be reached.
     """
-    kept = await database.read(lambda connection: first_row(connection, select(StripeAccount)))
+    copy = await database.read(_kept)
     account_id = await _account_of_key(stripe)
-    return Whose(
-        None if account_id is None else _words(account_id, livemode=stripe.livemode),
-        None if kept is None else _words(kept.id, livemode=kept.livemode),
-    )
+    return Whose(None if account_id is None else _words(account_id, livemode=stripe.livemode), copy)
 
 
 async def require_same_account(database: Database, stripe: Reader) -> None:
@@ -75,13 +71,12 @@ async def require_same_account(database: Database, stripe: Reader) -> None:
     account_id = await _account_of_key(stripe)
     if account_id is None:
         return
-    livemode, table = stripe.stripe.livemode, table_for(StripeAccount)
+    livemode = stripe.stripe.livemode
     values = {"only": 1, "id": account_id, "livemode": livemode, "seen_at": datetime.now(UTC)}
 
-    def keep(connection: sa.Connection) -> str:
-        connection.execute(insert(connection, table).values(**values).on_conflict_do_nothing())
-        kept = connection.execute(sa.select(table.c.id, table.c.livemode)).one()
-        return _words(kept.id, livemode=kept.livemode)
+    def keep(connection: sa.Connection) -> str | None:
+        connection.execute(insert(connection, ACCOUNT).values(**values).on_conflict_do_nothing())
+        return _kept(connection)
 
     found = Whose(_words(account_id, livemode=livemode), await database.transaction(keep))
     if found.fault:
@@ -93,6 +88,12 @@ async def tell_of_other_account(database: Database, stripe: Stripe) -> None:
     await asyncio.sleep(LOOK_AFTER_SECONDS)
     if fault := (await whose(database, stripe)).fault:
         log.error("another_stripe_account", problem=fault, action=FIX)
+
+
+def _kept(connection: sa.Connection) -> str | None:
+    """Return whose copy the database is; None where that is not known yet."""
+    kept = connection.execute(sa.select(ACCOUNT.c.id, ACCOUNT.c.livemode)).first()
+    return None if kept is None else _words(kept.id, livemode=kept.livemode)
 
 
 async def _account_of_key(stripe: Stripe | Reader) -> str | None:

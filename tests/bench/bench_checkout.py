@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import httpx
 import jwt
 from bench_events import databases
-from runner import Gateway, Server, free_port, line, measure, median, request, verdict
+from runner import Gateway, Server, free_port, line, measure, median, request, resident, verdict
 
 LATENCY_SECONDS = 0.3
 BUYERS = int(os.environ.get("BENCH_BUYERS", "20"))
@@ -92,11 +92,11 @@ def one_by_one(gateway: Gateway) -> bool:
     """What one buyer waits, on a process with nothing else to do."""
     waits: dict[str, list[float]] = {"a new user": [], "the same again": [], "another plan": []}
     with httpx.Client(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client:
-        ask(client, "the_first", "starter_monthly")  # what is loaded at the first call is not counted
+        ask(client, "the_first", "starter_monthly")  # what is loaded at the first call is not counted in the waits
+        good = verdict("memory after the first, MB", resident(gateway.process.pid), 120)
         for number in range(BUYERS):
             for what, plan in zip(waits, ("starter_monthly", "starter_monthly", "pro_monthly"), strict=True):
                 waits[what].append(ask(client, f"buyer_{number}", plan))
-    good = True
     for (what, each), limit in zip(waits.items(), (650, 350, 350), strict=True):
         good &= verdict(f"{what}, ms", median(each) * 1000, limit)
         line("  the slowest", f"{max(each) * 1000:.0f}")

@@ -101,7 +101,7 @@ judges: .venv/development assets packages
 	HISTORY=6 $(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
 	  tests/conformance/test_graphql_audits.py tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
-	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/e2e/test_console_browser.py tests/sandbox/pages/test_browser.py tests/assistants \
+	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/e2e/test_console_browser.py tests/sandbox/pages/test_browser.py tests/cli/assistants \
 	  tests/e2e/test_life.py tests/e2e/test_plan_lives.py tests/e2e/test_processes.py tests/e2e/test_histories.py \
 	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py tests/soak/test_seen.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)

@@ -9,7 +9,7 @@ import structlog
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from gateway import __version__, console
+from gateway import __version__
 from gateway.auth.authenticator import Authenticator
 from gateway.auth.operators import Operators
 from gateway.billing.audit import AuditLog
@@ -58,6 +58,7 @@ from gateway.rest.openapi import Rest
 from gateway.retention.task import run_retention
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
+from gateway.web import console
 from gateway.web.documents import documents
 from gateway.web.routes import web_routes
 from gateway.webhooks.catch_up import run_catch_up

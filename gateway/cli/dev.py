@@ -22,8 +22,6 @@ from starlette.middleware import Middleware
 from gateway import migrations
 from gateway.app import create_app
 from gateway.cli.context import console
-from gateway.demo import demo_routes
-from gateway.demo.sign_in import USERS, sign_in_routes
 from gateway.errors import SettingsError
 from gateway.http.options import OPTIONS
 from gateway.mirror.backfill import backfill, completed
@@ -33,6 +31,8 @@ from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.guard import Guard
 from gateway.settings import Settings
 from gateway.settings.variables import LIVE_KEY, STATE_DIR
+from gateway.web.demo import demo_routes
+from gateway.web.demo.sign_in import USERS, sign_in_routes
 
 OFFLINE_KEY = "sk_test_offline"
 RATES = (

@@ -34,7 +34,7 @@ from graphql import (
 
 HERE = Path(__file__).parent
 SCHEMA = HERE.parent.parent / "schema.graphql"
-ASSISTANTS = HERE.parent / "assistants"
+ASSISTANTS = HERE.parent / "cli" / "assistants"
 SCALARS = {
     **dict.fromkeys(("ID", "String", "Currency", "DateTime"), "str"),
     **dict.fromkeys(("Int", "BigInt", "MinorUnits"), "int"),

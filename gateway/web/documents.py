@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 _PACKAGES = Path(__file__).parents[1]
-_MANIFESTS = tuple(_PACKAGES / name / "documents.json" for name in ("web/src", "client", "assistants"))
+_MANIFESTS = tuple(_PACKAGES / name / "documents.json" for name in ("web/src", "client", "cli/assistants"))
 """The package's for browsers, and the Python client's and the assistants', which are not imported: none is needed."""
 
 

@@ -30,14 +30,14 @@ from gateway import migrations
 from gateway.app import create_app
 from gateway.cli.dev import RATES
 from gateway.db.tables import table_for
-from gateway.demo import demo_routes
-from gateway.demo.sign_in import sign_in_routes
 from gateway.http.options import OPTIONS
 from gateway.mirror.backfill import backfill
 from gateway.models.mirrored import Product
 from gateway.runtime import open_runtime
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
+from gateway.web.demo import demo_routes
+from gateway.web.demo.sign_in import sign_in_routes
 from harness.waiting import eventually
 
 SECRET = "whsec_of_the_tests"

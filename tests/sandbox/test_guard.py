@@ -7,9 +7,9 @@ from starlette.middleware import Middleware
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from gateway.demo.sign_in import sign_in_routes
 from gateway.sandbox.guard import Guard
 from gateway.settings import Settings
+from gateway.web.demo.sign_in import sign_in_routes
 
 KEY = ("sk_test_x", "")
 EVIL = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}

@@ -8,11 +8,10 @@ import sys
 import pytest
 from mcp import Client, StdioServerParameters
 
-from gateway.assistants import server
-from gateway.assistants.asking import Gateway, documents
-from gateway.assistants.confirmations import Confirmations
-from gateway.assistants.server import build
-from gateway.cli.assistants import check
+from gateway.cli.assistants import check, server
+from gateway.cli.assistants.asking import Gateway, documents
+from gateway.cli.assistants.confirmations import Confirmations
+from gateway.cli.assistants.server import build
 from gateway.errors import BadInput
 from harness.gateway import make_world
 from harness.paths import ROOT

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.assistants.asking import Gateway, Told
+from gateway.cli.assistants.asking import Gateway, Told
 
 VALID_SECONDS = 300
 MOST_OPEN = 100

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from gateway.assistants.asking import Gateway
+from gateway.cli.assistants.asking import Gateway
 from gateway.errors import BadInput, SettingsError
 
 
@@ -19,7 +19,7 @@ def mcp(
         raise SettingsError("set OPERATOR_TOKEN: a token of GATEWAY_OPERATOR_TOKENS (docs/console.md)")
     check(url)
     try:
-        from gateway.assistants.server import build
+        from gateway.cli.assistants.server import build
     except ModuleNotFoundError:
         raise SettingsError("the MCP SDK is missing: pip install 'billing-gateway[mcp]'") from None
     build(Gateway(url, token)).run()

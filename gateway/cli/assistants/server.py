@@ -12,8 +12,8 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
-from gateway.assistants.asking import Gateway, Told
-from gateway.assistants.confirmations import Confirmations
+from gateway.cli.assistants.asking import Gateway, Told
+from gateway.cli.assistants.confirmations import Confirmations
 
 Answer = dict[str, Any]
 Tool = Callable[..., Awaitable[Answer]]

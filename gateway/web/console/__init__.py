@@ -38,7 +38,7 @@ def console_routes(settings: Settings, operators: Operators) -> list[BaseRoute]:
     files = [file_route(f"/console/{path.name}", path) for path in (*_FILES, *_DOCUMENTS)]
     routes: list[BaseRoute] = [Route("/console", show, methods=["GET"]), *files]
     if has_provider:
-        from gateway.console.sign_in import ProviderSignIn  # noqa: PLC0415 - with httpx, which nobody else needs yet
+        from gateway.web.console.sign_in import ProviderSignIn  # noqa: PLC0415 - with httpx, which nobody else needs yet
 
         routes += ProviderSignIn(settings, operators).routes()
     return routes

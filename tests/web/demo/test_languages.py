@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import gateway.demo
+import gateway.web.demo
 from harness.sentences import missing, places, sentences
 
-DEMO = Path(gateway.demo.__file__).parent
+DEMO = Path(gateway.web.demo.__file__).parent
 ENGLISH = DEMO / "languages" / "en.json"
 OTHERS = sorted(path.name for path in ENGLISH.parent.glob("*.json") if path != ENGLISH)
 

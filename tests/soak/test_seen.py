@@ -40,7 +40,8 @@ from harness.versions import BEGAN, END, event_of, product_event, session_event,
 from harness.waiting import answering, free_port
 
 SECONDS = float(os.environ.get("HISTORY", "60"))
-PLAYING, RESTING = 0.3, 0.0 if "HISTORY" in os.environ else 4.2  # seconds
+PLAYING, RESTING = 1.2, 0.0 if "HISTORY" in os.environ else 10.8
+"""Seconds: a process answers from memory half a second after somebody has begun to ask, so a burst is longer."""
 PATIENCE = 60  # seconds more, on a machine that others keep busy
 CUSTOMERS, READERS = 6, 3
 CREDITS, FEW = 1_000_000, 40
@@ -177,7 +178,7 @@ class Game:
             while not self._errors and (time.monotonic() < deadline or not self._is_enough(seconds)):
                 assert time.monotonic() < deadline + PATIENCE, (self.written(), self.seen())
                 self._bursts.wait()
-                time.sleep(self._rng.uniform(0.1, 0.5) if RESTING == 0 else self._rng.uniform(0, PLAYING))
+                time.sleep(self._rng.uniform(0.1, 0.5))
                 self._rng.choice([self._kill, self._stall, self._stall, self._cut, self._cut])()
         finally:
             self._end.set()

@@ -26,7 +26,17 @@ from gateway.cli.dev import RATES
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.settings import Settings
 from harness.databases import both_databases
-from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, SIGN_IN_SECRET, World, fill_mirror, listening, serve
+from harness.gateway import (
+    ENGINES,
+    SECRET,
+    SERVICE,
+    SERVICE_TOKEN,
+    SIGN_IN_SECRET,
+    World,
+    fill_mirror,
+    listening,
+    serve,
+)
 from harness.hostile import resident_mb
 from harness.servers import serving
 from harness.waiting import free_port
@@ -143,6 +153,7 @@ def connections_to(url: str) -> int:
     """How many connections there are to a database but ours; 0 for a file."""
     if url.startswith("sqlite"):
         return 0
+    ENGINES.pop(url, None)  # with which we have read: not the gateway's
     with psycopg.connect(url) as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ((found,),) = connection.execute(query).fetchall()

@@ -9,7 +9,14 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions import timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
-from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, resumption, unbilled
+from gateway.billing.subscriptions.pausing import (
+    bad_until,
+    never_meets,
+    pause_parameters,
+    renews_otherwise,
+    resumption,
+    unbilled,
+)
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -116,7 +123,8 @@ class EndingService:
             key: an idempotency key of the client's.
 
         Raises:
-            Rejected: the subscription has ended or is about to, or an invoice of it is unpaid.
+            Rejected: the subscription has ended or is about to, an invoice of it is unpaid, or a change of the interval
+                waits for a moment in the pause.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
@@ -130,6 +138,7 @@ class EndingService:
             waiting = await self._stripe.get("/v1/invoiceitems", customer=customer_id, pending="true", limit=1)
             check(unbilled(answer.object, waiting.object["data"]), never_meets(answer.object, until))
             parameters = pause_parameters(answer.object, until, self._settings.pause_access)
+            check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
             call_key = stripe_key("pause", principal, key)
             await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
@@ -156,6 +165,7 @@ class EndingService:
             moment, scheduled = datetime.fromtimestamp(answer.as_of, UTC), bool(answer.object["schedule"])
             parameters = resumption(answer.object, paid, moment, ends=scheduled)
             resting = answer.object["status"] == "paused" or bool(parameters)
+            check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
             if present.planned.end is not None:
                 bound = planned_by_seller(present, await self._catalog.snapshot(), self._settings)
                 check(None if resting else bound)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.mirror.mapping import id_of
+from gateway.models.mirrored import Price
 
 LONGEST = timedelta(days=366)
 BEFORE_RENEWAL = timedelta(minutes=1)
@@ -76,6 +78,42 @@ def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, ac
     if until is not None and (renewal := renewal_after(subscription, until)):
         pause["resumes_at"] = _just_before(renewal)
     return {"pause_collection": pause}
+
+
+def renews_otherwise(
+    subscription: Mapping[str, Any], parameters: Mapping[str, Any], prices: Mapping[str, Price]
+) -> Problem | None:
+    """Return that a pause cannot end by itself: what is planned makes its end another moment than that of a renewal.
+
+    A year that begins during the pause is not billed. Were the pause to end with the month, the rest of the year would
+    be given for nothing.
+
+    Args:
+        subscription: as Stripe has it, with its schedule.
+        parameters: of the pause.
+        prices: the catalogue's, for how they recur; a price that nobody knows renews otherwise.
+    """
+    ends, schedule = (parameters.get("pause_collection") or {}).get("resumes_at"), subscription["schedule"]
+    if not ends or not schedule:
+        return None
+    begun = (schedule["current_phase"] or {"start_date": 0})["start_date"]
+    coming = [phase for phase in schedule["phases"] if begun < phase["start_date"] <= ends]
+    known = {price_id: _interval(price) for price_id, price in prices.items()}
+    have = {item["price"]["id"]: _every(item["price"]["recurring"]) for item in subscription["items"]["data"]}
+    then = {(known | have).get(id_of(item["price"]) or "") for phase in coming for item in phase["items"]}
+    begins_anew = any(each.get("billing_cycle_anchor") == "phase_start" or each.get("trial_end") for each in coming)
+    if not begins_anew and (not then or len({*then, *have.values()}) == 1):
+        return None
+    message = "a change of the billing interval waits for a renewal during the pause: undo it, or pause without an end"
+    return Problem(ProblemCode.CHANGE_PENDING, message, "until")
+
+
+def _interval(price: Price) -> tuple[str | None, int]:
+    return price.interval, price.interval_count or 1
+
+
+def _every(recurring: Mapping[str, Any]) -> tuple[str | None, int]:
+    return recurring["interval"], recurring["interval_count"]
 
 
 def _just_before(renewal: datetime) -> int:

@@ -1,7 +1,7 @@
 """Changes that wait for the end of the period: planned, shown, replaced, undone, and billed as it was said."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -50,8 +50,8 @@ def resume(world, me, subscription: dict) -> dict:
     return world.data(RESUME, {"input": {"subscriptionId": subscription["id"]}}, me)["resumeSubscription"]
 
 
-def pause(world, me, subscription: dict) -> dict:
-    return world.data(PAUSE, {"input": {"subscriptionId": subscription["id"]}}, me)["pauseSubscription"]
+def pause(world, me, subscription: dict, **more) -> dict:
+    return world.data(PAUSE, {"input": {"subscriptionId": subscription["id"], **more}}, me)["pauseSubscription"]
 
 
 def codes(payload: dict) -> list[str]:
@@ -135,6 +135,11 @@ def test_the_renewal_is_said_with_discounts_taxes_and_what_waits_to_be_billed(wo
 def test_a_waiting_change_is_undone_and_nothing_is_left_of_it(world, ann):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
     assert codes(undo(world, ann, bought)) == []  # nothing waits
+    assert codes(change(world, ann, bought, "pro_yearly")) == []
+    for day, said in ((1, ["CHANGE_PENDING"]), (0, [])):  # the year would begin unbilled, or is billed
+        until = datetime.fromtimestamp(end_of(bought) + day * DAY, UTC).isoformat()
+        assert codes(pause(world, ann, bought, until=until)) == said
+    assert codes(resume(world, ann, bought)) == []
     waiting = change(world, ann, bought, "starter_monthly")["subscription"]["pendingChange"]
     assert codes(pause(world, ann, bought)) == codes(resume(world, ann, bought)) == []
     assert pending(world, ann) == waiting

@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.billing.subscriptions.pausing import bad_until, never_meets, pause_parameters, renewal_after, resumption
+from gateway.billing.subscriptions.pausing import (
+    bad_until,
+    never_meets,
+    pause_parameters,
+    renewal_after,
+    renews_otherwise,
+    resumption,
+)
+from gateway.models.mirrored import Price
 from harness.databases import postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
@@ -105,6 +113,35 @@ def test_plans_that_never_renew_together_are_paused_without_an_end():
     assert (problem.code.name, problem.field) == ("PAUSE_UNAVAILABLE", "until")
     assert never_meets(apart, None) is None
     assert never_meets(mixed("2026-01-01", ("2026-02-19", WEEKLY)), moment("2026-02-20")) is None
+
+
+@pytest.mark.parametrize(
+    ("items", "phase", "fits"),
+    [
+        (["month"], {}, True),
+        (["small"], {}, True),
+        (["year"], {}, False),
+        (["month", "year"], {}, False),
+        (["unknown"], {}, False),
+        (["small"], {"billing_cycle_anchor": "phase_start"}, False),
+        (["small"], {"trial_end": 1}, False),
+        (["year"], {"start_date": 200}, True),  # with the renewal that the pause ends before
+        (["year"], {"start_date": 100}, True),  # has begun
+    ],
+)
+def test_a_pause_ends_by_itself_where_nothing_planned_renews_otherwise(items, phase, fits):
+    every = {"month": ("month", 1), "small": ("month", 1), "year": ("year", 1)}
+    prices = {name: Price(id=name, interval=each, interval_count=count) for name, (each, count) in every.items()}
+    have = {"price": {"id": "month", "recurring": {"interval": "month", "interval_count": 1}}}
+    coming = {"start_date": 150, "items": [{"price": each} for each in items], **phase}
+    phases = [{"start_date": 100, "items": []}, coming]
+    schedule = {"current_phase": {"start_date": 100}, "phases": phases}
+    subscription, ends = {"items": {"data": [have]}, "schedule": schedule}, {"pause_collection": {"resumes_at": 199}}
+    problem = renews_otherwise(subscription, ends, prices)
+    assert (problem is None) is fits
+    assert fits or (problem.code.name, problem.field) == ("CHANGE_PENDING", "until")
+    assert renews_otherwise(subscription, {"pause_collection": {}}, prices) is None  # until it is resumed
+    assert renews_otherwise({**subscription, "schedule": None}, ends, prices) is None
 
 
 def test_a_pause_without_an_end_and_one_in_which_access_goes_on():

@@ -1,7 +1,9 @@
 """An OpenID provider on a port of its own: it publishes keys, and signs whatever a test wants."""
 
+import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +28,7 @@ MAKERS = {
 
 
 class Provider:
-    """Its `keys` are published; `down` answers 503; `asked` counts the requests."""
+    """Its `keys` are published, once it is `answering`; `down` answers 503; `asked` counts the requests."""
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/keys"
@@ -34,6 +36,8 @@ class Provider:
         self.keys: list[dict[str, Any]] = []
         self.down = False
         self.asked = 0
+        self.answering = threading.Event()
+        self.answering.set()
         self.add("first")
 
     def add(self, kid: str, algorithm: str = "ES256", **members: Any) -> None:
@@ -56,6 +60,7 @@ class Provider:
 
     async def answer(self, _request: Request) -> Response:
         self.asked += 1
+        await asyncio.to_thread(self.answering.wait, 5)
         return Response(status_code=503) if self.down else Response(json.dumps({"keys": self.keys}))
 
 
@@ -66,9 +71,11 @@ def claims_of(**claims: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_provider() -> Iterator[Provider]:
-    """A provider that answers while the block runs."""
+def running_provider(*, slow: bool = False) -> Iterator[Provider]:
+    """A provider that answers while the block runs; a slow one not before its `answering` is set."""
     listener, url = listening()
     provider = Provider(url)
+    if slow:
+        provider.answering.clear()
     with serve(Starlette(routes=[Route("/keys", provider.answer)]), listener):
         yield provider

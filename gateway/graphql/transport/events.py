@@ -60,39 +60,45 @@ class EventStreams:
             receive: tells when the client has gone.
             send: sends the response.
         """
-        found = await self._admitted(request)
-        if isinstance(found, Response):
-            await found({"type": "http"}, receive, send)
-            return
-        with self._connections.slot(request.client):
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            await _write(send, _PING)  # the client is connected, though the first reading may wait for Stripe
-            seconds, _ = self._connections.lasting(found)
-
-            async def told(kind: str, payload: Any) -> None:
-                if kind != "complete":
-                    await _write(send, next_event(orjson.dumps(payload if kind == "next" else {"errors": payload})))
-
-            caller = Caller(found, request.client, request.id.decode())
-            running = asyncio.create_task(self._runner.run(prepared, asked, caller, told))
-            beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(_ping(send))]
-            try:
-                await asyncio.wait([running, *beside], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                has_ended = running.done()
-                for task in (running, *beside):
-                    task.cancel()
-                await asyncio.gather(running, *beside, return_exceptions=True)
-            if has_ended:
-                running.result()  # a failure of ours ends the connection, and the server logs it
-            await _write(send, COMPLETE_EVENT if has_ended else b"", more=False)
-
-    async def _admitted(self, request: Request) -> Principal | Response:
-        """Return who calls, or why the connection is refused."""
         origin, host = (request.headers.get(name) for name in (b"origin", b"host"))
         refusal = self._connections.refusal(request.client, origin=_text(origin), host=_text(host))
-        if refusal is not None:
-            return refusal
+        if refusal is None:
+            with self._connections.slot(request.client):  # at once: many may wait for the provider's keys together
+                found = await self._signed_in(request)
+                if isinstance(found, Principal):
+                    caller = Caller(found, request.client, request.id.decode())
+                    await self._follow(caller, asked, prepared, receive, send)
+                    return
+            refusal = found
+        await refusal({"type": "http"}, receive, send)
+
+    async def _follow(
+        self, caller: Caller, asked: GraphQLRequest, prepared: Prepared, receive: Receive, send: Send
+    ) -> None:
+        """Send a caller the events."""
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await _write(send, _PING)  # the client is connected, though the first reading may wait for Stripe
+        seconds, _ = self._connections.lasting(caller.principal)
+
+        async def told(kind: str, payload: Any) -> None:
+            if kind != "complete":
+                await _write(send, next_event(orjson.dumps(payload if kind == "next" else {"errors": payload})))
+
+        running = asyncio.create_task(self._runner.run(prepared, asked, caller, told))
+        beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(_ping(send))]
+        try:
+            await asyncio.wait([running, *beside], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            has_ended = running.done()
+            for task in (running, *beside):
+                task.cancel()
+            await asyncio.gather(running, *beside, return_exceptions=True)
+        if has_ended:
+            running.result()  # a failure of ours ends the connection, and the server logs it
+        await _write(send, COMPLETE_EVENT if has_ended else b"", more=False)
+
+    async def _signed_in(self, request: Request) -> Principal | Response:
+        """Return who calls, or why the connection is refused."""
         try:
             return await self._authenticator.authenticate(request.authorization)
         except Unauthenticated as error:

@@ -1,8 +1,10 @@
 """GraphQL over server-sent events: the same live updates as by WebSocket, by the same rules."""
 
+import contextlib
 import logging
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from gateway.graphql.transport import events
 from gateway.http.server import HardenedHttpProtocol
 from harness.checkout import opened, pay
 from harness.gateway import SERVICE, listening, serve
+from harness.oidc_provider import AUDIENCE, ISSUER, running_provider
 from harness.sockets import opened as connected
 from harness.sockets import sibling
 from harness.streams import EVENTS, streamed
@@ -142,6 +145,26 @@ def test_streams_and_sockets_of_an_address_are_counted_together_and_requests_as_
             shop.client.post(f"{strict.url}/graphql", json={"query": PRICING})
         with streamed(strict, VIEWER, headers=ada) as fourth:
             assert fourth.response.status_code == 429
+
+
+def test_those_who_wait_for_the_providers_keys_have_their_places_already(shop):
+    """The keys are read with the first token: many streams begin meanwhile, and no more than are allowed may stay."""
+    with running_provider(slow=True) as provider, ThreadPoolExecutor(2) as pool:
+        theirs = {"auth_jwks_url": provider.url, "auth_issuer": ISSUER, "auth_audience": AUDIENCE}
+        with sibling(shop, websocket_per_address=1, auth_hs256_secret=None, **theirs) as strict:
+
+            def status(headers):
+                with streamed(strict, VIEWER, headers=headers) as stream:
+                    return stream.response.status_code
+
+            first = pool.submit(status, provider.sign(by="first", kid="unknown"))
+            strict.eventually(lambda: provider.asked > 0)
+            second = pool.submit(status, provider.sign())
+            with contextlib.suppress(TimeoutError):
+                second.result(timeout=0.5)
+            provider.answering.set()
+            assert (second.result(), first.result()) == (429, 401)
+            assert status(provider.sign()) == 200, "who is refused frees the place"
 
 
 def test_what_is_quiet_is_kept_open_by_comments(shop, monkeypatch):

@@ -124,6 +124,24 @@ def test_guessing_tokens_is_stopped_also_where_the_guess_is_right(new_sqlite):
 
 
 def test_while_the_console_is_off_its_tokens_open_nothing(new_sqlite):
+def test_the_payload_of_what_the_gateway_does_not_apply_is_for_those_who_may_act(shop):
+    """An event of a portal's session has the link that signs in as its customer."""
+    link = "https://billing.stripe.com/p/session/live"
+    before = {"url": "https://billing.stripe.com/p/session/old"}
+    kind = "billing_portal.session.created"
+    event = shop.event(kind, {"id": "bps_1", "object": "billing_portal.session", "url": link})
+    event["data"]["previous_attributes"] = before
+    assert shop.deliver(event).status_code == 200
+    query = "query($id: ID!) { operator { event(id: $id) { type payload changes { before } } } }"
+    seen = shop.data(query, {"id": event["id"]}, BOB)["operator"]["event"]
+    assert seen == {"type": kind, "payload": None, "changes": []}
+    seen = shop.data(query, {"id": event["id"]}, ANN)["operator"]["event"]
+    assert link in seen["payload"]
+    assert len(seen["changes"]) == 1
+    listed = "{ operator { events(first: 100) { nodes { payload changes { before after } } } } }"
+    assert "p/session" not in shop.graphql(listed, headers=BOB).text
+
+
     with make_world(new_sqlite(), operator_tokens=CONSOLE["operator_tokens"], fill=False) as world:
         assert world.graphql("{ operator { name } }", headers=ANN).status_code == 401
         assert code(world.graphql("{ operator { name } }")) == "UNAUTHENTICATED"

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import strawberry
 
+from gateway.auth.principal import Role
 from gateway.billing.pagination import Page
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -16,6 +17,7 @@ from gateway.models.inbox import Event as EventRow
 from gateway.operators.events import EventFilter, changes, read_event
 from gateway.operators.lists import Found, cursor_of
 from gateway.webhooks.event import StripeEvent
+from gateway.webhooks.handlers import HANDLERS
 
 
 @enum_type
@@ -84,13 +86,15 @@ class ReceivedEvent:
 
     @resolver
     async def payload(self, info: Info) -> str | None:
-        """The whole of it as Stripe sent it, as JSON; null when it was taken away with a person's data."""
+        """The whole of it as Stripe sent it, as JSON; null when it was taken away with a person's data, and, of a type
+        that the gateway does not apply, to those who may only look: a link to a customer's portal may be in it.
+        """
         event = await self._event(info)
         return event.payload if event else None
 
     @resolver
     async def changes(self, info: Info) -> list[EventChange]:
-        """What it says has changed; empty where it holds the whole state and says nothing of an earlier one."""
+        """What it says has changed; empty where it says nothing of an earlier state, or its payload is not shown."""
         event = await self._event(info)
         try:
             parsed = StripeEvent.parse(event.payload) if event else None
@@ -100,6 +104,9 @@ class ReceivedEvent:
         return [EventChange(path=path, before=_json(before), after=_json(after)) for path, before, after in found]
 
     async def _event(self, info: Info) -> EventRow | None:
+        operator = info.context.principal.operator
+        if self.row["type"] not in HANDLERS and (operator is None or operator.role is not Role.ACT):
+            return None
         return await read_event(info.context.services.database, self.row["id"])
 
 

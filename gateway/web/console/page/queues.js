@@ -72,10 +72,11 @@ export async function event(named, show) {
 }
 
 function pretty(text) {
+  if (text === null) return "It was taken away, or only those who may act see it.";
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    return text ?? "It was taken away.";
+    return text;
   }
 }
 

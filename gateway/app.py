@@ -95,6 +95,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     graphql = GraphQL(
         services, authenticator, operators, sample_users=bool(pages), documents=documents() | console.documents()
     )
+    sign_in = console.provider_sign_in(settings, operators, services.limiter)
     inbox = Inbox.of(runtime)
     receiver = Receiver(inbox)
 
@@ -108,6 +109,8 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
             yield
         await authenticator.close()
         await operators.close()
+        if sign_in:
+            await sign_in.close()
         if is_own:
             await runtime.close()
         tracing.stop()
@@ -119,7 +122,7 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
         docs_url=None,  # Swagger's page loads from a public CDN; the description is at /openapi.json
         redoc_url=None,
     )
-    operated = console.console_routes(settings, operators) if settings.console else []
+    operated = console.console_routes(sign_in) if settings.console else []
     rest.router.routes += [*graphql.static_routes(), *web_routes(), *operated, *pages]
     rest.include_router(operations(runtime, "/demo" if pages else GRAPHQL))
     limiter, catalog = services.limiter, services.catalog

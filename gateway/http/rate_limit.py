@@ -31,6 +31,7 @@ MAX_KEYS: Final = 40_000  # of one window: 3 MB
 MAX_ADDRESS: Final = 64  # characters; what a proxy tells need not be an address
 WRONG_TOKENS: Final = "30/minute"
 WRONG_OPERATORS: Final = "10/minute; 50/hour"
+PROVIDER_SIGN_INS: Final = "20/minute"  # there and back are two
 
 
 class RateLimiter:
@@ -64,6 +65,7 @@ class RateLimiter:
         self._all_stripe_reads = counter("request of all that asks Stripe", settings.rate_limit_all_stripe_reads)
         self._wrong_tokens = counter("wrong token", WRONG_TOKENS)
         self._wrong_operators = counter("failed sign-in", WRONG_OPERATORS)
+        self._provider_sign_ins = counter("step of a sign-in", PROVIDER_SIGN_INS)
 
     def admit(self, address: str | None) -> bool:
         """Count one request if that can be done at once.
@@ -127,14 +129,13 @@ class RateLimiter:
         """
         await self._wrong_tokens.count(rate_limit_key(address or "unknown"))
 
-    async def operator_may_try(self, address: str | None) -> None:
-        """Refuse whoever wants to sign in as an operator after too many failures, also with what would be right: who
-        guesses learns nothing more.
+    async def provider_sign_in(self, address: str | None) -> None:
+        """Count a step of a sign-in with the operators' provider, which is asked then.
 
         Raises:
-            RateLimited: there were too many from this address.
+            RateLimited: there were too many.
         """
-        await self._wrong_operators.check(rate_limit_key(address or "unknown"))
+        await self._provider_sign_ins.count(rate_limit_key(address or "unknown"))
 
     async def wrong_operator(self, address: str | None) -> None:
         """Count a failed sign-in of an operator.
@@ -170,29 +171,18 @@ class Counter:
             RateLimited: there were too many.
         """
         wait = self._own.count(key, amount) if self._shared is None else await self._count_shared(key, amount)
-        self._refuse(wait)
-
-    async def check(self, key: str) -> None:
-        """Count nothing.
-
-        Raises:
-            RateLimited: one more would be too many.
-        """
-        self._refuse(self._own.wait(key) if self._shared is None else await self._count_shared(key, 0))
-
-    def _refuse(self, wait: int | None) -> None:
         if wait is not None:
             raise RateLimited(f"too many {self._action}s: wait {wait} s, then try again", retry_after=wait)
 
     async def _count_shared(self, key: str, amount: int) -> int | None:
-        """Count some for all processes, or, for none, return the wait before one more."""
+        """Count some for all processes."""
         from limits.errors import StorageError
 
         try:
             return await self._shared.count(key, amount) if self._shared else None
         except StorageError as error:
             log.warning("rates.storage_away", error=type(error.storage_error).__name__)
-            return self._own.count(key, amount) if amount else self._own.wait(key)
+            return self._own.count(key, amount)
 
 
 class FixedWindowCounter:
@@ -228,12 +218,6 @@ class FixedWindowCounter:
                 return math.ceil(window.ends - now)
         return None
 
-    def wait(self, key: str) -> int | None:
-        """Return how many seconds to wait where one more would be too many; nothing is counted."""
-        now, number = self._clock(), hash(key)
-        full = (w for w in self._windows if now < w.ends and w.counts.get(number, 0) >= w.amount)
-        return next((math.ceil(window.ends - now) for window in full), None)
-
 
 class _Window:
     """The present window of one limit; `ends` is on the counter's clock."""
@@ -262,17 +246,13 @@ class SharedCounter:
         self._items = [RateLimitItemPerSecond(limit.amount, limit.seconds) for limit in limits]
 
     async def count(self, key: str, amount: int = 1) -> int | None:
-        """Count some, and return how many seconds to wait when they were too many; for none, when one more would be.
+        """Count some, and return how many seconds to wait when they were too many.
 
         Raises:
             StorageError: Redis is away.
         """
         for item in self._items:
-            if amount:
-                admitted = await self._limiter.hit(item, self._action, key, cost=amount)
-            else:
-                admitted = await self._limiter.test(item, self._action, key)
-            if not admitted:
+            if not await self._limiter.hit(item, self._action, key, cost=amount):
                 window = await self._limiter.get_window_stats(item, self._action, key)
                 return max(1, math.ceil(window.reset_time - time.time()))
         return None

@@ -66,8 +66,24 @@ def test_who_has_a_token_of_the_settings_is_an_operator_of_its_role(operator):
     ],
 )
 def test_the_provider_says_the_role_in_a_claim(provider, operator, claims, role):
-    signed = provider.sign(**{"aud": CONSOLE, "email": "ann@example.com", **claims})["Authorization"]
-    assert (operator(signed).name, operator(signed).role) == ("ann@example.com", role)
+    signed = provider.sign(**{"aud": CONSOLE, **claims})["Authorization"]
+    assert (operator(signed).name, operator(signed).role) == ("sub user_1", role)
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"email": "ann@example.com", "email_verified": True}, "ann@example.com (sub user_1)"),
+        ({"email": "ann@example.com"}, "sub user_1"),
+        ({"email": "ann@example.com", "email_verified": False}, "sub user_1"),
+        ({"email": "ann@example.com", "email_verified": "true"}, "sub user_1"),
+        ({"email": "a" * 81, "email_verified": True}, "sub user_1"),
+        ({"email": "ann", "email_verified": True}, "ann (sub user_1)"),
+        ({"sub": "ann"}, "sub ann"),
+    ],
+)
+def test_the_provider_gives_no_name_that_is_not_proved_or_is_one_of_the_settings(provider, operator, claims, name):
+    assert operator(provider.sign(aud=CONSOLE, roles="billing-act", **claims)["Authorization"]).name == name
 
 
 def forged(provider, **changes):
@@ -89,6 +105,16 @@ def forged(provider, **changes):
         "without an end": jwt.encode(claims | {"exp": None}, private, algorithm="RS256", headers={"kid": "rsa"}),
         "not valid yet": jwt.encode(
             claims | {"nbf": time.time() + 900}, private, algorithm="RS256", headers={"kid": "rsa"}
+        ),
+        "with an e-mail address and no `sub`": jwt.encode(
+            {
+                **{name: value for name, value in claims.items() if name != "sub"},
+                "email": "a@b.c",
+                "email_verified": True,
+            },
+            private,
+            algorithm="RS256",
+            headers={"kid": "rsa"},
         ),
         "of nobody": jwt.encode(claims | {"sub": " "}, private, algorithm="RS256", headers={"kid": "rsa"}),
     }
@@ -167,6 +193,12 @@ def test_settings_that_would_let_too_many_in_stop_the_start(wrong):
     with pytest.raises(SettingsError, match=r"^GATEWAY_(CONSOLE|OPERATOR)") as refused:
         Settings.load(**wrong)
     assert ANN not in str(refused.value)
+
+
+def test_a_digest_of_a_token_that_could_be_guessed_opens_nothing():
+    short = Settings.load(console=True, operator_tokens=f"ann:act:sha256={sha256(b'op_ann').hexdigest()}")
+    with pytest.raises(Unauthenticated):
+        asyncio.run(Operators(short).authenticate("Bearer op_ann"))
 
 
 def test_no_token_is_kept_or_shown(provider):

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from harness.gateway import listening, make_world, serve
 from harness.oidc_provider import Provider
+from harness.sockets import sibling
 
 CONSOLE = "the-console"
 
@@ -25,8 +26,10 @@ def provider():
     listener, url = listening()
     made = Provider(url)
     made.issuer, made.claims, made.codes = url, {"roles": ["billing-act"]}, {}
+    made.discovered, made.tried, made.cookies = 0, 0, []
 
     async def discovery(_request: Request) -> JSONResponse:
+        made.discovered += 1
         return JSONResponse(
             {"issuer": url, "authorization_endpoint": f"{url}/authorize", "token_endpoint": f"{url}/token"}
         )
@@ -38,15 +41,20 @@ def provider():
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
 
     async def token(request: Request) -> JSONResponse:
+        made.tried += 1
+        made.cookies.append(dict(request.cookies))
         form = parse_qs((await request.body()).decode())
-        asked = made.codes.pop(form["code"][0])
+        asked = made.codes.pop(form["code"][0], None)
+        if asked is None:
+            return JSONResponse({"error": "invalid_grant"}, 400)
         hashed = base64.urlsafe_b64encode(sha256(form["code_verifier"][0].encode()).digest()).rstrip(b"=").decode()
         if hashed != asked["code_challenge"] or form["client_secret"] != ["between-us"]:
             return JSONResponse({"error": "invalid_grant"}, 400)
-        says = {"iss": url, "aud": CONSOLE, "exp": int(time.time()) + 300, "email": "ann@example.com"}
+        says = {"iss": url, "aud": CONSOLE, "exp": int(time.time()) + 300, "sub": "7", "email": "ann@example.com"}
         claims = {**says, "nonce": asked["nonce"], **made.claims}
         algorithm, private = made.private["first"]
-        return JSONResponse({"id_token": jwt.encode(claims, private, algorithm=algorithm, headers={"kid": "first"})})
+        signed = jwt.encode(claims, private, algorithm=algorithm, headers={"kid": "first"})
+        return JSONResponse({"id_token": signed}, headers={"Set-Cookie": "session=of-one-operator; Path=/"})
 
     paths = {"/keys": made.answer, "/authorize": authorize, "/.well-known/openid-configuration": discovery}
     routes = [Route(path, answer) for path, answer in paths.items()]
@@ -82,7 +90,7 @@ def test_who_comes_back_has_a_token_that_opens_the_fields_of_operators(shop, pro
     place, _, token = answer.headers["location"].partition("#token=")
     assert (place, answer.headers["cache-control"]) == ("/console", "no-store")
     seen = shop.data("{ operator { name role } }", None, {"Authorization": f"Bearer {token}"})["operator"]
-    assert seen == {"name": "ann@example.com", "role": "ACT"}
+    assert seen == {"name": "sub 7", "role": "ACT"}
     assert 'data-provider="yes"' in shop.client.get(f"{shop.url}/console").text
 
 
@@ -107,3 +115,18 @@ def test_what_comes_back_wrong_opens_nothing(shop, provider, claims, way):
     assert answer.status_code == 400
     assert "location" not in answer.headers
     assert "eyJ" not in answer.text
+
+
+def test_an_address_has_the_provider_asked_a_few_times_a_minute_and_no_cookie_of_it_is_kept(shop, provider):
+    """Whoever comes with a cookie of his own making has our secret sent with a code that is false."""
+    began, tried = provider.discovered, provider.tried
+    with sibling(shop) as fresh:
+        assert go(fresh, provider).status_code == go(fresh, provider).status_code == 303
+        back = f"{fresh.url}/console/callback?state=a&code=false"
+        made_up = {"Cookie": "console-sign-in=a.b.c"}
+        answers = [fresh.client.get(back, headers=made_up).status_code for _ in range(17)]
+        assert answers == [502] * 16 + [429]
+        begun = fresh.client.get(f"{fresh.url}/console/sign-in")
+    assert (begun.status_code, 0 < int(begun.headers["retry-after"]) <= 60) == (429, True)
+    assert (provider.discovered - began, provider.tried - tried) == (1, 18)
+    assert provider.cookies[-18:] == [{}] * 18

@@ -144,15 +144,15 @@ class GraphQL:
         return Context(self._services, principal, request.client)
 
     async def _operator(self, request: Request) -> Principal:
-        """Return the operator who asks; failures are counted, and after too many nothing is looked at."""
-        limiter = self._services.limiter
-        await limiter.operator_may_try(request.client)
+        """Return the operator who asks. Failures alone are counted and refused: a token is too long to be guessed, and
+        nobody is to lock out an operator of the same address.
+        """
         try:
             return await self._operators.authenticate(request.authorization)
         except TokenExpired:
             raise
         except Unauthenticated:
-            await limiter.wrong_operator(request.client)
+            await self._services.limiter.wrong_operator(request.client)
             raise
 
     async def _run(

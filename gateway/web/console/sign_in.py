@@ -10,7 +10,9 @@ Sources: OpenID Connect Core, section 3.1; RFC 7636 (PKCE); RFC 9700 (best curre
 import base64
 import hmac
 import secrets
+import time
 from hashlib import sha256
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -21,13 +23,18 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.auth.operators import Operators
-from gateway.errors import Unauthenticated
+from gateway.errors import RateLimited, Unauthenticated
+from gateway.http.rate_limit import RateLimiter
+from gateway.http.request import client_of
 from gateway.settings import Settings
 from gateway.settings.values import origin_of
 
 COOKIE: Final = "console-sign-in"
 MINUTES: Final = 10
 TIMEOUT_SECONDS: Final = 5.0
+FRESH_SECONDS: Final = 600.0
+"""For so long the provider is not asked again what it says of itself."""
+
 BEGIN, BACK = "/console/sign-in", "/console/callback"
 
 log = structlog.get_logger()
@@ -39,22 +46,35 @@ class ProviderSignIn:
     Args:
         settings: the provider, and who we are to it.
         operators: proves what the provider gives.
+        limiter: counts, because whoever comes can have the provider asked, with our secret.
     """
 
-    def __init__(self, settings: Settings, operators: Operators) -> None:
+    def __init__(self, settings: Settings, operators: Operators, limiter: RateLimiter) -> None:
         self._issuer = str(settings.operator_issuer)
         self._client = str(settings.operator_audience)
         self._secret = settings.operator_client_secret
         self._operators = operators
+        self._limiter = limiter
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # no sign-in has what the provider gave another
+        self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, cookies=none)
+        self._told: dict[str, Any] = {}
+        self._told_until = 0.0
 
     def routes(self) -> list[BaseRoute]:
         """Return the two routes: to the provider, and back."""
         return [Route(BEGIN, self.begin, methods=["GET"]), Route(BACK, self.come_back, methods=["GET"])]
 
+    async def close(self) -> None:
+        """Close the connection to the provider."""
+        await self._http.aclose()
+
     async def begin(self, request: Request) -> Response:
         """Send the browser to the provider."""
         try:
+            await self._limiter.provider_sign_in(client_of(request.scope))
             told = await self._discovered()
+        except RateLimited as error:
+            return _too_many(error)
         except (httpx.HTTPError, ValueError) as error:
             return _away(error)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -76,6 +96,10 @@ class ProviderSignIn:
 
     async def come_back(self, request: Request) -> Response:
         """Take the code that the provider has given, and hand the page its token."""
+        try:
+            await self._limiter.provider_sign_in(client_of(request.scope))
+        except RateLimited as error:
+            return _too_many(error)
         state, nonce, verifier = [*request.cookies.get(COOKIE, "").split("."), "", "", ""][:3]
         given, code = request.query_params.get("state", ""), request.query_params.get("code")
         if not state or not hmac.compare_digest(state.encode(), given.encode()):
@@ -97,13 +121,14 @@ class ProviderSignIn:
         return answer
 
     async def _discovered(self) -> dict[str, Any]:
-        """Return what the provider says of itself.
+        """Return what the provider says of itself, which is kept for a while.
 
         Raises:
             ValueError: it is not the provider, or what it names would be asked without TLS.
         """
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            answer = await client.get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        if time.monotonic() < self._told_until:
+            return self._told
+        answer = await self._http.get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         if not isinstance(told, dict) or told.get("issuer") != self._issuer:
@@ -112,6 +137,7 @@ class ProviderSignIn:
         for name in ("authorization_endpoint", "token_endpoint"):
             if is_tls and not origin_of(str(told.get(name))).startswith("https://"):
                 raise ValueError(f"the provider's {name} is not https")
+        self._told, self._told_until = told, time.monotonic() + FRESH_SECONDS
         return told
 
     async def _token(self, code: str, verifier: str, redirect: str) -> str:
@@ -125,8 +151,7 @@ class ProviderSignIn:
         form["code_verifier"] = verifier
         if self._secret is not None:
             form["client_secret"] = self._secret.get_secret_value()
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            answer = await client.post(told["token_endpoint"], data=form, headers={"Accept": "application/json"})
+        answer = await self._http.post(told["token_endpoint"], data=form, headers={"Accept": "application/json"})
         answer.raise_for_status()
         token = answer.json().get("id_token")
         if not isinstance(token, str):
@@ -153,6 +178,11 @@ def _own(request: Request) -> str:
 
 def _refusal(message: str) -> Response:
     return PlainTextResponse(message, status_code=400, headers={"Cache-Control": "no-store"})
+
+
+def _too_many(error: RateLimited) -> Response:
+    headers = {"Cache-Control": "no-store", "Retry-After": str(error.retry_after)}
+    return PlainTextResponse(str(error), status_code=429, headers=headers)
 
 
 def _away(error: Exception) -> Response:

@@ -111,19 +111,19 @@ def test_for_anybody_else_the_field_is_the_same_whatever_there_is(shop):
     assert shop.data(query % cus, None, BOB)["operator"]["customer"]["listed"]["id"] == cus
 
 
-def test_guessing_tokens_is_stopped_also_where_the_guess_is_right(new_sqlite):
+def test_guessing_tokens_is_stopped_and_locks_out_no_operator(new_sqlite):
     with make_world(new_sqlite(), **CONSOLE, rate_limit_requests="off") as world:
         wrong = {"Authorization": f"Bearer op_{'c' * 40}"}
         query = "{ a: operator { name } b: operator { name } }"  # aliases are no more guesses: a token is proved once
         answers = [world.graphql(query, headers=wrong).status_code for _ in range(12)]
         assert answers == [401] * 10 + [429] * 2
-        locked = world.graphql(query, headers=ANN)
+        locked = world.graphql(query, headers=wrong)
         assert (locked.status_code, code(locked)) == (429, "RATE_LIMITED")
         assert 0 < int(locked.headers["retry-after"]) <= 3600
+        assert world.data(query, None, ANN) == {"a": {"name": "ann"}, "b": {"name": "ann"}}
         assert "errors" not in world.graphql("{ viewer { id } }", headers=world.token("ada")).json()
 
 
-def test_while_the_console_is_off_its_tokens_open_nothing(new_sqlite):
 def test_the_payload_of_what_the_gateway_does_not_apply_is_for_those_who_may_act(shop):
     """An event of a portal's session has the link that signs in as its customer."""
     link = "https://billing.stripe.com/p/session/live"
@@ -142,6 +142,7 @@ def test_the_payload_of_what_the_gateway_does_not_apply_is_for_those_who_may_act
     assert "p/session" not in shop.graphql(listed, headers=BOB).text
 
 
+def test_while_the_console_is_off_its_tokens_open_nothing(new_sqlite):
     with make_world(new_sqlite(), operator_tokens=CONSOLE["operator_tokens"], fill=False) as world:
         assert world.graphql("{ operator { name } }", headers=ANN).status_code == 401
         assert code(world.graphql("{ operator { name } }")) == "UNAUTHENTICATED"

@@ -4,6 +4,7 @@ Source: docs.stripe.com/api/subscription_schedules/object, and "Subscription sch
 phase has made it that was current, with its discounts and taxes.
 """
 
+from hashlib import sha256
 from typing import Any
 
 from gateway.mirror.mapping import Json, id_of
@@ -13,6 +14,11 @@ CUSTOMER_MAY_CHANGE = "customer_may_change"
 begins is his own.
 
 The gateway writes the moment of the change: what a seller adds later to its schedule is the seller's.
+"""
+PLANNED_HERE = "customer_planned"
+"""Key of a schedule's metadata: the digest of the phase that the gateway has planned, beside the moment of the change.
+
+What a seller makes of that phase later, such as a rise, is the seller's. Without a digest the moment alone decides.
 """
 ENDED_BY_CUSTOMER = "ended_by_customer"
 """Key of a schedule's metadata: the end that the customer has put in the place of what was planned."""
@@ -29,14 +35,14 @@ def subscription_schedule(obj: Json) -> Json:
         {
             "start": phase["start_date"],
             "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
-            **_whose(obj, phase["start_date"], spared=_spares(present, phase)),
+            **_whose(obj, phase["start_date"], digest_of(phase), spared=_spares(present, phase)),
         }
         for phase in obj["phases"]
     ]
     if obj.get("end_behavior") == "cancel":
         last = obj["phases"][-1]
         spared = bool(_discounts(present) | _discounts(last))
-        phases.append({"start": last["end_date"], "items": [], **_whose(obj, last["end_date"], spared=spared)})
+        phases.append({"start": last["end_date"], "items": [], **_whose(obj, last["end_date"], "", spared=spared)})
     return {
         "customer_id": id_of(obj["customer"]),
         "subscription_id": id_of(obj["subscription"]),
@@ -45,12 +51,35 @@ def subscription_schedule(obj: Json) -> Json:
     }
 
 
-def _whose(schedule: Json, start: int, *, spared: bool) -> Json:
+def digest_of(phase: Json) -> str:
+    """Return what tells a phase from another with other items, discounts, taxes, amounts or start.
+
+    Args:
+        phase: as Stripe answers it.
+    """
+    items, more = (
+        sorted(
+            str((id_of(each.get("price") or each.get("plan")), each.get("quantity"), _terms([each]))) for each in its
+        )
+        for its in (phase["items"], phase.get("add_invoice_items") or ())
+    )
+    said = phase["start_date"], items, more, _terms([], phase)
+    return sha256(str(said).encode()).hexdigest()[:16]
+
+
+def _terms(items: list[Any], phase: Json | None = None) -> list[str]:
+    """Return the discounts and taxes of items, and what a phase says for all of its own."""
+    each = {**(phase or {}), "items": items}
+    return [*sorted(map(str, _discounts(each))), *sorted(map(str, _taxes(each)))]
+
+
+def _whose(schedule: Json, start: int, digest: str, *, spared: bool) -> Json:
     """Return whose it is what a schedule plans for a moment.
 
     Args:
         schedule: as Stripe has it.
         start: the moment.
+        digest: of what is planned for it.
         spared: whether a customer who undoes it keeps what the seller has meant to end.
 
     Returns:
@@ -60,7 +89,8 @@ def _whose(schedule: Json, start: int, *, spared: bool) -> Json:
     metadata = schedule.get("metadata") or {}
     said = metadata.get(CUSTOMER_MAY_CHANGE, "")
     left = metadata.get(ENDED_BY_CUSTOMER) == str(start)
-    own = left or said == "true" or (said.isascii() and said.isdigit() and start <= int(said[:12]))
+    here = metadata.get(PLANNED_HERE, digest) == digest and said.isascii() and said.isdigit()
+    own = left or said == "true" or (here and start <= int(said[:12]))
     binds = not own and (spared or said.lower() == "false")
     return {"fixed": binds, "sellers": not own, **({"left": True} if left else {})}
 

@@ -16,7 +16,7 @@ from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.timing import present_phase
 from gateway.billing.subscriptions.validation import BOUND
 from gateway.billing.user_errors import Rejected
-from gateway.mirror.schedules import CUSTOMER_MAY_CHANGE
+from gateway.mirror.schedules import CUSTOMER_MAY_CHANGE, PLANNED_HERE, digest_of
 from gateway.mirror.sync import Mirror
 from gateway.stripe_api.client import Stripe, StripeResponse
 
@@ -74,9 +74,12 @@ class Schedules:
             schedule = (await self._at_stripe.do(subscription_id, call)).object
         managed = replace(answer, object={**subscription, "schedule": schedule})
         handed_over = (subscription["schedule"] or {}).get("metadata", {}).get(CUSTOMER_MAY_CHANGE) == "true"
-        details: dict[str, Any] = {} if handed_over else {"metadata": {CUSTOMER_MAY_CHANGE: int(at.timestamp())}}
+        moment = int(at.timestamp())
+        mark = {} if handed_over else {"metadata": {CUSTOMER_MAY_CHANGE: moment, PLANNED_HERE: ""}}
         try:
-            await self._plan(managed, key, phases=phases(managed.object), ends=ends, **details)
+            made = await self._plan(managed, key, phases=phases(managed.object), ends=ends, **mark)
+            if mark:  # only Stripe's answer says how it words the phase
+                await self._mark(managed, [each for each in made["phases"] if each["start_date"] == moment])
         except Rejected:
             if subscription["schedule"] is None:
                 await self.release(subscription_id, managed)
@@ -84,12 +87,19 @@ class Schedules:
 
     async def _plan(
         self, answer: StripeResponse, key: str, *, phases: list[dict[str, Any]], ends: bool, **more: Any
-    ) -> None:
-        """Give a schedule its phases anew; nothing is billed for that."""
+    ) -> dict[str, Any]:
+        """Give a schedule its phases anew, and return it; nothing is billed for that."""
         said = {"phases": phases, "end_behavior": "cancel" if ends else "release", "proration_behavior": "none"}
-        await self._at_stripe.do(
-            answer.object["id"], self._stripe.post(_of(answer), idempotency_key=key, **said, **more)
-        )
+        call = self._stripe.post(_of(answer), idempotency_key=key, **said, **more)
+        return (await self._at_stripe.do(answer.object["id"], call)).object
+
+    async def _mark(self, answer: StripeResponse, planned: list[dict[str, Any]]) -> None:
+        """Say in the schedule what was planned here, so that what becomes of it later is not taken for it."""
+        for phase in planned:
+            call = self._stripe.post(
+                _of(answer), idempotency_key=uuid4().hex, metadata={PLANNED_HERE: digest_of(phase)}
+            )
+            await self._at_stripe.do(answer.object["id"], call)
 
     async def end(self, present: SubscriptionState, answer: StripeResponse, said: dict[str, str], key: str) -> None:
         """Have the schedule that manages a subscription end it with its period, if it does not end so soon already.

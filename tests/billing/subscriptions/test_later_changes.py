@@ -202,10 +202,25 @@ def test_what_the_seller_has_planned_is_shown_and_happens(world, ann):
     world.eventually(lambda: [row["status"] for row in world.rows("subscription", id=bought["id"])], ["canceled"])
 
 
+def raise_in_the_customers_own_schedule(world, ann, bought: dict) -> None:
+    """Plan a rise at the moment for which the customer has planned less: his undo does not reach it."""
+    assert codes(change(world, ann, bought, "starter_monthly")) == codes(undo(world, ann, bought)) == []
+    assert codes(change(world, ann, bought, "starter_monthly")) == []
+    path = f"/v1/subscription_schedules/{at_stripe(world, bought)['schedule']}"
+    present, then = world.stripe("GET", path)["phases"]
+    form = {f"phases[0][{bound}_date]": present[f"{bound}_date"] for bound in ("start", "end")}
+    form |= {"phases[0][items][0][price]": price_id(world, "pro_monthly"), "phases[1][end_date]": then["end_date"]}
+    world.stripe("POST", path, **form, **{"phases[1][items][0][price]": price_id(world, "business_monthly")})
+    assert codes(undo(world, ann, bought)) == ["PLANNED_BY_SELLER"]
+    world.stripe("POST", f"{path}/release")
+    world.eventually(lambda: pending(world, ann), None)
+
+
 def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_on_coming_back(sqlite_url):
     """And the end after it: nothing is got rid of, nor lost, by leaving and coming back, nor by undoing."""
     with make_world(sqlite_url, seller_plans_binding=True) as world:
         ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"), "pro_monthly")
+        raise_in_the_customers_own_schedule(world, ann, bought)
         schedule = dashboard_plans(world, bought)
         offered = (
             "{ pricing { products { plans { id viewer { reason } } } } viewer { subscription { plannedBySeller } } }"

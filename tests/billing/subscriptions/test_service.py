@@ -13,6 +13,7 @@ from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.mirror.schedules import digest_of
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import SubscriptionSchedule
 from gateway.settings import Settings
@@ -457,8 +458,9 @@ async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
     scripted.answer("POST", ITS, PLANS)
     scripted.answer("GET", ITS, PLANS)
     state, billed = await service().change(ADA, "sub_1", LATER, "k")
-    (made, _), (planned, sent) = [(call[1], call[2]) for call in changed(scripted)]
+    (made, _), (planned, sent), (marked, mark) = [(call[1], call[2]) for call in changed(scripted)]
     assert (made, planned, changed(scripted)[0][2]) == (MAKE, ITS, {"from_subscription": "sub_1"})
+    assert (marked, mark) == (ITS, {"metadata[customer_planned]": digest_of(THEN)})
     expected = {"end_behavior": "release", "proration_behavior": "none", "phases[0][items][0][price]": "month"}
     expected |= {"phases[1][items][0][price]": "year", "phases[0][end_date]": str(ENDS)}
     expected["metadata[customer_may_change]"] = str(ENDS)

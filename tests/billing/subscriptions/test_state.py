@@ -8,7 +8,7 @@ import pytest
 from gateway.billing.subscriptions.access import Access, Reason
 from gateway.billing.subscriptions.pending import Planned, plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
-from gateway.mirror.schedules import subscription_schedule
+from gateway.mirror.schedules import digest_of, subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.rows import DAY, at, invoice, item, line, price, product, put, snapshot, state, subscription
 
@@ -199,6 +199,27 @@ def test_what_a_schedules_metadata_says_of_whose_it_is(said, whose):
     words = {(False, False): "customer", (True, False): "seller", (True, True): "bound"}
     assert " ".join(words[each["sellers"], each["fixed"]] for each in told) == whose
     assert [each["start"] for each in told] == [now(27), now(57)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"items": [{"price": "month", "quantity": 2}]},
+        {"items": [{"price": "year", "quantity": 1}]},
+        {"items": [{"price": "month", "quantity": 1, "tax_rates": ["txr_1"]}]},
+        {"discounts": []},
+        {"default_tax_rates": [{"id": "txr_1"}]},
+        {"automatic_tax": {"enabled": True}},
+        {"add_invoice_items": [{"price": "fee", "quantity": 1}]},
+        {"start_date": now(26)},
+    ],
+)
+def test_what_the_seller_makes_of_a_phase_that_was_planned_here_is_the_sellers(change):
+    here = _phase(27, items=[{"price": "month", "quantity": 1}], discounts=[{"coupon": "HALF"}])
+    mark = {"customer_may_change": str(now(27)), "customer_planned": digest_of(here)}
+    same = {**here, "items": [{"price": {"id": "month"}, "quantity": 1, "tax_rates": []}], "add_invoice_items": []}
+    found = [_kept([_phase(-3), each], metadata=mark)[1]["sellers"] for each in (here, same, {**here, **change})]
+    assert found == [False, False, True]
 
 
 def _phase(start: int, **said) -> dict:

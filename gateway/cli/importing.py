@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from gateway.billing.audit import Action, AuditLog
 from gateway.billing.customers.directory import CustomerDesk
@@ -76,4 +77,4 @@ def _row(result: Result) -> Row:
 
 def _line(row: Row) -> str:
     why = f": {row['why']}" if row["why"] else ""
-    return f"{row['outcome']}: {row['external_id']} and {row['customer_id']}{why}"
+    return escape(f"{row['outcome']}: {row['external_id']} and {row['customer_id']}{why}")

@@ -7,6 +7,7 @@ import orjson
 import typer
 
 from gateway.cli.context import console
+from gateway.cli.terminal import printable
 
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON for each row, with names that stay.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")]
@@ -19,7 +20,7 @@ def show_rows(rows: Sequence[Row], line: Callable[[Row], str], *, as_json: bool,
 
     Args:
         rows: what is listed, by the names that `--json` gives it.
-        line: formats a row for people, of which a narrow window cuts nothing off.
+        line: formats a row for people, with rich's markup, of which a narrow window cuts nothing off.
         as_json: whether programs read it; then nothing is printed where there is no row.
         none: what people are told where there is no row.
     """
@@ -27,6 +28,6 @@ def show_rows(rows: Sequence[Row], line: Callable[[Row], str], *, as_json: bool,
         if as_json:
             typer.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z))
         else:
-            console.print(line(row), soft_wrap=True)
+            console.print(printable(line(row)), soft_wrap=True)
     if not rows and not as_json:
         console.print(none)

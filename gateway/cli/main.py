@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
+from gateway.cli.terminal import printable
 from gateway.errors import GatewayError
 from gateway.http import collector
 
@@ -87,5 +88,5 @@ def main() -> None:
     try:
         app()
     except GatewayError as error:
-        typer.echo(f"{error} ({error.code})", err=True)
+        typer.echo(printable(f"{error} ({error.code})"), err=True)
         raise SystemExit(1) from None

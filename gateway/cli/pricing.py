@@ -11,6 +11,7 @@ from gateway.billing.pricing.changes import Step, Unchangeable, changes
 from gateway.billing.pricing.push import count_bought
 from gateway.billing.pricing.push import push as carry_out
 from gateway.cli.context import console, run
+from gateway.cli.terminal import printable
 from gateway.errors import BadInput
 from gateway.mirror.backfill import completed
 from gateway.mirror.own_account import require_same_account
@@ -112,4 +113,4 @@ async def _show(runtime: Runtime, steps: list[Step]) -> None:
 
 
 def _say(text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(text), highlight=False, markup=False, soft_wrap=True)

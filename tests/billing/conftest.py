@@ -12,9 +12,9 @@ from harness.scripted_stripe import scripted_stripe
 
 
 @pytest.fixture
-async def database(sqlite_url):
-    """Migrated and empty, on SQLite; changes of access are told."""
-    database = Database(sqlite_url, endpoints=("https://shop.example/hooks",), on_commit=Notifications())
+async def database(database_url):
+    """Migrated and empty, on SQLite unless parametrised; changes of access are told."""
+    database = Database(database_url, endpoints=("https://shop.example/hooks",), on_commit=Notifications())
     yield database
     await database.close()
 

@@ -86,16 +86,22 @@ def test_a_table_or_column_that_is_not_there_is_named(tmp_path):
 
 
 def test_customers_are_linked_once_and_nothing_is_taken_from_anybody(tmp_path, world):
-    owners = ["", "", "", "", "", "", "user_kept", "user_of_another", "user_with_one"]
+    owners = ["", "", "", "", "", "", "user_kept", "user_of_another", "user_with_one", "user_fraud"]
     given = [{"metadata[external_id]": owner} if owner else {} for owner in owners]
     ids = [world.stripe("POST", "/v1/customers", **about)["id"] for about in given]
     world.eventually(lambda: {row["external_id"] for row in world.rows("customer")} >= {*owners[6:]})
+    named = world.stripe("POST", "/v1/customers", **{"metadata[external_id]": "user_with_one"})["id"]
+    world.eventually(lambda: world.rows("customer", id=named))
+    done = run("customers", "unlink", "user_fraud", ids[9], cwd=tmp_path, **world.environment())
+    assert done.returncode == 0, done.stdout
     outcomes = {
         ("user_a", ids[0]): "linked",
         ("user_b", ids[1]): "linked",
         ("user_kept", ids[6]): "already linked",
         ("user_c", ids[7]): "conflict",  # it is another user's
         ("user_with_one", ids[5]): "conflict",  # who has another
+        ("user_m", named): "conflict",  # Stripe's metadata name who has another
+        ("user_fraud", ids[9]): "conflict",  # an operator has taken it from him
         ("user_d", ids[2]): "conflict",  # the list gives him two
         ("user_d", ids[3]): "conflict",
         ("user_g", ids[4]): "conflict",  # and this one to two
@@ -122,7 +128,14 @@ def test_customers_are_linked_once_and_nothing_is_taken_from_anybody(tmp_path, w
         assert world.rows("customer", external_id=user)[0]["id"] == customer
         assert world.stripe("GET", f"/v1/customers/{customer}")["metadata"] == {"external_id": user}
         assert world.rows("audit_entry", target=customer)[0]["by"].startswith("import ")
-    assert [world.rows("customer", id=each)[0]["external_id"] for each in ids[2:]] == [None] * 4 + owners[6:]
+    assert [world.rows("customer", id=each)[0]["external_id"] for each in [*ids[2:], named]] == [
+        *([None] * 4 + owners[6:9]),
+        *(None, None),
+    ]
+    assert world.stripe("GET", f"/v1/customers/{named}")["metadata"] == {"external_id": "user_with_one"}
+    file.write_text("user_id,customer_id\n[/x]\x1b[2J,cus_1\n")
+    steering = run("import", "users.csv", cwd=tmp_path, **world.environment())
+    assert steering.stdout == "invalid: [/x]\ufffd[2J and cus_1: this is no user's id\n1 invalid\n"
     file.write_text("".join(["user_id,customer_id\n", *(f"{user},{of}\n" for user, of in [*outcomes][:2])]))
     again = run("import", "users.csv", cwd=tmp_path, **world.environment())
     assert (again.returncode, again.stdout) == (0, "2 already linked\n")

@@ -37,5 +37,9 @@ def test_a_price_is_raised_and_who_has_the_old_one_keeps_it(tmp_path, sqlite_url
         kept = world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["items"]["data"][0]["price"]
         assert (kept["id"], kept["unit_amount"]) == (old, 900)
 
+        file.write_text('features: {"\\e[2J": x}')  # which would clear the terminal
+        assert "+ feature \ufffd[2J\n" in pricing("plan", "prices.yaml")
+        file.write_text('"\\e[2J": 1')
+        assert "\ufffd[2J is no key here" in pricing("plan", "prices.yaml", code=1)
         file.write_text(before.replace("active: false", "actives: false"))
         assert "did you mean active?" in pricing("plan", "prices.yaml", code=1)

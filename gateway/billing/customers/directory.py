@@ -166,11 +166,19 @@ class CustomerDesk:
         done = action(name="customer.update", input=changes, external_id=user.subject)
         return await self._customer(await self._audit.once(done, work))
 
-    async def link(self, external_id: str, customer_id: str, action: Callable[..., Action]) -> Customer:
+    async def link(
+        self, external_id: str, customer_id: str, action: Callable[..., Action], *, relink: bool = True
+    ) -> Customer:
         """Give a customer, with its cards, to a user; the user's present one is let go.
 
+        Args:
+            external_id: the user.
+            customer_id: the customer.
+            action: makes the action of its `name`, `external_id` and `target`.
+            relink: whether also one that was taken from a user before.
+
         Raises:
-            Rejected: Stripe has no such customer, or it is another user's.
+            Rejected: Stripe has no such customer, or it is another user's, here or by its metadata at Stripe.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
 
@@ -178,7 +186,7 @@ class CustomerDesk:
             if CUSTOMER_ID.fullmatch(customer_id) is None:
                 raise _unavailable(f"Stripe has no customer {customer_id[:255]}")
             try:
-                await self._customers.link(external_id, customer_id)
+                await self._customers.link(external_id, customer_id, relink=relink)
             except BadInput as error:
                 raise _unavailable(str(error)) from None
             return {"customer": customer_id}

@@ -5,7 +5,7 @@ completed checkout that a server of our own account made (a payment link's is ch
 counts together with the verified e-mail, or where a setting trusts it), and the verified e-mail, compared without case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from gateway.db.notifications import publish
 from gateway.db.tables import table_for
+from gateway.errors import BadInput
 from gateway.mirror.mapping import email_key
 from gateway.models.checkout import CustomerClaim
 from gateway.models.credits import CreditEntry
@@ -183,6 +184,51 @@ def fulfil(
     its = {"external_id": claim.external_id, "payer_unverified": payer_unverified}
     connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(its))
     publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")
+
+
+def give(connection: sa.Connection, *, external_id: str, customer_id: str, relink: bool) -> Customer:
+    """Give a customer that is nobody's to a user, by what stands here and at Stripe in this moment.
+
+    Args:
+        connection: the transaction.
+        external_id: the user.
+        customer_id: the customer, just read from Stripe.
+        relink: whether also one that was taken from a user before.
+
+    Returns:
+        the customer as it was.
+
+    Raises:
+        BadInput: it is another user's, here or by its metadata at Stripe; or it was taken from a user before.
+    """
+    row = connection.execute(sa.select(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).with_for_update()).mappings()
+    if (found := row.first()) is None:
+        raise BadInput(f"Stripe has no customer {customer_id}")
+    customer = Customer(**found)
+    if customer.external_id not in {None, external_id}:
+        raise BadInput(f"customer {customer_id} is another user's: {customer.external_id}")
+    if customer.external_id is None:
+        claimed = connection.execute(sa.select(CLAIMS.c.generation).where(CLAIMS.c.customer_id == customer_id)).first()
+        if barred := bar(external_id, customer.meta, claimed=bool(claimed and not relink)):
+            raise BadInput(f"customer {customer_id} is not linked: {barred}")
+    if customer.external_id is None or customer.payer_unverified:
+        connection.execute(sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer_id).values(customer_id=None))
+        fulfil(connection, claim=open_claim(connection, external_id, customer.email), customer_id=customer_id)
+    return customer
+
+
+def bar(external_id: str, metadata: Mapping[str, Any], *, claimed: bool) -> str | None:
+    """Return why a customer that is nobody's is not given to a user; None where it may be. Pure.
+
+    Args:
+        external_id: the user.
+        metadata: the customer's at Stripe. Whom they name may have it by a commit that was lost, or by the seller.
+        claimed: whether it was a user's before, and that counts.
+    """
+    named = metadata.get("external_id")
+    if named and named != external_id:
+        return f"its metadata at Stripe name {named}; if that is wrong, take external_id out of them first"
+    return "it was taken from a user before; `gateway customers link` gives it all the same" if claimed else None
 
 
 def release(connection: sa.Connection, *, external_id: str, customer_id: str) -> None:

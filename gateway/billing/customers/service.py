@@ -337,28 +337,25 @@ class Customers:
         if customer.payer_unverified:
             await (cards.detach if for_good else cards.withhold)(self._mirror, self._stripe, customer.id)
 
-    async def link(self, external_id: str, customer_id: str) -> None:
+    async def link(self, external_id: str, customer_id: str, *, relink: bool = True) -> None:
         """Give a customer, with its cards, to a user because an operator says so; the user's present one is let go.
 
+        Args:
+            external_id: the user.
+            customer_id: the customer.
+            relink: whether also one that was taken from a user before.
+
         Raises:
-            BadInput: Stripe has no such customer, or it is another user's.
+            BadInput: Stripe has no such customer, or it is another user's, here or by its metadata at Stripe.
+            RateLimited: an earlier request of the same user takes too long.
             StripeUnavailable: Stripe cannot be reached.
         """
-        if await self.is_deleted_at_stripe(customer_id):
-            raise BadInput(f"Stripe has no customer {customer_id}")
-        query = select(Customer).where(Customer.id == customer_id)
-        customer = await self._database.read(partial(first_row, statement=query))
-        if customer is None or customer.external_id not in {None, external_id}:
-            raise BadInput(f"customer {customer_id} is another user's: {customer and customer.external_id}")
-
-        def link(connection: sa.Connection) -> None:
-            connection.execute(sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer_id).values(customer_id=None))
-            claim = linking.open_claim(connection, external_id, customer.email)
-            linking.fulfil(connection, claim=claim, customer_id=customer_id)
-
-        if customer.external_id is None or customer.payer_unverified:
-            await self._database.transaction(link)
-        await self.tell_stripe(Principal(subject=external_id), customer)
+        async with owner_lock(self._database, external_id):
+            if await self.is_deleted_at_stripe(customer_id):
+                raise BadInput(f"Stripe has no customer {customer_id}")
+            give = partial(linking.give, external_id=external_id, customer_id=customer_id, relink=relink)
+            customer = await self._database.transaction(give)
+            await self.tell_stripe(Principal(subject=external_id), customer)
 
 
 def _is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:

@@ -102,9 +102,11 @@ def _value(node: yaml.Node, place: Place, lines: Lines, seen: set[int]) -> Any:
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
         for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode):  # whose aliases would be written out without end
+                raise BadInput(f"line {name.start_mark.line + 1}: a list or a mapping is no key")
             key = str(name.value)
-            if not isinstance(name, yaml.ScalarNode) or key in found:
-                raise BadInput(f"line {name.start_mark.line + 1}: {key!r} stands here twice, or is no key")
+            if key in found:
+                raise BadInput(f"line {name.start_mark.line + 1}: {key!r} stands here twice")
             found[key] = _value(value, (*place, key), lines, seen)
             lines[(*place, key)] = name.start_mark.line + 1
         return found

@@ -22,7 +22,7 @@ def documents() -> dict[str, str]:
 
 
 class Gateway:
-    """A running gateway, asked as one operator.
+    """A running gateway, asked as one operator; over plain HTTP past any proxy, which would read the token.
 
     Args:
         url: where it is.
@@ -33,7 +33,12 @@ class Gateway:
     def __init__(self, url: str, token: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         self._http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, transport=transport, follow_redirects=False
+            base_url=url,
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            transport=transport,
+            follow_redirects=False,
+            trust_env=httpx.URL(url).scheme == "https",
         )
         self._documents = documents()
 

@@ -62,15 +62,21 @@ class Confirmations:
             "valid_seconds": VALID_SECONDS,
         }
 
-    async def confirm(self, token: str) -> dict[str, Any]:
+    async def confirm(self, token: str, will: str) -> dict[str, Any]:
         """Do what a token stands for.
 
+        Args:
+            token: of the preview.
+            will: what the preview said would be done, so that whoever allows this call reads it there.
+
         Raises:
-            Told: it stands for nothing (any more), or the gateway refuses.
+            Told: it stands for nothing (any more) or for something else, or the gateway refuses.
         """
         planned = self._planned.get(token)
         if planned is None or planned.until <= self._now():
             raise Told("this confirmation is unknown, used or too old: call the tool again, and show what it answers")
+        if will != planned.will:
+            raise Told("`will` is not what this confirmation does: give the preview's, word for word")
         done = (await self._gateway.ask(planned.document, input=planned.input))["done"]
         self._planned.pop(token, None)
         if problems := done.pop("userErrors"):

@@ -1,5 +1,6 @@
 """A user's customer, found, made, told and linked: on a database, asked of a Stripe that is scripted."""
 
+import asyncio
 from datetime import UTC, datetime
 from functools import partial
 
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.auth.principal import Principal
-from gateway.billing.customers.linking import fulfil
+from gateway.billing.customers.linking import fulfil, give
 from gateway.billing.customers.service import CLAIMS, Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
@@ -16,6 +17,7 @@ from gateway.errors import BadInput, StripeUnavailable
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
+from harness.databases import both_databases
 from harness.rows import NOW, customer, subscription
 
 ADA = Principal(subject="ada", email="Ada@example.com", email_verified=True)
@@ -354,7 +356,8 @@ LINKED = {
     "instead of another": (
         [customer(), customer("cus_0", "ada"), claim("cus_0")], {"cus_0": None, "cus_1": "ada"},
     ),
-    "another's": ([customer(external_id="bob")], None),
+    "one that was taken from its user": ([customer(), claim(email="ada@example.com")], {"cus_1": "ada"}),
+    "another's": ([customer(external_id="bob")], "another user's: bob"),
 }  # fmt: skip
 
 
@@ -363,8 +366,8 @@ async def test_an_operator_says_whose_a_customer_is(customers, database, fill, s
     await fill(*rows)
     scripted.answer("GET", "/v1/customers/cus_1", theirs(metadata={}))
     scripted.answer("POST", "/v1/customers/cus_1", theirs())
-    if expected is None:
-        with pytest.raises(BadInput, match="another user's: bob"):
+    if isinstance(expected, str):
+        with pytest.raises(BadInput, match=expected):
             await customers().link("ada", "cus_1")
         return
     await customers().link("ada", "cus_1")
@@ -375,6 +378,31 @@ async def test_an_operator_says_whose_a_customer_is(customers, database, fill, s
     assert claims["cus_1"] == "ada@example.com"
     unverified = sa.select(TABLE.c.payer_unverified).where(TABLE.c.id == "cus_1")
     assert not await database.read(lambda connection: connection.execute(unverified).scalar_one())
+
+
+async def test_whom_the_metadata_at_stripe_name_loses_nothing_by_a_link(customers, database, fill, scripted):
+    await fill(customer(), customer("cus_0", "bob"), claim("cus_0"))
+    scripted.answer("GET", "/v1/customers/cus_1", theirs(metadata={"external_id": "bob"}))
+    with pytest.raises(BadInput, match="its metadata at Stripe name bob"):
+        await customers().link("ada", "cus_1")
+    assert (await owners(database), written(scripted)) == ({"cus_0": "bob", "cus_1": None}, [])
+
+
+async def test_what_an_operator_took_from_its_user_is_not_linked_by_a_list(customers, database, fill, scripted):
+    await fill(customer(), claim())
+    scripted.answer("GET", "/v1/customers/cus_1", theirs(metadata={}))
+    with pytest.raises(BadInput, match="it was taken from a user before"):
+        await customers().link("ada", "cus_1", relink=False)
+    assert (await owners(database), written(scripted)) == ({"cus_1": None}, [])
+
+
+@both_databases
+async def test_of_five_users_who_are_given_a_customer_at_once_one_has_it(database, fill):
+    await fill(customer())
+    gifts = (partial(give, external_id=user, customer_id="cus_1", relink=True) for user in "abcde")
+    told = await asyncio.gather(*map(database.transaction, gifts), return_exceptions=True)
+    (given,) = [each for each in told if not isinstance(each, BadInput)]
+    assert (given.external_id, [*(await owners(database))]) == (None, ["cus_1"])
 
 
 async def test_what_stripe_does_not_have_is_not_linked(customers, fill, scripted):

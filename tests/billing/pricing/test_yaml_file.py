@@ -8,6 +8,9 @@ from gateway.billing.pricing.yaml_file import dump, parse
 from gateway.errors import BadInput
 from harness.paths import ROOT
 
+NESTED = ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 6))
+BOMB = f"{{name: Calls}}\n  ? [&a0 [a], {NESTED}]\n  : 1"
+"""A key that, written out, has nine to the fifth words."""
 FILE = """
 meters:
   calls: {name: Calls}
@@ -76,6 +79,7 @@ def test_a_file_says_what_stands_in_it_and_is_written_as_it_was_read():
         ("currencies: {eur: 0.50}", "currencies: {usd: 1}", "line 17: .*currencies.usd is the price's own"),
         ("currencies: {eur: 0.50}", "tiers_mode: volume", "line 17: .*tiers and tiers_mode belong together"),
         ("{name: Calls}", "&a {name: Calls}\n  more: *a", "anchors and aliases are not supported"),
+        ("{name: Calls}", BOMB, "^line [0-9]+: a list or a mapping is no key$"),
         ("{name: Calls}", "{name: Calls", "line "),
         ("{name: Calls}", "!!python/object/apply:os.system [ls]", "line 3: meters.calls"),
     ],

@@ -57,7 +57,10 @@ class Assistant:
         """Preview, then confirm; what the preview showed, and what was done."""
         preview = await self.call(name, **arguments)
         assert preview["nothing_was_changed_yet"] is True
-        return preview, await self.call("confirm", confirmation=preview["confirmation"])
+        return preview, await self.confirm(preview)
+
+    async def confirm(self, preview):
+        return await self.call("confirm", confirmation=preview["confirmation"], will=preview["will"])
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ async def test_retry_a_dead_letter(shop, assistant):
     assert (dead["id"], dead["lastError"]) == (event, "broke")
     preview = await assistant.call("retry_events", ids=[event])
     assert (preview["present"][0]["id"], shop.rows("event", id=event)[0]["status"]) == (event, "dead")
-    assert (await assistant.call("confirm", confirmation=preview["confirmation"]))["count"] == 1
+    assert (await assistant.confirm(preview))["count"] == 1
     shop.eventually(lambda: shop.rows("event", id=event)[0]["status"] in {"applied", "stale"})
 
 
@@ -109,7 +112,8 @@ async def test_give_credits_and_see_where_they_went(shop, assistant):
     preview, done = await assistant.confirmed("grant_credits", user="ada", amount=5, reason="an apology")
     assert preview["will"] == "give user ada 5 credits: an apology"
     assert (preview["present"]["credits"]["balance"] + 5, done["entry"]["amount"]) == (done["entry"]["balance"], 5)
-    assert "used or too old" in await assistant.refused("confirm", confirmation=preview["confirmation"])
+    again = {"confirmation": preview["confirmation"], "will": preview["will"]}
+    assert "used or too old" in await assistant.refused("confirm", **again)
     ledger = (await assistant.call("credit_ledger", id="ada"))["credits"]
     assert [each["reason"] for each in ledger["entries"]["nodes"]].count("an apology") == 1
     (entry,) = (await assistant.call("audit_log", user="ada", action="credits.grant"))["auditLog"]["nodes"]
@@ -131,6 +135,18 @@ async def test_give_a_customer_to_its_user_and_take_it_back(shop, assistant):
     assert (preview["present"]["customer"][0]["externalId"], done["customer"]["externalId"]) == (None, "bob")
     _, done = await assistant.confirmed("unlink_customer", user="bob", customer_id=cus)
     assert done["customer"]["externalId"] is None
+
+
+async def test_what_finds_somebody_in_another_way_is_no_users_id(shop, assistant):
+    """The mutations know users by their own ids alone: they would make a customer for one called `cus_…`."""
+    about = {"amount": 5, "reason": "no"}
+    assert "is no user's id" in await assistant.refused("grant_credits", user=shop.ada, **about)
+    ended = {"subscription_id": shop.sub, "when": "NOW"}
+    assert "is no user's id" in await assistant.refused("cancel_subscription", user=shop.ada, **ended)
+    assert "is no user's id" in await assistant.refused("unlink_customer", user=shop.ada, customer_id=shop.ada)
+    assert "is not the customer of ada" in await assistant.refused("unlink_customer", user="ada", customer_id="cus_2")
+    for user in (shop.ada, "cus_nobody", "Ada@example.com"):
+        assert "is no user's id" in await assistant.refused("link_customer", user=user, customer_id=shop.ada)
 
 
 async def test_end_a_subscription_when_its_period_ends(shop, assistant):
@@ -161,9 +177,11 @@ async def test_nothing_is_written_without_a_confirmation_that_is_young_and_known
         assistant = Assistant(client)
         before = shop.rows("credit_entry")
         preview = await assistant.call("grant_credits", user="ada", amount=5, reason="no")
+        other = {"confirmation": preview["confirmation"], "will": "give user ada 1 credits: no"}
+        assert "not what this confirmation does" in await assistant.refused("confirm", **other)
         clock[0] = 301
         for token in (preview["confirmation"], "", "RetryEvents"):
-            assert "call the tool again" in await assistant.refused("confirm", confirmation=token)
+            assert "call the tool again" in await assistant.refused("confirm", confirmation=token, will=preview["will"])
         assert shop.rows("credit_entry") == before
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert [name for name, tool in tools.items() if not tool.annotations.read_only_hint] == ["confirm"]
@@ -179,7 +197,8 @@ async def test_who_may_only_read_gets_no_further_than_the_preview(shop):
     async with Client(build(gateway)) as client:
         assistant = Assistant(client)
         preview = await assistant.call("grant_credits", user="ada", amount=5, reason="me")
-        refused = await assistant.refused("confirm", confirmation=preview["confirmation"])
+        agreed = {"confirmation": preview["confirmation"], "will": preview["will"]}
+        refused = await assistant.refused("confirm", **agreed)
         assert "may look at everything and change nothing (FORBIDDEN)" in refused
     await gateway.close()
     stranger = Gateway(shop.url, f"op_{'c' * 40}")
@@ -204,6 +223,16 @@ def test_an_operators_token_is_not_sent_in_the_clear(url):
         check(url)
     for fine in ("https://billing.example.com", "http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"):
         check(fine)
+
+
+async def test_an_operators_token_goes_through_no_proxy_in_the_clear(shop, monkeypatch):
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    gateway = Gateway(shop.url, ANN)
+    assert (await gateway.read("Operator"))["name"] == "ann"
+    await gateway.close()
 
 
 @pytest.mark.soak

@@ -27,13 +27,16 @@ ENDED_BY_CUSTOMER = "ended_by_customer"
 def subscription_schedule(obj: Json) -> Json:
     """Return the columns of a `subscription_schedule`. Of one that was released, `subscription` is null.
 
-    Where the subscription ends with its last phase, a phase without items follows.
+    Where the subscription ends with its last phase, a phase without items follows. Which phases have begun, Stripe's
+    `current_phase` says: Stripe may be some moments late.
     """
-    started = (obj.get("current_phase") or obj["phases"][0])["start_date"]
+    current = obj.get("current_phase")
+    started = (current or obj["phases"][0])["start_date"]
     present = next((each for each in obj["phases"] if each["start_date"] == started), obj["phases"][0])
     phases = [
         {
             "start": phase["start_date"],
+            "begun": bool(current and phase["start_date"] <= started),
             "items": [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in phase["items"]],
             **_whose(obj, phase["start_date"], digest_of(phase), spared=_spares(present, phase)),
         }
@@ -42,7 +45,9 @@ def subscription_schedule(obj: Json) -> Json:
     if obj.get("end_behavior") == "cancel":
         last = obj["phases"][-1]
         spared = bool(_discounts(present) | _discounts(last))
-        phases.append({"start": last["end_date"], "items": [], **_whose(obj, last["end_date"], "", spared=spared)})
+        phases.append(
+            {"start": last["end_date"], "begun": False, "items": [], **_whose(obj, last["end_date"], "", spared=spared)}
+        )
     return {
         "customer_id": id_of(obj["customer"]),
         "subscription_id": id_of(obj["subscription"]),

@@ -101,14 +101,16 @@ class SubscriptionsAtStripe:
         await self._mirror.store_answer(self._stripe, answer)
         if schedule := answer.object["schedule"]:
             await self._mirror.store_answer(self._stripe, replace(answer, object=schedule))
-        elif known := await self._schedule_of(id):  # it was released, which no event has told yet
-            await self._mirror.refresh(self._stripe, "subscription_schedule", known)
+        for known in await self._schedules_of(id):
+            if not schedule or known != schedule["id"]:  # it was released, which no event has told yet
+                with suppress(StripeMissing):
+                    await self._mirror.refresh(self._stripe, "subscription_schedule", known)
         return await self.state(id), answer
 
-    async def _schedule_of(self, id: str) -> str | None:
-        """Return the schedule that manages a subscription, as the mirror has it."""
+    async def _schedules_of(self, id: str) -> Sequence[str]:
+        """Return the schedules that manage a subscription as far as the mirror knows, the latest told of first."""
         return await self._database.read(
-            lambda connection: connection.execute(SCHEDULE_OF, {"subscription": id}).scalar()
+            lambda connection: connection.execute(SCHEDULE_OF, {"subscription": id}).scalars().all()
         )
 
     async def _get(self, id: str, **parameters: Any) -> StripeResponse:
@@ -198,8 +200,8 @@ class SubscriptionsAtStripe:
         Raises:
             StripeUnavailable: Stripe cannot be reached.
         """
-        if schedule := await self._schedule_of(id):
-            total = await self.total_of(schedule=schedule)
+        if known := await self._schedules_of(id):
+            total = await self.total_of(schedule=known[0])
             if total is not None or (await self.state(id)).planned.end is not None:
                 return total
         return await self.total_of(subscription=id)

@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from gateway.billing.catalog.product_prices import group_of
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS
+from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS, has_begun
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
@@ -99,7 +99,7 @@ async def held_products(
             price: subscription_id
             for subscription_id, phases in connection.execute(planned)
             for phase in phases or ()
-            if phase["start"] > now(connection).timestamp()
+            if not has_begun(phase, now(connection))
             for price, _ in phase["items"]
         }
         if later:

@@ -5,7 +5,7 @@ What the gateway has planned for a customer is the customer's to undo, and is ma
 Its customer may get out of it where that gives no more than anybody can buy (`Planned.binds`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,19 +21,29 @@ from gateway.models.mirrored import Subscription, SubscriptionItem, Subscription
 SUBSCRIPTIONS, SCHEDULES = table_for(Subscription), table_for(SubscriptionSchedule)
 
 _LIVE = SCHEDULES.c.status == "active", SCHEDULES.c.deleted.is_(False)
+_NEWEST = SCHEDULES.c.as_of.desc(), SCHEDULES.c.id
 
 PHASES = (
     sa.select(SCHEDULES.c.phases)
     .where(SCHEDULES.c.subscription_id == SUBSCRIPTIONS.c.id, *_LIVE)
+    .order_by(*_NEWEST)
     .limit(1)
     .correlate(SUBSCRIPTIONS)
     .scalar_subquery()
     .label("phases")
 )
-"""What is planned of a subscription, for a query over subscriptions: Stripe has one active schedule of it at most."""
+"""What is planned of a subscription, for a query over subscriptions: Stripe has one active schedule of it at most.
 
-SCHEDULE_OF = sa.select(SCHEDULES.c.id).where(SCHEDULES.c.subscription_id == sa.bindparam("subscription"), *_LIVE)
-"""The schedule that manages a `subscription`."""
+The copy may have two while it was not told that one was released: the one counts of which
+Stripe has told last.
+"""
+
+SCHEDULE_OF = (
+    sa.select(SCHEDULES.c.id)
+    .where(SCHEDULES.c.subscription_id == sa.bindparam("subscription"), *_LIVE)
+    .order_by(*_NEWEST)
+)
+"""The schedules that manage a `subscription` as far as the copy knows, the one first of which Stripe has told last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,19 @@ def _is_sold(price_id: str, quantity: int | None, currency: str, snapshot: Snaps
     return is_offered(price, currency) and (quantity is None or quantity >= quantity_range(price, product)[0])
 
 
+def has_begun(phase: Mapping[str, Any], now: datetime) -> bool:
+    """Return whether a phase has begun: by Stripe's word, and by the time where the mirror kept it without that.
+
+    By the time alone a change would count as made some moments before Stripe makes it, and nobody would be bound by it.
+
+    Args:
+        phase: as the mirror keeps it.
+        now: the present moment.
+    """
+    begun: bool = phase.get("begun", phase["start"] <= now.timestamp())
+    return begun
+
+
 def plan_of(phases: Sequence[dict[str, Any]], items: Sequence[SubscriptionItem], now: datetime) -> Planned:
     """Return what a schedule plans. Pure.
 
@@ -123,7 +146,7 @@ def plan_of(phases: Sequence[dict[str, Any]], items: Sequence[SubscriptionItem],
     """
     present = [(item.price_id, item.quantity) for item in items]
     last = tuple(present)
-    later = sorted((each for each in phases if each["start"] > now.timestamp()), key=lambda each: each["start"])
+    later = sorted((each for each in phases if not has_begun(each, now)), key=lambda each: each["start"])
     change = end = None
     for phase in later:
         at, then = datetime.fromtimestamp(phase["start"], UTC), [(price, n) for price, n in phase["items"]]

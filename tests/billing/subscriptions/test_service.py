@@ -507,6 +507,23 @@ async def test_what_is_planned_is_undone(service, scripted, schedule, asked):
     assert ([call[1] for call in changed(scripted)], state.pending) == (asked, None)
 
 
+async def test_a_schedule_that_stripe_has_released_does_not_speak_for_the_one_that_manages_the_subscription(
+    service, scripted, fill
+):
+    end = [{"start": ENDS, "begun": False, "items": [], "fixed": True, "sellers": True}]
+    row = {"subscription_id": "sub_1", "status": "active", "phases": end}
+    await fill(
+        *(SubscriptionSchedule(id=each, as_of=int(NOW.timestamp()) + 9, **row) for each in ("sched_0", "sched_2"))
+    )
+    becomes(scripted, theirs(schedule=PLANS), theirs())
+    released = {**SCHEDULE, "status": "released", "subscription": None}
+    for each in ("sched_0", "sched_1", "sched_2"):
+        scripted.answer("GET", ITS.replace("sched_1", each), {**released, "id": each})
+    scripted.answer("POST", RELEASE, released)
+    await service().cancel_pending(ADA, "sub_1")
+    assert [call[1] for call in changed(scripted)] == [RELEASE]
+
+
 BY_SELLER = {**PLANS, "metadata": {}}
 
 

@@ -150,6 +150,7 @@ PLANNED = {
     "what has begun": ([phase(-1, "year")], {}, {}, None),
     "nothing at all": ([], {}, {}, None),
     "of what has ended": ([YEAR], {"status": "canceled"}, {}, None),
+    "by the schedule that Stripe told of last": ([YEAR], {}, {"as_of": now()}, (("year", 1),)),
     "by what was released": ([YEAR], {}, {"status": "released"}, None),
     "by what was deleted": ([YEAR], {}, {"deleted": True}, None),
     "for another": ([YEAR], {}, {"subscription_id": "sub_2"}, None),
@@ -160,6 +161,8 @@ PLANNED = {
 def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
     given = {"id": "sched_1", "as_of": 0, "subscription_id": "sub_1", "status": "active", "phases": phases}
     rows = subscription(**{"as_of": now(), **columns}), item("si_1", "month", "pro")
+    if schedule.get("as_of"):
+        rows += tuple(SubscriptionSchedule(**given | {"id": each, "phases": []}) for each in ("sched_0", "sched_2"))
     (found,) = its(connection, *rows, SubscriptionSchedule(**given | schedule), invoice("in_1", line(-3, 27)))["cus_1"]
     assert (found.pending and found.pending.items) == expected
     assert found.changes_at == at(27)
@@ -176,6 +179,8 @@ def test_what_a_schedule_plans(connection, phases, columns, schedule, expected):
         ([GOES_ON, {"start": now(27), "items": [], "fixed": True}], 27, True),
         ([GOES_ON, {"start": now(27), "items": [], "fixed": False}], 27, False),
         ([{"start": now(-1), "items": [], "fixed": True}], None, False),
+        ([{"start": now(-1), "items": [], "fixed": True, "begun": False}], -1, True),  # Stripe is late
+        ([{"start": now(27), "items": [], "fixed": True, "begun": True}], None, False),  # our clock is
     ],
 )
 def test_whose_plan_it_is_and_whether_it_is_an_end(phases, end, fixed):

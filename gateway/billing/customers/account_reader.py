@@ -22,6 +22,8 @@ Found = tuple[Account, Snapshot]
 
 TOGETHER = 50
 """The most accounts of one reading: the first of them waits for the last."""
+LEAST_SECONDS = 1.0
+"""How long a reading may take, however long those of before have taken."""
 
 
 class AccountReader:
@@ -58,21 +60,25 @@ class AccountReader:
     async def _read_all(self) -> None:
         try:
             while self._waiting:
-                seconds = max(1.0, READ_SECONDS - (asyncio.get_running_loop().time() - self._since))
+                until = max(self._since + READ_SECONDS, asyncio.get_running_loop().time() + LEAST_SECONDS)
                 some = list(islice(self._waiting, TOGETHER))
-                await self._read({each: self._waiting.pop(each) for each in some}, seconds)
+                await self._read({each: self._waiting.pop(each) for each in some}, until)
         finally:
             self._reading = None
 
-    async def _read(self, waiting: dict[AccountSelection, list["asyncio.Future[Found]"]], seconds: float) -> None:
-        """Read some accounts; where one of them cannot be read, each alone: nobody pays for another's id."""
+    async def _read(self, waiting: dict[AccountSelection, list["asyncio.Future[Found]"]], until: float) -> None:
+        """Read some accounts; where one of them cannot be read, each alone: nobody pays for another's id.
+
+        They have the loop's time `until` for all of it: who asks next waits for no more than that.
+        """
+        seconds = until - asyncio.get_running_loop().time()
         work = partial(accounts.read, wanted=list(waiting), grace=self._grace)
         try:
             read, snapshot = await self._catalog.read_beside(work, seconds=seconds)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
             if len(waiting) > 1 and not isinstance(error, DatabaseUnavailable):
                 for selection, futures in waiting.items():
-                    await self._read({selection: futures}, seconds)
+                    await self._read({selection: futures}, until)
                 return
             for future in _unanswered(waiting):
                 future.set_exception(error)

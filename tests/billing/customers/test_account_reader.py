@@ -72,6 +72,23 @@ async def test_everybody_gets_their_own_and_some_that_cannot_be_read_cost_the_ot
         assert not nobody[0].invoices(2, None).rows
 
 
+async def test_readings_of_one_each_have_together_the_time_of_one(sqlite_url, monkeypatch):
+    async with people(sqlite_url) as (_, catalog, reader):
+        given: list[float] = []
+        read_beside = catalog.read_beside
+
+        async def noted(work, *, seconds):
+            given.append(asyncio.get_running_loop().time() + seconds)
+            await asyncio.sleep(0.05)
+            return await read_beside(work, seconds=seconds)
+
+        monkeypatch.setattr(catalog, "read_beside", noted)
+        wanted = [page_of("p0"), page_of("p1"), page_of("\ud800")]
+        await asyncio.gather(*map(reader.read, wanted), return_exceptions=True)
+        assert len(given) == 1 + len(wanted)
+        assert given == pytest.approx([given[0]] * len(given), abs=0.04, rel=0)
+
+
 async def test_however_many_ask_at_a_time_the_statements_are_those_of_one(sqlite_url):
     async with people(sqlite_url, 9) as (database, catalog, reader):
         await catalog.snapshot()

@@ -75,11 +75,12 @@ def changes(file: Catalogue, stripe: AtStripe) -> list[Step]:
     for product_id, product in file.products.items():
         for key, price in product.prices.items():
             old = stripe.by_key().get(key)
-            if old is None or _costs_other(product_id, price, old, stripe):
-                steps.append(_new_price(product_id, key, price, old))
+            wanted = _taxed_as(old, price) if old else price
+            if old is None or _costs_other(product_id, wanted, old, stripe):
+                steps.append(_new_price(product_id, key, wanted, old))
                 new |= {old["id"]: Ref("price", key)} if old else {}
             else:
-                during, later = _same_price(key, price, old)
+                during, later = _same_price(key, wanted, old)
                 steps += during
                 after += later
     steps += _defaults(file, stripe, new)
@@ -148,6 +149,21 @@ def _product(product_id: str, product: Product, stripe: AtStripe) -> Iterator[St
             yield replace(given, text=f"+ feature {key} of product {product_id}", params=feature)
     for key in sorted(bonds.keys() - {*product.features}):
         yield replace(taken, text=f"- feature {key} of product {product_id}", path=(path, "/", bonds[key]))
+
+
+def _taxed_as(old: Json, price: Price) -> Price:
+    """Return a price with the taxes that Stripe has, where the file leaves them out."""
+    options = old["currency_options"] or {}
+    currencies = {
+        name: option.model_copy(update={"tax": option.tax or _tax(options.get(name, {}))})
+        for name, option in price.currencies.items()
+    }
+    return price.model_copy(update={"tax": price.tax or _tax(old), "currencies": currencies})
+
+
+def _tax(obj: Json) -> str | None:
+    told: str | None = obj.get("tax_behavior")
+    return None if told == "unspecified" else told
 
 
 def _costs_other(product_id: str, price: Price, old: Json, stripe: AtStripe) -> bool:

@@ -96,6 +96,27 @@ async def test_two_pushes_that_were_planned_at_the_same_moment_make_one_price(sq
         assert changes(file, after) == []
 
 
+async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url, monkeypatch):
+    async with shop(sqlite_url, monkeypatch) as runtime:
+        known = await read(Reader(runtime.stripe))
+        file = pull(known).catalogue
+        price = known.by_key()["starter_monthly"]
+        in_file = file.products[price["product"]].prices["starter_monthly"]
+        price["tax_behavior"] = "exclusive"
+        for option in price["currency_options"].values():
+            option["tax_behavior"] = "exclusive"
+        assert in_file.currencies
+        assert changes(file, known) == []
+        for named in (in_file, next(iter(in_file.currencies.values()))):
+            named.tax = "inclusive"
+            assert any(each.once for each in changes(file, known))
+            named.tax = None
+        in_file.amount = 950
+        (new,) = (each.params for each in changes(file, known) if each.once)
+        assert new["tax_behavior"] == "exclusive"
+        assert {each["tax_behavior"] for each in new["currency_options"].values()} == {"exclusive"}
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(4))
 async def test_many_files_are_pushed_and_pulled(new_sqlite, monkeypatch, part):

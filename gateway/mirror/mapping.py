@@ -295,7 +295,7 @@ def _tax_lines(obj: Json) -> list[Json]:
             {
                 "amount": tax["amount"],
                 "taxable": tax.get("taxable_amount"),
-                "inclusive": tax.get("tax_behavior") == "inclusive" or bool(tax.get("inclusive")),
+                "inclusive": _is_inclusive(tax),
                 "name": rate.get("display_name"),
                 "percentage": rate.get("percentage"),
             }
@@ -352,7 +352,7 @@ def invoice_line(line: Json) -> Json:
     """Return what people and credits need of one line.
 
     `credited` names the lines whose unused time it gives back (`proration_details.credited_items`, as recorded
-    conversations of 2025-10-29.clover have it).
+    conversations of 2025-10-29.clover have it). Its taxes are `taxes` since basil, `tax_amounts` before.
     """
     parent = line.get("parent") or {}
     item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
@@ -364,6 +364,7 @@ def invoice_line(line: Json) -> Json:
         "description": line["description"],
         "amount": line["amount"],
         "discount": sum(each["amount"] for each in line.get("discount_amounts") or ()),
+        "inclusive_tax": sum(each["amount"] for each in _taxes(line) if _is_inclusive(each)),
         "quantity": line["quantity"],
         "price": id_of(details.get("price") or line.get("price") or line.get("plan")),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
@@ -372,6 +373,14 @@ def invoice_line(line: Json) -> Json:
         "period_start": line["period"]["start"],
         "period_end": line["period"]["end"],
     }
+
+
+def _taxes(line: Json) -> list[Json]:
+    return line.get("taxes") or line.get("tax_amounts") or []
+
+
+def _is_inclusive(tax: Json) -> bool:
+    return tax.get("tax_behavior") == "inclusive" or bool(tax.get("inclusive"))
 
 
 def _line_id(line: Json) -> str:

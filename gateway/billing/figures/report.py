@@ -24,8 +24,9 @@ MAX_MONTHS: Final = 120
 DEFINITIONS: Final = {
     "mrr": "What is paid for a month, as the month ends: the paid invoices' lines of recurring prices that are not "
     "billed by use, whose period holds that moment, after discounts and without tax, as far as the subscription has "
-    "not ended. Another interval is taken as its part of a year of 12 months and 365 days, each line rounded to a "
-    "minor unit. The latest line goes on while its subscription is active.",
+    "not ended and no credit gives their time back. A line for a part of a period counts as what the whole one costs. "
+    "Another interval is taken as its part of a year of 12 months and 365 days, each line rounded to a minor unit. "
+    "The latest line goes on while its subscription is active and its item is not billed by use.",
     "new": "The MRR of the customers who paid nothing a month as the month began, and do as it ends.",
     "expansion": "By how much the MRR of those who paid before has grown within the month.",
     "contraction": "By how much the MRR of those who go on paying has shrunk within the month.",

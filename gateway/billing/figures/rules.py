@@ -6,15 +6,18 @@ interval takes a year as twelve months and 365 days, and is rounded for each lin
 Whoever changes a rule has all customers reckoned anew, by a migration that sets `customer_figures.due`.
 """
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
+from gateway.billing.subscriptions.paid_time import gives_back
 from gateway.models.statuses import FINAL
 
 MONTHS_IN: Final = {"day": Fraction(12, 365), "week": Fraction(84, 365), "month": Fraction(1), "year": Fraction(12)}
+DAYS_IN: Final = {"day": 1, "week": 7}
 NEVER: Final = 10**12
 
 STARTED, ENDED = "started", "ended"
@@ -55,7 +58,7 @@ class Invoice(NamedTuple):
 
 
 class Subscription(NamedTuple):
-    """What counts of a subscription; `items` are the ids of those that it has."""
+    """What counts of a subscription; `items` are those that it has, each with its price's id."""
 
     id: str
     status: str
@@ -66,7 +69,7 @@ class Subscription(NamedTuple):
     trial_start: datetime | None
     trial_end: datetime | None
     is_paused: bool
-    items: frozenset[str]
+    items: frozenset[tuple[str, str]]
 
 
 class Span(NamedTuple):
@@ -135,7 +138,32 @@ def month_of(moment: datetime) -> str:
 
 
 def _net(line: Mapping[str, Any]) -> int:
-    return int(line["amount"]) - int(line.get("discount") or 0)
+    return int(line["amount"]) - int(line.get("discount") or 0) - int(line.get("inclusive_tax") or 0)
+
+
+class _Paid(NamedTuple):
+    """A line of a paid invoice whose price is billed for time beforehand."""
+
+    invoice: Invoice
+    line: Mapping[str, Any]
+    rate: Rate
+
+    @property
+    def item(self) -> str:
+        return self.line.get("subscription_item") or ""
+
+    @property
+    def start(self) -> int:
+        return int(self.line["period_start"])
+
+    @property
+    def end(self) -> int:
+        return int(self.line["period_end"])
+
+    @property
+    def period(self) -> tuple[str | None, str, int, int]:
+        """Of which period it is, or of the rest of which."""
+        return self.invoice.subscription_id, self.rate.interval, self.rate.intervals, self.end
 
 
 def _spans(
@@ -143,50 +171,105 @@ def _spans(
 ) -> Iterable[Span]:
     """Yield what the paid lines of recurring prices are for a month, for as long as each counts."""
     lines = [
-        (invoice, line, rate)
+        _Paid(invoice, line, rate)
         for invoice in paid
         for line in invoice.lines
         if (rate := rates.get(line.get("price") or "")) and line["period_end"] > line["period_start"]
     ]
+    charges = [each for each in lines if not gives_back(each.line)]
+    ends = _given_back(charges, [each for each in lines if gives_back(each.line)])
     latest: dict[str, int] = defaultdict(int)
-    for _, line, _ in lines:
-        item = line.get("subscription_item") or ""
-        latest[item] = max(latest[item], line["period_end"])
-    for invoice, line, rate in lines:
-        subscription = subscriptions.get(invoice.subscription_id or "")
-        end = line["period_end"]
+    for each, end in zip(charges, ends, strict=True):
+        latest[each.item] = max(latest[each.item], end)
+    begun = {each.period: each.start for each in charges if not each.line.get("proration")}
+    for each, until in zip(charges, ends, strict=True):
+        subscription, end = subscriptions.get(each.invoice.subscription_id or ""), until
         if subscription is not None:
-            end = _end(subscription, line, is_latest=latest[line.get("subscription_item") or ""] == end)
-        amount = _full(line, rate, invoice.currency)
-        if amount and end > line["period_start"]:
-            yield Span(invoice.currency, line["period_start"], end, monthly(amount, rate))
+            is_latest = until == each.end == latest[each.item]
+            end = _end(subscription, until, goes_on=is_latest and _is_still_there(each.item, subscription, rates))
+        amount = _full(each, begun.get(each.period))
+        if amount and end > each.start:
+            yield Span(each.invoice.currency, each.start, end, monthly(amount, each.rate))
 
 
-def _end(subscription: Subscription, line: Mapping[str, Any], *, is_latest: bool) -> int:
-    """Return until when a line counts: its period's end, or the subscription's where that is earlier.
+def _given_back(charges: Sequence[_Paid], credits: Iterable[_Paid]) -> list[int]:
+    """Return until when each charge counts: to its period's end, or to where a credit gives its unused time back.
+
+    What a credit is in money does not matter: in classic billing it is of the price and the discounts of that day, and
+    not of what was charged (https://docs.stripe.com/billing/subscriptions/prorations#credit-prorations). One that names
+    no lines, as that of a charge that was not invoiced yet, is of what its item has then, of its own price if possible.
+    """
+    ends = [each.end for each in charges]
+    for credit in sorted(credits, key=lambda each: (each.start, not each.line.get("credited"))):
+        at, named = credit.start, credit.line.get("credited")
+        if named:
+            back = [n for n, each in enumerate(charges) if each.line.get("id") in named]
+        else:
+            running = (n for n, each in enumerate(charges) if each.item == credit.item and each.start <= at < ends[n])
+            back = _of_one(charges, credit, sorted(running, key=lambda n: charges[n].start))
+        for n in back:
+            ends[n] = min(ends[n], max(at, charges[n].start))
+    return ends
+
+
+def _of_one(charges: Sequence[_Paid], credit: _Paid, running: Sequence[int]) -> list[int]:
+    """Return which charge a credit is of, the oldest first; the tiers of a price have a line each."""
+    own = [n for n in running if charges[n].line["price"] == credit.line["price"]] or running
+    if not own or charges[own[0]].line.get("proration"):
+        return [*own[:1]]
+    first = charges[own[0]]
+    return [n for n in own if charges[n].period == first.period and not charges[n].line.get("proration")]
+
+
+def _is_still_there(item: str, subscription: Subscription, rates: Mapping[str, Rate]) -> bool:
+    """Return whether a subscription has an item, at a price that is still not billed by use."""
+    return any(its == item and price in rates for its, price in subscription.items)
+
+
+def _end(subscription: Subscription, end: int, *, goes_on: bool) -> int:
+    """Return until when a line counts: its own end, or the subscription's where that is earlier.
 
     The latest line of an item goes on while the subscription is active, so that a renewal that is due or being charged
     at this moment is not missing.
     """
     if subscription.ended is not None:
-        return min(int(line["period_end"]), int(subscription.ended.timestamp()))
-    goes_on = subscription.status == "active" and not subscription.is_paused
-    if not (goes_on and is_latest and line.get("subscription_item") in subscription.items):
-        return int(line["period_end"])
+        return min(end, int(subscription.ended.timestamp()))
+    if not (goes_on and subscription.status == "active" and not subscription.is_paused):
+        return end
     return int(subscription.cancel_at.timestamp()) if subscription.cancel_at else NEVER
 
 
-def _full(line: Mapping[str, Any], rate: Rate, currency: str) -> Fraction:
-    """Return what a line is for a whole period. Of a part of one, which a change bills or gives back, that follows from
-    the price's own amount; where that is not known, it counts from the next renewal on.
+def _full(paid: _Paid, begun: int | None) -> Fraction:
+    """Return what a line is for a whole period, without the inclusive tax.
+
+    A part of one is stretched by time, so that discounts are in it, told apart (`proration_discounts: itemized`) or not
+    (`included`, https://docs.stripe.com/changelog/clover/2025-09-30/itemize-proration-discount-amounts). Its rounding
+    to a minor unit is stretched too: what it costs without a discount is taken where that rounding allows for it.
+
+    Args:
+        paid: the line.
+        begun: when its period began, where a line of the whole period says so.
     """
-    amount, net = int(line["amount"]), _net(line)
-    if not line.get("proration") or not amount:
+    net = _net(paid.line)
+    if not paid.line.get("proration"):
         return Fraction(net)
-    unit, quantity = rate.unit_amounts.get(currency), line.get("quantity")
-    if unit is None or quantity is None:
-        return Fraction(0)
-    return Fraction(unit * quantity * net, abs(amount))
+    whole = paid.end - (_begin(paid.end, paid.rate) if begun is None else begun)
+    stretch = Fraction(whole, paid.end - paid.start)
+    gross = int(paid.line["amount"]) - int(paid.line.get("discount") or 0)
+    full, unit, quantity = gross * stretch, paid.rate.unit_amounts.get(paid.invoice.currency), paid.line.get("quantity")
+    if unit is not None and quantity is not None and full + stretch >= unit * quantity:
+        full = Fraction(unit * quantity)
+    return full * net / gross if gross else full
+
+
+def _begin(end: int, rate: Rate) -> int:
+    """Return when the one period begins that ends at a moment."""
+    if rate.interval in DAYS_IN:
+        return end - DAYS_IN[rate.interval] * rate.intervals * 86_400
+    day = datetime.fromtimestamp(end, UTC)
+    years, month = divmod(day.year * 12 + day.month - 1 - int(MONTHS_IN[rate.interval]) * rate.intervals, 12)
+    begin = day.replace(year=years, month=month + 1, day=min(day.day, monthrange(years, month + 1)[1]))
+    return int(begin.timestamp())
 
 
 def _movements(spans: Sequence[Span], add: Any) -> None:

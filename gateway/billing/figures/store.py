@@ -151,10 +151,11 @@ def reckoned(connection: sa.Connection, ids: Sequence[str]) -> tuple[dict[str, l
     invoices, subscriptions = rows(INVOICES, INVOICES.c.customer_id), rows(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id)
     its = json_array([row.id for row in subscriptions])
     of_them = in_json_array(dialect, ITEMS.c.subscription_id, "ids")
-    items: dict[str, set[str]] = defaultdict(set)
-    for row in connection.execute(sa.select(ITEMS.c.subscription_id, ITEMS.c.id).where(of_them), {"ids": its}):
-        items[row.subscription_id].add(row.id)
-    rates = _rates(connection, _priced(invoices))
+    items: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    columns = ITEMS.c.subscription_id, ITEMS.c.id, ITEMS.c.price_id
+    for subscription_id, item, price in connection.execute(sa.select(*columns).where(of_them), {"ids": its}):
+        items[subscription_id].add((item, price))
+    rates = _rates(connection, _priced(invoices) | {price for some in items.values() for _, price in some})
     held: dict[str, list[Any]] = defaultdict(list)
     billed: dict[str, list[Any]] = defaultdict(list)
     revisions = dict.fromkeys(ids, 0)
@@ -202,7 +203,7 @@ def _invoice(row: Any) -> Invoice:
     )
 
 
-def _subscription(row: Any, items: Iterable[str]) -> Subscription:
+def _subscription(row: Any, items: Iterable[tuple[str, str]]) -> Subscription:
     return Subscription(
         *(row.id, row.status, row.currency, row.start_date, row.ended_at, row.cancel_at),
         *(row.trial_start, row.trial_end, row.pause_behavior is not None, frozenset(items)),

@@ -6,9 +6,11 @@ from fractions import Fraction
 import pytest
 
 from gateway.billing.figures.rules import Invoice, Part, Rate, Subscription, monthly, parts
+from gateway.mirror.mapping import invoice_line
 
 MONTHLY, YEARLY = Rate("month", 1, {"eur": 1000}), Rate("year", 1, {"eur": 12000})
-RATES = {"m": MONTHLY, "y": YEARLY, "tiered": Rate("month", 1, {})}
+RATES = {"m": MONTHLY, "y": YEARLY, "twice": Rate("month", 1, {"eur": 2000}), "tiered": Rate("month", 1, {})}
+RATES["quarterly"] = Rate("month", 3, {})
 
 
 def at(text: str) -> datetime:
@@ -17,6 +19,7 @@ def at(text: str) -> datetime:
 
 def line(start: str, end: str, amount: int = 1000, price: str = "m", **more):
     told = {"price": price, "amount": amount, "quantity": 1, "proration": False, "subscription_item": "si"}
+    told["description"] = "Starter"
     return {**told, "period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp()), **more}
 
 
@@ -29,7 +32,7 @@ def invoice(*lines, status: str = "paid", **more) -> Invoice:
 def subscription(status: str = "active", **more) -> Subscription:
     told = {"id": "sub", "status": status, "currency": "eur", "start": at("2026-01-10"), "ended": None}
     told |= {"cancel_at": None, "trial_start": None, "trial_end": None, "is_paused": False}
-    return Subscription(**{**told, "items": frozenset({"si"}), **more})
+    return Subscription(**{**told, "items": frozenset({("si", "m")}), **more})
 
 
 def movements(invoices, subscriptions) -> list[tuple]:
@@ -59,6 +62,7 @@ def test_an_amount_of_any_interval_is_rounded_to_a_month(amount, rate, expected)
 
 JANUARY = line("2026-01-10", "2026-02-10")
 FEBRUARY = line("2026-02-10", "2026-03-10")
+REST, PART = ("2026-01-25T12:00", "2026-02-10"), {"proration": True}
 GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
 
 
@@ -113,10 +117,13 @@ GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
             [GOES],
             [("2026-01", "new", 2000)],
         ),
-        "a change of a tiered price counts from its renewal": (
-            [invoice(JANUARY, line("2026-01-25", "2026-02-10", 300, "tiered", proration=True))],
+        "a change of a tiered price, whose part says what a whole period costs": (
+            [
+                invoice(line("2026-01-10", "2026-02-10", 900, "tiered", id="il_1"), line(*REST, 300, "tiered", **PART)),
+                invoice(line(*REST, -450, "tiered", **PART, credited=["il_1"])),
+            ],
             [GOES],
-            [("2026-01", "new", 1000)],
+            [("2026-01", "new", 600)],
         ),
         "a gap": (
             [invoice(JANUARY), invoice(line("2026-04-10", "2026-05-10"))],
@@ -137,6 +144,95 @@ GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
 )
 def test_what_is_paid_monthly_moves(invoices, subscriptions, expected):
     assert movements(invoices, subscriptions) == expected
+
+
+BEGUN = line("2026-01-10", "2026-02-10", id="il_1", discount=200)
+AT_HALF = line("2026-01-10", "2026-02-10", id="il_1", discount=500)
+ADDON = line("2026-01-10", "2026-02-10", id="il_2", discount=500, subscription_item="addon")
+BACK = line(*REST, -400, **PART, credited=["il_1"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    {
+        "an upgrade, its discount in the amounts": ([BEGUN, BACK, line(*REST, 800, "twice", **PART)], 1600),
+        "an upgrade, its discount itemized": (
+            [
+                BEGUN,
+                line(*REST, -500, **PART, credited=["il_1"], discount=-100),
+                line(*REST, 1000, "twice", **PART, discount=200),
+            ],
+            1600,
+        ),
+        "a credit that names nothing": (
+            [BEGUN, line(*REST, -400, **PART), line(*REST, 800, "twice", **PART)],
+            1600,
+        ),
+        "a credit of the present price, as classic billing has it": (
+            [BEGUN, line(*REST, -500, **PART), line(*REST, 1000, "twice", **PART)],
+            2000,
+        ),
+        "an add-on at half its price, taken away": (
+            [AT_HALF, ADDON, line(*REST, -250, **PART, credited=["il_2"], subscription_item="addon")],
+            500,
+        ),
+        "up and down again within the period": (
+            [
+                BEGUN,
+                BACK,
+                line(*REST, 800, "twice", **PART),
+                line("2026-01-27", "2026-02-10", -723, "twice", **PART),
+                line("2026-01-27", "2026-02-10", 361, **PART),
+            ],
+            799,  # 361 of 361.29, stretched; the renewal says 800
+        ),
+        "without a discount, its rounding is known": ([line("2026-01-27", "2026-02-10", 451, **PART)], 1000),
+        "the last minutes of a period": ([line("2026-01-31T23:50", "2026-02-01T00:10", 0, **PART)], 1000),
+        "the rest of a quarter that began on a 30th": (
+            [
+                line("2025-11-30", "2026-02-28", 1500, "quarterly", subscription_item="x"),
+                line("2026-01-14", "2026-02-28", 400, "quarterly", **PART),
+            ],
+            500 + 267,
+        ),
+        "inclusive tax": ([line("2026-01-10", "2026-02-10", 1190, discount=119, inclusive_tax=171)], 900),
+        "inclusive tax of a part": ([line(*REST, 595, "tiered", **PART, inclusive_tax=95)], 1000),
+        "the rest of a year": ([line("2025-09-01", "2026-03-01", 6000, "y", **PART, discount=600)], 907),
+    }.values(),
+)
+def test_what_is_paid_monthly_as_a_month_of_changes_ends(lines, expected):
+    moves = [each for each in movements([invoice(*lines)], [GOES]) if each[0] <= "2026-01"]
+    assert sum(amount if name in {"new", "expansion"} else -amount for _, name, amount in moves) == expected
+
+
+@pytest.mark.parametrize(
+    ("taxes", "expected"),
+    {
+        "since basil": ({"taxes": [{"amount": 190, "tax_behavior": "inclusive"}]}, 1000),
+        "since basil, on top": ({"taxes": [{"amount": 190, "tax_behavior": "exclusive"}]}, 1190),
+        "before": ({"tax_amounts": [{"amount": 190, "inclusive": True}]}, 1000),
+        "before, on top": ({"tax_amounts": [{"amount": 190, "inclusive": False}]}, 1190),
+        "none": ({}, 1190),
+    }.values(),
+)
+def test_inclusive_tax_is_not_what_is_paid_monthly(taxes, expected):
+    period = {"start": int(at("2026-01-10").timestamp()), "end": int(at("2026-02-10").timestamp())}
+    told = {"id": "il_1", "description": "Starter", "amount": 1190, "quantity": 1, "price": "m", "period": period}
+    assert movements([invoice(invoice_line(told | taxes))], [])[0] == ("2026-01", "new", expected)
+
+
+@pytest.mark.parametrize(
+    ("items", "goes_on"),
+    {
+        "the same price": ({("si", "m")}, True),
+        "another one, whose change is not invoiced yet": ({("si", "twice")}, True),
+        "one that is billed by use": ({("si", "used")}, False),
+        "another item": ({("other", "m")}, False),
+    }.values(),
+)
+def test_a_line_goes_on_while_its_item_is_billed_beforehand(items, goes_on):
+    churn = [] if goes_on else [("2026-02", "churn", 1000)]
+    assert movements([invoice(JANUARY)], [subscription(items=frozenset(items))]) == [("2026-01", "new", 1000), *churn]
 
 
 def test_trials_and_payments_are_counted_where_they_are():

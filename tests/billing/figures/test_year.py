@@ -11,6 +11,7 @@ from harness.gateway import make_world
 
 START = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 DAY = 86_400
+NEVER = 10**12
 MONTHS = [f"2026-{number:02}" for number in range(1, 13)]
 ANN = {"Authorization": f"Bearer op_{'a' * 40}"}
 CONSOLE = {"console": True, "operator_tokens": f"ann:read:op_{'a' * 40}", "figures_rates": "EUR USD=0.9"}
@@ -49,6 +50,53 @@ def round_half_up(amount: int, by: int) -> int:
     return int((Decimal(amount) / by).to_integral_value(ROUND_HALF_UP)) if by else 0
 
 
+def price_of(world, **more):
+    told = {"product": "prod_NwStarter000001", "currency": "usd", "recurring[interval]": "month", **more}
+    return world.stripe("POST", "/v1/prices", **told)["id"]
+
+
+def changes_within_periods(world):
+    """People who change in the middle of a period: with discounts, add-ons, tiers, and to what is billed by use."""
+    low, high = price_of(world, unit_amount=10000), price_of(world, unit_amount=20000)
+    tiers = {"billing_scheme": "tiered", "tiers_mode": "volume", "tiers[0][up_to]": 5, "tiers[0][unit_amount]": 1000}
+    tiered = price_of(world, **tiers, **{"tiers[1][up_to]": "inf", "tiers[1][unit_amount]": 800})
+    meter = {"display_name": "Calls", "event_name": "year_calls", "default_aggregation[formula]": "sum"}
+    meter_id = world.stripe("POST", "/v1/billing/meters", **meter)["id"]
+    used = price_of(world, unit_amount=1, **{"recurring[usage_type]": "metered", "recurring[meter]": meter_id})
+    by_fifth, by_half = (
+        {"discounts[0][coupon]": world.stripe("POST", "/v1/coupons", percent_off=each, duration="forever")["id"]}
+        for each in (20, 50)
+    )
+    within = world.stripe("POST", "/v1/tax_rates", display_name="VAT", percentage=19, inclusive="true")["id"]
+
+    def sell(*prices, **more):
+        items = {f"items[{n}][price]": each for n, each in enumerate(prices)}
+        return world.stripe("POST", "/v1/subscriptions", customer=buyer(world), **items, **more)
+
+    def change(sub, item=0, behavior="always_invoice", **more):
+        known = world.stripe("GET", f"/v1/subscriptions/{sub['id']}")["items"]["data"][item]
+        middle = (known["current_period_start"] + known["current_period_end"]) // 2
+        dated = {} if behavior == "none" else {"proration_date": middle}
+        wanted = {f"items[0][{name}]": value for name, value in {"id": known["id"], **more}.items()}
+        world.stripe("POST", f"/v1/subscriptions/{sub['id']}", **wanted, **dated, proration_behavior=behavior)
+
+    sell(low, **{"default_tax_rates[0]": within})
+    classic = {"billing_mode[type]": "classic"}
+    discounted = [sell(low, **by_fifth), sell(low, **by_fifth, **classic)]
+    waits = sell(low, **by_fifth)
+    addon, scaled = sell(low, high, **by_half), sell(tiered, **{"items[0][quantity]": 4})
+    metered = sell(low)
+    yield
+    for sub in discounted:
+        change(sub, price=high)
+    change(waits, behavior="create_prorations", price=high)
+    change(waits, behavior="create_prorations", price=low, quantity=3)
+    change(addon, 1, deleted="true")
+    change(scaled, quantity=8)
+    change(metered, behavior="none", price=used)
+    yield
+
+
 def play(world):
     """A year of people who come, change, fail, pay after all, and go; each of them is one line of the story."""
     prices = {each["lookup_key"]: each["id"] for each in lists(world, "/v1/prices") if each["lookup_key"]}
@@ -71,8 +119,12 @@ def play(world):
     left = sell(buyer(world), "pro_monthly", trial_period_days=14)
     coupon = world.stripe("POST", "/v1/coupons", percent_off=50, duration="repeating", duration_in_months=2)["id"]
     sell(buyer(world), "business_monthly", **{"discounts[0][coupon]": coupon})
+    changing = changes_within_periods(world)
+    next(changing)
     day(5)
     world.stripe("DELETE", f"/v1/subscriptions/{left['id']}")
+    day(18)
+    next(changing)
     day(40)
     change(grows, "business_monthly", proration_behavior="always_invoice")
     shrinks = sell(buyer(world), "business_monthly", currency="eur")
@@ -110,8 +162,10 @@ def play(world):
 def counted(world):  # noqa: C901 - as naive as it can be
     """Every figure of every month by going through Stripe's lists once for each: slow, and as the definitions say."""
     invoices = lists(world, "/v1/invoices")
-    subs = {each["id"]: each for each in lists(world, "/v1/subscriptions", status="all")}
-    prices = {each["id"]: each for each in lists(world, "/v1/prices")}
+    expanded = {"expand[0]": "data.discounts.source.coupon"}
+    subs = {each["id"]: each for each in lists(world, "/v1/subscriptions", status="all", **expanded)}
+    expanded = {"expand[0]": "data.currency_options", "expand[1]": "data.tiers"}
+    prices = {each["id"]: each for each in lists(world, "/v1/prices", **expanded)}
     intents = {each["payment"]["payment_intent"]: each["invoice"] for each in lists(world, "/v1/invoice_payments")}
     first_failed = defaultdict(list)
     for charge in lists(world, "/v1/charges"):
@@ -124,19 +178,20 @@ def counted(world):  # noqa: C901 - as naive as it can be
     def month_of(seconds):
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m")
 
+    def cost(price, currency, quantity):
+        if price.get("tiers"):
+            of = next(each for each in price["tiers"] if each["up_to"] is None or quantity <= each["up_to"])
+            return of["unit_amount"] * quantity
+        return price["currency_options"][currency]["unit_amount"] * quantity
+
     def per_month(invoice, line):
+        """A part of a period is what its price costs, without what its subscription's coupon takes off."""
         price = prices[line["pricing"]["price_details"]["price"]]
         net = Decimal(line["amount"] - sum(each["amount"] for each in line["discount_amounts"]))
-        if (line["parent"]["subscription_item_details"] or {}).get("proration") and line["amount"]:
-            unit = price["unit_amount"]
-            if price["currency"] != invoice["currency"]:
-                (price,) = [
-                    each
-                    for each in lists(world, "/v1/prices", **{"expand[0]": "data.currency_options"})
-                    if each["id"] == price["id"]
-                ]
-                unit = price["currency_options"][invoice["currency"]]["unit_amount"]
-            net = Decimal(unit * line["quantity"]) * net / abs(line["amount"])
+        net -= sum(each["amount"] for each in line["taxes"] if each["tax_behavior"] == "inclusive")
+        if (line["parent"]["subscription_item_details"] or {}).get("proration"):
+            off = sum(each["source"]["coupon"]["percent_off"] for each in sub_of(invoice)["discounts"])
+            net = Decimal(cost(price, invoice["currency"], line["quantity"])) * (100 - int(off)) / 100
         months = {"month": Decimal(1), "year": Decimal(12)}[price["recurring"]["interval"]]
         return int((net / months).to_integral_value(ROUND_HALF_UP))
 
@@ -146,30 +201,36 @@ def counted(world):  # noqa: C901 - as naive as it can be
 
     paid_lines = [
         (invoice, line, line["parent"]["subscription_item_details"]["subscription_item"])
-        for invoice in invoices
+        for invoice in reversed(invoices)
         if invoice["status"] == "paid"
         for line in invoice["lines"]["data"]
         if is_recurring(line)
     ]
 
-    def last_of(item):
-        return max(line["period"]["end"] for _, line, its in paid_lines if its == item)
+    def lasts(invoice, line, item, moment):
+        """Until when a line counts, where no later one of its item takes its place."""
+        sub, end = sub_of(invoice), line["period"]["end"]
+        if sub["ended_at"]:
+            return min(end, sub["ended_at"])
+        held = {each["id"]: each["price"]["recurring"]["usage_type"] for each in sub["items"]["data"]}
+        goes_on = sub["status"] == "active" and not sub["pause_collection"] and held.get(item) == "licensed"
+        last = max(latest_of(item, NEVER), key=lambda each: each["period"]["end"])["period"]["end"]
+        return (sub["cancel_at"] or moment) if goes_on and end == last else end
+
+    def latest_of(item, moment):
+        """The lines that say what an item is just before a moment: what began last is in the place of what was."""
+        mine = [line for _, line, its in paid_lines if its == item and line["period"]["start"] < moment]
+        begun = max((line["period"]["start"] for line in mine), default=0)
+        mine = [line for line in mine if line["period"]["start"] == begun]
+        charged = [line for line in mine if line["amount"] >= 0]
+        return charged[-1:] or mine
 
     def monthly_at(moment):
         """What each customer pays monthly just before a moment."""
         found = Counter()
         for invoice, line, item in paid_lines:
-            sub, end = sub_of(invoice), line["period"]["end"]
-            if sub["ended_at"]:
-                end = min(end, sub["ended_at"])
-            elif (
-                sub["status"] == "active"
-                and not sub["pause_collection"]
-                and item in {each["id"] for each in sub["items"]["data"]}
-                and end == last_of(item)
-            ):
-                end = sub["cancel_at"] or moment
-            if line["period"]["start"] < moment <= end:
+            is_charge = line["amount"] >= 0 and line in latest_of(item, moment)
+            if is_charge and line["period"]["start"] < moment <= lasts(invoice, line, item, moment):
                 found[invoice["currency"], invoice["customer"]] += per_month(invoice, line)
         return found
 

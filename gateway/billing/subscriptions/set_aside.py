@@ -73,10 +73,29 @@ def brought_back(subscription: Mapping[str, Any], now: datetime) -> _Json:
     present = present_phase(subscription, datetime.fromtimestamp(kept["until"], UTC))
     if kept["until"] <= now.timestamp():
         present["end_date"] = "now"
-    later = [each for each in kept["phases"] if each["end_date"] > now.timestamp()]
+    later = _still_due(kept["phases"], int(now.timestamp()), int(said[ENDED_BY_CUSTOMER]))
     forgotten = dict.fromkeys((ENDED_BY_CUSTOMER, *names), "")
     phases = {"phases": [present, *later], "end_behavior": kept["then"], "proration_behavior": "none"}
     return {**phases, "metadata": forgotten}
+
+
+def _still_due(phases: list[_Json], now: int, end: int) -> list[_Json]:
+    """Return what is left of phases that were set aside: where all have run out, the last one until the planned end.
+
+    What a passed phase would have billed beside its items is billed with the one that begins now.
+
+    Args:
+        phases: as they were kept, in their order.
+        now: the present.
+        end: what the customer had planned instead, with the period that was paid for.
+    """
+    passed = [each for each in phases if each["end_date"] <= now]
+    left = phases[len(passed) :]
+    if passed and not left:
+        left = [passed.pop() | {"end_date": end}]
+    if extra := [item for phase in passed for item in phase.get("add_invoice_items", ())]:
+        left[0] = left[0] | {"add_invoice_items": [*extra, *left[0].get("add_invoice_items", ())]}
+    return left
 
 
 def _is_unknown(phase: Mapping[str, Any]) -> bool:

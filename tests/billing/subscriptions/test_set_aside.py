@@ -80,6 +80,7 @@ def test_much_of_it_takes_several_keys():
         (ENDS, ("now", LATER, LAST)),  # the phase began within the period that was paid for
         (LATER - 1, ("now", LATER, LAST)),
         (LATER, ("now", LAST)),
+        (LAST, ("now", LAST + 9)),  # it goes on as the last has made it
     ],
 )
 def test_what_is_due_by_now_begins_now(now, ends):
@@ -87,8 +88,11 @@ def test_what_is_due_by_now_begins_now(now, ends):
         {**NOW_PHASE, "start_date": ENDS, "end_date": LATER},
         {**NOW_PHASE, "start_date": LATER, "end_date": LAST},
     ]
-    found = back(set_aside(schedule(*phases), datetime.fromtimestamp(LAST, UTC)), now)
-    assert tuple(each["end_date"] for each in found["phases"]) == ends
+    phases[0]["add_invoice_items"], phases[1]["add_invoice_items"] = [{"price": "fee"}], [{"price": "more"}]
+    found = back(set_aside(schedule(*phases), datetime.fromtimestamp(LAST + 9, UTC)), now)["phases"]
+    assert tuple(each["end_date"] for each in found) == ends
+    billed = [item["price"] for each in found[1:] for item in each["add_invoice_items"]]
+    assert billed == ["fee", "more"]  # also what a phase that is over would have billed
 
 
 def test_an_end_alone_comes_back():

@@ -150,7 +150,7 @@ class _Paid(NamedTuple):
 
     @property
     def item(self) -> str:
-        return self.line.get("subscription_item") or ""
+        return self.line.get("subscription_item") or f"{self.invoice.subscription_id} {self.line['price']}"
 
     @property
     def start(self) -> int:
@@ -205,11 +205,20 @@ def _given_back(charges: Sequence[_Paid], credits: Iterable[_Paid]) -> list[int]
         if named:
             back = [n for n, each in enumerate(charges) if each.line.get("id") in named]
         else:
-            running = (n for n, each in enumerate(charges) if each.item == credit.item and each.start <= at < ends[n])
+            running = [n for n, each in enumerate(charges) if at < ends[n] and _may_be_of(credit, each)]
             back = _of_one(charges, credit, sorted(running, key=lambda n: charges[n].start))
         for n in back:
             ends[n] = min(ends[n], max(at, charges[n].start))
     return ends
+
+
+def _may_be_of(credit: _Paid, charge: _Paid) -> bool:
+    """Return whether a credit that names nothing may be of a charge: not of the one that comes in its place.
+
+    That begins as the credit does. So does one that is changed again at once, which the credit tells by what it is of.
+    """
+    same = charge.line["price"] == credit.line["price"] and charge.line.get("quantity") == credit.line.get("quantity")
+    return charge.item == credit.item and (charge.start < credit.start or (charge.start == credit.start and same))
 
 
 def _of_one(charges: Sequence[_Paid], credit: _Paid, running: Sequence[int]) -> list[int]:

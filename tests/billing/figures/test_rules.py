@@ -125,6 +125,40 @@ GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
             [GOES],
             [("2026-01", "new", 600)],
         ),
+        "a change of what is not paid, credited without a name": (
+            [invoice(JANUARY, status="open"), invoice(line(*REST, -500, **PART), line(*REST, 1000, "twice", **PART))],
+            [GOES],
+            [("2026-01", "new", 2000)],
+        ),
+        "another quantity of what is not paid, credited without a name": (
+            [
+                invoice(JANUARY, status="open"),
+                invoice(line(*REST, -500, **PART), line(*REST, 1500, **PART, quantity=3)),
+            ],
+            [GOES],
+            [("2026-01", "new", 3000)],
+        ),
+        "two changes at once": (
+            [
+                invoice(line(*REST, 1500, quantity=3, **PART), line(*REST, -1000, "twice", **PART)),
+                invoice(JANUARY, line(*REST, 1000, "twice", **PART), line(*REST, -500, **PART)),
+            ],
+            [GOES],
+            [("2026-01", "new", 3000)],
+        ),
+        "a change of what was changed without an invoice": (
+            [invoice(JANUARY, line(*REST, -1000, "twice", **PART), line(*REST, 1500, quantity=3, **PART))],
+            [GOES],
+            [("2026-01", "new", 3000)],
+        ),
+        "a change of a line that does not name its item": (
+            [
+                invoice(JANUARY | {"subscription_item": None}, line(*REST, -500, subscription_item=None, **PART)),
+                invoice(JANUARY | {"subscription_item": None}, subscription_id="other"),
+            ],
+            [GOES],
+            [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
+        ),
         "a gap": (
             [invoice(JANUARY), invoice(line("2026-04-10", "2026-05-10"))],
             [subscription("canceled", ended=at("2026-05-10"))],

@@ -7,11 +7,12 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from harness.databases import both_databases
-from harness.gateway import make_world
+from harness.gateway import SERVICE, make_world
 
 START = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 DAY = 86_400
 NEVER = 10**12
+USED = (3, 5, 11)
 MONTHS = [f"2026-{number:02}" for number in range(1, 13)]
 ANN = {"Authorization": f"Bearer op_{'a' * 40}"}
 CONSOLE = {"console": True, "operator_tokens": f"ann:read:op_{'a' * 40}", "figures_rates": "EUR USD=0.9"}
@@ -150,13 +151,29 @@ def play(world):
     comes_back = steady["customer"]
     sell(comes_back, "pro_yearly", trial_end="now")
     gone = buyer(world)
-    never = sell(gone, "business_monthly")
+    sell(gone, "business_monthly")
     declined = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=gone)["id"]
     world.stripe("POST", f"/v1/customers/{gone}", **{"invoice_settings[default_payment_method]": declined})
     day(250)
     world.stripe("DELETE", f"/v1/subscriptions/{grows['id']}")
     day(355)
-    return {yearly["id"], never["id"]}
+    use(world, yearly["customer"])
+
+
+def use(world, customer):
+    """Somebody reports usage, is granted credits, and spends some."""
+    asked = [
+        ("linkCustomer", "LinkCustomerInput", {"customerId": customer, "idempotencyKey": "link"}),
+        ("grantCredits", "GrantCreditsInput", {"amount": 1000, "reason": "a start", "idempotencyKey": "grant"}),
+        ("spendCredits", "SpendCreditsInput", {"amount": 300, "idempotencyKey": "spend"}),
+        *(
+            ("reportUsage", "ReportUsageInput", {"eventName": "api_calls", "value": n, "identifier": f"{n}"})
+            for n in USED
+        ),
+    ]
+    for name, kind, told in asked:
+        query = f"mutation($input: {kind}!) {{ {name}(input: $input) {{ userErrors {{ code }} }} }}"
+        assert not world.data(query, {"input": {"externalId": "user", **told}}, SERVICE)[name]["userErrors"]
 
 
 def counted(world):  # noqa: C901 - as naive as it can be
@@ -340,6 +357,12 @@ def test_each_figure_of_a_year_is_what_stripes_own_lists_say(database_url):
         subs = lists(world, "/v1/subscriptions", status="all")
         going = Counter((s["currency"].upper(), s["status"]) for s in subs if s["ended_at"] is None)
         assert {(each["currency"], each["status"]): each["count"] for each in found["now"]} == going
+        assert found["usage"] == [{"eventName": "api_calls", "value": sum(USED)}]
+        left = Counter()
+        for entry in world.rows("credit_entry"):
+            left[entry["customer_id"]] += entry["amount"]
+        assert found["creditsOutstanding"] == sum(left.values()) >= 700
+        assert min(left.values()) >= 0
         assert found["csv"].count("\r\n") == 1 + len(ours)
         paid = sum(each["amount_paid"] for each in theirs.values())
         assert sum(amount for _, amount in mine().values()) == paid == sum(each["paid"] for each in ours.values())

@@ -21,7 +21,7 @@ PLAY = $(BIN)/python -m pytest --dist worksteal -rP -p no:logging
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games search held mutants web docs examples screenshots assets packages lock clean
+.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games checkers others search held mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -70,10 +70,11 @@ endif
 # CI plays storms, failovers, judges, examples and programs after each submission.
 soak: storms failures judges programs examples games
 
-# The games again, with ten minutes for who saw what, the simulation and the dishonest buyer and five for lives; and what
-# takes long in any case: for a night, or before a release.
+# The games again, with half an hour for the checkers, ten minutes for the simulation and five for lives; and what takes
+# long in any case: for a night, or before a release.
 night: soak
-	@$(MAKE) --no-print-directory games HISTORY=600 GAME_SECONDS=600 SIMULATION=600 LIVES_SECONDS=300 PROXY_SECONDS=110
+	@$(MAKE) --no-print-directory games HISTORY=1800 GAME_SECONDS=1800 COUNTING_SECONDS=1800 SIMULATION=600 \
+	  LIVES_SECONDS=300 PROXY_SECONDS=110
 	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 	GATEWAY_COMPILED_EXECUTION=off $(BIN)/python -m pytest tests/graphql tests/e2e tests/conformance -n 2 $(ARGS)
 
@@ -113,17 +114,25 @@ programs: .venv/development
 
 # Simulated histories, a dishonest buyer, who saw what when, who was let use how much, lives of plans, and hostile
 # requests through nginx and HAProxy; the seconds are for each case, of which most are one on each database. They mostly
-# wait for each other's processes, so four are played at a time: ten minutes.
-games: export HISTORY ?= 300
-games: export GAME_SECONDS ?= 300
-games: export COUNTING_SECONDS ?= 300
+# wait for each other's processes, so the six cases of the three checkers are played at the same time, beside the rest.
+CHECKERS := no_answer_is_older or no_more_is_admitted or nobody_gets_more
+games: export HISTORY ?= 600
+games: export GAME_SECONDS ?= 600
+games: export COUNTING_SECONDS ?= 600
 games: export LIVES_SECONDS ?= 60
 games: export PROXY_SECONDS ?= 105
 games: export SIMULATION ?= 60
 games: .venv/development assets packages
+	@$(MAKE) --no-print-directory -j2 --output-sync=target checkers others
+
+checkers:
+	$(PLAY) tests/soak/test_seen.py tests/soak/test_counting_history.py tests/e2e/test_money_game.py \
+	  -k "$(CHECKERS)" -m "" -n 6 --timeout 2400 $(ARGS)
+
+others:
 	$(PLAY) tests/soak/test_seen.py tests/soak/test_counting_history.py tests/e2e/test_money_game.py \
 	  tests/e2e/test_plan_lives.py tests/e2e/test_simulation.py tests/soak/test_proxies.py \
-	  -m "" -n 4 --timeout 2400 $(ARGS)
+	  -k "not ($(CHECKERS))" -m "" -n 2 --timeout 2400 $(ARGS)
 
 # The package for browsers: its types, by tsc, what each of its parts weighs, and what axe and GraphQL's audits find.
 web: .venv/development assets packages

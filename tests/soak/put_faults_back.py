@@ -133,7 +133,14 @@ FAULTS = (
         "link",
         "a customer is given to whoever it is linked to",
         5,
-        (("billing/customers/service.py", "customer.external_id not in {None, external_id}:", "not customer.id:"),),
+        (
+            ("billing/customers/linking.py", "customer.external_id not in {None, external_id}:", "not customer.id:"),
+            (
+                "billing/customers/linking.py",
+                "customer.external_id is None or customer.payer_unverified:",
+                "customer.id:",
+            ),
+        ),
     ),
     Fault(
         "16",

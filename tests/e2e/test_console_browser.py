@@ -45,6 +45,7 @@ def shop(new_sqlite):
         world.dead = world.rows("event", object_id=world.paid["id"])[0]["id"]
         broken = "UPDATE event SET status = 'dead', outcome = 'given up', last_error = 'it broke' WHERE id = :id"
         world._execute(broken, {"id": world.dead})
+        world.eventually(lambda: world.rows("customer_figures") and not world.rows("customer_figures", due=True))
         yield world
 
 

@@ -60,7 +60,7 @@ function utc(local) {
 export async function event(named, show) {
   const { event: found } = await ask("event", { id: named });
   if (!found) return { content: [h("h1", {}, "No event"), h("p", {}, `There is no event ${named}.`)] };
-  const retry = doing("Apply again", `Apply ${found.id} again`, again("RetryEvents", "Retry", `${found.id} is applied again.`, [found.id]), show);
+  const retry = doing("Apply again", `Apply again: ${found.id}`, again("RetryEvents", "Retry", `${found.id} is applied again.`, [found.id]), show);
   return { content: [
     h("div", { class: "head" }, h("h1", {}, found.type), h("div", { class: "tools" }, ["DEAD", "FAILED"].includes(found.status) && retry)),
     h("section", { class: "card" }, facts([["Event", id(found.id)], ["About", id(found.objectId)], ["Account", id(found.account)], ["Came by", found.source],

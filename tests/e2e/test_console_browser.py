@@ -121,7 +121,7 @@ async def test_a_dead_letter_comes_first_is_read_and_retried_by_the_keyboard_alo
     await row.get_by_role("link").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("region", name="Payload")).to_contain_text(shop.paid["id"])
-    await page.get_by_role("button", name=f"Apply {shop.dead} again").focus()
+    await page.get_by_role("button", name=f"Apply again: {shop.dead}").focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("dialog")).to_be_visible()
     await page.keyboard.press("Enter")

@@ -74,7 +74,7 @@ class Problem:
     Attributes:
         code: for programs.
         message: for people.
-        field: where in the input, such as `lineItems.0.priceId`; None when it is the whole.
+        field: where in the input, such as `lineItems.0.price.id`; None when it is the whole.
     """
 
     code: ProblemCode

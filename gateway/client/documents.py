@@ -182,7 +182,7 @@ class Problem(TypedDict):
     message: str
     """What is wrong and how it is fixed, in English, for developers."""
     field: str | None
-    """Where in the input, such as lineItems.0.priceId; null when it is the whole."""
+    """Where in the input, such as lineItems.0.price.id; null when it is the whole."""
 
 
 class UpdateCustomerPayload(TypedDict):
@@ -261,9 +261,9 @@ class CheckoutLineItemInput(TypedDict):
     price: NotRequired[PriceInput | None]
     """The price."""
     priceId: NotRequired[str | None]
-    """Short for `price: {id: …}`."""
+    """Its id. Deprecated: Until 2027-12-01: `price` takes exactly one of `id` and `lookupKey`."""
     lookupKey: NotRequired[str | None]
-    """Short for `price: {lookupKey: …}`."""
+    """Its lookup key. Deprecated: Until 2027-12-01: `price` takes exactly one of `id` and `lookupKey`."""
     quantity: NotRequired[int]
     """The quantity; leave it out for a metered price."""
     adjustableQuantity: NotRequired[AdjustableQuantityInput | None]

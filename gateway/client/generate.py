@@ -17,6 +17,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLEnumType,
+    GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -187,7 +188,7 @@ class _Module:
         if not isinstance(kind, GraphQLInputObjectType):
             raise TypeError(f"{kind.name}: SCALARS has no such scalar")
         rows = [
-            _row(name, self._input(each.type), each.description, needed=is_required_input_field(each))
+            _row(name, self._input(each.type), _told(each), needed=is_required_input_field(each))
             for name, each in kind.fields.items()
         ]
         return self._declare(kind.name, rows, kind.description)
@@ -217,6 +218,12 @@ def _row(name: str, kind: str, description: str | None = None, *, needed: bool =
 
 def _title(name: str) -> str:
     return name[0].upper() + name[1:]
+
+
+def _told(field: GraphQLInputField) -> str:
+    """Return what a field of an input is, and that it is deprecated."""
+    reason = f" Deprecated: {field.deprecation_reason}" if field.deprecation_reason else ""
+    return f"{field.description or ''}{reason}"
 
 
 def _sentence(description: str | None) -> str:

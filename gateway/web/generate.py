@@ -232,7 +232,7 @@ class _Types:
             present = {name: self._input(each.type).removesuffix(" | null") for name, each in kind.fields.items()}
             return "\n".join((head, *(f"  | {{ {name}: {value} }}" for name, value in present.items()))) + ";\n"
         fields = (
-            f"  /** {_comment(each.description)} */\n"
+            f"  /** {_comment(each.description)}{_warning(each.deprecation_reason)} */\n"
             f"  {name}{'' if is_required_input_field(each) else '?'}: {self._input(each.type)};\n"
             for name, each in kind.fields.items()
         )
@@ -250,6 +250,11 @@ def _flat(selection: SelectionSetNode, fragments: dict[str, FragmentDefinitionNo
 
 def _comment(description: str | None) -> str:
     return " ".join((description or "").split()).replace("*/", "* /")
+
+
+def _warning(reason: str | None) -> str:
+    """Return what an editor strikes through for."""
+    return f" @deprecated {_comment(reason)}" if reason else ""
 
 
 def main() -> None:

@@ -10,13 +10,25 @@ import orjson
 class Line:
     """A price, by exactly one of its two names, and how many.
 
-    `adjustable` is the least and the most that the buyer may make of the quantity on Stripe's page.
+    Attributes:
+        price_id: its id, or None.
+        lookup_key: its lookup key, or None.
+        quantity: how many.
+        adjustable: the least and the most that the buyer may make of the quantity on Stripe's page.
+        short: whether the client wrote `priceId` or `lookupKey` and not `price`, which says where a problem is.
     """
 
     price_id: str | None = None
     lookup_key: str | None = None
     quantity: int = 1
     adjustable: tuple[int, int] | None = None
+    short: bool = False
+
+    @property
+    def field(self) -> str:
+        """Return where in the line the client named the price."""
+        short, name = ("lookupKey", "lookupKey") if self.price_id is None else ("priceId", "id")
+        return short if self.short else f"price.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +53,8 @@ class CheckoutRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Return a digest of everything that was asked."""
-        return sha256(orjson.dumps(asdict(self))).hexdigest()
+        """Return a digest of everything that was asked, however the prices were named."""
+        asked = asdict(self)
+        for line in asked["lines"]:
+            del line["short"]
+        return sha256(orjson.dumps(asked)).hexdigest()

@@ -105,7 +105,7 @@ class Checkout:
                     return await self._sessions.open(intent, parameters, None)
                 return await self._open_for_user(_Purchase(buyer, request, cart, snapshot, parameters), intent)
             except (StripeRefused, StripeMissing) as error:
-                raise Rejected(_problem(error)) from error
+                raise Rejected(_problem(error, request)) from error
 
     def _checked(self, request: CheckoutRequest, snapshot: Snapshot, *, guest: bool) -> Cart:
         """Return the cart of a request in which nothing must be fixed.
@@ -275,13 +275,15 @@ def _settled(session: CheckoutSession) -> bool:
     return session.status == "expired" or (session.status == "complete" and session.payment_status != "unpaid")
 
 
-_FIELDS = {"discounts": "promotionCode", "price": "priceId", "metadata": "metadata"}
+_FIELDS = {"discounts": "promotionCode"}
 
 
-def _problem(error: StripeRefused | StripeMissing) -> Problem:
+def _problem(error: StripeRefused | StripeMissing, request: CheckoutRequest) -> Problem:
     """Return what Stripe refused, in the words of the input."""
     parts = re.findall(r"[^\[\]]+", error.param or "")
     names = [_FIELDS.get(part, re.sub(r"_(\w)", lambda match: match[1].upper(), part)) for part in parts]
+    if names[:1] == ["lineItems"] and names[2:] == ["price"]:
+        names[2] = request.lines[int(names[1])].field
     if names[:1] == ["promotionCode"]:
         field = "coupon" if "coupon" in names else "promotionCode"
         return Problem(ProblemCode.PROMOTION_CODE_INVALID, str(error), field)

@@ -22,7 +22,7 @@ class UserError:
     code: ProblemCode = strawberry.field(description="The code, for programs.")
     message: str = strawberry.field(description="What is wrong and how it is fixed, in English, for developers.")
     field: str | None = strawberry.field(
-        description="Where in the input, such as lineItems.0.priceId; null when it is the whole."
+        description="Where in the input, such as lineItems.0.price.id; null when it is the whole."
     )
 
     @resolver

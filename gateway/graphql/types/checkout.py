@@ -25,6 +25,8 @@ from gateway.graphql.types.discounts import Discount
 from gateway.graphql.types.subscriptions import BillingSubscription
 from gateway.models import mirrored as models
 
+SHORT = "Until 2027-12-01: `price` takes exactly one of `id` and `lookupKey`."
+
 
 @enum_type
 class CheckoutSessionStatus(Enum):
@@ -184,8 +186,8 @@ class CheckoutLineItemInput:
     """A price to buy, named once. There is no way to send an amount."""
 
     price: PriceInput | None = strawberry.field(default=None, description="The price.")
-    price_id: strawberry.ID | None = strawberry.field(default=None, description="Short for `price: {id: …}`.")
-    lookup_key: str | None = strawberry.field(default=None, description="Short for `price: {lookupKey: …}`.")
+    price_id: strawberry.ID | None = strawberry.field(default=None, description="Its id.", deprecation_reason=SHORT)
+    lookup_key: str | None = strawberry.field(default=None, description="Its lookup key.", deprecation_reason=SHORT)
     quantity: int = strawberry.field(default=1, description="The quantity; leave it out for a metered price.")
     adjustable_quantity: AdjustableQuantityInput | None = strawberry.field(
         default=None, description="Lets the buyer change the quantity on Stripe's page, such as the seats of a team."
@@ -196,11 +198,12 @@ class CheckoutLineItemInput:
         range_ = self.adjustable_quantity
         bounds = (range_.minimum, range_.maximum) if range_ else None
         names = [self.price_id, self.lookup_key]
-        if self.price and names == [None, None]:
-            names = [None if name is strawberry.UNSET else name for name in (self.price.id, self.price.lookup_key)]
-        elif self.price:
+        short = names != [None, None]
+        if self.price and short:
             names = ["", ""]
-        return Line(names[0], names[1], self.quantity, bounds)
+        elif self.price:
+            names = [None if name is strawberry.UNSET else name for name in (self.price.id, self.price.lookup_key)]
+        return Line(names[0], names[1], self.quantity, bounds, short)
 
 
 @input_type

@@ -167,9 +167,9 @@ export type ChangeTime =
 export type CheckoutLineItemInput = {
   /** The price. */
   price?: PriceInput | null;
-  /** Short for `price: {id: …}`. */
+  /** Its id. @deprecated Until 2027-12-01: `price` takes exactly one of `id` and `lookupKey`. */
   priceId?: string | null;
-  /** Short for `price: {lookupKey: …}`. */
+  /** Its lookup key. @deprecated Until 2027-12-01: `price` takes exactly one of `id` and `lookupKey`. */
   lookupKey?: string | null;
   /** The quantity; leave it out for a metered price. */
   quantity?: number;

@@ -76,11 +76,13 @@ QUANTITY = [("QUANTITY_INVALID", "lineItems.0.quantity")]
         (["month"] * 21, [("LINE_ITEMS_INVALID", "lineItems")]),
         ([Line()], NAME),
         ([Line("month", "pro_month")], NAME),
-        ([Line("nothing")], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
-        ([Line("")], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
-        ([Line(lookup_key="old")], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
-        (["old"], [("PRICE_NOT_ON_SALE", "lineItems.0.priceId")]),
-        (["gone_month"], [("PRICE_NOT_ON_SALE", "lineItems.0.priceId")]),
+        ([Line("nothing")], [("PRICE_NOT_FOUND", "lineItems.0.price.id")]),
+        ([Line("")], [("PRICE_NOT_FOUND", "lineItems.0.price.id")]),
+        ([Line(lookup_key="old")], [("PRICE_NOT_FOUND", "lineItems.0.price.lookupKey")]),
+        ([Line("old", short=True)], [("PRICE_NOT_ON_SALE", "lineItems.0.priceId")]),
+        ([Line(lookup_key="old", short=True)], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
+        (["old"], [("PRICE_NOT_ON_SALE", "lineItems.0.price.id")]),
+        (["gone_month"], [("PRICE_NOT_ON_SALE", "lineItems.0.price.id")]),
         (["month", "month"], [("DUPLICATE_PRICE", "lineItems.1")]),
         (["month", Line(lookup_key="pro_month")], [("DUPLICATE_PRICE", "lineItems.1")]),
         (["month", "year"], [("INTERVALS_MIXED", "lineItems")]),
@@ -88,7 +90,7 @@ QUANTITY = [("QUANTITY_INVALID", "lineItems.0.quantity")]
         (["pack", "euro"], [("CURRENCY_NOT_OFFERED", "currency")]),
         (
             ["nothing", "old"],
-            [("PRICE_NOT_FOUND", "lineItems.0.priceId"), ("PRICE_NOT_ON_SALE", "lineItems.1.priceId")],
+            [("PRICE_NOT_FOUND", "lineItems.0.price.id"), ("PRICE_NOT_ON_SALE", "lineItems.1.price.id")],
         ),
         (
             ["month", "year", "year"],
@@ -179,3 +181,8 @@ def test_a_set_up_buys_nothing(lines, asked, expected):
 def test_a_set_up_is_in_the_catalogues_currency_unless_another_is_named():
     assert filled(setup=True) == Cart((), CATALOG.currency)
     assert filled(setup=True, currency="eur") == Cart((), "eur")
+
+
+def test_a_checkout_is_the_same_however_its_price_is_named():
+    short, long = (CheckoutRequest((Line("month", short=each),)) for each in (True, False))
+    assert short.fingerprint == long.fingerprint

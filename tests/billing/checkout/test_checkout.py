@@ -209,8 +209,8 @@ def shop(new_sqlite):
         ([{}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
         ([{"lookupKey": "starter_monthly", "priceId": "x"}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
         ([{"lookupKey": "x", "price": {"lookupKey": "x"}}], [("LINE_ITEMS_INVALID", "lineItems.0")]),
-        ([{"price": {"lookupKey": "nothing"}}], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
-        ([{"price": {"id": ""}}], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
+        ([{"price": {"lookupKey": "nothing"}}], [("PRICE_NOT_FOUND", "lineItems.0.price.lookupKey")]),
+        ([{"price": {"id": ""}}], [("PRICE_NOT_FOUND", "lineItems.0.price.id")]),
         (["nothing"], [("PRICE_NOT_FOUND", "lineItems.0.lookupKey")]),
         (["starter_monthly", {"priceId": "price_nothing"}], [("PRICE_NOT_FOUND", "lineItems.1.priceId")]),
         ([{"priceId": ""}], [("PRICE_NOT_FOUND", "lineItems.0.priceId")]),
@@ -337,7 +337,7 @@ def test_what_only_stripe_can_judge_comes_back_with_stripes_sentence(world):
     stored = world.sandbox.store.get("price", price["id"])
     world.sandbox.store.put({**stored, "active": False})  # the mirror has not heard of it
     answer = ask(world, "starter_monthly")
-    assert errors(answer) == [("STRIPE_REFUSED", "lineItems.0.priceId")]
+    assert errors(answer) == [("STRIPE_REFUSED", "lineItems.0.lookupKey")]
     assert "inactive" in answer["userErrors"][0]["message"]
 
 

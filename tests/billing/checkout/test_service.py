@@ -287,7 +287,7 @@ STRIPES = {
     "a promotion code": ("discounts[0][promotion_code]", None, 400, ("PROMOTION_CODE_INVALID", "promotionCode")),
     "a coupon": ("discounts[0][coupon]", None, 400, ("PROMOTION_CODE_INVALID", "coupon")),
     "a price that is gone": (
-        "line_items[0][price]", "resource_missing", 404, ("PRICE_NOT_FOUND", "lineItems.0.priceId"),
+        "line_items[0][price]", "resource_missing", 404, ("PRICE_NOT_FOUND", "lineItems.0.price.id"),
     ),
     "anything of a line": (
         "line_items[1][adjustable_quantity]", None, 400, ("STRIPE_REFUSED", "lineItems.1.adjustableQuantity"),
@@ -340,7 +340,7 @@ async def test_what_is_missing_for_another_reason_is_told(checkout, scripted, go
     scripted.answer("GET", "/v1/customers/cus_1", {**alive, "deleted": True} if gone else alive)
     scripted.list("/v1/customers", [])
     scripted.answer("POST", "/v1/customers", made)
-    assert await codes(checkout().create(ADA, ask("month"))) == [("PRICE_NOT_FOUND", "lineItems.0.priceId")]
+    assert await codes(checkout().create(ADA, ask("month"))) == [("PRICE_NOT_FOUND", "lineItems.0.price.id")]
     assert len([call for call in written(scripted) if call[1] == PATH]) == (2 if gone else 1)
 
 

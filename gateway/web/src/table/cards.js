@@ -70,7 +70,7 @@ const features = ({ features }) =>
     features.map((name) => h("li", {}, bdi(name))),
   );
 
-const line = ({ id }, quantity = 1) => ({ priceId: id, quantity });
+const line = ({ id }, quantity = 1) => ({ price: { id }, quantity });
 
 /** What this viewer may do with the plan, below a quantity where it is sold by the unit. */
 function planOrder(ui, product, plan, trialDays, page) {

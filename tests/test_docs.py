@@ -24,7 +24,7 @@ from gateway.sandbox import create_sandbox
 from gateway.sandbox.scenes import SCENES
 from gateway.settings import Settings
 from gateway.settings.deprecated import OLD_NAMES
-from gateway.settings.variables import variable_of
+from gateway.settings.load import variable_of
 from gateway.webhooks import worker
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from harness.command import commands, run

@@ -13,8 +13,8 @@ from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from gateway.settings.deprecated import OLD_NAMES
 from gateway.settings.example import example
+from gateway.settings.load import names_of, variable_of
 from gateway.settings.unknown import unknown_names
-from gateway.settings.variables import names_of, variable_of
 from harness.paths import ROOT
 
 FIELDS = {variable_of(field): name for name, field in Settings.model_fields.items()}

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from gateway.settings import Settings
-from gateway.settings.variables import variable_of
+from gateway.settings.load import variable_of
 from gateway.webhooks.handlers import ENDPOINT_EVENTS
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.command import commands

@@ -1,4 +1,4 @@
-"""One registry: which Stripe object goes into which table. How its fields become columns stands in `mapping.py`.
+"""One registry: which Stripe object goes into which table. How its fields become columns: `mapping.py` and the like.
 
 A payload that cannot be read raises `Unreadable`; the object is then fetched at the pinned version, not guessed.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
+from gateway.mirror import invoice_mapping
 from gateway.mirror import mapping as columns
 from gateway.mirror.accounts import key_of, set_apart
 from gateway.mirror.mapping import Json
@@ -229,7 +230,7 @@ RESOURCES: dict[str, Resource] = {
             "invoice",
             Invoice,
             "/v1/invoices",
-            columns.invoice,
+            invoice_mapping.invoice,
             lists=("lines",),
             expanded=("payments",),
             immutable=("customer_id", "subscription_id", "created"),
@@ -237,18 +238,20 @@ RESOURCES: dict[str, Resource] = {
         Resource("coupon", Coupon, "/v1/coupons", columns.coupon),
         Resource("promotion_code", PromotionCode, "/v1/promotion_codes", columns.promotion_code),
         Resource("discount", Discount, "", columns.discount, synced=False),
-        Resource("invoice_payment", InvoicePayment, "/v1/invoice_payments", columns.invoice_payment, synced=False),
-        Resource("charge", Charge, "/v1/charges", columns.charge),
+        Resource(
+            "invoice_payment", InvoicePayment, "/v1/invoice_payments", invoice_mapping.invoice_payment, synced=False
+        ),
+        Resource("charge", Charge, "/v1/charges", invoice_mapping.charge),
         Resource(
             "refund",
             Refund,
             "/v1/refunds",
-            columns.refund,
+            invoice_mapping.refund,
             final_statuses=("canceled", "failed"),
             immutable=("charge_id", "payment_intent_id", "created"),
         ),
-        Resource("dispute", Dispute, "/v1/disputes", columns.dispute),
-        Resource("credit_note", CreditNote, "/v1/credit_notes", columns.credit_note),
+        Resource("dispute", Dispute, "/v1/disputes", invoice_mapping.dispute),
+        Resource("credit_note", CreditNote, "/v1/credit_notes", invoice_mapping.credit_note),
         Resource("billing.meter", Meter, "/v1/billing/meters", columns.meter),
         Resource(
             "entitlements.active_entitlement_summary",

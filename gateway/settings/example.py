@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings.variables import Settings, variable_of
+from gateway.settings.load import Settings, variable_of
 
 FIRST = (
     *("stripe_secret_key", "stripe_webhook_secrets", "database_url", "redirect_origins", "cors_origins"),

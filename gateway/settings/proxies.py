@@ -4,8 +4,8 @@ import os
 from urllib.parse import urlsplit
 
 from gateway.errors import SettingsError
+from gateway.settings.load import Settings
 from gateway.settings.values import LOOPBACK
-from gateway.settings.variables import Settings
 
 
 def proxy_variable(url: str) -> str | None:

@@ -2,7 +2,7 @@
 
 The objects of a whole batch of events are written first, in few statements; then comes what an event does beside that.
 A handler writes what the event itself proves, within the transaction that also saves the event's outcome, and names
-what must be fetched from Stripe afterwards. It holds no mapping: that is `mirror/mapping.py`.
+what must be fetched from Stripe afterwards. It holds no mapping: those are in `mirror/`.
 """
 
 from collections.abc import Callable, Sequence

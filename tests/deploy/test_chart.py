@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gateway.settings import Settings
-from gateway.settings.variables import variable_of
+from gateway.settings.load import variable_of
 from harness.paths import ROOT
 from harness.programs import python_packages
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.mirror.mapping import invoice as invoice_columns
+from gateway.mirror.invoice_mapping import invoice as invoice_columns
 from gateway.mirror.mapping import pending_update
 from gateway.stripe_api.client import StripeResponse
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from gateway.billing.figures.rules import Invoice, Part, Rate, Subscription, monthly, parts
-from gateway.mirror.mapping import invoice_line
+from gateway.mirror.invoice_mapping import invoice_line
 
 MONTHLY, YEARLY = Rate("month", 1, {"eur": 1000}), Rate("year", 1, {"eur": 12000})
 RATES = {"m": MONTHLY, "y": YEARLY, "twice": Rate("month", 1, {"eur": 2000}), "tiered": Rate("month", 1, {})}

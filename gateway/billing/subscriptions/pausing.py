@@ -191,7 +191,8 @@ def resumption(
 
     Where the present period's invoice was voided by the pause, a new period begins and is charged: who pauses before a
     renewal and resumes after it does not have the period for nothing. Where a plan with another interval is still paid
-    for, which a new period would charge again, the pause ends with the renewal of the others.
+    for, which a new period would charge again, the pause ends with the renewal of the others. Where everything is paid
+    for, the void invoice was another one, such as that of a change which was not confirmed, and nothing is charged.
 
     Args:
         subscription: as Stripe has it, with its latest invoice expanded.
@@ -204,9 +205,9 @@ def resumption(
     if not pause:
         return parameters
     parameters["pause_collection"] = ""
-    if pause["behavior"] == "void" and invoice and invoice["status"] == "void":
-        voided = {item["id"] for item in subscription["items"]["data"] if item.get("quantity")} - set(paid)
-        if paid and voided and (renewal := renewal_after(subscription, now, voided)):
+    voided = {item["id"] for item in subscription["items"]["data"] if item.get("quantity")} - set(paid)
+    if voided and pause["behavior"] == "void" and invoice and invoice["status"] == "void":
+        if paid and (renewal := renewal_after(subscription, now, voided)):
             pause_on = {"behavior": pause["behavior"], "resumes_at": _just_before(renewal)}
             return parameters | {"pause_collection": pause_on}
         parameters["billing_cycle_anchor"] = {"type": "now"}

@@ -125,4 +125,8 @@ def test_a_decline_and_a_change_that_is_not_confirmed_in_time_change_nothing(wor
     world.stripe("POST", f"/v1/subscriptions/{careful['id']}", default_payment_method=bad["id"])
     refused = change(world, ann, careful)
     assert ([error["code"] for error in refused["userErrors"]], refused["subscription"]) == (["PAYMENT_FAILED"], None)
+    for verb in ("pause", "resume"):  # what was paid for is not charged again because a change's invoice is void
+        done = f"{verb}Subscription(input: {{subscriptionId: $id}}) {{ userErrors {{ code }} }}"
+        said = world.data(f"mutation($id: ID!) {{ {done} }}", {"id": careful["id"]}, ann)
+        assert said == {f"{verb}Subscription": {"userErrors": []}}
     assert at_stripe(world, careful) == ("starter_monthly", ["void", "paid"])

@@ -94,6 +94,7 @@ def test_a_pause_of_plans_with_different_intervals_gives_none_of_them_for_nothin
         ((), None),  # a new period of all
         (("1",), "2026-03-01"),
         (("0",), "2027-01-01"),
+        (("0", "1"), "at once"),  # the void invoice was that of a change
     ],
 )
 def test_what_is_paid_for_is_not_charged_again_when_it_goes_on(paid, ends):
@@ -102,6 +103,8 @@ def test_what_is_paid_for_is_not_charged_again_when_it_goes_on(paid, ends):
     if ends is None:
         begun = {"billing_cycle_anchor": {"type": "now"}, "pause_collection": "", "proration_behavior": "none"}
         assert found == begun | {"payment_behavior": "error_if_incomplete", "expand": ["latest_invoice"]}
+    elif ends == "at once":
+        assert found == {"pause_collection": ""}
     else:
         resumes = int(moment(ends).timestamp()) - 60
         assert found == {"pause_collection": {"behavior": "void", "resumes_at": resumes}}

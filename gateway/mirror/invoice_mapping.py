@@ -84,12 +84,18 @@ def invoice_line(line: Json) -> Json:
         "inclusive_tax": sum(each["amount"] for each in _taxes(line) if _is_inclusive(each)),
         "quantity": line["quantity"],
         "price": id_of(details.get("price") or line.get("price") or line.get("plan")),
+        "product": _product_of(line, details),
         "subscription_item": item.get("subscription_item") or line.get("subscription_item"),
         "proration": bool(item.get("proration", line.get("proration"))),
         "credited": credited,
         "period_start": line["period"]["start"],
         "period_end": line["period"]["end"],
     }
+
+
+def _product_of(line: Json, details: Json) -> str | None:
+    bought = line.get("price") or line.get("plan")
+    return id_of(details.get("product") or (bought.get("product") if isinstance(bought, dict) else None))
 
 
 def _taxes(line: Json) -> list[Json]:

@@ -43,6 +43,20 @@ class Access:
     until: datetime | None = None
 
 
+class AsPaid(NamedTuple):
+    """What was paid for of an item that was changed without payment.
+
+    Attributes:
+        price: of the line that was paid.
+        product: of that price; None where nobody wrote it down.
+        quantity: of the line.
+    """
+
+    price: str
+    product: str | None
+    quantity: int
+
+
 @dataclass(frozen=True, slots=True)
 class Payments:
     """What the invoices of a subscription tell about it.
@@ -54,6 +68,8 @@ class Payments:
         unpaid_since: since when the oldest unpaid invoice is due: its first failed charge, or its due date.
         ever_paid: False when its first charge failed: nothing was ever paid and kept, and nobody was to pay by hand.
         changes_at: the next moment at which time alone may make the invoices tell something else.
+        unpaid: the items whose present was billed in a pause of the customer's and not paid since, each with what was
+            paid of it before; None is nothing.
     """
 
     paid_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -62,6 +78,7 @@ class Payments:
     unpaid_since: datetime | None = None
     ever_paid: bool = True
     changes_at: datetime | None = None
+    unpaid: Mapping[str, AsPaid | None] = field(default_factory=dict)
 
     @property
     def all_went_back(self) -> bool:
@@ -153,6 +170,8 @@ def facts(subscription: Subscription, items: Sequence[SubscriptionItem], payment
             found.append((f"What was paid for {item.price_id} went back.", False))
         elif item.quantity == 0:
             found.append((f"Of {item.price_id} the quantity is zero.", False))
+        if item.id in payments.unpaid:
+            found.append((f"{item.price_id} was billed while its customer had paused it, and not paid since.", False))
     if payments.unpaid_since:
         found.append((f"An invoice is unpaid since {payments.unpaid_since:%Y-%m-%d %H:%M} UTC.", False))
     if not payments.ever_paid:
@@ -169,7 +188,7 @@ def told(decided: Access) -> str:
 def _nothing_gives(case: Case) -> Access | None:
     if case.giving or case.subscription.status in _REFUSED:
         return None
-    return Access(allowed=False, reason=_why_nothing(case.subscription, case.items))
+    return Access(allowed=False, reason=_why_nothing(case.subscription, case.items, case.payments))
 
 
 def _goes_on(case: Case) -> Access | None:
@@ -239,19 +258,34 @@ def giving_items(
     """Return the items that give something while the subscription gives access.
 
     One of quantity 0 gives nothing, and neither does one whose payment went back. After the end, in a pause, and when
-    all payments went back, each gives what was paid for it: an item that is billed by use is not kept alone.
+    all payments went back, each gives what was paid for it: an item that is billed by use is not kept alone. What was
+    billed in a pause of the customer's gives what was paid for before, also when the pause is over.
     """
-    some = (item for item in items if item.quantity != 0)
+    some = [item for item in items if item.quantity != 0]
+    if payments.unpaid:
+        some = [paid for item in some if (paid := _as_paid(item, payments))]
     if gives_paid_alone(subscription) or payments.all_went_back:
         return tuple(item for item in some if item.id in payments.paid_until)
     return tuple(item for item in some if item.id not in payments.paid_back)
 
 
-def _why_nothing(subscription: Subscription, items: Sequence[SubscriptionItem]) -> Reason:
+def _as_paid(item: SubscriptionItem, payments: Payments) -> SubscriptionItem | None:
+    """Return an item as it was paid for; None where nothing was paid for its present."""
+    if item.id not in payments.unpaid:
+        return item
+    paid = payments.unpaid[item.id]
+    product = (paid.product or (item.product_id if paid.price == item.price_id else None)) if paid else None
+    if paid is None or product is None:
+        return None
+    had = {name: getattr(item, name) for name in SubscriptionItem.model_fields}
+    return SubscriptionItem(**had | {"price_id": paid.price, "product_id": product, "quantity": paid.quantity})
+
+
+def _why_nothing(subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments) -> Reason:
     """Return why no item of a subscription gives anything, though its status would."""
     if all(item.quantity == 0 for item in items):
         return Reason.NOT_INCLUDED
-    return Reason.PAUSED if gives_paid_alone(subscription) else Reason.PAID_BACK
+    return Reason.PAUSED if payments.unpaid or gives_paid_alone(subscription) else Reason.PAID_BACK
 
 
 def gives_paid_alone(subscription: Subscription) -> bool:

@@ -11,6 +11,8 @@ from gateway.billing.subscriptions import timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
 from gateway.billing.subscriptions.pausing import (
     bad_until,
+    is_so,
+    may_credit,
     never_meets,
     pause_parameters,
     renews_otherwise,
@@ -96,7 +98,8 @@ class EndingService:
             said = {"feedback": how.feedback, "comment": how.comment}
             details = {name: text for name, text in said.items() if text}
             # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
-            at_once = {"invoice_now": True, "prorate": self._settings.prorate_cancellations}
+            prorate = self._settings.prorate_cancellations and may_credit(answer.object, present.unpaid)
+            at_once = {"invoice_now": True, "prorate": prorate}
             call_key, planned = stripe_key("cancel", principal, key), present.planned
             if planned.sellers or planned.left:
                 if how.now:
@@ -139,6 +142,8 @@ class EndingService:
             check(unbilled(answer.object, waiting.object["data"]), never_meets(answer.object, until))
             parameters = pause_parameters(answer.object, until, self._settings.pause_access)
             check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
+            if is_so(answer.object, parameters):
+                return present
             call_key = stripe_key("pause", principal, key)
             await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
             return await self._at_stripe.state(id)
@@ -163,7 +168,7 @@ class EndingService:
             present, answer = held
             paid = [item.id for item in present.giving]
             moment, scheduled = datetime.fromtimestamp(answer.as_of, UTC), bool(answer.object["schedule"])
-            parameters = resumption(answer.object, paid, moment, ends=scheduled)
+            parameters = resumption(answer.object, paid, moment, ends=scheduled, unpaid=present.unpaid)
             resting = answer.object["status"] == "paused" or bool(parameters)
             check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
             if present.planned.end is not None:

@@ -87,7 +87,8 @@ def _decided(
     offers: Offers,
     steps: list[Step] | None,
 ) -> Grant:
-    having = [each for each in subscriptions if any(_has(feature, each, item, active, offers) for item in each.items)]
+    its = [(each, (*each.items, *each.giving)) for each in subscriptions]  # what is given may be another plan
+    having = [state for state, items in its if any(_has(feature, state, item, active, offers) for item in items)]
     if steps is not None:
         steps += [_told_having(feature, each, each in having, active, offers) for each in subscriptions]
     live = [

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.billing.subscriptions import own_pauses
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.mirror.mapping import id_of
 from gateway.models.mirrored import Price
@@ -67,7 +68,8 @@ def never_meets(subscription: Mapping[str, Any], until: datetime | None) -> Prob
 def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, access: str) -> dict[str, Any]:
     """Return the parameters of a pause.
 
-    It ends with a period: what is left of one whose invoice was not collected would be given for nothing.
+    It ends with a period: what is left of one whose invoice was not collected would be given for nothing. One that
+    voids invoices is written down as the customer's own, because nothing tells that of them afterwards.
 
     Args:
         subscription: as Stripe has it.
@@ -77,7 +79,20 @@ def pause_parameters(subscription: Mapping[str, Any], until: datetime | None, ac
     pause: dict[str, Any] = {"behavior": BEHAVIORS[access]}
     if until is not None and (renewal := renewal_after(subscription, until)):
         pause["resumes_at"] = _just_before(renewal)
-    return {"pause_collection": pause}
+    own = {"metadata": own_pauses.begun(subscription, pause.get("resumes_at"))} if access == "paid" else {}
+    return {"pause_collection": pause, **own}
+
+
+def is_so(subscription: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Return whether a subscription is paused so already.
+
+    Args:
+        subscription: as Stripe has it.
+        parameters: of the pause.
+    """
+    metadata, pause = subscription["metadata"], {"resumes_at": None, **parameters["pause_collection"]}
+    said = metadata | parameters.get("metadata", {})
+    return (subscription["pause_collection"], metadata) == (pause, said)
 
 
 def renews_otherwise(
@@ -185,31 +200,44 @@ def taken_back(subscription: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resumption(
-    subscription: Mapping[str, Any], paid: Collection[str], now: datetime, *, ends: bool = False
+    subscription: Mapping[str, Any],
+    paid: Collection[str],
+    now: datetime,
+    *,
+    ends: bool = False,
+    unpaid: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the parameters that take a planned end and a pause back; none where there is neither.
 
     Where the present period's invoice was voided by the pause, a new period begins and is charged: who pauses before a
-    renewal and resumes after it does not have the period for nothing. Where a plan with another interval is still paid
-    for, which a new period would charge again, the pause ends with the renewal of the others. Where everything is paid
-    for, the void invoice was another one, such as that of a change which was not confirmed, and nothing is charged.
+    renewal and resumes after it does not have the period for nothing, nor who changes to a year at Stripe meanwhile,
+    also after the pause has ended by itself. Where a plan with another interval is still paid for, which a new period
+    would charge again, the pause ends with the renewal of the others. Where everything is paid for, the void invoice
+    was another one, such as that of a change which was not confirmed, and nothing is charged.
 
     Args:
         subscription: as Stripe has it, with its latest invoice expanded.
         paid: the items of which the present was paid for.
         now: the present, by Stripe's clock.
         ends: whether a planned end stays.
+        unpaid: the items that a pause of the customer's has left unpaid.
     """
     parameters = {} if ends else taken_back(subscription)
     pause, invoice = subscription.get("pause_collection"), subscription["latest_invoice"]
-    if not pause:
-        return parameters
-    parameters["pause_collection"] = ""
-    voided = {item["id"] for item in subscription["items"]["data"] if item.get("quantity")} - set(paid)
-    if voided and pause["behavior"] == "void" and invoice and invoice["status"] == "void":
-        if paid and (renewal := renewal_after(subscription, now, voided)):
-            pause_on = {"behavior": pause["behavior"], "resumes_at": _just_before(renewal)}
-            return parameters | {"pause_collection": pause_on}
+    missing = {item["id"] for item in subscription["items"]["data"] if item.get("quantity")} - set(paid)
+    voids = bool(pause and pause["behavior"] == "void")
+    charges = bool(unpaid) or bool(voids and missing and invoice and invoice["status"] == "void")
+    if charges and paid and missing:
+        renewal = renewal_after(subscription, now, missing) if voids else None
+        if renewal:
+            return parameters | _paused_until(subscription, renewal)
+        if not pause:
+            return parameters
+    if pause:
+        parameters["pause_collection"] = ""
+    if voids and (own := own_pauses.ended(subscription, int(now.timestamp()))):
+        parameters["metadata"] = own
+    if charges:
         parameters["billing_cycle_anchor"] = {"type": "now"}
         parameters["proration_behavior"] = "none"
         parameters["payment_behavior"] = "error_if_incomplete"
@@ -217,13 +245,32 @@ def resumption(
     return parameters
 
 
-def paused(subscription: Mapping[str, Any]) -> Problem | None:
+def _paused_until(subscription: Mapping[str, Any], renewal: datetime) -> dict[str, Any]:
+    resumes_at = _just_before(renewal)
+    pause = {"behavior": BEHAVIORS["paid"], "resumes_at": resumes_at}
+    return {"pause_collection": pause, "metadata": own_pauses.begun(subscription, resumes_at)}
+
+
+def paused(subscription: Mapping[str, Any], unpaid: Collection[str] = ()) -> Problem | None:
     """Return that a change must wait for the end of a pause, whose invoices are not collected.
+
+    What a pause has left unpaid must be paid first: a change would credit the rest of it (Stripe, "Prorations").
 
     Args:
         subscription: as Stripe has it.
+        unpaid: its items that a pause of the customer's has left unpaid.
     """
-    if not subscription.get("pause_collection"):
+    if not subscription.get("pause_collection") and not unpaid:
         return None
     message = "the subscription is paused, and a change would not be collected: resume it first"
     return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, "subscriptionId")
+
+
+def may_credit(subscription: Mapping[str, Any], unpaid: Collection[str]) -> bool:
+    """Return whether the unused time of a subscription that ends was paid for, as far as its latest invoice tells.
+
+    Args:
+        subscription: as Stripe has it, with its latest invoice expanded.
+        unpaid: its items that a pause of the customer's has left unpaid.
+    """
+    return not unpaid and (subscription["latest_invoice"] or {}).get("status") != "void"

@@ -1,14 +1,23 @@
 """What the invoices of subscriptions tell about them: until when they are paid, and since when something is due."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.billing import returns
-from gateway.billing.subscriptions.access import Payments
-from gateway.billing.subscriptions.paid_time import Line, gives_back, kept_time, kept_until, order_of
+from gateway.billing.subscriptions.access import AsPaid, Payments
+from gateway.billing.subscriptions.own_pauses import voided_by_pause
+from gateway.billing.subscriptions.paid_time import (
+    Line,
+    Order,
+    gives_back,
+    kept_time,
+    kept_until,
+    not_given_back,
+    order_of,
+)
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
@@ -28,7 +37,7 @@ _INVOICES = PreparedQuery(
         returns.of_invoice(INVOICES.c.id).label("returned"),
     ).where(
         in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),
-        INVOICES.c.status != "void",
+        INVOICES.c.status.is_not(None),
         INVOICES.c.deleted.is_(False),
         sa.or_(
             INVOICES.c.service_end.is_(None),
@@ -65,10 +74,12 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
     """Return what its invoices tell about a subscription. Pure.
 
     Args:
-        subscription: for the time of its trial, which nobody has paid for.
+        subscription: for the time of its trial, which nobody has paid for, and for its customer's pauses.
         invoices: rows of its invoices, each with what was `returned`, in minor units.
         now: the present moment.
     """
+    away = [row for row in invoices if voided_by_pause(subscription.meta, row)]
+    invoices = [row for row in invoices if row.status != "void"]
     paid = [row for row in invoices if row.status == "paid"]
     kept = [row for row in paid if not _went_back(row)]
     ends, once = _paid_until(kept, subscription, now), {}
@@ -81,8 +92,44 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         known=bool(invoices),
         unpaid_since=_due_since(unpaid[0]) if unpaid else None,
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
-        changes_at=_changes_at(invoices, now),
+        changes_at=_changes_at([*invoices, *away], now),
+        unpaid=_unpaid(away, kept, subscription, now) if away else {},
     )
+
+
+def _unpaid(
+    away: Iterable[Any], kept: Iterable[Any], subscription: Subscription, now: datetime
+) -> dict[str, AsPaid | None]:
+    """Return what was paid of the items whose present was billed in a pause of the customer's, and not since.
+
+    Args:
+        away: the invoices that the pauses have voided.
+        kept: those that were paid and kept.
+        subscription: for the time of its trial.
+        now: the present moment.
+    """
+    moment, said = int(now.timestamp()), {line["id"]: line for row in (*away, *kept) for line in row.lines}
+    paid = [each for row in kept for each in _lines(row, subscription)]
+    billed: dict[str, Order] = {}
+    for line in (each for row in away for each in _lines(row, subscription)):
+        if said[line.id]["amount"] > 0 and line.covers[0] <= moment < line.covers[1]:
+            billed[line.item] = max(line.order, billed.get(line.item, line.order))
+    found: dict[str, AsPaid | None] = {}
+    for item, order in billed.items():
+        its = [each for each in paid if each.item == item and not each.gives_back]
+        present = [each for each in its if kept_until(not_given_back(each, paid), moment) is not None]
+        last = max((each.order for each in present), default=None)
+        if last is None or last < order:
+            found[item] = _as_paid([said[each.id] for each in present if each.order == last])
+    return found
+
+
+def _as_paid(lines: Sequence[Mapping[str, Any]]) -> AsPaid | None:
+    """Return what some lines were for. Of the tiers of a price, one of quantity 1 may be a fee: it is no unit."""
+    if not lines:
+        return None
+    units = [line["quantity"] or 0 for line in lines if len(lines) == 1 or (line["quantity"] or 0) > 1]
+    return AsPaid(lines[0]["price"], lines[0].get("product"), sum(units) or 1)
 
 
 def _changes_at(invoices: Iterable[Any], now: datetime) -> datetime | None:

@@ -80,7 +80,7 @@ def offer_of(
     if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
         row = mine.subscription
         ends = (will_cancel(row) or mine.planned.end is not None) and not mine.is_bound(snapshot, always=binding)
-        rests = ends or row.status == "paused" or row.pause_behavior is not None
+        rests = ends or row.status == "paused" or mine.rests
         return PlanOffer(PlanAction.RESUME if rests else PlanAction.CURRENT, None, mine)
     kin = () if multiple else list(_kin(price, live, snapshot))
     if waiting := next((each for each in live if each.pending and price.id in dict(each.pending.items)), None):
@@ -131,7 +131,7 @@ def _against_change(state: SubscriptionState, customer: Customer | None, *, boun
         return ProblemCode.SUBSCRIPTION_ENDING
     if state.subscription.status in OWING:
         return ProblemCode.INVOICE_UNPAID
-    if state.subscription.pause_behavior is not None:
+    if state.rests:
         return ProblemCode.SUBSCRIPTION_PAUSED
     return ProblemCode.PAYMENT_METHOD_NEEDED if customer and customer.payer_unverified else None
 

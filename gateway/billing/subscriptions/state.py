@@ -1,6 +1,7 @@
 """Subscriptions as they stand in the mirror, many customers' at once."""
 
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -31,6 +32,7 @@ class SubscriptionState:
         giving: the items that give it; none where access is refused.
         planned: what a schedule plans, if anything.
         changes_at: the next moment at which time alone may make its access another.
+        unpaid: its items that a pause of the customer's has left unpaid.
     """
 
     subscription: Subscription
@@ -39,6 +41,12 @@ class SubscriptionState:
     giving: tuple[SubscriptionItem, ...] = ()
     planned: Planned = NOTHING_PLANNED
     changes_at: datetime | None = None
+    unpaid: AbstractSet[str] = frozenset()
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is paused, or a pause that is over has left its present unpaid."""
+        return self.subscription.pause_behavior is not None or bool(self.unpaid)
 
     @property
     def pending(self) -> PendingChange | None:
@@ -225,7 +233,8 @@ def _state(  # noqa: PLR0917 - all that decides
     phases = getattr(row, "phases", None)
     plan = plan_of(phases, items, moment) if phases and row.status not in FINAL else NOTHING_PLANNED
     later = changes_at(row, items, moment, grace=grace, payments=payments)
-    return SubscriptionState(row, tuple(items), decided, giving, plan, later)
+    unpaid = frozenset(payments.unpaid if row.status not in FINAL else ())
+    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid)
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

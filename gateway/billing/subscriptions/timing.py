@@ -15,6 +15,7 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import will_cancel
 from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.changed_items import Target, resulting
+from gateway.billing.subscriptions.own_pauses import without_pauses
 from gateway.billing.subscriptions.pending import PendingChange
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
@@ -212,7 +213,7 @@ def _shared(subscription: Mapping[str, Any]) -> dict[str, Any]:
         "default_tax_rates": [rate["id"] for rate in subscription["default_tax_rates"] or ()],
         "default_payment_method": id_of(subscription["default_payment_method"]),
         "description": subscription["description"],
-        "metadata": subscription["metadata"],
+        "metadata": without_pauses(subscription["metadata"]),
     }
     if subscription["collection_method"] == "send_invoice":
         days = {"days_until_due": subscription["days_until_due"]}

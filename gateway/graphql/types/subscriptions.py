@@ -198,7 +198,10 @@ class BillingSubscription(Node):
     cancel_at: datetime | None = strawberry.field(description="When it will end, if a cancellation is planned.")
     will_cancel: bool = strawberry.field(description="Whether a cancellation is planned.")
     ended_at: datetime | None = strawberry.field(description="When it ended.")
-    paused: bool = strawberry.field(description="Whether nothing is collected until it is resumed.")
+    paused: bool = strawberry.field(
+        description="Whether nothing is collected until it is resumed, or a pause that is over has left the present "
+        "period unpaid."
+    )
     paused_until: datetime | None = strawberry.field(
         description="When its pause ends by itself, shortly before a renewal; null without a pause, or without an end."
     )
@@ -221,7 +224,7 @@ class BillingSubscription(Node):
         if isinstance(info.context, LiveContext):
             raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
         row = self.state.subscription
-        if self.paused or row.status in FINAL:
+        if row.pause_behavior or row.status in {"paused", *FINAL}:
             return None
         return money.of(await info.context.services.subscriptions.due_at_renewal(row.id), row.currency)
 
@@ -276,7 +279,7 @@ class BillingSubscription(Node):
             cancel_at=(state.planned.end or rules.end_of(row, state.items)) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
-            paused=row.pause_behavior is not None or row.status == "paused",
+            paused=state.rests or row.status == "paused",
             paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),

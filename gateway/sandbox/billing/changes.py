@@ -75,7 +75,9 @@ def update(sandbox: Sandbox, subscription: Obj, params: Obj) -> Obj:
     after = sandbox.need("subscription", subscription["id"])
     if public(after) != public(before):
         sandbox.emit("customer.subscription.updated", after, before)
-    if invoice:
+    if invoice and subscription["pause_collection"]:
+        renewals.put_by(sandbox, invoice, subscription["pause_collection"]["behavior"])
+    elif invoice:
         _collect(sandbox, invoice, params.get("payment_behavior", "allow_incomplete"))
     return sandbox.need("subscription", subscription["id"])
 

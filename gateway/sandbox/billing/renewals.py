@@ -88,11 +88,22 @@ def _bill_cycle(sandbox: Sandbox, subscription: Obj, bought: list[Obj]) -> None:
     invoice = subscriptions.bill(sandbox, subscription, bought, "subscription_cycle", auto_advance=not held)
     sandbox.emit("customer.subscription.updated", subscription, before)
     if paused and not held:
-        invoice = invoices.finalize(sandbox, invoice)
-        if invoice["status"] == "open":
-            _PAUSED[paused["behavior"]](sandbox, invoice)
+        put_by(sandbox, invoice, paused["behavior"])
     else:
         invoices.advance_later(sandbox, invoice)
+
+
+def put_by(sandbox: Sandbox, invoice: Obj, behavior: str) -> None:
+    """Do with an invoice that is made while collection is paused what the pause says, whatever the invoice is for.
+
+    Source: docs.stripe.com/billing/subscriptions/pause-payment ("all invoices").
+    """
+    if behavior == "keep_as_draft":
+        sandbox.update(invoice | {"auto_advance": False})
+        return
+    invoice = invoices.finalize(sandbox, invoice)
+    if invoice["status"] == "open":
+        _PAUSED[behavior](sandbox, invoice)
 
 
 _PAUSED = {"void": collection.void, "mark_uncollectible": collection.mark_uncollectible}

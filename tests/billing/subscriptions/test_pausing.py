@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.billing.subscriptions import own_pauses
 from gateway.billing.subscriptions.pausing import (
     bad_until,
+    may_credit,
     never_meets,
     pause_parameters,
     renewal_after,
@@ -13,11 +15,12 @@ from gateway.billing.subscriptions.pausing import (
     resumption,
 )
 from gateway.models.mirrored import Price
-from harness.databases import postgres_later
+from harness.databases import both_databases, postgres_later
 from harness.gateway import make_world
 from harness.subscriptions import customer, price_id, settled, subscribe
 
 DAY = 86_400
+KEY = "paused_by_customer_until_"
 FIELDS = "status paused pausedUntil currentPeriodEnd access { allowed reason until }"
 PAUSE, RESUME = (
     f"""mutation($input: {kind}SubscriptionInput!) {{ {kind.lower()}Subscription(input: $input) {{
@@ -35,7 +38,8 @@ def moment(text: str) -> datetime:
 def at_stripe(anchor: str, end: str, interval: str, count: int) -> dict:
     price = {"recurring": {"interval": interval, "interval_count": count}}
     item = {"id": "0", "current_period_end": int(moment(end).timestamp()), "price": price}
-    return {"billing_cycle_anchor": int(moment(anchor).timestamp()), "items": {"data": [item]}}
+    billed = {"latest_invoice": {"created": 5, "status": "paid"}, "metadata": {}}
+    return {"billing_cycle_anchor": int(moment(anchor).timestamp()), "items": {"data": [item]}, **billed}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def mixed(anchor: str, *items: tuple[str, tuple[str, int]]) -> dict:
     """A subscription whose items end on days, each with its interval; as Stripe has it, paused."""
     found = [at_stripe(anchor, end, *every)["items"]["data"][0] for end, every in items]
     data = [{**item, "id": str(number), "quantity": 1} for number, item in enumerate(found)]
-    paused = {"pause_collection": {"behavior": "void"}, "latest_invoice": {"status": "void"}}
+    paused = {"pause_collection": {"behavior": "void"}, "latest_invoice": {"created": 5, "status": "void"}}
     end = {"cancel_at": None, "cancel_at_period_end": False}
     return {**at_stripe(anchor, "2026-01-01", "month", 1), **paused, **end, "items": {"data": data}}
 
@@ -107,7 +111,29 @@ def test_what_is_paid_for_is_not_charged_again_when_it_goes_on(paid, ends):
         assert found == {"pause_collection": ""}
     else:
         resumes = int(moment(ends).timestamp()) - 60
-        assert found == {"pause_collection": {"behavior": "void", "resumes_at": resumes}}
+        own = {KEY + str(resumes + DAY): "6"}
+        assert found == {"pause_collection": {"behavior": "void", "resumes_at": resumes}, "metadata": own}
+
+
+@pytest.mark.parametrize(
+    ("paid", "unpaid", "charged"),
+    [((), ("0", "1"), True), (("0", "1"), ("0",), True), (("1",), ("0",), False), ((), (), False)],
+)
+def test_what_a_pause_has_left_unpaid_is_charged_when_it_goes_on_also_after_the_pause(paid, unpaid, charged):
+    over = {"pause_collection": None, "metadata": {KEY + "9": "5"}}
+    subscription = mixed("2026-01-01", ("2026-03-01", MONTHLY), ("2027-01-01", YEARLY)) | over
+    found = resumption(subscription, paid, moment("2026-02-15"), unpaid=unpaid)
+    begun = {"billing_cycle_anchor": {"type": "now"}, "proration_behavior": "none"}
+    assert found == (
+        begun | {"payment_behavior": "error_if_incomplete", "expand": ["latest_invoice"]} if charged else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "unpaid", "may"), [("paid", (), True), ("void", (), False), ("paid", ("0",), False), (None, (), True)]
+)
+def test_only_what_was_paid_for_is_credited_at_the_end(status, unpaid, may):
+    assert may_credit({"latest_invoice": status and {"status": status}}, unpaid) is may
 
 
 def test_plans_that_never_renew_together_are_paused_without_an_end():
@@ -147,9 +173,45 @@ def test_a_pause_ends_by_itself_where_nothing_planned_renews_otherwise(items, ph
     assert renews_otherwise({**subscription, "schedule": None}, ends, prices) is None
 
 
+RESUMES = 20 * DAY
+CLOSED = {KEY + str(22 * DAY): "5"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "begun", "ended"),
+    [
+        ({}, {KEY + str(21 * DAY): "10"}, {}),
+        ({"plan": "a"}, {KEY + str(21 * DAY): "10"}, {}),
+        ({KEY + "resumed": "5"}, {KEY + "resumed": "", KEY + str(21 * DAY): "5"}, {KEY + "resumed": "", **CLOSED}),
+        ({KEY + str(30 * DAY): "5"}, {KEY + str(30 * DAY): "", KEY + str(21 * DAY): "5"}, None),  # is made shorter
+        ({KEY + str(12 * DAY): "5"}, {KEY + str(12 * DAY): "", KEY + str(21 * DAY): "5"}, None),  # is made longer
+        ({KEY + "9": "5"}, {KEY + "9": "5", KEY + str(21 * DAY): "10"}, {KEY + "9": "5"}),  # another is over
+        ({KEY + "9": "soon"}, {KEY + "9": "", KEY + str(21 * DAY): "10"}, {KEY + "9": ""}),  # nobody can read it
+    ],
+)
+def test_a_pause_is_written_down_with_what_is_paused(metadata, begun, ended):
+    subscription = {"latest_invoice": {"created": 10}, "metadata": metadata}
+    assert own_pauses.begun(subscription, RESUMES) == begun
+    after = {name: text for name, text in (metadata | begun).items() if text}
+    assert after | own_pauses.begun({**subscription, "metadata": after}, RESUMES) == after  # again says the same
+    assert ended is None or own_pauses.ended(subscription, RESUMES + 7) == ended
+
+
+def test_of_many_pauses_none_is_forgotten():
+    metadata = {}
+    for number in range(14):
+        said = own_pauses.begun(
+            {"latest_invoice": {"created": number * 4 * DAY}, "metadata": metadata}, number * 4 * DAY
+        )
+        metadata = {name: text for name, text in (metadata | said).items() if text}
+    assert len(metadata) == 10
+    assert metadata[KEY + str(17 * DAY)] == "0"  # the first five in one
+
+
 def test_a_pause_without_an_end_and_one_in_which_access_goes_on():
     subscription = at_stripe("2026-01-01", "2026-02-01", "month", 1)
-    assert pause_parameters(subscription, None, "paid") == {"pause_collection": {"behavior": "void"}}
+    own = {"metadata": {KEY + "resumed": "5"}}
+    assert pause_parameters(subscription, None, "paid") == {"pause_collection": {"behavior": "void"}, **own}
     assert pause_parameters(subscription, None, "free") == {"pause_collection": {"behavior": "mark_uncollectible"}}
 
 
@@ -233,6 +295,50 @@ def test_who_pauses_before_a_renewal_and_resumes_after_it_pays_for_the_time(worl
     access = resumed["subscription"]["access"]
     assert (access["allowed"], access["until"]) == (True, resumed["subscription"]["currentPeriodEnd"])
     assert datetime.fromisoformat(access["until"]).timestamp() > world.sandbox.now() + 27 * DAY
+
+
+def year_at_stripe(world, bought: dict) -> None:
+    """Change a subscription to the yearly plan as Stripe's portal does, at once."""
+    (item,), yearly = bought["items"]["data"], price_id(world, "starter_yearly")
+    change = {"items[0][id]": item["id"], "items[0][price]": yearly, "proration_behavior": "always_invoice"}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **change)
+
+
+def stands(world) -> tuple[bool, bool, str]:
+    """Whether ann's subscription is paused, whether it gives access, and why."""
+    (seen,) = world.data(SEEN, headers=world.token("ann"))["viewer"]["subscriptions"]
+    return seen["paused"], seen["access"]["allowed"], seen["access"]["reason"]
+
+
+@both_databases
+def test_a_year_that_a_pause_has_kept_from_being_billed_is_not_given_when_the_pause_ends(world):
+    ann, bought = world.token("ann"), subscribe(world, customer(world, "ann"))
+    renewal = end_of(bought)
+    asked(world, PAUSE, ann, bought, until=datetime.fromtimestamp(renewal - DAY, UTC).isoformat())
+    year_at_stripe(world, bought)
+    assert bills(world, bought)[0][0] == "void"
+    month = datetime.fromtimestamp(renewal, UTC).isoformat().replace("+00:00", "Z")
+    paid = {"allowed": True, "reason": "ACTIVE", "until": month}
+    world.eventually(lambda: passes(world, bought, renewal - DAY)["access"], paid)
+    world.advance(to=renewal + 10 * DAY)
+    assert world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["pause_collection"] is None
+    world.eventually(lambda: world.rows("subscription", id=bought["id"])[0]["pause_behavior"], None)
+    world.eventually(lambda: stands(world), (True, False, "PAUSED"))
+    given = {"priceId": price_id(world, "starter_monthly"), "when": "NOW"}
+    assert codes(asked(world, CHANGE, ann, bought, **given)) == ["SUBSCRIPTION_PAUSED"]  # it would credit the year
+    resumed = asked(world, RESUME, ann, bought)
+    assert (codes(resumed), bills(world, bought)[0]) == ([], ("paid", 9000))
+    access = resumed["subscription"]["access"]
+    assert (access["allowed"], access["until"]) == (True, resumed["subscription"]["currentPeriodEnd"])
+
+
+def test_what_the_seller_lets_pass_unpaid_is_a_gift(world):
+    bought = subscribe(world, customer(world, "ann"))
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **{"pause_collection[behavior]": "void"})
+    world.advance(to=end_of(bought) + 2 * 3600)
+    world.eventually(lambda: stands(world), (True, False, "PAUSED"))
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", pause_collection="")
+    world.eventually(lambda: stands(world), (False, True, "ACTIVE"))
 
 
 def test_a_yearly_add_on_is_not_charged_again_when_a_monthly_plan_goes_on(world):

@@ -1,5 +1,6 @@
 """What the invoices of a subscription tell about it, as a table without a database."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ def at(days: float) -> datetime:
 
 def line(start: float, end: float, amount: int = 900, *, item: str = "si_1", proration: bool = False, **more):
     period = {"period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp())}
-    named = {"id": f"il_{start}_{end}_{amount}", "description": "Plan", "price": "price_1"}
+    named = {"id": f"il_{start}_{end}_{amount}", "description": "Plan", "price": "price_1", "quantity": 1}
     return {"amount": amount, "subscription_item": item, "proration": proration, **named, **period, **more}
 
 
@@ -39,12 +40,12 @@ def invoice(status: str, *lines, created: float = -3, total: int = 900, **column
     return SimpleNamespace(**{**given, **columns})
 
 
-def told(*invoices, returned: dict[str, int] | None = None, **trial: datetime):
+def told(*invoices, returned: dict[str, int] | None = None, **columns):
     row = Subscription(
         id="sub_1", as_of=0, customer_id="cus_1", status="active", currency="eur", created=NOW, start_date=NOW
     )
-    for name, moment in trial.items():
-        setattr(row, name, moment)
+    for name, value in columns.items():
+        setattr(row, name, value)
     for each in invoices:
         each.returned = (returned or {}).get(each.id, 0)
     return payments(row, invoices, NOW)
@@ -54,6 +55,43 @@ PAID = invoice("paid", line(-3, 27))
 YEAR = invoice("paid", line(-3, 362), total=9000)
 CHANGED = invoice("paid", line(-3, 362, -9000), line(-3, 27), id="in_later", number="A-2", total=-8100)
 NAMED = invoice("paid", line(-1, 27, -900, credited=["il_a"]), created=-1, total=-900)
+
+
+OWN = {"paused_by_customer_until_" + str(int(at(0).timestamp())): str(int(at(-10).timestamp()))}
+AWAY = invoice("void", line(-2, 363, 9000, price="price_y", product="prod_1"), created=-2)
+MORE = invoice("void", line(-2, 27, 8000, quantity=100, product="prod_1"), created=-2)
+SEATS = invoice("paid", line(-3, 27, 45, quantity=5), line(-3, 27, 4, quantity=1, id="il_fee"))
+AS_PAID = ("price_1", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("invoices", "metadata", "unpaid"),
+    [
+        ([AWAY], OWN, {"si_1": None}),
+        ([AWAY], {}, {}),  # a gift of the seller's
+        ([AWAY], {"paused_by_customer_until_resumed": str(int(at(-10).timestamp()))}, {"si_1": None}),
+        ([AWAY], {"paused_by_customer_until_resumed": str(int(at(-2).timestamp()) + 1)}, {}),  # before it
+        ([AWAY], {"paused_by_customer_until_resumed": str(int(at(-2).timestamp()))}, {"si_1": None}),
+        ([AWAY], {"paused_by_customer_until_5": "1"}, {}),  # after it
+        ([invoice("void", line(-2, 363, 9000), created=-2, attempt_count=1)], OWN, {}),  # it was charged in vain
+        ([invoice("uncollectible", line(-2, 363, 9000), created=-2)], OWN, {}),  # what the setting `free` gives
+        ([invoice("draft", line(-2, 363, 9000), created=-2)], OWN, {}),
+        ([invoice("void", line(-9, -1, 9000), created=-9)], OWN, {}),  # over
+        ([invoice("void", line(1, 31, 9000), created=-2)], OWN, {}),  # not yet
+        ([invoice("void", line(-2, 27, 0), line(-2, 27, -9, item="si_2"), created=-2)], OWN, {}),
+        ([PAID, AWAY], OWN, {"si_1": AS_PAID}),  # the month goes on to its end
+        ([SEATS, MORE], OWN, {"si_1": ("price_1", None, 5)}),
+        ([AWAY, invoice("paid", line(-1, 364, 9000), created=-1)], OWN, {}),  # paid since
+        ([AWAY, invoice("paid", line(-1, 364, 9000), created=-1)], OWN | {"paused_by_customer_until_x": "1"}, {}),
+        ([PAID, AWAY, MORE], OWN, {"si_1": AS_PAID}),
+        ([invoice("paid", line(-8, -3), created=-8), AWAY], OWN, {"si_1": None}),
+    ],
+)
+def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpaid):
+    for each in itertools.permutations(invoices):
+        assert told(*each, meta=metadata).unpaid == unpaid
+    returned = {"in_-3": 900}
+    assert set(told(*invoices, meta=metadata, returned=returned).unpaid.values()) <= {None, ("price_1", None, 5)}
 
 
 @pytest.mark.parametrize(

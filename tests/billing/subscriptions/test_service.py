@@ -399,9 +399,10 @@ async def test_a_pause_collects_nothing(service, scripted, before, access, behav
     until = NOW + timedelta(days=20)
     state = await service(pause_access=access).endings.pause(ADA, "sub_1", until, "k")
     end = str(ENDS - 60)
-    assert changed(scripted) == [
-        ("POST", SUB, {"pause_collection[behavior]": behavior, "pause_collection[resumes_at]": end})
-    ]
+    billed = {f"metadata[paused_by_customer_until_{ENDS - 60 + 86_400}]": str(bill()["created"])}
+    own = billed if behavior == "void" else {}
+    pause = {"pause_collection[behavior]": behavior, "pause_collection[resumes_at]": end}
+    assert changed(scripted) == [("POST", SUB, pause | own)]
     assert ("GET", WAITING, {"customer": "cus_1", "pending": "true", "limit": "1"}) in scripted.calls
     assert (scripted.keys[0].partition("-")[0], state.subscription.pause_behavior) == ("pause", "void")
 

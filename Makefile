@@ -145,7 +145,8 @@ docs: .venv/docs packages
 	$(BIN)/python docs/site/build.py
 	$(BIN)/python -m pytest tests/test_site.py -m soak -q $(ARGS)
 
-# The examples of docs/, each built and served by its own tools: pages in a real browser, and back ends.
+# The examples of docs/, each built and served by its own tools: pages in a real browser, and back ends. And the commands,
+# queries and scripts of the pages, as they stand there: tests/test_blocks.py says which test runs which.
 examples: .venv/docs packages
 	$(BIN)/python -m pytest tests/examples -m soak --timeout 300 $(ARGS)
 

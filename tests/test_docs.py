@@ -46,22 +46,6 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 200
 
 
-def test_the_query_in_the_readme_gives_the_answer_in_the_readme(world):
-    body = re.search(r"-d '(\{\"query\":.*?\})'", README, re.DOTALL).group(1)
-    answer = re.search(r"```json\n(\{\"data\".*?)\n```", README, re.DOTALL).group(1)
-    shown = world.client.post(
-        f"{world.url}/graphql", content=body.encode(), headers={"Content-Type": "application/json"}
-    ).json()
-    assert shown == json.loads(answer)
-
-
-def test_the_purchase_in_the_docs_opens_a_checkout(world):
-    mutation = re.search(r"```graphql\n(mutation.*?)\n```", TEXTS["docs/checkout.md"], re.DOTALL).group(1)
-    payload = world.data(mutation.replace("http://127.0.0.1:8000", world.url))["createCheckoutSession"]
-    assert payload["userErrors"] == []
-    assert payload["session"]["url"].startswith(world.stripe_url)
-
-
 def test_what_waits_after_a_kill_is_as_long_as_the_leases():
     table = TEXTS["docs/operating.md"].partition("### After a process was killed")[2].partition("\n## ")[0]
     waits = [int(seconds) for seconds in re.findall(r"^\|.*\| (\d+) s", table, re.MULTILINE)]

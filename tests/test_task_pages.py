@@ -10,18 +10,8 @@ from gateway.errors import Unauthenticated
 from gateway.settings import Settings
 from harness.gateway import SERVICE, SERVICE_TOKEN, make_world
 from harness.oidc_provider import running_provider
-from harness.paths import ROOT
+from harness.pages import blocks
 from harness.subscriptions import customer, subscribe
-
-NAMES = "sign-in", "seats", "testing", "moving-in", "gate-a-feature"
-PAGES = {name: (ROOT / f"docs/{name}.md").read_text() for name in NAMES}
-
-
-def blocks(page, language, section=""):
-    """The blocks of a language in a section of a page."""
-    text = PAGES[page].partition(f"\n## {section}\n")[2].partition("\n## ")[0] if section else PAGES[page]
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-
 
 PROVIDERS = {
     "Auth0": (

@@ -1,6 +1,5 @@
 """The client for back ends: on its page, against a gateway, and with everything else that the gateway needs missing."""
 
-import re
 import subprocess
 import sys
 from contextlib import closing, nullcontext
@@ -15,7 +14,7 @@ from gateway.client.documents import CONSUME, CREATE_CHECKOUT_SESSION, CUSTOMERS
 from gateway.client.generate import generated
 from gateway.web.documents import documents as known_documents
 from harness.gateway import SERVICE_TOKEN, connected, make_world
-from harness.paths import ROOT
+from harness.pages import blocks
 from harness.rows import NOW, customer, item, product, put, subscription
 from harness.subscriptions import customer as customer_at_stripe
 from harness.subscriptions import price_id, subscribe
@@ -155,7 +154,7 @@ def test_the_blocks_of_its_page_run(shop, monkeypatch, request):
     monkeypatch.setenv("GATEWAY_SERVICE_TOKEN", SERVICE_TOKEN)
     page: dict = {}
     request.addfinalizer(lambda: page["billing"].close())  # noqa: PLW0108 - made by the first block
-    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs/python.md").read_text(), re.DOTALL):
+    for block in blocks("python", "python"):
         exec(block, page)  # noqa: S102 - the page's own
     price = price_id(shop, "starter_monthly")
     told = {"features": "projects, tokens", "limit_tokens": "100", "use_tokens": "counter"}

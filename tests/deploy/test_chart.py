@@ -4,6 +4,7 @@ Both come from PyPI: a wheel of AWS has helm's binary, and `kubernetes-validate`
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import yaml
 
 from gateway.settings import Settings
 from gateway.settings.load import variable_of
+from harness.pages import blocks
 from harness.paths import ROOT
 from harness.programs import python_packages
 
@@ -65,6 +67,17 @@ def fault(tmp_path_factory):
         return None if told.count(" passed for resource ") == len(manifests) else told
 
     return run
+
+
+def test_the_command_of_the_page_is_one_of_helms(helm):
+    """Without a cluster it is rendered and not installed."""
+    (commands,) = blocks("deploy", "sh")
+    command = commands[commands.index("helm upgrade") :].replace("\\\n", "")
+    words = shlex.split(command.replace("docs/deploy/chart", str(CHART)))
+    assert words[:3] == ["helm", "upgrade", "--install"]
+    well, text = helm("template", *words[3:], "--kube-version", "1.37.0")
+    assert well, text
+    assert "registry.example.com/billing-gateway" in text
 
 
 def test_helm_lints_the_chart(helm):

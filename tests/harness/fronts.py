@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,29 @@ def front_of(name: str, target: int) -> Iterator[int]:
         target: the server's port.
     """
     program, template, options = FRONTS[name]
+    with _running(program, partial(template.format, target=target, **options)) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_with(directives: str, **upstreams: int) -> Iterator[int]:
+    """Run nginx with what stands in its server, and upstreams by names and ports; the port where it listens."""
+    named = "".join(f"upstream {name} {{{{ server 127.0.0.1:{port}; }}}}\n" for name, port in upstreams.items())
+    within = directives.replace("{", "{{").replace("}", "}}")
+    head, _, _ = NGINX.partition("  map $http")
+    text = f"{head}{named}server {{{{ listen 127.0.0.1:{{port}};\n{within}\n}}}} }}}}"
+    with _running("nginx", text.format) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def _running(program: str, configured: Callable[..., str]) -> Iterator[int]:
     path = installed(program)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="gateway-front-") as folder:
         Path(folder).chmod(0o755)
         configuration = Path(folder) / "front.conf"
-        configuration.write_text(template.format(folder=folder, port=port, target=target, **options))
+        configuration.write_text(configured(folder=folder, port=port))
         flag = "-c" if program == "nginx" else "-f"
         process = subprocess.Popen([path, flag, str(configuration)], stderr=subprocess.PIPE, start_new_session=True)
         try:

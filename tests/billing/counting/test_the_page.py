@@ -1,15 +1,11 @@
 """The page for who sells an AI's answers: its blocks run one after the other, and end with the invoice."""
 
-import re
-
 import pytest
 
 from harness.checkout import buy
 from harness.gateway import SERVICE_TOKEN
-from harness.paths import ROOT
+from harness.pages import blocks
 from harness.subscriptions import price_id
-
-PAGE = (ROOT / "docs/ai-product.md").read_text()
 
 
 def test_from_the_plan_to_the_invoice(world, monkeypatch, request):
@@ -18,7 +14,7 @@ def test_from_the_plan_to_the_invoice(world, monkeypatch, request):
         monkeypatch.setenv(name, value)
     page: dict = {}
     request.addfinalizer(lambda: [page[name].close() for name in ("stripe", "billing") if name in page])
-    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+    for block in blocks("ai-product", "python"):
         exec(block, page)  # noqa: S102 - the page's own
     token = world.token("ada")
     keys = "assistant", "assistant_tokens"
@@ -42,7 +38,7 @@ def test_from_the_plan_to_the_invoice(world, monkeypatch, request):
     assert page["cap"]("ada", 300)["spendCap"]["amount"] == 300
     assert answer("q4", 450) == "Why? Because."
 
-    (query,) = re.findall(r"```graphql\n(.*?)```", PAGE, re.DOTALL)
+    (query,) = blocks("ai-product", "graphql")
     left = world.data(query, headers=token)["viewer"]["access"]
     assert {name: left[name] for name in ("allowed", "limit", "used", "remaining", "overage")} == {
         "allowed": True, "limit": 1000, "used": 1200, "remaining": 0, "overage": True,

@@ -1,12 +1,10 @@
 """What a file of prices may say."""
 
-import re
-
 import pytest
 
 from gateway.billing.pricing.yaml_file import dump, parse
 from gateway.errors import BadInput
-from harness.paths import ROOT
+from harness.pages import blocks
 
 NESTED = ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 6))
 BOMB = f"{{name: Calls}}\n  ? [&a0 [a], {NESTED}]\n  : 1"
@@ -36,7 +34,7 @@ products:
 
 
 def test_the_file_in_the_docs_is_one():
-    (shown,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/pricing.md").read_text(), re.DOTALL)
+    (shown,) = blocks("pricing", "yaml")
     product = parse(shown).products["prod_pro"]
     assert product.all_metadata().items() >= {"limit_projects": "25", "credits": "1000", "name_de": "Profi"}.items()
     assert parse(dump(parse(shown))) == parse(shown)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.gateway import SERVICE_TOKEN, make_world
+from harness.pages import blocks
 from harness.programs import node_packages, run
 from harness.subscriptions import customer, price_id, subscribe
 
@@ -37,7 +38,15 @@ def got(graph, ids):
     """What each router answers a guest, Ada and a back end."""
     project = node_packages(PROJECT)
     ada = graph.token("ada")["Authorization"].removeprefix("Bearer ")
-    command = ["node", project / "routers.cjs", f"{graph.url}/graphql", ada, SERVICE_TOKEN, json.dumps(ids)]
+    command = [
+        "node",
+        project / "routers.cjs",
+        f"{graph.url}/graphql",
+        ada,
+        SERVICE_TOKEN,
+        json.dumps(ids),
+        *blocks("graphql", "graphql"),
+    ]
     return json.loads(run(command, cwd=project))
 
 
@@ -78,6 +87,10 @@ def seen(answer, ids):
 def known(account):
     """An account; a router may leave the key of one that the gateway does not show."""
     return account if account and account.get("id") else None
+
+
+def test_the_graph_of_the_page_composes(got):
+    assert got["composed"] == []
 
 
 def test_all_entities_of_a_kind_are_asked_for_at_once(got):

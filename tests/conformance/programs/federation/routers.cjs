@@ -1,13 +1,14 @@
 // Composes the gateway with the graph of an application, and asks Apollo's router and Hive's for both at once.
 //
-// node routers.cjs <url of /graphql> <bearer token> <token of the back end> <JSON of ids: product, invoice>
+// node routers.cjs <url of /graphql> <bearer token> <token of the back end> <JSON of ids: product, invoice> <another graph>
 const { createServer } = require("node:http");
+const { composeServices } = require("@apollo/composition");
 const { ApolloGateway, IntrospectAndCompose, RemoteGraphQLDataSource } = require("@apollo/gateway");
 const { buildSubgraphSchema } = require("@apollo/subgraph");
 const { createGatewayRuntime } = require("@graphql-hive/gateway-runtime");
 const { graphql, parse } = require("graphql");
 
-const [url, token, service, json] = process.argv.slice(2);
+const [url, token, service, json, another] = process.argv.slice(2);
 const ids = JSON.parse(json);
 
 // What an application has of its own: users, reviews of products, and notes to invoices.
@@ -105,5 +106,15 @@ async function main() {
   for (const [name, ask] of Object.entries({ apollo, hive: ofHive })) {
     found[name] = { guest: await ask(""), ada: await ask(token), service: await ask(service) };
   }
-  console.log(JSON.stringify({ ...found, asked }));
+  console.log(JSON.stringify({ ...found, asked, composed: await composed() }));
+}
+
+// What is wrong with the gateway and another graph together, by Apollo's composition; nothing.
+async function composed() {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ query: "{ _service { sdl } }" });
+  const { data } = await (await fetch(url, { method: "POST", headers, body })).json();
+  const graphs = { billing: data._service.sdl, application: another };
+  const services = Object.entries(graphs).map(([name, sdl]) => ({ name, typeDefs: parse(sdl) }));
+  return (composeServices(services).errors ?? []).map(({ message }) => message);
 }

@@ -1,6 +1,5 @@
 // A page that uses the generated types: `tsc --strict` reads it, nobody runs it.
-import type { CheckoutMutation, CheckoutMutationVariables, PlansQuery } from "./operations.js";
-import type { Plan } from "./schema.js";
+import type { CheckoutMutation, CheckoutMutationVariables, PlansQuery } from "./gql/graphql.js";
 
 export function label(data: PlansQuery): string[] {
   return data.plans.nodes.map((plan) => {
@@ -9,8 +8,8 @@ export function label(data: PlansQuery): string[] {
   });
 }
 
-export const purchase = (priceId: string): CheckoutMutationVariables => ({
-  input: { lineItems: [{ priceId, quantity: 1 }], successUrl: "https://shop.example/paid" },
+export const purchase = (id: string): CheckoutMutationVariables => ({
+  input: { lineItems: [{ price: { id }, quantity: 1 }], successUrl: "https://shop.example/paid" },
 });
 
 export function follow(data: CheckoutMutation): string {
@@ -18,5 +17,3 @@ export function follow(data: CheckoutMutation): string {
   if (session?.url) return session.url;
   throw new Error(userErrors.map((error) => `${error.code}: ${error.message}`).join("\n"));
 }
-
-export const isOnTrial = (plan: Plan): boolean => (plan.trialPeriodDays ?? 0) > 0;

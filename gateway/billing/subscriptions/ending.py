@@ -11,21 +11,25 @@ from gateway.billing.subscriptions import timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
 from gateway.billing.subscriptions.pausing import (
     bad_until,
+    has_stopped,
     is_so,
     may_credit,
     never_meets,
     pause_parameters,
     renews_otherwise,
+    restart,
     resumption,
     unbilled,
+    unpaid_restart,
 )
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.validation import check, ended, long_comment, planned_by_seller
+from gateway.mirror.mapping import id_of
 from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
-from gateway.stripe_api.client import Stripe
+from gateway.stripe_api.client import Stripe, StripeResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,8 @@ class EndingService:
             present, answer = held
             if ended(present):
                 return present
-            if how.now:
+            now = how.now or has_stopped(answer.object, answer.as_of)  # no period goes on with which it could end
+            if now:
                 await self._send_usage(present.subscription.customer_id)
             answer = await self._at_stripe.drop_unconfirmed(answer)
             said = {"feedback": how.feedback, "comment": how.comment}
@@ -102,14 +107,14 @@ class EndingService:
             at_once = {"invoice_now": True, "prorate": prorate}
             call_key, planned = stripe_key("cancel", principal, key), present.planned
             if planned.sellers or planned.left:
-                if how.now:
+                if now:
                     await self._schedules.cancel(answer, details, **at_once)
                 else:
                     await self._schedules.end(present, answer, details, call_key)
                 return await self._at_stripe.state(id)
             await self._schedules.release(id, answer)
             parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
-            if how.now:
+            if now:
                 await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters, **at_once))
             else:
                 parameters["cancel_at_period_end"] = True
@@ -160,7 +165,8 @@ class EndingService:
             key: an idempotency key of the client's.
 
         Raises:
-            Rejected: the subscription has ended, the seller has planned its end, or the key cannot be used.
+            Rejected: the subscription has ended, the seller has planned its end, the invoice with which it is to go on
+                is not paid, or the key cannot be used.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
@@ -170,6 +176,7 @@ class EndingService:
             moment, scheduled = datetime.fromtimestamp(answer.as_of, UTC), bool(answer.object["schedule"])
             parameters = resumption(answer.object, paid, moment, ends=scheduled, unpaid=present.unpaid)
             resting = answer.object["status"] == "paused" or bool(parameters)
+            check(unpaid_restart(answer.object))
             check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
             if present.planned.end is not None:
                 bound = planned_by_seller(present, await self._catalog.snapshot(), self._settings)
@@ -181,7 +188,22 @@ class EndingService:
                 return present
             if not present.planned.sellers and present.pending is None:  # what waits goes on waiting
                 await self._schedules.release(id, answer)
-            path = path_of(id) if parameters else f"{path_of(id)}/resume"
             call_key = stripe_key("resume", principal, key)
-            await self._at_stripe.do(id, self._stripe.post(path, idempotency_key=call_key, **parameters))
+            if parameters:
+                await self._at_stripe.do(id, self._stripe.post(path_of(id), idempotency_key=call_key, **parameters))
+            else:
+                await self._restart(answer, call_key)
             return await self._at_stripe.state(id)
+
+    async def _restart(self, answer: StripeResponse, key: str) -> None:
+        """Have Stripe take up again what it has paused.
+
+        Raises:
+            Rejected: it is paused still, until what is billed for it is paid.
+        """
+        its, last = answer.object["id"], answer.object["latest_invoice"]
+        parameters = restart(answer.object)
+        # with the same key Stripe would answer of an invoice that is void by now
+        call = self._stripe.post(f"{path_of(its)}/resume", idempotency_key=f"{key}-{id_of(last)}", **parameters)
+        done = await self._at_stripe.do(its, call)
+        check(unpaid_restart(done.object) if "payment_behavior" in parameters else None)

@@ -251,6 +251,43 @@ def _paused_until(subscription: Mapping[str, Any], renewal: datetime) -> dict[st
     return {"pause_collection": pause, "metadata": own_pauses.begun(subscription, resumes_at)}
 
 
+def has_stopped(subscription: Mapping[str, Any], now: int) -> bool:
+    """Return whether no period of a subscription goes on that was paid for, because Stripe has paused it.
+
+    Args:
+        subscription: as Stripe has it, with its latest invoice expanded.
+        now: the present, by Stripe's clock.
+    """
+    over = all(item["current_period_end"] <= now for item in subscription["items"]["data"])
+    return subscription["status"] == "paused" and (over or unpaid_restart(subscription) is not None)
+
+
+def restart(subscription: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters by which Stripe takes up again what it has paused: charged at once, or paused still.
+
+    Source: Stripe, changelog 2026-09-30, "pause and resume Subscriptions on demand", which needs flexible billing.
+
+    Args:
+        subscription: as Stripe has it.
+    """
+    flexible = (subscription.get("billing_mode") or {}).get("type") == "flexible"
+    at_once = {"payment_behavior": "resume_on_payment_success"} if flexible else {}
+    return {"expand": ["latest_invoice"], **at_once}
+
+
+def unpaid_restart(subscription: Mapping[str, Any]) -> Problem | None:
+    """Return that what Stripe has paused goes on once an invoice is paid: another resumption would bill it once more.
+
+    Args:
+        subscription: as Stripe has it, with its latest invoice expanded.
+    """
+    invoice = subscription["latest_invoice"]
+    if subscription["status"] != "paused" or not invoice or invoice["status"] not in {"draft", "open"}:
+        return None
+    message = "this subscription goes on once its open invoice is paid (`hostedInvoiceUrl`)"
+    return Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
+
+
 def paused(subscription: Mapping[str, Any], unpaid: Collection[str] = ()) -> Problem | None:
     """Return that a change must wait for the end of a pause, whose invoices are not collected.
 

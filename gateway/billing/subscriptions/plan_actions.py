@@ -80,7 +80,7 @@ def offer_of(
     if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
         row = mine.subscription
         ends = (will_cancel(row) or mine.planned.end is not None) and not mine.is_bound(snapshot, always=binding)
-        rests = ends or row.status == "paused" or mine.rests
+        rests = ends or mine.rests
         return PlanOffer(PlanAction.RESUME if rests else PlanAction.CURRENT, None, mine)
     kin = () if multiple else list(_kin(price, live, snapshot))
     if waiting := next((each for each in live if each.pending and price.id in dict(each.pending.items)), None):

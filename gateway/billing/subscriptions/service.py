@@ -226,11 +226,8 @@ class SubscriptionService:
             Rejected: the subscription cannot be changed so.
         """
         check(planned_by_seller(present, snapshot, self._settings))
-        check(
-            leaving(present),
-            paused(answer.object, present.unpaid),
-            mixed_intervals(answer.object, present, items, snapshot),
-        )
+        check(leaving(present), paused(answer.object, present.unpaid), timing.no_period(present))
+        check(mixed_intervals(answer.object, present, items, snapshot))
 
     def _is_later(
         self, change: PlanChange, items: list[Target], present: SubscriptionState, snapshot: Snapshot

@@ -46,7 +46,8 @@ class SubscriptionState:
     @property
     def rests(self) -> bool:
         """Whether it is paused, or a pause that is over has left its present unpaid."""
-        return self.subscription.pause_behavior is not None or bool(self.unpaid)
+        row = self.subscription
+        return row.status == "paused" or row.pause_behavior is not None or bool(self.unpaid)
 
     @property
     def pending(self) -> PendingChange | None:

@@ -84,6 +84,19 @@ def _way(before: _Plan | None, after: _Plan | None, currency: str) -> Direction 
     return direction(before, after, currency)
 
 
+def no_period(present: SubscriptionState, field: str = "subscriptionId") -> Problem | None:
+    """Return that Stripe has paused a subscription, as at the end of a trial without a card: nothing of it is billed.
+
+    Args:
+        present: the subscription.
+        field: of the input that is about it.
+    """
+    if present.subscription.status != "paused":
+        return None
+    message = "the subscription is paused and no period of it ends: resume it first"
+    return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, field)
+
+
 def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | None:
     """Return why nothing can be planned for the end of the period; None where it can.
 
@@ -91,9 +104,8 @@ def cannot_wait(present: SubscriptionState, field: str = "when") -> Problem | No
         present: the subscription.
         field: of the input that plans it.
     """
-    if present.subscription.status == "paused":
-        message = "the subscription is paused and no period of it ends: resume it first"
-        return Problem(ProblemCode.SUBSCRIPTION_PAUSED, message, field)
+    if stopped := no_period(present, field):
+        return stopped
     end, periods = present.planned.end, [item.current_period_end for item in present.items]
     if will_cancel(present.subscription) or (end is not None and end <= min(periods, default=end)):
         message = "the subscription ends: resume it first, so that there is a period after this one"

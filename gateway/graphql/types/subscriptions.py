@@ -279,7 +279,7 @@ class BillingSubscription(Node):
             cancel_at=(state.planned.end or rules.end_of(row, state.items)) if ends else None,
             will_cancel=ends,
             ended_at=row.ended_at,
-            paused=state.rests or row.status == "paused",
+            paused=state.rests,
             paused_until=row.pause_resumes_at if row.pause_behavior else None,
             access=Access.of(state.access, state, catalog),
             pending_change=PendingChange.of(state, catalog),

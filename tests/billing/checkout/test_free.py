@@ -40,6 +40,26 @@ def plan(world, amount: int, **form) -> str:
     return made
 
 
+def asked(world, me, verb: str, **given) -> list[str]:
+    kind = f"{verb[0].upper()}{verb[1:]}Input"
+    query = f"mutation($input: {kind}!) {{ {verb}(input: $input) {{ userErrors {{ code }} }} }}"
+    return codes(world.data(query, {"input": given}, me)[verb])
+
+
+def goes_on_once_it_is_paid(world, me, subscription: str) -> None:
+    """Ask for the resumption of what nothing pays: one invoice is made of it, however often."""
+    for _ in range(2):
+        assert asked(world, me, "resumeSubscription", subscriptionId=subscription, idempotencyKey="k") == [
+            "INVOICE_UNPAID"
+        ]
+    bills = world.stripe("GET", "/v1/invoices", subscription=subscription)["data"]
+    assert [each["status"] for each in bills] == ["open", "paid"]
+    world.stripe("POST", f"/v1/invoices/{bills[0]['id']}/void")
+    assert asked(world, me, "resumeSubscription", subscriptionId=subscription, idempotencyKey="k") == ["INVOICE_UNPAID"]
+    bills = world.stripe("GET", "/v1/invoices", subscription=subscription)["data"]
+    assert [each["status"] for each in bills] == ["open", "void", "paid"]
+
+
 @postgres_later
 def test_a_free_plan_a_trial_and_what_a_code_makes_free(free, ann):
     nothing = plan(free, 0)
@@ -61,7 +81,12 @@ def test_a_free_plan_a_trial_and_what_a_code_makes_free(free, ann):
     query = "{ viewer { subscription { status access { allowed } } } }"
     paused = {"status": "PAUSED", "access": {"allowed": False}}
     free.eventually(lambda: free.data(query, headers=bob)["viewer"]["subscription"], paused)
-    free.stripe("DELETE", f"/v1/subscriptions/{trial['id']}")
+    goes_on_once_it_is_paid(free, bob, trial["id"])
+    its = {"subscriptionId": trial["id"]}
+    starter = {**its, "priceId": price_id(free, "starter_monthly"), "when": "NOW"}
+    assert asked(free, bob, "changeSubscription", **starter) == ["SUBSCRIPTION_PAUSED"]
+    assert asked(free, bob, "cancelSubscription", **its) == []
+    assert free.stripe("GET", f"/v1/subscriptions/{trial['id']}")["status"] == "canceled"  # no period went on
     again = start(free, bob, price_id(free, "pro_monthly"))
     assert codes(again) == ["CHECKOUT_NEEDED"]  # one trial each
 

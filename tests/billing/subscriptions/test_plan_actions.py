@@ -73,6 +73,7 @@ def on(*items, pending: str | None = None, fixed: bool = False, ends: bool = Fal
         ("starter_m", [on(item("si_1", "forgotten", "pro"))], ("SWITCH", None)),
         ("pro_m", [on(SEATS, STARTER)], ("UPGRADE", None)),  # of the plan, not of the add-on
         ("pro_m", [on(STARTER, status="past_due")], ("UNAVAILABLE", "INVOICE_UNPAID")),
+        ("pro_m", [on(STARTER, status="paused")], ("UNAVAILABLE", "SUBSCRIPTION_PAUSED")),
         ("pro_m", [on(STARTER, status="unpaid")], ("UNAVAILABLE", "INVOICE_UNPAID")),
         ("pro_m", [on(STARTER, pause_behavior="void")], ("UNAVAILABLE", "SUBSCRIPTION_PAUSED")),
         ("pro_eur", [on(STARTER)], ("UNAVAILABLE", "CURRENCY_NOT_OFFERED")),

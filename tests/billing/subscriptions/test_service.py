@@ -348,7 +348,11 @@ RESUMED = {
         {"cancel_at_period_end": True, "pause_collection": {"behavior": "void"}}, SUB,
         {"cancel_at_period_end": "false", "pause_collection": ""},
     ),
-    "a pause": ({"status": "paused"}, f"{SUB}/resume", {}),
+    "a pause": ({"status": "paused"}, f"{SUB}/resume", {"expand[0]": "latest_invoice"}),
+    "a pause, in flexible billing": (
+        {"status": "paused", "billing_mode": {"type": "flexible"}}, f"{SUB}/resume",
+        {"expand[0]": "latest_invoice", "payment_behavior": "resume_on_payment_success"},
+    ),
     "nothing": ({}, None, None),
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -138,6 +139,16 @@ def pytest_sessionfinish() -> None:
 def anyio_backend() -> str:
     """The gateway runs on asyncio alone."""
     return "asyncio"
+
+
+@pytest.fixture
+def far_west(monkeypatch) -> Iterator[None]:
+    """A machine whose clock is nine hours behind UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "XXX9")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,8 @@ class Part(NamedTuple):
 def monthly(amount: Fraction, rate: Rate) -> int:
     """Return what an amount of one period is for a month."""
     exact = amount / (MONTHS_IN[rate.interval] * rate.intervals)
-    whole = (abs(exact) * 2 + 1) // 2
-    return int(whole if exact >= 0 else -whole)
+    whole = int(abs(exact) + Fraction(1, 2))
+    return whole if exact >= 0 else -whole
 
 
 def parts(invoices: Iterable[Invoice], subscriptions: Iterable[Subscription], rates: Mapping[str, Rate]) -> list[Part]:

@@ -65,7 +65,7 @@ def parse(document: str) -> Catalogue:
     except ValidationError as error:
         raise BadInput(_told((_place(each["loc"], lines), _words(each)) for each in error.errors())) from None
     if unfit := catalogue.unfit():
-        raise BadInput(_told(((_line(place, lines), place), words) for place, words in unfit))
+        raise BadInput(_told(((lines[place], place), words) for place, words in unfit))
     return catalogue
 
 
@@ -85,7 +85,7 @@ def dump(catalogue: Catalogue) -> str:
 def _in_order(said: dict[str, Any]) -> dict[str, Any]:
     """Return what people look for first at the top, and prices last."""
     late = {*Described.model_fields, "currencies"}
-    order = sorted(said, key=lambda name: (name not in FIRST, name in late, name == "prices"))
+    order = sorted(said, key=lambda name: (name not in FIRST, name == "prices", name in late))
     return {name: said[name] for name in order}
 
 
@@ -126,20 +126,16 @@ def _place(location: Sequence[str | int], lines: Lines) -> tuple[int, Place]:
     for step in location:
         if (*place, step) in lines:
             place = (*place, step)
-    return lines.get(place, 1), place
-
-
-def _line(place: Sequence[str], lines: Lines) -> int:
-    return next(lines[tuple(place[:end])] for end in range(len(place), -1, -1) if tuple(place[:end]) in lines)
+    return lines[place], place
 
 
 def _words(error: Any) -> str:
-    name = str(error["loc"][-1]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(name, _known(error["loc"]), 1)
+        name = str(error["loc"][-1])
+        near = get_close_matches(name, _known(error["loc"]))
         return f"{name} is no key here" + (f"; did you mean {near[0]}?" if near else "")
     if error["type"] == "missing":
-        return f"{name} is missing"
+        return f"{error['loc'][-1]} is missing"
     return re.sub(r"^Value error, ", "", str(error["msg"]))
 
 
@@ -149,8 +145,6 @@ def _known(location: Sequence[str | int]) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _told(findings: Iterable[tuple[tuple[int, Sequence[str | int]], str]]) -> str:
-    told = dict.fromkeys(
-        f"line {line}: {'.'.join(map(str, place))}: {words}" for (line, place), words in sorted(findings, key=str)
-    )
-    return "\n".join(told)
+def _told(findings: Iterable[tuple[tuple[int, Place], str]]) -> str:
+    told = {(line, f"line {line}: {'.'.join(map(str, place))}: {words}") for (line, place), words in findings}
+    return "\n".join(words for _, words in sorted(told))

@@ -51,6 +51,7 @@ def movements(invoices, subscriptions) -> list[tuple]:
         (-1999, Rate("year", 1, {}), -167),  # a credit takes off what a charge brings
         (18, Rate("year", 1, {}), 2),
         (-18, Rate("year", 1, {}), -2),
+        (9, Rate("year", 1, {}), 1),
         (1000, Rate("week", 1, {}), 4345),
         (100, Rate("day", 1, {}), 3042),
         (0, MONTHLY, 0),
@@ -174,6 +175,14 @@ GOES, GONE = subscription(), subscription("canceled", ended=at("2026-03-10"))
             [("2026-01", "new", 1000), ("2026-02", "churn", 1000)],
         ),
         "nothing is paid": ([invoice(JANUARY, status="open")], [subscription("incomplete")], []),
+        "what begins after the end": (
+            [invoice(JANUARY | {"subscription_item": "o"}, subscription_id="other"), invoice(FEBRUARY)],
+            [
+                subscription(id="other", items=frozenset({("o", "m")})),
+                subscription("canceled", ended=at("2026-01-20")),
+            ],
+            [("2026-01", "new", 1000)],
+        ),
     }.values(),
 )
 def test_what_is_paid_monthly_moves(invoices, subscriptions, expected):
@@ -184,6 +193,8 @@ BEGUN = line("2026-01-10", "2026-02-10", id="il_1", discount=200)
 AT_HALF = line("2026-01-10", "2026-02-10", id="il_1", discount=500)
 ADDON = line("2026-01-10", "2026-02-10", id="il_2", discount=500, subscription_item="addon")
 BACK = line(*REST, -400, **PART, credited=["il_1"])
+MONTH, MORE = JANUARY | {"id": "il_1"}, line("2026-01-12", "2026-02-10", 500, **PART, id="il_2")
+UNNAMED, NAMES_MONTH, NAMES_MORE = (line(*REST, -500, **PART, credited=its) for its in (None, ["il_1"], ["il_2"]))
 
 
 @pytest.mark.parametrize(
@@ -232,6 +243,24 @@ BACK = line(*REST, -400, **PART, credited=["il_1"])
         "inclusive tax": ([line("2026-01-10", "2026-02-10", 1190, discount=119, inclusive_tax=171)], 900),
         "inclusive tax of a part": ([line(*REST, 595, "tiered", **PART, inclusive_tax=95)], 1000),
         "the rest of a year": ([line("2025-09-01", "2026-03-01", 6000, "y", **PART, discount=600)], 907),
+        "a part that ends on a 31st, of a month that began on a 28th": (
+            [line("2026-01-17", "2026-03-31", 1420, "tiered", **PART)],
+            603,
+        ),
+        "its rounding allows just for the price": ([line(*REST, 499, **PART)], 1000),
+        "two at half their price": ([line(*REST, 500, **PART, quantity=2)], 1000),
+        "a credit that names a line before one that does not": ([MONTH, MORE, UNNAMED, NAMES_MONTH], 0),
+        "a credit that names the younger": ([MONTH, MORE, NAMES_MORE], 1000),
+        "one that names nothing is of the oldest, wherever it stands": ([MORE, MONTH, UNNAMED], 534),
+        "of two parts it is of the older alone": (
+            [
+                line("2026-01-12", "2026-02-10", 100, "tiered", **PART),
+                line("2026-01-14", "2026-02-10", 200, "tiered", **PART),
+                line(*REST, -100, "tiered", **PART),
+            ],
+            230,
+        ),
+        "a line of no time": ([JANUARY, line("2026-01-10", "2026-01-10", 500, **PART)], 1000),
     }.values(),
 )
 def test_what_is_paid_monthly_as_a_month_of_changes_ends(lines, expected):
@@ -289,3 +318,59 @@ def test_trials_and_payments_are_counted_where_they_are():
     left = subscription("canceled", trial_start=at("2026-01-10"), trial_end=at("2026-02-10"), ended=at("2026-01-20"))
     assert ("2026-01", "trials_ended") in {(each.month, each.name) for each in parts([free], [left], RATES)}
     assert "converted" not in {each.name for each in parts([free], [left], RATES)}
+
+
+def test_whose_month_a_customer_is_of_is_told_by_each_that_comes_and_goes():
+    gap = [invoice(JANUARY), invoice(line("2026-04-10", "2026-05-10"))]
+    found = parts(gap, [subscription("canceled", ended=at("2026-05-10"))], RATES)
+    assert [
+        (each.month, each.currency, each.amount, each.number) for each in found if each.name == "cohort 2026-01"
+    ] == [
+        ("2026-01", "eur", 0, 1),
+        ("2026-02", "eur", 0, -1),
+        ("2026-04", "eur", 0, 1),
+        ("2026-05", "eur", 0, -1),
+    ]
+
+
+def test_what_is_paid_twice_in_a_month_is_added_up():
+    paid = [invoice(JANUARY, paid_at=at(f"2026-01-1{day}")) for day in range(3)]
+    assert Part("2026-01", "eur", "paid", 3000, 3) in parts(paid, [], RATES)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [("incomplete", [Part("now", "eur", "status incomplete", 0, 1)]), ("incomplete_expired", [])],
+)
+def test_what_was_never_paid_has_not_started(status, told):
+    assert parts([], [subscription(status)], RATES) == told
+
+
+TRIED = {"trial_start": at("2026-01-10"), "trial_end": at("2026-02-10")}
+FREE = invoice(line("2026-02-10", "2026-03-10", 0))
+
+
+@pytest.mark.parametrize(
+    ("invoices", "trial", "told"),
+    {
+        "no invoice": ([], TRIED, {"trials", "trials_ended"}),
+        "nothing to pay": ([FREE], TRIED, {"trials", "trials_ended"}),
+        "a cent": ([invoice(line("2026-02-10", "2026-03-10", 1))], TRIED, {"trials", "trials_ended", "converted"}),
+        "money and then nothing": ([invoice(FEBRUARY), FREE], TRIED, {"trials", "trials_ended", "converted"}),
+        "no end": ([], {"trial_start": at("2026-01-10")}, set()),
+    }.values(),
+)
+def test_which_trials_go_on_for_money(invoices, trial, told):
+    found = {each.name for each in parts(invoices, [subscription(**trial)], RATES)}
+    assert found & {"trials", "trials_ended", "converted"} == told
+
+
+def test_months_are_utcs_wherever_the_gateway_runs(far_west):
+    rest = invoice(line("2026-02-15", "2026-03-01", 500, "tiered", **PART), paid_at=at("2026-03-01"))
+    found = parts([rest], [subscription("canceled", ended=at("2026-03-01"))], RATES)
+    moves = [each[:4] for each in found if each.name in {"new", "churn", "paid"}]
+    assert moves == [
+        ("2026-02", "eur", "new", 1000),
+        ("2026-03", "eur", "churn", 1000),
+        ("2026-03", "eur", "paid", 500),
+    ]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.billing.pricing.catalogue import amount, text
 from gateway.billing.pricing.yaml_file import dump, parse
 from gateway.errors import BadInput
 from harness.pages import blocks
@@ -77,8 +78,8 @@ def test_a_file_says_what_stands_in_it_and_is_written_as_it_was_read():
         ("currencies: {eur: 0.50}", "currencies: {usd: 1}", "line 17: .*currencies.usd is the price's own"),
         ("currencies: {eur: 0.50}", "tiers_mode: volume", "line 17: .*tiers and tiers_mode belong together"),
         ("{name: Calls}", "&a {name: Calls}\n  more: *a", "anchors and aliases are not supported"),
-        ("{name: Calls}", BOMB, "^line [0-9]+: a list or a mapping is no key$"),
-        ("{name: Calls}", "{name: Calls", "line "),
+        ("{name: Calls}", BOMB, "^line 4: a list or a mapping is no key$"),
+        ("{name: Calls}", "{name: Calls", "^line 4: expected ',' or '}', but got ':'$"),
         ("{name: Calls}", "!!python/object/apply:os.system [ls]", "line 3: meters.calls"),
     ],
 )
@@ -86,3 +87,111 @@ def test_what_is_wrong_is_told_with_its_line(wrong, right, told):
     assert FILE.count(wrong) == 1
     with pytest.raises(BadInput, match=told):
         parse(FILE.replace(wrong, right))
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ("- a", "line 1: : Input should be a valid dictionary or instance of Catalogue"),
+        ("\n- a", "line 2: : Input should be a valid dictionary or instance of Catalogue"),
+        ("zzz: 1", "line 1: zzz: zzz is no key here"),
+        ("products:\n  a: {zzz: 1}", "line 2: products.a.zzz: zzz is no key here\nline 2: products.a: name is missing"),
+        ("a: b: c", "line 1: mapping values are not allowed here"),
+        (
+            "meters: {}\nproducts:\n" + "\n" * 6 + "  p:\n    name: P\n    features:\n    - [a]\n    - ' '\n",
+            (
+                "line 12: products.p.features.0: Input should be a valid string\n"
+                "line 13: products.p.features.1: String should match pattern '^\\S{1,200}$'"
+            ),
+        ),
+        (
+            "\n" * 7 + "z: 1\ny: 1\nx: 1",
+            "line 8: z: z is no key here\nline 9: y: y is no key here\nline 10: x: x is no key here",
+        ),
+        (
+            "products:\n  a: {name: A, features: [b], default_price: p}\n  b: {name: B, features: [c]}",
+            (
+                "line 2: products.a.default_price: must be an active price of this product\n"
+                "line 2: products.a.features: b is not among the file's features\n"
+                "line 3: products.b.features: c is not among the file's features"
+            ),
+        ),
+        (
+            (
+                "products:\n  a: {name: A, prices: {p: {currency: usd, amount: 1}}}\n"
+                "  b: {name: B, prices: {p: {currency: usd, amount: 1}}}"
+            ),
+            "line 3: products.b.prices.p: is a price of a already",
+        ),
+    ],
+)
+def test_all_that_is_wrong_is_told_by_its_line_from_the_top(document, told):
+    with pytest.raises(BadInput) as refused:
+        parse(document)
+    assert str(refused.value) == told
+
+
+WIDE = "b" + " ".join(["ä"] * 60)
+WRITTEN = f"""meters:
+  calls:
+    name: Calls
+features:
+  sso: Single sign-on
+products:
+  prod_pro:
+    name: '2023'
+    description: {WIDE[:104]}
+      {WIDE[105:]}
+    active: false
+    features:
+    - sso
+    default_price: pro_monthly
+    credits: 100
+    limits:
+      projects: 25
+    languages:
+      'no':
+        name: Proff
+    metadata:
+      group: 'yes'
+    prices:
+      pro_monthly:
+        amount: 2900
+        currency: usd
+        interval: month
+        currencies:
+          eur: '0.5'
+          gbp:
+            amount: 70
+            tax: inclusive
+  prod_free:
+    name: Free
+"""
+
+
+def test_a_file_is_written_in_the_order_in_which_it_is_read():
+    more = {"    name: 2023\n": f"    name: 2023\n    description: {WIDE}\n    active: false\n    url: null\n"}
+    more |= {"{eur: 0.50}": "{eur: 0.50, gbp: {amount: 70, tax: inclusive}}", "yes}": "'yes'}"}
+    read = FILE + "  prod_free: {name: Free}\n"
+    for was, becomes in more.items():
+        read = read.replace(was, becomes)
+    assert dump(parse(read)) == WRITTEN
+    assert parse(WRITTEN).products["prod_free"].all_metadata() == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(True, "true"), (False, "false"), (2023, "2023"), ("a", "a"), (None, None), (1.5, 1.5)]
+)
+def test_what_is_text_where_text_is_wanted(value, read):
+    assert text(value) == read
+
+
+@pytest.mark.parametrize(("value", "read"), [(None, None), (7, 7), ("7", 7), ("2.50", "2.5"), ("3.0", 3), (0, 0)])
+def test_what_is_an_amount(value, read):
+    assert (amount(value), type(amount(value))) == (read, type(read))
+
+
+@pytest.mark.parametrize("value", [True, 0.5, "1e3", "-1", "", "x"])
+def test_what_is_no_amount(value):
+    with pytest.raises(ValueError, match="must be an amount"):
+        amount(value)

@@ -122,6 +122,8 @@ class Loop:
         self._items = {item.nodeid: item for item in session.items}
         self._place = {nodeid: place for place, nodeid in enumerate(self._items)}
         session.config.pluginmanager.get_plugin(str(session.config.rootpath / "tests/conftest.py")).in_memory()
+        if any(_starts_something(item) for item in session.items):
+            _scene()
         reached, took = self._reaches(session.config)
         jobs: deque[Job] = deque()
         for mutant, place in self._mutants.items():
@@ -345,6 +347,13 @@ def _starts_something(item: pytest.Item) -> bool:
     """Return whether a test starts a gateway, or stands on one, which takes long."""
     names = {*getattr(item, "fixturenames", ()), *item.function.__code__.co_names}
     return not names.isdisjoint(STARTED)
+
+
+def _scene() -> None:
+    """Make what each gateway of the tests begins with: a second of CPU, which each process would take else."""
+    from harness.gateway import scene  # noqa: PLC0415 - the mutants' folder has it, and is found by now
+
+    scene()
 
 
 def _own_folder(config: pytest.Config, folder: str | None = None) -> None:

@@ -45,15 +45,21 @@ class Function:
 
         Of a statement with a body these are the lines above its body.
         """
-        tree = ast.parse(textwrap.dedent("\n".join(self.lines)))
         found = range(1)
-        for node in ast.walk(tree.body[0]):
+        for each in self._statements:
+            if line in each and each.start >= found.start:
+                found = each
+        return found
+
+    @cached_property
+    def _statements(self) -> list[range]:
+        found = []
+        for node in ast.walk(ast.parse(textwrap.dedent("\n".join(self.lines))).body[0]):
             if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
                 body: list[ast.stmt] = getattr(node, "body", [])
                 first = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
                 last = max(first, body[0].lineno - 1) if body else (node.end_lineno or first)  # type: ignore[union-attr]
-                if first - 1 <= line < last and first - 1 >= found.start:
-                    found = range(first - 1, last)
+                found.append(range(first - 1, last))
         return found
 
 

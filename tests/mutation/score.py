@@ -343,12 +343,11 @@ def write_scores(table: dict[str, Counter[str]]) -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout
     at = {"date": datetime.now(UTC).date().isoformat(), "commit": commit.strip()}
     for module, row in table.items():
-        if not row["killed"] + row["survived"]:
-            rows.pop(module, None)
-            continue
         found = {name: row[name] for name in COLUMNS} | {"score": round(score(row), 1)}
         if {name: rows.get(module, {}).get(name) for name in found} != found:
             rows[module] = at | found
+    whole = Counter({name: sum(its[name] for its in rows.values()) for name in COLUMNS})
+    rows["all"] = {**whole, "score": round(score(whole), 1)}
     lines = (
         f'"{module}" = {{ {", ".join(f"{name} = {json.dumps(it)}" for name, it in row.items())} }}'
         for module, row in sorted(rows.items())
@@ -359,7 +358,8 @@ def write_scores(table: dict[str, Counter[str]]) -> None:
 
 
 def score(row: Counter[str]) -> float:
-    counted = row["killed"] + row["survived"]
+    """Return the percent of the mutants that are killed; what was not tried counts as what has survived."""
+    counted = row["mutants"] - row["equivalent"]
     return 100 * row["killed"] / counted if counted else 100.0
 
 

@@ -12,7 +12,7 @@ function whose source has changed since is tried again.
 
 A mutant is killed when a test fails, or runs for ever. What nothing can tell from the original stands in
 `equivalent.toml`, each with the reason, is not tried, and does not count. Prose does not count either: clients read the
-code and the field of a problem, never its words; nor what is logged.
+code and the field of a problem, never its words; nor what is logged; nor that `zip` asserts equal lengths.
 """
 
 import argparse
@@ -53,6 +53,8 @@ THERE = "killed on PostgreSQL"
 CAUGHT = {KILLED, TIMEOUT, THERE}
 NO_MESSAGE = re.compile(r"(^|\n)(message = None|raise \w+\(None\)|log\.\w+\()|Problem\((None|ProblemCode\.\w+, None)\b")
 """A problem or an error without its code or message, which mypy refuses, and what is logged otherwise."""
+LENGTHS = re.compile(r",? ?strict=\w+|, (?=\))")
+"""`strict=True` of `zip`, with the comma that may stay when it goes."""
 FILE = Path(".mutants.json")
 COLUMNS = ("mutants", "untried", "killed", "PostgreSQL", "survived", "equivalent")
 
@@ -169,9 +171,9 @@ class Notes:
             digests, kept = digests_of(module), {} if afresh else self.results.get(module, {})
             new = {name: {"status": None, "of": digests[function_of(name)]} for name in mutants_of(path_of(module))}
             known = {name: kept.get(name, it) for name, it in new.items()}
-            untried = [name for name, found in known.items() if found["status"] is None]
-            for name, change in changes_in(module, untried).items():
-                if NO_MESSAGE.search(change[2]):
+            alive = [name for name, found in known.items() if found["status"] not in CAUGHT]
+            for name, change in changes_in(module, alive).items():
+                if NO_MESSAGE.search(change[2]) or LENGTHS.sub("", change[1]) == LENGTHS.sub("", change[2]):
                     del known[name]
                 elif tuple(change) in self.equivalent:
                     known[name] |= {"status": SURVIVED, "change": change}

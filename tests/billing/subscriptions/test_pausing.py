@@ -10,9 +10,11 @@ from gateway.billing.subscriptions.pausing import (
     may_credit,
     never_meets,
     pause_parameters,
+    paused,
     renewal_after,
     renews_otherwise,
     resumption,
+    unbilled,
 )
 from gateway.models.mirrored import Price
 from harness.databases import both_databases, postgres_later
@@ -154,12 +156,13 @@ def test_plans_that_never_renew_together_are_paused_without_an_end():
         (["unknown"], {}, False),
         (["small"], {"billing_cycle_anchor": "phase_start"}, False),
         (["small"], {"trial_end": 1}, False),
+        (["year"], {"start_date": 199}, False),
         (["year"], {"start_date": 200}, True),  # with the renewal that the pause ends before
         (["year"], {"start_date": 100}, True),  # has begun
     ],
 )
 def test_a_pause_ends_by_itself_where_nothing_planned_renews_otherwise(items, phase, fits):
-    every = {"month": ("month", 1), "small": ("month", 1), "year": ("year", 1)}
+    every = {"month": ("month", 1), "small": ("month", None), "year": ("year", 1)}
     prices = {name: Price(id=name, interval=each, interval_count=count) for name, (each, count) in every.items()}
     have = {"price": {"id": "month", "recurring": {"interval": "month", "interval_count": 1}}}
     coming = {"start_date": 150, "items": [{"price": each} for each in items], **phase}
@@ -171,6 +174,30 @@ def test_a_pause_ends_by_itself_where_nothing_planned_renews_otherwise(items, ph
     assert fits or (problem.code.name, problem.field) == ("CHANGE_PENDING", "until")
     assert renews_otherwise(subscription, {"pause_collection": {}}, prices) is None  # until it is resumed
     assert renews_otherwise({**subscription, "schedule": None}, ends, prices) is None
+    begins = {**subscription, "schedule": {**schedule, "current_phase": None}}
+    assert (renews_otherwise(begins, ends, prices) is None) is (fits and phase.get("start_date") != 100)
+
+
+@pytest.mark.parametrize(
+    ("usage", "waiting", "told"),
+    [
+        ("licensed", [], None),
+        ("licensed", [{"id": "ii_1"}], "something waits"),
+        ("metered", [], "what is used"),
+        ("metered", [{"id": "ii_1"}], "what is used"),
+    ],
+)
+def test_what_is_owed_already_is_not_lost_by_a_pause(usage, waiting, told):
+    data = [{"price": {"recurring": {"usage_type": each}}} for each in ("licensed", usage)]
+    problem = unbilled({"items": {"data": data}}, waiting)
+    assert (problem and (problem.code.name, problem.field)) == (told and ("PAUSE_UNAVAILABLE", "subscriptionId"))
+    assert told is None or told in problem.message
+
+
+def test_what_is_paused_is_not_changed():
+    problem = paused({"pause_collection": {"behavior": "void"}})
+    assert (problem.code.name, problem.field) == ("SUBSCRIPTION_PAUSED", "subscriptionId")
+    assert paused({"pause_collection": None}) is None
 
 
 RESUMES = 20 * DAY

@@ -95,6 +95,26 @@ def test_what_is_due_by_now_begins_now(now, ends):
     assert billed == ["fee", "more"]  # also what a phase that is over would have billed
 
 
+@pytest.mark.parametrize(("first", "last"), [([], []), ([{"price": "fee"}], [])])
+def test_of_phases_that_bill_nothing_beside_their_items_nothing_is_billed(first, last):
+    phases = [
+        {**NOW_PHASE, "start_date": ENDS, "end_date": LATER, "add_invoice_items": first},
+        {**NOW_PHASE, "start_date": LATER, "end_date": LAST, "add_invoice_items": last},
+    ]
+    found = back(set_aside(schedule(*phases), END), LATER)
+    assert [each.get("add_invoice_items", []) for each in found["phases"][1:]] == [first]
+    assert found["proration_behavior"] == "none"
+
+
+def test_when_the_present_phase_ends_is_the_same_wherever_the_gateway_runs(far_west):
+    assert back(set_aside(schedule(SHOWN), END), STARTED + 9)["phases"][0]["end_date"] == ENDS
+
+
+def test_as_many_keys_as_there_is_room_for_are_kept():
+    kept = set_aside(schedule(metadata={f"key {n}": "" for n in range(39)}), END)
+    assert kept.keys() == {"ended_by_customer", "set_aside_0"}
+
+
 def test_an_end_alone_comes_back():
     kept = set_aside(schedule(), END)
     assert [each["end_date"] for each in back(kept, STARTED + 9)["phases"]] == [ENDS]

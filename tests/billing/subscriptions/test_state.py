@@ -189,6 +189,27 @@ def test_whose_plan_it_is_and_whether_it_is_an_end(phases, end, fixed):
 
 
 @pytest.mark.parametrize(
+    ("phases", "sellers", "left", "last"),
+    [
+        ([GOES_ON, {**YEAR, "fixed": False}], False, False, ()),
+        ([{**YEAR, "fixed": False, "sellers": True}], True, False, ()),
+        ([{**YEAR, "fixed": True}], True, False, ()),
+        ([{"start": now(27), "items": [], "fixed": False, "left": True}], False, True, (("month", 1),)),
+        ([{**YEAR, "fixed": False}, {"start": now(57), "items": [], "fixed": False}], False, False, (("year", 1),)),
+    ],
+)
+def test_what_binds_is_told_with_what_there_is_in_the_end(phases, sellers, left, last):
+    found = plan_of(phases, [item("si_1", "month", "pro")], at(0))
+    assert (found.sellers, found.left, found.last) == (sellers, left, last)
+
+
+def test_what_comes_after_an_end_is_still_looked_at():
+    ends, comes = {"start": now(27), "items": [], "fixed": False}, {**phase(57, "week"), "fixed": False}
+    found = plan_of([ends, comes], [item("si_1", "month", "pro")], at(0))
+    assert (found.end, found.change and found.change.items, found.last) == (at(27), (("week", 1),), (("week", 1),))
+
+
+@pytest.mark.parametrize(
     ("said", "whose"),
     [
         (None, "seller seller"),

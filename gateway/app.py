@@ -267,6 +267,9 @@ def from_environment() -> ASGIApp:
     """Return the gateway with its settings from the environment, for `gateway serve` and any ASGI server."""
     configure_logging(readable=False)  # here, because each worker of `gateway serve` is a process of its own
     plain_imports.hide()  # a server draws nothing
-    app = create_app(Settings.load())
+    settings = Settings.load()
+    if not (settings.auth_jwks_url or settings.operator_jwks_url):
+        plain_imports.hide(plain_imports.FOR_PUBLISHED_KEYS)
+    app = create_app(settings)
     collector.tune()
     return app

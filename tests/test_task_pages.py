@@ -11,19 +11,8 @@ from gateway.settings import Settings
 from harness.gateway import SERVICE, SERVICE_TOKEN, make_world
 from harness.oidc_provider import running_provider
 from harness.pages import blocks
+from harness.providers import PROVIDERS
 from harness.subscriptions import customer, subscribe
-
-PROVIDERS = {
-    "Auth0": (
-        "RS256",
-        {"sub": "auth0|1", "aud": ["https://billing.example.com", "https://TENANT.eu.auth0.com/userinfo"]},
-    ),
-    "Clerk": ("RS256", {"sub": "user_1", "aud": None, "azp": "https://app.example.com", "sts": "active"}),
-    "Supabase": ("ES256", {"sub": "6b1", "aud": "authenticated", "role": "authenticated", "email": "ada@example.com"}),
-    "better-auth": ("EdDSA", {"sub": "1", "aud": "https://app.example.com", "email": "ada@example.com"}),
-    "Keycloak": ("RS256", {"sub": "f:1:ada", "aud": ["billing", "account"], "typ": "Bearer", "azp": "shop"}),
-}
-"""What each provider signs with, and claims, by its documentation."""
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,9 @@ class Authenticator:
 
     def _service(self, header: str | None) -> Principal | None:
         """Return the back end, if a header has one of its tokens."""
-        scheme, _, token = (header or "").partition(" ")
+        if header is None:
+            return None
+        scheme, _, token = header.partition(" ")
         presented = token.strip().encode(errors="replace")
         # every token is compared, in constant time, so that timing tells nothing
         known = [each for token, each in self._service_tokens.items() if hmac.compare_digest(presented, token)]

@@ -75,7 +75,7 @@ class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
         # where there is one currency alone, whose the buyer is makes no difference, and costs a reading
         bound = await info.context.bound_currency() if len(snapshot.currencies) > 1 else None
         found = choose_currency(snapshot, requested=currency, bound=bound, country=country)
-        return catalog.pricing(found.code, name).chosen(found)
+        return catalog.chosen(found, name)
 
     @resolver
     async def plans(

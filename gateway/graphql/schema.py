@@ -8,6 +8,8 @@ import strawberry
 from graphql import GraphQLError, GraphQLSchema, Undefined, find_breaking_changes
 from graphql import build_schema as parse_sdl
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import HasGraphQLName, NameConverter
+from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import BadInput
 from gateway.graphql.base.authorization import FIELD_ACCESS, FieldAccess, enforce
@@ -18,6 +20,16 @@ from gateway.graphql.mutation import Mutation
 from gateway.graphql.query import Query
 from gateway.graphql.subscription import Subscription
 
+_camel_case = cache(to_camel_case)
+
+
+class KeptNames(NameConverter):
+    """Strawberry's names, each made once: it asks for those of a field's arguments whenever the field is asked for."""
+
+    def get_graphql_name(self, obj: HasGraphQLName) -> str:
+        """Return the name of an argument or a field in the schema."""
+        return obj.graphql_name or _camel_case(obj.python_name)
+
 
 def build_schema(query: type = Query, field_access: Mapping[str, FieldAccess] = FIELD_ACCESS) -> strawberry.Schema:
     """Build the schema. What is compilable is registered before anything is put around a resolver.
@@ -26,7 +38,7 @@ def build_schema(query: type = Query, field_access: Mapping[str, FieldAccess] = 
         query: the root of all queries.
         field_access: who may call the fields of all roots.
     """
-    config = StrawberryConfig(scalar_map=SCALARS)
+    config = StrawberryConfig(scalar_map=SCALARS, name_converter=KeptNames())
     made = strawberry.Schema(query=query, mutation=Mutation, subscription=Subscription, config=config)
     inner = core_of(made)
     register_compilable_fields(inner)

@@ -1,6 +1,7 @@
 """A request and its response, as they are made once for every handler that needs no ASGI."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import count
 from random import randbytes
 from typing import Final
@@ -97,19 +98,24 @@ class Response:
         body: all of it.
     """
 
-    __slots__ = ("_head", "body", "headers", "status")
+    __slots__ = ("_given", "_head", "body", "status")
 
     def __init__(self, status: int, headers: Iterable[Header], body: bytes = b"") -> None:
         self.status = int(status)
-        self.headers = complete(headers)
         self.body = body
+        self._given = tuple(headers)
         self._head: bytes | None = None
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers, those of every response among them."""
+        return complete(self._given)
 
     @property
     def head(self) -> bytes:
         """The headers as they are written."""
         if self._head is None:
-            self._head = written(self.headers)
+            self._head = written(self._given) + _written_rest(tuple([name for name, _ in self._given]))
         return self._head
 
 
@@ -138,8 +144,18 @@ def authorization_of(scope: Scope) -> str | None:
 def complete(headers: Iterable[Header]) -> list[Header]:
     """Add to the headers of a response those that it lacks of every response's."""
     given = list(headers)
-    names = {name.lower() for name, _ in given}
-    return given + [header for header in ALWAYS if header[0] not in names]
+    return given + _rest([name for name, _ in given])
+
+
+def _rest(names: Iterable[bytes]) -> list[Header]:
+    """Return those of every response's headers that are not among these names."""
+    given = {name.lower() for name in names}
+    return [header for header in ALWAYS if header[0] not in given]
+
+
+@lru_cache(maxsize=128)  # the names are our own, and few
+def _written_rest(names: tuple[bytes, ...]) -> bytes:
+    return written(_rest(names))
 
 
 def written(headers: Iterable[Header]) -> bytes:

@@ -2,12 +2,14 @@
 
 A change calls `invalidate()`, whoever applied it: the other processes are heard (`gateway/db/notifications.py`). While
 it is not known that they are, as on a machine so busy that this process did not run for 45 ms, every reading asks the
-database which version is there. Each version says which rows it changed (`CatalogChange`), so that the next snapshot is
-made of the last one and these rows; of the whole catalogue where that is not told of every version between, where they
-are many, or after a gap in what was heard. While the database is down the last snapshot is served.
+database which version is there, together with those that ask meanwhile. Each version says which rows it changed
+(`CatalogChange`), so that the next snapshot is made of the last one and these rows; of the whole catalogue where that
+is not told of every version between, where they are many, or after a gap in what was heard. While the database is down
+the last snapshot is served.
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.billing.catalog.snapshot import Snapshot, build_snapshot
+from gateway.db.batches import Batches
 from gateway.db.database import Database
 from gateway.db.queries import PreparedQuery
 from gateway.db.tables import table_for
@@ -59,6 +62,7 @@ class Catalog:
         self._whole = 1  # the generation for which everything must be read
         self._loading: asyncio.Task[Snapshot] | None = None
         self._pause_until = 0.0
+        self._versions = Batches(database, _versions, most=sys.maxsize, queue_limit=sys.maxsize, reads=True)
 
     def hear(self, topics: Collection[str] | None) -> None:
         """Something about these topics changed; None is everything."""
@@ -116,7 +120,7 @@ class Catalog:
         """Find out whether another process has changed the catalogue since this snapshot."""
         try:
             async with asyncio.timeout(LOAD_SECONDS):
-                version = await self._database.read(_version)
+                version = await self._versions.do(None)
         except Exception as error:  # noqa: BLE001 - as in `_load`
             log.warning("catalog.not_read", error=type(error).__name__)
             self._pause_until = time.monotonic() + PAUSE_SECONDS
@@ -186,6 +190,11 @@ _ALL = tuple(sa.select(table).where(own(table.c.id)) for table in (PRODUCTS, PRI
 def _version(connection: sa.Connection) -> int:
     found = _NUMBER.rows(connection)
     return int(found[0].version) if found else 0
+
+
+def _versions(connection: sa.Connection, asked: Sequence[None]) -> list[int]:
+    """Return the present version to each of those who have asked for it."""
+    return [_version(connection)] * len(asked)
 
 
 def _with_version(connection: sa.Connection, work: Callable[[sa.Connection], Found]) -> tuple[int, Found]:

@@ -75,6 +75,7 @@ class Prepared:
         cacheable: whether everybody gets the same answer.
         size: the bytes that it may take, once everything is compiled.
         trusted: whether the operator vouches for it, so that metrics may name its operations.
+        known: its operations that were asked for, by the name that was given.
     """
 
     document: DocumentNode | None
@@ -83,10 +84,14 @@ class Prepared:
     cacheable: bool = False
     size: int = BASE_BYTES
     trusted: bool = False
+    known: dict[str | None, OperationDefinitionNode] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """Return the operation of a name, or the only one; None when there is none, or it is not clear which."""
-        return get_operation_ast(self.document, name) if self.document else None
+        found = self.known.get(name)
+        if found is None and self.document and (found := get_operation_ast(self.document, name)):
+            self.known[name] = found
+        return found
 
 
 class Documents:

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import Any, Self
 
 _DOCUMENT_IDS = ("documentId", "doc_id", "id")  # the specification's draft, Relay, and others
+_TEXTS = frozenset({"query", "operationName", *_DOCUMENT_IDS})
+_OBJECTS = frozenset({"variables", "extensions"})
 
 
 class BadRequest(Exception):
@@ -61,14 +63,12 @@ class GraphQLRequest:
             raise BadRequest("batches are not supported: send one query in a request")
         if not isinstance(request, dict):
             raise BadRequest('the body must be a JSON object such as {"query": "{ pricing { asOf } }"}')
-        for name in ("query", "operationName", *_DOCUMENT_IDS):
-            if request.get(name) is not None and not isinstance(request[name], str):
+        for name, value in request.items():
+            if name in _TEXTS and not (value is None or isinstance(value, str)):
                 raise BadRequest(f"`{name}` must be a string")
-        for name in ("variables", "extensions"):
-            if request.get(name) is not None and not isinstance(request[name], dict):
+            if name in _OBJECTS and not (value is None or isinstance(value, dict)):
                 raise BadRequest(f"`{name}` must be a JSON object")
-        document_id = next((request[name] for name in _DOCUMENT_IDS if request.get(name)), None)
-        document_id = document_id or _apollo_hash(request)
+        document_id = next(filter(None, map(request.get, _DOCUMENT_IDS)), None) or _apollo_hash(request)
         query = request.get("query") or None
         if query is None and document_id is None:
             raise BadRequest("there is no `query`")

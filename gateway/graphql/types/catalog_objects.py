@@ -1,6 +1,6 @@
 """The catalogue's GraphQL objects: made once for each product until it changes, and shared by all requests."""
 
-from gateway.billing.catalog.currencies import CurrencyChoice
+from gateway.billing.catalog.currencies import ChosenCurrency, CurrencyChoice
 from gateway.billing.catalog.product_prices import ProductPrices
 from gateway.billing.catalog.quantities import quantity_range
 from gateway.billing.catalog.snapshot import Snapshot
@@ -62,6 +62,13 @@ class CatalogObjects:
                 as_of=snapshot.as_of,
             ),
         )
+
+    def chosen(self, found: ChosenCurrency, interval: str | None) -> Pricing:
+        """Return the pricing page in the currency that was chosen, with the reason for it."""
+        if found.note is not None:  # whose words the client chooses
+            return self.pricing(found.code, interval).chosen(found)
+        key = ("page", found.code, interval, found.choice)
+        return self._snapshot.memoized(key, lambda: self.pricing(found.code, interval).chosen(found))
 
 
 class ProductObjects:

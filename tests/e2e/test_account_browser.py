@@ -397,6 +397,22 @@ async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, gener
         await expect(page.get_by_test_id("discount")).to_contain_text("100% off")
         assert [each["amount_paid"] for each in generous.stripe("GET", "/v1/invoices")["data"]] == [0, 0, 0, 0]
 
+        generous.client.post(f"{generous.stripe_url}/_sandbox/clock/advance", json={"by": 15 * 86_400})
+        await page.get_by_test_id("sign-out").click()
+        await sign_in(page, generous, ADA)
+        await expect(page.get_by_test_id("status")).to_have_text("paused")
+        await page.get_by_test_id("resume").click()  # nothing pays it
+        await expect(page.get_by_test_id("pay-invoice")).to_have_text("Pay $29.00 now")
+        await expect(page.get_by_test_id("resume")).to_have_count(0)
+        await page.get_by_test_id("pay-invoice").click()
+        await page.wait_for_url(f"{generous.stripe_url}/**")
+        await page.get_by_test_id("pay-invoice").click()
+        await pay_form(page, GOOD_CARD)
+        await page.get_by_test_id("pay").click()
+        generous.eventually(lambda: {"active"} <= {row["status"] for row in generous.rows("subscription")})
+        await page.goto(f"{shop}/account")
+        await expect(page.get_by_test_id("status")).to_have_text("active")
+
 
 @pytest.mark.soak
 async def test_the_pages_speak_the_language_of_the_browser(chromium, gateway_dev):  # noqa: F811

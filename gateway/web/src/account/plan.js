@@ -47,7 +47,8 @@ function toPlans(ui, name) {
 }
 
 function planPanel(ui, subscription, { paymentMethod, unpaid, place, done }) {
-  const { access, pendingChange } = subscription;
+  const { status, access, pendingChange } = subscription;
+  const reason = status === "PAUSED" && unpaid ? "PAST_DUE" : access.reason; // it goes on once that is paid
   const title = `plan-title-${place}`;
   const problem = problemPlace();
   const work = h("div", { class: "work" });
@@ -62,7 +63,7 @@ function planPanel(ui, subscription, { paymentMethod, unpaid, place, done }) {
       " ",
       h("span", { class: access.allowed ? "state" : "state bad", "data-testid": "status" }, state(ui, subscription)),
     ),
-    access.reason in ALARMS && alarm(ui, access, unpaid),
+    reason in ALARMS && alarm(ui, { ...access, reason }, unpaid),
     subscription.confirmation && question(ui, subscription.confirmation),
     h(
       "dl",
@@ -186,7 +187,7 @@ function actions(ui, subscription, { work, problem, done, hasDebt }) {
   const isFree = runs && isSettled && !plannedBySeller;
   const canChange = isFree && plan?.usageType !== "METERED";
   const canUndo = confirmation || (pendingChange && !plannedBySeller);
-  const canResume = paused || (willCancel && !plannedBySeller);
+  const canResume = paused ? !(status === "PAUSED" && hasDebt) : willCancel && !plannedBySeller;
   const once = (document, notice) => (event) =>
     attempt(event.currentTarget, ui.text("frame.moment"), problem, async () => {
       await ui.mutate(document, { subscriptionId: subscription.id });

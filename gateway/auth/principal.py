@@ -55,6 +55,7 @@ class Principal:
         expires_at: when the token ends, in Unix seconds; None when it does not.
         credential: which of the back end's tokens it has, for the audit log; it makes no other caller.
         operator: who runs the gateway, and is nobody's user; None for everybody else.
+        customer: the customer at Stripe for whom an operator acts, also where it is no user's.
     """
 
     subject: str | None = None
@@ -64,6 +65,7 @@ class Principal:
     expires_at: int | None = None
     credential: str | None = field(default=None, compare=False)
     operator: Operator | None = None
+    customer: str | None = None
 
     @property
     def sees_all(self) -> bool:
@@ -88,6 +90,16 @@ class Principal:
         if not is_subject(external_id):
             raise BadInput("`externalId` must be a text of 1 to 200 characters")
         return replace(self, subject=external_id, email=email)
+
+    def acting_for(self, customer_id: str) -> "Principal":
+        """Return an operator who acts for a customer at Stripe, whether it is a user's or nobody's.
+
+        Raises:
+            Forbidden: the caller is no operator.
+        """
+        if self.operator is None:
+            raise Forbidden("only operators name a customer at Stripe")
+        return replace(self, customer=customer_id)
 
 
 ANONYMOUS = Principal()

@@ -23,8 +23,11 @@ from gateway.db.locks import user_lock
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, GatewayError, RateLimited, StripeUnavailable
 from gateway.models.audit import AuditEntry
+from gateway.models.mirrored import Invoice, Subscription
 
 ENTRIES = table_for(AuditEntry)
+OBJECTS: Final = table_for(Subscription), table_for(Invoice)
+"""What actions are done to, beside customers."""
 MAX_KEY, MAX_ACTOR = 255, 200
 MAX_DIGITS = 18  # of an entry's number
 PENDING, DONE, REFUSED = "pending", "done", "refused"
@@ -142,10 +145,34 @@ class AuditLog:
         Raises:
             BadInput: `first` is out of range, or `after` is no cursor.
         """
-        check_first(first)
-        query = sa.select(ENTRIES).order_by(ENTRIES.c.id.desc()).limit(first + 1)
         wanted = {ENTRIES.c.external_id: external_id, ENTRIES.c.action: action}
-        query = query.where(*(column == value for column, value in wanted.items() if value is not None))
+        return await self._page(
+            first, after, *(column == value for column, value in wanted.items() if value is not None)
+        )
+
+    async def page_of_customer(
+        self, first: int, after: str | None, customer_id: str, external_id: str | None
+    ) -> Page[AuditEntry]:
+        """Return a page of what was done for a user, and to the customer while it was no user's, the newest first.
+
+        Args:
+            first: how many, 1 to 100.
+            after: the cursor of the last entry of the page before.
+            customer_id: the customer at Stripe.
+            external_id: whose it is now; None where it is no user's.
+
+        Raises:
+            BadInput: `first` is out of range, or `after` is no cursor.
+        """
+        target = ENTRIES.c.target
+        theirs = (target.in_(sa.select(each.c.id).where(each.c.customer_id == customer_id)) for each in OBJECTS)
+        nobodys = sa.and_(ENTRIES.c.external_id.is_(None), sa.or_(target == customer_id, *theirs))
+        of_user = sa.false() if external_id is None else ENTRIES.c.external_id == external_id
+        return await self._page(first, after, of_user | nobodys)
+
+    async def _page(self, first: int, after: str | None, *wanted: sa.ColumnElement[bool]) -> Page[AuditEntry]:
+        check_first(first)
+        query = sa.select(ENTRIES).where(*wanted).order_by(ENTRIES.c.id.desc()).limit(first + 1)
         if after is not None:
             query = query.where(ENTRIES.c.id < _place(after))
 

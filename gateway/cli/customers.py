@@ -33,11 +33,16 @@ def unlink(
 def link(
     external_id: Annotated[str, typer.Argument(help="The user, by the application's own id.")],
     customer_id: Annotated[str, typer.Argument(help="The customer at Stripe (cus_…).")],
+    instead_of: Annotated[
+        str | None,
+        typer.Option(help="Another user, whom its metadata at Stripe name by mistake."),
+    ] = None,
 ) -> None:
     """Give a customer to a user, who keeps it from now on; the user's present customer is let go."""
 
     async def work(runtime: Runtime) -> None:
-        await _desk(runtime).link(external_id, customer_id, partial(Action, by=f"operator {getuser()}"))
+        action = partial(Action, by=f"operator {getuser()}")
+        await _desk(runtime).link(external_id, customer_id, action, instead_of=instead_of)
         console.print(f"{customer_id} is the customer of {external_id}")
 
     run(work)

@@ -8,6 +8,7 @@ from gateway.graphql.types.directory import DirectoryMutations
 from gateway.graphql.types.free import FreeMutations
 from gateway.graphql.types.metering import UsageMutations
 from gateway.graphql.types.operators.actions import OperatorMutations
+from gateway.graphql.types.operators.endings import OperatorEndingMutations
 from gateway.graphql.types.portal import PortalMutations
 from gateway.graphql.types.promotions import PromotionMutations
 from gateway.graphql.types.refunds import RefundMutations
@@ -27,5 +28,6 @@ class Mutation(
     PromotionMutations,
     FreeMutations,
     OperatorMutations,
+    OperatorEndingMutations,
 ):
     """The mutations."""

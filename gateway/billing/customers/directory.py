@@ -167,7 +167,13 @@ class CustomerDesk:
         return await self._customer(await self._audit.once(done, work))
 
     async def link(
-        self, external_id: str, customer_id: str, action: Callable[..., Action], *, relink: bool = True
+        self,
+        external_id: str,
+        customer_id: str,
+        action: Callable[..., Action],
+        *,
+        relink: bool = True,
+        instead_of: str | None = None,
     ) -> Customer:
         """Give a customer, with its cards, to a user; the user's present one is let go.
 
@@ -176,6 +182,7 @@ class CustomerDesk:
             customer_id: the customer.
             action: makes the action of its `name`, `external_id` and `target`.
             relink: whether also one that was taken from a user before.
+            instead_of: whom its metadata at Stripe may name, who has another customer here; they are rewritten.
 
         Raises:
             Rejected: Stripe has no such customer, or it is another user's, here or by its metadata at Stripe.
@@ -186,12 +193,13 @@ class CustomerDesk:
             if CUSTOMER_ID.fullmatch(customer_id) is None:
                 raise _unavailable(f"Stripe has no customer {customer_id[:255]}")
             try:
-                await self._customers.link(external_id, customer_id, relink=relink)
+                await self._customers.link(external_id, customer_id, relink=relink, instead_of=instead_of)
             except BadInput as error:
                 raise _unavailable(str(error)) from None
             return {"customer": customer_id}
 
-        done = action(name="customer.link", external_id=external_id, target=customer_id)
+        asked = {"instead_of": instead_of} if instead_of else {}
+        done = action(name="customer.link", input=asked, external_id=external_id, target=customer_id)
         return await self._customer(await self._audit.once(done, work))
 
     async def unlink(self, external_id: str, customer_id: str, action: Callable[..., Action]) -> Customer:

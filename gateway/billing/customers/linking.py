@@ -186,7 +186,9 @@ def fulfil(
     publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")
 
 
-def give(connection: sa.Connection, *, external_id: str, customer_id: str, relink: bool) -> Customer:
+def give(
+    connection: sa.Connection, *, external_id: str, customer_id: str, relink: bool, instead_of: str | None = None
+) -> Customer:
     """Give a customer that is nobody's to a user, by what stands here and at Stripe in this moment.
 
     Args:
@@ -194,6 +196,7 @@ def give(connection: sa.Connection, *, external_id: str, customer_id: str, relin
         external_id: the user.
         customer_id: the customer, just read from Stripe.
         relink: whether also one that was taken from a user before.
+        instead_of: whom its metadata at Stripe may name.
 
     Returns:
         the customer as it was.
@@ -209,7 +212,7 @@ def give(connection: sa.Connection, *, external_id: str, customer_id: str, relin
         raise BadInput(f"customer {customer_id} is another user's: {customer.external_id}")
     if customer.external_id is None:
         claimed = connection.execute(sa.select(CLAIMS.c.generation).where(CLAIMS.c.customer_id == customer_id)).first()
-        if barred := bar(external_id, customer.meta, claimed=bool(claimed and not relink)):
+        if barred := bar(external_id, customer.meta, claimed=bool(claimed and not relink), instead_of=instead_of):
             raise BadInput(f"customer {customer_id} is not linked: {barred}")
     if customer.external_id is None or customer.payer_unverified:
         connection.execute(sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer_id).values(customer_id=None))
@@ -217,17 +220,18 @@ def give(connection: sa.Connection, *, external_id: str, customer_id: str, relin
     return customer
 
 
-def bar(external_id: str, metadata: Mapping[str, Any], *, claimed: bool) -> str | None:
+def bar(external_id: str, metadata: Mapping[str, Any], *, claimed: bool, instead_of: str | None = None) -> str | None:
     """Return why a customer that is nobody's is not given to a user; None where it may be. Pure.
 
     Args:
         external_id: the user.
         metadata: the customer's at Stripe. Whom they name may have it by a commit that was lost, or by the seller.
         claimed: whether it was a user's before, and that counts.
+        instead_of: whom they may name, who has another customer here: an operator has said so.
     """
     named = metadata.get("external_id")
-    if named and named != external_id:
-        return f"its metadata at Stripe name {named}; if that is wrong, take external_id out of them first"
+    if named and named not in {external_id, instead_of}:
+        return f"its metadata at Stripe name {named}; if that is wrong, an operator may link it `insteadOf` that user, or take external_id out"
     return "it was taken from a user before; `gateway customers link` gives it all the same" if claimed else None
 
 

@@ -337,13 +337,16 @@ class Customers:
         if customer.payer_unverified:
             await (cards.detach if for_good else cards.withhold)(self._mirror, self._stripe, customer.id)
 
-    async def link(self, external_id: str, customer_id: str, *, relink: bool = True) -> None:
+    async def link(
+        self, external_id: str, customer_id: str, *, relink: bool = True, instead_of: str | None = None
+    ) -> None:
         """Give a customer, with its cards, to a user because an operator says so; the user's present one is let go.
 
         Args:
             external_id: the user.
             customer_id: the customer.
             relink: whether also one that was taken from a user before.
+            instead_of: whom its metadata at Stripe may name, who has another customer here; they are rewritten.
 
         Raises:
             BadInput: Stripe has no such customer, or it is another user's, here or by its metadata at Stripe.
@@ -353,7 +356,8 @@ class Customers:
         async with owner_lock(self._database, external_id):
             if await self.is_deleted_at_stripe(customer_id):
                 raise BadInput(f"Stripe has no customer {customer_id}")
-            give = partial(linking.give, external_id=external_id, customer_id=customer_id, relink=relink)
+            whose = partial(linking.give, external_id=external_id, customer_id=customer_id)
+            give = partial(whose, relink=relink, instead_of=instead_of)
             customer = await self._database.transaction(give)
             await self.tell_stripe(Principal(subject=external_id), customer)
 

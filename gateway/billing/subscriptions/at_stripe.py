@@ -1,7 +1,7 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
 from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,9 +28,11 @@ from gateway.billing.subscriptions.validation import (
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
+from gateway.db.locks import user_lock
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
-from gateway.errors import NotFound, StripeMissing, StripeRefused
+from gateway.errors import NotFound, RateLimited, StripeMissing, StripeRefused
+from gateway.mirror.accounts import account_of
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
@@ -83,11 +85,14 @@ class SubscriptionsAtStripe:
         Raises:
             Rejected: something must be fixed, the key or the card cannot be used, or the subscription has ended.
             NotFound: there is no such subscription, or it is another's.
+            RateLimited: somebody else changes what its owner has, for too long.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         customer = await owner_of(self._database, principal, id)
         check(bad_key(key), *problems, foreign_card(customer) if pays else None)
-        async with owner_lock(self._database, customer.external_id):
+        async with _lock(self._database, customer):
+            if customer.external_id is None and (await owner_of(self._database, principal, id)).external_id is not None:
+                raise RateLimited("this customer was given to a user a moment ago; try again", 1)
             present, answer = await self.present(id)
             check(None if ended_too else ended(present))
             yield present, answer
@@ -266,21 +271,36 @@ class SubscriptionsAtStripe:
         return invoice if any(line["price"] in price_ids for line in invoice.lines) else None
 
 
-async def owner_of(database: Database, principal: Principal, id: str) -> sa.Row[str | None, bool]:
-    """Return what is known of a subscription's customer (`external_id`, `payer_unverified`).
+async def owner_of(database: Database, principal: Principal, id: str) -> sa.Row[str, str | None, bool]:
+    """Return what is known of a subscription's customer (`id`, `external_id`, `payer_unverified`).
+
+    It must be the caller's own, or of the customer for whom an operator acts; never a connected account's.
 
     Raises:
         NotFound: there is no such subscription, or it is not the caller's own: the two are not told apart.
     """
     owner = (
-        sa.select(CUSTOMERS.c.external_id, CUSTOMERS.c.payer_unverified)
+        sa.select(CUSTOMERS.c.id, CUSTOMERS.c.external_id, CUSTOMERS.c.payer_unverified)
         .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id)
         .where(SUBSCRIPTIONS.c.id == id)
     )
     customer = await database.read(lambda connection: connection.execute(owner).first())
-    if customer is None or customer.external_id is None or customer.external_id != principal.subject:
+    if customer is None or not _is_of(principal, customer):
         raise missing()
     return customer
+
+
+def _is_of(principal: Principal, customer: sa.Row[str, str | None, bool]) -> bool:
+    if principal.customer is not None:
+        return bool(customer.id == principal.customer) and account_of(customer.id)[0] is None
+    return customer.external_id is not None and customer.external_id == principal.subject
+
+
+def _lock(database: Database, customer: sa.Row[str, str | None, bool]) -> AbstractAsyncContextManager[None]:
+    """Return the lock of a customer's owner, or of the customer itself, where it is no user's."""
+    if customer.external_id is None:
+        return user_lock(database, f"customer:{customer.id}")
+    return owner_lock(database, customer.external_id)
 
 
 def missing() -> NotFound:
@@ -294,5 +314,6 @@ def path_of(id: str) -> str:
 
 
 def stripe_key(verb: str, principal: Principal, key: str | None) -> str:
-    """Return the client's key, for this user and this verb alone, in a form that Stripe takes."""
-    return f"{verb}-{sha256(f'{principal.subject} {key}'.encode()).hexdigest()}" if key else uuid4().hex
+    """Return the client's key, for this user or customer and this verb alone, in a form that Stripe takes."""
+    whose = principal.customer or principal.subject
+    return f"{verb}-{sha256(f'{whose} {key}'.encode()).hexdigest()}" if key else uuid4().hex

@@ -351,7 +351,7 @@ class SubscriptionService:
             with suppress(StripeMissing):
                 await self._mirror.store_answer(self._stripe, await self._stripe.get(path_of(id)))
 
-    async def _check_owner(self, principal: Principal, id: str) -> sa.Row[str | None, bool]:
+    async def _check_owner(self, principal: Principal, id: str) -> sa.Row[str, str | None, bool]:
         """Return what is known of the customer; refuse a subscription that is not the caller's own.
 
         Raises:

@@ -91,7 +91,7 @@ CONFIRMATION_CODES = frozenset({"subscription_payment_intent_requires_action", "
 """Stripe's codes of a payment that the buyer must confirm (Stripe, "Error codes")."""
 
 
-def foreign_card(customer: sa.Row[str | None, bool]) -> Problem | None:
+def foreign_card(customer: sa.Row[str, str | None, bool]) -> Problem | None:
     """Return that a change would charge a card that is not the user's (`customers/cards.py`), if it would.
 
     Args:

@@ -110,6 +110,8 @@ FIELD_ACCESS: dict[str, FieldAccess] = {
     "Mutation.operatorGrantCredits": FieldAccess.OPERATOR_ACT,
     "Mutation.operatorRefundInvoice": FieldAccess.OPERATOR_ACT,
     "Mutation.operatorCancelSubscription": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorPauseSubscription": FieldAccess.OPERATOR_ACT,
+    "Mutation.operatorResumeSubscription": FieldAccess.OPERATOR_ACT,
     # The same, live.
     "Subscription.sessionUpdated": FieldAccess.ANYONE,
     "Subscription.viewerUpdated": FieldAccess.USER,

@@ -386,6 +386,12 @@ async def test_whom_the_metadata_at_stripe_name_loses_nothing_by_a_link(customer
     with pytest.raises(BadInput, match="its metadata at Stripe name bob"):
         await customers().link("ada", "cus_1")
     assert (await owners(database), written(scripted)) == ({"cus_0": "bob", "cus_1": None}, [])
+    scripted.answer("POST", "/v1/customers/cus_1", theirs())
+    with pytest.raises(BadInput, match="its metadata at Stripe name bob"):
+        await customers().link("ada", "cus_1", instead_of="eve")
+    await customers().link("ada", "cus_1", instead_of="bob")
+    assert await owners(database) == {"cus_0": "bob", "cus_1": "ada"}
+    assert written(scripted) == [("POST", "/v1/customers/cus_1", {"metadata[external_id]": "ada"})]
 
 
 async def test_what_an_operator_took_from_its_user_is_not_linked_by_a_list(customers, database, fill, scripted):

@@ -1,10 +1,12 @@
 """Changes, ends and resumptions, asked of a Stripe that answers what a test has written down: what Stripe is told."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
-from gateway.auth.principal import Principal
+from gateway.auth.principal import Operator, Principal, Role
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.metering.forwarder import UsageForwarder
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
@@ -12,10 +14,12 @@ from gateway.billing.subscriptions.ending import Cancellation, EndingService
 from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import SubscriptionService
 from gateway.billing.user_errors import Rejected
-from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.db.locks import user_lock
+from gateway.db.tables import table_for
+from gateway.errors import BadInput, Forbidden, NotFound, RateLimited, StripeUnavailable
 from gateway.mirror.schedules import digest_of
 from gateway.models.metering import UsageRecord
-from gateway.models.mirrored import SubscriptionSchedule
+from gateway.models.mirrored import Customer, SubscriptionSchedule
 from gateway.settings import Settings
 from harness.rows import customer, invoice, item, line, price, product, subscription
 
@@ -246,6 +250,25 @@ async def test_a_subscription_of_nobodys_is_nobodys(service, fill):
     await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
     with pytest.raises(NotFound):
         await service().endings.cancel(Principal(), "sub_3", Cancellation(), None)
+
+
+async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(service, scripted, fill, database):
+    await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
+    await fill(customer("acct_1/cus_5"), subscription("acct_1/sub_5", customer_id="acct_1/cus_5"))
+    cancel, ann = service().endings.cancel, Principal(operator=Operator("ann", Role.ACT))
+    with pytest.raises(Forbidden):
+        ADA.acting_for("cus_1")
+    for who, its in (("cus_3", "sub_1"), ("cus_1", "sub_3"), ("acct_1/cus_5", "acct_1/sub_5"), (None, "sub_3")):
+        with pytest.raises(NotFound):
+            await cancel(ann.acting_for(who) if who else ann, its, Cancellation(), None)
+    async with user_lock(database, "customer:cus_3"):  # it becomes a user's while an operator waits
+        waits = asyncio.create_task(cancel(ann.acting_for("cus_3"), "sub_3", Cancellation(), None))
+        await asyncio.sleep(0.05)
+        given = sa.update(table_for(Customer)).where(table_for(Customer).c.id == "cus_3").values(external_id="cora")
+        await database.transaction(lambda connection: connection.execute(given).rowcount)
+    with pytest.raises(RateLimited):
+        await waits
+    assert scripted.calls == []
 
 
 async def test_a_bad_key_or_a_strangers_card_is_told_before_stripe_is_asked(service, scripted, fill):

@@ -4,10 +4,11 @@ import pytest
 
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
-from harness.subscriptions import customer, settled, subscribe
+from harness.subscriptions import customer, price_id, settled, subscribe
 
 ANN, BOB = ({"Authorization": f"Bearer op_{letter * 40}"} for letter in "ab")
 CONSOLE = {"console": True, "operator_tokens": f"ann:act:op_{'a' * 40},bob:read:op_{'b' * 40}"}
+CARD = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
 WHY = """query($id: ID!, $feature: String!) { operator { customer(id: $id) {
     listed { externalId } subscriptions { id status } invoices { nodes { id } } credits { balance }
     why(feature: $feature) { access { allowed reason until } steps { about rule finding holds } }
@@ -37,6 +38,59 @@ def done(world, name: str, **wanted):
     answer = act(world, name, **wanted).json()
     assert "errors" not in answer, answer
     return answer["data"]["done"]
+
+
+def act_for_nobodys_customer(world):
+    """Have an operator act for a customer who is no user's, which nobody else may."""
+    nobody = world.stripe("POST", "/v1/customers", email="lost@example.com", **CARD)["id"]
+    world.eventually(lambda: world.rows("customer", id=nobody))
+    sub, theirs = subscribe(world, nobody)["id"], subscribe(world, customer(world, "bea"))["id"]
+    which = {"customerId": nobody, "subscriptionId": sub}
+
+    def told(name, **more):
+        wanted = {**which, "idempotencyKey": f"nobody {name}{more}", **more}
+        fields = "subscription { status willCancel paused }"
+        answer = act(world, f"{name}Subscription", kind=name, fields=fields, **wanted)
+        return code(answer) if "errors" in answer.json() else answer.json()["data"]["done"]["subscription"]
+
+    quote = """query($id: ID!, $sub: ID!, $price: ID!) { operator { customer(id: $id) {
+        quoteChange(subscriptionId: $sub, priceId: $price) { preview { dueNow { amount } } }
+        auditLog { nodes { action by externalId } } } } }"""
+    asked = {"id": nobody, "sub": sub, "price": price_id(world, "business_monthly")}
+    assert world.data(quote, asked, BOB)["operator"]["customer"]["quoteChange"]["preview"]["dueNow"]["amount"] > 0
+    assert told("Cancel", when="AT_PERIOD_END") == {"status": "ACTIVE", "willCancel": True, "paused": False}
+    assert told("Resume") == {"status": "ACTIVE", "willCancel": False, "paused": False}
+    assert told("Pause") == {"status": "ACTIVE", "willCancel": False, "paused": True}
+    given = done(
+        world,
+        "GrantCredits",
+        idempotencyKey="nobody",
+        fields="entry { amount }",
+        customerId=nobody,
+        amount=5,
+        reason="sorry",
+    )
+    assert given["entry"]["amount"] == 5
+    refused = {
+        "NOT_FOUND": ({"subscriptionId": theirs}, {"customerId": "cus_none"}, {"customerId": "acct_1/cus_1"}),
+        "BAD_USER_INPUT": ({"externalId": "bea"}, {"customerId": None}),
+    }
+    for expected, inputs in refused.items():
+        for wanted in inputs:
+            assert told("Cancel", when="NOW", **wanted) == expected, wanted
+    mine = "mutation($id: ID!) { cancelSubscription(input: { subscriptionId: $id }) { userErrors { code } } }"
+    assert code(world.graphql(mine, {"id": sub}, world.token("bea"))) == "NOT_FOUND"
+    for headers in (world.token("bea"), SERVICE, BOB):
+        wanted = {**which, "when": "NOW", "idempotencyKey": "never"}
+        answer = act(world, "CancelSubscription", headers, "Cancel", "subscription { id }", **wanted)
+        assert code(answer) == "FORBIDDEN"
+    assert told("Cancel", when="NOW")["status"] == "CANCELED"
+    log = world.data(quote, asked, BOB)["operator"]["customer"]["auditLog"]["nodes"]
+    assert [each["action"] for each in log] == [
+        *("subscription.cancel", "credits.grant", "subscription.pause", "subscription.resume"),
+        "subscription.cancel",
+    ]
+    assert {(each["by"], each["externalId"]) for each in log} == {("operator ann", None)}
 
 
 @both_databases
@@ -85,6 +139,7 @@ def test_an_operator_finds_out_why_and_acts_and_all_of_it_is_kept(database_url):
             "events.retry",
         ]
         assert {(each["by"], each["status"]) for each in log["nodes"]} == {("operator ann", "DONE")}
+        act_for_nobodys_customer(world)
 
 
 def test_who_may_read_changes_nothing_and_an_operator_is_nobodys_user(shop):

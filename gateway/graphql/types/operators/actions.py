@@ -1,29 +1,22 @@
 """What operators do: by the use cases that the commands and the application's back end have, and in the audit log."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 import strawberry
 
-from gateway.auth.principal import SERVICE, Principal
-from gateway.billing.audit import Attempt, Json
+from gateway.auth.principal import SERVICE
 from gateway.billing.credits.gifts import Gift, check_gift, give
 from gateway.billing.refunds import MoneyBack
-from gateway.billing.subscriptions.ending import Cancellation
-from gateway.billing.subscriptions.state import read_subscription
-from gateway.errors import NotFound
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import input_type, mutation, object_type
 from gateway.graphql.base.scalars import BigInt, MinorUnits
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.audit import KEY, USER, action_of
-from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.credits import KIND, CreditEntry
 from gateway.graphql.types.directory import ListedCustomer
+from gateway.graphql.types.operators.whom import CUSTOMER, USER_OR, whom
 from gateway.graphql.types.refunds import AMOUNT, Refund, RefundReason
-from gateway.graphql.types.subscription_changes import CancellationTime
-from gateway.graphql.types.subscriptions import BillingSubscription
 
 _IDS = "Which ones; left out, all that were given up."
 
@@ -51,6 +44,11 @@ class OperatorLinkInput:
 
     external_id: strawberry.ID = strawberry.field(description=USER)
     customer_id: strawberry.ID = strawberry.field(description="The customer at Stripe (cus_…).")
+    instead_of: strawberry.ID | None = strawberry.field(
+        default=None,
+        description="For a link: the other user, whom the customer's metadata at Stripe name by mistake, and who has "
+        "another customer here. They are rewritten.",
+    )
     idempotency_key: str = strawberry.field(description=KEY)
 
 
@@ -58,7 +56,10 @@ class OperatorLinkInput:
 class OperatorGrantCreditsInput:
     """The credits to give, and to whom."""
 
-    external_id: strawberry.ID = strawberry.field(description=USER + " Who is none yet becomes one.")
+    external_id: strawberry.ID | None = strawberry.field(
+        default=None, description=USER_OR + " Who is no customer yet becomes one."
+    )
+    customer_id: strawberry.ID | None = strawberry.field(default=None, description=CUSTOMER)
     amount: BigInt = strawberry.field(description="The number of credits, 1 to 10^12.")
     kind: str | None = strawberry.field(default=None, description=KIND)
     reason: str = strawberry.field(description="Why, for people, up to 500 characters.")
@@ -75,16 +76,6 @@ class OperatorRefundInput:
     invoice_id: strawberry.ID = strawberry.field(description="A paid invoice (in_…).")
     amount: MinorUnits | None = strawberry.field(default=None, description=AMOUNT)
     reason: RefundReason | None = strawberry.field(default=None, description="Why.")
-    idempotency_key: str = strawberry.field(description=KEY)
-
-
-@input_type
-class OperatorCancelInput:
-    """The subscription that is to end, and when."""
-
-    external_id: strawberry.ID = strawberry.field(description=USER)
-    subscription_id: strawberry.ID = strawberry.field(description="The user's subscription (sub_…).")
-    when: CancellationTime = strawberry.field(description="At once, or with the period that was paid for.")
     idempotency_key: str = strawberry.field(description=KEY)
 
 
@@ -126,18 +117,6 @@ class OperatorRefundPayload(Payload):
 
     refunds: list[Refund] = strawberry.field(
         default_factory=list, description="One for each payment that has paid the invoice; empty when there are errors."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="What the caller must fix; empty on success."
-    )
-
-
-@object_type
-class OperatorCancelPayload(Payload):
-    """The subscription as it is at Stripe now, or what must be fixed."""
-
-    subscription: BillingSubscription | None = strawberry.field(
-        default=None, description="The subscription; null when there are errors."
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="What the caller must fix; empty on success."
@@ -191,8 +170,8 @@ class OperatorMutations:
         For operators who may act.
         """
         action = action_of(info, key=input.idempotency_key, actor=None)
-        desk, user = info.context.services.desk, _user(input.external_id)
-        row = await desk.link(str(user.subject), input.customer_id, action)
+        user = SERVICE.acting_as(input.external_id).subject
+        row = await info.context.services.desk.link(str(user), input.customer_id, action, instead_of=input.instead_of)
         return OperatorLinkPayload(customer=ListedCustomer.of(row))
 
     @mutation
@@ -209,16 +188,16 @@ class OperatorMutations:
     async def operator_grant_credits(
         self,
         info: Info,
-        input: Annotated[OperatorGrantCreditsInput, strawberry.argument(description="The user, and the credits.")],
+        input: Annotated[OperatorGrantCreditsInput, strawberry.argument(description="To whom, and how many.")],
     ) -> OperatorGrantCreditsPayload:
-        """Give credits to a user, which no refund takes back. For operators who may act."""
-        services, user = info.context.services, _user(input.external_id)
+        """Give credits, which no refund takes back. For operators who may act."""
+        services, who = info.context.services, await whom(info, input.external_id, input.customer_id)
         gift = Gift(input.amount, input.reason, input.expires_at, input.kind or "")
         made = action_of(info, key=input.idempotency_key, actor=None)
-        action = made(name="credits.grant", input=gift.told, external_id=user.subject)
+        action = made(name="credits.grant", input=gift.told, external_id=who.external_id, target=who.customer_id)
         check_gift(gift, action)
-        customer = await services.customers.customer_for(user)
-        entry = await give(services.database, customer.id, gift, action)
+        customer_id = who.customer_id or (await services.customers.customer_for(who.principal)).id
+        entry = await give(services.database, customer_id, gift, action)
         return OperatorGrantCreditsPayload(entry=CreditEntry.of(entry))
 
     @mutation
@@ -233,36 +212,3 @@ class OperatorMutations:
         wanted = MoneyBack(input.invoice_id, input.amount, reason)
         made = await info.context.services.refunds.refund(wanted, action)
         return OperatorRefundPayload(refunds=[Refund.of(each) for each in made.get("refunds", [made])])
-
-    @mutation
-    async def operator_cancel_subscription(
-        self,
-        info: Info,
-        input: Annotated[OperatorCancelInput, strawberry.argument(description="The subscription, and when it ends.")],
-    ) -> OperatorCancelPayload:
-        """End a user's subscription, now or with the period that was paid for. For operators who may act."""
-        services, user, named = info.context.services, _user(input.external_id), input.subscription_id
-        how = Cancellation(now=input.when is CancellationTime.NOW)
-        cancel = partial(services.endings.cancel, user, named, how, input.idempotency_key)
-
-        async def work(_: Attempt) -> Json:
-            return {"subscription": (await cancel()).subscription.id}
-
-        made = action_of(info, key=input.idempotency_key, actor=None)
-        asked = {"when": input.when.name}
-        action = made(name="subscription.cancel", input=asked, external_id=user.subject, target=named)
-        await services.audit.once(action, work)
-        state = await read_subscription(services.database, named, services.settings.grace)
-        if state is None:
-            raise NotFound("there is no such object")
-        catalog = catalog_objects_of(await services.catalog.snapshot())
-        return OperatorCancelPayload(subscription=BillingSubscription.of(state, catalog))
-
-
-def _user(external_id: str) -> Principal:
-    """Return the user for whom an operator acts, as the application's own back end would.
-
-    Raises:
-        BadInput: no user can be called so.
-    """
-    return SERVICE.acting_as(external_id)

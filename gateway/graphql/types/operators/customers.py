@@ -4,13 +4,11 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.auth.principal import SERVICE
 from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.invoices import PAGES, cursor_of
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions.access import Reason, Step
 from gateway.billing.user_errors import Rejected
-from gateway.errors import BadInput
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -129,21 +127,19 @@ class OperatorCustomer:
         when: ChangeMoment = None,
     ) -> ChangeQuote:
         """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
-        services, owner = info.context.services, self.page.row.external_id
-        if owner is None:
-            raise BadInput("this customer is no user's, so nobody can change its subscriptions here")
-        change = plan_change(price_id, quantity, None, None, when=when)
+        services, change = info.context.services, plan_change(price_id, quantity, None, None, when=when)
+        customer = info.context.principal.acting_for(self.page.row.id)
         try:
-            preview = await services.subscriptions.preview(SERVICE.acting_as(owner), subscription_id, change)
+            preview = await services.subscriptions.preview(customer, subscription_id, change)
         except Rejected as rejected:
             return ChangeQuote.rejected(rejected, info)
         return ChangeQuote(preview=ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot())))
 
     @resolver
     async def audit_log(self, info: Info, first: First = 20, after: After = None) -> Connection[AuditEntry]:
-        """What was done for the user, and by whom; empty where the customer is no user's."""
-        external_id = self.page.row.external_id
-        page = await info.context.services.audit.page(first, after, external_id=external_id or "")
+        """What was done for the user, or to the customer while it was no user's, and by whom."""
+        row = self.page.row
+        page = await info.context.services.audit.page_of_customer(first, after, row.id, row.external_id)
         return audit_connection_of(page)
 
     async def _explained(self, info: Info, feature: str) -> AccessExplanation:

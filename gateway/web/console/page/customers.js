@@ -1,7 +1,9 @@
 // Who somebody is, what they have, and why access is as it is.
 
 import { act, ask, session } from "./api.js";
-import { card, facts, h, id, moment, state, table } from "./dom.js";
+import { card, facts, h, id, moment, patch, state, table } from "./dom.js";
+
+const OVER = new Set(["CANCELED", "INCOMPLETE_EXPIRED"]);
 
 export async function customers(_named, show) {
   const typed = new URLSearchParams(location.hash.split("?")[1] ?? "").get("search") ?? "";
@@ -16,14 +18,14 @@ export async function customers(_named, show) {
   const after = [];
   const load = async () => {
     const { customers: found } = await ask("customers", { search: typed || null, after: after.at(-1) ?? null });
-    place.replaceChildren(
+    patch(place,
       table("The newest first", ["customer", "your id", "e-mail", "name", "payment", "since"], found.nodes.map((each) => [
         h("a", { href: `#/customers/${encodeURIComponent(each.id)}`, class: "id" }, each.id), each.externalId ?? h("span", { class: "warn" }, "nobody’s"),
         each.email, each.name, each.delinquent ? h("span", { class: "bad" }, "failed") : "–", moment(each.createdAt)])),
       pager(found.pageInfo, after, load));
   };
   await load();
-  return { content: [h("div", { class: "head" }, h("h1", {}, "Customers"), form), card("Found", place)] };
+  return { content: [h("div", { class: "head" }, h("h1", {}, "Customers"), form), card("Found", place)], refresh: load };
 }
 
 /** Buttons to the next page of a list, and back to the first. */
@@ -50,9 +52,9 @@ export async function customer(named, show) {
     card("Access, and why", why(found.features)),
     card("Subscriptions", table("The newest first", ["subscription", "plan", "status", "access", "period ends", "to do"], found.subscriptions.map((each) => [
       id(each.id), each.items.map((item) => `${item.plan?.product.name ?? "unknown"}${item.quantity > 1 ? ` × ${item.quantity}` : ""}`).join(", "),
-      [state(each.status), each.willCancel && each.status !== "CANCELED" ? " ends" : ""], [state(each.access.allowed ? "YES" : "NO"), ` ${each.access.reason}`],
+      [state(each.status), each.willCancel && !OVER.has(each.status) ? " ends" : "", each.paused ? " paused" : ""], [state(each.access.allowed ? "YES" : "NO"), ` ${each.access.reason}`],
       moment(each.items[0]?.currentPeriodEnd),
-      who.externalId && each.status !== "CANCELED" && h("div", { class: "tools" }, ending(each, who, button, "AT_PERIOD_END"), ending(each, who, button, "NOW"))]))),
+      !OVER.has(each.status) && h("div", { class: "tools" }, endings(each, who, button))]))),
     card("Invoices", table("The newest 20 invoices", ["invoice", "number", "status", "#total", "#left to pay", "created", "to do"], found.invoices.nodes.map((each) => [
       id(each.id), each.number, state(each.status), each.total.formatted, each.amountRemaining.formatted, moment(each.createdAt),
       each.status === "PAID" && button("Refund", () => ({
@@ -77,29 +79,36 @@ function why(features) {
       h("span", { class: step.holds ? "good" : "bad" }, step.holds ? "✓ " : "✗ "), h("span", { class: "id" }, step.about), ` ${step.rule}: ${step.finding}`)))));
 }
 
-function ending(subscription, who, button, when) {
-  const now = when === "NOW";
-  return button(now ? "End now" : "End with period", () => ({
-    title: now ? "End now" : "End with the period",
-    text: `${subscription.id} ends ${now ? "at once; nothing is paid back" : "with the period that was paid for"}.`,
-    operation: "CancelSubscription", input: { externalId: who.externalId, subscriptionId: subscription.id, when },
-  }), `${now ? "End now" : "End with period"}: ${subscription.id}`);
+/** What can be done about a subscription's end: each is asked first, and undone by another where it can be. */
+function endings(subscription, who, button) {
+  const of = (text, title, meaning, operation, more = {}) => button(text, () => ({
+    title, text: `${subscription.id} of ${who.externalId ?? who.email ?? who.id} ${meaning}`, operation,
+    input: { customerId: who.id, subscriptionId: subscription.id, ...more },
+  }), `${text}: ${subscription.id}`);
+  const goesOn = subscription.willCancel || subscription.paused;
+  return [
+    goesOn && of("Go on", "Go on", "goes on: its planned end or its pause is undone. A new period may begin, and be charged.", "ResumeSubscription"),
+    !goesOn && of("Pause", "Pause", "is not billed until it goes on again; what is paid for is given.", "PauseSubscription"),
+    !subscription.willCancel && of("End with period", "End with the period", "ends with the period that was paid for.", "CancelSubscription", { when: "AT_PERIOD_END" }),
+    of("End now", "End now", "ends at once; nothing is paid back, and what was used is billed.", "CancelSubscription", { when: "NOW" }),
+  ];
 }
 
 function doings({ listed: who }, button) {
-  if (!who.externalId) {
-    return [button("Link to a user", () => ({
-      title: "Link", text: `${who.id}, with its cards, is given to a user, whose present customer is let go.`,
-      fields: [["The user, by your id", { name: "user", required: true, autocomplete: "off" }]],
-      operation: "LinkCustomer", input: { customerId: who.id }, read: (typed) => ({ externalId: typed.user }) }))];
-  }
+  const whose = who.externalId ?? who.email ?? who.id;
   return [
     button("Grant credits", () => ({
-      title: "Grant credits", text: `Credits for ${who.externalId}, which no refund takes back.`,
+      title: "Grant credits", text: `Credits for ${whose}, which no refund takes back.`,
       fields: [["How many", { name: "amount", type: "number", min: 1, required: true }], ["Why", { name: "reason", required: true, maxlength: 500 }]],
-      operation: "GrantCredits", input: { externalId: who.externalId }, read: (typed) => ({ amount: Number(typed.amount), reason: typed.reason }) })),
-    button("Unlink", () => ({
+      operation: "GrantCredits", input: { customerId: who.id }, read: (typed) => ({ amount: Number(typed.amount), reason: typed.reason }) })),
+    who.externalId ? button("Unlink", () => ({
       title: "Unlink", text: `${who.id} is taken from ${who.externalId}, who loses what it gives and begins with a new customer.`,
-      operation: "UnlinkCustomer", input: { externalId: who.externalId, customerId: who.id } })),
+      operation: "UnlinkCustomer", input: { externalId: who.externalId, customerId: who.id } }))
+      : button("Link to a user", () => ({
+        title: "Link", text: `${who.id}, with its cards, is given to a user, whose present customer is let go.`,
+        fields: [["The user, by your id", { name: "user", required: true, autocomplete: "off" }],
+          ["Instead of another user, where its metadata at Stripe name that one by mistake", { name: "instead", autocomplete: "off" }]],
+        operation: "LinkCustomer", input: { customerId: who.id },
+        read: (typed) => ({ externalId: typed.user, ...(typed.instead ? { insteadOf: typed.instead } : {}) }) })),
   ];
 }

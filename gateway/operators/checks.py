@@ -234,10 +234,13 @@ async def _account(database: Database, stripe: Stripe) -> Check:
         found = await whose(database, stripe)
     except (StripeUnavailable, DatabaseUnavailable) as error:
         return Check(name, str(error), "look again", warning=True)
-    if found.key is None:
-        return Check(name, "this key may not read its account", "let it, or nobody can compare", warning=True)
     if found.fault:
         return Check(name, found.fault, ANOTHER_ACCOUNT)
+    if found.known is not None:
+        return Check(name, f"this key may not read its account, which has {found.known} of this database")
+    if found.key is None:
+        fix = "let it read customers, or nobody can compare"
+        return Check(name, "this key may not read its account, nor what this database has", fix, warning=True)
     return Check(name, found.key if found.copy else f"{found.key}; `gateway sync` has not run yet")
 
 

@@ -41,6 +41,12 @@ DEFINITIONS: Final = {
     "started": "The subscriptions that began in the month; those never paid at first are left out.",
     "ended": "The subscriptions that ended in the month.",
     "subscriptions": "The subscriptions that go on as the month ends, trials among them.",
+    "active": "Those of them that are in no trial and owe nothing: no invoice of theirs is overdue as the month ends, "
+    "from its first failed charge or its due date until it, or a later one, was paid. Stripe keeps no history of a "
+    "status: an invoice that is void by now counts as never overdue, one of which no failure was told as overdue since "
+    "it was made, a trial that ended without a card as paused for as long as it still is, and what is not collected "
+    "for a while as active.",
+    "trialing": "Those of them whose trial runs as the month ends. Stripe tells of the latest trial of each alone.",
     "trials": "The trials that began in the month.",
     "trials_ended": "The trials that ended in the month, or will: at the trial's end, or with the subscription.",
     "converted": "Those of them whose subscription was paid for with money afterwards.",
@@ -73,6 +79,8 @@ class Month:
     started: int
     ended: int
     subscriptions: int
+    active: int
+    trialing: int
     trials: int
     trials_ended: int
     converted: int
@@ -151,21 +159,24 @@ def months(sums: Sums, wanted: Sequence[str]) -> list[Month]:
 
 
 def _of_currency(sums: Sums, currency: str, wanted: Sequence[str]) -> Iterator[Month]:
-    mrr = customers = subscriptions = 0
+    mrr = customers = subscriptions = active = trialing = 0
     for month in sorted({month for month, each in sums if each == currency} | {*wanted}):
         told = sums.get((month, currency), {})
         amounts = {name: told.get(name, (0, 0))[0] for name in _AMOUNTS}
-        counts = {name: told.get(name, (0, 0))[1] for name in (*_AMOUNTS, *_COUNTS)}
+        counts = {name: told.get(name, (0, 0))[1] for name in (*_AMOUNTS, *_COUNTS, rules.ACTIVE, rules.TRIALING)}
         before = customers
         mrr += amounts[rules.NEW] + amounts[rules.EXPANSION] - amounts[rules.CONTRACTION] - amounts[rules.CHURN]
         customers += counts[rules.NEW] - counts[rules.CHURN]
         subscriptions += counts[rules.STARTED] - counts[rules.ENDED]
+        active, trialing = active + counts[rules.ACTIVE], trialing + counts[rules.TRIALING]
         if month in wanted:
             yield Month(
                 month=month,
                 currency=currency,
                 mrr=mrr,
                 subscriptions=subscriptions,
+                active=active,
+                trialing=trialing,
                 customers=customers,
                 customers_before=before,
                 new_customers=counts[rules.NEW],

@@ -21,6 +21,7 @@ DAYS_IN: Final = {"day": 1, "week": 7}
 NEVER: Final = 10**12
 
 STARTED, ENDED = "started", "ended"
+ACTIVE, TRIALING = "active", "trialing"
 TRIALS, TRIALS_ENDED, CONVERTED = "trials", "trials_ended", "converted"
 NEW, EXPANSION, CONTRACTION, CHURN = "new", "expansion", "contraction", "churn"
 PAID, FAILED, RECOVERED = "paid", "failed", "recovered"
@@ -55,6 +56,8 @@ class Invoice(NamedTuple):
     first_failed_at: datetime | None
     subscription_id: str | None
     lines: Sequence[Mapping[str, Any]]
+    created: datetime
+    due: datetime | None = None
 
 
 class Subscription(NamedTuple):
@@ -126,9 +129,11 @@ def parts(invoices: Iterable[Invoice], subscriptions: Iterable[Subscription], ra
             add(month, invoice.currency, FAILED, invoice.total)
             if invoice.status == "paid":
                 add(month, invoice.currency, RECOVERED, invoice.amount_paid)
-    first_paid = _first_paid(paid)
+    first_paid, billed = _first_paid(paid), defaultdict(list)
+    for invoice in invoices:
+        billed[invoice.subscription_id].append(invoice)
     for subscription in by_id.values():
-        _life(subscription, first_paid.get(subscription.id, ()), add)
+        _life(subscription, first_paid.get(subscription.id, ()), billed[subscription.id], add)
     return [Part(*key, amount, count) for key, (amount, count) in sorted(sums.items()) if amount or count]
 
 
@@ -327,7 +332,7 @@ def _first_paid(paid: Iterable[Invoice]) -> dict[str, list[int]]:
     return found
 
 
-def _life(subscription: Subscription, paid: Sequence[int], add: Any) -> None:
+def _life(subscription: Subscription, paid: Sequence[int], invoices: Sequence[Invoice], add: Any) -> None:
     """Add how a subscription stands, when it and its trial began and ended, and whether it went on for money."""
     currency, ended = subscription.currency, subscription.ended
     if subscription.status not in FINAL:
@@ -337,9 +342,50 @@ def _life(subscription: Subscription, paid: Sequence[int], add: Any) -> None:
     add(month_of(subscription.start), currency, STARTED)
     if ended:
         add(month_of(ended), currency, ENDED)
+    begin, end = int(subscription.start.timestamp()), int(ended.timestamp()) if ended else NEVER
+    not_active = _overdue(subscription, invoices)
     if subscription.trial_start and subscription.trial_end:
         add(month_of(subscription.trial_start), currency, TRIALS)
         over = min(subscription.trial_end, ended) if ended else subscription.trial_end
         add(month_of(over), currency, TRIALS_ENDED)
         if any(start >= int(over.timestamp()) for start in paid):
             add(month_of(over), currency, CONVERTED)
+        trial = int(subscription.trial_start.timestamp()), int(over.timestamp())
+        _stands(TRIALING, *trial, currency, add)
+        not_active += [trial] if subscription.status != "paused" else [(trial[0], NEVER)]
+    for start, until in sorted(not_active):
+        _stands(ACTIVE, begin, min(start, end), currency, add)
+        begin = max(begin, until)
+    _stands(ACTIVE, begin, end, currency, add)
+
+
+def _stands(name: str, start: int, end: int, currency: str, add: Any) -> None:
+    """Add that a subscription stands so from one moment to before another, as far as a month ends between them."""
+    first, last = _boundary(start), _boundary(end)
+    if start < end and first != last:
+        add(_month(first - 1), currency, name)
+        if last != NEVER:
+            add(_month(last - 1), currency, name, count=-1)
+
+
+def _overdue(subscription: Subscription, invoices: Sequence[Invoice]) -> list[tuple[int, int]]:
+    """Return when an invoice of a subscription was overdue: until it or a later one was paid, the latest being what
+    counts (https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses).
+
+    One that is open still is overdue where Stripe's status does not say otherwise. Where that says so and no failure is
+    known, the latest open invoice is overdue since it was made.
+    """
+    found = []
+    open_ones = [each for each in invoices if each.status in {"open", "uncollectible"}]
+    for each in invoices:
+        since = min((moment for moment in (each.first_failed_at, each.due) if moment), default=None)
+        if since is None or each.status in {"draft", "void"}:
+            continue
+        paid = [one.paid_at for one in invoices if one.status == "paid" and one.paid_at and one.created >= each.created]
+        if paid:
+            found.append((int(since.timestamp()), int(min(paid).timestamp())))
+        elif subscription.status not in {"active", "trialing"}:
+            found.append((int(since.timestamp()), NEVER))
+    if subscription.status in {"past_due", "unpaid"} and open_ones and all(until != NEVER for _, until in found):
+        found.append((int(max(each.created for each in open_ones).timestamp()), NEVER))
+    return [(since, until) for since, until in found if since < until]

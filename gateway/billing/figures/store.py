@@ -199,7 +199,7 @@ def _unit_amounts(row: Any) -> dict[str, int]:
 def _invoice(row: Any) -> Invoice:
     return Invoice(
         *(row.status, row.currency, row.total, row.amount_paid, row.paid_at, row.first_failed_at),
-        *(row.subscription_id, row.lines),
+        *(row.subscription_id, row.lines, row.created, row.due_date),
     )
 
 

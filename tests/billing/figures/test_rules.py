@@ -26,7 +26,16 @@ def line(start: str, end: str, amount: int = 1000, price: str = "m", **more):
 def invoice(*lines, status: str = "paid", **more) -> Invoice:
     paid = sum(each["amount"] for each in lines) if status == "paid" else 0
     told = {"status": status, "currency": "eur", "total": 1000, "amount_paid": paid, "paid_at": None}
-    return Invoice(**{**told, "first_failed_at": None, "subscription_id": "sub", "lines": lines, **more})
+    return Invoice(
+        **{
+            **told,
+            "first_failed_at": None,
+            "subscription_id": "sub",
+            "lines": lines,
+            "created": at("2026-01-10"),
+            **more,
+        }
+    )
 
 
 def subscription(status: str = "active", **more) -> Subscription:
@@ -307,12 +316,15 @@ def test_trials_and_payments_are_counted_where_they_are():
     assert [each for each in found if each.month != "now" and not each.name.startswith("cohort")] == [
         Part("2026-01", "eur", "paid", 0, 1),
         Part("2026-01", "eur", "started", 0, 1),
+        Part("2026-01", "eur", "trialing", 0, 1),
         Part("2026-01", "eur", "trials", 0, 1),
+        Part("2026-02", "eur", "active", 0, 1),
         Part("2026-02", "eur", "converted", 0, 1),
         Part("2026-02", "eur", "failed", 1000, 1),
         Part("2026-02", "eur", "new", 1000, 1),
         Part("2026-02", "eur", "paid", 1000, 1),
         Part("2026-02", "eur", "recovered", 1000, 1),
+        Part("2026-02", "eur", "trialing", 0, -1),
         Part("2026-02", "eur", "trials_ended", 0, 1),
     ]
     left = subscription("canceled", trial_start=at("2026-01-10"), trial_end=at("2026-02-10"), ended=at("2026-01-20"))
@@ -374,3 +386,57 @@ def test_months_are_utcs_wherever_the_gateway_runs(far_west):
         ("2026-03", "eur", "churn", 1000),
         ("2026-03", "eur", "paid", 500),
     ]
+
+
+FAILED = {"status": "open", "first_failed_at": at("2026-02-10"), "created": at("2026-02-10")}
+PAID_LATE = {**FAILED, "status": "paid", "paid_at": at("2026-04-02")}
+TRIAL = {"trial_start": at("2026-01-10"), "trial_end": at("2026-03-01")}
+STANDS = {
+    "nothing is owed": ([], {}, ["a+01"]),
+    "it ended": ([], {"status": "canceled", "ended": at("2026-03-05")}, ["a+01", "a-03"]),
+    "it ended as a month did": ([], {"status": "canceled", "ended": at("2026-02-01")}, ["a+01", "a-02"]),
+    "it ended in its month": ([], {"status": "canceled", "ended": at("2026-01-31")}, []),
+    "a trial to the end of a month": ([], TRIAL, ["a+03", "t+01", "t-03"]),
+    "a trial that ended early": (
+        [],
+        {**TRIAL, "status": "canceled", "ended": at("2026-02-10")},
+        ["t+01", "t-02"],
+    ),
+    "a trial without a card": ([], {**TRIAL, "status": "paused"}, ["t+01", "t-03"]),
+    "paid late": ([PAID_LATE], {}, ["a+01", "a-02", "a+04"]),
+    "paid late in the same month": ([{**PAID_LATE, "paid_at": at("2026-02-28")}], {}, ["a+01"]),
+    "owed still": ([FAILED], {"status": "past_due"}, ["a+01", "a-02"]),
+    "given up": ([FAILED], {"status": "canceled", "ended": at("2026-03-05")}, ["a+01", "a-02"]),
+    "void by now": ([{**FAILED, "status": "void"}], {}, ["a+01"]),
+    "open, and Stripe says active": ([FAILED], {}, ["a+01"]),
+    "a later one was paid": (
+        [FAILED, {**PAID_LATE, "first_failed_at": None, "created": at("2026-03-10")}],
+        {},
+        ["a+01", "a-02", "a+04"],
+    ),
+    "an earlier one was paid": (
+        [FAILED, {**PAID_LATE, "first_failed_at": None, "created": at("2026-01-10")}],
+        {"status": "unpaid"},
+        ["a+01", "a-02"],
+    ),
+    "by a bill, paid in time": ([{**PAID_LATE, "first_failed_at": None, "due": at("2026-05-01")}], {}, ["a+01"]),
+    "by a bill, overdue": (
+        [{**FAILED, "first_failed_at": None, "due": at("2026-03-20")}],
+        {"status": "past_due"},
+        ["a+01", "a-03"],
+    ),
+    "nobody told why it is past due": (
+        [{**FAILED, "first_failed_at": None}],
+        {"status": "past_due"},
+        ["a+01", "a-02"],
+    ),
+    "never paid for": ([FAILED], {"status": "incomplete"}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("invoices", "columns", "expected"), STANDS.values(), ids=STANDS)
+def test_as_which_months_end_a_subscription_is_active_or_on_trial(invoices, columns, expected):
+    found = parts([invoice(**each) for each in invoices], [subscription(**columns)], {})
+    told = [each for each in found if each.name in {"active", "trialing"}]
+    assert {abs(each.number) for each in told} <= {1}
+    assert sorted(f"{each.name[0]}{'+-'[each.number < 0]}{each.month[5:]}" for each in told) == sorted(expected)

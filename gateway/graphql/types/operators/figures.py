@@ -48,6 +48,8 @@ class MonthOfFigures:
     started: BigInt = _count("started", report.DEFINITIONS["started"])
     ended: BigInt = _count("ended", report.DEFINITIONS["ended"])
     subscriptions: BigInt = _count("subscriptions", report.DEFINITIONS["subscriptions"])
+    active: BigInt = _count("active", report.DEFINITIONS["active"])
+    trialing: BigInt = _count("trialing", report.DEFINITIONS["trialing"])
     trials: BigInt = _count("trials", report.DEFINITIONS["trials"])
     trials_ended: BigInt = _count("trials_ended", report.DEFINITIONS["trials_ended"])
     converted: BigInt = _count("converted", report.DEFINITIONS["converted"])

@@ -5,7 +5,7 @@ import { card, h, table } from "./dom.js";
 import { bars, cohorts, lines } from "./plots.js";
 
 const PERIODS = { 3: "3 months", 6: "6 months", 12: "12 months", 24: "24 months" };
-const chosen = { months: "12", currency: null };
+const chosen = { months: "12", currency: null, csv: "" };
 
 function range(count) {
   const now = new Date();
@@ -17,6 +17,7 @@ const percent = (share) => (share == null ? "–" : `${(100 * share).toFixed(1)}
 
 export async function overview(_named, show) {
   const { figures, health } = await ask("overview", range(Number(chosen.months)));
+  chosen.csv = figures.csv;
   const one = "all together";
   const names = [...new Set(figures.byCurrency.map((each) => each.currency))];
   if (figures.inOneCurrency.length) names.unshift(one);
@@ -29,7 +30,7 @@ export async function overview(_named, show) {
     h("div", { class: "tools" },
       choose("Period", "months", Object.entries(PERIODS), chosen.months),
       names.length > 0 && choose("Currency", "currency", names.map((each) => [each, each]), currency),
-      h("button", { type: "button", class: "quiet", onclick: () => save(figures.csv) }, "CSV")));
+      h("button", { type: "button", class: "quiet", onclick: () => save(chosen.csv) }, "CSV")));
   const troubles = health.queues.filter((each) => each.dead);
   const trouble = troubles.length > 0 && h("p", { class: "card bad" },
     `Given up, and waiting for you: ${troubles.map((each) => `${each.dead} in ${each.name}`).join(", ")}.`);
@@ -55,6 +56,8 @@ function filled(rows, figures, currency) {
   const months = rows.map((each) => each.month);
   const series = (...names) => names.map((name) => [name, rows.map((each) => units(each[name]))]);
   const down = (name) => [name, rows.map((each) => -units(each[name]))];
+  const numbers = (name) => rows.map((each) => Number(each[name]));
+  const counts = (name) => `${name} from ${months[0]} to ${months.at(-1)}: ${numbers(name).join(", ")}`;
   const of = (name, first = "") => `${first}${name} from ${months[0]} to ${months.at(-1)}: ${rows.map((each) => each[name].formatted).join(", ")}`;
   return [
     figures.waiting > 0 && h("p", { class: "note" }, `${figures.waiting} customers are being reckoned anew at this moment.`),
@@ -62,13 +65,14 @@ function filled(rows, figures, currency) {
     h("div", { class: "grid" },
       card("MRR", lines(of("mrr"), months, series("mrr"))),
       card("How it moved", bars(`${of("new")}; ${of("churn")}`, months, [...series("new", "expansion"), down("contraction"), down("churn")])),
+      card("Subscriptions", lines(`${counts("active")}; ${counts("trialing")}`, months, [["active", numbers("active")], ["trialing", numbers("trialing")]])),
       card("Paid", bars(of("paid"), months, series("paid"))),
       card("Failed and recovered", bars(`${of("failed")}; ${of("recovered")}`, months, series("failed", "recovered")))),
     card("Cohorts", cohorts(figures.cohorts.filter((each) => currency === "all together" || each.currency === currency))),
     card("Month by month", table(`Amounts in ${currency}; months of UTC; the last month as it would end`,
-      ["month", "#MRR", "#new", "#expansion", "#contraction", "#churn", "#customers", "#paid", "#failed", "#recovered", "#started", "#ended", "#trials", "#converted"],
+      ["month", "#MRR", "#new", "#expansion", "#contraction", "#churn", "#customers", "#active", "#trialing", "#paid", "#failed", "#recovered", "#started", "#ended", "#trials", "#converted"],
       [...rows].reverse().map((each) => [each.month, each.mrr.formatted, each.new.formatted, each.expansion.formatted, each.contraction.formatted,
-        each.churn.formatted, each.customers, each.paid.formatted, each.failed.formatted, each.recovered.formatted, each.started, each.ended,
+        each.churn.formatted, each.customers, each.active, each.trialing, each.paid.formatted, each.failed.formatted, each.recovered.formatted, each.started, each.ended,
         each.trials, each.converted]))),
     figures.usage.length > 0 && card("Usage in this period", table("By meter or counter", ["name", "#sum"], figures.usage.map((each) => [each.eventName, each.value]))),
     h("details", { class: "card" }, h("summary", {}, "What each figure means"),

@@ -95,6 +95,13 @@ async def test_a_failed_payment_is_seen_understood_and_given_credits_for(page, s
 async def test_whoever_has_no_access_is_found_by_email_and_linked(page, shop):
     await find(page, "lost@example.com")
     await expect(page.get_by_text(re.compile("^nobody.s$"))).to_be_visible()
+    for name, title in (("End with period", "End with the period"), ("Go on", "Go on")):  # a customer of nobody's, too
+        await page.get_by_role("button", name=f"{name}: sub_").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("of lost@example.com")
+        await page.get_by_role("dialog").get_by_role("button", name=title).click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(page.get_by_role("button", name=f"{name}: sub_")).to_have_count(0)
+    await expect(page.get_by_role("region", name="The newest 20 actions").get_by_text("operator ann")).to_have_count(2)
     await page.get_by_role("button", name="Link to a user").click()
     await page.get_by_label("The user, by your id").fill("lost-and-found")
     await page.keyboard.press("Escape")  # second thoughts
@@ -129,6 +136,33 @@ async def test_a_dead_letter_comes_first_is_read_and_retried_by_the_keyboard_alo
     shop.eventually(lambda: shop.rows("event", id=shop.dead)[0]["status"] in {"applied", "stale"})
     await go(page, "Audit log")
     await expect(page.get_by_text("events.retry")).to_be_visible()
+
+
+async def test_what_is_shown_is_live_and_disturbs_nobody_who_reads(page, shop):
+    live = page.get_by_text(re.compile(r"^Live \d\d:\d\d:\d\d$"))
+    await expect(live).to_be_visible()
+    other = shop.rows("event", object_id=shop.late["id"])[0]["id"]
+    shop._execute("UPDATE event SET status = 'dead' WHERE id = :id", {"id": other})
+    await expect(page.get_by_text(re.compile("waiting for you: .* in inbox"))).to_be_visible()
+    await go(page, "Health")
+    await expect(page.get_by_role("row", name=re.compile("^inbox 0 0 [12] "))).to_be_visible()
+    shop._execute("UPDATE event SET status = 'applied' WHERE id = :id", {"id": other})
+    await expect(page.get_by_role("row", name=re.compile("^inbox 0 0 [01] "))).to_be_visible()
+    await find(page, "ada@example.com")
+    why = page.locator("details", has_text="projects").first
+    await why.locator("summary").click()
+    await page.get_by_role("button", name="Unlink").focus()
+    gift = {"externalId": "ada", "amount": 7, "reason": "while you look", "idempotencyKey": "live"}
+    query = "mutation($i: OperatorGrantCreditsInput!) { operatorGrantCredits(input: $i) { userErrors { code } } }"
+    shop.data(query, {"i": gift}, {"Authorization": f"Bearer {ANN}"})
+    await expect(page.get_by_text("while you look")).to_be_visible()
+    await expect(why).to_have_attribute("open", "")
+    await expect(page.get_by_role("button", name="Unlink")).to_be_focused()
+    await page.evaluate("() => { window.kept = fetch; window.fetch = () => Promise.reject(new TypeError('away')); }")
+    await expect(page.get_by_text("Not live: The gateway does not answer.")).to_be_visible()
+    await expect(page.get_by_text("while you look")).to_be_visible()
+    await page.evaluate("() => { window.fetch = window.kept; }")
+    await expect(live).to_be_visible()
 
 
 async def test_a_months_report_is_what_the_fields_say_and_goes_into_a_spreadsheet(page, shop):

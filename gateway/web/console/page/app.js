@@ -3,12 +3,13 @@
 import { ask, session } from "./api.js";
 import { audit } from "./audit.js";
 import { customers, customer } from "./customers.js";
-import { h } from "./dom.js";
+import { h, patch } from "./dom.js";
 import { health } from "./health.js";
 import { overview } from "./overview.js";
 import { event, events, messages, usage } from "./queues.js";
 
-const EVERY = 5000;
+const EVERY = 2000;
+const SHARE = 20; // of the time at most one part goes into looking
 const PAGES = [
   [/^#\/customers\/(.+)$/, customer],
   [/^#\/customers(?:\?.*)?$/, customers],
@@ -21,13 +22,16 @@ const PAGES = [
 ];
 const BEGUN = "sign-in-begun";
 const main = document.querySelector("#main");
+const live = document.querySelector("#live");
 let shown = 0;
 let refresh = null;
+let due;
 
 /** Show the page that the address names. */
 async function show() {
   const mine = ++shown;
   refresh = null;
+  tell();
   if (!(await signedIn())) return;
   const place = location.hash || "#/";
   const [pattern, page] = PAGES.find(([each]) => each.test(place)) ?? [/^/, overview];
@@ -38,17 +42,21 @@ async function show() {
   }
   main.setAttribute("aria-busy", "true");
   try {
-    const made = await page(named && decodeURIComponent(named), show);
+    const make = () => page(named && decodeURIComponent(named), show);
+    const made = await make();
     if (mine !== shown) return;
     main.replaceChildren(...made.content);
-    refresh = made.refresh ?? null;
+    refresh = made.refresh ?? (async () => {
+      const { content } = await make();
+      if (mine === shown) patch(main, content);
+    });
+    tell("live");
   } catch (failure) {
     if (mine === shown) failed(failure);
   }
   main.removeAttribute("aria-busy");
   const title = main.querySelector("h1");
   document.title = `${title?.textContent ?? "Console"} · Billing console`;
-  title?.setAttribute("tabindex", "-1");
   if (mine > 1) title?.focus();
 }
 
@@ -94,21 +102,34 @@ function leave(problem) {
   session.token = null;
   session.operator = null;
   document.querySelector("#nav").hidden = document.querySelector("#who").hidden = true;
+  refresh = null;
+  tell();
   signIn(problem);
 }
 
-/** Look again while the page is seen and nobody is in the middle of something. */
+/** Look again while the page is seen and no question is open, and say how fresh it is. */
 async function again() {
-  const busy = document.hidden || document.querySelector("dialog") || main.contains(document.activeElement?.closest("input, select, textarea"));
   const mine = shown;
-  if (refresh && !busy) {
+  const begun = performance.now();
+  if (refresh && !document.hidden && !document.querySelector("dialog")) {
     try {
       await refresh();
+      if (mine === shown) tell("live");
     } catch (failure) {
-      if (mine === shown && failure.code === "UNAUTHENTICATED") leave(failure.message);
+      if (mine === shown) failure.code === "UNAUTHENTICATED" ? leave(failure.message) : tell("stale", failure.message);
     }
   }
-  setTimeout(again, EVERY);
+  clearTimeout(due);
+  due = setTimeout(again, Math.max(EVERY, SHARE * (performance.now() - begun)));
+}
+
+/** Say whether what is shown is kept fresh; words that say the same are not told again to who listens. */
+function tell(how, problem) {
+  live.dataset.state = how ?? "";
+  const words = { live: "Live", stale: `Not live: ${problem}` }[how] ?? "";
+  if (live.firstChild.textContent !== words) live.firstChild.textContent = words;
+  if (how === "live") live.lastChild.textContent = ` ${new Date().toISOString().slice(11, 19)}`;
+  if (!how) live.lastChild.textContent = "";
 }
 
 /** Take the token that a sign-in has brought, if this tab has begun one: no link signs anybody in. */
@@ -128,6 +149,7 @@ addEventListener("hashchange", () => {
   arrive();
   show();
 });
+document.addEventListener("visibilitychange", () => document.hidden || again());
 arrive();
 await show();
-setTimeout(again, EVERY);
+due = setTimeout(again, EVERY);

@@ -8,7 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
  * @param {...(Node|string|null|false|Array)} children null and false are left out
  */
 export function h(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
+  return filled(document.createElement(tag), tag === "h1" ? { tabindex: "-1", ...attributes } : attributes, children);
 }
 
 /** The same for a picture. */
@@ -25,6 +25,52 @@ function filled(element, attributes, children) {
   const shown = children.flat(Infinity).filter((child) => child != null && child !== false);
   element.append(...shown.map((child) => (child instanceof Node ? child : String(child))));
   return element;
+}
+
+/**
+ * Make a place hold what was made anew, and touch only what differs: who reads, has the keyboard on something, or has
+ * opened or marked something, is not disturbed. What is the same stays as it is, with its listeners.
+ */
+export function patch(place, ...fresh) {
+  let at = place.firstChild;
+  const wanted = fresh.flat().filter((node) => node instanceof Node);
+  for (const [index, node] of wanted.entries()) {
+    keepOpen(at, node);
+    const same = following(at).find((each) => each.isEqualNode(node));
+    if (same) {
+      while (at !== same) at = removed(at);
+      at = at.nextSibling;
+    } else if (at && isKin(at, node) && !wanted.slice(index + 1).some((each) => each.isEqualNode(at))) {
+      for (const { name } of [...at.attributes]) if (!node.hasAttribute(name)) at.removeAttribute(name);
+      for (const { name, value } of node.attributes) at.setAttribute(name, value);
+      patch(at, [...node.childNodes]);
+      at = at.nextSibling;
+    } else {
+      place.insertBefore(node, at);
+    }
+  }
+  while (at) at = removed(at);
+}
+
+const LISTENING = "a, button, form, input, select, textarea, dialog";
+
+/** Whether one element may become another: both only hold others, and neither has listeners of its own. */
+const isKin = (one, other) => one instanceof Element && other instanceof Element && one.tagName === other.tagName && !one.matches(LISTENING);
+
+function keepOpen(old, fresh) {
+  if (old instanceof HTMLDetailsElement && fresh instanceof HTMLDetailsElement) fresh.open = old.open;
+}
+
+function following(node) {
+  const found = [];
+  for (let each = node; each; each = each.nextSibling) found.push(each);
+  return found;
+}
+
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 /** A moment as all of the gateway writes it: UTC, to the second. */

@@ -2,7 +2,7 @@
 
 import { act, ask, session } from "./api.js";
 import { pager } from "./customers.js";
-import { card, facts, h, id, moment, state, table } from "./dom.js";
+import { card, facts, h, id, moment, patch, state, table } from "./dom.js";
 
 /**
  * A list that is chosen by its status and looked at again and again.
@@ -15,7 +15,7 @@ async function list({ title, statuses, document, field, heads, row, tools }) {
   const place = h("div", {});
   const load = async () => {
     const found = (await ask(document, { status: chosen.status || null, after: chosen.after.at(-1) ?? null }))[field];
-    place.replaceChildren(table(title, heads, found.nodes.map(row)), pager(found.pageInfo, chosen.after, load));
+    patch(place, table(title, heads, found.nodes.map(row)), pager(found.pageInfo, chosen.after, load));
   };
   const first = await ask(document, { status: "DEAD", after: null });
   if (first[field].nodes.length) chosen.status = "DEAD";

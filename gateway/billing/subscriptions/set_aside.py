@@ -14,18 +14,13 @@ from typing import Any
 
 import orjson
 
+from gateway.billing.subscriptions.as_given import SHOWN_ONLY, given
 from gateway.billing.subscriptions.timing import present_phase
-from gateway.mirror.mapping import id_of
 from gateway.mirror.schedules import CUSTOMER_MAY_CHANGE, ENDED_BY_CUSTOMER
 
 _Json = dict[str, Any]
 _KEY = "set_aside_"
 _MOST_KEYS, _LONGEST = 40, 500
-_RATES = frozenset({"default_tax_rates", "tax_rates"})
-_REFERENCES = frozenset({"account", "coupon", "default_payment_method", "destination", "discount", "on_behalf_of"})
-_REFERENCES |= {"price", "promotion_code"}
-_SHOWN_ONLY = frozenset({"disabled_reason", "plan", "start_date", "trial"})
-"""What an answer has and no parameter: it follows from the rest."""
 _PHASE = {"add_invoice_items", "application_fee_percent", "automatic_tax", "billing_cycle_anchor", "billing_thresholds"}
 _PHASE |= {"collection_method", "currency", "default_payment_method", "default_tax_rates", "description", "discounts"}
 _PHASE |= {"end_date", "invoice_settings", "items", "metadata", "on_behalf_of", "proration_behavior", "transfer_data"}
@@ -47,7 +42,7 @@ def set_aside(schedule: Mapping[str, Any], end: datetime) -> dict[str, str]:
     later = [each for each in schedule["phases"] if present and each["start_date"] > present["start_date"]]
     if not present or schedule["end_behavior"] not in {"cancel", "release"} or any(map(_is_unknown, later)):
         return final
-    kept = {"until": present["end_date"], "then": schedule["end_behavior"], "phases": [_given(each) for each in later]}
+    kept = {"until": present["end_date"], "then": schedule["end_behavior"], "phases": [given(each) for each in later]}
     text = orjson.dumps(kept).decode().replace(" ", "\\u0020")  # which Stripe might trim
     parts = [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
     if len(parts) + len(schedule["metadata"] or ()) > _MOST_KEYS:
@@ -101,20 +96,4 @@ def _still_due(phases: list[_Json], now: int, end: int) -> list[_Json]:
 def _is_unknown(phase: Mapping[str, Any]) -> bool:
     """Return whether a phase says something that nobody knows here how to give back."""
     said = {name for name, value in phase.items() if value} | {name for item in phase["items"] for name in item}
-    return not said <= _PHASE | _ITEM | _SHOWN_ONLY
-
-
-def _given(value: Any) -> Any:
-    """Return what an answer shows of a phase as the parameter that gives it."""
-    if isinstance(value, list):
-        return [_given(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    given = {name: _one(name, each) for name, each in value.items() if name not in _SHOWN_ONLY}
-    return {name: each for name, each in given.items() if each not in (None, [], {})}
-
-
-def _one(name: str, value: Any) -> Any:
-    if name in _RATES:
-        return [id_of(each) for each in value or ()]
-    return id_of(value) if name in _REFERENCES else _given(value)
+    return not said <= _PHASE | _ITEM | SHOWN_ONLY

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.billing.catalog.amounts import Direction, a_year, direction
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import will_cancel
+from gateway.billing.subscriptions.as_given import given
 from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.changed_items import Target, resulting
 from gateway.billing.subscriptions.own_pauses import without_pauses
@@ -217,19 +218,23 @@ def _period(price_id: str, items: Sequence[Mapping[str, Any]], prices: Mapping[s
     return {name: recurring[name] for name in ("interval", "interval_count")}
 
 
+_KEPT = frozenset({"application_fee_percent", "automatic_tax", "billing_thresholds", "default_payment_method"})
+_KEPT |= {"default_tax_rates", "invoice_settings", "on_behalf_of", "transfer_data"}
+"""What a phase says in the words of the subscription."""
+
+
 def _shared(subscription: Mapping[str, Any]) -> dict[str, Any]:
     """Return what both phases say of the subscription beside its items."""
     said: dict[str, Any] = {
+        **given({name: subscription.get(name) for name in sorted(_KEPT)}),
         "proration_behavior": "none",
         "discounts": [{"discount": id_of(each)} for each in subscription["discounts"]],
-        "default_tax_rates": [rate["id"] for rate in subscription["default_tax_rates"] or ()],
-        "default_payment_method": id_of(subscription["default_payment_method"]),
         "description": subscription["description"],
         "metadata": without_pauses(subscription["metadata"]),
     }
     if subscription["collection_method"] == "send_invoice":
         days = {"days_until_due": subscription["days_until_due"]}
-        said |= {"collection_method": "send_invoice", "invoice_settings": days}
+        said |= {"collection_method": "send_invoice", "invoice_settings": said.get("invoice_settings", {}) | days}
     return {name: value for name, value in said.items() if value}
 
 
@@ -241,6 +246,7 @@ def _changed(target: Mapping[str, Any]) -> dict[str, Any]:
 def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return an item of a subscription as a phase takes it; a metered one has no quantity."""
     said: dict[str, Any] = {
+        **given({"billing_thresholds": item.get("billing_thresholds")}),
         "price": item["price"]["id"],
         "discounts": [{"discount": id_of(each)} for each in item.get("discounts") or ()],
         "metadata": item["metadata"],

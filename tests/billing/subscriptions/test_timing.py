@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from stripe.params import SubscriptionScheduleUpdateParamsPhase
 
 from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.timing import cannot_wait, ends_apart, mixes_later, phases, planned, waits
@@ -130,7 +131,14 @@ def test_both_phases_say_all_that_the_subscription_says():
         "collection_method": "send_invoice",
         "days_until_due": 10,
     }
+    connect = {"application_fee_percent": 2.5, "on_behalf_of": "acct_1", "transfer_data": {"destination": "acct_1"}}
+    terms = {"automatic_tax": {"enabled": True, "liability": {"type": "self"}}, "billing_thresholds": {"amount_gte": 9}}
+    subscription |= connect | terms | {"on_behalf_of": {"id": "acct_1"}}
+    subscription["automatic_tax"] = terms["automatic_tax"] | {"disabled_reason": None}
+    subscription["invoice_settings"] = {"account_tax_ids": None, "issuer": {"type": "account", "account": "acct_1"}}
     shared = {
+        **connect,
+        **terms,
         "proration_behavior": "none",
         "discounts": [{"discount": "di_1"}],
         "default_tax_rates": ["txr_1"],
@@ -138,7 +146,7 @@ def test_both_phases_say_all_that_the_subscription_says():
         "description": "For you",
         "metadata": {"c": "d"},
         "collection_method": "send_invoice",
-        "invoice_settings": {"days_until_due": 10},
+        "invoice_settings": {"days_until_due": 10, "issuer": {"type": "account", "account": "acct_1"}},
     }
     kept = {"quantity": 2, "discounts": [{"discount": "di_2"}], "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
     calls = {"price": "calls"}
@@ -151,6 +159,7 @@ def test_both_phases_say_all_that_the_subscription_says():
         "end_date": 1_000,
         "trial_end": 1_000,
     }
+    assert set(SubscriptionScheduleUpdateParamsPhase.__annotations__) - set(first) == NOT_CARRIED
     duration = {"interval": "month", "interval_count": 3}
     assert then == {**shared, "items": [{**kept, "price": "starter_m", "quantity": 1}, calls], "duration": duration}
     own = {"interval": "week", "interval_count": 2}  # of a price that the catalogue does not have any more
@@ -168,6 +177,8 @@ def test_both_phases_say_all_that_the_subscription_says():
     assert several["items"] == [calls, {"price": "pro_m", "quantity": 4}]
 
 
+NOT_CARRIED = {"add_invoice_items", "billing_cycle_anchor", "currency", "duration", "trial"}
+"""Parameters of a phase, by Stripe's SDK, that are not the subscription's."""
 SEATS = item("si_2", "starter_m", "starter", 3)
 SEAT_MORE, SEATS_GONE = {"id": "si_2", "price": "starter_m", "quantity": 4}, {"id": "si_2", "deleted": True}
 

@@ -180,7 +180,9 @@ def compose_services(runtime: Runtime) -> Services:
         subscriptions=SubscriptionService(
             settings, mirror, stripe, catalog, close_checkouts=checkout.close_all, send_usage=send_usage
         ),
-        endings=EndingService(settings, mirror, stripe, catalog, send_usage=send_usage),
+        endings=EndingService(
+            settings, mirror, stripe, catalog, close_checkouts=checkout.close_all, send_usage=send_usage
+        ),
         promotions=PromotionService(settings, mirror, stripe, catalog),
         free=FreeStart(settings, mirror, stripe, catalog, customers, close_checkouts=checkout.close_all),
         limiter=RateLimiter(settings),

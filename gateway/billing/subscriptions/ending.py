@@ -9,6 +9,7 @@ from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions import timing
 from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
+from gateway.billing.subscriptions.exclusion import new_products, read_subscriptions, stands_against
 from gateway.billing.subscriptions.pausing import (
     bad_until,
     has_stopped,
@@ -24,6 +25,7 @@ from gateway.billing.subscriptions.pausing import (
 )
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.scheduled import Schedules
+from gateway.billing.subscriptions.set_aside import coming_back
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.validation import check, ended, long_comment, planned_by_seller
 from gateway.mirror.mapping import id_of
@@ -55,6 +57,7 @@ class EndingService:
         mirror: the copy of Stripe.
         stripe: does it.
         catalog: what is sold, which a customer may keep where an end was planned.
+        close_checkouts: closes a user's open checkouts.
         send_usage: sends what a customer has used to Stripe, before the last invoice of it is made.
     """
 
@@ -65,9 +68,12 @@ class EndingService:
         stripe: Stripe,
         catalog: Catalog,
         *,
+        close_checkouts: Callable[[str], Awaitable[None]],
         send_usage: Callable[[str], Awaitable[None]],
     ) -> None:
         self._settings = settings
+        self._mirror = mirror
+        self._close_checkouts = close_checkouts
         self._stripe = stripe
         self._catalog = catalog
         self._send_usage = send_usage
@@ -182,6 +188,7 @@ class EndingService:
                 bound = planned_by_seller(present, await self._catalog.snapshot(), self._settings)
                 check(None if resting else bound)
                 if bound is None:
+                    await self._check_comes_back_alone(principal, present, answer)
                     await self._schedules.go_on(present, answer)
                     present, answer = await self._at_stripe.present(id)
             if not resting:
@@ -194,6 +201,22 @@ class EndingService:
             else:
                 await self._restart(answer, call_key)
             return await self._at_stripe.state(id)
+
+    async def _check_comes_back_alone(
+        self, principal: Principal, present: SubscriptionState, answer: StripeResponse
+    ) -> None:
+        """Refuse to bring back a plan that another one excludes, which was bought while it was set aside.
+
+        Raises:
+            Rejected: another live subscription excludes it.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        snapshot = await self._catalog.snapshot()
+        products = new_products(coming_back(answer.object), present, snapshot) if present.planned.left else []
+        if products and principal.subject and not self._settings.allow_multiple_subscriptions:
+            await self._close_checkouts(principal.subject)
+            await read_subscriptions(self._mirror, self._stripe, present.subscription.customer_id)
+            check(await stands_against(self._mirror.database, products, present, snapshot))
 
     async def _restart(self, answer: StripeResponse, key: str) -> None:
         """Have Stripe take up again what it has paused.

@@ -9,6 +9,8 @@ from sqlmodel import col, select
 from gateway.billing.catalog.product_prices import group_of
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS, has_begun
+from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
@@ -68,6 +70,34 @@ def excluded_by(product_id: str, held: Mapping[str, str], snapshot: Snapshot) ->
         return held.get(product_id)
     kin = (found for other, found in held.items() if (of := snapshot.products.get(other)) and group_of(of) == group)
     return next(kin, None)
+
+
+def new_products(price_ids: Collection[str], present: SubscriptionState, snapshot: Snapshot) -> list[str]:
+    """Return the products of some prices that a subscription does not have, if the catalogue knows them. Pure."""
+    own, known = {item.product_id for item in present.items}, map(snapshot.prices.get, price_ids)
+    return sorted({each.product_id for each in known if each and each.product_id in snapshot.products} - own)
+
+
+async def stands_against(
+    database: Database, products: Collection[str], present: SubscriptionState, snapshot: Snapshot
+) -> Problem | None:
+    """Return that another subscription excludes what is to come back to one, of which that was set aside.
+
+    Args:
+        database: the mirror.
+        products: what comes back.
+        present: the subscription.
+        snapshot: says of which group a product is.
+    """
+    row = present.subscription
+    held = await held_products(database, row.customer_id, [item.id for item in present.items], row.id)
+    standing = next((found for each in products if (found := excluded_by(each, held, snapshot))), None)
+    if standing is None:
+        return None
+    message = (
+        f"a plan comes back that another one excludes, which was bought meanwhile ({standing}): end that one first"
+    )
+    return Problem(ProblemCode.ALREADY_SUBSCRIBED, message, "subscriptionId")
 
 
 async def held_products(

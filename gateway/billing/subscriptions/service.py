@@ -208,6 +208,7 @@ class SubscriptionService:
                 )
             except ConfirmationNeeded:
                 check(change_pending(answer.object))
+                await self._schedules.release(id, answer)
                 parameters["payment_behavior"] = "pending_if_incomplete"  # it changes nothing before the payment
                 call = self._stripe.post(path_of(id), idempotency_key=f"{call_key}-confirm", **parameters)
                 changed = await self._at_stripe.do(id, call)

@@ -63,15 +63,33 @@ def brought_back(subscription: Mapping[str, Any], now: datetime) -> _Json:
         ValueError: it cannot be read.
     """
     said = subscription["schedule"]["metadata"]
-    names = [name for name in said if name.startswith(_KEY)]
-    kept = orjson.loads("".join(said[f"{_KEY}{number}"] for number in range(len(names))))
+    kept = _kept(said)
     present = present_phase(subscription, datetime.fromtimestamp(kept["until"], UTC))
     if kept["until"] <= now.timestamp():
         present["end_date"] = "now"
     later = _still_due(kept["phases"], int(now.timestamp()), int(said[ENDED_BY_CUSTOMER]))
-    forgotten = dict.fromkeys((ENDED_BY_CUSTOMER, *names), "")
+    forgotten = dict.fromkeys((ENDED_BY_CUSTOMER, *(name for name in said if name.startswith(_KEY))), "")
     phases = {"phases": [present, *later], "end_behavior": kept["then"], "proration_behavior": "none"}
     return {**phases, "metadata": forgotten}
+
+
+def _kept(said: Mapping[str, str]) -> _Json:
+    names = [name for name in said if name.startswith(_KEY)]
+    found: _Json = orjson.loads("".join(said[f"{_KEY}{number}"] for number in range(len(names))))
+    return found
+
+
+def coming_back(subscription: Mapping[str, Any]) -> set[str]:
+    """Return the prices of the phases that are set aside; none where none are, or nobody can read them.
+
+    Args:
+        subscription: as Stripe has it, with its schedule.
+    """
+    try:
+        phases = _kept((subscription["schedule"] or {})["metadata"])["phases"]
+        return {item["price"] for phase in phases for item in phase["items"]}
+    except (KeyError, ValueError):
+        return set()
 
 
 def _still_due(phases: list[_Json], now: int, end: int) -> list[_Json]:

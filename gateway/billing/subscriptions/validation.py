@@ -76,8 +76,17 @@ def refused(error: StripeRefused) -> Problem:
 
 
 def change_pending(subscription: Mapping[str, Any]) -> Problem | None:
-    """Return that a schedule says what discounts there are: its next phase would take away what is given now."""
-    if not subscription["schedule"]:
+    """Return that a schedule says what discounts there are: its next phase would take away what is given now.
+
+    A schedule that plans nothing is left where the gateway was killed between making it and planning.
+
+    Args:
+        subscription: as Stripe has it, with its schedule expanded.
+    """
+    schedule = subscription["schedule"]
+    present = schedule["current_phase"] if schedule else None
+    goes_on = present and schedule["phases"][-1]["start_date"] <= present["start_date"]
+    if not schedule or (goes_on and schedule["end_behavior"] == "release"):
         return None
     message = "a change of this subscription waits for the end of the period: undo it first"
     return Problem(ProblemCode.CHANGE_PENDING, message, "subscriptionId")

@@ -13,6 +13,7 @@ from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.ending import Cancellation, EndingService
 from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import SubscriptionService
+from gateway.billing.subscriptions.set_aside import set_aside
 from gateway.billing.user_errors import Rejected
 from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
@@ -82,7 +83,7 @@ async def service(database, mirror, stripe, fill, scripted):
         catalog = Catalog(chosen, database)
         made = SubscriptionService(chosen, mirror, stripe, catalog, close_checkouts=close, send_usage=send_usage)
         made.closed = closed
-        made.endings = EndingService(chosen, mirror, stripe, catalog, send_usage=send_usage)
+        made.endings = EndingService(chosen, mirror, stripe, catalog, close_checkouts=close, send_usage=send_usage)
         return made
 
     closed: list[str] = []
@@ -550,6 +551,26 @@ async def test_a_schedule_that_stripe_has_released_does_not_speak_for_the_one_th
     scripted.answer("POST", RELEASE, released)
     await service().cancel_pending(ADA, "sub_1")
     assert [call[1] for call in changed(scripted)] == [RELEASE]
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group(service, scripted, fill, excluded):
+    later = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "disk", "quantity": 1}]}
+    kept = set_aside({**PLANS, "phases": [PHASE, later], "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
+    left = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": kept}
+    if excluded:
+        await fill(subscription("sub_3"), item("si_3", "disk", "disks", subscription_id="sub_3"))
+    scripted.answer("GET", SUB, theirs(schedule=left))
+    scripted.list("/v1/subscriptions", [])
+    scripted.answer("POST", ITS, {**left, "end_behavior": "release", "metadata": {}})
+    scripted.answer("GET", ITS, left)
+    made = service()
+    resumed = made.endings.resume(ADA, "sub_1", None)
+    if excluded:
+        assert await codes(resumed) == [("ALREADY_SUBSCRIBED", "subscriptionId")]
+    else:
+        await resumed
+    assert (made.closed, [call[1] for call in changed(scripted)]) == (["ada"], [] if excluded else [ITS])
 
 
 BY_SELLER = {**PLANS, "metadata": {}}

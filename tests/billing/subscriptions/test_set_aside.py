@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.billing.subscriptions.set_aside import brought_back, set_aside
+from gateway.billing.subscriptions.set_aside import brought_back, coming_back, set_aside
 
 STARTED, ENDS, LATER, LAST = 1_000, 2_000, 3_000, 4_000
 END = datetime.fromtimestamp(ENDS, UTC)
@@ -133,3 +133,12 @@ def test_an_end_alone_comes_back():
 )
 def test_what_cannot_be_given_back_exactly_is_not_kept(given):
     assert set_aside(given, END) == FINAL
+
+
+def test_whoever_asks_is_told_what_would_come_back():
+    other = {**SHOWN, "items": [ITEM, {**ITEM, "price": {"id": "disk"}}]}
+    kept = set_aside(schedule(SHOWN, other), END)
+    assert coming_back({"schedule": {"metadata": kept}}) == {"month", "disk"}
+    spoilt = [{}, {"set_aside_0": "["}, {"set_aside_1": "{}"}, {"set_aside_0": "{}"}]
+    assert [coming_back({"schedule": {"metadata": each}}) for each in spoilt] == [set()] * 4
+    assert coming_back({"schedule": None}) == set()

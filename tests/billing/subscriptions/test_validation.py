@@ -41,7 +41,20 @@ def test_what_has_ended_cannot_be_changed(status, over):
     assert told(ended(present)) == (("SUBSCRIPTION_ENDED", "subscriptionId") if over else None)
 
 
-@pytest.mark.parametrize(("schedule", "told_so"), [(None, False), ("sub_sched_1", True)])
+BEGUN, COMING = {"start_date": 1}, {"start_date": 2}
+EMPTY = {"current_phase": BEGUN, "phases": [BEGUN], "end_behavior": "release"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told_so"),
+    [
+        (None, False),
+        (EMPTY, False),  # left by a gateway that was killed
+        (EMPTY | {"end_behavior": "cancel"}, True),
+        (EMPTY | {"phases": [BEGUN, COMING]}, True),
+        (EMPTY | {"current_phase": None}, True),
+    ],
+)
 def test_discounts_wait_for_a_change_that_waits(schedule, told_so):
     expected = ("CHANGE_PENDING", "subscriptionId") if told_so else None
     assert told(change_pending({"schedule": schedule})) == expected

@@ -55,7 +55,7 @@ audit: .venv/bin/python
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
 
 tests: .venv/development assets packages
-	@TMPDIR=$(RAM) $(BIN)/python -P tests/harness/forked_workers.py 7 $(ARGS)
+	@TMPDIR=$(RAM) $(BIN)/python -P tests/harness/forked_workers.py 8 $(ARGS)
 
 # Ratios, measured in alternating rounds of one run. `BASELINE=/path/to/checkout make bench` measures this checkout
 # against another.

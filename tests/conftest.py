@@ -22,14 +22,15 @@ from gateway.db.database import ENDPOINTS, PUBLISHED
 from gateway.db.engines import create_engines
 from gateway.db.engines import database_url as database_url_of
 from gateway.graphql.ide import assets
-from harness.compiled_cache import share_compiled_statements
 from harness.gateway import World, make_world, migrate
 from harness.postgres import PostgresDatabases, postgres_server
+from harness.shared_caches import log_plain_tracebacks, share_caches
 
 # Nobody here speaks TLS, and every new client would read the whole list of authorities: a fortieth of a second each.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
-share_compiled_statements()
+share_caches()
+log_plain_tracebacks()
 
 
 LONGEST = (
@@ -81,21 +82,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _in_shares(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     """Order tests by who begins with them: `--dist worksteal` gives each worker as many of them as they come.
 
-    Two workers begin with those that mostly wait, for a minute each. One has those that need a browser, whose start
+    Three workers begin with those that mostly wait, for a minute each. One has those that need a browser, whose start
     takes seconds of CPU for each file, and those that hold the offline Stripe against Stripe's description, which takes
     as many seconds to make. The others begin with the longest.
     """
-    if workers < 4:
+    if workers < 5:
         return items
     kinds: dict[str, list[pytest.Item]] = {"paced": [], "described": [], "long": [], "other": []}
     for item in items:
         kinds[_kind(item)].append(item)
-    long, paced = sorted(kinds["long"], key=lambda item: LONGEST.index(item.path.stem)), kinds["paced"]
+    long = sorted(kinds["long"], key=lambda item: LONGEST.index(item.path.stem))
     shares = [
-        paced[::2],
-        paced[1::2],
+        *(kinds["paced"][worker::3] for worker in range(3)),
         kinds["described"],
-        *(long[worker :: workers - 3] for worker in range(workers - 3)),
+        *(long[worker :: workers - 4] for worker in range(workers - 4)),
     ]
     each, others = -(-len(items) // workers), iter(kinds["other"])
     filled = [[*share, *islice(others, max(0, each - len(share)))] for share in shares]

@@ -11,7 +11,10 @@ import os
 import random
 import signal
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +24,7 @@ from gateway.models.metering import UsageRecord
 from harness.command import Command
 from harness.counted_calls import History, Told
 from harness.databases import both_databases
-from harness.gateway import SECRET, SERVICE, SERVICE_TOKEN, connected
+from harness.gateway import NO_TLS, SECRET, SERVICE, SERVICE_TOKEN, connected
 from harness.linearizable import Undecided
 from harness.pacing import Bursts
 from harness.rows import customer, item, product, put, subscription
@@ -151,9 +154,7 @@ class Game:
         for life in self._lives:
             self._wait_for(life)
         self._began, self._bursts = time.monotonic(), Bursts(PLAYING, RESTING)
-        limits = httpx.Limits(max_connections=None, keepalive_expiry=None)
-        clients = httpx.AsyncClient(timeout=10, headers=SERVICE, limits=limits)
-        async with clients as self._client, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._disturb(seconds))
             for _ in range(CALLERS):
                 tasks.create_task(self._call(seconds))
@@ -182,37 +183,40 @@ class Game:
                 command.send_signal(signal.SIGCONT)
 
     async def _call(self, seconds: float) -> None:
-        while time.monotonic() < self._began + seconds:
-            await self._bursts.wait_async()
-            now = time.monotonic()
-            round_ = int((now - self._began) / ROUND)
-            history = self.histories.setdefault(round_, History(LIMIT, HELD_SECONDS))
-            await self._use(f"user_{round_}", history)
-            await asyncio.sleep(self._rng.uniform(0.2, 0.6))
+        """Be one caller, with connections of its own: of a pool of hundreds, httpx looks at all for each request."""
+        limits = httpx.Limits(keepalive_expiry=None)
+        async with httpx.AsyncClient(timeout=10, headers=SERVICE, limits=limits, verify=NO_TLS) as client:
+            while time.monotonic() < self._began + seconds:
+                await self._bursts.wait_async()
+                now = time.monotonic()
+                round_ = int((now - self._began) / ROUND)
+                history = self.histories.setdefault(round_, History(LIMIT, HELD_SECONDS))
+                await self._use(partial(self._ask, client, history), f"user_{round_}")
+                await asyncio.sleep(self._rng.uniform(0.2, 0.6))
 
-    async def _use(self, user: str, history: History) -> None:
+    async def _use(self, ask: Callable[..., Awaitable[Any]], user: str) -> None:
         """Consume something, or hold it and see what comes of the work."""
         amount = self._rng.randint(1, 20)
         given = {"externalId": user, "feature": "tokens", "amount": amount, "idempotencyKey": self._key()}
         if self._rng.random() < 0.5:
-            await self._ask(history, CONSUME, given, "consume", amount)
+            await ask(CONSUME, given, "consume", amount)
             return
-        event, answer = await self._ask(history, HOLD, {**given, "seconds": HELD_SECONDS}, "hold", amount)
+        event, answer = await ask(HOLD, {**given, "seconds": HELD_SECONDS}, "hold", amount)
         if not event.admitted or self._rng.random() < 0.2:
             return  # who holds it has died
         await asyncio.sleep(self._rng.uniform(0, 0.3))
         hold = {"holdId": answer["hold"]["id"]}
         if self._rng.random() < 0.3:
-            await self._ask(history, RELEASE, hold, "release", 0, event)
+            await ask(RELEASE, hold, "release", 0, event)
         else:
             actual = self._rng.randint(0, amount)
-            await self._ask(history, COMMIT, {**hold, "actual": actual}, "commit", actual, event)
+            await ask(COMMIT, {**hold, "actual": actual}, "commit", actual, event)
 
     def _key(self) -> str:
         self._count += 1
         return f"key-{self._count}"
 
-    async def _ask(self, history, document: str, given: dict, kind: str, amount: int, hold: Told | None = None):
+    async def _ask(self, client, history, document: str, given: dict, kind: str, amount: int, hold: Told | None = None):
         """Ask until there is an answer, of whichever process."""
         event = Told(kind, amount, time.monotonic(), hold=hold)
         history.told.append(event)
@@ -221,7 +225,7 @@ class Game:
         while True:
             port, _ = self._rng.choice(self._lives)
             try:
-                answer = (await self._client.post(f"http://127.0.0.1:{port}/graphql", json=body)).json()
+                answer = (await client.post(f"http://127.0.0.1:{port}/graphql", json=body)).json()
                 if not answer.get("errors"):
                     break
                 assert answer["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE", answer

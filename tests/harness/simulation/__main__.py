@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from harness.compiled_cache import share_compiled_statements
+from harness.shared_caches import share_compiled_statements
 from harness.simulation.history import Outcome, play, without_garbage
 from harness.simulation.scenes import open_scenes
 

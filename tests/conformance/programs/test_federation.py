@@ -1,8 +1,7 @@
 """The gateway in a larger graph, composed and asked by the routers of Apollo and of The Guild as npm has them.
 
-Apollo's compatibility suite asks a graph of its own invention, which a library is to serve and an API cannot. What it
-shows is shown here of ours: the link to the specification, keys (single and several), shareable types, composition
-without an error, and entities through a router.
+Apollo's compatibility suite asks a graph of its own invention, which a library is to serve and an API cannot, and it
+composes by a program that npm does not have. Its tests of what this graph has are run with this graph's names.
 """
 
 import json
@@ -87,6 +86,21 @@ def seen(answer, ids):
 def known(account):
     """An account; a router may leave the key of one that the gateway does not show."""
     return account if account and account.get("id") else None
+
+
+def test_apollos_suite_finds_what_this_graph_has(graph, ids):
+    project = node_packages(PROJECT)
+    named = json.dumps({"customer": graph.rows("customer", external_id="ada")[0]["id"], "product": ids["product"]})
+    found = json.loads(run(["node", project / "suite.cjs", f"{graph.url}/graphql", SERVICE_TOKEN, named], cwd=project))
+    assert {name for name, result in found.items() if result == "holds"} == {
+        "@link",
+        "@key single: applies single field @key on User",
+        "@key single: resolves single field @key on User",
+        "repeatable @key: applies repeatable @key directive on Product",
+        "repeatable @key: resolves multiple @key directives on Product",
+        "@shareable: should return @shareable directives in _service sdl",
+    }
+    assert "ftv1" in found["ftv1"]  # the traces of Apollo's studio, which the gateway does not write
 
 
 def test_the_graph_of_the_page_composes(got):

@@ -67,6 +67,8 @@ async function main() {
     buildService: ({ name, url }) =>
       new RemoteGraphQLDataSource({
         url,
+        // Once more where a server has closed the connection meanwhile: composing takes long on a busy machine.
+        fetcher: (...asked) => fetch(...asked).catch(() => fetch(...asked)),
         willSendRequest({ request, context }) {
           if (name === "billing" && context.token) request.http.headers.set("authorization", `Bearer ${context.token}`);
           if (name === "billing" && context.token !== undefined) asked.push(request.query);

@@ -20,12 +20,13 @@ from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import RESERVED
 from gateway.billing.customers.service import Customers
 from gateway.billing.subscriptions.at_stripe import DISCOUNTS, PATH, PREVIEW, SubscriptionsAtStripe, stripe_key
-from gateway.billing.subscriptions.discounts import promotion_code
+from gateway.billing.subscriptions.discounts import promotion_code, used_before
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import StripeRefused, Unauthenticated
+from gateway.mirror.mapping import id_of
 from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
@@ -132,12 +133,21 @@ class FreeStart:
             raise _not_free()
 
     async def _discounts(self, code: str | None, customer_id: str) -> dict[str, Any]:
+        """Return the parameters of a promotion code.
+
+        A coupon is given to a customer once, as on a running subscription: else a code for one free month would be had
+        each month anew, by who leaves at once and comes back.
+
+        Raises:
+            Rejected: there is no such code for this customer, or it was used.
+        """
         if code is None:
             return {}
         found = await promotion_code(self._stripe, code, customer_id)
         if found is None:
-            message = "there is no such promotion code"
-            raise Rejected(Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode"))
+            raise _invalid("there is no such promotion code")
+        if await used_before(self._mirror.database, customer_id, str(id_of(found["promotion"]["coupon"]))):
+            raise _invalid("this offer was used already")
         return {"discounts": [{"promotion_code": found["id"]}]}
 
     async def _trial_days(self, cart: Cart, buyer: Principal) -> int | None:
@@ -152,3 +162,7 @@ class FreeStart:
 def _not_free() -> Rejected:
     message = "this costs something, or is not sold without a card: open a checkout (`createCheckoutSession`)"
     return Rejected(Problem(ProblemCode.CHECKOUT_NEEDED, message, "lineItems"))
+
+
+def _invalid(message: str) -> Rejected:
+    return Rejected(Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode"))

@@ -94,6 +94,17 @@ def test_a_free_plan_a_trial_and_what_a_code_makes_free(free, ann):
     free.stripe("POST", "/v1/promotion_codes", code="GIFT", **{"promotion[type]": "coupon", "promotion[coupon]": gift})
     given = start(free, free.token("cleo"), price_id(free, "starter_monthly"), promotionCode="gift")
     assert (codes(given), given["subscription"]["discounts"]) == ([], [{"percentOff": 100}])
+    month = free.stripe("POST", "/v1/coupons", percent_off=100, duration="once")["id"]
+    free.stripe(
+        "POST", "/v1/promotion_codes", code="MONTH", **{"promotion[type]": "coupon", "promotion[coupon]": month}
+    )
+    dan = free.token("dan")
+    first = start(free, dan, price_id(free, "starter_monthly"), promotionCode="MONTH")
+    assert codes(first) == []
+    free.eventually(lambda: free.rows("discount", coupon_id=month))
+    assert asked(free, dan, "cancelSubscription", subscriptionId=first["subscription"]["id"], when="NOW") == []
+    again = start(free, dan, price_id(free, "starter_monthly"), promotionCode="MONTH")
+    assert codes(again) == ["PROMOTION_CODE_INVALID"]  # a free month each month
 
 
 def test_what_costs_something_is_not_started(free, ann):

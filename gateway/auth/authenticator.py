@@ -90,7 +90,7 @@ class Authenticator:
 
     def _service(self, header: str | None) -> Principal | None:
         """Return the back end, if a header has one of its tokens."""
-        if header is None:
+        if header is None or not self._service_tokens:
             return None
         scheme, _, token = header.partition(" ")
         presented = token.strip().encode(errors="replace")

@@ -54,7 +54,6 @@ class AsyncHandler:
         """Begin to answer."""
         task = asyncio.get_running_loop().create_task(self._respond(request, respond))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         return True
 
     async def _respond(self, request: Request, respond: Respond) -> None:
@@ -64,6 +63,8 @@ class AsyncHandler:
         except Exception:
             log.exception("request_failed", path=request.path)
             response = _FAILED
+        finally:  # a callback of the task would be another turn of the loop
+            self._tasks.discard(asyncio.current_task())
         respond(response)
 
 

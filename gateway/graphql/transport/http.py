@@ -162,8 +162,8 @@ class GraphQL:
         prepared = self._documents.prepare(asked)
         operation = prepared.operation(asked.operation_name)
         _check_method(request.method, operation)
-        title = _title(operation) if tracing.active() else ""
-        with tracing.span(title, kind="SERVER", caller=Headers(raw=request.raw_headers)) as note:
+        title, caller = (_title(operation), Headers(raw=request.raw_headers)) if tracing.active() else ("", None)
+        with tracing.span(title, kind="SERVER", caller=caller) as note:
             result = await self._engine.execute(prepared, asked, context, request.id.decode())
             note(errors=len(result.errors))
         if context.sign_in_error is not None:

@@ -269,14 +269,21 @@ class Game(Counter):
         for subscription in self.buyer.live():
             self.buyer.ask(RESUME, "resumeSubscription", {"subscriptionId": subscription["id"]})
 
-    @rule(days=st.sampled_from([None, 3, 45]), renewals=st.integers(0, 2), resume=st.booleans())
-    def pause(self, days: int | None, renewals: int, resume: bool) -> None:
-        """Pause before a renewal and take it up after it, at once or later, or let it come by itself."""
+    @rule(
+        days=st.sampled_from([None, 3, 45]), renewals=st.integers(0, 2), resume=st.booleans(), at_stripe=st.booleans()
+    )
+    def pause(self, days: int | None, renewals: int, resume: bool, at_stripe: bool) -> None:
+        """Pause before a renewal and take it up after it, at once or later, or let it come by itself.
+
+        Meanwhile make years of it, as Stripe's portal does, whose invoice is void.
+        """
         until = None if days is None else datetime.fromtimestamp(self.shop.now() + days * DAY, UTC).isoformat()
         for subscription in self.buyer.live():
             owed = self.buyer.owes(subscription["id"])
             answer = self.buyer.ask(PAUSE, "pauseSubscription", {"subscriptionId": subscription["id"], "until": until})
             assert not (owed and answer and answer["subscription"]) or subscription["pause_collection"], "a way out"
+            if at_stripe and answer and not answer["userErrors"]:
+                self.buyer.year_at_stripe(subscription)
         for _ in range(renewals):
             self.buyer.wait(31 * DAY + SLACK)
             self.has_what_was_paid_and_kept()

@@ -270,6 +270,14 @@ class Buyer:
         if answer and answer["url"]:
             self.world.client.post(f"{answer['url']}{path}", data=form, headers={"Origin": self.world.stripe_url})
 
+    def year_at_stripe(self, subscription: dict[str, Any]) -> None:
+        """Make a year of a month at once, as Stripe's portal does that sells both."""
+        for item in subscription["items"]["data"]:
+            if item["price"]["id"] == self.shop.ids["month"] and not subscription["schedule"]:
+                change = {"items[0][id]": item["id"], "items[0][price]": self.shop.ids["year"]}
+                path = f"/v1/subscriptions/{subscription['id']}"
+                self.shop.world.stripe("POST", path, proration_behavior="always_invoice", **change)
+
     def take_card(self, number: str) -> None:
         card = {"card_number": number, "card_expiry": "12 / 34", "card_cvc": "123", "name": "Ada"}
         self.portal("/payment-method", **card)

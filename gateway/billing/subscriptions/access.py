@@ -50,11 +50,13 @@ class AsPaid(NamedTuple):
         price: of the line that was paid.
         product: of that price; None where nobody wrote it down.
         quantity: of the line.
+        period: of the line, by which its use is counted where the item has another one now.
     """
 
     price: str
     product: str | None
     quantity: int
+    period: tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,10 @@ def _as_paid(item: SubscriptionItem, payments: Payments) -> SubscriptionItem | N
     if paid is None or product is None:
         return None
     had = {name: getattr(item, name) for name in SubscriptionItem.model_fields}
-    return SubscriptionItem(**had | {"price_id": paid.price, "product_id": product, "quantity": paid.quantity})
+    had |= {"price_id": paid.price, "product_id": product, "quantity": paid.quantity}
+    if paid.period[1] != item.current_period_end:
+        had["current_period_start"], had["current_period_end"] = paid.period
+    return SubscriptionItem(**had)
 
 
 def _why_nothing(subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments) -> Reason:

@@ -129,7 +129,8 @@ def _as_paid(lines: Sequence[Mapping[str, Any]]) -> AsPaid | None:
     if not lines:
         return None
     units = [line["quantity"] or 0 for line in lines if len(lines) == 1 or (line["quantity"] or 0) > 1]
-    return AsPaid(lines[0]["price"], lines[0].get("product"), sum(units) or 1)
+    start, end = (datetime.fromtimestamp(lines[0][name], UTC) for name in ("period_start", "period_end"))
+    return AsPaid(lines[0]["price"], lines[0].get("product"), sum(units) or 1, (start, end))
 
 
 def _changes_at(invoices: Iterable[Any], now: datetime) -> datetime | None:

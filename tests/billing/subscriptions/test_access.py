@@ -1,11 +1,20 @@
 """What a subscription gives right to: the rules as a table, the grace period, features and limits, the policy route."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from gateway.billing.subscriptions.access import Payments, Reason, access, end_of, will_cancel
+from gateway.billing.subscriptions.access import (
+    AsPaid,
+    Payments,
+    Reason,
+    access,
+    end_of,
+    giving_items,
+    will_cancel,
+)
 from gateway.models.mirrored import Subscription, SubscriptionItem
 from harness.databases import both_databases
 from harness.gateway import SERVICE_TOKEN
@@ -46,6 +55,14 @@ def decided(status: str, *, payments: Payments | None = None, quantities: tuple[
     ]
     found = access(row, items, NOW, grace=GRACE, payments=payments or Payments())
     return found.allowed, found.reason, found.until
+
+
+MONTH = AsPaid("month", "cheap", 5, (NOW - 21 * DAY, NOW + 9 * DAY))
+
+
+def unpaid(items: dict[str, AsPaid | None], *days: int) -> Payments:
+    """What a pause has left unpaid, with what was paid before."""
+    return replace(paid(*days), unpaid=items)
 
 
 def paid(*days: int) -> Payments:
@@ -128,8 +145,36 @@ TABLE = {
     "a pause in a trial": (("trialing",), {"pause_behavior": "void"}, (True, Reason.TRIALING, IN_27)),
     "a pause in which it is given": (("active",), {"payments": paid(0), "pause_behavior": "mark_uncollectible"},
                                      (True, Reason.ACTIVE, None)),
+    "a pause that is over, and left it unpaid": (
+        ("active",), {"payments": Payments(known=True, unpaid={"si_0": None})}, (False, Reason.PAUSED, None)),
+    "a pause that is over, and left an item unpaid": (
+        ("active",), {"payments": unpaid({"si_1": None}, 9), "quantities": (1, 1)},
+        (True, Reason.ACTIVE, NOW + 9 * DAY)),
+    "a pause that is over, and what was paid before": (
+        ("active",), {"payments": unpaid({"si_0": MONTH}, 9)}, (True, Reason.ACTIVE, NOW + 9 * DAY)),
     "a status of the future": (("a_status_of_the_future",), {"payments": paid(9)}, (False, Reason.UNPAID, None)),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paid_as", "has"),
+    [
+        (None, None),
+        (MONTH._replace(price="price_1", product=None), ("price_1", "prod_1", 5, NOW + 9 * DAY)),  # more was taken
+        (MONTH, ("month", "cheap", 5, NOW + 9 * DAY)),
+        (MONTH._replace(product=None), None),  # of a line that was kept before products were
+        (MONTH._replace(period=(NOW - 9 * DAY, NOW + 27 * DAY)), ("month", "cheap", 5, NOW + 27 * DAY)),
+    ],
+)
+def test_what_a_pause_has_left_unpaid_gives_what_was_paid_before(paid_as, has):
+    its = item("si_0", "price_1", "prod_1", 100)
+    its.current_period_start, its.current_period_end = NOW - 3 * DAY, NOW + 27 * DAY
+    given = giving_items(row(), [its], unpaid({"si_0": paid_as}, 9))
+    assert [(each.price_id, each.product_id, each.quantity, each.current_period_end) for each in given] == (
+        [has] if has else []
+    )
+    starts = its.current_period_start if has and has[3] == its.current_period_end else NOW - 21 * DAY
+    assert all(each.current_period_start == starts for each in given)
 
 
 @pytest.mark.parametrize(("status", "given", "expected"), TABLE.values(), ids=TABLE)

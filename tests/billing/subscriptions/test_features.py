@@ -78,6 +78,13 @@ def test_an_item_that_gives_nothing_gives_no_feature_though_another_item_gives_a
     assert boards(only_plain) == (False, None)
 
 
+def test_what_was_paid_for_gives_its_features_though_the_plan_is_another_by_now():
+    for has, paid, expected in (("plain", "basic", (True, 5)), ("large", "basic", (True, 5)), ("large", "plain", None)):
+        found = state(item("si_1", "price", has))
+        before = type(found)(found.subscription, found.items, found.access, (item("si_1", "old", paid),))
+        assert boards(before) == (expected or (False, None))
+
+
 def test_an_entitlement_of_stripes_needs_a_subscription_with_access():
     assert boards(held("plain"), active=("boards",)) == (True, None)
     assert boards(held("plain", access=REFUSED), active=("boards",)) == (False, None)

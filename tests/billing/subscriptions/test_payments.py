@@ -61,7 +61,8 @@ OWN = {"paused_by_customer_until_" + str(int(at(0).timestamp())): str(int(at(-10
 AWAY = invoice("void", line(-2, 363, 9000, price="price_y", product="prod_1"), created=-2)
 MORE = invoice("void", line(-2, 27, 8000, quantity=100, product="prod_1"), created=-2)
 SEATS = invoice("paid", line(-3, 27, 45, quantity=5), line(-3, 27, 4, quantity=1, id="il_fee"))
-AS_PAID = ("price_1", None, 1)
+PERIOD = at(-3), at(27)
+AS_PAID = ("price_1", None, 1, PERIOD)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ AS_PAID = ("price_1", None, 1)
         ([invoice("void", line(1, 31, 9000), created=-2)], OWN, {}),  # not yet
         ([invoice("void", line(-2, 27, 0), line(-2, 27, -9, item="si_2"), created=-2)], OWN, {}),
         ([PAID, AWAY], OWN, {"si_1": AS_PAID}),  # the month goes on to its end
-        ([SEATS, MORE], OWN, {"si_1": ("price_1", None, 5)}),
+        ([SEATS, MORE], OWN, {"si_1": ("price_1", None, 5, PERIOD)}),
         ([AWAY, invoice("paid", line(-1, 364, 9000), created=-1)], OWN, {}),  # paid since
         ([AWAY, invoice("paid", line(-1, 364, 9000), created=-1)], OWN | {"paused_by_customer_until_x": "1"}, {}),
         ([PAID, AWAY, MORE], OWN, {"si_1": AS_PAID}),
@@ -91,7 +92,10 @@ def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpai
     for each in itertools.permutations(invoices):
         assert told(*each, meta=metadata).unpaid == unpaid
     returned = {"in_-3": 900}
-    assert set(told(*invoices, meta=metadata, returned=returned).unpaid.values()) <= {None, ("price_1", None, 5)}
+    assert set(told(*invoices, meta=metadata, returned=returned).unpaid.values()) <= {
+        None,
+        ("price_1", None, 5, PERIOD),
+    }
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Command:
     Args:
         words: what stands behind `gateway`.
         cwd: the folder it runs in.
-        environment: all that it finds in its environment beside PATH.
+        environment: all that it finds in its environment beside PATH, and the mutant that is tried (`make mutants`).
         output: the file that both its streams are added to.
         limit: the largest file that it may write, in bytes.
         typed: what a person types, who has no terminal then.
@@ -59,7 +59,8 @@ class Command:
         limit: int | None = None,
         typed: str = "",
     ) -> None:
-        surroundings = {"PATH": os.environ["PATH"], **(environment or {})}
+        kept = {name: os.environ[name] for name in ("PATH", "MUTANT_UNDER_TEST") if name in os.environ}
+        surroundings = {**kept, **(environment or {})}
         given = (words, str(cwd), surroundings, str(output), limit, typed)
         self._process: Any = _FORKS.Process(target=_become, args=given)  # no daemon: those may have no processes
         self._process.start()

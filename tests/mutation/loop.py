@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from itertools import groupby
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -350,10 +351,12 @@ def _starts_something(item: pytest.Item) -> bool:
 
 
 def _scene() -> None:
-    """Make what each gateway of the tests begins with: a second of CPU, which each process would take else."""
-    from harness.gateway import scene  # noqa: PLC0415 - the mutants' folder has it, and is found by now
+    """Make what gateways and commands of the tests begin with: seconds of CPU, which each process would take else."""
+    from harness import command, gateway  # noqa: PLC0415 - the mutants' folder has them, and is found by now
 
-    scene()
+    gateway.scene()
+    assert command.run("--version").returncode == 0
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign] # it is our parent's child, and runs
 
 
 def _own_folder(config: pytest.Config, folder: str | None = None) -> None:

@@ -33,6 +33,10 @@ def test_what_is_held_is_open_and_has_not_lapsed(connection):
     assert lapsed() == ["c"]
     settle_held(connection, ["cus_2", "cus_4"], NOW)
     assert lapsed() == ["c", "h"]
+    settle_held(connection, ["cus_3"], NOW)
+    assert lapsed() == ["c", "h", "i"]
+    put(connection, hold("j", 8, of="cus_5", ends=-SECOND))
+    assert held(connection, ["cus_5"], NOW) == {"cus_5": 0}
 
 
 def test_the_account_in_which_something_is_held():

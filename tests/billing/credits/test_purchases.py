@@ -402,6 +402,22 @@ def test_what_a_one_off_checkout_brings(connection, sale, columns, rows, expecte
     assert brought(connection, session("cs_1", sale, **columns), *rows, ids=("cs_1",)) == expected
 
 
+def test_what_is_bought_of_each_kind_bears_its_name_and_is_owned_once(connection):
+    kinds = {"credits": "5", "credits_images": "7", "lifetime": "true"}
+    put(connection, pack(meta=kinds), session("cs_1", sold()))
+    put(connection, invoice("in_1", line(-3, -3, price="pack", subscription_item=None), subscription_id=None))
+    found = read(connection, "cs_1", "in_1")
+    told = [(each.id, each.account_id, [(grant.id, grant.granted) for grant in each.grants]) for each in found]
+    name = line(-3, -3)["id"]
+    assert told == [
+        ("cs_1", "cus_1", [("li_1", 5)]),
+        ("cs_1 images", "cus_1 images", [("li_1 images", 7)]),
+        ("in_1", "cus_1", [(name, 5)]),
+        ("in_1 images", "cus_1 images", [(f"{name} images", 7)]),
+    ]
+    assert [[each.product_id for each in purchase.owned] for purchase in found] == [["pro"], [], ["pro"], []]
+
+
 def test_a_checkout_without_lines_brings_nothing(connection):
     row = session()
     row.line_items = None

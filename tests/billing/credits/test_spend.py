@@ -50,6 +50,8 @@ SPREAD = {
     "all there is": ([lot("a", 10), lot("b", 20, FUTURE)], {"b": 20, "a": 10}),
     "one more than one has": ([lot("a", 1), lot("b", 29, FUTURE)], {"b": 29, "a": 1}),
     "exactly what one has": ([lot("a"), lot("b", 30, FUTURE)], {"b": 30}),
+    "what is left of one": ([lot("a"), lot("b", 100, FUTURE, spent=60, revoked=10, expired=5)], {"b": 25, "a": 5}),
+    "more than the lots have": ([lot("a", 10)], {"a": 10}),
 }
 
 
@@ -59,7 +61,9 @@ async def test_which_lots_a_spend_comes_from(database, lots, parts):
     entry = await spent(database, reason="an image", meta={"size": "large"})
     assert (entry.kind, entry.amount, entry.balance, entry.parts) == ("spend", -30, 170, parts)
     assert (entry.key, entry.reason, entry.meta) == ("k", "an image", {"size": "large"})
-    assert {row["id"]: row["spent"] for row in await rows(database, LOTS) if row["spent"]} == parts
+    before = {each.id: each.spent for each in lots}
+    more = {row["id"]: row["spent"] - before[row["id"]] for row in await rows(database, LOTS)}
+    assert {name: count for name, count in more.items() if count} == parts
     (written,) = await rows(database, ENTRIES)
     assert {name: written[name] for name in entry.model_dump()} == entry.model_dump()
 
@@ -70,7 +74,7 @@ async def test_nobody_spends_what_is_not_there(database, balance):
     outcome = await spend(database, Spend("ada", 30, "k"))
     (problem,) = outcome.problems
     assert (problem.code.name, problem.field, outcome.entry) == ("INSUFFICIENT_CREDITS", "amount", None)
-    assert str(max(balance, 0)) in problem.message
+    assert problem.message == f"30 credits are wanted and {max(balance, 0)} are there"
     assert outcome.customer.id == "cus_1"
     assert await rows(database, ENTRIES) == []
 
@@ -124,6 +128,40 @@ async def test_more_lots_than_are_read_at_a_time_are_spent_in_one_transaction(da
     parts = [row["parts"] for row in await rows(database, ENTRIES)]
     assert parts[0] == {"a000": 1, "a001": 1, "a002": 1}
     assert (len(parts[1]), parts[1]["z"], sum(parts[1].values())) == (PAGE + 3, 1, PAGE + 3)
+
+
+async def test_what_is_spent_at_once_comes_from_one_lot_after_the_other_and_once_for_a_key(database):
+    theirs = CreditAccount(customer_id="cus_2", balance=100, clock=PAST), lot("x", expires_at=PAST, customer_id="cus_2")
+    await filled(database, lot("a", expires_at=FUTURE), lot("z"), *theirs, balance=200)
+
+    def work(connection):
+        purses = Purses(connection, ["cus_1"], ["k", "l"])
+        for key in ("k", "k", "l"):
+            assert purses.spend("cus_1", Spend("ada", 60, key), 0) is None
+        problem = purses.spend("cus_1", Spend("ada", 60, "m"), 30)
+        assert problem.message == "60 credits are wanted and 50 are there"
+        purses.save()
+
+    await database.transaction(work)
+    assert [row["parts"] for row in await rows(database, ENTRIES)] == [{"a": 60}, {"a": 40, "z": 20}]
+    assert {row["id"]: row["spent"] for row in await rows(database, LOTS)} == {"a": 100, "z": 20, "x": 0}
+
+
+OVER = {
+    "all of it": ({}, 100, 0),
+    "the last one": ({"spent": 99}, 1, 0),
+    "what was taken back after it had run out": ({"expired": 100, "revoked": 30}, -30, 0),
+    "one of what was": ({"granted": 1, "expired": 1, "revoked": 1}, -1, 0),
+    "nothing of what is owed": ({"revoked": 130}, -30, -30),
+    "nothing of what has another end": ({"expires_at": FUTURE}, 100, 100),
+}
+
+
+@pytest.mark.parametrize(("columns", "balance", "left"), OVER.values(), ids=OVER)
+def test_what_has_run_out_is_gone_before_anything_is_spent(connection, columns, balance, left):
+    put(connection, customer(external_id="ada"), CreditAccount(customer_id="cus_1", balance=balance, clock=PAST))
+    put(connection, lot("a", **{"expires_at": PAST, **columns}))
+    assert Purses(connection, ["cus_1"], []).balance("cus_1") == left
 
 
 async def test_a_key_is_of_one_customer(database):

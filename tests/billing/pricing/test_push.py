@@ -23,7 +23,7 @@ COST = ("currency", "unit_amount_decimal", "tiers", "recurring", "product", "cus
 
 
 @contextlib.asynccontextmanager
-async def shop(url, monkeypatch):
+async def runtime_of(url, monkeypatch):
     """A runtime whose Stripe is offline and within this process."""
     monkeypatch.setattr(reader, "TEST_CALLS_A_SECOND", 100_000)
     transport = httpx.ASGITransport(create_sandbox(SandboxOptions()))
@@ -79,12 +79,12 @@ async def plays(runtime, seed):
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_pushed_file_is_what_is_pulled_and_pushing_it_again_changes_nothing(sqlite_url, monkeypatch, seed):
-    async with shop(sqlite_url, monkeypatch) as runtime:
+    async with runtime_of(sqlite_url, monkeypatch) as runtime:
         await plays(runtime, seed)
 
 
 async def test_two_pushes_that_were_planned_at_the_same_moment_make_one_price(sqlite_url, monkeypatch):
-    async with shop(sqlite_url, monkeypatch) as runtime:
+    async with runtime_of(sqlite_url, monkeypatch) as runtime:
         known = await read(Reader(runtime.stripe))
         file = pull(known).catalogue
         file.products["prod_NwStarter000001"].prices["starter_monthly"].amount = 950
@@ -97,7 +97,7 @@ async def test_two_pushes_that_were_planned_at_the_same_moment_make_one_price(sq
 
 
 async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url, monkeypatch):
-    async with shop(sqlite_url, monkeypatch) as runtime:
+    async with runtime_of(sqlite_url, monkeypatch) as runtime:
         known = await read(Reader(runtime.stripe))
         file = pull(known).catalogue
         price = known.by_key()["starter_monthly"]
@@ -121,5 +121,5 @@ async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url, monkeyp
 @pytest.mark.parametrize("part", range(4))
 async def test_many_files_are_pushed_and_pulled(new_sqlite, monkeypatch, part):
     for seed in range(100 + part, 100 + MANY, 4):
-        async with shop(new_sqlite(), monkeypatch) as runtime:
+        async with runtime_of(new_sqlite(), monkeypatch) as runtime:
             await plays(runtime, seed)

@@ -167,6 +167,17 @@ def test_every_mutation_of_operators_stands_in_the_docs():
     assert named == {name for name in core.mutation_type.fields if name.startswith("operator")}
 
 
+def test_everything_deprecated_in_the_schema_stands_in_the_docs_with_its_day():
+    table = re.findall(r"^\| `(\w+\.\w+)` \| ([\d-]+) \|", TEXTS["docs/upgrading.md"], re.MULTILINE)
+    fields = {
+        (f"{kind.name}.{name}", field.deprecation_reason)
+        for kind in build_schema((ROOT / "schema.graphql").read_text()).type_map.values()
+        for name, field in getattr(kind, "fields", {}).items()
+        if field.deprecation_reason
+    }
+    assert dict(table) == {name: re.match(r"Until ([\d-]+):", reason).group(1) for name, reason in fields}
+
+
 def test_every_metric_stands_in_the_docs_with_its_description():
     table = dict(re.findall(r"^\| `(gateway_\w+)` \| \w+ \| (.*) \|$", TEXTS["docs/operating.md"], re.MULTILINE))
     families = [family for family in REGISTRY.collect() if family.name.startswith("gateway_")]

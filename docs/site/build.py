@@ -22,7 +22,8 @@ SECTIONS = {
     "In your back end": "python back-end outbound credits-and-usage ai-product seats",
     "Rules and reference": "rules graphql settings reference/schema reference/errors reference/commands "
     "reference/events",
-    "Run it": "going-live deploy moving-in pricing operating console assistants webhooks security promises performance",
+    "Run it": "going-live deploy moving-in upgrading pricing operating console assistants webhooks security promises "
+    "performance",
     "Develop": "offline-stripe testing examples/README simulation decisions/README",
     "The project": "CHANGELOG CONTRIBUTING SECURITY",
 }

@@ -6,8 +6,10 @@ What a page takes for granted (`auth`, `token`, an id) is declared before it; wh
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
+from html import unescape
 
 import pytest
 from playwright.async_api import expect
@@ -154,6 +156,8 @@ def signed_in(world):
 async def test_a_page_sells_by_a_tag_a_token_and_a_style(chromium, site):  # noqa: F811
     world, folder, address = site
     (tag, token), (style,) = blocks("elements", "html"), blocks("elements", "css")
+    (pinned,) = re.findall(r'integrity="([^"]+)"', unescape(world.client.get(f"{world.url}/elements").text))
+    tag = tag.replace(" crossorigin", f' integrity="{pinned}" crossorigin')
     head = f"<!doctype html><html lang=en><link rel=icon href=data:,><style>{style}</style>"
     page = f"{head}<script>{signed_in(world)}</script>{filled(tag, world)}{filled(token, world)}"
     (folder / "index.html").write_text(page)

@@ -548,6 +548,20 @@ def test_a_paused_collection_voids_its_invoices_until_it_resumes(client, subscri
 
 
 @pytest.mark.parametrize(
+    ("behavior", "status"), [("void", "void"), ("mark_uncollectible", "uncollectible"), ("keep_as_draft", "draft")]
+)
+def test_what_a_change_bills_while_collection_is_paused_is_put_by_as_a_renewal_is(
+    client, subscribe, price, behavior, status
+):
+    subscription = subscribe(price())
+    client.v1.subscriptions.update(subscription.id, {"pause_collection": {"behavior": behavior}})
+    dearer = [{"id": subscription["items"].data[0].id, "price": price(3000)}]
+    how = {"proration_behavior": "always_invoice", "payment_behavior": "error_if_incomplete"}
+    client.v1.subscriptions.update(subscription.id, {"items": dearer, **how})
+    assert invoices(client, subscription)[-1] == ("subscription_update", status, 2000)
+
+
+@pytest.mark.parametrize(
     ("coupon", "totals"),
     [
         ({"percent_off": 50, "duration": "once"}, [500, 1000, 1000]),

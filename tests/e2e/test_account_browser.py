@@ -401,6 +401,9 @@ async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, gener
         await page.get_by_test_id("sign-out").click()
         await sign_in(page, generous, ADA)
         await expect(page.get_by_test_id("status")).to_have_text("paused")
+        await page.get_by_test_id("cancel").click()
+        await expect(page.get_by_role("radio")).to_have_count(1)  # now: no period goes on
+        await page.get_by_test_id("close").click()
         await page.get_by_test_id("resume").click()  # nothing pays it
         await expect(page.get_by_test_id("pay-invoice")).to_have_text("Pay $29.00 now")
         await expect(page.get_by_test_id("resume")).to_have_count(0)

@@ -15,8 +15,9 @@ const REASONS = [
  * @param {any} subscription the one to end
  * @param {{done: (notice: string) => Promise<void>, close: () => void}} then what follows
  */
-export function cancelForm(ui, { id, currentPeriodEnd, retentionOffer }, { done, close }) {
+export function cancelForm(ui, { id, status, currentPeriodEnd, retentionOffer }, { done, close }) {
   const end = ui.day(currentPeriodEnd);
+  const isPaused = status === "PAUSED"; // by Stripe, as at the end of a trial without a card: no period goes on
   const problem = problemPlace();
   const option = (value, words, checked) =>
     h("label", { class: "option" }, h("input", { type: "radio", name: "when", value, checked }), h("span", {}, words));
@@ -39,8 +40,8 @@ export function cancelForm(ui, { id, currentPeriodEnd, retentionOffer }, { done,
       "fieldset",
       {},
       h("legend", { class: "visually-hidden" }, ui.text("cancel.when")),
-      option("AT_PERIOD_END", ui.text("cancel.atEnd", { day: end }), true),
-      option("NOW", ui.text("cancel.now"), false),
+      !isPaused && option("AT_PERIOD_END", ui.text("cancel.atEnd", { day: end }), true),
+      option("NOW", ui.text("cancel.now"), isPaused),
     ),
     h(
       "div",

@@ -3,34 +3,27 @@
     python -P tests/harness/forked_workers.py 5 [what else pytest is to be told]
 
 A worker of pytest-xdist is a new Python, which imports the project, its libraries and all tests before its first one.
-Here one process collects the tests while pytest starts, and each worker is a fork of it. pytest-xdist knows nothing of
-that: what it starts as a worker's Python hands its standard streams to the process that forks, and waits until the fork
-has ended (decision 30). All of them use one PostgreSQL server, each for databases of its own, and one process that
-forks the commands under test (`harness/command.py`).
+Here one process collects the tests, and pytest and each worker are forks of it. pytest-xdist knows nothing of that:
+what it starts as a worker's Python (`join_workers.py`) hands its standard streams to the process that forks, and waits
+until the fork has ended (decision 30). All of them use one PostgreSQL server, each for databases of its own, one SQLite
+database to copy, one sample catalogue, and one process that forks the commands under test (`harness/command.py`).
 """
 
 import contextlib
 import gc
 import io
+import json
 import multiprocessing.forkserver
 import os
 import random
 import select
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
-
-
-def join(address: str) -> None:
-    """Hand the standard streams to a fork, and wait for its end."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        socket.send_fds(connection, [b"streams"], [0, 1, 2])
-        connection.recv(1)
 
 
 def collect(arguments: list[str]) -> int:
@@ -49,18 +42,26 @@ def collect(arguments: list[str]) -> int:
     return 0
 
 
-def fork_workers(listener: socket.socket, tests: "subprocess.Popen[bytes]") -> bool:
-    """Fork a worker for each that joins; return whether this is a worker, or else after pytest's end."""
-    while tests.poll() is None:
+def start_pytest(arguments: list[str], listener: socket.socket) -> int:
+    """Fork the process that is pytest, which tells the workers what to do and the terminal how it goes."""
+    if (child := os.fork()) == 0:
+        listener.close()
+        sys.exit(pytest.main(arguments))
+    return child
+
+
+def fork_workers(listener: socket.socket, tests: int) -> int | None:
+    """Fork a worker for each that joins; return pytest's exit code after its end, None in a worker."""
+    while not (ended := os.waitpid(tests, os.WNOHANG))[0]:
         if select.select([listener], [], [], 0.1)[0]:
             connection, _ = listener.accept()
             _, streams, _, _ = socket.recv_fds(connection, 16, 3)
             if os.fork() == 0:
                 become_worker(connection, streams)
-                return True
+                return None
             for each in (connection.detach(), *streams):
                 os.close(each)
-    return False
+    return os.waitstatus_to_exitcode(ended[1])
 
 
 def become_worker(connection: socket.socket, streams: list[int]) -> None:
@@ -74,24 +75,32 @@ def become_worker(connection: socket.socket, streams: list[int]) -> None:
     random.seed()
 
 
-def start_postgres() -> tuple[int, int]:
-    """Start the server in a process that ends it with the last of us; that process, and what we keep open for it."""
+def share_databases() -> tuple[int, int]:
+    """Make what all workers use; the process that ends it with the last of us, and what we keep open for it."""
     reading, ours = os.pipe()
     told, theirs = os.pipe()
     if (child := os.fork()) == 0:
         os.setsid()  # nobody who interrupts the tests takes it from those who still use it
         os.close(ours)
-        from harness.postgres import SHARED, PostgresDatabases, postgres_server  # noqa: PLC0415 - pytest has found it
+        # pytest has found them
+        from harness.gateway import SCENE, make_scene  # noqa: PLC0415
+        from harness.postgres import SHARED, PostgresDatabases, postgres_server  # noqa: PLC0415
 
-        with contextlib.closing(os.fdopen(theirs, "w")) as answer, postgres_server(SHARED) as server:
+        with (
+            contextlib.closing(os.fdopen(theirs, "w")) as answer,
+            postgres_server(SHARED) as server,
+            tempfile.TemporaryDirectory(prefix="gateway-scene-") as folder,
+        ):
             PostgresDatabases(server.get_uri()).close()
-            answer.write(server.get_uri())
+            make_scene(Path(folder))
+            shared = {"POSTGRES_SERVER": server.get_uri(), "SQLITE_TEMPLATE": f"{folder}/empty.db", SCENE: folder}
+            json.dump(shared, answer)
             answer.close()
             os.read(reading, 1)
         os._exit(0)
     os.close(theirs)
     with os.fdopen(told) as answer:
-        os.environ["POSTGRES_SERVER"] = answer.read()
+        os.environ.update(json.load(answer))
     return child, ours
 
 
@@ -101,26 +110,21 @@ def main(workers: str, arguments: list[str]) -> str:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{folder}/socket")
     listener.listen()
-    python = f"{sys.executable} {__file__} join {folder}/socket"
-    command = [sys.executable, "-m", "pytest", "--tx", f"{workers}*popen//python={python}", "--dist", "worksteal"]
-    tests = subprocess.Popen([*command, *arguments])
-    failed = collect(arguments)
-    if failed:
-        tests.kill()
-    else:
+    python = f"{sys.executable} -IS {Path(__file__).with_name('join_workers.py')} {folder}/socket"
+    if not (code := collect(arguments)):
+        started = ["--tx", f"{workers}*popen//python={python}", "--dist", "worksteal", *arguments]
+        tests = start_pytest(started, listener)
         multiprocessing.forkserver.ensure_running()
-        postgres, kept = start_postgres()
-        if fork_workers(listener, tests):
+        databases, kept = share_databases()
+        code = fork_workers(listener, tests)
+        if code is None:
             listener.close()
             return sys.stdin.readline()
         os.close(kept)
-        os.waitpid(postgres, 0)
+        os.waitpid(databases, 0)
     shutil.rmtree(folder)
-    sys.exit(failed or tests.returncode)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "join":
-        join(sys.argv[2])
-    else:
-        exec(eval(main(sys.argv[1], sys.argv[2:])))  # noqa: S102, S307 - as a new Python does for pytest-xdist
+    exec(eval(main(sys.argv[1], sys.argv[2:])))  # noqa: S102, S307 - as a new Python does for pytest-xdist

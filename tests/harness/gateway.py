@@ -7,6 +7,7 @@ import functools
 import hashlib
 import hmac
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -46,6 +47,8 @@ SECRET = "whsec_of_the_tests"
 SERVICE_TOKEN = "the-token-of-the-back-end-000000"
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
 SIGN_IN_SECRET = "the-secret-that-signs-the-tokens-of-the-tests"
+SCENE = "SCENE_FOLDER"
+"""Names the folder of a scene that was made before."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For the clients of all worlds: each would make one of its own, which takes longer than a request."""
 
@@ -303,19 +306,28 @@ def make_world(database_url: str, *, fill: bool = True, clock: int | None = None
 @functools.cache
 def scene() -> tuple[Path, dict[sa.Table, list[dict[str, Any]]]]:
     """The sample catalogue at one moment: what seeds the offline Stripe of a test, and the rows of its mirror."""
-    folder = Path(tempfile.mkdtemp(prefix="gateway-scene-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if made := os.environ.get(SCENE):
+        folder = Path(made)
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="gateway-scene-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        make_scene(folder)
+    with connected(f"sqlite:///{folder}/filled.db") as connection:
+        tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notification"]
+        rows = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
+    return folder / "seed.json", {table: found for table, found in rows.items() if found}
+
+
+def make_scene(folder: Path) -> None:
+    """Make the files of it: `empty.db` with the tables alone, `seed.json`, and `filled.db` with the mirror's rows."""
+    migrate(f"sqlite:///{folder}/empty.db")
+    shutil.copy(folder / "empty.db", folder / "filled.db")
     url = f"sqlite:///{folder}/filled.db"
-    migrate(url)
     listener, stripe_url = listening()
     with serve(create_sandbox(SandboxOptions()), listener, date_header=False):
         (folder / "seed.json").write_bytes(httpx.get(f"{stripe_url}/_sandbox/export").content)
         settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=stripe_url, database_url=url)
         asyncio.run(fill_mirror(settings))
-    with connected(url) as connection:
-        tables = [table for table in SQLModel.metadata.sorted_tables if table.name != "notification"]
-        rows = {table: [dict(row) for row in connection.execute(table.select()).mappings()] for table in tables}
-    return folder / "seed.json", {table: found for table, found in rows.items() if found}
 
 
 def put_rows(url: str, rows: dict[sa.Table, list[dict[str, Any]]]) -> bool:

@@ -183,16 +183,8 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
         # a cut list: the second look has it whole
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     their_items = {item["id"]: item for item in theirs.pop("_items", ())}
-    if ours["_erased"]:  # what Stripe keeps of a person is not wanted here
-        theirs = {
-            name: value
-            for name, value in theirs.items()
-            if name not in ERASED_COLUMNS.get(str(resource.table.__tablename__), ())
-        }
-    for name in ("entitlements", "entitlement_names"):  # of a product, and only read where a customer has any
-        if ours.get(name, ()) is None:
-            theirs.pop(name, None)
-    fields = {name: (ours[name], value) for name, value in theirs.items() if _differ(name, ours[name], value)}
+    kept = theirs.keys() - _not_kept(resource, ours)
+    fields = {name: (ours[name], theirs[name]) for name in kept if _differ(name, ours[name], theirs[name])}
     if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
         fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}
     our_items = items.get(key, {})
@@ -204,6 +196,16 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
             if one.get(name) != other.get(name)
         }
     return Difference(resource.kind, object_id, fields, account=account) if fields else None
+
+
+def _not_kept(resource: Resource, ours: Mapping[str, Any]) -> set[str]:
+    """Return the columns of a row that need not be as Stripe has them."""
+    found = {name for name in ("entitlements", "entitlement_names") if ours.get(name, ()) is None}
+    if ours["_erased"]:  # what Stripe keeps of a person is not wanted here
+        found |= {*ERASED_COLUMNS.get(str(resource.table.__tablename__), ())}
+    if resource.kind == "promotion_code" and ours["active"] and (ours["expires_at"] or ours["max_redemptions"]):
+        found.add("active")  # that it expired or was used up, no event says
+    return found
 
 
 async def _rows(database: Database, resource: Resource, ids: Sequence[str]) -> tuple[dict[str, Any], dict[str, Json]]:

@@ -294,7 +294,8 @@ class Discount(Mirrored, table=True):
 class PromotionCode(Mirrored, table=True):
     """What a buyer types to get a coupon (Stripe `promotion_code`).
 
-    `active` is what Stripe said last: one that expires or is used up may still be active here.
+    `active` is what Stripe said last: no event says that one has expired or is used up, and whether it may be used is
+    asked at Stripe.
     """
 
     __tablename__ = "promotion_code"

@@ -76,7 +76,12 @@ def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_
     with make_world(sqlite_url, fill=False, event_catch_up_minutes=0) as world:
         world.client.post(f"{world.stripe_url}/_sandbox/chaos", json={"drop": 1})
         world.client.post(f"{world.stripe_url}/_sandbox/clock/advance", json={"by": 3600})  # no event is news any more
+        half = world.stripe("POST", "/v1/coupons", percent_off=50, duration="once")["id"]
+        about = {"promotion[type]": "coupon", "promotion[coupon]": half, "max_redemptions": 1}
+        code = world.stripe("POST", "/v1/promotion_codes", code="HALF", **about)["id"]
+        world.stripe("POST", f"/v1/promotion_codes/{code}", active="false")
         asyncio.run(fill_mirror(world.settings))
+        world._execute("UPDATE promotion_code SET active = true")  # as before it was used up
         changed = world.stripe("GET", "/v1/products", limit=1)["data"][0]
         world._execute("UPDATE product SET unit_label = 'ounce', name = 'Wrong' WHERE id = :id", {"id": changed["id"]})
         lost = world.stripe("POST", "/v1/customers", email="ada@example.com")

@@ -2,3 +2,9 @@
 
 `src/` is plain JavaScript with types in JSDoc: it is served as it is, published at npm, and needs no build.
 """
+
+from pathlib import Path
+from typing import Final
+
+THEME: Final = Path(__file__).parent / "theme.css"
+"""What the pages of the shop and of the console share."""

@@ -18,12 +18,13 @@ from gateway.auth.operators import Operators
 from gateway.http.html import file_route, page
 from gateway.http.rate_limit import RateLimiter
 from gateway.settings import Settings
+from gateway.web import THEME
 
 if TYPE_CHECKING:
     from gateway.web.console.sign_in import ProviderSignIn
 
 _HERE = Path(__file__).parent
-_FILES = [path for path in sorted(_HERE.glob("page/*")) if path.suffix in {".js", ".css"}]
+_FILES = [THEME, *(path for path in sorted(_HERE.glob("page/*")) if path.suffix in {".js", ".css"})]
 _DOCUMENTS = sorted(_HERE.glob("documents/*.graphql"))
 
 

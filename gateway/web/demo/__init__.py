@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.http.html import file_route, page
+from gateway.web import THEME
 
 _HERE = Path(__file__).parent
 _FILES = [path for path in _HERE.glob("*/*") if path.suffix in {".js", ".css", ".json"}]
@@ -26,7 +27,8 @@ def demo_routes(stripe_url: str) -> list[BaseRoute]:
         stripe_url: the offline Stripe's dashboard, to which the pages link.
     """
     pages = [_page("/demo", "shop", stripe_url), _page("/demo/account", "account", stripe_url)]
-    return [*pages, *(file_route(f"/demo/{path.relative_to(_HERE).as_posix()}", path) for path in _FILES)]
+    theme = file_route("/demo/common/theme.css", THEME)
+    return [*pages, theme, *(file_route(f"/demo/{path.relative_to(_HERE).as_posix()}", path) for path in _FILES)]
 
 
 def _page(url: str, name: str, stripe_url: str) -> Route:

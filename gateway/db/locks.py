@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import Database
 from gateway.db.notifications import publish
+from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, RateLimited, StripeUnavailable
 from gateway.models.infra import Lease
@@ -28,6 +29,11 @@ LOOK_SECONDS = 0.5
 CLOCKS = timedelta(minutes=5)
 """How far clocks may be apart: one that is further off makes its machine unready."""
 LEASES = table_for(Lease)
+_RELEASE = (
+    sa.delete(LEASES)
+    .where(LEASES.c.name == sa.bindparam("lock"), LEASES.c.holder == sa.bindparam("whose"))
+    .returning(LEASES.c.name)
+)
 _ADVISORY = sa.text(
     "SELECT pg_advisory_xact_lock(key) FROM (SELECT DISTINCT hashtextextended(id, 0) AS key "
     "FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key) AS keys"
@@ -151,7 +157,8 @@ def _acquire(name: str, holder: str, connection: sa.Connection, lease: timedelta
     now = datetime.now(UTC)
     row = {"name": name, "holder": holder, "until": now + lease}
     given = {**row, "now": now, "never": now + lease + CLOCKS}
-    return connection.execute(_lease(connection.dialect.name), given).scalar() == holder
+    taken = execute(connection, _lease(connection.dialect.name), given)
+    return bool(taken) and taken[0][0] == holder
 
 
 @lru_cache
@@ -171,6 +178,5 @@ def _is_taken(name: str, connection: sa.Connection) -> bool:
 
 
 def _release(name: str, holder: str, connection: sa.Connection) -> None:
-    released = sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.holder == holder)
-    if connection.execute(released).rowcount:
+    if execute(connection, _RELEASE, {"lock": name, "whose": holder}):
         publish(connection, f"lock:{name}")

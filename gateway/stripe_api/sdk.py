@@ -41,7 +41,9 @@ class _Http(stripe.HTTPXClient):
 
     def __init__(self, *, timeout: float, verify: bool, transport: httpx.AsyncBaseTransport | None = None) -> None:
         super().__init__(timeout=timeout, verify_ssl_certs=False)  # of its own client, which sends nothing
-        self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else False
+        # one for all connections, also where none speaks TLS and nobody is trusted: httpx would make one for each
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else nobody
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[httpx.AsyncClient] = []
         self._transport = transport

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -12,11 +12,11 @@ from uuid import uuid4
 import orjson
 import sqlalchemy as sa
 import structlog
-from sqlmodel import col, select
 
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.rows import row_by_id
+from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
 from gateway.errors import NotFound, StripeFailure, StripeMissing, StripeRefused
 from gateway.mirror.sync import Mirror
@@ -34,6 +34,20 @@ WITHHOLD_SECONDS = 4.0
 INTENTS, SESSIONS = table_for(CheckoutIntent), table_for(CheckoutSession)
 GUEST = "guest"
 """The scope of every guest's intents."""
+
+_OWNER, _SESSION = sa.bindparam("owner", type_=sa.String), sa.bindparam("session", type_=sa.String)
+_OPEN = (
+    sa.select(SESSIONS.c.id, INTENTS.c.parameters_digest)
+    .join(INTENTS, INTENTS.c.session_id == SESSIONS.c.id, isouter=True)
+    .where(SESSIONS.c.external_id == _OWNER, SESSIONS.c.status == "open", SESSIONS.c.deleted.is_(False))
+)
+_OF_USER = sa.update(SESSIONS).where(SESSIONS.c.id == _SESSION).values(external_id=_OWNER)
+_OF_GUEST = sa.update(SESSIONS).where(SESSIONS.c.id == _SESSION).values(guest=sa.true())
+_MET = (
+    sa.update(INTENTS)
+    .where(INTENTS.c.id == sa.bindparam("intent"))
+    .values(session_id=_SESSION, parameters_digest=sa.bindparam("digest", type_=sa.String))
+)
 
 _PAID = Problem(
     ProblemCode.EARLIER_SESSION_PAID,
@@ -96,8 +110,8 @@ class Sessions:
         )
 
         def write(connection: sa.Connection) -> CheckoutIntent:
-            statement = insert(connection, INTENTS).values(intent.model_dump())
-            connection.execute(statement.on_conflict_do_nothing(index_elements=["scope", "key"]))
+            if execute(connection, _new_intent(connection.dialect.name), intent.model_dump()):
+                return intent
             found = sa.select(INTENTS).where(INTENTS.c.scope == scope, INTENTS.c.key == intent.key)
             return CheckoutIntent(**connection.execute(found).mappings().one())
 
@@ -231,13 +245,8 @@ class Sessions:
 
     async def open_of(self, external_id: str) -> dict[str, str | None]:
         """Return a user's sessions that are open as far as the mirror knows, each with what it offers."""
-        query = (
-            select(CheckoutSession.id, CheckoutIntent.parameters_digest)
-            .join(CheckoutIntent, col(CheckoutIntent.session_id) == CheckoutSession.id, isouter=True)
-            .where(CheckoutSession.external_id == external_id, CheckoutSession.status == "open")
-            .where(col(CheckoutSession.deleted).is_(False))
-        )
-        return dict(await self._database.read(lambda connection: connection.execute(query).all()))
+        found = await self._database.read(lambda connection: execute(connection, _OPEN, {"owner": external_id}))
+        return dict(found)
 
     async def expire(self, id: str) -> CheckoutSession:
         """Close a session at Stripe; return it as it stands then, which may be paid.
@@ -290,8 +299,10 @@ async def _all_of(*calls: Awaitable[Any]) -> list[Any]:
 
 def _own(connection: sa.Connection, session_id: str, external_id: str | None) -> None:
     """Note whose a session is: a user's, or a guest's."""
-    whose = {"guest": True} if external_id is None else {"external_id": external_id}
-    connection.execute(sa.update(SESSIONS).where(SESSIONS.c.id == session_id).values(**whose))
+    if external_id is None:
+        execute(connection, _OF_GUEST, {"session": session_id})
+    else:
+        execute(connection, _OF_USER, {"session": session_id, "owner": external_id})
 
 
 def digest_of(parameters: dict[str, Any]) -> str:
@@ -301,5 +312,12 @@ def digest_of(parameters: dict[str, Any]) -> str:
 
 def complete_intent(connection: sa.Connection, *, intent: CheckoutIntent, id: str, digest: str) -> None:
     """Note which session has answered an intent, and what it offers."""
-    met = sa.update(INTENTS).where(INTENTS.c.id == intent.id).values(session_id=id, parameters_digest=digest)
-    connection.execute(met)
+    execute(connection, _MET, {"intent": intent.id, "session": id, "digest": digest})
+
+
+@cache
+def _new_intent(dialect: str) -> Any:
+    """INSERT an intent, unless its key was used before."""
+    row = {column.name: sa.bindparam(column.name, type_=column.type) for column in INTENTS.c}
+    statement = insert(dialect, INTENTS).values(row)
+    return statement.on_conflict_do_nothing(index_elements=["scope", "key"]).returning(INTENTS.c.id)

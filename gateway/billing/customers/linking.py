@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.db.notifications import publish
+from gateway.db.statements import execute
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.mirror.mapping import email_key
@@ -27,6 +28,15 @@ CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
 SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
 USES = (CLAIMS, SESSIONS, SUBSCRIPTIONS, *(table_for(each) for each in (Charge, Invoice, CreditEntry, UsageRecord)))
 BATCH: Final = 100
+_OWNER = sa.bindparam("owner", type_=sa.String)
+_LATEST = sa.select(CLAIMS).where(CLAIMS.c.external_id == _OWNER).order_by(CLAIMS.c.generation.desc()).limit(1)
+_NEW = sa.insert(CLAIMS).values({column.name: sa.bindparam(column.name, type_=column.type) for column in CLAIMS.c})
+_LEAVE = sa.update(CUSTOMERS).where(CUSTOMERS.c.external_id == _OWNER).values(external_id=sa.null())
+_OWN = (
+    sa.update(CUSTOMERS)
+    .where(CUSTOMERS.c.id == sa.bindparam("customer"))
+    .values(external_id=_OWNER, payer_unverified=sa.bindparam("unverified", type_=sa.Boolean))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +150,7 @@ def open_claim(connection: sa.Connection, subject: str, email: str | None, *, ma
         email: the user's address.
         making: whether Stripe is asked next to make a customer for it.
     """
-    latest = sa.select(CLAIMS).where(CLAIMS.c.external_id == subject).order_by(CLAIMS.c.generation.desc()).limit(1)
-    last = connection.execute(latest).mappings().first()
+    last = connection.execute(_LATEST, {"owner": subject}).mappings().first()
     if last is not None and last["customer_id"] is None:
         claim = CustomerClaim(**last)
         if making and not claim.making:
@@ -151,7 +160,7 @@ def open_claim(connection: sa.Connection, subject: str, email: str | None, *, ma
     claim = CustomerClaim(
         external_id=subject, generation=generation, email=email, making=making, created=datetime.now(UTC)
     )
-    connection.execute(sa.insert(CLAIMS).values(claim.model_dump()))
+    execute(connection, _NEW, claim.model_dump())
     return claim
 
 
@@ -175,15 +184,20 @@ def fulfil(
     Raises:
         IntegrityError: it was given to another user a moment ago.
     """
-    values: dict[str, Any] = {"customer_id": customer_id, **({"making": False} if made else {})}
-    is_open = CLAIMS.c.customer_id.is_(None)
-    if not connection.execute(sa.update(CLAIMS).where(_is(claim), is_open).values(values)).rowcount:
+    its: dict[str, Any] = {"owner": claim.external_id, "customer": customer_id}
+    if not execute(connection, _fulfilment(made=made), {**its, "number": claim.generation}):
         return
-    theirs = CUSTOMERS.c.external_id == claim.external_id
-    connection.execute(sa.update(CUSTOMERS).where(theirs).values(external_id=None))
-    its = {"external_id": claim.external_id, "payer_unverified": payer_unverified}
-    connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(its))
+    execute(connection, _LEAVE, {"owner": claim.external_id})
+    execute(connection, _OWN, {**its, "unverified": payer_unverified})
     publish(connection, f"user:{claim.external_id}", f"customer:{customer_id}")
+
+
+@cache
+def _fulfilment(*, made: bool) -> Any:
+    """UPDATE a claim that is open."""
+    this = CLAIMS.c.external_id == _OWNER, CLAIMS.c.generation == sa.bindparam("number"), CLAIMS.c.customer_id.is_(None)
+    values = {"customer_id": sa.bindparam("customer", type_=sa.String), **({"making": sa.false()} if made else {})}
+    return sa.update(CLAIMS).where(*this).values(values).returning(CLAIMS.c.generation)
 
 
 def give(

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from gateway.db.notifications import publish
+from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
 from gateway.models.checkout import CustomerClaim
@@ -25,6 +26,19 @@ _FREE = (
     .where(CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False))
     .order_by(CUSTOMERS.c.id)
 )
+_THEIRS = sa.select(CUSTOMERS.c.deleted).where(CUSTOMERS.c.external_id == sa.bindparam("owner"))
+_LEAVE = (
+    sa.update(CUSTOMERS)
+    .where(CUSTOMERS.c.external_id == sa.bindparam("owner"), CUSTOMERS.c.deleted)
+    .values(external_id=sa.null())
+)
+_OWN = (
+    sa.update(CUSTOMERS)
+    .where(CUSTOMERS.c.id == sa.bindparam("customer"))
+    .values(external_id=sa.bindparam("owner", type_=sa.String))
+)
+_CLAIMED = sa.select(CLAIMS.c.generation).where(CLAIMS.c.external_id == sa.bindparam("owner")).limit(1)
+"""An open one is to be fulfilled."""
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -43,16 +57,16 @@ def _named(row: Written) -> str | None:
 
 def _give(connection: sa.Connection, customer_id: str, owner: str) -> None:
     """Write down an owner, unless the user has another customer."""
-    theirs = CUSTOMERS.c.external_id == owner
-    connection.execute(sa.update(CUSTOMERS).where(theirs, CUSTOMERS.c.deleted).values(external_id=None))
-    if connection.execute(sa.select(CUSTOMERS.c.id).where(theirs)).first():
+    theirs = execute(connection, _THEIRS, {"owner": owner})
+    if not all(deleted for (deleted,) in theirs):
         return
-    known = sa.select(CLAIMS.c.generation).where(CLAIMS.c.external_id == owner)  # an open one is to be fulfilled
+    if theirs:
+        execute(connection, _LEAVE, {"owner": owner})
     claim = {"external_id": owner, "generation": 1, "customer_id": customer_id, "created": datetime.now(UTC)}
     try:
         with connection.begin_nested():
-            connection.execute(sa.update(CUSTOMERS).where(CUSTOMERS.c.id == customer_id).values(external_id=owner))
-            if connection.execute(known.limit(1)).first() is None:
+            execute(connection, _OWN, {"owner": owner, "customer": customer_id})
+            if not execute(connection, _CLAIMED, {"owner": owner}):
                 connection.execute(insert(connection, CLAIMS).values(**claim).on_conflict_do_nothing())
     except IntegrityError:  # another process gave the user another customer a moment ago
         return

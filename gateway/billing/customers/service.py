@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col, select
+from sqlmodel import select
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers import cards, linking
@@ -29,6 +29,7 @@ PATH = "/v1/customers"
 LEFTOVER_SECONDS = 600.0
 """Between two looks for leftovers; Stripe remembers a key for a day."""
 CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
+_OF = sa.select(CUSTOMERS).where(CUSTOMERS.c.external_id == sa.bindparam("owner"), CUSTOMERS.c.deleted.is_(False))
 
 log = structlog.get_logger()
 
@@ -75,8 +76,11 @@ class Customers:
         return (taken, False) if taken and taken.id != made_id else (known, True)
 
     async def _of(self, external_id: str) -> Customer | None:
-        query = select(Customer).where(Customer.external_id == external_id, col(Customer.deleted).is_(False))
-        return await self._database.read(partial(first_row, statement=query))
+        def read(connection: sa.Connection) -> Customer | None:
+            found = connection.execute(_OF, {"owner": external_id}).mappings().first()
+            return None if found is None else Customer(**found)
+
+        return await self._database.read(read)
 
     async def _take_up(self, principal: Principal, but: str | None = None) -> Customer | None:
         """Give the user the customer that is theirs by what the mirror knows; one does not count.

@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.billing.audit import ENTRIES, Action, AuditLog, cursor_of
+from gateway.billing.pagination import encode_cursor
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
@@ -52,6 +53,7 @@ async def test_two_at_once_do_it_once_and_both_get_the_answer(database):
     (entry,) = await entries(database)
     assert (entry.status, entry.by, entry.external_id, entry.target) == ("done", "service token 1", "ada", "in_1")
     assert entry.input == {"amount": 500, "reason": None}
+    assert entry.finished >= entry.created
 
     for other in (action(input={"amount": 501}), action(external_id="eve"), action(name="invoice.credit")):
         with pytest.raises(Rejected) as refused:
@@ -113,3 +115,21 @@ async def test_pages_of_the_log_are_the_newest_first(database):
 def test_how_long_the_name_of_an_actor_may_be(length):
     found = [(problem.code.name, problem.field) for problem in action(actor="a" * length).problems()]
     assert found == ([] if length <= 200 else [("TEXT_TOO_LONG", "actor")])
+
+
+def test_the_order_of_what_is_asked_is_no_other_wish():
+    one, other = ({"amount": 500, "reason": None}, {"reason": None, "amount": 500})
+    assert action(input=one).fingerprint == action(input=other).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"), [("k", True), ("k" * 255, True), ("k" * 256, False), ("", False), (None, True)]
+)
+def test_how_long_a_key_may_be(key, fits):
+    assert [each.field for each in action(key=key).problems()] == ([] if fits else ["idempotencyKey"])
+
+
+async def test_a_cursor_may_have_as_many_digits_as_an_entry_can_have(database):
+    assert (await AuditLog(database).page(1, encode_cursor(f"audit {'9' * 18}"))).rows == []
+    with pytest.raises(BadInput, match="cursor"):
+        await AuditLog(database).page(1, encode_cursor(f"audit {'9' * 19}"))

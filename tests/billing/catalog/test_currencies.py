@@ -49,4 +49,5 @@ def test_what_is_no_country_has_no_currency():
     assert tender_of("JP") == ("jpy",)
     assert choose_currency(CATALOG, country="Deutschland").code == "usd"
     assert {tender_of(text) for text in ("", "XX", "T1", "DEU", "\u212a", "001")} == {()}
+    assert tender_of("\u00df") == ()  # whose capitals are South Sudan
     assert tender_of("D\u00c9") == tender_of("'; --") == ()

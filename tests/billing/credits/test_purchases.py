@@ -385,6 +385,7 @@ SESSIONS = {
     "of the product": (sold(), {}, [pack(meta={}), product("pro", meta={"credits": "7"})], [(7, 7, None)]),
     "a price that the mirror does not have yet": (sold(credits="5"), {}, [], [(5, 5, None)]),
     "the mirror's word counts": (sold(credits="5"), {}, [pack()], [(100, 100, None)]),
+    "one of which no metadata are told": ({"id": "li_1", "quantity": 1, "price": {"id": "pack"}}, {}, [], []),
     "a price made for this checkout": (sold(None), {}, [pack()], []),
     "expires in days": (sold(), {}, [pack(meta={"credits": "9", "credits_expire_days": "3"})], [(9, 9, 2)]),
     "nothing was to pay": (sold(), {"payment_status": "no_payment_required"}, [pack()], [(100, 100, None)]),

@@ -222,7 +222,7 @@ def test_prices_are_pulled_planned_and_pushed(dev):
     (commands,) = blocks("pricing", "sh")
     said = dev.run(commands, typed="y\n")
     assert "prod_NwPro000000001" in (dev.folder / "prices.yaml").read_text()
-    assert "othing" in said, said
+    assert said.count("nothing would change") == 2, said  # planned, and pushed
 
 
 def test_each_library_is_read_by_its_command(dev):

@@ -81,7 +81,6 @@ def test_the_client_opens_a_checkout(node, shop):
     url, asked = node(script, before=before)
     assert url.startswith(shop.stripe_url)
     assert asked == 1
-    assert "there is no such price" not in url
     assert shop.rows("customer", external_id="client")  # whose token it was
 
 

@@ -91,8 +91,8 @@ class SubscriptionsAtStripe:
         customer = await owner_of(self._database, principal, id)
         check(bad_key(key), *problems, foreign_card(customer) if pays else None)
         async with _lock(self._database, customer):
-            if customer.external_id is None and (await owner_of(self._database, principal, id)).external_id is not None:
-                raise RateLimited("this customer was given to a user a moment ago; try again", 1)
+            if principal.customer and (await owner_of(self._database, principal, id)) != customer:
+                raise RateLimited("this customer was given to somebody a moment ago; try again", 1)
             present, answer = await self.present(id)
             check(None if ended_too else ended(present))
             yield present, answer

@@ -39,7 +39,7 @@ export async function customer(named, show) {
   const { customer: found } = await ask("customer", { id: named });
   if (!found) return { content: [h("h1", {}, "Nobody"), h("p", {}, `There is no customer ${named}.`)] };
   const who = found.listed;
-  const button = (text, wanted, label) => session.mayAct && h("button", { type: "button", class: "quiet", "aria-label": label ?? null,
+  const button = (text, wanted, label) => session.mayAct && h("button", { type: "button", class: "quiet", "aria-label": label ?? null, "data-of": who.externalId ?? who.email,
     onclick: async () => { if (await act(wanted())) show(); } }, text);
   const head = h("div", { class: "head" }, h("h1", {}, who.email ?? who.name ?? who.id), h("div", { class: "tools" }, ...doings(found, button)));
   const content = [

@@ -61,6 +61,7 @@ class _Http(stripe.HTTPXClient):
                 self._handle_request_error(error)
             finally:
                 self._idle.append(client)
+        del response.stream  # it knows its response: the body would stay until the collector looks
         return response.content, response.status_code, response.headers
 
     def _new_client(self) -> httpx.AsyncClient:

@@ -8,11 +8,12 @@ from typing import Any
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions import timing
-from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, path_of, stripe_key
+from gateway.billing.subscriptions.at_stripe import SubscriptionsAtStripe, owner_of, path_of, stripe_key
 from gateway.billing.subscriptions.exclusion import new_products, read_subscriptions, stands_against
 from gateway.billing.subscriptions.pausing import (
     bad_until,
     has_stopped,
+    is_charged,
     is_so,
     may_credit,
     never_meets,
@@ -27,7 +28,7 @@ from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.set_aside import coming_back
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.validation import check, ended, long_comment, planned_by_seller
+from gateway.billing.subscriptions.validation import check, ended, foreign_card, long_comment, planned_by_seller
 from gateway.mirror.mapping import id_of
 from gateway.mirror.sync import Mirror
 from gateway.settings import Settings
@@ -172,7 +173,7 @@ class EndingService:
 
         Raises:
             Rejected: the subscription has ended, the seller has planned its end, the invoice with which it is to go on
-                is not paid, or the key cannot be used.
+                is not paid, a card that is not the user's would be charged, or the key cannot be used.
             NotFound: there is no such subscription, or it is another's.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
@@ -183,6 +184,8 @@ class EndingService:
             parameters = resumption(answer.object, paid, moment, ends=scheduled, unpaid=present.unpaid)
             resting = answer.object["status"] == "paused" or bool(parameters)
             check(unpaid_restart(answer.object))
+            if is_charged(answer.object, parameters):
+                check(foreign_card(await owner_of(self._mirror.database, principal, id)))
             check(renews_otherwise(answer.object, parameters, (await self._catalog.snapshot()).prices))
             if present.planned.end is not None:
                 bound = planned_by_seller(present, await self._catalog.snapshot(), self._settings)

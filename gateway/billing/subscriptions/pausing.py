@@ -245,6 +245,16 @@ def resumption(
     return parameters
 
 
+def is_charged(subscription: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Return whether a resumption begins a new period, which is charged at once.
+
+    Args:
+        subscription: as Stripe has it.
+        parameters: of the resumption; where there are none, what Stripe has paused begins anew (`restart`).
+    """
+    return "billing_cycle_anchor" in parameters or (subscription["status"] == "paused" and not parameters)
+
+
 def _paused_until(subscription: Mapping[str, Any], renewal: datetime) -> dict[str, Any]:
     resumes_at = _just_before(renewal)
     pause = {"behavior": BEHAVIORS["paid"], "resumes_at": resumes_at}

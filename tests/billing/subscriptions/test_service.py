@@ -396,8 +396,32 @@ def paused_item(**columns) -> dict:
     return obj
 
 
-WAITING = "/v1/invoiceitems"
 VOID = {"pause_collection": {"behavior": "void"}}
+VOIDED = {**VOID, "latest_invoice": bill(status="void")}
+STRANGERS = {
+    "an end": ({"cancel_at_period_end": True, "cancel_at": ENDS}, False),
+    "a pause of a paid period": (VOID, False),
+    "a pause that has voided the period": (VOIDED, True),
+    "both": ({**VOIDED, "cancel_at_period_end": True}, True),
+    "a trial that ended without a card": ({"status": "paused"}, True),
+}
+
+
+@pytest.mark.parametrize(("columns", "charged"), STRANGERS.values(), ids=STRANGERS)
+async def test_no_resumption_charges_a_strangers_card(service, scripted, database, columns, charged):
+    strangers = sa.update(table_for(Customer)).where(table_for(Customer).c.id == "cus_1").values(payer_unverified=True)
+    await database.transaction(lambda connection: connection.execute(strangers).rowcount)
+    becomes(scripted, paused_item(**columns), paused_item())
+    scripted.answer("POST", f"{SUB}/resume", paused_item())
+    resumed = service().endings.resume(ADA, "sub_1", None)
+    if charged:
+        assert await codes(resumed) == [("PAYMENT_METHOD_NEEDED", "subscriptionId")]
+    else:
+        await resumed
+    assert len(changed(scripted)) == (not charged)
+
+
+WAITING = "/v1/invoiceitems"
 PAUSES = {
     "it has ended": (paused_item(status="canceled"), None, [], ("SUBSCRIPTION_ENDED", "subscriptionId")),
     "its end has passed": (paused_item(), NOW - timedelta(days=1), [], ("TIMESTAMP_INVALID", "until")),

@@ -45,7 +45,7 @@ from gateway.billing.subscriptions.plan_change import (
 )
 from gateway.billing.subscriptions.scheduled import Schedules
 from gateway.billing.subscriptions.state import SubscriptionState
-from gateway.billing.subscriptions.trial_end import trial_of, trial_parameters
+from gateway.billing.subscriptions.trial_end import trial_marks, trial_of, trial_parameters
 from gateway.billing.subscriptions.validation import (
     ConfirmationNeeded,
     change_pending,
@@ -196,6 +196,7 @@ class SubscriptionService:
             parameters: dict[str, Any] = {
                 "items": items,
                 **trial_parameters(present, trial_end),
+                **trial_marks(present, items, snapshot, trial_end),
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
                 "expand": ["latest_invoice"],

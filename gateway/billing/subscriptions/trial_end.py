@@ -6,10 +6,10 @@ becomes (Stripe API, "Update a subscription", `trial_end`), and its own portal e
 2025-09-30, `trial_update_behavior`: `end_trial` unless told otherwise).
 
 A trial that is longer than the catalogue's the seller has given to this customer. It goes on with what is no more than
-it was given for: no purchase of the buyer's takes the gift back, and none makes it a gift of something dearer.
+it was given for: no purchase of the buyer's takes the gift back, and none makes it a gift of something dearer. A dearer
+price of the same product is kept in mind in the subscription's metadata, so that no other product is measured by it.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -23,6 +23,9 @@ from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.models.mirrored import SubscriptionItem
 
 CREATE_INVOICE = "create_invoice"
+RISEN = "given_trial_dearer_by"
+"""A key of a subscription's metadata: how much more a year, in minor units, the plan of a trial that the seller gave
+costs by now, because the buyer took a dearer price of the same product."""
 
 
 def trial_of(present: SubscriptionState) -> datetime | None:
@@ -71,21 +74,62 @@ def _is_given(present: SubscriptionState, end: datetime, snapshot: Snapshot) -> 
 
 def _is_no_more(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> bool:
     """Return whether a change leads to as much of the same product, or to what costs no more a year."""
-    items, currency = {item.id: item for item in present.items}, present.subscription.currency
-    rises = [_rise(items.get(each.get("id", "")), each, snapshot, currency) for each in targets]
-    return sum(math.inf if each is None else each for each in rises) <= 0
+    others = [each for each in targets if not _is_same(present, each, snapshot)]
+    if None in (_rise(present, each, snapshot) for each in targets):
+        return False
+    comes = any("price" in each for each in others)
+    return not comes or _sum(present, others, snapshot) + _risen(present) <= 0
 
 
-def _rise(item: SubscriptionItem | None, target: Target, snapshot: Snapshot, currency: str) -> Fraction | None:
-    """Return how much more an item costs a year after a change; None where nobody knows beforehand."""
+def _is_same(present: SubscriptionState, target: Target, snapshot: Snapshot) -> bool:
+    """Return whether an item becomes another price of the same product, and no more of it."""
+    item = _item(present, target)
     have, comes = (snapshot.prices.get(name or "") for name in (item and item.price_id, target.get("price")))
     had, wanted = (item and item.quantity) or 1, target.get("quantity") or 1
-    before = a_year(have, had, currency) if have else Fraction(0)
-    after = a_year(comes, wanted, currency) if comes else Fraction(0)
-    if before is None or after is None:
-        return None
-    is_same = have and comes and have.product_id == comes.product_id and wanted <= had
-    return Fraction(0) if is_same else after - before
+    return bool(have and comes and have.product_id == comes.product_id and wanted <= had)
+
+
+def _rise(present: SubscriptionState, target: Target, snapshot: Snapshot) -> Fraction | None:
+    """Return how much more an item costs a year after a change; None where nobody knows beforehand."""
+    item, currency = _item(present, target), present.subscription.currency
+    have, comes = (snapshot.prices.get(name or "") for name in (item and item.price_id, target.get("price")))
+    before = a_year(have, (item and item.quantity) or 1, currency) if have else Fraction(0)
+    after = a_year(comes, target.get("quantity") or 1, currency) if comes else Fraction(0)
+    return None if before is None or after is None else after - before
+
+
+def _item(present: SubscriptionState, target: Target) -> SubscriptionItem | None:
+    return next((item for item in present.items if item.id == target.get("id")), None)
+
+
+def _sum(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot) -> Fraction:
+    return sum((_rise(present, each, snapshot) or Fraction(0) for each in targets), Fraction(0))
+
+
+def _risen(present: SubscriptionState) -> Fraction:
+    """Return how much dearer a year a given trial has become; nothing where nobody can read it."""
+    try:
+        return max(Fraction(0), Fraction(present.subscription.meta.get(RISEN, "0")))
+    except (ValueError, ZeroDivisionError):
+        return Fraction(0)
+
+
+def trial_marks(
+    present: SubscriptionState, targets: Sequence[Target], snapshot: Snapshot, end: datetime | None
+) -> dict[str, Any]:
+    """Return what is written down at Stripe with a change in a trial that the seller gave; mostly nothing.
+
+    Args:
+        present: the subscription.
+        targets: what changes.
+        snapshot: says what the plans cost.
+        end: of the trial after the change.
+    """
+    trial = trial_of(present)
+    if trial is None or end != trial or not _is_given(present, trial, snapshot):
+        return {}
+    risen = max(Fraction(0), _risen(present) + _sum(present, targets, snapshot))
+    return {} if risen == _risen(present) else {"metadata": {RISEN: str(risen) if risen else ""}}
 
 
 def trial_parameters(present: SubscriptionState, end: datetime | None) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from datetime import datetime
 import pytest
 
 from gateway.billing.subscriptions.trial_end import (
+    RISEN,
     card_missing,
     ends_unpaid,
     over_since,
     trial_after,
+    trial_marks,
     trial_of,
     trial_parameters,
 )
@@ -116,6 +118,37 @@ ITEM = {"id": "si_1", "quantity": 1}
 )
 def test_a_trial_that_the_seller_gave_goes_on_with_what_is_no_more(present, targets, days):
     assert trial_after(present, targets, SOLD, NOW) == (None if days is None else at(days))
+
+
+def dearer(by: str, price_id: str = "week"):
+    return trying(price_id=price_id, meta={RISEN: by})
+
+
+@pytest.mark.parametrize(
+    ("present", "targets", "days", "mark"),
+    [
+        (trying(), [{**ITEM, "price": "week"}], 11, "121400/7"),
+        (trying(), [{**ITEM, "price": "year"}], 11, None),  # nothing becomes less than nothing
+        (dearer("121400/7"), [{**ITEM, "price": "as dear"}], 11, ""),
+        (dearer("121400/7"), [{**ITEM, "price": "bigger"}], None, None),  # 12 minor units a year more than was given
+        (dearer("121400/7"), [{**ITEM, "price": "month"}], 11, ""),
+        (dearer("121400/7"), [{**ITEM, "price": "year"}], 11, ""),
+        (dearer("121400/7", "month"), [{**ITEM, "price": "week"}], 11, "242800/7"),
+        (dearer("121400/7", "month"), [{**ITEM, "price": "as dear"}], None, None),
+        (dearer("121400/7"), [{"id": "si_1", "deleted": True}], 11, ""),
+        (dearer("121400/7", "month"), [{"id": "si_1", "deleted": True}], 11, ""),
+        (dearer("1/7", "month"), [{**ITEM, "price": "as dear"}], None, None),
+        (dearer("-9", "month"), [{**ITEM, "price": "bigger"}], None, None),
+        (dearer("1/0", "month"), [{**ITEM, "price": "as dear"}], 11, None),
+        (dearer("much", "month"), [{**ITEM, "price": "as dear"}], 11, None),
+        (trying(price_id="tried"), [{**ITEM, "price": "month"}], None, None),  # the catalogue's own trial
+        (trying(status="active"), [{**ITEM, "price": "week"}], None, None),
+    ],
+)
+def test_a_dearer_price_of_the_same_product_is_no_measure_for_another_product(present, targets, days, mark):
+    end = trial_after(present, targets, SOLD, NOW)
+    assert end == (None if days is None else at(days))
+    assert trial_marks(present, targets, SOLD, end) == ({} if mark is None else {"metadata": {RISEN: mark}})
 
 
 @pytest.mark.parametrize(
@@ -261,14 +294,15 @@ def test_a_plan_with_as_long_a_trial_goes_on_with_it_and_a_shorter_one_shortens_
 
 
 def test_a_trial_that_the_seller_gave_by_hand_goes_on_with_what_is_no_more(world, ann):
-    given = subscribe(world, customer(world, "ann"), "pro_monthly", trial_period_days=60)  # of 14 in the catalogue
-    for cheaper in ("pro_yearly", "starter_monthly"):
-        price, end = price_id(world, cheaper), given["trial_end"]
+    given = subscribe(world, customer(world, "ann"), "pro_yearly", trial_period_days=60)  # of 14 in the catalogue
+    for other, is_dearer in (("pro_monthly", True), ("starter_monthly", False)):
+        price, end = price_id(world, other), given["trial_end"]
         assert seconds(offered(world, ann, price)["trialEnd"]) == end
         quote = quoted(world, ann, given, price)
         assert (quote["dueNow"]["amount"], seconds(quote["trialEnd"])) == (0, end)
         done = changed(world, ann, given, priceId=price, prorationDate=quote["prorationDate"])
         assert (done["invoice"], seconds(done["subscription"]["trialEnd"])) == (None, end)
+        assert (RISEN in world.stripe("GET", f"/v1/subscriptions/{given['id']}")["metadata"]) is is_dearer
     business = price_id(world, "business_monthly")
     assert offered(world, ann, business)["trialEnd"] is None
     quote = quoted(world, ann, given, business)

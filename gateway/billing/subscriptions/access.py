@@ -72,6 +72,8 @@ class Payments:
         changes_at: the next moment at which time alone may make the invoices tell something else.
         unpaid: the items whose present was billed in a pause of the customer's and not paid since, each with what was
             paid of it before; None is nothing.
+        held: as much as was paid of each item, while a pause of the customer's runs: what is changed at Stripe then is
+            billed by an invoice that the pause voids.
     """
 
     paid_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Payments:
     ever_paid: bool = True
     changes_at: datetime | None = None
     unpaid: Mapping[str, AsPaid | None] = field(default_factory=dict)
+    held: Mapping[str, AsPaid] = field(default_factory=dict)
 
     @property
     def all_went_back(self) -> bool:
@@ -264,7 +267,7 @@ def giving_items(
     billed in a pause of the customer's gives what was paid for before, also when the pause is over.
     """
     some = [item for item in items if item.quantity != 0]
-    if payments.unpaid:
+    if payments.unpaid or payments.held:
         some = [paid for item in some if (paid := _as_paid(item, payments))]
     if gives_paid_alone(subscription) or payments.all_went_back:
         return tuple(item for item in some if item.id in payments.paid_until)
@@ -273,9 +276,9 @@ def giving_items(
 
 def _as_paid(item: SubscriptionItem, payments: Payments) -> SubscriptionItem | None:
     """Return an item as it was paid for; None where nothing was paid for its present."""
-    if item.id not in payments.unpaid:
+    if item.id not in payments.unpaid and not _exceeds(item, payments.held.get(item.id)):
         return item
-    paid = payments.unpaid[item.id]
+    paid = payments.unpaid.get(item.id, payments.held.get(item.id))
     product = (paid.product or (item.product_id if paid.price == item.price_id else None)) if paid else None
     if paid is None or product is None:
         return None
@@ -284,6 +287,13 @@ def _as_paid(item: SubscriptionItem, payments: Payments) -> SubscriptionItem | N
     if paid.period[1] != item.current_period_end:
         had["current_period_start"], had["current_period_end"] = paid.period
     return SubscriptionItem(**had)
+
+
+def _exceeds(item: SubscriptionItem, paid: AsPaid | None) -> bool:
+    """Return whether an item is another than was paid for, as far as that is known, or more of it."""
+    if paid is None or item.price_id == paid.price:
+        return paid is not None and (item.quantity or 0) > paid.quantity
+    return paid.product is not None
 
 
 def _why_nothing(subscription: Subscription, items: Sequence[SubscriptionItem], payments: Payments) -> Reason:

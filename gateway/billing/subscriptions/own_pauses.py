@@ -9,6 +9,7 @@ back a pause that was shortened, and never hides one.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 PAUSED_BY_CUSTOMER = "paused_by_customer_until_"
@@ -33,6 +34,14 @@ def voided_by_pause(metadata: Mapping[str, str], invoice: Any) -> bool:
         return False
     made = int(invoice.created.timestamp())
     return any(start <= made <= end for start, end in _read(metadata))
+
+
+def holds(subscription: Any, now: datetime) -> bool:
+    """Return whether a pause of the customer's own runs, of a subscription by its row, which voids its invoices."""
+    moment = int(now.timestamp())
+    return subscription.pause_behavior == "void" and any(
+        start <= moment <= end for start, end in _read(subscription.meta)
+    )
 
 
 def begun(subscription: Mapping[str, Any], resumes_at: int | None) -> dict[str, str]:

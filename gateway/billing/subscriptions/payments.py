@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway.billing import returns
 from gateway.billing.subscriptions.access import AsPaid, Payments
-from gateway.billing.subscriptions.own_pauses import voided_by_pause
+from gateway.billing.subscriptions.own_pauses import holds, voided_by_pause
 from gateway.billing.subscriptions.paid_time import (
     Line,
     Order,
@@ -94,6 +94,7 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
         changes_at=_changes_at([*invoices, *away], now),
         unpaid=_unpaid(away, kept, subscription, now) if away else {},
+        held=_held(kept, subscription, now) if holds(subscription, now) else {},
     )
 
 
@@ -108,26 +109,46 @@ def _unpaid(
         subscription: for the time of its trial.
         now: the present moment.
     """
-    moment, said = int(now.timestamp()), {line["id"]: line for row in (*away, *kept) for line in row.lines}
-    paid = [each for row in kept for each in _lines(row, subscription)]
+    moment, said = int(now.timestamp()), {line["id"]: line for row in away for line in row.lines}
     billed: dict[str, Order] = {}
     for line in (each for row in away for each in _lines(row, subscription)):
         if said[line.id]["amount"] > 0 and line.covers[0] <= moment < line.covers[1]:
             billed[line.item] = max(line.order, billed.get(line.item, line.order))
-    found: dict[str, AsPaid | None] = {}
-    for item, order in billed.items():
-        its = [each for each in paid if each.item == item and not each.gives_back]
-        present = [each for each in its if kept_until(not_given_back(each, paid), moment) is not None]
-        last = max((each.order for each in present), default=None)
-        if last is None or last < order:
-            found[item] = _as_paid([said[each.id] for each in present if each.order == last])
+    had = _had(kept, subscription, now)
+    return {
+        item: _as_paid(had[item][1]) if item in had else None
+        for item, order in billed.items()
+        if item not in had or had[item][0] < order
+    }
+
+
+def _held(kept: Iterable[Any], subscription: Subscription, now: datetime) -> dict[str, AsPaid]:
+    """Return of each item as much as was paid for its present, while a pause of the customer's runs."""
+    return {
+        item: _as_paid(lines)._replace(quantity=sum(line["quantity"] or 0 for line in lines) or 1)
+        for item, (_, lines) in _had(kept, subscription, now).items()
+    }
+
+
+def _had(
+    kept: Iterable[Any], subscription: Subscription, now: datetime
+) -> dict[str, tuple[Order, list[Mapping[str, Any]]]]:
+    """Return the lines that were paid last for each item's present, with the place of their invoice."""
+    rows, moment = list(kept), int(now.timestamp())
+    said = {line["id"]: line for row in rows for line in row.lines}
+    paid = [each for row in rows for each in _lines(row, subscription)]
+    found: dict[str, tuple[Order, list[Mapping[str, Any]]]] = {}
+    for line in paid:
+        if line.gives_back or kept_until(not_given_back(line, paid), moment) is None:
+            continue
+        order, lines = found.get(line.item, (line.order, []))
+        if line.order >= order:
+            found[line.item] = line.order, [*(lines if line.order == order else ()), said[line.id]]
     return found
 
 
-def _as_paid(lines: Sequence[Mapping[str, Any]]) -> AsPaid | None:
+def _as_paid(lines: Sequence[Mapping[str, Any]]) -> AsPaid:
     """Return what some lines were for. Of the tiers of a price, one of quantity 1 may be a fee: it is no unit."""
-    if not lines:
-        return None
     units = [line["quantity"] or 0 for line in lines if len(lines) == 1 or (line["quantity"] or 0) > 1]
     start, end = (datetime.fromtimestamp(lines[0][name], UTC) for name in ("period_start", "period_end"))
     return AsPaid(lines[0]["price"], lines[0].get("product"), sum(units) or 1, (start, end))

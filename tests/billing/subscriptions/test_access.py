@@ -177,6 +177,22 @@ def test_what_a_pause_has_left_unpaid_gives_what_was_paid_before(paid_as, has):
     assert all(each.current_period_start == starts for each in given)
 
 
+@pytest.mark.parametrize(
+    ("paid_as", "has"),
+    [
+        (MONTH, ("month", "cheap", 5)),  # it was changed meanwhile
+        (MONTH._replace(product=None), ("price_1", "prod_1", 100)),  # nobody knows what that was
+        (MONTH._replace(price="price_1"), ("price_1", "cheap", 5)),  # more was taken
+        (MONTH._replace(price="price_1", quantity=100), ("price_1", "prod_1", 100)),
+        (MONTH._replace(price="price_1", quantity=101), ("price_1", "prod_1", 100)),
+    ],
+)
+def test_what_is_changed_while_a_pause_runs_gives_what_was_paid(paid_as, has):
+    its, told = item("si_0", "price_1", "prod_1", 100), replace(paid(9), held={"si_0": paid_as})
+    given = giving_items(row(pause_behavior="void"), [its], told)
+    assert [(each.price_id, each.product_id, each.quantity) for each in given] == [has]
+
+
 @pytest.mark.parametrize(("status", "given", "expected"), TABLE.values(), ids=TABLE)
 def test_what_a_subscription_gives_right_to(status, given, expected):
     assert decided(*status, **given) == expected

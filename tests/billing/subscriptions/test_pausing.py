@@ -359,6 +359,21 @@ def test_a_year_that_a_pause_has_kept_from_being_billed_is_not_given_when_the_pa
     assert (access["allowed"], access["until"]) == (True, resumed["subscription"]["currentPeriodEnd"])
 
 
+def test_what_waits_for_an_invoice_that_the_pause_voids_is_not_given(world):
+    who = customer(world, "ann")
+    ann, bought = world.token("ann"), subscribe(world, who)
+    asked(world, PAUSE, ann, bought)
+    (item,), dearer = bought["items"]["data"], price_id(world, "business_monthly")
+    change = {"items[0][id]": item["id"], "items[0][price]": dearer, "proration_behavior": "create_prorations"}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **change)
+    world.eventually(lambda: world.rows("subscription_item", id=item["id"])[0]["price_id"], dearer)
+    query = """{ viewer { subscriptions { paused access { allowed } } sso: access(feature: "sso") { allowed }
+        projects: access(feature: "projects") { allowed } } }"""
+    found = world.data(query, headers=ann)["viewer"]
+    assert found["subscriptions"] == [{"paused": True, "access": {"allowed": True}}]
+    assert (found["sso"]["allowed"], found["projects"]["allowed"]) == (False, True)
+
+
 def test_what_the_seller_lets_pass_unpaid_is_a_gift(world):
     bought = subscribe(world, customer(world, "ann"))
     world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **{"pause_collection[behavior]": "void"})

@@ -98,6 +98,29 @@ def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpai
     }
 
 
+RUNS = {"paused_by_customer_until_resumed": str(int(at(-3).timestamp()))}
+DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", quantity=7), created=-2)
+
+
+@pytest.mark.parametrize(
+    ("invoices", "pause", "metadata", "held"),
+    [
+        ([PAID], "void", RUNS, {"si_1": AS_PAID}),
+        ([PAID], None, RUNS, {}),  # it is over
+        ([PAID], "void", {}, {}),  # a gift of the seller's
+        ([PAID], "void", {"paused_by_customer_until_5": "1"}, {}),
+        ([PAID], "mark_uncollectible", RUNS, {}),
+        ([PAID, AWAY], "void", RUNS, {"si_1": AS_PAID}),
+        ([SEATS], "void", RUNS, {"si_1": ("price_1", None, 6, PERIOD)}),  # so many at most
+        ([PAID, DEARER], "void", RUNS, {"si_1": ("price_2", None, 7, (at(-2), at(27)))}),
+        ([AWAY], "void", RUNS, {}),
+    ],
+)
+def test_what_was_paid_for_while_a_pause_of_the_customers_runs(invoices, pause, metadata, held):
+    for each in itertools.permutations(invoices):
+        assert told(*each, meta=metadata, pause_behavior=pause).held == held
+
+
 @pytest.mark.parametrize(
     ("invoices", "given", "days"),
     [

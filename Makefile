@@ -21,7 +21,7 @@ PLAY = $(BIN)/python -m pytest --dist worksteal -rP -p no:logging
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick check audit tests bench soak night storms failures failovers judges programs games checkers others search held mutants web docs examples screenshots assets packages lock clean
+.PHONY: dev test quick quick-static quick-tests check static site audit tests bench soak night storms failures failovers judges programs games checkers others search held mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -29,15 +29,24 @@ dev: .venv/runtime assets
 
 # Both at a time: most of the tests wait.
 test: .venv/development assets packages
-	@$(MAKE) --no-print-directory -j2 check tests
+	@$(MAKE) --no-print-directory -j2 static tests
 
+# What a change needs while one works, types and rules at the same time.
 quick: .venv/development
+	@$(MAKE) --no-print-directory -j2 --output-sync=target quick-static quick-tests
+
+quick-static:
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy && $(BIN)/lint-imports --cache-dir .import_linter_cache | tail -1
+
+quick-tests:
 	@TMPDIR=$(RAM) $(BIN)/python -m pytest -q --quick -n 2 $(ARGS)
 
 # What can be checked without running: style, spelling, dependencies, types, layers, and artefacts that must not drift.
+# The site is strict, too: a link that leads nowhere is an error. `make test` leaves it to `make docs`, which CI plays.
+check: static site
+
 # A clean clone has no use for what mypy keeps for its next run, which takes it 4 of 21 seconds of CPU.
-check: .venv/development assets
+static: .venv/development assets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
@@ -141,8 +150,10 @@ web: .venv/development assets packages
 	  -k "audits_of or (axe and turns)" -m soak -q -rA --show-capture=no $(ARGS)
 
 # The site of the documentation, in dist/site; then its search, its two looks, and that it asks nobody else.
-docs: .venv/docs packages
+site: .venv/docs packages
 	$(BIN)/python docs/site/build.py
+
+docs: site
 	$(BIN)/python -m pytest tests/test_site.py -m soak -q $(ARGS)
 
 # The examples of docs/, each built and served by its own tools: pages in a real browser, and back ends. And the commands,

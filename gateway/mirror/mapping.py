@@ -71,6 +71,7 @@ def price(obj: Json) -> Json:
         "tax_behavior": obj.get("tax_behavior"),
         "transform_quantity": obj.get("transform_quantity"),
         "custom_unit_amount": obj.get("custom_unit_amount") is not None,
+        "custom_amount_limits": obj.get("custom_unit_amount"),
         "interval": recurring.get("interval"),
         "interval_count": recurring.get("interval_count"),
         "usage_type": recurring.get("usage_type"),

@@ -43,7 +43,9 @@ class Product(Mirrored, table=True):
 class Price(Mirrored, table=True):
     """What it costs (Stripe `price`); a recurring price is what clients know as a plan.
 
-    `tiers` is Stripe's list of tiers; `currency_options` maps a currency to Stripe's option object.
+    `tiers` is Stripe's list of tiers; `currency_options` maps a currency to Stripe's option object. Where the
+    buyer chooses the amount (`custom_unit_amount`), `custom_amount_limits` is Stripe's object `custom_unit_amount`;
+    None until the price was read by a release that keeps it.
     """
 
     __tablename__ = "price"
@@ -62,6 +64,7 @@ class Price(Mirrored, table=True):
     tax_behavior: str | None = None
     transform_quantity: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     custom_unit_amount: bool = False
+    custom_amount_limits: dict[str, int | None] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     interval: str | None = None
     interval_count: int | None = None
     usage_type: str | None = None

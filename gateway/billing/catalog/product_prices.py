@@ -31,20 +31,25 @@ class Amount:
         unit_amount: in minor units; None when it is tiered, chosen by the buyer, or no whole minor unit.
         unit_amount_decimal: in minor units, with up to 12 decimals.
         tiers: Stripe's tiers in this currency.
+        limits: `minimum`, `maximum` and `preset` of what the buyer chooses, each in minor units or None; None where
+            nothing is chosen, or nothing is known of it.
     """
 
     currency: str
     unit_amount: int | None
     unit_amount_decimal: str | None
     tiers: Sequence[Mapping[str, Any]]
+    limits: Mapping[str, int | None] | None = None
 
 
 def amount_in(price: Price, currency: str | None = None) -> Amount:
     """Return what a price costs in a currency; in its own one when it is not offered in this one, or none is named."""
     option = price.currency_options.get(currency or "")
     if option is None or currency is None or currency == price.currency:
-        return Amount(price.currency, price.unit_amount, price.unit_amount_decimal, price.tiers)
-    return Amount(currency, option.get("unit_amount"), option.get("unit_amount_decimal"), option.get("tiers") or ())
+        own = price.unit_amount, price.unit_amount_decimal, price.tiers
+        return Amount(price.currency, *own, price.custom_amount_limits)
+    its = option.get("unit_amount"), option.get("unit_amount_decimal"), option.get("tiers") or ()
+    return Amount(currency, *its, option.get("custom_unit_amount"))
 
 
 def currencies_of(price: Price) -> list[str]:

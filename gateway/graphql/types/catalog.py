@@ -21,8 +21,10 @@ from gateway.graphql.base.node import Node
 from gateway.graphql.base.scalars import BigInt, Money, big
 from gateway.graphql.types.plan_viewer import PlanViewer
 from gateway.graphql.types.price_parts import (
+    CUSTOM_AMOUNT_LIMITS,
     BillingInterval,
     BillingScheme,
+    CustomAmountLimits,
     PriceAmount,
     PriceTier,
     Recurring,
@@ -194,6 +196,7 @@ class Price(SharedType):
         description="The package that the amount is for; null when it is for one unit."
     )
     custom_amount: bool = strawberry.field(description="Whether the buyer chooses the amount.")
+    custom_amount_limits: CustomAmountLimits | None = strawberry.field(description=CUSTOM_AMOUNT_LIMITS)
     tax_behavior: TaxBehavior = strawberry.field(description="Whether the amount contains tax.")
     recurring: Recurring | None = strawberry.field(description="How it recurs; null when it is paid once.")
     metadata: list[MetadataEntry] = strawberry.field(description="The seller's own entries, by key.")
@@ -223,6 +226,7 @@ class Price(SharedType):
             tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
             transform_quantity=TransformQuantity.of(row.transform_quantity),
             custom_amount=row.custom_unit_amount,
+            custom_amount_limits=CustomAmountLimits.of(amount),
             tax_behavior=TaxBehavior(row.tax_behavior or "unspecified"),
             recurring=_recurring(row),
             metadata=MetadataEntry.all_of(row.meta),

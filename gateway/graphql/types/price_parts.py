@@ -114,6 +114,26 @@ class TransformQuantity:
 
 
 @object_type
+class CustomAmountLimits:
+    """Between which amounts the buyer chooses, as Stripe's checkout takes them."""
+
+    minimum: Money | None = strawberry.field(description="The least; null where only Stripe's own minimum holds.")
+    maximum: Money | None = strawberry.field(description="The most; null where only Stripe's own maximum holds.")
+    preset: Money | None = strawberry.field(description="What the checkout begins with; null without one.")
+
+    @classmethod
+    def of(cls, amount: Amount) -> "CustomAmountLimits | None":
+        """Make them from what a price costs in a currency; None where the buyer does not choose."""
+        if amount.limits is None:
+            return None
+        names = ("minimum", "maximum", "preset")
+        return cls(**{name: money.of(amount.limits.get(name), amount.currency) for name in names})
+
+
+CUSTOM_AMOUNT_LIMITS = "Between which amounts the buyer chooses; null where he does not, or it was not read yet."
+
+
+@object_type
 class PriceAmount:
     """What a price costs in one currency."""
 
@@ -125,6 +145,7 @@ class PriceAmount:
         description="The amount of one unit in minor units, with decimals; it may be below one minor unit."
     )
     tiers: list[PriceTier] = strawberry.field(description="Its tiers, the lowest first; empty without tiers.")
+    custom_amount_limits: CustomAmountLimits | None = strawberry.field(description=CUSTOM_AMOUNT_LIMITS)
 
     @classmethod
     def of(cls, amount: Amount) -> "PriceAmount":
@@ -134,4 +155,5 @@ class PriceAmount:
             unit_amount=money.of(amount.unit_amount, amount.currency),
             unit_amount_decimal=amount.unit_amount_decimal,
             tiers=[PriceTier.of(tier, amount.currency) for tier in amount.tiers],
+            custom_amount_limits=CustomAmountLimits.of(amount),
         )

@@ -470,3 +470,25 @@ async def test_a_reader_that_goes_away_does_not_take_the_answer_of_the_others_al
 
     assert (await patient).products
     await database.close()
+
+
+def test_an_amount_that_the_buyer_chooses_is_shown_with_its_limits_in_each_currency(world):
+    gift = world.stripe("POST", "/v1/products", name="Gift")["id"]
+    dollars = {"custom_unit_amount[enabled]": "true", "custom_unit_amount[minimum]": 500}
+    dollars |= {"custom_unit_amount[maximum]": 5000, "custom_unit_amount[preset]": 1000}
+    option = "currency_options[eur][custom_unit_amount]"
+    euros = {f"{option}[enabled]": "true", f"{option}[minimum]": 400}
+    made = world.stripe("POST", "/v1/prices", product=gift, currency="usd", **dollars, **euros)["id"]
+    limits = "customAmountLimits { minimum { amount currency } maximum { amount } preset { amount } }"
+    fields = f"id customAmount unitAmount {{ amount }} {limits} amounts {{ {limits} }}"
+    query = f"{{ pricing {{ products {{ oneTime {{ {fields} }} }} }} }}"
+
+    def shown() -> list[dict]:
+        found = [price for each in world.data(query)["pricing"]["products"] for price in each["oneTime"]]
+        return [price for price in found if price.pop("id") == made]
+
+    usd = {"minimum": {"amount": 500, "currency": "USD"}, "maximum": {"amount": 5000}, "preset": {"amount": 1000}}
+    eur = {"minimum": {"amount": 400, "currency": "EUR"}, "maximum": None, "preset": None}
+    amounts = [{"customAmountLimits": each} for each in (usd, eur)]
+    expected = {"customAmount": True, "unitAmount": None, "customAmountLimits": usd, "amounts": amounts}
+    world.eventually(shown, [expected])

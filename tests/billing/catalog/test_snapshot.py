@@ -4,6 +4,8 @@ import pytest
 
 from gateway.billing.catalog.product_prices import amount_in, currencies_of
 from gateway.errors import BadInput
+from gateway.mirror import mapping
+from gateway.models.mirrored import Price
 from harness.rows import NOW, at, price, product, snapshot
 
 EUR = {"eur": {"unit_amount": 800}}
@@ -164,6 +166,26 @@ def test_what_a_price_costs_in_a_currency():
     assert (amount_in(found, "gbp").currency, amount_in(found, "gbp").unit_amount) == ("usd", 900)
     assert amount_in(found, "jpy").tiers == [{"up_to": None}]
     assert currencies_of(found) == ["usd", "eur", "jpy"]
+
+
+GIFT = {"minimum": 500, "maximum": 5000, "preset": None}
+AT_STRIPE = {
+    "id": "a", "product": "pro", "nickname": None, "active": True, "currency": "usd", "unit_amount": None,
+    "billing_scheme": "per_unit", "metadata": {}, "created": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [({"custom_unit_amount": GIFT}, GIFT), ({"custom_unit_amount": None}, None), ({}, None)],
+)
+def test_between_which_amounts_the_buyer_of_a_price_chooses(said, chosen):
+    options = {"eur": {"unit_amount": None, "custom_unit_amount": {**GIFT, "minimum": 400}}, "jpy": {"unit_amount": 1}}
+    mirrored = mapping.price({**AT_STRIPE, **said, "currency_options": options})
+    assert (mirrored["custom_unit_amount"], mirrored["custom_amount_limits"]) == (chosen is not None, chosen)
+    found = Price(id="a", as_of=0, **mirrored)
+    limits = [amount_in(found, currency).limits for currency in (None, "usd", "gbp", "eur", "jpy")]
+    assert limits == [chosen, chosen, chosen, {**GIFT, "minimum": 400}, None]
 
 
 def test_a_list_goes_through_the_products_that_have_something_on_it_and_no_others():

@@ -22,7 +22,7 @@ PUBLIC = {
     *("Query", "Mutation", "UserError", "PageInfo", "Money", "MetadataEntry"),
     *("Pricing", "PricedProduct", "Product", "ProductConnection", "ProductEdge"),
     *("Plan", "PlanConnection", "PlanEdge", "Price", "PriceAmount", "PriceTier", "Recurring"),
-    *("PlanFeature", "TransformQuantity"),
+    *("PlanFeature", "TransformQuantity", "CustomAmountLimits"),
     *("CreateCheckoutSessionPayload", "ExpireCheckoutSessionPayload", "CreatePortalSessionPayload"),
     *(
         "AcceptRetentionOfferPayload",

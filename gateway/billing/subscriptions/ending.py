@@ -216,8 +216,10 @@ class EndingService:
         """
         snapshot = await self._catalog.snapshot()
         products = new_products(coming_back(answer.object), present, snapshot) if present.planned.left else []
-        if products and principal.subject and not self._settings.allow_multiple_subscriptions:
-            await self._close_checkouts(principal.subject)
+        if products and not self._settings.allow_multiple_subscriptions:
+            owner = await owner_of(self._mirror.database, principal, present.subscription.id)
+            if owner.external_id is not None:  # an operator may act for who is no user
+                await self._close_checkouts(owner.external_id)
             await read_subscriptions(self._mirror, self._stripe, present.subscription.customer_id)
             check(await stands_against(self._mirror.database, products, present, snapshot))
 

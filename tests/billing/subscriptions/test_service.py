@@ -577,8 +577,13 @@ async def test_a_schedule_that_stripe_has_released_does_not_speak_for_the_one_th
     assert [call[1] for call in changed(scripted)] == [RELEASE]
 
 
-@pytest.mark.parametrize("excluded", [False, True])
-async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group(service, scripted, fill, excluded):
+OPERATOR = Principal(operator=Operator("ann", Role.ACT)).acting_for("cus_1")
+
+
+@pytest.mark.parametrize(("who", "excluded"), [(ADA, False), (ADA, True), (OPERATOR, True)])
+async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group(
+    service, scripted, fill, who, excluded
+):
     later = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "disk", "quantity": 1}]}
     kept = set_aside({**PLANS, "phases": [PHASE, later], "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
     left = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": kept}
@@ -589,7 +594,7 @@ async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group
     scripted.answer("POST", ITS, {**left, "end_behavior": "release", "metadata": {}})
     scripted.answer("GET", ITS, left)
     made = service()
-    resumed = made.endings.resume(ADA, "sub_1", None)
+    resumed = made.endings.resume(who, "sub_1", None)
     if excluded:
         assert await codes(resumed) == [("ALREADY_SUBSCRIBED", "subscriptionId")]
     else:

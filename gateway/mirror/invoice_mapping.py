@@ -36,6 +36,7 @@ def invoice(obj: Json) -> Json:
         "period_end": utc(obj["period_end"]),
         "created": utc(obj["created"]),
         "finalized_at": utc(obj["status_transitions"].get("finalized_at")),
+        "voided_at": utc(obj["status_transitions"].get("voided_at")),
         "paid_at": utc(obj["status_transitions"]["paid_at"]),
         "service_end": utc(max((line["period_end"] for line in lines), default=None)),
         "collection_method": obj.get("collection_method") or obj.get("billing"),  # its name before 2019-10-17

@@ -260,6 +260,7 @@ class Invoice(Mirrored, table=True):
     created: datetime = Field(sa_type=UtcDateTime, index=True)
     finalized_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     paid_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    voided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     service_end: datetime | None = Field(default=None, sa_type=UtcDateTime)
     first_failed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     collection_method: str | None = None

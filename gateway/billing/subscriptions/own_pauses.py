@@ -15,7 +15,7 @@ from typing import Any
 PAUSED_BY_CUSTOMER = "paused_by_customer_until_"
 """Begins the keys of a subscription's metadata. Who takes them away gives what pauses have left unpaid."""
 _OPEN = "resumed"
-_DAY = 86_400
+_HOUR, _DAY = 3_600, 86_400
 _MOST = 10
 _NEVER = 10**12
 
@@ -28,12 +28,17 @@ def voided_by_pause(metadata: Mapping[str, str], invoice: Any) -> bool:
 
     Args:
         metadata: of the subscription.
-        invoice: its row. One that was charged in vain first was voided by the seller.
+        invoice: its row. One that was charged in vain first, or voided later, was voided by the seller.
     """
-    if invoice.status != "void" or invoice.attempt_count:
+    if invoice.status != "void" or invoice.attempt_count or _was_voided_later(invoice):
         return False
     made = int(invoice.created.timestamp())
     return any(start <= made <= end for start, end in _read(metadata))
+
+
+def _was_voided_later(invoice: Any) -> bool:
+    known = invoice.voided_at and invoice.finalized_at
+    return bool(known) and (invoice.voided_at - invoice.finalized_at).total_seconds() > _HOUR
 
 
 def holds(subscription: Any, now: datetime) -> bool:

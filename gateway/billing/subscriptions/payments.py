@@ -33,7 +33,7 @@ _INVOICES = PreparedQuery(
     lambda dialect: sa.select(
         *(INVOICES.c.id, INVOICES.c.subscription_id, INVOICES.c.status, INVOICES.c.total, INVOICES.c.created),
         *(INVOICES.c.collection_method, INVOICES.c.due_date, INVOICES.c.attempt_count, INVOICES.c.first_failed_at),
-        *(INVOICES.c.finalized_at, INVOICES.c.number, INVOICES.c.lines),
+        *(INVOICES.c.finalized_at, INVOICES.c.voided_at, INVOICES.c.number, INVOICES.c.lines),
         returns.of_invoice(INVOICES.c.id).label("returned"),
     ).where(
         in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),

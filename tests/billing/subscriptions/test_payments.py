@@ -36,6 +36,7 @@ def invoice(status: str, *lines, created: float = -3, total: int = 900, **column
         "attempt_count": 0,
         "first_failed_at": None,
         "finalized_at": at(created),
+        "voided_at": None,
     }
     return SimpleNamespace(**{**given, **columns})
 
@@ -75,6 +76,9 @@ AS_PAID = ("price_1", None, 1, PERIOD)
         ([AWAY], {"paused_by_customer_until_resumed": str(int(at(-2).timestamp()))}, {"si_1": None}),
         ([AWAY], {"paused_by_customer_until_5": "1"}, {}),  # after it
         ([invoice("void", line(-2, 363, 9000), created=-2, attempt_count=1)], OWN, {}),  # it was charged in vain
+        ([invoice("void", line(-2, 363, 9000), created=-2, voided_at=at(-2 + 1 / 24))], OWN, {"si_1": None}),
+        ([invoice("void", line(-2, 363, 9000), created=-2, voided_at=at(-1.9))], OWN, {}),  # later, by the seller
+        ([invoice("void", line(-2, 363, 9000), created=-2, voided_at=at(0), finalized_at=None)], OWN, {"si_1": None}),
         ([invoice("uncollectible", line(-2, 363, 9000), created=-2)], OWN, {}),  # what the setting `free` gives
         ([invoice("draft", line(-2, 363, 9000), created=-2)], OWN, {}),
         ([invoice("void", line(-9, -1, 9000), created=-9)], OWN, {}),  # over

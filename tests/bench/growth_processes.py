@@ -112,7 +112,7 @@ def catalog_start(place: int) -> Any:
 
 
 class Listed:
-    """What a catch-up reads: Stripe's list of events, without the way to it.
+    """What a catch-up reads: Stripe's list of events, and whose they are, without the way to it.
 
     Args:
         events: how many there are.
@@ -120,11 +120,14 @@ class Listed:
 
     def __init__(self, events: int) -> None:
         self._events = events
+        self.stripe = SimpleNamespace(livemode=False)
 
     async def get(
-        self, _path: str, *, limit: int, created: dict[str, int] | None = None, starting_after: str = ""
+        self, path: str, *, limit: int = 0, created: dict[str, int] | None = None, starting_after: str = ""
     ) -> Any:
-        """A page, from the newest to the oldest."""
+        """A page, from the newest to the oldest; or the account."""
+        if path == "/v1/account":
+            return SimpleNamespace(object={"id": "acct_bench"})
         now = BEGINNING + self._events * EVERY_SECONDS
         low, high = (created["gte"], created["lt"]) if created else (BEGINNING, now)
         first = max(0, -((BEGINNING - low) // EVERY_SECONDS))

@@ -23,7 +23,7 @@ from gateway.billing.subscriptions.at_stripe import DISCOUNTS, PATH, PREVIEW, Su
 from gateway.billing.subscriptions.discounts import promotion_code, used_before
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
-from gateway.billing.subscriptions.validation import bad_key, check, refused
+from gateway.billing.subscriptions.validation import bad_key, check, foreign_default, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import StripeRefused, Unauthenticated
 from gateway.mirror.mapping import id_of
@@ -96,6 +96,7 @@ class FreeStart:
             key = stripe_key("start", buyer, request.idempotency_key or uuid4().hex)
             if begun := await self._begun(customer.id, key):
                 return await self._at_stripe.state(begun)
+            check(foreign_default(customer))
             held = await held_products(self._mirror.database, customer.id)
             if not self._settings.allow_multiple_subscriptions and (found := conflicts(cart, held, snapshot)):
                 raise Rejected(*found)

@@ -12,11 +12,12 @@ from gateway.billing.checkout.cart import Cart, fill
 from gateway.billing.checkout.eligibility import conflicts
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import GUEST, Sessions
-from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_trial
+from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_card, with_trial
 from gateway.billing.checkout.trials import had_trial
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
+from gateway.billing.subscriptions.validation import foreign_default
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, NotFound, StripeMissing, StripeRefused, Unauthenticated
@@ -154,7 +155,8 @@ class Checkout:
 
         async def parameters() -> dict[str, Any]:
             days = await self._trial_days(cart, subject, self._customers.verified_email(purchase.buyer))
-            return for_user(with_trial(purchase.parameters, days), subject, customer.id) | discounts
+            asked = with_card(purchase.parameters) if foreign_default(customer) else purchase.parameters
+            return for_user(with_trial(asked, days), subject, customer.id) | discounts
 
         async def confirm() -> dict[str, Any]:
             if cart.plans and not is_new:  # a customer that was made a moment ago has no subscription

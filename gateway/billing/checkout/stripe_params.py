@@ -54,6 +54,11 @@ def stripe_parameters(request: CheckoutRequest, cart: Cart, settings: Settings) 
     return {name: value for name, value in parameters.items() if value not in (None, {}, [])}
 
 
+def with_card(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the same with a card asked for, also where nothing is to be paid at first."""
+    return {name: value for name, value in parameters.items() if name != "payment_method_collection"}
+
+
 def for_guest(parameters: dict[str, Any], email: str | None) -> dict[str, Any]:
     """Return the same for nobody in particular, who gets a customer at Stripe all the same.
 

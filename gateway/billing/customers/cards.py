@@ -3,7 +3,8 @@
 An e-mail address says for whom a purchase is, and not whose card has paid it. So a customer that a user has by the
 address of a guest's checkout, or of a payment link, brings the purchase: its card goes on paying what it was given for.
 The user does not see it, and has nothing else charged to it: no change of the plan, no period that a resumption
-begins, no checkout, and the portal opens without it, which is the user's way to a card of his own.
+begins, nothing that starts without a card, no checkout, and the portal opens without it, which is the user's way to a
+card of his own.
 """
 
 from functools import partial

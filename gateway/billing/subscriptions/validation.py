@@ -100,6 +100,21 @@ CONFIRMATION_CODES = frozenset({"subscription_payment_intent_requires_action", "
 """Stripe's codes of a payment that the buyer must confirm (Stripe, "Error codes")."""
 
 
+def foreign_default(customer: Any) -> Problem | None:
+    """Return that what starts without a card would be paid by one that is not the user's (`customers/cards.py`).
+
+    Where a subscription has no card of its own, Stripe charges the customer's default one (Stripe API, "Create a
+    subscription", `default_payment_method`).
+
+    Args:
+        customer: its row.
+    """
+    if not customer.payer_unverified or customer.default_payment_method_id is None:
+        return None
+    message = "the card that would pay this later is not proved to be yours: give one of your own in the portal"
+    return Problem(ProblemCode.PAYMENT_METHOD_NEEDED, message)
+
+
 def foreign_card(customer: sa.Row[str, str | None, bool]) -> Problem | None:
     """Return that a change would charge a card that is not the user's (`customers/cards.py`), if it would.
 

@@ -105,6 +105,13 @@ def test_a_free_plan_a_trial_and_what_a_code_makes_free(free, ann):
     assert asked(free, dan, "cancelSubscription", subscriptionId=first["subscription"]["id"], when="NOW") == []
     again = start(free, dan, price_id(free, "starter_monthly"), promotionCode="MONTH")
     assert codes(again) == ["PROMOTION_CODE_INVALID"]  # a free month each month
+    free._execute(
+        "UPDATE customer SET payer_unverified = true, default_payment_method_id = 'pm_1' WHERE external_id = 'dan'"
+    )
+    # his customer has a card that is not proved to be his, which Stripe would charge later
+    assert codes(start(free, dan, plan(free, 0))) == ["PAYMENT_METHOD_NEEDED"]
+    page = free.stripe("GET", f"/v1/checkout/sessions/{opened(free, dan, 'pro_monthly')['id']}")
+    assert page["payment_method_collection"] == "always"
 
 
 def test_what_costs_something_is_not_started(free, ann):

@@ -46,6 +46,7 @@ class _Http(stripe.HTTPXClient):
         self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else nobody
         self._free = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[httpx.AsyncClient] = []
+        self._is_closed = False
         self._transport = transport
 
     async def request_async(
@@ -61,6 +62,8 @@ class _Http(stripe.HTTPXClient):
                 self._handle_request_error(error)
             finally:
                 self._idle.append(client)
+                if self._is_closed:  # while it was under way
+                    await client.aclose()
         del response.stream  # it knows its response: the body would stay until the collector looks
         return response.content, response.status_code, response.headers
 
@@ -68,7 +71,8 @@ class _Http(stripe.HTTPXClient):
         return httpx.AsyncClient(verify=self._context, transport=self._transport)
 
     async def close_async(self) -> None:
-        """Close the connections."""
+        """Close the connections, those of requests that are under way as soon as they end."""
+        self._is_closed = True
         for client in (self._client_async, *self._idle):
             await client.aclose()
 

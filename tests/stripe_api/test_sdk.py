@@ -87,3 +87,14 @@ async def test_calls_one_after_the_other_share_a_connection_and_many_wait_for_a_
     await asking
     assert (server.most, len(server.peers)) == (3, 3)
     await client.close_async()
+
+
+async def test_a_request_under_way_while_the_client_is_closed_leaves_no_connection(server):
+    client, url = sdk._Http(timeout=10, verify=False), f"http://127.0.0.1:{server.server_port}/v1/products"
+    server.gate.clear()
+    under_way = asyncio.create_task(client.request_async("get", url, {}))
+    await asyncio.to_thread(eventually, lambda: server.now, 1)
+    await client.close_async()
+    server.gate.set()
+    await under_way
+    assert [each.is_closed for each in client._idle] == [True]

@@ -84,14 +84,14 @@ class SubscriptionsAtStripe:
 
         Raises:
             Rejected: something must be fixed, the key or the card cannot be used, or the subscription has ended.
-            NotFound: there is no such subscription, or it is another's.
-            RateLimited: somebody else changes what its owner has, for too long.
+            NotFound: there is no such subscription, or it is another's, also since a moment ago.
+            RateLimited: somebody else changes what its owner has, for too long, or has just changed whose it is.
             StripeUnavailable: Stripe cannot be reached; the same key may be tried again.
         """
         customer = await owner_of(self._database, principal, id)
         check(bad_key(key), *problems, foreign_card(customer) if pays else None)
         async with _lock(self._database, customer):
-            if principal.customer and (await owner_of(self._database, principal, id)) != customer:
+            if (await owner_of(self._database, principal, id)) != customer:  # it was waited for
                 raise RateLimited("this customer was given to somebody a moment ago; try again", 1)
             present, answer = await self.present(id)
             check(None if ended_too else ended(present))

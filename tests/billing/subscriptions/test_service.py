@@ -272,6 +272,24 @@ async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(
     assert scripted.calls == []
 
 
+@pytest.mark.parametrize(("now", "code"), [(None, NotFound), ("eve", NotFound), ("ada", RateLimited)])
+async def test_who_waits_while_a_customer_is_taken_from_him_changes_nothing_of_it(
+    service, scripted, fill, database, now, code
+):
+    """Also of one that stays: whether its card is the user's was known before (`payer_unverified`)."""
+    customers = table_for(Customer)
+    taken = sa.update(customers).where(customers.c.id == "cus_1").values(external_id=now, payer_unverified=True)
+    made = service()
+    async with user_lock(database, "owner:ada"):  # as an operator holds it who links or unlinks
+        asked = made.change(ADA, "sub_1", PlanChange("year"), None), made.endings.resume(ADA, "sub_1", None)
+        waiting = [asyncio.create_task(each) for each in asked]
+        await asyncio.sleep(0.05)
+        await database.transaction(lambda connection: connection.execute(taken).rowcount)
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in found] == [code] * 2
+    assert scripted.calls == []
+
+
 async def test_a_bad_key_or_a_strangers_card_is_told_before_stripe_is_asked(service, scripted, fill):
     await fill(customer("cus_4", "eve", payer_unverified=True), subscription("sub_4", customer_id="cus_4"))
     made, eve = service(), Principal(subject="eve")

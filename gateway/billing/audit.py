@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 import sqlalchemy as sa
 
-from gateway.billing.pagination import Page, bad_cursor, check_first, decode_cursor, encode_cursor
+from gateway.billing.pagination import Order, Page, newest
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.database import Database
@@ -26,10 +26,10 @@ from gateway.models.audit import AuditEntry
 from gateway.models.mirrored import Invoice, Subscription
 
 ENTRIES = table_for(AuditEntry)
+ORDER = Order(ENTRIES.c.id, kind="audit")
 OBJECTS: Final = table_for(Subscription), table_for(Invoice)
 """What actions are done to, beside customers."""
 MAX_KEY, MAX_ACTOR = 255, 200
-MAX_DIGITS = 18  # of an entry's number
 PENDING, DONE, REFUSED = "pending", "done", "refused"
 
 RETRIED: Final = (StripeUnavailable, DatabaseUnavailable, RateLimited)
@@ -171,16 +171,7 @@ class AuditLog:
         return await self._page(first, after, of_user | nobodys)
 
     async def _page(self, first: int, after: str | None, *wanted: sa.ColumnElement[bool]) -> Page[AuditEntry]:
-        check_first(first)
-        query = sa.select(ENTRIES).where(*wanted).order_by(ENTRIES.c.id.desc()).limit(first + 1)
-        if after is not None:
-            query = query.where(ENTRIES.c.id < _place(after))
-
-        def read(connection: sa.Connection) -> Sequence[AuditEntry]:
-            return [AuditEntry(**row) for row in connection.execute(query).mappings()]
-
-        rows = await self._database.read(read)
-        return Page(rows[:first], len(rows) > first, after is not None)
+        return await newest(self._database, sa.select(ENTRIES).where(*wanted), ORDER, first, after, make=AuditEntry)
 
 
 def begin(connection: sa.Connection, action: Action, key: str) -> Attempt | Json:
@@ -230,15 +221,3 @@ def _refuse(connection: sa.Connection, attempt: Attempt, problems: Sequence[Prob
 def _end(connection: sa.Connection, attempt: Attempt, **columns: Any) -> None:
     entry = sa.update(ENTRIES).where(ENTRIES.c.id == attempt.id)
     connection.execute(entry.values(finished=now(connection), **columns))
-
-
-def cursor_of(entry: AuditEntry) -> str:
-    """Return the opaque cursor of an entry."""
-    return encode_cursor(f"audit {entry.id}")
-
-
-def _place(cursor: str) -> int:
-    kind, _, number = decode_cursor(cursor).partition(" ")
-    if kind != "audit" or not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
-        raise bad_cursor()
-    return int(number)

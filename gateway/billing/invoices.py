@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Collection
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from gateway.billing.pagination import Pages, bad_cursor, decode_cursor, encode_cursor
+from gateway.billing.pagination import Order, Pages
 from gateway.db.tables import table_for
 from gateway.errors import StripeFailure
 from gateway.mirror.sync import Mirror
@@ -15,22 +15,6 @@ from gateway.models.columns import Mirrored, utc
 from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import mark
 from gateway.stripe_api.client import Stripe
-
-
-def cursor_of(invoice: Invoice) -> str:
-    """Return the opaque cursor of an invoice: its place in time, which stays its place when it or another one goes."""
-    return encode_cursor(f"{int(invoice.created.timestamp())} {invoice.id}")
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    seconds, _, invoice_id = decode_cursor(cursor).partition(" ")
-    try:
-        if invoice_id.isprintable() and invoice_id:
-            return datetime.fromtimestamp(int(seconds), UTC), invoice_id
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise bad_cursor()
-
 
 INVOICES = table_for(Invoice)
 LINK_SECONDS = 9 * 86_400
@@ -50,8 +34,7 @@ _INTERNAL = Mirrored.model_fields.keys() - {"id", "as_of"} | {
 
 PAGES: Pages[Invoice] = Pages(
     [column for column in INVOICES.c if column.name not in _INTERNAL],
-    (INVOICES.c.created, INVOICES.c.id),
-    _place,
+    Order(INVOICES.c.created, INVOICES.c.id),
     INVOICES.c.deleted.is_(False),
     INVOICES.c.status.is_not(None),
     INVOICES.c.status != "draft",

@@ -6,7 +6,6 @@ import strawberry
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.currencies import choose_currency
-from gateway.billing.catalog.snapshot import cursor_of
 from gateway.graphql.base.arguments import After, First, Id
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info, account_of
@@ -102,12 +101,7 @@ class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
             lambda snapshot: snapshot.plans(**wanted, currency=currency).page(first, after)
         )
         catalog = catalog_objects_of(snapshot)
-        plans = Connection.of(
-            ((row, plan) for row in page.rows if (plan := catalog.plan(row.id, currency))),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        plans = Connection.of(page, lambda row: catalog.plan(row.id, currency))
         return PlanConnection(**vars(plans), note=note)
 
     @resolver
@@ -121,12 +115,7 @@ class Query(AuditQueries, DirectoryQueries, NodeQueries, OperatorQueries):
         """The products on sale, in display order."""
         snapshot, page = await info.context.show(lambda snapshot: snapshot.on_sale.page(first, after))
         catalog = catalog_objects_of(snapshot)
-        return Connection.of(
-            ((row, product) for row in page.rows if (product := catalog.product(row.id))),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, lambda row: catalog.product(row.id))
 
     @resolver
     async def product(self, info: Info, id: Id) -> Product | None:

@@ -8,12 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col, select
 
-from gateway.billing.pagination import Page
+from gateway.billing.pagination import Found, Order, Page, newest
 from gateway.db.database import Database
 from gateway.db.rows import all_rows, row_by_id
 from gateway.errors import BadInput
 from gateway.models.inbox import OPEN_EVENTS_PREDICATE, Event
-from gateway.operators.lists import Found, newest
 from gateway.runtime import Runtime
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.inbox import Inbox
@@ -23,6 +22,7 @@ from gateway.webhooks.worker import Worker
 STATUSES = ("applied", "stale", "ignored", "pending", "failed", "dead")
 FAILED = ("failed", "dead")
 LISTED = [column for column in EVENTS.c if column.name != "payload"]
+ORDER = Order(EVENTS.c.created, EVENTS.c.id)
 MOST_AT_ONCE = 1000
 """So many events are replayed at most by one call, which waits for them."""
 
@@ -55,7 +55,7 @@ async def list_events(database: Database, wanted: EventFilter, first: int, after
         BadInput: `first` is out of range, or `after` is no cursor.
     """
     query = sa.select(*LISTED).where(*wanted.conditions())
-    return await newest(database, query, (EVENTS.c.created, EVENTS.c.id), first, after)
+    return await newest(database, query, ORDER, first, after, make=dict)
 
 
 async def read_event(database: Database, id: str) -> Event | None:

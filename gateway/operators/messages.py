@@ -6,10 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.billing.pagination import Page
+from gateway.billing.pagination import Found, Order, Page, newest
 from gateway.db.database import Database
 from gateway.models.columns import OPEN_PREDICATE
-from gateway.operators.lists import Found, newest
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 
 STATUSES = ("delivered", "pending", "dead")
@@ -18,6 +17,9 @@ COLUMNS = [
     *(MESSAGES.c.customer_id, DELIVERIES.c.endpoint, DELIVERIES.c.status, DELIVERIES.c.attempts),
     *(DELIVERIES.c.next_attempt_at, DELIVERIES.c.last_error),
 ]
+
+NUMBER = MESSAGES.c.id.label("number")
+ORDER = Order(MESSAGES.c.created, NUMBER, DELIVERIES.c.endpoint)
 
 
 def deliveries(status: str | None = None) -> sa.Select[Any]:
@@ -36,9 +38,9 @@ async def list_messages(
     Raises:
         BadInput: `first` is out of range, or `after` is no cursor.
     """
-    query = deliveries(status).add_columns(MESSAGES.c.id.label("number"), MESSAGES.c.payload)
+    query = deliveries(status).add_columns(NUMBER, MESSAGES.c.payload)
     chosen = query if customer_id is None else query.where(MESSAGES.c.customer_id == customer_id)
-    return await newest(database, chosen, (MESSAGES.c.created, MESSAGES.c.id, DELIVERIES.c.endpoint), first, after)
+    return await newest(database, chosen, ORDER, first, after, make=dict)
 
 
 async def deliver_again(database: Database, ids: Sequence[str] | None = None) -> int:

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from gateway.billing.metering.forwarder import USAGE, UsageForwarder
-from gateway.billing.pagination import Page
+from gateway.billing.pagination import Found, Order, Page, newest
 from gateway.db.database import Database
 from gateway.models.columns import OPEN_PREDICATE
-from gateway.operators.lists import Found, newest
 from gateway.runtime import Runtime
 
 STATUSES = ("sent", "counted", "pending", "dead")
@@ -17,6 +16,7 @@ COLUMNS = [
     *(USAGE.c.id, USAGE.c.created, USAGE.c.timestamp, USAGE.c.status, USAGE.c.attempts, USAGE.c.event_name),
     *(USAGE.c.value, USAGE.c.customer_id, USAGE.c.adjusts, USAGE.c.next_attempt_at, USAGE.c.last_error),
 ]
+ORDER = Order(USAGE.c.created, USAGE.c.id)
 TOGETHER = 500
 """So many records are tried again at a time, which any database takes as the parameters of one statement."""
 
@@ -32,7 +32,7 @@ async def list_usage(
     wanted = {USAGE.c.status: status, USAGE.c.customer_id: customer_id}
     query = sa.select(*COLUMNS).where(*(column == value for column, value in wanted.items() if value is not None))
     open_ones = query.where(sa.text(OPEN_PREDICATE)) if status in {"pending", "dead"} else query
-    return await newest(database, open_ones, (USAGE.c.created, USAGE.c.id), first, after)
+    return await newest(database, open_ones, ORDER, first, after, make=dict)
 
 
 async def send_again(runtime: Runtime, ids: Sequence[str] | None = None) -> AsyncIterator[list[Found]]:

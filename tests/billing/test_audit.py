@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.audit import ENTRIES, Action, AuditLog, cursor_of
+from gateway.billing.audit import ENTRIES, Action, AuditLog
 from gateway.billing.pagination import encode_cursor
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
@@ -101,7 +101,7 @@ async def test_pages_of_the_log_are_the_newest_first(database):
     for number in range(5):
         await log.once(action(str(number), external_id="ada" if number % 2 else "eve"), answering([], {}))
     first = await log.page(2, None)
-    rest = await log.page(100, cursor_of(first.rows[-1]))
+    rest = await log.page(100, first.cursor_of(first.rows[-1]))
     assert [entry.key for entry in (*first.rows, *rest.rows)] == ["4", "3", "2", "1", "0"]
     assert (first.has_next, first.has_previous, rest.has_next, rest.has_previous) == (True, False, False, True)
     assert [entry.key for entry in (await log.page(10, None, external_id="ada")).rows] == ["3", "1"]

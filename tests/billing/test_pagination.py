@@ -1,10 +1,14 @@
 """Pages of tables, many customers' at once."""
 
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.invoices import PAGES, cursor_of, has_old_links, note_failed_charge
+from gateway.billing.invoices import PAGES, has_old_links, note_failed_charge
 from gateway.billing.pagination import (
+    EPOCH,
+    Order,
     PageRequest,
     Pages,
     check_first,
@@ -13,6 +17,7 @@ from gateway.billing.pagination import (
 )
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
+from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import WATCHES
 from harness.rows import DAY, NOW, at, invoice, put
@@ -40,6 +45,29 @@ def test_a_cursor_is_read_as_it_was_written(text):
 def test_what_is_no_cursor_is_told(cursor):
     with pytest.raises(BadInput, match="no cursor of this list"):
         decode_cursor(cursor)
+
+
+MOMENT, NUMBER, TEXT = sa.column("a", UtcDateTime()), sa.column("b", sa.BigInteger()), sa.column("c", sa.Text())
+
+
+@pytest.mark.parametrize(
+    ("order", "row", "place"),
+    [
+        (Order(MOMENT, TEXT), {"a": NOW, "c": "in 1"}, f"{int(NOW.timestamp())} in 1"),
+        (Order(MOMENT, TEXT), {"a": NOW.replace(microsecond=70), "c": "x"}, f"{int(NOW.timestamp())}.000070 x"),
+        (Order(MOMENT, NUMBER, TEXT), {"a": EPOCH - DAY, "b": 7, "c": "é"}, "-86400 7 é"),
+        (Order(NUMBER.label("b"), kind="log"), {"b": 12}, "log 12"),
+    ],
+)
+def test_the_cursor_of_a_row_is_its_place(order, row, place):
+    cursor = order.cursor_of(row)
+    assert (decode_cursor(cursor), order.place(cursor), order.cursor_of(SimpleNamespace(**row))) == (place, row, cursor)
+
+
+@pytest.mark.parametrize("place", ["12", "log", "log x", "log -1", "log ²", "log 1 2", f"log {'9' * 19}", "other 1"])
+def test_a_place_of_another_list_is_refused(place):
+    with pytest.raises(BadInput, match="no cursor of this list"):
+        Order(NUMBER, kind="log").place(encode_cursor(place))
 
 
 # --- Invoices -----------------------------------------------------------------------------------------------------
@@ -76,14 +104,14 @@ def test_the_newest_invoices_come_first(filled):
 )
 def test_a_page_goes_on_where_the_one_before_ended(filled, first, after, expected):
     (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
-    cursor = next((cursor_of(row) for row in everything.rows if row.id == after), None)
+    cursor = next((PAGES.order.cursor_of(row) for row in everything.rows if row.id == after), None)
     (page,) = PAGES.read(filled, [PageRequest("cus_1", first, cursor)]).values()
     assert (ids(page.rows), page.has_next, page.has_previous) == expected
 
 
 def test_the_pages_of_many_customers_at_once(filled):
     (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
-    cursor = cursor_of(everything.rows[1])
+    cursor = everything.cursor_of(everything.rows[1])
     requests = [PageRequest(who, *rest) for who in ("cus_1", "cus_2", "cus_9") for rest in ((1,), (2, cursor), (2,))]
     found = PAGES.read(filled, requests)
     assert [(ids(found[each].rows), found[each].has_next) for each in requests] == [
@@ -99,16 +127,17 @@ def test_the_pages_of_many_customers_at_once(filled):
 )
 def test_pages_of_one_and_of_many_with_and_without_a_cursor(filled, customers, after, expected):
     columns = INVOICES.c.id, INVOICES.c.customer_id, INVOICES.c.created
-    order, shown = (INVOICES.c.created, INVOICES.c.id), (INVOICES.c.status == "paid", INVOICES.c.deleted.is_(False))
-    pages = Pages(columns, order, lambda cursor: (at(-3), cursor), *shown)
-    requests = [PageRequest(f"cus_{each}", 2, after) for each in customers]
+    shown = INVOICES.c.status == "paid", INVOICES.c.deleted.is_(False)
+    pages: Pages[Invoice] = Pages(columns, Order(INVOICES.c.created, INVOICES.c.id), *shown)
+    cursor = after and pages.order.cursor_of(Invoice(id=after, created=at(-3)))
+    requests = [PageRequest(f"cus_{each}", 2, cursor) for each in customers]
     found = pages.read(filled, requests)
     assert [ids(found[each].rows) for each in requests] == expected
 
 
 def test_a_cursor_is_a_place_in_time_which_stays(filled):
     gone = Invoice(id="in_cc", created=at(-3))
-    (page,) = PAGES.read(filled, [PageRequest("cus_1", 9, cursor_of(gone))]).values()
+    (page,) = PAGES.read(filled, [PageRequest("cus_1", 9, PAGES.order.cursor_of(gone))]).values()
     assert ids(page.rows) == "cba"
 
 

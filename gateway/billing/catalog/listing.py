@@ -7,24 +7,26 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from gateway.billing.catalog.product_prices import ProductPlace, ProductPrices
-from gateway.billing.pagination import bad_cursor, check_first, decode_cursor
+from gateway.billing.pagination import Page, bad_cursor, check_first, decode_cursor, encode_cursor
 from gateway.models.mirrored import Price, Product
 
 Item = TypeVar("Item", Product, Price)
 
 
 @dataclass(frozen=True, slots=True)
-class ListingPage(Generic[Item]):
-    """A page, and whether another follows it or one precedes it.
+class ListingPage(Page[Item]):
+    """A page of a listing.
 
     Attributes:
         mark: equals that of another reading of the same page if nothing that it shows has changed meanwhile.
     """
 
-    rows: Sequence[Item]
-    has_next: bool
-    has_previous: bool
     mark: object
+
+
+def cursor_of(item: Product | Price) -> str:
+    """Return the opaque cursor of an item."""
+    return encode_cursor(item.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Listing(Generic[Item]):
         has_next = len(rows) > first
         rows = rows[:first]
         ends: tuple[str, ...] = (rows[0].id, rows[-1].id) if rows else ()
-        return ListingPage(rows, has_next, after is not None, (has_next, *ends, *(each.mark for each in shown)))
+        mark = has_next, *ends, *(each.mark for each in shown)
+        return ListingPage(rows, has_next, after is not None, cursor_of, mark)
 
     def _behind(self, item_id: str) -> tuple[int, int]:
         """Return the place of the product that has an item, and how many of its items end with this one."""

@@ -23,7 +23,6 @@ from gateway.billing.catalog.product_prices import (
     is_active,
     price_place,
 )
-from gateway.billing.pagination import encode_cursor
 from gateway.errors import BadInput
 from gateway.models.mirrored import Price, Product
 
@@ -65,11 +64,6 @@ class PricedProduct:
     product: Product
     plans: tuple[Price, ...]
     one_time: tuple[Price, ...]
-
-
-def cursor_of(item: Product | Price) -> str:
-    """Return the opaque cursor of an item."""
-    return encode_cursor(item.id)
 
 
 @dataclass(frozen=True, eq=False)  # two readings are two snapshots

@@ -1,6 +1,5 @@
 """Spend credits, and read the balance and the ledger."""
 
-import base64
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -21,20 +20,18 @@ from gateway.billing.credits.ledger import (
     remaining,
 )
 from gateway.billing.credits.spending import Purses, Spend, entries_of
-from gateway.billing.pagination import Pages
+from gateway.billing.pagination import Order, Pages
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.rows import first_row
-from gateway.errors import BadInput
 from gateway.models.columns import UtcDateTime
 from gateway.models.credits import CreditEntry
 from gateway.models.mirrored import Customer
 
 EXPIRY_SECONDS = 60
 MAX_SPEND = 2**53 - 1
-MAX_DIGITS = 18  # of an entry's number, which the database holds in 64 bits
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
 
 
@@ -121,20 +118,5 @@ def balances(connection: sa.Connection, account_ids: Collection[str]) -> dict[st
     return {row.customer_id: int(row.total) for row in rows}
 
 
-def cursor_of(entry: CreditEntry) -> str:
-    """Return the opaque cursor of an entry."""
-    return base64.urlsafe_b64encode(f"credit {entry.id}".encode()).decode()
-
-
-def _place(cursor: str) -> tuple[int]:
-    try:
-        kind, place = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
-        if kind == "credit" and place.isdecimal() and len(place) <= MAX_DIGITS:
-            return (int(place),)
-    except ValueError:
-        pass
-    raise BadInput("`after` is no cursor of this list; start again without it")
-
-
-PAGES: Pages[CreditEntry] = Pages(ENTRIES.c, (ENTRIES.c.id,), _place)
+PAGES: Pages[CreditEntry] = Pages(ENTRIES.c, Order(ENTRIES.c.id, kind="credit"))
 """The ledger."""

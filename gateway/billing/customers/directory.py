@@ -1,9 +1,8 @@
 """All customers, for the application's back end: found by what is known of them, changed, and given to users."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ from gateway.billing.audit import Action, Attempt, AuditLog, Json
 from gateway.billing.customers import linking
 from gateway.billing.customers.addresses import bad_email
 from gateway.billing.customers.service import PATH, Customers
-from gateway.billing.pagination import Page, bad_cursor, check_first, decode_cursor, encode_cursor
+from gateway.billing.pagination import Order, Page, newest
 from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.subscriptions.validation import check, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -28,6 +27,7 @@ from gateway.models.mirrored import Charge, CheckoutSession, Customer, Invoice, 
 from gateway.stripe_api.client import Stripe
 
 CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
+ORDER = Order(CUSTOMERS.c.created, CUSTOMERS.c.id)
 HAVING = {"sub": SUBSCRIPTIONS, "in": table_for(Invoice), "cs": table_for(CheckoutSession), "ch": table_for(Charge)}
 """What belongs to a customer, by what its ids begin with."""
 MAX_NAME = 256
@@ -90,33 +90,8 @@ async def list_customers(database: Database, wanted: CustomerFilter, first: int,
     Raises:
         BadInput: `first` is out of range, or `after` is no cursor.
     """
-    check_first(first)
-    order = CUSTOMERS.c.created, CUSTOMERS.c.id
-    query = sa.select(CUSTOMERS).where(*wanted.conditions()).order_by(*(each.desc() for each in order)).limit(first + 1)
-    if after is not None:
-        place = (sa.literal(value, column.type) for value, column in zip(_place(after), order, strict=True))
-        query = query.where(sa.tuple_(*order) < sa.tuple_(*place))
-
-    def read(connection: sa.Connection) -> Sequence[Customer]:
-        return [Customer(**row) for row in connection.execute(query).mappings()]
-
-    rows = await database.read(read)
-    return Page(rows[:first], len(rows) > first, after is not None)
-
-
-def cursor_of(customer: Customer) -> str:
-    """Return the opaque cursor of a customer: its place in time."""
-    return encode_cursor(f"{int(customer.created.timestamp())} {customer.id}")
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    seconds, _, customer_id = decode_cursor(cursor).partition(" ")
-    try:
-        if customer_id.isprintable() and customer_id:
-            return datetime.fromtimestamp(int(seconds), UTC), customer_id
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise bad_cursor()
+    query = sa.select(CUSTOMERS).where(*wanted.conditions())
+    return await newest(database, query, ORDER, first, after, make=Customer)
 
 
 class CustomerDesk:

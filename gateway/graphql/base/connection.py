@@ -1,10 +1,11 @@
 """Relay's connections: lists that can grow, read in pages."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import strawberry
 
+from gateway.billing.pagination import Page
 from gateway.graphql.base.decorators import field, object_type
 
 Row = TypeVar("Row")
@@ -43,15 +44,16 @@ class Connection(Generic[Node]):
     page_info: PageInfo = field(lambda self: self.place(), "Whether more pages follow, and from where.")
 
     @classmethod
-    def of(
-        cls, items: Iterable[tuple[Row, Node]], cursor_of: Callable[[Row], str], *, has_next: bool, has_previous: bool
-    ) -> "Connection[Node]":
-        """Make a page of items, each given with the row from which `cursor_of` makes its cursor."""
-        rows, nodes = [], []
-        for row, node in items:
-            rows.append(row)
-            nodes.append(node)
-        return cls(rows=rows, nodes=nodes, cursor_of=cursor_of, has_next=has_next, has_previous=has_previous)
+    def of(cls, page: Page[Row], node_of: Callable[[Row], Node | None]) -> "Connection[Node]":
+        """Make a connection of a page; a row of which `node_of` makes nothing is left out."""
+        items = [(row, node) for row in page.rows if (node := node_of(row)) is not None]
+        return cls(
+            rows=[row for row, _ in items],
+            nodes=[node for _, node in items],
+            cursor_of=page.cursor_of,
+            has_next=page.has_next,
+            has_previous=page.has_previous,
+        )
 
     def linked(self) -> list[Edge[Node]]:
         """Return the items with their cursors."""

@@ -63,13 +63,13 @@ class Loaders:
     def __init__(self, database: Database, refresh_links: RefreshLinks) -> None:
         self.links = _Shared(load_fn=partial(_refreshed, refresh_links))
         self.credits = _loader(database, ledger.balances, 0)
-        self.credit_entries = _loader(database, ledger.PAGES.read, Page())
+        self.credit_entries = _loader(database, ledger.PAGES.read, ledger.PAGES.empty)
         self.credit_kinds = _loader(database, read_kinds, ())
         self.discounts = _loader(database, of_discounts, None)
         self.coupons = _loader(database, of_coupons, None)
         self.retention_offers = _loader(database, offers, None)
         self.refunded = _loader(database, returns.of_invoices, 0)
-        self.purchases = _loader(database, purchases.PAGES.read, Page())
+        self.purchases = _loader(database, purchases.PAGES.read, purchases.PAGES.empty)
         self.counts = _loader(database, read_counts, None)
 
 

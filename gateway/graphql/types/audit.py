@@ -9,8 +9,7 @@ from typing import Annotated
 import orjson
 import strawberry
 
-from gateway.billing.audit import Action, cursor_of
-from gateway.billing.pagination import Page
+from gateway.billing.audit import Action
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
@@ -76,16 +75,6 @@ def action_of(info: Info, *, key: str | None, actor: str | None) -> Callable[...
     return partial(Action, by=info.context.principal.credential or "service token", key=key, actor=actor)
 
 
-def connection_of(page: Page[Row]) -> Connection[AuditEntry]:
-    """Return a page of the log as a connection."""
-    return Connection.of(
-        ((row, AuditEntry.of(row)) for row in page.rows),
-        cursor_of,
-        has_next=page.has_next,
-        has_previous=page.has_previous,
-    )
-
-
 @object_type
 class AuditQueries:
     """What the application's back end reads of the audit log."""
@@ -107,4 +96,4 @@ class AuditQueries:
         """What the back end and operators did for users, the newest first. For the application's own back end."""
         audit = info.context.services.audit
         page = await audit.page(first, after, external_id=external_id, action=action)
-        return connection_of(page)
+        return Connection.of(page, AuditEntry.of)

@@ -9,7 +9,6 @@ import strawberry
 from gateway.billing.credits import service as rules
 from gateway.billing.credits.gifts import Gift, check_gift, give, is_gift
 from gateway.billing.credits.kinds import bad_kind, split, with_kind
-from gateway.billing.credits.service import cursor_of
 from gateway.billing.credits.spending import Spend
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import PageRequest
@@ -116,12 +115,7 @@ class CreditAccount:
     ) -> Connection[CreditEntry]:
         """The ledger, the newest entry first."""
         page = await info.context.loaders.credit_entries.load(PageRequest(self.id, first, after))
-        return Connection.of(
-            ((row, CreditEntry.of(row)) for row in page.rows),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, CreditEntry.of)
 
 
 @input_type

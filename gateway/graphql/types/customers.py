@@ -9,14 +9,12 @@ import strawberry
 
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.billing.checkout import purchases
 from gateway.billing.counting.counters import Place
 from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.customers import account as accounts
 from gateway.billing.customers.access_memory import MAX_FEATURES
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.customers.payment_methods import default_of
-from gateway.billing.invoices import cursor_of
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions import entitlements as rules
 from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
@@ -161,12 +159,7 @@ class Account:
     ) -> Connection[Invoice]:
         """The invoices, the newest first, without drafts."""
         page, catalog = self.account.invoices(first, after), catalog_objects_of(self.snapshot)
-        return Connection.of(
-            ((row, Invoice.of(row, catalog)) for row in page.rows),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, lambda row: Invoice.of(row, catalog))
 
     @resolver
     async def purchases(self, info: Info, first: First = 20, after: After = None) -> Connection[Purchase]:
@@ -174,12 +167,7 @@ class Account:
         customer = self.account.customer
         page = await info.context.loaders.purchases.load(PageRequest(customer.id if customer else "", first, after))
         catalog = catalog_objects_of(self.snapshot)
-        return Connection.of(
-            ((row, Purchase.of(row, catalog)) for row in page.rows),
-            purchases.cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, lambda row: Purchase.of(row, catalog))
 
     @resolver
     def payment_method(self) -> PaymentMethod | None:

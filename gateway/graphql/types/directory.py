@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.auth.principal import Principal
-from gateway.billing.customers.directory import CustomerFilter, cursor_of, list_customers
+from gateway.billing.customers.directory import CustomerFilter, list_customers
 from gateway.billing.customers.ownership import Owner
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.authorization import private
@@ -143,12 +143,7 @@ class DirectoryQueries:
         """All customers at Stripe, the newest first. For the application's own back end."""
         wanted = filter.wanted() if filter else CustomerFilter()
         page = await list_customers(info.context.services.database, wanted, first, after)
-        return Connection.of(
-            ((row, ListedCustomer.of(row)) for row in page.rows),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, ListedCustomer.of)
 
 
 @object_type

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.catalog.snapshot import cursor_of
+from gateway.billing.catalog.listing import cursor_of
 from gateway.billing.pagination import bad_cursor, encode_cursor
 from gateway.errors import BadInput
 from harness.rows import NOW, price, product, snapshot

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.billing.credits.ledger import ENTRIES, LOTS, PAGE
-from gateway.billing.credits.service import PAGES, balances, cursor_of, spend
+from gateway.billing.credits.service import PAGES, balances, spend
 from gateway.billing.credits.spending import Purses, Spend
 from gateway.billing.pagination import PageRequest
 from gateway.errors import BadInput
@@ -235,7 +235,7 @@ def test_the_ledger_is_read_in_pages(connection):
     first, other = PageRequest("cus_1", 2), PageRequest("cus_2", 2)
     found = PAGES.read(connection, [first, other])
     assert [[row.id for row in found[each].rows] for each in (first, other)] == [[5, 4], [9]]
-    after = cursor_of(found[first].rows[-1])
+    after = found[first].cursor_of(found[first].rows[-1])
     request = PageRequest("cus_1", 3, after)
     page = PAGES.read(connection, [request])[request]
     assert ([row.id for row in page.rows], page.has_next, page.has_previous) == ([3, 2, 1], False, True)

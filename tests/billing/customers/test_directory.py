@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.billing.customers.directory import CustomerFilter, cursor_of, list_customers
+from gateway.billing.customers.directory import CustomerFilter, list_customers
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.errors import BadInput
@@ -39,7 +39,7 @@ async def test_pages_and_filters_of_all_customers(database_url):
     seen, after = [], None
     while page := await list_customers(database, CustomerFilter(), 1, after):
         seen += [row.id for row in page.rows]
-        after = cursor_of(page.rows[-1])
+        after = page.cursor_of(page.rows[-1])
         if not page.has_next:
             break
     assert seen == ["cus_3", "cus_2", "cus_1"]

@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.billing.counting.service import place_of, with_count
-from gateway.billing.invoices import PAGES, cursor_of
+from gateway.billing.invoices import PAGES
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions.access import Reason, Step
 from gateway.billing.user_errors import Rejected
@@ -14,7 +14,6 @@ from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.types.audit import AuditEntry
-from gateway.graphql.types.audit import connection_of as audit_connection_of
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
@@ -80,12 +79,7 @@ class OperatorCustomer:
         services, wanted = info.context.services, PageRequest(self.page.row.id, first, after)
         page = (await services.database.read(lambda connection: PAGES.read(connection, [wanted])))[wanted]
         catalog = catalog_objects_of(await services.catalog.snapshot())
-        return Connection.of(
-            ((row, Invoice.of(row, catalog)) for row in page.rows),
-            cursor_of,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, lambda row: Invoice.of(row, catalog))
 
     @resolver
     def credits(self, kind: Kind = None) -> CreditAccount:
@@ -102,7 +96,7 @@ class OperatorCustomer:
     async def usage(self, info: Info, first: First = 20, after: After = None) -> Connection[ReportedUsage]:
         """The usage that was reported, the latest report first."""
         page = await list_usage(info.context.services.database, None, self.page.row.id, first, after)
-        return page_of(page, ReportedUsage, "id")
+        return page_of(page, ReportedUsage)
 
     @resolver
     async def features(self, info: Info) -> list[AccessExplanation]:
@@ -140,7 +134,7 @@ class OperatorCustomer:
         """What was done for the user, or to the customer while it was no user's, and by whom."""
         row = self.page.row
         page = await info.context.services.audit.page_of_customer(first, after, row.id, row.external_id)
-        return audit_connection_of(page)
+        return Connection.of(page, AuditEntry.of)
 
     async def _explained(self, info: Info, feature: str) -> AccessExplanation:
         snapshot = await info.context.services.catalog.snapshot()

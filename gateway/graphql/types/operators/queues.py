@@ -8,14 +8,13 @@ import orjson
 import strawberry
 
 from gateway.auth.principal import Role
-from gateway.billing.pagination import Page
+from gateway.billing.pagination import Found, Page
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_type, field, input_type, object_type, resolver
 from gateway.graphql.base.scalars import BigInt
 from gateway.models.inbox import Event as EventRow
 from gateway.operators.events import EventFilter, changes, read_event
-from gateway.operators.lists import Found, cursor_of
 from gateway.webhooks.event import StripeEvent
 from gateway.webhooks.handlers import HANDLERS
 
@@ -164,17 +163,6 @@ class EventsFilter:
         return EventFilter(str(self.status.value) if self.status else None, self.type, self.object_id)
 
 
-def page_of(page: Page[Found], kind: type[Any], *keys: str) -> Connection[Any]:
-    """Return a page as a connection.
-
-    Args:
-        page: of rows.
-        kind: the type of its nodes.
-        keys: the columns that tell two rows of one moment apart.
-    """
-    return Connection.of(
-        ((row, kind(row=row)) for row in page.rows),
-        lambda row: cursor_of(row["created"], *(row[key] for key in keys)),
-        has_next=page.has_next,
-        has_previous=page.has_previous,
-    )
+def page_of(page: Page[Found], kind: type[Any]) -> Connection[Any]:
+    """Return a page of rows as a connection to nodes of a type."""
+    return Connection.of(page, lambda row: kind(row=row))

@@ -7,13 +7,12 @@ import strawberry
 
 from gateway.auth.principal import Role
 from gateway.billing.customers.directory import CustomerFilter, list_customers
-from gateway.billing.customers.directory import cursor_of as place_of_customer
 from gateway.billing.figures.report import months_between, read_sums
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
 from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_from, object_type, resolver
-from gateway.graphql.types.audit import AuditEntry, connection_of
+from gateway.graphql.types.audit import AuditEntry
 from gateway.graphql.types.directory import CustomersFilter, ListedCustomer
 from gateway.graphql.types.operators.customers import OperatorCustomer
 from gateway.graphql.types.operators.figures import Figures
@@ -129,12 +128,7 @@ class Operator:
         """The customers at Stripe, the newest first."""
         wanted = filter.wanted(search) if filter else CustomerFilter(search=search)
         page = await list_customers(info.context.services.database, wanted, first, after)
-        return Connection.of(
-            ((row, ListedCustomer.of(row)) for row in page.rows),
-            place_of_customer,
-            has_next=page.has_next,
-            has_previous=page.has_previous,
-        )
+        return Connection.of(page, ListedCustomer.of)
 
     @resolver
     async def customer(
@@ -157,7 +151,7 @@ class Operator:
     ) -> Connection[ReceivedEvent]:
         """The events from Stripe, those that happened last first."""
         wanted = filter.wanted() if filter else EventFilter()
-        return page_of(await list_events(info.context.services.database, wanted, first, after), ReceivedEvent, "id")
+        return page_of(await list_events(info.context.services.database, wanted, first, after), ReceivedEvent)
 
     @resolver
     async def event(
@@ -180,7 +174,7 @@ class Operator:
         """The messages to the application, each once for every endpoint, the newest first."""
         state = str(status.value) if status else None
         page = await list_messages(info.context.services.database, state, customer_id, first, after)
-        return page_of(page, SentMessage, "number", "endpoint")
+        return page_of(page, SentMessage)
 
     @resolver
     async def usage(
@@ -195,7 +189,7 @@ class Operator:
         """The usage that was reported, the latest report first."""
         state = str(status.value) if status else None
         page = await list_usage(info.context.services.database, state, customer_id, first, after)
-        return page_of(page, ReportedUsage, "id")
+        return page_of(page, ReportedUsage)
 
     @resolver
     async def audit_log(
@@ -212,8 +206,8 @@ class Operator:
         after: After = None,
     ) -> Connection[AuditEntry]:
         """What the back end and operators did, the newest first."""
-        audit = info.context.services.audit
-        return connection_of(await audit.page(first, after, external_id=external_id, action=action))
+        page = await info.context.services.audit.page(first, after, external_id=external_id, action=action)
+        return Connection.of(page, AuditEntry.of)
 
     @resolver
     async def figures(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import strawberry
-from graphql import GraphQLError, GraphQLSchema, Undefined, find_breaking_changes
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema, Undefined, find_breaking_changes
 from graphql import build_schema as parse_sdl
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import HasGraphQLName, NameConverter
@@ -45,6 +45,7 @@ def build_schema(query: type = Query, field_access: Mapping[str, FieldAccess] = 
     enforce(inner, field_access)
     limit_mutations(inner)
     _drop_null_defaults(inner)
+    _know_one_of(inner)
     return made
 
 
@@ -60,6 +61,13 @@ def _drop_null_defaults(core: GraphQLSchema) -> None:
             for argument in (field, *getattr(field, "args", {}).values()):
                 if getattr(argument, "default_value", Undefined) is None:
                     argument.default_value = Undefined
+
+
+def _know_one_of(core: GraphQLSchema) -> None:
+    """Let the engine know what Strawberry keeps to itself, so that `@oneOf` is validated before anything is done."""
+    for kind in core.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
 
 
 schema = build_schema()

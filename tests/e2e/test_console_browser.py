@@ -152,7 +152,7 @@ async def test_what_is_shown_is_live_and_disturbs_nobody_who_reads(page, shop):
     why = page.locator("details", has_text="projects").first
     await why.locator("summary").click()
     await page.get_by_role("button", name="Unlink").focus()
-    gift = {"externalId": "ada", "amount": 7, "reason": "while you look", "idempotencyKey": "live"}
+    gift = {"whom": {"externalId": "ada"}, "amount": 7, "reason": "while you look", "idempotencyKey": "live"}
     query = "mutation($i: OperatorGrantCreditsInput!) { operatorGrantCredits(input: $i) { userErrors { code } } }"
     shop.data(query, {"i": gift}, {"Authorization": f"Bearer {ANN}"})
     await expect(page.get_by_text("while you look")).to_be_visible()

@@ -63,6 +63,23 @@ def test_every_deprecation_says_until_when():
     assert [path for path, reason in reasons.items() if not re.match(r"Until 20\d\d-\d\d-\d\d: ", reason)] == []
 
 
+SAYS_EXACTLY_ONE = re.compile(r"give this or|exactly one|\beither\b", re.IGNORECASE)
+
+
+def test_what_takes_exactly_one_of_several_is_one_of():
+    """Words alone stop nobody from giving two: `@oneOf` does, in every tool that reads the schema."""
+    inputs = [kind for kind in OWN_TYPES if isinstance(kind, GraphQLInputObjectType)]
+    said = {
+        kind.name: [
+            kind.description,
+            *(each.description for each in kind.fields.values() if not each.deprecation_reason),
+        ]
+        for kind in inputs
+    }
+    found = {name for name, words in said.items() if SAYS_EXACTLY_ONE.search(" ".join(words))}
+    assert found == {kind.name for kind in inputs if kind.is_one_of}
+
+
 def test_mutations_take_one_input_and_give_user_errors():
     for name, field in core.mutation_type.fields.items():
         assert list(field.args) == ["input"], name

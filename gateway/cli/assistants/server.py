@@ -195,7 +195,8 @@ class Previews(_Tools):
         """Preview: give a user credits, which no refund takes back."""
         present = await self._theirs("CreditLedger", user, kind=kind, first=5)
         will = f"give user {user} {amount} credits{f' of kind {kind}' if kind else ''}: {reason}"
-        return self._plan("GrantCredits", will, present, externalId=user, amount=amount, kind=kind, reason=reason)
+        wanted = {"amount": amount, "kind": kind, "reason": reason}
+        return self._plan("GrantCredits", will, present, whom={"externalId": user}, **wanted)
 
     async def refund_invoice(self, invoice_id: str, amount: int | None = None) -> Answer:
         """Preview: pay an invoice back, wholly, or an amount in the currency's minor unit."""
@@ -218,7 +219,7 @@ class Previews(_Tools):
         if not present:
             raise Told(f"user {user} has no subscription {subscription_id}")
         will = f"end subscription {subscription_id} of user {user}, {when}"
-        wanted = {"externalId": user, "subscriptionId": subscription_id, "when": when}
+        wanted = {"whom": {"externalId": user}, "subscriptionId": subscription_id, "when": when}
         return self._plan("CancelSubscription", will, {"listed": page["listed"], "subscription": present[0]}, **wanted)
 
     async def _found(self, search: str) -> list[Answer]:

@@ -78,7 +78,7 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
     @wraps(function)
     async def resolve(self: Any, info: Any, **arguments: Any) -> Any:
         context = info.context
-        user = getattr(arguments.get("input"), "external_id", None) or context.principal.subject
+        user = _user(arguments.get("input")) or context.principal.subject
         try:
             with context.services.failover.answering(user):
                 return await function(self, info, **arguments)
@@ -86,6 +86,12 @@ def mutation(function: Callable[..., Awaitable[Any]]) -> Any:
             return payload.rejected(rejected, info)
 
     return strawberry.mutation(resolve, description=_text(function))
+
+
+def _user(given: Any) -> str | None:
+    """Return the user whom an input names, in the one way or the other."""
+    name = getattr(given, "external_id", None) or getattr(getattr(given, "whom", None), "external_id", None)
+    return name or None
 
 
 def enum_from(cls: type[Enum], *, name: str) -> None:

@@ -45,7 +45,7 @@ def act_for_nobodys_customer(world):
     nobody = world.stripe("POST", "/v1/customers", email="lost@example.com", **CARD)["id"]
     world.eventually(lambda: world.rows("customer", id=nobody))
     sub, theirs = subscribe(world, nobody)["id"], subscribe(world, customer(world, "bea"))["id"]
-    which = {"customerId": nobody, "subscriptionId": sub}
+    which = {"whom": {"customerId": nobody}, "subscriptionId": sub}
 
     def told(name, **more):
         wanted = {**which, "idempotencyKey": f"nobody {name}{more}", **more}
@@ -66,14 +66,22 @@ def act_for_nobodys_customer(world):
         "GrantCredits",
         idempotencyKey="nobody",
         fields="entry { amount }",
-        customerId=nobody,
+        whom={"customerId": nobody},
         amount=5,
         reason="sorry",
     )
     assert given["entry"]["amount"] == 5
     refused = {
-        "NOT_FOUND": ({"subscriptionId": theirs}, {"customerId": "cus_none"}, {"customerId": "acct_1/cus_1"}),
-        "BAD_USER_INPUT": ({"externalId": "bea"}, {"customerId": None}),
+        "NOT_FOUND": (
+            {"subscriptionId": theirs},
+            *({"whom": {"customerId": other}} for other in ("cus_none", "acct_1/cus_1")),
+            {"whom": None, "customerId": "cus_none"},
+        ),
+        "BAD_USER_INPUT": (
+            *({"externalId": "bea"}, {"customerId": nobody}, {"whom": None}),
+            {"whom": None, "externalId": "bea", "customerId": nobody},
+            *({"whom": each} for each in ({}, {"externalId": None}, {"externalId": "bea", "customerId": nobody})),
+        ),
     }
     for expected, inputs in refused.items():
         for wanted in inputs:
@@ -119,7 +127,9 @@ def test_an_operator_finds_out_why_and_acts_and_all_of_it_is_kept(database_url):
         assert done(world, "RetryEvents", kind="Retry")["count"] == 1  # the same answer, and nothing is done
         world.eventually(lambda: world.rows("event", id=event)[0]["status"] in {"applied", "stale"})
 
-        given = done(world, "GrantCredits", fields="entry { amount }", externalId="ada", amount=5, reason="sorry")
+        given = done(
+            world, "GrantCredits", fields="entry { amount }", whom={"externalId": "ada"}, amount=5, reason="sorry"
+        )
         assert given["entry"]["amount"] == 5
         refund = done(world, "RefundInvoice", kind="Refund", fields="refunds { id }", invoiceId=ids[3])
         assert len(refund["refunds"]) == 1
@@ -140,6 +150,14 @@ def test_an_operator_finds_out_why_and_acts_and_all_of_it_is_kept(database_url):
         ]
         assert {(each["by"], each["status"]) for each in log["nodes"]} == {("operator ann", "DONE")}
         act_for_nobodys_customer(world)
+
+
+def test_who_is_named_twice_is_refused_before_anything_is_done(shop):
+    query = """mutation { operatorRetryEvents(input: { idempotencyKey: "twice" }) { count }
+        operatorGrantCredits(input: { whom: { externalId: "ada", customerId: "cus_1" }, amount: 1, reason: "sorry",
+        idempotencyKey: "twice" }) { entry { id } } }"""
+    assert code(shop.graphql(query, headers=ANN)) == "GRAPHQL_VALIDATION_FAILED"
+    assert shop.rows("audit_entry") == []
 
 
 def test_who_may_read_changes_nothing_and_an_operator_is_nobodys_user(shop):

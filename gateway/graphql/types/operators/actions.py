@@ -15,7 +15,7 @@ from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.audit import KEY, USER, action_of
 from gateway.graphql.types.credits import KIND, CreditEntry
 from gateway.graphql.types.directory import ListedCustomer
-from gateway.graphql.types.operators.whom import CUSTOMER, USER_OR, whom
+from gateway.graphql.types.operators.whom import CustomerRefInput, ForCustomer, whom
 from gateway.graphql.types.refunds import AMOUNT, Refund, RefundReason
 
 _IDS = "Which ones; left out, all that were given up."
@@ -53,13 +53,12 @@ class OperatorLinkInput:
 
 
 @input_type
-class OperatorGrantCreditsInput:
+class OperatorGrantCreditsInput(ForCustomer):
     """The credits to give, and to whom."""
 
-    external_id: strawberry.ID | None = strawberry.field(
-        default=None, description=USER_OR + " Who is no customer yet becomes one."
+    whom: CustomerRefInput | None = strawberry.field(
+        default=None, description="The customer; a user who is none yet becomes one."
     )
-    customer_id: strawberry.ID | None = strawberry.field(default=None, description=CUSTOMER)
     amount: BigInt = strawberry.field(description="The number of credits, 1 to 10^12.")
     kind: str | None = strawberry.field(default=None, description=KIND)
     reason: str = strawberry.field(description="Why, for people, up to 500 characters.")
@@ -191,7 +190,7 @@ class OperatorMutations:
         input: Annotated[OperatorGrantCreditsInput, strawberry.argument(description="To whom, and how many.")],
     ) -> OperatorGrantCreditsPayload:
         """Give credits, which no refund takes back. For operators who may act."""
-        services, who = info.context.services, await whom(info, input.external_id, input.customer_id)
+        services, who = info.context.services, await whom(info, input)
         gift = Gift(input.amount, input.reason, input.expires_at, input.kind or "")
         made = action_of(info, key=input.idempotency_key, actor=None)
         action = made(name="credits.grant", input=gift.told, external_id=who.external_id, target=who.customer_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import strawberry
 
@@ -16,7 +16,7 @@ from gateway.graphql.base.decorators import input_type, mutation, object_type
 from gateway.graphql.base.user_errors import Payload, UserError
 from gateway.graphql.types.audit import KEY, action_of
 from gateway.graphql.types.catalog_objects import catalog_objects_of
-from gateway.graphql.types.operators.whom import CUSTOMER, USER_OR, whom
+from gateway.graphql.types.operators.whom import ForCustomer, whom
 from gateway.graphql.types.subscription_changes import CancellationTime
 from gateway.graphql.types.subscriptions import BillingSubscription
 
@@ -24,22 +24,18 @@ _WHICH = "A subscription of theirs (sub_…)."
 
 
 @input_type
-class OperatorCancelInput:
+class OperatorCancelInput(ForCustomer):
     """The subscription that is to end, and when."""
 
-    external_id: strawberry.ID | None = strawberry.field(default=None, description=USER_OR)
-    customer_id: strawberry.ID | None = strawberry.field(default=None, description=CUSTOMER)
     subscription_id: strawberry.ID = strawberry.field(description=_WHICH)
     when: CancellationTime = strawberry.field(description="At once, or with the period that was paid for.")
     idempotency_key: str = strawberry.field(description=KEY)
 
 
 @input_type
-class OperatorPauseInput:
+class OperatorPauseInput(ForCustomer):
     """The subscription of which nothing is to be collected for a while."""
 
-    external_id: strawberry.ID | None = strawberry.field(default=None, description=USER_OR)
-    customer_id: strawberry.ID | None = strawberry.field(default=None, description=CUSTOMER)
     subscription_id: strawberry.ID = strawberry.field(description=_WHICH)
     until: datetime | None = strawberry.field(
         default=None,
@@ -49,11 +45,9 @@ class OperatorPauseInput:
 
 
 @input_type
-class OperatorResumeInput:
+class OperatorResumeInput(ForCustomer):
     """The subscription that is to go on."""
 
-    external_id: strawberry.ID | None = strawberry.field(default=None, description=USER_OR)
-    customer_id: strawberry.ID | None = strawberry.field(default=None, description=CUSTOMER)
     subscription_id: strawberry.ID = strawberry.field(description=_WHICH)
     idempotency_key: str = strawberry.field(description=KEY)
 
@@ -92,15 +86,6 @@ class OperatorResumePayload(Payload):
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="What the caller must fix; empty on success."
     )
-
-
-class _Named(Protocol):
-    """What the inputs have in common."""
-
-    external_id: strawberry.ID | None
-    customer_id: strawberry.ID | None
-    subscription_id: strawberry.ID
-    idempotency_key: str
 
 
 @object_type
@@ -153,7 +138,7 @@ class OperatorEndingMutations:
 
 async def _done(
     info: Info,
-    input: _Named,
+    input: OperatorCancelInput | OperatorPauseInput | OperatorResumeInput,
     name: str,
     asked: dict[str, Any],
     work: Callable[[Principal], Awaitable[SubscriptionState]],
@@ -168,7 +153,7 @@ async def _done(
         work: does it, for whom it is given.
     """
     services, named = info.context.services, input.subscription_id
-    who = await whom(info, input.external_id, input.customer_id)
+    who = await whom(info, input)
 
     async def kept(_: Attempt) -> Json:
         return {"subscription": (await work(who.principal)).subscription.id}

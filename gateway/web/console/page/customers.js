@@ -83,7 +83,7 @@ function why(features) {
 function endings(subscription, who, button) {
   const of = (text, title, meaning, operation, more = {}) => button(text, () => ({
     title, text: `${subscription.id} of ${who.externalId ?? who.email ?? who.id} ${meaning}`, operation,
-    input: { customerId: who.id, subscriptionId: subscription.id, ...more },
+    input: { whom: { customerId: who.id }, subscriptionId: subscription.id, ...more },
   }), `${text}: ${subscription.id}`);
   const goesOn = subscription.willCancel || subscription.paused;
   return [
@@ -100,7 +100,7 @@ function doings({ listed: who }, button) {
     button("Grant credits", () => ({
       title: "Grant credits", text: `Credits for ${whose}, which no refund takes back.`,
       fields: [["How many", { name: "amount", type: "number", min: 1, required: true }], ["Why", { name: "reason", required: true, maxlength: 500 }]],
-      operation: "GrantCredits", input: { customerId: who.id }, read: (typed) => ({ amount: Number(typed.amount), reason: typed.reason }) })),
+      operation: "GrantCredits", input: { whom: { customerId: who.id } }, read: (typed) => ({ amount: Number(typed.amount), reason: typed.reason }) })),
     who.externalId ? button("Unlink", () => ({
       title: "Unlink", text: `${who.id} is taken from ${who.externalId}, who loses what it gives and begins with a new customer.`,
       operation: "UnlinkCustomer", input: { externalId: who.externalId, customerId: who.id } }))

@@ -115,16 +115,6 @@ def test_work_whose_cost_is_not_known_yet_is_held_and_committed(world, bought):
     assert ask(world, RELEASE, holdId=late)["hold"] == {"status": "RELEASED"}
 
 
-def test_what_was_counted_is_answered_again_after_the_access_has_ended(world, bought):
-    assert consume(world, 5, "k")["count"]["used"] == 5
-    product = world.stripe("GET", f"/v1/prices/{price_id(world, 'starter_monthly')}")["product"]
-    world.stripe("POST", f"/v1/products/{product}", **{"metadata[features]": "projects"})
-    world.eventually(lambda: world.client.get(f"{world.url}/access/ada/tokens", headers=SERVICE).status_code, 403)
-    assert codes(consume(world, 1, "l")) == [("FEATURE_NOT_ALLOWED", "feature")]
-    assert consume(world, 5, "k") == {"count": None, "userErrors": []}
-    assert codes(consume(world, 6, "k")) == [("FEATURE_NOT_ALLOWED", "feature")]
-
-
 WRONG = {
     "nothing": ({"amount": 0}, ("AMOUNT_INVALID", "amount")),
     "less": ({"amount": -1}, ("AMOUNT_INVALID", "amount")),

@@ -16,11 +16,11 @@ from gateway.billing.checkout.cart import Cart, fill
 from gateway.billing.checkout.eligibility import conflicts
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.stripe_params import item_of, without_card
-from gateway.billing.checkout.trials import had_trial
+from gateway.billing.checkout.trials import days_for
 from gateway.billing.checkout.validation import RESERVED
 from gateway.billing.customers.service import Customers
 from gateway.billing.subscriptions.at_stripe import DISCOUNTS, PATH, PREVIEW, SubscriptionsAtStripe, stripe_key
-from gateway.billing.subscriptions.discounts import promotion_code, used_before
+from gateway.billing.subscriptions.discounts import invalid_code, promotion_code, used_before
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState
 from gateway.billing.subscriptions.validation import bad_key, check, foreign_default, refused
@@ -101,7 +101,9 @@ class FreeStart:
             if not self._settings.allow_multiple_subscriptions and (found := conflicts(cart, held, snapshot)):
                 raise Rejected(*found)
             discounts = await self._discounts(request.promotion_code, customer.id)
-            days = await self._trial_days(cart, buyer)
+            email = self._customers.verified_email(buyer)
+            whose = {"external_id": buyer.subject, "email": email}
+            days = await days_for(self._mirror.database, self._settings, cart.trial_days, **whose)
             shared: dict[str, Any] = {"customer": customer.id, **discounts}
             if cart.currency:
                 shared["currency"] = cart.currency
@@ -146,24 +148,12 @@ class FreeStart:
             return {}
         found = await promotion_code(self._stripe, code, customer_id)
         if found is None:
-            raise _invalid("there is no such promotion code")
+            raise invalid_code("there is no such promotion code")
         if await used_before(self._mirror.database, customer_id, str(id_of(found["promotion"]["coupon"]))):
-            raise _invalid("this offer was used already")
+            raise invalid_code("this offer was used already")
         return {"discounts": [{"promotion_code": found["id"]}]}
-
-    async def _trial_days(self, cart: Cart, buyer: Principal) -> int | None:
-        """Return the days of the cart's trial that the user may have."""
-        if not cart.trial_days or self._settings.allow_repeat_trials:
-            return cart.trial_days
-        email = self._customers.verified_email(buyer)
-        repeated = await had_trial(self._mirror.database, external_id=buyer.subject, email=email)
-        return None if repeated else cart.trial_days
 
 
 def _not_free() -> Rejected:
     message = "this costs something, or is not sold without a card: open a checkout (`createCheckoutSession`)"
     return Rejected(Problem(ProblemCode.CHECKOUT_NEEDED, message, "lineItems"))
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode"))

@@ -13,9 +13,10 @@ from gateway.billing.checkout.eligibility import conflicts
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.checkout.sessions import GUEST, Sessions
 from gateway.billing.checkout.stripe_params import for_guest, for_user, stripe_parameters, with_card, with_trial
-from gateway.billing.checkout.trials import had_trial
+from gateway.billing.checkout.trials import days_for
 from gateway.billing.checkout.validation import check
 from gateway.billing.customers.service import Customers
+from gateway.billing.subscriptions.discounts import invalid_code, promotion_code
 from gateway.billing.subscriptions.exclusion import held_products, owner_lock, read_subscriptions
 from gateway.billing.subscriptions.validation import foreign_default
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -177,10 +178,8 @@ class Checkout:
 
     async def _trial_days(self, cart: Cart, external_id: str | None, email: str | None) -> int | None:
         """Return the days of the cart's trial that a user, or a guest with this address, may have."""
-        if not cart.trial_days or self._settings.allow_repeat_trials:
-            return cart.trial_days
-        repeated = await had_trial(self._database, external_id=external_id, email=email)
-        return None if repeated else cart.trial_days
+        whose = {"external_id": external_id, "email": email}
+        return await days_for(self._database, self._settings, cart.trial_days, **whose)
 
     async def session(self, id: str) -> CheckoutSession | None:
         """Return a session as it stands; None when there is none.
@@ -225,24 +224,17 @@ class Checkout:
         raise Rejected(Problem(ProblemCode.SESSION_NOT_OPEN, message, "id"), current=closed)
 
     async def _discounts(self, code: str | None, customer_id: str | None) -> dict[str, Any]:
-        """Return the parameters of a promotion code: the customer's own, else one that is for everybody.
-
-        Several customers may have a code of one text each (Stripe, "Coupons and promotion codes").
+        """Return the parameters of a promotion code.
 
         Raises:
-            StripeRefused: when there is none of this name for this customer.
+            Rejected: there is none of this text for this customer.
         """
         if code is None:
             return {}
-        answer = await self._stripe.get("/v1/promotion_codes", code=code, active="true", limit=100)
-        by_customer: dict[str | None, str] = {}
-        for found in answer.object["data"]:
-            whose = found["customer"]
-            by_customer.setdefault(whose["id"] if isinstance(whose, dict) else whose, str(found["id"]))
-        promotion = by_customer.get(customer_id) or by_customer.get(None)
-        if promotion is None:
-            raise StripeRefused("there is no such promotion code", param="discounts")
-        return {"discounts": [{"promotion_code": promotion}]}
+        found = await promotion_code(self._stripe, code, customer_id)
+        if found is None:
+            raise invalid_code("there is no such promotion code")
+        return {"discounts": [{"promotion_code": found["id"]}]}
 
 
 def _scope(buyer: Principal) -> str:

@@ -16,6 +16,7 @@ from gateway.mirror.mapping import Json, email_key, id_of
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer, Subscription
+from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 
 CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
@@ -23,6 +24,23 @@ SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
 WHY = "This e-mail address has had its trial; nothing was charged."
 
 log = structlog.get_logger()
+
+
+async def days_for(
+    database: Database, settings: Settings, days: int | None, *, external_id: str | None, email: str | None
+) -> int | None:
+    """Return the days of a cart's trial that somebody may have; None where that is no trial.
+
+    Args:
+        database: the mirror.
+        settings: whether a second trial is given.
+        days: of the cart's trial.
+        external_id: for this user; None for a guest.
+        email: for whoever has this address, where one is known.
+    """
+    if not days or settings.allow_repeat_trials:
+        return days
+    return None if await had_trial(database, external_id=external_id, email=email) else days
 
 
 async def had_trial(database: Database, *, external_id: str | None, email: str | None) -> bool:

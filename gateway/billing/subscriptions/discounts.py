@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.mirror.mapping import id_of
@@ -97,5 +97,13 @@ def code_stands_against(discounts: Iterable[dict[str, Any]]) -> Problem | None:
     """
     if not any(each.get("promotion_code") for each in discounts):
         return None
-    message = "the subscription has a discount by a code already: use another one when it is over"
+    return _invalid("the subscription has a discount by a code already: use another one when it is over")
+
+
+def invalid_code(message: str) -> Rejected:
+    """Return the error for a promotion code that its buyer cannot use."""
+    return Rejected(_invalid(message))
+
+
+def _invalid(message: str) -> Problem:
     return Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode")

@@ -9,7 +9,12 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.at_stripe import DISCOUNTS, SubscriptionsAtStripe, owner_of, path_of, stripe_key
-from gateway.billing.subscriptions.discounts import code_stands_against, promotion_code, used_before
+from gateway.billing.subscriptions.discounts import (
+    code_stands_against,
+    invalid_code,
+    promotion_code,
+    used_before,
+)
 from gateway.billing.subscriptions.pausing import paused, taken_back
 from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -73,9 +78,9 @@ class PromotionService:
             check(paused(answer.object), change_pending(answer.object), code_stands_against(given))
             check_paid(present.subscription.status, answer.object["latest_invoice"])
             if found is None:
-                raise _invalid("there is no such promotion code")
+                raise invalid_code("there is no such promotion code")
             if await used_before(self._database, customer_id, str(id_of(found["promotion"]["coupon"]))):
-                raise _invalid("this offer was used already")
+                raise invalid_code("this offer was used already")
             await self._check_minimum(present, found["restrictions"])
             wanted = {"promotion_code": found["id"]}
             return await self._give(answer, wanted, stripe_key("redeem", principal, key), {})
@@ -90,7 +95,7 @@ class PromotionService:
             return
         renewal = await self._at_stripe.invoice_preview(present.subscription.id, [], mode="recurring")
         if least is None or renewal is None or renewal.object["subtotal"] < least:
-            raise _invalid("this code is for bigger orders")
+            raise invalid_code("this code is for bigger orders")
 
     async def offer(
         self, principal: Principal, id: str, coupon_id: str, expires_at: datetime | None
@@ -201,10 +206,6 @@ def _has_given(discounts: list[dict[str, Any]], offer: RetentionOffer) -> bool:
     """Return whether a subscription has the discount of an offer."""
     since = int(offer.created.timestamp())
     return any(id_of(each["source"]["coupon"]) == offer.coupon_id and each["start"] >= since for each in discounts)
-
-
-def _invalid(message: str) -> Rejected:
-    return Rejected(Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode"))
 
 
 def _no_offer(message: str, field: str) -> Rejected:

@@ -305,11 +305,11 @@ class CreateCheckoutSessionInput(TypedDict):
     locale: NotRequired[str | None]
     """The language of Stripe's page, such as de or pt-BR; else the browser's."""
     promotionCode: NotRequired[str | None]
-    """A promotion code that is already known, as buyers write it."""
+    """A promotion code that is already known, as buyers write it; no `coupon` then."""
     coupon: NotRequired[str | None]
     """A coupon that the application's own back end grants; nobody else may."""
     allowPromotionCodes: NotRequired[bool]
-    """Whether the buyer may enter a promotion code."""
+    """Whether the buyer may enter a promotion code; not where `promotionCode` or `coupon` is given."""
     customerEmail: NotRequired[str | None]
     """Fills in the e-mail field of a guest; a signed-in user's own address goes first."""
     idempotencyKey: NotRequired[str | None]
@@ -475,8 +475,6 @@ class ReleaseHoldInput(TypedDict):
 class ReportUsagePayload(TypedDict):
     """The recorded usage, or what the caller must fix."""
 
-    identifier: str | None
-    """The identifier of one; null when there are errors, and of `records`."""
     identifiers: list[str]
     """The identifiers of all, in their order; empty when there are errors."""
     userErrors: list[Problem]
@@ -501,22 +499,22 @@ class UsageRecordInput(TypedDict):
 
 
 class ReportUsageInput(TypedDict):
-    """The usage to report: of one user, or `records`."""
+    """The usage to report."""
 
-    externalId: NotRequired[str | None]
-    """The id by which the application knows the customer."""
-    eventName: NotRequired[str | None]
-    """The meter's event name, such as api_calls."""
-    value: NotRequired[int]
-    """The amount, 0 or more."""
-    identifier: NotRequired[str | None]
-    """1 to 100 characters. The same one counts once, however often it is sent."""
-    timestamp: NotRequired[str | None]
-    """When: at most 35 days ago and 5 minutes ahead; now if left out."""
-    properties: NotRequired[list[MetadataEntryInput] | None]
-    """Up to 10, such as the model that was used, by which `usage(properties:)` and a meter at Stripe can be read."""
     records: NotRequired[list[UsageRecordInput] | None]
-    """Up to 1,000, of whomever, instead of the fields beside it: all are recorded or none."""
+    """1 to 1,000, of whomever: all are recorded or none."""
+    externalId: NotRequired[str | None]
+    """The id by which the application knows the customer. Deprecated: Until 2027-12-01: `records` takes one as well."""
+    eventName: NotRequired[str | None]
+    """The meter's event name, such as api_calls. Deprecated: Until 2027-12-01: `records` takes one as well."""
+    value: NotRequired[int]
+    """The amount, 0 or more. Deprecated: Until 2027-12-01: `records` takes one as well."""
+    identifier: NotRequired[str | None]
+    """1 to 100 characters. The same one counts once, however often it is sent. Deprecated: Until 2027-12-01: `records` takes one as well."""
+    timestamp: NotRequired[str | None]
+    """When: at most 35 days ago and 5 minutes ahead; now if left out. Deprecated: Until 2027-12-01: `records` takes one as well."""
+    properties: NotRequired[list[MetadataEntryInput] | None]
+    """Up to 10, such as the model that was used, by which `usage(properties:)` and a meter at Stripe can be read. Deprecated: Until 2027-12-01: `records` takes one as well."""
 
 
 class AdjustUsagePayload(TypedDict):
@@ -685,7 +683,7 @@ COMMIT_HOLD: Mutation[CommitHoldInput, CommitHoldPayload] = Mutation("mutation C
 RELEASE_HOLD: Mutation[ReleaseHoldInput, ReleaseHoldPayload] = Mutation("mutation ReleaseHold($input:ReleaseHoldInput!){releaseHold(input:$input){hold{...KeptHold}count{...Count}userErrors{...Problem}}}fragment Count on FeatureCount{limit used held remaining resetsAt overage}fragment KeptHold on UsageHold{id feature amount actual status expiresAt}fragment Problem on UserError{code message field}")
 """Let go of what a hold keeps: nothing is counted."""
 
-REPORT_USAGE: Mutation[ReportUsageInput, ReportUsagePayload] = Mutation("mutation ReportUsage($input:ReportUsageInput!){reportUsage(input:$input){identifier identifiers userErrors{...Problem}}}fragment Problem on UserError{code message field}")
+REPORT_USAGE: Mutation[ReportUsageInput, ReportUsagePayload] = Mutation("mutation ReportUsage($input:ReportUsageInput!){reportUsage(input:$input){identifiers userErrors{...Problem}}}fragment Problem on UserError{code message field}")
 """Report usage. It is recorded before this is answered, and then forwarded until Stripe has it."""
 
 ADJUST_USAGE: Mutation[AdjustUsageInput, AdjustUsagePayload] = Mutation("mutation AdjustUsage($input:AdjustUsageInput!){adjustUsage(input:$input){identifier userErrors{...Problem}}}fragment Problem on UserError{code message field}")

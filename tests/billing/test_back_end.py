@@ -35,16 +35,16 @@ def test_the_back_end_changes_pauses_resumes_and_cancels_for_a_user(world):
     sub = settled(world, subscribe(world, customer(world, "ada"))["id"])["id"]
     mine = {"subscriptionId": sub, "externalId": "ada", "actor": "agent 7"}
     pro = price_id(world, "pro_monthly")
-    preview = """query($s: ID!, $p: ID!) { customer(externalId: "ada") {
-        previewChange(subscriptionId: $s, priceId: $p) { dueNow { amount } prorationDate } } }"""
-    quote = world.data(preview, {"s": sub, "p": pro}, SERVICE)["customer"]["previewChange"]
-    wanted = {**mine, "priceId": pro, "prorationDate": quote["prorationDate"], "idempotencyKey": "change"}
+    to = {"to": {"plan": {"priceId": pro}}}
+    preview = """query($s: ID!, $to: SubscriptionChangeInput!) { customer(externalId: "ada") {
+        quoteChange(subscriptionId: $s, to: $to) { preview { dueNow { amount } prorationDate } } } }"""
+    quote = world.data(preview, {"s": sub, **to}, SERVICE)["customer"]["quoteChange"]["preview"]
+    wanted = {**mine, **to, "prorationDate": quote["prorationDate"], "idempotencyKey": "change"}
     changed = act(world, "change", **wanted)["data"]["answer"]
     assert changed["subscription"]["plan"]["price"]["lookupKey"] == "pro_monthly"
     assert act(world, "change", **wanted)["data"]["answer"] == changed
-    (error,) = act(world, "change", **wanted | {"priceId": price_id(world, "business_monthly")})["data"]["answer"][
-        "userErrors"
-    ]
+    other = {"to": {"items": [{"set": {"priceId": price_id(world, "business_monthly")}}]}}
+    (error,) = act(world, "change", **wanted | other)["data"]["answer"]["userErrors"]
     assert error["code"] == "IDEMPOTENCY_KEY_REUSED"
 
     for verb, seen in (("pause", "paused"), ("resume", "paused"), ("cancel", "willCancel"), ("resume", "willCancel")):

@@ -9,11 +9,15 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLScalarType,
+    NoDeprecatedCustomRule,
+    parse,
+    validate,
 )
 
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.user_errors import ProblemCode
 from gateway.graphql.schema import check, check_released, core, sdl
+from gateway.web.documents import documents
 from harness.paths import ROOT
 
 PUBLISHED = ROOT / "schema.graphql"
@@ -63,7 +67,9 @@ def test_every_deprecation_says_until_when():
     assert [path for path, reason in reasons.items() if not re.match(r"Until 20\d\d-\d\d-\d\d: ", reason)] == []
 
 
-SAYS_EXACTLY_ONE = re.compile(r"give this or|exactly one|\beither\b", re.IGNORECASE)
+SAYS_EXACTLY_ONE = re.compile(
+    r"give this or|exactly one|\beither\b|instead of (the|`)|left out where `|, or by `|, or `", re.IGNORECASE
+)
 
 
 def test_what_takes_exactly_one_of_several_is_one_of():
@@ -78,6 +84,14 @@ def test_what_takes_exactly_one_of_several_is_one_of():
     }
     found = {name for name, words in said.items() if SAYS_EXACTLY_ONE.search(" ".join(words))}
     assert found == {kind.name for kind in inputs if kind.is_one_of}
+    arguments = {path: each.description for path, each in described() if "(" in path and not each.deprecation_reason}
+    assert [path for path, words in arguments.items() if SAYS_EXACTLY_ONE.search(words)] == []
+
+
+def test_our_own_documents_use_nothing_deprecated():
+    found = [validate(core, parse(text), [NoDeprecatedCustomRule]) for text in documents().values()]
+    assert len(found) > 50
+    assert [error.message for errors in found for error in errors] == []
 
 
 def test_mutations_take_one_input_and_give_user_errors():

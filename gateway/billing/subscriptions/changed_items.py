@@ -40,7 +40,7 @@ def plan_items(change: PlanChange, present: SubscriptionState, snapshot: Snapsho
     """
     alone = ItemChange(change.price_id, change.quantity, change.item_id)
     if (change.price_id is None) != bool(change.items) or (change.items and alone != ItemChange()):
-        raise _rejected(ProblemCode.LINE_ITEMS_INVALID, "give a plan as `priceId`, or changes as `items`", "priceId")
+        raise _rejected(ProblemCode.LINE_ITEMS_INVALID, "say what it becomes: one `plan`, or `items`", "priceId")
     if len(change.items) > MAX_ITEMS:
         message = f"a subscription has {MAX_ITEMS} items at most"
         raise _rejected(ProblemCode.LINE_ITEMS_INVALID, message, "items")
@@ -77,7 +77,7 @@ class _Finder:
         price = self._price(entry, at)
         kin = self._kin(price)
         if len(kin) > 1:
-            message = "several items of the subscription fit this price: name the one that changes in `itemId`"
+            message = "several items of the subscription fit this price: name the item that changes"
             raise _rejected(ProblemCode.SUBSCRIPTION_ITEM_NEEDED, message, f"{at}itemId")
         return self.changed(entry, kin[0] if kin else None, at)
 
@@ -99,7 +99,7 @@ class _Finder:
             return self._present.items[0]
         kin = self._kin(price)
         if len(kin) != 1:
-            message = "the subscription has several items: name the one that changes in `subscriptionItemId`"
+            message = "the subscription has several items: name the item that changes"
             raise _rejected(ProblemCode.SUBSCRIPTION_ITEM_NEEDED, message, "subscriptionItemId")
         return kin[0]
 

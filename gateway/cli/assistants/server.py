@@ -118,8 +118,8 @@ class Reads(_Tools):
         when: Literal["NOW", "AT_PERIOD_END"] | None = None,
     ) -> Answer:
         """Ask Stripe what a change of plan or quantity would cost a customer; nothing is changed."""
-        given = {"priceId": price_id, "quantity": quantity, "when": when}
-        return await self._gateway.customer("QuoteChange", id, subscriptionId=subscription_id, **given)
+        to = {"plan": {"priceId": price_id, "quantity": quantity}}
+        return await self._gateway.customer("QuoteChange", id, subscriptionId=subscription_id, to=to, when=when)
 
     async def events(
         self, status: EventStatus | None = None, type: str | None = None, object_id: str | None = None

@@ -105,5 +105,5 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if hasattr(value, "__dataclass_fields__"):
         named = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: _plain(each) for name, each in named if each is not None}
+        return {name: _plain(each) for name, each in named if each is not None and each is not strawberry.UNSET}
     return value

@@ -237,13 +237,14 @@ class CreateCheckoutSessionInput:
         default=None, description="The language of Stripe's page, such as de or pt-BR; else the browser's."
     )
     promotion_code: str | None = strawberry.field(
-        default=None, description="A promotion code that is already known, as buyers write it."
+        default=None, description="A promotion code that is already known, as buyers write it; no `coupon` then."
     )
     coupon: strawberry.ID | None = strawberry.field(
         default=None, description="A coupon that the application's own back end grants; nobody else may."
     )
     allow_promotion_codes: bool = strawberry.field(
-        default=False, description="Whether the buyer may enter a promotion code."
+        default=False,
+        description="Whether the buyer may enter a promotion code; not where `promotionCode` or `coupon` is given.",
     )
     customer_email: str | None = strawberry.field(
         default=None, description="Fills in the e-mail field of a guest; a signed-in user's own address goes first."

@@ -29,19 +29,21 @@ from gateway.graphql.base.context import Info, LiveContext
 from gateway.graphql.base.decorators import deprecated, enum_from, object_type, resolver
 from gateway.graphql.base.scalars import BigInt, Currency, big
 from gateway.graphql.types.catalog_objects import catalog_objects_of
+from gateway.graphql.types.change_inputs import (
+    ItemsToChange,
+    ItemToChange,
+    To,
+    ToPrice,
+    ToQuantity,
+    plan_change,
+    told_at,
+)
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.metering import EventName, Properties, Usage
 from gateway.graphql.types.purchases import Purchase
-from gateway.graphql.types.subscription_changes import (
-    ITEMS,
-    WHEN,
-    ChangePreview,
-    ChangeQuote,
-    SubscriptionItemChangeInput,
-    plan_change,
-)
+from gateway.graphql.types.subscription_changes import WHEN, ChangePreview, ChangeQuote
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.models import mirrored as models
 
@@ -49,18 +51,6 @@ enum_from(Source, name="EntitlementSource")
 
 Features = Annotated[list[str], strawberry.argument(description="Their keys, at most 100.")]
 ToChange = Annotated[strawberry.ID, strawberry.argument(description="A subscription of the caller.")]
-ToPrice = Annotated[
-    strawberry.ID | None,
-    strawberry.argument(description="The plan to change to, or the present one. Left out where `items` says it."),
-]
-ToQuantity = Annotated[int | None, strawberry.argument(description="The quantity; the present one if left out.")]
-ItemToChange = Annotated[
-    strawberry.ID | None,
-    strawberry.argument(
-        description="Of several items the one that changes; else the one whose product is of its group."
-    ),
-]
-ItemsToChange = Annotated[list[SubscriptionItemChangeInput] | None, strawberry.argument(description=ITEMS)]
 ChangeMoment = Annotated[ChangeTime | None, strawberry.argument(description=WHEN)]
 Feature = Annotated[str, strawberry.argument(description="Its key: Stripe's lookup key, or as in the metadata.")]
 
@@ -220,6 +210,7 @@ class Account:
         info: Info,
         *,
         subscription_id: ToChange,
+        to: To = None,
         price_id: ToPrice = None,
         quantity: ToQuantity = None,
         subscription_item_id: ItemToChange = None,
@@ -227,9 +218,11 @@ class Account:
         when: ChangeMoment = None,
     ) -> ChangeQuote:
         """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
-        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
+        short = PlanChange(price_id, quantity, subscription_item_id)
         try:
-            return ChangeQuote(preview=await self._preview(info, subscription_id, change))
+            with told_at(to):
+                change = plan_change(to, short, items, when=when)
+                return ChangeQuote(preview=await self._preview(info, subscription_id, change))
         except Rejected as rejected:
             return ChangeQuote.rejected(rejected, info)
 
@@ -246,7 +239,7 @@ class Account:
         when: ChangeMoment = None,
     ) -> ChangePreview:
         """What a change of plan or quantity would cost, as Stripe computes it. It changes nothing."""
-        change = plan_change(price_id, quantity, subscription_item_id, items, when=when)
+        change = plan_change(None, PlanChange(price_id, quantity, subscription_item_id), items, when=when)
         return await self._preview(info, subscription_id, change)
 
     async def _preview(self, info: Info, subscription_id: str, change: PlanChange) -> ChangePreview:

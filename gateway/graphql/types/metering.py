@@ -14,6 +14,7 @@ from gateway.graphql.base.decorators import input_type, mutation, object_type
 from gateway.graphql.base.metadata import MetadataEntryInput
 from gateway.graphql.base.scalars import BigInt
 from gateway.graphql.base.user_errors import Payload, UserError
+from gateway.graphql.types.audit import USER
 
 EventName = Annotated[str, strawberry.argument(description="The meter's event name, such as api_calls.")]
 
@@ -45,6 +46,9 @@ class Usage:
         )
 
 
+SHORT = "Until 2027-12-01: `records` takes one as well."
+IDENTIFIER = "1 to 100 characters. The same one counts once, however often it is sent."
+TIMESTAMP = "When: at most 35 days ago and 5 minutes ahead; now if left out."
 PROPERTIES = (
     "Up to 10, such as the model that was used, by which `usage(properties:)` and a meter at Stripe can be read."
 )
@@ -57,36 +61,30 @@ Properties = Annotated[
 class UsageRecordInput:
     """Some usage of a user."""
 
-    external_id: strawberry.ID = strawberry.field(description="The id by which the application knows the customer.")
+    external_id: strawberry.ID = strawberry.field(description=USER)
     event_name: str = strawberry.field(description="The meter's event name, such as api_calls.")
     value: BigInt = strawberry.field(default=BigInt(1), description="The amount, 0 or more.")
-    identifier: str = strawberry.field(
-        description="1 to 100 characters. The same one counts once, however often it is sent."
-    )
-    timestamp: datetime | None = strawberry.field(
-        default=None, description="When: at most 35 days ago and 5 minutes ahead; now if left out."
-    )
+    identifier: str = strawberry.field(description=IDENTIFIER)
+    timestamp: datetime | None = strawberry.field(default=None, description=TIMESTAMP)
     properties: list[MetadataEntryInput] | None = strawberry.field(default=None, description=PROPERTIES)
 
 
 @input_type
 class ReportUsageInput:
-    """The usage to report: of one user, or `records`."""
+    """The usage to report."""
 
-    external_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The id by which the application knows the customer."
-    )
-    event_name: str | None = strawberry.field(default=None, description="The meter's event name, such as api_calls.")
-    value: BigInt = strawberry.field(default=BigInt(1), description="The amount, 0 or more.")
-    identifier: str | None = strawberry.field(
-        default=None, description="1 to 100 characters. The same one counts once, however often it is sent."
-    )
-    timestamp: datetime | None = strawberry.field(
-        default=None, description="When: at most 35 days ago and 5 minutes ahead; now if left out."
-    )
-    properties: list[MetadataEntryInput] | None = strawberry.field(default=None, description=PROPERTIES)
     records: list[UsageRecordInput] | None = strawberry.field(
-        default=None, description="Up to 1,000, of whomever, instead of the fields beside it: all are recorded or none."
+        default=None, description="1 to 1,000, of whomever: all are recorded or none."
+    )
+    external_id: strawberry.ID | None = strawberry.field(default=None, description=USER, deprecation_reason=SHORT)
+    event_name: str | None = strawberry.field(
+        default=None, description="The meter's event name, such as api_calls.", deprecation_reason=SHORT
+    )
+    value: BigInt = strawberry.field(default=BigInt(1), description="The amount, 0 or more.", deprecation_reason=SHORT)
+    identifier: str | None = strawberry.field(default=None, description=IDENTIFIER, deprecation_reason=SHORT)
+    timestamp: datetime | None = strawberry.field(default=None, description=TIMESTAMP, deprecation_reason=SHORT)
+    properties: list[MetadataEntryInput] | None = strawberry.field(
+        default=None, description=PROPERTIES, deprecation_reason=SHORT
     )
 
 
@@ -95,7 +93,9 @@ class ReportUsagePayload(Payload):
     """The recorded usage, or what the caller must fix."""
 
     identifier: str | None = strawberry.field(
-        default=None, description="The identifier of one; null when there are errors, and of `records`."
+        default=None,
+        description="The identifier of one that was reported without `records`; null when there are errors.",
+        deprecation_reason="Until 2027-12-01: `identifiers` has it.",
     )
     identifiers: list[str] = strawberry.field(
         default_factory=list, description="The identifiers of all, in their order; empty when there are errors."
@@ -137,7 +137,7 @@ class UsageMutations:
     async def report_usage(
         self,
         info: Info,
-        input: Annotated[ReportUsageInput, strawberry.argument(description="The user, and the usage.")],
+        input: Annotated[ReportUsageInput, strawberry.argument(description="The usage.")],
     ) -> ReportUsagePayload:
         """Report usage. It is recorded before this is answered, and then forwarded until Stripe has it."""
         reports = _reports(input)
@@ -168,10 +168,10 @@ def _reports(input: ReportUsageInput) -> list[tuple[str, Report]]:
     one = input.external_id, input.event_name, input.identifier
     if input.records is not None:
         if any(each is not None for each in one) or not 1 <= len(input.records) <= rules.MAX_RECORDS:
-            raise BadInput(f"report one, or 1 to {rules.MAX_RECORDS} `records`")
+            raise BadInput(f"report 1 to {rules.MAX_RECORDS} `records`, and nothing beside them")
         return [(f"records.{place}.", _report(each)) for place, each in enumerate(input.records)]
     if any(each is None for each in one):
-        raise BadInput("name `externalId`, `eventName` and `identifier`, or `records`")
+        raise BadInput("give `records`: each with `externalId`, `eventName` and `identifier`")
     return [("", _report(input))]
 
 

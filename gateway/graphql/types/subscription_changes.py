@@ -7,7 +7,7 @@ from typing import Annotated
 
 import strawberry
 
-from gateway.billing.subscriptions.change_request import ChangeTime, ItemChange, PlanChange
+from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
 from gateway.billing.subscriptions.ending import Cancellation
 from gateway.billing.subscriptions.plan_change import Preview
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -17,9 +17,11 @@ from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import enum_from, enum_type, input_type, mutation, object_type
 from gateway.graphql.base.scalars import Money
 from gateway.graphql.base.user_errors import Payload, UserError
+from gateway.graphql.types import change_inputs as inputs
 from gateway.graphql.types.audit import ACTOR
 from gateway.graphql.types.caller import Caller
 from gateway.graphql.types.catalog_objects import CatalogObjects, catalog_objects_of
+from gateway.graphql.types.change_inputs import SubscriptionChangeInput, SubscriptionItemChangeInput
 from gateway.graphql.types.invoices import Invoice, InvoiceLine
 from gateway.graphql.types.subscriptions import BillingSubscription
 from gateway.models.mirrored import Invoice as InvoiceRow
@@ -29,7 +31,6 @@ enum_from(ChangeTime, name="ChangeTime")
 KEY = "The same key with the same input does it once, however often it is sent."
 FOR = "The user for whom the application's own back end does it; nobody else may name one."
 WHEN = "When it happens; left out, as the gateway is set up."
-ITEMS = "Several changes in one: add-ons that come or go, quantities, another plan. Instead of `priceId`."
 
 
 @object_type
@@ -104,42 +105,21 @@ class CancellationReason(Enum):
 
 
 @input_type
-class SubscriptionItemChangeInput:
-    """One of several changes: of an item, or of what is added.
-
-    A price that none of the items has, nor one of its product or group, is added: an add-on, for example.
-    """
-
-    item_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The item; left out, the one of the same price, product or group, if there is one."
-    )
-    price_id: strawberry.ID | None = strawberry.field(
-        default=None, description="What the item becomes, or what is added; left out, only the quantity changes."
-    )
-    quantity: int | None = strawberry.field(
-        default=None, description="The quantity; the present one if left out, and 1 of what is added."
-    )
-    remove: bool = strawberry.field(
-        default=False,
-        description="Whether it goes: named by `priceId`, or by `itemId`, which is unknown once it is gone; without a "
-        "quantity.",
-    )
-
-
-@input_type
 class ChangeSubscriptionInput:
-    """The subscription to change, and its new plan; or several changes in one."""
+    """The subscription to change, and what it becomes."""
 
     subscription_id: strawberry.ID = strawberry.field(description="A subscription of the caller.")
+    to: SubscriptionChangeInput | None = strawberry.field(default=None, description=inputs.TO)
     price_id: strawberry.ID | None = strawberry.field(
-        default=None,
-        description="The plan to change to; the present one to change the quantity. Left out where `items` says it.",
+        default=None, description=inputs.PLAN, deprecation_reason=inputs.SHORT
     )
-    quantity: int | None = strawberry.field(default=None, description="The quantity; the present one if left out.")
+    quantity: int | None = strawberry.field(default=None, description=inputs.QUANTITY, deprecation_reason=inputs.SHORT)
     subscription_item_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Of several items the one that changes; else the one whose product is of its group."
+        default=None, description=inputs.WHICH, deprecation_reason=inputs.SHORT
     )
-    items: list[SubscriptionItemChangeInput] | None = strawberry.field(default=None, description=ITEMS)
+    items: list[SubscriptionItemChangeInput] | None = strawberry.field(
+        default=None, description=inputs.ITEMS, deprecation_reason=inputs.SHORT
+    )
     proration_date: datetime | None = strawberry.field(
         default=None, description="The preview's, so that its amount is charged; otherwise proration counts from now."
     )
@@ -244,22 +224,8 @@ class ResumeSubscriptionPayload(SubscriptionPayload):
     """The subscription as it is at Stripe now."""
 
 
-def plan_change(
-    price_id: str | None,
-    quantity: int | None,
-    item_id: str | None,
-    items: list[SubscriptionItemChangeInput] | None,
-    *,
-    when: ChangeTime | None,
-    proration_date: datetime | None = None,
-) -> PlanChange:
-    """Make a change of what a client has given."""
-    several = tuple(ItemChange(each.price_id, each.quantity, each.item_id, each.remove) for each in items or ())
-    return PlanChange(price_id, quantity, item_id, proration_date, when, several)
-
-
 ChangeInput = Annotated[
-    ChangeSubscriptionInput, strawberry.argument(description="The subscription to change, and its new plan.")
+    ChangeSubscriptionInput, strawberry.argument(description="The subscription to change, and what it becomes.")
 ]
 CancelPendingInput = Annotated[
     CancelPendingChangeInput, strawberry.argument(description="The subscription that is to stay as it is.")
@@ -283,14 +249,8 @@ class ChangeMutations:
 
         At once, what is due is charged, or nothing is changed.
         """
-        change = plan_change(
-            input.price_id,
-            input.quantity,
-            input.subscription_item_id,
-            input.items,
-            proration_date=input.proration_date,
-            when=input.when,
-        )
+        short = PlanChange(input.price_id, input.quantity, input.subscription_item_id)
+        change = inputs.plan_change(input.to, short, input.items, when=input.when, proration_date=input.proration_date)
         services, caller = info.context.services, Caller.of(info, input)
         if customer := await services.customers.find(caller.principal):
             await services.customers.tell_stripe(caller.principal, customer)
@@ -301,7 +261,8 @@ class ChangeMutations:
             )
             return state, invoice.id if invoice else None
 
-        state, invoice_id = await caller.once("subscription.change", work)
+        with inputs.told_at(input.to):
+            state, invoice_id = await caller.once("subscription.change", work)
         catalog = catalog_objects_of(await services.catalog.snapshot())
         invoice = await services.database.read(lambda connection: row_by_id(connection, InvoiceRow, invoice_id or ""))
         return ChangeSubscriptionPayload(

@@ -130,17 +130,19 @@ export type CancellationTime =
   /** When the period that was paid for ends. */
   | "AT_PERIOD_END";
 
-/** The subscription to change, and its new plan; or several changes in one. */
+/** The subscription to change, and what it becomes. */
 export type ChangeSubscriptionInput = {
   /** A subscription of the caller. */
   subscriptionId: string;
-  /** The plan to change to; the present one to change the quantity. Left out where `items` says it. */
+  /** What it becomes. */
+  to?: SubscriptionChangeInput | null;
+  /** The plan to change to; the present one to change the quantity. @deprecated Until 2027-12-01: `to` takes exactly one of `plan` and `items`. */
   priceId?: string | null;
-  /** The quantity; the present one if left out. */
+  /** The quantity; the present one if left out. @deprecated Until 2027-12-01: `to` takes exactly one of `plan` and `items`. */
   quantity?: number | null;
-  /** Of several items the one that changes; else the one whose product is of its group. */
+  /** Of several items the one that changes; else the one whose product is of its group. @deprecated Until 2027-12-01: `to` takes exactly one of `plan` and `items`. */
   subscriptionItemId?: string | null;
-  /** Several changes in one: add-ons that come or go, quantities, another plan. Instead of `priceId`. */
+  /** Several changes in one: add-ons that come or go, quantities, another plan. @deprecated Until 2027-12-01: `to` takes exactly one of `plan` and `items`. */
   items?: readonly SubscriptionItemChangeInput[] | null;
   /** The preview's, so that its amount is charged; otherwise proration counts from now. */
   prorationDate?: string | null;
@@ -234,11 +236,11 @@ export type CreateCheckoutSessionInput = {
   currency?: string | null;
   /** The language of Stripe's page, such as de or pt-BR; else the browser's. */
   locale?: string | null;
-  /** A promotion code that is already known, as buyers write it. */
+  /** A promotion code that is already known, as buyers write it; no `coupon` then. */
   promotionCode?: string | null;
   /** A coupon that the application's own back end grants; nobody else may. */
   coupon?: string | null;
-  /** Whether the buyer may enter a promotion code. */
+  /** Whether the buyer may enter a promotion code; not where `promotionCode` or `coupon` is given. */
   allowPromotionCodes?: boolean;
   /** Fills in the e-mail field of a guest; a signed-in user's own address goes first. */
   customerEmail?: string | null;
@@ -297,6 +299,11 @@ export type InvoiceStatus =
   /** It was written off. */
   | "UNCOLLECTIBLE";
 
+/** One of several changes: exactly one of the two. */
+export type ItemChangeInput =
+  | { set: SubscriptionItemInput }
+  | { remove: SubscriptionItemRefInput };
+
 /** A key and a value to keep with an object. */
 export type MetadataEntryInput = {
   /** Up to 40 characters without square brackets; `gateway_…` is reserved. */
@@ -347,6 +354,16 @@ export type PlanAction =
   /** The customer cannot have it; the reason says why. */
   | "UNAVAILABLE";
 
+/** Another plan, or another quantity of the present one. */
+export type PlanChangeInput = {
+  /** The plan to change to; the present one to change the quantity. */
+  priceId: string;
+  /** The quantity; the present one if left out. */
+  quantity?: number | null;
+  /** Of several items the one that changes; else the one whose product is of its group. */
+  itemId?: string | null;
+};
+
 /** What the portal opens with; each value says what it means. */
 export type PortalFlow =
   /** Everything that the portal's configuration offers. */
@@ -389,7 +406,12 @@ export type StartSubscriptionInput = {
   externalId?: string | null;
 };
 
-/** One of several changes: of an item, or of what is added. */
+/** What a subscription becomes: exactly one of the two. */
+export type SubscriptionChangeInput =
+  | { plan: PlanChangeInput }
+  | { items: readonly ItemChangeInput[] };
+
+/** A change as `items` took it before there was `to`. */
 export type SubscriptionItemChangeInput = {
   /** The item; left out, the one of the same price, product or group, if there is one. */
   itemId?: string | null;
@@ -397,9 +419,24 @@ export type SubscriptionItemChangeInput = {
   priceId?: string | null;
   /** The quantity; the present one if left out, and 1 of what is added. */
   quantity?: number | null;
-  /** Whether it goes: named by `priceId`, or by `itemId`, which is unknown once it is gone; without a quantity. */
+  /** Whether it goes. @deprecated Until 2027-12-01: `ItemChangeInput.remove` takes exactly one of `itemId` and `priceId`. */
   remove?: boolean;
 };
+
+/** An item as it is to be: named by its id, by its price, or by both where it gets another price. */
+export type SubscriptionItemInput = {
+  /** The item; left out, the one of the same price, product or group, if there is one. */
+  itemId?: string | null;
+  /** What the item becomes, or what is added; left out, only the quantity changes. */
+  priceId?: string | null;
+  /** The quantity; the present one if left out, and 1 of what is added. */
+  quantity?: number | null;
+};
+
+/** An item of a subscription, by exactly one of its names. */
+export type SubscriptionItemRefInput =
+  | { itemId: string }
+  | { priceId: string };
 
 /** The status of a subscription at Stripe. */
 export type SubscriptionStatus =
@@ -982,7 +1019,7 @@ export type QuoteChangeQuery = {
 
 export type QuoteChangeQueryVariables = {
   subscriptionId: string;
-  items?: readonly SubscriptionItemChangeInput[] | null;
+  to: SubscriptionChangeInput;
   when?: ChangeTime | null;
   locale?: string;
 };

@@ -18,7 +18,7 @@ from harness.subscriptions import customer
 
 DAY = timedelta(days=1, minutes=1)
 REPORT = """mutation($input: ReportUsageInput!) { reportUsage(input: $input) {
-    identifier userErrors { code field } } }"""
+    identifiers userErrors { code field } } }"""
 USAGE = "{ viewer { usage(eventName: %s) { eventName value periodStart periodEnd } } }"
 
 
@@ -49,7 +49,7 @@ def test_usage_reaches_stripe_once_however_often_it_is_reported(world, ada):
     world.eventually(lambda: {row["status"] for row in world.rows("usage_record")}, {"sent"})
     assert counted(world, ada) == 30
     other = report(world, "call-1", value=4)
-    assert other == {"identifier": None, "userErrors": [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]}
+    assert other == {"identifiers": [], "userErrors": [{"code": "IDEMPOTENCY_KEY_REUSED", "field": "identifier"}]}
 
 
 @postgres_later
@@ -85,7 +85,7 @@ def test_a_thousand_reports_at_once_have_properties_and_can_be_corrected(world, 
     assert seen() == {"all": 0, "big": 0}
     for _ in range(2):
         answer = world.data(REPORT, {"input": {"records": records}}, SERVICE)["reportUsage"]
-        assert answer == {"identifier": None, "userErrors": []}
+        assert answer == {"identifiers": [each["identifier"] for each in records], "userErrors": []}
     assert seen() == {"all": 2_048, "big": 50}
     wrong = [{**records[0], "identifier": "new"}, {**records[5], "value": 3}, {**records[7], "externalId": "bob"}]
     answer = world.data(REPORT, {"input": {"records": wrong[:2]}}, SERVICE)["reportUsage"]

@@ -27,8 +27,8 @@ query Preview($subscriptionId: ID!, $priceId: ID!, $quantity: Int) {
   }
 }
 """
-QUOTE = """query($subscriptionId: ID!, $priceId: ID!, $quantity: Int) { viewer {
-    quoteChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity) {
+QUOTE = """query($subscriptionId: ID!, $to: SubscriptionChangeInput!) { viewer {
+    quoteChange(subscriptionId: $subscriptionId, to: $to) {
       preview { prorationDate } userErrors { code field text(locale: "de") } } } }"""
 CHANGE = (
     SUBSCRIPTION
@@ -229,10 +229,11 @@ def test_a_change_whose_payment_is_declined_changes_nothing(world, starter, ann)
 def test_what_cannot_be_changed_to_is_said_before_stripe_is_asked(world, starter, ann, lookup_key, more, code, field):
     refused = change(world, ann, starter, lookup_key, **more)
     assert [(error["code"], error["field"]) for error in refused["userErrors"]] == [(code, field)]
-    variables = {"subscriptionId": starter["id"], "priceId": price_id(world, lookup_key), **more}
+    to = {"plan": {"priceId": price_id(world, lookup_key), **more}}
+    variables = {"subscriptionId": starter["id"], "to": to}
     quote = world.data(QUOTE, variables, ann)["viewer"]["quoteChange"]
     sentence = sentence_of(ProblemCode[code], "de")
-    assert quote == {"preview": None, "userErrors": [{"code": code, "field": field, "text": sentence}]}
+    assert quote == {"preview": None, "userErrors": [{"code": code, "field": f"to.plan.{field}", "text": sentence}]}
 
 
 def test_a_price_that_nobody_knows_and_a_currency_that_it_is_not_offered_in_are_refused(world, ann):

@@ -7,9 +7,9 @@ from harness.databases import postgres_later
 from harness.subscriptions import customer, price_id, settled, subscribe
 
 DAY = 86_400
-QUOTE = """query($subscriptionId: ID!, $items: [SubscriptionItemChangeInput!], $when: ChangeTime) { viewer {
-    previewChange(subscriptionId: $subscriptionId, items: $items, when: $when) {
-      when dueNow { amount } credit { amount } dueAtRenewal { amount } renewsAt prorationDate } } }"""
+QUOTE = """query($subscriptionId: ID!, $to: SubscriptionChangeInput!, $when: ChangeTime) { viewer {
+    quoteChange(subscriptionId: $subscriptionId, to: $to, when: $when) { userErrors { code field } preview {
+      when dueNow { amount } credit { amount } dueAtRenewal { amount } renewsAt prorationDate } } } }"""
 CHANGE = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
     subscription { items { id quantity plan { id } } pendingChange { items { quantity plan { id } } at
       dueAtRenewal { amount } } }
@@ -36,13 +36,21 @@ def addons(world) -> dict[str, str]:
     return ids
 
 
+def gone(**named: str) -> dict:
+    return {"remove": named}
+
+
+def to(*items: dict) -> dict:
+    return {"to": {"items": [each if "remove" in each else {"set": each} for each in items]}}
+
+
 def quote(world, me, subscription: dict, *items: dict, when: str = "NOW") -> dict:
-    given = {"subscriptionId": subscription["id"], "items": list(items), "when": when}
-    return world.data(QUOTE, given, me)["viewer"]["previewChange"]
+    given = {"subscriptionId": subscription["id"], **to(*items), "when": when}
+    return world.data(QUOTE, given, me)["viewer"]["quoteChange"]["preview"]
 
 
 def change(world, me, subscription: dict, *items: dict, **more) -> dict:
-    given = {"subscriptionId": subscription["id"], "items": list(items), "when": "NOW", **more}
+    given = {"subscriptionId": subscription["id"], **to(*items), "when": "NOW", **more}
     return world.data(CHANGE, {"input": given}, me)["changeSubscription"]
 
 
@@ -86,7 +94,7 @@ def test_one_quote_and_one_charge_for_several_changes(world, ann, addons, mode):
     fewer = (
         {"priceId": starter},
         {"priceId": addons["seats"], "quantity": 2},
-        {"priceId": addons["disk"], "remove": True},
+        gone(priceId=addons["disk"]),
     )
     later = quote(world, ann, bought, *fewer, when="AUTOMATIC")
     assert (later["when"], later["dueNow"]["amount"]) == ("AT_PERIOD_END", 0)
@@ -123,14 +131,14 @@ def test_what_a_dishonest_buyer_cannot_have(world, ann, addons):
         ([{**seats, "quantity": -3}], "QUANTITY_INVALID"),
         ([{**seats, "quantity": 2}, {"priceId": price_id(world, "credits_100")}], "PRICE_NOT_RECURRING"),
         (
-            [{**seats, "quantity": 2}, {"priceId": price_id(world, "starter_monthly"), "remove": True}, seats],
+            [{**seats, "quantity": 2}, gone(priceId=price_id(world, "starter_monthly")), seats],
             "QUANTITY_INVALID",
         ),
-        ([{"itemId": bought["items"]["data"][0]["id"], "remove": True}], "LINE_ITEMS_INVALID"),
+        ([gone(itemId=bought["items"]["data"][0]["id"])], "LINE_ITEMS_INVALID"),
     ]:
         assert codes(change(world, ann, bought, *entries)) == [code], entries
-    for entry in ({"itemId": foreign, "quantity": 1}, {"itemId": foreign, "remove": True}, {"itemId": "si_none"}):
-        given = {"subscriptionId": bought["id"], "items": [entry]}
+    for entry in ({"itemId": foreign, "quantity": 1}, gone(itemId=foreign), {"itemId": "si_none"}):
+        given = {"subscriptionId": bought["id"], **to(entry)}
         (error,) = world.graphql(CHANGE, {"input": given}, ann).json()["errors"]
         assert error["extensions"]["code"] == "NOT_FOUND"
     with_classic = subscribe(world, customer(world, "cleo"), **{"billing_mode[type]": "classic"})
@@ -150,8 +158,14 @@ def test_a_yearly_add_on_stands_beside_a_monthly_plan_and_renews_by_itself(world
     assert done["invoice"]["amountDue"] == said["dueNow"]
     renewed(world, bought)
     assert bills(world, bought)[0] == 900
-    gone = {"priceId": addons["year"], "remove": True}
-    both = change(world, ann, bought, gone, {"priceId": price_id(world, "pro_monthly")}, when="AT_PERIOD_END")
+    both = change(
+        world,
+        ann,
+        bought,
+        gone(priceId=addons["year"]),
+        {"priceId": price_id(world, "pro_monthly")},
+        when="AT_PERIOD_END",
+    )
     assert codes(both) == ["INTERVALS_MIXED"]  # no moment at which both could change
 
 

@@ -54,7 +54,7 @@ def act_for_nobodys_customer(world):
         return code(answer) if "errors" in answer.json() else answer.json()["data"]["done"]["subscription"]
 
     quote = """query($id: ID!, $sub: ID!, $price: ID!) { operator { customer(id: $id) {
-        quoteChange(subscriptionId: $sub, priceId: $price) { preview { dueNow { amount } } }
+        quoteChange(subscriptionId: $sub, to: { plan: { priceId: $price } }) { preview { dueNow { amount } } }
         auditLog { nodes { action by externalId } } } } }"""
     asked = {"id": nobody, "sub": sub, "price": price_id(world, "business_monthly")}
     assert world.data(quote, asked, BOB)["operator"]["customer"]["quoteChange"]["preview"]["dueNow"]["amount"] > 0

@@ -8,6 +8,7 @@ from gateway.billing.counting.service import place_of, with_count
 from gateway.billing.invoices import PAGES
 from gateway.billing.pagination import PageRequest
 from gateway.billing.subscriptions.access import Reason, Step
+from gateway.billing.subscriptions.change_request import PlanChange
 from gateway.billing.user_errors import Rejected
 from gateway.graphql.base.arguments import After, First
 from gateway.graphql.base.connection import Connection
@@ -15,13 +16,14 @@ from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.types.audit import AuditEntry
 from gateway.graphql.types.catalog_objects import catalog_objects_of
+from gateway.graphql.types.change_inputs import To, ToPrice, ToQuantity, plan_change, told_at
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
-from gateway.graphql.types.customers import ChangeMoment, ToPrice, ToQuantity
+from gateway.graphql.types.customers import ChangeMoment
 from gateway.graphql.types.directory import ListedCustomer
 from gateway.graphql.types.invoices import Invoice
 from gateway.graphql.types.operators.queues import ReportedUsage, page_of
-from gateway.graphql.types.subscription_changes import ChangePreview, ChangeQuote, plan_change
+from gateway.graphql.types.subscription_changes import ChangePreview, ChangeQuote
 from gateway.graphql.types.subscriptions import Access, BillingSubscription
 from gateway.operators.customers import CustomerPage
 from gateway.operators.usage import list_usage
@@ -116,15 +118,18 @@ class OperatorCustomer:
         info: Info,
         *,
         subscription_id: Annotated[strawberry.ID, strawberry.argument(description="A subscription of the customer.")],
+        to: To = None,
         price_id: ToPrice = None,
         quantity: ToQuantity = None,
         when: ChangeMoment = None,
     ) -> ChangeQuote:
         """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
-        services, change = info.context.services, plan_change(price_id, quantity, None, None, when=when)
+        services, short = info.context.services, PlanChange(price_id, quantity)
         customer = info.context.principal.acting_for(self.page.row.id)
         try:
-            preview = await services.subscriptions.preview(customer, subscription_id, change)
+            with told_at(to):
+                change = plan_change(to, short, when=when)
+                preview = await services.subscriptions.preview(customer, subscription_id, change)
         except Rejected as rejected:
             return ChangeQuote.rejected(rejected, info)
         return ChangeQuote(preview=ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot())))

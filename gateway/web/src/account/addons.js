@@ -40,6 +40,6 @@ const fieldRow = ({ addon, element }) => h("div", { class: "addon" }, h("span", 
 /** @returns {any[]} */
 function changeOf({ id }, item, quantity) {
   if (quantity === Number(item?.quantity ?? 0)) return [];
-  if (!item) return [{ priceId: id, quantity }];
-  return [quantity ? { itemId: item.id, quantity } : { itemId: item.id, remove: true }];
+  if (!item) return [{ set: { priceId: id, quantity } }];
+  return [quantity ? { set: { itemId: item.id, quantity } } : { remove: { itemId: item.id } }];
 }

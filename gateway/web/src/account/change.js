@@ -92,7 +92,7 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
     const plan = { priceId: select.value, quantity: seats ? seats.input.valueAsNumber : 1 };
     const isSame = plan.priceId === item.plan?.id && plan.quantity === Number(item.quantity ?? 1);
     const changes = extras?.changes() ?? null;
-    return changes && [...(isSame ? [] : [{ itemId: item.id, ...plan }]), ...changes];
+    return changes && [...(isSame ? [] : [{ set: { itemId: item.id, ...plan } }]), ...changes];
   }
 
   /** Asks what the choice costs; an answer that a newer choice has overtaken is dropped. */
@@ -103,7 +103,7 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
     if (!items.length)
       return quote.replaceChildren(h("p", {}, ui.text("change.same")), h("div", { class: "row" }, back()));
     try {
-      const data = await ui.send(QUOTE_CHANGE, { subscriptionId: subscription.id, items, when });
+      const data = await ui.send(QUOTE_CHANGE, { subscriptionId: subscription.id, to: { items }, when });
       const { preview = null, userErrors: [problem] = [] } = data.viewer?.quoteChange ?? {};
       if (problem) throw new Refused({ ...problem, message: problem.text, problems: [problem] });
       if (mine !== turn) return;
@@ -116,8 +116,10 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
   }
 
   const back = () => button(ui.text("frame.back"), "close", close, "button quiet");
-  const confirmation = ({ itemId, priceId, quantity }) =>
-    itemId && priceId ? ui.text("change.confirm", { plan: named(ui, chosen(), quantity) }) : ui.text("change.confirmAddons");
+  const confirmation = ({ set }) =>
+    set?.itemId && set.priceId
+      ? ui.text("change.confirm", { plan: named(ui, chosen(), set.quantity) })
+      : ui.text("change.confirmAddons");
 
   /** What it costs, and the button that charges just that: the quote's own date goes back with it. */
   function offer(preview, items) {
@@ -128,7 +130,7 @@ function choices(ui, subscription, { plans, addons }, { done, close }) {
     const confirm = async ({ currentTarget }) => {
       remedy.replaceChildren();
       const failure = await attempt(currentTarget, ui.text("change.changing"), problem, async () => {
-        const input = { subscriptionId: subscription.id, items, ...terms, idempotencyKey };
+        const input = { subscriptionId: subscription.id, to: { items }, ...terms, idempotencyKey };
         await done(outcome(ui, preview, await ui.mutate(CHANGE_SUBSCRIPTION, input)));
       });
       if (!failure?.codes?.length) return; // with the same key, as long as nobody knows what became of it

@@ -26,8 +26,8 @@ export const PLANS = {
 
 /** @type {import("../client/client.js").Document<import("../types.js").QuoteChangeQuery, import("../types.js").QuoteChangeQueryVariables>} */
 export const QUOTE_CHANGE = {
-  id: "7a3380c993dc4f835c9f313b2bae5bfa36b6c40f8639a65aeeb5313549c84275",
-  text: "query QuoteChange($subscriptionId:ID!$items:[SubscriptionItemChangeInput!]$when:ChangeTime$locale:String!){viewer{quoteChange(subscriptionId:$subscriptionId items:$items when:$when){preview{when at dueNow{formatted(locale:$locale)}credit{amount formatted(locale:$locale)}dueAtRenewal{formatted(locale:$locale)}renewsAt prorationDate lines{id description amount{formatted(locale:$locale)}}}userErrors{code text(locale:$locale)}}}}",
+  id: "ed08c560ddb766c82e9be4d317284c0201d7738949a5d135fd16011fc86a2f7e",
+  text: "query QuoteChange($subscriptionId:ID!$to:SubscriptionChangeInput!$when:ChangeTime$locale:String!){viewer{quoteChange(subscriptionId:$subscriptionId to:$to when:$when){preview{when at dueNow{formatted(locale:$locale)}credit{amount formatted(locale:$locale)}dueAtRenewal{formatted(locale:$locale)}renewsAt prorationDate lines{id description amount{formatted(locale:$locale)}}}userErrors{code text(locale:$locale)}}}}",
 };
 
 /** @type {import("../client/client.js").Document<import("../types.js").ChangeSubscriptionMutation, import("../types.js").ChangeSubscriptionMutationVariables>} */

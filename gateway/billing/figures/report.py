@@ -162,8 +162,8 @@ def _of_currency(sums: Sums, currency: str, wanted: Sequence[str]) -> Iterator[M
     mrr = customers = subscriptions = active = trialing = 0
     for month in sorted({month for month, each in sums if each == currency} | {*wanted}):
         told = sums.get((month, currency), {})
-        amounts = {name: told.get(name, (0, 0))[0] for name in _AMOUNTS}
-        counts = {name: told.get(name, (0, 0))[1] for name in (*_AMOUNTS, *_COUNTS, rules.ACTIVE, rules.TRIALING)}
+        amounts = {name: told.get(name, _NOTHING)[0] for name in _AMOUNTS}
+        counts = {name: told.get(name, _NOTHING)[1] for name in (*_AMOUNTS, *_COUNTS, rules.ACTIVE, rules.TRIALING)}
         before = customers
         mrr += amounts[rules.NEW] + amounts[rules.EXPANSION] - amounts[rules.CONTRACTION] - amounts[rules.CHURN]
         customers += counts[rules.NEW] - counts[rules.CHURN]
@@ -187,6 +187,7 @@ def _of_currency(sums: Sums, currency: str, wanted: Sequence[str]) -> Iterator[M
             )
 
 
+_NOTHING = (0, 0)
 _AMOUNTS = (rules.NEW, rules.EXPANSION, rules.CONTRACTION, rules.CHURN, rules.PAID, rules.FAILED, rules.RECOVERED)
 _COUNTS = (rules.STARTED, rules.ENDED, rules.TRIALS, rules.TRIALS_ENDED, rules.CONVERTED)
 

@@ -248,8 +248,7 @@ def _defaults(file: Catalogue, stripe: AtStripe, new: Mapping[str, Ref]) -> Iter
             raise Unchangeable(f"price {wanted.name} is the default of {product_id}: name another default_price")
         if product.default_price:
             known = keys.get(product.default_price)
-            made = known is None or known["id"] in new
-            wanted = Ref("price", product.default_price) if made or known is None else known["id"]
+            wanted = known["id"] if known and known["id"] not in new else Ref("price", product.default_price)
         if wanted is not None and wanted != present:
             name = product.default_price or (wanted.name if isinstance(wanted, Ref) else wanted)
             text = f"~ product {product_id}: its default price is {name}"

@@ -179,6 +179,23 @@ async def test_a_refusal_of_an_earlier_try_is_no_refusal_of_this_one(database, f
     assert (found, attempts, again) == ("pending", 1, True)
 
 
+async def test_what_is_taken_back_is_cancelled_once_stripe_has_it(database, fill, scripted, stripe):
+    path = "/v1/billing/meter_event_adjustments"
+    scripted.answer("POST", path, {"object": "billing.meter_event_adjustment"})
+    await fill(record("a", next_attempt_at=NOW + DAY / 144), record("b", status="sent"))
+    await fill(record("back", adjusts="b"), record("early", adjusts="a"))
+    found = await forwarded(database, stripe)
+    assert [found[name] for name in ("back", "early")] == [("sent", 1, None, False), ("pending", 0, None, True)]
+    told = {"event_name": "calls", "type": "cancel", "cancel[identifier]": "b"}
+    assert (scripted.calls, scripted.keys) == (
+        [("POST", path, told)],
+        [f"usage-{sha256(b'back').hexdigest()[:32]}"],
+    )
+    when = sa.select(USAGE.c.next_attempt_at).where(USAGE.c.id == "early")
+    later = await database.read(lambda connection: connection.execute(when).scalar())
+    assert timedelta(0) < later - datetime.now(UTC) <= timedelta(seconds=2)
+
+
 async def test_what_was_not_sent_is_logged(database, fill, scripted, stripe):
     scripted.refuse("POST", PATH, "no")
     await fill(record())

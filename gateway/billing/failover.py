@@ -72,9 +72,10 @@ class Failover:
         self._answered: OrderedDict[str, float] = OrderedDict()
         self._timeline: str | None = None
         self._connected = asyncio.Event()
-        notifications.follow(self._hear)
+        notifications.follow(self.hear)
 
-    def _hear(self, topics: Collection[str] | None) -> None:
+    def hear(self, topics: Collection[str] | None) -> None:
+        """Something about these topics changed; None is everything, as after each connection."""
         if topics is None:
             self._connected.set()
 
@@ -105,23 +106,27 @@ class Failover:
         while not self._database.is_sqlite:
             self._connected.clear()
             try:
-                await self._look(await self._database.read(_server))
+                await self.look(await self._database.read(_server))
             except DBAPIError as error:  # a service that is like PostgreSQL, without its recovery functions
                 log.warning("failover.not_noticed", error=type(error.orig).__name__)
                 return
             await self._connected.wait()
 
-    async def _look(self, server: Server) -> None:
+    async def look(self, server: Server) -> None:
+        """Note whose answers may be lost, if this is another server than the one before.
+
+        Raises:
+            DatabaseUnavailable: it cannot be written; the next look does it.
+        """
         if server.timeline is None:
             return
         if self._timeline is not None and server.timeline != self._timeline:
-            users = self._since(server)
-            await self._database.transaction(partial(_note, users, server))
-            last = server.last.isoformat() if server.last else None
-            log.error("failover", last_commit=last, users=len(users), action="run `gateway reconcile`")
+            users = self.since(server)
+            await self._database.transaction(partial(note, users, server))
+            log.error("failover", last_commit=str(server.last), users=len(users), action="run `gateway reconcile`")
         self._timeline = server.timeline
 
-    def _since(self, server: Server) -> Sequence[str]:
+    def since(self, server: Server) -> Sequence[str]:
         """Return whom this process has answered after the last transaction of a server, or is answering now."""
         ahead = server.now.timestamp() - time.time()
         last = server.last.timestamp() - ahead - MARGIN_SECONDS if server.last else -math.inf
@@ -143,7 +148,7 @@ def _server(connection: sa.Connection) -> Server:
     return Server(*connection.execute(_SERVER).one())
 
 
-def _note(users: Sequence[str], server: Server, connection: sa.Connection) -> None:
+def note(users: Sequence[str], server: Server, connection: sa.Connection) -> None:
     """Write an entry for each user; another process may have written it already."""
     if not users:
         return

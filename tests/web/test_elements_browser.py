@@ -86,6 +86,26 @@ async def test_a_page_elsewhere_sells_a_plan_with_one_tag_and_runs_nothing_of_th
         assert re.search(r"/de\?session_id=cs_test_\w+$", page.url)
 
 
+def chosen_by_the_buyer(world) -> str:
+    """Sell something whose amount the buyer chooses, from 5 to 5,000 dollars; its price."""
+    product = world.stripe("POST", "/v1/products", name="Gift")["id"]
+    limits = {"enabled": "true", "minimum": 500, "maximum": 500_000, "preset": 1250}
+    form = {f"custom_unit_amount[{name}]": value for name, value in limits.items()}
+    made = world.stripe("POST", "/v1/prices", product=product, currency="usd", **form)["id"]
+    world.eventually(lambda: bool(world.rows("price", id=made)))
+    return made
+
+
+def written(world, price: str, locale: str) -> dict[str, str]:
+    """The amounts in a language, each kept together (U+2068, U+2069)."""
+    money = "{ formatted(locale: $locale) }"
+    query = f"""query($locale: String!) {{ pricing {{ products {{ oneTime {{ id customAmountLimits {{
+        least: minimum {money} most: maximum {money} amount: preset {money} }} }} }} }} }}"""
+    shelves = world.data(query, {"locale": locale})["pricing"]["products"]
+    (found,) = [each["customAmountLimits"] for shelf in shelves for each in shelf["oneTime"] if each["id"] == price]
+    return {name: f"\u2068{each['formatted']}\u2069" for name, each in found.items()}
+
+
 SHOWN = """() => ["billing-pricing-table", "billing-account"].map((name) => {
     const [shown] = document.querySelector(name).shadowRoot.children;
     const style = getComputedStyle(shown.querySelector("h2"));
@@ -99,6 +119,7 @@ SHOWN = """() => ["billing-pricing-table", "billing-account"].map((name) => {
 async def test_every_language_fits_a_telephone_in_its_own_direction(chromium, world, site):  # noqa: F811
     gateway, address = site
     subscribe(world, customer(world, "user_ada"))
+    gift = chosen_by_the_buyer(world)
     token = gateway.token("user_ada", email="ada@example.com")["Authorization"].removeprefix("Bearer ")
     narrow = {"width": 375, "height": 800}
     for path in sorted((SOURCES / "languages").glob("*.json")):
@@ -106,6 +127,12 @@ async def test_every_language_fits_a_telephone_in_its_own_direction(chromium, wo
         async with checked_page(chromium, gateway.url, address, viewport=narrow, locale=path.stem) as page:
             await page.add_init_script(f"sessionStorage.setItem('token', '{token}')")
             await page.goto(f"{address}/{path.stem}")
+            limits, expected = (
+                page.locator(f"[data-price-id={gift}]").get_by_test_id("limits"),
+                written(world, gift, path.stem),
+            )
+            lines = [words["price"]["limits"][name].format(**expected) for name in ("between", "preset")]
+            await expect(limits.get_by_role("listitem")).to_have_text(lines, timeout=20_000)
             title = page.get_by_role("heading", name=words["invoices"]["title"])
             await expect(title).to_be_visible(timeout=20_000)
             await expect(page.get_by_text(words["action"]["CURRENT"], exact=True).first).to_be_visible(timeout=20_000)

@@ -1281,6 +1281,26 @@ export type PricingQuery = {
       oneTime: {
         id: string;
         nickname: string | null;
+        customAmountLimits: {
+          minimum: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+          maximum: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+          preset: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+        } | null;
         unitAmount: {
           amount: number;
           currency: string;
@@ -1378,6 +1398,26 @@ export type PricingForViewerQuery = {
       oneTime: {
         id: string;
         nickname: string | null;
+        customAmountLimits: {
+          minimum: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+          maximum: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+          preset: {
+            amount: number;
+            currency: string;
+            decimal: string;
+            formatted: string;
+          } | null;
+        } | null;
         unitAmount: {
           amount: number;
           currency: string;

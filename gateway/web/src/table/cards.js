@@ -5,7 +5,7 @@ import { bdi, h, leave, web } from "../core/dom.js";
 import { isMove, moveOf } from "../core/moves.js";
 import { isCounted, seatCounter } from "../core/seats.js";
 import { CREATE_CHECKOUT_SESSION, START_SUBSCRIPTION } from "../documents/checkout.js";
-import { billing, headline, onceHeadline, tierTable } from "./prices.js";
+import { billing, headline, limits, onceHeadline, tierTable } from "./prices.js";
 
 /**
  * What all cards share; `checkout` gives a part of CreateCheckoutSessionInput, `quantity` is what the viewer has of his plan,
@@ -52,7 +52,7 @@ export function productCard(ui, product, price, page) {
       h("h3", { part: "name" }, bdi(price.nickname ?? product.name)),
       h("p", { class: "description", part: "description" }, bdi(product.description)),
     ),
-    h("div", {}, onceHeadline(ui, price, page)),
+    h("div", {}, onceHeadline(ui, price, page), price.customAmountLimits && limits(ui, price.customAmountLimits)),
     h(
       "div",
       { class: "order" },

@@ -40,6 +40,17 @@ export const onceHeadline = (ui, price, page) =>
     [ui.text("price.once"), price.taxText].filter(Boolean).join(", "),
   );
 
+/** Between which amounts the buyer chooses, each kept together whatever the direction, and what is suggested. */
+export function limits(ui, { minimum, maximum, preset }) {
+  const said = minimum ? (maximum ? "between" : "least") : "most";
+  const [least, most, amount] = [minimum, maximum, preset].map((money) => money && `\u2068${money.formatted}\u2069`);
+  const lines = [
+    (least || most) && h("li", {}, ui.text(`price.limits.${said}`, { least, most })),
+    amount && h("li", {}, ui.text("price.limits.preset", { amount })),
+  ];
+  return lines.some(Boolean) && h("ul", { class: "billing", "data-testid": "limits" }, lines);
+}
+
 /** When it is charged, and what that comes to a month. */
 export function billing(ui, plan, trialDays) {
   const period = periodOf(plan);

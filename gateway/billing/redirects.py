@@ -27,5 +27,5 @@ def redirect_problem(url: str, origins: tuple[str, ...]) -> str | None:
     except ValueError:
         return "it is no URL of a host without user information"
     if origin not in origins:
-        return "its origin is not one that GATEWAY_REDIRECT_ORIGINS allows"
+        return f"its origin {origin} is not one that GATEWAY_REDIRECT_ORIGINS allows"
     return None

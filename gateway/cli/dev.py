@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -45,8 +46,22 @@ RATES = (
 )
 """The limits that are off in development unless they are set: one address plays all the buyers."""
 
-FRONT_END_PORTS = (3000, 4200, 5173, 8080)
-"""Where the usual front-end tools serve; in development their pages may call the API and be returned to."""
+
+class LocalPages(tuple[str, ...]):
+    """Some origins, and those of this machine on every port: wherever a front-end tool serves, it may call the API.
+
+    No site elsewhere can have such an origin, also not one whose name leads here: browsers send the name.
+    """
+
+    __slots__ = ()
+
+    def __contains__(self, origin: object) -> bool:
+        """Return whether it is one of these origins, or of a server on this machine."""
+        return super().__contains__(origin) or _LOCAL.fullmatch(str(origin)) is not None
+
+
+# 0.0.0.0 is what `python3 -m http.server` calls itself.
+_LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\])(:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +126,6 @@ def settings_for(options: Options) -> Settings:
     """
     if LIVE_KEY.match(os.environ.get("STRIPE_SECRET_KEY", "") or os.environ.get("STRIPE_API_KEY", "")):
         raise SettingsError("STRIPE_SECRET_KEY: a live key must not be near the offline Stripe; unset it")
-    pages = tuple(
-        f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (options.port, *FRONT_END_PORTS)
-    )
     given = Settings.load(
         env_files=(Path(".env"),),
         stripe_secret_key=SecretStr(OFFLINE_KEY),
@@ -126,15 +138,17 @@ def settings_for(options: Options) -> Settings:
         update={
             "auth_hs256_secret": given.auth_hs256_secret
             or SecretStr(_saved_secret(options, "AUTH_HS256_SECRET") or secrets.token_hex(32)),
-            "redirect_origins": given.redirect_origins or tuple(dict.fromkeys((options.gateway_url, *pages))),
-            "cors_origins": given.cors_origins or pages,
+            "service_tokens": given.service_tokens
+            or (SecretStr(_saved_secret(options, "GATEWAY_SERVICE_TOKEN") or secrets.token_hex(32)),),
+            "redirect_origins": LocalPages(dict.fromkeys((options.gateway_url, *given.redirect_origins))),
+            "cors_origins": LocalPages(given.cors_origins),
             **{name: "off" for name in RATES if name not in given.model_fields_set},
         }
     )
 
 
 def _saved_secret(options: Options, variable: str) -> str | None:
-    """Return a secret that an earlier start has generated and written beside the state."""
+    """Return a secret that an earlier start has written beside the state."""
     lines = options.environment_file.read_text().splitlines() if options.environment_file.exists() else []
     return next((line.partition("=")[2] for line in lines if line.startswith(f"{variable}=")), None)
 
@@ -151,6 +165,7 @@ def _write_environment(options: Options, settings: Settings) -> None:
         f"STRIPE_API_BASE={options.stripe_url}\n"
         f"STRIPE_WEBHOOK_SECRET={secret}\n"
         f"AUTH_HS256_SECRET={sign_in}\n"
+        f"GATEWAY_SERVICE_TOKEN={settings.service_tokens[0].get_secret_value()}\n"
         f"DATABASE_URL={settings.database_url.get_secret_value()}\n"
         f"GATEWAY_REDIRECT_ORIGINS={','.join(settings.redirect_origins)}\n"
     )
@@ -266,7 +281,8 @@ def _check_port(host: str, port: int, option: str) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise SettingsError(
-                f"port {port} on {host} cannot be used ({error.strerror}); choose another with {option}"
+                f"port {port} on {host} cannot be used ({error.strerror}): stop what listens there, perhaps an earlier "
+                f'`make dev`, or choose another: {option} N, by make ARGS="{option} N"'
             ) from None
 
 
@@ -282,7 +298,8 @@ def _welcome(options: Options) -> Panel:
         f"[bold]Demo shop[/]       {options.gateway_url}/demo\n"
         f"[bold]GraphiQL[/]        {options.gateway_url}/graphql\n"
         f"[bold]Offline Stripe[/]  {options.stripe_url}\n"
-        f"[bold]Secrets[/]         in {options.environment_file}, which the other commands read\n\n"
+        f"[bold]Secrets[/]         in {options.environment_file}, which the other commands read\n"
+        "[bold]Your own page[/]   docs/gate-a-feature.md, served from any port of this machine\n\n"
         "Try first: open the demo shop, choose a plan and pay with card [bold]4242 4242 4242 4242[/].\n"
         f"Sign in there as {' or '.join(USERS)}, or without a page: POST {options.gateway_url}/dev/sign-in.\n"
         f"Then: [bold]{_this_command()} events list[/] in another terminal shows what Stripe has sent.\n"

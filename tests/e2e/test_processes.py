@@ -81,8 +81,14 @@ def test_gateway_dev_tells_where_everything_is_keeps_its_state_and_starts_over_w
         assert guarded(port)
         assert httpx.get(f"http://127.0.0.1:{stripe_port}/").status_code == 200
         secrets = (tmp_path / ".gateway/dev.env").read_text()
-        assert re.search(r"STRIPE_WEBHOOK_SECRET=whsec_\w+\nAUTH_HS256_SECRET=\w+\n", secrets)
-        assert not re.search(r"whsec_|\x1b", welcome)
+        found = re.search(
+            r"STRIPE_WEBHOOK_SECRET=whsec_\w+\nAUTH_HS256_SECRET=\w+\nGATEWAY_SERVICE_TOKEN=(\w+)\n", secrets
+        )
+        asked = {"Authorization": f"Bearer {found[1]}", "Origin": "http://localhost:5174"}
+        answer = httpx.get(f"{url}/access/user_ada/automation", headers=asked)
+        assert answer.json()["reason"] == "NO_SUBSCRIPTION"
+        assert answer.headers["access-control-allow-origin"] == "http://localhost:5174"
+        assert not re.search(rf"whsec_|\x1b|{found[1]}", welcome)
     assert process.returncode == 0
 
     ask = {"query": "query($id: ID!) { session(id: $id) { status } }", "variables": {"id": session}}

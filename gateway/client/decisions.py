@@ -1,8 +1,11 @@
 """What is remembered of who may use what, for as long as the gateway is away."""
 
+import logging
 import time
 from collections.abc import Callable
 from threading import Lock
+
+log = logging.getLogger(__name__)
 
 
 class Decisions:
@@ -35,8 +38,10 @@ class Decisions:
         """Whether the gateway was there when it was last asked, or that was a while ago."""
         return self._clock() >= self._away_until
 
-    def away(self) -> None:
-        """Note that the gateway did not answer."""
+    def away(self, why: object) -> None:
+        """Note that the gateway did not answer, and say so: a wrong address would let everybody in unnoticed."""
+        if self.may_ask():
+            log.warning("what the gateway said last holds, else %s: it did not answer (%s)", self._otherwise, why)
         self._away_until = self._clock() + self._pause_seconds
 
     def note(self, user: str, feature: str, *, allowed: bool) -> None:

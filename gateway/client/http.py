@@ -69,8 +69,8 @@ class _Shared(ABC):
         """Remember a decision; a wrong token raises, as that is a mistake and not an outage."""
         try:
             self._decisions.note(user, feature, allowed=_access(response)["allowed"])
-        except Unavailable:
-            self._decisions.away()
+        except Unavailable as error:
+            self._decisions.away(error)
 
 
 class Client(_Shared):
@@ -144,8 +144,8 @@ class Client(_Shared):
         if self._decisions.may_ask():
             try:
                 self._note(user, feature, self._http.get(_path(user, feature), timeout=self._patience))
-            except httpx.RequestError:
-                self._decisions.away()
+            except httpx.RequestError as error:
+                self._decisions.away(repr(error))
         return self._decisions.last(user, feature)
 
 
@@ -192,8 +192,8 @@ class AsyncClient(_Shared):
         if self._decisions.may_ask():
             try:
                 self._note(user, feature, await self._http.get(_path(user, feature), timeout=self._patience))
-            except httpx.RequestError:
-                self._decisions.away()
+            except httpx.RequestError as error:
+                self._decisions.away(repr(error))
         return self._decisions.last(user, feature)
 
 

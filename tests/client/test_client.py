@@ -137,10 +137,14 @@ def test_the_gateway_trusts_what_the_client_asks():
     assert set(asked) <= set(known_documents().values())
 
 
-def test_who_was_away_is_not_asked_for_a_while_and_the_oldest_decision_goes_first():
+def test_who_was_away_is_not_asked_for_a_while_and_the_oldest_decision_goes_first(caplog):
     now = 0.0
     decisions = Decisions(1.0, otherwise=True, most=2, clock=lambda: now)
-    decisions.away()
+    for _ in range(2):
+        decisions.away("refused")
+    assert [record.getMessage() for record in caplog.records] == [
+        "what the gateway said last holds, else True: it did not answer (refused)"
+    ]
     assert not decisions.may_ask()
     now = 1.0
     assert decisions.may_ask()

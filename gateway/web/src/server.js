@@ -6,6 +6,9 @@ import { CONSUME } from "./documents/use.js";
 /** How old or early a message may be, in seconds, as the specification of Standard Webhooks proposes. */
 const TOLERANCE = 300;
 
+/** How often, in milliseconds, it is said at most that the gateway is away. */
+const BETWEEN_WARNINGS = 60_000;
+
 /** @typedef {{ id: string, type: string, timestamp: string, data: Record<string, any> }} Message */
 
 /** @typedef {Headers | Record<string, string | string[] | undefined>} GivenHeaders */
@@ -65,6 +68,8 @@ async function isOf(secret, signature, signed) {
 
 /** A client with a token of `GATEWAY_SERVICE_TOKEN`, which may act for every user. */
 class Backend extends Client {
+  _warned = -BETWEEN_WARNINGS;
+
   /**
    * Says whether a user may use a feature: the gateway's decision, and `otherwise` while it is away.
    *
@@ -78,8 +83,18 @@ class Backend extends Client {
     const options = { headers, signal: AbortSignal.timeout(milliseconds) };
     const { status } = await this._send(`${this.url}access/${path}`, options).catch(() => ({ status: 503 }));
     if (status === 200 || status === 403) return status === 200;
-    if (status === 429 || status >= 500) return otherwise;
+    if (status === 429 || status >= 500) {
+      this._warn(otherwise);
+      return otherwise;
+    }
     throw new Error(`the gateway answers ${status} to ${path}: check the token and the feature's name`);
+  }
+
+  /** Says that nobody could say: a wrong address would let everybody in unnoticed. */
+  _warn(otherwise) {
+    if (performance.now() - this._warned < BETWEEN_WARNINGS) return;
+    this._warned = performance.now();
+    console.warn(`${otherwise ? "everybody is let in" : "nobody is let in"}: the gateway at ${this.url} does not answer`);
   }
 
   /**
@@ -101,4 +116,7 @@ class Backend extends Client {
  *
  * @param {{ url: string, token: string, fetch?: typeof fetch }} options the gateway's address and a service token
  */
-export const createBackend = ({ token, ...options }) => new Backend({ ...options, token: () => token });
+export function createBackend({ url, token, ...options }) {
+  if (!url) throw new Error("createBackend needs the url of the gateway, such as http://127.0.0.1:8000");
+  return new Backend({ url, ...options, token: () => token });
+}

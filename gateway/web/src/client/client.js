@@ -89,7 +89,7 @@ export class Client {
     /** @type {(Problem & { message?: string })[]} */
     const problems = payload.userErrors ?? [];
     if (!problems.length) return { ok: true, data: payload };
-    const text = problems.map((each) => each.text).join(" ");
+    const text = [...new Set(problems.map((each) => each.text))].join(" ");
     return { ok: false, failure: { code: problems[0].code, text, message: problems[0].message ?? text, problems } };
   }
 

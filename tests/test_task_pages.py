@@ -152,14 +152,16 @@ def test_an_organisations_seats_and_customers_from_before(shop, monkeypatch):
 
 @pytest.mark.soak
 def test_the_gated_feature_is_refused_and_let_in_as_the_page_says(shop):
-    (ask,) = blocks("gate-a-feature", "sh", "3. A back end")
-    where = {"user_ada": "gated", "the-token-of-my-back-end": SERVICE_TOKEN}
+    (asked,) = blocks("gate-a-feature", "sh", "3. Your back end")
+    ask = asked.partition("\n")[2]  # its first line finds the token of `make dev`
+    where = {"user_ada": "gated", "$GATEWAY_SERVICE_TOKEN": SERVICE_TOKEN, "exports": "automation"}
     status, refused = curl(shop, ask, **where)
     assert (status, refused["reason"]) == (403, "NO_SUBSCRIPTION")
     subscribe(shop, customer(shop, "gated"), "pro_monthly", trial_period_days=14)
     shop.eventually(lambda: curl(shop, ask, **where)[0], 200)
     assert curl(shop, ask, **where)[1]["reason"] == "TRIALING"
-    (give,) = blocks("gate-a-feature", "sh", "Your own feature")
-    assert curl(shop, ask, **where, automation="exports")[0] == 403
+    (give,) = blocks("gate-a-feature", "sh", "4. The feature")
+    del where["exports"]
+    assert curl(shop, ask, **where)[0] == 403
     assert curl(shop, give)[0] == 200
-    shop.eventually(lambda: curl(shop, ask, **where, automation="exports")[0], 200)
+    shop.eventually(lambda: curl(shop, ask, **where)[0], 200)

@@ -32,7 +32,6 @@ pytestmark = pytest.mark.soak
 
 OPERATOR = f"op_{'a' * 40}"
 SERVICE_TOKEN = "the-token-of-my-back-end"
-"""As docs/gate-a-feature.md has it."""
 BOUGHT = {"payment_method": "pm_card_visa", "invoice_settings[default_payment_method]": "pm_card_visa"}
 
 
@@ -99,6 +98,7 @@ def dev(tmp_path_factory):
     own = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "ARGS": f"--port {ports[0]} --stripe-port {ports[1]}",
+        "GATEWAY_SERVICE_TOKEN": SERVICE_TOKEN,
         "GATEWAY_CONSOLE": "on",
         "GATEWAY_OPERATOR_TOKENS": f"ann:act:{OPERATOR}",
     }
@@ -146,6 +146,9 @@ def test_the_quick_start_asks_signs_in_and_lets_time_pass(dev):
 
 def test_the_commands_of_the_gated_feature(dev):
     _, serve_page, ask, give = blocks("gate-a-feature", "sh")
+    (html,) = blocks("gate-a-feature", "html")
+    (dev.folder / "my-page").mkdir()
+    (dev.folder / "my-page/index.html").write_text(html)
     port = free_port()
     command = ["bash", "-c", serve_page.replace("5173", str(port))]
     page = subprocess.Popen(command, cwd=dev.folder, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -158,6 +161,13 @@ def test_the_commands_of_the_gated_feature(dev):
     assert "403" in (refused := dev.run(ask)).splitlines()[0]
     assert '"NO_SUBSCRIPTION"' in refused
     assert json.loads(dev.run(give))["metadata"]["features"] == "automation,exports"
+
+
+def test_credits_are_spent_and_tokens_sold(dev):
+    spend, sell = blocks("credits-and-usage", "sh")
+    answer = json.loads(dev.run(spend))["data"]
+    assert answer["spendCredits"] == {"credits": {"balance": 95}, "userErrors": []}
+    assert json.loads(dev.run(sell))["metadata"]["limit_tokens"] == "100"
 
 
 def test_the_queries_of_the_checkout_and_of_a_back_end(dev):
@@ -239,11 +249,13 @@ def test_each_library_is_read_by_its_command(dev):
 
 
 def test_the_setting_of_an_endpoint_is_one(dev):
-    (setting,) = blocks("outbound", "sh")
-    (make,) = re.findall(r"Make the secret with `([^`]+)`", (ROOT / "docs/outbound.md").read_text())
+    setting, beside_dev = blocks("outbound", "sh")
+    (make,) = re.findall(r"Make each secret with `([^`]+)`", (ROOT / "docs/outbound.md").read_text())
     load = 'python -c "from gateway.settings import Settings; print(Settings.load().outbound_endpoints)"'
     told = dev.run(f"export {setting.strip().replace('whsec_…', f'$({make})')}\n{load}")
     assert "https://app.example.com/hooks" in told
+    told = dev.run(beside_dev.replace("make dev", load))
+    assert "http://127.0.0.1:3000/hooks" in told
 
 
 def test_histories_are_simulated(dev):

@@ -5,8 +5,6 @@ port in it is another one.
 """
 
 import asyncio
-import os
-import re
 import shlex
 import subprocess
 import sys
@@ -21,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from harness.chromium import checked_page, chromium  # noqa: F401 - a fixture
 from harness.examples import EXAMPLES, TOOLS, copied, modules, run, started  # noqa: F401 - a fixture
 from harness.gateway import listening, serve
-from harness.paths import ROOT
+from harness.pages import blocks
 from harness.shop_pages import GOOD_CARD, offer, pay_form
 from harness.waiting import free_port
 
@@ -66,33 +64,29 @@ async def test_an_example_goes_from_nothing_to_a_paid_plan_in_thirty_lines(name,
         request.getfixturevalue("modules")
     folder = copied(name, gateway)
     command = [sys.executable, "-m", "gateway", "dev", "--port", str(ports[0]), "--stripe-port", str(ports[1])]
-    with page_of(name, folder) as url:
-        lets_in = {"GATEWAY_CORS_ORIGINS": url, "GATEWAY_REDIRECT_ORIGINS": url}
-        with started(command, f"{gateway}/healthz", cwd=tmp_path, env={**os.environ, **lets_in}):
-            async with checked_page(chromium, gateway, stripe, url) as page:
-                await page.goto(url)
-                await expect(page.get_by_text("Automation comes with the plan Pro.")).to_be_visible(timeout=PATIENCE)
-                await offer(page, "Pro").get_by_test_id("buy").click()
-                await page.wait_for_url(f"{stripe}/**")
-                await pay_form(page, GOOD_CARD)
-                await page.get_by_test_id("pay").click()
-                await page.wait_for_url(f"{url}/**")
-                await expect(page.get_by_role("heading", name="Your trial has started")).to_be_visible(timeout=PATIENCE)
-                await expect(page.get_by_text("Automation is yours.")).to_be_visible(timeout=PATIENCE)
-                await expect(offer(page, "Pro")).to_contain_text("Your plan", timeout=PATIENCE)
-                if name == "plain":
-                    await own_feature(page, url, folder, gateway, stripe)
+    with page_of(name, folder) as url, started(command, f"{gateway}/healthz", cwd=tmp_path):
+        async with checked_page(chromium, gateway, stripe, url) as page:
+            await page.goto(url)
+            await expect(page.get_by_text("Automation comes with the plan Pro.")).to_be_visible(timeout=PATIENCE)
+            await offer(page, "Pro").get_by_test_id("buy").click()
+            await page.wait_for_url(f"{stripe}/**")
+            await pay_form(page, GOOD_CARD)
+            await page.get_by_test_id("pay").click()
+            await page.wait_for_url(f"{url}/**")
+            await expect(page.get_by_role("heading", name="Your trial has started")).to_be_visible(timeout=PATIENCE)
+            await expect(page.get_by_text("Automation is yours.")).to_be_visible(timeout=PATIENCE)
+            await expect(offer(page, "Pro")).to_contain_text("Your plan", timeout=PATIENCE)
+            if name == "plain":
+                await own_feature(page, url, folder, gateway, stripe)
 
 
 async def own_feature(page, url, folder, gateway, stripe):
-    """The last section of docs/gate-a-feature.md: a page of one's own, and a feature that a command gives."""
-    section = (ROOT / "docs/gate-a-feature.md").read_text().partition("## Your own feature")[2]
-    (html,) = re.findall(r"```html\n(.*?)```", section, re.DOTALL)
-    (command,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    """From the second step of docs/gate-a-feature.md on, for who has the plan already."""
+    (html,), (*_, give) = blocks("gate-a-feature", "html"), blocks("gate-a-feature", "sh")
     (folder / "mine.html").write_text(html.replace("http://127.0.0.1:8000", gateway))
     await page.goto(f"{url}/mine.html")
     await expect(page.get_by_text("Exports come with the plan Pro.")).to_be_visible(timeout=PATIENCE)
-    words = shlex.split(command.replace("http://127.0.0.1:12111", stripe))
+    words = shlex.split(give.replace("http://127.0.0.1:12111", stripe))
     await asyncio.to_thread(subprocess.run, words, check=True, capture_output=True)
     for _ in range(10):  # "The gateway knows within a second"
         await page.reload(wait_until="networkidle")
@@ -100,3 +94,8 @@ async def own_feature(page, url, folder, gateway, stripe):
             break
     await expect(page.get_by_role("button", name="Export")).to_be_visible()
     await expect(page.get_by_text("Exports come with the plan Pro.")).to_be_hidden()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await page.get_by_label("Now", exact=True).check()
+    await page.get_by_role("button", name="Cancel the plan").click()
+    await expect(page.get_by_role("button", name="Export")).to_be_hidden(timeout=PATIENCE)
+    await expect(page.get_by_text("Exports come with the plan Pro.")).to_be_visible()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.soak
 OWN = {
     "fastapi": ("app.py",),
     "django": ("shop/views.py", "shop/models.py", "shop/urls.py"),
-    "express": ("server.js",),
+    "express": ("server.mjs",),
     "nextjs": ("app/billing.js", "app/hooks/route.js", "app/export/route.js", "app/answers/route.js"),
 }
 """What somebody writes beside what the framework's own command to begin with has written."""
@@ -44,7 +44,7 @@ def command_of(name, port, folder, environment):
         subprocess.run([*django, "migrate", "--run-syncdb", "--verbosity=0"], cwd=folder, env=environment, check=True)
         return [*django, "runserver", "--noreload", port]
     if name == "express":
-        return ["node", "server.js"]
+        return ["node", "server.mjs"]
     run(TOOLS / "node_modules/.bin/next", "build", folder, cwd=TOOLS)
     return [TOOLS / "node_modules/.bin/next", "start", folder, "--port", port]
 
@@ -82,7 +82,7 @@ def test_it_hears_what_is_true_lets_in_who_has_paid_and_counts(example, request)
     world, client, said = example
     price = price_id(world, "starter_monthly")
     plan = world.stripe("GET", f"/v1/prices/{price}")["product"]
-    told = {"features": "tokens", "limit_tokens": "100", "use_tokens": "counter"}
+    told = {"features": "tokens, exports", "limit_tokens": "100", "use_tokens": "counter"}
     world.stripe("POST", f"/v1/products/{plan}", **{f"metadata[{key}]": text for key, text in told.items()})
     world.eventually(lambda: "use_tokens" in str(world.rows("product", id=plan)[0]["meta"]))
     subscribe(world, customer(world, "ada"))

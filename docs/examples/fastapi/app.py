@@ -27,7 +27,7 @@ async def hear(request: Request) -> None:
 
 @app.get("/export")
 async def export(user: User) -> str:
-    if not await billing.allowed(user, "tokens"):
+    if not await billing.allowed(user, "exports"):
         raise HTTPException(402)
     return "a file"
 

@@ -27,7 +27,7 @@ def hear(request):
 
 
 def export(request):
-    allowed = billing.allowed(request.headers["X-User"], "tokens")  # who has signed in: your own way to know
+    allowed = billing.allowed(request.headers["X-User"], "exports")  # who has signed in: your own way to know
     return HttpResponse("a file" if allowed else "", status=200 if allowed else 402)
 
 

@@ -1,4 +1,4 @@
-// A back end with Express: `node server.js`.
+// A back end with Express: `node server.mjs`.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createBackend, verifyWebhook } from "billing-gateway-web/server";
 import express from "express";
@@ -21,7 +21,7 @@ app.post("/hooks", express.raw({ type: "*/*" }), async (request, response) => {
 });
 
 app.get("/export", async (request, response) => {
-  const allowed = await billing.allowed(userOf(request), "tokens");
+  const allowed = await billing.allowed(userOf(request), "exports");
   response.status(allowed ? 200 : 402).send(allowed ? "a file" : "");
 });
 

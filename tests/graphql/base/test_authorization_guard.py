@@ -8,6 +8,7 @@ from graphql import graphql
 
 from gateway.auth.principal import ANONYMOUS, Principal
 from gateway.billing.customers.ownership import Owner, Ownership
+from gateway.billing.pagination import Page
 from gateway.graphql.base.authorization import FieldAccess, enforce, private
 from gateway.graphql.base.connection import Connection, Edge
 from harness.databases import runtime_at
@@ -54,7 +55,8 @@ class Careless:
     async def page(self) -> Connection[Secret]:
         """Shows it in a page, beside what is the caller's."""
         secrets = [Secret(owner=Owner(guest=True), text="anybody's"), Secret(owner=Owner(external_id="user_ada"))]
-        return Connection.of(enumerate(secrets), str, has_next=False, has_previous=False)
+        page = Page(secrets, has_next=False, has_previous=False, cursor_of=str)
+        return Connection.of(page, lambda secret: secret)
 
     @strawberry.field
     def edge(self) -> Edge[Secret] | None:

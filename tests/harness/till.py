@@ -39,14 +39,16 @@ class Till:
     """Does uses, each in a transaction of its own; what became of them in words."""
 
     def __init__(self, database, **where) -> None:
-        self.database, self.place, self.holds = database, place(**where), {}
+        self.database, self.place, self.holds, self.said = database, place(**where), {}, ""
 
     async def do(self, *steps) -> list[str]:
         found = await self.database.transaction(lambda connection: apply(connection, steps))
         for step, each in zip(steps, found, strict=True):
             if isinstance(each, Rejected) and each.problems[0].code.name in TELLING:
                 assert (each.current is not None) is (step.place is not None), "who is refused is told how it stands"
-            if not isinstance(each, Rejected) and each.hold:
+            if isinstance(each, Rejected):
+                self.said = each.problems[0].message
+            elif each.hold:
                 self.holds[each.hold.key] = each.hold
         return [_told(each) for each in found]
 
@@ -62,8 +64,8 @@ class Till:
     async def commit(self, actual: int, key: str = "h", *, gone: bool = False) -> str:
         return (await self.do(Commit(self.holds[key], actual, None if gone else self.place)))[0]
 
-    async def release(self, key: str = "h") -> str:
-        return (await self.do(Release(self.holds[key], self.place)))[0]
+    async def release(self, key: str = "h", *, gone: bool = False) -> str:
+        return (await self.do(Release(self.holds[key], None if gone else self.place)))[0]
 
     async def stands(self) -> str:
         found = await self.database.read(lambda connection: read_counts(connection, [self.place]))

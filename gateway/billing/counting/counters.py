@@ -206,7 +206,7 @@ def read(
     found = {}
     for place in places:
         if account_id := place.account_id:
-            found[place] = of_credits(*credit_counts.get(account_id, (0, 0)))
+            found[place] = of_credits(*credit_counts[account_id])
         else:
             row = rows.get((place.customer_id, place.name))
             counter, _ = settled(connection, place, as_stored(row) if row else None, moment)

@@ -171,12 +171,15 @@ async def test_what_is_used_and_held_of_another_meter_is_under_the_cap_too(till)
 
 
 async def test_controls_are_set_once_for_a_key(till):
+    told = []
+
     async def setting(actor: str | None = None, key: str = "k", **wanted) -> str:
         controls = Controls(**wanted)
         action = Action("usage.control", "service token 1", controls.told, key, actor, "ada")
         try:
             await set_controls(till.database, customer(external_id="ada", currency="usd"), controls, action)
         except Rejected as rejected:
+            told.append(rejected.problems[0].message)
             return f"{rejected.problems[0].code.name} {rejected.problems[0].field}"
         return "set"
 
@@ -186,6 +189,7 @@ async def test_controls_are_set_once_for_a_key(till):
         assert await setting(spend_cap=bad, currency="usd") == "AMOUNT_INVALID spendCap"
     for bad in ({}, {"currency": "eur"}):
         assert await setting(spend_cap=5, **bad) == "CURRENCY_NOT_OFFERED currency"
+        assert told.pop().endswith(": USD"), "a person reads which one to give"
     assert await setting("a" * 201) == "TEXT_TOO_LONG actor"
     assert await setting(key="least", alerts=tuple(range(1, 11)), spend_cap=0, currency="usd") == "set"
     assert await setting(key="most", alerts=(1000,), spend_cap=2**53 - 1, currency="usd") == "set"

@@ -71,9 +71,12 @@ async def test_a_hold_keeps_its_amount_until_its_end(till):
     assert await till.commit(25) == "committed 60/25: 25+0 of 100, 75 left"
     assert await till.commit(25) == "committed 60/25: 25+0 of 100, 75 left"
     assert await till.commit(26) == await till.release() == "HOLD_ENDED holdId"
+    assert await till.release(gone=True) == "HOLD_ENDED holdId"
+    assert till.said == "25 of it was committed"
     assert await till.hold(75, "i") == "open 75/None: 25+75 of 100, 0 left"
     assert await till.release("i") == await till.release("i") == "released 75/None: 25+0 of 100, 75 left"
     assert await till.commit(1, "i") == "HOLD_ENDED holdId"
+    assert till.said == "it was released"
     assert await till.hold(75, "i") == "released 75/None: 25+0 of 100, 75 left"  # its key holds nothing any more
     assert await till.hold(1, "j") == "open 1/None: 25+1 of 100, 74 left"
     assert await till.commit(0, "j") == "committed 1/0: 25+0 of 100, 75 left"
@@ -114,6 +117,7 @@ async def test_a_lapsed_hold_can_be_let_go_of_or_committed_late(till):
     await till.hold(30, "i")
     till.later(61)
     assert await till.release() == "released 60/None: 0+0 of 100, 100 left"
+    assert await till.release(gone=True) == "released 60/None: -"
     assert await till.commit(30, "i") == "committed 30/30: 30+0 of 100, 70 left"
 
 

@@ -116,6 +116,8 @@ DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", qua
         ([PAID], "mark_uncollectible", RUNS, {}),
         ([PAID, AWAY], "void", RUNS, {"si_1": AS_PAID}),
         ([SEATS], "void", RUNS, {"si_1": ("price_1", None, 6, PERIOD)}),  # so many at most
+        ([invoice("paid", line(-3, 27, quantity=None))], "void", RUNS, {"si_1": AS_PAID}),
+        ([invoice("paid", *(line(-3, 27, n, quantity=None) for n in (8, 9)))], "void", RUNS, {"si_1": AS_PAID}),
         ([PAID, DEARER], "void", RUNS, {"si_1": ("price_2", None, 7, (at(-2), at(27)))}),
         ([AWAY], "void", RUNS, {}),
     ],

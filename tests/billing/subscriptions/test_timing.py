@@ -6,7 +6,15 @@ import pytest
 from stripe.params import SubscriptionScheduleUpdateParamsPhase
 
 from gateway.billing.subscriptions.change_request import ChangeTime
-from gateway.billing.subscriptions.timing import cannot_wait, ends_apart, mixes_later, phases, planned, waits
+from gateway.billing.subscriptions.timing import (
+    cannot_wait,
+    ends_apart,
+    mixes_later,
+    phases,
+    planned,
+    present_phase,
+    waits,
+)
 from harness.rows import NOW, at, item, price, product, snapshot, state
 
 CATALOG = snapshot(
@@ -169,6 +177,8 @@ def test_both_phases_say_all_that_the_subscription_says():
     monthly = {"pro_m": price("pro_m", "pro", interval_count=None)}
     _, later = phases(subscription, [{"id": "si_1", "price": "pro_m", "quantity": 1}], moment, monthly)
     assert later["duration"] == {"interval": "month", "interval_count": 1}
+    plain = {name: said for name, said in subscription.items() if name != "invoice_settings"}
+    assert present_phase(plain, moment)["invoice_settings"] == {"days_until_due": 10}
     _, metered = phases(subscription, [{"id": "si_1", "price": "calls"}], moment, CATALOG.prices)
     assert "quantity" not in metered["items"][0]
     _, several = phases(

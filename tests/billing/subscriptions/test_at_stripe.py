@@ -1,0 +1,205 @@
+"""What Stripe is asked about one subscription and has done to it, each answer stored first; Stripe is scripted."""
+
+import pytest
+
+from gateway.billing.subscriptions.at_stripe import PREVIEW, SubscriptionsAtStripe
+from gateway.billing.subscriptions.validation import ConfirmationNeeded
+from gateway.billing.user_errors import Rejected
+from gateway.db.rows import row_by_id
+from gateway.errors import NotFound, StripeUnavailable
+from gateway.models.mirrored import Discount, Invoice, SubscriptionSchedule
+from gateway.settings import Settings
+from harness.rows import customer, item, subscription
+from harness.stripe_objects import ENDS, STARTED, bill, theirs
+
+SUB, INVOICE, RELEASED = "/v1/subscriptions/sub_1", "/v1/invoices/in_1", "/v1/subscription_schedules/sched_1"
+AN_END = [{"start": ENDS, "begun": False, "items": [], "fixed": True, "sellers": True}]
+
+
+@pytest.fixture
+async def at_stripe(mirror, stripe, fill) -> SubscriptionsAtStripe:
+    await fill(customer(external_id="ada"), subscription(), item("si_1", "month", "pro"))
+    return SubscriptionsAtStripe(Settings.load(stripe_secret_key="sk_test_tests"), mirror, stripe)
+
+
+def asked(scripted, path: str) -> list[dict]:
+    return [call[2] for call in scripted.calls if call[1] == path]
+
+
+def planned(phases: list[dict]) -> SubscriptionSchedule:
+    return SubscriptionSchedule(id="sched_1", as_of=0, subscription_id="sub_1", status="active", phases=phases)
+
+
+BY_SCHEDULE, BY_ITSELF = {"schedule": "sched_1"}, {"subscription": "sub_1"}
+RENEWALS = {
+    "by itself": (None, [555], 555, [BY_ITSELF]),
+    "by itself, no more": (None, [None], None, [BY_ITSELF]),
+    "with what is planned": ([], [777], 777, [BY_SCHEDULE]),
+    "what is planned costs nothing": ([], [0], 0, [BY_SCHEDULE]),
+    "an end is planned": (AN_END, [None], None, [BY_SCHEDULE]),
+    "the schedule was released a moment ago": ([], [None, 555], 555, [BY_SCHEDULE, BY_ITSELF]),
+}
+
+
+@pytest.mark.parametrize(("phases", "totals", "expected", "previews"), RENEWALS.values(), ids=RENEWALS)
+async def test_what_the_next_renewal_comes_to(at_stripe, scripted, fill, phases, totals, expected, previews):
+    if phases is not None:
+        await fill(planned(phases))
+    for total in totals:
+        if total is None:
+            scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
+        else:
+            scripted.answer("POST", PREVIEW, bill(total=total))
+    assert await at_stripe.due_at_renewal("sub_1") == expected
+    assert asked(scripted, PREVIEW) == previews
+    assert len(set(scripted.keys)) == len(previews)
+
+
+async def test_a_preview_is_of_the_items_and_mode_that_are_asked_for(at_stripe, scripted):
+    scripted.answer("POST", PREVIEW, bill(total=5))
+    found = await at_stripe.invoice_preview("sub_1", [{"id": "si_1", "quantity": 2}], proration_behavior="none")
+    assert found.object["total"] == 5
+    await at_stripe.invoice_preview("sub_1", [], mode="recurring")
+    first = {"subscription": "sub_1", "preview_mode": "next", "subscription_details[proration_behavior]": "none"}
+    first |= {"subscription_details[items][0][id]": "si_1", "subscription_details[items][0][quantity]": "2"}
+    assert asked(scripted, PREVIEW) == [first, {"subscription": "sub_1", "preview_mode": "recurring"}]
+    assert scripted.keys[0] != scripted.keys[1]
+    scripted._answers.clear()
+    scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
+    assert await at_stripe.invoice_preview("sub_1", []) is None
+    scripted._answers.clear()
+    scripted.refuse("POST", PREVIEW, "no")
+    with pytest.raises(Rejected) as raised:
+        await at_stripe.invoice_preview("sub_1", [])
+    assert [(each.code.name, each.field) for each in raised.value.problems] == [("STRIPE_REFUSED", None)]
+
+
+def discount(coupon) -> dict:
+    return {"source": {"type": "coupon", "coupon": coupon}}
+
+
+async def test_coupons_that_lie_too_deep_are_read_and_deleted_ones_left(at_stripe, scripted):
+    scripted.answer("GET", "/v1/coupons/half", {"id": "half", "object": "coupon", "percent_off": 50})
+    scripted.refuse("GET", "/v1/coupons/gone", "resource_missing", status=404)
+    known = {"id": "known", "percent_off": 10}
+    items = [
+        {"discounts": [discount("gone"), discount("half")]},
+        {},
+        {"discounts": None},
+        {"discounts": [discount(known)]},
+    ]
+    subscribed = {"items": {"data": items}}
+    await at_stripe.read_item_coupons(subscribed)
+    read = [each["source"]["coupon"] for its in items for each in its.get("discounts") or ()]
+    assert [each if isinstance(each, str) else each["id"] for each in read] == ["gone", "half", "known"]
+    assert [call[1] for call in scripted.calls] == ["/v1/coupons/gone", "/v1/coupons/half"]
+
+
+UNCONFIRMED = {"expires_at": ENDS, "subscription_items": [{"price": {"id": "year"}, "quantity": 1}]}
+
+
+async def test_a_change_that_waits_for_its_buyer_goes_with_its_invoice(at_stripe, scripted):
+    scripted.answer("GET", SUB, theirs(pending_update=UNCONFIRMED, latest_invoice=bill(status="open")))
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", f"{INVOICE}/void", bill(status="void"))
+    scripted.answer("GET", INVOICE, bill(status="void"))
+    _, answer = await at_stripe.present("sub_1")
+    dropped = await at_stripe.drop_unconfirmed(answer)
+    assert "pending_update" not in dropped.object
+    assert [call[1] for call in scripted.calls if call[0] == "POST"] == [f"{INVOICE}/void"]
+    assert scripted.keys == [f"void-{INVOICE}/void"]
+    scripted.calls.clear()
+    assert await at_stripe.drop_unconfirmed(dropped) is dropped
+    assert scripted.calls == []
+
+
+async def test_what_stripe_answers_is_stored_with_its_invoice(at_stripe, database, scripted):
+    scripted.answer("POST", SUB, theirs(cancel_at_period_end=True, latest_invoice=bill(number="A-7")))
+    done = await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
+    assert done.object["cancel_at_period_end"] is True
+    assert (await at_stripe.state("sub_1")).subscription.cancel_at_period_end is True
+    kept = await database.read(lambda connection: row_by_id(connection, Invoice, "in_1"))
+    assert kept.number == "A-7"
+    scripted._answers.clear()
+    scripted.answer("POST", SUB, theirs(latest_invoice="in_1"))
+    scripted.answer("GET", SUB, theirs(latest_invoice="in_1"))
+    await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
+    assert asked(scripted, INVOICE) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("authentication_required", ConfirmationNeeded),
+        ("subscription_payment_intent_requires_action", ConfirmationNeeded),
+        ("card_declined", Rejected),
+    ],
+)
+async def test_what_the_buyer_must_confirm_is_told_apart(at_stripe, scripted, code, kind):
+    error = {"type": "card_error", "message": "no", "code": code}
+    scripted.answer("POST", SUB, {"error": error}, status=402)
+    with pytest.raises(Rejected) as raised:
+        await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
+    assert (type(raised.value), raised.value.problems[0].code.name) == (kind, "PAYMENT_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("now", "told"), [("canceled", ("SUBSCRIPTION_ENDED", "subscriptionId")), ("active", ("STRIPE_REFUSED", None))]
+)
+async def test_what_is_missing_is_looked_at_again(at_stripe, scripted, now, told):
+    scripted.refuse("POST", SUB, "resource_missing", status=404)
+    scripted.answer("GET", SUB, theirs(status=now))
+    with pytest.raises(Rejected) as raised:
+        await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
+    assert [(each.code.name, each.field) for each in raised.value.problems] == [told]
+    assert (await at_stripe.state("sub_1")).subscription.status == now
+
+
+SCHEDULE = {
+    "id": "sched_2", "object": "subscription_schedule", "customer": "cus_1", "subscription": "sub_1",
+    "status": "active", "metadata": {}, "end_behavior": "cancel",
+    "current_phase": {"start_date": STARTED, "end_date": ENDS},
+    "phases": [{"start_date": STARTED, "end_date": ENDS, "items": [{"price": "month", "quantity": 1}]}],
+}  # fmt: skip
+
+
+async def test_a_subscription_is_read_with_what_plans_it_now_and_what_does_no_more(at_stripe, scripted, fill, database):
+    await fill(planned(AN_END))
+    scripted.answer("GET", SUB, theirs(schedule=SCHEDULE, discounts=[{**discount("half"), **OF_ADA}]))
+    gone = {**SCHEDULE, "id": "sched_1", "status": "released", "subscription": None}
+    scripted.answer("GET", RELEASED, gone)
+    state, _ = await at_stripe.present("sub_1")
+    assert int(state.planned.end.timestamp()) == ENDS
+    assert [call[1] for call in scripted.calls] == [SUB, RELEASED]
+    kept = await database.read(lambda connection: row_by_id(connection, SubscriptionSchedule, "sched_1"))
+    assert kept.status == "released"
+    assert (await database.read(lambda connection: row_by_id(connection, Discount, "di_1"))).coupon_id == "half"
+
+
+OF_ADA = {
+    "id": "di_1",
+    "object": "discount",
+    "customer": "cus_1",
+    "promotion_code": None,
+    "start": STARTED,
+    "end": None,
+}
+
+
+async def test_a_schedule_that_stripe_has_no_more_plans_nothing(at_stripe, scripted, fill):
+    await fill(planned(AN_END))
+    scripted.answer("GET", SUB, theirs())
+    scripted.refuse("GET", RELEASED, "resource_missing", status=404)
+    state, _ = await at_stripe.present("sub_1")
+    assert state.planned.end is None
+
+
+async def test_what_is_not_there_is_not_found_and_what_cannot_be_asked_is_told(at_stripe, scripted):
+    with pytest.raises(NotFound):
+        await at_stripe.state("sub_9")
+    scripted.refuse("GET", SUB, "resource_missing", status=404)
+    with pytest.raises(NotFound):
+        await at_stripe.present("sub_1")
+    scripted._answers.clear()
+    with pytest.raises(StripeUnavailable):
+        await at_stripe.present("sub_1")

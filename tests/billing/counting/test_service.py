@@ -250,9 +250,12 @@ def test_nobody_may_use_what_is_used_up():
     there, up, over = Count(**{**COUNT, "remaining": 1}), Count(**COUNT), Count(**{**COUNT, "overage": True})
     for decided, count in ((grant(), None), (grant(), there), (grant(), over), (grant(allowed=False), up)):
         assert with_count(decided, count) == (decided, count)
-    refused, count = with_count(grant(), up)
+    decided = grant()
+    decided.memo["answer"] = "you may"
+    refused, count = with_count(decided, up)
     assert (refused.access, count) == (Access(allowed=False, reason=Reason.LIMIT_REACHED), up)
     assert (refused.feature, refused.limit, refused.counted) == ("tokens", 100, grant().counted)
+    assert (refused.memo, decided.memo) == ({}, {"answer": "you may"}), "nobody is answered what was made for another"
 
 
 async def test_how_counters_and_credits_of_many_customers_stand_together(features, fill, database):

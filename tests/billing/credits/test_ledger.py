@@ -12,6 +12,7 @@ from gateway.billing.credits.ledger import (
     LONG_AGO,
     LOTS,
     Account,
+    Lots,
     expire_credits,
     expired,
     lock_accounts,
@@ -45,6 +46,12 @@ def sums(connection: sa.Connection) -> dict[str, tuple[int, int, dict[str, int]]
 def entries(connection: sa.Connection) -> list[tuple[str, int, int, str | None]]:
     rows = connection.execute(sa.select(ENTRIES).order_by(ENTRIES.c.id))
     return [(row.kind, row.amount, row.balance, row.lot_id) for row in rows]
+
+
+def test_lots_are_read_in_their_order_as_far_as_something_is_left(connection):
+    account(connection, lot("b"), lot("a", 7), lot("c", spent=100), lot("d", expires=1), lot("e", customer_id="cus_2"))
+    lasting = Lots(LOTS.c.expires_at.is_(None), (LOTS.c.id,))
+    assert [(row.id, row.left) for row in lasting.first.rows(connection, account="cus_1")] == [("a", 7), ("b", 100)]
 
 
 def test_an_entry_moves_the_balance_and_is_told(connection):

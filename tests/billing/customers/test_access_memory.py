@@ -163,15 +163,25 @@ async def test_a_product_that_changes_is_decided_anew_without_reading_the_custom
         assert await here.kept()
 
 
-async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, rows):
+HEARD = {
+    "of the customer": ({"customer:cus_1"}, None),
+    "of the user": ({"user:ada", "user:zoe"}, None),
+    "of others": ({"user:zoe", "customer:cus_2"}, True),
+    "nothing for certain": (None, None),
+}
+
+
+@pytest.mark.parametrize(("topics", "kept"), HEARD.values(), ids=HEARD)
+async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, rows, topics, kept):
     async with process(sqlite_url) as here:
         await here.write(*rows)
         assert await here.kept("bob") is False  # the catalogue is there
         deciding = asyncio.create_task(here.memory.grant("ada", "boards"))
         await asyncio.sleep(0)
-        here.notifications.dispatch({"customer:cus_1"})
+        here.notifications.dispatch(topics) if topics else here.notifications._look_at_everything()
         assert (await deciding).access.allowed
-        assert here.recalled() is None
+        await here.current()
+        assert here.recalled() is kept
 
 
 async def test_who_has_no_customer_is_kept_unless_a_checkout_names_them(sqlite_url, rows):

@@ -25,13 +25,18 @@ def theirs(id: str, **columns) -> dict:
 
 @pytest.fixture
 def moved(database, mirror, stripe, scripted):
-    """Moves pairs in, and returns what became of each."""
+    """Moves pairs in, and returns what became of each; whoever runs it is told why, where that is not plain."""
     settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url)
     desk = CustomerDesk(Customers(settings, mirror, stripe), mirror, stripe, AuditLog(database))
 
     async def move(pairs: Sequence[tuple[str, str]], *, look: bool = False) -> list[tuple[str, str, Outcome]]:
         listed = [Pair(*pair) for pair in pairs]
-        return [(*it.pair, it.outcome) async for it in move_in(listed, desk, database, stripe, None if look else BY)]
+        found = [each async for each in move_in(listed, desk, database, stripe, None if look else BY)]
+        assert all(bool(each.why) is (each.outcome in {CONFLICT, Outcome.INVALID}) for each in found)
+        whys.extend(each.why for each in found)
+        return [(*each.pair, each.outcome) for each in found]
+
+    move.whys = whys = []
 
     return move
 
@@ -70,6 +75,7 @@ async def test_pairs_that_contradict_each_other_are_left_and_one_that_stands_twi
     ]
     expected = [*((*pair, CONFLICT) for pair in pairs[:4]), (longest, "cus_4", WOULD)]
     assert await moved(pairs, look=True) == expected
+    assert len(set(moved.whys)) == 3, "several customers, several users, nothing"
     assert set((await owners(database)).values()) == {None}
 
 
@@ -137,6 +143,7 @@ async def test_who_was_faster_is_told_and_the_others_are_linked_all_the_same(mov
     scripted.answer("GET", "/v1/customers/cus_2", theirs("cus_2"))
     scripted.answer("POST", "/v1/customers/cus_2", theirs("cus_2", metadata={"external_id": "bob"}))
     assert await moved([("ada", "cus_1"), ("bob", "cus_2")]) == [("ada", "cus_1", CONFLICT), ("bob", "cus_2", LINKED)]
+    assert "Stripe has no customer cus_1" in moved.whys[0]
 
 
 async def test_a_list_is_read_by_batches_and_contradictions_are_found_across_them(moved, fill, monkeypatch):

@@ -166,7 +166,7 @@ class CustomerDesk:
 
         async def work(_: Attempt) -> Json:
             if CUSTOMER_ID.fullmatch(customer_id) is None:
-                raise _unavailable(f"Stripe has no customer {customer_id[:255]}")
+                raise _unavailable("this is no customer's id (cus_…)")
             try:
                 await self._customers.link(external_id, customer_id, relink=relink, instead_of=instead_of)
             except BadInput as error:

@@ -245,8 +245,10 @@ def bar(external_id: str, metadata: Mapping[str, Any], *, claimed: bool, instead
     """
     named = metadata.get("external_id")
     if named and named not in {external_id, instead_of}:
-        mend = "if that is wrong, an operator may link it `insteadOf` that user, or take external_id out"
-        return f"its metadata at Stripe name {named}; {mend}"
+        return (
+            f"its metadata at Stripe name {named}; if that is wrong, an operator may link it `insteadOf` that user, or "
+            "take external_id out"
+        )
     return "it was taken from a user before; `gateway customers link` gives it all the same" if claimed else None
 
 

@@ -188,7 +188,7 @@ async def test_the_policies_of_a_checkout_are_those_of_a_start(start, scripted, 
 
 
 async def test_a_code_makes_it_free(start, scripted):
-    scripted.list(CODES, [GIFT])
+    scripted.list(CODES, [{**GIFT, "id": "promo_0", "customer": "cus_2"}, {**GIFT, "customer": "cus_1"}])
     await start().start(ADA, ask("cheap", promotion_code="GIFT"))
     for path in (PATH, PREVIEW):
         assert [told["discounts[0][promotion_code]"] for told in written(scripted, path)] == ["promo_1"]

@@ -1,5 +1,6 @@
 """All customers: listed by pages and filters on both databases, changed and given to users by the back end."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 
@@ -12,6 +13,7 @@ from gateway.billing.customers.directory import CustomerDesk, CustomerFilter, li
 from gateway.billing.customers.service import CLAIMS, CUSTOMERS, Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
+from gateway.db.locks import user_lock
 from gateway.db.notifications import Notifications
 from gateway.errors import BadInput, StripeUnavailable
 from gateway.models.checkout import CustomerClaim
@@ -73,7 +75,7 @@ async def test_a_customer_is_found_by_what_is_its_own(database, fill):
     await fill(customer("cus_1", name="sub_1"), customer("cus_2"), customer("cus_3", external_id="Ada"))
     await fill(
         subscription(),
-        bought("cs_1", "cus_1"),
+        bought("cs_test_1", "cus_1"),
         charge("ch_1"),
         invoice("in_1"),
         subscription("sub_2", "canceled", deleted=True),
@@ -82,7 +84,7 @@ async def test_a_customer_is_found_by_what_is_its_own(database, fill):
     async def found(**wanted) -> list[str]:
         return [row.id for row in (await list_customers(database, CustomerFilter(**wanted), 9, None)).rows]
 
-    for named in ("sub_1", "cs_1", "ch_1", "in_1", "cus_1"):
+    for named in ("sub_1", "cs_test_1", "ch_1", "in_1", "cus_1"):
         assert await found(search=named) == ["cus_1"], named
     for named in ("sub_9", "pi_1", "ch_", "", "ada", "_"):
         assert await found(search=named) == [], named
@@ -206,6 +208,8 @@ async def test_which_customer_is_not_given(desk, database, fill, scripted):
     for its in ("cus_1", "cus_9", "cus_", "x", "cus_1/sources", "cus_" + "1" * 251):
         assert await codes(desk.link("ada", its, by())) == UNAVAILABLE, its
     assert await codes(desk.link("ada", "cus_2", by(), relink=False)) == UNAVAILABLE  # taken from Eve
+    with pytest.raises(Rejected, match="another user's: bob"):
+        await desk.link("ada", "cus_1", by())
     assert {call[1] for call in scripted.calls} == {CUS, "/v1/customers/cus_2", "/v1/customers/cus_9"}
     assert await owners(database) == {"cus_1": "bob", "cus_2": None}
     assert (await desk.link("ada", "cus_2", by())).external_id == "ada"
@@ -222,6 +226,16 @@ async def test_a_customer_is_taken_from_its_user_at_stripe_first(desk, database,
     assert await entries(database) == [("customer.unlink", "ada", "cus_1", {}, "done")]
     claims = sa.select(CLAIMS.c.external_id, CLAIMS.c.customer_id)
     assert await database.read(lambda connection: connection.execute(claims).all()) == [("ada", "cus_1")]
+
+
+async def test_what_is_taken_from_a_user_waits_for_what_the_user_does(desk, database, fill, scripted):
+    await fill(customer(external_id="ada"))
+    scripted.answer("POST", CUS, theirs(metadata={}))
+    async with user_lock(database, "owner:ada"):
+        taking = asyncio.create_task(desk.unlink("ada", "cus_1", by()))
+        await asyncio.sleep(0.05)
+        assert scripted.calls == []
+    assert (await taking).external_id is None
 
 
 async def test_what_is_anothers_or_not_there_is_not_taken(desk, database, fill, scripted):

@@ -1,12 +1,17 @@
 """Whose an existing customer is: the rule as a table, and what people and organisations see of it."""
 
 import pytest
+import sqlalchemy as sa
 
+from gateway.billing.customers import linking
 from gateway.billing.customers.linking import Ambiguous, Candidate, choose
+from gateway.db.database import PUBLISHED
+from gateway.models.checkout import CustomerClaim
 from harness.checkout import BACK, ask, at_stripe, buy, codes, look, opened, pay
 from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
+from harness.rows import NOW, customer, put
 from harness.subscriptions import price_id
 
 ADA = {"email": "ada@example.com", "email_verified": True}
@@ -56,6 +61,37 @@ def test_which_customer_is_the_users(candidates, chosen):
 def test_of_several_with_a_subscription_nobody_guesses(candidates):
     with pytest.raises(Ambiguous):
         choose(candidates)
+
+
+def claim(user: str, number: int, customer_id: str | None = None, **columns) -> CustomerClaim:
+    return CustomerClaim(external_id=user, generation=number, customer_id=customer_id, created=NOW, **columns)
+
+
+def claims(connection) -> dict[tuple[str, int], tuple[str | None, bool]]:
+    rows = connection.execute(sa.select(linking.CLAIMS))
+    return {(row.external_id, row.generation): (row.customer_id, row.making) for row in rows}
+
+
+def test_a_claim_goes_on_where_it_was_left_and_says_that_stripe_is_asked(connection):
+    put(connection, claim("ada", 1, "cus_0"), claim("ada", 2, email="a@x.example"), claim("bob", 1))
+    mine = linking.open_claim(connection, "ada", "new@x.example", making=True)
+    assert (mine.generation, mine.email) == (2, "a@x.example")
+    assert claims(connection) == {("ada", 1): ("cus_0", False), ("ada", 2): (None, True), ("bob", 1): (None, False)}
+    assert linking.open_claim(connection, "ada", None, making=True).generation == 2
+    fresh = linking.open_claim(connection, "eve", "eve@x.example", making=True)
+    assert (fresh.generation, fresh.email, claims(connection)["eve", 1]) == (1, "eve@x.example", (None, True))
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_is_taken_from_a_user_stays_claimed_and_is_told(connection, claimed):
+    put(connection, customer(external_id="ada"), customer("cus_2", "bob"), claim("bob", 1, "cus_2"))
+    if claimed:
+        put(connection, claim("ada", 1, "cus_1"))
+    linking.release(connection, external_id="ada", customer_id="cus_1")
+    owners = connection.execute(sa.select(linking.CUSTOMERS.c.id, linking.CUSTOMERS.c.external_id)).all()
+    assert dict(owners) == {"cus_1": None, "cus_2": "bob"}
+    assert claims(connection) == {("ada", 1): ("cus_1", False), ("bob", 1): ("cus_2", False)}
+    assert {"user:ada", "customer:cus_1"} <= {*connection.info[PUBLISHED]}
 
 
 def viewer(world, headers) -> dict:

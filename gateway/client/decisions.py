@@ -41,7 +41,8 @@ class Decisions:
     def away(self, why: object) -> None:
         """Note that the gateway did not answer, and say so: a wrong address would let everybody in unnoticed."""
         if self.may_ask():
-            log.warning("what the gateway said last holds, else %s: it did not answer (%s)", self._otherwise, why)
+            unknown = "let in" if self._otherwise else "refused"
+            log.warning("the gateway does not answer (%s): what it said last holds, and others are %s", why, unknown)
         self._away_until = self._clock() + self._pause_seconds
 
     def note(self, user: str, feature: str, *, allowed: bool) -> None:

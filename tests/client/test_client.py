@@ -141,9 +141,9 @@ def test_who_was_away_is_not_asked_for_a_while_and_the_oldest_decision_goes_firs
     now = 0.0
     decisions = Decisions(1.0, otherwise=True, most=2, clock=lambda: now)
     for _ in range(2):
-        decisions.away("refused")
+        decisions.away("a timeout")
     assert [record.getMessage() for record in caplog.records] == [
-        "what the gateway said last holds, else True: it did not answer (refused)"
+        "the gateway does not answer (a timeout): what it said last holds, and others are let in"
     ]
     assert not decisions.may_ask()
     now = 1.0

@@ -40,7 +40,9 @@ def plan_items(change: PlanChange, present: SubscriptionState, snapshot: Snapsho
     """
     alone = ItemChange(change.price_id, change.quantity, change.item_id)
     if (change.price_id is None) != bool(change.items) or (change.items and alone != ItemChange()):
-        raise _rejected(ProblemCode.LINE_ITEMS_INVALID, "say what it becomes: one `plan`, or `items`", "priceId")
+        raise _rejected(
+            ProblemCode.LINE_ITEMS_INVALID, "say what it becomes: `to: {plan: …}`, or `to: {items: […]}`", "to"
+        )
     if len(change.items) > MAX_ITEMS:
         message = f"a subscription has {MAX_ITEMS} items at most"
         raise _rejected(ProblemCode.LINE_ITEMS_INVALID, message, "items")

@@ -101,9 +101,9 @@ QUANTITY = ("QUANTITY_INVALID", "quantity")
         (PlanChange("team_m", 3), [STARTER], ("si_starter", "team_m", 3)),
         (PlanChange("team_m", 6), [STARTER], QUANTITY),
         # one plan, or several items
-        (PlanChange(), [STARTER], ("LINE_ITEMS_INVALID", "priceId")),
-        (PlanChange("pro_m", items=(ItemChange("seat_m"),)), [STARTER], ("LINE_ITEMS_INVALID", "priceId")),
-        (PlanChange(quantity=2, items=(ItemChange("seat_m"),)), [STARTER], ("LINE_ITEMS_INVALID", "priceId")),
+        (PlanChange(), [STARTER], ("LINE_ITEMS_INVALID", "to")),
+        (PlanChange("pro_m", items=(ItemChange("seat_m"),)), [STARTER], ("LINE_ITEMS_INVALID", "to")),
+        (PlanChange(quantity=2, items=(ItemChange("seat_m"),)), [STARTER], ("LINE_ITEMS_INVALID", "to")),
     ],
 )
 def test_which_item_becomes_what(change, items, expected):

@@ -10,6 +10,7 @@ from gateway.billing.subscriptions.pending import Planned, plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
 from gateway.mirror.schedules import digest_of, subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
+from harness.databases import both_databases
 from harness.rows import DAY, at, invoice, item, line, price, product, put, snapshot, state, subscription
 
 GRACE = 7 * DAY
@@ -52,6 +53,24 @@ def test_the_newest_comes_first_and_its_items_as_stripe_lists_them(connection):
     }  # fmt: skip
     assert [each.id for each in found["cus_1"][2].items] == ["si_c", "si_b", "si_a"]
     assert [found["cus_1"][0].items, [each.id for each in found["cus_2"][0].items]] == [(), ["si_x"]]
+
+
+@both_databases
+async def test_which_of_a_customers_subscriptions_count_however_many_have_ended(database, fill):
+    """Those that live, those of which something may be paid still, and the ten newest of the others."""
+    ended = [subscription(f"sub_{number:02}", "canceled", created=at(-number)) for number in range(1, 13)]
+    old = {"status": "canceled", "created": at(-90)}
+    others = {"sub_live": {"created": at(-99)}, "sub_paid": old, "sub_unsaid": old, "sub_over": old}
+    others |= {"sub_gone": {"deleted": True}, "sub_bobs": {"customer_id": "cus_2"}}
+    await fill(*ended, *(subscription(name, **columns) for name, columns in others.items()))
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    said = {"sub_paid": {"service_end": at(1)}, "sub_unsaid": {"service_end": None}, "sub_over": {"service_end": past}}
+    await fill(*(invoice(f"in_{name}", subscription_id=name, **columns) for name, columns in said.items()))
+    found = await database.read(lambda connection: of_customers(connection, ["cus_1", "cus_2", "cus_3"], GRACE))
+    assert {owner: {each.subscription.id for each in some} for owner, some in found.items()} == {
+        "cus_1": {"sub_live", "sub_paid", "sub_unsaid", *(f"sub_{number:02}" for number in range(1, 11))},
+        "cus_2": {"sub_bobs"},
+    }
 
 
 DECIDED = {

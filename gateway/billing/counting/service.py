@@ -60,8 +60,7 @@ class CountedFeatures:
         """
         check(_bad_amount(amount), _bad_key(key))
         customer_id, grant = await self._memory.of_customer(external_id, feature)
-        problem = _bad_grant(customer_id, grant)
-        if customer_id and problem:
+        if customer_id and _bad_grant(grant):
             before = partial(was_consumed, customer_id, feature, amount, key)
             if await self._database.read(before):
                 return Outcome(None)  # counted before the access ended, and its answer was lost
@@ -122,7 +121,7 @@ class CountedFeatures:
         """
         features = [grant.feature for grant in grants if grant.counted]
         decided = [await self._memory.of_customer(external_id, feature) for feature in features]
-        places = [place_of(*each) for each in decided if not _bad_grant(*each)]
+        places = [place_of(customer_id, grant) for customer_id, grant in decided if not _bad_grant(grant)]
         found = await self._database.read(partial(read_counts, places=places)) if places else {}
         return {place.feature: count for place, count in found.items()}
 
@@ -135,7 +134,7 @@ class CountedFeatures:
     async def _place_of(self, hold: UsageHold) -> Place | None:
         """Return what is counted now where a hold keeps something; None where that is not so any more."""
         customer_id, grant = await self._memory.of_customer(hold.external_id, hold.feature)
-        if _bad_grant(customer_id, grant):
+        if _bad_grant(grant):
             return None
         place = place_of(customer_id, grant)
         return place if place.key == (hold.customer_id, hold.name) else None
@@ -159,7 +158,7 @@ def place_of(customer_id: str | None, grant: Grant) -> Place:
         Rejected: nothing is.
     """
     if customer_id is None or grant.counted is None or not grant.access.allowed:
-        raise Rejected(_bad_grant(customer_id, grant) or NOBODY)
+        raise Rejected(_bad_grant(grant) or NOBODY)
     return Place(customer_id, grant.feature, grant.counted, grant.limit)
 
 
@@ -184,7 +183,7 @@ def read_counts(connection: sa.Connection, places: Collection[Place]) -> Mapping
 NOBODY: Final = Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId")
 
 
-def _bad_grant(customer_id: str | None, grant: Grant) -> Problem | None:
+def _bad_grant(grant: Grant) -> Problem | None:
     """Return why nothing is counted by a decision."""
     if not grant.access.allowed:
         message = f"the customer may not use the feature: {grant.access.reason.name}"
@@ -192,7 +191,7 @@ def _bad_grant(customer_id: str | None, grant: Grant) -> Problem | None:
     if grant.counted is None:
         message = f"no product says what counts it: give one that has it the metadata `use_{grant.feature}`"
         return Problem(ProblemCode.FEATURE_NOT_COUNTED, message, "feature")
-    return NOBODY if customer_id is None else None
+    return None
 
 
 def _bad_amount(amount: int, *, least: int = 1, field: str = "amount") -> Problem | None:

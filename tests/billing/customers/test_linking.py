@@ -11,7 +11,7 @@ from harness.checkout import BACK, ask, at_stripe, buy, codes, look, opened, pay
 from harness.command import run
 from harness.databases import both_databases
 from harness.gateway import SERVICE, make_world
-from harness.rows import NOW, customer, put
+from harness.rows import NOW, at, customer, put, subscription
 from harness.subscriptions import price_id
 
 ADA = {"email": "ada@example.com", "email_verified": True}
@@ -74,12 +74,46 @@ def claims(connection) -> dict[tuple[str, int], tuple[str | None, bool]]:
 
 def test_a_claim_goes_on_where_it_was_left_and_says_that_stripe_is_asked(connection):
     put(connection, claim("ada", 1, "cus_0"), claim("ada", 2, email="a@x.example"), claim("bob", 1))
+    before = claims(connection)
+    assert linking.open_claim(connection, "ada", "new@x.example").generation == 2
+    assert claims(connection) == before
     mine = linking.open_claim(connection, "ada", "new@x.example", making=True)
     assert (mine.generation, mine.email) == (2, "a@x.example")
     assert claims(connection) == {("ada", 1): ("cus_0", False), ("ada", 2): (None, True), ("bob", 1): (None, False)}
     assert linking.open_claim(connection, "ada", None, making=True).generation == 2
     fresh = linking.open_claim(connection, "eve", "eve@x.example", making=True)
     assert (fresh.generation, fresh.email, claims(connection)["eve", 1]) == (1, "eve@x.example", (None, True))
+
+
+def test_a_claim_of_which_nothing_is_left_asks_anew(connection):
+    kept, left = claim("ada", 1, "cus_0", making=True), claim("ada", 3, making=True)
+    put(connection, kept, left, claim("ada", 2, "cus_2", making=True), claim("bob", 3, making=True))
+    linking.settle(connection, kept)
+    linking.settle(connection, left)
+    assert claims(connection) == {
+        ("ada", 1): ("cus_0", False), ("ada", 2): ("cus_2", True), ("ada", 4): (None, False), ("bob", 3): (None, True),
+    }  # fmt: skip
+
+
+def test_which_claims_may_have_left_a_customer_behind(connection):
+    """The user has another one, which was given or is in use; who has none may be given what was made."""
+    begun = [
+        CustomerClaim(external_id=name, generation=9, making=True, created=at(-day)) for name, day in BEGUN.items()
+    ]
+    put(connection, *begun, claim("given", 1, "cus_given"), subscription(customer_id="cus_used"), claim("still", 1))
+    put(connection, *(customer(f"cus_{name}", name) for name in ("given", "used", "fresh", "still")))
+    put(connection, customer("cus_gone", "gone", deleted=True), claim("gone", 1, "cus_gone"))
+    assert [each.external_id for each in linking.unsettled(connection)] == ["used", "given"]
+
+
+BEGUN = {"given": 1, "used": 2, "fresh": 3, "gone": 4, "nobody": 5}
+
+
+def test_so_many_are_looked_at_at_a_time(connection):
+    for number in range(linking.BATCH + 1):
+        mine = f"user_{number}"
+        put(connection, customer(f"cus_{number}", mine), claim(mine, 1, f"cus_{number}", making=True))
+    assert len(linking.unsettled(connection)) == linking.BATCH
 
 
 @pytest.mark.parametrize("claimed", [True, False])

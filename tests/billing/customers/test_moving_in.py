@@ -1,5 +1,6 @@
 """Which pairs of a list are linked, which are left and why: on a database, asked of a Stripe that is scripted."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -73,7 +74,8 @@ async def test_pairs_that_contradict_each_other_are_left_and_one_that_stands_twi
         (longest, "cus_4"),
         (longest, "cus_4"),
     ]
-    expected = [*((*pair, CONFLICT) for pair in pairs[:4]), (longest, "cus_4", WOULD)]
+    pairs.append(("a", "cus_5"))
+    expected = [*((*pair, CONFLICT) for pair in pairs[:4]), (longest, "cus_4", WOULD), ("a", "cus_5", WOULD)]
     assert await moved(pairs, look=True) == expected
     assert len(set(moved.whys)) == 3, "several customers, several users, nothing"
     assert set((await owners(database)).values()) == {None}
@@ -144,6 +146,22 @@ async def test_who_was_faster_is_told_and_the_others_are_linked_all_the_same(mov
     scripted.answer("POST", "/v1/customers/cus_2", theirs("cus_2", metadata={"external_id": "bob"}))
     assert await moved([("ada", "cus_1"), ("bob", "cus_2")]) == [("ada", "cus_1", CONFLICT), ("bob", "cus_2", LINKED)]
     assert "Stripe has no customer cus_1" in moved.whys[0]
+
+
+async def test_what_an_operator_takes_from_its_user_meanwhile_is_left(moved, database, fill, scripted):
+    await fill(customer(), customer("cus_2"))
+    for name, user in (("cus_1", "ada"), ("cus_2", "bob")):
+        scripted.answer("GET", f"/v1/customers/{name}", theirs(name))
+        scripted.answer("POST", f"/v1/customers/{name}", theirs(name, metadata={"external_id": user}))
+    loop = asyncio.get_running_loop()
+
+    def take() -> None:
+        taken = CustomerClaim(external_id="eve", generation=1, customer_id="cus_2", created=NOW)
+        asyncio.run_coroutine_threadsafe(fill(taken), loop).result()
+
+    scripted.meanwhile["POST", "/v1/customers/cus_1"] = take
+    assert await moved([("ada", "cus_1"), ("bob", "cus_2")]) == [("ada", "cus_1", LINKED), ("bob", "cus_2", CONFLICT)]
+    assert await owners(database) == {"cus_1": "ada", "cus_2": None}
 
 
 async def test_a_list_is_read_by_batches_and_contradictions_are_found_across_them(moved, fill, monkeypatch):

@@ -154,7 +154,7 @@ def note(users: Sequence[str], server: Server, connection: sa.Connection) -> Non
         return
     told = {"timeline": server.timeline, "last_commit": server.last.isoformat() if server.last else None}
     entry = {"action": ACTION, "by": "gateway", "input": told, "status": DONE, "created": datetime.now(UTC)}
-    entry |= {"finished": entry["created"], "result": None, "problems": None}
+    entry["finished"] = entry["created"]
     rows = []
     for user in users:
         name = sha256(f"{server.timeline}:{server.last}:{user}".encode()).hexdigest()

@@ -90,6 +90,7 @@ def test_a_user_is_noted_once_for_a_server_by_all_processes(connection):
         *(entry("ada", other), entry("ada", third)),
     ]
     assert noted(connection) == {one.last: ["ada", "bob"], other.last: ["ada"], None: ["ada"]}
+    assert None not in connection.execute(sa.select(ENTRIES.c.finished)).scalars().all()
 
 
 def test_what_is_noted_is_told_for_thirty_days(connection):

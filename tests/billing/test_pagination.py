@@ -121,6 +121,18 @@ def test_the_pages_of_many_customers_at_once(filled):
     ]  # fmt: skip
 
 
+def test_beside_a_customer_without_any_nobody_elses_take_the_place_of_ones_own(filled):
+    mine, nobodys = (PageRequest(who, 2) for who in ("cus_1", "cus_9"))
+    found = PAGES.read(filled, [mine, nobodys])
+    assert (ids(found[mine].rows), ids(found[nobodys].rows)) == ("ed", "")
+
+
+def test_a_cursor_is_the_same_moment_on_every_machine(filled, far_west):
+    (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
+    (page,) = PAGES.read(filled, [PageRequest("cus_1", 9, everything.cursor_of(everything.rows[1]))]).values()
+    assert ids(page.rows) == "cba"
+
+
 @pytest.mark.parametrize(
     ("customers", "after", "expected"),
     [("1", None, ["ed"]), ("1", "in_d", ["cb"]), ("12", None, ["ed", "yx"]), ("12", "in_d", ["cb", ""])],

@@ -49,8 +49,7 @@ def mark(connection: sa.Connection, customer_ids: Collection[str]) -> None:
     """Have some customers reckoned anew. Who is being reckoned is waited for, and reckoned once more."""
     ours = sorted(each for each in customer_ids if account_of(each)[0] is None)
     if ours:
-        rows = [{"customer_id": each, "parts": [], "revisions": 0, "due": True} for each in ours]
-        connection.execute(_marks(connection.dialect.name), rows)
+        connection.execute(_marks(connection.dialect.name), [{"customer_id": each} for each in ours])
 
 
 @lru_cache

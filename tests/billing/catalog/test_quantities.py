@@ -25,7 +25,8 @@ def test_the_least_and_the_most_of_a_plan(price_says, product_says, expected):
     assert quantity_range(price("month", "pro", meta=price_says), product("pro", meta=product_says)) == expected
 
 
+@pytest.mark.parametrize("most", [{"max_quantity": "9"}, {}])
 @pytest.mark.parametrize(("quantity", "fits"), [(1, False), (2, True), (5, True), (6, False)])
-def test_which_quantities_one_can_have(quantity, fits):
-    plan, of = price("month", "pro", meta={"min_quantity": "2", "max_quantity": "9"}), product("pro")
+def test_which_quantities_one_can_have(quantity, fits, most):
+    plan, of = price("month", "pro", meta={"min_quantity": "2", **most}), product("pro")
     assert (wrong_quantity(quantity, plan, of, max_quantity=5) is None) is fits

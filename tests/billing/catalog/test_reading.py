@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
+from billing.catalog.test_catalog import read_tables
 from prometheus_client import REGISTRY
 
 from gateway.billing.catalog import service
@@ -68,19 +69,24 @@ async def test_the_present_one_is_known_without_looking_until_something_changes(
         assert catalog.current is not None
 
 
-async def test_what_was_not_heard_is_found_by_looking(catalog, heard, change):
+async def test_what_was_not_heard_is_found_by_looking(catalog, heard, change, database):
     before = await catalog.snapshot()
     await change("late")
     assert await catalog.snapshot() is before  # nobody has told
     heard.append(False)
-    after = await catalog.snapshot()
+    with read_tables(database) as asked:
+        after = await catalog.snapshot()
+    assert asked == ["catalog_version", "catalog_version", "catalog_change", "product"]
     assert after.version == before.version + 1
+    moment = sa.select(service.VERSION.c.changed_at)
+    assert after.as_of == await database.read(lambda connection: connection.execute(moment).scalar())
+    assert after.as_of > before.as_of
     hits, misses = counted("hit"), counted("miss")
     assert await catalog.snapshot() is after
     assert (counted("hit"), counted("miss")) == (hits + 1, misses)
 
 
-async def test_beside_other_work_the_version_is_asked_in_the_same_trip(catalog, change, database):
+async def test_beside_other_work_the_version_is_asked_in_the_same_trip(catalog, heard, change, database):
     def work(connection: sa.Connection) -> str:
         return str(connection.execute(sa.text("SELECT 'done'")).scalar())
 
@@ -93,6 +99,12 @@ async def test_beside_other_work_the_version_is_asked_in_the_same_trip(catalog, 
     found, second = await catalog.read_beside(work, seconds=5)
     assert (found, second.version) == ("done", first.version + 1)
     assert (counted("hit"), counted("miss")) == (hits + 1, misses + 1)
+    heard.append(False)
+    with read_tables(database) as asked:
+        assert await catalog.read_beside(work, seconds=5) == ("done", second)
+    assert asked == ["catalog_version"]
+    heard.append(True)
+    hits += 1
     catalog.hear({"catalog"})
     assert await catalog.read_beside(work, seconds=5) == ("done", second)
     assert (counted("hit"), counted("miss")) == (hits + 1, misses + 2)
@@ -128,9 +140,19 @@ async def test_who_asks_after_a_change_does_not_wait_for_what_was_read_before_it
     await early
     assert catalog.current is late
     assert late.version == 1
-    catalog.hear(None)  # a gap: all of it is read again
-    assert (await catalog.snapshot()).by_product["pro"] is not late.by_product["pro"]
-    assert catalog.current is not late
+    catalog.hear(None)  # a gap: all of it is read again, once
+    after = await catalog.snapshot()
+    assert after.by_product["pro"] is not late.by_product["pro"]
+    await change("later")
+    catalog.hear({"catalog"})
+    assert (await catalog.snapshot()).by_product["pro"] is after.by_product["pro"]
+
+
+async def test_a_database_that_has_no_version_yet_is_read(catalog, database):
+    await database.transaction(lambda connection: connection.execute(sa.text("DELETE FROM catalog_version")))
+    found = await catalog.snapshot()
+    assert (found.version, [*found.prices]) == (0, ["month"])
+    assert await catalog.read_beside(lambda _: "done", seconds=5) == ("done", found)
 
 
 async def test_a_change_among_others_is_read_alone_and_one_that_nobody_names_with_all(catalog, change, database):
@@ -141,9 +163,10 @@ async def test_a_change_among_others_is_read_alone_and_one_that_nobody_names_wit
     assert second.by_product["pro"] is first.by_product["pro"]
     catalog.hear({"catalog"})
     assert await catalog.snapshot() is second  # heard twice
-    untold = sa.text("UPDATE catalog_version SET version = version + 1")
-    await database.transaction(lambda connection: connection.execute(untold))
+    for untold in ("UPDATE catalog_version SET version = version + 1", "DELETE FROM product WHERE id = 'late'"):
+        await database.transaction(lambda connection, its=untold: connection.execute(sa.text(its)))
     catalog.hear({"catalog"})
     third = await catalog.snapshot()
+    assert ({*second.by_product}, {*third.by_product}) == ({"pro", "late"}, {"pro"})
     assert third.by_product["pro"] is not first.by_product["pro"]
     assert third.version == second.version + 1

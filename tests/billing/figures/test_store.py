@@ -11,6 +11,7 @@ from gateway.billing.figures.rules import Invoice, Rate, Subscription, parts
 from gateway.billing.figures.store import KEEPS_FIGURES, KEPT, SUMS, Figures, mark, on_write, reckon, reckoned
 from gateway.mirror.effects import Written
 from harness import rows
+from harness.databases import both_connections
 from harness.rows import at, customer, item, line, price, put, subscription
 
 PRICES = [price("month", "plan")]
@@ -28,8 +29,11 @@ def kept(connection) -> dict[str, tuple[int, bool]]:
     return {row.customer_id: (row.revisions, row.due) for row in connection.execute(sa.select(KEPT))}
 
 
+@both_connections
 def test_who_is_reckoned_anew_is_taken_off_the_sums_first(connection):
-    subscriptions = [subscription(), subscription("sub_2", customer_id="cus_2", revision=7)]
+    theirs = {"sub_2": 7, "sub_3": 2}
+    subscriptions = [subscription(name, customer_id="cus_2", revision=number) for name, number in theirs.items()]
+    subscriptions.append(subscription())
     put(connection, *PRICES, *subscriptions, item("si_1", "month", "plan"), bill("in_1", line(-3, 27), revision=4))
     mark(connection, ["cus_1", "cus_2", "acct_1/cus_3"])
     assert kept(connection) == {"cus_1": (0, True), "cus_2": (0, True)}
@@ -37,17 +41,23 @@ def test_who_is_reckoned_anew_is_taken_off_the_sums_first(connection):
     assert (reckon(connection), reckon(connection)) == (2, 0)
     assert not store.is_waiting(connection)
     month, told = "2126-11", sums(connection)
-    assert kept(connection) == {"cus_1": (1 + 4, False), "cus_2": (7, False)}
-    assert (told[month, "new"], told[month, "paid"], told[month, "started"]) == ((900, 1), (900, 1), (0, 2))
+    assert kept(connection) == {"cus_1": (1 + 4, False), "cus_2": (9, False)}
+    assert (told[month, "new"], told[month, "paid"], told[month, "started"]) == ((900, 1), (900, 1), (0, 3))
 
     connection.execute(sa.update(store.INVOICES).values(amount_paid=700, revision=5))
-    connection.execute(sa.delete(store.SUBSCRIPTIONS).where(store.SUBSCRIPTIONS.c.id == "sub_2"))
+    connection.execute(sa.delete(store.SUBSCRIPTIONS).where(store.SUBSCRIPTIONS.c.customer_id == "cus_2"))
     mark(connection, ["cus_1", "cus_2"])
-    assert kept(connection) == {"cus_1": (5, True), "cus_2": (7, True)}
+    assert kept(connection) == {"cus_1": (5, True), "cus_2": (9, True)}
     assert reckon(connection) == 2
     changed = {(month, "paid"): (700, 1), (month, "started"): (0, 1), ("now", "status active"): (0, 1)}
     assert sums(connection) == told | changed | {(month, "active"): (0, 1)}
     assert kept(connection) == {"cus_1": (6, False), "cus_2": (0, False)}
+
+
+def test_so_many_are_reckoned_at_a_time(connection, monkeypatch):
+    monkeypatch.setattr(store, "BATCH", 2)
+    mark(connection, ["cus_1", "cus_2", "cus_3"])
+    assert [reckon(connection) for _ in range(3)] == [2, 1, 0]
 
 
 def test_each_column_is_what_the_rules_take_it_for(connection):

@@ -1,5 +1,6 @@
 """Usage on its way to Stripe: what is sent, what is tried again and what waits for an operator."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -101,13 +102,29 @@ async def test_what_a_killed_process_was_sending_is_sent_by_another_as_soon_as_i
 async def test_before_a_last_invoice_all_that_the_customer_has_used_is_sent(database, fill, scripted, stripe):
     """Also what waits after a failure, and what a process was sending that is dead."""
     scripted.answer("POST", PATH, {})
-    later = {"next_attempt_at": datetime.now(UTC) + DAY, "attempts": 1}
+    later = {"next_attempt_at": datetime.now(UTC) + LEASE / 2, "attempts": 1}
     await fill(record("due"), record("failed", last_error="no", **later), record("held", **later))
     await fill(record("another's", customer_id="cus_2", last_error="no", **later), record("refused", status="dead"))
     await UsageForwarder(database, stripe).flush("cus_1", seconds=0.2)
     assert sorted(call[2]["identifier"] for call in scripted.calls) == ["due", "failed", "held"]
     await UsageForwarder(database, stripe).flush("cus_1")
     assert len(scripted.calls) == 3
+
+
+async def test_before_a_last_invoice_what_another_process_is_sending_is_waited_for(database, fill, scripted, stripe):
+    scripted.answer("POST", PATH, {})
+    later = {"next_attempt_at": datetime.now(UTC) + LEASE / 2, "attempts": 1}
+    await fill(record("failed", last_error="no", **later), record("held", **later))
+
+    async def sent_by_the_other() -> None:
+        while not scripted.calls:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        sent = sa.update(USAGE).where(USAGE.c.id == "held").values(status="sent", next_attempt_at=None)
+        await database.transaction(lambda connection: connection.execute(sent))
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(UsageForwarder(database, stripe).flush("cus_1", seconds=20), sent_by_the_other())
+    assert [call[2]["identifier"] for call in scripted.calls] == ["failed"]
 
 
 async def test_no_last_invoice_is_made_while_what_was_used_does_not_reach_stripe(database, fill, scripted, stripe):
@@ -214,11 +231,13 @@ async def test_a_long_error_is_cut(database, fill, scripted, stripe):
 
 def test_usage_that_stripe_could_not_count_waits_for_an_operator(connection):
     put(connection, record("a", status="sent", next_attempt_at=NOW), record("b", status="sent"), record("c"))
+    before = REGISTRY.get_sample_value("gateway_usage_total", {"outcome": "not_counted"}) or 0
     with structlog.testing.capture_logs() as logs:
         mark_uncounted(connection, ["a", "c"], "no_customer", 12)
     columns = USAGE.c.status, USAGE.c.last_error, USAGE.c.next_attempt_at
     rows = {row.id: tuple(row)[1:] for row in connection.execute(sa.select(USAGE.c.id, *columns))}
     assert rows["a"] == ("dead", f"{UNCOUNTED}: no_customer", None)
+    assert REGISTRY.get_sample_value("gateway_usage_total", {"outcome": "not_counted"}) == before + 1
     assert [rows[name][:2] for name in ("b", "c")] == [("sent", None), ("pending", None)]
     assert [(each["event"], each["code"], each["count"], each["named"]) for each in logs] == [
         ("usage_not_counted", "no_customer", 12, 2)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.metering.usage import USAGE, Report, current, report
+from gateway.billing.metering.totals import Period
+from gateway.billing.metering.usage import USAGE, Beside, Report, counted_in, current, report, report_all
 from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
@@ -90,7 +91,7 @@ async def test_another_report_opens_nothing_again(database, fill):
 
 
 VALUE, IDENTIFIER = ("AMOUNT_INVALID", "value"), ("IDEMPOTENCY_KEY_INVALID", "identifier")
-MOMENT = ("TIMESTAMP_INVALID", "timestamp")
+MOMENT, PROPERTIES = ("TIMESTAMP_INVALID", "timestamp"), ("METADATA_INVALID", "properties")
 WRONG = {
     "nothing": ({"value": 0}, None),
     "less": ({"value": -1}, [VALUE]),
@@ -107,6 +108,20 @@ WRONG = {
     "no such meter": ({"event_name": "other"}, [("METER_NOT_FOUND", "eventName")]),
     "a meter that is switched off": ({"event_name": "off"}, [("METER_NOT_FOUND", "eventName")]),
     "a connected account's": ({"event_name": "theirs"}, [("METER_NOT_FOUND", "eventName")]),
+    "ten properties": ({"properties": {f"p{n}": "x" for n in range(10)}}, None),
+    "eleven": ({"properties": {f"p{n}": "x" for n in range(11)}}, [PROPERTIES]),
+    "a long name and a long text": ({"properties": {"n" * 40: "x" * 100}}, None),
+    "a longer name": ({"properties": {"n" * 41: "x"}}, [PROPERTIES]),
+    "a longer text": ({"properties": {"n": "x" * 101, "m": ""}}, [PROPERTIES]),
+    "all that a name may have": ({"properties": {"a_Z-9.": ""}}, None),
+    "what it may not": ({"properties": {"ok": "x", "a b": "x"}}, [PROPERTIES]),
+    "a letter of another alphabet": ({"properties": {"\u00e4": "x"}}, [PROPERTIES]),
+    "what the meter calls the customer": ({"properties": {"customer": "cus_2"}}, [PROPERTIES]),
+    "what it calls the value": ({"properties": {"ok": "x", "value": "0"}}, [PROPERTIES]),
+    "properties of no meter": (
+        {"properties": {"a b": "x"}, "event_name": "other"},
+        [("METER_NOT_FOUND", "eventName"), PROPERTIES],
+    ),
     "nobody": ({"external_id": "bob"}, [("NO_CUSTOMER", "externalId")]),
     "deleted": ({"external_id": "eve"}, [("NO_CUSTOMER", "externalId")]),
     "everything": (
@@ -122,6 +137,69 @@ async def test_what_a_report_may_say(database, fill, wanted, expected):
     await fill(meter("acct_1/mtr_1", "theirs"))
     found = await told(database, **wanted)
     assert (None if isinstance(found, UsageRecord) else found) == expected
+
+
+NO_ONE = ("NO_CUSTOMER", "records.0.externalId")
+
+
+def asked(identifier: str = "a", value: int = 1, external_id: str = "ada", **more) -> Report:
+    return Report(external_id, "calls", value, identifier, **more)
+
+
+async def told_all(database, *reports: Report, beside: Beside | None = None) -> list:
+    """The identifiers of many records at once, or the codes and fields of what stands against them."""
+    try:
+        places = [(f"records.{place}.", each) for place, each in enumerate(reports)]
+        return [row.id for row in await report_all(database, places, beside)]
+    except Rejected as rejected:
+        return [(problem.code.name, problem.field) for problem in rejected.problems]
+
+
+async def written(database) -> dict[str, int]:
+    return dict(await database.read(lambda connection: connection.execute(sa.select(USAGE.c.id, USAGE.c.value)).all()))
+
+
+async def test_many_are_written_down_together_or_none_of_them(database, fill):
+    await fill(ADA, customer("cus_2", "bob"), meter())
+    assert await told_all(database, asked("a"), asked("b", 2, "bob"), asked("a")) == ["a", "b", "a"]
+    assert await written(database) == {"a": 1, "b": 2}
+    reused = "IDEMPOTENCY_KEY_REUSED"
+    for reports, expected in (
+        ([asked("c"), asked("c", 2)], [(reused, "records.1.identifier")]),
+        ([asked("c"), asked("a", 2), asked("b", 2, "bob")], [(reused, "records.1.identifier")]),
+        ([asked("c"), asked("d", -1)], [("AMOUNT_INVALID", "records.1.value")]),
+        ([asked("", external_id="eve")], [("IDEMPOTENCY_KEY_INVALID", "records.0.identifier"), NO_ONE]),
+    ):
+        assert await told_all(database, *reports) == expected
+    assert await written(database) == {"a": 1, "b": 2}
+    assert await told_all(database, asked("a"), asked("c", 3)) == ["a", "c"]
+    assert await written(database) == {"a": 1, "b": 2, "c": 3}
+
+
+async def test_properties_are_kept_and_are_a_part_of_what_was_asked(database, fill):
+    await fill(ADA, meter())
+    found = await told(database, properties={"model": "big", "team": "x"})
+    assert found.properties == {"model": "big", "team": "x"}
+    assert await told(database, properties={"team": "x", "model": "big"}) == found
+    for other in ({"model": "big"}, {}, None):
+        assert await told(database, properties=other) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    plain = await told(database, identifier="id_2", properties={})
+    assert (plain.properties, await told(database, identifier="id_2")) == (None, plain)
+
+
+async def test_what_is_done_beside_is_done_once_and_what_it_refuses_is_not_written(database, fill):
+    await fill(ADA, meter())
+    done = []
+    once = Beside(["lock"], lambda connection: done.append(connection.execute(sa.select(USAGE.c.id)).scalars().all()))
+    assert await told_all(database, asked(), beside=once) == ["a"]
+    assert await told_all(database, asked(), beside=once) == ["a"]
+    assert done == [["a"]]
+
+    def refuse(connection):
+        raise Rejected
+
+    assert await told_all(database, asked("b"), beside=Beside([], refuse)) == []
+    assert await written(database) == {"a": 1}
 
 
 # --- What it comes to ---------------------------------------------------------------------------------------------
@@ -231,3 +309,42 @@ async def test_of_several_subscriptions_the_latest_period_counts(database, fill)
     await fill(meter(), CALLS, subscription(), subscription("sub_2"), billed(), later, *RECORDS)
     found = await current(database, "cus_1", "calls")
     assert (found.period_start, found.value) == (START + DAY, 109)
+
+
+BIG = {"properties": {"model": "big", "team": "x"}}
+READ = [
+    record("a", 5, START, **BIG),
+    record("b", 7, START + DAY, **BIG),
+    record("c", 2, START + DAY, properties={"model": "small"}),
+    record("d", 4, START + 2 * DAY, status="dead", **BIG),
+    record("e", 1, START + 2 * DAY, **BIG),
+    record("f", -1, START + 2 * DAY, adjusts="e", **BIG),
+    record("g", 3, START + DAY / 2, status="pending", properties={"model": "big"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("formula", "all_of_it", "big", "of_team"), [("sum", 17, 15, 12), ("count", 4, 3, 2), ("last", 2, 7, 7)]
+)
+async def test_usage_is_read_by_its_properties(database, fill, formula, all_of_it, big, of_team):
+    await fill(meter(formula=formula), CALLS, subscription(), billed(), *READ[:2], READ[2], *READ[3:])
+    for properties, value in ((None, all_of_it), ({"model": "big"}, big), ({"team": "x", "model": "big"}, of_team)):
+        found = await current(database, "cus_1", "calls", properties)
+        assert (found.value, found.period_start, found.period_end) == (value, START, END)
+    assert (await current(database, "cus_1", "calls", {"model": "other"})).value == 0
+    period = Period("cus_1", "calls", START, START + DAY)
+    early = {"sum": 8, "count": 2, "last": 3}
+    assert await database.read(lambda connection: counted_in(connection, formula, period)) == early[formula]
+
+
+async def test_another_customers_correction_takes_nothing_back(database, fill):
+    theirs = record("b", -1, START, adjusts="a", customer_id="cus_2")
+    await fill(meter(formula="last"), CALLS, subscription(), billed(), record("a", 1, START), theirs)
+    assert (await current(database, "cus_1", "calls")).value == 1
+
+
+@pytest.mark.parametrize("formula", ["sum", "count", "last"])
+async def test_who_is_no_customer_has_used_nothing(database, fill, formula):
+    await fill(meter(formula=formula), record("a"))
+    found = await current(database, None, "calls")
+    assert (found.value, found.period_start.day) == (0, 1)

@@ -96,6 +96,7 @@ WAYS = {
     "when nothing is left": ([payment(1, amount_refunded=900)], {}, {}, BAD),
     "not what the payment paid for another invoice": ([payment(1, amount=1200), payment(2, 0)], {}, {}, [pi(1, 900)]),
     "no more than was paid by these payments": ([payment(1, 400)], {}, {}, [pi(1, 400)]),
+    "more than these payments": ([payment(1, 400)], {}, {"amount": 401}, BAD),
     "the newest first": ([payment(1, 400), payment(2, 500)], {}, {"amount": 600}, [pi(2, 500), pi(1, 100)]),
     "a disputed one last": (
         [payment(1, 400), payment(2, 500, disputed=True)],
@@ -244,6 +245,23 @@ async def test_what_is_credited(ask, scripted, database, payments, theirs, wante
         assert await database.read(lambda one: one.execute(note).scalar()) == 100
     else:
         assert (answer, asked) == (expected, [])
+    listed = [params for _, path, params in scripted.calls if path == "/v1/invoice_payments"]
+    assert listed in ([], [{"invoice": "in_1", "status": "paid", "limit": "100"}])
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs", "amount"), [("refund", {}, 700), ("credit", {}, 700), ("credit", OPEN, 600)]
+)
+async def test_what_was_credited_before_goes_back_no_more(ask, scripted, fill, kind, theirs, amount):
+    off = {"invoice_id": "in_1", "amount": 200, "refunded": 0, "status": "issued", "currency": "usd"}
+    await fill(CreditNote(id="cn_0", customer_id="cus_1", as_of=0, **off))
+    ask.prepare(invoice(**theirs), payment(1))
+    scripted.answer(*REFUND, refund(1, amount))
+    scripted.answer(*CREDIT, NOTE)
+    scripted.answer("GET", "/v1/credit_notes/cn_1", NOTE)
+    await ask(kind)
+    made = parts(scripted, "/v1/refunds" if kind == "refund" else "/v1/credit_notes")
+    assert [each["amount"] for each in made] == [f"{amount}"]
 
 
 async def test_what_was_taken_off_before_it_was_paid_is_gone_and_no_part_of_what_was_paid(ask, scripted, fill):
@@ -270,15 +288,21 @@ async def test_who_was_killed_behind_a_credit_note_makes_no_second(ask, scripted
     assert ("GET", "/v1/credit_notes", {"invoice": "in_1", "limit": "100"}) in scripted.calls
 
 
-async def test_whose_and_what_it_was_is_in_the_log(ask, scripted, database, fill):
+@pytest.mark.parametrize("is_in_the_copy", [True, False])
+@pytest.mark.parametrize("kind", ["refund", "credit"])
+async def test_whose_and_what_it_was_is_in_the_log(ask, scripted, database, fill, kind, is_in_the_copy):
     ask.prepare(invoice(), payment(1))
     scripted.answer(*REFUND, refund(1, 100))
-    await fill(rows.customer(external_id="ada"))  # whose invoice is not in the copy yet
-    await ask(amount=100, reason="duplicate", memo="m")
+    scripted.answer(*CREDIT, NOTE)
+    scripted.answer("GET", "/v1/credit_notes/cn_1", NOTE)
+    await fill(rows.customer(external_id="ada"), *([rows.invoice("in_1")] if is_in_the_copy else []))
+    await ask(kind, amount=100, reason="duplicate", memo="m")
+    read = [path for _, path, _ in scripted.calls].count("/v1/invoices/in_1")
+    assert read == {"refund": 1, "credit": 2}[kind] + (not is_in_the_copy)
     entry = await database.read(lambda one: one.execute(sa.select(ENTRIES)).one())
-    assert (entry.action, entry.external_id, entry.target, entry.status) == ("invoice.refund", "ada", "in_1", "done")
+    assert (entry.action, entry.external_id, entry.target, entry.status) == (f"invoice.{kind}", "ada", "in_1", "done")
     assert entry.input == {"amount": 100, "reason": "duplicate", "memo": "m"}
-    assert await ask("credit", amount=100) == [("IDEMPOTENCY_KEY_REUSED", "idempotencyKey")]
+    assert await ask(kind, amount=101) == [("IDEMPOTENCY_KEY_REUSED", "idempotencyKey")]
 
 
 @pytest.mark.parametrize("name", ["in_2", "in_", "in_1/../in_2", "xin_1", "in_" + "x" * 251])

@@ -8,7 +8,8 @@ What the file does not name stays as it is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -141,14 +142,14 @@ def _product(product_id: str, product: Product, stripe: AtStripe) -> Iterator[St
         yield Step(text, ("/v1/products/", product_id), params, bought=bought, consequence="who has it")
     bonds = stripe.bonds.get(product_id, {})
     path = f"/v1/products/{product_id}/features"
-    given = Step("", (path,), bought=bought, consequence="who gets it", product=product_id)
-    taken = replace(given, method="delete", consequence="who loses it")
+    step = partial(Step, bought=bought, product=product_id)
     for key in product.features:
         if key not in bonds:
             feature = {"entitlement_feature": Ref("feature", key)}
-            yield replace(given, text=f"+ feature {key} of product {product_id}", params=feature)
+            yield step(f"+ feature {key} of product {product_id}", (path,), feature, consequence="who gets it")
     for key in sorted(bonds.keys() - {*product.features}):
-        yield replace(taken, text=f"- feature {key} of product {product_id}", path=(path, "/", bonds[key]))
+        its = (path, "/", bonds[key])
+        yield step(f"- feature {key} of product {product_id}", its, method="delete", consequence="who loses it")
 
 
 def _taxed_as(old: Json, price: Price) -> Price:
@@ -305,7 +306,7 @@ def _money(price: Money) -> Json:
 
 
 def _amount(name: str, value: int | str | None) -> Json:
-    return {} if value is None else {name: value} if isinstance(value, int) else {f"{name}_decimal": value}
+    return {name: value} if isinstance(value, int) else {f"{name}_decimal": value}
 
 
 def _said(values: Mapping[str, Any]) -> Json:

@@ -43,6 +43,7 @@ def test_who_is_reckoned_anew_is_taken_off_the_sums_first(connection):
     month, told = "2126-11", sums(connection)
     assert kept(connection) == {"cus_1": (1 + 4, False), "cus_2": (9, False)}
     assert (told[month, "new"], told[month, "paid"], told[month, "started"]) == ((900, 1), (900, 1), (0, 3))
+    assert not [key for key in told if key[1] == "churn"]  # its item is there, and goes on
 
     connection.execute(sa.update(store.INVOICES).values(amount_paid=700, revision=5))
     connection.execute(sa.delete(store.SUBSCRIPTIONS).where(store.SUBSCRIPTIONS.c.customer_id == "cus_2"))

@@ -362,7 +362,7 @@ STEPS = {
         ],
     ),
     "what a push that was killed has left": (
-        file({"monthly": MONTHLY, "own": MONTHLY}),
+        file({"monthly": MONTHLY, "own": MONTHLY, "kept": MONTHLY}),
         at_stripe(
             product("pro", default_price="price_0"),
             price("price_0", None, metadata={"gateway_replaces": "price_x"}),
@@ -372,6 +372,8 @@ STEPS = {
             price("price_1", "monthly", metadata={"gateway_replaces": "price_2"}),
             price("price_5", None, metadata={"gateway_replaces": "price_0"}),
             price("price_6", None, metadata={"gateway_replaces": "price_5"}, active=False),
+            price("price_7", "kept"),
+            price("price_8", None, metadata={"gateway_replaces": "price_7"}, active=False),
         ),
         [
             Step("~ product pro: its default price is price_6", ("/v1/products/", "pro"), {"default_price": "price_6"}),
@@ -494,6 +496,15 @@ def test_for_what_a_price_must_be_a_new_one(wanted, known):
         (False, None),
     ]
     assert found[1].params == {"active": False}
+
+
+def test_each_of_several_prices_gives_way_to_its_own_successor():
+    stripe = at_stripe(product("pro", default_price="price_1"), price("price_1", "monthly"), price("price_2", "other"))
+    dearer = MONTHLY | {"amount": 950}
+    steps = planned(file({"monthly": dearer, "other": dearer}), stripe)
+    assert [step.path[0] for step in steps] == ["/v1/prices", "/v1/prices", "/v1/products/", *["/v1/prices/"] * 2]
+    assert steps[2].params == {"default_price": Ref("price", "monthly")}
+    assert [step.path[1] for step in steps[3:]] == ["price_1", "price_2"]
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,12 @@ async def test_what_an_earlier_step_has_made_and_what_was_there_is_named_by_its_
     assert others[1][0] not in keys  # a step that says how something is to be is said anew
     again = await carried(Step("", ("/v1/prices",), {"metered": [Ref("meter", "bytes"), 5]}, once=True))
     assert again[1] == [keys[2]]  # a price is made once, whoever pushes the same
+    params = {"currency": "usd", "unit_amount": 9}
+    ways = [
+        await carried(Step("", ("/v1/prices",), dict(its), once=True))
+        for its in (params.items(), [*params.items()][::-1])
+    ]
+    assert ways[0][1] == ways[1][1]  # in whatever order it is said
 
 
 async def test_the_copy_has_what_was_changed(carried, scripted, database, mirror, stripe):

@@ -137,19 +137,6 @@ def test_several_payments_of_an_invoice_go_back_the_newest_first_and_once(world)
     assert (refunds(world), balance(world, "ada")) == ([300, 100, 600], 0)
 
 
-def test_who_was_killed_between_two_payments_goes_on_with_the_second(world):
-    """Of the first try there is the refund of one payment at Stripe, and the entry that is not finished."""
-    paid = paid_in_parts(world, customer(world, "ada"), 400, 600)
-    assert len(ask(world, REFUND, paid, amount=600)["refunds"]) == 1
-    assert codes(ask(world, REFUND, paid, "whole", amount=1000)) == ["AMOUNT_INVALID"]
-    world._execute(
-        "UPDATE audit_entry SET status = 'pending', problems = NULL, "
-        "reference = (SELECT reference FROM audit_entry WHERE key = 'k') WHERE key = 'whole'"
-    )
-    done = ask(world, REFUND, paid, "whole", amount=1000)
-    assert ([each["amount"]["amount"] for each in done["refunds"]], refunds(world)) == ([600, 400], [400, 600])
-
-
 def test_a_credit_is_for_later_invoices_and_takes_the_credits_back(world):
     ada = customer(world, "ada")
     paid = bill(world, ada, quantity=2, credits=100)["id"]

@@ -73,3 +73,4 @@ def test_each_invoice_has_its_own(connection):
     found = dict(connection.execute(its).all())
     assert {type(each) for each in found.values()} == {int}
     assert found == {"in_1": 13, "in_2": 7, "in_3": 2}
+    assert returns.of_invoices(connection, ["in_1", "in_3", "in_9"]) == {"in_1": 13, "in_3": 2}

@@ -5,6 +5,7 @@ transaction. What Stripe refuses is among it, and is taken off when it is read: 
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -28,10 +29,17 @@ def _lies_within(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     return *mine, table.c.period_start <= moment, table.c.period_end > moment
 
 
-_MORE, _RECORDS = sa.bindparam("more", type_=sa.BigInteger), sa.bindparam("count", type_=sa.BigInteger)
-_SUM = {"value": TOTALS.c.value + _MORE, "records": TOTALS.c.records + _RECORDS}
-_ADD = sa.update(TOTALS).where(*_lies_within(TOTALS)).values(**_SUM)
-_COUNT = sa.update(COUNTERS).where(*_lies_within(COUNTERS)).values(used=COUNTERS.c.used + _MORE)
+@cache
+def _adding() -> sa.Update:
+    more, records = sa.bindparam("more", type_=sa.BigInteger), sa.bindparam("count", type_=sa.BigInteger)
+    sums = {"value": TOTALS.c.value + more, "records": TOTALS.c.records + records}
+    return sa.update(TOTALS).where(*_lies_within(TOTALS)).values(**sums)
+
+
+@cache
+def _counting() -> sa.Update:
+    more = sa.bindparam("more", type_=sa.BigInteger)
+    return sa.update(COUNTERS).where(*_lies_within(COUNTERS)).values(used=COUNTERS.c.used + more)
 
 
 class Period(NamedTuple):
@@ -58,13 +66,13 @@ def add(
     Call `lock` before writing them.
     """
     place = {"customer": customer_id, "event": event_name, "moment": moment}
-    execute(connection, _ADD, {**place, "more": value, "count": records})
+    execute(connection, _adding(), {**place, "more": value, "count": records})
 
 
 def count(connection: sa.Connection, customer_id: str, event_name: str, moment: datetime, value: int) -> None:
     """Add what was reported to the counter by which limits are kept, if there is one."""
     place = {"customer": customer_id, "event": event_name, "moment": moment}
-    execute(connection, _COUNT, {**place, "more": value})
+    execute(connection, _counting(), {**place, "more": value})
 
 
 def lock_name(customer_id: str, event_name: str) -> str:

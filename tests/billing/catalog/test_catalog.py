@@ -15,7 +15,7 @@ from gateway.mirror.upsert import Candidate, upsert
 from gateway.runtime import compose
 from gateway.settings import Settings
 from harness.catalog import stock
-from harness.databases import both_databases
+from harness.databases import both_databases, sqlite_later
 from harness.gateway import make_world
 from harness.rows import NOW
 from harness.waiting import throughout
@@ -354,7 +354,7 @@ def test_a_change_is_seen_at_once_here_and_within_a_moment_by_another_process(wo
         other.eventually(lambda: other.data(query, product)["product"], {"name": "After"}, seconds=3)
 
 
-@both_databases
+@sqlite_later
 def test_the_catalogue_is_served_while_the_database_cannot_be_read(world):
     before = world.data(PRICING)
     world._execute("UPDATE catalog_version SET version = version + 1")

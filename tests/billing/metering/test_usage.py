@@ -235,23 +235,6 @@ def test_usage_of_a_host_whose_clock_is_ten_minutes_ahead_is_counted_at_the_late
         assert began < event["timestamp"] <= began + 420
 
 
-def test_times_that_stripe_does_not_take_are_told_at_once(world, ada):
-    now = datetime.now(UTC)
-    for moment, codes in (
-        (now - timedelta(days=35, minutes=1), ["TIMESTAMP_INVALID"]),
-        (now - timedelta(days=34), []),
-        (now + timedelta(minutes=4), []),
-        (now + timedelta(minutes=6), ["TIMESTAMP_INVALID"]),
-    ):
-        answer = report(world, f"call-{moment}", timestamp=moment.isoformat())
-        assert [error["code"] for error in answer["userErrors"]] == codes
-    wrong = world.data(
-        REPORT, {"input": {"externalId": "nobody", "eventName": "tea", "identifier": "", "value": -1}}, SERVICE
-    )
-    found = {error["code"] for error in wrong["reportUsage"]["userErrors"]}
-    assert found == {"AMOUNT_INVALID", "IDEMPOTENCY_KEY_INVALID", "METER_NOT_FOUND", "NO_CUSTOMER"}
-
-
 def test_the_present_period_is_the_subscriptions_and_an_unknown_meter_is_null(world, ada):
     (meter,) = world.stripe("GET", "/v1/billing/meters")["data"]
     product = world.stripe("POST", "/v1/products", name="Calls")["id"]

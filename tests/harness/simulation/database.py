@@ -23,6 +23,24 @@ class _Lasting(sqlite3.Connection):
         """Do nothing."""
 
 
+class _Kept(sa.Connection):
+    """A connection of SQLAlchemy's for one piece of work after the other: to make each costs as much as a look."""
+
+    def close(self) -> None:
+        """End what was begun, and stay open."""
+        self.rollback()
+
+
+class _Engine(sa.Engine):
+    """An engine whose pieces of work share one connection."""
+
+    _kept: _Kept | None = None
+
+    def connect(self) -> sa.Connection:
+        self._kept = self._kept or _Kept(self)
+        return self._kept
+
+
 class MemoryDatabase:
     """One database.
 
@@ -59,7 +77,7 @@ class MemoryDatabase:
     def engines(self, url: URL, *, readers: int = 1, writers: int = 1) -> tuple[sa.Engine, sa.Engine]:  # noqa: ARG002
         """Return the engines of a process, for its readings and its transactions."""
         pools = (sa.StaticPool(lambda: self._connection, reset_on_return=None) for _ in range(2))
-        reader, writer = (sa.Engine(pool, self._dialect, url) for pool in pools)
+        reader, writer = (_Engine(pool, self._dialect, url) for pool in pools)
         sa.event.listen(writer, "begin", lambda _: self._execute("BEGIN IMMEDIATE"))
         return reader, writer
 

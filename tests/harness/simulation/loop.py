@@ -1,6 +1,8 @@
 """The simulated machine: an event loop whose time passes at once, and dice that one number decides."""
 
 import asyncio
+import heapq
+import itertools
 import os
 import random
 import selectors
@@ -57,20 +59,10 @@ class Stuck(AssertionError):
     """Everything waits for something that nothing will bring, or goes on without an end."""
 
 
-class _Time(selectors.BaseSelector):
-    """Waits by letting time pass: there are no files to wait for."""
+class _NoFiles(selectors.BaseSelector):
+    """There are no files to wait for."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._looks = 0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise Stuck("everything waits, and nothing will come")
-        self._looks += 1
-        if self._looks == MOST_LOOKS:  # once: what was begun is to be ended
-            raise Stuck("it goes on without an end")
-        self.now += max(0.0, timeout)
+    def select(self, _: float | None = None) -> list[Any]:
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,23 +75,73 @@ class _Time(selectors.BaseSelector):
         return {}
 
 
+class _Handle(asyncio.Handle):
+    """asyncio's own, which does not ask for the debug mode."""
+
+    def __init__(self, callback: Callable[..., Any], args: Any, loop: Any, context: Context | None) -> None:
+        self._context = context or copy_context()
+        self._loop, self._callback, self._args = loop, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+
 class SimulatedLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop in a time of its own. What is ready runs in asyncio's order; who is ready when, delays say."""
+    """asyncio's own loop in a time of its own. What is ready runs in asyncio's order; who is ready when, delays say.
+
+    It waits by letting the time pass. What asyncio does beside that for files, signals, threads and slow callbacks is
+    left out, which takes it as long as what it calls.
+    """
 
     def __init__(self, epoch: int) -> None:
-        self._simulated, self._epoch = _Time(), epoch
-        super().__init__(self._simulated)
-        self._clock_resolution = 1e-6
+        super().__init__(_NoFiles())
+        self._now, self._epoch, self._looks = 0.0, epoch, 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._count = itertools.count()  # of two timers of one moment the first comes first
         self.set_task_factory(_task_of_host)  # type: ignore[arg-type]
 
     def time(self) -> float:
-        return self._simulated.now
+        return self._now
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._count), timer))
+        return timer
+
+    def _timer_handle_cancelled(self, _: asyncio.TimerHandle) -> None:
+        """Do nothing: a timer that is cancelled is passed over at its moment."""
+
+    def _run_once(self) -> None:
+        """Run what is ready; if nothing is, let the time pass until something is."""
+        ready, timers = self._ready, self._timers
+        self._looks += 1
+        if self._looks == MOST_LOOKS:  # once: what was begun is to be ended
+            raise Stuck("it goes on without an end")
+        while not ready or (timers and timers[0][0] <= self._now):
+            if not timers:
+                raise Stuck("everything waits, and nothing will come")
+            when, _, timer = heapq.heappop(timers)
+            if not timer._cancelled:
+                self._now = max(self._now, when)
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except Exception as error:  # noqa: BLE001 - as asyncio's own does
+                    self.call_exception_handler({"message": f"{handle!r} failed", "exception": error})
 
     def time_ns(self) -> int:
         """Return the present moment as the present host's clock shows it, in Unix nanoseconds."""
         host = HOST.get()
         skew = host.skew if host else 0.0
-        return self._epoch * BILLION + int((self._simulated.now + skew) * BILLION)
+        return self._epoch * BILLION + int((self._now + skew) * BILLION)
 
     def run_in_executor(self, _: Any, func: Callable[..., Any], *args: Any) -> Any:
         """Run at once what would have a thread."""

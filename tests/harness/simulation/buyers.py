@@ -13,28 +13,22 @@ from gateway.billing.metering.usage import Report, report
 from gateway.billing.subscriptions.change_request import PlanChange
 from gateway.billing.subscriptions.ending import Cancellation
 from gateway.billing.user_errors import Rejected
-from gateway.db.rows import row_by_id
 from gateway.errors import GatewayError
-from gateway.models.mirrored import CheckoutSession, Subscription
+from gateway.models.mirrored import CheckoutSession
 from harness.money_shop import OCCUPYING, PLANS, SOLD
+from harness.simulation.looking import Lost, look, look_back, look_often, watch_checkout
 from harness.simulation.process import Process
 from harness.simulation.seller import Seller
-from harness.simulation.shop import FEATURE
 from harness.simulation.world import World
 
 BACK = "https://shop.example/thanks"
-HEARD_SECONDS = 0.05
-"""How old a decision on access may be, beside what is committed."""
-
 
 BUYS_MORE = 0.2
 """How often who has bought before buys something first."""
+STRANGE = 0.2
+"""How often somebody buys first as a guest, or by a payment link."""
 KINDS = 3
 """How many kinds of steps a buyer takes in one history."""
-
-
-class Lost(AssertionError):
-    """Something that is promised does not hold."""
 
 
 class Buyer:
@@ -63,6 +57,7 @@ class Buyer:
         self.used: dict[str, Report] = {}
         self.reported: dict[str, int] = {}
         self._asked = first
+        self._has_linked = False
 
     def customer(self) -> str | None:
         """Return the user's customer at Stripe; the oldest while one that was made beside it is not deleted yet."""
@@ -84,7 +79,7 @@ class Buyer:
         self._asked += 1
         return f"{self.name}-{verb}-{self._asked}"
 
-    async def _ask(self, what: str, work: Callable[[Process], Awaitable[Any]]) -> Any:
+    async def ask(self, what: str, work: Callable[[Process], Awaitable[Any]]) -> Any:
         """Ask for something that may be refused."""
         try:
             return await self.world.ask(f"{self.name} {what}", work)
@@ -100,7 +95,7 @@ class Buyer:
             success_url=BACK,
             idempotency_key=key or self._key("checkout"),
         )
-        found: CheckoutSession | None = await self._ask(
+        found: CheckoutSession | None = await self.ask(
             f"opens {'+'.join(names)}", lambda it: it.services.checkout.create(self.principal, request)
         )
         return found
@@ -110,9 +105,10 @@ class Buyer:
         session = await self.open(*names)
         if session is not None and session.status == "open":
             await asyncio.sleep(self.world.dice.uniform(0, 0.3))
-            self._pay(session.id)
+            self.pay(session.id)
 
-    def _pay(self, session_id: str) -> None:
+    def pay(self, session_id: str) -> None:
+        """Fill in the hosted page, mostly with a card that is good."""
         outcome = self.world.stripe.pay(session_id, good=self.world.dice.random() < 0.9)
         self.world.tell(f"{self.name} pays: {outcome}")
 
@@ -133,39 +129,18 @@ class Buyer:
         if first and second and first.id != second.id:
             raise Lost(f"one key gave two checkouts: {first.id} and {second.id}")
         if first and first.status == "open":
-            self._pay(first.id)
+            self.pay(first.id)
 
     async def close(self) -> None:
         """Close a checkout while it is being paid."""
         if (session := await self.open("month")) and session.status == "open":
-            closing = asyncio.ensure_future(self._ask("closes", lambda it: it.services.checkout.expire(session.id)))
+            closing = asyncio.ensure_future(self.ask("closes", lambda it: it.services.checkout.expire(session.id)))
             await asyncio.sleep(self.world.dice.uniform(0, 0.1))
-            self._pay(session.id)
+            self.pay(session.id)
             closed = await closing
             truth = self.world.stripe.call("GET", f"/v1/checkout/sessions/{session.id}")["status"]
             if closed is not None and truth != "expired":
                 raise Lost(f"the checkout {session.id} was closed, and was paid")
-
-    async def look_back(self) -> None:
-        """Come back from a paid checkout: it is seen as paid, whether or not an event has come."""
-        session = await self.open(self.world.dice.choice(["pack", "month", "tried"]))
-        if session is None or session.status != "open":
-            return
-        self._pay(session.id)
-        truth = self.world.stripe.call("GET", f"/v1/checkout/sessions/{session.id}")["status"]
-        await asyncio.sleep(self.world.dice.choice([0.0, self.world.dice.uniform(0, 0.06)]))
-        found = await self._ask("looks back", partial(_look_back, id=session.id))
-        if found is None or not self.world.is_quiet:
-            return
-        seen, subscription = found
-        if seen.status != truth:
-            raise Lost(f"a checkout that is {truth} was answered as {seen.status}")
-        if (
-            seen.status == "complete"
-            and seen.subscription_id
-            and (subscription is None or subscription.status == "incomplete")
-        ):
-            raise Lost(f"a checkout was answered as {truth}, and its subscription as not begun")
 
     async def change_group_while_buying(self) -> None:
         """Change what is of another group into a plan, and buy a plan meanwhile."""
@@ -177,14 +152,23 @@ class Buyer:
         """Buy before signing in, under the address that is verified later."""
         request = CheckoutRequest((Line(price_id=self.world.shop.ids["pack"]),), success_url=BACK)
         guest = Principal()
-        session = await self._ask("opens as a guest", lambda it: it.services.checkout.create(guest, request))
+        session = await self.ask("opens as a guest", lambda it: it.services.checkout.create(guest, request))
         if session is not None:
             outcome = self.world.stripe.pay(session.id, email=self.principal.email)
             self.world.tell(f"{self.name} pays as a guest: {outcome}")
 
+    async def buy_by_link(self) -> None:
+        """Buy past the gateway, by a payment link that names the user, who has no customer yet."""
+        if self.customer() is None and not self._has_linked:
+            self._has_linked = True
+            session = self.world.stripe.open_link(self.world.shop.ids["extra"], self.name)
+            await asyncio.sleep(self.world.dice.uniform(0, 0.5))
+            outcome = self.world.stripe.pay(session, email=self.principal.email)
+            self.world.tell(f"{self.name} pays by a link: {outcome}")
+
     async def open_portal(self) -> None:
         """Open the portal and a checkout at once."""
-        portal = self._ask("opens the portal", lambda it: it.services.customers.customer_for(self.principal))
+        portal = self.ask("opens the portal", lambda it: it.services.customers.customer_for(self.principal))
         await asyncio.gather(portal, self.buy_anything())
 
     async def change(self) -> None:
@@ -216,7 +200,7 @@ class Buyer:
     async def _manage(self, what: str, verb: str, *given: Any) -> None:
         """Call one of the use cases about a subscription."""
         services = "subscriptions" if verb == "change" else "endings"
-        await self._ask(what, lambda it: getattr(getattr(it.services, services), verb)(self.principal, *given))
+        await self.ask(what, lambda it: getattr(getattr(it.services, services), verb)(self.principal, *given))
 
     async def spend(self) -> None:
         """Spend credits once, twice under one key, or twice under two."""
@@ -228,7 +212,7 @@ class Buyer:
     async def _spend(self, key: str, amount: int) -> None:
         self.spends[key] = amount
         wanted = Spend(self.name, amount, key)
-        found: Spent | None = await self._ask(f"spends {amount}", lambda it: spend(it.runtime.database, wanted))
+        found: Spent | None = await self.ask(f"spends {amount}", lambda it: spend(it.runtime.database, wanted))
         if found is not None and found.entry is not None:
             self.spent[key] = amount
             if found.entry.balance < 0:
@@ -269,31 +253,8 @@ class Buyer:
         identifier, value = self._key("use"), self.world.dice.randint(1, 9)
         usage = self.used[identifier] = Report(self.name, SOLD["calls"]["meter"], value, identifier)
         for _ in range(self.world.dice.choice([1, 1, 2])):
-            if await self._ask(f"uses {value}", lambda it: report(it.runtime.database, usage)) is not None:
+            if await self.ask(f"uses {value}", lambda it: report(it.runtime.database, usage)) is not None:
                 self.reported[identifier] = value
-
-    async def look(self) -> None:
-        """Ask whether the user may work, and hold the answer against what is committed."""
-        began = asyncio.get_running_loop().time()
-        asked: list[Process] = []
-
-        async def work(it: Process) -> Any:
-            asked.append(it)
-            return it.access.recall(self.name, FEATURE) or await it.access.grant(self.name, FEATURE)
-
-        found = await self._ask("looks", work)
-        if found is None or not asked[-1].host.alive or asked[-1].host.skew:
-            return
-        truth = await self.world.truth(self.name)
-        is_settled = self.world.committed_at < began - HEARD_SECONDS and self.world.changed_time_at < began - 0.05
-        if is_settled and truth is not None and found.access.allowed != truth.access.allowed:
-            raise Lost(f"access was {found.access.allowed}, and {truth.access.allowed} is committed for 50 ms and more")
-
-    async def look_often(self) -> None:
-        """Ask again and again, as a proxy in front of the application does."""
-        for _ in range(self.world.dice.randint(2, 6)):
-            await self.look()
-            await asyncio.sleep(self.world.dice.uniform(0, 0.2))
 
     async def seller_refunds(self) -> None:
         """Have a payment back."""
@@ -304,15 +265,14 @@ class Buyer:
         await asyncio.sleep(1.1)  # Stripe's clock has whole seconds
         self._seller.cancel(self)
 
+    async def seller_edits(self) -> None:
+        """Have a subscription and the customer edited by the seller, a moment later."""
+        await asyncio.sleep(self.world.dice.uniform(0, 1.1))
+        self._seller.edit(self)
+
     async def seller_sells(self) -> None:
         """Have something sold by the seller that is new."""
         self._seller.sell(self)
-
-    async def watch(self) -> None:
-        """Ask all the time, beside whatever else is done, until nobody does anything any more."""
-        while self.world.is_acting:
-            await self.look()
-            await asyncio.sleep(self.world.dice.uniform(0, 0.3))
 
     async def deploy(self) -> None:
         """Have the processes replaced, one after the other, some just after they have begun."""
@@ -336,7 +296,9 @@ class Buyer:
             self.buy_in_two_tabs: 3,
             self.press_twice: 2,
             self.close: 1,
-            self.look_back: 3,
+            partial(look_back, self): 3,
+            partial(watch_checkout, self): 3,
+            self.buy_by_link: 2,
             self.change_group_while_buying: 4,
             self.open_portal: 2,
             self.change: 4,
@@ -345,10 +307,11 @@ class Buyer:
             self.resume: 1,
             self.spend: 6,
             self.use: 4,
-            self.look: 2,
-            self.look_often: 4,
+            partial(look, self): 2,
+            partial(look_often, self): 4,
             self.seller_refunds: 2,
             self.seller_cancels: 3,
+            self.seller_edits: 2,
             self.seller_sells: 1,
             self.deploy: 3,
             self.wait: 2,
@@ -356,22 +319,12 @@ class Buyer:
         }
 
 
-async def _look_back(it: Process, id: str) -> tuple[CheckoutSession, Subscription | None]:
-    """Return a checkout as who comes back sees it, and its subscription."""
-    seen = await it.services.checkout.session(id)
-    if seen is None:
-        raise Lost(f"the checkout {id} is unknown to who comes back from it")
-    subscription_id = seen.subscription_id or ""
-    found = await it.runtime.database.read(lambda connection: row_by_id(connection, Subscription, subscription_id))
-    return seen, found
-
-
 async def act(buyer: Buyer, steps: int) -> None:
     """Have a buyer do some things, one after the other: of the many that there are only a few, and these again."""
     dice, choices = buyer.world.dice, buyer.steps()
     few = dict.fromkeys(dice.choices(list(choices), list(choices.values()), k=KINDS))
-    if dice.random() < 0.1:
-        await buyer.buy_as_guest()
+    if dice.random() < STRANGE:
+        await dice.choice([buyer.buy_as_guest, buyer.buy_by_link])()
     if dice.random() < (BUYS_MORE if buyer.customer() else 0.8):
         await buyer.buy_anything()
     for step in dice.choices(list(few), [choices[each] for each in few], k=steps):

@@ -29,7 +29,12 @@ class Crossings:
         troubles: how likely what is.
         on_crash: told when the process dies here.
         on_end: told when it is told to end here.
+
+    Attributes:
+        writers: how many transactions the process begins at a time.
     """
+
+    writers = 1
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from gateway.webhooks.catch_up import catch_up
 from gateway.webhooks.worker import Worker
 from harness.simulation.buyers import Buyer, act
 from harness.simulation.judge import Judge
+from harness.simulation.looking import Lost, watch
 from harness.simulation.loop import simulated
 from harness.simulation.process import Process
 from harness.simulation.seller import Seller
@@ -89,18 +90,20 @@ def play(shop: Shop, seed: int) -> Outcome:
 
 async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
-    database = troubles.database_away, troubles.database_slow, troubles.database_fails
+    database = troubles.database_away, troubles.database_fails
     is_calm = not any((*database, troubles.clock_wrong))
     buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 1, 2]))]
     if is_calm:
         world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
     for name in NAMES[:1] if is_alone or troubles.clock_wrong else NAMES:  # leases need clocks that are nearly right
         world.start(name)
-    watching = [buyer.watch() for buyer in buyers if world.dice.random() < WATCHED]
+    watching = [watch(buyer) for buyer in buyers if world.dice.random() < WATCHED]
     await asyncio.gather(_act(world, buyers), *watching)
     world.troubles.end()
     await world.stop()
     world.between()
+    if world.outlasts:
+        await world.pass_time(86_400 * world.dice.choice([2, 32]))
     await asyncio.sleep(LEASES_END + WRONG)
     healer = world.start("healer", background=False)
     for buyer in buyers:
@@ -135,9 +138,22 @@ async def _heal(it: Process) -> None:
             *(dispatcher.queue(endpoint, client) for endpoint in runtime.settings.outbound_endpoints),
         ]
         for _ in range(ROUNDS):
-            if not sum([await queue.drain() for queue in queues]) and not await _wait_for_next(it, queues):
+            if not sum([await _drain(queue) for queue in queues]) and not await _wait_for_next(it, queues):
                 break
     await it.services.customers.delete_leftovers()
+
+
+async def _drain(queue: LeaseQueue) -> int:
+    """Work on what is due until nothing is; the number of rows.
+
+    Raises:
+        Lost: something still is.
+    """
+    if claimed := await queue.drain():
+        left = queue.due(queue.now()).where(queue.scope).limit(1)
+        if found := await queue.database.read(lambda connection: connection.execute(left).mappings().first()):
+            raise Lost(f"the queue {queue.name} was taken for empty, and {found[queue.key.name]} is due")
+    return claimed
 
 
 async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:

@@ -12,14 +12,16 @@ from gateway.mirror.resources import RESOURCES, Resource
 from gateway.mirror.subscription_items import items_of
 from gateway.models.statuses import FINAL
 from harness.money_model import book
-from harness.simulation.buyers import Buyer, Lost
+from harness.simulation.buyers import Buyer
 from harness.simulation.database import MEMORY
+from harness.simulation.looking import Lost
 from harness.simulation.process import Process
 from harness.simulation.world import SKEW, World
 
 Json = dict[str, Any]
 KINDS = ("customer", "subscription", "invoice", "checkout.session", "charge", "refund", "credit_note")
 GRACE = 7 * 86_400 + 3_600
+SUBSCRIPTION = "customer.subscription."
 LINKS = {"hosted_invoice_url", "invoice_pdf", "url", "client_secret"}
 
 
@@ -83,9 +85,11 @@ class Judge:
                 raise Lost(f"{buyer.name} has no access to what is paid")
 
     def _findings(self) -> Iterator[str]:
+        yield from self._world.postman.refused
         yield from self._leases()
         yield from self._unfinished()
         yield from self._mirror()
+        yield from self._kept()
         for buyer in self._buyers:
             customer = buyer.customer()
             if customer is not None:
@@ -155,6 +159,13 @@ class Judge:
             for item_id in sorted({*items, *ours}):
                 if items.get(item_id) != ours.get(item_id):
                     yield f"item {item_id} is {ours.get(item_id)} here and {items.get(item_id)} at Stripe"
+
+    def _kept(self) -> Iterator[str]:
+        """Nobody has deleted a customer who has bought."""
+        there = {each["id"] for each in self._world.stripe.stored("customer")}
+        for session in self._world.stripe.stored("checkout.session", status="complete"):
+            if session["customer"] and session["customer"] not in there:
+                yield f"the customer {session['customer']} has bought, and is deleted"
 
     # Money -----------------------------------------------------------------------------------------------------
 
@@ -230,6 +241,21 @@ class Judge:
         ended = {each["id"] for each in theirs if each["status"] in FINAL}
         yield from _once(bodies, "subscription.ended", "subscriptionId", ended)
         yield from self._last_decision(customer, bodies)
+        for subscription in theirs:
+            yield from self._states(subscription, bodies)
+
+    def _states(self, subscription: Json, bodies: Sequence[Json]) -> Iterator[str]:
+        """What is told of a subscription comes in the order in which it happened, and the present state last."""
+        name, events = subscription["id"], self._world.stripe.stored("event")
+        objects = [each["data"]["object"] for each in reversed(events) if each["type"].startswith(SUBSCRIPTION)]
+        happened = [_state(each) for each in objects if each["id"] == name]
+        said = (body["data"] for body in bodies if body["data"].get("subscriptionId") == name)
+        told = [_state(each) for each in said if each.get("status") and "items" in each]
+        rest = iter(happened)
+        if not all(state in rest for state in told):
+            yield f"of {name} was told {told}, and happened {happened}"
+        if told and told[-1] != _state(subscription):
+            yield f"of {name} was told {told[-1]} last, and it is {_state(subscription)}"
 
     def _last_decision(self, customer: str, bodies: Sequence[Json]) -> Iterator[str]:
         """What the application was told last about access is what is decided now."""
@@ -239,6 +265,13 @@ class Judge:
             yield f"the application was told {decisions[-1]}, and {row['last_notified']!r} is decided"
         if row and not decisions and row["last_notified"]:
             yield f"the application was never told that {customer} has access: {row['last_notified']!r}"
+
+
+def _state(subscription: Json) -> tuple[str, frozenset[str]]:
+    """Return what matters of a subscription, as Stripe has it or as a message says it."""
+    items = subscription["items"]
+    prices = (each["price"]["id"] for each in items["data"]) if "data" in items else (each["priceId"] for each in items)
+    return subscription["status"], frozenset(prices)
 
 
 def _once(bodies: Sequence[Json], kind: str, field: str, expected: set[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ class Seller:
                 await asyncio.sleep(0.1)
             if paid:
                 await asyncio.sleep(dice.choice([0.0, dice.uniform(0, 0.1), dice.uniform(0, 1.5)]))
-                dice.choice([self.refund, self.cancel, self.cancel, self.sell])(dice.choice(paid))
+                dice.choice([self.refund, self.cancel, self.cancel, self.edit, self.edit, self.sell])(dice.choice(paid))
 
     def refund(self, buyer: "Buyer") -> None:
         """Give a payment back, all of it or a half."""
@@ -51,6 +51,16 @@ class Seller:
         """End a subscription at once."""
         for subscription in buyer.live()[:1]:
             self._call(f"ends what {buyer.name} has", f"/v1/subscriptions/{subscription['id']}", "DELETE")
+
+    def edit(self, buyer: "Buyer") -> None:
+        """Have a subscription end with its period, or go on; and write down another name of the customer."""
+        for subscription in buyer.live()[:1]:
+            ends = not subscription["cancel_at_period_end"]
+            path = f"/v1/subscriptions/{subscription['id']}"
+            self._call(f"lets what {buyer.name} has {'end' if ends else 'go on'}", path, cancel_at_period_end=ends)
+        if customer := buyer.customer():
+            name = self._world.dice.choice(["Ada", "Bob"])
+            self._call(f"calls {buyer.name} {name}", f"/v1/customers/{customer}", name=name)
 
     def sell(self, buyer: "Buyer") -> None:
         """Make something new, and sell it to who has paid with a card before."""

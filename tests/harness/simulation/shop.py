@@ -95,6 +95,7 @@ def open_shop() -> Shop:
             redirect_origins="https://shop.example",
             outbound_endpoints=f"{HOOKS} {NEW}" if tells else "",
             event_catch_up_minutes=1,
+            trust_payment_link_references=True,
             stripe_timeout=3.0,  # each call that is never answered lasts so long, with all that runs beside it
         )
         for tells in (True, False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from starlette.routing import Route
 from gateway.http.request import Request, Response
 from gateway.sandbox import SandboxOptions, create_sandbox
 from gateway.sandbox.api.pipeline import Api, time_headers
-from gateway.sandbox.billing.checkout import submit
+from gateway.sandbox.billing.checkout import links, submit
 from gateway.sandbox.control import control_routes
 from gateway.sandbox.events.endpoints import payload, secrets_of, signature
+from gateway.sandbox.events.thin import thin
 from gateway.sandbox.instance import OfflineStripe
 from gateway.webhooks.handlers import HANDLERS
 from harness.gateway import SECRET
@@ -30,6 +32,8 @@ CARD = {"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, 
 BAD_CARD = {"type": "card", "card": {"number": "4000000000000341", "exp_month": 12, "exp_year": 2034, "cvc": "123"}}
 ON_THE_WAY, LATE, AGAIN = (0.01, 0.04), (0.3, 4.0), (1.0, 4.0)
 TRIES = 4
+KNOWN = 60.0
+"""Who is told the time by Stripe's answers is not further off."""
 SCATTERED = 0.3
 """How often events of one moment come one by one, and not together."""
 create_sandbox().state.sandbox.close()  # the first one brings what can be asked of each
@@ -88,6 +92,13 @@ class SimulatedStripe:
             self.sandbox, session_id, CARD if good else BAD_CARD, email=email or "b@example.com"
         ).status
 
+    def open_link(self, price: str, user: str) -> str:
+        """Open a payment link that names a user; the id of its checkout."""
+        link = self.call("POST", "/v1/payment_links", line_items=[{"price": price, "quantity": 1}])
+        stored = self.sandbox.store.get("payment_link", link["id"])
+        found: Json = links.open_session(self.sandbox, stored, {"client_reference_id": user}, "https://shop.example")
+        return str(found["id"])
+
     def advance(self, seconds: int) -> None:
         """Let its time pass, with all that is due on the way."""
         self.sandbox.clock.advance(self.now() + seconds)
@@ -113,11 +124,23 @@ class Postman:
         dice: of the history.
         troubles: how likely what is.
         processes: returns those that may be chosen from.
+        is_thin: whether it brings them without their objects, as an event destination may have them.
+
+    Attributes:
+        refused: what was said to deliveries that were refused, by who had been told by Stripe what time it is.
     """
 
     def __init__(
-        self, stripe: SimulatedStripe, dice: random.Random, troubles: Troubles, processes: Callable[[], list[Process]]
+        self,
+        stripe: SimulatedStripe,
+        dice: random.Random,
+        troubles: Troubles,
+        processes: Callable[[], list[Process]],
+        *,
+        is_thin: bool = False,
     ) -> None:
+        self._is_thin = is_thin
+        self.refused: list[str] = []
         self._stripe, self._dice, self._troubles, self._processes = stripe, dice, troubles, processes
         self._looks = False
         stripe.sandbox.on_wake(self._wake)
@@ -142,7 +165,8 @@ class Postman:
                     self._send(delivery, together or dice.uniform(*ON_THE_WAY), TRIES)
 
     def _send(self, delivery: Json, seconds: float, tries: int) -> None:
-        asyncio.get_running_loop().call_later(seconds, self._deliver, delivery, tries)
+        loop = asyncio.get_running_loop()
+        loop.call_later(seconds, self._deliver, delivery, tries, context=copy_context_outside())  # by Stripe's clock
 
     def _deliver(self, delivery: Json, tries: int) -> None:
         store = self._stripe.sandbox.store
@@ -151,7 +175,7 @@ class Postman:
         if not alive:
             self._again(delivery, tries)
             return
-        body = orjson.dumps(payload(event, endpoint, store))
+        body = orjson.dumps(thin(event) if self._is_thin else payload(event, endpoint, store))
         headers = [
             (b"stripe-signature", signature(body, secrets_of(endpoint, frozenset())).encode()),
             (b"offline-stripe-ahead", str(self._stripe.sandbox.clock.ahead).encode()),
@@ -161,6 +185,9 @@ class Postman:
 
         def respond(response: Response) -> None:
             taken.append(response.status)
+            ahead = process.services.stripe.clock.now() - copy_context_outside().run(time.time)
+            if 400 <= response.status < 500 and abs(ahead) < KNOWN:
+                self.refused.append(response.body.decode())
             if response.status != 200:
                 self._again(delivery, tries)
 

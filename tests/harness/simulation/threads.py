@@ -1,7 +1,8 @@
 """The database's threads, simulated: what they would do is done at one moment, drawn from the seed.
 
 Each reading and each transaction is a crossing: before it and after it the process may die, the database may be slow,
-refuse it, or do it and lose the answer.
+refuse it, or do it and lose the answer. A process with several writers, as on PostgreSQL, begins several transactions
+at a time, so that one overtakes another.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ class SimulatedThreads(WorkerThreads):
         together: Callable[[Sequence[Piece[Any]]], Sequence[Result]] | None = None,
         most: int = 1,
     ) -> None:
+        if name == "transaction" and crossings.writers > 1:
+            count, most = crossings.writers, 1
         self._crossings, self._idle, self._kind = crossings, count, name
         self._do_pieces = together or (lambda pieces: [result_of(piece) for piece in pieces])
         self._most_pieces = most
@@ -80,7 +83,7 @@ class SimulatedThreads(WorkerThreads):
         if self._kind == "transaction" and results:
             self._crossings.note_commit()
         answer = [LOST] * len(pieces) if fails else results
-        if self._kind == "read":
+        if self._kind == "read" and not self._crossings.happens(troubles.database_slow):
             self._answer(pieces, answer)
         else:
             self._after(self._delay(), self._answer, pieces, answer)

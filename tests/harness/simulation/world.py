@@ -27,13 +27,20 @@ TELLS = 0.5
 """In how many histories the application has an endpoint for our messages."""
 CATCHES_UP = 0.15
 """In how many the gateways read Stripe's list of events again and again, beside its deliveries."""
+THIN = 0.07
+"""In how many events come without their objects."""
+OVERTAKES = 0.5
+"""In how many a process begins several transactions at a time, as on PostgreSQL; otherwise one, as on SQLite."""
+OUTLASTS = 0.04
+"""In how many Stripe's time passes before what ends a history's last outage; where no delivery comes, in half."""
+WRITERS = 5
 PATIENCE = 6.0
 """After how many seconds of a history nobody asks again."""
 WRONG = 900.0
 """How many seconds a clock may be off that nobody has set; where it is, one process serves alone."""
 ANSWERING = (0.1, 1.5)
 """How long Stripe takes at times over its answer to what it has done. Its date is that of the answer."""
-TRIES, PAUSE = 4, (0.1, 0.5)
+TRIES, PAUSES = 4, ((0.1, 0.5), (0.1, 0.5), (1.0, 2.5))
 PASSING = (Died, StripeUnavailable, DatabaseUnavailable, RateLimited)
 """After which a client asks again for the same, under the same key."""
 
@@ -57,6 +64,8 @@ class World:
         committed_at: when anything was last written, on the loop's clock.
         between: called when the last process has ended in good order, and before the next one starts.
         is_acting: whether anybody still does anything.
+        writers: how many transactions a process begins at a time.
+        outlasts: whether Stripe's time passes before the history's last outage is over.
         prices: what is sold by now, by the id of its price.
         story: what happened, for who looks for the reason of a failure.
     """
@@ -68,7 +77,8 @@ class World:
         self.scene = scene or self.dice.choice(shop.scenes)
         shop.database.renew(self.scene.name)
         self.stripe = SimulatedStripe(seed, self.scene.objects)
-        self.postman = Postman(self.stripe, self.dice, self.troubles, self.alive)
+        is_thin = scene is None and self.dice.random() < THIN
+        self.postman = Postman(self.stripe, self.dice, self.troubles, self.alive, is_thin=is_thin)
         tells, catches_up = scene is not None or self.dice.random() < TELLS, self.dice.random() < CATCHES_UP
         self.settings = shop.settings[tells, catches_up]
         self.taken = dict(self.scene.taken)
@@ -85,6 +95,9 @@ class World:
         self._observer: Process | None = None
         self.changed_time_at = float("-inf")
         self._moves = 2 if self.dice.random() < 0.25 else 0
+        self.writers = WRITERS if self.dice.random() < OVERTAKES else 1
+        self._pause = self.dice.choice(PAUSES)
+        self.outlasts = self.dice.random() < (0.5 if self.troubles.event_lost == 1 else OUTLASTS)
 
     def tell(self, what: str) -> None:
         """Add to the story."""
@@ -195,7 +208,7 @@ class World:
                 else:
                     self.tell(f"{what} by {process.host.name}: done")
                     return found
-            await asyncio.sleep(self.dice.uniform(*PAUSE) * (tried + 1))
+            await asyncio.sleep(self.dice.uniform(*self._pause) * (tried + 1))
         return None
 
     async def pass_time(self, seconds: int) -> None:
@@ -265,7 +278,7 @@ class _Crossings(Crossings):
 
     def __init__(self, world: World, host: Host) -> None:
         super().__init__(host, world.dice, world.troubles, world.crashed, world.told_to_end)
-        self._world = world
+        self._world, self.writers = world, world.writers
 
     def note_commit(self) -> None:
         self._world.committed_at = asyncio.get_running_loop().time()

@@ -31,7 +31,7 @@ OWN = {
     "react": ("main.jsx",),
     "vue": ("App.vue", "main.js"),
     "svelte": ("App.svelte", "main.js"),
-    "nextjs": ("app/page.jsx",),
+    "nextjs": ("app/page.js",),
 }
 """What somebody writes beside what the framework's own command to begin with has written."""
 

@@ -100,7 +100,7 @@ class Order:
     def __init__(self, *columns: sa.ColumnElement[Any], kind: str = "") -> None:
         self.columns = columns
         self.newest_first = [column.desc() for column in columns]
-        place = (sa.bindparam(column.key, type_=column.type) for column in columns)
+        place = (sa.bindparam(column.key, type_=_bound(column.type)) for column in columns)
         self.behind = sa.tuple_(*columns) < sa.tuple_(*place)
         self._kind = [kind] if kind else []
 
@@ -124,6 +124,11 @@ class Order:
         except (ValueError, OverflowError):
             pass
         raise bad_cursor()
+
+
+def _bound(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """Return as what a value is sent: PostgreSQL fails at a number that is too big for the type of its column."""
+    return sa.BigInteger() if isinstance(kind, sa.Integer) else kind
 
 
 def _written(value: Any) -> str:

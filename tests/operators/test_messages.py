@@ -1,5 +1,6 @@
 """The messages to the application, in pages."""
 
+from gateway.billing.pagination import encode_cursor
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
@@ -33,4 +34,6 @@ async def test_each_delivery_stands_on_one_page(database_url):
         seen.append((row["number"], row["endpoint"][8]))
         after, more = page.cursor_of(row), page.has_next
     assert seen == [(number, endpoint) for number in (9, 11, 10) for endpoint in "ba"]
+    forged = encode_cursor(f"{int(NOW.timestamp())} {'9' * 18} x")  # no message has such a number, nor its column
+    assert [row["number"] for row in (await list_messages(database, None, None, 1, forged)).rows] == [11]
     await database.close()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachetools import LRUCache
 
-from gateway.auth.principal import ANONYMOUS, Principal, is_subject
+from gateway.auth.principal import ANONYMOUS, MAX_EMAIL, Principal, is_subject
 from gateway.errors import Unauthenticated
 from gateway.settings import Settings
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gateway.auth.tokens import Tokens
 
 LEEWAY_SECONDS = 10
-MAX_EMAIL = 254
 MAX_CACHE_BYTES = 4 * 1024 * 1024  # about 5,000 users
 
 

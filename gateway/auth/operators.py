@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.auth.tokens import Tokens
 
 LEEWAY_SECONDS: Final = 10
-MAX_EMAIL: Final = 80
+MAX_NAME: Final = 80
 MAX_TOKEN: Final = 8192
 _WRONG: Final = "this is no operator's token"
 
@@ -122,7 +122,7 @@ def _name(claims: dict[str, Any]) -> str:
     subject, email = claims.get("sub"), claims.get("email")
     if not is_subject(subject):
         raise Unauthenticated(f"the token's `sub` must be a text of 1 to {MAX_SUBJECT} characters")
-    is_told = claims.get("email_verified") is True and is_subject(email) and len(email) <= MAX_EMAIL
+    is_told = claims.get("email_verified") is True and is_subject(email) and len(email) <= MAX_NAME
     return f"{email} (sub {subject})" if is_told else f"sub {subject}"
 
 

@@ -9,6 +9,8 @@ from gateway.errors import BadInput, Forbidden
 
 MAX_SUBJECT: Final = 200
 """Characters of a subject: Stripe keeps it as `client_reference_id` (documented: at most 200 characters)."""
+MAX_EMAIL: Final = 254
+"""Characters of an e-mail address (RFC 5321, without the angle brackets)."""
 
 _SUBJECT = re.compile(f"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_SUBJECT}}}")
 

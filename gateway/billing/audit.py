@@ -70,10 +70,12 @@ class Action:
         """Return what is wrong with the key or the actor."""
         found = []
         if self.key is not None and not 1 <= len(self.key) <= MAX_KEY:
-            message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
+            message = f"the key is empty or too long: use 1 to {MAX_KEY} characters, such as a UUID"
             found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey"))
         if len(self.actor or "") > MAX_ACTOR:
-            found.append(Problem(ProblemCode.TEXT_TOO_LONG, f"at most {MAX_ACTOR} characters", "actor"))
+            found.append(
+                Problem(ProblemCode.TEXT_TOO_LONG, f"the name is too long: at most {MAX_ACTOR} characters", "actor")
+            )
         return found
 
 

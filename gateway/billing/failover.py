@@ -11,7 +11,7 @@ Source: https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-R
 import asyncio
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 import structlog
+from cachetools import FIFOCache
 from sqlalchemy.exc import DBAPIError
 
 from gateway.billing.audit import DONE, ENTRIES
@@ -67,9 +68,8 @@ class Failover:
 
     def __init__(self, database: Database, notifications: Notifications, *, max_users: int = MAX_USERS) -> None:
         self._database = database
-        self._max_users = max_users
         self._waiting: Counter[str] = Counter()
-        self._answered: OrderedDict[str, float] = OrderedDict()
+        self._answered: FIFOCache[str, float] = FIFOCache(max_users)
         self._timeline: str | None = None
         self._connected = asyncio.Event()
         notifications.follow(self.hear)
@@ -89,9 +89,6 @@ class Failover:
         try:
             yield
             self._answered[user] = time.time()
-            self._answered.move_to_end(user)
-            if len(self._answered) > self._max_users:
-                self._answered.popitem(last=False)
         finally:
             self._waiting[user] -= 1
             if not self._waiting[user]:

@@ -243,7 +243,7 @@ class Refunds:
         left = most - returned if within is None else min(most - returned, within)
         amount = left if wanted.amount is None else wanted.amount
         if not 1 <= amount <= left:
-            message = f"{max(left, 0)} minor units of this invoice can still go back"
+            message = f"the amount is more than is left: {max(left, 0)} minor units of this invoice can still go back"
             raise Rejected(Problem(ProblemCode.AMOUNT_INVALID, message, "amount"))
         return amount
 
@@ -286,10 +286,10 @@ def _paid(invoice: Json) -> int:
 def _bad_amount(wanted: MoneyBack) -> Problem | None:
     if wanted.amount is None or wanted.amount >= 1:
         return None
-    return Problem(ProblemCode.AMOUNT_INVALID, "give at least 1 minor unit back", "amount")
+    return Problem(ProblemCode.AMOUNT_INVALID, "the amount is below 1 minor unit: give at least 1 back", "amount")
 
 
 def _long_memo(wanted: MoneyBack) -> Problem | None:
     if len(wanted.memo or "") <= MAX_MEMO:
         return None
-    return Problem(ProblemCode.TEXT_TOO_LONG, f"at most {MAX_MEMO} characters", "memo")
+    return Problem(ProblemCode.TEXT_TOO_LONG, f"the memo is too long: at most {MAX_MEMO} characters", "memo")

@@ -95,7 +95,7 @@ def retry(
 ) -> None:
     """Try failed events and dead letters again, now."""
     if bool(ids) == dead:
-        raise BadInput("name the events to retry, or give --dead for all that failed")
+        raise BadInput("no event is named: name those to retry, or give --dead for all that failed")
     run(lambda runtime: _again(runtime, lambda: failed_ids(runtime.database, ids or None)))
 
 
@@ -103,7 +103,7 @@ def retry(
 def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
     """Apply events again, by id or by a range of creation; what is known better already stays as it is."""
     if bool(ids) == bool(since or until):
-        raise BadInput("name the events to replay, or a range with --since and --until")
+        raise BadInput("no event is named: name those to replay, or give a range with --since and --until")
     start, end = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
     run(lambda runtime: _again(runtime, lambda: _named(ids) if ids else ids_of_range(runtime.database, start, end)))
 

@@ -67,7 +67,7 @@ def _pairs(
     if library is None:
         return list(from_csv(Path(source)))
     if url is None:
-        raise BadInput(f"name {source}'s database: --from, or IMPORT_DATABASE_URL")
+        raise BadInput(f"{source}'s database is not named: give --from, or IMPORT_DATABASE_URL")
     return from_library(library, Where(url, livemode, table, kind, key))
 
 

@@ -47,7 +47,7 @@ def retry(
 ) -> None:
     """Deliver messages again, under the same `webhook-id`; the running gateway sends them at once."""
     if bool(ids) == dead:
-        raise BadInput("name the messages to deliver again, or give --dead for all that were given up")
+        raise BadInput("no message is named: name those to deliver again, or give --dead for all that were given up")
 
     async def work(runtime: Runtime) -> None:
         console.print(f"{await deliver_again(runtime.database, ids or None)} deliveries are due now")

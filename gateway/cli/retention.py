@@ -57,7 +57,7 @@ async def _erase(runtime: Runtime, *, external_id: str, dry_run: bool, yes: bool
     if dry_run:
         return
     if not yes and not typer.confirm("Erase this for good?"):
-        raise BadInput("nothing was erased")
+        raise BadInput("nothing was erased: it was not confirmed")
     stripe = runtime.require_stripe()
 
     async def work(_: Attempt) -> dict[str, int]:

@@ -37,7 +37,7 @@ def _shares(given: list[str]) -> dict[str, float]:
         try:
             shares[name] = float(share)
         except ValueError:
-            raise BadInput(f"--chaos {entry}: say NAME=SHARE, such as drop=0.1") from None
+            raise BadInput(f"--chaos {entry} names no fault with its share: say NAME=SHARE, such as drop=0.1") from None
     return shares
 
 

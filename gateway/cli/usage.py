@@ -55,7 +55,7 @@ def retry(
 ) -> None:
     """Send usage again that Stripe refused, under the same identifiers, so that none counts twice."""
     if bool(ids) == dead:
-        raise BadInput("name the reports to send again, or give --dead for all that Stripe refused")
+        raise BadInput("no report is named: name those to send again, or give --dead for all that Stripe refused")
     run(lambda runtime: _retry(runtime, ids or None))
 
 

@@ -110,7 +110,7 @@ class _Module:
         kind, root = operation.operation.value.title(), self._schema.get_root_type(operation.operation)
         (node,) = operation.selection_set.selections
         if not isinstance(node, FieldNode) or not node.selection_set or not root:
-            raise ValueError(f"{name}: it asks for one object")
+            raise ValueError(f"the operation {name} asks for several objects: it must ask for one")
         field = root.fields[node.name.value]
         answer = self._output(field.type, node.selection_set, f"{name}{'Payload' if kind == 'Mutation' else 'Answer'}")
         text = self.whole(operation)
@@ -186,7 +186,7 @@ class _Module:
             )
             return kind.name
         if not isinstance(kind, GraphQLInputObjectType):
-            raise TypeError(f"{kind.name}: SCALARS has no such scalar")
+            raise TypeError(f"SCALARS has no {kind.name}: add it")
         rows = [
             _row(name, self._input(each.type), _told(each), needed=is_required_input_field(each))
             for name, each in kind.fields.items()

@@ -65,7 +65,7 @@ class Batches(Generic[Item, Outcome]):
             DatabaseUnavailable: the database cannot be reached or has too much to do; it may have been done.
         """
         if len(self._queue) >= self._queue_limit:
-            raise DatabaseUnavailable("more waits to be written than can be in time")
+            raise DatabaseUnavailable("more waits to be written than can be in time; try again later")
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append(Waiting(item, done))
         if self._serving is None:
@@ -80,7 +80,7 @@ class Batches(Generic[Item, Outcome]):
         finally:
             self._serving = None
             for each in self._queue:
-                _fail(each.done, DatabaseUnavailable("the gateway ends"))
+                _fail(each.done, DatabaseUnavailable("the gateway is being stopped; try again"))
             self._queue.clear()
 
     async def _do(self, batch: Sequence[Waiting[Item, Outcome]]) -> None:
@@ -91,7 +91,12 @@ class Batches(Generic[Item, Outcome]):
             alone = isinstance(error, Exception) and not isinstance(error, DatabaseUnavailable) and len(batch) > 1
             if not alone:
                 for each in batch:
-                    _fail(each.done, error if isinstance(error, Exception) else DatabaseUnavailable("the gateway ends"))
+                    _fail(
+                        each.done,
+                        error
+                        if isinstance(error, Exception)
+                        else DatabaseUnavailable("the gateway is being stopped; try again"),
+                    )
                 if not isinstance(error, Exception):
                     raise
                 return

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.db.database import Database
+from gateway.db.locks import CLOCKS
 from gateway.db.statements import execute
 from gateway.errors import GatewayError
 from gateway.observability.metrics import QUEUE_SECONDS
@@ -31,7 +32,6 @@ from gateway.observability.metrics import QUEUE_SECONDS
 log = structlog.get_logger()
 
 JITTER = (0.8, 1.2)
-CLOCKS = timedelta(minutes=5)  # how far the clocks of machines may be apart
 FAR = timedelta(days=3650)  # later than any wrong clock; what waits for longer waits for another row
 COLLISION_SECONDS = 0.05  # at most, before the next look of who found only what others were claiming
 Moment = datetime | sa.BindParameter[Any]

@@ -275,7 +275,9 @@ def _redis(url: str) -> "Storage":
     except ConfigurationError as error:
         raise SettingsError(f"GATEWAY_RATE_LIMIT_STORAGE: {error}") from None
     if not isinstance(storage, Storage):
-        raise SettingsError("GATEWAY_RATE_LIMIT_STORAGE: use memory:// or redis://host:port/0")
+        raise SettingsError(
+            "GATEWAY_RATE_LIMIT_STORAGE: this storage is not supported; use memory:// or redis://host:port/0"
+        )
     return storage
 
 

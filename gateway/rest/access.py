@@ -64,9 +64,14 @@ class AccessHandler:
         if not slash:
             user, feature = feature, ""
         if not user and not feature:
-            return refusal(404, _view(NotFound(f"the path is {PREFIX}externalId or {PREFIX}externalId/feature")))
+            return refusal(
+                404,
+                _view(
+                    NotFound(f"there is nothing at this path: it is {PREFIX}externalId or {PREFIX}externalId/feature")
+                ),
+            )
         if request.method not in {"GET", "HEAD"}:
-            return refusal(405, _view(BadInput("ask by GET")), (b"allow", b"GET, HEAD"))
+            return refusal(405, _view(BadInput("only GET is answered here: ask by GET")), (b"allow", b"GET, HEAD"))
         try:
             await self._check_caller(request, user)
             grants = await (self._memory.some(user, [feature]) if feature else self._decide_many(user, request.query))

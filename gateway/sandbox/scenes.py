@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.sandbox.core import cards
 from gateway.sandbox.core.errors import StripeError, invalid
+from gateway.sandbox.core.periods import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.ports import Sandbox
     from gateway.sandbox.core.store import Obj
 
-_DAY = 86_400
 _CHARGED_AFTER = 3_700
 """Seconds from the end of a period until its invoice has been charged: a draft waits for an hour."""
-_LIVE = frozenset({"active", "trialing"})
+_PAID_FOR = frozenset({"active", "trialing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Subscriber:
     def subscription(self) -> Obj:
         """Return the customer's subscription that goes on, or a new one that a good card pays."""
         for found in self._sandbox.store.find("subscription", customer=self.customer["id"]):
-            if found["status"] in _LIVE and not found["cancel_at"] and not found["cancel_at_period_end"]:
+            if found["status"] in _PAID_FOR and not found["cancel_at"] and not found["cancel_at_period_end"]:
                 return found
         self.card()
         return self.subscribe(self.prices()[-1])
@@ -143,7 +143,7 @@ async def renewal_fails(subscriber: Subscriber) -> Obj:
 async def trial_ends(subscriber: Subscriber) -> Obj:
     """Begin a trial that ends in three days, which Stripe tells by an event three days before."""
     subscriber.card()
-    return subscriber.subscribe(subscriber.prices()[-1], trial_end=subscriber.now + 3 * _DAY)
+    return subscriber.subscribe(subscriber.prices()[-1], trial_end=subscriber.now + 3 * DAY)
 
 
 async def card_expires(subscriber: Subscriber) -> Obj:

@@ -36,21 +36,23 @@ class Settings(SellingVariables, ServiceVariables):
     @model_validator(mode="after")
     def _something_may_run(self) -> Self:
         if self.trusted_documents_only and not self.trusted_documents:
-            raise ValueError("GATEWAY_TRUSTED_DOCUMENTS: name the manifest, because nothing else may run")
+            raise ValueError("GATEWAY_TRUSTED_DOCUMENTS is not set, and nothing else may run; name the manifest")
         return self
 
     @model_validator(mode="after")
     def _operators_are_known(self) -> Self:
         if self.operator_jwks_url and not (self.operator_issuer and self.operator_audience):
             raise ValueError(
-                "GATEWAY_OPERATOR_JWKS_URL: set GATEWAY_OPERATOR_ISSUER and GATEWAY_OPERATOR_AUDIENCE too, or tokens "
-                "that were made for other applications are taken"
+                "GATEWAY_OPERATOR_JWKS_URL alone takes tokens that were made for other applications; set "
+                "GATEWAY_OPERATOR_ISSUER and GATEWAY_OPERATOR_AUDIENCE too"
             )
         users, operators = (self.auth_issuer, self.auth_audience), (self.operator_issuer, self.operator_audience)
         if self.operator_jwks_url and users == operators:
-            raise ValueError("GATEWAY_OPERATOR_AUDIENCE: give the console a client of its own, apart from the users'")
+            raise ValueError("GATEWAY_OPERATOR_AUDIENCE is the users' too; give the console a client of its own")
         if self.console and not (self.operator_tokens or self.operator_jwks_url):
-            raise ValueError("GATEWAY_CONSOLE: set GATEWAY_OPERATOR_TOKENS or GATEWAY_OPERATOR_JWKS_URL to sign in")
+            raise ValueError(
+                "GATEWAY_CONSOLE: nobody could sign in; set GATEWAY_OPERATOR_TOKENS or GATEWAY_OPERATOR_JWKS_URL"
+            )
         return self
 
     @model_validator(mode="after")

@@ -107,7 +107,7 @@ def _operator_tokens(value: Any) -> Any:
             continue
         found = _OPERATOR.fullmatch(part)
         if found is None:
-            raise ValueError("write `name:read:op_…` or `name:act:op_…`, comma-separated")
+            raise ValueError("an entry is malformed; write `name:read:op_…` or `name:act:op_…`, comma-separated")
         name, role, token = found.groups()
         tokens.append(OperatorToken(name, role == "act", _digest_of(token)))
     return tuple(tokens)
@@ -147,10 +147,12 @@ def _figure_rates(value: Any) -> Any:
     for part in given:
         currency, _, rate = part.partition("=")
         if not re.fullmatch("[a-z]{3}", currency) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,12})?", rate):
-            raise ValueError("write `EUR USD=0.92 GBP=1.17`: a currency, and what one of each other is worth in it")
+            raise ValueError(
+                "a rate is malformed; write `EUR USD=0.92 GBP=1.17`: a currency, and what one of each other is worth"
+            )
         rates[currency] = Decimal(rate)
     if not re.fullmatch("[a-z]{3}", target):
-        raise ValueError("begin with a currency, as in `EUR USD=0.92`")
+        raise ValueError("there is no currency at the beginning; write `EUR USD=0.92`")
     return FigureRates(target, rates)
 
 
@@ -171,7 +173,9 @@ def _endpoints(value: Any) -> Any:
         url, *secrets = part.split()
         origin_of(url)
         if not secrets or not all(SIGNING_SECRET.fullmatch(secret) for secret in secrets):
-            raise ValueError("write `https://app.example.com/hooks whsec_…`: a secret is whsec_ and base64 of 24 bytes")
+            raise ValueError(
+                "a secret is missing or malformed; write `https://app.example.com/hooks whsec_…`, of 24 bytes"
+            )
         endpoints.append(OutboundEndpoint(url, tuple(SecretStr(secret) for secret in secrets)))
     return tuple(endpoints)
 
@@ -240,7 +244,9 @@ def _percents(value: object) -> tuple[int, ...]:
     """Split whole percents."""
     parts = [str(part).strip().removesuffix("%") for part in _split(value)]
     if len(parts) > MAX_PERCENTS or not all(part.isdecimal() and 1 <= int(part) <= MAX_PERCENT for part in parts):
-        raise ValueError(f"write at most {MAX_PERCENTS} whole percents of 1 to {MAX_PERCENT}, such as 80,100")
+        raise ValueError(
+            f"these are no percents; write at most {MAX_PERCENTS} whole ones of 1 to {MAX_PERCENT}, such as 80,100"
+        )
     return tuple(sorted({int(part) for part in parts}))
 
 
@@ -265,21 +271,25 @@ def _key_url(value: str) -> str:
     """Require TLS: whoever can change the keys on their way can sign in as anybody."""
     scheme, host = origin_of(value).partition("://")[0], urlsplit(value).hostname
     if scheme != "https" and host not in LOOPBACK:
-        raise ValueError("use https: whoever can change the keys on their way can sign in as anybody")
+        raise ValueError("whoever can change the keys on their way can sign in as anybody; use https")
     return value
 
 
 def _hs256_secret(value: SecretStr) -> SecretStr:
     """Require a key at least as long as the hash (RFC 7518, 3.2)."""
     if len(value.get_secret_value().encode()) < MIN_HS256_BYTES:
-        raise ValueError(f"use a random secret of at least {MIN_HS256_BYTES} bytes (openssl rand -hex 32)")
+        raise ValueError(
+            f"the secret is too short; use a random one of at least {MIN_HS256_BYTES} bytes (openssl rand -hex 32)"
+        )
     return value
 
 
 def _service_tokens(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Require tokens that nobody guesses."""
     if any(len(token.get_secret_value()) < MIN_SERVICE_TOKEN for token in value):
-        raise ValueError(f"use random tokens of at least {MIN_SERVICE_TOKEN} characters (openssl rand -hex 32)")
+        raise ValueError(
+            f"a token is too short; use random ones of at least {MIN_SERVICE_TOKEN} characters (openssl rand -hex 32)"
+        )
     return value
 
 

@@ -227,7 +227,7 @@ class _Types:
             values = (f"  /** {_comment(each.description)} */\n  | {dumps(name)}" for name, each in kind.values.items())
             return "\n".join((head, *values)) + ";\n"
         if not isinstance(kind, GraphQLInputObjectType):
-            raise TypeError(f"{kind.name}: SCALARS has no such scalar")
+            raise TypeError(f"SCALARS has no {kind.name}: add it")
         if kind.is_one_of:
             present = {name: self._input(each.type).removesuffix(" | null") for name, each in kind.fields.items()}
             return "\n".join((head, *(f"  | {{ {name}: {value} }}" for name, value in present.items()))) + ";\n"

@@ -132,7 +132,7 @@ PARTS = (
         (
             (
                 f"{SUBSCRIPTIONS}/entitlements.py",
-                "if state.subscription.status in _STRIPES else offer.at_stripe",
+                "if state.subscription.status in ENTITLED else offer.at_stripe",
                 "if True else offer.at_stripe",
             ),
         ),

@@ -80,13 +80,15 @@ def _nothing(request: CheckoutRequest, snapshot: Snapshot) -> Cart | list[Proble
 def _line(line: Line, place: int, snapshot: Snapshot, max_quantity: int) -> tuple[Price, Line] | Problem:
     at = f"lineItems.{place}"
     if (line.price_id is None) == (line.lookup_key is None):
-        return Problem(ProblemCode.LINE_ITEMS_INVALID, "name the price once, by `price`", at)
+        return Problem(ProblemCode.LINE_ITEMS_INVALID, "the line names no price, or two: name one, by `price`", at)
     table = snapshot.prices if line.price_id is not None else snapshot.by_lookup_key
     price = table.get(line.price_id or line.lookup_key or "")
     if price is None:
         return Problem(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", f"{at}.{line.field}")
     if not is_active(price) or not is_active(snapshot.products[price.product_id]):
-        return Problem(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", f"{at}.{line.field}")
+        return Problem(
+            ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale: choose another", f"{at}.{line.field}"
+        )
     if why := _wrong_quantity(price, snapshot.products[price.product_id], line, max_quantity):
         return Problem(ProblemCode.QUANTITY_INVALID, why, f"{at}.quantity")
     return price, line

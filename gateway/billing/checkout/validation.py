@@ -50,7 +50,7 @@ def _redirects(request: CheckoutRequest, origins: tuple[str, ...]) -> Iterator[P
 
 def _promotion(request: CheckoutRequest) -> Iterator[Problem]:
     if sum((request.promotion_code is not None, request.coupon is not None, request.allow_promotion_codes)) > 1:
-        message = "give one of `promotionCode`, `coupon` and `allowPromotionCodes`: Stripe combines no two of them"
+        message = "Stripe combines no two of `promotionCode`, `coupon` and `allowPromotionCodes`: give one of them"
         yield Problem(ProblemCode.PROMOTION_CODE_INVALID, message, "promotionCode")
 
 
@@ -67,12 +67,12 @@ def _metadata(entries: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
     if len(entries) > MAX_METADATA:
         why = f"at most {MAX_METADATA} entries are allowed"
     elif len({key for key, _ in entries}) < len(entries):
-        why = "a key stands there twice"
+        why = "a key stands there twice: give it one value"
     elif any(not 1 <= len(key) <= MAX_METADATA_KEY or "[" in key or "]" in key for key, _ in entries):
         why = f"a key must have 1 to {MAX_METADATA_KEY} characters, without square brackets"
     elif any(len(value) > MAX_METADATA_VALUE for _, value in entries):
         why = f"a value may have {MAX_METADATA_VALUE} characters"
     elif any(key.startswith(RESERVED) for key, _ in entries):
-        why = f"keys that begin with {RESERVED} are the gateway's own"
+        why = f"keys that begin with {RESERVED} are the gateway's own: name yours otherwise"
     if why:
         yield Problem(ProblemCode.METADATA_INVALID, why, "metadata")

@@ -207,7 +207,9 @@ class Desk:
             code = ProblemCode.INSUFFICIENT_CREDITS if place.is_credits else ProblemCode.LIMIT_REACHED
             raise Rejected(Problem(code, f"{amount} is wanted and {count.remaining} is left", field), current=count)
         if self._passes_cap(place, amount):
-            message = "this would cost more than the customer's spend cap for a period"
+            message = (
+                "this would cost more than the customer's spend cap for a period: raise the cap, or wait for the next"
+            )
             raise Rejected(Problem(ProblemCode.SPEND_CAP_REACHED, message, field), current=count)
 
     def _passes_cap(self, place: Place, amount: int) -> bool:

@@ -180,7 +180,9 @@ def read_counts(connection: sa.Connection, places: Collection[Place]) -> Mapping
     return counters.read(connection, places, moment, credit_counts)
 
 
-NOBODY: Final = Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId")
+NOBODY: Final = Problem(
+    ProblemCode.NO_CUSTOMER, "this user has bought nothing yet: a first checkout comes before it", "externalId"
+)
 
 
 def _bad_grant(grant: Grant) -> Problem | None:
@@ -203,7 +205,7 @@ def _bad_amount(amount: int, *, least: int = 1, field: str = "amount") -> Proble
 def _bad_key(key: str) -> Problem | None:
     if 1 <= len(key) <= MAX_KEY:
         return None
-    message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
+    message = f"the key is empty or too long: use 1 to {MAX_KEY} characters, such as a UUID"
     return Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey")
 
 

@@ -107,10 +107,10 @@ async def give(database: Database, customer_id: str, gift: Gift, action: Action)
 def _bad_amount(gift: Gift) -> Problem | None:
     if 1 <= gift.amount <= MAX_GIFT:
         return None
-    return Problem(ProblemCode.AMOUNT_INVALID, f"give 1 to {MAX_GIFT} credits", "amount")
+    return Problem(ProblemCode.AMOUNT_INVALID, f"the amount is out of range: give 1 to {MAX_GIFT} credits", "amount")
 
 
 def _bad_reason(gift: Gift) -> Problem | None:
     if len(gift.reason) <= MAX_REASON:
         return None
-    return Problem(ProblemCode.TEXT_TOO_LONG, f"at most {MAX_REASON} characters", "reason")
+    return Problem(ProblemCode.TEXT_TOO_LONG, f"the reason is too long: at most {MAX_REASON} characters", "reason")

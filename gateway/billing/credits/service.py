@@ -1,7 +1,6 @@
 """Spend credits, and read the balance and the ledger."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +20,7 @@ from gateway.billing.credits.ledger import (
 )
 from gateway.billing.credits.spending import Purses, Spend, entries_of
 from gateway.billing.pagination import Order, Pages
-from gateway.billing.user_errors import Problem, ProblemCode
+from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
@@ -35,27 +34,20 @@ MAX_SPEND = 2**53 - 1
 MAX_KEY, MAX_REASON, MAX_META = 255, 500, 50
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What became of a spend: its entry in the ledger, or what to fix."""
-
-    customer: Customer | None = None
-    entry: CreditEntry | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-async def spend(database: Database, wanted: Spend) -> Spent:
-    """Spend credits, those that run out first before others; all of them or none.
+async def spend(database: Database, wanted: Spend) -> CreditEntry:
+    """Spend credits, those that run out first before others; all of them or none. Return the entry in the ledger.
 
     Raises:
+        Rejected: what must be fixed; `current` is the account's id then, if there is one.
         DatabaseUnavailable: the database cannot be reached; the same spend can be sent again.
     """
     if problems := _problems(wanted):
-        return Spent(problems=problems)
+        raise Rejected(*problems)
     query = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
     customer = await database.read(lambda connection: first_row(connection, query))
     if customer is None:
-        return Spent(problems=(Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", "externalId"),))
+        message = "this user has bought nothing yet: a first checkout comes before it"
+        raise Rejected(Problem(ProblemCode.NO_CUSTOMER, message, "externalId"))
     account_id = with_kind(customer.id, wanted.kind)
 
     def work(connection: sa.Connection) -> CreditEntry | Problem:
@@ -69,23 +61,31 @@ async def spend(database: Database, wanted: Spend) -> Spent:
         return CreditEntry(**{name: getattr(entry, name) for name in CreditEntry.model_fields})
 
     outcome = await database.transaction(work)
-    return Spent(customer, problems=(outcome,)) if isinstance(outcome, Problem) else Spent(customer, outcome)
+    if isinstance(outcome, Problem):
+        raise Rejected(outcome, current=account_id)
+    return outcome
 
 
 def _problems(wanted: Spend) -> tuple[Problem, ...]:
     """Return what is wrong with a request, whoever's credits it is about."""
     found = []
     if not 1 <= wanted.amount <= MAX_SPEND:
-        found.append(Problem(ProblemCode.AMOUNT_INVALID, f"spend 1 to {MAX_SPEND} credits", "amount"))
+        found.append(
+            Problem(ProblemCode.AMOUNT_INVALID, f"the amount is out of range: spend 1 to {MAX_SPEND} credits", "amount")
+        )
     if not 1 <= len(wanted.key) <= MAX_KEY:
-        message = f"use a key of 1 to {MAX_KEY} characters, such as a UUID"
+        message = f"the key is empty or too long: use 1 to {MAX_KEY} characters, such as a UUID"
         found.append(Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, "idempotencyKey"))
     if problem := bad_kind(wanted.kind):
         found.append(problem)
     if len(wanted.reason or "") > MAX_REASON:
-        found.append(Problem(ProblemCode.COMMENT_TOO_LONG, f"at most {MAX_REASON} characters", "reason"))
+        found.append(
+            Problem(ProblemCode.COMMENT_TOO_LONG, f"the reason is too long: at most {MAX_REASON} characters", "reason")
+        )
     if len(wanted.meta) > MAX_META or any(len(key) > 40 or len(text) > 500 for key, text in wanted.meta.items()):  # noqa: PLR2004 - Stripe's own limits
-        message = f"at most {MAX_META} entries, keys up to 40 and values up to 500 characters"
+        message = (
+            f"the metadata are too large: at most {MAX_META} entries, keys up to 40 and values up to 500 characters"
+        )
         found.append(Problem(ProblemCode.METADATA_INVALID, message, "metadata"))
     return tuple(found)
 

@@ -2,9 +2,9 @@
 
 import re
 
+from gateway.auth.principal import MAX_EMAIL
 from gateway.billing.user_errors import Problem, ProblemCode
 
-MAX_EMAIL = 254
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+")
 
 
@@ -17,4 +17,4 @@ def bad_email(email: str | None, field: str) -> Problem | None:
     """
     if email is None or (len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email)):
         return None
-    return Problem(ProblemCode.EMAIL_INVALID, "this is no e-mail address", field)
+    return Problem(ProblemCode.EMAIL_INVALID, "this is no e-mail address such as ada@example.com", field)

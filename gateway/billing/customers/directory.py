@@ -221,4 +221,4 @@ def _unavailable(message: str) -> Rejected:
 def _long_name(name: str | None) -> Problem | None:
     if len(name or "") <= MAX_NAME:
         return None
-    return Problem(ProblemCode.TEXT_TOO_LONG, f"a name may have {MAX_NAME} characters", "name")
+    return Problem(ProblemCode.TEXT_TOO_LONG, f"the name is too long: at most {MAX_NAME} characters", "name")

@@ -223,7 +223,7 @@ def give(
         raise BadInput(f"Stripe has no customer {customer_id}")
     customer = Customer(**found)
     if customer.external_id not in {None, external_id}:
-        raise BadInput(f"customer {customer_id} is another user's: {customer.external_id}")
+        raise BadInput(f"customer {customer_id} is another user's, {customer.external_id}: unlink it there first")
     if customer.external_id is None:
         claimed = connection.execute(sa.select(CLAIMS.c.generation).where(CLAIMS.c.customer_id == customer_id)).first()
         if barred := bar(external_id, customer.meta, claimed=bool(claimed and not relink), instead_of=instead_of):

@@ -122,7 +122,7 @@ def months_between(first: str, last: str) -> list[str]:
     """
     start, end = _number(first), _number(last)
     if not 0 <= end - start < MAX_MONTHS:
-        raise BadInput(f"take 1 to {MAX_MONTHS} months, the first one first")
+        raise BadInput(f"the range of months is empty or too long: take 1 to {MAX_MONTHS}, the first one first")
     return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(start, end + 1)]
 
 
@@ -222,7 +222,7 @@ def in_one(found: Iterable[Month], rates: Mapping[str, Decimal], target: str) ->
     by_month: dict[str, dict[str, Any]] = {}
     for each in found:
         if each.currency not in rates:
-            raise BadInput(f"GATEWAY_FIGURES_RATES has no rate for {each.currency.upper()}")
+            raise BadInput(f"there is no rate for {each.currency.upper()}: add it to GATEWAY_FIGURES_RATES")
         kept = by_month.setdefault(each.month, {"month": each.month, "currency": target})
         scale = rates[each.currency] * Decimal(10) ** (exponent(target) - exponent(each.currency))
         for name in Month.__slots__[2:]:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 from gateway.billing.subscriptions.paid_time import gives_back
-from gateway.models.statuses import FINAL
+from gateway.models.statuses import ENTITLED, FINAL, OWED
 
 MONTHS_IN: Final = {"day": Fraction(12, 365), "week": Fraction(84, 365), "month": Fraction(1), "year": Fraction(12)}
 DAYS_IN: Final = {"day": 1, "week": 7}
@@ -376,7 +376,7 @@ def _overdue(subscription: Subscription, invoices: Sequence[Invoice]) -> list[tu
     known, the latest open invoice is overdue since it was made.
     """
     found = []
-    open_ones = [each for each in invoices if each.status in {"open", "uncollectible"}]
+    open_ones = [each for each in invoices if each.status in OWED]
     for each in invoices:
         since = min((moment for moment in (each.first_failed_at, each.due) if moment), default=None)
         if since is None or each.status in {"draft", "void"}:
@@ -384,7 +384,7 @@ def _overdue(subscription: Subscription, invoices: Sequence[Invoice]) -> list[tu
         paid = [one.paid_at for one in invoices if one.status == "paid" and one.paid_at and one.created >= each.created]
         if paid:
             found.append((int(since.timestamp()), int(min(paid).timestamp())))
-        elif subscription.status not in {"active", "trialing"}:
+        elif subscription.status not in ENTITLED:
             found.append((int(since.timestamp()), NEVER))
     if subscription.status in {"past_due", "unpaid"} and open_ones and all(until != NEVER for _, until in found):
         found.append((int(max(each.created for each in open_ones).timestamp()), NEVER))

@@ -75,7 +75,7 @@ def _check(wrong: UsageRecord) -> None:
         message = f"Stripe does not count it: {wrong.last_error}"
         raise Rejected(Problem(ProblemCode.USAGE_NOT_FOUND, message, "identifier"))
     if wrong.status != "counted" and datetime.now(UTC) - wrong.created > CANCELLABLE:
-        message = "Stripe takes usage back within 24 hours"
+        message = "it is too late: Stripe takes usage back within 24 hours"
         raise Rejected(Problem(ProblemCode.TIMESTAMP_INVALID, message, "identifier"))
 
 

@@ -188,14 +188,14 @@ def _problems(
     if not 0 <= usage.value <= MAX_VALUE:
         yield Problem(ProblemCode.AMOUNT_INVALID, f"a value is 0 to {MAX_VALUE}", f"{where}value")
     if not 1 <= len(usage.identifier) <= MAX_IDENTIFIER:
-        message = f"use an identifier of 1 to {MAX_IDENTIFIER} characters, such as a UUID"
+        message = f"the identifier is empty or too long: use 1 to {MAX_IDENTIFIER} characters, such as a UUID"
         yield Problem(ProblemCode.IDEMPOTENCY_KEY_INVALID, message, f"{where}identifier")
     if usage.timestamp and not present - OLDEST <= usage.timestamp <= present + NEWEST:
         message = "Stripe counts usage of the past 35 days, and at most 5 minutes ahead"
         yield Problem(ProblemCode.TIMESTAMP_INVALID, message, f"{where}timestamp")
     meter = meters.get(usage.event_name)
     if meter is None:
-        message = f"there is no active meter for {usage.event_name!r}"
+        message = f"there is no active meter for {usage.event_name!r}: create it at Stripe first"
         yield Problem(ProblemCode.METER_NOT_FOUND, message, f"{where}eventName")
     if usage.properties and not _are_good(usage.properties, meter):
         message = (
@@ -204,7 +204,11 @@ def _problems(
         )
         yield Problem(ProblemCode.METADATA_INVALID, message, f"{where}properties")
     if usage.external_id not in customers:
-        yield Problem(ProblemCode.NO_CUSTOMER, "this user has bought nothing yet", f"{where}externalId")
+        yield Problem(
+            ProblemCode.NO_CUSTOMER,
+            "this user has bought nothing yet: a first checkout comes before it",
+            f"{where}externalId",
+        )
 
 
 def _are_good(properties: Mapping[str, str], meter: Meter | None) -> bool:

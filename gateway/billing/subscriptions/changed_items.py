@@ -41,7 +41,9 @@ def plan_items(change: PlanChange, present: SubscriptionState, snapshot: Snapsho
     alone = ItemChange(change.price_id, change.quantity, change.item_id)
     if (change.price_id is None) != bool(change.items) or (change.items and alone != ItemChange()):
         raise _rejected(
-            ProblemCode.LINE_ITEMS_INVALID, "say what it becomes: `to: {plan: …}`, or `to: {items: […]}`", "to"
+            ProblemCode.LINE_ITEMS_INVALID,
+            "the change says nothing, or two things: give `to: {plan: …}`, or `to: {items: […]}`",
+            "to",
         )
     if len(change.items) > MAX_ITEMS:
         message = f"a subscription has {MAX_ITEMS} items at most"
@@ -85,7 +87,7 @@ class _Finder:
 
     def _removed(self, entry: ItemChange, at: str) -> Target | None:
         if (entry.item_id is None) == (entry.price_id is None) or entry.quantity is not None:
-            message = "name the item to remove by `itemId` or by `priceId`, and nothing else"
+            message = "the entry does more than remove: name the item by `itemId` or by `priceId`, and nothing else"
             raise _rejected(ProblemCode.LINE_ITEMS_INVALID, message, at.rstrip("."))
         for item in self._present.items:
             if entry.item_id == item.id or entry.price_id == item.price_id:
@@ -127,13 +129,17 @@ class _Finder:
         """Return the price that an entry names, which the subscription can have."""
         field = f"{at}priceId"
         if entry.price_id is None:
-            raise _rejected(ProblemCode.LINE_ITEMS_INVALID, "name the price, or the item that changes", field)
+            raise _rejected(
+                ProblemCode.LINE_ITEMS_INVALID,
+                "the entry names neither a price nor an item: name the price, or the item that changes",
+                field,
+            )
         price = self._snapshot.prices.get(entry.price_id)
         if price is None:
             raise _rejected(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", field)
         kept = any(item.price_id == price.id for item in self._present.items)  # who has an old plan may keep it
         if not kept and not (is_active(price) and is_active(self._snapshot.products[price.product_id])):
-            raise _rejected(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale", field)
+            raise _rejected(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale: choose another", field)
         if price.interval is None:
             raise _rejected(ProblemCode.PRICE_NOT_RECURRING, "this price is paid once; choose a plan", field)
         currency = self._present.subscription.currency

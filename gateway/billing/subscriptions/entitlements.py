@@ -18,12 +18,11 @@ from gateway.billing.subscriptions.counted import Counted, counted
 from gateway.billing.subscriptions.for_life import is_for_life
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.models.mirrored import SubscriptionItem
+from gateway.models.statuses import ENTITLED
 
 Offers = Mapping[str, ProductFeatures]
 """What each product says about features, by its id: `Snapshot.features`."""
 
-_STRIPES = frozenset({"active", "trialing"})
-"""Statuses in which Stripe gives a subscription's entitlements (https://docs.stripe.com/billing/entitlements)."""
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -151,7 +150,7 @@ def _features(state: SubscriptionState, offer: ProductFeatures, active: Collecti
 def _at_stripe(state: SubscriptionState, offer: ProductFeatures, active: Collection[str]) -> Collection[str]:
     if offer.at_stripe is None:
         return () if is_for_life(state) else active
-    return offer.at_stripe.intersection(active) if state.subscription.status in _STRIPES else offer.at_stripe
+    return offer.at_stripe.intersection(active) if state.subscription.status in ENTITLED else offer.at_stripe
 
 
 def _has(

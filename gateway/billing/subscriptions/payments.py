@@ -22,11 +22,9 @@ from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import Invoice, Subscription
+from gateway.models.statuses import OWED
 
 INVOICES = table_for(Invoice)
-
-UNPAID = frozenset({"open", "uncollectible"})
-"""Statuses of invoices that are still owed. What is written off (`uncollectible`) was never paid."""
 
 # What is about the past alone tells only whether anything was ever paid, which matters when something is due.
 _INVOICES = PreparedQuery(
@@ -200,7 +198,7 @@ def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:
 
 def _is_due(invoice: Any) -> bool:
     """Return whether an invoice is owed and was asked for in vain: a bank debit that is on its way was not."""
-    return invoice.status in UNPAID and bool(
+    return invoice.status in OWED and bool(
         _is_by_hand(invoice) or invoice.attempt_count or invoice.first_failed_at or invoice.status == "uncollectible"
     )
 

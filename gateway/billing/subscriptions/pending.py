@@ -20,12 +20,12 @@ from gateway.models.mirrored import Subscription, SubscriptionItem, Subscription
 
 SUBSCRIPTIONS, SCHEDULES = table_for(Subscription), table_for(SubscriptionSchedule)
 
-_LIVE = SCHEDULES.c.status == "active", SCHEDULES.c.deleted.is_(False)
+_ACTIVE = SCHEDULES.c.status == "active", SCHEDULES.c.deleted.is_(False)
 _NEWEST = SCHEDULES.c.as_of.desc(), SCHEDULES.c.id
 
 PHASES = (
     sa.select(SCHEDULES.c.phases)
-    .where(SCHEDULES.c.subscription_id == SUBSCRIPTIONS.c.id, *_LIVE)
+    .where(SCHEDULES.c.subscription_id == SUBSCRIPTIONS.c.id, *_ACTIVE)
     .order_by(*_NEWEST)
     .limit(1)
     .correlate(SUBSCRIPTIONS)
@@ -40,7 +40,7 @@ Stripe has told last.
 
 SCHEDULE_OF = (
     sa.select(SCHEDULES.c.id)
-    .where(SCHEDULES.c.subscription_id == sa.bindparam("subscription"), *_LIVE)
+    .where(SCHEDULES.c.subscription_id == sa.bindparam("subscription"), *_ACTIVE)
     .order_by(*_NEWEST)
 )
 """The schedules that manage a `subscription` as far as the copy knows, the one first of which Stripe has told last."""

@@ -9,11 +9,12 @@ from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.invoice_mapping import invoice as invoice_columns
 from gateway.mirror.mapping import pending_update
+from gateway.models.statuses import OWED
 from gateway.stripe_api.client import StripeResponse
 
 OWING = frozenset({"past_due", "unpaid", "incomplete"})
 """Statuses in which an invoice comes before a change."""
-_UNPAID = frozenset({"draft", "open", "uncollectible"})
+_UNPAID = OWED | {"draft"}
 
 
 @dataclass(frozen=True, slots=True)

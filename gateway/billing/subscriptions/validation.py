@@ -37,7 +37,9 @@ def long_comment(comment: str | None) -> Problem | None:
     """Return what is wrong with a comment."""
     if comment is None or len(comment) <= MAX_COMMENT:
         return None
-    return Problem(ProblemCode.COMMENT_TOO_LONG, f"a comment may have {MAX_COMMENT} characters", "comment")
+    return Problem(
+        ProblemCode.COMMENT_TOO_LONG, f"the comment is too long: at most {MAX_COMMENT} characters", "comment"
+    )
 
 
 def ended(present: SubscriptionState) -> Problem | None:

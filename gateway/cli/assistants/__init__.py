@@ -16,7 +16,7 @@ def mcp(
 ) -> None:
     """Serve assistants: what an operator reads, and what an operator does, previewed and confirmed."""
     if not token:
-        raise SettingsError("set OPERATOR_TOKEN: a token of GATEWAY_OPERATOR_TOKENS (docs/console.md)")
+        raise SettingsError("OPERATOR_TOKEN is not set: give it a token of GATEWAY_OPERATOR_TOKENS (docs/console.md)")
     check(url)
     try:
         from gateway.cli.assistants.server import build

@@ -169,7 +169,9 @@ def enforce(core: GraphQLSchema, field_access: Mapping[str, FieldAccess] = FIELD
     named = {f"{root.name}.{name}" for root in roots for name in root.fields}
     if astray := named ^ set(field_access):
         names = ", ".join(sorted(astray))
-        raise TypeError(f"base/authorization.py: say in FIELD_ACCESS who may call {names}, or remove it")
+        raise TypeError(
+            f"nothing says who may call {names}: say it in FIELD_ACCESS of base/authorization.py, or remove it"
+        )
     for kind in core.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and not _is_page(kind):
             for name, field in kind.fields.items():

@@ -71,7 +71,7 @@ class GraphQLRequest:
         document_id = next(filter(None, map(request.get, _DOCUMENT_IDS)), None) or _apollo_hash(request)
         query = request.get("query") or None
         if query is None and document_id is None:
-            raise BadRequest("there is no `query`")
+            raise BadRequest("there is no `query`: send the document in it")
         return cls(query, request.get("operationName") or None, request.get("variables") or {}, document_id)
 
 

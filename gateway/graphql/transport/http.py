@@ -186,9 +186,14 @@ def _check_method(method: str, operation: OperationDefinitionNode | None) -> Non
     """Refuse what the method may not do: a GET is safe to repeat, so it only reads. A subscription has many answers."""
     kind = operation.operation if operation else OperationType.QUERY
     if kind is OperationType.SUBSCRIPTION:
-        raise BadRequest(f"subscribe by WebSocket, with the subprotocol {PROTOCOL}, or with `Accept: {EVENTS}`")
+        raise BadRequest(
+            "a subscription needs a connection that stays: subscribe by WebSocket, with the subprotocol "
+            f"{PROTOCOL}, or with `Accept: {EVENTS}`"
+        )
     if method != "POST" and kind is not OperationType.QUERY:
-        raise BadRequest("send a mutation by POST", HTTPStatus.METHOD_NOT_ALLOWED, headers=[(b"allow", b"POST")])
+        raise BadRequest(
+            "GET changes nothing: send a mutation by POST", HTTPStatus.METHOD_NOT_ALLOWED, headers=[(b"allow", b"POST")]
+        )
 
 
 def _retry_after(errors: list[dict[str, Any]]) -> list[tuple[bytes, bytes]]:

@@ -50,11 +50,15 @@ def _body(request: Request) -> bytes:
     headers = request.headers
     # A form or plain text could be sent by any page of the web without asking (CSRF); JSON makes a browser ask first.
     if not _is_json(headers.get(b"content-type", b"")):
-        raise BadRequest(f"send the query as {JSON} in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        raise BadRequest(
+            f"the body is of another type: send the query as {JSON} in UTF-8", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        )
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise BadRequest("send the body uncompressed", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        raise BadRequest("the body is compressed: send it as it is", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     if len(request.body) > MAX_BODY_BYTES:
-        raise BadRequest(f"the body may have {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        raise BadRequest(
+            f"the body is too long: it may have {MAX_BODY_BYTES} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        )
     return request.body
 
 
@@ -85,7 +89,10 @@ def accepted(header: bytes | None) -> str:
     header = header or b"*/*"
     media_type = _accepted_known(header) if len(header) <= MAX_HEADER_BYTES else _accepted(header)
     if media_type is None:
-        raise BadRequest(f"the answer can be {GRAPHQL}, {JSON} or {EVENTS}", HTTPStatus.NOT_ACCEPTABLE)
+        raise BadRequest(
+            f"no answer is of a type that `Accept` names: accept {GRAPHQL}, {JSON} or {EVENTS}",
+            HTTPStatus.NOT_ACCEPTABLE,
+        )
     return media_type
 
 

@@ -63,7 +63,7 @@ class AuditEntry:
             target=row.target,
             input=orjson.dumps(row.input).decode(),
             result=orjson.dumps(row.result).decode() if row.result is not None else None,
-            problems=[f"{each['code']}: {each['message']}" for each in row.problems or ()],
+            problems=[f"{each['message']} ({each['code']})" for each in row.problems or ()],
             idempotency_key=row.key,
             created_at=row.created,
             finished_at=row.finished,

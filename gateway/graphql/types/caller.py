@@ -53,7 +53,7 @@ class Caller:
         """
         principal = info.context.principal.acting_as(input.external_id)
         if principal.subject is None:
-            raise BadInput("name the user whose subscription it is: `externalId`")
+            raise BadInput("nothing says whose subscription it is: name the user in `externalId`")
         return cls(principal, info, input)
 
     async def changed(self, name: str, work: Callable[[], Awaitable[SubscriptionState]]) -> BillingSubscription:

@@ -149,7 +149,7 @@ class SpendCreditsPayload(Payload):
     @classmethod
     def rejected(cls, rejected: Rejected, _info: Info, /) -> "SpendCreditsPayload":
         """Return what the caller must fix, and the account of the customer, if there is one."""
-        account = CreditAccount(id=rejected.current.id) if rejected.current else None
+        account = CreditAccount(id=rejected.current) if rejected.current else None
         return cls(credits=account, user_errors=UserError.all_of(rejected.problems))
 
 
@@ -209,11 +209,6 @@ class CreditMutations:
     ) -> SpendCreditsPayload:
         """Spend credits, those that run out first before others. Never more than there are, whoever spends at once."""
         meta = {each.key: each.value for each in input.metadata or ()}
-        kind = input.kind or ""
-        wanted = Spend(input.external_id, input.amount, input.idempotency_key, input.reason, meta, kind)
-        spent = await rules.spend(info.context.services.database, wanted)
-        return SpendCreditsPayload(
-            entry=CreditEntry.of(spent.entry) if spent.entry else None,
-            credits=CreditAccount(id=with_kind(spent.customer.id, kind)) if spent.customer else None,
-            user_errors=UserError.all_of(list(spent.problems)),
-        )
+        wanted = Spend(input.external_id, input.amount, input.idempotency_key, input.reason, meta, input.kind or "")
+        entry = await rules.spend(info.context.services.database, wanted)
+        return SpendCreditsPayload(entry=CreditEntry.of(entry), credits=CreditAccount(id=entry.customer_id))

@@ -244,7 +244,7 @@ class Account:
 
     async def _preview(self, info: Info, subscription_id: str, change: PlanChange) -> ChangePreview:
         if isinstance(info.context, LiveContext):
-            raise BadInput("ask for a preview in a query: live updates do not call Stripe")
+            raise BadInput("live updates do not call Stripe: ask for a preview in a query")
         services = info.context.services
         preview = await services.subscriptions.preview(self._user(info), subscription_id, change)
         return ChangePreview.of(preview, catalog_objects_of(await services.catalog.snapshot()))

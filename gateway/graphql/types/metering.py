@@ -37,7 +37,7 @@ class Usage:
         """Read the usage of a customer; None when there is no such meter."""
         having = {each.key: each.value for each in properties or ()}
         if any(not rules.PROPERTY.fullmatch(name) for name in having):
-            raise BadInput("`properties` names what no property is called")
+            raise BadInput("`properties` has a name that no property can have: use letters, digits, `_`, `-` and `.`")
         found = await rules.current(info.context.services.database, customer_id, event_name, having)
         if found is None:
             return None
@@ -168,10 +168,12 @@ def _reports(input: ReportUsageInput) -> list[tuple[str, Report]]:
     one = input.external_id, input.event_name, input.identifier
     if input.records is not None:
         if any(each is not None for each in one) or not 1 <= len(input.records) <= rules.MAX_RECORDS:
-            raise BadInput(f"report 1 to {rules.MAX_RECORDS} `records`, and nothing beside them")
+            raise BadInput(
+                f"`records` are none, too many or beside others: report 1 to {rules.MAX_RECORDS} of them alone"
+            )
         return [(f"records.{place}.", _report(each)) for place, each in enumerate(input.records)]
     if any(each is None for each in one):
-        raise BadInput("give `records`: each with `externalId`, `eventName` and `identifier`")
+        raise BadInput("the usage is not whole: give `records`, each with `externalId`, `eventName` and `identifier`")
     return [("", _report(input))]
 
 

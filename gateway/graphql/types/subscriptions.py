@@ -147,7 +147,7 @@ class PendingChange:
     async def due_at_renewal(self, info: Info) -> Money | None:
         """What the renewal comes to at which it happens, as Stripe computes it; null when it is at no renewal."""
         if isinstance(info.context, LiveContext):
-            raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
+            raise BadInput("live updates do not call Stripe: ask for `dueAtRenewal` in a query")
         row = self.state.subscription
         if self.state.pending is None or not renews_with(self.state.pending, self.state.items):
             return None
@@ -222,7 +222,7 @@ class BillingSubscription(Node):
     async def due_at_renewal(self, info: Info) -> Money | None:
         """What its next renewal comes to, as Stripe computes it; null when there is none, or while it is paused."""
         if isinstance(info.context, LiveContext):
-            raise BadInput("ask for `dueAtRenewal` in a query: live updates do not call Stripe")
+            raise BadInput("live updates do not call Stripe: ask for `dueAtRenewal` in a query")
         row = self.state.subscription
         if row.pause_behavior or row.status in {"paused", *FINAL}:
             return None

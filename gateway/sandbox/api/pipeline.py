@@ -18,6 +18,7 @@ from starlette.responses import Response
 from gateway.sandbox.api.form_encoding import parse_form, parse_multipart
 from gateway.sandbox.api.routing import Route, match
 from gateway.sandbox.core.errors import StripeError, invalid, rate_limited, unauthorized, unrecognized_url
+from gateway.sandbox.core.periods import DAY
 from gateway.sandbox.core.ports import Download, Request
 from gateway.sandbox.options import API_VERSION
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
-_DAY = 24 * 3600
 _KEY_LENGTH = 255
 _NO_KEY = (
     "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth "
@@ -120,7 +120,7 @@ class Api:
         store = self.sandbox.store
         digest = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
         kept = store.get("_idempotency", key)
-        if kept and kept["at"] > time.time() - _DAY:
+        if kept and kept["at"] > time.time() - DAY:
             if kept["path"] != request.path:
                 raise StripeError(
                     "Keys for idempotent requests can only be used for the same endpoint they were first used for "

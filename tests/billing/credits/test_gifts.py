@@ -112,7 +112,7 @@ async def test_gifts_pay_a_debt_first_run_out_and_are_spent_in_this_order(databa
     assert (await given(database)).balance == 70
     await given(database, "soon", 50, soon)
     spent = await spend(database, Spend("ada", 60, "s"))
-    assert list(spent.entry.parts.values()) == [50, 10]
+    assert list(spent.parts.values()) == [50, 10]
     await given(database, "late", 7, soon)
     database.clock.follow(7200)
     assert await database.transaction(expire_credits) == 1

@@ -10,6 +10,7 @@ from gateway.billing.credits.ledger import ENTRIES, LOTS, PAGE
 from gateway.billing.credits.service import PAGES, balances, spend
 from gateway.billing.credits.spending import Purses, Spend
 from gateway.billing.pagination import PageRequest
+from gateway.billing.user_errors import Rejected
 from gateway.errors import BadInput
 from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from harness.rows import customer, put
@@ -29,13 +30,13 @@ async def filled(database, *rows, balance: int = 0) -> None:
 
 async def spent(database, **wanted) -> CreditEntry | tuple[str, str | None]:
     """The entry of a spend, or the code and the field of what stands against it."""
-    outcome = await spend(database, Spend(**{"external_id": "ada", "amount": 30, "key": "k", **wanted}))
-    if outcome.entry is None:
-        (problem,) = outcome.problems
+    try:
+        entry = await spend(database, Spend(**{"external_id": "ada", "amount": 30, "key": "k", **wanted}))
+    except Rejected as rejected:
+        (problem,) = rejected.problems
         return problem.code.name, problem.field
-    assert outcome.problems == ()
-    assert outcome.customer.id == "cus_1"
-    return outcome.entry
+    assert entry.customer_id == "cus_1"
+    return entry
 
 
 async def rows(database, table) -> list[dict]:
@@ -71,11 +72,12 @@ async def test_which_lots_a_spend_comes_from(database, lots, parts):
 @pytest.mark.parametrize("balance", [29, 0, -50])
 async def test_nobody_spends_what_is_not_there(database, balance):
     await filled(database, lot("a"), balance=balance)
-    outcome = await spend(database, Spend("ada", 30, "k"))
-    (problem,) = outcome.problems
-    assert (problem.code.name, problem.field, outcome.entry) == ("INSUFFICIENT_CREDITS", "amount", None)
+    with pytest.raises(Rejected) as raised:
+        await spend(database, Spend("ada", 30, "k"))
+    (problem,) = raised.value.problems
+    assert (problem.code.name, problem.field) == ("INSUFFICIENT_CREDITS", "amount")
     assert problem.message == f"30 credits are wanted and {max(balance, 0)} are there"
-    assert outcome.customer.id == "cus_1"
+    assert raised.value.current == "cus_1"
     assert await rows(database, ENTRIES) == []
 
 
@@ -168,8 +170,8 @@ async def test_a_key_is_of_one_customer(database):
     theirs = customer("cus_2", "bob"), CreditAccount(customer_id="cus_2", balance=50, clock=PAST)
     await filled(database, lot("a"), *theirs, lot("b", customer_id="cus_2"), balance=100)
     await spent(database)
-    outcome = await spend(database, Spend("bob", 20, "k"))
-    assert (outcome.entry.balance, outcome.customer.id) == (30, "cus_2")
+    entry = await spend(database, Spend("bob", 20, "k"))
+    assert (entry.balance, entry.customer_id) == (30, "cus_2")
 
 
 @pytest.mark.parametrize("columns", [{"external_id": "bob"}, {"external_id": "ada", "deleted": True}])
@@ -207,8 +209,9 @@ async def test_what_a_spend_may_say(database, wanted, expected):
 
 
 async def test_everything_wrong_is_said_at_once(database):
-    outcome = await spend(database, Spend("ada", 0, "", LONG, {"x": LONG}))
-    assert [problem.field for problem in outcome.problems] == ["amount", "idempotencyKey", "reason", "metadata"]
+    with pytest.raises(Rejected) as raised:
+        await spend(database, Spend("ada", 0, "", LONG, {"x": LONG}))
+    assert [problem.field for problem in raised.value.problems] == ["amount", "idempotencyKey", "reason", "metadata"]
 
 
 # --- What is shown ------------------------------------------------------------------------------------------------

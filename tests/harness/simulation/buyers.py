@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.auth.principal import Principal
 from gateway.billing.checkout.request import CheckoutRequest, Line
-from gateway.billing.credits.service import Spend, Spent, spend
+from gateway.billing.credits.service import Spend, spend
 from gateway.billing.metering.usage import Report, report
 from gateway.billing.subscriptions.change_request import PlanChange
 from gateway.billing.subscriptions.ending import Cancellation
@@ -212,13 +212,17 @@ class Buyer:
     async def _spend(self, key: str, amount: int) -> None:
         self.spends[key] = amount
         wanted = Spend(self.name, amount, key)
-        found: Spent | None = await self.ask(f"spends {amount}", lambda it: spend(it.runtime.database, wanted))
-        if found is not None and found.entry is not None:
-            self.spent[key] = amount
-            if found.entry.balance < 0:
-                raise Lost(f"a spend left {found.entry.balance} credits")
-        elif found is not None:
+        try:
+            entry = await self.world.ask(f"{self.name} spends {amount}", lambda it: spend(it.runtime.database, wanted))
+        except Rejected:
             self.refused.add(key)
+            return
+        except GatewayError:
+            return
+        if entry is not None:
+            self.spent[key] = amount
+            if entry.balance < 0:
+                raise Lost(f"a spend left {entry.balance} credits")
 
     async def check_served(self, process: Process) -> None:
         """Check that the user can buy: nothing that went wrong stands in the way for ever.
@@ -244,8 +248,8 @@ class Buyer:
                 self.reported[key] = self.used[key].value
         for key in [each for each in self.spends if each not in self.spent]:
             wanted = Spend(self.name, self.spends[key], key)
-            found = await process.ask(lambda it, wanted=wanted: spend(it.runtime.database, wanted))  # type: ignore[misc]
-            if found.entry is not None:
+            with suppress(Rejected):
+                await process.ask(lambda it, wanted=wanted: spend(it.runtime.database, wanted))  # type: ignore[misc]
                 self.spent[key] = self.spends[key]
 
     async def use(self) -> None:

@@ -45,7 +45,9 @@ class ForCustomer:
         users = [str(each.external_id) for each in places if each.external_id not in _UNNAMED]
         customers = [str(each.customer_id) for each in places if each.customer_id not in _UNNAMED]
         if len(users + customers) != 1:
-            raise BadInput("name the customer once: `whom: {externalId: …}` or `whom: {customerId: …}`")
+            raise BadInput(
+                "nobody is named, or two: name the customer once, `whom: {externalId: …}` or `whom: {customerId: …}`"
+            )
         return next(iter(users), None), next(iter(customers), None)
 
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from gateway.sandbox.core import money as arithmetic
+from gateway.sandbox.core.periods import DAY
 from gateway.sandbox.pages import formats
 
 Json = dict[str, Any]
 
 PAY_LABELS = {"book": "Book", "donate": "Donate", "subscribe": "Subscribe"}
-_DAY = 86_400
 
 
 def methods(session: Json) -> list[str]:
@@ -42,7 +42,7 @@ class CheckoutView:
     ) -> None:
         self.session, self.items, self.discounts = session, lines, discounts
         self.currency = session["currency"]
-        self.trial_days = -(-(trial_end - now) // _DAY) if trial_end else 0
+        self.trial_days = -(-(trial_end - now) // DAY) if trial_end else 0
         self.locale = locale
 
     @property

@@ -7,16 +7,15 @@ from starlette.routing import Route
 
 from gateway.sandbox.core.clock import WALL
 from gateway.sandbox.core.errors import StripeError
-from gateway.sandbox.core.periods import shifted
+from gateway.sandbox.core.periods import DAY, shifted
 from gateway.sandbox.core.ports import Sandbox
 from gateway.sandbox.events.chaos import FAULTS
 from gateway.sandbox.pages import site
 from gateway.sandbox.pages.calls import base_url, call, sandbox_of
 from gateway.sandbox.scenes import play
 
-_DAY = 86_400
 # A jump of more than a few years is a slip of the finger, and takes very long.
-_FARTHEST = 5 * 366 * _DAY
+_FARTHEST = 5 * 366 * DAY
 _PERIOD_ENDS = ("subscription.cycle", "subscription.end")
 _GREATEST_SETTING = 1e9
 

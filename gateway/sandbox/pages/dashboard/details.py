@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.sandbox.billing.subscriptions import FINAL
 from gateway.sandbox.core.expand import public
 from gateway.sandbox.core.objects import clock_of
 from gateway.sandbox.core.registry import kind_of_id
@@ -33,7 +34,6 @@ from gateway.sandbox.scenes import SCENES
 Json = dict[str, Any]
 
 _TIMELINE_LENGTH = 100
-_OVER = ("canceled", "incomplete_expired")
 # On the page of a customer or subscription it is clear whose invoices these are.
 _INVOICES = tuple(column for column in INVOICES.columns if column.label not in ("Customer", "Id"))
 _SUBSCRIPTIONS = tuple(column for column in SUBSCRIPTIONS.columns if column.label != "Customer")
@@ -117,7 +117,7 @@ async def subscription(http: Request) -> Response:
         period_start=min((item["current_period_start"] for item in items), default=None),
         period_end=period_end,
         # A test clock has its own time, which its owner moves through the API.
-        jump_to=period_end if ahead and not clock and found["status"] not in _OVER else None,
+        jump_to=period_end if ahead and not clock and found["status"] not in FINAL else None,
         payload=linked_json(found),
         days=history(context, found["id"], *(invoice["id"] for invoice in invoices)),
         **table(context, "item", _ITEMS, items),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.sandbox.billing import hosted_links, setups
+from gateway.sandbox.billing.subscriptions import FINAL
 from gateway.sandbox.core.errors import StripeError
 from gateway.sandbox.pages import payment_form, site
 from gateway.sandbox.pages.calls import call, sandbox_of, transact
@@ -19,7 +20,6 @@ from gateway.sandbox.pages.portal.session import Visit, visit_of
 Json = dict[str, Any]
 
 INVOICES_SHOWN = 12
-_LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
 _ADDRESS = ("line1", "line2", "city", "postal_code", "state", "country")
 _DECLINED, _INVALID = 402, 422
 
@@ -48,7 +48,7 @@ async def home(http: Request) -> Response:
         return site.redirect(_flow_path(visit, visit.flow))
     store, key = sandbox_of(http).store, visit.customer["id"]
     now = sandbox_of(http).now(visit.customer)
-    subscriptions = [each for each in store.find("subscription", customer=key) if each["status"] in _LIVE]
+    subscriptions = [each for each in store.find("subscription", customer=key) if each["status"] not in FINAL]
     # A subscription's own method goes before the customer's: it is the one that will be charged.
     own = [each["default_payment_method"] for each in subscriptions if each["default_payment_method"]]
     default = own[0] if own else visit.customer["invoice_settings"]["default_payment_method"]
@@ -164,7 +164,7 @@ def _use(visit: Visit, method: str) -> None:
     settings = {"invoice_settings": {"default_payment_method": method}}
     call(visit.http, "POST", f"/v1/customers/{visit.customer['id']}", settings)
     for subscription in sandbox_of(visit.http).store.find("subscription", customer=visit.customer["id"]):
-        if subscription["default_payment_method"] and subscription["status"] in _LIVE:
+        if subscription["default_payment_method"] and subscription["status"] not in FINAL:
             call(visit.http, "POST", f"/v1/subscriptions/{subscription['id']}", {"default_payment_method": method})
 
 

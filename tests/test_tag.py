@@ -31,4 +31,12 @@ def test_the_commit_that_names_a_version_is_tagged_once_and_no_other(tmp_path):
     subprocess.run([ROOT / ".ci/tag", "origin"], cwd=copy, check=True)  # it is there already
     assert tags_after(first) == ["refs/tags/v0.2.0"]
     assert git("rev-parse", "v0.2.0") == tagged
-    assert tags_after(first.replace("## 0.2.0", "## 0.2.1\n\n## 0.2.0")) == ["refs/tags/v0.2.0", "refs/tags/v0.2.1"]
+    second = first.replace("## 0.2.0", "## 0.2.1\n\n## 0.2.0")
+    assert tags_after(second) == ["refs/tags/v0.2.0", "refs/tags/v0.2.1"]
+    git("checkout", "-b", "release")
+    (copy / "CHANGELOG.md").write_text(second.replace("## 0.2.1", "## 0.3.0\n\n## 0.2.1"))
+    git("commit", "--all", "--message", "Release 0.3.0")
+    git("checkout", "-")
+    git("merge", "--no-ff", "release")  # a forge's button: the merge names the version as its branch does
+    subprocess.run([ROOT / ".ci/tag", "origin"], cwd=copy, check=True, capture_output=True)
+    assert git("ls-remote", "--tags", "origin")[1::2][-1] == "refs/tags/v0.3.0"

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from gateway.app import create_app
@@ -17,7 +18,7 @@ from harness.application import NEW, OLD, told
 from harness.checkout import buy
 from harness.command import run
 from harness.databases import postgres_later
-from harness.gateway import SERVICE, World, listening, serve
+from harness.gateway import SERVICE, World, connected, listening, serve
 from harness.subscriptions import applied
 
 ONCE = {
@@ -114,7 +115,7 @@ def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, 
         world.data(USE, {"key": "before"}, SERVICE)
         # What is being told at the moment of the backup is told again when its lease has run out: half a minute.
         world.eventually(lambda: world.rows("outbox_delivery", status="pending"), [])
-        world._execute("UPDATE usage_record SET status = 'pending', next_attempt_at = created")  # sent a moment later
+        world.eventually(lambda: [row["status"] for row in world.rows("usage_record")], ["sent"])
         copy = copy_of(world, tmp_path)
 
         # What happens after the backup, and is lost here.
@@ -135,6 +136,8 @@ def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, 
         world.eventually(lambda: world.rows("subscription", id=plan["id"])[0]["status"], "canceled")
 
         restore(copy, another_database_url)
+        with connected(another_database_url) as connection:  # as if the backup had come just before it was sent
+            connection.execute(sa.text("UPDATE usage_record SET status = 'pending', next_attempt_at = created"))
         environment = {**world.environment(), "DATABASE_URL": another_database_url}
         endpoints = f"{world.settings.outbound_endpoints[0].url} {NEW} {OLD}"
         environment["GATEWAY_OUTBOUND_ENDPOINTS"] = endpoints

@@ -357,7 +357,7 @@ LINKED = {
         [customer(), customer("cus_0", "ada"), claim("cus_0")], {"cus_0": None, "cus_1": "ada"},
     ),
     "one that was taken from its user": ([customer(), claim(email="ada@example.com")], {"cus_1": "ada"}),
-    "another's": ([customer(external_id="bob")], "another user's: bob"),
+    "another's": ([customer(external_id="bob")], "another user's, bob"),
 }  # fmt: skip
 
 

@@ -134,7 +134,8 @@ class Refunds:
             NotFound: there is no such invoice.
         """
         owner = (
-            sa.select(INVOICES.c.id, CUSTOMERS.c.external_id)
+            sa.select(CUSTOMERS.c.external_id)
+            .select_from(INVOICES)
             .outerjoin(CUSTOMERS, CUSTOMERS.c.id == INVOICES.c.customer_id)
             .where(INVOICES.c.id == invoice_id)
         )

@@ -70,6 +70,11 @@ def ask(mirror, stripe, scripted, database):
     return ask
 
 
+async def reference_of(database) -> str:
+    """The gateway's own name of the action."""
+    return await database.read(lambda one: one.execute(sa.select(ENTRIES.c.reference)).scalar())
+
+
 def parts(scripted, path: str = "/v1/refunds") -> list[dict]:
     """What Stripe was asked to do, without the action's reference, which must be the same in all of it."""
     asked = [params for method, its, params in scripted.calls if (method, its) == ("POST", path)]
@@ -110,6 +115,12 @@ WAYS = {
         {"amount": 501},
         [pi(2, 500), pi(1, 1)],
     ),
+    "what is left of the newest first": (
+        [payment(2, 400, amount_refunded=100), payment(1, 500)],
+        {},
+        {"amount": 450},
+        [pi(2, 300), pi(1, 150)],
+    ),
     "not what was paid in cash": ([payment(1, 850), (CASH, {"id": "x", "latest_charge": None})], {}, {}, [pi(1, 850)]),
     "cash alone": ([(CASH, {"id": "x", "latest_charge": None})], {}, {}, NOT),
     "without any payment": ([], {}, {}, NOT),
@@ -125,7 +136,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize(("payments", "theirs", "wanted", "expected"), WAYS.values(), ids=WAYS)
-async def test_which_payments_are_refunded(ask, scripted, payments, theirs, wanted, expected):
+async def test_which_payments_are_refunded(ask, scripted, database, payments, theirs, wanted, expected):
     ask.prepare(invoice(**theirs), *payments)
     made = [each for each in expected if isinstance(each, dict)]
     amounts = [(int(each["payment_intent"][3:]), int(each["amount"])) for each in made]
@@ -134,11 +145,12 @@ async def test_which_payments_are_refunded(ask, scripted, payments, theirs, want
     answer = await ask(**wanted)
     if made:
         assert (answer, parts(scripted)) == (told(*amounts), expected)
-        (reference,) = {key.removesuffix(each["payment_intent"]) for key, each in zip(scripted.keys, made, strict=True)}
-        assert reference.startswith("action-")
-        assert [path for _, path, _ in scripted.calls if path.startswith("/v1/charges")] == [
-            f"/v1/charges/ch_{number}" for number in sorted({number for number, _ in amounts})
-        ] or len(amounts) > 1
+        reference = await reference_of(database)
+        assert scripted.keys == [f"action-{reference}{each['payment_intent']}" for each in made]
+        asked = [params for _, path, params in scripted.calls if path.startswith("/v1/payment_intents/")]
+        assert asked == [{"expand[0]": "latest_charge"}] * len(asked)
+        read = sorted(path for _, path, _ in scripted.calls if path.startswith("/v1/charges"))
+        assert read == sorted(f"/v1/charges/ch_{number}" for number, _ in amounts)
     else:
         assert (answer, parts(scripted)) == (expected, [])
     listed = [params for _, path, params in scripted.calls if path == "/v1/invoice_payments"]
@@ -148,8 +160,8 @@ async def test_which_payments_are_refunded(ask, scripted, payments, theirs, want
 async def test_what_is_paid_back_is_in_the_copy_with_the_answer(ask, scripted, database):
     ask.prepare(invoice(), payment(1))
     gone = payment(1, amount_refunded=100)[1]["latest_charge"]
+    scripted.forget("GET", "/v1/charges/ch_1")
     scripted.answer("GET", "/v1/charges/ch_1", gone)
-    scripted._answers["GET", "/v1/charges/ch_1"].pop(0)
     scripted.answer(*REFUND, refund(1, 100))
     await ask(amount=100)
     tables = [table_for(each) for each in (Charge, Invoice, InvoicePayment)]
@@ -184,9 +196,9 @@ async def test_who_was_killed_does_only_what_is_missing(ask, scripted, database,
     scripted.answer(*REFUND, {"error": {"type": "api_error", "message": "down"}}, status=500)
     with pytest.raises(Exception, match="Stripe"):
         await ask(amount=amount)
-    reference = await database.read(lambda one: one.execute(sa.select(ENTRIES.c.reference)).scalar())
+    reference = await reference_of(database)
     scripted.calls.clear()
-    scripted._answers["POST", "/v1/refunds"].clear()
+    scripted.forget(*REFUND)
     others = [refund(7, 5), refund(8, 5, gateway_action="other")]
     for number, gone in ((2, 500), (1, 400)):
         mine = refund(number, gone, gateway_action=reference)
@@ -238,7 +250,7 @@ async def test_what_is_credited(ask, scripted, database, payments, theirs, wante
     scripted.answer("GET", "/v1/credit_notes/cn_1", NOTE)
     answer, asked = await ask("credit", **wanted), parts(scripted, "/v1/credit_notes")
     if isinstance(expected, dict):
-        assert asked == [expected]
+        assert (asked, scripted.keys) == ([expected], [f"action-{await reference_of(database)}"])
         assert answer == {"id": "cn_1", "number": "CN-1", "amount": 100, "currency": "usd"}
         assert [path for _, path, _ in scripted.calls].count("/v1/invoices/in_1") == 3  # at first, then, and at last
         note = sa.select(table_for(CreditNote).c.amount)
@@ -281,11 +293,17 @@ async def test_who_was_killed_behind_a_credit_note_makes_no_second(ask, scripted
     answer = await ask("credit", amount=100)
     update = sa.update(ENTRIES).values(status="pending", result=None)
     await database.transaction(lambda one: one.execute(update))
-    reference = await database.read(lambda one: one.execute(sa.select(ENTRIES.c.reference)).scalar())
+    reference = await reference_of(database)
     scripted.list("/v1/credit_notes", [NOTE | {"id": "cn_2"}, NOTE | {"metadata": {"gateway_action": reference}}])
     assert await ask("credit", amount=100) == answer
     assert len(parts(scripted, "/v1/credit_notes")) == 1
     assert ("GET", "/v1/credit_notes", {"invoice": "in_1", "limit": "100"}) in scripted.calls
+
+
+@pytest.mark.parametrize("wanted", [{"amount": 0}, {"amount": -5}, {"memo": "m" * 501}])
+async def test_of_what_can_never_be_stripe_hears_nothing(ask, scripted, wanted):
+    await ask(**wanted)
+    assert scripted.calls == []
 
 
 @pytest.mark.parametrize("is_in_the_copy", [True, False])

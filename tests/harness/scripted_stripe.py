@@ -46,6 +46,10 @@ class ScriptedStripe:
         error = {"type": "invalid_request_error", "message": "no", "code": code}
         self.answer(method, path, {"error": error}, status=status)
 
+    def forget(self, method: str, path: str) -> None:
+        """Give none of the answers to this call that were written down."""
+        self._answers[method, path].clear()
+
     def list(self, path: str, *pages: list[dict[str, Any]]) -> None:
         for number, data in enumerate(pages, 1):
             self.answer("GET", path, {"object": "list", "url": path, "data": data, "has_more": number < len(pages)})

@@ -9,7 +9,7 @@ from billing.metering.test_usage_rules import meter, record
 from gateway.billing.metering import totals
 from gateway.billing.metering.adjustments import adjust
 from gateway.billing.metering.totals import COUNTERS, TOTALS, Period, Total
-from gateway.billing.metering.usage import USAGE
+from gateway.billing.metering.usage import USAGE, current
 from gateway.billing.user_errors import Rejected
 from gateway.models.metering import UsageCounter, UsageTotal
 from harness.rows import put
@@ -74,6 +74,19 @@ WRONG = {
 async def test_what_can_be_taken_back(database, fill, rows, wanted, expected):
     await fill(*rows)
     assert await adjusted(database, **wanted) == expected
+
+
+@pytest.mark.parametrize(("formula", "values"), [("sum", [6, 8, 7]), ("count", [2, 2, 1])])
+async def test_what_was_summed_up_follows_a_correction(database, fill, formula, values):
+    times = {"period_start": NOW - DAY, "period_end": NOW + DAY}
+    await fill(UsageCounter(customer_id="cus_1", name="calls", subscription_id="sub_1", used=6, **times))
+    await fill(meter(formula=formula), record("a", 5, NOW), record("b", 1, NOW))
+    found = [(await current(database, "cus_1", "calls")).value]
+    for identifier, value in (("a", 7), ("b", None)):
+        await adjusted(database, identifier, value)
+        found.append((await current(database, "cus_1", "calls")).value)
+    assert found == values
+    assert await database.read(lambda connection: connection.execute(sa.select(COUNTERS.c.used)).scalar()) == 7
 
 
 async def test_of_a_plain_counter_stripe_hears_nothing(database, fill):

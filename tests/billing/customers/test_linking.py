@@ -1,5 +1,7 @@
 """Whose an existing customer is: the rule as a table, and what people and organisations see of it."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -83,6 +85,7 @@ def test_a_claim_goes_on_where_it_was_left_and_says_that_stripe_is_asked(connect
     assert linking.open_claim(connection, "ada", None, making=True).generation == 2
     fresh = linking.open_claim(connection, "eve", "eve@x.example", making=True)
     assert (fresh.generation, fresh.email, claims(connection)["eve", 1]) == (1, "eve@x.example", (None, True))
+    assert timedelta() <= datetime.now(UTC) - fresh.created < timedelta(minutes=1)
 
 
 def test_a_claim_of_which_nothing_is_left_asks_anew(connection):

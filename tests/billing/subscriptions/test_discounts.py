@@ -130,7 +130,7 @@ async def test_which_of_several_codes_of_one_text_is_meant(service, scripted, fo
 REFUSED = {
     "no such code": ({}, [], [], INVALID),
     "another's": ({}, [code(whose="cus_2")], [], INVALID),
-    "a second code": ({"discounts": [given(by="promo_9")]}, [code()], [], INVALID),
+    "a second code": ({"discounts": [given(coupon="other", by="promo_9")]}, [code()], [], INVALID),
     "the coupon was had": ({}, [code()], [had()], INVALID),
     "it is paused": (
         {"pause_collection": {"behavior": "void"}}, [code()], [], ("SUBSCRIPTION_PAUSED", "subscriptionId"),

@@ -3,6 +3,8 @@
 What Stripe previews decides what is free; the lives of what was started are told by `test_free.py`.
 """
 
+import asyncio
+
 import pytest
 
 from gateway.auth.principal import ANONYMOUS, SERVICE, Principal
@@ -11,6 +13,7 @@ from gateway.billing.checkout.free import KEY, FreeStart
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Rejected
+from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, StripeUnavailable, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Discount
@@ -98,6 +101,7 @@ async def test_what_costs_nothing_is_started_as_stripe_previews_it(start, script
     key = told.pop(f"metadata[{KEY}]")
     assert told == {"customer": "cus_1", **HOW, **sent}
     assert scripted.keys[-1] == key
+    assert None not in scripted.keys
     assert key.startswith("start-") or len(key) > 20
     items = {
         f"subscription_details[{name.replace('[', '][', 1)}": text for name, text in sent.items() if "items" in name
@@ -158,7 +162,8 @@ REFUSED = {
 async def test_what_is_not_started(start, scripted, fill, request_, rows, settings, expected):
     await fill(*(type(row)(**row.model_dump()) for row in rows))
     scripted._answers["POST", PREVIEW].clear()
-    scripted.answer("POST", PREVIEW, {"id": "upcoming_in_1", "object": "invoice", "amount_due": 1})
+    due = int(request_.lines[0].price_id != "nothing")
+    scripted.answer("POST", PREVIEW, {"id": "upcoming_in_1", "object": "invoice", "amount_due": due})
     scripted.list(CODES, [GIFT] if request_.promotion_code == "GIFT" else [])
     assert await codes(start(**settings).start(ADA, request_)) == expected
     assert written(scripted) == []
@@ -185,6 +190,14 @@ async def test_the_policies_of_a_checkout_are_those_of_a_start(start, scripted, 
     await start(**settings).start(ADA, request_)
     (told,) = written(scripted)
     assert {name: told[name] for name in told if name.startswith("trial")} == sent
+
+
+async def test_two_starts_of_one_user_are_one_after_the_other(start, database, scripted):
+    async with user_lock(database, "owner:ada"):
+        starting = asyncio.create_task(start().start(ADA, ask("nothing")))
+        await asyncio.sleep(0.05)
+        assert scripted.calls == []
+    assert (await starting).subscription.id == "sub_1"
 
 
 async def test_a_code_makes_it_free(start, scripted):

@@ -112,6 +112,29 @@ def test_which_claims_may_have_left_a_customer_behind(connection):
 BEGUN = {"given": 1, "used": 2, "fresh": 3, "gone": 4, "nobody": 5}
 
 
+MADE = {
+    "nothing was asked for": ([], False),
+    "Stripe is asked": ([claim("ada", 1, making=True)], True),
+    "it was not": ([claim("ada", 1)], False),
+    "it is decided": ([claim("ada", 1, "cus_1", making=True)], False),
+    "it is for another": ([claim("bob", 1, making=True)], False),
+}
+
+
+@pytest.mark.parametrize(("given", "making"), MADE.values(), ids=MADE)
+def test_whose_first_customer_is_being_made(connection, given, making):
+    put(connection, *(CustomerClaim(**each.model_dump()) for each in given))
+    assert linking.is_being_made(connection, "ada") is making
+
+
+@pytest.mark.parametrize("made", [True, False, None])
+def test_what_stripe_was_asked_to_make_is_left_until_it_is_the_one_that_was_made(connection, made):
+    put(connection, customer("cus_1"), begun := claim("ada", 1, making=True))
+    how = {} if made is None else {"made": made}
+    linking.fulfil(connection, claim=begun, customer_id="cus_1", **how)
+    assert claims(connection) == {("ada", 1): ("cus_1", not made)}
+
+
 def test_so_many_are_looked_at_at_a_time(connection):
     for number in range(linking.BATCH + 1):
         mine = f"user_{number}"

@@ -86,6 +86,7 @@ FOUND = {
         ADA, {},
         [customer("cus_0", deleted=True), claim("cus_0"), customer(), bought(client_reference_id="ada")], "cus_1",
     ),
+    "without an address, of who has an empty one": (UNPROVED, {}, [mailed(email="", email_lower="")], None),
     "one of two": (ADA, {}, [mailed(), mailed("cus_2"), subscription(customer_id="cus_2")], "cus_2"),
     "none of two that live": (
         ADA, {}, [mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2")], None,

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from sqlmodel import select
+from sqlmodel import col
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers.service import Customers
@@ -122,10 +121,10 @@ class Portal:
             Rejected: it has ended, or there is none, or there are several and none is named.
             NotFound: it is not the customer's.
         """
-        query = select(Subscription).where(Subscription.customer_id == customer_id)
+        meant = [col(Subscription.customer_id) == customer_id]
         if id is not None:
-            query = query.where(Subscription.id == id)
-        found = await self._database.read(partial(all_rows, statement=query))
+            meant.append(col(Subscription.id) == id)
+        found = await self._database.read(lambda connection: all_rows(connection, Subscription, *meant))
         if id is not None and not found:
             raise NotFound("there is no such object")
         live = [subscription.id for subscription in found if subscription.status in OCCUPYING]

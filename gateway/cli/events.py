@@ -9,11 +9,11 @@ import typer
 from rich.json import JSON
 from rich.markup import escape
 from rich.table import Table
-from sqlmodel import col, select
 
 from gateway.cli.context import console, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.db.rows import all_rows
+from gateway.db.tables import table_for
 from gateway.errors import BadInput
 from gateway.models.inbox import Event
 from gateway.operators.events import FAILED, changes, failed_ids, ids_of_range, process_again, read_event
@@ -23,6 +23,7 @@ from gateway.webhooks.event import StripeEvent
 app = typer.Typer(
     help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True, add_completion=False
 )
+_TABLE = table_for(Event)
 STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
@@ -42,11 +43,13 @@ def list_(  # noqa: PLR0917 - each is an option of the command line
     if status is not None and status not in STATUSES:
         raise BadInput(f"--status: {status!r} is none of {', '.join(STATUSES)}")
     wanted = {"status": "dead" if dead else status, "type": kind, "object_id": about}
-    query = select(Event).order_by(col(Event.created).desc(), col(Event.received_at).desc()).limit(limit)
-    query = query.filter_by(**{name: value for name, value in wanted.items() if value is not None})
+    conditions = [_TABLE.c[name] == value for name, value in wanted.items() if value is not None]
+    newest = _TABLE.c.created.desc(), _TABLE.c.received_at.desc()
 
     async def work(runtime: Runtime) -> None:
-        rows = await runtime.database.read(lambda connection: all_rows(connection, query))
+        rows = await runtime.database.read(
+            lambda connection: all_rows(connection, Event, *conditions, order_by=newest, limit=limit)
+        )
         show_rows([_row(row) for row in rows], _line, as_json=as_json, none="no events")
 
     run(work)

@@ -1,9 +1,6 @@
-"""Blocking engines of both databases, and what SQLite must be told."""
+"""Blocking engines of both databases."""
 
-import os
 import re
-from errno import EACCES
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -15,9 +12,6 @@ from sqlalchemy.exc import ArgumentError
 from gateway.errors import SettingsError
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-LOCK_WAIT_SECONDS = 5
-"""How long a SQLite connection waits for another process that writes."""
-
 _OPTIONS: dict[str, Any] = {
     "hide_parameters": True,  # errors do not quote what was written
     "json_serializer": lambda value: orjson.dumps(value).decode(),
@@ -101,65 +95,12 @@ def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, 
         writers: the most connections that write; SQLite has one writer in any case.
     """
     if url.drivername == "sqlite":
-        return _sqlite(url, readers, begin=None), _sqlite(url, 1, begin="BEGIN IMMEDIATE")
+        from gateway.db.sqlite import create_engine
+
+        return create_engine(url, readers, None, **_OPTIONS), create_engine(url, 1, "BEGIN IMMEDIATE", **_OPTIONS)
     options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True, "connect_args": _patience(url)}
     reads = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     return (
         sa.create_engine(url, **options, **reads, pool_size=readers),
         sa.create_engine(url, **options, pool_size=writers),
     )
-
-
-def _sqlite(url: URL, connections: int, *, begin: str | None) -> sa.Engine:
-    """Return an engine of SQLite with the safety that money asks for.
-
-    Args:
-        url: of the file.
-        connections: the most that are kept open.
-        begin: the statement that opens a transaction. Taking the writer's lock at BEGIN queues writers instead of
-            failing the second one at its first write (a deferred transaction that has read cannot be upgraded once
-            another has written).
-    """
-    if url.database:
-        _make_file(Path(url.database))
-    # the driver sends no BEGIN of its own
-    arguments = {"isolation_level": None, "timeout": LOCK_WAIT_SECONDS, "check_same_thread": False}
-    pool = {"poolclass": sa.QueuePool, "pool_size": connections, "max_overflow": 0}
-    engine = sa.create_engine(url, **_OPTIONS, **pool, connect_args=arguments)
-    sa.event.listen(engine, "connect", _set_pragmas)
-    if begin:
-        sa.event.listen(engine, "begin", lambda connection: _execute(connection.connection, begin))
-    return engine
-
-
-def _make_file(path: Path) -> None:
-    """Make a database file, and its folder, unless it is there.
-
-    One that is there is not opened: closing it would end the locks that this process has on it. Source:
-    https://www.sqlite.org/howtocorrupt.html, 2.2.
-
-    Raises:
-        SettingsError: it cannot be made or written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.touch()  # an empty file is an empty database
-        elif not path.is_file() or not os.access(path, os.W_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
-    except OSError as error:
-        raise SettingsError(
-            f"DATABASE_URL: {path} cannot be written ({error.strerror}); use a file in a folder of the gateway's own"
-        ) from None
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    """Let readers go on beside the writer (WAL), and make a commit survive a power cut (FULL), which 2xx promises."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        _execute(connection, f"PRAGMA {pragma}")
-
-
-def _execute(connection: Any, statement: str) -> None:
-    cursor = connection.cursor()  # the driver's, for what every transaction needs
-    cursor.execute(statement)
-    cursor.close()

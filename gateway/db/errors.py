@@ -1,7 +1,6 @@
 """Driver errors as the gateway's own."""
 
 import re
-import sqlite3
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -62,10 +61,13 @@ def unavailability_reason(error: BaseException) -> str | None:
     if getattr(cause, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return DAMAGED
     gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return type(cause).__name__ if gone or isinstance(error, _AT_FAULT) else None
+    at_fault = isinstance(error, OperationalError | InterfaceError | PoolTimeout) or _is_sqlites(error)
+    return type(cause).__name__ if gone or at_fault else None
 
 
-_AT_FAULT = (OperationalError, InterfaceError, PoolTimeout, sqlite3.OperationalError)
+def _is_sqlites(error: BaseException) -> bool:
+    """Return whether it is SQLite's own `OperationalError`; its driver is not imported for PostgreSQL."""
+    return (type(error).__module__, type(error).__name__) == ("sqlite3", "OperationalError")
 
 
 def is_deadlock(error: BaseException | None) -> bool:

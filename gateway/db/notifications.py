@@ -20,7 +20,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -47,7 +47,6 @@ LOOK_SECONDS = 0.015
 BUSY_SECONDS = 1.0
 MAX_NOTIFICATIONS = 1_000
 NOTIFICATIONS = table_for(Notification)
-_INSERT = insert_rows("sqlite", NOTIFICATIONS, ["origin", "topics"]).returning(NOTIFICATIONS.c.id)
 _CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newest") - MAX_NOTIFICATIONS)
 _LATER = PreparedQuery(
     lambda _: sa.select(NOTIFICATIONS).where(NOTIFICATIONS.c.id > sa.bindparam("last")).order_by(NOTIFICATIONS.c.id)
@@ -196,7 +195,7 @@ class Notifications:
         """Leave a message for the other processes, within the transaction: they get it with the commit."""
         known = sorted(topics)
         if connection.dialect.name == "sqlite":
-            ((newest,),) = execute(connection, _INSERT, {"origin": self._origin, "topics": known})
+            ((newest,),) = execute(connection, _insert(), {"origin": self._origin, "topics": known})
             execute(connection, _CLEAR, {"newest": newest})
             return
         for payload in payloads(self._origin, known):
@@ -278,6 +277,12 @@ def payloads(origin: str, topics: Iterable[str]) -> Iterator[str]:
         size += len(part) + len(",")
     if parts:
         yield (start + b",".join(parts) + b"]}").decode()
+
+
+@cache
+def _insert() -> Any:
+    """Return the statement that SQLite alone runs: making it imports its dialect."""
+    return insert_rows("sqlite", NOTIFICATIONS, ["origin", "topics"]).returning(NOTIFICATIONS.c.id)
 
 
 def _last_notification(connection: sa.Connection) -> int:

@@ -1,28 +1,45 @@
 """Rows read as objects of their models, for whatever is not hot."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel import SQLModel
 
 from gateway.db.tables import table_for
 
-T = TypeVar("T")
 M = TypeVar("M", bound=SQLModel)
 
 
-def all_rows(connection: sa.Connection, statement: SelectOfScalar[T]) -> list[T]:
-    """Return every row of a SELECT as an object; the objects outlive the connection."""
-    with Session(connection, expire_on_commit=False) as session:
-        return list(session.exec(statement).all())
+def all_rows(
+    connection: sa.Connection,
+    model: type[M],
+    *conditions: sa.ColumnElement[bool],
+    order_by: Sequence[sa.ColumnElement[Any]] = (),
+    limit: int | None = None,
+) -> list[M]:
+    """Return the rows of a table that fulfil some conditions, as objects.
+
+    Args:
+        connection: what is read with.
+        model: of the table.
+        conditions: all must be fulfilled.
+        order_by: the order.
+        limit: so many at most.
+    """
+    query = sa.select(table_for(model)).where(*conditions).order_by(*order_by).limit(limit)
+    return [model(**row) for row in connection.execute(query).mappings()]
 
 
-def first_row(connection: sa.Connection, statement: SelectOfScalar[T]) -> T | None:
-    """Return the first row of a SELECT as an object; None where there is none."""
-    with Session(connection, expire_on_commit=False) as session:
-        return session.exec(statement).first()
+def first_row(
+    connection: sa.Connection,
+    model: type[M],
+    *conditions: sa.ColumnElement[bool],
+    order_by: Sequence[sa.ColumnElement[Any]] = (),
+) -> M | None:
+    """Return the first of the rows that `all_rows` would return; None where there is none."""
+    return next(iter(all_rows(connection, model, *conditions, order_by=order_by, limit=1)), None)
 
 
 def row_by_id(connection: sa.Connection, model: type[M], key: object) -> M | None:

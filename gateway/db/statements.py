@@ -4,14 +4,10 @@ SQLAlchemy writes them, once. Executing them through it as well would cost as mu
 """
 
 import re
-import sqlite3
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
-from types import NoneType
 from typing import Any, NamedTuple
 
 import orjson
@@ -165,19 +161,3 @@ def _compiled(statement: Any, dialect: sa.Dialect, returning: Sequence[sa.Column
     long = re.findall(r"%\(long_(\w+)\)b", text)
     returns = statement.is_select or bool(compiled.effective_returning)
     return _Compiled(text, constants, ordered, long, returns)
-
-
-@lru_cache(1024)  # of one group, many moments are the same
-def _moment(value: datetime) -> str:
-    return (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")[:26]
-
-
-# How SQLAlchemy would write these, and reads them.
-sqlite3.register_adapter(datetime, _moment)
-for kind in (list, dict, OrderedDict):  # Stripe's SDK reads objects as the last
-    sqlite3.register_adapter(kind, lambda value: orjson.dumps(value).decode())
-
-
-# These stay as they are, but each is looked for among all adapters, and asked itself, until it has one of its own.
-sqlite3.register_adapter(bool, int)
-sqlite3.register_adapter(NoneType, {}.get)  # type: ignore[arg-type]  # it gives None, which is what is bound

@@ -17,11 +17,9 @@ def plain_type(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
-# A partial index is partial on PostgreSQL too. The models do not say so, because naming an option of PostgreSQL imports
-# its dialects, 2 MB of memory for a gateway that runs on SQLite.
 for index in (index for table in SQLModel.metadata.tables.values() for index in table.indexes):
-    if "sqlite_where" in index.dialect_kwargs:
-        index.dialect_kwargs["postgresql_where"] = index.dialect_kwargs["sqlite_where"]
+    if "where" in index.info:  # of `partial_index`
+        index.dialect_kwargs["postgresql_where"] = index.dialect_kwargs["sqlite_where"] = index.info["where"]
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 
 from gateway.db.database import Database
-from gateway.db.rows import all_rows, row_by_id
+from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.accounts import own
@@ -122,7 +122,7 @@ async def _owners(database: Database, after: str | None) -> list[str]:
         .order_by(Subscription.customer_id)
         .limit(PAGE)
     )
-    return await database.read(lambda connection: all_rows(connection, live))
+    return await database.read(lambda connection: list(connection.scalars(live)))
 
 
 async def _page(reader: Reader, resource: Resource, state: SyncState) -> StripeResponse | None:
@@ -164,5 +164,5 @@ async def _remember(database: Database, state: SyncState) -> None:
 async def completed(database: Database) -> bool:
     """Return whether every list has been read to its end at least once."""
     query = select(SyncState.resource).where(col(SyncState.completed_at).is_not(None))
-    done = await database.read(lambda connection: all_rows(connection, query))
+    done = await database.read(lambda connection: connection.scalars(query).all())
     return {resource.kind for resource in RESOURCES.values() if resource.synced} <= set(done)

@@ -22,7 +22,6 @@ from sqlmodel import select
 
 from gateway.db.database import Database
 from gateway.db.notifications import publish
-from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing, StripeUnavailable
 from gateway.mirror.accounts import account_of, key_of
@@ -225,7 +224,7 @@ class Mirror:
 
     async def _revision(self, resource: Resource, key: str) -> int | None:
         query = select(resource.table.revision).where(resource.table.id == key)
-        return await self.database.read(lambda connection: first_row(connection, query))
+        return await self.database.read(lambda connection: connection.scalars(query).first())
 
     async def _mark_deleted(self, resource: Resource, key: str, seen: int | None) -> None:
         """Mark a row as deleted, because Stripe says that there is no such object."""

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row, UtcDateTime
+from gateway.models.columns import Row, UtcDateTime, partial_index
 
 
 class CheckoutIntent(Row, table=True):
@@ -38,13 +38,7 @@ class CustomerClaim(Row, table=True):
     """
 
     __tablename__ = "customer_claim"
-    __table_args__ = (
-        sa.Index(
-            "ix_customer_claim_making",
-            "created",
-            sqlite_where=sa.text("making = 1"),  # migration 0027 says it to PostgreSQL, whose dialect takes 2 MB
-        ),
-    )
+    __table_args__ = (partial_index("ix_customer_claim_making", "created", where="making = 1"),)
 
     external_id: str = Field(primary_key=True)
     generation: int = Field(primary_key=True)

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
+from sqlmodel.main import SQLModelMetaclass
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -35,10 +38,31 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Row(SQLModel):
+class TableOnly(SQLModelMetaclass):
+    """Makes the table of a class with `table=True`, as SQLModel does, but does not map it for the ORM.
+
+    Core reads and writes all rows; decision 0038 has what a mapping would cost.
+    """
+
+    def __init__(cls, name: str, bases: tuple[type, ...], given: dict[str, Any], **options: Any) -> None:  # noqa: N805
+        type.__init__(cls, name, bases, given)  # past SQLModel's own, which maps
+        if options.get("table"):
+            columns = {field: getattr(cls, field) for field in cls.model_fields}
+            for field, column in columns.items():
+                column.name = column.key = field
+            more = given.get("__table_args__", ())
+            cls.__table__ = sa.Table(given["__tablename__"], cls.metadata, *columns.values(), *more)
+
+
+class Row(SQLModel, metaclass=TableOnly):
     """A row of any table. Nothing is validated by these classes: their validators (1 MB) are built if asked for."""
 
+    __table__: ClassVar[sa.Table]
     model_config = {"defer_build": True}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute as pydantic does: SQLModel would tell the ORM."""
+        BaseModel.__setattr__(self, name, value)
 
 
 class Mirrored(Row):
@@ -54,6 +78,15 @@ class Mirrored(Row):
     staleness_seconds: int = Field(default=0)
     revision: int = Field(default=1)
     deleted: bool = Field(default=False)
+
+
+def partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """Declare an index over a part of a table.
+
+    `migrations/env.py` tells both databases the condition: whoever names a database's option here imports its dialect,
+    2 MB that the other one has no use for.
+    """
+    return sa.Index(name, *columns, info={"where": sa.text(where)})
 
 
 @lru_cache(1024)  # of one object, and of one storm, many moments are the same

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row, UtcDateTime
+from gateway.models.columns import Row, UtcDateTime, partial_index
 
 OPEN_LOT = "granted - revoked - spent - expired <> 0"
 """Of a lot with something left, or with a debt. An index over it is used where a query repeats it literally."""
@@ -44,21 +44,9 @@ class CreditLot(Row, table=True):
 
     __tablename__ = "credit_lot"
     __table_args__ = (
-        sa.Index(
-            "ix_credit_lot_open",
-            *("customer_id", "expires_at", "granted_at", "id"),
-            sqlite_where=sa.text(OPEN_LOT),
-        ),
-        sa.Index(
-            "ix_credit_lot_expiry",
-            "expires_at",
-            sqlite_where=sa.text(FILLED_LOT),
-        ),
-        sa.Index(
-            "ix_credit_lot_carrying",
-            "customer_id",
-            sqlite_where=sa.text(CARRYING_LOT),
-        ),
+        partial_index("ix_credit_lot_open", *("customer_id", "expires_at", "granted_at", "id"), where=OPEN_LOT),
+        partial_index("ix_credit_lot_expiry", "expires_at", where=FILLED_LOT),
+        partial_index("ix_credit_lot_carrying", "customer_id", where=CARRYING_LOT),
     )
 
     id: str = Field(primary_key=True)

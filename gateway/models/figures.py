@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row
+from gateway.models.columns import Row, partial_index
 
 
 class CustomerFigures(Row, table=True):
@@ -17,7 +17,7 @@ class CustomerFigures(Row, table=True):
     """
 
     __tablename__ = "customer_figures"
-    __table_args__ = (sa.Index("ix_customer_figures_due", "customer_id", sqlite_where=sa.text("due")),)
+    __table_args__ = (partial_index("ix_customer_figures_due", "customer_id", where="due"),)
 
     customer_id: str = Field(primary_key=True)
     parts: list[list[Any]] = Field(default_factory=list, sa_type=sa.JSON)

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Row, UtcDateTime
+from gateway.models.columns import Row, UtcDateTime, partial_index
 
 OPEN_EVENTS_PREDICATE = "status IN ('pending', 'failed', 'dead')"
 """Of an event. SQLite uses an index over a part of a table only for who names that part in these very words."""
@@ -41,7 +41,4 @@ class Event(Row, table=True):
     processed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
     # Only what is not finished is looked for by its status: an index over the rest would cost every event.
-    __table_args__ = (
-        # PostgreSQL's condition is the same, see migrations/env.py
-        sa.Index("ix_event_open", "status", "next_attempt_at", sqlite_where=sa.text(OPEN_EVENTS_PREDICATE)),
-    )
+    __table_args__ = (partial_index("ix_event_open", "status", "next_attempt_at", where=OPEN_EVENTS_PREDICATE),)

@@ -24,11 +24,11 @@ class Lease(Row, table=True):
 class Notification(Row, table=True):
     """What changed, for the other processes on one SQLite file (PostgreSQL has NOTIFY): the latest thousand.
 
-    `origin` is the process that wrote it; `topics` are those of `gateway/db/notifications.py`.
+    `origin` is the process that wrote it; `topics` are those of `gateway/db/notifications.py`. No `id` comes again: the
+    first migration makes it AUTOINCREMENT.
     """
 
     __tablename__ = "notification"
-    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True)
     origin: str

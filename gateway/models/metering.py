@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime
+from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime, partial_index
 
 OPEN_HOLD = "status = 'open'"
 """Of a hold that may still keep something. An index over it is used where a query repeats it literally."""
@@ -23,13 +23,9 @@ class UsageRecord(Row, table=True):
 
     __tablename__ = "usage_record"
     __table_args__ = (
-        sa.Index("ix_usage_record_open", "status", "next_attempt_at", sqlite_where=sa.text(OPEN_PREDICATE)),
+        partial_index("ix_usage_record_open", "status", "next_attempt_at", where=OPEN_PREDICATE),
         sa.Index("ix_usage_record_sum", "customer_id", "event_name", "timestamp"),
-        sa.Index(
-            "ix_usage_record_dead",
-            *("customer_id", "event_name", "timestamp"),
-            sqlite_where=sa.text("status = 'dead'"),
-        ),
+        partial_index("ix_usage_record_dead", *("customer_id", "event_name", "timestamp"), where="status = 'dead'"),
     )
 
     id: str = Field(primary_key=True)
@@ -94,11 +90,7 @@ class UsageHold(Row, table=True):
     __tablename__ = "usage_hold"
     __table_args__ = (
         sa.UniqueConstraint("customer_id", "key"),
-        sa.Index(
-            "ix_usage_hold_open",
-            *("customer_id", "name"),
-            sqlite_where=sa.text(OPEN_HOLD),
-        ),
+        partial_index("ix_usage_hold_open", *("customer_id", "name"), where=OPEN_HOLD),
     )
 
     id: str = Field(primary_key=True)

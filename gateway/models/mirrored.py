@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import Mirrored, Row, UtcDateTime
+from gateway.models.columns import Mirrored, Row, UtcDateTime, partial_index
 
 EMPTY = {"server_default": "[]"}
 """Of a list that rows of an older release do not have."""
@@ -164,7 +164,7 @@ class Subscription(Mirrored, table=True):
     __tablename__ = "subscription"
     __table_args__ = (  # the first finds the newest; what goes on is found among however many that have ended
         sa.Index("ix_subscription_page", "customer_id", "created"),
-        sa.Index("ix_subscription_open", "customer_id", sqlite_where=sa.text(OPEN_SUBSCRIPTIONS_PREDICATE)),
+        partial_index("ix_subscription_open", "customer_id", where=OPEN_SUBSCRIPTIONS_PREDICATE),
     )
 
     customer_id: str

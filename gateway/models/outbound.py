@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Field
 
-from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime
+from gateway.models.columns import OPEN_PREDICATE, Row, UtcDateTime, partial_index
 
 
 class OutboxMessage(Row, table=True):
@@ -33,18 +33,8 @@ class OutboxDelivery(Row, table=True):
 
     __tablename__ = "outbox_delivery"
     __table_args__ = (
-        sa.Index(
-            "ix_outbox_delivery_open",
-            "endpoint",
-            "customer_id",
-            "id",
-            sqlite_where=sa.text("status = 'pending'"),
-        ),
-        sa.Index(
-            "ix_outbox_delivery_due",
-            *("status", "endpoint", "next_attempt_at", "id"),
-            sqlite_where=sa.text(OPEN_PREDICATE),
-        ),
+        partial_index("ix_outbox_delivery_open", "endpoint", "customer_id", "id", where="status = 'pending'"),
+        partial_index("ix_outbox_delivery_due", *("status", "endpoint", "next_attempt_at", "id"), where=OPEN_PREDICATE),
     )
 
     id: int = Field(primary_key=True)

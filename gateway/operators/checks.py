@@ -4,8 +4,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import select
-
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
 from gateway.clock import Clock
@@ -109,7 +107,7 @@ async def _secrets(settings: Settings, database: Database | None) -> Check:
         return Check("webhook secrets", "none", "set STRIPE_WEBHOOK_SECRET; until then webhooks answer 404")
     used = {}
     if database is not None:
-        rows = await database.read(lambda connection: all_rows(connection, select(WebhookSecretUse)))
+        rows = await database.read(lambda connection: all_rows(connection, WebhookSecretUse))
         used = {row.label: row.last_used_at for row in rows}
     words = [
         f"{label} (last used {used[label]:%Y-%m-%d %H:%M} UTC)" if label in used else f"{label} (never used)"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlmodel import select
+from sqlmodel import col
 
 from gateway.billing.customers.account import Account
 from gateway.billing.subscriptions import state
@@ -52,7 +52,7 @@ async def read_customer(database: Database, id: str, grace: timedelta) -> Custom
     def read(connection: sa.Connection) -> CustomerPage | None:
         row = row_by_id(connection, Customer, id)
         if row is None:
-            row = first_row(connection, select(Customer).where(Customer.external_id == id))
+            row = first_row(connection, Customer, col(Customer.external_id) == id)
         if row is None:
             return None
         steps: list[Step] = []

@@ -84,7 +84,7 @@ async def failed_ids(database: Database, ids: Sequence[str] | None = None) -> Se
     """Return the events that failed or were given up, of these or of all."""
     query = select(Event.id).where(col(Event.status).in_(FAILED))
     chosen = query if ids is None else query.where(col(Event.id).in_(ids))
-    return await database.read(lambda connection: all_rows(connection, chosen))
+    return await database.read(lambda connection: connection.scalars(chosen).all())
 
 
 async def ids_of_range(
@@ -104,7 +104,7 @@ async def ids_of_range(
     query = select(Event.id).order_by(col(Event.created), col(Event.id))
     query = query.where(Event.created >= since) if since else query
     query = query.where(Event.created < until) if until else query
-    found = await database.read(lambda connection: all_rows(connection, query.limit(most + 1 if most else None)))
+    found = await database.read(lambda connection: connection.scalars(query.limit(most + 1 if most else None)).all())
     if most and len(found) > most:
         raise BadInput(f"there are more than {most} events in this range: take a shorter one")
     return found
@@ -117,5 +117,4 @@ async def process_again(runtime: Runtime, ids: Sequence[str]) -> list[Event]:
     for event_id in ids:
         await inbox.reopen([event_id])
         await worker.retry([event_id])
-    chosen = select(Event).where(col(Event.id).in_(ids))
-    return list(await runtime.database.read(lambda connection: all_rows(connection, chosen)))
+    return await runtime.database.read(lambda connection: all_rows(connection, Event, col(Event.id).in_(ids)))

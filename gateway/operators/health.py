@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import select
 
 from gateway.billing.metering.forwarder import USAGE, count_open_usage
 from gateway.billing.subscriptions.access_changes import count_due_customers
@@ -85,6 +84,6 @@ def _late(due: datetime | None, moment: datetime) -> int:
 
 async def secrets(database: Database, settings: Settings) -> Sequence[SecretUse]:
     """Return the signing secrets, each with when it was last of use, so that an old one can be removed."""
-    rows = await database.read(lambda connection: all_rows(connection, select(WebhookSecretUse)))
+    rows = await database.read(lambda connection: all_rows(connection, WebhookSecretUse))
     used = {row.label: row.last_used_at for row in rows}
     return [SecretUse(label, used.get(label)) for label, _ in settings.stripe_webhook_secrets]

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from gateway.db.database import Database
 from gateway.db.locks import leader
-from gateway.db.rows import first_row, row_by_id
+from gateway.db.rows import row_by_id
 from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json
 from gateway.mirror.own_account import require_same_account
@@ -162,7 +162,7 @@ def _reached(connection: sa.Connection) -> tuple[int | None, datetime]:
     state = row_by_id(connection, SyncState, NAME)
     if state and state.cursor:
         return int(state.cursor), state.completed_at or state.started_at
-    first = first_row(connection, select(SyncState.started_at).order_by(col(SyncState.started_at)))
+    first = connection.scalar(select(SyncState.started_at).order_by(col(SyncState.started_at)))
     return (None, datetime.now(UTC)) if first is None else (int(first.timestamp()), first)
 
 

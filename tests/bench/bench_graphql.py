@@ -34,10 +34,10 @@ from runner import (
     resident,
     verdict,
 )
-from sqlalchemy import Connection
-from sqlmodel import insert
+from sqlalchemy import Connection, insert
 
 from gateway import migrations
+from gateway.db.tables import table_for
 from gateway.models.mirrored import Price, Product
 from gateway.runtime import compose
 from gateway.settings import Settings
@@ -88,8 +88,8 @@ async def _fill(url: str, products: int) -> None:
     ]
 
     def write(connection: Connection) -> None:
-        connection.execute(insert(Product), [{**row, **features} for row in rows])
-        connection.execute(insert(Price), prices)
+        connection.execute(insert(table_for(Product)), [{**row, **features} for row in rows])
+        connection.execute(insert(table_for(Price)), prices)
 
     await database.transaction(write)
     await database.close()

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import col, select
+from sqlmodel import col
 
 from gateway.billing.credits.held import settle_held
 from gateway.billing.credits.kinds import bad_kind, with_kind
@@ -43,8 +43,8 @@ async def spend(database: Database, wanted: Spend) -> CreditEntry:
     """
     if problems := _problems(wanted):
         raise Rejected(*problems)
-    query = select(Customer).where(Customer.external_id == wanted.external_id, col(Customer.deleted).is_(False))
-    customer = await database.read(lambda connection: first_row(connection, query))
+    his = col(Customer.external_id) == wanted.external_id, col(Customer.deleted).is_(False)
+    customer = await database.read(lambda connection: first_row(connection, Customer, *his))
     if customer is None:
         message = "this user has bought nothing yet: a first checkout comes before it"
         raise Rejected(Problem(ProblemCode.NO_CUSTOMER, message, "externalId"))

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel, select
 
 from gateway.auth.principal import Principal
 from gateway.db.database import Database
-from gateway.db.rows import all_rows, row_by_id
+from gateway.db.rows import row_by_id
 from gateway.models.mirrored import (
     CheckoutSession,
     Customer,
@@ -123,7 +123,7 @@ class Ownership:
     async def _read_customers(self) -> bool:
         """Remember the caller's own customer; whether there is one."""
         query = select(Customer.id).where(Customer.external_id == self._principal.subject)
-        found = await self._database.read(lambda connection: all_rows(connection, query))
+        found = await self._database.read(lambda connection: connection.scalars(query).all())
         self._customers.update(found)
         return bool(found)
 

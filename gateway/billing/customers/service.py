@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import select
+from sqlmodel import col
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers import cards, linking
@@ -306,8 +306,8 @@ class Customers:
 
         The database is what counts, so a failure is only logged; the next checkout, portal or change tries again.
         """
-        query = select(CustomerClaim).where(CustomerClaim.customer_id == customer.id)
-        claim = await self._database.read(partial(first_row, statement=query))
+        his = col(CustomerClaim.customer_id) == customer.id
+        claim = await self._database.read(lambda connection: first_row(connection, CustomerClaim, his))
         told = claim.email if claim else None
         email = principal.email if principal.is_service else self.verified_email(principal)
         changes: dict[str, Any] = {}

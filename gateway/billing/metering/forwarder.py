@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlmodel import col, select
+from sqlmodel import col
 
 from gateway.db.database import Database
 from gateway.db.lease_queue import Backoff, Claim, LeaseQueue, Moment, count_by_status
@@ -140,8 +140,9 @@ class UsageForwarder:
         )
 
     async def _send(self, row: UsageRecord) -> None:
-        meters = select(Meter).where(Meter.event_name == row.event_name, own(col(Meter.id))).order_by(col(Meter.status))
-        meter = await self._database.read(lambda connection: first_row(connection, meters))
+        its = col(Meter.event_name) == row.event_name, own(col(Meter.id))
+        order = (col(Meter.status).asc(),)
+        meter = await self._database.read(lambda connection: first_row(connection, Meter, *its, order_by=order))
         customer_key, value_key = (meter.customer_key, meter.value_key) if meter else ("stripe_customer_id", "value")
         reported = int(row.timestamp.timestamp())
         timestamp = min(reported, self._latest())

@@ -110,10 +110,10 @@ async def report_all(
     """
     due, present = datetime.now(UTC), database.clock.now()
     users, names = ({getattr(each, name) for _, each in reports} for name in ("external_id", "event_name"))
-    customers = select(Customer).where(col(Customer.external_id).in_(users), col(Customer.deleted).is_(False))
-    meters = select(Meter).where(col(Meter.event_name).in_(names), Meter.status == "active", own(col(Meter.id)))
+    theirs = col(Customer.external_id).in_(users), col(Customer.deleted).is_(False)
+    usable = col(Meter.event_name).in_(names), col(Meter.status) == "active", own(col(Meter.id))
     found, active = await database.read(
-        lambda connection: (all_rows(connection, customers), all_rows(connection, meters))
+        lambda connection: (all_rows(connection, Customer, *theirs), all_rows(connection, Meter, *usable))
     )
     ids = {customer.external_id: customer.id for customer in found}
     by_name = {meter.event_name: meter for meter in active}
@@ -245,7 +245,7 @@ def _read(
     connection: sa.Connection, customer_id: str | None, event_name: str, properties: Mapping[str, str]
 ) -> Usage | Period | None:
     """Return the usage; the period where it was not summed up yet, None without such a meter."""
-    meter = first_row(connection, select(Meter).where(Meter.event_name == event_name, own(col(Meter.id))))
+    meter = first_row(connection, Meter, col(Meter.event_name) == event_name, own(col(Meter.id)))
     if meter is None:
         return None
     period = Period(customer_id or "", event_name, *_present_period(connection, customer_id, meter))
@@ -278,8 +278,8 @@ def counted_in(
 def _present_period(connection: sa.Connection, customer_id: str | None, meter: Meter) -> tuple[datetime, datetime]:
     periods = (
         select(SubscriptionItem.current_period_start, SubscriptionItem.current_period_end)
-        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-        .join(Price, col(Price.id) == SubscriptionItem.price_id)
+        .join(table_for(Subscription), col(Subscription.id) == SubscriptionItem.subscription_id)
+        .join(table_for(Price), col(Price.id) == SubscriptionItem.price_id)
         .where(Subscription.customer_id == customer_id, Price.meter == meter.id, col(Subscription.ended_at).is_(None))
         .where(sa.text(OPEN_SUBSCRIPTIONS_PREDICATE))
         .order_by(col(SubscriptionItem.current_period_start).desc())

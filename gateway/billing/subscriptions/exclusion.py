@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 
 import sqlalchemy as sa
-from sqlmodel import col, select
 
 from gateway.billing.catalog.product_prices import group_of
 from gateway.billing.catalog.snapshot import Snapshot
@@ -16,11 +15,11 @@ from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import Price, Subscription, SubscriptionItem
+from gateway.models.mirrored import Price, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
 from gateway.stripe_api.client import Stripe
 
-PRICES = table_for(Price)
+ITEMS, PRICES = table_for(SubscriptionItem), table_for(Price)
 
 
 def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextManager[None]:
@@ -114,12 +113,12 @@ async def held_products(
         but: items that do not count.
         replanned: a subscription whose plans for later do not count.
     """
-    alive = col(Subscription.customer_id) == customer_id, col(Subscription.status).in_(OCCUPYING)
+    alive = SUBSCRIPTIONS.c.customer_id == customer_id, SUBSCRIPTIONS.c.status.in_(OCCUPYING)
     live = (
-        select(SubscriptionItem.product_id, Subscription.id)
-        .join(Subscription, col(Subscription.id) == SubscriptionItem.subscription_id)
-        .where(*alive, col(SubscriptionItem.id).not_in(but))
-        .order_by(col(Subscription.created))
+        sa.select(ITEMS.c.product_id, SUBSCRIPTIONS.c.id)
+        .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.id == ITEMS.c.subscription_id)
+        .where(*alive, ITEMS.c.id.not_in(but))
+        .order_by(SUBSCRIPTIONS.c.created)
     )
     planned = sa.select(SUBSCRIPTIONS.c.id, PHASES).where(*alive, SUBSCRIPTIONS.c.id != (replanned or ""))
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Annotated, Any, Final, NamedTuple
 
 import strawberry
-from sqlmodel import col, select
+from sqlmodel import col
 
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.pagination import MAX_PAGE
@@ -115,8 +115,10 @@ async def _users(context: Context, customer_ids: Collection[str]) -> dict[str, s
     """Return the users of those customers that the caller may see and that are users', by the customers' ids."""
     seen = await context.ownership.seen(Owner(customer_id=each) for each in customer_ids)
     ids = [str(owner.customer_id) for owner in seen]
-    query = select(models.Customer).where(col(models.Customer.id).in_(ids))
-    rows = await context.services.database.read(lambda connection: all_rows(connection, query)) if ids else []
+    if not ids:
+        return {}
+    these = col(models.Customer.id).in_(ids)
+    rows = await context.services.database.read(lambda connection: all_rows(connection, models.Customer, these))
     return {row.id: row.external_id for row in rows if row.external_id is not None}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlmodel import col, select
+from sqlmodel import col
 
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.invoices import has_old_links
@@ -45,15 +45,15 @@ async def invoices_of(context: Context, ids: Collection[str], *, links: bool) ->
         links: whether their links must work.
     """
     database = context.services.database
-    query = select(models.Invoice).where(
+    shown = (
         col(models.Invoice.id).in_(ids),
         col(models.Invoice.deleted).is_(False),
         col(models.Invoice.status).is_not(None),
-        models.Invoice.status != "draft",
+        col(models.Invoice.status) != "draft",
     )
 
     async def read() -> list[models.Invoice]:
-        rows = await database.read(lambda connection: all_rows(connection, query))
+        rows = await database.read(lambda connection: all_rows(connection, models.Invoice, *shown))
         seen = await context.ownership.seen(Owner(customer_id=row.customer_id) for row in rows)
         return [row for row in rows if Owner(customer_id=row.customer_id) in seen]
 

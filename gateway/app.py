@@ -16,6 +16,7 @@ from gateway.billing.audit import AuditLog
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.free import FreeStart
 from gateway.billing.checkout.service import Checkout
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.counting.service import CountedFeatures
 from gateway.billing.credits.service import run_expiry
 from gateway.billing.customers.access_memory import AccessMemory
@@ -164,7 +165,7 @@ def compose_services(runtime: Runtime) -> Services:
     catalog = Catalog(settings, database, hears=notifications.is_current)
     notifications.follow(catalog.hear)
     customers = Customers(settings, mirror, stripe)
-    checkout = Checkout(settings, mirror, stripe, catalog, customers)
+    close_checkouts = Sessions(mirror, stripe).close_all
     audit, send_usage = AuditLog(database), UsageForwarder(database, stripe).flush
     max_bytes = settings.access_memory_mb * 1024 * 1024
     access = AccessMemory(database, catalog, customers, notifications, settings.grace, max_bytes=max_bytes)
@@ -174,22 +175,22 @@ def compose_services(runtime: Runtime) -> Services:
         mirror=mirror,
         stripe=stripe,
         catalog=catalog,
-        checkout=checkout,
+        checkout=Checkout(settings, mirror, stripe, catalog, customers),
         customers=customers,
         portal=Portal(settings, database, stripe, customers),
         subscriptions=SubscriptionService(
-            settings, mirror, stripe, catalog, close_checkouts=checkout.close_all, send_usage=send_usage
+            settings, mirror, stripe, catalog, close_checkouts=close_checkouts, send_usage=send_usage
         ),
         endings=EndingService(
-            settings, mirror, stripe, catalog, close_checkouts=checkout.close_all, send_usage=send_usage
+            settings, mirror, stripe, catalog, close_checkouts=close_checkouts, send_usage=send_usage
         ),
         promotions=PromotionService(settings, mirror, stripe, catalog),
-        free=FreeStart(settings, mirror, stripe, catalog, customers, close_checkouts=checkout.close_all),
+        free=FreeStart(settings, mirror, stripe, catalog, customers, close_checkouts=close_checkouts),
         limiter=RateLimiter(settings),
         notifications=notifications,
         audit=audit,
         refunds=Refunds(mirror, stripe, audit),
-        desk=CustomerDesk(customers, mirror, stripe, audit),
+        desk=CustomerDesk(customers, mirror, stripe, audit, close_checkouts=close_checkouts),
         failover=Failover(database, notifications),
         counted=CountedFeatures(database, access),
         access=access,

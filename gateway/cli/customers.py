@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.billing.audit import Action, AuditLog
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.service import Customers
 from gateway.cli.context import console, run
@@ -49,5 +50,6 @@ def link(
 
 
 def _desk(runtime: Runtime) -> CustomerDesk:
-    stripe, audit = runtime.require_stripe(), AuditLog(runtime.database)
-    return CustomerDesk(Customers(runtime.settings, runtime.mirror, stripe), runtime.mirror, stripe, audit)
+    stripe, audit, mirror = runtime.require_stripe(), AuditLog(runtime.database), runtime.mirror
+    customers, close_checkouts = Customers(runtime.settings, mirror, stripe), Sessions(mirror, stripe).close_all
+    return CustomerDesk(customers, mirror, stripe, audit, close_checkouts=close_checkouts)

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from gateway.billing.audit import Action, AuditLog
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.moving_in import Outcome, Pair, Result, move_in
 from gateway.billing.customers.service import Customers
@@ -45,7 +46,8 @@ def import_customers(
         reader, audit = Reader(stripe), AuditLog(runtime.database)
         await require_same_account(runtime.database, reader)
         customers = Customers(runtime.settings, runtime.mirror, stripe)
-        desk = CustomerDesk(customers, runtime.mirror, stripe, audit)
+        close_checkouts = Sessions(runtime.mirror, stripe).close_all
+        desk = CustomerDesk(customers, runtime.mirror, stripe, audit, close_checkouts=close_checkouts)
         action = None if dry_run else partial(Action, by=f"import {getuser()}")
         counts: Counter[Outcome] = Counter()
         async for result in move_in(pairs, desk, runtime.database, reader, action):

@@ -197,15 +197,6 @@ class Checkout:
         """Return a session as the mirror has it; None when there is none. Stripe is not asked."""
         return await self._sessions.find(id) if _ID.fullmatch(id) else None
 
-    async def close_all(self, external_id: str) -> None:
-        """Close a user's open sessions, so that none is paid any more that the user's next plan would exclude.
-
-        Raises:
-            StripeUnavailable: Stripe cannot be reached.
-        """
-        for opened in await self._sessions.open_of(external_id):
-            await self._sessions.expire(opened)
-
     async def expire(self, id: str) -> CheckoutSession:
         """Close an open session, so that nobody can pay it any more.
 

@@ -248,6 +248,15 @@ class Sessions:
         found = await self._database.read(lambda connection: execute(connection, _OPEN, {"owner": external_id}))
         return dict(found)
 
+    async def close_all(self, external_id: str) -> None:
+        """Close a user's open sessions: what is paid next must not be of another customer, or beside another plan.
+
+        Raises:
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        for opened in await self.open_of(external_id):
+            await self.expire(opened)
+
     async def expire(self, id: str) -> CheckoutSession:
         """Close a session at Stripe; return it as it stands then, which may be paid.
 

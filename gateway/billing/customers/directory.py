@@ -1,7 +1,7 @@
 """All customers, for the application's back end: found by what is known of them, changed, and given to users."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -102,13 +102,24 @@ class CustomerDesk:
         mirror: the copy of Stripe.
         stripe: does it.
         audit: keeps what was done.
+        close_checkouts: closes a user's open checkouts, which are of the customer that he loses: he would pay for what
+            he does not get.
     """
 
-    def __init__(self, customers: Customers, mirror: Mirror, stripe: Stripe, audit: AuditLog) -> None:
+    def __init__(
+        self,
+        customers: Customers,
+        mirror: Mirror,
+        stripe: Stripe,
+        audit: AuditLog,
+        *,
+        close_checkouts: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._customers = customers
         self._mirror = mirror
         self._stripe = stripe
         self._audit = audit
+        self._close_checkouts = close_checkouts
 
     async def update(
         self, user: Principal, email: str | None, name: str | None, action: Callable[..., Action]
@@ -167,10 +178,12 @@ class CustomerDesk:
         async def work(_: Attempt) -> Json:
             if CUSTOMER_ID.fullmatch(customer_id) is None:
                 raise _unavailable("this is no customer's id (cus_…)")
-            try:
-                await self._customers.link(external_id, customer_id, relink=relink, instead_of=instead_of)
-            except BadInput as error:
-                raise _unavailable(str(error)) from None
+            async with owner_lock(self._mirror.database, external_id):
+                await self._close_checkouts(external_id)
+                try:
+                    await self._customers.link(external_id, customer_id, relink=relink, instead_of=instead_of)
+                except BadInput as error:
+                    raise _unavailable(str(error)) from None
             return {"customer": customer_id}
 
         asked = {"instead_of": instead_of} if instead_of else {}
@@ -192,6 +205,7 @@ class CustomerDesk:
                 row = await self._customer({"customer": customer_id})
                 if row.external_id != external_id and not (attempt.again and row.external_id is None):
                     raise _unavailable(f"{customer_id} is not the customer of {external_id}")
+                await self._close_checkouts(external_id)
                 key = f"action-{attempt.reference}"
                 told = {"metadata": {"external_id": ""}}
                 try:

@@ -346,6 +346,8 @@ class Customers:
     ) -> None:
         """Give a customer, with its cards, to a user because an operator says so; the user's present one is let go.
 
+        Whoever calls it holds the user's lock (`owner_lock`), and has closed what of the present one may be paid yet.
+
         Args:
             external_id: the user.
             customer_id: the customer.
@@ -354,16 +356,14 @@ class Customers:
 
         Raises:
             BadInput: Stripe has no such customer, or it is another user's, here or by its metadata at Stripe.
-            RateLimited: an earlier request of the same user takes too long.
             StripeUnavailable: Stripe cannot be reached.
         """
-        async with owner_lock(self._database, external_id):
-            if await self.is_deleted_at_stripe(customer_id):
-                raise BadInput(f"Stripe has no customer {customer_id}")
-            whose = partial(linking.give, external_id=external_id, customer_id=customer_id)
-            give = partial(whose, relink=relink, instead_of=instead_of)
-            customer = await self._database.transaction(give)
-            await self.tell_stripe(Principal(subject=external_id), customer)
+        if await self.is_deleted_at_stripe(customer_id):
+            raise BadInput(f"Stripe has no customer {customer_id}")
+        whose = partial(linking.give, external_id=external_id, customer_id=customer_id)
+        give = partial(whose, relink=relink, instead_of=instead_of)
+        customer = await self._database.transaction(give)
+        await self.tell_stripe(Principal(subject=external_id), customer)
 
 
 def _is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:

@@ -13,7 +13,7 @@ from gateway.billing.checkout.service import Checkout, owns
 from gateway.billing.customers.service import Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
-from gateway.errors import Forbidden, NotFound, StripeUnavailable, Unauthenticated
+from gateway.errors import Forbidden, NotFound, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
 from gateway.settings import Settings
@@ -404,18 +404,6 @@ async def test_one_that_stripe_no_longer_has_is_gone(checkout, scripted, fill):
         scripted.refuse(method, path, "resource_missing", status=404)
     with pytest.raises(Rejected, match="is gone already"):
         await checkout().expire("cs_test_9")
-
-
-async def test_all_open_ones_of_a_user_are_closed(checkout, scripted, fill, database):
-    await fill(row("cs_test_1", external_id="ada"), row("cs_test_2", external_id="ada"))
-    await fill(row("cs_test_3", external_id="bob"), row("cs_test_4", external_id="ada", status="complete"))
-    for name in ("cs_test_1", "cs_test_2"):
-        scripted.answer("POST", f"{PATH}/{name}/expire", at_stripe(name, status="expired"))
-    await checkout().close_all("ada")
-    assert sorted(call[1] for call in written(scripted)) == [f"{PATH}/cs_test_{n}/expire" for n in (1, 2)]
-    scripted.answer("POST", f"{PATH}/cs_test_3/expire", {"error": {"type": "api_error", "message": "no"}}, status=500)
-    with pytest.raises(StripeUnavailable):
-        await checkout().close_all("bob")
 
 
 @pytest.mark.parametrize(

@@ -285,3 +285,15 @@ async def test_a_reading_that_fails_is_borne(sessions, fill, scripted):
 def test_a_digest_is_of_what_is_asked():
     assert digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     assert digest_of({"a": 1}) != digest_of({"a": 2})
+
+
+async def test_all_open_ones_of_a_user_are_closed(sessions, scripted, fill, database):
+    await fill(row("cs_1", external_id="ada"), row("cs_2", external_id="ada"))
+    await fill(row("cs_3", external_id="bob"), row("cs_4", external_id="ada", status="complete"))
+    for name in ("cs_1", "cs_2"):
+        scripted.answer("POST", f"{PATH}/{name}/expire", at_stripe(name, status="expired"))
+    await sessions.close_all("ada")
+    assert sorted(call[1] for call in scripted.calls) == [f"{PATH}/cs_{n}/expire" for n in (1, 2)]
+    scripted.answer("POST", f"{PATH}/cs_3/expire", {"error": {"type": "api_error", "message": "no"}}, status=500)
+    with pytest.raises(StripeUnavailable):
+        await sessions.close_all("bob")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
 from gateway.billing.audit import ENTRIES, Action, AuditLog
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.customers.directory import CustomerDesk, CustomerFilter, list_customers
 from gateway.billing.customers.service import CLAIMS, CUSTOMERS, Customers
 from gateway.billing.user_errors import Rejected
@@ -66,9 +67,10 @@ async def test_pages_and_filters_of_all_customers(database_url):
     await database.close()
 
 
-def bought(id: str, customer_id: str) -> CheckoutSession:
+def bought(id: str, customer_id: str, external_id: str | None = None) -> CheckoutSession:
     given = {"mode": "payment", "ui_mode": "hosted_page", "status": "open", "payment_status": "unpaid", "as_of": 0}
-    return CheckoutSession(id=id, customer_id=customer_id, created=NOW, expires_at=NOW, **given)
+    its = {"customer_id": customer_id, "external_id": external_id}
+    return CheckoutSession(id=id, created=NOW, expires_at=NOW, **its, **given)
 
 
 async def test_a_customer_is_found_by_what_is_its_own(database, fill):
@@ -100,7 +102,8 @@ ADA, CUS = Principal(subject="ada", is_service=True), "/v1/customers/cus_1"
 @pytest.fixture
 def desk(mirror, stripe, scripted, database) -> CustomerDesk:
     settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url)
-    return CustomerDesk(Customers(settings, mirror, stripe), mirror, stripe, AuditLog(database))
+    customers, close_checkouts = Customers(settings, mirror, stripe), Sessions(mirror, stripe).close_all
+    return CustomerDesk(customers, mirror, stripe, AuditLog(database), close_checkouts=close_checkouts)
 
 
 def theirs(id: str = "cus_1", **columns) -> dict:
@@ -228,14 +231,27 @@ async def test_a_customer_is_taken_from_its_user_at_stripe_first(desk, database,
     assert await database.read(lambda connection: connection.execute(claims).all()) == [("ada", "cus_1")]
 
 
-async def test_what_is_taken_from_a_user_waits_for_what_the_user_does(desk, database, fill, scripted):
-    await fill(customer(external_id="ada"))
+@pytest.mark.parametrize(("loses", "owner"), [("unlink", None), ("link", "ada")])
+async def test_what_a_user_loses_waits_for_what_the_user_does(desk, database, fill, scripted, loses, owner):
+    """What could be paid yet is closed before: it would be the customer's who is nobody's then."""
+    lost = "cus_1" if loses == "unlink" else "cus_0"
+    await fill(customer(external_id=None if owner else "ada"), customer("cus_0", owner), bought("cs_1", lost, "ada"))
+    scripted.answer("GET", CUS, theirs(metadata={}))
     scripted.answer("POST", CUS, theirs(metadata={}))
+    path, session = "/v1/checkout/sessions/cs_1/expire", {"id": "cs_1", "object": "checkout.session", "mode": "payment"}
+    told = {"customer": lost, "ui_mode": "hosted_page", "status": "expired", "payment_status": "unpaid"}
+    scripted.answer("POST", path, {"error": {"type": "api_error", "message": "no"}}, status=500)
+    scripted.answer("POST", path, {**session, **told, "created": 1, "expires_at": 2})
+    with pytest.raises(StripeUnavailable):
+        await getattr(desk, loses)("ada", "cus_1", by("k"))
+    assert await owners(database) == {"cus_1": None if owner else "ada", "cus_0": owner}
+    scripted.calls.clear()
     async with user_lock(database, "owner:ada"):
-        taking = asyncio.create_task(desk.unlink("ada", "cus_1", by()))
+        asked = asyncio.create_task(getattr(desk, loses)("ada", "cus_1", by("k")))
         await asyncio.sleep(0.05)
         assert scripted.calls == []
-    assert (await taking).external_id is None
+    assert (await asked).external_id == owner
+    assert [call[1] for call in written(scripted)] == [path, CUS]
 
 
 async def test_what_is_anothers_or_not_there_is_not_taken(desk, database, fill, scripted):

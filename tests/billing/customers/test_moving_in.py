@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.billing.audit import ENTRIES, Action, AuditLog
+from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.customers import moving_in
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.moving_in import Outcome, Pair, move_in
@@ -28,7 +29,8 @@ def theirs(id: str, **columns) -> dict:
 def moved(database, mirror, stripe, scripted):
     """Moves pairs in, and returns what became of each; whoever runs it is told why, where that is not plain."""
     settings = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url)
-    desk = CustomerDesk(Customers(settings, mirror, stripe), mirror, stripe, AuditLog(database))
+    customers, close_checkouts = Customers(settings, mirror, stripe), Sessions(mirror, stripe).close_all
+    desk = CustomerDesk(customers, mirror, stripe, AuditLog(database), close_checkouts=close_checkouts)
 
     async def move(pairs: Sequence[tuple[str, str]], *, look: bool = False) -> list[tuple[str, str, Outcome]]:
         listed = [Pair(*pair) for pair in pairs]

@@ -18,7 +18,7 @@ from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, GatewayError, StripeFailure, StripeMissing
+from gateway.errors import BadInput, GatewayError, RateLimited, StripeFailure, StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
@@ -167,7 +167,7 @@ class Customers:
         except Ambiguous:
             message = "several customers have this e-mail and a subscription: the seller must say which one is yours"
             raise Rejected(Problem(ProblemCode.CUSTOMER_AMBIGUOUS, message)) from None
-        await self.tell_stripe(principal, known)
+        await self._tell_stripe(principal, known)
         await self.withhold_cards(known)
         return known, False
 
@@ -304,8 +304,38 @@ class Customers:
     async def tell_stripe(self, principal: Principal, customer: Customer) -> None:
         """Tell Stripe whose a customer is, and the user's address where it has changed since it was told.
 
+        Not of one that is taken from the user meanwhile: by its metadata it would be the user's again.
+        """
+        if not any(await self._untold(principal, customer)):
+            return
+        try:
+            async with owner_lock(self._database, principal.subject or ""):
+                known = await self._of(principal.subject or "")
+                if known is not None and known.id == customer.id:
+                    await self._tell_stripe(principal, known)
+        except RateLimited as error:
+            log.warning("customer.not_told", customer=customer.id, error=str(error))
+
+    async def _tell_stripe(self, principal: Principal, customer: Customer) -> None:
+        """Do the same for who holds the user's lock.
+
         The database is what counts, so a failure is only logged; the next checkout, portal or change tries again.
         """
+        changes, email = await self._untold(principal, customer)
+        if changes:
+            key = sha256(f"{customer.id} {customer.revision} {changes}".encode()).hexdigest()
+            try:
+                answer = await self._stripe.post(f"{PATH}/{customer.id}", idempotency_key=f"tell-{key}", **changes)
+                await self._mirror.store_answer(self._stripe, answer)
+            except StripeFailure as error:
+                log.warning("customer.not_told", customer=customer.id, error=str(error))
+                return
+        if email is not None:
+            this = sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer.id).values(email=email)
+            await self._database.transaction(lambda connection: connection.execute(this).rowcount)
+
+    async def _untold(self, principal: Principal, customer: Customer) -> tuple[dict[str, Any], str | None]:
+        """Return what Stripe is not told yet, and the address that is to be written down as told."""
         his = col(CustomerClaim.customer_id) == customer.id
         claim = await self._database.read(lambda connection: first_row(connection, CustomerClaim, his))
         told = claim.email if claim else None
@@ -315,17 +345,7 @@ class Customers:
             changes["metadata"] = {"external_id": principal.subject}
         if email is not None and email != told and (told or principal.is_service or not customer.email):
             changes["email"] = email
-        if changes:
-            key = sha256(f"{customer.id} {customer.revision} {changes}".encode()).hexdigest()
-            try:
-                answer = await self._stripe.post(f"{PATH}/{customer.id}", idempotency_key=f"tell-{key}", **changes)
-                await self._mirror.store_answer(self._stripe, answer)
-            except StripeFailure as error:
-                log.warning("customer.not_told", customer=customer.id, error=str(error))
-                return
-        if claim is not None and email is not None and email != told:
-            this = sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer.id).values(email=email)
-            await self._database.transaction(lambda connection: connection.execute(this).rowcount)
+        return changes, email if claim is not None and email != told else None
 
     async def withhold_cards(self, customer: Customer, *, for_good: bool = False) -> None:
         """Keep the cards of whoever paid before from a user who has the customer by an unproved e-mail address.
@@ -363,7 +383,7 @@ class Customers:
         whose = partial(linking.give, external_id=external_id, customer_id=customer_id)
         give = partial(whose, relink=relink, instead_of=instead_of)
         customer = await self._database.transaction(give)
-        await self.tell_stripe(Principal(subject=external_id), customer)
+        await self._tell_stripe(Principal(subject=external_id), customer)
 
 
 def _is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:

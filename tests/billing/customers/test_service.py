@@ -9,8 +9,9 @@ import sqlalchemy as sa
 import structlog
 
 from gateway.auth.principal import Principal
-from gateway.billing.customers.linking import fulfil, give
+from gateway.billing.customers.linking import fulfil, give, release
 from gateway.billing.customers.service import CLAIMS, Customers
+from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
 from gateway.errors import BadInput, StripeUnavailable
@@ -328,6 +329,20 @@ async def test_what_stripe_cannot_be_told_is_told_the_next_time(customers, fill,
     assert [(each["event"], each["customer"]) for each in logs] == [("customer.not_told", "cus_1")] * 2
     assert scripted.keys[0] == scripted.keys[1]
     assert scripted.keys[0].startswith("tell-")
+
+
+async def test_of_what_is_taken_from_a_user_meanwhile_stripe_is_not_told_that_it_is_the_users(
+    customers, database, fill, scripted
+):
+    """Else the event of it would give it back."""
+    row = mailed(external_id="ada", meta={})
+    await fill(row, claim())
+    async with owner_lock(database, "ada"):  # as an operator holds it who unlinks
+        telling = asyncio.create_task(customers().tell_stripe(ADA, row))
+        await asyncio.sleep(0.05)
+        await database.transaction(partial(release, external_id="ada", customer_id="cus_1"))
+    await telling
+    assert (scripted.calls, await owners(database)) == ([], {"cus_1": None})
 
 
 @pytest.mark.parametrize(("unverified", "for_good", "asked"), [(False, True, 0), (True, False, 1), (True, True, 1)])

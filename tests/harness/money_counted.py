@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from harness.gateway import SERVICE
-from harness.money_seller import Seller
+from harness.money_operators import Operators
 from harness.money_shop import DAY, SOLD, TOKENS
 
 COUNT = "count { used held } userErrors { code }"
@@ -36,7 +36,7 @@ class Taken:
     until: float = float("inf")
 
 
-class Counter(Seller):
+class Counter(Operators):
     """The rules about what is counted.
 
     Attributes:

@@ -6,7 +6,7 @@ fractions. Where a month's length is not said, the shortest and the longest one 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
+Order = tuple[int, int]
 DAY = 86_400
 UNPAID = {"draft", "open", "uncollectible"}
 DRAFT_SECONDS, DAYS_UNTIL_DUE = 3600, 10
@@ -39,12 +40,20 @@ class Book:
     Attributes:
         lots: the credits that were paid for and kept, by line.
         kept: the stretches of time that were paid for and kept, by subscription, in Unix seconds.
+        given: those that the seller has let pass for nothing.
+        billed: those of all that was paid, whether or not it was kept.
+        units: how many of a plan were paid for and kept in a stretch, by subscription, with the place of the invoice.
+        withheld: the stretches that a pause of the customer's has kept from being billed, with their invoice's place.
         due: when the oldest invoice that is not paid was due, by subscription.
         slack: by how many credits a ledger that rounds each line may differ.
     """
 
     lots: dict[str, Lot] = field(default_factory=dict)
     kept: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    given: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    billed: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
+    units: defaultdict[str, list[tuple[int, int, Order, int]]] = field(default_factory=lambda: defaultdict(list))
+    withheld: defaultdict[str, list[tuple[int, int, Order]]] = field(default_factory=lambda: defaultdict(list))
     due: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -52,16 +61,39 @@ class Book:
         return 2 * len(self.lots) + 1
 
     def paid_until(self, subscription: str) -> int:
-        """The end of what was paid and kept; 0 for nothing."""
-        return max((last for _, last in self.kept[subscription]), default=0)
+        """The end of what was paid and kept, or given; 0 for nothing."""
+        return max((last for _, last in [*self.kept[subscription], *self.given[subscription]]), default=0)
 
     def is_paid(self, subscription: str, now: int, margin: int = 120) -> bool:
         """Whether a moment, and what is around it, was paid for and kept."""
         return any(first <= now - margin and now + margin < last for first, last in self.kept[subscription])
 
+    def is_given(self, subscription: str, now: int, margin: int = 120) -> bool:
+        """Whether a moment, and what is around it, was given for nothing, and nothing else was paid for it."""
+        if any(first <= now < last for first, last in self.billed[subscription]):
+            return False
+        return any(first <= now - margin and now + margin < last for first, last in self.given[subscription])
+
+    def units_at(self, subscription: str, now: int, margin: int = 120) -> int | None:
+        """How many of a plan were paid for at a moment; None where it is near an edge, or nothing was."""
+        found = [each for each in self.units[subscription] if each[0] <= now - margin and now + margin < each[1]]
+        return sum(each[3] for each in found) if found else None
+
+    def is_withheld(self, subscription: str, now: int) -> bool:
+        """Whether a moment was billed in a pause of the customer's, and no longer ago than what was paid for it."""
+        paid = max((each[2] for each in self.units[subscription] if each[0] <= now < each[1]), default=(0, 0))
+        return any(first <= now < last and order > paid for first, last, order in self.withheld[subscription])
+
 
 def book(
-    invoices: Iterable[Json], packs: Iterable[Json], gone: dict[str, int], prices: dict[str, Json], brings: int = 500
+    invoices: Iterable[Json],
+    packs: Iterable[Json],
+    gone: dict[str, int],
+    prices: dict[str, Json],
+    brings: int = 500,
+    *,
+    is_gift: Callable[[Json, str], bool],
+    is_withheld: Callable[[Json, str], bool],
 ) -> Book:
     """Return what the invoices and checkouts of one customer say.
 
@@ -71,6 +103,8 @@ def book(
         gone: how much of each payment went back, by the id of the invoice or checkout, in minor units.
         prices: the prices by id, with `credits`, `amount` and `interval` (None: paid once).
         brings: the credits of a pack.
+        is_gift: whether a void invoice of a subscription was let pass by the seller.
+        is_withheld: whether a pause of the customer's has voided it.
     """
     found = Book()
     for pack in packs:
@@ -83,19 +117,47 @@ def book(
             by_hand = DAYS_UNTIL_DUE * DAY if invoice["collection_method"] == "send_invoice" else 0
             due = invoice["due_date"] or invoice["created"] + DRAFT_SECONDS + by_hand
             found.due[owner] = min(found.due.get(owner, due), due)
+        if invoice["status"] == "void" and owner:
+            _let_pass(found, invoice, owner, is_gift, is_withheld)
         if invoice["status"] != "paid":
             continue
-        for line in invoice["lines"]["data"]:
-            price = prices[line["pricing"]["price_details"]["price"]]
-            if "meter" in price:  # what was used; it buys no time
-                continue
-            if price["interval"] is None:
-                _once(found, invoice, line, price, gone)
-            elif line["amount"] or not price["amount"]:  # a trial costs nothing and brings nothing
-                items.setdefault(_details(line)["subscription_item"], []).append((invoice, line))
+        _read_lines(found, invoice, gone, prices, items)
     for lines in items.values():
         _read_item(found, lines, gone, prices)
     return found
+
+
+def _let_pass(
+    found: Book,
+    invoice: Json,
+    owner: str,
+    is_gift: Callable[[Json, str], bool],
+    is_withheld: Callable[[Json, str], bool],
+) -> None:
+    stretches = [
+        (each["period"]["start"], each["period"]["end"]) for each in invoice["lines"]["data"] if each["amount"] > 0
+    ]
+    if is_gift(invoice, owner):
+        found.given[owner] += stretches
+    elif is_withheld(invoice, owner):
+        found.withheld[owner] += [(*each, _order(invoice)) for each in stretches]
+
+
+def _read_lines(
+    found: Book,
+    invoice: Json,
+    gone: dict[str, int],
+    prices: dict[str, Json],
+    items: dict[str, list[tuple[Json, Json]]],
+) -> None:
+    for line in invoice["lines"]["data"]:
+        price = prices[line["pricing"]["price_details"]["price"]]
+        if "meter" in price:  # what was used; it buys no time
+            continue
+        if price["interval"] is None:
+            _once(found, invoice, line, price, gone)
+        elif line["amount"] or not price["amount"]:  # a trial costs nothing and brings nothing
+            items.setdefault(_details(line)["subscription_item"], []).append((invoice, line))
 
 
 def _once(found: Book, invoice: Json, line: Json, price: Json, gone: dict[str, int]) -> None:
@@ -113,10 +175,15 @@ def _read_item(found: Book, lines: list[tuple[Json, Json]], gone: dict[str, int]
     kept: Counter[str] = Counter()
     for first, last, line in _pieces(lines):
         kept[line["id"]] += last - first
+    orders = {line["id"]: _order(invoice) for invoice, line in lines}
     for first, last, line in _pieces([each for each in lines if _share_gone(each[0], gone) < 1]):
-        found.kept[_details(line)["subscription"]].append((first, last))
+        its = _details(line)["subscription"]
+        found.kept[its].append((first, last))
+        if prices[line["pricing"]["price_details"]["price"]]["product"] == "plan":
+            found.units[its].append((first, last, orders[line["id"]], line["quantity"]))
     for invoice, line in lines:
         price = prices[line["pricing"]["price_details"]["price"]]
+        found.billed[_details(line)["subscription"]].append((line["period"]["start"], line["period"]["end"]))
         if not _is_credit(line) and price["credits"]:
             length = line["period"]["end"] - line["period"]["start"]
             least, most = (
@@ -167,7 +234,7 @@ def _is_credit(line: Json) -> bool:
     return bool(line["amount"] < 0 or _credited(line) or line["description"].startswith("Unused time"))
 
 
-def _order(invoice: Json) -> tuple[int, int]:
+def _order(invoice: Json) -> Order:
     """Times may be equal; a customer's invoices are numbered one after the other."""
     return invoice["created"], int(invoice["number"].rpartition("-")[2])
 

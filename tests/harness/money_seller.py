@@ -44,17 +44,28 @@ class Seller(RuleBasedStateMachine):
         self.ended_now: set[str] = set()
         self.lives: list[dict[str, Any]] = []
 
+    def _read_book(self) -> Book:
+        invoices, packs, gone = self.buyer.bills()
+        found = book(invoices, packs, gone, self.shop.prices, is_gift=self._is_gift, is_withheld=self._is_withheld)
+        found.lots |= self.given
+        return found
+
+    def _is_gift(self, bill: dict[str, Any], its: str) -> bool:
+        """Whether an invoice of a subscription is void because the seller lets its time pass for nothing."""
+        raise NotImplementedError
+
+    def _is_withheld(self, bill: dict[str, Any], its: str) -> bool:
+        """Whether an invoice of a subscription is void because of a pause of the customer's own."""
+        raise NotImplementedError
+
     def _settled_balance(self) -> tuple[Book, int]:
         self.buyer.settle()
-        invoices, packs, gone = self.buyer.bills()
         account = self.buyer.account()
         assert account is not None
         entries = self.shop.world.rows("credit_entry", customer_id=account["id"])
         kept = self.shop.world.rows("credit_account", customer_id=account["id"])
         assert sum(each["amount"] for each in entries) == sum(each["balance"] for each in kept)
-        found = book(invoices, packs, gone, self.shop.prices)
-        found.lots |= self.given
-        return found, account["credits"]["balance"]
+        return self._read_book(), account["credits"]["balance"]
 
     @rule(share=st.sampled_from([3, 2, 2, 1, 1]))
     def seller_refunds(self, share: int) -> None:

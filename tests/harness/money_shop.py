@@ -12,12 +12,15 @@ from harness.gateway import SERVICE, connected
 from harness.pacing import Budget
 
 DAY = 86_400
+SLACK = 2 * 3600
+"""Stripe charges a renewal an hour after the period's end; the rest is the game's own time."""
 OCCUPYING = {"trialing", "active", "past_due", "unpaid", "paused"}
 BAD_CARD = "4000 0000 0000 0341"
 """It can be kept, and no charge of it succeeds: https://docs.stripe.com/testing#declined-payments."""
 
 ACCOUNT = """query($id: ID!) { customer(externalId: $id) { id
-    credits { balance } subscriptions { id status access { allowed until } plan { id } } } }"""
+    credits { balance } subscriptions { id status access { allowed until } plan { id } }
+    entitlements { feature limit } } }"""
 QUOTE = """query($subscriptionId: ID!, $priceId: ID, $quantity: Int, $items: [SubscriptionItemChangeInput!]) { viewer {
     previewChange(subscriptionId: $subscriptionId, priceId: $priceId, quantity: $quantity, items: $items) {
     dueNow { amount } prorationDate } } }"""
@@ -68,7 +71,8 @@ SOLD: dict[str, dict[str, Any]] = {
 }
 TOKENS = 100
 """So many tokens the plans give in a period."""
-COUNTED = {"features": "tokens, images, minutes", "limit_tokens": str(TOKENS), "use_tokens": "counter"}
+COUNTED = {"features": "tokens, images, minutes, seats", "limit_tokens": str(TOKENS), "use_tokens": "counter"}
+COUNTED |= {"limit_seats": "1", "limit_seats_per_unit": "true"}
 COUNTED |= {"use_images": "credits", "use_minutes": f"meter:{SOLD['calls']['meter']}"}
 METADATA = {name: {"addon": "true"} for name in ("extra", "more", "calls")} | {"tried": {"group": "tried"}}
 METADATA |= {"plan": COUNTED}
@@ -270,13 +274,21 @@ class Buyer:
         if answer and answer["url"]:
             self.world.client.post(f"{answer['url']}{path}", data=form, headers={"Origin": self.world.stripe_url})
 
-    def year_at_stripe(self, subscription: dict[str, Any]) -> None:
-        """Make a year of a month at once, as Stripe's portal does that sells both."""
+    def change_at_stripe(self, subscription: dict[str, Any], price: str, quantity: int, billed: str) -> None:
+        """Make something else of a month, as Stripe's portal does that sells both.
+
+        Args:
+            subscription: as Stripe has it.
+            price: what becomes of it.
+            quantity: how many.
+            billed: when (Stripe, `proration_behavior`).
+        """
         for item in subscription["items"]["data"]:
             if item["price"]["id"] == self.shop.ids["month"] and not subscription["schedule"]:
-                change = {"items[0][id]": item["id"], "items[0][price]": self.shop.ids["year"]}
+                change = {"items[0][id]": item["id"], "items[0][price]": self.shop.ids[price]}
                 path = f"/v1/subscriptions/{subscription['id']}"
-                self.shop.world.stripe("POST", path, proration_behavior="always_invoice", **change)
+                change |= {"items[0][quantity]": quantity, "proration_behavior": billed}
+                self.shop.world.stripe("POST", path, **change)
 
     def take_card(self, number: str) -> None:
         card = {"card_number": number, "card_expiry": "12 / 34", "card_cvc": "123", "name": "Ada"}

@@ -324,16 +324,6 @@ PARTS = (
         "messages have the order of their beginning",
         (("outbound/access_watch.py", "    mark(connection, due, new)\n", ""),),
     ),
-    Fault(
-        "29",
-        "what a pause of the customer's own has voided is a gift",
-        ((f"{SUBSCRIPTIONS}/payments.py", "if voided_by_pause(subscription.meta, row)]", "if False]"),),
-    ),
-    Fault(
-        "29",
-        "what waits for an invoice that a pause will void is given",
-        ((f"{SUBSCRIPTIONS}/payments.py", "if holds(subscription, now) else {}", "if False else {}"),),
-    ),
 )
 FAULTS = (*(Fault(it.name, it.what, it.edits) for it in OF_THE_GAME if it.name.isdecimal()), *PARTS)
 

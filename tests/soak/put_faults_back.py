@@ -1,4 +1,5 @@
-"""Put each fault of money and access back, and let the money game find it: `make faults`.
+"""Put each fault of money and access back, and let the money game find it: `make faults`. Two are found by callers who
+count at once (`tests/soak/test_counting_history.py`).
 
 Each fault is a change of the mechanism that mends it, made in a copy of the tree. The game is then played on that copy
 until it loses. Two of the faults are races, in which one reading is held up; with the same reading held up and the
@@ -23,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from harness.faults import Edits, copy_with, edited
 
 __all__ = ["FAULTS", "edited"]
+COUNTED = "tests/soak/test_counting_history.py"
+_NO_STEPS = "has_what|teardown|rests|arrive"
 HOLD = '__import__("asyncio").sleep(2)'
 
 
@@ -36,6 +39,7 @@ class Fault:
         game: with which purchase each game begins (`OPENINGS` of the game, by its place).
         edits: file, text and replacement; each text stands once in its file.
         found: whether the game must lose.
+        played: the game that is played.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Fault:
     game: int
     edits: Edits
     found: bool = True
+    played: str = "tests/e2e/test_money_game.py"
 
 
 CHECKOUT, SERVICE = "billing/checkout/service.py", "billing/subscriptions/service.py"
@@ -204,6 +209,30 @@ FAULTS = (
         found=False,
     ),
     Fault(
+        "29",
+        "what a pause of the customer's own has voided is a gift",
+        5,
+        (("billing/subscriptions/payments.py", "if voided_by_pause(subscription.meta, row)]", "if False]"),),
+    ),
+    Fault(
+        "29",
+        "what waits for an invoice that a pause will void is given",
+        5,
+        (("billing/subscriptions/payments.py", "if holds(subscription, now) else {}", "if False else {}"),),
+    ),
+    Fault(
+        "unlinked",
+        "who waits while the customer is taken away changes it once more",
+        5,
+        (
+            (
+                "billing/subscriptions/at_stripe.py",
+                "            if (await owner_of(self._database, principal, id)) != customer:",
+                "            if False:",
+            ),
+        ),
+    ),
+    Fault(
         "limit",
         "more than is left is admitted",
         5,
@@ -227,6 +256,26 @@ FAULTS = (
         5,
         (("billing/credits/spending.py", "if account.balance - held <", "if account.balance <"),),
     ),
+    Fault(
+        "counted at once",
+        "uses of one customer's do not wait for each other",
+        0,
+        (
+            (
+                "billing/counting/desk.py",
+                "        advisory_locks(connection, {lock for key in wanted.keys for lock in locks(*key)})\n",
+                "",
+            ),
+        ),
+        played=COUNTED,
+    ),
+    Fault(
+        "counted limit",
+        "more than is left is admitted, by many at once",
+        0,
+        (("billing/counting/desk.py", "and amount > count.remaining:", "and amount < 0:"),),
+        played=COUNTED,
+    ),
 )
 
 
@@ -239,7 +288,7 @@ def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None)
             "-m",
             "pytest",
             "-q",
-            "tests/e2e/test_money_game.py",
+            fault.played,
             "-k",
             database,
             "-p",
@@ -263,11 +312,14 @@ def play(fault: Fault, seconds: int, seed: int, database: str, logs: str | None)
     lost = done.returncode == 1 and bool(said)
     if done.returncode and not lost:  # such as on a machine that is too slow for it
         raise SystemExit(f"fault {fault.name}: the game broke off\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-    steps = re.findall(r"^(?:E| *\|)\s+state\.(?!has_what|teardown)(\w+\(.*\))$", done.stdout, re.MULTILINE)
-    path = "; ".join(dict.fromkeys(steps)) or "-"
-    last = seeds[-1] if lost and seeds else f"{seed} to {seeds[-1]}" if seeds else str(seed)
-    row = f"| {fault.name} | {fault.what} | {last} | {took} | {(said or ['-'])[0][:110]} | {path[:400]} |"
-    return lost, row.replace("\n", " ")
+    steps = re.findall(
+        rf"state\.(?!{_NO_STEPS})(\w+\(.*\))$", done.stdout.rpartition("state = Game()")[2], re.MULTILINE
+    )
+    begun = re.findall(r"GAME_SEED=\d+: (.*)$", done.stdout, re.MULTILINE) if lost else []
+    names = ", ".join([*begun[-1:], *(f"`{step.partition('(')[0]}`" for step in steps)]) or "-"
+    last = seeds[-1] if lost and seeds else f"from {seed}" if seeds else "-"
+    cells = fault.name, fault.what, database, last, len(seeds), took, names, (said or ["-"])[0][:110]
+    return lost, f"| {' | '.join(map(str, cells))} |".replace("\n", " ")
 
 
 def main() -> int:
@@ -282,9 +334,8 @@ def main() -> int:
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
     print(f"{time.strftime('%Y-%m-%d')}, {given.database}, seeds from {given.seed}, {given.seconds} s each at most\n")
-    print(
-        "| fault | what was put back | seed | seconds | the game says | steps |\n|---|---|---|---|---|---|", flush=True
-    )
+    print("| | what was put back | database | seed | games | seconds | steps | the game says |", flush=True)
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     right = True
     with ThreadPoolExecutor(given.jobs) as pool:
         results = pool.map(

@@ -126,10 +126,19 @@ def test_a_counter_that_is_not_atomic_is_found_and_one_that_is_is_not():
 
 
 class Game:
-    """Three processes on one database, and a hundred callers."""
+    """Three processes on one database, and many callers.
 
-    def __init__(self, url: str, folder: str, seed: int) -> None:
+    Args:
+        url: the database.
+        folder: where the processes run.
+        seed: of the dice.
+        callers: how many.
+        first: the number of the first round.
+    """
+
+    def __init__(self, url: str, folder: str, seed: int, callers: int = CALLERS, first: int = 0) -> None:
         self.histories: dict[int, History] = {}
+        self._callers, self._first = callers, first
         self._url, self._folder = url, folder
         self._rng = random.Random(seed)  # noqa: S311 - the same choices each time
         self._lives = [self._born(free_port()) for _ in range(PROCESSES)]
@@ -156,7 +165,7 @@ class Game:
         self._began, self._bursts = time.monotonic(), Bursts(PLAYING, RESTING)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._disturb(seconds))
-            for _ in range(CALLERS):
+            for _ in range(self._callers):
                 tasks.create_task(self._call(seconds))
 
     def close(self) -> None:
@@ -189,7 +198,7 @@ class Game:
             while time.monotonic() < self._began + seconds:
                 await self._bursts.wait_async()
                 now = time.monotonic()
-                round_ = int((now - self._began) / ROUND)
+                round_ = self._first + int((now - self._began) / ROUND)
                 history = self.histories.setdefault(round_, History(LIMIT, HELD_SECONDS))
                 await self._use(partial(self._ask, client, history), f"user_{round_}")
                 await asyncio.sleep(self._rng.uniform(0.2, 0.6))
@@ -255,16 +264,8 @@ def _fill(url: str, rounds: int) -> None:
             put(connection, customer(f"cus_{each}", f"user_{each}"), held, its)
 
 
-@both_databases
-@pytest.mark.paced
-@pytest.mark.timeout(2 * int(SECONDS) + 240)
-async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
-    _fill(database_url, int(SECONDS / ROUND) + 1)
-    game = Game(database_url, str(tmp_path), seed=17)
-    try:
-        await game.play(SECONDS)
-    finally:
-        game.close()
+def _is_decided(url: str, game: Game) -> bool:
+    """Whether of most rounds it is known that they can have been; fails where one cannot, or the records are wrong."""
     counts, undecided = [0, 0], 0
     for number, history in game.histories.items():
         try:
@@ -272,11 +273,29 @@ async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(datab
         except Undecided:
             undecided += 1
         query = sa.select(sa.func.sum(UsageRecord.value)).where(UsageRecord.customer_id == f"cus_{number}")
-        with connected(database_url) as connection:
+        with connected(url) as connection:
             used = connection.execute(query).scalar() or 0
         assert used == sum(each.amount for each in history.told if each.is_use) <= LIMIT
         counts = [counts[said] + sum(each.admitted != said for each in history.told) for said in (False, True)]
-    print(f"{counts[0]} admitted, {counts[1]} refused, {undecided} undecided")  # noqa: T201 - `make soak` shows it
+    told = f"{counts[0]} admitted, {counts[1]} refused, {undecided} of {len(game.histories)} undecided"
+    print(told)  # noqa: T201 - `make soak` shows it
     assert min(counts) > 3
-    if undecided > len(game.histories) // 2:
-        pytest.skip(f"of {len(game.histories)} histories {undecided} could not be decided: the machine is too busy")
+    return undecided <= len(game.histories) // 2
+
+
+@both_databases
+@pytest.mark.paced
+@pytest.mark.timeout(2 * int(SECONDS) + 360)
+async def test_no_more_is_admitted_than_the_limit_and_each_key_counts_once(database_url, tmp_path):
+    """Where most rounds are undecided on a busy machine, fewer callers play again, of whom it must be known."""
+    rounds = int(SECONDS / ROUND) + 1
+    _fill(database_url, 2 * rounds)
+    for first, callers, seconds in ((0, CALLERS, SECONDS), (rounds, CALLERS // 5, min(SECONDS, 60.0))):
+        game = Game(database_url, str(tmp_path), seed=17, callers=callers, first=first)
+        try:
+            await game.play(seconds)
+        finally:
+            game.close()
+        if _is_decided(database_url, game):
+            return
+    pytest.fail("of most rounds it could not be decided whether they can have been, with a fifth of the callers too")

@@ -167,7 +167,8 @@ def _reports(input: ReportUsageInput) -> list[tuple[str, Report]]:
     """
     one = input.external_id, input.event_name, input.identifier
     if input.records is not None:
-        if any(each is not None for each in one) or not 1 <= len(input.records) <= rules.MAX_RECORDS:
+        beside = input.value != 1 or any(each is not None for each in (*one, input.timestamp, input.properties))
+        if beside or not 1 <= len(input.records) <= rules.MAX_RECORDS:
             raise BadInput(
                 f"`records` are none, too many or beside others: report 1 to {rules.MAX_RECORDS} of them alone"
             )

@@ -93,7 +93,9 @@ def test_a_thousand_reports_at_once_have_properties_and_can_be_corrected(world, 
     answer = world.data(REPORT, {"input": {"records": wrong}}, SERVICE)["reportUsage"]
     assert answer["userErrors"] == [{"code": "NO_CUSTOMER", "field": "records.2.externalId"}]
     assert world.rows("usage_record", id="new") == []
-    for broken in ({"records": [*records, records[0]]}, {"records": []}, {"records": records, "identifier": "x"}, {}):
+    others = {"identifier": "x"}, {"value": 2}, {"timestamp": "2026-01-31T12:00:00Z"}, {"properties": model}
+    beside = ({"records": wrong[:1], **other} for other in others)  # it would be left out of what is billed
+    for broken in ({"records": [*records, records[0]]}, {"records": []}, *beside, {}):
         assert world.graphql(REPORT, {"input": broken}, SERVICE).json()["errors"][0]["extensions"]["code"] == (
             "BAD_USER_INPUT"
         )

@@ -15,6 +15,7 @@ from gateway.billing.credits.ledger import (
     expire_credits,
     expired,
     expired_accounts,
+    is_filled,
     is_open,
     remaining,
 )
@@ -100,7 +101,7 @@ async def run_expiry(database: Database) -> None:
 
 def _balances(dialect: str) -> sa.Select[Any]:
     mine = LOTS.c.customer_id == ACCOUNTS.c.customer_id
-    over = is_open, remaining > 0, expired(sa.bindparam("now", type_=UtcDateTime))
+    over = is_open, is_filled, expired(sa.bindparam("now", type_=UtcDateTime))
     lost = sa.select(sa.func.coalesce(sa.func.sum(remaining), 0)).where(mine, *over).correlate(ACCOUNTS)
     ever = sa.exists().where(mine).correlate(ACCOUNTS)
     total = ACCOUNTS.c.balance - lost.scalar_subquery()

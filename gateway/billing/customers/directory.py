@@ -13,7 +13,7 @@ from gateway.billing.customers import linking
 from gateway.billing.customers.addresses import bad_email
 from gateway.billing.customers.service import PATH, Customers
 from gateway.billing.pagination import Order, Page, newest
-from gateway.billing.subscriptions.exclusion import owner_lock
+from gateway.billing.subscriptions.exclusion import customer_lock, owner_lock
 from gateway.billing.subscriptions.validation import check, refused
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
@@ -178,7 +178,8 @@ class CustomerDesk:
         async def work(_: Attempt) -> Json:
             if CUSTOMER_ID.fullmatch(customer_id) is None:
                 raise _unavailable("this is no customer's id (cus_…)")
-            async with owner_lock(self._mirror.database, external_id):
+            database = self._mirror.database
+            async with owner_lock(database, external_id), customer_lock(database, customer_id):
                 await self._close_checkouts(external_id)
                 try:
                     await self._customers.link(external_id, customer_id, relink=relink, instead_of=instead_of)

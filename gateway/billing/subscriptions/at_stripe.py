@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gateway.auth.principal import Principal
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.changed_items import Target
-from gateway.billing.subscriptions.exclusion import owner_lock
+from gateway.billing.subscriptions.exclusion import customer_lock, owner_lock
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
 from gateway.billing.subscriptions.trial_end import card_missing, ends_unpaid, over_since, trial_after, trial_of
@@ -28,7 +28,6 @@ from gateway.billing.subscriptions.validation import (
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
-from gateway.db.locks import user_lock
 from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.errors import NotFound, RateLimited, StripeMissing, StripeRefused
@@ -299,7 +298,7 @@ def _is_of(principal: Principal, customer: sa.Row[str, str | None, bool]) -> boo
 def _lock(database: Database, customer: sa.Row[str, str | None, bool]) -> AbstractAsyncContextManager[None]:
     """Return the lock of a customer's owner, or of the customer itself, where it is no user's."""
     if customer.external_id is None:
-        return user_lock(database, f"customer:{customer.id}")
+        return customer_lock(database, customer.id)
     return owner_lock(database, customer.external_id)
 
 

@@ -39,6 +39,14 @@ def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextMana
     return user_lock(database, f"owner:{external_id}")
 
 
+def customer_lock(database: Database, customer_id: str) -> AbstractAsyncContextManager[None]:
+    """Do one thing at a time to a customer that is no user's, for whom an operator acts; arguments and errors as above.
+
+    Whoever gives it to a user holds this lock beside the user's, so that no two act by one lock each.
+    """
+    return user_lock(database, f"customer:{customer_id}")
+
+
 async def read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
     """Bring a customer's subscriptions up to date: what is refused or sold next must not wait for a webhook.
 

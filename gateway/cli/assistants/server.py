@@ -113,11 +113,11 @@ class Reads(_Tools):
         self,
         id: str,
         subscription_id: str,
-        price_id: str | None = None,
+        price_id: str,
         quantity: int | None = None,
         when: Literal["NOW", "AT_PERIOD_END"] | None = None,
     ) -> Answer:
-        """Ask Stripe what a change of plan or quantity would cost a customer; nothing is changed."""
+        """Ask Stripe what another plan, or another quantity of the present one, would cost; nothing is changed."""
         to = {"plan": {"priceId": price_id, "quantity": quantity}}
         return await self._gateway.customer("QuoteChange", id, subscriptionId=subscription_id, to=to, when=when)
 

@@ -231,8 +231,11 @@ async def test_a_customer_is_taken_from_its_user_at_stripe_first(desk, database,
     assert await database.read(lambda connection: connection.execute(claims).all()) == [("ada", "cus_1")]
 
 
-@pytest.mark.parametrize(("loses", "owner"), [("unlink", None), ("link", "ada")])
-async def test_what_a_user_loses_waits_for_what_the_user_does(desk, database, fill, scripted, loses, owner):
+@pytest.mark.parametrize(
+    ("loses", "owner", "held"),
+    [("unlink", None, "owner:ada"), ("link", "ada", "owner:ada"), ("link", "ada", "customer:cus_1")],
+)
+async def test_what_a_user_loses_waits_for_who_acts_upon_it(desk, database, fill, scripted, loses, owner, held):
     """What could be paid yet is closed before: it would be the customer's who is nobody's then."""
     lost = "cus_1" if loses == "unlink" else "cus_0"
     await fill(customer(external_id=None if owner else "ada"), customer("cus_0", owner), bought("cs_1", lost, "ada"))
@@ -246,7 +249,7 @@ async def test_what_a_user_loses_waits_for_what_the_user_does(desk, database, fi
         await getattr(desk, loses)("ada", "cus_1", by("k"))
     assert await owners(database) == {"cus_1": None if owner else "ada", "cus_0": owner}
     scripted.calls.clear()
-    async with user_lock(database, "owner:ada"):
+    async with user_lock(database, held):  # by the user, or by an operator who acts for nobody's customer
         asked = asyncio.create_task(getattr(desk, loses)("ada", "cus_1", by("k")))
         await asyncio.sleep(0.05)
         assert scripted.calls == []

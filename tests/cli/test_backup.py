@@ -152,7 +152,7 @@ def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, 
         settings = world.settings.model_copy(update={"database_url": SecretStr(another_database_url)})
         listener, url = listening()
         with serve(create_app(settings), listener):
-            restored = World(url, world.stripe_url, world.sandbox, settings)
+            restored = World(url, world.stripe_url, world.sandbox, settings, world.client)
             restored.eventually(lambda: restored.rows("outbox_delivery", status="pending"), [])
             restored.eventually(lambda: {row["status"] for row in restored.rows("usage_record")}, {"sent"})
             owners = {row["external_id"]: row["id"] for row in restored.rows("customer") if row["external_id"]}

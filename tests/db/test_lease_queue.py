@@ -292,14 +292,21 @@ async def test_only_the_rows_that_are_named_are_worked_on(database):
 
 @both_databases
 async def test_a_queue_that_is_woken_does_not_wait_for_its_next_look(database):
-    wake, done = asyncio.Event(), asyncio.Event()
+    wake, done, looked, read = asyncio.Event(), asyncio.Event(), asyncio.Event(), database.read
+
+    async def seen(work):
+        found = await read(work)
+        if getattr(work, "func", None) == queue._candidates:  # notifications read, too
+            looked.set()
+        return found
 
     async def work(queue, claim):
         await queue.write(claim, status="sent", next_attempt_at=None)
         done.set()
 
-    running = asyncio.create_task(queue_of(database, work, idle_seconds=60).run(wake))
-    await asyncio.sleep(0.2)
+    queue, database.read = queue_of(database, work, idle_seconds=60), seen
+    running = asyncio.create_task(queue.run(wake))
+    await asyncio.wait_for(looked.wait(), 20)
     await add(database, "a")
     wake.set()
     await asyncio.wait_for(done.wait(), 5)

@@ -61,7 +61,7 @@ async def test_whoever_waits_writes_nothing_meanwhile_and_goes_on_when_the_lock_
         database.transaction = counted
         waiting = asyncio.create_task(wait())
         await begun.wait()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # nothing happens, which nothing tells
         assert len(attempts) == 1
     async with asyncio.timeout(20):  # sooner than its next look
         assert await waiting == 3, "its own attempt before and after, and the release"
@@ -122,7 +122,7 @@ async def test_of_two_processes_one_leads_until_it_ends(database, another):
 async def test_a_leader_renews_its_lease(database, another):
     lease = timedelta(seconds=0.6)
     async with leader(database, "catch-up", lease=lease):
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)  # longer than the lease
         async with leader(another, "catch-up") as second:
             assert not second
 

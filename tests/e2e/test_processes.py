@@ -175,9 +175,9 @@ def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
         "DATABASE_URL": sqlite_url,
     }
     with running(tmp_path, "serve", "--port", str(port), ready=f"{url}/healthz", logs="/dev/full", **environment):
-        world = World(url, "", None, Settings.load(database_url=sqlite_url))
-        events = [world.event("customer.created", {"id": f"cus_{n}", "object": "customer"}) for n in range(3)]
-        with world.client:
+        with httpx.Client(timeout=20) as client:
+            world = World(url, "", None, Settings.load(database_url=sqlite_url), client)
+            events = [world.event("customer.created", {"id": f"cus_{n}", "object": "customer"}) for n in range(3)]
             assert [world.deliver(event).status_code for event in events] == [200, 200, 200]
         assert {row["id"] for row in world.rows("event")} == {event["id"] for event in events}
         assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3

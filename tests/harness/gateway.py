@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +121,14 @@ class World:
         stripe_url: the offline Stripe's address.
         sandbox: the offline Stripe's own state (`gateway.sandbox.instance.OfflineStripe`).
         settings: what the gateway runs with.
+        client: asks it; whoever made it closes it.
     """
 
     url: str
     stripe_url: str
     sandbox: Any
     settings: Settings
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20, verify=NO_TLS))
+    client: httpx.Client
 
     @property
     def gateway_url(self) -> str:

@@ -167,7 +167,7 @@ def test_bytes_that_are_known_are_a_request_only_where_one_begins(world, ports):
         with connected(port) as connection:
             found = [answer(connection, known) for _ in range(3)]  # read, made, and remembered
             connection.sendall(known[:-2])
-            time.sleep(0.05)
+            time.sleep(0.05)  # it comes in a segment of its own, as each below: nothing tells when the server has it
             found.append(answer(connection, known[-2:]))
             connection.sendall(posting % len(known))
             time.sleep(0.05)

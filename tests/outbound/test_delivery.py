@@ -14,6 +14,7 @@ from gateway.outbound.delivery import SLOTS, WAITING, WebhookDispatcher, _pass_o
 from gateway.outbound.outbox import DELIVERIES, MESSAGES
 from gateway.settings.values import OutboundEndpoint
 from harness.databases import both_databases
+from harness.waiting import eventually_async
 
 URL = "http://127.0.0.1:9/"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
@@ -105,11 +106,9 @@ async def test_later_messages_of_a_customer_wait_unseen_until_the_one_before_has
 
         async def waiting():
             query = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.next_attempt_at == WAITING)
-            return await database.read(lambda connection: connection.execute(query).scalars().all())
+            return sorted(await database.read(lambda connection: connection.execute(query).scalars().all()))
 
-        async with asyncio.timeout(20):
-            while sorted(await waiting()) != list(range(3, 60)):  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.05)
+        await eventually_async(waiting, list(range(3, 60)), 20)
         assert receiver.taken == []
         stuck.set()
         await asyncio.wait_for(receiver.all_taken.wait(), 30)

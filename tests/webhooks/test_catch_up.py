@@ -41,7 +41,7 @@ async def test_of_several_processes_one_reads_stripes_list_and_warns_before_its_
         async with leader(database, missed.NAME) as leading:
             assert leading
             async with process():
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(0.6)  # as long as three rounds of it
                 assert await read() is None  # another one leads
         async with process():  # which has ended
             await eventually_async(read)

@@ -13,6 +13,7 @@ from gateway.models.outbound import AccessWatch
 from gateway.outbound.access_watch import WATCHES
 from gateway.outbound.outbox import MESSAGES
 from harness.rows import DAY, NOW, at, customer, invoice, item, line, put, subscription
+from harness.waiting import eventually_async
 
 GRACE = 7 * DAY
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -174,9 +175,11 @@ async def test_everybody_is_found_however_many(database, fill):
 async def test_it_finds_and_looks_while_it_runs(database, fill):
     await fill(subscription(**LATER), its("sub_1"))
     running = asyncio.create_task(AccessChangePublisher(database, GRACE).run())
-    async with asyncio.timeout(20):
-        while [row["last_notified"] for row in await rows(database, WATCHES)] != [ACTIVE]:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # only the database tells
+
+    async def told():
+        return [row["last_notified"] for row in await rows(database, WATCHES)]
+
+    await eventually_async(told, [ACTIVE], 20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

@@ -215,6 +215,23 @@ async def test_a_subscription_of_nobodys_is_nobodys(service, fill):
         await service().endings.cancel(Principal(), "sub_3", Cancellation(), None)
 
 
+def transactions(database, count: int) -> asyncio.Event:
+    """Is set when so many have ended: then so many who wait for a lock have tried to take it."""
+    enough, transaction, ended = asyncio.Event(), database.transaction, 0
+
+    async def counted(work, **options):
+        nonlocal ended
+        try:
+            return await transaction(work, **options)
+        finally:
+            ended += 1
+            if ended == count:
+                enough.set()
+
+    database.transaction = counted
+    return enough
+
+
 async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(service, scripted, fill, database):
     await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
     await fill(customer("acct_1/cus_5"), subscription("acct_1/sub_5", customer_id="acct_1/cus_5"))
@@ -225,8 +242,9 @@ async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(
         with pytest.raises(NotFound):
             await cancel(ann.acting_for(who) if who else ann, its, Cancellation(), None)
     async with user_lock(database, "customer:cus_3"):  # it becomes a user's while an operator waits
+        tried = transactions(database, 1)
         waits = asyncio.create_task(cancel(ann.acting_for("cus_3"), "sub_3", Cancellation(), None))
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(tried.wait(), 20)
         given = sa.update(table_for(Customer)).where(table_for(Customer).c.id == "cus_3").values(external_id="cora")
         await database.transaction(lambda connection: connection.execute(given).rowcount)
     with pytest.raises(RateLimited):
@@ -244,8 +262,9 @@ async def test_who_waits_while_a_customer_is_taken_from_him_changes_nothing_of_i
     made = service()
     async with user_lock(database, "owner:ada"):  # as an operator holds it who links or unlinks
         asked = made.change(ADA, "sub_1", PlanChange("year"), None), made.endings.resume(ADA, "sub_1", None)
+        tried = transactions(database, 2)
         waiting = [asyncio.create_task(each) for each in asked]
-        await asyncio.sleep(0.05)
+        await asyncio.wait_for(tried.wait(), 20)
         await database.transaction(lambda connection: connection.execute(taken).rowcount)
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in found] == [code] * 2

@@ -170,7 +170,7 @@ def test_who_says_nothing_is_shown_out_and_pings_buy_no_time(shop):
                 pinging.send({"type": "ping"})
             assert silent.closed() == pinging.closed() == (4408, "Connection initialisation timeout")
         with signed_in(strict) as socket:
-            time.sleep(0.4)
+            time.sleep(0.4)  # longer than who says nothing may
             socket.subscribe(PRICING)
             assert socket.next()["pricing"]
 

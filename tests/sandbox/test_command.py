@@ -75,7 +75,7 @@ def test_the_same_random_seed_gives_the_same_ids():
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--chaos", "drop"], "--chaos drop: say NAME=SHARE"),
+        (["--chaos", "drop"], "say NAME=SHARE, such as drop=0.1"),
         (["--chaos", "drop=2"], "a share of all deliveries"),
         (["--chaos", "thunder=1"], "Unknown chaos setting: thunder"),
         (["--clock", "soon"], "neither Unix seconds nor a date"),

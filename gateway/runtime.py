@@ -13,7 +13,7 @@ from gateway.billing.counting import controls
 from gateway.billing.credits import settlement
 from gateway.billing.customers import owners
 from gateway.billing.figures import store as figures
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.db.database import Database
 from gateway.db.engines import Engines, create_engines
 from gateway.db.notifications import Notifications

@@ -96,7 +96,7 @@ def failures() -> str:
     problems = [(f"`{each.name}`", line(each.value), line(sentences.get(each.name))) for each in ProblemCode]
     told = {f"`{kind.code}`": line((kind.__doc__ or "").split("\n\n")[0]) for kind in _classes(errors.GatewayError)}
     return (
-        "# Error codes\n\n## What the caller can mend\n\n`userErrors { code message text }` of a mutation; `text` is "
+        "# Error codes\n\n## What the caller can fix\n\n`userErrors { code message text }` of a mutation; `text` is "
         "for buyers, in eight languages.\n\n"
         + table(("code", "means", "what a buyer reads"), problems)
         + "## Everything else\n\n`extensions.code` of a GraphQL error, `error.code` of the REST routes: "

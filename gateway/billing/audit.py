@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from gateway.billing.pagination import Order, Page, newest
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.db.tables import insert, table_for

@@ -10,7 +10,7 @@ from gateway.cli.context import run
 from gateway.cli.listing import AsJson, Row, show_rows
 from gateway.errors import BadInput
 from gateway.operators.checks import run_checks
-from gateway.operators.endpoint import endpoints, mend
+from gateway.operators.endpoint import endpoints, repair
 from gateway.runtime import Runtime
 
 MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "failed": "[red]✗[/]"}
@@ -26,14 +26,14 @@ def doctor(
 
     async def work(runtime: Runtime) -> int:
         if fix:
-            await _mend(runtime)
+            await _repair(runtime)
         return await _doctor(runtime, as_json=as_json)
 
     run(work)
 
 
-async def _mend(runtime: Runtime) -> None:
-    """Mend the endpoint at Stripe, and say before each change what it is.
+async def _repair(runtime: Runtime) -> None:
+    """Repair the endpoint at Stripe, and say before each change what it is.
 
     Raises:
         BadInput: there are several, and nothing says which is this gateway's.
@@ -44,7 +44,7 @@ async def _mend(runtime: Runtime) -> None:
         named = ", ".join(f"{each.id} ({each.url})" for each in found)
         raise BadInput(f"several endpoints may be this gateway's: {named}; write STRIPE_WEBHOOK_SECRET=we_…:whsec_…")
     for endpoint in found:
-        async for step in mend(stripe, endpoint):
+        async for step in repair(stripe, endpoint):
             typer.echo(f"{step} …", err=True)
 
 

@@ -12,7 +12,7 @@ from gateway.cli.env_file import read_variables, write_variables
 from gateway.db.engines import database_url
 from gateway.errors import BadInput, GatewayError, StripeFailure, StripeUnavailable
 from gateway.observability.logging import configure_logging
-from gateway.operators.endpoint import DASHBOARD, Endpoint, endpoints, make, mend
+from gateway.operators.endpoint import DASHBOARD, Endpoint, endpoints, make, repair
 from gateway.settings import Settings
 from gateway.settings.proxies import prepare_proxies, proxy_note
 from gateway.settings.values import origin_of
@@ -124,7 +124,7 @@ def _checked(values: dict[str, str], file: Path) -> Settings:
 
 
 async def _endpoint(settings: Settings, url: str, file: Path, given: str | None) -> None:
-    """Find the endpoint of this address at Stripe and mend it, or make it and write its secret down.
+    """Find the endpoint of this address at Stripe and repair it, or make it and write its secret down.
 
     Raises:
         BadInput: it is there, and its secret is not known.
@@ -138,7 +138,7 @@ async def _endpoint(settings: Settings, url: str, file: Path, given: str | None)
         else:
             await _make(stripe, url, file)
         for endpoint in ours:
-            async for step in mend(stripe, endpoint):
+            async for step in repair(stripe, endpoint):
                 console.print(f"{step} …", soft_wrap=True)
         for endpoint in at_address:
             note = (

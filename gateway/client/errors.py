@@ -1,7 +1,7 @@
 """What can go wrong.
 
 BillingError
-├── Refused      the input must be mended: `problems` says where
+├── Refused      the input must be fixed: `problems` says where
 └── Unavailable  nobody can say at the moment: send it again, a mutation under the same idempotency key
 """
 
@@ -37,7 +37,7 @@ class BillingError(Exception):
 
 
 class Refused(BillingError):
-    """Something in the input must be mended; nothing was done.
+    """Something in the input must be fixed; nothing was done.
 
     Attributes:
         problems: what `userErrors` named, at least one.

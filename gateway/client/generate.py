@@ -188,7 +188,7 @@ class _Module:
         if not isinstance(kind, GraphQLInputObjectType):
             raise TypeError(f"SCALARS has no {kind.name}: add it")
         rows = [
-            _row(name, self._input(each.type), _told(each), needed=is_required_input_field(each))
+            _row(name, self._input(each.type), _documented(each), needed=is_required_input_field(each))
             for name, each in kind.fields.items()
         ]
         return self._declare(kind.name, rows, kind.description)
@@ -220,7 +220,7 @@ def _title(name: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def _told(field: GraphQLInputField) -> str:
+def _documented(field: GraphQLInputField) -> str:
     """Return what a field of an input is, and that it is deprecated."""
     reason = f" Deprecated: {field.deprecation_reason}" if field.deprecation_reason else ""
     return f"{field.description or ''}{reason}"

@@ -93,7 +93,7 @@ class Client(_Shared):
         """Ask what a document of `gateway.client.documents` asks; what stands at its root.
 
         Raises:
-            Refused: the input must be mended; nothing was done.
+            Refused: the input must be fixed; nothing was done.
             BillingError: there is no answer; `Unavailable` if there may be later.
         """
         return cast("Answer", _accepted(self.execute(request.text, request.variables)))
@@ -119,7 +119,7 @@ class Client(_Shared):
             key: your own id of the piece of work, under which it is counted once; left out, each call is another one.
 
         Raises:
-            Refused: nothing was counted: LIMIT_REACHED, or what must be mended.
+            Refused: nothing was counted: LIMIT_REACHED, or what must be fixed.
             BillingError: there is no answer; `Unavailable` if there may be later, under the same key.
         """
         return _remaining(self.send(_use(user, feature, amount, key)))

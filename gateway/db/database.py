@@ -13,8 +13,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from gateway.clock import CLOCK, Clock
 from gateway.db.checks import DatabaseFile
+from gateway.db.clock import CLOCK, Clock
 from gateway.db.engines import Engines, create_engines, database_url
 from gateway.db.errors import ConnectionLost, is_deadlock, translate_errors
 from gateway.db.worker_threads import Piece, Result, WorkerThreads, result_of
@@ -66,7 +66,7 @@ class Database:
         url: as in `DATABASE_URL`.
         endpoints: the URLs that the application's own webhooks go to; nothing is written for them where there are none.
         on_commit: publishes the topics of each transaction.
-        clock: what `gateway.clock.now` reads within readings and transactions.
+        clock: what `gateway.db.clock.now` reads within readings and transactions.
         info: what effects of writes find in the `info` of each transaction's connection, such as a setting.
         connections: the most that one process has to PostgreSQL at a time, those of its notifications included.
         threads: makes what runs readings and transactions.

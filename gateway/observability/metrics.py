@@ -79,7 +79,7 @@ CACHE = Counter(
 GRAPHQL = Counter(
     "gateway_graphql_operations_total",
     "GraphQL operations by name (`other` unless the document is trusted), field at the root and outcome: ok, refused "
-    "(an error that the client can mend), failed (one that it cannot); what the cache `answers` has is not among them",
+    "(an error that the client can fix), failed (one that it cannot); what the cache `answers` has is not among them",
     ["operation", "field", "outcome"],
 )
 GRAPHQL_SECONDS = Histogram(

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
-from gateway.clock import Clock
 from gateway.db.checks import damage, pooler_problem, replication
+from gateway.db.clock import Clock
 from gateway.db.database import Database
 from gateway.db.engines import connect_arguments
 from gateway.db.refusals import refusal

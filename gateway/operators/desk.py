@@ -45,7 +45,7 @@ class OperatorDesk:
         async def work(_: Attempt) -> Json:
             return {"count": await self._reopen(await failed_ids(self._database, ids))}
 
-        return await self._once(action(name="events.retry", input={"ids": _told(ids)}), work)
+        return await self._once(action(name="events.retry", input={"ids": _input_of(ids)}), work)
 
     async def replay_events(self, since: datetime, until: datetime, action: Do) -> int:
         """Apply the events of a range again; what is known better already stays as it is. How many there were.
@@ -71,7 +71,7 @@ class OperatorDesk:
         async def work(_: Attempt) -> Json:
             return {"count": await deliver_again(self._database, ids)}
 
-        return await self._once(action(name="messages.retry", input={"ids": _told(ids)}), work)
+        return await self._once(action(name="messages.retry", input={"ids": _input_of(ids)}), work)
 
     async def retry_usage(self, ids: Sequence[str] | None, action: Do) -> int:
         """Send usage again that Stripe refused, all of it without `ids`; how many records.
@@ -83,7 +83,7 @@ class OperatorDesk:
         async def work(_: Attempt) -> Json:
             return {"count": await reopen(self._database, ids)}
 
-        return await self._once(action(name="usage.retry", input={"ids": _told(ids)}), work)
+        return await self._once(action(name="usage.retry", input={"ids": _input_of(ids)}), work)
 
     async def _reopen(self, ids: Sequence[str]) -> int:
         inbox = Inbox.of(self.runtime)
@@ -93,5 +93,5 @@ class OperatorDesk:
         return int((await self._audit.once(action, work))["count"])
 
 
-def _told(ids: Sequence[str] | None) -> list[str] | None:
+def _input_of(ids: Sequence[str] | None) -> list[str] | None:
     return None if ids is None else list(ids)

@@ -1,4 +1,4 @@
-"""The endpoint at Stripe that posts to this gateway: what is wrong with it, how it is mended, how it is made.
+"""The endpoint at Stripe that posts to this gateway: what is wrong with it, how it is repaired, how it is made.
 
 An endpoint's API version cannot be changed, and its secret is told once, to whoever makes it.
 Source: https://docs.stripe.com/api/webhook_endpoints/update and https://docs.stripe.com/api/webhook_endpoints/create.
@@ -88,7 +88,7 @@ async def endpoints(stripe: Stripe, labels: Collection[str] = ()) -> list[Endpoi
     return [each for each in found if each.id in labels] or found
 
 
-async def mend(stripe: Stripe, endpoint: Endpoint) -> AsyncIterator[str]:
+async def repair(stripe: Stripe, endpoint: Endpoint) -> AsyncIterator[str]:
     """Enable an endpoint and add the events that it misses; nothing is taken away from it.
 
     Yields:

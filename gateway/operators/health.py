@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway.billing.metering.forwarder import USAGE, count_open_usage
 from gateway.billing.subscriptions.access_changes import count_due_customers
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.models.columns import OPEN_PREDICATE, PENDING

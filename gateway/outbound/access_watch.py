@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import ENDPOINTS
 from gateway.db.notifications import publish
 from gateway.db.tables import insert, table_for

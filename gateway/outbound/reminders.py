@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import ENDPOINTS, Database
 from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json, id_of

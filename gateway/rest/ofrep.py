@@ -32,7 +32,7 @@ class _Bad(BadInput):
 
     Args:
         kind: one of OpenFeature's error codes.
-        details: what to mend.
+        details: what to fix.
     """
 
     def __init__(self, kind: str, details: str) -> None:

@@ -124,7 +124,7 @@ class FlagFailure(BaseModel):
 
     key: str | None = Field(None, description="The feature's key, where one was asked for.")
     errorCode: str = Field(description="One of OpenFeature's error codes.")  # noqa: N815 - the protocol's name
-    errorDetails: str = Field(description="What to mend.")  # noqa: N815 - the protocol's name
+    errorDetails: str = Field(description="What to fix.")  # noqa: N815 - the protocol's name
 
 
 class Problem(BaseModel):

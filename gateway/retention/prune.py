@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.models.checkout import CheckoutIntent

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.errors import StripeFailure, StripeUnavailable
 from gateway.observability import metrics, tracing
 from gateway.settings import Settings

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.errors import StripeFailure
 
 MOST_SECONDS_OFF = 300

@@ -141,10 +141,10 @@ def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, 
         environment = {**world.environment(), "DATABASE_URL": another_database_url}
         endpoints = f"{world.settings.outbound_endpoints[0].url} {NEW} {OLD}"
         environment["GATEWAY_OUTBOUND_ENDPOINTS"] = endpoints
-        mended = run("reconcile", "--repair", cwd=tmp_path, **environment)
-        assert mended.returncode == 0, mended.stdout
-        assert f"{bob['id']} (bob)" in mended.stdout
-        assert "credits that were spent" in mended.stdout
+        repaired = run("reconcile", "--repair", cwd=tmp_path, **environment)
+        assert repaired.returncode == 0, repaired.stdout
+        assert f"{bob['id']} (bob)" in repaired.stdout
+        assert "credits that were spent" in repaired.stdout
         again = run("reconcile", cwd=tmp_path, **environment)
         assert (again.returncode, "0 differences" in again.stdout) == (0, True), again.stdout
 

@@ -1,4 +1,4 @@
-"""The webhook endpoint at Stripe, and PostgreSQL's answers: what the doctor finds, and what it mends."""
+"""The webhook endpoint at Stripe, and PostgreSQL's answers: what the doctor finds, and what it repairs."""
 
 import re
 
@@ -75,12 +75,12 @@ def test_the_doctor_lists_the_events_before_there_is_an_endpoint_and_mends_one_t
     said, (line,) = doctor("--fix")
     assert said.startswith(f"enabling {URL} …\nletting {URL} send {len(ENDPOINT_EVENTS) - 1} more events: ")
     assert line == f"✓ webhook endpoint: {URL}, all events, in version {API_VERSION}"
-    mended = stripe("GET", f"/{made['id']}")
-    assert (mended["status"], set(mended["enabled_events"])) == ("enabled", {*ENDPOINT_EVENTS, "account.updated"})
+    repaired = stripe("GET", f"/{made['id']}")
+    assert (repaired["status"], set(repaired["enabled_events"])) == ("enabled", {*ENDPOINT_EVENTS, "account.updated"})
 
     said, _ = doctor("--fix")
     assert "…" not in said.replace("we_…", "")
-    assert stripe("GET", f"/{made['id']}") == mended
+    assert stripe("GET", f"/{made['id']}") == repaired
 
 
 def test_an_endpoint_of_another_gateway_is_not_mended(stripe, doctor):

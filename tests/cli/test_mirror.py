@@ -94,7 +94,7 @@ def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_
         assert world.rows("customer", id=lost["id"])  # its event, which nobody delivered, was found
 
         world.stripe("POST", f"/v1/customers/{lost['id']}", name="Ada")  # and so recent that it may be on its way
-        mended = run("reconcile", "--repair", cwd=tmp_path, **world.environment())
-        assert "(on its way, or lost here): now recorded" in mended.stdout
-        assert mended.returncode == 0, mended.stdout
+        repaired = run("reconcile", "--repair", cwd=tmp_path, **world.environment())
+        assert "(on its way, or lost here): now recorded" in repaired.stdout
+        assert repaired.returncode == 0, repaired.stdout
         assert world.rows("product", id=changed["id"])[0]["name"] == changed["name"]

@@ -28,7 +28,7 @@ def opened(world, headers, *lines, **input_) -> dict[str, Any]:
 
 
 def codes(answer: dict[str, Any]) -> list[str]:
-    """What is to be mended."""
+    """What is to be fixed."""
     return [error["code"] for error in answer["userErrors"]]
 
 

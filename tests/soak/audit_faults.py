@@ -1,7 +1,7 @@
 """Put each fault that an audit found back, and see that the tests which hold it fail: `make held`.
 
 `docs/rules.md` names the tests of each fault ("What an audit found"). Each is put back in a copy of the tree by a small
-change of what mends it, and these tests are run there: every one must fail with a change of its fault.
+change of what fixes it, and these tests are run there: every one must fail with a change of its fault.
 
     python tests/soak/audit_faults.py [numbers of faults]
 """

@@ -1,7 +1,7 @@
 """Put each fault of money and access back, and let the money game find it: `make faults`. Two are found by callers who
 count at once (`tests/soak/test_counting_history.py`).
 
-Each fault is a change of the mechanism that mends it, made in a copy of the tree. The game is then played on that copy
+Each fault is a change of the mechanism that fixes it, made in a copy of the tree. The game is then played on that copy
 until it loses. Two of the faults are races, in which one reading is held up; with the same reading held up and the
 mechanism whole the game must not lose, which is tried as well.
 

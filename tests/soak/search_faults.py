@@ -1,6 +1,6 @@
 """Put faults of this repository's history back, and let the simulation search for each: `make search`.
 
-Each fault is the mechanism that mends it, taken out of a copy of the tree. Histories are then played on that copy, one
+Each fault is the mechanism that fixes it, taken out of a copy of the tree. Histories are then played on that copy, one
 after the other from a seed, until one fails.
 
     python tests/soak/search_faults.py [names of faults] [--seconds 600]
@@ -30,7 +30,7 @@ class Fault:
 
     Attributes:
         name: what it is called.
-        commit: which one mended it.
+        commit: which one fixed it.
         what: the fault in words.
         edits: file, text and replacement; each text stands once in its file.
     """
@@ -395,7 +395,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
-    print("| fault | mended by | what was put back | seed | histories | seconds | the simulation says |")
+    print("| fault | fixed by | what was put back | seed | histories | seconds | the simulation says |")
     print("|---|---|---|---|---|---|---|", flush=True)
     found = 0
     with ThreadPoolExecutor(given.jobs) as pool:

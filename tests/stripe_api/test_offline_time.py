@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.errors import SettingsError
 from gateway.http.request import Request
 from gateway.settings import Settings

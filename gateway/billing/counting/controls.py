@@ -42,7 +42,7 @@ class Controls:
     currency: str | None = None
 
     @property
-    def told(self) -> dict[str, Any]:
+    def input(self) -> dict[str, Any]:
         """What must be the same under one key, and is answered again."""
         alerts = None if self.alerts is None else list(self.alerts)
         return {"alerts": alerts, "spend_cap": self.spend_cap, "currency": self.currency}
@@ -77,9 +77,9 @@ def _set(connection: sa.Connection, customer_id: str, wanted: Controls, action: 
     begun = begin(connection, action, str(action.key))
     if isinstance(begun, dict):
         return
-    row = insert(connection, CONTROLS).values(customer_id=customer_id, **wanted.told)
-    connection.execute(row.on_conflict_do_update(index_elements=["customer_id"], set_=wanted.told))
-    finish(connection, begun, wanted.told)
+    row = insert(connection, CONTROLS).values(customer_id=customer_id, **wanted.input)
+    connection.execute(row.on_conflict_do_update(index_elements=["customer_id"], set_=wanted.input))
+    finish(connection, begun, wanted.input)
 
 
 def due(counter: Counter, limit: int | None, thresholds: Sequence[int]) -> list[int]:

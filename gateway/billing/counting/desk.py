@@ -35,7 +35,7 @@ from gateway.billing.metering import totals
 from gateway.billing.metering.totals import Period
 from gateway.billing.metering.usage import counted_in
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.locks import advisory_locks
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.statements import insert_rows, write_rows

@@ -21,8 +21,8 @@ from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.entitlements import Grant
 from gateway.billing.subscriptions.validation import check
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
 from gateway.db.batches import Batches
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.models.metering import UsageHold
 

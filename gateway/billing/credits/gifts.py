@@ -42,7 +42,7 @@ class Gift:
     kind: str = ""
 
     @property
-    def told(self) -> dict[str, Any]:
+    def input(self) -> dict[str, Any]:
         """What must be the same under one key."""
         ends = self.expires_at.isoformat() if self.expires_at else None
         told = {"amount": self.amount, "reason": self.reason, "expires_at": ends}

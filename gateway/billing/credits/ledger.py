@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.billing.credits.kinds import split
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.notifications import publish
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.statements import insert_rows, write_rows

@@ -22,7 +22,7 @@ from gateway.billing.credits.ledger import (
 from gateway.billing.credits.spending import Purses, Spend, entries_of
 from gateway.billing.pagination import Order, Pages
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.rows import first_row

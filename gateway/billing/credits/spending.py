@@ -24,7 +24,7 @@ from gateway.billing.credits.ledger import (
     remaining,
 )
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.notifications import publish
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.statements import execute_many, insert_rows, write_rows

@@ -21,7 +21,7 @@ from gateway.billing.subscriptions.state import (
     SubscriptionState,
     join_subscriptions,
 )
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.queries import JoinedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.errors import BadInput

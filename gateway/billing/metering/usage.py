@@ -16,7 +16,7 @@ from sqlmodel import col, select
 from gateway.billing.metering import totals
 from gateway.billing.metering.totals import Period, Total
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import advisory_locks
 from gateway.db.rows import all_rows, first_row

@@ -63,9 +63,9 @@ def parse(document: str) -> Catalogue:
     try:
         catalogue = Catalogue.model_validate(read)
     except ValidationError as error:
-        raise BadInput(_told((_place(each["loc"], lines), _words(each)) for each in error.errors())) from None
+        raise BadInput(_in_lines((_place(each["loc"], lines), _words(each)) for each in error.errors())) from None
     if unfit := catalogue.unfit():
-        raise BadInput(_told(((lines[place], place), words) for place, words in unfit))
+        raise BadInput(_in_lines(((lines[place], place), words) for place, words in unfit))
     return catalogue
 
 
@@ -145,6 +145,6 @@ def _known(location: Sequence[str | int]) -> list[str]:
     return sorted(model.model_fields)
 
 
-def _told(findings: Iterable[tuple[tuple[int, Place], str]]) -> str:
+def _in_lines(findings: Iterable[tuple[tuple[int, Place], str]]) -> str:
     told = {(line, f"line {line}: {'.'.join(map(str, place))}: {words}") for (line, place), words in findings}
     return "\n".join(words for _, words in sorted(told))

@@ -155,7 +155,7 @@ def access(
     for asked, rule in RULES.items():
         decided = rule(case)
         if steps is not None:
-            finding = told(decided) if decided else "No: the next rule decides."
+            finding = described(decided) if decided else "No: the next rule decides."
             steps.append(Step(subscription.id, asked, finding, decided is not None))
         if decided is not None:
             return decided
@@ -184,7 +184,7 @@ def facts(subscription: Subscription, items: Sequence[SubscriptionItem], payment
     return [Step(subscription.id, "What the copy of Stripe says", finding, holds) for finding, holds in found]
 
 
-def told(decided: Access) -> str:
+def described(decided: Access) -> str:
     """Return a decision as a sentence for operators."""
     end = f" Until {decided.until:%Y-%m-%d %H:%M} UTC." if decided.until else ""
     return f"{'Access' if decided.allowed else 'No access'}: {decided.reason.name}. {decided.reason.value}{end}"

@@ -20,7 +20,7 @@ import structlog
 from gateway.billing.subscriptions.access import Reason
 from gateway.billing.subscriptions.for_life import for_life
 from gateway.billing.subscriptions.state import SubscriptionState, of_customers
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.lease_queue import Claim, LeaseQueue, Moment
 from gateway.db.tables import insert, table_for

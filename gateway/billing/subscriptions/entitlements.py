@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from gateway.billing.catalog.product_features import ProductFeatures
-from gateway.billing.subscriptions.access import Access, Reason, Step, told
+from gateway.billing.subscriptions.access import Access, Reason, Step, described
 from gateway.billing.subscriptions.counted import Counted, counted
 from gateway.billing.subscriptions.for_life import is_for_life
 from gateway.billing.subscriptions.state import SubscriptionState
@@ -75,7 +75,7 @@ def decide(
     grant = _decided(feature, subscriptions, active, offers, steps)
     if steps is not None:
         limit = "" if grant.limit is None else f" At most {grant.limit} of it."
-        steps.append(Step(feature, "The decision", told(grant.access) + limit, grant.access.allowed))
+        steps.append(Step(feature, "The decision", described(grant.access) + limit, grant.access.allowed))
     return grant
 
 
@@ -89,7 +89,7 @@ def _decided(
     its = [(each, (*each.items, *each.giving)) for each in subscriptions]  # what is given may be another plan
     having = [state for state, items in its if any(_has(feature, state, item, active, offers) for item in items)]
     if steps is not None:
-        steps += [_told_having(feature, each, each in having, active, offers) for each in subscriptions]
+        steps += [_step_having(feature, each, each in having, active, offers) for each in subscriptions]
     live = [
         _Giving(state, items)
         for state in having
@@ -106,7 +106,7 @@ def _decided(
     return Grant(feature, refused, None, None if is_for_life(best) else best, _source(feature, best, active, offers))
 
 
-def _told_having(feature: str, state: SubscriptionState, has: bool, active: Collection[str], offers: Offers) -> Step:
+def _step_having(feature: str, state: SubscriptionState, has: bool, active: Collection[str], offers: Offers) -> Step:
     """Return whether a subscription includes a feature, for operators."""
     finding = "None of its products has the feature." if not has else _source(feature, state, active, offers).value
     if has and not state.access.allowed:

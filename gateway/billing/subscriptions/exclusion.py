@@ -10,7 +10,7 @@ from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS, has_begun
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.locks import user_lock
 from gateway.db.tables import table_for

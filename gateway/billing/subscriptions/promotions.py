@@ -20,7 +20,7 @@ from gateway.billing.subscriptions.plan_change import check_paid
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.subscriptions.validation import change_pending, check, ended, planned_by_seller
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.tables import insert, table_for
 from gateway.errors import StripeMissing
 from gateway.mirror.mapping import id_of

@@ -12,7 +12,7 @@ from gateway.billing.catalog.snapshot import NOWHERE, Snapshot
 from gateway.billing.subscriptions.access import Access, Payments, Step, access, changes_at, facts, giving_items
 from gateway.billing.subscriptions.payments import payments_of
 from gateway.billing.subscriptions.pending import NOTHING_PLANNED, PHASES, PendingChange, Planned, plan_of
-from gateway.clock import now
+from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.queries import JoinedQuery, from_json_array, in_json_array, json_array
 from gateway.db.tables import table_for

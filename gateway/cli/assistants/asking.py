@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 30.0
 _NAME = re.compile(r"(?:query|mutation) (\w+)")
 
 
-class Told(Exception):
+class Failed(Exception):
     """What the assistant is told instead of an answer."""
 
 
@@ -46,18 +46,18 @@ class Gateway:
         """Run one of the documents; its `data`.
 
         Raises:
-            Told: the gateway refuses it or cannot be reached, in words.
+            Failed: the gateway refuses it or cannot be reached, in words.
         """
         body = {"query": self._documents[name], "operationName": name, "variables": variables}
         try:
             response = await self._http.post("/graphql", json=body)
             answer = response.json()
         except httpx.HTTPError as error:
-            raise Told(f"the gateway cannot be reached: {type(error).__name__}") from None
+            raise Failed(f"the gateway cannot be reached: {type(error).__name__}") from None
         except ValueError:
-            raise Told(f"the gateway's answer is no JSON (status {response.status_code})") from None
+            raise Failed(f"the gateway's answer is no JSON (status {response.status_code})") from None
         if errors := answer.get("errors"):
-            raise Told("; ".join(f"{each['message']} ({_code(each)})" for each in errors))
+            raise Failed("; ".join(f"{each['message']} ({_code(each)})" for each in errors))
         data: dict[str, Any] = answer["data"]
         return data
 
@@ -70,11 +70,11 @@ class Gateway:
         """Run a query about one customer.
 
         Raises:
-            Told: there is none, as well.
+            Failed: there is none, as well.
         """
         found: dict[str, Any] | None = (await self.read(name, id=id, **variables))["customer"]
         if found is None:
-            raise Told(f"there is no customer {id}: look for it with find_customers")
+            raise Failed(f"there is no customer {id}: look for it with find_customers")
         return found
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gateway.cli.assistants.asking import Gateway, Told
+from gateway.cli.assistants.asking import Failed, Gateway
 
 VALID_SECONDS = 300
 MOST_OPEN = 100
@@ -70,15 +70,15 @@ class Confirmations:
             will: what the preview said would be done, so that whoever allows this call reads it there.
 
         Raises:
-            Told: it stands for nothing (any more) or for something else, or the gateway refuses.
+            Failed: it stands for nothing (any more) or for something else, or the gateway refuses.
         """
         planned = self._planned.get(token)
         if planned is None or planned.until <= self._now():
-            raise Told("this confirmation is unknown, used or too old: call the tool again, and show what it answers")
+            raise Failed("this confirmation is unknown, used or too old: call the tool again, and show what it answers")
         if will != planned.will:
-            raise Told("`will` is not what this confirmation does: give the preview's, word for word")
+            raise Failed("`will` is not what this confirmation does: give the preview's, word for word")
         done = (await self._gateway.ask(planned.document, input=planned.input))["done"]
         self._planned.pop(token, None)
         if problems := done.pop("userErrors"):
-            raise Told("; ".join(f"{each['message']} ({each['code']})" for each in problems))
+            raise Failed("; ".join(f"{each['message']} ({each['code']})" for each in problems))
         return {"done": planned.will, **done}

@@ -12,7 +12,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
-from gateway.cli.assistants.asking import Gateway, Told
+from gateway.cli.assistants.asking import Failed, Gateway
 from gateway.cli.assistants.confirmations import Confirmations
 
 Answer = dict[str, Any]
@@ -62,7 +62,7 @@ def _telling(tool: Tool) -> Tool:
     async def asked(*args: Any, **arguments: Any) -> Answer:
         try:
             return await tool(*args, **arguments)
-        except Told as error:
+        except Failed as error:
             raise ToolError(str(error)) from None
 
     asked.__signature__ = signature(tool)  # type: ignore[attr-defined]  # its parameters are the tool's schema
@@ -178,7 +178,7 @@ class Previews(_Tools):
         """Preview: give a customer at Stripe, with its cards, to a user; the user's present one is let go."""
         theirs = await self._found(user)
         if user.strip().startswith("cus_") or (theirs and not any(each["externalId"] == user for each in theirs)):
-            raise Told(NO_USER.format(user))
+            raise Failed(NO_USER.format(user))
         present = {"customer": await self._found(customer_id), "of_the_user": theirs}
         will = f"give customer {customer_id} to user {user}"
         return self._plan("LinkCustomer", will, present, externalId=user, customerId=customer_id)
@@ -187,7 +187,7 @@ class Previews(_Tools):
         """Preview: take a customer from a user."""
         present = await self._theirs("CustomerPage", user)
         if present["listed"]["id"] != customer_id:
-            raise Told(f"{customer_id} is not the customer of {user}")
+            raise Failed(f"{customer_id} is not the customer of {user}")
         will = f"take customer {customer_id} from user {user}"
         return self._plan("UnlinkCustomer", will, present, externalId=user, customerId=customer_id)
 
@@ -204,7 +204,7 @@ class Previews(_Tools):
         listed = (await self._gateway.customer("Invoices", found[0]["id"], first=100))["invoices"] if found else {}
         present = [each for each in listed.get("nodes", ()) if each["id"] == invoice_id]
         if not present:
-            raise Told(f"there is no invoice {invoice_id} among the latest 100 of a customer")
+            raise Failed(f"there is no invoice {invoice_id} among the latest 100 of a customer")
         currency = present[0]["total"]["currency"]
         will = f"refund {'all' if amount is None else f'{amount} {currency} (minor units)'} of invoice {invoice_id}"
         wanted = {"invoiceId": invoice_id, "amount": amount}
@@ -217,7 +217,7 @@ class Previews(_Tools):
         page = await self._theirs("CustomerPage", user)
         present = [each for each in page["subscriptions"] if each["id"] == subscription_id]
         if not present:
-            raise Told(f"user {user} has no subscription {subscription_id}")
+            raise Failed(f"user {user} has no subscription {subscription_id}")
         will = f"end subscription {subscription_id} of user {user}, {when}"
         wanted = {"whom": {"externalId": user}, "subscriptionId": subscription_id, "when": when}
         return self._plan("CancelSubscription", will, {"listed": page["listed"], "subscription": present[0]}, **wanted)
@@ -230,11 +230,11 @@ class Previews(_Tools):
         """Read a user's customer; the mutations know users by their own ids alone.
 
         Raises:
-            Told: there is none, or the text finds somebody in another way.
+            Failed: there is none, or the text finds somebody in another way.
         """
         page = await self._gateway.customer(document, user, **variables)
         if page["listed"]["externalId"] != user:
-            raise Told(NO_USER.format(user))
+            raise Failed(NO_USER.format(user))
         return page
 
 
@@ -242,13 +242,13 @@ def _chosen(listed: list[Answer], ids: list[str] | None) -> list[Answer]:
     """Return what is tried again: what is shown, and nothing beside it.
 
     Raises:
-        Told: there is nothing, or something is not among the latest hundred.
+        Failed: there is nothing, or something is not among the latest hundred.
     """
     present = [each for each in listed if ids is None or each["id"] in ids]
     if unseen := {*(ids or ())} - {each["id"] for each in present}:
-        raise Told(f"not among the latest hundred: {', '.join(sorted(unseen))}")
+        raise Failed(f"not among the latest hundred: {', '.join(sorted(unseen))}")
     if not present:
-        raise Told("there is nothing to try again")
+        raise Failed("there is nothing to try again")
     return present
 
 

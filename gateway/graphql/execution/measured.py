@@ -17,7 +17,7 @@ from gateway.observability.metrics import GRAPHQL, GRAPHQL_SECONDS
 OTHER, SEVERAL, NONE = "other", "several", "none"
 _operations, _seconds = cache(GRAPHQL.labels), cache(GRAPHQL_SECONDS.labels)  # to find them costs more than to count
 FAILURES = {each.code for each in (GatewayError, DatabaseUnavailable, StripeFailure, StripeUnavailable)}
-"""The codes of errors that no client can mend."""
+"""The codes of errors that no client can fix."""
 
 
 def count(prepared: Prepared, operation_name: str | None, errors: list[dict[str, Any]], started: float) -> None:

@@ -271,7 +271,7 @@ class CountingMutations:
         currency = input.currency if input.spend_cap is not None else None
         wanted = Controls(alerts, input.spend_cap, currency)
         made = action_of(info, key=input.idempotency_key, actor=input.actor)
-        action = made(name="usage.control", input=wanted.told, external_id=user.subject)
+        action = made(name="usage.control", input=wanted.input, external_id=user.subject)
         await set_controls(services.database, await services.customers.customer_for(user), wanted, action)
         cap = money.of(input.spend_cap, currency)
         controls = UsageControls(alert_thresholds=list(alerts) if alerts is not None else None, spend_cap=cap)

@@ -195,7 +195,7 @@ class CreditMutations:
         services, user = info.context.services, info.context.principal.acting_as(input.external_id)
         gift = Gift(input.amount, input.reason, input.expires_at, input.kind or "")
         made = action_of(info, key=input.idempotency_key, actor=input.actor)
-        action = made(name="credits.grant", input=gift.told, external_id=user.subject)
+        action = made(name="credits.grant", input=gift.input, external_id=user.subject)
         check_gift(gift, action)
         customer = await services.customers.customer_for(user)
         entry = await give(services.database, customer.id, gift, action)

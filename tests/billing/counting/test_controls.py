@@ -175,7 +175,7 @@ async def test_controls_are_set_once_for_a_key(till):
 
     async def setting(actor: str | None = None, key: str = "k", **wanted) -> str:
         controls = Controls(**wanted)
-        action = Action("usage.control", "service token 1", controls.told, key, actor, "ada")
+        action = Action("usage.control", "service token 1", controls.input, key, actor, "ada")
         try:
             await set_controls(till.database, customer(external_id="ada", currency="usd"), controls, action)
         except Rejected as rejected:

@@ -31,7 +31,7 @@ async def given(
     database, key="k", amount=100, expires_at: datetime | None = None, who="ada", reason="for the outage", kind=""
 ):
     gift = Gift(amount, reason, expires_at, kind)
-    action = Action("credits.grant", "service token 1", gift.told, key, "agent 7", who)
+    action = Action("credits.grant", "service token 1", gift.input, key, "agent 7", who)
     check_gift(gift, action)
     return await give(database, "cus_1", gift, action)
 

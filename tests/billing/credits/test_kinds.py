@@ -149,7 +149,7 @@ async def test_a_gift_is_of_a_kind(database, fill):
 
     async def given(kind: str):
         gift = Gift(5, "sorry", kind=kind)
-        action = Action("credits.grant", "service token 1", gift.told, "k", "agent 7", "ada")
+        action = Action("credits.grant", "service token 1", gift.input, "k", "agent 7", "ada")
         check_gift(gift, action)
         return await give(database, "cus_1", gift, action)
 

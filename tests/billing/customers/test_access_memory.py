@@ -10,7 +10,7 @@ import pytest
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers.access_memory import BYTES, GRANT_BYTES, STATE_BYTES, AccessMemory
 from gateway.billing.customers.service import Customers
-from gateway.clock import Clock
+from gateway.db.clock import Clock
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, publish
 from gateway.mirror.sync import Mirror

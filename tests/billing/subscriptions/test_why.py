@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.billing.subscriptions.access import RULES, Access, AsPaid, Payments, Reason, Step, access, facts, told
+from gateway.billing.subscriptions.access import RULES, Access, AsPaid, Payments, Reason, Step, access, described, facts
 from gateway.billing.subscriptions.entitlements import decide, entitlements
 from harness.rows import DAY, NOW, at, item, product, snapshot, state, subscription
 
@@ -60,7 +60,7 @@ ENDS = {
 
 @pytest.mark.parametrize(("decided", "begins", "has"), ENDS.values(), ids=ENDS)
 def test_a_decision_as_a_sentence(decided, begins, has):
-    sentence = told(decided)
+    sentence = described(decided)
     assert sentence.startswith(begins)
     assert has in sentence
     assert ("Until" in sentence) is (decided.until is not None)
@@ -83,7 +83,7 @@ def test_the_rules_are_told_up_to_the_one_that_decides(columns, items, place):
     assert decided == access(row, items, NOW, grace=GRACE, payments=payments)
     assert [(each.about, each.rule) for each in steps] == [("sub_1", rule) for rule in [*RULES][: place + 1]]
     assert [each.holds for each in steps] == [False] * place + [True]
-    assert steps[-1].finding == told(decided)
+    assert steps[-1].finding == described(decided)
     assert not any(each.finding.startswith(("Access", "No access")) for each in steps[:-1])
 
 
@@ -124,7 +124,7 @@ def test_which_subscriptions_include_a_feature_is_told_and_the_decision(states, 
         assert ("Stripe's entitlements" in each.finding) is (each.holds and "boards" in active)
         assert ("None of its products" in each.finding) is not each.holds
     assert (decision.about, decision.holds) == ("boards", allowed)
-    assert decision.finding.startswith(told(grant.access))
+    assert decision.finding.startswith(described(grant.access))
     assert (limit in decision.finding) if limit else "At most" not in decision.finding
     assert len({each.rule for each in steps}) == (2 if states else 1)
 

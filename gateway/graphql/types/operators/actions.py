@@ -193,7 +193,7 @@ class OperatorMutations:
         services, who = info.context.services, await whom(info, input)
         gift = Gift(input.amount, input.reason, input.expires_at, input.kind or "")
         made = action_of(info, key=input.idempotency_key, actor=None)
-        action = made(name="credits.grant", input=gift.told, external_id=who.external_id, target=who.customer_id)
+        action = made(name="credits.grant", input=gift.input, external_id=who.external_id, target=who.customer_id)
         check_gift(gift, action)
         customer_id = who.customer_id or (await services.customers.customer_for(who.principal)).id
         entry = await give(services.database, customer_id, gift, action)

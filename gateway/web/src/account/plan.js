@@ -90,7 +90,7 @@ function state(ui, { status, paused, willCancel }) {
   return ui.text(willCancel && status !== "CANCELED" ? "plan.ending" : `status.${status}`);
 }
 
-/** What the customer must hear, and whether paying the open invoice mends it. */
+/** What the customer must hear, and whether paying the open invoice puts it right. */
 const ALARMS = { GRACE_PERIOD: true, PAST_DUE: true, UNPAID: true, INCOMPLETE: true, PAID_BACK: false };
 
 function alarm(ui, { reason, until }, unpaid) {

@@ -11,7 +11,7 @@ const SORRY = "Something went wrong. Please try again in a moment.";
  * @typedef {{ id?: string, text: string, get?: boolean, readonly _?: [Data, Variables] }} Document
  */
 
-/** @typedef {{ code: string, text: string, field?: string | null }} Problem what the caller can mend */
+/** @typedef {{ code: string, text: string, field?: string | null }} Problem what the caller can fix */
 
 /**
  * Why there is no answer. `code` is the gateway's own, or NETWORK; `text` is for buyers, in the client's language;

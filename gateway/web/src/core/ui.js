@@ -64,7 +64,7 @@ export class Ui {
    * @param {import("../client/client.js").Document<Data, Variables>} document
    * @param {Variables["input"]} input
    * @returns {Promise<Data[keyof Data]>} its payload
-   * @throws {Refused} when there is something to mend
+   * @throws {Refused} when there is something to fix
    */
   async mutate(document, input) {
     const result = await this.client.mutate(document, input);

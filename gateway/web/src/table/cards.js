@@ -116,7 +116,7 @@ function addressOf({ accountUrl }, wish) {
 
 /**
  * Opens a checkout session and sends the buyer to it; what costs nothing at first is started without one, where the seller
- * asks for no card. What the buyer can mend is said below the button.
+ * asks for no card. What the buyer can fix is said below the button.
  */
 function buyButton(ui, label, chosen, page, { input = null, isFree = false } = /** @type {any} */ ({})) {
   const problem = problemPlace();

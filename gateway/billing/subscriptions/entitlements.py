@@ -103,7 +103,7 @@ def _decided(
     best = max(having, key=lambda state: (state.access.allowed, _lasting(state)))
     # where access is given, another of its items gives it, not one with the feature
     refused = Access(allowed=False, reason=Reason.NOT_INCLUDED) if best.access.allowed else best.access
-    return Grant(feature, refused, None, None if is_for_life(best) else best, _source(feature, best, active, offers))
+    return Grant(feature, refused, None, best, _source(feature, best, active, offers))
 
 
 def _step_having(feature: str, state: SubscriptionState, has: bool, active: Collection[str], offers: Offers) -> Step:

@@ -111,6 +111,19 @@ def test_why_a_feature_is_refused():
     assert (refused.access.reason, refused.limit) == (Reason.PAST_DUE, None)
 
 
+def test_of_several_that_give_no_access_the_newest_says_why():
+    unpaid = Access(allowed=False, reason=Reason.UNPAID)
+    old = held("basic", access=REFUSED, created=NOW - DAY)
+    new = held("large", id="sub_2", access=unpaid)
+    other = held("basic", id="sub_3", created=NOW - 9 * DAY)
+    gives_another = type(other)(other.subscription, other.items, other.access, ())
+    for its in ([old, new], [new, old]):
+        found = decide("boards", its, (), OFFERS)
+        assert (found.access, found.state) == (unpaid, new)
+        found = decide("boards", [*its, gives_another], (), OFFERS)
+        assert (found.access.reason, found.state) == (Reason.NOT_INCLUDED, gives_another)
+
+
 def test_everything_that_may_be_used_by_name():
     found = entitlements([held("endless", "basic")], ("audit",), OFFERS)
     assert [(grant.feature, grant.limit, grant.source) for grant in found] == [

@@ -64,6 +64,10 @@ MORE = invoice("void", line(-2, 27, 8000, quantity=100, product="prod_1"), creat
 SEATS = invoice("paid", line(-3, 27, 45, quantity=5), line(-3, 27, 4, quantity=1, id="il_fee"))
 PERIOD = at(-3), at(27)
 AS_PAID = ("price_1", None, 1, PERIOD)
+RUNS = {"paused_by_customer_until_resumed": str(int(at(-3).timestamp()))}
+LATER = at(-1.5), at(28)
+BETWEEN = invoice("paid", line(-1.5, 28, product="pro"), created=-1.5, id="in_-3")
+PAIR = invoice("paid", line(-3, 27, 45, quantity=2), line(-3, 27, 4, quantity=1, id="il_fee"))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +94,12 @@ AS_PAID = ("price_1", None, 1, PERIOD)
         ([AWAY, invoice("paid", line(-1, 364, 9000), created=-1)], OWN | {"paused_by_customer_until_x": "1"}, {}),
         ([PAID, AWAY, MORE], OWN, {"si_1": AS_PAID}),
         ([invoice("paid", line(-8, -3), created=-8), AWAY], OWN, {"si_1": None}),
+        ([invoice("void", line(-2, 363, 1), created=-2)], OWN, {"si_1": None}),
+        ([invoice("void", line(0, 30), created=0)], RUNS, {"si_1": None}),  # from this second on
+        ([invoice("void", line(-30, 0), created=-2)], OWN, {}),  # to this second
+        ([AWAY, BETWEEN, invoice("void", line(-1, 29), created=-1)], RUNS, {"si_1": ("price_1", "pro", 1, LATER)}),
+        ([invoice("paid", line(-3, 27, quantity=None)), AWAY], OWN, {"si_1": AS_PAID}),
+        ([PAIR, AWAY], OWN, {"si_1": ("price_1", None, 2, PERIOD)}),
     ],
 )
 def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpaid):
@@ -102,7 +112,6 @@ def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpai
     }
 
 
-RUNS = {"paused_by_customer_until_resumed": str(int(at(-3).timestamp()))}
 DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", quantity=7), created=-2)
 
 
@@ -118,6 +127,7 @@ DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", qua
         ([SEATS], "void", RUNS, {"si_1": ("price_1", None, 6, PERIOD)}),  # so many at most
         ([invoice("paid", line(-3, 27, quantity=None))], "void", RUNS, {"si_1": AS_PAID}),
         ([invoice("paid", *(line(-3, 27, n, quantity=None) for n in (8, 9)))], "void", RUNS, {"si_1": AS_PAID}),
+        ([PAID, BETWEEN], "void", RUNS, {"si_1": ("price_1", "pro", 1, LATER)}),  # the last one alone
         ([PAID, DEARER], "void", RUNS, {"si_1": ("price_2", None, 7, (at(-2), at(27)))}),
         ([AWAY], "void", RUNS, {}),
     ],

@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.billing.subscriptions.access import Access, Reason
+from gateway.billing.customers import account as accounts
+from gateway.billing.customers.account import AccountSelection
+from gateway.billing.subscriptions.access import Access, Reason, Step, described
 from gateway.billing.subscriptions.pending import Planned, plan_of
 from gateway.billing.subscriptions.state import current, of_customers, read_subscription
 from gateway.mirror.schedules import digest_of, subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.databases import both_databases
-from harness.rows import DAY, at, invoice, item, line, price, product, put, snapshot, state, subscription
+from harness.rows import DAY, at, customer, invoice, item, line, price, product, put, snapshot, state, subscription
 
 GRACE = 7 * DAY
 
@@ -53,6 +55,46 @@ def test_the_newest_comes_first_and_its_items_as_stripe_lists_them(connection):
     }  # fmt: skip
     assert [each.id for each in found["cus_1"][2].items] == ["si_c", "si_b", "si_a"]
     assert [found["cus_1"][0].items, [each.id for each in found["cus_2"][0].items]] == [(), ["si_x"]]
+
+
+def test_all_are_read_where_those_that_have_ended_are_wanted_too(connection):
+    ended = [subscription(f"sub_{number:02}", "canceled", created=at(-number)) for number in range(1, 13)]
+    gone = subscription("sub_gone", "canceled", deleted=True, created=at(-90))
+    others = gone, subscription("sub_bobs", customer_id="cus_2")
+    put(connection, customer(external_id="ada"), *ended, *others)
+    for wanted, count in ((AccountSelection("ada", ended=True), 12), (AccountSelection("ada"), 10)):
+        found = accounts.read(connection, [wanted], GRACE)[wanted].subscriptions
+        assert [each.subscription.id for each in found] == [row.id for row in ended[:count]]
+
+
+def test_how_each_was_decided_is_told_to_who_asks(connection):
+    rows = subscription(as_of=now()), item("si_1", "month", "pro"), invoice("in_1", line(-3, 27))
+    steps: list[Step] = []
+    put(connection, *rows)
+    (found,) = of_customers(connection, ["cus_1"], GRACE, steps)["cus_1"]
+    assert found == of_customers(connection, ["cus_1"], GRACE)["cus_1"][0]
+    assert {each.about for each in steps} == {"sub_1"}
+    assert len({each.rule for each in steps}) == 3, "what is known, and the rules up to the second"
+    assert steps[-1].finding == described(found.access)
+
+
+AWAY = {"status": "void", "days": -2, "paid_at": None}
+RESTS = {
+    "a pause has left it unpaid": ({}, AWAY, {"si_1"}, True),
+    "it was the seller's": ({"meta": {}}, AWAY, set(), False),
+    "it was paid": ({}, {"status": "paid"}, set(), False),
+    "it has ended": ({"status": "canceled"}, AWAY, set(), False),
+    "it is paused": ({"pause_behavior": "void"}, {"status": "paid"}, set(), True),
+    "Stripe has paused it": ({"status": "paused"}, {"status": "paid"}, set(), True),
+}
+
+
+@pytest.mark.parametrize(("columns", "billed", "unpaid", "rests"), RESTS.values(), ids=RESTS)
+def test_what_a_pause_has_left_unpaid_rests(connection, columns, billed, unpaid, rests):
+    own = {f"paused_by_customer_until_{now()}": str(now(-10))}
+    rows = subscription(**{"as_of": now(), "meta": own, **columns}), item("si_1", "month", "pro")
+    (found,) = its(connection, *rows, invoice("in_1", line(-2, 28), **billed))["cus_1"]
+    assert (found.unpaid, found.rests) == (unpaid, rests)
 
 
 @both_databases

@@ -68,6 +68,8 @@ def write_rows(
             cursor.executemany(made.text, map(made.ordered, rows))
             return ()
         written = [row["id"] for row in rows if cursor.execute(made.text, made.ordered(row)).rowcount]
+    if returning == (statement.table.c.id,):
+        return [(each,) for each in written]
     return execute(connection, _of_ids(returning), {"ids": orjson.dumps(written).decode()})
 
 

@@ -13,7 +13,7 @@ from gateway.db.lease_queue import Backoff
 from gateway.db.tables import table_for
 from gateway.models.inbox import Event
 from gateway.observability import metrics, tracing
-from gateway.observability.logging import written_at_once
+from gateway.observability.logging import info_lines, written_at_once
 from gateway.webhooks.event import StripeEvent
 
 log = structlog.get_logger()
@@ -104,6 +104,7 @@ def report_outcomes(
         secrets: by event, the label of the secret that signed its delivery, if that is what brought it now.
     """
     statuses: Counter[str] = Counter()
+    done: list[dict[str, Any]] = []
     now, ms, traced = time.time(), round(seconds * 1000, 1), tracing.active()
     with written_at_once():
         for event, outcome, attempts in handled:
@@ -129,9 +130,10 @@ def report_outcomes(
             if failed:
                 log.warning("event_failed", **line)
             else:
-                log.info("event_handled", **line)
+                done.append(line)
             if traced:
                 error = detail if failed else None
                 tracing.past("event", seconds, id=event.id, type=event.type, status=status, tries=attempts, error=error)
+        info_lines("event_handled", done)
     for status, count in statuses.items():
         metrics.EVENTS.labels(status).inc(count)

@@ -31,25 +31,31 @@ def test_a_line_of_the_log_tells_the_event_and_how_long_it_took_and_nothing_priv
 
 LOGGED = """
 import structlog
-from gateway.observability.logging import configure_logging
+from gateway.observability.logging import configure_logging, info_lines
 configure_logging(readable=False)
 structlog.contextvars.bind_contextvars(request_id="1")
-structlog.get_logger().info("event_handled", id="evt_1", outcome="sk_live_x is postgresql://u:p@db, and whsec_y")
+line = {"id": "evt_1", "outcome": "sk_live_x is postgresql://u:p@db, and whsec_y"}
+structlog.get_logger().info("event_handled", **line)
+info_lines("event_handled", [line, {**line, "outcome": "updated"}])
+info_lines("event_handled", [])
+info_lines("event_handled", [{**line, "outcome": "updated"}])
 """
 
 
 def test_a_line_of_the_log_is_json_with_its_request_and_without_secrets():
     done = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, check=True)
     assert done.stdout == ""
-    (line,) = [json.loads(line) for line in done.stderr.splitlines()]
-    assert re.fullmatch(r"[\d-]+T[\d:.]+Z", line.pop("timestamp"))
-    assert line == {
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(re.fullmatch(r"[\d-]+T[\d:.]+Z", line.pop("timestamp")) for line in lines)
+    hidden = {
         "event": "event_handled",
         "id": "evt_1",
         "level": "info",
         "request_id": "1",
         "outcome": "[secret] is [secret] and [secret]",
     }
+    other = {**hidden, "outcome": "updated"}
+    assert lines == [hidden, hidden, other, other]  # alone and among several, with a secret and without
 
 
 def test_each_kind_of_secret_is_found_where_it_is_the_only_one():

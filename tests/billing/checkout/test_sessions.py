@@ -82,6 +82,7 @@ async def test_one_key_of_somebody_is_one_intent(sessions, database):
     keyless = CheckoutRequest((Line("month"),))
     ids = {(await sessions.create_intent("ada", keyless)).id for _ in range(2)}
     assert len(ids | {first.id}) == 3
+    assert await sessions.create_intent("ada", REQUEST) == first, "of many, by the key and whose it is"
     assert len(await rows(database, INTENTS)) == 4
 
 

@@ -91,7 +91,7 @@ async def test_coupons_that_lie_too_deep_are_read_and_deleted_ones_left(at_strip
     subscribed = {"items": {"data": items}}
     await at_stripe.read_item_coupons(subscribed)
     read = [each["source"]["coupon"] for its in items for each in its.get("discounts") or ()]
-    assert [each if isinstance(each, str) else each["id"] for each in read] == ["gone", "half", "known"]
+    assert [each if isinstance(each, str) else each["percent_off"] for each in read] == ["gone", 50, 10]
     assert [call[1] for call in scripted.calls] == ["/v1/coupons/gone", "/v1/coupons/half"]
 
 
@@ -111,6 +111,16 @@ async def test_a_change_that_waits_for_its_buyer_goes_with_its_invoice(at_stripe
     scripted.calls.clear()
     assert await at_stripe.drop_unconfirmed(dropped) is dropped
     assert scripted.calls == []
+
+
+async def test_an_invoice_that_is_gone_ends_no_change_that_waits(at_stripe, scripted):
+    scripted.answer("GET", SUB, theirs(pending_update=UNCONFIRMED, latest_invoice=bill(status="open")))
+    scripted.answer("GET", SUB, theirs(status="canceled"))
+    scripted.refuse("POST", f"{INVOICE}/void", "resource_missing", status=404)
+    _, answer = await at_stripe.present("sub_1")
+    with pytest.raises(Rejected) as raised:
+        await at_stripe.drop_unconfirmed(answer)
+    assert raised.value.problems[0].code.name == "SUBSCRIPTION_ENDED"
 
 
 async def test_what_stripe_answers_is_stored_with_its_invoice(at_stripe, database, scripted):

@@ -99,6 +99,7 @@ PAIR = invoice("paid", line(-3, 27, 45, quantity=2), line(-3, 27, 4, quantity=1,
         ([invoice("void", line(-30, 0), created=-2)], OWN, {}),  # to this second
         ([AWAY, BETWEEN, invoice("void", line(-1, 29), created=-1)], RUNS, {"si_1": ("price_1", "pro", 1, LATER)}),
         ([invoice("paid", line(-3, 27, quantity=None)), AWAY], OWN, {"si_1": AS_PAID}),
+        ([AWAY], {f"paused_by_customer_until_{int(at(-2).timestamp())}": "1"}, {"si_1": None}),  # to its last second
         ([PAIR, AWAY], OWN, {"si_1": ("price_1", None, 2, PERIOD)}),
     ],
 )
@@ -171,6 +172,12 @@ def test_what_was_paid_for_while_a_pause_of_the_customers_runs(invoices, pause, 
 def test_until_when_an_item_is_paid(invoices, given, days):
     found = told(*invoices, **given).paid_until
     assert found == ({} if days is None else {"si_1": at(days)})
+
+
+def test_when_time_alone_changes_what_is_paid():
+    lines = line(-30, 0), line(0, 30), line(-3, 27, item="si_2")
+    assert told(invoice("paid", *lines)).changes_at == at(27)
+    assert told(invoice("paid", line(-30, 0))).changes_at is None
 
 
 def test_a_full_refund_of_one_invoice_leaves_the_others():

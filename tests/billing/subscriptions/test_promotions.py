@@ -7,7 +7,7 @@ import pytest
 from harness.checkout import opened, pay
 from harness.databases import both_databases, postgres_later
 from harness.gateway import SERVICE_TOKEN
-from harness.subscriptions import customer, price_id, settled, subscribe
+from harness.subscriptions import customer, settled, subscribe
 
 DISCOUNTS = "discounts { couponId name percentOff amountOff { amount } once endsAt byCode }"
 APPLY = f"""mutation($input: ApplyPromotionCodeInput!) {{ applyPromotionCode(input: $input) {{
@@ -115,22 +115,6 @@ def test_which_codes_a_buyer_cannot_use(world, ann):
     assert renewed(world, bought) == 450
 
 
-def test_a_code_waits_for_a_debt_and_for_a_change_that_is_planned(world, ann):
-    bought = subscribe(world, customer(world, "ann"), "pro_monthly")
-    code(world, "HALF", percent_off=50, duration="forever")
-    change = """mutation($input: ChangeSubscriptionInput!) { changeSubscription(input: $input) {
-        userErrors { code } } }"""
-    given = {"subscriptionId": bought["id"], "priceId": price_id(world, "starter_monthly"), "when": "AT_PERIOD_END"}
-    world.data(change, {"input": given}, ann)
-    assert codes(apply(world, ann, bought, "HALF")) == [("CHANGE_PENDING", "subscriptionId")]
-    undo = "mutation($input: CancelPendingChangeInput!) { cancelPendingChange(input: $input) { userErrors { code } } }"
-    world.data(undo, {"input": {"subscriptionId": bought["id"]}}, ann)
-    bad = world.stripe("POST", "/v1/payment_methods/pm_card_chargeCustomerFail/attach", customer=bought["customer"])
-    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", default_payment_method=bad["id"])
-    renewed(world, bought)
-    assert codes(apply(world, ann, bought, "HALF")) == [("INVOICE_UNPAID", "subscriptionId")]
-
-
 @both_databases
 def test_what_is_offered_at_cancelling_is_accepted_once(world, ann):
     bought = subscribe(world, customer(world, "ann"), "pro_monthly")
@@ -172,22 +156,6 @@ def test_what_is_offered_at_cancelling_is_accepted_once(world, ann):
     assert renewed(world, bought) == done["subscription"]["dueAtRenewal"]["amount"] == 1740
     (error,) = world.graphql(OFFER, {"input": {**its, "externalId": "ann", "couponId": stay}}, ann).json()["errors"]
     assert error["extensions"]["code"] == "FORBIDDEN"
-
-
-def test_an_offer_ends(world, ann):
-    bought = subscribe(world, customer(world, "ann"))
-    stay = coupon(world, percent_off=40, duration="once")
-    soon = datetime.fromtimestamp(world.sandbox.now() + 3600).astimezone().isoformat()
-    given = {"subscriptionId": bought["id"], "externalId": "ann", "couponId": stay, "expiresAt": soon}
-    assert codes(world.data(OFFER, {"input": given}, BACK_END)["offerRetentionCoupon"]) == []
-    world.advance(to=world.sandbox.now() + 7200)
-    query = "{ viewer { subscription { retentionOffer { expiresAt } } } }"
-    world.eventually(lambda: world.data(query, headers=ann), {"viewer": {"subscription": {"retentionOffer": None}}})
-    late = world.data(ACCEPT, {"input": {"subscriptionId": bought["id"]}}, ann)["acceptRetentionOffer"]
-    assert codes(late) == [("OFFER_UNAVAILABLE", "subscriptionId")]
-    assert codes(world.data(OFFER, {"input": given}, BACK_END)["offerRetentionCoupon"]) == [
-        ("TIMESTAMP_INVALID", "expiresAt")
-    ]
 
 
 def test_an_invoice_tells_its_taxes_and_what_went_back(world, ann):

@@ -665,6 +665,16 @@ async def test_an_end_at_once_takes_what_the_seller_has_planned_along_or_fails_a
     assert state.subscription.status == "canceled"
 
 
+async def test_that_stripe_takes_no_reason_undoes_no_end(service, scripted):
+    becomes(scripted, theirs(schedule=BY_SELLER), theirs(status="canceled", ended_at=STARTED + 9))
+    scripted._answers["POST", SUB].clear()
+    scripted.refuse("POST", SUB, "no")
+    scripted.answer("POST", f"{ITS}/cancel", {**BY_SELLER, "status": "canceled"})
+    scripted.answer("GET", ITS, {**BY_SELLER, "status": "canceled"})
+    state = await service().endings.cancel(ADA, "sub_1", Cancellation(now=True, feedback="unused"), None)
+    assert state.subscription.status == "canceled"
+
+
 async def test_of_what_has_ended_or_is_anothers_nothing_is_undone(service, scripted):
     scripted.answer("GET", SUB, theirs(status="canceled"))
     assert await codes(service().cancel_pending(ADA, "sub_1")) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
@@ -747,6 +757,19 @@ async def test_a_change_to_a_plan_without_a_trial_ends_the_trial(service, script
     assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW, "trial_end": "now"})]
     asked = [call[1] for call in scripted.calls if call[1].startswith("/v1/customers")]
     assert asked == ([] if behavior == "create_invoice" else ["/v1/customers/cus_1"])
+
+
+async def test_a_trial_is_not_ended_where_nothing_would_pay(service, scripted):
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS, "latest_invoice": None}
+    trial |= {"trial_settings": {"end_behavior": {"missing_payment_method": "pause"}}}
+    scripted.answer("GET", SUB, theirs(**trial))
+    scripted.answer("GET", "/v1/customers/cus_1", {"id": "cus_1", "default_source": None})
+    for asked in (
+        service().change(ADA, "sub_1", PlanChange("year"), None),
+        service().preview(ADA, "sub_1", PlanChange("year")),
+    ):
+        assert await codes(asked) == [("PAYMENT_METHOD_NEEDED", "subscriptionId")]
+    assert changed(scripted) == []
 
 
 async def test_the_preview_of_such_a_change_is_charged_now(service, scripted):

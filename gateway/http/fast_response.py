@@ -27,9 +27,9 @@ class FastPathResponse(RequestResponseCycle):
     def is_taken(self, parsed: Parsed) -> bool:
         """Ask the application whether it answers a request, which is whole, this way."""
         protocol = self._protocol
-        method, target, headers, body = parsed
+        method, target, headers, body, made = parsed
         host, scheme = protocol.client[0] if protocol.client else None, protocol.scheme or "http"
-        request = Request(method, target, headers, body=body, client=host, scheme=scheme)
+        request = Request(method, target, headers, body=body, client=host, scheme=scheme, made=made)
         try:
             return bool(protocol.app.take(request, self.respond))
         except Exception:  # it fails the ASGI way too, where uvicorn says so

@@ -4,21 +4,22 @@ While a connection is idle, the same bytes are the same request to the same pars
 alone in a segment, and were answered at once.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.http.request import Header
 
 MAX_BYTES: Final = 1_500  # of a request: about a segment
-MAX_REQUESTS: Final = 256  # 1 MB; when there are more, all are forgotten
+MAX_REQUESTS: Final = 256  # 1.5 MB; when there are more, all are forgotten
 
 
 class Parsed(NamedTuple):
-    """A request as the parser has read it."""
+    """A request as the parser has read it; `made` is what `Request.made` keeps of it for when it comes again."""
 
     method: str
     target: bytes
     headers: list[Header]
     body: bytes
+    made: dict[str, Any]
 
 
 class RepeatedRequests:

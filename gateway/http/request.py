@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import count
 from random import randbytes
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from starlette.types import Scope
@@ -41,15 +41,27 @@ class Request:
         body: all of it.
         client: the address of the client, when it is known.
         scheme: `http` or `https`.
+        made: what was made of the same bytes before.
+
+    Attributes:
+        made: what follows from these bytes alone, and is not made again when they come again.
     """
 
-    __slots__ = ("_headers", "_id", "body", "client", "method", "path", "query", "raw_headers", "scheme")
+    __slots__ = ("_id", "body", "client", "made", "method", "path", "query", "raw_headers", "scheme")
 
     def __init__(
-        self, method: str, target: bytes, raw_headers: list[Header], *, body: bytes, client: str | None, scheme: str
+        self,
+        method: str,
+        target: bytes,
+        raw_headers: list[Header],
+        *,
+        body: bytes,
+        client: str | None,
+        scheme: str,
+        made: dict[str, Any] | None = None,
     ) -> None:
-        self._headers: Mapping[bytes, bytes] | None = None
         self._id: bytes | None = None
+        self.made = {} if made is None else made
         self.method = method
         self.raw_headers = raw_headers
         self.body = body
@@ -78,9 +90,10 @@ class Request:
     @property
     def headers(self) -> Mapping[bytes, bytes]:
         """The headers by their names in small letters; of one that comes twice, the first."""
-        if self._headers is None:
-            self._headers = dict(reversed(self.raw_headers))
-        return self._headers
+        found: Mapping[bytes, bytes] | None = self.made.get("headers")
+        if found is None:
+            found = self.made["headers"] = dict(reversed(self.raw_headers))
+        return found
 
     @property
     def authorization(self) -> str | None:

@@ -213,7 +213,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._since = self.loop.time()
         if (held := self._held) is not None:
             self._held = None
-            parsed = Parsed(self.parser.get_method().decode(), self.url, self.headers, bytes(held.received))
+            parsed = Parsed(self.parser.get_method().decode(), self.url, self.headers, bytes(held.received), {})
             if self._is_plain() and held.is_taken(parsed):
                 self._answered = parsed if held.response_complete else None
                 return

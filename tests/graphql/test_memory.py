@@ -83,7 +83,7 @@ def repeated_requests():
     def keep(n):
         headers = [(b"name-%d" % place, b"%d" % n + b"x" * 100) for place in range(10)]
         segment = b"".join(b"%b: %b" % header for header in headers)
-        known.keep(segment, Parsed("GET", b"/%d" % n, headers, b""))
+        known.keep(segment, Parsed("GET", b"/%d" % n, headers, b"", {}))
         assert known.find(segment)
 
     return keep

@@ -12,7 +12,7 @@ than any answer (`304`).
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from cachetools import LRUCache
 from starlette.types import Receive, Send
@@ -193,6 +193,8 @@ def _key(request: Request) -> Key | None:
     """Return everything that the answer may depend on; None for a request whose answer is not kept, such as that of
     whoever may be somebody in particular.
     """
+    if (known := request.made.get("key")) is not None:
+        return cast("Key", known)
     if request.method not in _KEPT:
         return None
     key: list[object] = [request.method, request.query]
@@ -204,4 +206,5 @@ def _key(request: Request) -> Key | None:
             return None
     if request.method == "POST":
         key.append(request.body)
-    return tuple(key)
+    request.made["key"] = found = tuple(key)
+    return found

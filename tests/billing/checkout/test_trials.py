@@ -78,6 +78,18 @@ def test_a_users_own_trial_is_never_ended_by_a_guest_who_types_the_address(world
     assert world.stripe("GET", f"/v1/subscriptions/{bought['subscription']['id']}")["status"] == "trialing"
 
 
+def test_of_users_with_one_verified_address_who_opened_ahead_one_has_the_trial(world):
+    """As a provider tells that does not merge what one person signs in by."""
+    tokens = [world.token(subject, **ADA) for subject in ("ada", "ada-by-google")]
+    sessions = [opened(world, token, TRIAL) for token in tokens]
+    for token, session in zip(tokens, sessions, strict=True):
+        pay(world, session)
+        look(world, token, session)
+    world.eventually(lambda: sorted(statuses(world)), ["canceled", "trialing"])
+    world.eventually(lambda: sorted(row["status"] for row in world.rows("subscription")), ["canceled", "trialing"])
+    assert at_stripe(world, "charges") == []
+
+
 @pytest.mark.parametrize("told", [{}, {"customerEmail": "ada@example.com"}])
 def test_where_the_settings_allow_it_each_guest_has_a_trial(sqlite_url, told):
     with make_world(sqlite_url, allow_repeat_trials=True) as world:

@@ -124,6 +124,15 @@ TRIALS = {
     "one that has been paid": ([trial("sub_1", -1, status="active"), trial("sub_9", -5, "cus_2")], []),
     "after one that has ended": ([trial("sub_1", -1), trial("sub_9", -5, "cus_2", "canceled")], ["sub_1"]),
     "of a user, who keeps it": ([trial("sub_1", -5), trial("sub_8", -1)], []),
+    "of a user after another's": (
+        [trial("sub_9", -5, "cus_2"), claim("eve", "cus_2"), trial("sub_8", -1), claim("ada", "cus_1")],
+        ["sub_8"],
+    ),
+    "of a user after a guest's, who keeps it": (
+        [trial("sub_2", -5, "cus_2"), trial("sub_8", -1), claim("ada", "cus_1")],
+        [],
+    ),
+    "of a user, begun elsewhere": ([trial("sub_9", -5, "cus_2"), claim("eve", "cus_2"), trial("sub_7", -1)], []),
     "of one second a user's is the first": (
         [trial("sub_1", -1), trial("sub_8", -1, "cus_2"), claim("ada", "cus_2")],
         ["sub_1"],
@@ -135,13 +144,13 @@ TRIALS = {
 
 
 @pytest.mark.parametrize(("rows", "ended"), TRIALS.values(), ids=TRIALS)
-async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill, scripted, stripe, rows, ended):
+async def test_of_one_address_only_the_first_trial_stays(mirror, fill, scripted, stripe, rows, ended):
     await fill(mailed(), mailed("cus_2", "ada@example.com"), mailed("cus_3", "eve@example.com"), *rows)
     await fill(guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
     await fill(guests("cs_8", "sub_8", guest=False, external_id="ada"))
-    for name in ("sub_1", "sub_2"):
-        obj = at_stripe(name, "canceled")
-        scripted.answer("DELETE", f"/v1/subscriptions/{name}", obj)
+    for name in ("sub_1", "sub_2", "sub_8"):
+        scripted.answer("GET", f"/v1/subscriptions/{name}", at_stripe(name, "trialing"))
+        scripted.answer("DELETE", f"/v1/subscriptions/{name}", at_stripe(name, "canceled"))
     with structlog.testing.capture_logs() as logs:
         await end_repeated(mirror, stripe, TOLD)
     told = [each["subscription"] for each in logs if each["event"] == "checkout.repeated_trial_ended"]
@@ -170,12 +179,21 @@ async def test_of_whom_nothing_is_known_nothing_ends(mirror, fill, scripted, str
 
 async def test_one_that_has_ended_meanwhile_is_passed_over(mirror, fill, scripted, stripe):
     await fill(mailed(), trial("sub_1", -2), trial("sub_2", -1), guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
+    running = at_stripe("sub_2", "trialing") | {"trial_start": seconds(-1)}
+    scripted.answer("GET", "/v1/subscriptions/sub_2", running)
     scripted.refuse("DELETE", "/v1/subscriptions/sub_2", "resource_missing", status=404)
     await end_repeated(mirror, stripe, TOLD)
     scripted.answer("DELETE", "/v1/subscriptions/sub_2", {"error": {"type": "api_error", "message": "no"}}, status=500)
     await end_repeated(mirror, stripe, TOLD)
     with pytest.raises(StripeUnavailable):
         await end_repeated(mirror, stripe, TOLD)
+
+
+async def test_one_that_has_been_paid_for_meanwhile_goes_on(mirror, fill, scripted, stripe):
+    await fill(mailed(), trial("sub_1", -2), trial("sub_2", -1), guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
+    scripted.answer("GET", "/v1/subscriptions/sub_2", at_stripe("sub_2", "active"))
+    await end_repeated(mirror, stripe, TOLD)
+    assert written(scripted) == []
 
 
 # --- A customer's subscriptions -----------------------------------------------------------------------------------

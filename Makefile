@@ -175,7 +175,7 @@ mutants: .venv/development
 screenshots: .venv/development assets packages
 	SCREENSHOTS=docs $(BIN)/python -m pytest tests/e2e/test_screenshots.py -m soak $(ARGS)
 
-# Puts each fault of money and access back into a copy, and lets the money game find it.
+# Puts each fault of money and access back into a copy, and lets the money game, or callers who count at once, find it.
 faults: .venv/development
 	$(BIN)/python tests/soak/put_faults_back.py $(ARGS)
 

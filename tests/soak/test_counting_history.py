@@ -269,7 +269,8 @@ def _is_decided(url: str, game: Game) -> bool:
     counts, undecided = [0, 0], 0
     for number, history in game.histories.items():
         try:
-            assert history.fault() is None
+            fault = history.fault()
+            assert fault is None, fault
         except Undecided:
             undecided += 1
         query = sa.select(sa.func.sum(UsageRecord.value)).where(UsageRecord.customer_id == f"cus_{number}")

@@ -25,6 +25,11 @@ SUBSCRIPTION = "customer.subscription."
 LINKS = {"hosted_invoice_url", "invoice_pdf", "url", "client_secret"}
 
 
+def _never(_invoice: Json, _subscription: str) -> bool:
+    """Deny it: what a void invoice would have billed counts for nothing in these histories."""
+    return False
+
+
 class Judge:
     """Compares what the gateways have written with what Stripe, the buyers and the application know.
 
@@ -72,7 +77,7 @@ class Judge:
             truth = customer and await self._world.truth(buyer.name, observer)
             if not customer or not truth:
                 continue
-            found = book(*self._bills(customer), self._world.prices)
+            found = book(*self._bills(customer), self._world.prices, is_gift=_never, is_withheld=_never)
             theirs = self._world.stripe.find("subscription", customer=customer)
             ends = [
                 max(found.paid_until(each["id"]), each["trial_end"] or 0, found.due.get(each["id"], 0))
@@ -192,7 +197,7 @@ class Judge:
     def _lots(self, buyer: Buyer, customer: str) -> Iterator[str]:
         """Each paid line has brought what it was to bring, once, less what went back."""
         invoices, packs, gone = self._bills(customer)
-        found = book(invoices, packs, gone, self._world.prices)
+        found = book(invoices, packs, gone, self._world.prices, is_gift=_never, is_withheld=_never)
         lots = {
             each["id"]: each for each in self._rows("SELECT * FROM credit_lot WHERE customer_id = :id", id=customer)
         }

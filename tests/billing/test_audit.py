@@ -12,6 +12,7 @@ from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.errors import BadInput, NotFound, StripeUnavailable
 from harness.databases import both_databases
+from harness.rows import invoice, put, subscription
 
 REFUND = {"name": "invoice.refund", "by": "service token 1", "external_id": "ada", "target": "in_1"}
 
@@ -109,6 +110,28 @@ async def test_pages_of_the_log_are_the_newest_first(database):
     for bad in ("audit", "YXVkaXQgeA==", "Y3JlZGl0IDE="):
         with pytest.raises(BadInput):
             await log.page(1, bad)
+
+
+async def test_what_was_done_to_a_customer_while_it_was_nobodys_is_among_what_was_done_for_its_user(database):
+    others = {"customer_id": "cus_2"}
+    rows = subscription(), invoice("in_1"), subscription("sub_2", **others), invoice("in_2", **others)
+    await database.transaction(lambda connection: put(connection, *rows))
+    done = {
+        "of ada": ("ada", "in_9"), "of eve": ("eve", "in_1"), "to the customer": (None, "cus_1"),
+        "to its subscription": (None, "sub_1"), "to its invoice": (None, "in_1"), "to another": (None, "cus_2"),
+        "to another's": (None, "sub_2"), "to another's invoice": (None, "in_2"), "to nothing": (None, None),
+    }  # fmt: skip
+    log = AuditLog(database)
+    for key, (external_id, target) in done.items():
+        await log.once(action(key, external_id=external_id, target=target), answering([], {}))
+    nobodys = ["to its invoice", "to its subscription", "to the customer"]
+    for user, keys in (("ada", [*nobodys, "of ada"]), (None, nobodys), ("bob", nobodys)):
+        page = await log.page_of_customer(100, None, "cus_1", user)
+        assert [entry.key for entry in page.rows] == keys
+    first = await log.page_of_customer(1, None, "cus_1", "ada")
+    rest = await log.page_of_customer(2, first.cursor_of(first.rows[0]), "cus_1", "ada")
+    assert [entry.key for entry in (*first.rows, *rest.rows)] == nobodys
+    assert (first.has_next, first.has_previous, rest.has_next, rest.has_previous) == (True, False, True, True)
 
 
 @pytest.mark.parametrize("length", [0, 1, 200, 201, 1000])

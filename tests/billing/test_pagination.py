@@ -21,6 +21,7 @@ from gateway.errors import BadInput
 from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import Invoice
 from gateway.outbound.access_watch import WATCHES
+from harness.databases import both_connections
 from harness.rows import DAY, NOW, at, invoice, put
 
 INVOICES = table_for(Invoice)
@@ -61,6 +62,7 @@ MOMENT, NUMBER, TEXT = sa.column("a", UtcDateTime()), sa.column("b", sa.BigInteg
             {"a": NOW.replace(microsecond=70), "c": "x"},
             f"{int(NOW.timestamp())}.000070 x",
         ),
+        (partial(Order, MOMENT, TEXT), {"a": NOW, "c": " in"}, f"{SECONDS}  in"),
         (partial(Order, MOMENT, NUMBER, TEXT), {"a": EPOCH - DAY, "b": 7, "c": "é"}, "-86400 7 é"),
         (partial(Order, NUMBER.label("b"), kind="log"), {"b": 12}, "log 12"),
     ],
@@ -116,6 +118,7 @@ def test_a_page_goes_on_where_the_one_before_ended(filled, first, after, expecte
     assert (ids(page.rows), page.has_next, page.has_previous) == expected
 
 
+@both_connections
 def test_the_pages_of_many_customers_at_once(filled):
     (everything,) = PAGES.read(filled, [PageRequest("cus_1", 9)]).values()
     cursor = everything.cursor_of(everything.rows[1])

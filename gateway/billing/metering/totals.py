@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from gateway.db.locks import advisory_locks
 from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
-from gateway.models.columns import UtcDateTime
 from gateway.models.metering import UsageCounter, UsageRecord, UsageTotal
 
 USAGE, TOTALS, COUNTERS = table_for(UsageRecord), table_for(UsageTotal), table_for(UsageCounter)
@@ -23,7 +22,7 @@ DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
 
 def _lies_within(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the condition that a moment of a customer's usage lies within a period."""
-    moment = sa.bindparam("moment", type_=UtcDateTime)
+    moment = sa.bindparam("moment")
     event_name = table.c.event_name if table is TOTALS else table.c.name
     mine = table.c.customer_id == sa.bindparam("customer"), event_name == sa.bindparam("event")
     return *mine, table.c.period_start <= moment, table.c.period_end > moment
@@ -31,15 +30,13 @@ def _lies_within(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
 
 @cache
 def _adding() -> sa.Update:
-    more, records = sa.bindparam("more", type_=sa.BigInteger), sa.bindparam("count", type_=sa.BigInteger)
-    sums = {"value": TOTALS.c.value + more, "records": TOTALS.c.records + records}
+    sums = {"value": TOTALS.c.value + sa.bindparam("more"), "records": TOTALS.c.records + sa.bindparam("count")}
     return sa.update(TOTALS).where(*_lies_within(TOTALS)).values(**sums)
 
 
 @cache
 def _counting() -> sa.Update:
-    more = sa.bindparam("more", type_=sa.BigInteger)
-    return sa.update(COUNTERS).where(*_lies_within(COUNTERS)).values(used=COUNTERS.c.used + more)
+    return sa.update(COUNTERS).where(*_lies_within(COUNTERS)).values(used=COUNTERS.c.used + sa.bindparam("more"))
 
 
 class Period(NamedTuple):

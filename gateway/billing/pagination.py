@@ -225,13 +225,13 @@ class Pages(Generic[Row]):
             many: whether there may be several customers, as the list `customers`; else there is one, `customer`.
             behind: whether there is a place, as parameters with the names of the order's columns.
         """
-        key, size = self.order.columns[-1], sa.bindparam("size", type_=sa.Integer)
+        key, size = self.order.columns[-1], sa.bindparam("size")
         table = key.table
         rows = sa.select(*self._columns).where(*self._conditions).order_by(*self.order.newest_first).limit(size)
         if behind:
             rows = rows.where(self.order.behind)
         if not many:
-            return rows.where(table.c.customer_id == sa.bindparam("customer", type_=sa.Text))
+            return rows.where(table.c.customer_id == sa.bindparam("customer"))
         asked = from_json_array(dialect, "customers")
         first = rows.where(table.c.customer_id == asked.c.value).correlate(asked)
         if dialect == "sqlite":  # where an inner join may begin with all rows that there are

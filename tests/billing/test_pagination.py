@@ -154,6 +154,7 @@ def test_pages_of_one_and_of_many_with_and_without_a_cursor(filled, customers, a
     cursor = after and pages.order.cursor_of(Invoice(id=after, created=at(-3)))
     requests = [PageRequest(f"cus_{each}", 2, cursor) for each in customers]
     found = pages.read(filled, requests)
+    assert (pages.empty.rows, pages.empty.has_next, pages.empty.has_previous) == ((), False, False)
     assert [ids(found[each].rows) for each in requests] == expected
 
 

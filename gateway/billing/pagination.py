@@ -225,9 +225,14 @@ class Pages(Generic[Row]):
             many: whether there may be several customers, as the list `customers`; else there is one, `customer`.
             behind: whether there is a place, as parameters with the names of the order's columns.
         """
-        key, size = self.order.columns[-1], sa.bindparam("size")
+        key = self.order.columns[-1]
         table = key.table
-        rows = sa.select(*self._columns).where(*self._conditions).order_by(*self.order.newest_first).limit(size)
+        rows = (
+            sa.select(*self._columns)
+            .where(*self._conditions)
+            .order_by(*self.order.newest_first)
+            .limit(sa.bindparam("size"))
+        )
         if behind:
             rows = rows.where(self.order.behind)
         if not many:

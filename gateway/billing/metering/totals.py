@@ -22,7 +22,7 @@ DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
 
 def _lies_within(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the condition that a moment of a customer's usage lies within a period."""
-    moment = sa.bindparam("moment")
+    moment: sa.BindParameter[datetime] = sa.bindparam("moment")
     event_name = table.c.event_name if table is TOTALS else table.c.name
     mine = table.c.customer_id == sa.bindparam("customer"), event_name == sa.bindparam("event")
     return *mine, table.c.period_start <= moment, table.c.period_end > moment

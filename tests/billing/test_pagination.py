@@ -145,7 +145,13 @@ def test_a_cursor_is_the_same_moment_on_every_machine(filled, far_west):
 
 @pytest.mark.parametrize(
     ("customers", "after", "expected"),
-    [("1", None, ["ed"]), ("1", "in_d", ["cb"]), ("12", None, ["ed", "yx"]), ("12", "in_d", ["cb", ""])],
+    [
+        ("1", None, ["ed"]),
+        ("1", "in_d", ["cb"]),
+        ("12", None, ["ed", "yx"]),
+        ("12", "in_d", ["cb", ""]),
+        ("19", None, ["ed", ""]),
+    ],
 )
 def test_pages_of_one_and_of_many_with_and_without_a_cursor(filled, customers, after, expected):
     columns = INVOICES.c.id, INVOICES.c.customer_id, INVOICES.c.created

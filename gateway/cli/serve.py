@@ -13,7 +13,7 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from gateway.http import collector
+from gateway.http import collector, plain_imports
 from gateway.http.options import OPTIONS
 from gateway.observability.logging import configure_logging
 
@@ -100,6 +100,7 @@ def _check(host: str, port: int, wait_seconds: int) -> dict[str, str]:
             each worker.
     """
     collector.pause()
+    plain_imports.defer_validators()
     from gateway.cli.preflight import check
 
     collector.resume()

@@ -17,6 +17,13 @@ def hide(names: tuple[str, ...] = UNUSED) -> None:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # as Python notes what cannot be imported
 
 
+def defer_validators() -> None:
+    """Let pydantic's models be built when they are first used: FastAPI brings forty that describe its routes."""
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True  # which all models inherit
+
+
 def show() -> None:
     """Let them be imported again."""
     for name in UNUSED:

@@ -601,6 +601,18 @@ async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group
     assert (made.closed, [call[1] for call in changed(scripted)]) == (["ada"], [] if excluded else [ITS])
 
 
+async def test_what_a_subscription_plans_for_itself_excludes_no_change_to_it_at_once(service, scripted):
+    later = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "disk", "quantity": 1}]}
+    planned = {**PLANS, "phases": [PHASE, later]}
+    becomes(scripted, theirs(schedule=planned), theirs("disk"))
+    scripted.list(LIST, [])
+    released = {**planned, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, planned)
+    await service().change(ADA, "sub_1", PlanChange("disk", when=ChangeTime.NOW), None)
+    assert [call[1] for call in changed(scripted)] == [SUB, RELEASE]
+
+
 BY_SELLER = {**PLANS, "metadata": {}}
 
 
@@ -757,6 +769,25 @@ async def test_a_change_to_a_plan_without_a_trial_ends_the_trial(service, script
     assert changed(scripted) == [("POST", SUB, {**TO_YEAR, **HOW, "trial_end": "now"})]
     asked = [call[1] for call in scripted.calls if call[1].startswith("/v1/customers")]
     assert asked == ([] if behavior == "create_invoice" else ["/v1/customers/cus_1"])
+
+
+@pytest.mark.parametrize(("minutes", "expired"), [(1, True), (None, False)])
+async def test_a_trial_that_has_run_out_since_its_quote_is_not_charged(
+    service, scripted, database, fill, minutes, expired
+):
+    """The quick plan's day of trial, from the beginning of the first one, is over now and was not a minute ago."""
+    await fill(price("quick", "pro", 9000, trial_period_days=1))
+    trial = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS, "latest_invoice": None}
+    becomes(scripted, theirs(**trial), theirs("quick"))
+    quoted = NOW - timedelta(minutes=minutes) if minutes else None
+    if quoted:
+        await remember(database, theirs(**trial), quoted)
+    change = service().change(ADA, "sub_1", PlanChange("quick", proration_date=quoted), None)
+    if expired:
+        assert await codes(change) == [("PREVIEW_EXPIRED", "prorationDate")]
+    else:
+        await change
+    assert [call[2].get("trial_end") for call in changed(scripted)] == ([] if expired else ["now"])
 
 
 async def test_a_trial_is_not_ended_where_nothing_would_pay(service, scripted):

@@ -21,7 +21,7 @@ from harness.simulation.world import SKEW, World
 Json = dict[str, Any]
 KINDS = ("customer", "subscription", "invoice", "checkout.session", "charge", "refund", "credit_note")
 GRACE = 7 * 86_400 + 3_600
-SUBSCRIPTION = "customer.subscription."
+SUBSCRIPTION, ENDING = "customer.subscription.", "customer.subscription.trial_will_end"
 LINKS = {"hosted_invoice_url", "invoice_pdf", "url", "client_secret"}
 
 
@@ -246,13 +246,15 @@ class Judge:
         ended = {each["id"] for each in theirs if each["status"] in FINAL}
         yield from _once(bodies, "subscription.ended", "subscriptionId", ended)
         yield from self._last_decision(customer, bodies)
+        events = [each for each in reversed(stripe.stored("event")) if each["type"].startswith(SUBSCRIPTION)]
+        ending = {each["data"]["object"]["id"] for each in events if each["type"] == ENDING}
+        yield from _once(bodies, "trial.ending", "subscriptionId", ending & {each["id"] for each in theirs})
         for subscription in theirs:
-            yield from self._states(subscription, bodies)
+            yield from self._states(subscription, [each["data"]["object"] for each in events], bodies)
 
-    def _states(self, subscription: Json, bodies: Sequence[Json]) -> Iterator[str]:
+    def _states(self, subscription: Json, objects: Sequence[Json], bodies: Sequence[Json]) -> Iterator[str]:
         """What is told of a subscription comes in the order in which it happened, and the present state last."""
-        name, events = subscription["id"], self._world.stripe.stored("event")
-        objects = [each["data"]["object"] for each in reversed(events) if each["type"].startswith(SUBSCRIPTION)]
+        name = subscription["id"]
         happened = [_state(each) for each in objects if each["id"] == name]
         said = (body["data"] for body in bodies if body["data"].get("subscriptionId") == name)
         told = [_state(each) for each in said if each.get("status") and "items" in each]

@@ -27,6 +27,8 @@ BUYS_MORE = 0.2
 """How often who has bought before buys something first."""
 STRANGE = 0.2
 """How often somebody buys first as a guest, or by a payment link."""
+AT_ONCE = 0.5
+"""How often a buyer begins something else before one thing has ended, as in another tab."""
 KINDS = 3
 """How many kinds of steps a buyer takes in one history."""
 
@@ -324,13 +326,21 @@ class Buyer:
 
 
 async def act(buyer: Buyer, steps: int) -> None:
-    """Have a buyer do some things, one after the other: of the many that there are only a few, and these again."""
+    """Have a buyer do some things, of the many that there are only a few, and these again; some of them at once."""
     dice, choices = buyer.world.dice, buyer.steps()
     few = dict.fromkeys(dice.choices(list(choices), list(choices.values()), k=KINDS))
+    wanted: list[Callable[[], Awaitable[None]]] = []
     if dice.random() < STRANGE:
-        await dice.choice([buyer.buy_as_guest, buyer.buy_by_link])()
+        wanted.append(dice.choice([buyer.buy_as_guest, buyer.buy_by_link]))
     if dice.random() < (BUYS_MORE if buyer.customer() else 0.8):
-        await buyer.buy_anything()
-    for step in dice.choices(list(few), [choices[each] for each in few], k=steps):
-        await step()
-        await asyncio.sleep(dice.uniform(0, 0.2))
+        wanted.append(buyer.buy_anything)
+    wanted += dice.choices(list(few), [choices[each] for each in few], k=steps)
+    begun: list[asyncio.Future[None]] = []
+    for step in wanted:
+        begun.append(asyncio.ensure_future(step()))
+        if dice.random() < AT_ONCE:
+            await asyncio.sleep(dice.uniform(0, 0.1))
+        else:
+            await begun[-1]
+            await asyncio.sleep(dice.uniform(0, 0.2))
+    await asyncio.gather(*begun)

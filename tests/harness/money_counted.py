@@ -67,10 +67,14 @@ class Counter(Operators):
         return answer
 
     def _allowed(self) -> bool:
-        """Whether the gateway says that a plan with the features gives access."""
+        """Whether a plan with the features gives access, of which no pause has kept the present from being billed."""
         plans = [price for name, price in self.shop.ids.items() if SOLD[name]["product"] == "plan"]
         seen = (self.buyer.account() or {"subscriptions": []})["subscriptions"]
-        return any(each["access"]["allowed"] and each["plan"]["id"] in plans for each in seen if each["plan"])
+        giving = [
+            each["id"] for each in seen if each["access"]["allowed"] and each["plan"] and each["plan"]["id"] in plans
+        ]
+        found, now = self._read_book(), self.shop.now()
+        return not all(found.is_withheld(its, now) for its in giving)
 
     def _since(self, *names: str) -> int:
         """When the latest period began of the buyer's items of some prices."""

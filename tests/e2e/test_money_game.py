@@ -363,8 +363,9 @@ def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():
     assert judge.balances(gone, 100_000) == (-149, -100)
 
 
-def test_the_faults_that_the_game_must_find_can_still_be_put_back():
-    faults = runpy.run_path(str(ROOT / "tests/soak/put_faults_back.py"))
+@pytest.mark.parametrize("script", ["put_faults_back", "audit_faults"])
+def test_the_faults_that_are_to_be_found_can_still_be_put_back(script):
+    faults = runpy.run_path(str(ROOT / f"tests/soak/{script}.py"))
     for fault in faults["FAULTS"]:
         assert faults["edited"](fault)
 

@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from put_faults_back import FAULTS as OF_THE_GAME
 
-from harness.faults import Edits, copy_with
+from harness.faults import Edits, copy_with, edited
 from harness.paths import ROOT
 
+__all__ = ["FAULTS", "edited"]
 CREDITS, SUBSCRIPTIONS, CUSTOMERS = "billing/credits", "billing/subscriptions", "billing/customers"
 LINKING, USAGE = f"{CUSTOMERS}/linking.py", "billing/metering"
 ROW = re.compile(r"^\| (\d+) \| [^|]+ \| (`tests/[^|]+`) \|$", re.MULTILINE)
@@ -109,22 +110,26 @@ PARTS = (
         "credits end with their period",
         ((f"{CREDITS}/grants.py", "follows = [end + renewal_grace]", "follows = [end]"),),
     ),
-    Fault("13", "any quantity gives", ((f"{SUBSCRIPTIONS}/access.py", "if item.quantity != 0)", "if True)"),)),
+    Fault(
+        "13",
+        "any quantity gives",
+        ((f"{SUBSCRIPTIONS}/access.py", "for item in items if item.quantity != 0]", "for item in items]"),),
+    ),
     Fault(
         "14",
         "a planned end is `until`",
         (
             (
                 f"{SUBSCRIPTIONS}/access.py",
-                "until = _earliest(paid, subscription.cancel_at) if paid else None",
-                "until = subscription.cancel_at or paid",
+                "until = _earliest(paid, case.subscription.cancel_at) if paid else None",
+                "until = case.subscription.cancel_at or paid",
             ),
         ),
     ),
     Fault(
         "14",
         "who never paid has a grace period",
-        ((f"{SUBSCRIPTIONS}/access.py", "if payments.ever_paid and now < end:", "if now < end:"),),
+        ((f"{SUBSCRIPTIONS}/access.py", "if case.payments.ever_paid and case.now < end:", "if case.now < end:"),),
     ),
     Fault(
         "15",
@@ -281,7 +286,7 @@ PARTS = (
         "an address that changed stays unknown",
         ((f"{CUSTOMERS}/service.py", "if email is not None and email != told and (told", "if False and (told"),),
     ),
-    Fault("25", "the first code is anybody's", (("billing/checkout/service.py", "limit=100", "limit=1"),)),
+    Fault("25", "the first code is anybody's", ((f"{SUBSCRIPTIONS}/discounts.py", "limit=100", "limit=1"),)),
     Fault(
         "25",
         "a paused collection is no pause",
@@ -293,7 +298,7 @@ PARTS = (
         (
             (
                 f"{SUBSCRIPTIONS}/ending.py",
-                "            await self._at_stripe.release_schedule(id, answer)\n            parameters:",
+                "            await self._schedules.release(id, answer)\n            parameters:",
                 "            parameters:",
             ),
         ),

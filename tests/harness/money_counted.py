@@ -96,14 +96,15 @@ class Counter(Operators):
         assert "FEATURE_NOT_ALLOWED" not in codes or not self._allowed(), answer
         return bool(codes)
 
-    def _check_tokens(self, answer: dict[str, Any], amount: int, before: int) -> bool:
-        """Hold what was answered about an amount against the limit; whether it was admitted."""
+    def _check_tokens(self, answer: dict[str, Any], amount: int, before: int, kept: int = 0) -> bool:
+        """Hold what was answered about an amount against the limit; whether it was admitted, or `kept` is held."""
         refused, now = self._is_refused(answer, "LIMIT_REACHED"), self.shop.now()
         perhaps = sum(each.amount for each in self.tokens)
         perhaps += sum(each.amount for each in self.held.values() if each.until + MARGIN > before)
         if answer["count"]:
             shown = answer["count"]["used"] + answer["count"]["held"]
-            assert shown <= min(TOKENS, perhaps + amount * (not refused)), f"{shown} is shown, and {perhaps} was taken"
+            more = kept if refused else amount
+            assert shown <= min(TOKENS, perhaps + more), f"{shown} is shown, and {perhaps} was taken"
         if refused:
             full = any(each["code"] == "LIMIT_REACHED" for each in answer["userErrors"])
             assert not full or perhaps + amount > TOKENS, f"{amount} was refused beside {perhaps} at most"
@@ -146,7 +147,7 @@ class Counter(Operators):
         elif then in {"commit", "more"}:
             actual = amount - 7 if then == "commit" else amount + 7
             mine, before = self.held.pop(hold["holdId"]), self.shop.now()
-            if self._check_tokens(self._told(COMMIT, {**hold, "actual": actual}), actual, before):
+            if self._check_tokens(self._told(COMMIT, {**hold, "actual": actual}), actual, before, mine.amount):
                 self.tokens.append(Taken(actual, before))
             else:
                 assert then == "more", "what is held was refused"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from gateway.billing.catalog import features
-from gateway.billing.checkout.trials import may_repeat
+from gateway.billing.checkout.trials import is_guests
 from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.settlement import settle
 from gateway.billing.invoices import note_failed_charge
@@ -64,10 +64,10 @@ def fetch_price(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outco
 def fetch_checkout(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Have a completed checkout fetched: the customer, the e-mail and the card it was paid with.
 
-    Credits and access are never given here: they wait for `invoice.paid` and the subscription's own events. What
-    may repeat a trial is fetched also when its state is known, because whether it does is looked at after that.
+    Credits and access are never given here: they wait for `invoice.paid` and the subscription's own events. A guest's
+    is fetched also when its state is known, because whether it repeats a trial is looked at after that.
     """
-    if outcome.status != "applied" and not may_repeat(connection, event.object["id"]):
+    if outcome.status != "applied" and not is_guests(connection, event.object["id"]):
         return outcome
     return outcome._replace(pending_fetches=(f"checkout.session:{event.object['id']}",))
 

@@ -1,12 +1,15 @@
 """One trial only: for each user, and for each e-mail address.
 
-A guest types the address on Stripe's page, after the trial was offered, and several users may have one verified address
-and open their checkouts ahead. So what a checkout has begun is looked at once it is known who it was: of one address
-every trial of a guest but the first, and of a user whatever follows another user's, ends at once, before anything was
-charged for it. A user's trial is not ended by a guest's, since a guest may type anybody's address.
+A guest types the address on Stripe's page, after the trial was offered. So what a guest has begun is looked at once it
+is known who it was: every trial but the first with this address ends at once, before anything was charged for it.
+
+No user's trial is ended for an address. What the mirror has is no proof of it: a customer has the address that its user
+types on Stripe's page or in the portal, or that several organisations share. Whoever takes another's address there
+would end a trial of that other.
 """
 
 from contextlib import suppress
+from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -23,6 +26,7 @@ from gateway.stripe_api.client import Stripe
 
 CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
 SESSIONS, SUBSCRIPTIONS = table_for(CheckoutSession), table_for(Subscription)
+AT_ONCE = timedelta(minutes=1)
 WHY = "This e-mail address has had its trial; nothing was charged."
 
 log = structlog.get_logger()
@@ -63,16 +67,16 @@ async def had_trial(database: Database, *, external_id: str | None, email: str |
     return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)
 
 
-def may_repeat(connection: sa.Connection, session_id: str) -> bool:
-    """Return whether a session may have begun a second trial: a guest's may, and a user's that has begun one."""
-    paid = sa.exists().where(SUBSCRIPTIONS.c.id == SESSIONS.c.subscription_id, SUBSCRIPTIONS.c.trial_start.is_(None))
-    here = SESSIONS.c.guest | SESSIONS.c.external_id.is_not(None) & ~paid
-    query = sa.select(SESSIONS.c.id).where(SESSIONS.c.id == session_id, here, SESSIONS.c.mode == "subscription")
+def is_guests(connection: sa.Connection, session_id: str) -> bool:
+    """Return whether a guest has started a subscription with a session."""
+    query = sa.select(SESSIONS.c.id).where(
+        SESSIONS.c.id == session_id, SESSIONS.c.guest, SESSIONS.c.mode == "subscription"
+    )
     return connection.execute(query).first() is not None
 
 
 async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
-    """End the trials that repeat another with the address of a completed session.
+    """End the trials that guests have had with the address of a completed session, but the first.
 
     Every one of them is looked at, not only the session's own: two that were paid at once are told in any order.
 
@@ -85,7 +89,7 @@ async def end_repeated(mirror: Mirror, stripe: Stripe, session: Json) -> None:
         StripeUnavailable: Stripe cannot be reached; the same may be done again.
     """
     email = (session.get("customer_details") or {}).get("email")
-    if not email or not await mirror.database.read(lambda connection: may_repeat(connection, session["id"])):
+    if not email or not await mirror.database.read(lambda connection: is_guests(connection, session["id"])):
         return
     address = email_key(email)
     for kind, object_id in await mirror.database.read(lambda connection: _unknown(connection, session, address)):
@@ -112,22 +116,23 @@ def _unknown(connection: sa.Connection, session: Json, email_lower: str) -> list
 
 
 def repeated(connection: sa.Connection, email_lower: str) -> list[str]:
-    """Return the trials of an address that are to end, by the subscription's id (see the head of this module).
+    """Return the trials of an address that are to end, by the subscription's id: all that guests run but the first.
+
+    A trial that the seller gave a subscription later stays, for it has been paid for before. Stripe's `trial_start` is
+    the second of `created` where a subscription began with it.
 
     Several can begin in one second, and each look may know of more of them than the one before. So within a second a
     user's own comes before a guest's, and what runs before what has ended: a trial that stayed at the last look stays.
     """
-    begun = sa.exists().where(SESSIONS.c.subscription_id == SUBSCRIPTIONS.c.id)
-    by_guest, by_user = begun.where(SESSIONS.c.guest), begun.where(SESSIONS.c.external_id.is_not(None))
+    by_guest = sa.exists().where(SESSIONS.c.subscription_id == SUBSCRIPTIONS.c.id, SESSIONS.c.guest)
     owned = sa.exists().where(CLAIMS.c.customer_id == SUBSCRIPTIONS.c.customer_id)
-    columns = by_guest.label("by_guest"), by_user.label("by_user"), owned.label("owned")
+    columns = (SUBSCRIPTIONS.c[name] for name in ("id", "status", "created", "trial_start"))
     trials = (
-        sa.select(SUBSCRIPTIONS.c.id, SUBSCRIPTIONS.c.status, *columns)
+        sa.select(*columns, sa.and_(by_guest, sa.not_(owned)).label("is_guests"))
         .join(CUSTOMERS, CUSTOMERS.c.id == SUBSCRIPTIONS.c.customer_id)
         .where(CUSTOMERS.c.email_lower == email_lower, SUBSCRIPTIONS.c.trial_start.is_not(None))
         .order_by(SUBSCRIPTIONS.c.created, SUBSCRIPTIONS.c.status == "canceled", sa.not_(owned), SUBSCRIPTIONS.c.id)
     )
-    rows = connection.execute(trials).all()
-    users = next((place for place, row in enumerate(rows) if row.owned), len(rows))
-    again = [*(row for row in rows[1:] if row.by_guest), *(row for row in rows[users + 1 :] if row.by_user)]
-    return [row.id for row in again if row.status == "trialing"]
+    later = connection.execute(trials).all()[1:]
+    guests = [row for row in later if row.is_guests and row.status == "trialing"]
+    return [row.id for row in guests if row.trial_start < row.created + AT_ONCE]

@@ -78,16 +78,17 @@ def test_a_users_own_trial_is_never_ended_by_a_guest_who_types_the_address(world
     assert world.stripe("GET", f"/v1/subscriptions/{bought['subscription']['id']}")["status"] == "trialing"
 
 
-def test_of_users_with_one_verified_address_who_opened_ahead_one_has_the_trial(world):
-    """As a provider tells that does not merge what one person signs in by."""
-    tokens = [world.token(subject, **ADA) for subject in ("ada", "ada-by-google")]
-    sessions = [opened(world, token, TRIAL) for token in tokens]
-    for token, session in zip(tokens, sessions, strict=True):
-        pay(world, session)
-        look(world, token, session)
-    world.eventually(lambda: sorted(statuses(world)), ["canceled", "trialing"])
-    world.eventually(lambda: sorted(row["status"] for row in world.rows("subscription")), ["canceled", "trialing"])
-    assert at_stripe(world, "charges") == []
+def test_nor_by_a_user_who_takes_the_address_in_stripes_portal(world):
+    buy(world, world.token("mallory", email="m@example.com", email_verified=True), TRIAL)
+    (mallory,) = world.rows("customer")
+    bought = buy(world, world.token("ada", **ADA), TRIAL)
+    world.stripe("POST", f"/v1/customers/{mallory['id']}", email=ADA["email"])
+    world.eventually(lambda: [row["email_lower"] for row in world.rows("customer")], [ADA["email"]] * 2)
+    guest = opened(world, None, TRIAL)
+    pay(world, guest)
+    world.eventually(lambda: look(world, None, guest)["subscription"]["status"], "CANCELED")
+    world.eventually(lambda: world.rows("event", status="pending"), [])
+    assert world.stripe("GET", f"/v1/subscriptions/{bought['subscription']['id']}")["status"] == "trialing"
 
 
 @pytest.mark.parametrize("told", [{}, {"customerEmail": "ada@example.com"}])

@@ -42,7 +42,8 @@ def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextMana
 def customer_lock(database: Database, customer_id: str) -> AbstractAsyncContextManager[None]:
     """Do one thing at a time to a customer that is no user's, for whom an operator acts; arguments and errors as above.
 
-    Whoever gives it to a user holds this lock beside the user's, so that no two act by one lock each.
+    An operator who gives it to a user holds this lock beside the user's, so that no two act by one lock each. A user
+    who signs in takes up what is provably his without it: no reading waits for an operator.
     """
     return user_lock(database, f"customer:{customer_id}")
 

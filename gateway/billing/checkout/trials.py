@@ -17,6 +17,7 @@ import structlog
 from gateway.db.database import Database
 from gateway.db.tables import table_for
 from gateway.errors import StripeMissing
+from gateway.mirror.accounts import own
 from gateway.mirror.mapping import Json, email_key, id_of
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
@@ -61,10 +62,15 @@ async def had_trial(database: Database, *, external_id: str | None, email: str |
     if external_id:
         theirs.append(sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == external_id))
     if email:
-        theirs.append(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.email_lower == email_key(email)))
+        theirs.append(sa.select(CUSTOMERS.c.id).where(*_with(email_key(email))))
     is_theirs = sa.or_(sa.false(), *(SUBSCRIPTIONS.c.customer_id.in_(each) for each in theirs))
     trials = sa.select(SUBSCRIPTIONS.c.id).where(is_theirs, SUBSCRIPTIONS.c.trial_start.is_not(None))
     return await database.read(lambda connection: connection.execute(trials.limit(1)).first() is not None)
+
+
+def _with(email_lower: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the condition that a customer has an address; what a connected account sold to it is another seller's."""
+    return CUSTOMERS.c.email_lower == email_lower, own(CUSTOMERS.c.id)
 
 
 def is_guests(connection: sa.Connection, session_id: str) -> bool:
@@ -130,7 +136,7 @@ def repeated(connection: sa.Connection, email_lower: str) -> list[str]:
     trials = (
         sa.select(*columns, sa.and_(by_guest, sa.not_(owned)).label("is_guests"))
         .join(CUSTOMERS, CUSTOMERS.c.id == SUBSCRIPTIONS.c.customer_id)
-        .where(CUSTOMERS.c.email_lower == email_lower, SUBSCRIPTIONS.c.trial_start.is_not(None))
+        .where(*_with(email_lower), SUBSCRIPTIONS.c.trial_start.is_not(None))
         .order_by(SUBSCRIPTIONS.c.created, SUBSCRIPTIONS.c.status == "canceled", sa.not_(owned), SUBSCRIPTIONS.c.id)
     )
     later = connection.execute(trials).all()[1:]

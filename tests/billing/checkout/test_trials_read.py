@@ -40,6 +40,11 @@ HAD = {
         {"email": "ada+2@example.com"},
         False,
     ),
+    "the address at a connected account": (
+        [mailed("ada@example.com", "acct_1/cus_1"), subscription(customer_id="acct_1/cus_1", **TRIAL)],
+        {"email": "ada@example.com"},
+        False,
+    ),
     "another address": ([mailed("eve@example.com"), subscription(**TRIAL)], {"email": "ada@example.com"}, False),
     "of an address without a trial": ([mailed("ada@example.com"), subscription()], {"email": "ada@example.com"}, False),
     "either will do": (

@@ -136,6 +136,7 @@ TRIALS = {
         [trial("sub_9", -5, "cus_2"), trial("sub_1", -1), claim("ada", "cus_1")],
         [],
     ),
+    "after one at a connected account": ([trial("sub_1", -1), trial("sub_9", -5, "acct_1/cus_1")], []),
     "one that the seller gave later": ([trial("sub_9", -5, "cus_2"), given_later("sub_1")], []),
     "of one second a user's is the first": (
         [trial("sub_1", -1), trial("sub_8", -1, "cus_2"), claim("ada", "cus_2")],
@@ -150,6 +151,7 @@ TRIALS = {
 @pytest.mark.parametrize(("rows", "ended"), TRIALS.values(), ids=TRIALS)
 async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill, scripted, stripe, rows, ended):
     await fill(mailed(), mailed("cus_2", "ada@example.com"), mailed("cus_3", "eve@example.com"), *rows)
+    await fill(mailed("acct_1/cus_1"))
     await fill(guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
     await fill(guests("cs_8", "sub_8", guest=False, external_id="ada"))
     for name in ("sub_1", "sub_2", "sub_8"):

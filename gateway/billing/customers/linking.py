@@ -17,6 +17,7 @@ from gateway.db.notifications import publish
 from gateway.db.statements import execute
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
+from gateway.mirror.accounts import own
 from gateway.mirror.mapping import email_key
 from gateway.models.checkout import CustomerClaim
 from gateway.models.credits import CreditEntry
@@ -122,9 +123,10 @@ def _candidates(*, by_email: bool, trust_payment_links: bool) -> sa.Select[Any]:
     anonymous = sa.exists().where(SESSIONS.c.customer_id == CUSTOMERS.c.id, SESSIONS.c.status == "complete", typed)
     claimed = sa.exists().where(CLAIMS.c.customer_id == CUSTOMERS.c.id)
     found = by_reference.label("by_reference"), live.label("is_live"), anonymous.label("payer_unverified")
+    nobodys = CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False), ~claimed, own(CUSTOMERS.c.id)
     return (
         sa.select(CUSTOMERS.c.id, CUSTOMERS.c.meta, *found)
-        .where(by_reference | same_email, CUSTOMERS.c.external_id.is_(None), CUSTOMERS.c.deleted.is_(False), ~claimed)
+        .where(by_reference | same_email, *nobodys)
         .order_by(CUSTOMERS.c.created.desc(), CUSTOMERS.c.id.desc())
     )
 

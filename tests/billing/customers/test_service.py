@@ -70,6 +70,10 @@ async def owners(database) -> dict[str, str | None]:
 FOUND = {
     "one's own": (ADA, {}, [customer(external_id="ada")], "cus_1"),
     "another's": (ADA, {}, [mailed(external_id="bob")], None),
+    "of a connected account, with the e-mail": (ADA, {}, [mailed("acct_1/cus_1")], None),
+    "of a connected account's checkout": (
+        UNPROVED, {}, [customer("acct_1/cus_1"), bought("acct_1/cus_1", client_reference_id="ada")], None,
+    ),
     "a deleted one": (ADA, {}, [customer(external_id="ada", deleted=True)], None),
     "none": (ADA, {}, [], None),
     "of the verified e-mail": (ADA, {}, [mailed()], "cus_1"),

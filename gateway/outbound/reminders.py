@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gateway.db.clock import now
 from gateway.db.database import ENDPOINTS, Database
 from gateway.db.tables import insert, table_for
+from gateway.mirror.accounts import own
 from gateway.mirror.mapping import Json, id_of
 from gateway.models.columns import utc
 from gateway.models.mirrored import Customer, PaymentMethod, Subscription
@@ -108,13 +109,13 @@ def _expiring() -> sa.Select[Any]:
     """SELECT cards that pay a subscription and expire with a month, and that were not told of."""
     told = sa.select(STATES.c.id).where(STATES.c.id == METHODS.c.id + sa.bindparam("suffix"))
     live = SUBSCRIPTIONS.c.status.in_(OCCUPYING), SUBSCRIPTIONS.c.deleted.is_(False)
-    own = SUBSCRIPTIONS.c.default_payment_method_id
-    pays = sa.or_(own == METHODS.c.id, own.is_(None) & (CUSTOMERS.c.default_payment_method_id == METHODS.c.id))
+    named = SUBSCRIPTIONS.c.default_payment_method_id
+    pays = sa.or_(named == METHODS.c.id, named.is_(None) & (CUSTOMERS.c.default_payment_method_id == METHODS.c.id))
     return (
         sa.select(METHODS)
         .join(CUSTOMERS, CUSTOMERS.c.id == METHODS.c.customer_id)
         .where(METHODS.c.exp_year == sa.bindparam("year"), METHODS.c.exp_month == sa.bindparam("month"))
-        .where(METHODS.c.deleted.is_(False), CUSTOMERS.c.deleted.is_(False))
+        .where(own(METHODS.c.id), METHODS.c.deleted.is_(False), CUSTOMERS.c.deleted.is_(False))
         .where(CUSTOMERS.c.payer_unverified.is_(False), ~told.exists())
         .where(sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, *live, pays))
         .order_by(METHODS.c.id)

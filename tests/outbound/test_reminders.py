@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.models.mirrored import PaymentMethod
+from gateway.outbound.reminders import remind_of_cards
+from harness import rows
 from harness.application import told
 from harness.databases import both_databases
 from harness.subscriptions import customer, subscribe
@@ -64,6 +67,16 @@ def test_a_trial_that_ends_a_renewal_that_comes_and_a_card_that_expires_are_told
         "expYear": today.year,
         **to_whom,
     }
+
+
+@pytest.mark.parametrize(("account", "found"), [("", 1), ("acct_1/", 0)])
+def test_a_card_that_pays_a_connected_account_is_not_told_of(connection, account, found):
+    customer_id, method_id, today = f"{account}cus_1", f"{account}pm_1", datetime.now(UTC)
+    expiry = {"exp_year": today.year, "exp_month": today.month}
+    method = PaymentMethod(id=method_id, customer_id=customer_id, type="card", created=today, as_of=0, **expiry)
+    paid = rows.subscription(customer_id=customer_id, default_payment_method_id=method_id)
+    rows.put(connection, rows.customer(customer_id), paid, method)
+    assert remind_of_cards(connection) == found
 
 
 def test_a_failed_charge_says_what_a_mail_needs(both):

@@ -2,7 +2,8 @@
 
 What belongs to a Stripe customer belongs to the user that the gateway has made this customer for
 (`customer.external_id`). A guest's checkout, and what it has started, is seen by whoever knows the checkout's id.
-Everything else is the back end's alone. What is missing and what is another's are told alike.
+Everything else is the back end's alone. What a connected account has is nobody's here, not even the back end's: Stripe
+would be asked for it with our own key. What is missing and what is another's are told alike.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -14,6 +15,7 @@ from sqlmodel import SQLModel, select
 from gateway.auth.principal import Principal
 from gateway.db.database import Database
 from gateway.db.rows import row_by_id
+from gateway.mirror.accounts import account_of
 from gateway.models.mirrored import (
     CheckoutSession,
     Customer,
@@ -86,9 +88,12 @@ class Ownership:
             id: of anything.
             ask_stripe: whether a subscription that the mirror does not have is looked for at Stripe.
         """
-        table = PRIVATE.get(id.partition("_")[0])
-        if table is None or self._principal.sees_all:
+        account, object_id = account_of(id)
+        table = PRIVATE.get(object_id.partition("_")[0])
+        if table is None or (self._principal.sees_all and account is None):
             return True
+        if account is not None:
+            return False
         owner = await self._owner(table, id)
         if ask_stripe and owner is None and table is Subscription and self._principal.subject is not None:
             await self._find_subscription(id)  # bought a moment ago, perhaps: its events are still coming
@@ -135,7 +140,7 @@ class Ownership:
     def surely_sees(self, owner: Owner) -> bool:
         """Return the same as far as it is known without asking the database; False may still become True."""
         return (
-            self._principal.sees_all
+            (self._principal.sees_all and account_of(owner.customer_id or "")[0] is None)
             or (owner.guest and owner.customer_id is None)
             or (owner.external_id is not None and owner.external_id == self._principal.subject)
             or owner.customer_id in self._customers

@@ -5,6 +5,7 @@ alone: subscriptions, invoices with their amounts and lines, payments and what w
 amounts, and that an action of the audit log was done, by whom, when and to what.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -173,15 +174,24 @@ async def erase_again(database: Database) -> int:
     """
     at = datetime.now(UTC)
     rows = await database.read(lambda connection: connection.execute(sa.select(ERASURES)).all())
-    due = [row.customer_id for row in rows if second_look_due(row.asked_at, row.scanned_at, at, LATE_DAYS)]
+    due: defaultdict[str | None, list[str]] = defaultdict(list)
+    for row in rows:
+        if second_look_due(row.asked_at, row.scanned_at, at, LATE_DAYS):
+            # a connected account that deletes a customer says nothing of who else has the address
+            due[None if row.rows else account_of(row.customer_id)[0]].append(row.customer_id)
     count = 0
-    if due:
-        count = await empty_payloads(database, await database.read(lambda connection: find(connection, due)))
-        done = sa.update(ERASURES).where(ERASURES.c.customer_id.in_(due)).values(scanned_at=at)
-        await database.transaction(lambda connection: connection.execute(done).rowcount)
+    for account, ids in due.items():
+        person = await database.read(partial(find, who=ids))
+        count += await empty_payloads(database, person, account=account)
+        done = sa.update(ERASURES).where(ERASURES.c.customer_id.in_(ids)).values(scanned_at=at)
+        await database.transaction(partial(_executed, done))
     if any(row.rows for row in rows):
         await database.transaction(_clear_again)
     return count
+
+
+def _executed(statement: sa.Update, connection: sa.Connection) -> int:
+    return connection.execute(statement).rowcount
 
 
 def _clear_again(connection: sa.Connection) -> None:

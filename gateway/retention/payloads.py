@@ -26,19 +26,22 @@ _IDS = re.compile(r"[A-Za-z]+_[A-Za-z0-9_]+")
 _KEPT = ("id", "object", "api_version", "created", "livemode", "type", "account", "context")
 
 
-async def empty_payloads(database: Database, person: Person, *, dry_run: bool = False) -> int:
+async def empty_payloads(
+    database: Database, person: Person, *, account: str | None = None, dry_run: bool = False
+) -> int:
     """Empty the payloads of all events about a person, a few at a time; how many there were.
 
     Args:
         database: where they are.
         person: whose objects' ids or addresses they hold.
+        account: only those of this connected account.
         dry_run: only count.
 
     Raises:
         DatabaseUnavailable: the database cannot be reached; done again, it goes on.
     """
     count, after = 0, ""
-    while rows := await database.read(partial(_batch, after)):
+    while rows := await database.read(partial(_batch, after, account)):
         after = rows[-1].id
         about = [row for row in rows if row.status not in APPLYING and _is_about(row.payload, person)]
         emptied = {row.id: text for row in about if (text := emptied_payload(row.payload)) != row.payload}
@@ -67,10 +70,10 @@ def _is_about(payload: str, person: Person) -> bool:
     return any(f'"{email}"' in lower for email in person.emails)
 
 
-def _batch(after: str, connection: sa.Connection) -> Sequence[Any]:
+def _batch(after: str, account: str | None, connection: sa.Connection) -> Sequence[Any]:
     columns = EVENTS.c.id, EVENTS.c.status, EVENTS.c.payload
     query = sa.select(*columns).where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(BATCH)
-    return connection.execute(query).all()
+    return connection.execute(query.where(EVENTS.c.account == account) if account else query).all()
 
 
 def _write(emptied: dict[str, str], connection: sa.Connection) -> None:

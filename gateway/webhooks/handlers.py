@@ -43,12 +43,19 @@ class Handler:
         after: what follows, in the same transaction; also when the object was stale, because effects are keyed by their
             own facts. It gets the outcome so far and returns it, changed or not. It locks rows of its own in a fixed
             order.
+        of_accounts: whether `after` follows also from events of connected accounts: only where it has no consequence
+            for our own.
     """
 
     deleted: bool = False
     stores: bool = True
     reads_event: bool = False
     after: After | None = None
+    of_accounts: bool = False
+
+    def follows(self, event: StripeEvent) -> bool:
+        """Return whether `after` follows from an event: what connected accounts do has no consequences here."""
+        return self.after is not None and (event.account is None or self.of_accounts)
 
 
 def fetch_price(_: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
@@ -74,10 +81,9 @@ def fetch_checkout(connection: sa.Connection, event: StripeEvent, outcome: Outco
 
 def note_failure(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Note since when an invoice could not be charged, which counts also when its state is stale, and tell of it."""
-    if event.account is None:
-        note_failed_charge(connection, event.object["id"], event.created)
-        attempt, following = int(event.object.get("attempt_count") or 0), event.object.get("next_payment_attempt")
-        append_failed_charge(connection, event.object["id"], attempt, following)
+    note_failed_charge(connection, event.object["id"], event.created)
+    attempt, following = int(event.object.get("attempt_count") or 0), event.object.get("next_payment_attempt")
+    append_failed_charge(connection, event.object["id"], attempt, following)
     return outcome
 
 
@@ -86,8 +92,6 @@ def grant_credits(connection: sa.Connection, event: StripeEvent, outcome: Outcom
 
     Settled here once more, because a price may have come between the writing of the invoice and this look.
     """
-    if event.account is not None:  # credits are ours alone
-        return outcome
     try:
         lines = RESOURCES["invoice"].read(event.object)["lines"]
     except Unreadable:  # the whole invoice is fetched, and settled when it is written
@@ -109,7 +113,7 @@ def fetch_new_products(connection: sa.Connection, event: StripeEvent, outcome: O
     """Have the products of a subscription fetched whose features at Stripe are not known, where they matter."""
     changed = event.previous_attributes
     same = changed is not None and "items" not in changed
-    if event.account is not None or outcome.status != "applied" or outcome.pending_fetches or same:
+    if outcome.status != "applied" or outcome.pending_fetches or same:
         return outcome
     bought = (item.get("price") or item.get("plan") or {} for item in event.object["items"]["data"])
     products = {found for each in bought if (found := id_of(each.get("product")))}
@@ -118,7 +122,7 @@ def fetch_new_products(connection: sa.Connection, event: StripeEvent, outcome: O
 
 def fetch_unexplained(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Have a customer's products fetched where their known features are not the customer's entitlements."""
-    if event.account is not None or outcome.status != "applied":
+    if outcome.status != "applied":
         return outcome
     listed = event.object.get("entitlements") or {}
     keys = {each.get("lookup_key") for each in listed.get("data") or ()}
@@ -141,15 +145,13 @@ def note_refused_usage(connection: sa.Connection, event: StripeEvent, outcome: O
 
 def tell_of_trial(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Tell the application that a trial ends."""
-    if event.account is None:
-        remind_of_trial(connection, event.object)
+    remind_of_trial(connection, event.object)
     return outcome
 
 
 def tell_of_renewal(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Tell the application that a renewal comes."""
-    if event.account is None:
-        remind_of_renewal(connection, event.object)
+    remind_of_renewal(connection, event.object)
     return outcome
 
 
@@ -171,15 +173,15 @@ upsert = Handler()
 delete = Handler(deleted=True)
 upsert_ending_trial = Handler(after=tell_of_trial)
 announce_renewal = Handler(stores=False, after=tell_of_renewal)
-upsert_discount = Handler(after=fetch_coupon)
-delete_customer = Handler(deleted=True, after=forget_customer)
-upsert_price = Handler(after=fetch_price)
-upsert_checkout = Handler(after=fetch_checkout)
+upsert_discount = Handler(after=fetch_coupon, of_accounts=True)
+delete_customer = Handler(deleted=True, after=forget_customer, of_accounts=True)
+upsert_price = Handler(after=fetch_price, of_accounts=True)
+upsert_checkout = Handler(after=fetch_checkout, of_accounts=True)
 upsert_failed_charge = Handler(after=note_failure)
 upsert_paid_invoice = Handler(after=grant_credits)
 upsert_subscription = Handler(after=fetch_new_products)
 upsert_entitlements = Handler(after=fetch_unexplained)
-upsert_refund = Handler(after=fetch_charge)
+upsert_refund = Handler(after=fetch_charge, of_accounts=True)
 refuse_usage = Handler(stores=False, after=note_refused_usage, reads_event=True)
 
 HANDLERS: dict[str, Handler] = {
@@ -301,7 +303,8 @@ def _plan(event: StripeEvent) -> Change | Outcome:
         return Outcome("ignored", "no handler for this type: nothing in the mirror depends on it")
     obj = event.object
     if not handler.stores:
-        return Outcome("applied", "noted", (subject_key(event),) if event.thin and (obj or handler.reads_event) else ())
+        is_read = event.thin and handler.follows(event) and (obj or handler.reads_event)
+        return Outcome("applied", "noted", (subject_key(event),) if is_read else ())
     change = change_of(event, deleted=handler.deleted)
     return change or Outcome("ignored", f"the event carries a {obj.get('object')}, which its type does not promise")
 
@@ -349,5 +352,5 @@ def _run_after(connection: sa.Connection, event: StripeEvent, outcome: Outcome) 
 
 def run_after(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
     """Run what the event does beside its object, which it holds."""
-    after = HANDLERS[event.type].after
-    return after(connection, event, outcome) if after else outcome
+    handler = HANDLERS[event.type]
+    return handler.after(connection, event, outcome) if handler.after and handler.follows(event) else outcome

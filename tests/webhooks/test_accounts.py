@@ -5,14 +5,26 @@ import time
 import uuid
 
 import pytest
+import sqlalchemy as sa
 
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
+from gateway.db.tables import table_for
 from gateway.mirror.accounts import account_of, key_of, set_apart
+from gateway.mirror.sync import Mirror
+from gateway.models.inbox import Event
+from gateway.models.metering import UsageRecord
+from gateway.retention.erase import erase_again, note_deletion
 from gateway.runtime import compose
 from gateway.settings import Settings
 from gateway.webhooks.event import Delivery, StripeEvent
+from gateway.webhooks.handlers import apply, run_after
 from gateway.webhooks.inbox import Inbox
+from gateway.webhooks.outcomes import Outcome
 from harness.databases import postgres_later
 from harness.gateway import SERVICE, make_world
+from harness.rows import NOW, put
+from harness.rows import customer as customer_row
 from harness.subscriptions import customer, price_id, subscribe
 
 FRIEND = "acct_friend"
@@ -131,3 +143,36 @@ def test_every_reference_of_an_object_set_apart_bears_its_account():
 def test_a_key_tells_the_account_and_stripes_id(account, object_id, key):
     assert key_of(account, object_id) == key
     assert account_of(key) == (account, object_id)
+
+
+REFUSED = {"error_types": [{"code": "no", "error_count": 1, "sample_errors": [{"request": {"identifier": "call-1"}}]}]}
+THIN = {"id": "evt_1", "object": "v2.core.event", "livemode": False, "created": "2026-09-17T06:20:52.246Z"}
+
+
+@pytest.mark.parametrize(("context", "status"), [(None, "dead"), (FRIEND, "sent")])
+def test_an_account_that_sent_itself_usage_under_an_id_of_ours_refuses_none_of_ours(connection, context, status):
+    sent = {"customer_id": "cus_1", "event_name": "calls", "value": 7, "timestamp": NOW, "created": NOW}
+    put(connection, UsageRecord(id="call-1", fingerprint="x", status="sent", **sent))
+    told = StripeEvent.of({**THIN, "type": "v1.billing.meter.no_meter_found", "context": context})
+    whole = told._replace(object={"data": {"reason": REFUSED}})
+    run_after(connection, whole, Outcome("applied", ""))
+    assert connection.execute(sa.select(table_for(UsageRecord).c.status)).scalar() == status
+    (planned,) = apply(Mirror(None, ()), connection, [told])
+    assert bool(planned.pending_fetches) is (context is None)
+
+
+async def test_a_connected_account_that_deletes_a_customer_empties_no_payloads_but_its_own(sqlite_url):
+    written = {"type": "customer.updated", "livemode": False, "source": "webhook", "status": "applied"}
+    person = json.dumps({"object": "event", "data": {"object": {"id": "cus_2", "email": "ada@example.com"}}})
+    moments = {"created": NOW, "received_at": NOW}
+    whose = {"ours": None, "theirs": FRIEND, "another's": "acct_other"}
+    events = [Event(id=name, account=each, payload=person, **written, **moments) for name, each in whose.items()]
+    address = {"email": "ada@example.com", "email_lower": "ada@example.com"}
+    deleted = customer_row(key_of(FRIEND, "cus_1"), deleted=True, **address)
+    database, table = Database(sqlite_url, endpoints=(), on_commit=Notifications()), table_for(Event)
+    await database.transaction(lambda connection: put(connection, deleted, *events))
+    await database.transaction(lambda connection: note_deletion(connection, deleted.id))
+    assert await erase_again(database) == 1
+    emptied = sa.select(table.c.id).where(~table.c.payload.contains("ada@example.com"))
+    assert await database.read(lambda connection: connection.execute(emptied).scalars().all()) == ["theirs"]
+    await database.close()

@@ -364,7 +364,8 @@ def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():
 
 
 @pytest.mark.parametrize("script", ["put_faults_back", "audit_faults"])
-def test_the_faults_that_are_to_be_found_can_still_be_put_back(script):
+def test_the_faults_that_are_to_be_found_can_still_be_put_back(script, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests/soak")  # as a script finds what lies beside it
     faults = runpy.run_path(str(ROOT / f"tests/soak/{script}.py"))
     for fault in faults["FAULTS"]:
         assert faults["edited"](fault)

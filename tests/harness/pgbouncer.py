@@ -23,7 +23,9 @@ unix_socket_dir =
 auth_type = any
 pool_mode = {mode}
 default_pool_size = 10
+server_login_retry = 1
 """
+"""A login that a busy server refused is tried again soon: for its default of 15 s everybody would be refused."""
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gateway.auth.principal import Operator, Principal, Role
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.metering.forwarder import UsageForwarder
-from gateway.billing.subscriptions.change_request import ChangeTime, PlanChange
+from gateway.billing.subscriptions.change_request import ChangeTime, ItemChange, PlanChange
 from gateway.billing.subscriptions.ending import Cancellation, EndingService
 from gateway.billing.subscriptions.quotes import remember
 from gateway.billing.subscriptions.service import SubscriptionService
@@ -858,3 +858,248 @@ async def test_what_was_bought_a_moment_ago_is_read(service, scripted, database)
     scripted.answer("DELETE", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
     scripted.answer("GET", f"{LIST}/sub_5", {**theirs(status="canceled"), "id": "sub_5"})
     await made.endings.cancel(ADA, "sub_5", Cancellation(now=True), None)  # it is in the mirror
+
+
+STAYS = {"start_date": ENDS, "end_date": ENDS + 9, "items": PHASE["items"]}
+ENDING = {**SCHEDULE, "phases": [PHASE, STAYS], "end_behavior": "cancel"}
+
+
+async def test_a_change_that_waits_leaves_the_end_that_is_planned(service, scripted):
+    becomes(scripted, theirs(schedule=ENDING), path=ITS)
+    scripted.answer("GET", ITS, ENDING)
+    await service().change(ADA, "sub_1", LATER, None)
+    ((_, _, sent),) = changed(scripted)
+    expected = {"end_behavior": "cancel", "phases[1][items][0][price]": "year", "phases[1][end_date]": str(ENDS + 9)}
+    assert expected.items() <= sent.items()
+    assert "phases[1][duration][interval]" not in sent
+
+
+@pytest.mark.parametrize("managed", [True, False])
+async def test_a_change_at_once_takes_the_place_of_one_that_waits_and_leaves_the_end(service, scripted, managed):
+    """Where the schedule has let the subscription go meanwhile, there is no end to leave."""
+    plans = {**PLANS, "end_behavior": "cancel"}
+    becomes(scripted, theirs(schedule=plans), theirs(quantity=2, schedule=plans if managed else None))
+    scripted.answer("POST", ITS, ENDING)
+    scripted.answer("GET", ITS, {**plans, "status": "released", "subscription": None})
+    await service().change(ADA, "sub_1", PlanChange("month", 2, when=ChangeTime.NOW), None)
+    (_, path, _), *after = changed(scripted)
+    assert (path, [call[1] for call in after]) == (SUB, [ITS] if managed else [])
+    expected = {"end_behavior": "cancel", "phases[0][items][0][quantity]": "2", "phases[0][end_date]": str(ENDS + 9)}
+    for _, _, sent in after:
+        assert expected.items() <= sent.items()
+        assert not any(name.startswith("phases[1]") for name in sent)
+
+
+CONFIRM = {"error": {"type": "card_error", "message": "no", "code": "authentication_required"}}
+
+
+@pytest.mark.parametrize(("schedule", "told"), [(SCHEDULE, []), (PLANS, [("CHANGE_PENDING", "subscriptionId")])])
+async def test_a_change_whose_payment_must_be_confirmed_waits_for_that(service, scripted, schedule, told):
+    """No schedule keeps it from being made then; what a schedule plans is not given up for it."""
+    scripted.answer("POST", SUB, CONFIRM, status=402)
+    becomes(scripted, theirs(schedule=schedule), theirs(latest_invoice=bill("year", status="open")))
+    released = {**SCHEDULE, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, released)
+    asked = service().change(ADA, "sub_1", PlanChange("year", when=ChangeTime.NOW), "k")
+    if told:
+        assert await codes(asked) == told
+        assert [call[1] for call in changed(scripted)] == [SUB]
+        return
+    await asked
+    refused, freed, confirmed, again = changed(scripted)
+    assert (refused, freed[1]) == (("POST", SUB, {**TO_YEAR, **HOW}), RELEASE)
+    assert confirmed == ("POST", SUB, {**TO_YEAR, **HOW, "payment_behavior": "pending_if_incomplete"})
+    assert scripted.keys[2] == f"{scripted.keys[0]}-confirm"
+    assert (again, scripted.keys[3]) == (freed, scripted.keys[1])  # which Stripe only repeats
+
+
+WAITS = {"expires_at": ENDS, "subscription_items": [{"price": {"id": "year"}, "quantity": 1}]}
+
+
+async def test_a_change_that_waits_for_its_payment_is_not_made_again(service, scripted, fill):
+    await fill(invoice("in_1", line(0, 30, price="year"), billing_reason="subscription_update", status="open"))
+    unpaid = bill("year", status="open")
+    scripted.answer("GET", SUB, theirs(pending_update=WAITS, latest_invoice=unpaid))
+    _, billed = await service().change(ADA, "sub_1", PlanChange("year"), None)
+    assert (billed.id, changed(scripted)) == ("in_1", [])
+
+
+async def test_what_waits_for_its_payment_is_undone_with_its_invoice(service, scripted):
+    scripted.answer("GET", SUB, theirs(pending_update=WAITS, latest_invoice=bill("year", status="open")))
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", "/v1/invoices/in_1/void", bill("year", status="void"))
+    state = await service().cancel_pending(ADA, "sub_1")
+    assert ([call[1] for call in changed(scripted)], state.subscription.id) == (["/v1/invoices/in_1/void"], "sub_1")
+
+
+FREE_AGAIN = {
+    "it is undone": lambda made: made.cancel_pending(ADA, "sub_1"),
+    "what is there already is chosen": lambda made: made.change(ADA, "sub_1", PlanChange("month"), None),
+    "another is chosen": lambda made: made.change(ADA, "sub_1", PlanChange("year", when=ChangeTime.NOW), None),
+}
+
+
+@pytest.mark.parametrize("asked", FREE_AGAIN.values(), ids=FREE_AGAIN)
+async def test_what_the_seller_has_planned_is_given_up_for_what_anybody_can_buy(service, scripted, asked):
+    becomes(scripted, theirs(schedule=BY_SELLER), theirs())
+    released = {**BY_SELLER, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, released)
+    await asked(service())
+    assert changed(scripted)[-1][1] == RELEASE
+
+
+async def test_where_no_change_is_planned_the_sellers_end_is_no_error(service, scripted):
+    scripted.answer("GET", SUB, theirs(schedule={**BY_SELLER, "phases": [PHASE, STAYS], "end_behavior": "cancel"}))
+    state = await service(seller_plans_binding=True).cancel_pending(ADA, "sub_1")
+    assert (int(state.planned.end.timestamp()), changed(scripted)) == (ENDS + 9, [])
+
+
+def with_disk(ends: int = ENDS, **columns) -> dict:
+    """Ada's plan with a disk beside it, whose period may end another day."""
+    first = theirs()["items"]["data"][0]
+    disk = {**first, "id": "si_2", "price": {"id": "disk", "product": "disks"}, "current_period_end": ends}
+    return theirs(items={"data": [first, disk]}, **columns)
+
+
+def entries(*items: ItemChange, when: ChangeTime = ChangeTime.AT_PERIOD_END) -> PlanChange:
+    return PlanChange(items=items, when=when)
+
+
+TO_YEAR_ITEM, NO_DISK = ItemChange("year", item_id="si_1"), ItemChange(item_id="si_2", remove=True)
+KEPT_OUT = {
+    "Stripe has paused it": (theirs(status="paused"), PlanChange("year"), ("SUBSCRIPTION_PAUSED", "subscriptionId")),
+    "two intervals": (
+        with_disk(), entries(TO_YEAR_ITEM, when=ChangeTime.NOW), ("INTERVALS_MIXED", "items"),
+    ),
+    "periods that end apart": (
+        with_disk(ENDS + 9), entries(ItemChange("month", 2, "si_1"), ItemChange("disk", 2, "si_2")),
+        ("INTERVALS_MIXED", "items"),
+    ),
+    "another interval later": (
+        with_disk(billing_mode={"type": "flexible"}), entries(TO_YEAR_ITEM), ("INTERVALS_MIXED", "when"),
+    ),
+    "two of one group": (
+        theirs(), entries(ItemChange("disk"), ItemChange("cd"), when=ChangeTime.NOW),
+        ("ALREADY_SUBSCRIBED", "priceId"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("present", "wanted", "expected"), KEPT_OUT.values(), ids=KEPT_OUT)
+async def test_what_does_not_go_together(service, scripted, fill, present, wanted, expected):
+    await fill(product("cds", meta={"group": "disks"}), price("cd", "cds", 300))
+    scripted.answer("GET", SUB, present)
+    scripted.list(LIST, [])
+    assert await codes(service().change(ADA, "sub_1", wanted, None)) == [expected]
+    assert await codes(service().preview(ADA, "sub_1", wanted)) == [expected]
+    assert changed(scripted) == []
+
+
+async def test_what_a_pause_has_left_unpaid_comes_before_a_change(service, scripted, fill):
+    own = {f"paused_by_customer_until_{ENDS}": str(STARTED - 86_400)}
+    voided = bill(status="void", status_transitions={"paid_at": None})
+    scripted.answer("GET", SUB, theirs(metadata=own, latest_invoice=voided))
+    begun, ends = datetime.fromtimestamp(STARTED, UTC), datetime.fromtimestamp(ENDS, UTC)
+    period = {"period_start": STARTED, "period_end": ENDS}
+    moments = {"created": begun, "service_end": ends, "paid_at": None}
+    await fill(invoice("in_2", line(0, 30, **period), status="void", **moments))
+    assert await codes(service().change(ADA, "sub_1", PlanChange("year"), None)) == [
+        ("SUBSCRIPTION_PAUSED", "subscriptionId")
+    ]
+
+
+async def test_what_goes_with_a_change_excludes_nothing_that_comes_with_it(service, scripted):
+    becomes(scripted, with_disk(), theirs("disk"))
+    scripted.list(LIST, [])
+    change = entries(ItemChange("disk", item_id="si_1"), NO_DISK, when=ChangeTime.NOW)
+    await service().change(ADA, "sub_1", change, None)
+    assert [call[1] for call in changed(scripted)] == [SUB]
+
+
+@pytest.mark.parametrize(("to", "waits"), [("small", True), ("big", False)])
+async def test_by_the_setting_what_is_less_waits_and_what_is_more_does_not(service, scripted, fill, to, waits):
+    await fill(price("small", "pro", 300), price("big", "pro", 5000))
+    scripted.answer("GET", SUB, theirs())
+    scripted.answer("POST", PREVIEW, bill(to))
+    quote = await service(change_time="automatic").preview(ADA, "sub_1", PlanChange(to))
+    assert quote.at == (datetime.fromtimestamp(ENDS, UTC) if waits else None)
+
+
+def of_lines(**starts: int) -> dict:
+    """A previewed renewal of some prices, each for thirty days from its moment."""
+    lines = []
+    for name, start in starts.items():
+        (one,) = bill(name)["lines"]["data"]
+        lines.append({**one, "id": f"il_{name}", "period": {"start": start, "end": start + 30 * 86_400}})
+    return bill(lines={"data": lines})
+
+
+AFTER = ENDS + 5 * 86_400
+RENEWED = {
+    "when the new plan is billed": (with_disk(), PlanChange("year", item_id="si_1", when=ChangeTime.NOW), "year", ENDS),
+    "when what stays is billed": (with_disk(), entries(NO_DISK, when=ChangeTime.NOW), "month", ENDS),
+    "when a change that waits is made": (theirs(), LATER, "other", ENDS),
+    "not when something only goes": (with_disk(AFTER), entries(ItemChange(item_id="si_1", remove=True)), "disk", AFTER),
+}
+
+
+@pytest.mark.parametrize(("present", "wanted", "billed", "expected"), RENEWED.values(), ids=RENEWED)
+async def test_when_the_renewal_after_a_change_is(service, scripted, present, wanted, billed, expected):
+    """Whatever else is billed another day."""
+    present = {**present, "billing_mode": {"type": "flexible"}}
+    scripted.answer("GET", SUB, present)
+    lines = {"extra": AFTER + 86_400, "disk": AFTER, billed: expected}
+    scripted.answer("POST", PREVIEW, of_lines(**lines))
+    quote = await service().preview(ADA, "sub_1", wanted)
+    assert int(quote.renews_at.timestamp()) == expected
+
+
+@pytest.mark.parametrize(("when", "left"), [(ChangeTime.NOW, ""), (ChangeTime.AT_PERIOD_END, "di_1")])
+async def test_a_discount_of_one_invoice_is_used_up_by_a_change_at_once(service, scripted, when, left):
+    once = {"id": "half", "object": "coupon", "duration": "once", "percent_off": 50}
+    once |= dict.fromkeys(("name", "amount_off", "currency", "duration_in_months"))
+    discount = {"id": "di_1", "object": "discount", "customer": "cus_1", "promotion_code": None, "start": STARTED}
+    discount |= {"end": None, "source": {"type": "coupon", "coupon": once}}
+    scripted.answer("GET", SUB, theirs(discounts=[discount]))
+    scripted.answer("GET", "/v1/coupons/half", once)
+    for total in (900, 900, 450)[when is ChangeTime.AT_PERIOD_END :]:
+        scripted.answer("POST", PREVIEW, bill("year", total=total))
+    quote = await service().preview(ADA, "sub_1", PlanChange("year", when=when))
+    *_, (_, _, asked) = changed(scripted)
+    details = {f"items][0][{name}": text for name, text in (("id", "si_1"), ("price", "year"), ("quantity", "1"))}
+    details |= {"proration_behavior": "none", "billing_cycle_anchor][type": "now"}
+    expected = {"subscription": "sub_1", "preview_mode": "recurring"}
+    expected |= {f"subscription_details[{name}]": text for name, text in details.items()}
+    expected |= {"discounts[0][discount]": left} if left else {"discounts": ""}
+    assert (asked, quote.due_at_renewal) == (expected, 450)
+
+
+IN_TRIAL = {"status": "trialing", "trial_start": STARTED, "latest_invoice": None}
+RISEN = str(12 * 4100)
+TRIALS = {
+    "as long as the plan's": (ENDS, PlanChange("month", 2), {}),
+    "longer, of a dearer price by now": (
+        ENDS + 86_400 * 60, PlanChange("big"), {"metadata[given_trial_dearer_by]": RISEN},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ends", "wanted", "said"), TRIALS.values(), ids=TRIALS)
+async def test_a_trial_goes_on_and_a_given_one_keeps_in_mind_what_for(service, scripted, fill, ends, wanted, said):
+    await fill(price("big", "pro", 5000))
+    becomes(scripted, theirs(trial_end=ends, **IN_TRIAL))
+    await service().change(ADA, "sub_1", wanted, None)
+    ((_, _, sent),) = changed(scripted)
+    assert "trial_end" not in sent
+    assert {name: text for name, text in sent.items() if name.startswith("metadata")} == said
+
+
+async def test_a_subscription_is_told_to_its_owner_alone_as_the_mirror_has_it(service, scripted):
+    made = service()
+    assert (await made.state(ADA, "sub_1")).subscription.id == "sub_1"
+    for its in ("sub_2", "sub_9"):
+        with pytest.raises(NotFound):
+            await made.state(ADA, its)
+    assert scripted.calls == []

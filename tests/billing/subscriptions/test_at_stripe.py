@@ -1,16 +1,19 @@
 """What Stripe is asked about one subscription and has done to it, each answer stored first; Stripe is scripted."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from gateway.billing.subscriptions.at_stripe import PREVIEW, SubscriptionsAtStripe
+from gateway.auth.principal import Operator, Principal, Role
+from gateway.billing.subscriptions.at_stripe import PREVIEW, WHOSE_DISCOUNTS, SubscriptionsAtStripe, stripe_key
 from gateway.billing.subscriptions.validation import ConfirmationNeeded
 from gateway.billing.user_errors import Rejected
 from gateway.db.rows import row_by_id
 from gateway.errors import NotFound, StripeUnavailable
-from gateway.models.mirrored import Discount, Invoice, SubscriptionSchedule
+from gateway.models.mirrored import Coupon, Discount, Invoice, SubscriptionSchedule
 from gateway.settings import Settings
-from harness.rows import customer, item, subscription
-from harness.stripe_objects import ENDS, STARTED, bill, theirs
+from harness.rows import customer, invoice, item, price, product, snapshot, subscription
+from harness.stripe_objects import ENDS, NOW, STARTED, bill, theirs
 
 SUB, INVOICE, RELEASED = "/v1/subscriptions/sub_1", "/v1/invoices/in_1", "/v1/subscription_schedules/sched_1"
 AN_END = [{"start": ENDS, "begun": False, "items": [], "fixed": True, "sellers": True}]
@@ -180,6 +183,7 @@ async def test_a_subscription_is_read_with_what_plans_it_now_and_what_does_no_mo
     scripted.answer("GET", RELEASED, gone)
     state, _ = await at_stripe.present("sub_1")
     assert int(state.planned.end.timestamp()) == ENDS
+    assert list(scripted.calls[0][2].values()) == ["latest_invoice", "schedule", *WHOSE_DISCOUNTS]
     assert [call[1] for call in scripted.calls] == [SUB, RELEASED]
     kept = await database.read(lambda connection: row_by_id(connection, SubscriptionSchedule, "sched_1"))
     assert kept.status == "released"
@@ -213,3 +217,77 @@ async def test_what_is_not_there_is_not_found_and_what_cannot_be_asked_is_told(a
     scripted._answers.clear()
     with pytest.raises(StripeUnavailable):
         await at_stripe.present("sub_1")
+
+
+async def test_an_answer_that_repeats_an_earlier_one_is_read_again(at_stripe, scripted):
+    scripted.answer("POST", SUB, theirs(), replayed=True)
+    scripted.answer("GET", SUB, theirs(cancel_at_period_end=True))
+    await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
+    assert (await at_stripe.state("sub_1")).subscription.cancel_at_period_end is True
+
+
+async def test_a_coupon_that_comes_with_a_subscription_is_read_whole(at_stripe, scripted, database):
+    coupon = {"id": "half", "object": "coupon", "percent_off": 50, "duration": "once"}
+    coupon |= dict.fromkeys(("name", "amount_off", "currency", "duration_in_months"))
+    scripted.answer("GET", SUB, theirs(discounts=[{**OF_ADA, "object": "discount", **discount(coupon)}]))
+    scripted.answer("GET", "/v1/coupons/half", coupon)
+    await at_stripe.present("sub_1")
+    kept = await database.read(lambda connection: row_by_id(connection, Coupon, "half"))
+    assert kept.percent_off == 50
+
+
+async def test_after_a_failed_charge_access_goes_on_for_the_grace_period(at_stripe, scripted):
+    scripted.answer("GET", SUB, theirs(status="past_due"))
+    state, _ = await at_stripe.present("sub_1")
+    assert state.access.allowed
+
+
+async def test_what_is_a_draft_still_was_not_billed(at_stripe, scripted, fill):
+    await fill(invoice("in_1", status="draft"))
+    scripted.answer("GET", INVOICE, bill(status="draft"))
+    assert await at_stripe.billed({"latest_invoice": "in_1"}, ["month"]) is None
+    assert len(asked(scripted, INVOICE)) == 1
+
+
+PLANS = snapshot(
+    product("pro"),
+    price("month", "pro", trial_period_days=30),
+    price("quick", "pro", 9000, trial_period_days=1),
+    price("year", "pro", 9000, interval="year"),
+)
+TRIAL = {"status": "trialing", "trial_start": STARTED, "trial_end": ENDS}
+PAUSES = {"trial_settings": {"end_behavior": {"missing_payment_method": "pause"}}}
+TRIAL_ENDS = {
+    "none runs": (PAUSES, "year", None, None),
+    "the plan has one": (TRIAL | PAUSES, "month", None, ENDS),
+    "the plan has none": (TRIAL, "year", None, None),
+    "its time is over": (TRIAL, "quick", None, None),
+    "that was so in the preview": (TRIAL, "year", NOW - timedelta(minutes=1), None),
+    "that was not so in the preview": (TRIAL, "quick", NOW - timedelta(minutes=1), "PREVIEW_EXPIRED"),
+    "nothing would pay": (TRIAL | PAUSES, "year", None, "PAYMENT_METHOD_NEEDED"),
+}
+
+
+@pytest.mark.parametrize(("columns", "to", "quoted", "expected"), TRIAL_ENDS.values(), ids=TRIAL_ENDS)
+async def test_when_the_trial_ends_after_a_change(at_stripe, scripted, columns, to, quoted, expected):
+    scripted.answer("GET", SUB, theirs(**columns))
+    scripted.answer("GET", "/v1/customers/cus_1", {"id": "cus_1"})
+    state, answer = await at_stripe.present("sub_1")
+    ends = at_stripe.trial_end(answer, state, [{"id": "si_1", "price": to, "quantity": 1}], PLANS, quoted)
+    if isinstance(expected, str):
+        with pytest.raises(Rejected) as raised:
+            await ends
+        assert [each.code.name for each in raised.value.problems] == [expected]
+    else:
+        assert await ends == (expected and datetime.fromtimestamp(expected, UTC))
+    assert len(asked(scripted, "/v1/customers/cus_1")) == (expected == "PAYMENT_METHOD_NEEDED")
+
+
+def test_a_key_is_of_one_user_or_customer_and_of_one_verb():
+    ada, bob = Principal(subject="ada"), Principal(subject="bob")
+    ann = Principal(operator=Operator("ann", Role.ACT))
+    every = [("change", ada), ("end", ada), ("change", bob), *(("change", ann.acting_for(f"cus_{n}")) for n in (1, 2))]
+    keys = [stripe_key(verb, who, "k") for verb, who in every]
+    assert keys == [stripe_key(verb, who, "k") for verb, who in every]
+    assert len({*keys, stripe_key("change", ada, "l")}) == 6
+    assert stripe_key("change", ada, None) != stripe_key("change", ada, None)

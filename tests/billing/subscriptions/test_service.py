@@ -515,7 +515,7 @@ async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
     assert (marked, mark) == (ITS, {"metadata[customer_planned]": digest_of(THEN)})
     expected = {"end_behavior": "release", "proration_behavior": "none", "phases[0][items][0][price]": "month"}
     expected |= {"phases[1][items][0][price]": "year", "phases[0][end_date]": str(ENDS)}
-    expected["metadata[customer_may_change]"] = str(ENDS)
+    expected |= {"metadata[customer_may_change]": str(ENDS), "metadata[customer_planned]": ""}
     assert expected.items() <= sent.items()
     assert (scripted.keys[1].partition("-")[0], billed) == ("change", None)
     assert (state.pending.items, int(state.pending.at.timestamp())) == ((("year", 1),), ENDS)
@@ -637,8 +637,9 @@ async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_bac
     scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
     scripted.answer("POST", ITS, over)
     scripted.answer("GET", ITS, over)
-    await made.endings.cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), None)
+    await made.endings.cancel(ADA, "sub_1", Cancellation(feedback="unused", comment="Bye"), "k")
     ((_, path, sent),) = changed(scripted)
+    assert scripted.keys[0].partition("-")[0] == "cancel"
     assert (path, sent["end_behavior"], sent["phases[0][end_date]"]) == (ITS, "cancel", str(ENDS))
     kept = {name[9:-1]: text for name, text in sent.items() if name.startswith("metadata[")}
     assert (kept.pop("feedback"), kept.pop("comment"), kept["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
@@ -674,13 +675,15 @@ async def test_an_end_at_once_takes_what_the_seller_has_planned_along_or_fails_a
     (ended, *told) = changed(scripted)
     assert ended == ("POST", f"{ITS}/cancel", {"invoice_now": "true", "prorate": "false"})
     assert told == ([("POST", SUB, {"cancellation_details[feedback]": reason})] if reason else [])
+    assert scripted.keys[1:] == (["details-sub_1-sched_1"] if reason else [])
     assert state.subscription.status == "canceled"
 
 
-async def test_that_stripe_takes_no_reason_undoes_no_end(service, scripted):
+@pytest.mark.parametrize(("code", "status"), [("no", 400), ("resource_missing", 404)])
+async def test_that_stripe_takes_no_reason_undoes_no_end(service, scripted, code, status):
     becomes(scripted, theirs(schedule=BY_SELLER), theirs(status="canceled", ended_at=STARTED + 9))
-    scripted._answers["POST", SUB].clear()
-    scripted.refuse("POST", SUB, "no")
+    scripted.forget("POST", SUB)
+    scripted.refuse("POST", SUB, code, status=status)
     scripted.answer("POST", f"{ITS}/cancel", {**BY_SELLER, "status": "canceled"})
     scripted.answer("GET", ITS, {**BY_SELLER, "status": "canceled"})
     state = await service().endings.cancel(ADA, "sub_1", Cancellation(now=True, feedback="unused"), None)
@@ -1103,3 +1106,51 @@ async def test_a_subscription_is_told_to_its_owner_alone_as_the_mirror_has_it(se
         with pytest.raises(NotFound):
             await made.state(ADA, its)
     assert scripted.calls == []
+
+
+ENDING_CHANGED = {**PLANS, "end_behavior": "cancel"}
+KEPT = set_aside({**PLANS, "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
+LEFT = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": KEPT}
+GONE = {
+    "to plan": (None, MAKE, lambda made: made.change(ADA, "sub_1", LATER, None)),
+    "to plan anew": (SCHEDULE, ITS, lambda made: made.change(ADA, "sub_1", LATER, None)),
+    "to undo": (PLANS, RELEASE, lambda made: made.cancel_pending(ADA, "sub_1")),
+    "to undo before an end": (ENDING_CHANGED, ITS, lambda made: made.cancel_pending(ADA, "sub_1")),
+    "to end": (BY_SELLER, ITS, lambda made: made.endings.cancel(ADA, "sub_1", Cancellation(), None)),
+    "to end at once": (
+        BY_SELLER, f"{ITS}/cancel", lambda made: made.endings.cancel(ADA, "sub_1", Cancellation(now=True), None),
+    ),
+    "to go on": (ENDING, RELEASE, lambda made: made.endings.resume(ADA, "sub_1", None)),
+    "to go on with a change": (ENDING_CHANGED, ITS, lambda made: made.endings.resume(ADA, "sub_1", None)),
+    "to go on as it was": (LEFT, ITS, lambda made: made.endings.resume(ADA, "sub_1", None)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schedule", "path", "asked"), GONE.values(), ids=GONE)
+async def test_whose_schedule_ended_with_it_a_moment_ago_has_ended(service, scripted, schedule, path, asked):
+    scripted.answer("GET", SUB, theirs(schedule=schedule))
+    scripted.answer("GET", SUB, theirs(status="canceled"))
+    scripted.list(LIST, [])
+    scripted.refuse("POST", path, "resource_missing", status=404)
+    assert await codes(asked(service())) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+    assert [call[1] for call in changed(scripted)] == [path]
+
+
+async def test_a_plan_that_is_gone_before_it_is_marked_has_ended(service, scripted):
+    scripted.answer("GET", SUB, theirs(schedule={**SCHEDULE, "metadata": {}}))
+    scripted.answer("GET", SUB, theirs(status="canceled"))
+    scripted.answer("POST", ITS, PLANS)
+    scripted.refuse("POST", ITS, "resource_missing", status=404)
+    scripted.answer("GET", ITS, PLANS)
+    assert await codes(service().change(ADA, "sub_1", LATER, None)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "path", "said"), [(ENDING, RELEASE, {}), (ENDING_CHANGED, ITS, {"end_behavior": "release"})]
+)
+async def test_who_takes_an_end_back_keeps_the_change_before_it(service, scripted, schedule, path, said):
+    scripted.answer("GET", SUB, theirs(schedule=schedule))
+    scripted.answer("POST", path, {**schedule, "end_behavior": "release"})
+    scripted.answer("GET", ITS, {**schedule, "end_behavior": "release"})
+    await service().endings.resume(ADA, "sub_1", None)
+    assert changed(scripted) == [("POST", path, said)]

@@ -153,6 +153,14 @@ async def test_a_key_gives_one_session_to_one_user(checkout, scripted, fill):
         assert (await every.create(who, ask("pack", idempotency_key=KEY))).id == f"cs_test_{number}"
 
 
+@pytest.mark.parametrize(("key", "opened"), [(KEY, 1), (None, 2)])
+async def test_two_guests_at_once_share_a_session_where_they_give_one_key(checkout, scripted, key, opened):
+    scripted.answer("POST", PATH, at_stripe("cs_test_2"))
+    asked = (checkout().create(ANONYMOUS, ask("pack", idempotency_key=key)) for _ in range(2))
+    made = await asyncio.gather(*asked)
+    assert (len({each.id for each in made}), len(written(scripted))) == (opened, opened)
+
+
 async def test_what_excludes_a_plan_is_told_and_a_pack_asks_nobody(checkout, scripted, fill):
     await fill(subscription("sub_1"), item("si_1", "month", "pro"))
     assert await codes(checkout().create(ADA, ask("month"))) == [("ALREADY_SUBSCRIBED", "lineItems.0")]
@@ -362,6 +370,7 @@ async def test_what_can_still_change_is_read(checkout, scripted, fill, columns, 
     await fill(row(**columns))
     assert (await checkout().session("cs_test_1")).id == "cs_test_1"
     assert bool(scripted.calls) is asks
+    assert not asks or scripted.calls[0][:2] == ("GET", f"{PATH}/cs_test_1")
 
 
 async def test_what_is_no_session_is_none(checkout, scripted, fill):

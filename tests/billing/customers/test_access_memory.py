@@ -6,15 +6,18 @@ import time
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.billing.catalog.service import Catalog
-from gateway.billing.customers.access_memory import BYTES, GRANT_BYTES, STATE_BYTES, AccessMemory
+from gateway.billing.customers.access_memory import BYTES, GRANT_BYTES, MAX_FEATURES, STATE_BYTES, AccessMemory
 from gateway.billing.customers.service import Customers
 from gateway.db.clock import Clock
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications, publish
+from gateway.db.tables import table_for
 from gateway.mirror.sync import Mirror
-from gateway.models.mirrored import CheckoutSession
+from gateway.models.infra import CatalogVersion
+from gateway.models.mirrored import CheckoutSession, Product
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
 from harness.databases import both_databases
@@ -27,12 +30,12 @@ SETTINGS = Settings.load(stripe_secret_key="sk_test_tests")
 class Process:
     """What one process of the gateway has of this."""
 
-    def __init__(self, url: str, *, max_bytes: int = 4_000_000) -> None:
+    def __init__(self, url: str, *, max_bytes: int = 4_000_000, settings: Settings = SETTINGS) -> None:
         self.clock, self.notifications = Clock(), Notifications()
         self.database = Database(url, endpoints=(), on_commit=self.notifications, clock=self.clock)
         catalog = Catalog(SETTINGS, self.database, hears=lambda: self.notifications.healthy)
         self.notifications.on("catalog", catalog.invalidate)
-        customers = Customers(SETTINGS, Mirror(self.database, ()), Stripe(SETTINGS))
+        customers = Customers(settings, Mirror(self.database, ()), Stripe(settings))
         self.memory = AccessMemory(self.database, catalog, customers, self.notifications, 7 * DAY, max_bytes=max_bytes)
         self._hearing: asyncio.Task[None] | None = None
 
@@ -131,9 +134,10 @@ async def test_what_a_loop_that_stood_still_has_not_heard_is_not_answered(databa
     async with process(database_url) as here:
         await here.write(*rows)
         assert await here.kept()
+        kept = here.memory.recall("ada", "boards")
         time.sleep(0.05)  # noqa: ASYNC251 - the loop itself stands still
         assert here.recalled() is None
-        assert (await here.memory.grant("ada", "boards")).access.allowed  # after one more look
+        assert await here.memory.grant("ada", "boards") is kept  # after one more look
         await here.current()
         assert here.recalled()
 
@@ -161,11 +165,30 @@ async def test_a_product_that_changes_is_decided_anew_without_reading_the_custom
         await here.write(product("new", meta={}), topics=["catalog"])
         assert here.recalled() is None
         assert await here.kept()
+        products = table_for(Product)
+        less = sa.update(products).where(products.c.id == "pro").values(meta={"features": "sso"})
+        version = table_for(CatalogVersion)
+        newer = sa.update(version).values(version=version.c.version + 1)
+        await here.database.transaction(
+            lambda connection: [connection.execute(each).rowcount for each in (less, newer)]
+        )
+        await here.write(topics=["catalog"])
+        assert (await here.kept(), await here.kept(feature="sso")) == (False, True)
+
+
+async def test_a_decision_is_made_once_until_there_are_too_many(sqlite_url, rows):
+    async with process(sqlite_url) as here:
+        await here.write(*rows)
+        names = [f"feature {number}" for number in range(MAX_FEATURES + 1)]
+        first, again = await here.memory.some("ada", names), await here.memory.some("ada", names)
+        assert [first[name] is again[name] for name in names] == [True] * MAX_FEATURES + [False]
+        assert first == again
 
 
 HEARD = {
     "of the customer": ({"customer:cus_1"}, None),
     "of the user": ({"user:ada", "user:zoe"}, None),
+    "of both": ({"user:ada", "customer:cus_1"}, None),
     "of others": ({"user:zoe", "customer:cus_2"}, True),
     "nothing for certain": (None, None),
 }
@@ -176,8 +199,10 @@ async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, r
     async with process(sqlite_url) as here:
         await here.write(*rows)
         assert await here.kept("bob") is False  # the catalogue is there
-        deciding = asyncio.create_task(here.memory.grant("ada", "boards"))
+        leaving, deciding = (asyncio.create_task(here.memory.grant(user, "boards")) for user in ("zoe", "ada"))
         await asyncio.sleep(0)
+        leaving.cancel()  # whoever stops reading first takes nobody's place in what is heard
+        await asyncio.wait([leaving])
         here.notifications.dispatch(topics) if topics else here.notifications._look_at_everything()
         assert (await deciding).access.allowed
         await here.current()
@@ -193,6 +218,33 @@ async def test_who_has_no_customer_is_kept_unless_a_checkout_names_them(sqlite_u
         assert await here.kept("eve") is None
         await here.write(topics=["user:bob"])
         assert here.recalled("bob") is None
+
+
+async def test_what_a_trusted_payment_link_sold_is_its_users_at_the_first_question(sqlite_url, rows):
+    pro, _, held, its = rows
+    trusting = Settings.load(stripe_secret_key="sk_test_tests", trust_payment_link_references=True)
+    given = {"mode": "payment", "ui_mode": "hosted_page", "status": "complete", "payment_status": "paid", "as_of": 0}
+    given |= {"customer_id": "cus_1", "payment_link": "plink_1", "created": NOW, "expires_at": NOW}
+    async with process(sqlite_url, settings=trusting) as here:
+        await here.write(pro, customer(), held, its, CheckoutSession(id="cs_1", client_reference_id="eve", **given))
+        assert (await here.memory.of_customer("eve", "boards"))[0] == "cus_1"
+        assert await here.kept("eve")
+        assert await here.kept("bob") is False
+        assert [grant.feature for grant in await here.memory.all("eve")] == ["boards", "sso"]
+        known = {grant.feature: grant.access.allowed for grant in await here.memory.known("eve")}
+        assert (known["boards"], known["sso"]) == (True, True)
+        assert not any(grant.access.allowed for grant in await here.memory.known("bob"))
+        assert await here.memory.all("bob") == []
+
+
+@pytest.mark.parametrize(("room", "kept"), [(0, True), (-1, None)])
+async def test_what_a_users_metadata_takes_counts(sqlite_url, rows, room, kept):
+    pro, ada, held, its = rows
+    held.meta = {"note": "x" * 996}
+    share = BYTES + STATE_BYTES + GRANT_BYTES + 2 * 1_000
+    async with process(sqlite_url, max_bytes=3 * (share + room)) as here:
+        await here.write(pro, ada, held, its)
+        assert await here.kept() is kept
 
 
 async def test_the_least_recently_used_make_room(sqlite_url, rows):

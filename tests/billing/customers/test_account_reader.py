@@ -70,6 +70,8 @@ async def test_everybody_gets_their_own_and_some_that_cannot_be_read_cost_the_ot
         assert isinstance(no_text, Exception)
         assert nobody[0].customer is None
         assert not nobody[0].invoices(2, None).rows
+        first, no_text = await asyncio.gather(*map(reader.read, (wanted[0], wanted[3])), return_exceptions=True)
+        assert (shown(first), isinstance(no_text, Exception)) == (["cus_0", "sub_0", "in_0"], True)
 
 
 async def test_readings_of_one_each_have_together_the_time_of_one(sqlite_url, monkeypatch):

@@ -108,6 +108,14 @@ async def test_which_customer_is_found(customers, database, fill, scripted, who,
     assert scripted.calls == []
 
 
+async def test_the_address_that_proves_whose_a_customer_is_is_written_down(customers, database, fill):
+    await fill(mailed())
+    await customers().find(ADA)
+    query = sa.select(CLAIMS.c.customer_id, CLAIMS.c.email)
+    told = await database.read(lambda connection: connection.execute(query).all())
+    assert [*map(tuple, told)] == [("cus_1", "Ada@example.com")]
+
+
 @pytest.mark.parametrize("guest", [False, True])
 async def test_of_what_a_guest_bought_the_cards_are_not_the_users(customers, fill, guest):
     await fill(mailed(), bought(guest=guest))
@@ -169,6 +177,29 @@ async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database,
     assert written(scripted)[-1][2] == {"metadata[external_id]": "ada"}
     assert (await owners(database)) == {"cus_7": "ada"}
     assert (await customers().customer_for(ADA)).id == "cus_7"
+
+
+async def test_what_stripe_has_under_the_e_mail_is_taken_up_though_none_could_be_made(customers, database, scripted):
+    scripted.list("/v1/customers", [theirs("cus_7", metadata={})])
+    scripted.refuse("POST", "/v1/customers", "no")
+    scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
+    found, is_new = await customers().find_or_make(ADA)
+    assert (found.id, is_new, await owners(database)) == ("cus_7", False, {"cus_7": "ada"})
+
+
+async def test_nobody_makes_or_deletes_a_customer_while_another_acts_for_the_user(customers, database, fill, scripted):
+    await fill(customer("cus_7", external_id="ada"), CustomerClaim(**MAKING.model_dump()))
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    scripted.list("/v1/subscriptions", [])
+    async with owner_lock(database, "ada"):
+        waiting = [
+            asyncio.create_task(each) for each in (customers().customer_for(ADA), customers().delete_leftovers())
+        ]
+        await asyncio.sleep(0.1)
+        assert (scripted.calls, [each.done() for each in waiting]) == ([], [False, False])
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
 
 
 @pytest.mark.parametrize("known", [False, True])
@@ -266,6 +297,29 @@ async def test_what_is_in_use_is_not_deleted(customers, fill, scripted, rows, su
     for _ in range(2):  # and is not looked at again
         await customers().delete_leftovers()
         assert [call[0] for call in written(scripted)] == asked
+    looked = [call[2] for call in scripted.calls if call[1] == "/v1/subscriptions"]
+    assert looked == ([{"customer": "cus_8", "limit": "1"}] if subscriptions else [])
+
+
+async def test_what_an_earlier_process_made_for_the_user_fulfils_its_claim(customers, database, fill, scripted):
+    await fill(customer("cus_8", external_id="ada"), bought("cus_8"))
+    await fill(CustomerClaim(external_id="ada", generation=1, making=True, created=NOW))
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    await customers().delete_leftovers()
+    query = sa.select(CLAIMS.c.external_id, CLAIMS.c.customer_id, CLAIMS.c.making)
+    kept = await database.read(lambda connection: connection.execute(query).all())
+    assert [*map(tuple, kept)] == [("ada", "cus_8", False)]
+    assert await owners(database) == {"cus_8": "ada"}
+
+
+async def test_what_stripe_has_no_longer_is_used_by_nobody(customers, fill, scripted):
+    await fill(customer("cus_7", external_id="ada"), CustomerClaim(**MAKING.model_dump()))
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    for method, path in (("GET", "/v1/subscriptions"), *((each, "/v1/customers/cus_8") for each in ("DELETE", "GET"))):
+        scripted.refuse(method, path, "resource_missing", status=404)
+    for _ in range(2):  # and is not looked at again
+        await customers().delete_leftovers()
+        assert [call[0] for call in written(scripted)] == ["POST", "DELETE"]
 
 
 async def test_who_was_given_a_customer_meanwhile_keeps_it(database, fill):

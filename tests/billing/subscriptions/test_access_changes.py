@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
+from gateway.billing.subscriptions import access_changes
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher, count_due_customers
 from gateway.models.outbound import AccessWatch
 from gateway.outbound.access_watch import WATCHES
@@ -90,6 +91,12 @@ DECIDED = {
         ["NO_SUBSCRIPTION"],
         ("", None),
     ),
+    "what was bought for life": ([customer(owned={"pro": 1}), watch()], ["PURCHASED"], ("PURCHASED None", None)),
+    "what a deleted customer bought for life": (
+        [customer(deleted=True, owned={"pro": 1}), watch(last="PURCHASED None")],
+        ["NO_SUBSCRIPTION"],
+        ("", None),
+    ),
     "of several the one that lasts longest": (
         [
             subscription("sub_1", cancel_at=at(9), **LATER),
@@ -119,12 +126,16 @@ DECIDED = {
 }  # fmt: skip
 
 
+TOLD = {"customerId", "externalId", "allowed", "reason", "until", "subscriptionId"}
+
+
 @pytest.mark.parametrize(("given", "reasons", "kept"), DECIDED.values(), ids=DECIDED)
 async def test_what_is_told_and_when_it_is_looked_at_again(database, fill, given, reasons, kept):
     await fill(*given)
     told, found = await looked(database)
     assert [each["reason"] for each in told] == reasons
-    assert all(each["allowed"] is (each["reason"] in {"ACTIVE", "GRACE_PERIOD"}) for each in told)
+    assert all(each["allowed"] is (each["reason"] in {"ACTIVE", "GRACE_PERIOD", "PURCHASED"}) for each in told)
+    assert all({*each} == TOLD for each in told)
     assert all((each["until"] is None) is (kept[1] is None) for each in told)
     assert found == {"cus_1": kept}
 
@@ -136,10 +147,11 @@ async def test_what_is_not_due_is_not_looked_at(database, fill):
     assert kept == {"cus_1": (ACTIVE, NOW), "cus_2": (ACTIVE, None), "cus_3": ("", None)}
 
 
-async def test_one_that_cannot_be_decided_takes_no_neighbour_along(database, fill):
+@pytest.mark.parametrize("neighbours", [(1,), (1, 3)])
+async def test_one_that_cannot_be_decided_takes_no_neighbour_along(database, fill, neighbours):
     broken = invoice("in_1", customer_id="cus_2", subscription_id="sub_2")
     broken.lines = [{"period_start": "soon"}]
-    await fill(*(watch(f"cus_{n}", ACTIVE) for n in (1, 2, 3)), broken)
+    await fill(*(watch(f"cus_{n}", ACTIVE) for n in (2, *neighbours)), broken)
     await fill(subscription("sub_2", customer_id="cus_2", **LATER), its("sub_2", "si_2"))
     with structlog.testing.capture_logs() as logs:
         told, kept = await looked(database)
@@ -147,8 +159,8 @@ async def test_one_that_cannot_be_decided_takes_no_neighbour_along(database, fil
         ("access_one_by_one", None),
         ("access_not_decided", "cus_2"),
     ]
-    assert logs[0]["count"] == 3
-    assert [each["customerId"] for each in told] == ["cus_1", "cus_3"]
+    assert logs[0]["count"] == 1 + len(neighbours)
+    assert [each["customerId"] for each in told] == [f"cus_{n}" for n in neighbours]
     assert (kept["cus_1"], kept["cus_2"][0]) == (("", None), ACTIVE)
 
 
@@ -182,6 +194,23 @@ async def test_it_finds_and_looks_while_it_runs(database, fill):
     await eventually_async(told, [ACTIVE], 20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_all_pages_are_gone_through_at_once_and_then_it_rests(database, fill, monkeypatch):
+    monkeypatch.setattr(access_changes, "FIND", 1)
+    await fill(*(subscription(f"sub_{n}", customer_id=f"cus_{n}") for n in (1, 2, 3)))
+    pages: list[str] = []
+    sa.event.listen(database._reader, "before_cursor_execute", lambda *given: pages.append(given[2]))
+    running = asyncio.create_task(AccessChangePublisher(database, GRACE).run())
+
+    async def found():
+        return len(await rows(database, WATCHES))
+
+    await eventually_async(found, 3, 20)
+    await asyncio.sleep(0.2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len([each for each in pages if "DISTINCT" in each]) == 4, "the last one is empty"
 
 
 async def test_nothing_is_done_where_nobody_is_told(database, fill):

@@ -304,6 +304,22 @@ async def test_what_ended_a_moment_ago_has_ended(service, scripted):
     ]
 
 
+LEAVES = {
+    "cancelled": (lambda its: its.cancel(ADA, "sub_1", Cancellation(), None), {}),
+    "paused": (lambda its: its.pause(ADA, "sub_1", None, None), {}),
+    "resumed": (lambda its: its.resume(ADA, "sub_1", None), {"cancel_at_period_end": True, "cancel_at": ENDS}),
+}
+
+
+@pytest.mark.parametrize(("asked", "columns"), LEAVES.values(), ids=LEAVES)
+async def test_what_ended_a_moment_ago_is_not(service, scripted, asked, columns):
+    for each in (paused_item(**columns), paused_item(status="canceled", ended_at=STARTED + 9)):
+        scripted.answer("GET", SUB, each)
+    scripted.list(WAITING, [])
+    scripted.refuse("POST", SUB, "resource_missing", status=404)
+    assert await codes(asked(service().endings)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
+
+
 async def test_what_stripe_does_not_have_is_not_there(service, scripted):
     scripted.refuse("GET", SUB, "resource_missing", status=404)
     with pytest.raises(NotFound):
@@ -420,6 +436,27 @@ async def test_no_resumption_charges_a_strangers_card(service, scripted, databas
     assert len(changed(scripted)) == (not charged)
 
 
+PHASE = {"start_date": STARTED, "end_date": ENDS, "items": [{"price": "month", "quantity": 1}]}
+SCHEDULE = {"id": "sched_1", "object": "subscription_schedule", "customer": "cus_1", "subscription": "sub_1"}
+SCHEDULE |= {"status": "active", "created": STARTED, "phases": [PHASE], "current_phase": PHASE}
+SCHEDULE |= {"end_behavior": "release", "metadata": {"customer_may_change": "true"}}
+RELEASE = "/v1/subscription_schedules/sched_1/release"
+MAKE, ITS = "/v1/subscription_schedules", "/v1/subscription_schedules/sched_1"
+LATER = PlanChange("year", when=ChangeTime.AT_PERIOD_END)
+THEN = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "year", "quantity": 1}]}
+PLANS = {**SCHEDULE, "phases": [PHASE, THEN]}
+
+
+def apart() -> dict:
+    """Return a subscription with a month and a week whose renewals lie an hour apart."""
+    obj = paused_item()
+    (month,) = obj["items"]["data"]
+    recurring = {"interval": "week", "interval_count": 1, "usage_type": "licensed"}
+    week = {**month, "id": "si_2", "price": {"id": "week", "product": "pro", "recurring": recurring}}
+    obj["items"]["data"].append({**week, "current_period_end": ENDS + 3_600})
+    return obj
+
+
 WAITING = "/v1/invoiceitems"
 PAUSES = {
     "it has ended": (paused_item(status="canceled"), None, [], ("SUBSCRIPTION_ENDED", "subscriptionId")),
@@ -431,6 +468,11 @@ PAUSES = {
         paused_item(cancel_at_period_end=True, cancel_at=ENDS), None, [], ("SUBSCRIPTION_ENDING", "subscriptionId"),
     ),
     "something waits": (paused_item(), None, [{"id": "ii_1"}], ("PAUSE_UNAVAILABLE", "subscriptionId")),
+    "it is past due": (paused_item(status="past_due"), None, [], ("INVOICE_UNPAID", "subscriptionId")),
+    "its plans never renew together": (apart(), NOW + timedelta(days=60), [], ("PAUSE_UNAVAILABLE", "until")),
+    "a year is to begin meanwhile": (
+        {**paused_item(), "schedule": PLANS}, NOW + timedelta(days=40), [], ("CHANGE_PENDING", "until"),
+    ),
 }  # fmt: skip
 
 
@@ -474,13 +516,6 @@ async def test_what_has_ended_is_not_resumed_and_its_end_is_no_error(service, sc
     assert changed(scripted) == []
 
 
-PHASE = {"start_date": STARTED, "end_date": ENDS, "items": [{"price": "month", "quantity": 1}]}
-SCHEDULE = {"id": "sched_1", "object": "subscription_schedule", "customer": "cus_1", "subscription": "sub_1"}
-SCHEDULE |= {"status": "active", "created": STARTED, "phases": [PHASE], "current_phase": PHASE}
-SCHEDULE |= {"end_behavior": "release", "metadata": {"customer_may_change": "true"}}
-RELEASE = "/v1/subscription_schedules/sched_1/release"
-
-
 async def test_a_subscription_is_taken_from_its_schedule_first(service, scripted):
     becomes(scripted, theirs(schedule=SCHEDULE), theirs(cancel_at_period_end=True))
     scripted.answer("POST", RELEASE, {**SCHEDULE, "status": "released", "subscription": None})
@@ -495,12 +530,6 @@ async def test_a_schedule_that_is_not_released_keeps_its_subscription(service, s
     scripted.refuse("POST", RELEASE, "no")
     assert await codes(service().endings.cancel(ADA, "sub_1", Cancellation(), None)) == [("STRIPE_REFUSED", None)]
     assert len(changed(scripted)) == 1
-
-
-MAKE, ITS = "/v1/subscription_schedules", "/v1/subscription_schedules/sched_1"
-LATER = PlanChange("year", when=ChangeTime.AT_PERIOD_END)
-THEN = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "year", "quantity": 1}]}
-PLANS = {**SCHEDULE, "phases": [PHASE, THEN]}
 
 
 async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
@@ -599,6 +628,8 @@ async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group
     else:
         await resumed
     assert (made.closed, [call[1] for call in changed(scripted)]) == (["ada"], [] if excluded else [ITS])
+    asked = [call[2]["customer"] for call in scripted.calls if call[:2] == ("GET", LIST)]
+    assert asked == ["cus_1"]
 
 
 async def test_what_a_subscription_plans_for_itself_excludes_no_change_to_it_at_once(service, scripted):
@@ -628,6 +659,38 @@ async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(serv
     assert state.pending == (await made.endings.resume(ADA, "sub_1", None)).pending
     assert state.pending.items == (("year", 1),)
     assert changed(scripted) == []
+
+
+END_BY_SELLER = {**SCHEDULE, "end_behavior": "cancel", "metadata": {}}
+
+
+@pytest.mark.parametrize("binding", [True, False])
+async def test_an_end_that_the_seller_has_planned_binds_where_it_is_to_and_no_rest_before_it(
+    service, scripted, binding
+):
+    released = {**END_BY_SELLER, "status": "released", "subscription": None}
+    becomes(scripted, theirs(schedule=END_BY_SELLER), *([] if binding else [theirs()]))
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", ITS, END_BY_SELLER if binding else released)
+    resume = service(seller_plans_binding=binding).endings.resume
+    if binding:
+        assert await codes(resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
+        assert changed(scripted) == []
+        scripted._answers.clear()
+        becomes(scripted, paused_item(schedule=END_BY_SELLER, **VOID))
+        scripted.answer("GET", ITS, END_BY_SELLER)
+        await resume(ADA, "sub_1", None)
+        assert changed(scripted) == [("POST", SUB, {"pause_collection": ""})]
+    else:
+        await resume(ADA, "sub_1", None)
+        assert [call[1] for call in changed(scripted)] == [RELEASE]
+
+
+async def test_what_waits_goes_on_waiting_after_a_pause(service, scripted):
+    becomes(scripted, paused_item(schedule=PLANS, **VOID))
+    scripted.answer("GET", ITS, PLANS)
+    state = await service().endings.resume(ADA, "sub_1", None)
+    assert (changed(scripted), state.pending.items) == ([("POST", SUB, {"pause_collection": ""})], (("year", 1),))
 
 
 @pytest.mark.parametrize("binding", [True, False])

@@ -15,7 +15,7 @@ from gateway.billing.metering.usage import Report, report
 from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
-from gateway.models.metering import UsageControl
+from gateway.models.metering import UsageControl, UsageCounter
 from gateway.models.outbound import OutboxMessage
 from harness.rows import customer, item, price, put, subscription
 from harness.till import ADA, CALLS, DAY, METERED, PERIOD, TODAY, Till, place
@@ -97,6 +97,10 @@ async def test_the_application_is_told_once_for_each_period_threshold_and_limit(
         await till.use(amount, f"k{amount}{len(await told(till))}")
     await till.use(1, "refused")
     assert await told(till) == [("tokens", 80, 80, 100), ("tokens", 100, 100, 100)]
+    message = json.loads((await till.rows(OutboxMessage))[0]["payload"])
+    assert (message["type"], message["data"]["resetsAt"]) == ("usage.threshold", PERIOD[1].isoformat())
+    (counter,) = await till.rows(UsageCounter)
+    assert (counter["alerted"], counter["alerted_of"]) == (100, 100)
     till.place = place(limit=120)
     await till.use(1, "more")
     assert (await told(till))[2:] == [("tokens", 80, 101, 120)]
@@ -192,6 +196,8 @@ async def test_controls_are_set_once_for_a_key(till):
         assert told.pop().endswith(": USD"), "a person reads which one to give"
     assert await setting("a" * 201) == "TEXT_TOO_LONG actor"
     assert await setting(key="least", alerts=tuple(range(1, 11)), spend_cap=0, currency="usd") == "set"
+    (row,) = await till.rows(UsageControl)
+    assert row == {"customer_id": "cus_1", "alerts": list(range(1, 11)), "spend_cap": 0, "currency": "usd"}
     assert await setting(key="most", alerts=(1000,), spend_cap=2**53 - 1, currency="usd") == "set"
     assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"
     assert await setting(alerts=(50, 90), spend_cap=500, currency="usd") == "set"

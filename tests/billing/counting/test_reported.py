@@ -12,10 +12,11 @@ from gateway.billing.counting.service import CountedFeatures
 from gateway.billing.customers.access_memory import AccessMemory
 from gateway.billing.customers.service import Customers
 from gateway.billing.metering.usage import Report
+from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.mirror.sync import Mirror
-from gateway.models.metering import UsageCounter
+from gateway.models.metering import UsageControl, UsageCounter
 from gateway.models.outbound import OutboxMessage
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe
@@ -74,3 +75,19 @@ async def test_what_is_reported_is_told_of_once_whoever_reports_and_consumes_at_
     assert (await told(database))[1:] == [("ada", "tokens", 100, 111, 100)]
     (counter,) = await rows(database, UsageCounter)
     assert (counter["customer_id"], counter["name"], counter["used"]) == ("cus_1", "calls", 111)
+
+
+async def test_what_is_reported_is_told_at_the_customers_own_thresholds(counted):
+    features, database = counted
+    own = UsageControl(customer_id="cus_1", alerts=[10])
+    await database.transaction(lambda connection: put(connection, own))
+    await features.report([("", Report("ada", "calls", 90, "first"))])
+    assert await told(database) == [("ada", "tokens", 10, 90, 100)]
+
+
+async def test_what_no_feature_counts_is_refused_where_there_is_no_such_meter(counted):
+    features, database = counted
+    with pytest.raises(Rejected) as raised:
+        await features.report([("", Report("ada", "calls", 90, "a")), ("", Report("ada", "tea", 1, "b"))])
+    assert [problem.code.name for problem in raised.value.problems] == ["METER_NOT_FOUND"]
+    assert await told(database) == []

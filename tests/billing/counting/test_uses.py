@@ -1,14 +1,17 @@
 """What is admitted, counted, held and let go of: on a database, without a server."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.counters import Count, Place, of_credits
 from gateway.billing.counting.desk import read_holds
-from gateway.billing.counting.uses import Commit, Consume, Release
+from gateway.billing.counting.uses import Commit, Consume, Hold, Release, record_id, status_of
 from gateway.billing.metering.usage import Report, current, report
-from gateway.models.credits import CreditAccount, CreditLot
+from gateway.models.credits import CreditAccount, CreditEntry, CreditLot
 from gateway.models.metering import UsageHold, UsageRecord
 from harness.rows import invoice
 from harness.till import ADA, CALLS, DAY, METERED, PAID, TODAY, Till, place
@@ -21,6 +24,7 @@ async def till(database, fill):
 
 
 async def test_no_more_is_used_than_the_limit(till):
+    assert await till.stands() == "0+0 of 100, 100 left"
     assert await till.use(60, "a") == "60+0 of 100, 40 left"
     assert await till.use(41, "b") == "LIMIT_REACHED amount"
     assert await till.use(40, "b") == "100+0 of 100, 0 left"
@@ -48,6 +52,48 @@ async def test_a_key_counts_once_and_for_nothing_else(till):
     await till.hold(5)
     assert await till.hold(6) == "IDEMPOTENCY_KEY_REUSED idempotencyKey"
     assert await till.stands() == "5+5 of 100, 90 left"
+
+
+async def test_the_keys_of_two_customers_are_not_the_same(till):
+    other = replace(till.place, customer_id="cus_2")
+    his = Hold(other, "bob", 6, "h", timedelta(seconds=60))
+    assert await till.do(till.holding(5), his, Consume(till.place, 7, "k"), Consume(other, 8, "k")) == [
+        *("open 5/None: 0+5 of 100, 95 left", "open 6/None: 0+6 of 100, 94 left"),
+        *("7+5 of 100, 88 left", "8+6 of 100, 86 left"),
+    ]
+    found = {(row["customer_id"], row["external_id"], row["amount"]) for row in await till.rows(UsageHold)}
+    assert found == {("cus_1", "ada", 5), ("cus_2", "bob", 6)}
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "status"), [({}, "counter:tokens", "counted"), (METERED, "calls", "pending")]
+)
+async def test_what_is_written_down_of_a_use_and_of_a_hold(till, where, name, status):
+    till.place = place(**where)
+    await till.use(4)
+    await till.hold(6)
+    await till.commit(4)
+    (hold,) = await till.rows(UsageHold)
+    its = {"customer_id": "cus_1", "external_id": "ada", "feature": "tokens", "name": name, "key": "h"}
+    its |= {"status": "committed", "amount": 6, "actual": 4}
+    assert its == {name: hold[name] for name in its}
+    assert hold["expires_at"] - hold["created"] == timedelta(seconds=60)
+    records = {row["id"]: row for row in await till.rows(UsageRecord)}
+    assert set(records) == {hold["id"], record_id("cus_1", "k")}
+    assert len({row["fingerprint"] for row in records.values()}) == 1, "each is 4 tokens"
+    for row in records.values():
+        assert (row["customer_id"], row["event_name"], row["value"], row["status"]) == ("cus_1", name, 4, status)
+        assert row["timestamp"].microsecond == 0
+        assert abs(row["created"] - hold["created"]) < timedelta(minutes=1)
+        assert row["next_attempt_at"] == (row["created"] if status == "pending" else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "expected"),
+    [("open", -1, "open"), ("open", 0, "lapsed"), ("open", 1, "lapsed"), ("committed", 1, "committed")],
+)
+def test_how_a_hold_stands_around_its_end(status, seconds, expected):
+    assert status_of(UsageHold(status=status, expires_at=TODAY), TODAY + timedelta(seconds=seconds)) == expected
 
 
 async def test_a_limit_may_be_none_or_nothing_or_passed(till):
@@ -200,4 +246,12 @@ async def test_credits_pay_and_are_held(till, fill, database):
     assert await till.use(25, "c") == "None+0 of None, 5 left"
     assert await till.commit(30, "i") == "INSUFFICIENT_CREDITS amount"
     assert await till.commit(0, "i") == "committed 30/0: None+0 of None, 5 left"
+    assert await till.hold(5, "j") == "open 5/None: None+5 of None, 0 left"
+    assert await till.release("j") == await till.release("j") == "released 5/None: None+0 of None, 5 left"
+    assert await till.commit(5, "j") == "HOLD_ENDED holdId"
     assert await till.stands() == "None+0 of None, 5 left"
+    paid = [
+        (row["amount"], row["reason"], row["key"]) for row in await till.rows(CreditEntry) if row["kind"] == "spend"
+    ]
+    keys = (record_id("cus_1", "k"), till.holds["h"].id, record_id("cus_1", "c"))
+    assert paid == [(-amount, "tokens", key) for amount, key in zip((30, 40, 25), keys, strict=True)]

@@ -51,6 +51,8 @@ async def test_a_key_counts_once_and_for_nothing_else(till):
     assert await till.do(Consume(Place("cus_2", "tokens", till.place.counted, 100), 6, "k")) == ["6+0 of 100, 94 left"]
     await till.hold(5)
     assert await till.hold(6) == "IDEMPOTENCY_KEY_REUSED idempotencyKey"
+    again = replace(till.holding(5), place=other)
+    assert await till.do(again) == ["IDEMPOTENCY_KEY_REUSED idempotencyKey"]
     assert await till.stands() == "5+5 of 100, 90 left"
 
 
@@ -86,6 +88,10 @@ async def test_what_is_written_down_of_a_use_and_of_a_hold(till, where, name, st
         assert row["timestamp"].microsecond == 0
         assert abs(row["created"] - hold["created"]) < timedelta(minutes=1)
         assert row["next_attempt_at"] == (row["created"] if status == "pending" else None)
+
+
+def test_a_key_has_one_record_whichever_version_of_the_gateway_counts():
+    assert record_id("cus_1", "k") == "use_09f9e9b00583adcde0aaaac5673f19c311b94586"
 
 
 @pytest.mark.parametrize(

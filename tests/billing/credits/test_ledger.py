@@ -94,8 +94,9 @@ def test_what_the_application_is_told_of(connection, kind, told):
     mine = account(connection)
     for _ in range(2):  # a lot is granted once
         mine.append(kind, 1, lot_id="a")
-    types = connection.execute(sa.select(MESSAGES.c.type)).scalars().all()
-    assert types == [told] * {"grant": 1, "expire": 0}.get(kind, 2)
+    found = connection.execute(sa.select(MESSAGES.c.type, MESSAGES.c.payload)).all()
+    assert [row.type for row in found] == [told] * {"grant": 1, "expire": 0}.get(kind, 2)
+    assert all('"purchaseId":null' in row.payload for row in found), "of a gift"
 
 
 def test_nobody_is_told_where_nobody_listens(connection):

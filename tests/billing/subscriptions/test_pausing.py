@@ -7,6 +7,7 @@ import pytest
 from gateway.billing.subscriptions import own_pauses
 from gateway.billing.subscriptions.pausing import (
     bad_until,
+    is_so,
     may_credit,
     never_meets,
     pause_parameters,
@@ -65,6 +66,19 @@ def test_a_pause_ends_with_a_period(anchor, end, every, until, expected):
     assert renewal_after(subscription, moment(until)) == moment(expected)
     pause = pause_parameters(subscription, moment(until), "paid")["pause_collection"]
     assert pause == {"behavior": "void", "resumes_at": int(moment(expected).timestamp()) - 60}
+
+
+@pytest.mark.parametrize("access", ["paid", "free"])
+@pytest.mark.parametrize("until", ["2026-02-20", None])
+def test_what_is_paused_so_already_is_not_paused_again(access, until):
+    running = at_stripe("2026-01-01", "2026-02-01", "month", 1) | {"pause_collection": None}
+    asked = pause_parameters(running, until and moment(until), access)
+    stands = {"resumes_at": None, **asked["pause_collection"]}
+    so = running | {"pause_collection": stands, "metadata": asked.get("metadata", {})}
+    assert (is_so(so, asked), is_so(running, asked)) == (True, False)
+    assert not is_so({**so, "pause_collection": stands | {"resumes_at": 7}}, asked)
+    assert not is_so({**so, "pause_collection": stands | {"behavior": "keep_as_draft"}}, asked)
+    assert is_so({**so, "metadata": {}}, asked) is (access == "free")  # it must be written down as the customer's own
 
 
 MONTHLY, YEARLY, WEEKLY = ("month", 1), ("year", 1), ("week", 1)

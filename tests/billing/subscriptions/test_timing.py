@@ -125,7 +125,7 @@ def test_what_is_planned_of_several_items():
 def test_both_phases_say_all_that_the_subscription_says():
     tax = {"id": "txr_1"}
     plan = {"id": "si_1", "price": {"id": "pro_m"}, "quantity": 2, "metadata": {"a": "b"}, "tax_rates": [tax]}
-    plan["discounts"] = [{"id": "di_2"}]
+    plan |= {"discounts": [{"id": "di_2"}], "billing_thresholds": {"usage_gte": 5}}
     subscription = {
         "items": {"data": [plan, {"id": "si_2", "price": {"id": "calls"}, "metadata": {}, "tax_rates": []}]},
         "schedule": {"current_phase": None, "phases": [{"start_date": 500}, {"start_date": 900}]},
@@ -157,6 +157,7 @@ def test_both_phases_say_all_that_the_subscription_says():
         "invoice_settings": {"days_until_due": 10, "issuer": {"type": "account", "account": "acct_1"}},
     }
     kept = {"quantity": 2, "discounts": [{"discount": "di_2"}], "metadata": {"a": "b"}, "tax_rates": ["txr_1"]}
+    kept |= {"billing_thresholds": {"usage_gte": 5}}
     calls = {"price": "calls"}
     moment = datetime.fromtimestamp(1_000, UTC)
     first, then = phases(subscription, [DOWN], moment, {"starter_m": price("starter_m", "starter", interval_count=3)})
@@ -179,6 +180,7 @@ def test_both_phases_say_all_that_the_subscription_says():
     assert later["duration"] == {"interval": "month", "interval_count": 1}
     plain = {name: said for name, said in subscription.items() if name != "invoice_settings"}
     assert present_phase(plain, moment)["invoice_settings"] == {"days_until_due": 10}
+    assert "trial_end" not in present_phase({**plain, "status": "active"}, moment)  # of a trial that is over
     _, metered = phases(subscription, [{"id": "si_1", "price": "calls"}], moment, CATALOG.prices)
     assert "quantity" not in metered["items"][0]
     _, several = phases(

@@ -7,6 +7,8 @@ import pytest
 from gateway.billing.subscriptions import own_pauses
 from gateway.billing.subscriptions.pausing import (
     bad_until,
+    has_stopped,
+    is_charged,
     is_so,
     may_credit,
     never_meets,
@@ -16,6 +18,7 @@ from gateway.billing.subscriptions.pausing import (
     renews_otherwise,
     resumption,
     unbilled,
+    unpaid_restart,
 )
 from gateway.models.mirrored import Price
 from harness.databases import both_databases, postgres_later
@@ -144,6 +147,39 @@ def test_what_a_pause_has_left_unpaid_is_charged_when_it_goes_on_also_after_the_
     assert found == (
         begun | {"payment_behavior": "error_if_incomplete", "expand": ["latest_invoice"]} if charged else {}
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "invoice", "end", "stopped", "unpaid"),
+    [
+        ("paused", None, 8, False, False),
+        ("paused", "paid", 8, False, False),
+        ("paused", None, 7, True, False),
+        ("paused", "open", 8, True, True),
+        ("paused", "draft", 8, True, True),
+        ("paused", "open", 6, True, True),
+        ("active", "open", 6, False, False),
+    ],
+)
+def test_what_stripe_has_paused_stops_with_its_period_or_waits_for_an_invoice(status, invoice, end, stopped, unpaid):
+    latest = invoice and {"status": invoice}
+    subscription = {"status": status, "latest_invoice": latest, "items": {"data": [{"current_period_end": end}]}}
+    assert has_stopped(subscription, 7) is stopped
+    problem = unpaid_restart(subscription)
+    assert (problem and (problem.code.name, problem.field)) == (
+        ("INVOICE_UNPAID", "subscriptionId") if unpaid else None
+    )
+    assert is_charged(subscription, {}) is (status == "paused")
+    assert not is_charged(subscription, {"pause_collection": ""})
+
+
+def test_a_planned_end_is_taken_back_unless_it_is_to_stay_and_a_pause_is_closed():
+    metadata = {KEY + "resumed": "5"}
+    ending = mixed("2026-01-01", ("2026-03-01", MONTHLY)) | {"cancel_at": 9, "metadata": metadata}
+    now = moment("2026-02-15")
+    closed = {"pause_collection": "", "metadata": own_pauses.ended(ending, int(now.timestamp()))}
+    assert resumption(ending, ("0",), now) == {"cancel_at": "", **closed}
+    assert resumption(ending, ("0",), now, ends=True) == closed
 
 
 @pytest.mark.parametrize(

@@ -189,9 +189,12 @@ def _is_true(text: str) -> bool:
 
 
 def _use(text: str) -> Use | None:
-    """Return what counts a feature; None for what is misspelt: what nobody counts is not given away by the unit."""
+    """Return what counts a feature; None for what is misspelt: what nobody counts is not given away by the unit.
+
+    A meter whose name begins as those of other counters do (`credits:`, `counter:`) would be counted as one of them.
+    """
     kind, _, name = (part.strip() for part in text.partition(":"))
-    if kind == UseKind.METER.value and name:
+    if kind == UseKind.METER.value and name and not name.startswith(("credits:", "counter:")):
         return Use(UseKind.METER, name)
     if kind == UseKind.CREDITS.value and (not name or is_kind(name)):
         return Use(UseKind.CREDITS, name)

@@ -38,11 +38,6 @@ def split(id: str) -> tuple[str, str]:
     return plain, kind
 
 
-def accounts_of(customer_ids: Collection[str]) -> sa.Select[str]:
-    """Return the query of customers' accounts of kinds with a name."""
-    return sa.select(ACCOUNTS.c.customer_id).where(ACCOUNTS.c.owner_id.in_(customer_ids))
-
-
 _OWNED = PreparedQuery(
     lambda dialect: sa.select(ACCOUNTS.c.customer_id, ACCOUNTS.c.owner_id).where(
         in_json_array(dialect, ACCOUNTS.c.owner_id, "customers")

@@ -52,6 +52,8 @@ COUNTER = Use(UseKind.COUNTER)
         (" counter : ", COUNTER),
         ("counter:x", None),
         ("meter:api_calls", Use(UseKind.METER, "api_calls")),
+        ("meter: credits:ai", None),
+        ("meter:counter:seats", None),
         (" meter : api:calls ", Use(UseKind.METER, "api:calls")),
         ("meter", None),
         ("credits", Use(UseKind.CREDITS)),

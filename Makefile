@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long, within 28 minutes: storms, failures, judges from elsewhere, games; make night: for longer
+# make soak   what takes long, within 25 minutes: storms, failures, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -75,12 +75,12 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long, within 28 minutes on two cores: storms and failures 4 each, judges, programs and examples 5, all of
-# GraphQL without compiled execution 3, games 11. CI plays storms, failovers, judges, examples and programs after each
-# submission, and what is about GraphQL itself without compiled execution.
-soak: storms failures judges programs examples interpreted games
+# What takes long, within 25 minutes on two cores: storms and failures 4 each, judges, programs and examples 5, games 11.
+# CI plays storms, failovers, judges, examples and programs after each submission.
+soak: storms failures judges programs examples games
 
-# What asks by GraphQL, once more without compiled execution, which is removable: decision 7.
+# What asks by GraphQL, once more without compiled execution, which is removable: decision 7. CI plays what is about
+# GraphQL itself, `make night` all, which takes two and a half minutes.
 interpreted: ASKING ?= tests/graphql tests/billing tests/web tests/e2e tests/conformance tests/rest tests/outbound \
   tests/webhooks tests/console tests/client tests/operators tests/retention
 interpreted: .venv/development assets packages
@@ -88,7 +88,7 @@ interpreted: .venv/development assets packages
 
 # The games again, with half an hour for the checkers, ten minutes for the simulation and five for lives; and what takes
 # long in any case: for a night, or before a release.
-night: soak
+night: soak interpreted
 	@$(MAKE) --no-print-directory games HISTORY=1800 GAME_SECONDS=1800 COUNTING_SECONDS=1800 SIMULATION=600 \
 	  LIVES_SECONDS=300 PROXY_SECONDS=110
 	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)

@@ -32,9 +32,11 @@ class Crossings:
 
     Attributes:
         writers: how many transactions the process begins at a time.
+        unfinished: how many readings and transactions it has begun or is to begin.
     """
 
     writers = 1
+    unfinished = 0
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from gateway.app import background_tasks, compose_services, supervised
 from gateway.db.engines import Engines
+from gateway.db.worker_threads import CLOSE_SECONDS
 from gateway.http.request import Request, Response
 from gateway.runtime import compose
 from gateway.settings import Settings
@@ -22,6 +23,8 @@ from harness.simulation.wire import Server, SimulatedWire
 T = TypeVar("T")
 GRACE_SECONDS = 4.0
 """How long a process that ends waits for its answers, as `gateway serve` does, before it breaks them off."""
+
+LOOK_SECONDS = 0.05
 
 
 class Died(Exception):
@@ -97,8 +100,12 @@ class Process:
         context.run(HOST.set, self.host)
         context.run(self.webhooks.take, request, respond)
 
-    async def stop(self) -> None:
-        """End it in good order, unless it is dead: what it was asked for is answered, unless that takes too long."""
+    async def stop(self) -> bool:
+        """End it in good order, unless it is dead: what it was asked for is answered, unless that takes too long.
+
+        Returns:
+            whether nothing was broken off by it.
+        """
         if self._asked:
             _, late = await asyncio.wait(self._asked, timeout=GRACE_SECONDS)
             for task in late:
@@ -107,8 +114,19 @@ class Process:
         await asyncio.wait([self._running])
         while self.host.tasks:
             await asyncio.wait(list(self.host.tasks))
+        is_done = await self._end_threads()
         self.host.alive = False
         await self.runtime.close()
+        return is_done
+
+    async def _end_threads(self) -> bool:
+        """Wait as `WorkerThreads.close` does for what the database is doing; whether that ended in time."""
+        deadline = asyncio.get_running_loop().time() + CLOSE_SECONDS
+        while self.host.alive and self.crossings.unfinished:
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(LOOK_SECONDS)
+        return True
 
 
 async def _as_coroutine(work: Awaitable[T]) -> T:

@@ -50,12 +50,17 @@ class SimulatedThreads(WorkerThreads):
     def run(self, work: Callable[[], T]) -> Piece[T]:
         loop = asyncio.get_running_loop()
         piece: Piece[T] = Piece(loop.create_future(), copy_context(), work)
+        self._crossings.unfinished += 1
+        piece.done.add_done_callback(self._ended)
         if not self._crossings.host.alive:
             piece.done.cancel()
             return piece
         self._pieces.append(piece)
         self._begin()
         return piece
+
+    def _ended(self, _: "asyncio.Future[Any]") -> None:
+        self._crossings.unfinished -= 1
 
     def _begin(self) -> None:
         if self._pieces and self._idle:
@@ -111,4 +116,4 @@ class SimulatedThreads(WorkerThreads):
         self._pieces.clear()
 
     def close(self) -> None:
-        """Do nothing: there is nothing to wait for."""
+        """Do nothing: whoever ends the process has waited for what was under way."""

@@ -60,7 +60,7 @@ class World:
         settings: of its gateways.
         stripe: the offline Stripe.
         taken: the messages that the application has taken: their ids and bodies, in the order of their first arrival.
-        crashes: how many processes have died.
+        crashes: how many processes have died, or ended before their database had answered.
         committed_at: when anything was last written, on the loop's clock.
         between: called when the last process has ended in good order, and before the next one starts.
         is_acting: whether anybody still does anything.
@@ -159,8 +159,7 @@ class World:
 
     async def _succeed(self, process: Process) -> None:
         name, me = process.host.name, asyncio.current_task()
-        await process.stop()
-        self.tell(f"{name} ends")
+        await self._end(process)
         if not self._processes and all(task is me or task.done() for task in self._ending):
             self.between()
         if self._restarts and name not in self._processes:
@@ -171,8 +170,14 @@ class World:
         self._restarts = False
         await asyncio.gather(*self._ending)
         for process in list(self._processes.values()):
-            await process.stop()
+            await self._end(process)
         self._processes.clear()
+
+    async def _end(self, process: Process) -> None:
+        """End a process; one whose database takes too long leaves behind what it held, as one that dies does."""
+        in_time = await process.stop()
+        self.crashes += not in_time
+        self.tell(f"{process.host.name} ends{'' if in_time else ' before its database has answered'}")
 
     async def end(self) -> None:
         """Let go of everything, also of what the dead had open."""

@@ -94,10 +94,12 @@ night: soak interpreted
 	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 
 # Crashes, outages, a full disk, several processes; then more random histories and examples than `make test` plays, and on
-# PostgreSQL too, and a hundred files of prices whose pushes are killed.
+# PostgreSQL too, and a hundred files of prices whose pushes are killed. Each commit has simulated histories of its own:
+# what CI plays of it can be played before, and again.
+storms: export SIMULATION_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 HEAD))
 storms: .venv/development assets
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
-	HISTORIES=12 SIMULATION=15 TIMES=4 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/e2e/test_simulation.py \
+	HISTORIES=12 SIMULATED=150 TIMES=4 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/e2e/test_simulation.py \
 	  tests/billing/credits/test_credits.py tests/mirror/test_ties.py tests/graphql/execution/test_compiler.py \
 	  -k "any_order or any_history or whatever" -m "" -n 2 --timeout 600 $(ARGS)
 	$(BIN)/python -m pytest tests/billing/pricing -m soak -n 2 --timeout 600 $(ARGS)

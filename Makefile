@@ -96,7 +96,7 @@ night: soak interpreted
 # Crashes, outages, a full disk, several processes; then more random histories and examples than `make test` plays, and on
 # PostgreSQL too, and a hundred files of prices whose pushes are killed. Each commit has simulated histories of its own:
 # what CI plays of it can be played before, and again.
-storms: export SIMULATION_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 HEAD))
+storms: export SIMULATION_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 HEAD | cut -c1-7))
 storms: .venv/development assets
 	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
 	HISTORIES=12 SIMULATED=150 TIMES=4 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/e2e/test_simulation.py \

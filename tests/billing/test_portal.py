@@ -14,6 +14,7 @@ from gateway.settings import Settings
 from harness.checkout import at_stripe, buy
 from harness.databases import postgres_later
 from harness.gateway import SERVICE, make_world
+from harness.rejected import codes
 from harness.rows import customer, subscription
 
 OPEN = """mutation($input: CreatePortalSessionInput!) { createPortalSession(input: $input) {
@@ -185,12 +186,6 @@ async def portal(database, mirror, stripe, fill, scripted):
         return Portal(chosen, database, stripe, Customers(chosen, mirror, stripe))
 
     return make
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
 
 
 FLOW = {"flow_data[after_completion][type]": "redirect", "flow_data[after_completion][redirect][return_url]": HOME}

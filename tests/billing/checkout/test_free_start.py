@@ -12,12 +12,12 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.free import KEY, FreeStart
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.customers.service import Customers
-from gateway.billing.user_errors import Rejected
 from gateway.db.locks import user_lock
 from gateway.errors import Forbidden, StripeUnavailable, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Discount
 from gateway.settings import Settings
+from harness.rejected import codes
 from harness.rows import NOW, customer, item, price, product, subscription
 from harness.stripe_objects import theirs
 
@@ -71,12 +71,6 @@ async def start(database, mirror, stripe, fill, scripted):
 
 def written(scripted, path: str = PATH) -> list[dict]:
     return [call[2] for call in scripted.calls if call[:2] == ("POST", path)]
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
 
 
 STARTED = {

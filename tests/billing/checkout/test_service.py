@@ -17,6 +17,7 @@ from gateway.errors import Forbidden, NotFound, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
 from gateway.settings import Settings
+from harness.rejected import codes
 from harness.rows import customer, item, price, product, subscription
 
 ADA = Principal(subject="ada", email="ada@example.com", email_verified=True)
@@ -59,12 +60,6 @@ async def checkout(database, mirror, stripe, fill, scripted):
 
 def written(scripted) -> list[tuple[str, str, dict]]:
     return [call for call in scripted.calls if call[0] != "GET"]
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
 
 
 KEY = "k" * 16

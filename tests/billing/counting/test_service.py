@@ -22,6 +22,7 @@ from gateway.models.credits import CreditAccount, CreditLot
 from gateway.models.metering import UsageHold, UsageRecord
 from gateway.models.mirrored import Product
 from gateway.settings import Settings
+from harness.rejected import codes
 from harness.rows import customer, item, product, subscription
 from harness.till import ADA, DAY, PERIOD, TODAY
 
@@ -70,12 +71,6 @@ def sold(database, process):
         return process()
 
     return say
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
 
 
 async def rows(database, model) -> list:

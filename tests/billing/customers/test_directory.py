@@ -21,6 +21,7 @@ from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
 from gateway.settings import Settings
 from harness.databases import both_databases
+from harness.rejected import codes
 from harness.rows import NOW, charge, customer, invoice, put, subscription
 
 
@@ -127,12 +128,6 @@ async def entries(database) -> list[tuple]:
 async def owners(database) -> dict[str, str | None]:
     query = sa.select(CUSTOMERS.c.id, CUSTOMERS.c.external_id)
     return dict(await database.read(lambda connection: connection.execute(query).all()))
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
 
 
 CHANGES = {

@@ -7,24 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.auth.principal import Principal
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.subscriptions.discounts import Reduction, of_coupons, of_discounts
 from gateway.billing.subscriptions.promotions import PromotionService, offers
-from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
 from gateway.errors import NotFound, StripeUnavailable
 from gateway.models.mirrored import Coupon, Discount
 from gateway.models.subscriptions import RetentionOffer
 from gateway.settings import Settings
 from harness.databases import both_databases
+from harness.rejected import codes
 from harness.rows import customer, item, price, product, subscription
+from harness.scripted_subscription import ADA, PREVIEW, SCHED, SUB, changed
 from harness.stripe_objects import ENDS, NOW, STARTED, bill, theirs
 
-ADA = Principal(subject="ada")
-SUB, CODES, COUPON, PREVIEW = (
-    "/v1/subscriptions/sub_1", "/v1/promotion_codes", "/v1/coupons/half", "/v1/invoices/create_preview",
-)  # fmt: skip
+CODES, COUPON = "/v1/promotion_codes", "/v1/coupons/half"
 INVALID = ("PROMOTION_CODE_INVALID", "promotionCode")
 NO_LIMIT = {"minimum_amount": None, "minimum_amount_currency": None, "first_time_transaction": False}
 PLANNED = {
@@ -74,22 +71,12 @@ async def service(database, mirror, stripe, fill, scripted):
     return make
 
 
-def written(scripted) -> list[tuple[str, str, dict]]:
-    return [call for call in scripted.calls if call[0] != "GET"]
-
-
 def becomes(scripted, *states: dict) -> None:
     """Stripe has the first state, and once it has done what it is asked, the last."""
     for each in states:
         scripted.answer("GET", SUB, each)
     scripted.answer("POST", SUB, states[-1])
-    scripted.answer("GET", "/v1/subscription_schedules/sched_1", PLANNED)
-
-
-async def codes(call) -> list[tuple[str, str | None]]:
-    with pytest.raises(Rejected) as raised:
-        await call
-    return [(problem.code.name, problem.field) for problem in raised.value.problems]
+    scripted.answer("GET", SCHED, PLANNED)
 
 
 EXPANDED = {"expand[0]": "discounts", "expand[1]": "discounts.source.coupon"}
@@ -104,11 +91,11 @@ async def test_a_code_is_put_beside_what_is_there(service, scripted, database, b
     assert state.subscription.discounts == [*(each["id"] for each in before), "di_1"]
     assert ("GET", CODES, {"code": "SPRING", "active": "true", "limit": "100"}) in scripted.calls
     kept = {f"discounts[{place}][discount]": each["id"] for place, each in enumerate(before)}
-    assert written(scripted) == [
+    assert changed(scripted) == [
         ("POST", SUB, {**kept, f"discounts[{len(before)}][promotion_code]": "promo_1", **EXPANDED})
     ]
     again = await service().redeem(ADA, "sub_1", "SPRING", "k")  # it is there already
-    assert (again.subscription.discounts, len(written(scripted))) == (state.subscription.discounts, 1)
+    assert (again.subscription.discounts, len(changed(scripted))) == (state.subscription.discounts, 1)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +111,7 @@ async def test_which_of_several_codes_of_one_text_is_meant(service, scripted, fo
     becomes(scripted, theirs(), theirs())
     scripted.list(CODES, found)
     await service().redeem(ADA, "sub_1", "SPRING", None)
-    assert [call[2]["discounts[0][promotion_code]"] for call in written(scripted)] == [chosen]
+    assert [call[2]["discounts[0][promotion_code]"] for call in changed(scripted)] == [chosen]
 
 
 REFUSED = {
@@ -150,7 +137,7 @@ async def test_which_code_is_refused(service, scripted, fill, columns, found, ro
     becomes(scripted, theirs(**columns))
     scripted.list(CODES, found)
     assert await codes(service().redeem(ADA, "sub_1", "SPRING", None)) == [expected]
-    assert written(scripted) == []
+    assert changed(scripted) == []
 
 
 @pytest.mark.parametrize(("coupon", "whose"), [("other", "cus_1"), ("half", "cus_2")])
@@ -159,7 +146,7 @@ async def test_another_coupon_and_anothers_discount_were_not_had(service, script
     becomes(scripted, theirs(), theirs())
     scripted.list(CODES, [code()])
     await service().redeem(ADA, "sub_1", "SPRING", None)
-    assert len(written(scripted)) == 1
+    assert len(changed(scripted)) == 1
 
 
 async def test_what_can_be_no_code_is_not_asked_for(service, scripted):
@@ -234,7 +221,7 @@ async def test_a_code_for_bigger_orders_looks_at_the_renewal(service, scripted, 
         await redeemed
     asked = [call[2] for call in scripted.calls if call[1] == PREVIEW]
     assert asked == ([{"subscription": "sub_1", "preview_mode": "recurring"}] if renewal else [])
-    assert len([call for call in written(scripted) if call[1] == SUB]) == good
+    assert len([call for call in changed(scripted) if call[1] == SUB]) == good
 
 
 async def test_a_code_for_bigger_orders_is_not_for_what_renews_no_more(service, scripted):
@@ -318,11 +305,11 @@ async def test_an_offer_is_accepted_once(service, scripted, database, fill, endi
     becomes(scripted, theirs(**ending), theirs(discounts=[given(start=int(NOW.timestamp()))]))
     state = await service().accept(ADA, "sub_1", "k")
     assert (state.subscription.discounts, state.subscription.cancel_at_period_end) == (["di_1"], False)
-    assert written(scripted) == [("POST", SUB, {"discounts[0][coupon]": "half", **EXPANDED, **sent})]
+    assert changed(scripted) == [("POST", SUB, {"discounts[0][coupon]": "half", **EXPANDED, **sent})]
     ((_, _, _, accepted),) = await offered(database)
     assert timedelta() <= accepted - NOW < timedelta(minutes=5)
     again = await service().accept(ADA, "sub_1", "l")
-    assert (again.subscription.discounts, len(written(scripted))) == (["di_1"], 1)
+    assert (again.subscription.discounts, len(changed(scripted))) == (["di_1"], 1)
     assert await offered(database) == [("sub_1", "half", NOW + timedelta(hours=1), accepted)]
 
 
@@ -337,7 +324,7 @@ async def test_an_answer_that_was_lost_gives_no_second_discount(service, scripte
         assert (await accepted).subscription.discounts == ["di_1"]
     else:
         assert await codes(accepted) == [("OFFER_UNAVAILABLE", "subscriptionId")]
-    assert (written(scripted), [bool(row[3]) for row in await offered(database)]) == ([], [lost])
+    assert (changed(scripted), [bool(row[3]) for row in await offered(database)]) == ([], [lost])
 
 
 NOT_ACCEPTED = {
@@ -357,7 +344,7 @@ async def test_what_is_not_accepted(service, scripted, database, fill, rows, col
     await fill(*rows)
     becomes(scripted, theirs(**columns))
     assert await codes(service().accept(ADA, "sub_1", None)) == [expected]
-    assert (written(scripted), [row for row in await offered(database) if row[3]]) == ([], [])
+    assert (changed(scripted), [row for row in await offered(database) if row[3]]) == ([], [])
 
 
 async def test_what_stripe_did_not_do_is_offered_still(service, scripted, database, fill):
